@@ -1,0 +1,250 @@
+//! Content digests.
+//!
+//! A [`Digest`] names one sequence of bytes by an algorithm that this build can compute: whoever
+//! holds one can check bytes against it. Digests of other algorithms don't parse.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+/// A hash function registered by the [OCI image specification, "Digests"][spec].
+///
+/// [spec]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// SHA-256: 32 bytes, 64 hex digits.
+    Sha256,
+    /// SHA-512: 64 bytes, 128 hex digits.
+    Sha512,
+}
+
+impl Algorithm {
+    /// The registered name, as it stands before the colon of a digest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Length of the encoded part, in lower-case hex digits.
+    pub fn hex_len(self) -> usize {
+        match self {
+            Self::Sha256 => 64,
+            Self::Sha512 => 128,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The digest of some bytes: `algorithm:hex`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest {
+    algorithm: Algorithm,
+    hex: String,
+}
+
+impl Digest {
+    /// The SHA-256 digest of `bytes`.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self::of(Algorithm::Sha256, bytes)
+    }
+
+    /// The digest of `bytes` by `algorithm`.
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut digester = Digester::new(algorithm);
+        digester.update(bytes);
+        digester.finish()
+    }
+
+    /// The hash function.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The encoded part: lower-case hex digits, as many as [`Algorithm::hex_len`] says.
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+
+    /// Whether `bytes` are the bytes that this digest names.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        Self::of(self.algorithm, bytes) == *self
+    }
+
+    /// The tag under which registries without the referrers API keep this digest's referrers:
+    /// `algorithm-hex`, the algorithm cut to 32 characters and the encoded part to 64 (OCI
+    /// distribution specification 1.1, "Referrers Tag Schema").
+    pub fn referrers_tag(&self) -> String {
+        let encoded: String = self.hex.chars().take(64).collect();
+        format!("{}-{encoded}", self.algorithm)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.hex)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let (name, hex) = text
+            .split_once(':')
+            .ok_or_else(|| DigestError::NoAlgorithm { found: text.into() })?;
+        let algorithm = match name {
+            "sha256" => Algorithm::Sha256,
+            "sha512" => Algorithm::Sha512,
+            other => {
+                return Err(DigestError::UnsupportedAlgorithm {
+                    found: other.into(),
+                });
+            }
+        };
+        let lower_hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        if hex.len() != algorithm.hex_len() || !hex.bytes().all(lower_hex) {
+            return Err(DigestError::Encoded {
+                algorithm,
+                found: hex.into(),
+            });
+        }
+        Ok(Self {
+            algorithm,
+            hex: hex.into(),
+        })
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// Hashes bytes as they arrive.
+#[derive(Clone)]
+pub struct Digester(State);
+
+#[derive(Clone)]
+enum State {
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
+
+impl Digester {
+    /// A digester that has seen no bytes.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+        })
+    }
+
+    /// Hashes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(hasher) => hasher.update(bytes),
+            State::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The digest of everything seen.
+    pub fn finish(self) -> Digest {
+        let (algorithm, hex) = match self.0 {
+            State::Sha256(hasher) => (Algorithm::Sha256, hex::encode(hasher.finalize())),
+            State::Sha512(hasher) => (Algorithm::Sha512, hex::encode(hasher.finalize())),
+        };
+        Digest { algorithm, hex }
+    }
+}
+
+impl fmt::Debug for Digester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digester")
+    }
+}
+
+/// Why a text is not a digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DigestError {
+    /// There is no colon.
+    #[error("expected a digest such as sha256:<64 hex digits>, found `{found}`")]
+    NoAlgorithm {
+        /// The whole text.
+        found: String,
+    },
+    /// The algorithm is not one that this build computes.
+    #[error("expected a digest by sha256 or sha512, found algorithm `{found}`")]
+    UnsupportedAlgorithm {
+        /// What stands before the colon.
+        found: String,
+    },
+    /// Wrong length, or something else than lower-case hex.
+    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({} characters)", .algorithm.hex_len(), .found.chars().count())]
+    Encoded {
+        /// The algorithm named.
+        algorithm: Algorithm,
+        /// What stands after the colon.
+        found: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_OBJECT: &str =
+        "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    #[test]
+    fn known_digest_of_the_empty_object() {
+        assert_eq!(Digest::sha256(b"{}").to_string(), EMPTY_OBJECT);
+        assert!(EMPTY_OBJECT.parse::<Digest>().unwrap().matches(b"{}"));
+        assert!(!EMPTY_OBJECT.parse::<Digest>().unwrap().matches(b"{} "));
+    }
+
+    #[test]
+    fn referrers_tag_of_sha512_is_cut_to_64_digits() {
+        let digest = Digest::of(Algorithm::Sha512, b"{}");
+        assert_eq!(digest.referrers_tag().len(), "sha512-".len() + 64);
+    }
+
+    #[test]
+    fn malformed_digests_say_what_was_expected() {
+        let error = |text: &str| text.parse::<Digest>().unwrap_err();
+        assert!(matches!(error("abc"), DigestError::NoAlgorithm { .. }));
+        assert!(matches!(
+            error("md5:00"),
+            DigestError::UnsupportedAlgorithm { .. }
+        ));
+        assert!(matches!(error("sha256:00"), DigestError::Encoded { .. }));
+        let upper = EMPTY_OBJECT.to_uppercase().replace("SHA256", "sha256");
+        assert!(matches!(error(&upper), DigestError::Encoded { .. }));
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong between us and a registry.
+
+use crate::digest::Digest;
+use crate::manifest::ManifestError;
+
+/// An error of the registry client. Every variant names the request's target and says what was
+/// expected and what was found; none holds a credential.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The registry has no such manifest, blob or repository (or hides it from us).
+    #[error("{what} was not found")]
+    NotFound {
+        /// The reference asked for.
+        what: String,
+    },
+    /// The registry wants a login, or refuses the one we have.
+    #[error("{registry} refuses access to {what}: {detail}")]
+    Unauthorized {
+        /// Host of the registry or of its token service.
+        registry: String,
+        /// The reference asked for.
+        what: String,
+        /// What the registry says, and whose credentials we sent.
+        detail: String,
+    },
+    /// The registry answers with a status that we can't go on from, after retries where they make sense.
+    #[error("{url} answered {status}{}", .detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
+    Status {
+        /// The request's URL, without query.
+        url: String,
+        /// HTTP status code.
+        status: u16,
+        /// The registry's own error message, cut to a line.
+        detail: Option<String>,
+    },
+    /// No answer: DNS, connection, TLS, time-out, truncated body.
+    #[error("no answer from {url}")]
+    Network {
+        /// The request's URL, without query.
+        url: String,
+        /// The transport's error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An answer of another form than the specification's.
+    #[error("{url} did not answer as a registry does: expected {expected}, found {found}")]
+    Protocol {
+        /// The request's URL, without query.
+        url: String,
+        /// What the specification has there.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// Bytes whose digest is not the one asked for.
+    #[error("{what} has the wrong content: expected {expected}, found {found}")]
+    DigestMismatch {
+        /// The reference asked for.
+        what: String,
+        /// The digest asked for.
+        expected: Digest,
+        /// The digest of what came.
+        found: Digest,
+    },
+    /// More or fewer bytes than the descriptor says.
+    #[error("{what} has the wrong size: expected {expected} bytes, found {found}")]
+    SizeMismatch {
+        /// The reference asked for.
+        what: String,
+        /// Bytes by the descriptor.
+        expected: u64,
+        /// Bytes that came; where reading stopped early, one more than `expected`.
+        found: u64,
+    },
+    /// A bound of [`crate::Limits`] was reached.
+    #[error("{what} is over the limit of {limit} {unit}")]
+    Limit {
+        /// What was being read.
+        what: String,
+        /// The bound.
+        limit: u64,
+        /// What is counted: `bytes`, `pages`, `referrers`, `redirects`.
+        unit: &'static str,
+    },
+    /// Bytes that are not a manifest.
+    #[error("{what} can't be read as a manifest")]
+    Manifest {
+        /// The reference asked for.
+        what: String,
+        /// Why not.
+        #[source]
+        source: ManifestError,
+    },
+    /// A credential file or helper that can't be used.
+    #[error("the credentials for {registry} can't be read from {from}")]
+    Credentials {
+        /// Host of the registry.
+        registry: String,
+        /// The file or the helper.
+        from: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The client can't be built as configured (a CA file that isn't one, say).
+    #[error("the registry client can't be set up: {detail}")]
+    Configuration {
+        /// What is wrong with which setting.
+        detail: String,
+    },
+    /// The local reader or writer that we copy from or to failed.
+    #[error("local input or output failed while transferring {what}")]
+    Io {
+        /// The blob.
+        what: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Result of a registry operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,25 @@
+//! References, digests, manifests, and a client for registries that are not to be trusted.
+//!
+//! Everything that leaves this crate was checked against the digest it was asked by: a
+//! [`ResolvedImage`] holds manifest bytes together with the digest computed from them, and a blob
+//! is handed out whole and verified or not at all. What a registry says about content (headers,
+//! descriptors of referrers) decides nothing.
+//!
+//! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
+//! and limits are values in [`Options`].
+
+mod digest;
+mod error;
+mod manifest;
+mod platform;
+mod reference;
+mod registry;
+
+pub use digest::{Algorithm, Digest, DigestError, Digester};
+pub use error::{Error, Result};
+pub use manifest::{
+    Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,
+};
+pub use platform::{Platform, PlatformError};
+pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
+pub use registry::{Credentials, Limits, Options, PlainHttp, Registry};

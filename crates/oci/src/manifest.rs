@@ -1,0 +1,480 @@
+//! Manifests, indexes and the descriptors that tie them together.
+//!
+//! A [`Document`] is parsed from bytes whose digest was checked first; [`ResolvedImage`] keeps the
+//! two together. Unknown fields are left alone, since the bytes are what is signed.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::platform::Platform;
+use crate::reference::PinnedReference;
+
+/// Media types of the OCI image specification 1.1 and of Docker's schema 2.
+pub mod media_type {
+    /// OCI image manifest.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// Docker image manifest, version 2, schema 2.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// The empty JSON object, `{}`.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+}
+
+/// Points at content: what it is, how to check it, how long it is (OCI image specification,
+/// "Descriptors").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Media type of the content.
+    pub media_type: String,
+    /// Digest of the content.
+    pub digest: Digest,
+    /// Length of the content, in bytes.
+    pub size: u64,
+    /// In an index: the platform the image is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// In a referrers list: what the referrer says it is. Registries get it wrong; judge by the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Remarks by whoever wrote the descriptor.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// A descriptor of `bytes`, with nothing optional set.
+    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest: Digest::sha256(bytes),
+            size: bytes.len() as u64,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+/// An image manifest: one platform's config and layers, or an artifact such as a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Media type of the manifest itself; optional in OCI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// What kind of artifact this is, where it isn't an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The configuration blob.
+    pub config: Descriptor,
+    /// The layers, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// The manifest that this one refers to, for a referrer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Remarks by the builder.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An image index: manifests by platform, or the list of an image's referrers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Media type of the index itself; optional in OCI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// What kind of artifact this is, where it isn't an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The children. Some registries write `null` for an empty list.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub manifests: Vec<Descriptor>,
+    /// The manifest that this index refers to, for a referrer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Remarks by the builder.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// The child that serves `wanted` best; of equals, the first. Children without a platform, and
+    /// the attestation manifests that BuildKit lists as `unknown/unknown`, never match.
+    ///
+    /// # Errors
+    /// With the platforms that there are, when none serves.
+    pub fn select(&self, wanted: &Platform) -> Result<&Descriptor, NoSuchPlatform> {
+        let mut best: Option<(u32, &Descriptor)> = None;
+        for child in &self.manifests {
+            let rank = child.platform.as_ref().and_then(|p| p.serves(wanted));
+            if let Some(rank) = rank
+                && best.is_none_or(|(other, _)| rank > other)
+            {
+                best = Some((rank, child));
+            }
+        }
+        best.map(|(_, child)| child).ok_or_else(|| NoSuchPlatform {
+            wanted: wanted.clone(),
+            available: self.platforms(),
+        })
+    }
+
+    /// The platforms of the children, in order, without repetition and without `unknown`.
+    pub fn platforms(&self) -> Vec<Platform> {
+        let mut platforms = Vec::new();
+        for platform in self.manifests.iter().filter_map(|m| m.platform.as_ref()) {
+            if platform.os != "unknown" && !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
+        platforms
+    }
+}
+
+/// An index has no child for the platform asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no image for {wanted}; the index has {}", list(.available))]
+pub struct NoSuchPlatform {
+    /// What was asked for.
+    pub wanted: Platform,
+    /// What the index has.
+    pub available: Vec<Platform>,
+}
+
+fn list(platforms: &[Platform]) -> String {
+    if platforms.is_empty() {
+        return "no platforms at all".into();
+    }
+    let names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// What a registry keeps under a manifest digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// One image or artifact.
+    Manifest(Manifest),
+    /// Several.
+    Index(Index),
+}
+
+impl Document {
+    /// Parses a manifest or index. Which of the two it is follows from its `mediaType`, else from
+    /// its fields; a document with both `manifests` and `layers` or `config` is refused, because
+    /// two readers could take it for two things (CVE-2021-41190). The `mediaType` field must not
+    /// contradict `content_type`, the type that the registry named or the parent's descriptor holds.
+    ///
+    /// # Errors
+    /// [`ManifestError`], when it is neither or both.
+    pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Probe {
+            schema_version: Option<u32>,
+            media_type: Option<String>,
+            manifests: Option<serde::de::IgnoredAny>,
+            layers: Option<serde::de::IgnoredAny>,
+            config: Option<serde::de::IgnoredAny>,
+            #[serde(rename = "fsLayers")]
+            fs_layers: Option<serde::de::IgnoredAny>,
+        }
+        let probe: Probe = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        if probe.schema_version == Some(1) || probe.fs_layers.is_some() {
+            return Err(ManifestError::SchemaOne);
+        }
+        let content_type = content_type.map(essence);
+        if let (Some(inner), Some(outer)) = (&probe.media_type, content_type)
+            && inner != outer
+            && kind_of(outer).is_some()
+        {
+            return Err(ManifestError::MediaTypeMismatch {
+                expected: outer.into(),
+                found: inner.clone(),
+            });
+        }
+        let image_fields = probe.layers.is_some() || probe.config.is_some();
+        let named = probe.media_type.as_deref().or(content_type);
+        let kind = match (
+            named.and_then(kind_of),
+            probe.manifests.is_some(),
+            image_fields,
+        ) {
+            (_, true, true) => return Err(ManifestError::Ambiguous),
+            (Some(Kind::Index) | None, true, false) => Kind::Index,
+            (Some(Kind::Manifest) | None, false, true) => Kind::Manifest,
+            // A list of nobody: Go writes no `manifests` at all.
+            (Some(Kind::Index), false, false) => Kind::Index,
+            (Some(_), _, _) | (None, false, false) => {
+                return Err(ManifestError::Unknown {
+                    found: named.unwrap_or("no media type").into(),
+                });
+            }
+        };
+        match kind {
+            Kind::Index => serde_json::from_slice(bytes).map(Self::Index),
+            Kind::Manifest => serde_json::from_slice(bytes).map(Self::Manifest),
+        }
+        .map_err(ManifestError::Json)
+    }
+
+    /// The media type the document goes by: its own field, else the OCI type of its kind.
+    pub fn media_type(&self) -> &str {
+        match self {
+            Self::Manifest(m) => m.media_type.as_deref().unwrap_or(media_type::OCI_MANIFEST),
+            Self::Index(i) => i.media_type.as_deref().unwrap_or(media_type::OCI_INDEX),
+        }
+    }
+}
+
+enum Kind {
+    Manifest,
+    Index,
+}
+
+fn kind_of(media_type: &str) -> Option<Kind> {
+    match media_type {
+        media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(Kind::Manifest),
+        media_type::OCI_INDEX | media_type::DOCKER_INDEX => Some(Kind::Index),
+        _ => None,
+    }
+}
+
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Why bytes are not a manifest or an index.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not JSON, or fields missing or of another type.
+    #[error("expected an image manifest or index in JSON")]
+    Json(#[source] serde_json::Error),
+    /// Docker's schema 1, which has no content-addressed config.
+    #[error(
+        "the manifest is of Docker's schema 1, which can't be verified; push the image again with a current tool"
+    )]
+    SchemaOne,
+    /// Has the fields of an index and of a manifest.
+    #[error(
+        "the document has the fields of an index (manifests) and of an image manifest (layers, config): refused as ambiguous"
+    )]
+    Ambiguous,
+    /// Neither.
+    #[error("expected an image manifest or index, found {found}")]
+    Unknown {
+        /// The media type, or that there is none.
+        found: String,
+    },
+    /// The document calls itself something else than the registry or its parent does.
+    #[error(
+        "the registry or the parent index calls the document {expected}, it calls itself {found}"
+    )]
+    MediaTypeMismatch {
+        /// From the descriptor or the response header.
+        expected: String,
+        /// From the document.
+        found: String,
+    },
+}
+
+/// A manifest or index with the bytes it was parsed from, whose digest is the reference's.
+///
+/// Made only by the registry client and by [`ResolvedImage::from_bytes`]: in either case the
+/// digest was computed over these very bytes.
+#[derive(Debug, Clone)]
+pub struct ResolvedImage {
+    reference: PinnedReference,
+    bytes: Bytes,
+    document: Document,
+}
+
+impl ResolvedImage {
+    /// Parses `bytes` as found in `repository`, under the SHA-256 digest computed from them.
+    ///
+    /// # Errors
+    /// When they are not a manifest or an index.
+    pub fn from_bytes(
+        repository: &crate::reference::Repository,
+        bytes: Bytes,
+        content_type: Option<&str>,
+    ) -> Result<Self, ManifestError> {
+        let digest = Digest::sha256(&bytes);
+        let document = Document::parse(&bytes, content_type)?;
+        Ok(Self {
+            reference: repository.at(digest),
+            bytes,
+            document,
+        })
+    }
+
+    /// As [`Self::from_bytes`], for bytes that the caller has checked against `reference`.
+    pub(crate) fn checked(
+        reference: PinnedReference,
+        bytes: Bytes,
+        content_type: Option<&str>,
+    ) -> Result<Self, ManifestError> {
+        let document = Document::parse(&bytes, content_type)?;
+        Ok(Self {
+            reference,
+            bytes,
+            document,
+        })
+    }
+
+    /// Where it is, by digest.
+    pub fn reference(&self) -> &PinnedReference {
+        &self.reference
+    }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> &Digest {
+        self.reference.digest()
+    }
+
+    /// The bytes, as served.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// What the bytes say.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// A descriptor of this document, as a referrer's `subject` wants it.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.document.media_type().into(),
+            digest: self.digest().clone(),
+            size: self.bytes.len() as u64,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+/// Go writes a nil map or slice as `null`.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str, content_type: Option<&str>) -> Result<Document, ManifestError> {
+        Document::parse(json.as_bytes(), content_type)
+    }
+
+    fn manifest_json(extra: &str) -> String {
+        let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]{extra}}}"#)
+    }
+
+    #[test]
+    fn kind_follows_fields_where_no_type_is_named() {
+        assert!(matches!(
+            parse(&manifest_json(""), None),
+            Ok(Document::Manifest(_))
+        ));
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert!(matches!(parse(index, None), Ok(Document::Index(_))));
+        let of_nobody = r#"{"schemaVersion":2,"manifests":null}"#;
+        let index_type = Some(media_type::OCI_INDEX);
+        assert!(matches!(
+            parse(of_nobody, index_type),
+            Ok(Document::Index(_))
+        ));
+    }
+
+    #[test]
+    fn a_document_of_both_kinds_is_refused() {
+        let both = manifest_json(r#","manifests":[]"#);
+        for content_type in [
+            None,
+            Some(media_type::OCI_INDEX),
+            Some(media_type::OCI_MANIFEST),
+        ] {
+            assert!(matches!(
+                parse(&both, content_type),
+                Err(ManifestError::Ambiguous)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_document_that_contradicts_its_descriptor_is_refused() {
+        let json = manifest_json(&format!(r#","mediaType":"{}""#, media_type::OCI_MANIFEST));
+        let error = parse(&json, Some(media_type::OCI_INDEX)).unwrap_err();
+        assert!(matches!(error, ManifestError::MediaTypeMismatch { .. }));
+    }
+
+    #[test]
+    fn schema_one_and_html_are_named() {
+        let old = parse(r#"{"schemaVersion":1,"fsLayers":[]}"#, None);
+        assert!(matches!(old, Err(ManifestError::SchemaOne)));
+        assert!(matches!(parse("<html>", None), Err(ManifestError::Json(_))));
+        assert!(matches!(
+            parse("{}", None),
+            Err(ManifestError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn selection_prefers_the_nearest_variant_and_lists_what_there_is() {
+        let child = |platform: &str, bytes: &[u8]| Descriptor {
+            platform: Some(platform.parse().unwrap()),
+            ..Descriptor::of(media_type::OCI_MANIFEST, bytes)
+        };
+        let index = Index {
+            schema_version: 2,
+            media_type: None,
+            artifact_type: None,
+            manifests: vec![
+                child("unknown/unknown", b"attestation"),
+                child("linux/arm/v6", b"6"),
+                child("linux/arm/v7", b"7"),
+            ],
+            subject: None,
+            annotations: BTreeMap::new(),
+        };
+        let arm = "linux/arm/v7".parse().unwrap();
+        assert_eq!(index.select(&arm).unwrap().digest, Digest::sha256(b"7"));
+        let error = index.select(&"linux/s390x".parse().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no image for linux/s390x; the index has linux/arm/v6, linux/arm/v7"
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! Test only. A Sigstore and a registry in this process, on loopback, on ports the system picks.
+#![allow(clippy::todo, missing_docs)]
+pub mod image;
+mod registry;
+mod sigstore;
+pub use registry::{Auth, Fault, RegistryOptions, RegistryServer, Request};
+pub use sigstore::{RekorVersion, Sigstore};
