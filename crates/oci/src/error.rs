@@ -83,6 +83,15 @@ pub enum Error {
         /// What is counted: `bytes`, `pages`, `referrers`, `redirects`.
         unit: &'static str,
     },
+    /// Something that is written by reading, changing and writing back kept being overwritten by
+    /// others.
+    #[error("{what} was overwritten by others each time: not as expected after {rounds} rounds")]
+    Contended {
+        /// What was being written.
+        what: String,
+        /// How often it was written.
+        rounds: usize,
+    },
     /// Bytes that are not a manifest.
     #[error("{what} can't be read as a manifest")]
     Manifest {

@@ -22,4 +22,6 @@ pub use manifest::{
 };
 pub use platform::{Platform, PlatformError};
 pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
-pub use registry::{Credentials, Limits, Options, PlainHttp, Registry};
+pub use registry::{
+    ClientIdentity, Credentials, Limits, Options, PlainHttp, Registry, Retries, Timeouts,
+};

@@ -174,6 +174,10 @@ fn list(platforms: &[Platform]) -> String {
 }
 
 /// What a registry keeps under a manifest digest.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "documents are few and live behind references; a box would show in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// One image or artifact.
@@ -291,6 +295,12 @@ pub enum ManifestError {
         /// The media type, or that there is none.
         found: String,
     },
+    /// A referrer was expected, but the manifest refers to nothing.
+    #[error("expected a manifest with a subject, found one without")]
+    NoSubject,
+    /// An index was expected.
+    #[error("expected an index, found an image manifest")]
+    NoIndex,
     /// The document calls itself something else than the registry or its parent does.
     #[error(
         "the registry or the parent index calls the document {expected}, it calls itself {found}"

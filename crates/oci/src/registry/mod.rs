@@ -1,144 +1,158 @@
-//! The registry client.
-use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+//! The registry client (OCI distribution specification 1.1).
+//!
+//! Content is what its digest says, whatever a registry claims: `Docker-Content-Digest`, content
+//! types of blobs and descriptors of referrers decide nothing. Everything read has an upper bound
+//! in bytes, in number and in time. Requests are only those that the task needs: no `GET /v2/`,
+//! no `HEAD` before a `GET`.
+//!
+//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`: the operations
+//! - `auth`, `challenge`, `credentials`, `helper`: who we are
+//! - `transport`, `answer`, `retry`: how requests travel
 
-use crate::digest::Digest;
-use crate::error::Result;
-use crate::manifest::{Descriptor, ResolvedImage};
-use crate::reference::{PinnedReference, Reference, Repository};
+mod answer;
+mod auth;
+mod challenge;
+mod credentials;
+mod download;
+mod fallback;
+mod helper;
+mod options;
+mod pull;
+mod push;
+mod referrers;
+mod retry;
+mod transport;
+mod upload;
 
-/// Upper bounds on what is read from a registry.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of one manifest or index. Default 4 MiB.
-    pub manifest_bytes: u64,
-    /// Pages of one referrers list. Default 10.
-    pub referrer_pages: usize,
-    /// Referrers of one subject. Default 10,000 listed (callers have their own, lower limit on those they fetch).
-    pub referrers: usize,
-}
-/// Which registries are spoken to without TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PlainHttp {
-    /// Only registries on a loopback address.
-    #[default]
-    Loopback,
-    /// Every registry.
-    Always,
-    /// None.
-    Never,
-}
-/// Where credentials come from. Given by the caller; the library looks nowhere by itself.
-#[derive(Clone, Default)]
-pub struct Credentials {/* config files, explicit ones */}
-/// How to reach registries.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// credentials
-    pub credentials: Credentials,
-    /// plain http
-    pub plain_http: PlainHttp,
-    /// limits
-    pub limits: Limits,
-}
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use reqwest::StatusCode;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::reference::Repository;
+
+use answer::Answer;
+use auth::Authenticator;
+use challenge::{Access, Scope};
+use retry::Failure;
+use transport::{Body, Request, Transport};
+
+pub use credentials::Credentials;
+pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
+
 /// A client of any number of registries. Cheap to clone; clones share connections and tokens.
 #[derive(Clone)]
-pub struct Registry {}
+pub struct Registry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    transport: Transport,
+    authenticator: Authenticator,
+    /// Repositories whose registry has no referrers API. By repository and not by host, since one
+    /// host may stand before registries of several kinds.
+    without_referrers_api: Mutex<HashSet<Repository>>,
+}
+
 impl Registry {
-    /// A client.
+    /// A client. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`], when an option can't be used.
     pub fn new(options: Options) -> Result<Self> {
-        let _ = options;
-        todo!()
+        Ok(Self {
+            shared: Arc::new(Shared {
+                transport: Transport::new(options)?,
+                authenticator: Authenticator::default(),
+                without_referrers_api: Mutex::default(),
+            }),
+        })
     }
-    /// One GET. A tag is resolved once; the digest is computed over the bytes; if the reference has a digest, it must match.
-    pub async fn resolve(&self, reference: &Reference) -> Result<ResolvedImage> {
-        let _ = reference;
-        todo!()
+
+    fn options(&self) -> &Options {
+        self.shared.transport.options()
     }
-    /// By digest.
-    pub async fn manifest(&self, reference: &PinnedReference) -> Result<ResolvedImage> {
-        let _ = reference;
-        todo!()
+
+    /// The URL of something in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
+    fn url(&self, repository: &Repository, tail: &str) -> Result<Url> {
+        let host = repository.api_host();
+        let parse = |scheme: &str| {
+            let text = format!("{scheme}://{host}/v2/{}/{tail}", repository.path());
+            Url::parse(&text).map_err(|e| Error::Configuration {
+                detail: format!("`{host}` can't be the host of a URL: {e}"),
+            })
+        };
+        let url = parse("https")?;
+        if self.options().plain_http.covers(url.host().as_ref()) {
+            return parse("http");
+        }
+        Ok(url)
     }
-    /// The child manifest a descriptor of an index names: size, digest and media type enforced.
-    pub async fn child(
+
+    /// Sends a request, with what the registry wants to see for `access` to the repository: one
+    /// challenge is answered. The answer's status is one that says something about this request,
+    /// not about us or the registry's health.
+    async fn ask(
         &self,
+        request: &Request,
         repository: &Repository,
-        descriptor: &Descriptor,
-    ) -> Result<ResolvedImage> {
-        let _ = (repository, descriptor);
-        todo!()
-    }
-    /// All descriptors in the referrers list of the subject (API with paging, else the tag fallback). Unfiltered: registries' descriptors lie; judge by the manifest. Empty when there are none.
-    pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
-        let _ = subject;
-        todo!()
-    }
-    /// A small blob in memory, of at most `limit` bytes, size and digest checked.
-    pub async fn blob(
-        &self,
-        repository: &Repository,
-        descriptor: &Descriptor,
-        limit: u64,
-    ) -> Result<Bytes> {
-        let _ = (repository, descriptor, limit);
-        todo!()
-    }
-    /// Streams a blob into `into`, resuming after broken connections; size enforced as it flows, digest at the end. `progress` is told the bytes written so far.
-    pub async fn fetch_blob(
-        &self,
-        repository: &Repository,
-        descriptor: &Descriptor,
-        into: &mut (dyn AsyncWrite + Send + Unpin),
-        progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<()> {
-        let _ = (repository, descriptor, into, progress);
-        todo!()
-    }
-    /// Pushes bytes as a blob unless the registry has it.
-    pub async fn push_blob(&self, repository: &Repository, bytes: Bytes) -> Result<Descriptor> {
-        let _ = (repository, bytes);
-        todo!()
-    }
-    /// Streams a large blob of known digest and size.
-    pub async fn push_blob_from(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        size: u64,
-        from: &mut (dyn AsyncRead + Send + Unpin),
-    ) -> Result<()> {
-        let _ = (repository, digest, size, from);
-        todo!()
-    }
-    /// Pushes a manifest or index by digest, and under `tag` too if given.
-    pub async fn push_manifest(
-        &self,
-        repository: &Repository,
-        media_type: &str,
-        bytes: Bytes,
-        tag: Option<&str>,
-    ) -> Result<ResolvedImage> {
-        let _ = (repository, media_type, bytes, tag);
-        todo!()
-    }
-    /// Pushes a manifest with a `subject` by digest and sees to it that the subject's referrers list names it: by the registry (OCI-Subject header), else by merging the fallback index until read back with our entry in it.
-    pub async fn push_referrer(
-        &self,
-        repository: &Repository,
-        media_type: &str,
-        bytes: Bytes,
-    ) -> Result<ResolvedImage> {
-        let _ = (repository, media_type, bytes);
-        todo!()
+        access: Access,
+        body: Body,
+    ) -> Result<Answer, Failure> {
+        let Shared {
+            transport,
+            authenticator,
+            ..
+        } = self.shared.as_ref();
+        let scope = Scope::new(repository, access);
+        let known = authenticator
+            .authorization(transport, &scope, &request.url)
+            .await?;
+        // A body that flows can't be sent a second time.
+        let again = match &body {
+            Body::Empty => Some(Body::Empty),
+            Body::Bytes(bytes) => Some(Body::Bytes(bytes.clone())),
+            Body::Upload(_) => None,
+        };
+        let header = known.as_ref().map(|known| &known.header);
+        let answer = transport.exchange(request, header, body).await?;
+        let login = |known: &Option<auth::Authorization>| {
+            known
+                .as_ref()
+                .map_or_else(|| "without a login".to_owned(), |k| k.login.clone())
+        };
+        // What another host wants to see is none of our business: we have nothing for it.
+        let challenged = answer.status() == StatusCode::UNAUTHORIZED && !answer.is_from_elsewhere();
+        let Some(body) = again.filter(|_| challenged) else {
+            return answer.settled(&login(&known)).await;
+        };
+        let fresh = authenticator
+            .answer(
+                transport,
+                &scope,
+                &request.url,
+                answer.headers(),
+                known.as_ref(),
+            )
+            .await?;
+        if known.is_some_and(|known| known.header == fresh.header) {
+            return answer.settled(&fresh.login).await;
+        }
+        transport
+            .exchange(request, Some(&fresh.header), body)
+            .await?
+            .settled(&fresh.login)
+            .await
     }
 }
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            manifest_bytes: 4 << 20,
-            referrer_pages: 10,
-            referrers: 10_000,
-        }
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("options", self.options())
+            .finish_non_exhaustive()
     }
 }

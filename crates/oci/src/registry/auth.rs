@@ -1,0 +1,347 @@
+//! Answers challenges and keeps the answers.
+//!
+//! One challenge, one token: requests of one scope that are challenged at once share one request
+//! to the token service. A token is kept until shortly before it expires. A token service that
+//! refuses or fails is an error; we never go on as somebody else, nor as nobody. Secrets go only
+//! to the registry they are for and to the token service that it names, which has to be reached by
+//! TLS if the registry is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::{Url, form_urlencoded};
+
+use super::answer::{host, shown};
+use super::challenge::{Access, Challenge, Scope};
+use super::credentials::{Login, Secret};
+use super::retry::Failure;
+use super::transport::{Body, Request, Transport};
+use crate::error::Error;
+
+/// How we call ourselves to token services.
+const CLIENT_ID: &str = "countersign";
+const TOKEN_ANSWER_MAX: u64 = 64 << 10;
+/// What a token lives where the service doesn't say (token authentication specification).
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// An `Authorization` header, and whose it is.
+#[derive(Debug, Clone)]
+pub(super) struct Authorization {
+    pub(super) header: HeaderValue,
+    /// Whose credentials these are, for errors.
+    pub(super) login: String,
+    expires: Option<Instant>,
+}
+
+impl Authorization {
+    fn is_live(&self) -> bool {
+        self.expires.is_none_or(|end| Instant::now() < end)
+    }
+}
+
+/// What was agreed with a registry for a scope.
+#[derive(Debug)]
+struct Grant {
+    challenge: Challenge,
+    authorization: Authorization,
+}
+
+/// Locked while a token is on its way, so that others wait for it instead of asking too.
+type Slot = Arc<tokio::sync::Mutex<Option<Grant>>>;
+
+/// The grants of a client, by scope.
+#[derive(Debug, Default)]
+pub(super) struct Authenticator {
+    slots: Mutex<HashMap<Scope, Slot>>,
+}
+
+impl Authenticator {
+    /// What to send with a request of `scope`: what was agreed before, renewed if it has expired.
+    /// `None` when the registry has not asked for anything yet.
+    pub(super) async fn authorization(
+        &self,
+        transport: &Transport,
+        scope: &Scope,
+        target: &Url,
+    ) -> Result<Option<Authorization>, Failure> {
+        let wider = Scope::new(&scope.repository, Access::Push);
+        if *scope != wider
+            && let Some(slot) = self.existing(&wider)
+            && let Some(grant) = slot.lock().await.as_ref()
+            && grant.authorization.is_live()
+        {
+            return Ok(Some(grant.authorization.clone()));
+        }
+        let Some(slot) = self.existing(scope) else {
+            return Ok(None);
+        };
+        let mut slot = slot.lock().await;
+        match slot.take() {
+            None => Ok(None),
+            Some(grant) if grant.authorization.is_live() => {
+                let authorization = grant.authorization.clone();
+                *slot = Some(grant);
+                Ok(Some(authorization))
+            }
+            Some(Grant { challenge, .. }) => {
+                let authorization = authorize(transport, scope, target, &challenge).await?;
+                *slot = Some(Grant {
+                    challenge,
+                    authorization: authorization.clone(),
+                });
+                Ok(Some(authorization))
+            }
+        }
+    }
+
+    /// Answers the challenge in `headers`, which came to a request that was sent with `refused`.
+    pub(super) async fn answer(
+        &self,
+        transport: &Transport,
+        scope: &Scope,
+        target: &Url,
+        headers: &HeaderMap,
+        refused: Option<&Authorization>,
+    ) -> Result<Authorization, Failure> {
+        let challenge = Challenge::from_headers(headers).map_err(|found| Error::Unauthorized {
+            registry: host(target),
+            what: scope.repository.to_string(),
+            detail: format!("it answered 401 without saying how to log in: there is {found}"),
+        })?;
+        let slot = self.slot(scope);
+        let mut slot = slot.lock().await;
+        if let Some(grant) = slot.as_ref()
+            && grant.authorization.is_live()
+            && refused.is_none_or(|old| old.header != grant.authorization.header)
+        {
+            return Ok(grant.authorization.clone());
+        }
+        *slot = None;
+        let authorization = authorize(transport, scope, target, &challenge).await?;
+        *slot = Some(Grant {
+            challenge,
+            authorization: authorization.clone(),
+        });
+        Ok(authorization)
+    }
+
+    fn existing(&self, scope: &Scope) -> Option<Slot> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(scope).cloned()
+    }
+
+    fn slot(&self, scope: &Scope) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(scope.clone()).or_default().clone()
+    }
+}
+
+/// Makes the header that answers `challenge`, with the caller's credentials or as nobody.
+async fn authorize(
+    transport: &Transport,
+    scope: &Scope,
+    target: &Url,
+    challenge: &Challenge,
+) -> Result<Authorization, Failure> {
+    let options = transport.options();
+    let login = options
+        .credentials
+        .login(&scope.repository, options.timeouts.helper)
+        .await?;
+    let whose = whose(login.as_ref());
+    let unauthorized = |detail: &str| Error::Unauthorized {
+        registry: host(target),
+        what: scope.repository.to_string(),
+        detail: detail.into(),
+    };
+    match (challenge, login.map(|login| login.secret)) {
+        (_, Some(Secret::Registry(token))) => Ok(Authorization {
+            header: sensitive(&format!("Bearer {token}"))
+                .ok_or_else(|| unauthorized("the registry token given holds control characters"))?,
+            login: whose,
+            expires: None,
+        }),
+        (Challenge::Basic, Some(Secret::Password { user, password })) => Ok(Authorization {
+            header: basic(&user, &password),
+            login: whose,
+            expires: None,
+        }),
+        (Challenge::Basic, Some(Secret::Identity(_))) => Err(unauthorized(
+            "it wants a user and a password, and there is only an identity token for it",
+        )
+        .into()),
+        (Challenge::Basic, None) => {
+            Err(unauthorized("it wants a login, and there are no credentials for it").into())
+        }
+        (
+            Challenge::Bearer {
+                realm,
+                service,
+                scope: challenged,
+            },
+            secret,
+        ) => {
+            permit_realm(transport, target, realm)?;
+            let ask = TokenQuestion {
+                realm,
+                service: service.as_deref(),
+                scopes: scope.wanted(challenged.as_deref()),
+                what: scope.repository.to_string(),
+            };
+            ask.put(transport, secret, whose).await
+        }
+    }
+}
+
+/// Whose credentials we use, for errors.
+fn whose(login: Option<&Login>) -> String {
+    login.map_or_else(|| "without a login".into(), ToString::to_string)
+}
+
+/// A token service gets our secrets, so the way to it has to be as safe as that to the registry.
+fn permit_realm(transport: &Transport, target: &Url, realm: &Url) -> Result<(), Error> {
+    transport
+        .permit(target, realm)
+        .map_err(|_| Error::Protocol {
+            url: shown(target),
+            expected: "the token service that it names to be at an https URL".into(),
+            found: shown(realm),
+        })
+}
+
+/// A request for a token.
+struct TokenQuestion<'a> {
+    realm: &'a Url,
+    service: Option<&'a str>,
+    scopes: Vec<String>,
+    what: String,
+}
+
+impl TokenQuestion<'_> {
+    async fn put(
+        self,
+        transport: &Transport,
+        secret: Option<Secret>,
+        login: String,
+    ) -> Result<Authorization, Failure> {
+        let (request, authorization, body) = match secret {
+            Some(Secret::Identity(token)) => self.refresh(&token),
+            Some(Secret::Password { user, password }) => {
+                let (request, body) = self.get();
+                (request, Some(basic(&user, &password)), body)
+            }
+            // A registry token is never exchanged.
+            Some(Secret::Registry(_)) | None => {
+                let (request, body) = self.get();
+                (request, None, body)
+            }
+        };
+        let asked = Instant::now();
+        let answer = transport
+            .exchange(&request, authorization.as_ref(), body)
+            .await?
+            .settled(&login)
+            .await?;
+        let url = shown(answer.url());
+        let bytes = answer.success().await?.bytes(TOKEN_ANSWER_MAX).await?;
+        let unlike = |found: &str| Error::Protocol {
+            url: url.clone(),
+            expected: "a token in JSON".into(),
+            found: found.into(),
+        };
+        let answer: TokenAnswer =
+            serde_json::from_slice(&bytes).map_err(|_| unlike("something else"))?;
+        let lifetime = answer.lifetime();
+        let token = answer.token().ok_or_else(|| unlike("JSON without one"))?;
+        let header = sensitive(&format!("Bearer {token}"))
+            .ok_or_else(|| unlike("a token with control characters"))?;
+        Ok(Authorization {
+            header,
+            login,
+            expires: Some(asked + lifetime),
+        })
+    }
+
+    /// The request by GET (distribution project, "Token Authentication Specification").
+    fn get(&self) -> (Request, Body) {
+        let mut url = self.realm.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = self.service {
+                query.append_pair("service", service);
+            }
+            for scope in &self.scopes {
+                query.append_pair("scope", scope);
+            }
+        }
+        (
+            Request::new(Method::GET, url, self.what.as_str()),
+            Body::Empty,
+        )
+    }
+
+    /// The exchange of an identity token (distribution project, "Token Authentication
+    /// Specification - OAuth2").
+    fn refresh(&self, token: &str) -> (Request, Option<HeaderValue>, Body) {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", token)
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("scope", &self.scopes.join(" "));
+        if let Some(service) = self.service {
+            form.append_pair("service", service);
+        }
+        let request = Request::new(Method::POST, self.realm.clone(), self.what.as_str()).header(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        (request, None, Body::Bytes(Bytes::from(form.finish())))
+    }
+}
+
+/// What a token service answers; docker's name for the token and OAuth's.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+impl TokenAnswer {
+    /// How long to use the token: a tenth less than it lives, for requests that are on their way.
+    fn lifetime(&self) -> Duration {
+        let whole = self.expires_in.map_or(DEFAULT_LIFETIME, |seconds| {
+            // A day is more than any token is kept for, and keeps clocks from overflowing.
+            Duration::from_secs(seconds.min(24 * 60 * 60))
+        });
+        whole - whole / 10
+    }
+
+    fn token(self) -> Option<String> {
+        let filled = |token: &String| !token.is_empty();
+        self.token
+            .filter(filled)
+            .or(self.access_token.filter(filled))
+    }
+}
+
+fn basic(user: &str, password: &str) -> HeaderValue {
+    let encoded = BASE64.encode(format!("{user}:{password}"));
+    // Base64 has no characters that a header can't hold.
+    sensitive(&format!("Basic {encoded}")).unwrap_or_else(|| HeaderValue::from_static("Basic"))
+}
+
+/// A header value that `Debug` doesn't show.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,164 @@
+//! What a registry wants to see before it answers: the `WWW-Authenticate` header.
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use url::Url;
+
+use crate::reference::Repository;
+
+/// How a registry wants us to identify ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// With a token from a token service (distribution project, "Token Authentication
+    /// Specification").
+    Bearer {
+        realm: Url,
+        service: Option<String>,
+        /// What the token has to allow, as the registry sees it; may be empty.
+        scope: Option<String>,
+    },
+    /// With user and password in every request (RFC 7617).
+    Basic,
+}
+
+impl Challenge {
+    /// The challenge in an answer's headers: the first bearer challenge, else a basic one.
+    /// `Err` says what is there instead.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, String> {
+        let mut other = "no WWW-Authenticate header".to_owned();
+        let mut basic = false;
+        for value in headers.get_all(WWW_AUTHENTICATE) {
+            let text = value.to_str().unwrap_or_default();
+            let Ok(challenges) = http_auth::parse_challenges(text) else {
+                other = "a WWW-Authenticate header that can't be read".into();
+                continue;
+            };
+            for challenge in challenges {
+                let parameter = |name: &str| {
+                    let mut all = challenge.params.iter();
+                    let found = all.find(|(key, _)| key.eq_ignore_ascii_case(name));
+                    found.map(|(_, value)| value.to_unescaped())
+                };
+                if challenge.scheme.eq_ignore_ascii_case("bearer") {
+                    let Some(realm) = parameter("realm").and_then(|r| Url::parse(&r).ok()) else {
+                        other = "a bearer challenge whose realm is not a URL".into();
+                        continue;
+                    };
+                    return Ok(Self::Bearer {
+                        realm,
+                        service: parameter("service"),
+                        scope: parameter("scope").filter(|scope| !scope.is_empty()),
+                    });
+                }
+                if challenge.scheme.eq_ignore_ascii_case("basic") {
+                    basic = true;
+                } else {
+                    other = format!("a challenge of the scheme `{}`", challenge.scheme);
+                }
+            }
+        }
+        if basic { Ok(Self::Basic) } else { Err(other) }
+    }
+}
+
+/// What is done to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    Pull,
+    /// Reading and writing.
+    Push,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    pub(super) repository: Repository,
+    pub(super) access: Access,
+}
+
+impl Scope {
+    pub(super) fn new(repository: &Repository, access: Access) -> Self {
+        Self {
+            repository: repository.clone(),
+            access,
+        }
+    }
+
+    /// The scopes to ask a token service for: our own, and those of the challenge that it doesn't
+    /// cover (a registry may want a token for more than it says in its specification).
+    pub(super) fn wanted(&self, challenged: Option<&str>) -> Vec<String> {
+        let actions: &[&str] = match self.access {
+            Access::Pull => &["pull"],
+            Access::Push => &["pull", "push"],
+        };
+        let own = format!(
+            "repository:{}:{}",
+            self.repository.path(),
+            actions.join(",")
+        );
+        let resource = format!("repository:{}:", self.repository.path());
+        let covered = |scope: &str| {
+            scope
+                .strip_prefix(&resource)
+                .is_some_and(|list| list.split(',').all(|action| actions.contains(&action)))
+        };
+        let more = challenged.unwrap_or_default().split_ascii_whitespace();
+        let more = more.filter(|scope| !covered(scope)).map(str::to_owned);
+        std::iter::once(own).chain(more).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge(values: &[&str]) -> Result<Challenge, String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+        }
+        Challenge::from_headers(&headers)
+    }
+
+    #[test]
+    fn bearer_is_preferred_to_basic() {
+        let bearer =
+            r#"Bearer realm="https://auth.example/token",service="r",scope="repository:a:pull""#;
+        let expected = Challenge::Bearer {
+            realm: Url::parse("https://auth.example/token").unwrap(),
+            service: Some("r".into()),
+            scope: Some("repository:a:pull".into()),
+        };
+        assert_eq!(challenge(&[bearer]), Ok(expected.clone()));
+        assert_eq!(challenge(&[r#"Basic realm="x""#, bearer]), Ok(expected));
+        assert_eq!(challenge(&[r#"basic realm="x""#]), Ok(Challenge::Basic));
+    }
+
+    #[test]
+    fn what_is_no_challenge_is_named() {
+        assert_eq!(challenge(&[]), Err("no WWW-Authenticate header".into()));
+        assert_eq!(
+            challenge(&["Bearer realm=\"/token\""]),
+            Err("a bearer challenge whose realm is not a URL".into())
+        );
+        assert_eq!(
+            challenge(&["Negotiate"]),
+            Err("a challenge of the scheme `Negotiate`".into())
+        );
+    }
+
+    #[test]
+    fn scopes_cover_ours_and_what_the_registry_adds() {
+        let repository: Repository = "a.io/x/y".parse().unwrap();
+        let pull = Scope::new(&repository, Access::Pull);
+        assert_eq!(pull.wanted(None), ["repository:x/y:pull"]);
+        assert_eq!(
+            pull.wanted(Some("repository:x/y:pull")),
+            ["repository:x/y:pull"]
+        );
+        let push = Scope::new(&repository, Access::Push);
+        assert_eq!(
+            push.wanted(Some("repository:x/y:push,pull registry:catalog:*")),
+            ["repository:x/y:pull,push", "registry:catalog:*"]
+        );
+    }
+}

@@ -1,0 +1,449 @@
+//! Who we are to which registry: logins that the caller names, and the configuration files of
+//! docker and podman.
+//!
+//! Nothing is looked for: a file is read when the caller names it. Secrets never show in `Debug`
+//! and never go into errors.
+//!
+//! The `docker_credential` crate reads the same files, but finds no entries for a part of a
+//! registry (podman's `quay.io/user`), drops what is wrong with a file, and waits for a credential
+//! helper without end; hence the own reader.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+
+use super::helper::{self, HelperError};
+use crate::error::{Error, Result};
+use crate::reference::Repository;
+
+/// The key under which docker files the login to Docker Hub.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+/// Largest configuration file that is read.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Where credentials come from. Given by the caller; the library looks nowhere by itself.
+///
+/// Logins by [`Credentials::with_login`] come first, then files in the order they were added. In a
+/// file, a helper for the registry comes before its `auths` entry, and `credsStore` last. Entries
+/// may name a registry, or a part of it as podman has it; the longest match counts.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    logins: Vec<(String, Login)>,
+    files: Vec<Arc<ConfigFile>>,
+    helper_directories: Option<Vec<PathBuf>>,
+}
+
+impl Credentials {
+    /// Adds a user and password (or access token) for `registry`, a host with its port, such as
+    /// `ghcr.io`.
+    #[must_use]
+    pub fn with_login(
+        mut self,
+        registry: &str,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        let login = Login {
+            secret: Secret::Password {
+                user: user.into(),
+                password: password.into(),
+            },
+            from: "the login given".into(),
+        };
+        self.logins.push((normal_key(registry), login));
+        self
+    }
+
+    /// Adds the contents of a configuration file of docker (`config.json`) or podman
+    /// (`auth.json`); errors call it `name`.
+    ///
+    /// # Errors
+    /// [`Error::Credentials`], when it isn't JSON of that form.
+    pub fn with_config(mut self, name: &str, json: &str) -> Result<Self> {
+        // Of serde's message only the place is kept: the rest may quote a secret.
+        let config: Config = serde_json::from_str(json).map_err(|e| {
+            unreadable(
+                "any registry",
+                name,
+                CredentialsError::Json {
+                    line: e.line(),
+                    column: e.column(),
+                },
+            )
+        })?;
+        self.files.push(Arc::new(ConfigFile {
+            name: name.into(),
+            config,
+        }));
+        Ok(self)
+    }
+
+    /// Reads a configuration file and adds it as [`Credentials::with_config`] does.
+    ///
+    /// # Errors
+    /// [`Error::Credentials`], when it can't be read.
+    pub fn with_config_file(self, path: &Path) -> Result<Self> {
+        use std::io::Read;
+
+        let name = path.display().to_string();
+        let unreadable = |e: std::io::Error| unreadable("any registry", &name, e);
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut json = String::new();
+        file.take(FILE_MAX)
+            .read_to_string(&mut json)
+            .map_err(unreadable)?;
+        self.with_config(&name, &json)
+    }
+
+    /// Looks for credential helpers in these directories, instead of where the operating system
+    /// looks for programs.
+    #[must_use]
+    pub fn with_helper_directories(mut self, directories: Vec<PathBuf>) -> Self {
+        self.helper_directories = Some(directories);
+        self
+    }
+
+    /// The login for a repository, if there is one. Helpers get `patience` to answer.
+    pub(super) async fn login(
+        &self,
+        repository: &Repository,
+        patience: Duration,
+    ) -> Result<Option<Login>> {
+        let keys = keys(repository);
+        let given = |key: &String| self.logins.iter().find(|(name, _)| name == key);
+        if let Some((_, login)) = keys.iter().find_map(given) {
+            return Ok(Some(login.clone()));
+        }
+        for file in &self.files {
+            if let Some(login) = self.login_in(file, repository, &keys, patience).await? {
+                return Ok(Some(login));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn login_in(
+        &self,
+        file: &ConfigFile,
+        repository: &Repository,
+        keys: &[String],
+        patience: Duration,
+    ) -> Result<Option<Login>> {
+        let Config {
+            auths,
+            cred_helpers,
+            creds_store,
+        } = &file.config;
+        if let Some((name, server)) = entry(cred_helpers, keys) {
+            return self.ask(name, server, repository, patience).await;
+        }
+        if let Some((auth, _)) = entry(auths, keys)
+            && let Some(secret) = auth
+                .secret()
+                .map_err(|e| unreadable(repository.registry(), &file.name, e))?
+        {
+            let from = file.name.clone();
+            return Ok(Some(Login { secret, from }));
+        }
+        match creds_store.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let registry = repository.registry();
+                let server = match registry {
+                    "docker.io" => DOCKER_HUB_KEY,
+                    other => other,
+                };
+                self.ask(name, server, repository, patience).await
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn ask(
+        &self,
+        name: &str,
+        server: &str,
+        repository: &Repository,
+        patience: Duration,
+    ) -> Result<Option<Login>> {
+        let program = format!("docker-credential-{name}");
+        let answer = helper::ask(
+            &program,
+            self.helper_directories.as_deref(),
+            server,
+            patience,
+        )
+        .await
+        .map_err(|e: HelperError| unreadable(repository.registry(), &program, e))?;
+        Ok(answer.map(|secret| Login {
+            secret,
+            from: program,
+        }))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let logins = self.logins.iter().map(|(registry, _)| registry);
+        let files = self.files.iter().map(|file| &file.name);
+        f.debug_struct("Credentials")
+            .field("logins", &logins.collect::<Vec<_>>())
+            .field("files", &files.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A way to prove to a registry who we are.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) secret: Secret,
+    from: String,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Secret {
+    Password {
+        user: String,
+        password: String,
+    },
+    /// Exchanged for access tokens at the token service.
+    Identity(String),
+    /// Sent as it is.
+    Registry(String),
+}
+
+/// For errors: whose credentials these are and where they are from, without the secret.
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.secret {
+            Secret::Password { user, .. } => write!(f, "as `{user}` by {}", self.from),
+            Secret::Identity(_) => write!(f, "with the identity token of {}", self.from),
+            Secret::Registry(_) => write!(f, "with the registry token of {}", self.from),
+        }
+    }
+}
+
+struct ConfigFile {
+    name: String,
+    config: Config,
+}
+
+/// The parts of docker's `config.json` and podman's `auth.json` that concern logins
+/// (containers-auth.json(5)).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    #[serde(default)]
+    auths: BTreeMap<String, AuthEntry>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AuthEntry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl AuthEntry {
+    /// The secret in the entry; docker writes empty entries beside a `credsStore`.
+    fn secret(&self) -> Result<Option<Secret>, CredentialsError> {
+        let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        if let Some(token) = filled(&self.identitytoken) {
+            return Ok(Some(Secret::Identity(token)));
+        }
+        if let Some(token) = filled(&self.registrytoken) {
+            return Ok(Some(Secret::Registry(token)));
+        }
+        if let Some(encoded) = filled(&self.auth) {
+            return decode(&encoded).map(Some);
+        }
+        match (filled(&self.username), filled(&self.password)) {
+            (Some(user), Some(password)) => Ok(Some(Secret::Password { user, password })),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// `auth` is the base64 of `user:password`.
+fn decode(encoded: &str) -> Result<Secret, CredentialsError> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let base64 = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient);
+    let bytes = base64
+        .decode(encoded.trim())
+        .map_err(|_| CredentialsError::Auth)?;
+    let text = String::from_utf8(bytes).map_err(|_| CredentialsError::Auth)?;
+    // Docker pads with NUL.
+    let (user, password) = text
+        .trim_end_matches('\0')
+        .split_once(':')
+        .ok_or(CredentialsError::Auth)?;
+    Ok(Secret::Password {
+        user: user.into(),
+        password: password.into(),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CredentialsError {
+    #[error(
+        "expected the JSON of a docker or podman configuration, found something else at line {line}, column {column}"
+    )]
+    Json { line: usize, column: usize },
+    #[error("expected `auth` to be the base64 of `user:password`, found something else")]
+    Auth,
+}
+
+fn unreadable(
+    registry: &str,
+    from: &str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Credentials {
+        registry: registry.into(),
+        from: from.into(),
+        source: Box::new(source),
+    }
+}
+
+/// The names an entry for `repository` may have, normalised, the most specific first.
+fn keys(repository: &Repository) -> Vec<String> {
+    let whole = repository.to_string();
+    let mut keys = vec![whole.clone()];
+    let mut rest = whole.as_str();
+    while let Some((parent, _)) = rest.rsplit_once('/') {
+        keys.push(parent.into());
+        rest = parent;
+    }
+    keys
+}
+
+/// The entry under the first of `keys` that there is, with its own key.
+fn entry<'a, T>(map: &'a BTreeMap<String, T>, keys: &[String]) -> Option<(&'a T, &'a str)> {
+    keys.iter().find_map(|wanted| {
+        map.iter()
+            .find(|(key, _)| normal_key(key) == *wanted)
+            .map(|(key, value)| (value, key.as_str()))
+    })
+}
+
+/// A key as docker and podman write it, without scheme, `/v1/` and Docker Hub's aliases.
+fn normal_key(key: &str) -> String {
+    let bare = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
+    // Keys with a scheme name a server, whatever path follows; without one, a part of a registry.
+    let name = match bare {
+        Some(server) => server.split('/').next().unwrap_or_default(),
+        None => key.trim_end_matches('/'),
+    };
+    let (host, path) = name.split_once('/').unwrap_or((name, ""));
+    let host = match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        other => other,
+    };
+    match path {
+        "" | "v1" | "v2" => host.into(),
+        path => format!("{host}/{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(text: &str) -> Repository {
+        text.parse().unwrap()
+    }
+
+    async fn found(json: &str, name: &str) -> Option<String> {
+        let credentials = Credentials::default().with_config("test", json).unwrap();
+        let repository = repository(name);
+        let login = credentials.login(&repository, Duration::from_secs(5)).await;
+        login.unwrap().map(|login| match login.secret {
+            Secret::Password { user, password } => format!("{user}:{password}"),
+            Secret::Identity(token) => format!("identity {token}"),
+            Secret::Registry(token) => format!("registry {token}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn the_longest_match_counts() {
+        // dTpw is u:p, dTE6cDE= is u1:p1.
+        let json = r#"{"auths": {"quay.io": {"auth": "dTpw"}, "quay.io/a": {"auth": "dTE6cDE="}}}"#;
+        assert_eq!(found(json, "quay.io/a/b").await.as_deref(), Some("u1:p1"));
+        assert_eq!(found(json, "quay.io/ab/b").await.as_deref(), Some("u:p"));
+        assert_eq!(found(json, "ghcr.io/a/b").await, None);
+    }
+
+    #[tokio::test]
+    async fn docker_hub_goes_by_all_its_names() {
+        for key in [
+            "https://index.docker.io/v1/",
+            "docker.io",
+            "index.docker.io",
+        ] {
+            let json = format!(r#"{{"auths": {{"{key}": {{"username":"u","password":"p"}}}}}}"#);
+            assert_eq!(
+                found(&json, "alpine").await.as_deref(),
+                Some("u:p"),
+                "{key}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_come_before_passwords() {
+        let json = r#"{"auths": {"a.io": {"auth": "dTpw", "identitytoken": "t"}}}"#;
+        assert_eq!(found(json, "a.io/x").await.as_deref(), Some("identity t"));
+        let json = r#"{"auths": {"a.io": {"registrytoken": "t"}, "b.io": {}}}"#;
+        assert_eq!(found(json, "a.io/x").await.as_deref(), Some("registry t"));
+        assert_eq!(found(json, "b.io/x").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_login_given_comes_before_files() {
+        let json = r#"{"auths": {"a.io": {"auth": "dTpw"}}}"#;
+        let credentials = Credentials::default()
+            .with_config("test", json)
+            .unwrap()
+            .with_login("https://a.io", "me", "secret");
+        let login = credentials
+            .login(&repository("a.io/x"), Duration::from_secs(5))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(login.to_string(), "as `me` by the login given");
+    }
+
+    #[test]
+    fn malformed_files_are_named_without_their_secrets() {
+        let error = Credentials::default()
+            .with_config("broken.json", r#"{"auths": {"a.io": "hunter2"}}"#)
+            .unwrap_err();
+        assert!(matches!(&error, Error::Credentials { from, .. } if from == "broken.json"));
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn debug_hides_secrets() {
+        let credentials = Credentials::default().with_login("a.io", "me", "hunter2");
+        let shown = format!("{credentials:?}");
+        assert!(
+            shown.contains("a.io") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! Streaming a blob, and going on where a broken connection left off.
+//!
+//! Never writes more bytes than the descriptor says. What was written counts only when
+//! [`Registry::fetch_blob`] returned `Ok`: the digest is known at the end.
+
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::Registry;
+use super::answer::{Answer, Watchdog};
+use super::challenge::Access;
+use super::pull::size_mismatch;
+use super::retry::{Failure, pauses};
+use super::transport::{Body, Request};
+use crate::digest::{Digest, Digester};
+use crate::error::{Error, Result};
+use crate::manifest::Descriptor;
+use crate::reference::Repository;
+
+/// Bytes that make a broken try count as progress, so that the next ones start counting anew. A
+/// server that gives less each time runs out of tries.
+const WORTH_ANOTHER_ROUND: u64 = 1 << 20;
+
+impl Registry {
+    /// Streams a blob into `into`, going on after broken connections; the size is enforced as it
+    /// flows, the digest at the end. `progress` is told the bytes written so far.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if it is other content than the
+    /// descriptor's; [`Error::Io`] if `into` fails; the others as for manifests. After an error,
+    /// what was written is of no use.
+    pub async fn fetch_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        into: &mut (dyn AsyncWrite + Send + Unpin),
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<()> {
+        let retries = &self.options().retries;
+        let mut transfer = Transfer {
+            descriptor,
+            what: repository.at(descriptor.digest.clone()).to_string(),
+            into,
+            progress,
+            digester: Digester::new(descriptor.digest.algorithm()),
+            written: 0,
+            version: None,
+        };
+        let mut schedule = pauses(retries);
+        let mut counted_from = 0;
+        while let Err(failure) = self.go_on(repository, &mut transfer).await {
+            if transfer.written == descriptor.size && failure.may_pass() {
+                // The connection broke after the last byte.
+                break;
+            }
+            if transfer.written - counted_from >= WORTH_ANOTHER_ROUND {
+                counted_from = transfer.written;
+                schedule = pauses(retries);
+            }
+            let Some(pause) = failure.pause(schedule.next(), retries) else {
+                return Err(failure.error);
+            };
+            tracing::debug!(error = %failure.error, ?pause, written = transfer.written, "resuming");
+            tokio::time::sleep(pause).await;
+        }
+        transfer.finish().await
+    }
+
+    /// One request, for what is still missing.
+    async fn go_on(
+        &self,
+        repository: &Repository,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<(), Failure> {
+        let url = self.url(repository, &format!("blobs/{}", transfer.descriptor.digest))?;
+        let mut request = Request::new(Method::GET, url, transfer.what.as_str());
+        if transfer.written > 0 {
+            request = request.header(header::RANGE, range_from(transfer.written));
+            if let Some(version) = &transfer.version {
+                request = request.header(header::IF_RANGE, version.clone());
+            }
+        }
+        let answer = self
+            .ask(&request, repository, Access::Pull, Body::Empty)
+            .await?;
+        let patience = self.options().timeouts.stall;
+        transfer.take(answer, Watchdog::new(patience)).await
+    }
+}
+
+/// A blob on its way.
+struct Transfer<'a> {
+    descriptor: &'a Descriptor,
+    what: String,
+    into: &'a mut (dyn AsyncWrite + Send + Unpin),
+    progress: &'a (dyn Fn(u64) + Send + Sync),
+    digester: Digester,
+    written: u64,
+    /// The `ETag` of the first answer: later pieces must be of the same version.
+    version: Option<HeaderValue>,
+}
+
+impl Transfer<'_> {
+    /// Writes what an answer adds to what is there.
+    async fn take(&mut self, answer: Answer, mut watchdog: Watchdog) -> Result<(), Failure> {
+        let mut answer = self.judge(answer).await?;
+        // A server that doesn't do ranges starts over; the beginning is here already, and the
+        // digest at the end shows whether it was the same.
+        let mut skip = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => 0,
+            _ => self.written,
+        };
+        while let Some(chunk) = answer.chunk(&mut watchdog).await? {
+            let skipped = usize::try_from(skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
+            skip -= skipped as u64;
+            self.write(chunk.get(skipped..).unwrap_or_default()).await?;
+        }
+        if self.written < self.descriptor.size {
+            return Err(Failure::passing(self.size_mismatch(self.written)));
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is the blob, or the rest of it.
+    async fn judge(&mut self, answer: Answer) -> Result<Answer, Failure> {
+        let size = self.descriptor.size;
+        match answer.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let expected = format!("bytes {}-{}/{size}", self.written, size.saturating_sub(1));
+                let found = answer.header(&header::CONTENT_RANGE).unwrap_or("none");
+                if self.written > 0 && found == expected {
+                    return Ok(answer);
+                }
+                let expected = format!("the Content-Range `{expected}`");
+                Err(answer.unlike(&expected, format!("`{found}`")).into())
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.size_mismatch(self.written).into()),
+            _ => {
+                let answer = answer.success().await?;
+                if let Some(found) = answer.content_length()
+                    && found != size
+                {
+                    return Err(self.size_mismatch(found).into());
+                }
+                if self.version.is_none() {
+                    self.version = strong_etag(&answer);
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.written.saturating_add(bytes.len() as u64);
+        if written > self.descriptor.size {
+            return Err(self.size_mismatch(self.descriptor.size.saturating_add(1)));
+        }
+        self.into
+            .write_all(bytes)
+            .await
+            .map_err(|source| Error::Io {
+                what: self.what.clone(),
+                source,
+            })?;
+        self.digester.update(bytes);
+        self.written = written;
+        (self.progress)(written);
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<()> {
+        let found: Digest = self.digester.finish();
+        if found != self.descriptor.digest {
+            return Err(Error::DigestMismatch {
+                what: self.what,
+                expected: self.descriptor.digest.clone(),
+                found,
+            });
+        }
+        self.into.flush().await.map_err(|source| Error::Io {
+            what: self.what,
+            source,
+        })
+    }
+
+    fn size_mismatch(&self, found: u64) -> Error {
+        size_mismatch(self.descriptor, found, &self.what)
+    }
+}
+
+/// `Range` for everything from `start` on (RFC 9110, section 14.2).
+fn range_from(start: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("bytes={start}-"))
+        .unwrap_or_else(|_| HeaderValue::from_static("bytes=0-"))
+}
+
+/// The `ETag`, unless it is weak: `If-Range` takes only strong ones (RFC 9110, section 13.1.5).
+fn strong_etag(answer: &Answer) -> Option<HeaderValue> {
+    let value = answer.headers().get(header::ETAG)?;
+    (!value.as_bytes().starts_with(b"W/")).then(|| value.clone())
+}

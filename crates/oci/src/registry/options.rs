@@ -1,0 +1,188 @@
+//! How to reach registries: values that the caller gives, each with a default that is safe.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Identity;
+use url::{Host, Url};
+
+use super::credentials::Credentials;
+use crate::error::{Error, Result};
+
+/// How to reach registries, and how long and how much to take from them.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who we are to which registry.
+    pub credentials: Credentials,
+    /// Which registries are spoken to without TLS.
+    pub plain_http: PlainHttp,
+    /// Upper bounds on what is read.
+    pub limits: Limits,
+    /// Upper bounds on waiting.
+    pub timeouts: Timeouts,
+    /// How often to ask again.
+    pub retries: Retries,
+    /// Certificate authorities to trust besides the system's: PEM, one or several certificates each.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// The certificate by which we identify ourselves to servers that ask for one.
+    pub client_identity: Option<ClientIdentity>,
+    /// The proxy for everything but loopback addresses: `http://…`, with user and password if it
+    /// wants them. Without one, connections are direct, whatever the environment says.
+    pub proxy: Option<Url>,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::default(),
+            plain_http: PlainHttp::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            retries: Retries::default(),
+            extra_roots: Vec::new(),
+            client_identity: None,
+            proxy: None,
+            user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+}
+
+/// Which registries are spoken to without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlainHttp {
+    /// Only registries on a loopback address.
+    #[default]
+    Loopback,
+    /// Every registry.
+    Always,
+    /// None.
+    Never,
+}
+
+impl PlainHttp {
+    /// Whether `host` is spoken to without TLS.
+    pub(super) fn covers(self, host: Option<&Host<&str>>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Loopback => host.is_some_and(is_loopback),
+        }
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Upper bounds on what is read from a registry.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of one manifest or index. Default 4 MiB.
+    pub manifest_bytes: u64,
+    /// Pages of one referrers list. Default 10.
+    pub referrer_pages: usize,
+    /// Referrers of one subject. Default 10,000 listed (callers have their own, lower limit on those they fetch).
+    pub referrers: usize,
+    /// Redirects of one request. Default 5.
+    pub redirects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest_bytes: 4 << 20,
+            referrer_pages: 10,
+            referrers: 10_000,
+            redirects: 5,
+        }
+    }
+}
+
+/// Upper bounds on waiting.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// For a connection, TLS included. Default 10 seconds.
+    pub connect: Duration,
+    /// From a request to the head of its answer. Default 30 seconds.
+    pub answer: Duration,
+    /// From a request to the end of its answer, for everything but blobs that are streamed.
+    /// Default 60 seconds.
+    pub document: Duration,
+    /// For a streamed blob: a connection that moves less than 16 KiB in this time is given up.
+    /// Default 30 seconds.
+    pub stall: Duration,
+    /// For a credential helper. Default 30 seconds.
+    pub helper: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+            document: Duration::from_secs(60),
+            stall: Duration::from_secs(30),
+            helper: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How often to ask again after a failure that may pass: no connection, a broken one, 429, 5xx.
+#[derive(Debug, Clone)]
+pub struct Retries {
+    /// Tries beyond the first. Default 3.
+    pub times: usize,
+    /// The first pause; each one after it is twice as long, and all are varied at random so that
+    /// many clients don't come back at once. Default 250 ms.
+    pub pause: Duration,
+    /// The longest pause that a registry's `Retry-After` is granted. One that wants a longer one
+    /// is not asked again: asking earlier would break its rule. Default 30 seconds.
+    pub longest_pause: Duration,
+    /// Rounds of writing an entry into a referrers list that others may be writing too. Default 10.
+    pub merge_rounds: usize,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            times: 3,
+            pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(30),
+            merge_rounds: 10,
+        }
+    }
+}
+
+/// A client certificate and its private key.
+#[derive(Clone)]
+pub struct ClientIdentity(Identity);
+
+impl ClientIdentity {
+    /// Reads a certificate chain and a private key from PEM, in one text, in any order.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`], when one of the two is missing or malformed.
+    pub fn from_pem(pem: &[u8]) -> Result<Self> {
+        Identity::from_pem(pem)
+            .map(Self)
+            .map_err(|source| Error::Configuration {
+                detail: format!("the client certificate is not usable: {source}"),
+            })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity")
+    }
+}

@@ -1,0 +1,300 @@
+//! Finding what refers to a manifest (OCI distribution specification 1.1, "Listing Referrers").
+//!
+//! The referrers API is asked first, then, where a registry hasn't got it, the tag that stands in
+//! for it. *There are none* is only ever said when a registry said so: refused access, overload
+//! and failures are errors.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use super::Registry;
+use super::answer::{Answer, shown};
+use super::challenge::Access;
+use super::retry::retrying;
+use super::transport::{Body, Request};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::manifest::{Descriptor, Document, media_type};
+use crate::reference::{PinnedReference, Repository};
+
+const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
+
+impl Registry {
+    /// All descriptors in the referrers list of the subject, each digest once: from the referrers
+    /// API with all its pages, else from the fallback tag. Unfiltered, because registries'
+    /// descriptors lie; judge by the manifest. Empty when there are none. Entries that aren't
+    /// descriptors we could follow (a digest by an unknown algorithm, say) are left out.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the list is longer than [`Limits`](super::Limits) allow;
+    /// [`Error::Protocol`] when its pages lead in a circle or to another host; the others as for
+    /// manifests, but never [`Error::NotFound`].
+    pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
+        let repository = subject.repository();
+        if !self.is_without_referrers_api(repository) {
+            match self.listed_by_api(subject).await? {
+                Support::Listed(descriptors) => return Ok(descriptors),
+                Support::Missing => self.remember_without_referrers_api(repository),
+                Support::Unknown => {}
+            }
+        }
+        self.listed_by_tag(subject).await
+    }
+
+    async fn listed_by_api(&self, subject: &PinnedReference) -> Result<Support> {
+        let limits = &self.options().limits;
+        let first = self.url(
+            subject.repository(),
+            &format!("referrers/{}", subject.digest()),
+        )?;
+        let mut list = List::new(subject, limits.referrers);
+        let mut visited = HashSet::new();
+        let mut next = Some(first);
+        while let Some(url) = next {
+            if visited.len() >= limits.referrer_pages {
+                return Err(list.limit(limits.referrer_pages, "pages"));
+            }
+            if !visited.insert(url.clone()) {
+                return Err(Error::Protocol {
+                    url: shown(&url),
+                    expected: "the pages of the referrers list to come to an end".into(),
+                    found: "a page that links to one before it".into(),
+                });
+            }
+            next = match self.page(subject.repository(), &url, &list.what).await? {
+                Page::Index { bytes, next } => {
+                    list.add(&url, &bytes)?;
+                    next
+                }
+                Page::NoApi(support) if visited.len() == 1 => return Ok(support),
+                Page::NoApi(_) => {
+                    return Err(Error::Protocol {
+                        url: shown(&url),
+                        expected: "the next page of the referrers list".into(),
+                        found: "an answer as from a registry without one".into(),
+                    });
+                }
+            };
+        }
+        Ok(Support::Listed(list.descriptors))
+    }
+
+    async fn page(&self, repository: &Repository, url: &Url, what: &str) -> Result<Page> {
+        let request =
+            Request::new(Method::GET, url.clone(), what).header(header::ACCEPT, INDEX_TYPE);
+        retrying(&self.options().retries, || async {
+            let answer = self
+                .ask(&request, repository, Access::Pull, Body::Empty)
+                .await?;
+            match answer.status() {
+                StatusCode::NOT_FOUND => Ok(Page::NoApi(judge_not_found(answer).await)),
+                StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE => {
+                    Ok(Page::NoApi(Support::Missing))
+                }
+                StatusCode::OK if !is_index(&answer) => Ok(Page::NoApi(Support::Missing)),
+                StatusCode::OK => {
+                    let next = next_page(&answer)?;
+                    let bytes = answer.bytes(self.options().limits.manifest_bytes).await?;
+                    Ok(Page::Index { bytes, next })
+                }
+                _ => Err(answer.into_error().await.into()),
+            }
+        })
+        .await
+    }
+
+    async fn listed_by_tag(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
+        let mut list = List::new(subject, self.options().limits.referrers);
+        let tag = subject.digest().referrers_tag();
+        let served = match self.document(subject.repository(), &tag, &list.what).await {
+            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        // GitLab has answered with the image itself here, which lists nothing.
+        let document = Document::parse(&served.bytes, served.media_type.as_deref());
+        if matches!(document, Ok(Document::Manifest(_))) {
+            tracing::debug!(%subject, "an image manifest stands at the referrers tag");
+            return Ok(Vec::new());
+        }
+        let url = self.url(subject.repository(), &format!("manifests/{tag}"))?;
+        list.add(&url, &served.bytes)?;
+        Ok(list.descriptors)
+    }
+
+    pub(super) fn is_without_referrers_api(&self, repository: &Repository) -> bool {
+        let known = &self.shared.without_referrers_api;
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(repository)
+    }
+
+    fn remember_without_referrers_api(&self, repository: &Repository) {
+        let known = &self.shared.without_referrers_api;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(repository.clone());
+    }
+}
+
+/// What a repository's registry does when asked for a list of referrers.
+enum Support {
+    Listed(Vec<Descriptor>),
+    /// It has no such API.
+    Missing,
+    /// It doesn't know the repository (or won't say), which tells nothing about the API.
+    Unknown,
+}
+
+enum Page {
+    Index { bytes: Bytes, next: Option<Url> },
+    NoApi(Support),
+}
+
+/// A registry with the API answers with an empty list, not with 404, when there are no referrers.
+/// But it may say that there is no such repository.
+async fn judge_not_found(answer: Answer) -> Support {
+    match answer.error_message().await {
+        Some(message) if message.code == "NAME_UNKNOWN" => Support::Unknown,
+        _ => Support::Missing,
+    }
+}
+
+/// Web pages and application errors have been seen with status 200, so only an index is a list.
+fn is_index(answer: &Answer) -> bool {
+    answer.content_type().as_deref() == Some(media_type::OCI_INDEX)
+}
+
+/// The list as it grows.
+struct List {
+    what: String,
+    limit: usize,
+    descriptors: Vec<Descriptor>,
+    digests: HashSet<Digest>,
+}
+
+impl List {
+    fn new(subject: &PinnedReference, limit: usize) -> Self {
+        Self {
+            what: format!("the list of referrers of {subject}"),
+            limit,
+            descriptors: Vec::new(),
+            digests: HashSet::new(),
+        }
+    }
+
+    /// Adds the entries of a page.
+    fn add(&mut self, url: &Url, bytes: &[u8]) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Entries {
+            // Go writes a list of none as null.
+            manifests: Option<Vec<serde_json::Value>>,
+        }
+        let Entries { manifests } = serde_json::from_slice(bytes).map_err(|e| Error::Protocol {
+            url: shown(url),
+            expected: "an index in JSON".into(),
+            found: format!("something else ({e})"),
+        })?;
+        for entry in manifests.unwrap_or_default() {
+            let descriptor = match serde_json::from_value::<Descriptor>(entry) {
+                Ok(descriptor) => descriptor,
+                Err(error) => {
+                    tracing::debug!(%error, "an entry of the referrers list is no descriptor");
+                    continue;
+                }
+            };
+            if !self.digests.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            if self.descriptors.len() >= self.limit {
+                return Err(self.limit(self.limit, "referrers"));
+            }
+            self.descriptors.push(descriptor);
+        }
+        Ok(())
+    }
+
+    fn limit(&self, limit: usize, unit: &'static str) -> Error {
+        Error::Limit {
+            what: self.what.clone(),
+            limit: limit as u64,
+            unit,
+        }
+    }
+}
+
+/// The next page by the `Link` header (RFC 8288). It has to be at the same origin: our
+/// authorization goes along.
+fn next_page(answer: &Answer) -> Result<Option<Url>> {
+    let Some(target) = next_link(answer.headers()) else {
+        return Ok(None);
+    };
+    let unlike = |found| answer.unlike("a link to the next page at the same host", found);
+    let url = answer
+        .url()
+        .join(target)
+        .map_err(|_| unlike("a link that is no URL".to_owned()))?;
+    if url.origin() != answer.url().origin() {
+        return Err(unlike(format!("a link to {}", shown(&url))));
+    }
+    Ok(Some(url))
+}
+
+/// The target whose relation is `next`.
+fn next_link(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::LINK).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(links).find_map(|(target, parameters)| {
+        let is_next = parameters.split(';').any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let relations = value.trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel")
+                && relations
+                    .split_ascii_whitespace()
+                    .any(|relation| relation.eq_ignore_ascii_case("next"))
+        });
+        is_next.then_some(target)
+    })
+}
+
+/// The `<target>; parameters` of a `Link` header.
+fn links(value: &str) -> impl Iterator<Item = (&str, &str)> {
+    value.split('<').skip(1).filter_map(|link| {
+        let (target, rest) = link.split_once('>')?;
+        Some((target.trim(), rest.trim_end_matches([',', ' '])))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::LINK, value.parse().unwrap());
+        }
+        next_link(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        let found = Some("/v2/a?last=b".to_owned());
+        assert_eq!(next(&["</v2/a?last=b>; rel=\"next\""]), found);
+        assert_eq!(next(&["</v2/a?last=b>;rel=next"]), found);
+        assert_eq!(
+            next(&["</x>; rel=\"prev\", </v2/a?last=b>; rel=\"next\""]),
+            found
+        );
+        assert_eq!(
+            next(&["</x>; rel=prev", "</v2/a?last=b>; REL=\"last Next\""]),
+            found
+        );
+        assert_eq!(next(&["</x>; rel=\"nextish\""]), None);
+        assert_eq!(next(&["nonsense"]), None);
+        assert_eq!(next(&[]), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! Requests and redirects.
+//!
+//! An `Authorization` header goes to the origin it was made for and nowhere else: once a redirect
+//! leaves that origin the header is gone, even if another redirect leads back. From https there is
+//! no way to http, and http goes only where [`PlainHttp`](super::PlainHttp) lets it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Response, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use super::answer::{Answer, network, shown, timed_out};
+use super::options::Options;
+use super::retry::Failure;
+use crate::error::{Error, Result};
+
+/// One request, without its body and its authorization.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    /// What is asked for, as errors name it.
+    pub(super) what: String,
+}
+
+impl Request {
+    pub(super) fn new(method: Method, url: Url, what: impl Into<String>) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// What a request carries.
+#[derive(Debug)]
+pub(super) enum Body {
+    Empty,
+    /// A short one, sent within the time for an answer.
+    Bytes(Bytes),
+    /// A long one, watched as it flows.
+    Upload(Upload),
+}
+
+/// A body that may take long to send.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) body: reqwest::Body,
+    pub(super) size: u64,
+    /// Counts the bytes handed to the transport.
+    pub(super) sent: Arc<AtomicU64>,
+}
+
+/// The connections. TLS is set up when the first https URL comes, because reading the system's
+/// certificates takes longer than most requests, and fails where there are none.
+#[derive(Debug)]
+pub(super) struct Transport {
+    options: Options,
+    roots: Vec<Certificate>,
+    plain: Client,
+    tls: OnceLock<Client>,
+}
+
+impl Transport {
+    pub(super) fn new(options: Options) -> Result<Self> {
+        let mut roots = Vec::new();
+        for pem in &options.extra_roots {
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(|e| configuration(format!("an extra root is not a certificate: {e}")))?;
+            if certificates.is_empty() {
+                return Err(configuration(
+                    "an extra root is not a certificate: there is no PEM block in it".into(),
+                ));
+            }
+            roots.extend(certificates);
+        }
+        let plain = builder(&options)?
+            .tls_certs_only([])
+            .build()
+            .map_err(|e| configuration(e.to_string()))?;
+        Ok(Self {
+            options,
+            roots,
+            plain,
+            tls: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Sends a request and follows redirects; any status is an answer.
+    pub(super) async fn exchange(
+        &self,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+        body: Body,
+    ) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + self.options.timeouts.document;
+        let home = request.url.origin();
+        let mut url = request.url.clone();
+        let mut authorization = authorization;
+        let mut body = body;
+        for _ in 0..=self.options.limits.redirects {
+            let sent = std::mem::replace(&mut body, Body::Empty);
+            let response = self.send(request, &url, authorization, sent).await?;
+            if !is_redirect(response.status()) {
+                let elsewhere = url.origin() != home;
+                return Ok(Answer::new(response, &request.what, elsewhere, deadline));
+            }
+            url = self.redirect(request, &response)?;
+            authorization = authorization.filter(|_| url.origin() == home);
+        }
+        Err(Failure::from(Error::Limit {
+            what: request.what.clone(),
+            limit: self.options.limits.redirects as u64,
+            unit: "redirects",
+        }))
+    }
+
+    /// Checks a URL that a registry names (to redirect, to upload to, to read on) against the one
+    /// it named it at.
+    pub(super) fn permit(&self, from: &Url, target: &Url) -> Result<()> {
+        let permitted = match target.scheme() {
+            "https" => true,
+            "http" => {
+                from.scheme() == "http" && self.options.plain_http.covers(target.host().as_ref())
+            }
+            _ => false,
+        };
+        if permitted {
+            return Ok(());
+        }
+        Err(Error::Protocol {
+            url: shown(from),
+            expected: "the way on to be an https URL".into(),
+            found: shown(target),
+        })
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        let mut builder = self
+            .client(url)?
+            .request(request.method.clone(), url.clone())
+            .headers(request.headers.clone());
+        if let Some(value) = authorization {
+            builder = builder.header(header::AUTHORIZATION, value);
+        }
+        let mut upload = None;
+        match body {
+            Body::Empty => {}
+            Body::Bytes(bytes) => builder = builder.body(bytes),
+            Body::Upload(Upload { body, size, sent }) => {
+                builder = builder.header(header::CONTENT_LENGTH, size).body(body);
+                upload = Some(sent);
+            }
+        }
+        tracing::debug!(method = %request.method, url = %shown(url), "request");
+        let sending = builder.send();
+        tokio::pin!(sending);
+        let mut before = 0;
+        loop {
+            let patience = match upload {
+                Some(_) => self.options.timeouts.stall,
+                None => self.options.timeouts.answer,
+            };
+            if let Ok(result) = tokio::time::timeout(patience, &mut sending).await {
+                return result.map_err(|e| network(url, e));
+            }
+            let now = upload
+                .as_ref()
+                .map_or(0, |sent| sent.load(Ordering::Relaxed));
+            if now == before {
+                return Err(timed_out(url, "an answer"));
+            }
+            before = now;
+        }
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client> {
+        if url.scheme() == "http" {
+            return Ok(&self.plain);
+        }
+        if let Some(client) = self.tls.get() {
+            return Ok(client);
+        }
+        let mut builder = builder(&self.options)?.https_only(true);
+        if !self.roots.is_empty() {
+            builder = builder.tls_certs_merge(self.roots.iter().cloned());
+        }
+        if let Some(identity) = &self.options.client_identity {
+            builder = builder.identity(identity.identity());
+        }
+        let client = builder
+            .build()
+            .map_err(|e| configuration(format!("TLS: {}", chain(&e))))?;
+        Ok(self.tls.get_or_init(|| client))
+    }
+
+    fn redirect(&self, request: &Request, response: &Response) -> Result<Url> {
+        let from = response.url();
+        let unlike = |expected: &str, found: String| Error::Protocol {
+            url: shown(from),
+            expected: expected.into(),
+            found,
+        };
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            let found = format!("a redirect ({})", response.status().as_u16());
+            return Err(unlike("an answer to an upload", found));
+        }
+        let location = location(from, response.headers())
+            .ok_or_else(|| unlike("a redirect with a Location", "none that is a URL".into()))?;
+        self.permit(from, &location)?;
+        Ok(location)
+    }
+}
+
+/// The URL in a `Location` header, which may be relative to the request's.
+pub(super) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
+    let text = headers.get(header::LOCATION)?.to_str().ok()?;
+    from.join(text).ok()
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn builder(options: &Options) -> Result<ClientBuilder> {
+    // `no_proxy` also keeps reqwest from reading the environment's proxies.
+    let mut builder = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.timeouts.connect);
+    if let Some(url) = &options.proxy {
+        let proxy = Proxy::all(url.clone())
+            .map_err(|e| configuration(format!("the proxy {}: {}", shown(url), e.without_url())))?;
+        let direct = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+        builder = builder.proxy(proxy.no_proxy(direct));
+    }
+    Ok(builder)
+}
+
+fn configuration(detail: String) -> Error {
+    Error::Configuration { detail }
+}
+
+/// An error with its causes in one line: reqwest's builder error alone says only that it is one.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

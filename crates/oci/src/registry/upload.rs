@@ -1,0 +1,230 @@
+//! Pushing blobs: ask whether it is there, open an upload, send it whole (OCI distribution
+//! specification 1.1, "POST then PUT").
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream;
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::Registry;
+use super::answer::Answer;
+use super::challenge::Access;
+use super::retry::{Failure, retrying};
+use super::transport::{Body, Request, Upload, location};
+use crate::digest::{Digest, Digester};
+use crate::error::{Error, Result};
+use crate::manifest::Descriptor;
+use crate::reference::Repository;
+
+/// Bytes handed to the transport at a time.
+const PIECE: usize = 64 << 10;
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+impl Registry {
+    /// Pushes bytes as a blob unless the registry has it. The descriptor's media type is
+    /// `application/octet-stream`; the caller knows better.
+    ///
+    /// # Errors
+    /// About access, transport and the registry.
+    pub async fn push_blob(&self, repository: &Repository, bytes: Bytes) -> Result<Descriptor> {
+        let descriptor = Descriptor::of("application/octet-stream", &bytes);
+        let what = repository.at(descriptor.digest.clone()).to_string();
+        if !self.has_blob(repository, &descriptor.digest, &what).await? {
+            // An upload that broke off can't be gone on with, so each try opens a new one.
+            retrying(&self.options().retries, || async {
+                let target = self.open_upload(repository, &what).await?;
+                let body = upload_of(bytes.clone());
+                self.send_upload(repository, target, &descriptor.digest, body, &what)
+                    .await
+            })
+            .await?;
+        }
+        Ok(descriptor)
+    }
+
+    /// Streams a large blob of known digest and size, unless the registry has it. `from` is read
+    /// once: if the connection breaks, so does the push.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if `from` has other content;
+    /// [`Error::Io`] if it fails; the others about access, transport and the registry.
+    pub async fn push_blob_from(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+        from: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<()> {
+        let what = repository.at(digest.clone()).to_string();
+        if self.has_blob(repository, digest, &what).await? {
+            return Ok(());
+        }
+        let target = retrying(&self.options().retries, || {
+            self.open_upload(repository, &what)
+        })
+        .await?;
+        let (pieces, receiver) = mpsc::channel(1);
+        let sent = Arc::new(AtomicU64::new(0));
+        let body = Upload {
+            body: reqwest::Body::wrap_stream(stream::unfold(receiver, |mut receiver| async {
+                let piece: Bytes = receiver.recv().await?;
+                Some((Ok::<_, std::io::Error>(piece), receiver))
+            })),
+            size,
+            sent: Arc::clone(&sent),
+        };
+        let sending = self.send_upload(repository, target, digest, body, &what);
+        let reading = pump(from, digest, size, &what, pieces, &sent);
+        tokio::pin!(sending, reading);
+        tokio::select! {
+            // The registry answered before it had everything, or nothing is left to read.
+            answered = &mut sending => answered.map_err(|failure| failure.error),
+            read = &mut reading => {
+                read?;
+                sending.await.map_err(|failure| failure.error)
+            }
+        }
+    }
+
+    async fn has_blob(&self, repository: &Repository, digest: &Digest, what: &str) -> Result<bool> {
+        let url = self.url(repository, &format!("blobs/{digest}"))?;
+        let request = Request::new(Method::HEAD, url, what);
+        retrying(&self.options().retries, || async {
+            let answer = self
+                .ask(&request, repository, Access::Push, Body::Empty)
+                .await?;
+            match answer.status() {
+                StatusCode::NOT_FOUND => Ok(false),
+                _ => answer.success().await.map(|_| true),
+            }
+        })
+        .await
+    }
+
+    /// Where to send the blob.
+    async fn open_upload(&self, repository: &Repository, what: &str) -> Result<Url, Failure> {
+        let url = self.url(repository, "blobs/uploads/")?;
+        let request = Request::new(Method::POST, url, what)
+            .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let answer = self
+            .ask(&request, repository, Access::Push, Body::Empty)
+            .await?
+            .success()
+            .await?;
+        let target = location(answer.url(), answer.headers())
+            .ok_or_else(|| answer.unlike("a Location to upload to", "none that is a URL"))?;
+        self.shared.transport.permit(answer.url(), &target)?;
+        Ok(target)
+    }
+
+    async fn send_upload(
+        &self,
+        repository: &Repository,
+        mut target: Url,
+        digest: &Digest,
+        body: Upload,
+        what: &str,
+    ) -> Result<(), Failure> {
+        target
+            .query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let home = self.url(repository, "blobs/uploads/")?;
+        let at_home = target.origin() == home.origin();
+        let request = Request::new(Method::PUT, target, what).header(header::CONTENT_TYPE, OCTETS);
+        let body = Body::Upload(body);
+        let answer: Answer = if at_home {
+            self.ask(&request, repository, Access::Push, body).await?
+        } else {
+            // Storage at another host: it has its authorization in the URL and gets none of ours.
+            let transport = &self.shared.transport;
+            let answer = transport.exchange(&request, None, body).await?;
+            answer.settled("without a login").await?
+        };
+        answer.success().await.map(|_| ())
+    }
+}
+
+fn upload_of(bytes: Bytes) -> Upload {
+    let size = bytes.len() as u64;
+    let sent = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&sent);
+    let body = reqwest::Body::wrap_stream(stream::unfold(bytes, move |mut rest| {
+        let counter = Arc::clone(&counter);
+        async move {
+            let piece = rest.split_to(rest.len().min(PIECE));
+            if piece.is_empty() {
+                return None;
+            }
+            counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            Some((Ok::<_, std::io::Error>(piece), rest))
+        }
+    }));
+    Upload { body, size, sent }
+}
+
+/// Reads `from` to its end and hands it on, checking that it is what it was said to be.
+async fn pump(
+    from: &mut (dyn AsyncRead + Send + Unpin),
+    digest: &Digest,
+    size: u64,
+    what: &str,
+    pieces: mpsc::Sender<Bytes>,
+    sent: &AtomicU64,
+) -> Result<()> {
+    let size_mismatch = |found| Error::SizeMismatch {
+        what: what.into(),
+        expected: size,
+        found,
+    };
+    let mut digester = Digester::new(digest.algorithm());
+    let mut read = 0_u64;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut bounded = (&mut *from).take(PIECE as u64);
+        let count = bounded.read_to_end(&mut piece).await;
+        let count = count.map_err(|source| Error::Io {
+            what: what.into(),
+            source,
+        })?;
+        if count == 0 {
+            break;
+        }
+        read = read.saturating_add(count as u64);
+        if read > size {
+            return Err(size_mismatch(size.saturating_add(1)));
+        }
+        digester.update(&piece);
+        if read == size {
+            // The registry would find out, too, but ours is the better message.
+            check(&digester, digest, what)?;
+        }
+        if pieces.send(piece.into()).await.is_err() {
+            // The transport gave up; its own error says why.
+            return Ok(());
+        }
+        sent.store(read, Ordering::Relaxed);
+    }
+    match (read < size, size) {
+        (true, _) => Err(size_mismatch(read)),
+        (false, 0) => check(&digester, digest, what),
+        (false, _) => Ok(()),
+    }
+}
+
+fn check(digester: &Digester, expected: &Digest, what: &str) -> Result<()> {
+    let found = digester.clone().finish();
+    if found == *expected {
+        return Ok(());
+    }
+    Err(Error::DigestMismatch {
+        what: what.into(),
+        expected: expected.clone(),
+        found,
+    })
+}
