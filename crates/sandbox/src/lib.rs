@@ -2,6 +2,7 @@
 #![allow(clippy::todo, missing_docs)]
 pub mod image;
 mod registry;
+mod server;
 mod sigstore;
-pub use registry::{Auth, Fault, RegistryOptions, RegistryServer, Request};
+pub use registry::{Auth, Effect, Fault, RegistryOptions, RegistryServer, Request};
 pub use sigstore::{RekorVersion, Sigstore};

@@ -1,55 +1,419 @@
 //! A registry that does what a test wants, rightly or wrongly.
-use countersign_oci::Repository;
-/// How the server behaves.
+//!
+//! [`RegistryServer`] speaks the OCI distribution specification 1.1 well enough for cosign, crane
+//! and oci-client, keeps everything in memory, writes down every request, and misbehaves where a
+//! [`Fault`] says so. Tests reach its store past HTTP, to put there what no registry would take.
+//! It is for tests only: it listens on loopback alone, without TLS, and guards nothing.
+
+mod answer;
+mod api;
+mod auth;
+mod fault;
+mod route;
+mod store;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use countersign_oci::{Digest, Reference, ReferenceError, Repository};
+
+use self::api::{Call, Manner};
+pub use self::auth::Auth;
+use self::auth::Gate;
+use self::fault::Faults;
+pub use self::fault::{Effect, Fault};
+use self::route::Route;
+use self::store::Store;
+use crate::server::Server;
+
+/// Bytes of one request's body. Blobs in tests are smaller; larger ones get 413.
+const BODY_MAX: usize = 1 << 30;
+
+/// How the server behaves. By default it is like GHCR without a login: no referrers API.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryOptions {
-    /// Serves `/referrers/`; default false (like GHCR)...
+    /// Serves `/referrers/`; without it, that path answers 404.
     pub referrers_api: bool,
+    /// Who may do what.
     pub auth: Auth,
+    /// Misbehaviour from the start on; [`RegistryServer::add_fault`] adds more.
     pub faults: Vec<Fault>,
-    /// Referrers per page.
+    /// Referrers per page; all on one page by default.
     pub page_size: Option<usize>,
+    /// With [`Auth::Bearer`]: how many requests a token is good for before it has expired.
+    /// Without bound by default.
+    pub token_requests: Option<usize>,
+    /// With [`Auth::Bearer`]: an identity (refresh) token that the token endpoint takes by POST
+    /// instead of name and password. If there is one, nobody gets a token anonymously.
+    pub identity_token: Option<String>,
 }
-#[derive(Debug, Clone, Default)]
-pub enum Auth {
-    #[default]
-    Anonymous,
-    Basic {
-        user: String,
-        password: String,
-    },
-    /// Bearer tokens from a token endpoint of this server, one scope each.
-    Bearer {
-        user: Option<(String, String)>,
-    },
-}
-/// A misbehaviour, by request.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Fault {/* status on path, wrong body, truncation, stall, redirect, html, lying header, moved tag ... */}
+
 /// A request the server got, for assertions.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// `GET`, `HEAD`, `PUT`, …
     pub method: String,
+    /// The path, without the query.
     pub path: String,
+    /// The query, without the question mark; empty if there is none.
+    pub query: String,
+    /// The `Authorization` header.
     pub authorization: Option<String>,
+    /// All headers.
+    pub headers: HeaderMap,
 }
-pub struct RegistryServer(());
+
+impl Request {
+    /// Method and path, as a [`Fault`]'s pattern sees them.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// A header's value, if it is there and text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// A registry on loopback, on a port that the system picks. It ends when dropped.
+pub struct RegistryServer {
+    server: Server,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    manner: Manner,
+    gate: Gate,
+    store: Mutex<Store>,
+    faults: Mutex<Faults>,
+    requests: Mutex<Vec<Request>>,
+}
+
 impl RegistryServer {
-    pub async fn start(options: RegistryOptions) -> std::io::Result<Self> {
-        let _ = options;
-        todo!()
+    /// Starts an empty registry.
+    ///
+    /// # Errors
+    /// When no port or thread is to be had.
+    pub async fn start(options: RegistryOptions) -> io::Result<Self> {
+        let mut shared = None;
+        let server = Server::start(|address| {
+            let state = Arc::new(Shared::new(options, address));
+            shared = Some(Arc::clone(&state));
+            Router::new().fallback(handle).with_state(state)
+        })?;
+        let shared = shared.ok_or(io::ErrorKind::NotConnected)?;
+        Ok(Self { server, shared })
     }
-    /// `127.0.0.1:port`
+
+    /// `127.0.0.1:port`, as references have it.
     pub fn host(&self) -> String {
-        todo!()
+        self.server.address().to_string()
     }
+
+    /// `http://127.0.0.1:port`.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.host())
+    }
+
+    /// The repository at `path` on this server.
+    ///
+    /// # Panics
+    /// When `path` is not a repository path.
+    #[expect(clippy::expect_used, reason = "test only: the path is the test's own")]
     pub fn repository(&self, path: &str) -> Repository {
-        let _ = path;
-        todo!()
+        format!("{}/{path}", self.host())
+            .parse()
+            .expect("a repository path")
     }
+
+    /// A reference to an image on this server: `app:latest`, `app@sha256:…`.
+    ///
+    /// # Errors
+    /// When `name` is not one.
+    pub fn reference(&self, name: &str) -> Result<Reference, ReferenceError> {
+        format!("{}/{name}", self.host()).parse()
+    }
+
+    /// Every request so far, in order of arrival, refused ones too.
     pub fn requests(&self) -> Vec<Request> {
-        todo!()
+        lock(&self.shared.requests).clone()
     }
-    // direct access to the store, bypassing HTTP: put/replace/remove blobs, manifests, tags
+
+    /// Forgets the requests so far.
+    pub fn reset_requests(&self) {
+        lock(&self.shared.requests).clear();
+    }
+
+    /// Misbehaves from now on. Faults added earlier go first.
+    pub fn add_fault(&self, fault: Fault) {
+        lock(&self.shared.faults).add(fault);
+    }
+
+    /// Behaves from now on.
+    pub fn clear_faults(&self) {
+        *lock(&self.shared.faults) = Faults::default();
+    }
+
+    /// Names of the repositories that something was pushed to, sorted.
+    pub fn repositories(&self) -> Vec<String> {
+        lock(&self.shared.store).names()
+    }
+
+    /// Stores a blob under its digest.
+    pub fn put_blob(&self, path: &str, bytes: impl Into<Bytes>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.replace_blob(path, &digest, bytes);
+        digest
+    }
+
+    /// Stores bytes under a digest, whether it is theirs or not: a tampered blob.
+    pub fn replace_blob(&self, path: &str, digest: &Digest, bytes: impl Into<Bytes>) {
+        let mut store = lock(&self.shared.store);
+        let blobs = &mut store.shelf_mut(path).blobs;
+        blobs.insert(digest.clone(), bytes.into());
+    }
+
+    /// Takes a blob away; false if there was none.
+    pub fn remove_blob(&self, path: &str, digest: &Digest) -> bool {
+        let mut store = lock(&self.shared.store);
+        store.shelf_mut(path).blobs.remove(digest).is_some()
+    }
+
+    /// A blob's bytes.
+    pub fn blob(&self, path: &str, digest: &Digest) -> Option<Bytes> {
+        let store = lock(&self.shared.store);
+        store.shelf(path)?.blobs.get(digest).cloned()
+    }
+
+    /// Digests of a repository's blobs, sorted.
+    pub fn blobs(&self, path: &str) -> Vec<Digest> {
+        let store = lock(&self.shared.store);
+        store
+            .shelf(path)
+            .map(|shelf| shelf.blobs.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Stores a manifest under its digest, and under a tag if one is given. Nothing is checked.
+    pub fn put_manifest(
+        &self,
+        path: &str,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+        tag: Option<&str>,
+    ) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.replace_manifest(path, &digest, media_type, bytes);
+        if let Some(tag) = tag {
+            self.tag(path, tag, &digest);
+        }
+        digest
+    }
+
+    /// Stores bytes under a manifest's digest, whether it is theirs or not.
+    pub fn replace_manifest(
+        &self,
+        path: &str,
+        digest: &Digest,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) {
+        let mut store = lock(&self.shared.store);
+        store.put_manifest(path, digest.clone(), media_type, bytes.into());
+    }
+
+    /// Takes a manifest away, leaving tags on it dangling; false if there was none.
+    pub fn remove_manifest(&self, path: &str, digest: &Digest) -> bool {
+        let mut store = lock(&self.shared.store);
+        store.shelf_mut(path).manifests.remove(digest).is_some()
+    }
+
+    /// A manifest's media type and bytes, by tag or digest.
+    pub fn manifest(&self, path: &str, reference: &str) -> Option<(String, Bytes)> {
+        let store = lock(&self.shared.store);
+        let (_, manifest) = store.shelf(path)?.manifest(reference)?;
+        Some((manifest.media_type.clone(), manifest.bytes.clone()))
+    }
+
+    /// Digests of a repository's manifests, sorted.
+    pub fn manifests(&self, path: &str) -> Vec<Digest> {
+        let store = lock(&self.shared.store);
+        store
+            .shelf(path)
+            .map(|shelf| shelf.manifests.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Points a tag at a digest, whether there is a manifest or not.
+    pub fn tag(&self, path: &str, tag: &str, digest: &Digest) {
+        let mut store = lock(&self.shared.store);
+        let tags = &mut store.shelf_mut(path).tags;
+        tags.insert(tag.to_owned(), digest.clone());
+    }
+
+    /// Takes a tag away; false if there was none.
+    pub fn untag(&self, path: &str, tag: &str) -> bool {
+        let mut store = lock(&self.shared.store);
+        store.shelf_mut(path).tags.remove(tag).is_some()
+    }
+
+    /// What a tag points at.
+    pub fn tagged(&self, path: &str, tag: &str) -> Option<Digest> {
+        let store = lock(&self.shared.store);
+        store.shelf(path)?.tags.get(tag).cloned()
+    }
+
+    /// A repository's tags, sorted; fallback tags of referrers among them.
+    pub fn tags(&self, path: &str) -> Vec<String> {
+        let store = lock(&self.shared.store);
+        store
+            .shelf(path)
+            .map(|shelf| shelf.tags.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for RegistryServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RegistryServer").field(&self.host()).finish()
+    }
+}
+
+impl Shared {
+    fn new(options: RegistryOptions, address: SocketAddr) -> Self {
+        let realm = format!("http://{address}/token");
+        let gate = Gate::new(
+            options.auth,
+            options.identity_token,
+            options.token_requests,
+            realm,
+        );
+        Self {
+            manner: Manner {
+                referrers_api: options.referrers_api,
+                page_size: options.page_size,
+            },
+            gate,
+            store: Mutex::default(),
+            faults: Mutex::new(options.faults.into()),
+            requests: Mutex::default(),
+        }
+    }
+}
+
+/// One request: written down, let through, served, and distorted where a fault says so.
+async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let query = head.uri.query().unwrap_or_default();
+    let authorization = head
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let request = Request {
+        method: head.method.to_string(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        authorization: authorization.map(str::to_owned),
+        headers: head.headers.clone(),
+    };
+    let line = request.line();
+    tracing::debug!(line, query);
+    lock(&shared.requests).push(request);
+
+    let Ok(body) = to_bytes(body, BODY_MAX).await else {
+        return answer::empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let route = Route::of(path);
+    let token_request = route == Route::Token;
+    if !token_request && let Err(challenge) = shared.gate.admit(&head.method, &route, authorization)
+    {
+        return challenge;
+    }
+    let path_and_query = head
+        .uri
+        .path_and_query()
+        .map_or(path, |whole| whole.as_str());
+    let strike = lock(&shared.faults).strike(&line);
+    if let Some(instead) = strike
+        .as_ref()
+        .and_then(|strike| strike.effect.instead(path_and_query))
+    {
+        return instead;
+    }
+    let response = if token_request {
+        shared.gate.token(&head.method, query, &body, authorization)
+    } else {
+        let call = Call {
+            method: &head.method,
+            route: &route,
+            path,
+            query,
+            headers: &head.headers,
+            body,
+        };
+        serve(&shared, &call, strike.as_ref())
+    };
+    let response = match strike {
+        Some(strike) => strike.effect.distort(response, path_and_query).await,
+        None => response,
+    };
+    if head.method == Method::HEAD {
+        // `Content-Length` stays that of the body that a GET would have had.
+        return response.map(|_| axum::body::Body::empty());
+    }
+    response
+}
+
+/// Serves a request under one lock of the store, so that what another writer does before or after
+/// it, by a fault, is seen by nobody in between.
+fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Response {
+    let mut store = lock(&shared.store);
+    let effect = strike.map(|strike| &strike.effect);
+    let Route::Manifest { name, reference } = call.route else {
+        return api::serve(&mut store, shared.manner, call);
+    };
+    match (effect, strike.map(|strike| strike.earlier)) {
+        (Some(Effect::Manifests(digests)), Some(earlier)) => {
+            let turn = digests.iter().cycle().nth(earlier % digests.len().max(1));
+            let reference = turn.map_or_else(|| reference.clone(), ToString::to_string);
+            let route = Route::Manifest {
+                name: name.clone(),
+                reference,
+            };
+            let call = Call {
+                route: &route,
+                body: call.body.clone(),
+                ..*call
+            };
+            api::serve(&mut store, shared.manner, &call)
+        }
+        (Some(Effect::WriteAfterRead(entry)), _) => {
+            let response = api::serve(&mut store, shared.manner, call);
+            let read = api::tagged(&store, name, reference);
+            api::append_to_tag(&mut store, name, reference, read, entry.clone());
+            response
+        }
+        (Some(Effect::LostUpdate(entry)), _) => {
+            let read = api::tagged(&store, name, reference);
+            let response = api::serve(&mut store, shared.manner, call);
+            api::append_to_tag(&mut store, name, reference, read, entry.clone());
+            response
+        }
+        _ => api::serve(&mut store, shared.manner, call),
+    }
+}
+
+/// A test that panicked while it held the lock left nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,304 @@
+//! Misbehaviour on demand.
+//!
+//! A [`Fault`] strikes requests by their line, `METHOD /path` without the query, from the first
+//! one or after some, for ever or a number of times. Of several that match a request, the first
+//! that still has strikes left does its work, alone. Requests that are refused for want of a login
+//! are not struck, so that a count means requests that would have been served.
+
+use std::convert::Infallible;
+use std::io;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use countersign_oci::{Descriptor, Digest};
+use futures_util::stream::{self, StreamExt as _};
+
+use super::answer;
+
+/// A misbehaviour, and the requests that get it.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pattern: String,
+    skip: usize,
+    times: Option<usize>,
+    effect: Effect,
+}
+
+impl Fault {
+    /// Strikes every request whose line matches `pattern`: `GET /v2/app/manifests/latest`, where
+    /// `*` stands for any characters, slashes too, as in `* /v2/*/blobs/*`.
+    pub fn on(pattern: &str, effect: Effect) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            skip: 0,
+            times: None,
+            effect,
+        }
+    }
+
+    /// Strikes `count` times and no more.
+    #[must_use]
+    pub fn times(mut self, count: usize) -> Self {
+        self.times = Some(count);
+        self
+    }
+
+    /// Lets the first `count` matching requests pass.
+    #[must_use]
+    pub fn after(mut self, count: usize) -> Self {
+        self.skip = count;
+        self
+    }
+}
+
+/// What happens to a request, or to its answer.
+///
+/// The first three take the request's place: nothing is read or stored. The others let it be
+/// served and change what is sent, or what is stored around it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Effect {
+    /// This status, with these headers and an error body of the specification's form.
+    Status {
+        /// HTTP status code.
+        status: u16,
+        /// Further headers, `Retry-After` say.
+        headers: Vec<(&'static str, String)>,
+    },
+    /// 307 to the same path and query at another origin, `http://host:port`.
+    Redirect(String),
+    /// 200 and an HTML page, as a login portal in front of a registry answers.
+    HtmlLogin,
+    /// The same headers, `Content-Length` apart, and another body.
+    Body(Bytes),
+    /// The headers of the whole body and its first bytes; then the connection is cut.
+    Truncate {
+        /// Bytes of the body that are sent.
+        after: usize,
+    },
+    /// The headers of the whole body and its first bytes; then nothing, until the client gives up
+    /// or the server is dropped.
+    Stall {
+        /// Bytes of the body that are sent.
+        after: usize,
+    },
+    /// The body without its length, then spaces without end.
+    Endless,
+    /// This `Docker-Content-Digest`, whatever the body is.
+    ContentDigest(String),
+    /// This `Content-Type`, whatever the body is.
+    ContentType(String),
+    /// A manifest request is answered with these manifests of the repository in turn, over and
+    /// over: a tag that moves between requests.
+    Manifests(Vec<Digest>),
+    /// The answer names itself as its own next page.
+    LinkToItself,
+    /// After a manifest was read by tag, another writer adds this entry to the index there: what
+    /// the reader knows is out of date.
+    WriteAfterRead(Descriptor),
+    /// A manifest is put under a tag and answered with 201; then another writer, who read the tag
+    /// before, puts the old index with this entry of his there: the update is lost.
+    LostUpdate(Descriptor),
+}
+
+impl Effect {
+    /// [`Effect::Status`] without further headers.
+    pub fn status(status: u16) -> Self {
+        Self::Status {
+            status,
+            headers: Vec::new(),
+        }
+    }
+
+    /// 429 with a `Retry-After` in seconds.
+    pub fn too_many_requests(retry_after: u64) -> Self {
+        Self::Status {
+            status: 429,
+            headers: vec![("retry-after", retry_after.to_string())],
+        }
+    }
+
+    /// The answer that takes the request's place, if the effect is one that does.
+    pub(super) fn instead(&self, path_and_query: &str) -> Option<Response> {
+        match self {
+            Self::Status { status, headers } => {
+                let status =
+                    StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let mut response = answer::error(status, code_of(status), "as the test wants it");
+                for (name, value) in headers {
+                    answer::set(&mut response, header::HeaderName::from_static(name), value);
+                }
+                Some(response)
+            }
+            Self::Redirect(origin) => {
+                let mut response = answer::empty(StatusCode::TEMPORARY_REDIRECT);
+                let location = format!("{}{path_and_query}", origin.trim_end_matches('/'));
+                answer::set(&mut response, header::LOCATION, location);
+                Some(response)
+            }
+            Self::HtmlLogin => {
+                let page = "<!DOCTYPE html><html><body><form>Please log in</form></body></html>";
+                Some(answer::content(
+                    StatusCode::OK,
+                    "text/html; charset=utf-8",
+                    page.into(),
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// The answer as it is sent.
+    pub(super) async fn distort(&self, mut response: Response, path_and_query: &str) -> Response {
+        match self {
+            Self::Body(bytes) => {
+                answer::set(&mut response, header::CONTENT_LENGTH, bytes.len());
+                *response.body_mut() = Body::from(bytes.clone());
+            }
+            Self::Truncate { after } => {
+                let start = start_of(&mut response, *after).await;
+                let cut = stream::once(async {
+                    // Lets the connection send what it has before it is cut.
+                    tokio::task::yield_now().await;
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset))
+                });
+                let whole = stream::once(async { Ok(start) }).chain(cut);
+                *response.body_mut() = Body::from_stream(whole);
+            }
+            Self::Stall { after } => {
+                let start = start_of(&mut response, *after).await;
+                let whole = stream::once(async { Ok::<_, Infallible>(start) });
+                *response.body_mut() = Body::from_stream(whole.chain(stream::pending()));
+            }
+            Self::Endless => {
+                let start = start_of(&mut response, usize::MAX).await;
+                response.headers_mut().remove(header::CONTENT_LENGTH);
+                let spaces = Bytes::from(vec![b' '; 64 << 10]);
+                let whole = stream::once(async { Ok::<_, Infallible>(start) })
+                    .chain(stream::repeat_with(move || Ok(spaces.clone())));
+                *response.body_mut() = Body::from_stream(whole);
+            }
+            Self::ContentDigest(digest) => {
+                answer::set(&mut response, answer::CONTENT_DIGEST, digest);
+            }
+            Self::ContentType(media_type) => {
+                answer::set(&mut response, header::CONTENT_TYPE, media_type);
+            }
+            Self::LinkToItself => {
+                let link = format!("<{path_and_query}>; rel=\"next\"");
+                answer::set(&mut response, header::LINK, link);
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The first bytes of the answer's body, which is taken out of it; `Content-Length` stays.
+async fn start_of(response: &mut Response, length: usize) -> Bytes {
+    let body = std::mem::take(response.body_mut());
+    // Bodies here are in memory already, so reading one can't fail.
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    bytes.slice(..length.min(bytes.len()))
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHORIZED",
+        403 => "DENIED",
+        404 => "NAME_UNKNOWN",
+        429 => "TOOMANYREQUESTS",
+        _ => "UNSUPPORTED",
+    }
+}
+
+/// The faults of a server, with what they have done so far.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Armed>);
+
+#[derive(Debug)]
+struct Armed {
+    fault: Fault,
+    matched: usize,
+}
+
+/// An effect that falls due, and how often it did before.
+#[derive(Debug)]
+pub(super) struct Strike {
+    pub(super) effect: Effect,
+    pub(super) earlier: usize,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.0.push(Armed { fault, matched: 0 });
+    }
+
+    /// What falls due for a request.
+    pub(super) fn strike(&mut self, line: &str) -> Option<Strike> {
+        for Armed { fault, matched } in &mut self.0 {
+            if !matches(&fault.pattern, line) {
+                continue;
+            }
+            let nth = *matched;
+            *matched += 1;
+            let Some(earlier) = nth.checked_sub(fault.skip) else {
+                continue;
+            };
+            if fault.times.is_none_or(|times| earlier < times) {
+                let effect = fault.effect.clone();
+                return Some(Strike { effect, earlier });
+            }
+        }
+        None
+    }
+}
+
+impl From<Vec<Fault>> for Faults {
+    fn from(faults: Vec<Fault>) -> Self {
+        let mut armed = Self::default();
+        faults.into_iter().for_each(|fault| armed.add(fault));
+        armed
+    }
+}
+
+/// Whether `text` is `pattern`, with `*` for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((literal, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(literal) else {
+        return false;
+    };
+    text.char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .any(|at| matches(rest, text.get(at..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        assert!(matches("GET /v2/*/blobs/*", "GET /v2/a/b/blobs/sha256:0"));
+        assert!(matches("* /v2/", "HEAD /v2/"));
+        assert!(matches("GET /v2/*", "GET /v2/"));
+        assert!(!matches("GET /v2/*/blobs/*", "GET /v2/a/manifests/x"));
+        assert!(!matches("GET /v2/", "GET /v2/a"));
+    }
+
+    #[test]
+    fn counts_are_of_matching_requests() {
+        let fault = Fault::on("GET /a", Effect::HtmlLogin).after(1).times(2);
+        let mut faults = Faults::from(vec![fault]);
+        let struck: Vec<bool> = ["GET /a", "GET /b", "GET /a", "GET /a", "GET /a"]
+            .into_iter()
+            .map(|line| faults.strike(line).is_some())
+            .collect();
+        assert_eq!(struck, [false, false, true, true, false]);
+    }
+}
