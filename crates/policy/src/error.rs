@@ -1,0 +1,317 @@
+//! What can be wrong with a policy, and where.
+
+use std::fmt;
+
+use countersign_oci::{DigestError, ReferenceError};
+
+use crate::matcher::RegexError;
+
+/// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyError {
+    place: Place,
+    // Boxed so that results stay small.
+    problem: Box<Problem>,
+}
+
+impl PolicyError {
+    pub(crate) fn new(place: Place, problem: Problem) -> Self {
+        Self {
+            place,
+            problem: Box::new(problem),
+        }
+    }
+
+    /// Where the offending text stands.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    pub(crate) fn into_parts(self) -> (Place, Problem) {
+        (self.place, *self.problem)
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place != Place::default() {
+            write!(f, "{}: ", self.place)?;
+        }
+        fmt::Display::fmt(&self.problem, f)
+    }
+}
+
+// Without a source: the message says everything, down to the parser's reason.
+impl std::error::Error for PolicyError {}
+
+/// Where something stands. What is unknown is left out: a flag has neither file nor position.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name, as the caller gave it.
+    pub file: Option<String>,
+    /// Where in the file.
+    pub position: Option<Position>,
+    /// The keys that lead there.
+    pub path: KeyPath,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        if let Some(file) = &self.file {
+            f.write_str(file)?;
+            separator = ": ";
+        }
+        if let Some(position) = self.position {
+            if self.file.is_some() {
+                f.write_str(":")?;
+            }
+            write!(f, "{position}")?;
+            separator = ": ";
+        }
+        if !self.path.is_root() {
+            write!(f, "{separator}{}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Line and column, both counted from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: u64,
+    /// From 1, in characters.
+    pub column: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// The keys and list positions that lead to a value: `galleries[2].verification.issuer`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPath(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl KeyPath {
+    /// This path, and `key` below it.
+    pub(crate) fn key(&self, key: impl Into<String>) -> Self {
+        self.step(Step::Key(key.into()))
+    }
+
+    /// This path, and the list entry at `index` (from 0) below it.
+    pub(crate) fn index(&self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    /// `below`, seen from where this path leads.
+    pub(crate) fn join(&self, below: &Self) -> Self {
+        Self(self.0.iter().chain(&below.0).cloned().collect())
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Whether this is the document itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if position == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Neither key of a pair is there.
+    #[error("expected `{exact}` or `{regex}`, found neither; add one of them")]
+    Neither {
+        /// The key for an exact value.
+        exact: &'static str,
+        /// The key for a pattern.
+        regex: &'static str,
+    },
+    /// Both keys of a pair are there.
+    #[error("expected `{exact}` or `{regex}`, found both; keep the one that you mean")]
+    Both {
+        /// The key for an exact value.
+        exact: String,
+        /// The key for a pattern.
+        regex: String,
+    },
+    /// `identities` next to a signer of its own.
+    #[error(
+        "expected either `identities` or one signer's `{key}`, found both; make that signer one of \
+         the `identities`"
+    )]
+    SignerBesideIdentities {
+        /// The key beside the list.
+        key: &'static str,
+    },
+    /// A text, list or mapping with nothing in it.
+    #[error("expected {expected}, found nothing; fill it in, or take the key out")]
+    Empty {
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// A pattern that doesn't compile.
+    #[error("`{found}` is not a usable regular expression: {reason}")]
+    Regex {
+        /// The pattern.
+        found: String,
+        /// Why not.
+        reason: RegexError,
+    },
+    /// A time that isn't one, or that leaves open which instant it means.
+    #[error("expected an RFC 3339 time such as {example}, found `{found}`{}", .missing.advice())]
+    Timestamp {
+        /// The text.
+        found: String,
+        /// What to write instead, as far as the text says what is meant.
+        example: String,
+        /// What it lacks.
+        missing: TimestampFault,
+    },
+    /// A key that isn't known where unknown keys could weaken a policy.
+    #[error("unknown key `{found}`{}; {}", nearest_hint(.nearest.as_deref()), valid_list(.valid))]
+    UnknownKey {
+        /// The key.
+        found: String,
+        /// The valid key that resembles it.
+        nearest: Option<String>,
+        /// Every valid key.
+        valid: Vec<String>,
+    },
+    /// The same key twice.
+    #[error("the key `{key}` stands here a second time; keep one of them")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
+    /// A value of another form.
+    #[error("expected {expected}, found {found}")]
+    Form {
+        /// What belongs there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// Not a digest.
+    #[error("{0}")]
+    Digest(DigestError),
+    /// Not the name of a repository.
+    #[error("`{found}` is not a repository such as ghcr.io/acme/app: {reason}")]
+    Repository {
+        /// The text.
+        found: String,
+        /// Why not.
+        reason: ReferenceError,
+    },
+    /// `trust` with neither of its forms, both, or half of one.
+    #[error("expected `trusted_root` alone, or `tuf_url` together with `tuf_root`, found {found}")]
+    Trust {
+        /// The keys that are there.
+        found: String,
+    },
+    /// Not YAML (and so not JSON either).
+    #[error("the file is neither YAML nor JSON: {reason}")]
+    Syntax {
+        /// What the parser says.
+        reason: String,
+    },
+    /// Over a bound on size, depth, aliases or merges.
+    #[error("the file is refused because it goes beyond a bound: {reason}")]
+    Budget {
+        /// Which, and how far.
+        reason: String,
+    },
+    /// A file without any `verification`.
+    #[error(
+        "found no policy; expected a `verification:` block with `issuer` and `identity`, or a list \
+         of galleries that have one"
+    )]
+    NoPolicy,
+    /// One policy is wanted, and the file's galleries have different ones.
+    #[error("found several galleries, each with its own policy; say which is meant: {}", quoted(.names))]
+    SeveralPolicies {
+        /// The galleries' names.
+        names: Vec<String>,
+    },
+    /// No gallery of this name, or it has no policy.
+    #[error("found no gallery `{found}` with a policy{}; there are: {}", nearest_hint(.nearest.as_deref()), quoted(.names))]
+    NoSuchGallery {
+        /// The name asked for.
+        found: String,
+        /// The name that resembles it.
+        nearest: Option<String>,
+        /// The galleries that have a policy.
+        names: Vec<String>,
+    },
+}
+
+/// What a text that should be a time lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimestampFault {
+    /// A date alone: which hour, and where?
+    NoTime,
+    /// A date and a time of day, without `Z` or an offset: where?
+    NoOffset,
+    /// Not a time at all.
+    NotATime,
+}
+
+impl TimestampFault {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::NoTime => ": a date alone doesn't say when the day begins; add a time and `Z`",
+            Self::NoOffset => ": it doesn't say in which time zone; add `Z` for UTC",
+            Self::NotATime => "",
+        }
+    }
+}
+
+fn nearest_hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |key| format!(", did you mean `{key}`?"))
+}
+
+fn valid_list(valid: &[String]) -> String {
+    format!("valid here: {}", valid.join(", "))
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

@@ -1,0 +1,43 @@
+//! Which valid key a misspelt one may have meant.
+
+/// The candidate nearest to `text`, when it is near enough to be what was meant: at most one edit
+/// (Damerau-Levenshtein, without regard to case, `-` read as `_`) in three characters.
+pub(crate) fn nearest<'c>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<String> {
+    // A key of a kilobyte is no misspelling, and comparing it would be quadratic.
+    if text.len() > 128 {
+        return None;
+    }
+    let plain = |text: &str| text.to_lowercase().replace('-', "_");
+    let meant = plain(text);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&meant, &plain(candidate));
+            (distance, candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_misspelling_finds_its_key_and_a_stranger_finds_none() {
+        let keys = ["issuer", "issuer_regex", "identity", "not_before"];
+        assert_eq!(nearest("isuer", keys).as_deref(), Some("issuer"));
+        assert_eq!(
+            nearest("issuerRegex", keys).as_deref(),
+            Some("issuer_regex")
+        );
+        assert_eq!(nearest("NOT-BEFORE", keys).as_deref(), Some("not_before"));
+        assert_eq!(nearest("notbefore", keys).as_deref(), Some("not_before"));
+        assert_eq!(nearest("colour", keys), None);
+        assert_eq!(nearest(&"issuer".repeat(100), keys), None);
+    }
+}
