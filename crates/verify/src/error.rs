@@ -1,0 +1,21 @@
+//! What can go wrong when verifying, besides a refusal of one candidate.
+
+use crate::refusal::Refusal;
+use crate::trust::TrustError;
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No candidate passed.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// The registry could not be asked, or a candidate could not be fetched for a reason that
+    /// isn't the candidate's own (no network, no access) and no other one passed. Whether the
+    /// image is signed is not known then.
+    #[error(transparent)]
+    Registry(countersign_oci::Error),
+    /// There is no trusted root to verify by.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}

@@ -1,0 +1,212 @@
+//! Why one candidate is no proof.
+//!
+//! A [`Failure`] is the first check that a candidate failed, with what was expected and what was
+//! found. It never holds anything that could be turned into a proof.
+
+use countersign_oci::Digest;
+use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
+
+use crate::refusal::RefusalKind;
+
+/// The first check that a candidate failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A signature in cosign's old format, which has no bundle.
+    #[error(
+        "a signature in cosign's legacy format, which is not accepted; sign again with `cosign sign --new-bundle-format` (2.6 or newer) or `countersign sign`"
+    )]
+    LegacySignature,
+    /// A bundle whose statement is of another type than a signature's.
+    #[error("an attestation, which is no signature: expected predicate type {}, found {found}", .expected.join(" or "))]
+    Attestation {
+        /// The predicate types that the policy accepts.
+        expected: Vec<String>,
+        /// The statement's.
+        found: String,
+    },
+    /// Something that isn't a signature at all.
+    #[error("not a signature: expected one layer of a Sigstore bundle, found {found}")]
+    OtherArtifact {
+        /// What the manifest calls itself or holds.
+        found: String,
+    },
+    /// The referrer's manifest or bundle can't be had from the registry, through a fault of its
+    /// own: missing, too large, other bytes than its digest says.
+    #[error("can't be read")]
+    Unreadable(#[source] Box<countersign_oci::Error>),
+    /// The referrer refers to another image.
+    #[error("a signature of another image: expected subject {expected}, found {}", .found.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))]
+    OtherSubject {
+        /// The image's digest.
+        expected: Digest,
+        /// The manifest's subject.
+        found: Option<Digest>,
+    },
+    /// The manifest holds more than the one bundle.
+    #[error("the signature manifest is malformed: expected 1 layer, found {found}")]
+    LayerCount {
+        /// Number of layers.
+        found: usize,
+    },
+    /// Bytes that don't parse.
+    #[error("the {part} is malformed: {detail}")]
+    Malformed {
+        /// `bundle`, `in-toto statement`, `certificate`.
+        part: &'static str,
+        /// The parser's complaint.
+        detail: String,
+    },
+    /// More of something than any honest bundle holds.
+    #[error("expected at most {limit} {what}, found {found}")]
+    TooMany {
+        /// What was counted.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Something that would be counted twice.
+    #[error("expected each {what} once, found one repeated")]
+    Repeated {
+        /// What repeats.
+        what: &'static str,
+    },
+    /// Not a bundle of version 0.3.
+    #[error("expected a bundle of type {expected}, found {found}")]
+    BundleVersion {
+        /// The media type that there has to be.
+        expected: &'static str,
+        /// The bundle's.
+        found: String,
+    },
+    /// Not a DSSE envelope, or not only one.
+    #[error("expected a DSSE envelope in the bundle, found {found}")]
+    Content {
+        /// What is there.
+        found: &'static str,
+    },
+    /// No certificate to name a signer: a raw key names nobody (GHSA-fx35-mq7g-6g98).
+    #[error("expected one certificate in the bundle, found {found}")]
+    NoCertificate {
+        /// What is in its place.
+        found: &'static str,
+    },
+    /// The envelope holds something else than an in-toto statement.
+    #[error("expected a payload of type {expected}, found {found}")]
+    PayloadType {
+        /// The payload type that there has to be.
+        expected: &'static str,
+        /// The envelope's.
+        found: String,
+    },
+    /// A statement of another version.
+    #[error("expected a statement of type {expected}, found {found}")]
+    StatementType {
+        /// The `_type` that there has to be.
+        expected: &'static str,
+        /// The statement's.
+        found: String,
+    },
+    /// None or several subjects.
+    #[error("expected a statement about 1 subject, found {found}")]
+    SubjectCount {
+        /// How many there are.
+        found: usize,
+    },
+    /// A genuine-looking signature of something else.
+    #[error(
+        "a signature of another image: expected {expected} in the signed statement, found {found}"
+    )]
+    SubjectDigest {
+        /// The image's digest.
+        expected: Digest,
+        /// The statement's.
+        found: String,
+    },
+    /// The signature doesn't verify with the certificate's key.
+    #[error("the signature is invalid: {detail}")]
+    Signature {
+        /// What doesn't hold.
+        detail: String,
+    },
+    /// The certificate isn't one of the trusted authority's, valid when the signature was made, and
+    /// recorded in a certificate log.
+    #[error("the certificate is not trusted")]
+    Certificate(#[source] CertificateError),
+    /// The log entry doesn't prove that the signature was recorded.
+    #[error("the transparency log entry does not hold")]
+    TransparencyLog(#[source] TransparencyLogError),
+    /// The time of signing is not proven.
+    #[error("the time of signing is not proven")]
+    Timestamp(#[source] TimestampError),
+    /// A log entry without a proof that the log includes it.
+    #[error(
+        "expected an inclusion proof with a checkpoint in each log entry, found none in entry {index}"
+    )]
+    NoInclusionProof {
+        /// Position in the bundle, from 0.
+        index: usize,
+    },
+    /// The checkpoint is signed, but not by the log that the entry names.
+    #[error(
+        "expected a checkpoint signed by the entry's own log {expected}, found one signed by {found}"
+    )]
+    CheckpointLog {
+        /// The entry's log ID, in hex.
+        expected: String,
+        /// Names on the checkpoint's signatures.
+        found: String,
+    },
+    /// The certificate names nobody, or more than one.
+    #[error("expected one identity in the certificate, an email address or a URI, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
+    Identity {
+        /// What the certificate names.
+        found: Vec<String>,
+    },
+    /// The certificate doesn't say who vouched for the identity.
+    #[error("expected an OIDC issuer in the certificate, found none")]
+    NoIssuer,
+    /// Nothing proves when the signature was made.
+    #[error("expected at least one verified time of signing, found none")]
+    NoVerifiedTime,
+    /// Refused by Sigstore's verification for a reason of none of the kinds above.
+    #[error("Sigstore's verification failed")]
+    Sigstore(#[source] Box<sigstore_verify::Error>),
+    /// Genuine, but not what the policy asks for.
+    #[error("not signed as the policy asks: expected {expected}, found {found}")]
+    Policy {
+        /// What the policy asks for.
+        expected: String,
+        /// What is proven.
+        found: String,
+    },
+}
+
+impl Failure {
+    /// The class that the failure belongs to; also how far the candidate came, the order of
+    /// [`RefusalKind`] being from nearest to furthest.
+    pub fn kind(&self) -> RefusalKind {
+        match self {
+            Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {
+                RefusalKind::Unsigned
+            }
+            Self::Policy { .. } => RefusalKind::Policy,
+            _ => RefusalKind::Invalid,
+        }
+    }
+}
+
+impl From<sigstore_verify::Error> for Failure {
+    fn from(error: sigstore_verify::Error) -> Self {
+        use sigstore_verify::Error;
+        match error {
+            Error::Certificate(source) => Self::Certificate(source),
+            Error::TransparencyLog(source) => Self::TransparencyLog(source),
+            Error::Timestamp(source) => Self::Timestamp(source),
+            Error::SignatureInvalid(detail) => Self::Signature { detail },
+            other => Self::Sigstore(Box::new(other)),
+        }
+    }
+}

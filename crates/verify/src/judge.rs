@@ -1,0 +1,184 @@
+//! The core: from bytes to a proof, without input or output.
+//!
+//! Every check of a bundle is made here or called from here, in one order, and the first that
+//! fails is reported. `sigstore-verify` does the cryptography; what it leaves to its caller is
+//! done around it (statement, bounds, repetition, the log's own checkpoint, the number of
+//! identities, the policy). It reads the clock by itself, and only to refuse what claims to come
+//! from the future.
+
+use sigstore_types::{
+    ArtifactDigest, HashAlgorithm, KindVersion, Sha256Hash, TransparencyLogEntry,
+};
+use sigstore_verify::VerificationPolicy;
+use sigstore_verify::types::DigestBytes;
+
+use countersign_oci::{Algorithm, Digest, ResolvedImage};
+use countersign_policy::Policy;
+
+use crate::bundle::SignedBundle;
+use crate::certificate;
+use crate::failure::Failure;
+use crate::proof::{Evidence, VerifiedImage};
+use crate::trust::TrustedRoot;
+
+/// Judges one bundle: is it a signature of `image`, genuine by `trusted_root`, that `policy`
+/// accepts?
+///
+/// No input or output. A bundle is 1 MiB at most where it comes through
+/// [`Verifier`](crate::Verifier); callers that read bundles themselves bound them likewise.
+///
+/// # Errors
+/// The first check that the bundle fails.
+pub fn verify_bundle(
+    image: &ResolvedImage,
+    bundle: &[u8],
+    trusted_root: &TrustedRoot,
+    policy: &Policy,
+) -> Result<VerifiedImage, Failure> {
+    let evidence = judge(image, None, bundle, trusted_root, policy)?;
+    Ok(VerifiedImage::new(image.clone(), evidence))
+}
+
+/// As [`verify_bundle`], for a bundle that `signature_manifest` holds.
+pub(crate) fn judge(
+    image: &ResolvedImage,
+    signature_manifest: Option<&Digest>,
+    bundle: &[u8],
+    trusted_root: &TrustedRoot,
+    policy: &Policy,
+) -> Result<Evidence, Failure> {
+    let digest = image.digest();
+    let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
+    let genuine = trusted_root.verifier().verify(
+        artifact(digest)?,
+        &signed.bundle,
+        &VerificationPolicy::any_identity(),
+    )?;
+    let entries = &signed.bundle.verification_material.tlog_entries;
+    for (index, entry) in entries.iter().enumerate() {
+        check_own_checkpoint(index, entry, trusted_root)?;
+    }
+    let mut signed_at = genuine.verified_timestamps().to_vec();
+    signed_at.sort_unstable();
+    signed_at.dedup();
+    if signed_at.is_empty() {
+        return Err(Failure::NoVerifiedTime);
+    }
+    let identity = certificate::identity(&signed.certificate)?;
+    let issuer = genuine.issuer().ok_or(Failure::NoIssuer)?.to_owned();
+    let info = genuine.certificate().ok_or(Failure::NoCertificate {
+        found: "none that was verified",
+    })?;
+    let evidence = Evidence {
+        digest: digest.clone(),
+        repository: image.reference().repository().clone(),
+        identity,
+        issuer,
+        signed_at,
+        log_index: entries.first().and_then(proven_index),
+        log_id: entries
+            .first()
+            .map(|entry| hex::encode(entry.log_id.key_id.as_bytes())),
+        predicate_type: signed.statement.predicate_type,
+        subject_name: signed.statement.subject_name,
+        signature_manifest: signature_manifest.cloned(),
+        annotations: signed.statement.annotations,
+        claims: certificate::claims(info),
+        certificate_not_before: info.not_before,
+        certificate_not_after: info.not_after,
+    };
+    accept(policy, &evidence)?;
+    Ok(evidence)
+}
+
+fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
+    let malformed = |detail: String| Failure::Malformed {
+        part: "image digest",
+        detail,
+    };
+    let algorithm = match digest.algorithm() {
+        Algorithm::Sha256 => HashAlgorithm::Sha2256,
+        Algorithm::Sha512 => HashAlgorithm::Sha2512,
+        other => return Err(malformed(format!("Sigstore has no {other}"))),
+    };
+    let bytes =
+        DigestBytes::from_hex(digest.hex()).map_err(|error| malformed(error.to_string()))?;
+    ArtifactDigest::new(algorithm, bytes).map_err(|error| malformed(error.to_string()))
+}
+
+/// Checks that the log which the entry names signed the checkpoint that the entry is proven with.
+///
+/// `sigstore-verify` has found by now that *some* trusted log signed it; an entry of one log proven
+/// by the tree of another would still pass there.
+fn check_own_checkpoint(
+    index: usize,
+    entry: &TransparencyLogEntry,
+    trusted_root: &TrustedRoot,
+) -> Result<(), Failure> {
+    let checkpoint = entry
+        .inclusion_proof
+        .as_ref()
+        .and_then(|proof| proof.checkpoint.checkpoint())
+        .ok_or(Failure::NoInclusionProof { index })?;
+    let own_key = Sha256Hash::try_from(entry.log_id.key_id.as_bytes())
+        .ok()
+        .and_then(|id| trusted_root.log_key(&id));
+    let signed_by_own = own_key.is_some_and(|key| {
+        checkpoint.signatures().iter().any(|signature| {
+            key.verify(checkpoint.signed_data(), &signature.signature)
+                .is_ok()
+        })
+    });
+    if signed_by_own {
+        return Ok(());
+    }
+    let signers: Vec<&str> = checkpoint
+        .signatures()
+        .iter()
+        .map(|signature| signature.name.as_str())
+        .collect();
+    Err(Failure::CheckpointLog {
+        expected: hex::encode(entry.log_id.key_id.as_bytes()),
+        found: signers.join(", "),
+    })
+}
+
+/// The entry's index, where something proves it: the inclusion proof in Rekor v2, the inclusion
+/// promise in v1, whose proof is about the index in one shard.
+fn proven_index(entry: &TransparencyLogEntry) -> Option<u64> {
+    let proven =
+        entry.kind_version == KindVersion::HashedRekordV002 || entry.inclusion_promise.is_some();
+    proven.then(|| entry.log_index.get())
+}
+
+/// Holds the evidence against the policy: the last check, made of what is proven only.
+fn accept(policy: &Policy, evidence: &Evidence) -> Result<(), Failure> {
+    let refused = |expected: String, found: String| Err(Failure::Policy { expected, found });
+    let signer = policy.signers().iter().find(|signer| {
+        signer.issuer.matches(&evidence.issuer) && signer.identity.matches(&evidence.identity)
+    });
+    if signer.is_none() {
+        return refused(
+            format!("one of {:?}", policy.signers()),
+            format!("{} by {}", evidence.identity, evidence.issuer),
+        );
+    }
+    if policy.denies(&evidence.digest) {
+        return refused("another digest".into(), evidence.digest.to_string());
+    }
+    if let Some(not_before) = policy.not_before()
+        && let Some(early) = evidence.signed_at.iter().find(|time| **time < not_before)
+    {
+        return refused(
+            format!("signed at or after {not_before}"),
+            early.to_string(),
+        );
+    }
+    for (key, value) in policy.annotations() {
+        let found = evidence.annotations.get(key);
+        if found != Some(value) {
+            return refused(format!("annotation {key}={value}"), format!("{found:?}"));
+        }
+    }
+    Ok(())
+}

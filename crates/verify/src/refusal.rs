@@ -1,0 +1,93 @@
+//! Refusals, as a person reads them: each candidate with the first check it failed.
+
+use std::fmt;
+
+use countersign_oci::{Digest, PinnedReference};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Why an image is refused: every candidate, with the first check that it failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The image asked about.
+    pub image: PinnedReference,
+    /// All that was looked at, in the order in which it was tried.
+    pub candidates: Vec<Candidate>,
+    /// Referrers that were not looked at, because the limit on candidates was reached.
+    pub untried: usize,
+}
+
+/// Something that refers to the image and is no proof.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// The first check that it failed.
+    pub failure: Failure,
+}
+
+/// The class of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// No signature of a kind that counts (none, legacy only, attestations only).
+    Unsigned,
+    /// A genuine signature that the policy does not accept.
+    Policy,
+    /// Signature, certificate, log or digest do not hold.
+    Invalid,
+}
+
+impl Refusal {
+    /// The class by the candidate that came furthest: a genuine signature that misses the policy
+    /// tells more than a broken one, and a broken one more than none.
+    pub fn kind(&self) -> RefusalKind {
+        self.candidates
+            .iter()
+            .map(|candidate| candidate.failure.kind())
+            .max_by_key(|kind| match kind {
+                RefusalKind::Unsigned => 0,
+                RefusalKind::Invalid => 1,
+                RefusalKind::Policy => 2,
+            })
+            .unwrap_or(RefusalKind::Unsigned)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let image = &self.image;
+        match self.kind() {
+            RefusalKind::Unsigned if self.candidates.is_empty() => {
+                return write!(f, "{image} is not signed: nothing refers to it");
+            }
+            RefusalKind::Unsigned => write!(f, "{image} is not signed; what refers to it is")?,
+            RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy asks")?,
+            RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
+        }
+        f.write_str(":")?;
+        for Candidate { manifest, failure } in &self.candidates {
+            write!(f, "\n  {}: {failure}", short(manifest))?;
+            let mut source = std::error::Error::source(failure);
+            while let Some(cause) = source {
+                write!(f, ": {cause}")?;
+                source = cause.source();
+            }
+        }
+        if self.untried > 0 {
+            write!(f, "\n  and {} more that were not tried", self.untried)?;
+        }
+        Ok(())
+    }
+}
+
+/// A digest as people tell digests apart: the algorithm and twelve digits.
+fn short(digest: &Digest) -> String {
+    let digits: String = digest.hex().chars().take(12).collect();
+    format!("{}:{digits}…", digest.algorithm())
+}

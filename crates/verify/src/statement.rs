@@ -1,0 +1,261 @@
+//! The in-toto statement that a bundle's envelope holds.
+//!
+//! A [`Statement`] is about exactly one subject, with the digest of the image in question. It says
+//! nothing about who made it: that is for the rest of the crate to prove.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+
+use countersign_oci::{Algorithm, Digest};
+
+use crate::failure::Failure;
+
+/// The only statement type accepted. Nothing writes image signatures in the older
+/// `https://in-toto.io/Statement/v0.1`: cosign's new bundles have been v1 from the first.
+pub(crate) const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+
+/// What the signer states about the image ([in-toto Statement v1][spec]).
+///
+/// [spec]: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) predicate_type: String,
+    /// The subject's name; cosign writes none.
+    pub(crate) subject_name: Option<String>,
+    /// The subject's annotations, those of other types than string left out: a policy can only ask
+    /// for strings.
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+impl Statement {
+    /// Parses a DSSE payload.
+    ///
+    /// The predicate type is looked at first, so that an attestation is called one whatever else
+    /// it holds.
+    ///
+    /// # Errors
+    /// [`Failure::Attestation`], [`Failure::StatementType`], [`Failure::SubjectCount`],
+    /// [`Failure::SubjectDigest`], or [`Failure::Malformed`] for anything that isn't a statement.
+    pub(crate) fn about(
+        digest: &Digest,
+        payload: &[u8],
+        predicate_types: &[String],
+    ) -> Result<Self, Failure> {
+        let wire: Wire = serde_json::from_slice(payload).map_err(|error| Failure::Malformed {
+            part: "in-toto statement",
+            detail: error.to_string(),
+        })?;
+        if !predicate_types.contains(&wire.predicate_type) {
+            return Err(Failure::Attestation {
+                expected: predicate_types.to_vec(),
+                found: wire.predicate_type,
+            });
+        }
+        if wire.statement_type != STATEMENT_V1 {
+            return Err(Failure::StatementType {
+                expected: STATEMENT_V1,
+                found: wire.statement_type,
+            });
+        }
+        let subject = match (wire.subject.first, wire.subject.count) {
+            (Some(subject), 1) => subject,
+            (_, found) => return Err(Failure::SubjectCount { found }),
+        };
+        let found = match digest.algorithm() {
+            Algorithm::Sha256 => subject.digest.sha256,
+            Algorithm::Sha512 => subject.digest.sha512,
+            // An algorithm that the statement's reader above doesn't know can't have been stated.
+            _ => None,
+        };
+        // Compared as text: an upper-case digest is not how anyone writes it, and is refused.
+        if found.as_deref() != Some(digest.hex()) {
+            return Err(Failure::SubjectDigest {
+                expected: digest.clone(),
+                found: found.map_or_else(
+                    || format!("no {} digest", digest.algorithm()),
+                    |hex| format!("{}:{hex}", digest.algorithm()),
+                ),
+            });
+        }
+        Ok(Self {
+            predicate_type: wire.predicate_type,
+            subject_name: subject.name.filter(|name| !name.is_empty()),
+            annotations: subject
+                .annotations
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(key, value)| match value {
+                    serde_json::Value::String(value) => Some((key, value)),
+                    _ => None,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// Named fields, so that a repeated one is an error and not a matter of which reader is asked.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(rename = "_type")]
+    statement_type: String,
+    predicate_type: String,
+    #[serde(default)]
+    subject: Subjects,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    name: Option<String>,
+    digest: SubjectDigest,
+    annotations: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize)]
+struct SubjectDigest {
+    sha256: Option<String>,
+    sha512: Option<String>,
+}
+
+/// A list of which only the first is kept: there must not be a second.
+#[derive(Default)]
+struct Subjects {
+    first: Option<Subject>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Subjects {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct First;
+
+        impl<'de> Visitor<'de> for First {
+            type Value = Subjects;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of subjects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Subjects, A::Error> {
+                let mut subjects = Subjects {
+                    first: seq.next_element()?,
+                    count: 0,
+                };
+                if subjects.first.is_some() {
+                    subjects.count = 1;
+                    while seq.next_element::<IgnoredAny>()?.is_some() {
+                        subjects.count += 1;
+                    }
+                }
+                Ok(subjects)
+            }
+        }
+
+        deserializer.deserialize_seq(First)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+
+    fn digest() -> Digest {
+        Digest::sha256(b"image")
+    }
+
+    fn parse(json: &str) -> Result<Statement, Failure> {
+        Statement::about(&digest(), json.as_bytes(), &[SIGN.to_owned()])
+    }
+
+    fn statement(kind: &str, subject: &str) -> String {
+        format!(r#"{{"_type":"{kind}","predicateType":"{SIGN}","subject":{subject}}}"#)
+    }
+
+    fn subject() -> String {
+        format!(r#"{{"digest":{{"sha256":"{}"}}}}"#, digest().hex())
+    }
+
+    #[test]
+    fn cosigns_statement_with_and_without_predicate_and_annotations_is_read() {
+        let plain = parse(&statement(STATEMENT_V1, &format!("[{}]", subject()))).unwrap();
+        assert_eq!(plain.subject_name, None);
+        assert!(plain.annotations.is_empty());
+        let annotated = format!(
+            r#"[{{"name":"r/i","digest":{{"sha256":"{}"}},"annotations":{{"k":"v","n":1}}}}]"#,
+            digest().hex()
+        );
+        let annotated = parse(&statement(STATEMENT_V1, &annotated)).unwrap();
+        assert_eq!(annotated.subject_name.as_deref(), Some("r/i"));
+        assert_eq!(
+            annotated.annotations,
+            BTreeMap::from([("k".into(), "v".into())])
+        );
+    }
+
+    #[test]
+    fn another_predicate_type_is_an_attestation_before_all_else() {
+        let sbom = r#"{"_type":"x","predicateType":"https://spdx.dev/Document","subject":[]}"#;
+        assert!(matches!(
+            parse(sbom),
+            Err(Failure::Attestation { found, .. }) if found == "https://spdx.dev/Document"
+        ));
+    }
+
+    #[test]
+    fn odd_statement_types_are_refused() {
+        for kind in [
+            "",
+            "https://in-toto.io/Statement/v0.1",
+            "https://in-toto.io/Statement/v1.0",
+        ] {
+            let json = statement(kind, &format!("[{}]", subject()));
+            assert!(matches!(
+                parse(&json),
+                Err(Failure::StatementType { found, .. }) if found == kind
+            ));
+        }
+    }
+
+    #[test]
+    fn exactly_one_subject_is_accepted() {
+        let count = |subjects: &str| match parse(&statement(STATEMENT_V1, subjects)) {
+            Err(Failure::SubjectCount { found }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(count("[]"), 0);
+        assert_eq!(count(&format!("[{0},{0}]", subject())), 2);
+        let many = vec![subject(); 5_000].join(",");
+        assert_eq!(count(&format!("[{many}]")), 5_000);
+    }
+
+    #[test]
+    fn the_subject_has_the_images_digest_by_the_images_algorithm() {
+        let other = r#"[{"digest":{"sha256":"00"}}]"#;
+        let none = r#"[{"digest":{"sha512":"00"}}]"#;
+        for subjects in [other, none] {
+            assert!(matches!(
+                parse(&statement(STATEMENT_V1, subjects)),
+                Err(Failure::SubjectDigest { expected, .. }) if expected == digest()
+            ));
+        }
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused() {
+        let twice = format!(
+            r#"[{{"digest":{{"sha256":"00","sha256":"{}"}}}}]"#,
+            digest().hex()
+        );
+        assert!(matches!(
+            parse(&statement(STATEMENT_V1, &twice)),
+            Err(Failure::Malformed {
+                part: "in-toto statement",
+                ..
+            })
+        ));
+    }
+}

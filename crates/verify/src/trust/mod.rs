@@ -1,0 +1,182 @@
+//! Whom to believe: certificate authorities, logs and timestamp authorities.
+//!
+//! A [`TrustedRoot`] is parsed and checked once and then shared. Where it comes from is the
+//! caller's to say: this module reads no environment and picks no directory.
+
+mod tuf;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sigstore_trust_root::SigstoreInstance;
+use sigstore_types::Sha256Hash;
+use sigstore_verify::crypto::{Keyring, VerificationKey};
+use url::Url;
+
+pub use tuf::TufError;
+
+/// What every trusted root's media type begins with, whatever its version.
+const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.trustedroot";
+
+/// Where the trusted root comes from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TrustSource {
+    /// Contents of a `trusted_root.json`, and its name for errors.
+    File {
+        /// What to call it in errors: the file's path, say.
+        name: String,
+        /// The contents.
+        json: String,
+    },
+    /// A TUF repository.
+    Tuf {
+        /// Where its metadata is.
+        url: Url,
+        /// A `root.json` of it, got in a way that is trusted. Newer ones are reached from it.
+        root: Vec<u8>,
+        /// Where verified metadata is kept, for this repository alone.
+        cache: PathBuf,
+        /// Whether to do without the network, from the cache.
+        offline: bool,
+    },
+    /// The public-good instance, through TUF, by the `root.json` that is built in.
+    PublicGood {
+        /// Where verified metadata is kept, for this repository alone.
+        cache: PathBuf,
+        /// Whether to do without the network, from the cache.
+        offline: bool,
+    },
+}
+
+/// Trust material, parsed and checked. Shared; cheap to clone.
+#[derive(Clone)]
+pub struct TrustedRoot(Arc<Inner>);
+
+struct Inner {
+    verifier: sigstore_verify::Verifier,
+    logs: Keyring,
+}
+
+impl TrustedRoot {
+    /// Parses a `trusted_root.json` (Sigstore's protobuf specifications, `TrustedRoot`), which
+    /// `name` names in errors.
+    ///
+    /// # Errors
+    /// When it isn't one, or lacks what every signature is checked against: a certificate
+    /// authority, a certificate log and a transparency log.
+    pub fn from_json(name: &str, json: &str) -> Result<Self, TrustError> {
+        let malformed = |detail: String| TrustError::Malformed {
+            name: name.to_owned(),
+            detail,
+        };
+        let root = sigstore_trust_root::TrustedRoot::from_json(json)
+            .map_err(|error| malformed(error.to_string()))?;
+        if !root.media_type.starts_with(MEDIA_TYPE_PREFIX) {
+            return Err(malformed(format!(
+                "expected the media type {MEDIA_TYPE_PREFIX}+json;version=0.1, found {:?}",
+                root.media_type
+            )));
+        }
+        let needed = [
+            (
+                "certificate authority",
+                root.certificate_authorities.is_empty(),
+            ),
+            ("certificate transparency log", root.ctlogs.is_empty()),
+            ("transparency log", root.tlogs.is_empty()),
+        ];
+        if let Some((missing, _)) = needed.into_iter().find(|(_, empty)| *empty) {
+            return Err(TrustError::Incomplete {
+                name: name.to_owned(),
+                missing,
+            });
+        }
+        let verifier =
+            sigstore_verify::Verifier::new(&root).map_err(|error| malformed(error.to_string()))?;
+        let logs = root
+            .rekor_keys()
+            .map_err(|error| malformed(error.to_string()))?;
+        Ok(Self(Arc::new(Inner { verifier, logs })))
+    }
+
+    /// Loads the trusted root that `source` names.
+    ///
+    /// A file is parsed. A TUF repository is asked when its cache is older than a day or no longer
+    /// valid; what the process has loaded is shared by all who name the same repository, root and
+    /// cache, and is fetched once however many ask at the same time. A failure is not remembered.
+    /// When the repository can't be reached, a cache that is still valid serves on.
+    ///
+    /// # Errors
+    /// [`TrustError`]. Offline, when the cache is missing, damaged or expired.
+    pub async fn load(source: &TrustSource) -> Result<Self, TrustError> {
+        match source {
+            TrustSource::File { name, json } => Self::from_json(name, json),
+            TrustSource::Tuf {
+                url,
+                root,
+                cache,
+                offline,
+            } => {
+                tuf::Repository::new(url.as_str(), root, cache)
+                    .load(*offline)
+                    .await
+            }
+            TrustSource::PublicGood { cache, offline } => {
+                let instance = SigstoreInstance::PublicGood;
+                tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache)
+                    .load(*offline)
+                    .await
+            }
+        }
+    }
+
+    pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
+        &self.0.verifier
+    }
+
+    /// The key of the transparency log with this ID, if its time has come.
+    pub(crate) fn log_key(&self, id: &Sha256Hash) -> Option<&VerificationKey> {
+        self.0.logs.key_started_by(id, jiff::Timestamp::now())
+    }
+}
+
+impl fmt::Debug for TrustedRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedRoot").finish_non_exhaustive()
+    }
+}
+
+/// Why there is no trusted root.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Not a trusted root.
+    #[error("{name} is not a trusted root: {detail}")]
+    Malformed {
+        /// Name of the file or target.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A trusted root by which no signature could be verified.
+    #[error(
+        "{name} can't be used: expected at least one {missing} in the trusted root, found none"
+    )]
+    Incomplete {
+        /// Name of the file or target.
+        name: String,
+        /// What there is none of.
+        missing: &'static str,
+    },
+    /// The TUF repository doesn't give one that can be trusted.
+    #[error("the trusted root can't be had from {url}")]
+    Tuf {
+        /// The repository.
+        url: String,
+        /// Why not.
+        #[source]
+        source: TufError,
+    },
+}

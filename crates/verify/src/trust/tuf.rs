@@ -1,0 +1,247 @@
+//! Trusted roots from a TUF repository, through a cache that is believed no more than the network.
+//!
+//! Whatever comes out has passed the whole of TUF's client workflow from the caller's root, be it
+//! from disk or from the mirror. The cache decides only whether the mirror is asked.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sigstore_tuf::{FileStore, HttpRepository, MetadataStore as _, Role, StoreRepository, Updater};
+
+use countersign_oci::Digest;
+
+use super::{TrustError, TrustedRoot};
+
+const TRUSTED_ROOT: &str = "trusted_root.json";
+/// Holds the time of the last refresh. Believed for nothing but when to ask the mirror again:
+/// whoever can write it can as well delete the cache.
+const REFRESHED: &str = "refreshed";
+/// A mirror is asked daily, so that a withdrawn key is noticed sooner than by the metadata's
+/// expiry, which Sigstore sets at a week.
+const REFRESH_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// How soon a process asks again when the mirror failed and the cache served.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
+const REDIRECTS_MAX: usize = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A TUF repository, the root it is trusted by, and where it is kept.
+pub(super) struct Repository<'a> {
+    url: &'a str,
+    root: &'a [u8],
+    cache: &'a Path,
+}
+
+/// What the process holds of one repository.
+#[derive(Clone)]
+struct Loaded {
+    trusted_root: TrustedRoot,
+    /// When the first of the metadata files expires.
+    expires: Timestamp,
+    /// When the mirror is due to be asked.
+    refresh_at: Timestamp,
+}
+
+impl Loaded {
+    fn serves(&self, now: Timestamp, offline: bool) -> bool {
+        now < self.expires && (offline || now < self.refresh_at)
+    }
+}
+
+type Key = (String, Digest, PathBuf);
+type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
+
+/// One slot for each repository, root and cache in use. Whoever holds the slot's lock is the one
+/// that fetches, and the others find the result when they get it.
+static SLOTS: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
+
+impl<'a> Repository<'a> {
+    pub(super) fn new(url: &'a str, root: &'a [u8], cache: &'a Path) -> Self {
+        Self { url, root, cache }
+    }
+
+    pub(super) async fn load(&self, offline: bool) -> Result<TrustedRoot, TrustError> {
+        let slot = self.slot();
+        let mut held = slot.lock().await;
+        let now = Timestamp::now();
+        if let Some(loaded) = held.as_ref().filter(|loaded| loaded.serves(now, offline)) {
+            return Ok(loaded.trusted_root.clone());
+        }
+        let loaded = self.load_anew(now, offline).await?;
+        let trusted_root = loaded.trusted_root.clone();
+        *held = Some(loaded);
+        Ok(trusted_root)
+    }
+
+    fn slot(&self) -> Slot {
+        let key = (
+            self.url.to_owned(),
+            Digest::sha256(self.root),
+            self.cache.to_owned(),
+        );
+        // The map is whole after any panic elsewhere: entries are only ever added.
+        let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    /// From the cache when it is fresh, else from the mirror, else from the cache while it is
+    /// valid.
+    async fn load_anew(&self, now: Timestamp, offline: bool) -> Result<Loaded, TrustError> {
+        let cached = match self.cached(now).await {
+            Ok(loaded) if loaded.serves(now, offline) => return Ok(loaded),
+            Ok(loaded) => Ok(loaded),
+            Err(error) if offline => return Err(error),
+            Err(error) => Err(error),
+        };
+        match (self.fetched(now).await, cached) {
+            (Ok(loaded), _) => Ok(loaded),
+            (Err(error), Ok(cached)) => {
+                tracing::warn!(
+                    url = self.url,
+                    error = &error as &dyn std::error::Error,
+                    expires = %cached.expires,
+                    "the TUF repository gave no update; going on with the cached one",
+                );
+                Ok(Loaded {
+                    refresh_at: now.saturating_add(RETRY_AFTER).unwrap_or(now),
+                    ..cached
+                })
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    /// The whole workflow, over the files in the cache.
+    async fn cached(&self, now: Timestamp) -> Result<Loaded, TrustError> {
+        let unusable = |source| {
+            self.error(TufError::Cache {
+                cache: self.cache.to_owned(),
+                source: Box::new(source),
+            })
+        };
+        let store = FileStore::new(self.cache);
+        let mut updater = Updater::new(StoreRepository::new(store.clone()), self.root)
+            .map_err(unusable)?
+            .with_store(store.clone());
+        updater.refresh(now).await.map_err(unusable)?;
+        let json = updater
+            .get_target(TRUSTED_ROOT, now)
+            .await
+            .map_err(unusable)?;
+        let refreshed = refreshed(&store).filter(|refreshed| *refreshed <= now);
+        let refresh_at = refreshed.and_then(|at| at.saturating_add(REFRESH_AFTER).ok());
+        self.loaded(&updater, json, refresh_at.unwrap_or(Timestamp::MIN))
+    }
+
+    /// The whole workflow, over the network; what is verified goes to the cache.
+    async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
+        let refused = |source| self.error(TufError::Mirror(Box::new(source)));
+        let client = http_client().map_err(|source| self.error(TufError::Client(source)))?;
+        let store = FileStore::new(self.cache);
+        let mirror = HttpRepository::new(self.url)
+            .map_err(refused)?
+            .with_http_client(client);
+        let mut updater = Updater::new(mirror, self.root)
+            .map_err(refused)?
+            .with_store(store.clone());
+        updater.refresh(now).await.map_err(refused)?;
+        let json = updater
+            .get_target(TRUSTED_ROOT, now)
+            .await
+            .map_err(refused)?;
+        let refresh_at = now.saturating_add(REFRESH_AFTER).unwrap_or(now);
+        let loaded = self.loaded(&updater, json, refresh_at)?;
+        if let Err(error) = store.store(REFRESHED, now.to_string().as_bytes()) {
+            tracing::warn!(%error, "the TUF cache can't be written");
+        }
+        Ok(loaded)
+    }
+
+    fn loaded(
+        &self,
+        updater: &Updater,
+        json: Vec<u8>,
+        refresh_at: Timestamp,
+    ) -> Result<Loaded, TrustError> {
+        let name = format!("{TRUSTED_ROOT} of {}", self.url);
+        let json = String::from_utf8(json).map_err(|error| TrustError::Malformed {
+            name: name.clone(),
+            detail: error.to_string(),
+        })?;
+        let trusted = updater.trusted();
+        let expires = [
+            Some(trusted.root().expires()),
+            trusted.timestamp().map(Role::expires),
+            trusted.snapshot().map(Role::expires),
+            trusted.targets_role("targets").map(Role::expires),
+        ];
+        Ok(Loaded {
+            trusted_root: TrustedRoot::from_json(&name, &json)?,
+            expires: expires
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(Timestamp::MIN),
+            refresh_at,
+        })
+    }
+
+    fn error(&self, source: TufError) -> TrustError {
+        TrustError::Tuf {
+            url: self.url.to_owned(),
+            source,
+        }
+    }
+}
+
+/// When the cache was last brought up to date, if it says so.
+fn refreshed(store: &FileStore) -> Option<Timestamp> {
+    let text = store.load(REFRESHED).ok()??;
+    std::str::from_utf8(&text).ok()?.parse().ok()
+}
+
+/// A client that takes proxies from nowhere, follows no redirect from https to http, and doesn't
+/// wait for ever (TUF specification, "slow retrieval attacks").
+fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            let downgraded = attempt.url().scheme() != "https"
+                && attempt.previous().iter().any(|url| url.scheme() == "https");
+            if downgraded || attempt.previous().len() > REDIRECTS_MAX {
+                attempt.stop()
+            } else {
+                attempt.follow()
+            }
+        }))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .build()
+}
+
+/// Why a TUF repository gives no trusted root.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TufError {
+    /// The cache is missing, damaged or expired, and the network is off.
+    #[error("the cache {} can't serve without the network", .cache.display())]
+    Cache {
+        /// The cache directory.
+        cache: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<sigstore_tuf::Error>,
+    },
+    /// The mirror doesn't answer, or its metadata is not to be trusted; and the cache, if there is
+    /// one, is no longer valid.
+    #[error("neither the mirror nor the cache has metadata that is valid now")]
+    Mirror(#[source] Box<sigstore_tuf::Error>),
+    /// There is no way to speak http.
+    #[error("the http client can't be set up")]
+    Client(#[source] reqwest::Error),
+}

@@ -1,0 +1,248 @@
+//! Finds an image's signatures in its registry and judges them.
+//!
+//! All that a [`Verifier`] reads is bounded: the number of referrers it fetches, how many at once,
+//! and the size of each. It never takes a registry's word for what a referrer is.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use countersign_oci::{
+    Descriptor, Document, Error as RegistryError, Reference, Registry, ResolvedImage,
+};
+use countersign_policy::Policy;
+
+use crate::candidate;
+use crate::error::Error;
+use crate::failure::Failure;
+use crate::judge;
+use crate::proof::VerifiedImage;
+use crate::refusal::{Candidate, Refusal};
+use crate::trust::{TrustSource, TrustedRoot};
+
+/// Upper bounds on what one verification reads.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Referrers fetched for one image, of those listed. Default 64.
+    pub candidates: usize,
+    /// Bytes of one bundle. Default 1 MiB.
+    pub bundle_bytes: u64,
+    /// Referrers fetched at once. Default 6.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            candidates: 64,
+            bundle_bytes: 1 << 20,
+            concurrency: 6,
+        }
+    }
+}
+
+/// Verifies images in registries.
+#[derive(Clone)]
+pub struct Verifier {
+    registry: Registry,
+    trust: Trust,
+    limits: Limits,
+}
+
+#[derive(Clone)]
+enum Trust {
+    Root(TrustedRoot),
+    /// Loaded anew for each verification, which costs nothing while it is fresh.
+    Source(TrustSource),
+}
+
+impl Verifier {
+    /// A verifier that goes by one trusted root as long as it lives.
+    pub fn new(registry: Registry, trusted_root: TrustedRoot) -> Self {
+        Self {
+            registry,
+            trust: Trust::Root(trusted_root),
+            limits: Limits::default(),
+        }
+    }
+
+    /// A verifier for processes that run for long: it asks for the trusted root at each
+    /// verification, so that it is refreshed when it is due. See [`TrustedRoot::load`].
+    pub fn with_source(registry: Registry, source: TrustSource) -> Self {
+        Self {
+            registry,
+            trust: Trust::Source(source),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same verifier within other bounds.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Discovers the image's referrers and judges them: the first passing candidate proves it.
+    ///
+    /// One request for the list, and two for each candidate that holds a bundle.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
+    /// passes and the registry kept something from us that might have.
+    pub async fn verify(
+        &self,
+        image: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<VerifiedImage, Error> {
+        let (trusted_root, referrers) = tokio::join!(
+            self.trusted_root(),
+            self.registry.referrers(image.reference())
+        );
+        let trusted_root = trusted_root?;
+        let (referrers, untried) = self.shortlist(referrers.map_err(Error::Registry)?, policy);
+        let mut refusal = Refusal {
+            image: image.reference().clone(),
+            candidates: Vec::new(),
+            untried,
+        };
+        let mut unknown = None;
+        let mut fetched = stream::iter(referrers)
+            .map(|descriptor| self.fetch(image, descriptor))
+            .buffered(self.limits.concurrency.max(1));
+        while let Some((descriptor, outcome)) = fetched.next().await {
+            let manifest = descriptor.digest;
+            let failure = match outcome {
+                Ok(bundle) => {
+                    match judge::judge(image, Some(&manifest), &bundle, &trusted_root, policy) {
+                        Ok(evidence) => return Ok(VerifiedImage::new(image.clone(), evidence)),
+                        Err(failure) => failure,
+                    }
+                }
+                Err(Obstacle::Failure(failure)) => failure,
+                Err(Obstacle::Registry(error)) => {
+                    tracing::debug!(%manifest, %error, "candidate could not be fetched");
+                    unknown.get_or_insert(error);
+                    continue;
+                }
+            };
+            tracing::debug!(%manifest, %failure, "candidate refused");
+            refusal.candidates.push(Candidate { manifest, failure });
+        }
+        drop(fetched);
+        if let Some(error) = unknown {
+            return Err(Error::Registry(error));
+        }
+        self.add_legacy_signature(&mut refusal).await;
+        Err(Error::Refused(Box::new(refusal)))
+    }
+
+    async fn trusted_root(&self) -> Result<TrustedRoot, Error> {
+        match &self.trust {
+            Trust::Root(root) => Ok(root.clone()),
+            Trust::Source(source) => Ok(TrustedRoot::load(source).await?),
+        }
+    }
+
+    /// The referrers to try, likeliest first, each once; and how many are left out.
+    fn shortlist(
+        &self,
+        mut referrers: Vec<Descriptor>,
+        policy: &Policy,
+    ) -> (Vec<Descriptor>, usize) {
+        let mut seen = std::collections::HashSet::new();
+        referrers.retain(|descriptor| seen.insert(descriptor.digest.clone()));
+        referrers.sort_by_key(|descriptor| candidate::rank(descriptor, policy.predicate_types()));
+        let untried = referrers.len().saturating_sub(self.limits.candidates);
+        referrers.truncate(self.limits.candidates);
+        (referrers, untried)
+    }
+
+    /// Fetches a referrer's bundle, by way of its manifest.
+    async fn fetch(
+        &self,
+        image: &ResolvedImage,
+        descriptor: Descriptor,
+    ) -> (Descriptor, Result<bytes::Bytes, Obstacle>) {
+        let outcome = self.fetch_bundle(image, &descriptor).await;
+        (descriptor, outcome)
+    }
+
+    async fn fetch_bundle(
+        &self,
+        image: &ResolvedImage,
+        descriptor: &Descriptor,
+    ) -> Result<bytes::Bytes, Obstacle> {
+        let repository = image.reference().repository();
+        let manifest = self
+            .registry
+            .manifest(&repository.at(descriptor.digest.clone()))
+            .await?;
+        let layer = candidate::bundle_layer(image.digest(), &manifest)?;
+        let bundle = self
+            .registry
+            .blob(repository, layer, self.limits.bundle_bytes)
+            .await?;
+        Ok(bundle)
+    }
+
+    /// Looks where cosign kept signatures before there were referrers, so that the refusal of an
+    /// image that was signed the old way can say so. Asked only when nothing like a signature was
+    /// found; an error here changes nothing.
+    async fn add_legacy_signature(&self, refusal: &mut Refusal) {
+        let silent = refusal.candidates.iter().all(|candidate| {
+            candidate.failure.kind() == crate::RefusalKind::Unsigned
+                && !matches!(candidate.failure, Failure::LegacySignature)
+        });
+        if !silent {
+            return;
+        }
+        let digest = refusal.image.digest();
+        let tag = format!("{}-{}.sig", digest.algorithm(), digest.hex());
+        let Ok(reference) = Reference::from(refusal.image.clone()).with_tag(&tag) else {
+            return;
+        };
+        match self.registry.resolve(&reference).await {
+            Ok(found) => {
+                let legacy = match found.document() {
+                    Document::Manifest(manifest) => candidate::is_legacy_signature(manifest),
+                    Document::Index(_) => false,
+                };
+                if legacy {
+                    refusal.candidates.push(Candidate {
+                        manifest: found.digest().clone(),
+                        failure: Failure::LegacySignature,
+                    });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no legacy signature found"),
+        }
+    }
+}
+
+/// Why a candidate's bundle is not at hand.
+enum Obstacle {
+    /// A fault of the candidate's own.
+    Failure(Failure),
+    /// A fault of the way there: the candidate may be good.
+    Registry(RegistryError),
+}
+
+impl From<Failure> for Obstacle {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<RegistryError> for Obstacle {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::NotFound { .. }
+            | RegistryError::Protocol { .. }
+            | RegistryError::DigestMismatch { .. }
+            | RegistryError::SizeMismatch { .. }
+            | RegistryError::Limit { .. }
+            | RegistryError::Manifest { .. } => Self::Failure(Failure::Unreadable(Box::new(error))),
+            error => Self::Registry(error),
+        }
+    }
+}
