@@ -1,0 +1,180 @@
+//! Why an image was not installed.
+
+use std::io;
+use std::path::PathBuf;
+
+use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
+use countersign_verify::{Error as VerifyError, Refusal};
+
+use crate::extract::ArchiveError;
+
+/// Why an image was not installed. Whichever it is, nothing is left of the attempt, and what was
+/// installed before is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The verifier refused the image, or could not come to a judgement.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// Neither the index nor the platform's manifest has a signature that counts.
+    #[error(
+        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {index}\n  image: {manifest}"
+    )]
+    Refused {
+        /// The platform asked for.
+        platform: Box<Platform>,
+        /// What is wrong with the index's signatures.
+        index: Box<Refusal>,
+        /// What is wrong with those of the platform's manifest.
+        manifest: Box<Refusal>,
+    },
+    /// The policy forbids the platform's manifest, whoever signed the index that names it.
+    #[error("the policy denies {image}")]
+    Denied {
+        /// The platform's manifest.
+        image: PinnedReference,
+    },
+    /// A proof that is about another image than the one at hand.
+    #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
+    OtherProof {
+        /// Digest of the image at hand.
+        expected: Digest,
+        /// Digest that the proof is for.
+        found: Digest,
+    },
+    /// A manifest that the verified index doesn't name.
+    #[error("the index {index} does not name {found}")]
+    NotInIndex {
+        /// Digest of the index.
+        index: Digest,
+        /// Digest of the manifest.
+        found: Digest,
+    },
+    /// The registry could not be read, or served something else than what was asked for.
+    #[error(transparent)]
+    Registry(#[from] countersign_oci::Error),
+    /// The index has no image for the platform.
+    #[error(transparent)]
+    Platform(#[from] NoSuchPlatform),
+    /// The image's own configuration names another platform than the one asked for.
+    #[error("{image} is for another platform: expected {expected}, found {found}")]
+    WrongPlatform {
+        /// The platform's manifest.
+        image: PinnedReference,
+        /// The platform asked for.
+        expected: Box<Platform>,
+        /// The platform by the configuration.
+        found: Box<Platform>,
+    },
+    /// What the reference names can't be unpacked: a nested index, or an artifact.
+    #[error("{image} can't be unpacked: expected an image, found {found}")]
+    NotAnImage {
+        /// What was resolved.
+        image: PinnedReference,
+        /// Its media type, or that of its configuration.
+        found: String,
+    },
+    /// The image's configuration isn't one.
+    #[error("the configuration of {image} can't be read")]
+    Configuration {
+        /// The platform's manifest.
+        image: PinnedReference,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Manifest and configuration disagree on how many layers there are.
+    #[error(
+        "the configuration of {image} is of another image: expected {expected} layers, found {found}"
+    )]
+    LayerCount {
+        /// The platform's manifest.
+        image: PinnedReference,
+        /// Layers by the manifest.
+        expected: usize,
+        /// Layers by the configuration.
+        found: usize,
+    },
+    /// A layer of a media type that we can't unpack.
+    #[error(
+        "layer {layer} has the media type {found}, expected a tar archive, plain or by gzip or zstd"
+    )]
+    LayerType {
+        /// The layer.
+        layer: Digest,
+        /// Its media type.
+        found: String,
+    },
+    /// A layer that is refused, or that our file system has no place for.
+    #[error("layer {layer} can't be unpacked")]
+    Layer {
+        /// The layer.
+        layer: Digest,
+        /// Why not.
+        #[source]
+        source: ArchiveError,
+    },
+    /// The tree that the layers made can't be finished.
+    #[error("the unpacked image can't be finished")]
+    Tree(#[source] ArchiveError),
+    /// A bound of [`crate::Limits`] that the manifest is over.
+    #[error("{image} is over the limit of {limit} {what}, it has {found}")]
+    Limit {
+        /// The platform's manifest.
+        image: PinnedReference,
+        /// What is counted.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+        /// The manifest's number.
+        found: u64,
+    },
+    /// The target can't be installed to.
+    #[error("can't install to {}: expected {expected}, found {found}", .path.display())]
+    Target {
+        /// The target.
+        path: PathBuf,
+        /// What may be there.
+        expected: &'static str,
+        /// What is.
+        found: &'static str,
+    },
+    /// Another installation to the same target is under way.
+    #[error("another installation to {} is under way", .path.display())]
+    Busy {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The record can't be put in words.
+    #[error("the record of the installation can't be written")]
+    Record(#[source] serde_json::Error),
+    /// The file system refuses.
+    #[error("can't {action} {}", .path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// With which path.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The runtime went away under the installation.
+    #[error("the installation was cut short")]
+    Cancelled,
+}
+
+impl Error {
+    /// For use with `map_err`.
+    pub(crate) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source: source.into(),
+        }
+    }
+}

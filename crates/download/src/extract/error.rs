@@ -1,0 +1,192 @@
+//! Why a layer is refused.
+
+use std::io;
+
+use countersign_oci::Digest;
+
+/// What is wrong with a layer. Names are those in the archive, lossily decoded for display.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The compressed stream is damaged, or our copy of it can't be read.
+    #[error("its content can't be read")]
+    Read(#[source] io::Error),
+    /// The archive ends inside an entry.
+    #[error("the archive ends early: expected {expected} more bytes of {what}")]
+    Truncated {
+        /// What was being read.
+        what: &'static str,
+        /// Bytes that are missing.
+        expected: u64,
+    },
+    /// The checksum of an entry's header.
+    #[error("a header's checksum is wrong: expected {expected}, found {found}")]
+    Checksum {
+        /// The sum of the header's bytes.
+        expected: u32,
+        /// The sum that the header states.
+        found: u32,
+    },
+    /// A field of an entry's header that isn't what it should be.
+    #[error("the {field} in a header is malformed: expected {expected}, found `{found}`")]
+    Header {
+        /// Which field.
+        field: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// A PAX or GNU extension header that doesn't follow its format, or contradicts another header.
+    #[error("an extension header is malformed: expected {expected}, found `{found}`")]
+    Extension {
+        /// What should have been there.
+        expected: &'static str,
+        /// What was.
+        found: String,
+    },
+    /// A PAX size that is not the header's.
+    #[error(
+        "`{name}` has two sizes, {header} bytes by its header and {pax} by its extension header"
+    )]
+    Sizes {
+        /// The entry.
+        name: String,
+        /// Bytes by the header.
+        header: u64,
+        /// Bytes by the PAX record.
+        pax: u64,
+    },
+    /// An entry of a type that has no content, and yet states a size.
+    #[error("`{name}` is of a type without content, but states {found} bytes")]
+    UnexpectedContent {
+        /// The entry.
+        name: String,
+        /// The size stated.
+        found: u64,
+    },
+    /// An entry that is neither file, directory, link, device nor fifo.
+    #[error("`{name}` has the type `{found}`, which images don't use")]
+    EntryType {
+        /// The entry.
+        name: String,
+        /// The header's type flag.
+        found: char,
+    },
+    /// Something stands after the archive's end.
+    #[error("there is data after the end of the archive")]
+    TrailingData,
+    /// A name that starts at the root of the file system.
+    #[error("`{name}` is an absolute name")]
+    AbsoluteName {
+        /// The name.
+        name: String,
+    },
+    /// A name with a `..` component.
+    #[error("`{name}` leads upwards")]
+    ParentName {
+        /// The name.
+        name: String,
+    },
+    /// A name that no file can have: empty, with a NUL, or with a slash after a file's name.
+    #[error("`{name}` is not a name that a {kind} can have")]
+    Name {
+        /// The name.
+        name: String,
+        /// What the entry is.
+        kind: &'static str,
+    },
+    /// A name that is ours: the record of the installation goes there.
+    #[error("`{name}` is reserved for the record of the installation")]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+    /// A whiteout that names nothing which could be removed.
+    #[error("`{name}` is not a whiteout that makes sense")]
+    Whiteout {
+        /// The entry.
+        name: String,
+    },
+    /// The way to an entry leads through a symbolic link out of the image.
+    #[error("the way to `{name}` leads through a link out of the image")]
+    Outside {
+        /// The entry.
+        name: String,
+    },
+    /// The way to an entry leads through a symbolic link that leads nowhere, or back to itself.
+    #[error("the way to `{name}` leads through a link that leads nowhere")]
+    DanglingLink {
+        /// The entry.
+        name: String,
+    },
+    /// The way to an entry leads through something that isn't a directory.
+    #[error("the way to `{name}` leads through something that is not a directory")]
+    NotADirectory {
+        /// The entry.
+        name: String,
+    },
+    /// A hard link to something that isn't there, or to what can't be linked to.
+    #[error("`{name}` is a hard link to `{target}`, which {found}")]
+    HardLink {
+        /// The link.
+        name: String,
+        /// Its target, by the archive.
+        target: String,
+        /// What is at the target.
+        found: &'static str,
+    },
+    /// A bound of [`crate::Limits`] was reached.
+    #[error("{what} is over the limit of {limit} {unit}")]
+    Limit {
+        /// What was being counted.
+        what: String,
+        /// The bound.
+        limit: u64,
+        /// What is counted: `bytes`, `entries`, `directories`.
+        unit: &'static str,
+    },
+    /// The decompressed layer isn't the one that the image's configuration names.
+    #[error("its decompressed content has the wrong digest: expected {expected}, found {found}")]
+    DiffId {
+        /// From `rootfs.diff_ids`.
+        expected: Digest,
+        /// Computed.
+        found: Digest,
+    },
+    /// Our own file system refuses.
+    #[error("`{name}` can't be written")]
+    Write {
+        /// The entry.
+        name: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The installation was given up while this layer was being unpacked.
+    #[error("unpacking was cancelled")]
+    Cancelled,
+}
+
+/// A reader between us and the archive reports its findings as an [`io::Error`]; this takes them
+/// out again.
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Read)
+    }
+}
+
+/// A name for an error message: bounded, and with nothing that a terminal would act upon.
+pub(super) fn display_name(bytes: &[u8]) -> String {
+    const SHOWN: usize = 200;
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,273 @@
+//! Unpacks layers, the lowest first, into one directory.
+//!
+//! What comes out is a plain tree: files, directories, symbolic and hard links. Owners and
+//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, and
+//! devices and fifos are left out; [`Unpacked::warnings`] says so. Whiteouts follow the OCI image
+//! specification ("Layer", "Whiteouts") as umoci reads it. Nothing is written outside the
+//! directory, whatever the archive says, and everything that two readers of an archive could read
+//! in two ways is refused.
+
+mod archive;
+mod error;
+mod name;
+mod pax;
+mod resolve;
+mod root;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use countersign_oci::Digest;
+
+use crate::limits::Limits;
+use archive::{Archive, Entry, Kind};
+use name::EntryName;
+use root::{Root, finish_file};
+use stream::{Budget, LayerStream};
+
+pub use error::ArchiveError;
+pub(crate) use stream::{Cancellation, Compression};
+
+/// The directory at the top of an installation that the record is written to. No image may have it.
+pub(crate) const RESERVED: &str = ".countersign";
+
+/// Prefix of the names by which a layer removes what is below it.
+const WHITEOUT: &[u8] = b".wh.";
+/// Removes everything that lower layers have in the directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Prefix of the other names that AUFS kept its books by; they mean nothing in an image.
+const WHITEOUT_METADATA: &[u8] = b".wh..wh.";
+
+/// What unpacking came to.
+#[derive(Debug, Default)]
+pub(crate) struct Unpacked {
+    /// Files written.
+    pub(crate) files: u64,
+    /// Bytes of their content.
+    pub(crate) bytes: u64,
+    special: Tally,
+    privileged: Tally,
+    xattrs: Tally,
+}
+
+impl Unpacked {
+    /// What of the image was left out by rule, one sentence each.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        [
+            (&self.special, "left out, being devices or fifos"),
+            (
+                &self.privileged,
+                "installed without their set-user-id, set-group-id or sticky bit",
+            ),
+            (&self.xattrs, "installed without their extended attributes"),
+        ]
+        .into_iter()
+        .filter_map(|(tally, what)| tally.sentence(what))
+        .collect()
+    }
+}
+
+/// How many entries, and which came first.
+#[derive(Debug, Default)]
+struct Tally {
+    count: u64,
+    first: String,
+}
+
+impl Tally {
+    fn add(&mut self, name: &EntryName) {
+        if self.count == 0 {
+            self.first = name.display();
+        }
+        self.count += 1;
+    }
+
+    fn sentence(&self, what: &str) -> Option<String> {
+        let Self { count, first } = self;
+        match count {
+            0 => None,
+            1 => Some(format!("one entry was {what}: {first}")),
+            _ => Some(format!(
+                "{count} entries were {what}, the first of them {first}"
+            )),
+        }
+    }
+}
+
+/// A layer, fetched and checked against its digest.
+pub(crate) struct Layer {
+    pub(crate) content: File,
+    /// Bytes of `content`.
+    pub(crate) size: u64,
+    pub(crate) compression: Compression,
+    /// Digest of the decompressed content, by the image's configuration.
+    pub(crate) diff_id: Digest,
+}
+
+/// Unpacks one image. Works synchronously; meant for a thread that may block.
+pub(crate) struct Extractor {
+    root: Root,
+    limits: Limits,
+    cancellation: Cancellation,
+    entries: u64,
+    decompressed: u64,
+    unpacked: Unpacked,
+}
+
+impl Extractor {
+    /// `root` is an empty directory that nobody else writes to.
+    pub(crate) fn new(
+        root: OwnedFd,
+        limits: Limits,
+        cancellation: Cancellation,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            root: Root::new(root, limits.depth, cancellation.clone())?,
+            limits,
+            cancellation,
+            entries: 0,
+            decompressed: 0,
+            unpacked: Unpacked::default(),
+        })
+    }
+
+    /// Unpacks the next layer over those before it.
+    pub(crate) fn layer(&mut self, layer: Layer) -> Result<(), ArchiveError> {
+        self.root.next_layer();
+        let budget = Budget::new(&self.limits, self.decompressed, layer.size);
+        let stream = LayerStream::new(
+            layer.content,
+            layer.compression,
+            budget,
+            layer.diff_id.algorithm(),
+            self.cancellation.clone(),
+        )?;
+        let limits = self.limits.clone();
+        let mut archive = Archive::new(stream, &limits);
+        while let Some(entry) = archive.next_entry()? {
+            self.cancellation.check()?;
+            self.entries += 1;
+            if self.entries > limits.entries {
+                return Err(ArchiveError::Limit {
+                    what: "the image".into(),
+                    limit: limits.entries,
+                    unit: "entries",
+                });
+            }
+            self.entry(&entry, &mut archive)?;
+        }
+        let (diff_id, bytes) = archive.into_inner().finish()?;
+        if diff_id != layer.diff_id {
+            return Err(ArchiveError::DiffId {
+                expected: layer.diff_id,
+                found: diff_id,
+            });
+        }
+        self.decompressed += bytes;
+        Ok(())
+    }
+
+    /// What was unpacked so far.
+    pub(crate) fn unpacked(&self) -> &Unpacked {
+        &self.unpacked
+    }
+
+    /// Gives the directories their permissions and times. Nothing can be added after that.
+    pub(crate) fn finish(self) -> Result<(), ArchiveError> {
+        self.root.finish()
+    }
+
+    fn entry(
+        &mut self,
+        entry: &Entry,
+        archive: &mut Archive<'_, LayerStream>,
+    ) -> Result<(), ArchiveError> {
+        let name = &entry.name;
+        if name.components().next() == Some(RESERVED.as_bytes()) {
+            return Err(ArchiveError::ReservedName {
+                name: name.display(),
+            });
+        }
+        if let Some(whiteout) = whiteout(name)? {
+            return self.apply_whiteout(name, whiteout);
+        }
+        if entry.xattrs {
+            self.unpacked.xattrs.add(name);
+        }
+        match &entry.kind {
+            Kind::Directory => self.root.directory(name, entry.metadata)?,
+            Kind::File { size } => {
+                let mut file = self.root.file(name)?;
+                archive.copy_content(&mut file, |source| ArchiveError::Write {
+                    name: name.display(),
+                    source,
+                })?;
+                finish_file(&file, name, entry.metadata)?;
+                self.unpacked.files += 1;
+                self.unpacked.bytes += size;
+            }
+            Kind::Symlink { target } => self.root.symlink(name, target)?,
+            Kind::Hardlink { target } => self.root.hardlink(name, target)?,
+            Kind::Special => self.unpacked.special.add(name),
+        }
+        let privileged = entry.metadata.mode & 0o7000 != 0;
+        if privileged && matches!(entry.kind, Kind::File { .. } | Kind::Directory) {
+            self.unpacked.privileged.add(name);
+        }
+        Ok(())
+    }
+
+    fn apply_whiteout(&mut self, name: &EntryName, whiteout: Whiteout) -> Result<(), ArchiveError> {
+        match whiteout {
+            Whiteout::Of(removed) => self.root.whiteout(&removed),
+            Whiteout::Opaque => {
+                let (directory, _) = name.split().unwrap_or_default();
+                self.root.opaque_whiteout(directory, name)
+            }
+            Whiteout::Metadata => Ok(()),
+        }
+    }
+}
+
+enum Whiteout {
+    Of(EntryName),
+    Opaque,
+    Metadata,
+}
+
+/// What a name means as a whiteout; nothing where it is an ordinary name.
+fn whiteout(name: &EntryName) -> Result<Option<Whiteout>, ArchiveError> {
+    let Some((directory, leaf)) = name.split() else {
+        return Ok(None);
+    };
+    let malformed = || ArchiveError::Whiteout {
+        name: name.display(),
+    };
+    if leaf == OPAQUE {
+        return Ok(Some(Whiteout::Opaque));
+    }
+    if name
+        .components()
+        .any(|part| part.starts_with(WHITEOUT_METADATA))
+    {
+        return Ok(Some(Whiteout::Metadata));
+    }
+    // A whiteout is an entry by itself; nothing can lie in it.
+    if directory
+        .split(|&byte| byte == b'/')
+        .any(|part| part.starts_with(WHITEOUT))
+    {
+        return Err(malformed());
+    }
+    let Some(removed) = leaf.strip_prefix(WHITEOUT) else {
+        return Ok(None);
+    };
+    if matches!(removed, b"" | b"." | b"..") {
+        return Err(malformed());
+    }
+    Ok(Some(Whiteout::Of(name.sibling(removed))))
+}

@@ -1,0 +1,148 @@
+//! Names of archive entries.
+//!
+//! An [`EntryName`] has only ordinary components: no `..`, no root, no NUL, nothing over the
+//! bounds. What symbolic links do to it is the resolver's matter.
+
+use super::error::{ArchiveError, display_name};
+use crate::limits::Limits;
+
+/// A path below the root of the image: components joined by single slashes. The empty path is the
+/// root itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntryName(Vec<u8>);
+
+impl EntryName {
+    /// Longest component that Linux file systems take, in bytes (`NAME_MAX`).
+    const COMPONENT_BYTES: u64 = 255;
+
+    /// Reads a name as it stands in an archive. Empty and `.` components say nothing and are
+    /// dropped; a bare `/` is the root, as some builders write it.
+    pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
+        let shown = || display_name(bytes);
+        let over = |what: &str, limit, unit| ArchiveError::Limit {
+            what: format!("{what} `{}`", shown()),
+            limit,
+            unit,
+        };
+        if bytes.is_empty() || bytes.contains(&0) {
+            return Err(ArchiveError::Name {
+                name: shown(),
+                kind: "file",
+            });
+        }
+        if bytes.len() as u64 > limits.path_bytes {
+            return Err(over("the name", limits.path_bytes, "bytes"));
+        }
+        let mut path = Vec::with_capacity(bytes.len());
+        let mut depth = 0;
+        for component in bytes.split(|&byte| byte == b'/') {
+            match component {
+                b"" | b"." => continue,
+                b".." => return Err(ArchiveError::ParentName { name: shown() }),
+                _ => {}
+            }
+            if component.len() as u64 > Self::COMPONENT_BYTES {
+                let what = "a component of the name";
+                return Err(over(what, Self::COMPONENT_BYTES, "bytes"));
+            }
+            depth += 1;
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+        }
+        if bytes.starts_with(b"/") && !path.is_empty() {
+            return Err(ArchiveError::AbsoluteName { name: shown() });
+        }
+        if depth > limits.depth {
+            return Err(over("the depth of", limits.depth, "directories"));
+        }
+        Ok(Self(path))
+    }
+
+    /// The path as bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The directory's path and the name in it; nothing for the root.
+    pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
+        (!self.0.is_empty()).then(|| split(&self.0))
+    }
+
+    /// Another entry of the same directory. `leaf` is an ordinary component.
+    pub(super) fn sibling(&self, leaf: &[u8]) -> Self {
+        let (directory, _) = split(&self.0);
+        let mut path = directory.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(leaf);
+        Self(path)
+    }
+
+    /// The components, outermost first.
+    pub(super) fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0
+            .split(|&byte| byte == b'/')
+            .filter(|component| !component.is_empty())
+    }
+
+    /// For error messages.
+    pub(super) fn display(&self) -> String {
+        display_name(&self.0)
+    }
+}
+
+/// A path of ordinary components into its directory (empty: the root) and the last component.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = path.rsplitn(2, |&byte| byte == b'/');
+    let leaf = parts.next().unwrap_or_default();
+    (parts.next().unwrap_or_default(), leaf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<EntryName, ArchiveError> {
+        EntryName::parse(text.as_bytes(), &Limits::default())
+    }
+
+    #[test]
+    fn redundant_components_say_nothing() {
+        assert_eq!(parse("./a//b/./c/").unwrap().as_bytes(), b"a/b/c");
+        assert_eq!(parse("./").unwrap().split(), None);
+        assert_eq!(parse("/").unwrap().split(), None);
+        let name = parse("a/b/c").unwrap();
+        assert_eq!(name.split(), Some((&b"a/b"[..], &b"c"[..])));
+    }
+
+    #[test]
+    fn names_that_lead_out_are_refused() {
+        for text in ["..", "../x", "a/../../x", "a/.."] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, ArchiveError::ParentName { .. }), "{text}");
+        }
+        for text in ["/etc/x", "//x"] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, ArchiveError::AbsoluteName { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_file_has_are_refused() {
+        for text in ["", "a\0b"] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, ArchiveError::Name { .. }), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_over_a_bound_are_refused() {
+        for text in ["a".repeat(256), "a/".repeat(129), "a/b/".repeat(25_000)] {
+            let error = parse(&text).unwrap_err();
+            assert!(matches!(error, ArchiveError::Limit { .. }));
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! Writes entries below one directory, and nowhere else.
+//!
+//! Every path is resolved to a handle of its directory first (see [`super::resolve`]); the last
+//! component is then created exclusively in that directory, so that nothing is ever written
+//! through what is already there. Until [`Root::finish`] directories are open to us alone.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, fstat, futimens, linkat,
+    mkdirat, openat, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::archive::Metadata;
+use super::error::{ArchiveError, display_name};
+use super::name::{EntryName, split};
+use super::resolve::{Resolver, open_child};
+use super::stream::Cancellation;
+
+/// Directory handles kept open; most entries lie in the directory of the one before.
+const CACHED_DIRECTORIES: usize = 128;
+/// Directories while we fill them: nobody else's business.
+const PRIVATE: Mode = Mode::RWXU;
+/// What becomes of a directory that the archive has entries in, but not itself.
+const IMPLICIT: Metadata = Metadata {
+    mode: 0o755,
+    mtime: None,
+};
+
+/// The directory that an image is unpacked into.
+pub(super) struct Root {
+    top: Arc<Directory>,
+    resolver: Resolver,
+    open: HashMap<Vec<u8>, Arc<Directory>>,
+    /// Every directory there is, by inode: what it shall become when everything is written.
+    directories: HashMap<u64, Planned>,
+    /// What the current layer wrote, as hashes of directory inode and name.
+    written: HashSet<u64>,
+    hasher: RandomState,
+    depth_limit: u64,
+    cancellation: Cancellation,
+}
+
+/// An open directory below the root.
+struct Directory {
+    handle: OwnedFd,
+    inode: u64,
+    depth: u64,
+}
+
+struct Planned {
+    metadata: Metadata,
+    /// Directories above it, up to the root. Paths can't tell: they may lead through links.
+    depth: u64,
+}
+
+/// What [`Root::remove`] takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    /// Only what layers below the current one wrote.
+    LowerLayers,
+}
+
+impl Root {
+    /// `handle` is an empty directory that nobody else writes to.
+    pub(super) fn new(
+        handle: OwnedFd,
+        depth_limit: u64,
+        cancellation: Cancellation,
+    ) -> io::Result<Self> {
+        let inode = inode(&handle)?;
+        let planned = Planned {
+            metadata: IMPLICIT,
+            depth: 0,
+        };
+        Ok(Self {
+            top: Arc::new(Directory {
+                handle,
+                inode,
+                depth: 0,
+            }),
+            resolver: Resolver::best(),
+            open: HashMap::new(),
+            directories: HashMap::from([(inode, planned)]),
+            written: HashSet::new(),
+            hasher: RandomState::new(),
+            depth_limit,
+            cancellation,
+        })
+    }
+
+    /// From here on, what is there belongs to lower layers.
+    pub(super) fn next_layer(&mut self) {
+        self.written.clear();
+    }
+
+    /// Creates a directory, or takes the one that is there; anything else there gives way.
+    pub(super) fn directory(
+        &mut self,
+        name: &EntryName,
+        metadata: Metadata,
+    ) -> Result<(), ArchiveError> {
+        let Some((path, leaf)) = name.split() else {
+            self.plan(self.top.inode, metadata, 0);
+            return Ok(());
+        };
+        let error = |errno| write_error(name.as_bytes(), errno);
+        let parent = self.open_directory(path, name)?;
+        let child = match open_child(&parent.handle, leaf) {
+            Ok(child) => child,
+            Err(Errno::NOENT) => make_directory(&parent, leaf).map_err(error)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                self.remove(&parent, leaf, Scope::Everything)
+                    .map_err(error)?;
+                make_directory(&parent, leaf).map_err(error)?
+            }
+            Err(errno) => return Err(error(errno)),
+        };
+        let depth = self.deeper(&parent, name)?;
+        let inode = inode(&child).map_err(error)?;
+        self.plan(inode, metadata, depth);
+        self.note_written(&parent, leaf);
+        Ok(())
+    }
+
+    /// Creates a file in place of whatever is there. The caller writes the content, then calls
+    /// [`finish_file`].
+    pub(super) fn file(&mut self, name: &EntryName) -> Result<File, ArchiveError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let handle = self.create(name, "file", |parent, leaf| {
+            let mode = Mode::RUSR | Mode::WUSR;
+            openat(&parent.handle, leaf, flags | OFlags::CLOEXEC, mode)
+        })?;
+        Ok(handle.into())
+    }
+
+    /// Creates a symbolic link with `target` as it is.
+    pub(super) fn symlink(&mut self, name: &EntryName, target: &[u8]) -> Result<(), ArchiveError> {
+        self.create(name, "symbolic link", |parent, leaf| {
+            symlinkat(target, &parent.handle, leaf)
+        })
+    }
+
+    /// Creates a second name for a file or symbolic link that is in the root already.
+    pub(super) fn hardlink(
+        &mut self,
+        name: &EntryName,
+        target: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let refused = |found| ArchiveError::HardLink {
+            name: name.display(),
+            target: target.display(),
+            found,
+        };
+        let missing = || refused("is not in the image");
+        let (path, target_leaf) = target.split().ok_or_else(|| refused("is a directory"))?;
+        let source = match self.open_existing(path) {
+            Ok(directory) => directory,
+            Err(Errno::XDEV) => return Err(refused("is outside of the image")),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(missing()),
+            Err(errno) => return Err(write_error(name.as_bytes(), errno)),
+        };
+        match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => match FileType::from_raw_mode(stat.st_mode as _) {
+                FileType::RegularFile | FileType::Symlink => {}
+                _ => return Err(refused("is a directory")),
+            },
+            Err(Errno::NOENT) => return Err(missing()),
+            Err(errno) => return Err(write_error(name.as_bytes(), errno)),
+        }
+        self.create(name, "hard link", |parent, leaf| {
+            if parent.inode == source.inode && leaf == target_leaf {
+                return Err(Errno::LOOP);
+            }
+            let flags = AtFlags::empty();
+            linkat(&source.handle, target_leaf, &parent.handle, leaf, flags)
+        })
+        .map_err(|error| match error {
+            ArchiveError::Write { source, .. }
+                if Errno::from_io_error(&source) == Some(Errno::LOOP) =>
+            {
+                refused("is the link itself")
+            }
+            other => other,
+        })
+    }
+
+    /// Removes what lower layers have at `name`; it's fine if they have nothing.
+    pub(super) fn whiteout(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
+        let Some((path, leaf)) = name.split() else {
+            return Ok(());
+        };
+        let Some(parent) = self.open_for_whiteout(path, name)? else {
+            return Ok(());
+        };
+        self.remove(&parent, leaf, Scope::LowerLayers)
+            .map_err(|errno| write_error(name.as_bytes(), errno))
+    }
+
+    /// Removes what lower layers have in the directory `path`.
+    pub(super) fn opaque_whiteout(
+        &mut self,
+        path: &[u8],
+        name: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let Some(directory) = self.open_for_whiteout(path, name)? else {
+            return Ok(());
+        };
+        self.remove_children(&directory, Scope::LowerLayers)
+            .map_err(|errno| write_error(name.as_bytes(), errno))
+    }
+
+    /// Gives every directory its permissions and time, from the leaves up. The root's owner keeps
+    /// the right to write to it, without which it could not be moved or replaced later.
+    pub(super) fn finish(mut self) -> Result<(), ArchiveError> {
+        self.open.clear();
+        if let Some(top) = self.directories.get_mut(&self.top.inode) {
+            top.metadata.mode |= 0o700;
+        }
+        let top = Arc::clone(&self.top);
+        self.finish_directory(&top.handle, top.inode)
+    }
+
+    fn finish_directory(&self, handle: &OwnedFd, inode: u64) -> Result<(), ArchiveError> {
+        self.cancellation.check()?;
+        let error = |leaf: &[u8], errno: Errno| write_error(leaf, errno);
+        for (leaf, kind) in children(handle).map_err(|errno| error(b".", errno))? {
+            if kind == FileType::Directory {
+                let child = open_child(handle, &leaf).map_err(|errno| error(&leaf, errno))?;
+                let inode = self::inode(&child).map_err(|errno| error(&leaf, errno))?;
+                self.finish_directory(&child, inode)?;
+            }
+        }
+        let planned = self.directories.get(&inode);
+        let metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
+        apply(handle, metadata).map_err(|errno| error(b".", errno))
+    }
+
+    /// Runs `make` for the entry's last component, after removing what is in its place.
+    fn create<T>(
+        &mut self,
+        name: &EntryName,
+        kind: &'static str,
+        make: impl Fn(&Directory, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, ArchiveError> {
+        let (path, leaf) = name.split().ok_or_else(|| ArchiveError::Name {
+            name: "/".into(),
+            kind,
+        })?;
+        let error = |errno| write_error(name.as_bytes(), errno);
+        let parent = self.open_directory(path, name)?;
+        let made = match make(&parent, leaf) {
+            Err(Errno::EXIST) => {
+                self.remove(&parent, leaf, Scope::Everything)
+                    .map_err(error)?;
+                make(&parent, leaf)
+            }
+            result => result,
+        };
+        let made = made.map_err(error)?;
+        self.note_written(&parent, leaf);
+        Ok(made)
+    }
+
+    /// Opens the directory that `entry` goes to; directories that are missing on the way are made.
+    fn open_directory(
+        &mut self,
+        path: &[u8],
+        entry: &EntryName,
+    ) -> Result<Arc<Directory>, ArchiveError> {
+        match self.open_existing(path) {
+            Ok(directory) => return Ok(directory),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(way_error(entry, errno)),
+        }
+        let (above, leaf) = split(path);
+        let parent = self.open_directory(above, entry)?;
+        let depth = self.deeper(&parent, entry)?;
+        let handle = match make_directory(&parent, leaf) {
+            Ok(handle) => handle,
+            // There is something, and yet it could not be opened: a link to nowhere.
+            Err(Errno::EXIST) => return Err(way_error(entry, Errno::LOOP)),
+            Err(errno) => return Err(write_error(path, errno)),
+        };
+        let inode = inode(&handle).map_err(|errno| write_error(path, errno))?;
+        self.plan(inode, IMPLICIT, depth);
+        Ok(self.keep(
+            path,
+            Directory {
+                handle,
+                inode,
+                depth,
+            },
+        ))
+    }
+
+    /// Where a whiteout applies; nowhere, if there is no such directory.
+    fn open_for_whiteout(
+        &mut self,
+        path: &[u8],
+        entry: &EntryName,
+    ) -> Result<Option<Arc<Directory>>, ArchiveError> {
+        match self.open_existing(path) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(way_error(entry, errno)),
+        }
+    }
+
+    fn open_existing(&mut self, path: &[u8]) -> Result<Arc<Directory>, Errno> {
+        if path.is_empty() {
+            return Ok(Arc::clone(&self.top));
+        }
+        if let Some(directory) = self.open.get(path) {
+            return Ok(Arc::clone(directory));
+        }
+        let handle = self.resolver.open(self.top.handle.as_fd(), path)?;
+        let inode = inode(&handle)?;
+        // Every directory is one that we made. Were one not, nothing could be put below it.
+        let planned = self.directories.get(&inode);
+        let depth = planned.map_or(self.depth_limit, |planned| planned.depth);
+        Ok(self.keep(
+            path,
+            Directory {
+                handle,
+                inode,
+                depth,
+            },
+        ))
+    }
+
+    fn keep(&mut self, path: &[u8], directory: Directory) -> Arc<Directory> {
+        if self.open.len() >= CACHED_DIRECTORIES {
+            self.open.clear();
+        }
+        let directory = Arc::new(directory);
+        self.open.insert(path.to_vec(), Arc::clone(&directory));
+        directory
+    }
+
+    fn plan(&mut self, inode: u64, metadata: Metadata, depth: u64) {
+        self.directories.insert(inode, Planned { metadata, depth });
+    }
+
+    /// The depth of a directory in `parent`. The bound on names alone would not do: through links
+    /// each name could go on where the last one ended.
+    fn deeper(&self, parent: &Directory, entry: &EntryName) -> Result<u64, ArchiveError> {
+        if parent.depth >= self.depth_limit {
+            return Err(ArchiveError::Limit {
+                what: format!("the depth of `{}`", entry.display()),
+                limit: self.depth_limit,
+                unit: "directories",
+            });
+        }
+        Ok(parent.depth + 1)
+    }
+
+    fn note_written(&mut self, parent: &Directory, leaf: &[u8]) {
+        let key = self.hasher.hash_one((parent.inode, leaf));
+        self.written.insert(key);
+    }
+
+    /// Removes `leaf`, with all that is in it where it is a directory. By
+    /// [`Scope::LowerLayers`], what the current layer wrote stays, with the directories it is in.
+    fn remove(&mut self, parent: &Directory, leaf: &[u8], scope: Scope) -> Result<(), Errno> {
+        let key = self.hasher.hash_one((parent.inode, leaf));
+        let stays = scope == Scope::LowerLayers && self.written.contains(&key);
+        let stat = match statat(&parent.handle, leaf, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode as _);
+        if kind != FileType::Directory {
+            if kind == FileType::Symlink {
+                self.open.clear();
+            }
+            if stays {
+                return Ok(());
+            }
+            return unlinkat(&parent.handle, leaf, AtFlags::empty());
+        }
+        let handle = open_child(&parent.handle, leaf)?;
+        let directory = Directory {
+            inode: inode(&handle)?,
+            handle,
+            depth: parent.depth + 1,
+        };
+        self.remove_children(&directory, scope)?;
+        if stays {
+            return Ok(());
+        }
+        self.open.clear();
+        match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
+            Ok(()) => {
+                self.directories.remove(&directory.inode);
+                Ok(())
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn remove_children(&mut self, directory: &Directory, scope: Scope) -> Result<(), Errno> {
+        for (leaf, _) in children(&directory.handle)? {
+            self.remove(directory, &leaf, scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a file that was written its permissions and time.
+pub(super) fn finish_file(
+    file: &File,
+    name: &EntryName,
+    metadata: Metadata,
+) -> Result<(), ArchiveError> {
+    apply(file, metadata).map_err(|errno| write_error(name.as_bytes(), errno))
+}
+
+/// Permissions without set-user-id, set-group-id and sticky bit, and the time, which Python holds
+/// against its byte code.
+fn apply(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
+    fchmod(&handle, Mode::from_raw_mode((metadata.mode & 0o777) as _))?;
+    let Some((seconds, nanos)) = metadata.mtime else {
+        return Ok(());
+    };
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanos.into(),
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    futimens(&handle, &times)
+}
+
+fn make_directory(parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {
+    mkdirat(&parent.handle, leaf, PRIVATE)?;
+    open_child(&parent.handle, leaf)
+}
+
+/// Names and types of what is in a directory. Read as a whole, since callers change it.
+fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+    let mut children = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => {
+                let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                FileType::from_raw_mode(stat.st_mode as _)
+            }
+            kind => kind,
+        };
+        children.push((name.to_vec(), kind));
+    }
+    Ok(children)
+}
+
+fn inode(handle: &OwnedFd) -> Result<u64, Errno> {
+    Ok(fstat(handle)?.st_ino as _)
+}
+
+fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
+    ArchiveError::Write {
+        name: display_name(path),
+        source: errno.into(),
+    }
+}
+
+/// What the resolver says about the way to an entry.
+fn way_error(entry: &EntryName, errno: Errno) -> ArchiveError {
+    let name = entry.display();
+    match errno {
+        Errno::XDEV => ArchiveError::Outside { name },
+        Errno::LOOP => ArchiveError::DanglingLink { name },
+        Errno::NOTDIR => ArchiveError::NotADirectory { name },
+        errno => write_error(entry.as_bytes(), errno),
+    }
+}

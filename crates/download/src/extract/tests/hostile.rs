@@ -1,0 +1,320 @@
+//! What must be refused.
+
+use std::os::unix::fs::symlink;
+
+use super::raw::{Header, pax_record};
+use super::*;
+
+macro_rules! assert_refused {
+    ($error:expr, $variant:ident) => {
+        let error = $error;
+        assert!(
+            matches!(error, ArchiveError::$variant { .. }),
+            "{error:?} ({error})"
+        );
+    };
+}
+
+#[test]
+fn names_that_lead_out_are_refused() {
+    assert_refused!(
+        refusal(Tar::default().file("../outside/x", b"")),
+        ParentName
+    );
+    assert_refused!(
+        refusal(Tar::default().file("a/../../outside/x", b"")),
+        ParentName
+    );
+    assert_refused!(refusal(Tar::default().directory("..")), ParentName);
+    assert_refused!(refusal(Tar::default().file("/etc/x", b"")), AbsoluteName);
+    let pax = Tar::default().pax(&[("path", "../outside/x")]);
+    assert_refused!(refusal(pax.file("x", b"")), ParentName);
+    let gnu = Tar::default().extension(b'L', b"../outside/x\0");
+    assert_refused!(refusal(gnu.file("x", b"")), ParentName);
+}
+
+#[test]
+fn writing_through_a_link_that_leads_out_is_refused() {
+    for target in ["../outside", "/", "a/../../outside"] {
+        let linked = || Tar::default().directory("a").symlink("evil", target);
+        assert_refused!(refusal(linked().file("evil/x", b"")), Outside);
+        assert_refused!(refusal(linked().directory("evil/x")), Outside);
+        assert_refused!(refusal(linked().symlink("evil/x", "y")), Outside);
+        assert_refused!(
+            refusal(linked().file(".wh.x", b"").file("evil/.wh.file", b"")),
+            Outside
+        );
+        assert_refused!(refusal(linked().file("evil/.wh..wh..opq", b"")), Outside);
+        // The same, spread over two layers.
+        let layers = [linked().end(), Tar::default().file("evil/x", b"").end()];
+        assert_refused!(Scene::new().refusal(&layers), Outside);
+    }
+}
+
+#[test]
+fn a_link_in_place_of_a_file_is_replaced_and_not_followed() {
+    let scene = Scene::new();
+    let linked = Tar::default().symlink("evil", "../outside/file");
+    scene.unpack(&[linked.file("evil", b"mine").end()]).unwrap();
+    assert_eq!(scene.read("evil"), "mine");
+}
+
+#[test]
+fn links_that_lead_nowhere_are_refused_as_a_way() {
+    let looped = Tar::default().symlink("a", "b").symlink("b", "a");
+    assert_refused!(refusal(looped.file("a/x", b"")), DanglingLink);
+    let dangling = Tar::default().symlink("a", "nowhere");
+    assert_refused!(refusal(dangling.file("a/x", b"")), DanglingLink);
+    let file = Tar::default().file("a", b"");
+    assert_refused!(refusal(file.file("a/x", b"")), NotADirectory);
+}
+
+#[test]
+fn hard_links_to_what_is_not_in_the_image_are_refused() {
+    let escape = Tar::default().hardlink("x", "../outside/file");
+    assert_refused!(refusal(escape), ParentName);
+    let absolute = Tar::default().hardlink("x", "/etc/passwd");
+    assert_refused!(refusal(absolute), AbsoluteName);
+    let linked = Tar::default().symlink("evil", "../outside");
+    assert_refused!(refusal(linked.hardlink("x", "evil/file")), HardLink);
+    assert_refused!(refusal(Tar::default().hardlink("x", "missing")), HardLink);
+    let directory = Tar::default().directory("d");
+    assert_refused!(refusal(directory.hardlink("x", "d")), HardLink);
+    let itself = Tar::default().file("x", b"");
+    assert_refused!(refusal(itself.hardlink("x", "x")), HardLink);
+}
+
+#[test]
+fn a_hard_link_to_a_link_does_not_lead_out() {
+    let scene = Scene::new();
+    let tar = Tar::default()
+        .symlink("link", "../outside/file")
+        .hardlink("second", "link")
+        .file("second", b"mine");
+    scene.unpack(&[tar.end()]).unwrap();
+    assert_eq!(scene.read("second"), "mine");
+}
+
+#[test]
+fn the_name_of_the_record_is_refused() {
+    let name = ".countersign/record.json";
+    assert_refused!(refusal(Tar::default().file(name, b"{}")), ReservedName);
+    let link = Tar::default().symlink("./.countersign", "x");
+    assert_refused!(refusal(link), ReservedName);
+}
+
+#[test]
+fn whiteouts_of_nothing_nameable_are_refused() {
+    for name in [".wh.", ".wh...", ".wh..", "a/.wh.b/c"] {
+        assert_refused!(refusal(Tar::default().file(name, b"")), Whiteout);
+    }
+    assert_refused!(
+        refusal(Tar::default().file("../.wh.outside", b"")),
+        ParentName
+    );
+}
+
+#[test]
+fn a_size_by_pax_that_is_not_the_headers_is_refused() {
+    // By the header the file is 512 bytes long, and what it holds is an entry to those who
+    // believe the PAX record.
+    let smuggled = Header::new(b'0', "smuggled", 0).block();
+    let pax = || Tar::default().pax(&[("size", "0")]);
+    assert_refused!(refusal(pax().file("innocent", &smuggled)), Sizes);
+    let longer = Tar::default().pax(&[("size", "1024")]);
+    assert_refused!(refusal(longer.file("innocent", &smuggled)), Sizes);
+    let not_a_number = Tar::default().pax(&[("size", "0x200")]);
+    assert_refused!(refusal(not_a_number.file("innocent", &smuggled)), Extension);
+}
+
+#[test]
+fn a_size_by_pax_does_not_reach_the_extension_header_after_it() {
+    // RUSTSEC-2026-0112: the record is about the file, not about the long name in between.
+    let scene = Scene::new();
+    let tar = Tar::default()
+        .pax(&[("size", "4")])
+        .extension(b'L', b"a-long-name\0")
+        .file("short", b"text");
+    scene.unpack(&[tar.end()]).unwrap();
+    assert_eq!(scene.read("a-long-name"), "text");
+}
+
+#[test]
+fn headers_that_can_be_read_in_two_ways_are_refused() {
+    let twice = [pax_record("path", "a"), pax_record("path", "b")].concat();
+    let tar = Tar::default().extension(b'x', twice.as_bytes());
+    assert_refused!(refusal(tar.file("x", b"")), Extension);
+    let two = Tar::default().pax(&[("path", "a")]).pax(&[("path", "b")]);
+    assert_refused!(refusal(two.file("x", b"")), Extension);
+    let both = Tar::default().pax(&[("path", "a")]).extension(b'L', b"b\0");
+    assert_refused!(refusal(both.file("x", b"")), Extension);
+    let inner_nul = Tar::default().extension(b'L', b"a\0b\0");
+    assert_refused!(refusal(inner_nul.file("x", b"")), Extension);
+    let sparse = Tar::default().pax(&[("GNU.sparse.major", "1")]);
+    assert_refused!(refusal(sparse.file("x", b"")), Extension);
+    let global = pax_record("path", "elsewhere");
+    let global = Tar::default().extension(b'g', global.as_bytes());
+    assert_refused!(refusal(global.file("x", b"")), Extension);
+    assert_refused!(refusal(Tar::default().file("a/", b"")), Name);
+}
+
+#[test]
+fn types_that_images_do_not_use_are_refused() {
+    for flag in [b'S', b'D', b'M', b'V', b'7', b'X', 0xff] {
+        let header = Header::new(flag, "x", 0);
+        assert_refused!(refusal(Tar::default().entry(&header, b"")), EntryType);
+    }
+}
+
+#[test]
+fn content_where_there_is_none_is_refused() {
+    // Readers disagree on whether to skip it.
+    for flag in [b'1', b'2', b'3', b'5', b'6'] {
+        let mut header = Header::new(flag, "x", 512);
+        header.link = b"y".to_vec();
+        let tar = Tar::default().entry(&header, &[0; 512]);
+        assert_refused!(refusal(tar), UnexpectedContent);
+    }
+}
+
+#[test]
+fn damaged_headers_are_refused() {
+    let mut block = Header::new(b'0', "x", 0).block();
+    block[0] = b'y';
+    assert_refused!(refusal(Tar::default().bytes(&block)), Checksum);
+    for size in [
+        &b"0000000000z\0"[..],
+        // Negative, and one over eight bytes, in base 256.
+        &[0xff; 12],
+        &[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[
+            0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ],
+    ] {
+        let mut header = Header::new(b'0', "x", 0);
+        header.size = size.to_vec();
+        assert_refused!(refusal(Tar::default().entry(&header, b"")), Header);
+    }
+}
+
+#[test]
+fn archives_that_end_early_are_refused() {
+    let cut = |tar: Tar, at: usize| Scene::new().refusal(&[tar.cut()[..at].to_vec()]);
+    let file = || Tar::default().file("x", &[1; 512]);
+    assert_refused!(cut(file(), 300), Truncated);
+    assert_refused!(cut(file(), 600), Truncated);
+    let extension = Tar::default().pax(&[("path", "x")]);
+    assert_refused!(cut(extension, 1024), Truncated);
+}
+
+#[test]
+fn data_after_the_end_is_refused() {
+    let zeros = [0; 512];
+    let hidden = Header::new(b'0', "hidden", 0).block();
+    let tar = Tar::default().file("x", b"").bytes(&zeros).bytes(&hidden);
+    assert_refused!(refusal(tar), TrailingData);
+}
+
+#[test]
+fn names_and_headers_over_a_bound_are_refused() {
+    let long = "x/".repeat(50_000);
+    let pax = Tar::default().pax(&[("path", &long)]);
+    assert_refused!(refusal(pax.file("x", b"")), Limit);
+    let gnu = Tar::default().extension(b'L', long.as_bytes());
+    assert_refused!(refusal(gnu.file("x", b"")), Limit);
+    let link = Tar::default().pax(&[("linkpath", &long)]);
+    assert_refused!(refusal(link.symlink("x", "y")), Limit);
+    let huge = Tar::default().extension(b'x', &vec![b'x'; (1 << 20) + 1]);
+    assert_refused!(refusal(huge.file("x", b"")), Limit);
+}
+
+#[test]
+fn depth_is_bounded_through_links_too() {
+    let mut scene = Scene::new();
+    scene.limits.depth = 4;
+    let deep = || Tar::default().directory("a/b/c/d").symlink("l", "a/b/c");
+    scene.unpack(&[deep().end()]).unwrap();
+    let deeper = deep().directory("l/x/y").end();
+    assert_refused!(
+        Scene {
+            limits: scene.limits,
+            ..Scene::new()
+        }
+        .refusal(&[deeper]),
+        Limit
+    );
+}
+
+#[test]
+fn too_many_entries_are_refused() {
+    let mut scene = Scene::new();
+    scene.limits.entries = 2;
+    let tar = Tar::default().file("a", b"").file("b", b"").file("c", b"");
+    assert_refused!(scene.refusal(&[tar.end()]), Limit);
+}
+
+#[test]
+fn bombs_are_cut_off() {
+    // 128 MiB of zeros in one file, less than 6 kB as zstd has it.
+    let size = 128 << 20;
+    let mut tar = Tar::default().file("zeros", b"").cut();
+    tar.clear();
+    tar.extend_from_slice(&Header::new(b'0', "zeros", size).block());
+    tar.resize(tar.len() + size + 1024, 0);
+    let small = zstd::encode_all(&tar[..], 1).unwrap();
+    let scene = Scene::new();
+    let bomb = layer(&small, &tar, Compression::Zstd);
+    assert_refused!(scene.extractor().layer(bomb).unwrap_err(), Limit);
+
+    // The same by the total of several layers.
+    let mut scene = Scene::new();
+    scene.limits.unpacked_bytes = 4096;
+    let tar = || Tar::default().file("x", &[1; 512]).end();
+    assert_refused!(scene.refusal(&[tar(), tar(), tar()]), Limit);
+}
+
+#[test]
+fn another_diff_id_is_refused() {
+    let tar = Tar::default().file("x", b"").end();
+    let other = layer(&tar, b"something else", Compression::None);
+    let error = Scene::new().extractor().layer(other).unwrap_err();
+    assert_refused!(error, DiffId);
+}
+
+#[test]
+fn rubbish_after_the_compressed_stream_is_refused() {
+    let tar = Tar::default().file("x", b"").end();
+    for (mut bytes, compression) in [
+        (semantics::gzip(&tar), Compression::Gzip),
+        (zstd::encode_all(&tar[..], 1).unwrap(), Compression::Zstd),
+    ] {
+        bytes.extend_from_slice(b"rubbish");
+        let damaged = layer(&bytes, &tar, compression);
+        let error = Scene::new().extractor().layer(damaged).unwrap_err();
+        assert_refused!(error, Read);
+    }
+}
+
+#[test]
+fn an_extraction_that_is_cancelled_ends() {
+    let scene = Scene::new();
+    let cancellation = Cancellation::default();
+    let root = OwnedFd::from(File::open(scene.path("")).unwrap());
+    let limits = scene.limits.clone();
+    let mut extractor = Extractor::new(root, limits, cancellation.clone()).unwrap();
+    cancellation.cancel();
+    let tar = Tar::default().file("x", b"").end();
+    let error = extractor.layer(layer(&tar, &tar, Compression::None));
+    assert_refused!(error.unwrap_err(), Cancelled);
+    assert!(!scene.has("x"));
+}
+
+/// Not an attack by the archive, but by whatever else may be there.
+#[test]
+fn what_lies_in_the_way_is_never_written_through() {
+    let scene = Scene::new();
+    symlink("../outside/file", scene.path("x")).unwrap();
+    let tar = Tar::default().file("x", b"mine").end();
+    scene.unpack(&[tar]).unwrap();
+    assert_eq!(scene.read("x"), "mine");
+}

@@ -1,0 +1,103 @@
+//! Archives as an attacker would make them, and as builders do.
+
+mod hostile;
+mod raw;
+mod semantics;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use super::*;
+use raw::Tar;
+
+/// A directory to unpack into, next to one that nothing may touch.
+struct Scene {
+    outer: tempfile::TempDir,
+    limits: Limits,
+}
+
+impl Scene {
+    const SENTINEL: &str = "untouched";
+
+    fn new() -> Self {
+        let outer = tempfile::tempdir().unwrap();
+        fs::create_dir(outer.path().join("root")).unwrap();
+        fs::create_dir(outer.path().join("outside")).unwrap();
+        fs::write(outer.path().join("outside/file"), Self::SENTINEL).unwrap();
+        Self {
+            outer,
+            limits: Limits::default(),
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.outer.path().join("root").join(path)
+    }
+
+    fn extractor(&self) -> Extractor {
+        let root = File::open(self.path("")).unwrap();
+        let cancellation = Cancellation::default();
+        Extractor::new(OwnedFd::from(root), self.limits.clone(), cancellation).unwrap()
+    }
+
+    /// Unpacks the layers, uncompressed and with the right digests, and checks that nothing
+    /// outside was touched, whatever came of it.
+    fn unpack(&self, layers: &[Vec<u8>]) -> Result<Vec<String>, ArchiveError> {
+        let mut extractor = self.extractor();
+        let result = layers
+            .iter()
+            .try_for_each(|tar| extractor.layer(layer(tar, tar, Compression::None)))
+            .and_then(|()| {
+                let warnings = extractor.unpacked().warnings();
+                extractor.finish().map(|()| warnings)
+            });
+        self.assert_nothing_outside_was_touched();
+        result
+    }
+
+    fn refusal(&self, layers: &[Vec<u8>]) -> ArchiveError {
+        self.unpack(layers).unwrap_err()
+    }
+
+    fn assert_nothing_outside_was_touched(&self) {
+        let names = |path: PathBuf| {
+            let entries = fs::read_dir(path).unwrap();
+            let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(self.outer.path().into()), ["outside", "root"]);
+        assert_eq!(names(self.outer.path().join("outside")), ["file"]);
+        let sentinel = fs::read_to_string(self.outer.path().join("outside/file"));
+        assert_eq!(sentinel.unwrap(), Self::SENTINEL);
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    /// Whether there is anything at `path`, be it a link to nowhere.
+    fn has(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.path(path)).is_ok()
+    }
+}
+
+/// A layer of these bytes, which decompress to `tar`.
+fn layer(bytes: &[u8], tar: &[u8], compression: Compression) -> Layer {
+    let mut content = tempfile::tempfile().unwrap();
+    content.write_all(bytes).unwrap();
+    std::io::Seek::rewind(&mut content).unwrap();
+    Layer {
+        content,
+        size: bytes.len() as u64,
+        compression,
+        diff_id: Digest::sha256(tar),
+    }
+}
+
+/// One refused archive.
+fn refusal(tar: Tar) -> ArchiveError {
+    Scene::new().refusal(&[tar.end()])
+}

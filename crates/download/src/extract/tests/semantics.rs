@@ -1,0 +1,263 @@
+//! What layers mean.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use super::raw::{Header, pax_record};
+use super::*;
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn unpacked(layers: &[Vec<u8>]) -> Scene {
+    let scene = Scene::new();
+    scene.unpack(layers).unwrap();
+    scene
+}
+
+fn mode(scene: &Scene, path: &str) -> u32 {
+    fs::metadata(scene.path(path)).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn every_compression_gives_the_same_tree() {
+    let tar = Tar::default().directory("d").file("d/x", b"text").end();
+    let (front, back) = tar.split_at(700);
+    let members = [gzip(front), gzip(back)].concat();
+    for (bytes, compression) in [
+        (tar.clone(), Compression::None),
+        (gzip(&tar), Compression::Gzip),
+        (members, Compression::Gzip),
+        (zstd::encode_all(&tar[..], 3).unwrap(), Compression::Zstd),
+    ] {
+        let scene = Scene::new();
+        let mut extractor = scene.extractor();
+        extractor.layer(layer(&bytes, &tar, compression)).unwrap();
+        assert_eq!(extractor.unpacked().files, 1);
+        assert_eq!(extractor.unpacked().bytes, 4);
+        extractor.finish().unwrap();
+        assert_eq!(scene.read("d/x"), "text");
+    }
+}
+
+#[test]
+fn an_archive_without_its_end_marker_is_whole() {
+    let scene = unpacked(&[Tar::default().file("x", b"text").cut()]);
+    assert_eq!(scene.read("x"), "text");
+}
+
+#[test]
+fn permissions_and_times_are_kept_and_privileges_are_not() {
+    let mut program = Header::new(b'0', "bin/program", 4);
+    program.mode = 0o6755;
+    let mut closed = Header::new(b'5', "closed", 0);
+    closed.mode = 0o555;
+    let mut shared = Header::new(b'5', "shared", 0);
+    shared.mode = 0o1777;
+    let tar = Tar::default()
+        .entry(&program, b"text")
+        .entry(&closed, b"")
+        .file("closed/x", b"text")
+        .entry(&shared, b"");
+    let scene = Scene::new();
+    let warnings = scene.unpack(&[tar.end()]).unwrap();
+    assert_eq!(mode(&scene, "bin/program"), 0o755);
+    assert_eq!(mode(&scene, "bin"), 0o755);
+    assert_eq!(mode(&scene, "closed"), 0o555);
+    assert_eq!(mode(&scene, "shared"), 0o777);
+    assert_eq!(scene.read("closed/x"), "text");
+    for path in ["bin/program", "closed"] {
+        let metadata = fs::metadata(scene.path(path)).unwrap();
+        assert_eq!(metadata.mtime(), 1_700_000_000, "{path}");
+    }
+    let sentence = "2 entries were installed without their set-user-id, set-group-id or sticky \
+                    bit, the first of them bin/program";
+    assert_eq!(warnings, [sentence]);
+}
+
+#[test]
+fn the_root_stays_writable_to_its_owner() {
+    let mut root = Header::new(b'5', "./", 0);
+    root.mode = 0o055;
+    let scene = unpacked(&[Tar::default().entry(&root, b"").end()]);
+    assert_eq!(mode(&scene, ""), 0o755);
+}
+
+#[test]
+fn devices_are_left_out_and_xattrs_dropped_and_it_is_said() {
+    let special = |flag, name| Header::new(flag, name, 0);
+    let tar = Tar::default()
+        .entry(&special(b'3', "dev/null"), b"")
+        .entry(&special(b'6', "fifo"), b"")
+        .pax(&[("SCHILY.xattr.security.capability", "x")])
+        .file("ping", b"text");
+    let scene = Scene::new();
+    let warnings = scene.unpack(&[tar.end()]).unwrap();
+    assert!(!scene.has("dev/null") && !scene.has("fifo"));
+    assert_eq!(scene.read("ping"), "text");
+    assert_eq!(
+        warnings,
+        [
+            "2 entries were left out, being devices or fifos, the first of them dev/null",
+            "one entry was installed without their extended attributes: ping",
+        ]
+    );
+}
+
+#[test]
+fn long_names_of_either_kind_are_read() {
+    let long = format!("{}/{}", "d".repeat(200), "x".repeat(200));
+    let pax = Tar::default().pax(&[("path", &long)]).file("short", b"pax");
+    assert_eq!(unpacked(&[pax.end()]).read(&long), "pax");
+    let gnu = Tar::default().extension(b'L', format!("{long}\0").as_bytes());
+    assert_eq!(
+        unpacked(&[gnu.file("short", b"gnu").end()]).read(&long),
+        "gnu"
+    );
+    let target = Tar::default().extension(b'K', format!("{long}\0").as_bytes());
+    let scene = unpacked(&[target.symlink("link", "short").end()]);
+    let target = fs::read_link(scene.path("link")).unwrap();
+    assert_eq!(target.to_str(), Some(long.as_str()));
+}
+
+#[test]
+fn remarks_for_the_whole_archive_are_skipped() {
+    let remark = pax_record("comment", "a commit");
+    let tar = Tar::default().extension(b'g', remark.as_bytes());
+    assert_eq!(unpacked(&[tar.file("x", b"text").end()]).read("x"), "text");
+}
+
+#[test]
+fn links_are_kept_as_they_are() {
+    let tar = Tar::default()
+        .symlink("absolute", "/usr/lib")
+        .symlink("upwards", "../../x")
+        .file("file", b"text")
+        .hardlink("second", "file");
+    let scene = unpacked(&[tar.end()]);
+    let target = |path| fs::read_link(scene.path(path)).unwrap();
+    assert_eq!(target("absolute").to_str(), Some("/usr/lib"));
+    assert_eq!(target("upwards").to_str(), Some("../../x"));
+    let inode = |path| fs::metadata(scene.path(path)).unwrap().ino();
+    assert_eq!(inode("file"), inode("second"));
+}
+
+#[test]
+fn links_inside_the_image_are_followed_on_the_way() {
+    let lower = Tar::default()
+        .directory("usr/lib")
+        .symlink("lib", "usr/lib");
+    let upper = Tar::default().file("lib/new/x", b"text");
+    let scene = unpacked(&[lower.end(), upper.end()]);
+    assert_eq!(scene.read("usr/lib/new/x"), "text");
+    assert!(scene.path("lib").is_symlink());
+}
+
+#[test]
+fn upper_layers_replace_what_is_of_another_kind() {
+    let lower = Tar::default()
+        .file("was_file", b"")
+        .file("was_directory/x", b"")
+        .symlink("was_link", "was_directory")
+        .file("stays/lower", b"lower");
+    let upper = Tar::default()
+        .directory("was_file")
+        .file("was_directory", b"text")
+        .directory("was_link")
+        .directory("stays");
+    let scene = unpacked(&[lower.end(), upper.end()]);
+    assert!(scene.path("was_file").is_dir());
+    assert_eq!(scene.read("was_directory"), "text");
+    assert!(scene.path("was_link").is_dir() && !scene.path("was_link").is_symlink());
+    assert_eq!(scene.read("stays/lower"), "lower");
+}
+
+#[test]
+fn replacing_a_file_leaves_its_other_names_alone() {
+    let lower = Tar::default().file("a", b"old").hardlink("b", "a");
+    let upper = Tar::default().file("a", b"new");
+    let scene = unpacked(&[lower.end(), upper.end()]);
+    assert_eq!(scene.read("a"), "new");
+    assert_eq!(scene.read("b"), "old");
+}
+
+#[test]
+fn whiteouts_remove_what_is_below() {
+    let lower = || {
+        Tar::default()
+            .file("d/a", b"")
+            .file("d/b/c", b"")
+            .file("e", b"")
+    };
+    let upper = Tar::default()
+        .file("d/.wh.a", b"")
+        .file(".wh.e", b"")
+        .file(".wh.missing", b"")
+        .file("nowhere/.wh.x", b"");
+    let scene = unpacked(&[lower().end(), upper.end()]);
+    assert!(!scene.has("d/a") && !scene.has("e") && scene.has("d/b/c"));
+    assert!(!scene.has("d/.wh.a") && !scene.has("nowhere"));
+    let directory = Tar::default().file("d/.wh.b", b"");
+    let scene = unpacked(&[lower().end(), directory.end()]);
+    assert!(!scene.has("d/b") && scene.has("d/a"));
+}
+
+#[test]
+fn whiteouts_spare_their_own_layer_in_either_order() {
+    let lower = || {
+        Tar::default()
+            .file("d/old", b"")
+            .file("d/sub/old", b"")
+            .end()
+    };
+    let opaque = |tar: Tar| tar.file("d/.wh..wh..opq", b"");
+    let plain = |tar: Tar| tar.file(".wh.d", b"");
+    let new = |tar: Tar| tar.file("d/new", b"").file("d/sub/new", b"");
+    let none = Tar::default;
+    for upper in [
+        opaque(new(none())),
+        new(opaque(none())),
+        plain(new(none())),
+        new(plain(none())),
+    ] {
+        let scene = unpacked(&[lower(), upper.end()]);
+        assert!(scene.has("d/new") && scene.has("d/sub/new"));
+        assert!(!scene.has("d/old") && !scene.has("d/sub/old"));
+    }
+}
+
+#[test]
+fn an_opaque_whiteout_spares_what_came_through_a_link() {
+    let lower = Tar::default()
+        .file("usr/lib/old", b"")
+        .symlink("lib", "usr/lib");
+    let upper = Tar::default()
+        .file("lib/new", b"")
+        .file("usr/lib/.wh..wh..opq", b"");
+    let scene = unpacked(&[lower.end(), upper.end()]);
+    assert!(scene.has("usr/lib/new") && !scene.has("usr/lib/old"));
+}
+
+#[test]
+fn a_directory_that_came_back_is_a_new_one() {
+    let lower = Tar::default().directory("d/e").file("d/e/x", b"");
+    let upper = Tar::default().file(".wh.d", b"").end();
+    let third = Tar::default().file("d/e/y", b"").end();
+    let scene = unpacked(&[lower.end(), upper, third]);
+    assert!(scene.has("d/e/y") && !scene.has("d/e/x"));
+}
+
+#[test]
+fn whiteouts_by_aufs_for_itself_mean_nothing() {
+    let tar = Tar::default()
+        .file(".wh..wh.aufs", b"")
+        .directory(".wh..wh.plnk")
+        .file("x", b"text");
+    let scene = unpacked(&[tar.end()]);
+    assert!(!scene.has(".wh..wh.aufs") && !scene.has(".wh..wh.plnk"));
+    assert_eq!(scene.read("x"), "text");
+}

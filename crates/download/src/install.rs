@@ -1,0 +1,223 @@
+//! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
+
+use std::path::Path;
+
+use countersign_oci::{Digest, Document, Platform, Reference, Registry, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{Error as VerifyError, Evidence};
+use serde::Serialize;
+
+use crate::admitted::{AdmittedImage, ImageVerifier};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::record::Record;
+use crate::unpack;
+
+/// What happens, for a display of progress.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The reference was resolved to this digest, of an index or of a manifest.
+    Resolved {
+        /// The digest that everything after depends on.
+        digest: Digest,
+    },
+    /// A proof is there.
+    Verified {
+        /// Digest of the document that the signature is for.
+        digest: Digest,
+    },
+    /// Some more of a layer was fetched.
+    LayerProgress {
+        /// The layer.
+        digest: Digest,
+        /// Bytes fetched so far.
+        bytes: u64,
+        /// Bytes of the whole layer.
+        size: u64,
+    },
+    /// A layer was unpacked.
+    LayerExtracted {
+        /// The layer.
+        digest: Digest,
+    },
+}
+
+/// Takes [`Event`]s, on whichever thread they happen.
+pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
+
+/// Installs images that a verifier admits.
+pub struct Installer<V> {
+    registry: Registry,
+    verifier: V,
+    limits: Limits,
+}
+
+impl<V: ImageVerifier> Installer<V> {
+    /// An installer with the default [`Limits`].
+    pub fn new(registry: Registry, verifier: V) -> Self {
+        Self {
+            registry,
+            verifier,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same with other bounds.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Installs the image that `reference` names, in `platform`'s build, to `directory`, if
+    /// `policy` accepts a signature on its index or on the platform's manifest.
+    ///
+    /// The directory above `directory` must exist; `directory` itself must not, or be empty, or
+    /// hold an earlier installation, which is replaced in one step.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is left of the attempt then. The same holds when the future is dropped.
+    pub async fn install(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        policy: &Policy,
+        directory: &Path,
+        events: Events<'_>,
+    ) -> Result<Installed, Error> {
+        let image = self.admit(reference, platform, policy, events).await?;
+        self.unpack(image, reference, platform, directory, events)
+            .await
+    }
+
+    /// Resolves `reference` and has it verified, without fetching any content.
+    ///
+    /// The index is asked about first; only a refusal of its signatures, and no other error, lets
+    /// the platform's manifest be asked about.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Verify`] when no signature counts.
+    pub async fn admit(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        policy: &Policy,
+        events: Events<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let resolved = self.registry.resolve(reference).await?;
+        events(Event::Resolved {
+            digest: resolved.digest().clone(),
+        });
+        let image = match resolved.document() {
+            Document::Manifest(_) => {
+                let proof = self.verifier.verify(&resolved, policy).await?;
+                AdmittedImage::of_manifest(proof, &resolved, None)?
+            }
+            Document::Index(index) => {
+                let child = index.select(platform)?;
+                let repository = resolved.reference().repository();
+                // The platform's manifest is needed whichever of the two is signed.
+                let (verdict, manifest) = tokio::join!(
+                    self.verifier.verify(&resolved, policy),
+                    self.registry.child(repository, child),
+                );
+                match verdict {
+                    Ok(proof) => AdmittedImage::of_index(proof, &resolved, &manifest?)?,
+                    Err(VerifyError::Refused(by_index)) => {
+                        let manifest = manifest?;
+                        let proof = self.verify_manifest(&manifest, policy).await?;
+                        let proof = proof.map_err(|by_manifest| Error::Refused {
+                            platform: Box::new(platform.clone()),
+                            index: by_index,
+                            manifest: by_manifest,
+                        })?;
+                        AdmittedImage::of_manifest(proof, &manifest, Some(&resolved))?
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        if policy.denies(image.reference().digest()) {
+            return Err(Error::Denied {
+                image: image.reference().clone(),
+            });
+        }
+        events(Event::Verified {
+            digest: image.evidence().digest.clone(),
+        });
+        Ok(image)
+    }
+
+    /// Fetches an admitted image and unpacks it to `directory`, as [`Self::install`] does.
+    /// `reference` is what was asked for, for the record.
+    ///
+    /// # Errors
+    /// As [`Self::install`], except those of verification.
+    pub async fn unpack(
+        &self,
+        image: AdmittedImage,
+        reference: &Reference,
+        platform: &Platform,
+        directory: &Path,
+        events: Events<'_>,
+    ) -> Result<Installed, Error> {
+        let unpacked = unpack::unpack(
+            &self.registry,
+            &self.limits,
+            &image,
+            platform,
+            directory,
+            events,
+        )
+        .await?;
+        let installed = Installed {
+            reference: reference.clone(),
+            platform: platform.clone(),
+            digest: image.reference().digest().clone(),
+            index: image.index().cloned(),
+            evidence: image.evidence().clone(),
+            files: unpacked.files(),
+            bytes: unpacked.bytes(),
+            warnings: unpacked.warnings(),
+        };
+        unpacked.commit(Record::new(&installed)).await?;
+        Ok(installed)
+    }
+
+    /// A refusal as a value, every other error as one.
+    async fn verify_manifest(
+        &self,
+        manifest: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<
+        Result<countersign_verify::VerifiedImage, Box<countersign_verify::Refusal>>,
+        VerifyError,
+    > {
+        match self.verifier.verify(manifest, policy).await {
+            Ok(proof) => Ok(Ok(proof)),
+            Err(VerifyError::Refused(refusal)) => Ok(Err(refusal)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What was installed, and on what evidence.
+#[derive(Debug, Clone, Serialize)]
+pub struct Installed {
+    /// The image as it was asked for.
+    pub reference: Reference,
+    /// The platform asked for.
+    pub platform: Platform,
+    /// Digest of the platform's manifest, whose content this is.
+    pub digest: Digest,
+    /// Digest of the index that named it, if it was found by one.
+    pub index: Option<Digest>,
+    /// What was proven about the index or the manifest.
+    pub evidence: Evidence,
+    /// Files written.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// What of the image was left out by rule, a sentence each.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,47 @@
+//! Upper bounds on what an image may cost us before it is refused.
+
+/// Bounds on the content of one image. Reaching one is an error, never a silent cut.
+///
+/// The defaults let through the largest images in common use (GPU back ends of tens of gigabytes)
+/// and stop what only an attack or an accident produces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Layers of one image. Default 128; overlay file systems can't stack more than that either.
+    pub layers: u64,
+    /// Bytes of the image configuration. Default 4 MiB.
+    pub config_bytes: u64,
+    /// Compressed bytes of all layers together, by their descriptors. Default 32 GiB.
+    pub compressed_bytes: u64,
+    /// Bytes of all layers together once decompressed, headers and padding included. Default 128 GiB.
+    pub unpacked_bytes: u64,
+    /// How many bytes one compressed byte of a layer may become, beyond the first
+    /// [`Self::EXPANSION_FLOOR`]. Default 250; deflate ends at 1032, zstd at nothing.
+    pub expansion: u64,
+    /// Archive entries of all layers together. Default 1,000,000.
+    pub entries: u64,
+    /// Bytes of one path, and of the target of one link. Default 4096, Linux's `PATH_MAX`.
+    pub path_bytes: u64,
+    /// Directories nested in each other. Default 128.
+    pub depth: u64,
+}
+
+impl Limits {
+    /// Decompressed bytes of a layer up to which [`Self::expansion`] isn't looked at: a small file
+    /// of zeros is no bomb. 64 MiB.
+    pub const EXPANSION_FLOOR: u64 = 64 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            layers: 128,
+            config_bytes: 4 << 20,
+            compressed_bytes: 32 << 30,
+            unpacked_bytes: 128 << 30,
+            expansion: 250,
+            entries: 1_000_000,
+            path_bytes: 4096,
+            depth: 128,
+        }
+    }
+}

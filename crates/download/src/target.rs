@@ -1,0 +1,354 @@
+//! The place that an image is installed to.
+//!
+//! Work goes on in a staging directory beside the target, so that taking the target's place is one
+//! `rename(2)`: whoever looks sees the old installation or the new one, whole, also after a crash.
+//! A lock file beside the target keeps two installations apart, and whoever holds it clears away
+//! what a killed one left.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, open, renameat_with,
+};
+use rustix::io::Errno;
+
+use crate::error::Error;
+use crate::record;
+
+/// Random characters at the end of a staging directory's name.
+const RANDOM: usize = 8;
+/// In the staging directory: the new installation.
+const ROOT: &str = "root";
+/// In the staging directory: blobs that were fetched and not yet unpacked.
+const QUARANTINE: &str = "blobs";
+/// In the staging directory: the old installation, where it could not be exchanged in one step.
+const OLD: &str = "old";
+const REPLACEABLE: &str = "nothing, an empty directory or an earlier installation";
+
+/// A target that nobody else installs to, and the staging directory beside it.
+///
+/// Dropping it removes the staging directory with all that is in it, then gives up the lock.
+pub(crate) struct Staging {
+    target: Target,
+    path: PathBuf,
+    // Dropped last.
+    _lock: Lock,
+}
+
+struct Target {
+    path: PathBuf,
+    parent: PathBuf,
+    name: OsString,
+}
+
+/// What is at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occupant {
+    Nobody,
+    EmptyDirectory,
+    Installation,
+}
+
+impl Staging {
+    /// Locks `directory`, clears away what killed installations to it left, and makes a staging
+    /// directory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at once when somebody else is at it; [`Error::Target`] when what is at the
+    /// target isn't ours to replace.
+    pub(crate) fn begin(directory: &Path) -> Result<Self, Error> {
+        let target = Target::new(directory)?;
+        let lock = Lock::take(&target)?;
+        target.clear_leftovers()?;
+        target.occupant()?;
+        let staging = tempfile::Builder::new()
+            .prefix(&target.staging_prefix())
+            .rand_bytes(RANDOM)
+            .tempdir_in(&target.parent)
+            .map_err(Error::io("make a directory in", &target.parent))?;
+        let staging = Self {
+            target,
+            path: staging.keep(),
+            _lock: lock,
+        };
+        for directory in [staging.root_path(), staging.path.join(QUARANTINE)] {
+            fs::create_dir(&directory).map_err(Error::io("make the directory", &directory))?;
+        }
+        Ok(staging)
+    }
+
+    /// The directory to unpack into.
+    pub(crate) fn root(&self) -> Result<OwnedFd, Error> {
+        let path = self.root_path();
+        open_directory(&path).map_err(Error::io("open", path))
+    }
+
+    /// Where the `number`th blob goes.
+    pub(crate) fn blob_path(&self, number: usize) -> PathBuf {
+        self.path.join(QUARANTINE).join(number.to_string())
+    }
+
+    /// Writes the record into the new installation.
+    pub(crate) fn write_record(&self, json: &[u8]) -> Result<(), Error> {
+        let path = record::path(&self.root_path());
+        let directory = path.parent().unwrap_or(&path);
+        fs::create_dir(directory)
+            .and_then(|()| fs::write(&path, json))
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
+            .map_err(Error::io("write", &path))
+    }
+
+    /// Puts the new installation in the target's place. What was there goes with the staging
+    /// directory.
+    pub(crate) fn commit(&self) -> Result<(), Error> {
+        let root = self.root_path();
+        sync(&self.root()?).map_err(Error::io("flush", &root))?;
+        let error = || Error::io("move the installation to", &self.target.path);
+        match self.target.occupant()? {
+            Occupant::Nobody => rename_new(&root, &self.target.path).map_err(error())?,
+            Occupant::EmptyDirectory => fs::rename(&root, &self.target.path).map_err(error())?,
+            Occupant::Installation => self.exchange(&root).map_err(error())?,
+        }
+        let parent = open_directory(&self.target.parent);
+        parent
+            .and_then(fsync)
+            .map_err(Error::io("flush", &self.target.parent))
+    }
+
+    fn exchange(&self, root: &Path) -> io::Result<()> {
+        let target = &self.target.path;
+        match renameat_with(CWD, root, CWD, target, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Not every file system exchanges. Should we be killed between these two steps, the next
+        // run finds the old installation in our staging directory and puts it back.
+        let old = self.path.join(OLD);
+        fs::rename(target, &old)?;
+        fs::rename(root, target).inspect_err(|_| {
+            if let Err(error) = fs::rename(&old, target) {
+                tracing::error!(%error, "can't put the old installation back");
+            }
+        })
+    }
+
+    fn root_path(&self) -> PathBuf {
+        self.path.join(ROOT)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "can't remove the staging directory");
+        }
+    }
+}
+
+impl Target {
+    fn new(path: &Path) -> Result<Self, Error> {
+        let name = path.file_name().ok_or_else(|| Error::Target {
+            path: path.into(),
+            expected: "a path that ends in a name",
+            found: "one that doesn't",
+        })?;
+        let parent = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        if !parent.is_dir() {
+            return Err(Error::Target {
+                path: path.into(),
+                expected: "an existing directory above it",
+                found: "none",
+            });
+        }
+        Ok(Self {
+            // Without a trailing slash, with which `rename` would follow a symbolic link.
+            path: parent.join(name),
+            parent: parent.into(),
+            name: name.into(),
+        })
+    }
+
+    /// What is at the target, if we may replace it.
+    fn occupant(&self) -> Result<Occupant, Error> {
+        let refused = |found| Error::Target {
+            path: self.path.clone(),
+            expected: REPLACEABLE,
+            found,
+        };
+        let metadata = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Occupant::Nobody),
+            Err(error) => return Err(Error::io("look at", &self.path)(error)),
+        };
+        if metadata.is_symlink() {
+            return Err(refused("a symbolic link"));
+        }
+        if !metadata.is_dir() {
+            return Err(refused("a file"));
+        }
+        let mut entries = fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?;
+        if entries.next().is_none() {
+            return Ok(Occupant::EmptyDirectory);
+        }
+        if record::is_at(&self.path) {
+            return Ok(Occupant::Installation);
+        }
+        Err(refused("a directory with files that are not ours"))
+    }
+
+    /// Removes staging directories of earlier runs. The lock is ours, so none of them is at work.
+    fn clear_leftovers(&self) -> Result<(), Error> {
+        let error = || Error::io("list", &self.parent);
+        for entry in fs::read_dir(&self.parent).map_err(error())? {
+            let entry = entry.map_err(error())?;
+            if !self.is_staging(&entry.file_name()) {
+                continue;
+            }
+            let path = entry.path();
+            let old = path.join(OLD);
+            if self.occupant()? == Occupant::Nobody && record::is_at(&old) {
+                fs::rename(&old, &self.path).map_err(Error::io("put back", &self.path))?;
+            }
+            tracing::info!(path = %path.display(), "removing what a killed installation left");
+            remove_tree(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a name is of a staging directory for this target, and not for one whose name merely
+    /// begins the same.
+    fn is_staging(&self, name: &OsStr) -> bool {
+        let prefix = self.staging_prefix();
+        let random = name.as_bytes().strip_prefix(prefix.as_bytes());
+        random.is_some_and(|random| {
+            random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric)
+        })
+    }
+
+    fn staging_prefix(&self) -> OsString {
+        self.beside("-")
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.parent.join(self.beside(".lock"))
+    }
+
+    /// `.NAME.countersign` and an ending.
+    fn beside(&self, ending: &str) -> OsString {
+        let mut name = OsString::from(".");
+        name.push(&self.name);
+        name.push(".countersign");
+        name.push(ending);
+        name
+    }
+}
+
+/// A lock file that we hold, removed when it is given up.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(target: &Target) -> Result<Self, Error> {
+        let path = target.lock_path();
+        let error = || Error::io("lock", &path);
+        loop {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let mode = Mode::RUSR | Mode::WUSR;
+            let file: File = open(&path, flags, mode).map_err(error())?.into();
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Error::Busy {
+                        path: target.path.clone(),
+                    });
+                }
+                Err(errno) => return Err(error()(errno)),
+            }
+            // Whoever held it may have removed it between our opening it and its being ours.
+            let ours = file.metadata().map_err(Error::io("lock", &path))?;
+            match fs::symlink_metadata(&path) {
+                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
+                    return Ok(Self { path, _file: file });
+                }
+                _ => continue,
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still ours, or we'd remove somebody else's.
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "can't remove the lock file");
+        }
+    }
+}
+
+/// Renames where nothing is at `to`. On file systems that can't promise that, `rename(2)` itself
+/// replaces at most an empty directory.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => fs::rename(from, to),
+        result => Ok(result?),
+    }
+}
+
+/// Everything written so far reaches the disk before the rename does. One call for the whole file
+/// system is many times faster than one for each file.
+fn sync(root: &OwnedFd) -> rustix::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::syncfs(root);
+    #[cfg(not(target_os = "linux"))]
+    {
+        rustix::fs::sync();
+        fsync(root)
+    }
+}
+
+fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    open(
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// Removes a directory and everything in it, also where directories were made read-only.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_removable(path)?;
+            fs::remove_dir_all(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn make_removable(directory: &Path) -> io::Result<()> {
+    let mut pending = vec![directory.to_path_buf()];
+    while let Some(directory) = pending.pop() {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            // Not through symbolic links: of those the type is their own.
+            if entry.file_type()?.is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}

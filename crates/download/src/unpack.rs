@@ -1,0 +1,287 @@
+//! Fetches an admitted image's content and unpacks it, one beside the other.
+//!
+//! Blobs go to a quarantine in the staging directory and are handed to the extractor one by one,
+//! each whole and checked against its digest. While one layer is unpacked, on a thread that may
+//! block, the next are being fetched.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_oci::{Descriptor, Digest, Platform, Registry, Repository};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use crate::admitted::AdmittedImage;
+use crate::config::ImageConfig;
+use crate::error::Error;
+use crate::extract::{self, Cancellation, Compression, Extractor};
+use crate::install::{Event, Events};
+use crate::limits::Limits;
+use crate::record::Record;
+use crate::target::Staging;
+
+/// Layers fetched at once. More gain little on one registry, and each has its buffers.
+const FETCHES: usize = 4;
+
+/// An image that is unpacked and waits in its staging directory.
+pub(crate) struct UnpackedImage {
+    staging: Arc<Staging>,
+    extractor: Extractor,
+    guard: CancelOnDrop,
+}
+
+impl UnpackedImage {
+    pub(crate) fn files(&self) -> u64 {
+        self.extractor.unpacked().files
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.extractor.unpacked().bytes
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.extractor.unpacked().warnings()
+    }
+
+    /// Adds the record and moves the whole into place.
+    pub(crate) async fn commit(self, record: Record<'_>) -> Result<(), Error> {
+        let record = record.to_json().map_err(Error::Record)?;
+        let Self {
+            staging,
+            extractor,
+            guard,
+        } = self;
+        blocking(move || {
+            staging.write_record(&record)?;
+            extractor.finish().map_err(Error::Tree)?;
+            staging.commit()
+        })
+        .await?;
+        drop(guard);
+        Ok(())
+    }
+}
+
+/// Stops the extraction when whoever waits for it goes away: a blocking thread can't be dropped.
+struct CancelOnDrop(Cancellation);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Fetches and unpacks `image` into a staging directory beside `directory`.
+pub(crate) async fn unpack(
+    registry: &Registry,
+    limits: &Limits,
+    image: &AdmittedImage,
+    platform: &Platform,
+    directory: &Path,
+    events: Events<'_>,
+) -> Result<UnpackedImage, Error> {
+    let layers = plan(image, limits)?;
+    let path = directory.to_path_buf();
+    let staging = Arc::new(blocking(move || Staging::begin(&path)).await?);
+    let guard = CancelOnDrop(Cancellation::default());
+    let root = staging.root()?;
+    let extractor = Extractor::new(root, limits.clone(), guard.0.clone())
+        .map_err(Error::io("look at", directory))?;
+
+    let repository = image.reference().repository();
+    let (fetched, waiting) = mpsc::unbounded_channel();
+    let fetch = fetch_layers(registry, repository, &layers, &staging, events, fetched);
+    let extract = async {
+        let diff_ids = diff_ids(registry, limits, image, platform).await?;
+        extract_layers(extractor, &staging, &layers, diff_ids, waiting, events).await
+    };
+    let ((), extractor) = tokio::try_join!(fetch, extract)?;
+    Ok(UnpackedImage {
+        staging,
+        extractor,
+        guard,
+    })
+}
+
+/// A layer that we know how to unpack.
+struct PlannedLayer {
+    descriptor: Descriptor,
+    compression: Compression,
+}
+
+/// Everything that the manifest alone can be refused for.
+fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<PlannedLayer>, Error> {
+    let manifest = image.manifest();
+    if !ImageConfig::is(&manifest.config) {
+        return Err(Error::NotAnImage {
+            image: image.reference().clone(),
+            found: manifest.config.media_type.clone(),
+        });
+    }
+    let within = |what, found: u64, limit: u64| {
+        if found <= limit {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            image: image.reference().clone(),
+            what,
+            limit,
+            found,
+        })
+    };
+    within("layers", manifest.layers.len() as u64, limits.layers)?;
+    let sizes = manifest.layers.iter().map(|layer| layer.size);
+    let compressed = sizes.fold(0, u64::saturating_add);
+    within("compressed bytes", compressed, limits.compressed_bytes)?;
+    let layers = manifest.layers.iter().map(|layer| {
+        let compression = Compression::of_media_type(&layer.media_type);
+        Ok(PlannedLayer {
+            descriptor: layer.clone(),
+            compression: compression.ok_or_else(|| Error::LayerType {
+                layer: layer.digest.clone(),
+                found: layer.media_type.clone(),
+            })?,
+        })
+    });
+    layers.collect()
+}
+
+/// Fetches the configuration, checks it against what was asked for, and returns its list of layers.
+async fn diff_ids(
+    registry: &Registry,
+    limits: &Limits,
+    image: &AdmittedImage,
+    platform: &Platform,
+) -> Result<Vec<Digest>, Error> {
+    let repository = image.reference().repository();
+    let manifest = image.manifest();
+    let json = registry
+        .blob(repository, &manifest.config, limits.config_bytes)
+        .await?;
+    let config: ImageConfig =
+        serde_json::from_slice(&json).map_err(|source| Error::Configuration {
+            image: image.reference().clone(),
+            source,
+        })?;
+    if let Some(found) = config.contradiction(platform) {
+        return Err(Error::WrongPlatform {
+            image: image.reference().clone(),
+            expected: Box::new(platform.clone()),
+            found: Box::new(found),
+        });
+    }
+    let diff_ids = config.into_diff_ids();
+    if diff_ids.len() != manifest.layers.len() {
+        return Err(Error::LayerCount {
+            image: image.reference().clone(),
+            expected: manifest.layers.len(),
+            found: diff_ids.len(),
+        });
+    }
+    Ok(diff_ids)
+}
+
+/// Fetches the layers, several at once, and sends the path of each, in order, once it is complete
+/// and its digest was checked.
+async fn fetch_layers(
+    registry: &Registry,
+    repository: &Repository,
+    layers: &[PlannedLayer],
+    staging: &Staging,
+    events: Events<'_>,
+    fetched: mpsc::UnboundedSender<PathBuf>,
+) -> Result<(), Error> {
+    let fetches = layers.iter().enumerate().map(|(number, layer)| {
+        let path = staging.blob_path(number);
+        async move {
+            fetch_layer(registry, repository, &layer.descriptor, &path, events).await?;
+            Ok::<_, Error>(path)
+        }
+    });
+    let mut complete = stream::iter(fetches).buffered(FETCHES);
+    while let Some(path) = complete.try_next().await? {
+        if fetched.send(path).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn fetch_layer(
+    registry: &Registry,
+    repository: &Repository,
+    layer: &Descriptor,
+    path: &Path,
+    events: Events<'_>,
+) -> Result<(), Error> {
+    let file = tokio::fs::File::create_new(path).await;
+    let mut file = file.map_err(Error::io("create", path))?;
+    let progress = |bytes| {
+        events(Event::LayerProgress {
+            digest: layer.digest.clone(),
+            bytes,
+            size: layer.size,
+        });
+    };
+    registry
+        .fetch_blob(repository, layer, &mut file, &progress)
+        .await?;
+    file.flush().await.map_err(Error::io("write", path))
+}
+
+/// Unpacks the layers in their order, as they come in.
+async fn extract_layers(
+    mut extractor: Extractor,
+    staging: &Arc<Staging>,
+    layers: &[PlannedLayer],
+    diff_ids: Vec<Digest>,
+    mut waiting: mpsc::UnboundedReceiver<PathBuf>,
+    events: Events<'_>,
+) -> Result<Extractor, Error> {
+    for (layer, diff_id) in layers.iter().zip(diff_ids) {
+        // Fetching ended without this one: it has failed, and its error is the one to report.
+        let path = waiting.recv().await.ok_or(Error::Cancelled)?;
+        let digest = layer.descriptor.digest.clone();
+        let (size, compression) = (layer.descriptor.size, layer.compression);
+        // The thread may outlive us; the staging directory must not go before it does.
+        let staging = Arc::clone(staging);
+        extractor = blocking(move || {
+            let content = File::open(&path).map_err(Error::io("open", &path))?;
+            // The disk space is given back as soon as the layer is unpacked.
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            let layer = extract::Layer {
+                content,
+                size,
+                compression,
+                diff_id,
+            };
+            let result = extractor.layer(layer);
+            drop(staging);
+            result.map_err(|source| Error::Layer {
+                layer: digest,
+                source,
+            })?;
+            Ok(extractor)
+        })
+        .await?;
+        events(Event::LayerExtracted {
+            digest: layer.descriptor.digest.clone(),
+        });
+    }
+    Ok(extractor)
+}
+
+/// Runs `work` on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Cancelled),
+        },
+    }
+}
