@@ -352,3 +352,6 @@ fn make_removable(directory: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

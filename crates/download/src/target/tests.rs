@@ -1,0 +1,231 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+/// A directory to install into, in which nothing but the target may remain.
+struct Scene(tempfile::TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn target(&self) -> PathBuf {
+        self.0.path().join("app")
+    }
+
+    fn begin(&self) -> Result<Staging, Error> {
+        Staging::begin(&self.target())
+    }
+
+    /// Installs a tree with one file of this content.
+    fn install(&self, content: &str) {
+        let staging = self.begin().unwrap();
+        fill(&staging, content);
+        staging.commit().unwrap();
+    }
+
+    fn installed(&self) -> String {
+        fs::read_to_string(self.target().join("file")).unwrap()
+    }
+
+    fn names(&self) -> Vec<OsString> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    /// What is there besides lock files and staging directories.
+    fn refused(&self) -> &'static str {
+        match self.begin() {
+            Err(Error::Target { found, .. }) => found,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("not refused"),
+        }
+    }
+}
+
+fn fill(staging: &Staging, content: &str) {
+    fs::write(staging.root_path().join("file"), content).unwrap();
+    let record = format!(
+        r#"{{"version":1,"digest":"{}"}}"#,
+        countersign_oci::Digest::sha256(content.as_bytes())
+    );
+    staging.write_record(record.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_new_installation_takes_a_free_place_or_an_empty_directory() {
+    let scene = Scene::new();
+    scene.install("first");
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), ["app"]);
+
+    let scene = Scene::new();
+    fs::create_dir(scene.target()).unwrap();
+    scene.install("first");
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn an_earlier_installation_is_replaced_whole() {
+    let scene = Scene::new();
+    scene.install("first");
+    fs::write(scene.target().join("extra"), "").unwrap();
+    scene.install("second");
+    assert_eq!(scene.installed(), "second");
+    assert!(!scene.target().join("extra").exists());
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn what_is_not_ours_is_not_replaced() {
+    let scene = Scene::new();
+    fs::create_dir(scene.target()).unwrap();
+    fs::write(scene.target().join("precious"), "").unwrap();
+    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    // A record that isn't one makes it no more ours.
+    fs::create_dir(scene.target().join(".countersign")).unwrap();
+    fs::write(record::path(&scene.target()), "{}").unwrap();
+    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    fs::remove_dir_all(scene.target()).unwrap();
+
+    fs::write(scene.target(), "precious").unwrap();
+    assert_eq!(scene.refused(), "a file");
+    fs::remove_file(scene.target()).unwrap();
+
+    fs::create_dir(scene.0.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", scene.target()).unwrap();
+    assert_eq!(scene.refused(), "a symbolic link");
+    let slashed = Staging::begin(&scene.target().join(""));
+    assert!(matches!(slashed, Err(Error::Target { .. })));
+    assert_eq!(scene.names(), ["app", "elsewhere"]);
+}
+
+#[test]
+fn something_that_came_meanwhile_is_not_replaced() {
+    let scene = Scene::new();
+    let staging = scene.begin().unwrap();
+    fill(&staging, "mine");
+    fs::create_dir(scene.target()).unwrap();
+    fs::write(scene.target().join("precious"), "").unwrap();
+    assert!(matches!(staging.commit(), Err(Error::Target { .. })));
+    drop(staging);
+    assert!(scene.target().join("precious").exists());
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn targets_without_a_name_or_a_directory_above_are_refused() {
+    let scene = Scene::new();
+    for path in [
+        scene.0.path().join("missing/app"),
+        scene.0.path().join(".."),
+        PathBuf::from("/"),
+    ] {
+        let begun = Staging::begin(&path);
+        assert!(matches!(begun, Err(Error::Target { .. })), "{path:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_is_given_up_leaves_the_old_installation_and_nothing_else() {
+    let scene = Scene::new();
+    scene.install("first");
+    let staging = scene.begin().unwrap();
+    fill(&staging, "second");
+    let closed = staging.root_path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("x"), "").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
+    drop(staging);
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn two_installations_to_one_target_do_not_meet() {
+    let scene = Scene::new();
+    let first = scene.begin().unwrap();
+    assert!(matches!(scene.begin(), Err(Error::Busy { .. })));
+    // Nor did the attempt disturb the first.
+    fill(&first, "first");
+    first.commit().unwrap();
+    drop(first);
+    scene.install("second");
+    assert_eq!(scene.installed(), "second");
+}
+
+#[test]
+fn what_a_killed_installation_left_is_cleared_away() {
+    let scene = Scene::new();
+    scene.install("first");
+    kill_in_the_middle(&scene.target());
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names().len(), 3, "{:?}", scene.names());
+    scene.install("second");
+    assert_eq!(scene.installed(), "second");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn an_old_installation_that_was_moved_aside_is_put_back() {
+    let scene = Scene::new();
+    scene.install("first");
+    let leftover = scene.0.path().join(".app.countersign-abcDEF12");
+    fs::create_dir_all(&leftover).unwrap();
+    fs::rename(scene.target(), leftover.join(OLD)).unwrap();
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn other_names_are_not_taken_for_leftovers() {
+    let scene = Scene::new();
+    let others = [
+        ".app.countersign-",
+        ".app.countersign-abcDEF123",
+        ".app.countersign-x.countersign-abcDEF12",
+        ".application.countersign-abcDEF12",
+    ];
+    for name in others {
+        fs::create_dir(scene.0.path().join(name)).unwrap();
+    }
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.names(), others);
+}
+
+/// Runs [`installation_that_is_killed`] in a process of its own.
+fn kill_in_the_middle(target: &Path) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "target::tests::installation_that_is_killed"])
+        .args(["--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(target.as_os_str().as_bytes()).unwrap();
+    drop(stdin);
+    let status = child.wait().unwrap();
+    assert!(!status.success());
+}
+
+#[test]
+#[ignore = "not a test: the process that another test has killed"]
+fn installation_that_is_killed() {
+    let target = io::read_to_string(io::stdin()).unwrap();
+    if target.is_empty() {
+        // Run by somebody who runs ignored tests too.
+        return;
+    }
+    let staging = Staging::begin(Path::new(&target)).unwrap();
+    fill(&staging, "second");
+    // No destructor runs, as with a signal from outside.
+    std::process::abort();
+}
