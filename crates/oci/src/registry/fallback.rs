@@ -4,19 +4,19 @@
 //! The list is read, changed and written back without a lock, so another writer can undo our
 //! change. We take it for done only when our entry is there when read back after a pause longer
 //! than a read and a write take: a writer that had read the list before we wrote has written by
-//! then. Entries and fields that we don't know are left as they are.
+//! then.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::Registry;
+use super::entries::Entries;
+use super::push::Document;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::manifest::{Descriptor, Document, ManifestError, ResolvedImage, media_type};
+use crate::manifest::{Descriptor, media_type};
 use crate::reference::Repository;
 
 impl Registry {
@@ -48,9 +48,12 @@ impl Registry {
                 tracing::debug!(%subject, "another writer has overwritten the list of referrers");
             }
             list.add(entry);
-            let index = list.into_image(repository, &what)?;
-            self.put_manifest(&index, media_type::OCI_INDEX, &tag)
-                .await?;
+            let index = Document {
+                media_type: media_type::OCI_INDEX,
+                bytes: list.into_bytes(),
+                what: what.clone(),
+            };
+            self.put_manifest(repository, &tag, &index).await?;
             written = true;
             let Some(pause) = pauses.next() else {
                 return Err(Error::Contended {
@@ -62,10 +65,14 @@ impl Registry {
         }
     }
 
-    async fn list_at(&self, repository: &Repository, tag: &str, what: &str) -> Result<List> {
+    async fn list_at(&self, repository: &Repository, tag: &str, what: &str) -> Result<Entries> {
         match self.document(repository, tag, what).await {
-            Ok(served) => List::read(&served.bytes, served.media_type.as_deref(), what),
-            Err(Error::NotFound { .. }) => Ok(List::empty()),
+            // An image manifest there is an error: whatever it is, it isn't ours to overwrite.
+            Ok(served) => Entries::read(&served.bytes).map_err(|source| Error::Manifest {
+                what: what.into(),
+                source,
+            }),
+            Err(Error::NotFound { .. }) => Ok(Entries::none()),
             Err(other) => Err(other),
         }
     }
@@ -74,64 +81,4 @@ impl Registry {
 /// Long enough for another writer to have finished, judged by how long we took.
 fn settled(pause: Duration, round: Duration) -> Duration {
     pause.max(round.saturating_mul(2))
-}
-
-/// An index as JSON, so that nothing in it gets lost.
-struct List {
-    fields: Map<String, Value>,
-    manifests: Vec<Value>,
-}
-
-impl List {
-    fn empty() -> Self {
-        let mut fields = Map::new();
-        fields.insert("schemaVersion".into(), json!(2));
-        fields.insert("mediaType".into(), json!(media_type::OCI_INDEX));
-        Self {
-            fields,
-            manifests: Vec::new(),
-        }
-    }
-
-    fn read(bytes: &[u8], content_type: Option<&str>, what: &str) -> Result<Self> {
-        let unreadable = |source| Error::Manifest {
-            what: what.into(),
-            source,
-        };
-        if let Document::Manifest(_) = Document::parse(bytes, content_type).map_err(unreadable)? {
-            // Whatever it is, it isn't ours to overwrite.
-            return Err(unreadable(ManifestError::NoIndex));
-        }
-        let json = |e| unreadable(ManifestError::Json(e));
-        let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(json)?;
-        let manifests = match fields.remove("manifests") {
-            Some(Value::Array(entries)) => entries,
-            _ => Vec::new(),
-        };
-        Ok(Self { fields, manifests })
-    }
-
-    fn names(&self, digest: &Digest) -> bool {
-        let wanted = digest.to_string();
-        let digests = self.manifests.iter().map(|entry| entry.get("digest"));
-        digests
-            .flatten()
-            .any(|found| found.as_str() == Some(&wanted))
-    }
-
-    fn add(&mut self, entry: &Descriptor) {
-        self.manifests.push(json!(entry));
-    }
-
-    fn into_image(mut self, repository: &Repository, what: &str) -> Result<ResolvedImage> {
-        let manifests = Value::Array(self.manifests);
-        self.fields.insert("manifests".into(), manifests);
-        let bytes = Bytes::from(Value::Object(self.fields).to_string());
-        ResolvedImage::from_bytes(repository, bytes, Some(media_type::OCI_INDEX)).map_err(
-            |source| Error::Manifest {
-                what: what.into(),
-                source,
-            },
-        )
-    }
 }

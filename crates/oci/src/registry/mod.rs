@@ -5,7 +5,7 @@
 //! in bytes, in number and in time. Requests are only those that the task needs: no `GET /v2/`,
 //! no `HEAD` before a `GET`.
 //!
-//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`: the operations
+//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`: the operations
 //! - `auth`, `challenge`, `credentials`, `helper`: who we are
 //! - `transport`, `answer`, `retry`: how requests travel
 
@@ -14,6 +14,7 @@ mod auth;
 mod challenge;
 mod credentials;
 mod download;
+mod entries;
 mod fallback;
 mod helper;
 mod options;

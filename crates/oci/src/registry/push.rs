@@ -9,7 +9,7 @@ use super::challenge::Access;
 use super::retry::retrying;
 use super::transport::{Body, Request};
 use crate::error::{Error, Result};
-use crate::manifest::{Descriptor, Document, ManifestError, ResolvedImage};
+use crate::manifest::{self, Descriptor, ManifestError, ResolvedImage};
 use crate::reference::Repository;
 
 /// By this header a registry says that it has put a referrer into its subject's list (OCI
@@ -30,10 +30,11 @@ impl Registry {
         tag: Option<&str>,
     ) -> Result<ResolvedImage> {
         let image = parse(repository, media_type, bytes)?;
+        let document = Document::of(&image, media_type);
         let digest = image.digest().to_string();
-        self.put_manifest(&image, media_type, &digest).await?;
+        self.put_manifest(repository, &digest, &document).await?;
         if let Some(tag) = tag {
-            self.put_manifest(&image, media_type, tag).await?;
+            self.put_manifest(repository, tag, &document).await?;
         }
         Ok(image)
     }
@@ -54,15 +55,16 @@ impl Registry {
     ) -> Result<ResolvedImage> {
         let image = parse(repository, media_type, bytes)?;
         let subject = match image.document() {
-            Document::Manifest(manifest) => manifest.subject.clone(),
-            Document::Index(index) => index.subject.clone(),
+            manifest::Document::Manifest(manifest) => manifest.subject.clone(),
+            manifest::Document::Index(index) => index.subject.clone(),
         };
         let subject = subject.ok_or_else(|| Error::Manifest {
             what: image.reference().to_string(),
             source: ManifestError::NoSubject,
         })?;
         let digest = image.digest().to_string();
-        let indexed = self.put_manifest(&image, media_type, &digest).await?;
+        let document = Document::of(&image, media_type);
+        let indexed = self.put_manifest(repository, &digest, &document).await?;
         if indexed.is_none_or(|found| found != subject.digest.to_string()) {
             self.list_by_tag(repository, &subject.digest, &listed(&image))
                 .await?;
@@ -74,23 +76,23 @@ impl Registry {
     /// the registry has put it, if it says so.
     pub(super) async fn put_manifest(
         &self,
-        image: &ResolvedImage,
-        media_type: &str,
+        repository: &Repository,
         tag_or_digest: &str,
+        document: &Document<'_>,
     ) -> Result<Option<String>> {
-        let repository = image.reference().repository();
-        let what = image.reference().to_string();
-        let content_type = HeaderValue::from_str(media_type).map_err(|_| Error::Manifest {
-            what: what.clone(),
-            source: ManifestError::Unknown {
-                found: media_type.into(),
-            },
-        })?;
+        let what = document.what.as_str();
+        let content_type =
+            HeaderValue::from_str(document.media_type).map_err(|_| Error::Manifest {
+                what: what.into(),
+                source: ManifestError::Unknown {
+                    found: document.media_type.into(),
+                },
+            })?;
         let url = self.url(repository, &format!("manifests/{tag_or_digest}"))?;
         let request =
             Request::new(Method::PUT, url, what).header(header::CONTENT_TYPE, content_type);
         retrying(&self.options().retries, || async {
-            let body = Body::Bytes(image.bytes().clone());
+            let body = Body::Bytes(document.bytes.clone());
             let answer = self
                 .ask(&request, repository, Access::Push, body)
                 .await?
@@ -99,6 +101,24 @@ impl Registry {
             Ok(answer.header(&OCI_SUBJECT).map(str::to_owned))
         })
         .await
+    }
+}
+
+/// A manifest as it is sent.
+pub(super) struct Document<'a> {
+    pub(super) media_type: &'a str,
+    pub(super) bytes: Bytes,
+    /// What errors call it.
+    pub(super) what: String,
+}
+
+impl<'a> Document<'a> {
+    fn of(image: &ResolvedImage, media_type: &'a str) -> Self {
+        Self {
+            media_type,
+            bytes: image.bytes().clone(),
+            what: image.reference().to_string(),
+        }
     }
 }
 
@@ -115,12 +135,14 @@ fn parse(repository: &Repository, media_type: &str, bytes: Bytes) -> Result<Reso
 /// artifact type, which for a manifest without one is its config's media type.
 fn listed(image: &ResolvedImage) -> Descriptor {
     let (artifact_type, annotations) = match image.document() {
-        Document::Manifest(manifest) => {
+        manifest::Document::Manifest(manifest) => {
             let config = manifest.config.media_type.clone();
             let artifact_type = manifest.artifact_type.clone().or(Some(config));
             (artifact_type, manifest.annotations.clone())
         }
-        Document::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
+        manifest::Document::Index(index) => {
+            (index.artifact_type.clone(), index.annotations.clone())
+        }
     };
     Descriptor {
         artifact_type,

@@ -10,17 +10,17 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
 use url::Url;
 
 use super::Registry;
 use super::answer::{Answer, shown};
 use super::challenge::Access;
+use super::entries::Entries;
 use super::retry::retrying;
 use super::transport::{Body, Request};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::manifest::{Descriptor, Document, media_type};
+use crate::manifest::{Descriptor, ManifestError, media_type};
 use crate::reference::{PinnedReference, Repository};
 
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
@@ -69,7 +69,8 @@ impl Registry {
             }
             next = match self.page(subject.repository(), &url, &list.what).await? {
                 Page::Index { bytes, next } => {
-                    list.add(&url, &bytes)?;
+                    let entries = Entries::read(&bytes).map_err(|e| list.unreadable(e))?;
+                    list.add(entries)?;
                     next
                 }
                 Page::NoApi(support) if visited.len() == 1 => return Ok(support),
@@ -116,15 +117,18 @@ impl Registry {
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
             other => other?,
         };
-        // GitLab has answered with the image itself here, which lists nothing.
-        let document = Document::parse(&served.bytes, served.media_type.as_deref());
-        if matches!(document, Ok(Document::Manifest(_))) {
-            tracing::debug!(%subject, "an image manifest stands at the referrers tag");
-            return Ok(Vec::new());
+        match Entries::read(&served.bytes) {
+            // GitLab has answered with the image itself here, which lists nothing.
+            Err(ManifestError::NoIndex) => {
+                tracing::debug!(%subject, "an image manifest stands at the referrers tag");
+                Ok(Vec::new())
+            }
+            Err(source) => Err(list.unreadable(source)),
+            Ok(entries) => {
+                list.add(entries)?;
+                Ok(list.descriptors)
+            }
         }
-        let url = self.url(subject.repository(), &format!("manifests/{tag}"))?;
-        list.add(&url, &served.bytes)?;
-        Ok(list.descriptors)
     }
 
     pub(super) fn is_without_referrers_api(&self, repository: &Repository) -> bool {
@@ -187,25 +191,8 @@ impl List {
     }
 
     /// Adds the entries of a page.
-    fn add(&mut self, url: &Url, bytes: &[u8]) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Entries {
-            // Go writes a list of none as null.
-            manifests: Option<Vec<serde_json::Value>>,
-        }
-        let Entries { manifests } = serde_json::from_slice(bytes).map_err(|e| Error::Protocol {
-            url: shown(url),
-            expected: "an index in JSON".into(),
-            found: format!("something else ({e})"),
-        })?;
-        for entry in manifests.unwrap_or_default() {
-            let descriptor = match serde_json::from_value::<Descriptor>(entry) {
-                Ok(descriptor) => descriptor,
-                Err(error) => {
-                    tracing::debug!(%error, "an entry of the referrers list is no descriptor");
-                    continue;
-                }
-            };
+    fn add(&mut self, entries: Entries) -> Result<()> {
+        for descriptor in entries.descriptors() {
             if !self.digests.insert(descriptor.digest.clone()) {
                 continue;
             }
@@ -215,6 +202,13 @@ impl List {
             self.descriptors.push(descriptor);
         }
         Ok(())
+    }
+
+    fn unreadable(&self, source: ManifestError) -> Error {
+        Error::Manifest {
+            what: self.what.clone(),
+            source,
+        }
     }
 
     fn limit(&self, limit: usize, unit: &'static str) -> Error {

@@ -75,3 +75,14 @@ pub(crate) async fn requests(server: &MockServer) -> Vec<String> {
     });
     lines.collect()
 }
+
+/// An error with all its causes, as a person would see it, and as `Debug` has it.
+pub(crate) fn text_of(error: &dyn std::error::Error) -> String {
+    let mut text = format!("{error}\n{error:?}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!("\n{inner}\n{inner:?}"));
+        cause = inner.source();
+    }
+    text
+}

@@ -2,6 +2,16 @@
 //! does what they should.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
+mod download;
+#[cfg(test)]
 mod pull;
+#[cfg(test)]
+mod push;
+#[cfg(test)]
+mod referrers;
+#[cfg(test)]
+mod script;

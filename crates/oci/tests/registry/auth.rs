@@ -1,0 +1,517 @@
+//! Logins: challenges, tokens, and where secrets must not go.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use countersign_oci::{Credentials, Descriptor, Error, Registry, Repository, media_type};
+use futures_util::future::join_all;
+use wiremock::matchers::{body_string_contains, header, header_exists, method, path, query_param};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use super::common::{
+    answer, client, index, manifest, options, reference, repository, requests, text_of,
+};
+
+const PASSWORD: &str = "hunter2";
+
+fn challenge(value: &str) -> ResponseTemplate {
+    ResponseTemplate::new(401).insert_header("www-authenticate", value)
+}
+
+fn bearer_challenge(server: &MockServer) -> ResponseTemplate {
+    challenge(&format!(
+        r#"Bearer realm="{}/token",service="registry",scope="repository:a/b:pull""#,
+        server.uri()
+    ))
+}
+
+fn token(value: &str) -> ResponseTemplate {
+    answer("application/json", &format!(r#"{{"token":"{value}"}}"#))
+}
+
+fn client_with(credentials: Credentials) -> Registry {
+    let mut options = options();
+    options.credentials = credentials;
+    Registry::new(options).unwrap()
+}
+
+fn login(server: &MockServer) -> Credentials {
+    Credentials::default().with_login(&server.address().to_string(), "me", PASSWORD)
+}
+
+/// A registry that serves a manifest everywhere to those who show `token`, and challenges others.
+async fn registry_with_tokens(accepted: &str) -> MockServer {
+    let server = MockServer::start().await;
+    let body = manifest("x");
+    Mock::given(method("GET"))
+        .and(header("authorization", format!("Bearer {accepted}")))
+        .respond_with(answer(media_type::OCI_MANIFEST, &body))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let challenged = bearer_challenge(&server);
+    Mock::given(path("/v2/a/b/manifests/t"))
+        .respond_with(challenged)
+        .mount(&server)
+        .await;
+    server
+}
+
+async fn serve_token(server: &MockServer, response: ResponseTemplate) {
+    Mock::given(method("GET"))
+        .and(path("/token"))
+        .respond_with(response)
+        .mount(server)
+        .await;
+}
+
+async fn refused(client: &Registry, server: &MockServer) -> Error {
+    let error = client.resolve(&reference(server, ":t")).await.unwrap_err();
+    assert!(!text_of(&error).contains(PASSWORD), "{error:?}");
+    error
+}
+
+#[tokio::test]
+async fn an_anonymous_token_is_fetched_once_and_used_again() {
+    let server = registry_with_tokens("abc").await;
+    Mock::given(path("/token"))
+        .and(query_param("service", "registry"))
+        .and(query_param("scope", "repository:a/b:pull"))
+        .respond_with(token("abc"))
+        .mount(&server)
+        .await;
+    let client = client();
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    assert_eq!(
+        requests(&server).await,
+        [
+            "GET /v2/a/b/manifests/t",
+            "GET /token?service=registry&scope=repository%3Aa%2Fb%3Apull",
+            "GET /v2/a/b/manifests/t",
+            "GET /v2/a/b/manifests/t",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn requests_at_once_share_one_token() {
+    let server = registry_with_tokens("abc").await;
+    serve_token(&server, token("abc")).await;
+    let client = client();
+    let reference = reference(&server, ":t");
+    let all = join_all((0..8).map(|_| client.resolve(&reference))).await;
+    assert!(all.iter().all(Result::is_ok));
+    let tokens = requests(&server).await;
+    let tokens = tokens.iter().filter(|line| line.starts_with("GET /token"));
+    assert_eq!(tokens.count(), 1);
+}
+
+#[tokio::test]
+async fn a_login_is_shown_to_the_token_service_only() {
+    let server = registry_with_tokens("abc").await;
+    let basic = format!("Basic {}", BASE64.encode(format!("me:{PASSWORD}")));
+    Mock::given(path("/token"))
+        .and(header("authorization", basic.as_str()))
+        .respond_with(token("abc"))
+        .mount(&server)
+        .await;
+    let client = client_with(login(&server));
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    let received = server.received_requests().await.unwrap();
+    let shown_basic = |request: &&Request| {
+        let value = request.headers.get("authorization");
+        value.is_some_and(|value| value == basic.as_str())
+    };
+    let shown: Vec<_> = received.iter().filter(shown_basic).collect();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].url.path(), "/token");
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged() {
+    let server = registry_with_tokens("abc").await;
+    Mock::given(method("POST"))
+        .and(path("/token"))
+        .and(body_string_contains("grant_type=refresh_token"))
+        .and(body_string_contains("refresh_token=long-lived"))
+        .and(body_string_contains("scope=repository%3Aa%2Fb%3Apull"))
+        .respond_with(answer("application/json", r#"{"access_token":"abc"}"#))
+        .mount(&server)
+        .await;
+    let config = format!(
+        r#"{{"auths": {{"{}": {{"identitytoken": "long-lived"}}}}}}"#,
+        server.address()
+    );
+    let credentials = Credentials::default().with_config("c", &config).unwrap();
+    let client = client_with(credentials);
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+}
+
+#[tokio::test]
+async fn basic_logins_are_sent_once_asked_for() {
+    let server = MockServer::start().await;
+    let basic = format!("Basic {}", BASE64.encode(format!("me:{PASSWORD}")));
+    Mock::given(header("authorization", basic.as_str()))
+        .respond_with(answer(media_type::OCI_MANIFEST, &manifest("x")))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .respond_with(challenge(r#"Basic realm="registry""#))
+        .mount(&server)
+        .await;
+    let client = client_with(login(&server));
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    assert_eq!(requests(&server).await.len(), 3);
+
+    let error = refused(&super::common::client(), &server).await;
+    assert!(
+        matches!(&error, Error::Unauthorized { detail, .. } if detail.contains("there are no credentials for it")),
+        "{error:?}"
+    );
+    let wrong = Credentials::default().with_login(&server.address().to_string(), "you", PASSWORD);
+    let error = refused(&client_with(wrong), &server).await;
+    assert!(
+        matches!(&error, Error::Unauthorized { detail, .. } if detail.contains("as `you`")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_the_registry_drops_is_renewed() {
+    let server = MockServer::start().await;
+    let answered = answer(media_type::OCI_MANIFEST, &manifest("x"));
+    for (name, times) in [("first", 1), ("second", 9)] {
+        Mock::given(header("authorization", format!("Bearer {name}")))
+            .respond_with(answered.clone())
+            .up_to_n_times(times)
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        Mock::given(path("/token"))
+            .respond_with(token(name))
+            .up_to_n_times(1)
+            .with_priority(2)
+            .mount(&server)
+            .await;
+    }
+    let challenged = bearer_challenge(&server);
+    Mock::given(path("/v2/a/b/manifests/t"))
+        .respond_with(challenged)
+        .mount(&server)
+        .await;
+    let client = client();
+    for _ in 0..3 {
+        client.resolve(&reference(&server, ":t")).await.unwrap();
+    }
+    let lines = requests(&server).await;
+    let tokens = lines.iter().filter(|line| line.starts_with("GET /token"));
+    assert_eq!(tokens.count(), 2, "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_before_it_is_refused() {
+    let server = registry_with_tokens("abc").await;
+    let expired = answer("application/json", r#"{"token":"abc","expires_in":0}"#);
+    serve_token(&server, expired).await;
+    let client = client();
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    client.resolve(&reference(&server, ":t")).await.unwrap();
+    let paths: Vec<String> = requests(&server).await;
+    let paths = paths.iter().map(|line| line.split('?').next().unwrap());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        [
+            "GET /v2/a/b/manifests/t",
+            "GET /token",
+            "GET /v2/a/b/manifests/t",
+            "GET /token",
+            "GET /v2/a/b/manifests/t",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_token_service_that_refuses_is_an_error_and_not_anonymity() {
+    let body = r#"{"errors":[{"code":"DENIED","message":"wrong password"}]}"#;
+    let server = registry_with_tokens("abc").await;
+    serve_token(
+        &server,
+        ResponseTemplate::new(401).set_body_raw(body, "application/json"),
+    )
+    .await;
+    let error = refused(&client_with(login(&server)), &server).await;
+    let Error::Unauthorized { detail, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        detail,
+        "it answered 401: wrong password (DENIED) (we asked as `me` by the login given)"
+    );
+    assert_eq!(requests(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_service_in_trouble_is_an_error() {
+    let server = registry_with_tokens("abc").await;
+    serve_token(&server, ResponseTemplate::new(500)).await;
+    let error = refused(&client_with(login(&server)), &server).await;
+    assert!(
+        matches!(&error, Error::Status { status: 500, url, .. } if url.ends_with("/token")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_service_without_tokens_is_an_error() {
+    for body in ["<html>", "{}", r#"{"token":""}"#] {
+        let server = registry_with_tokens("abc").await;
+        serve_token(&server, answer("application/json", body)).await;
+        let error = refused(&client(), &server).await;
+        assert!(
+            matches!(&error, Error::Protocol { expected, .. } if expected == "a token in JSON"),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_not_tried_for_ever() {
+    let server = registry_with_tokens("another").await;
+    serve_token(&server, token("abc")).await;
+    let error = refused(&client(), &server).await;
+    assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
+    assert_eq!(requests(&server).await.len(), 3);
+}
+
+#[tokio::test]
+async fn refusals_without_a_challenge_say_so() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(401))
+        .mount(&server)
+        .await;
+    let error = refused(&client_with(login(&server)), &server).await;
+    assert!(
+        matches!(&error, Error::Unauthorized { detail, .. } if detail.ends_with("there is no WWW-Authenticate header")),
+        "{error:?}"
+    );
+    assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn forbidden_is_forbidden() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(403))
+        .mount(&server)
+        .await;
+    let error = refused(&client_with(login(&server)), &server).await;
+    assert!(
+        matches!(&error, Error::Unauthorized { detail, .. } if detail == "it answered 403 (we asked without a login)"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_service_without_tls_gets_no_login() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(challenge(r#"Bearer realm="http://auth.example/token""#))
+        .mount(&server)
+        .await;
+    let error = refused(&client_with(login(&server)), &server).await;
+    assert!(
+        matches!(&error, Error::Protocol { found, .. } if found == "http://auth.example/token"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_leaves_the_login_behind() {
+    let storage = MockServer::start().await;
+    Mock::given(header_exists("authorization"))
+        .respond_with(ResponseTemplate::new(400))
+        .with_priority(1)
+        .mount(&storage)
+        .await;
+    Mock::given(path("/stored"))
+        .respond_with(answer("application/octet-stream", "content"))
+        .mount(&storage)
+        .await;
+    let server = MockServer::start().await;
+    let away = format!("{}/stored?X-Signature=s3cr3t", storage.uri());
+    Mock::given(header("authorization", "Bearer abc"))
+        .respond_with(ResponseTemplate::new(307).insert_header("location", away))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    serve_token(&server, token("abc")).await;
+    let challenged = bearer_challenge(&server);
+    Mock::given(method("GET"))
+        .respond_with(challenged)
+        .with_priority(9)
+        .mount(&server)
+        .await;
+    let client = client_with(login(&server));
+    let descriptor = Descriptor::of("application/octet-stream", b"content");
+    let repository: Repository = repository(&server);
+    let blob = client.blob(&repository, &descriptor, 10).await.unwrap();
+    assert_eq!(blob, "content");
+
+    // What storage then asks for is not ours to answer, and its query stays out of the error.
+    storage.reset().await;
+    Mock::given(method("GET"))
+        .respond_with(challenge(r#"Basic realm="storage""#))
+        .mount(&storage)
+        .await;
+    let error = client.blob(&repository, &descriptor, 10).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unauthorized { registry, .. } if *registry == storage.address().to_string()),
+        "{error:?}"
+    );
+    assert!(!text_of(&error).contains("s3cr3t"));
+    assert_eq!(requests(&storage).await.len(), 1);
+}
+
+#[tokio::test]
+async fn redirects_come_to_an_end() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(302).insert_header("location", "/v2/a/b/manifests/t"))
+        .mount(&server)
+        .await;
+    let error = refused(&client(), &server).await;
+    assert!(
+        matches!(
+            error,
+            Error::Limit {
+                limit: 5,
+                unit: "redirects",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(requests(&server).await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_redirect_to_http_elsewhere_is_not_followed() {
+    let server = MockServer::start().await;
+    let away = "http://registry.example/v2/a/b/manifests/t?token=s3cr3t";
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(302).insert_header("location", away))
+        .mount(&server)
+        .await;
+    let error = refused(&client(), &server).await;
+    assert!(
+        matches!(&error, Error::Protocol { found, .. } if found == "http://registry.example/v2/a/b/manifests/t"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_nowhere_says_so() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(302))
+        .mount(&server)
+        .await;
+    let error = refused(&client(), &server).await;
+    assert!(
+        matches!(&error, Error::Protocol { expected, .. } if expected == "a redirect with a Location"),
+        "{error:?}"
+    );
+}
+
+#[cfg(unix)]
+mod helpers {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A credential helper that runs `script`, and credentials that ask it.
+    fn credentials(directory: &Path, server: &MockServer, script: &str) -> Credentials {
+        let path = directory.join("docker-credential-test");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, server.address());
+        Credentials::default()
+            .with_config("config.json", &config)
+            .unwrap()
+            .with_helper_directories(vec![directory.to_owned()])
+    }
+
+    async fn basic_registry() -> MockServer {
+        let server = MockServer::start().await;
+        let basic = format!("Basic {}", BASE64.encode(format!("me:{PASSWORD}")));
+        Mock::given(header("authorization", basic.as_str()))
+            .respond_with(answer(media_type::OCI_INDEX, &index(&[])))
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        Mock::given(method("GET"))
+            .respond_with(challenge("Basic"))
+            .mount(&server)
+            .await;
+        server
+    }
+
+    #[tokio::test]
+    async fn a_helper_is_asked_for_the_registry() {
+        let server = basic_registry().await;
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!(
+            r#"[ "$1" = get ] && [ "$(cat)" = "{}" ] || exit 1
+echo '{{"ServerURL":"x","Username":"me","Secret":"{PASSWORD}"}}'"#,
+            server.address()
+        );
+        let client = client_with(credentials(directory.path(), &server, &script));
+        client.resolve(&reference(&server, ":t")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_knows_nothing_leaves_us_anonymous() {
+        let server = basic_registry().await;
+        let directory = tempfile::tempdir().unwrap();
+        let script = "echo 'credentials not found in native keychain'; exit 1";
+        let client = client_with(credentials(directory.path(), &server, script));
+        let error = refused(&client, &server).await;
+        assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn helpers_that_fail_are_errors() {
+        for (script, message) in [
+            ("exit 3", "the credential helper failed (exit status: 3)"),
+            ("echo hunter2", "found something else"),
+        ] {
+            let server = basic_registry().await;
+            let directory = tempfile::tempdir().unwrap();
+            let client = client_with(credentials(directory.path(), &server, script));
+            let error = refused(&client, &server).await;
+            assert!(
+                matches!(&error, Error::Credentials { from, .. } if from == "docker-credential-test")
+            );
+            assert!(text_of(&error).contains(message), "{}", text_of(&error));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_given_up() {
+        let server = basic_registry().await;
+        let directory = tempfile::tempdir().unwrap();
+        let mut options = options();
+        options.credentials = credentials(directory.path(), &server, "exec sleep 600");
+        options.timeouts.helper = Duration::from_millis(20);
+        let client = Registry::new(options).unwrap();
+        let error = refused(&client, &server).await;
+        assert!(matches!(error, Error::Credentials { .. }), "{error:?}");
+        assert!(text_of(&error).contains("has not answered"));
+    }
+}

@@ -1,0 +1,455 @@
+//! Pushing, to registries with and without the referrers API.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use countersign_oci::{
+    Descriptor, Digest, Error, Index, ManifestError, Registry, Repository, media_type,
+};
+use wiremock::matchers::{body_bytes, header, method, path, path_regex, query_param};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::common::{answer, client, entry, index, manifest, options, repository, requests};
+
+const UPLOADS: &str = "/v2/a/b/blobs/uploads/";
+
+fn status(code: u16) -> ResponseTemplate {
+    ResponseTemplate::new(code)
+}
+
+/// Opens uploads at `location`.
+async fn open_uploads(server: &MockServer, location: &str) {
+    Mock::given(method("POST"))
+        .and(path(UPLOADS))
+        .respond_with(status(202).insert_header("location", location))
+        .mount(server)
+        .await;
+}
+
+#[tokio::test]
+async fn a_blob_is_pushed_to_a_relative_location_with_its_query() {
+    let server = MockServer::start().await;
+    let digest = Digest::sha256(b"content");
+    open_uploads(&server, "/upload/1?_state=a%2Bb").await;
+    Mock::given(method("PUT"))
+        .and(path("/upload/1"))
+        .and(query_param("_state", "a+b"))
+        .and(query_param("digest", digest.to_string()))
+        .and(header("content-length", "7"))
+        .and(body_bytes("content"))
+        .respond_with(status(201))
+        .mount(&server)
+        .await;
+    let bytes = Bytes::from_static(b"content");
+    let descriptor = client().push_blob(&repository(&server), bytes).await;
+    assert_eq!(descriptor.unwrap().digest, digest);
+    assert_eq!(requests(&server).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_there_is_not_pushed() {
+    let server = MockServer::start().await;
+    Mock::given(method("HEAD"))
+        .respond_with(status(200))
+        .mount(&server)
+        .await;
+    let bytes = Bytes::from_static(b"content");
+    client()
+        .push_blob(&repository(&server), bytes)
+        .await
+        .unwrap();
+    assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_is_opened_again() {
+    let server = MockServer::start().await;
+    open_uploads(&server, "/upload/1").await;
+    Mock::given(method("PUT"))
+        .respond_with(status(502))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("PUT"))
+        .respond_with(status(201))
+        .mount(&server)
+        .await;
+    let bytes = Bytes::from_static(b"content");
+    client()
+        .push_blob(&repository(&server), bytes)
+        .await
+        .unwrap();
+    let methods: Vec<String> = requests(&server).await;
+    let methods = methods.iter().map(|line| line.split(' ').next().unwrap());
+    assert_eq!(
+        methods.collect::<Vec<_>>(),
+        ["HEAD", "POST", "PUT", "POST", "PUT"]
+    );
+}
+
+#[tokio::test]
+async fn an_upload_without_a_location_is_an_error() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(status(202))
+        .mount(&server)
+        .await;
+    let bytes = Bytes::from_static(b"content");
+    let error = client().push_blob(&repository(&server), bytes).await;
+    let Err(Error::Protocol { expected, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(expected, "a Location to upload to");
+}
+
+#[tokio::test]
+async fn uploads_do_not_go_to_http_elsewhere() {
+    let server = MockServer::start().await;
+    open_uploads(&server, "http://storage.example/1?token=s3cr3t").await;
+    let bytes = Bytes::from_static(b"content");
+    let error = client().push_blob(&repository(&server), bytes).await;
+    let Err(Error::Protocol { found, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(found, "http://storage.example/1");
+}
+
+#[tokio::test]
+async fn a_large_blob_is_streamed() {
+    let server = MockServer::start().await;
+    let content: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    open_uploads(&server, "/upload/1").await;
+    Mock::given(method("PUT"))
+        .and(header("content-length", "4000000"))
+        .and(body_bytes(content.clone()))
+        .respond_with(status(201))
+        .mount(&server)
+        .await;
+    let digest = Digest::sha256(&content);
+    let mut from = content.as_slice();
+    client()
+        .push_blob_from(&repository(&server), &digest, 4_000_000, &mut from)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_other_content_is_not_pushed() {
+    let server = MockServer::start().await;
+    open_uploads(&server, "/upload/1").await;
+    let repository = repository(&server);
+    let push = async |size: u64, content: &'static [u8]| {
+        let mut from = content;
+        let digest = Digest::sha256(b"content");
+        let client = client();
+        let pushed = client.push_blob_from(&repository, &digest, size, &mut from);
+        pushed.await.unwrap_err()
+    };
+    let error = push(7, b"tnetnoc").await;
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error:?}");
+    for (content, length) in [(b"conten".as_slice(), 6), (b"contents".as_slice(), 8)] {
+        let error = push(7, content).await;
+        assert!(
+            matches!(error, Error::SizeMismatch { expected: 7, found, .. } if found == length),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_an_upload_midway_is_heard() {
+    let server = MockServer::start().await;
+    open_uploads(&server, "/upload/1").await;
+    Mock::given(method("PUT"))
+        .respond_with(status(413))
+        .mount(&server)
+        .await;
+    let digest = Digest::sha256(b"content");
+    let mut from = b"content".as_slice();
+    let error = client()
+        .push_blob_from(&repository(&server), &digest, 7, &mut from)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Status { status: 413, .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_manifest_is_pushed_by_digest_and_tag() {
+    let server = MockServer::start().await;
+    let body = manifest("x");
+    Mock::given(method("PUT"))
+        .and(header("content-type", media_type::OCI_MANIFEST))
+        .and(body_bytes(body.clone()))
+        .respond_with(status(201))
+        .mount(&server)
+        .await;
+    let image = client()
+        .push_manifest(
+            &repository(&server),
+            media_type::OCI_MANIFEST,
+            body.into(),
+            Some("t"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        requests(&server).await,
+        [
+            format!("PUT /v2/a/b/manifests/{}", image.digest()),
+            "PUT /v2/a/b/manifests/t".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_is_not_pushed() {
+    let server = MockServer::start().await;
+    let (client, repository) = (client(), repository(&server));
+    let push = async |media_type: &str, bytes: String| {
+        client
+            .push_manifest(&repository, media_type, bytes.into(), None)
+            .await
+            .unwrap_err()
+    };
+    let error = push(media_type::OCI_MANIFEST, "{}".into()).await;
+    assert!(matches!(error, Error::Manifest { .. }), "{error:?}");
+    let error = push(media_type::OCI_INDEX, manifest("x")).await;
+    assert!(matches!(error, Error::Manifest { .. }), "{error:?}");
+    assert!(requests(&server).await.is_empty());
+}
+
+fn referrer(remark: &str, artifact_type: Option<&str>) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(&manifest(remark)).unwrap();
+    let subject = Descriptor::of(media_type::OCI_MANIFEST, b"subject");
+    json["subject"] = serde_json::to_value(subject).unwrap();
+    if let Some(artifact_type) = artifact_type {
+        json["artifactType"] = artifact_type.into();
+    }
+    json.to_string()
+}
+
+fn tag_path() -> String {
+    let tag = Digest::sha256(b"subject").referrers_tag();
+    format!("/v2/a/b/manifests/{tag}")
+}
+
+async fn push_referrer(
+    client: &Registry,
+    repository: &Repository,
+    body: &str,
+) -> countersign_oci::Result<Digest> {
+    let bytes = Bytes::from(body.to_owned());
+    let pushed = client.push_referrer(repository, media_type::OCI_MANIFEST, bytes);
+    pushed.await.map(|image| image.digest().clone())
+}
+
+#[tokio::test]
+async fn a_registry_that_lists_the_referrer_is_left_to_it() {
+    let server = MockServer::start().await;
+    let subject = Digest::sha256(b"subject").to_string();
+    Mock::given(method("PUT"))
+        .respond_with(status(201).insert_header("oci-subject", subject))
+        .mount(&server)
+        .await;
+    let body = referrer("x", None);
+    push_referrer(&client(), &repository(&server), &body)
+        .await
+        .unwrap();
+    assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_manifest_without_subject_is_no_referrer() {
+    let server = MockServer::start().await;
+    let error = push_referrer(&client(), &repository(&server), &manifest("x")).await;
+    assert!(
+        matches!(
+            &error,
+            Err(Error::Manifest {
+                source: ManifestError::NoSubject,
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    assert!(requests(&server).await.is_empty());
+}
+
+/// The fallback tag of a registry. The first `lost` writes to it are overwritten by `rival` right
+/// after they were made, as by another writer who had read the list before.
+#[derive(Clone)]
+struct Tag(Arc<Mutex<State>>);
+
+struct State {
+    content: Option<String>,
+    rival: Option<String>,
+    lost: usize,
+}
+
+impl Tag {
+    async fn mount(server: &MockServer, content: Option<String>, lost: usize) -> Self {
+        let rival = content.clone();
+        let state = State {
+            content,
+            rival,
+            lost,
+        };
+        let tag = Self(Arc::new(Mutex::new(state)));
+        Mock::given(path(tag_path()))
+            .respond_with(tag.clone())
+            .with_priority(1)
+            .mount(server)
+            .await;
+        Mock::given(method("PUT"))
+            .and(path_regex("/v2/a/b/manifests/sha256:.*"))
+            .respond_with(status(201))
+            .mount(server)
+            .await;
+        tag
+    }
+
+    fn index(&self) -> Index {
+        let state = self.0.lock().unwrap();
+        serde_json::from_str(state.content.as_ref().unwrap()).unwrap()
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap().content.clone().unwrap()
+    }
+}
+
+impl Respond for Tag {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut state = self.0.lock().unwrap();
+        if request.method == "PUT" {
+            if state.lost > 0 {
+                state.lost -= 1;
+                state.content = state.rival.clone();
+            } else {
+                let written = String::from_utf8(request.body.clone()).unwrap();
+                state.content = Some(written);
+            }
+            return status(201);
+        }
+        match &state.content {
+            Some(content) => answer(media_type::OCI_INDEX, content),
+            None => status(404),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_referrer_makes_the_list() {
+    let server = MockServer::start().await;
+    let tag = Tag::mount(&server, None, 0).await;
+    let body = referrer("x", Some("application/x-signature"));
+    let digest = push_referrer(&client(), &repository(&server), &body)
+        .await
+        .unwrap();
+    let index = tag.index();
+    assert_eq!(index.media_type.as_deref(), Some(media_type::OCI_INDEX));
+    let [listed] = index.manifests.as_slice() else {
+        panic!("{index:?}")
+    };
+    assert_eq!(listed.digest, digest);
+    assert_eq!(listed.size, body.len() as u64);
+    assert_eq!(listed.media_type, media_type::OCI_MANIFEST);
+    assert_eq!(
+        listed.artifact_type.as_deref(),
+        Some("application/x-signature")
+    );
+    assert_eq!(listed.annotations["remark"], "x");
+}
+
+#[tokio::test]
+async fn without_artifact_type_the_config_says_what_it_is() {
+    let server = MockServer::start().await;
+    let tag = Tag::mount(&server, None, 0).await;
+    let body = referrer("x", None);
+    push_referrer(&client(), &repository(&server), &body)
+        .await
+        .unwrap();
+    let listed = &tag.index().manifests[0];
+    assert_eq!(listed.artifact_type.as_deref(), Some(media_type::EMPTY));
+}
+
+#[tokio::test]
+async fn what_others_listed_stays_as_it_is() {
+    let server = MockServer::start().await;
+    let odd = r#"{"mediaType":"x","digest":"blake3:00","size":1,"urls":["u"]}"#.to_owned();
+    let before = index(&[odd.clone(), entry("other")]);
+    let tag = Tag::mount(&server, Some(before), 0).await;
+    let body = referrer("x", None);
+    push_referrer(&client(), &repository(&server), &body)
+        .await
+        .unwrap();
+    let text = tag.text();
+    assert!(
+        text.contains(&odd) && text.contains(&entry("other")),
+        "{text}"
+    );
+
+    let digest = push_referrer(&client(), &repository(&server), &body).await;
+    let times = tag.text().matches(&digest.unwrap().to_string()).count();
+    assert_eq!(times, 1, "listed once, however often it is pushed");
+}
+
+#[tokio::test]
+async fn an_entry_that_another_writer_overwrites_is_written_again() {
+    let server = MockServer::start().await;
+    let tag = Tag::mount(&server, None, 3).await;
+    tag.0.lock().unwrap().rival = Some(index(&[entry("rival")]));
+    let body = referrer("x", None);
+    let ours = push_referrer(&client(), &repository(&server), &body)
+        .await
+        .unwrap();
+    let listed: Vec<Digest> = tag
+        .index()
+        .manifests
+        .into_iter()
+        .map(|d| d.digest)
+        .collect();
+    assert_eq!(listed, [Digest::sha256(b"rival"), ours]);
+}
+
+#[tokio::test]
+async fn writers_who_are_always_undone_give_up() {
+    let server = MockServer::start().await;
+    Tag::mount(&server, Some(index(&[])), 100).await;
+    let mut options = options();
+    options.retries.merge_rounds = 3;
+    let client = Registry::new(options).unwrap();
+    let error = push_referrer(&client, &repository(&server), &referrer("x", None)).await;
+    assert!(
+        matches!(error, Err(Error::Contended { rounds: 3, .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_image_at_the_fallback_tag_is_not_overwritten() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path(tag_path()))
+        .respond_with(answer(media_type::OCI_MANIFEST, &manifest("image")))
+        .mount(&server)
+        .await;
+    Mock::given(method("PUT"))
+        .respond_with(status(201))
+        .mount(&server)
+        .await;
+    let error = push_referrer(&client(), &repository(&server), &referrer("x", None)).await;
+    assert!(
+        matches!(
+            &error,
+            Err(Error::Manifest {
+                source: ManifestError::NoIndex,
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+}

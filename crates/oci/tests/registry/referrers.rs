@@ -1,0 +1,254 @@
+//! Lists of referrers, by the API and by the fallback tag.
+
+use countersign_oci::{Descriptor, Digest, Error, Registry, Result, media_type};
+use wiremock::matchers::{method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::common::{
+    answer, client, entry, index, manifest, options, pinned, repository, requests,
+};
+
+const SUBJECT: &[u8] = b"subject";
+
+fn api() -> String {
+    format!("/v2/a/b/referrers/{}", Digest::sha256(SUBJECT))
+}
+
+fn fallback() -> String {
+    let tag = Digest::sha256(SUBJECT).referrers_tag();
+    format!("/v2/a/b/manifests/{tag}")
+}
+
+async fn serve(server: &MockServer, at: String, response: ResponseTemplate) {
+    Mock::given(method("GET"))
+        .and(path(at))
+        .respond_with(response)
+        .mount(server)
+        .await;
+}
+
+fn list(names: &[&str]) -> ResponseTemplate {
+    let entries: Vec<String> = names.iter().map(|name| entry(name)).collect();
+    answer(media_type::OCI_INDEX, &index(&entries))
+}
+
+fn digests(found: &[Descriptor]) -> Vec<Digest> {
+    found.iter().map(|d| d.digest.clone()).collect()
+}
+
+fn expected(names: &[&str]) -> Vec<Digest> {
+    names.iter().map(|n| Digest::sha256(n.as_bytes())).collect()
+}
+
+async fn listed(client: &Registry, server: &MockServer) -> Result<Vec<Descriptor>> {
+    client.referrers(&pinned(server, SUBJECT)).await
+}
+
+#[tokio::test]
+async fn the_api_is_asked_once_and_nothing_else() {
+    let server = MockServer::start().await;
+    serve(&server, api(), list(&["1", "2", "1"])).await;
+    let found = listed(&client(), &server).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1", "2"]));
+    assert_eq!(requests(&server).await, [format!("GET {}", api())]);
+}
+
+#[tokio::test]
+async fn all_pages_are_read() {
+    let server = MockServer::start().await;
+    let page = |names: &[&str], next: &str| {
+        let link = format!("<{}?n=1&last={next}>; rel=\"next\"", api());
+        list(names).insert_header("link", link)
+    };
+    for (last, response) in [
+        (Some("a"), page(&["2"], "b")),
+        (Some("b"), list(&["3"])),
+        (None, page(&["1"], "a")),
+    ] {
+        let mock = Mock::given(path(api()));
+        let mock = match last {
+            Some(last) => mock.and(query_param("last", last)),
+            None => mock.and(query_param_is_missing("last")),
+        };
+        mock.respond_with(response).mount(&server).await;
+    }
+    let found = listed(&client(), &server).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1", "2", "3"]));
+
+    let mut options = options();
+    options.limits.referrer_pages = 2;
+    let error = listed(&Registry::new(options).unwrap(), &server).await;
+    assert!(
+        matches!(
+            error,
+            Err(Error::Limit {
+                limit: 2,
+                unit: "pages",
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_links_to_itself_is_refused() {
+    let server = MockServer::start().await;
+    let link = format!("<{}>; rel=\"next\"", api());
+    serve(&server, api(), list(&["1"]).insert_header("link", link)).await;
+    let error = listed(&client(), &server).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Protocol { found, .. } if found == "a page that links to one before it"),
+        "{error:?}"
+    );
+    assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_at_another_host_is_refused() {
+    let server = MockServer::start().await;
+    let link = "<https://elsewhere.example/next?t=s>; rel=\"next\"";
+    serve(&server, api(), list(&["1"]).insert_header("link", link)).await;
+    let error = listed(&client(), &server).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Protocol { found, .. } if found == "a link to https://elsewhere.example/next"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn too_many_referrers_are_over_the_limit() {
+    let server = MockServer::start().await;
+    serve(&server, api(), list(&["1", "2", "3"])).await;
+    let mut options = options();
+    options.limits.referrers = 2;
+    let error = listed(&Registry::new(options).unwrap(), &server).await;
+    assert!(
+        matches!(
+            error,
+            Err(Error::Limit {
+                limit: 2,
+                unit: "referrers",
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn entries_that_cannot_be_followed_are_left_out() {
+    let server = MockServer::start().await;
+    let odd = r#"{"mediaType":"x","digest":"blake3:00","size":1}"#.to_owned();
+    let body = index(&[odd, entry("1")]);
+    serve(&server, api(), answer(media_type::OCI_INDEX, &body)).await;
+    let found = listed(&client(), &server).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1"]));
+}
+
+#[tokio::test]
+async fn registries_without_the_api_are_asked_for_the_tag() {
+    let page = answer("text/html", "<html>log in</html>");
+    for missing in [
+        ResponseTemplate::new(404),
+        ResponseTemplate::new(400),
+        ResponseTemplate::new(406),
+        page,
+    ] {
+        let server = MockServer::start().await;
+        serve(&server, api(), missing).await;
+        serve(&server, fallback(), list(&["1"])).await;
+        let client = client();
+        for _ in 0..2 {
+            let found = listed(&client, &server).await.unwrap();
+            assert_eq!(digests(&found), expected(&["1"]));
+        }
+        let (api, tag) = (format!("GET {}", api()), format!("GET {}", fallback()));
+        assert_eq!(requests(&server).await, [api, tag.clone(), tag]);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_repository_says_nothing_about_the_api() {
+    let server = MockServer::start().await;
+    let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
+    let unknown = ResponseTemplate::new(404).set_body_raw(body, "application/json");
+    Mock::given(path(api()))
+        .respond_with(unknown)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    let client = client();
+    assert!(listed(&client, &server).await.unwrap().is_empty());
+    serve(&server, api(), list(&["1"])).await;
+    let found = listed(&client, &server).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1"]));
+}
+
+#[tokio::test]
+async fn no_tag_means_no_referrers() {
+    let server = MockServer::start().await;
+    assert!(listed(&client(), &server).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_at_the_fallback_tag_lists_nothing() {
+    let server = MockServer::start().await;
+    let image = answer(media_type::OCI_MANIFEST, &manifest("x"));
+    serve(&server, fallback(), image).await;
+    assert!(listed(&client(), &server).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refusals_and_failures_are_not_taken_for_none() {
+    for at in [api(), fallback()] {
+        for status in [401, 403, 429, 500] {
+            let server = MockServer::start().await;
+            serve(&server, at.clone(), ResponseTemplate::new(status)).await;
+            let error = listed(&client(), &server).await.unwrap_err();
+            let right = match error {
+                Error::Unauthorized { .. } => matches!(status, 401 | 403),
+                Error::Status { status: found, .. } => found == status,
+                _ => false,
+            };
+            assert!(right, "{status} at {at}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_verifier_needs_four_requests() {
+    let server = MockServer::start().await;
+    let (image, signature) = (manifest("image"), manifest("signature"));
+    let repository = repository(&server);
+    let digest = Digest::sha256(image.as_bytes());
+    let bundle = Descriptor::of("application/octet-stream", b"bundle");
+    let listed = Descriptor::of(media_type::OCI_MANIFEST, signature.as_bytes());
+    let document = |body: &str| answer(media_type::OCI_MANIFEST, body);
+    serve(&server, "/v2/a/b/manifests/t".into(), document(&image)).await;
+    serve(
+        &server,
+        format!("/v2/a/b/referrers/{digest}"),
+        list(&[signature.as_str()]),
+    )
+    .await;
+    serve(
+        &server,
+        format!("/v2/a/b/manifests/{}", listed.digest),
+        document(&signature),
+    )
+    .await;
+    serve(
+        &server,
+        format!("/v2/a/b/blobs/{}", bundle.digest),
+        answer("application/octet-stream", "bundle"),
+    )
+    .await;
+    let client = client();
+    let reference = super::common::reference(&server, ":t");
+    let image = client.resolve(&reference).await.unwrap();
+    let found = client.referrers(image.reference()).await.unwrap();
+    client.child(&repository, &found[0]).await.unwrap();
+    client.blob(&repository, &bundle, 1024).await.unwrap();
+    assert_eq!(requests(&server).await.len(), 4);
+}
