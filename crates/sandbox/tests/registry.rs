@@ -8,7 +8,7 @@
 
 use countersign_oci::{Descriptor, Digest, Index, media_type};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer};
+use countersign_sandbox::{RegistryOptions, RegistryServer, Request};
 use reqwest::{Client, Response, StatusCode};
 
 async fn registry() -> RegistryServer {
@@ -44,7 +44,7 @@ fn image() -> Image {
 async fn ping_answers_and_is_written_down() {
     let registry = registry().await;
     assert_eq!(get(&registry, "/v2/").await.status(), StatusCode::OK);
-    let lines: Vec<String> = registry.requests().iter().map(|r| r.line()).collect();
+    let lines: Vec<String> = registry.requests().iter().map(Request::line).collect();
     assert_eq!(lines, ["GET /v2/"]);
     registry.reset_requests();
     assert!(registry.requests().is_empty());
