@@ -1,1 +1,40 @@
-fn main() {}
+//! Development tasks, run as `cargo xtask TASK`.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "tasks tell on the terminal what they do"
+)]
+
+mod command;
+mod e2e;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Development tasks of Countersign")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Sign, verify and install against a local Sigstore and registry, then see what is refused
+    E2e,
+    /// Run the tests of the whole workspace
+    Test,
+    /// Run against cosign, sigstore-python, zot, docker-registry and the real Sigstore services
+    Interop,
+    /// Time `countersign verify` against `cosign verify` on the same image
+    Bench,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::E2e => e2e::run(),
+        Task::Test => test::run(),
+        Task::Interop => anyhow::bail!("not there yet"),
+        Task::Bench => anyhow::bail!("not there yet"),
+    }
+}

@@ -1,0 +1,209 @@
+//! Running programs: with a time limit, what they print captured, and nothing of the caller's
+//! environment unless it is asked for.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// How often a running program is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Cargo's build profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Debug,
+    /// What users get.
+    Release,
+}
+
+/// Builds the `countersign` program and says where it is. Compiler output goes to the terminal.
+///
+/// # Errors
+/// When it doesn't build.
+pub(crate) fn build_countersign(profile: Profile) -> anyhow::Result<PathBuf> {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo
+        .current_dir(workspace())
+        .args(["build", "--locked", "--package", "countersign"])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit());
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().context("cargo can't be run")?;
+    ensure!(output.status.success(), "countersign does not build");
+    #[derive(serde::Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable)
+        .next_back()
+        .context("cargo names no program that it built")
+}
+
+/// A program to run. It inherits no environment variable.
+#[derive(Debug, Clone)]
+pub(crate) struct Command {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    directory: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
+    limit: Duration,
+}
+
+impl Command {
+    /// A program without arguments, with two minutes to finish.
+    pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            directory: None,
+            environment: Vec::new(),
+            limit: Duration::from_secs(120),
+        }
+    }
+
+    /// Appends arguments.
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let arguments = arguments.into_iter();
+        self.arguments
+            .extend(arguments.map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// The working directory.
+    pub(crate) fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let pair = (name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.environment.push(pair);
+        self
+    }
+
+    /// The command line as one would type it, with the program's bare name.
+    pub(crate) fn line(&self) -> String {
+        let name = self.program.file_name().unwrap_or_default();
+        let mut line = name.to_string_lossy().into_owned();
+        for argument in &self.arguments {
+            let _ = write!(line, " {}", quoted(&argument.to_string_lossy()));
+        }
+        line
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// When it can't be started, or takes longer than its limit and is killed.
+    pub(crate) fn run(&self) -> anyhow::Result<Output> {
+        let started = Instant::now();
+        let mut command = std::process::Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("{} can't be run", self.program.display()))?;
+        let stdout = child.stdout.take().map(reader);
+        let stderr = child.stderr.take().map(reader);
+        let status = self.wait(&mut child, started)?;
+        Ok(Output {
+            status,
+            stdout: read(stdout),
+            stderr: read(stderr),
+        })
+    }
+
+    fn wait(&self, child: &mut Child, started: Instant) -> anyhow::Result<ExitStatus> {
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if started.elapsed() > self.limit {
+                child.kill()?;
+                child.wait()?;
+                bail!("`{}` took more than {:?}", self.line(), self.limit);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// What a program that ended had to say.
+#[derive(Debug)]
+pub(crate) struct Output {
+    status: ExitStatus,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// The exit code; `None` if a signal ended the program.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}
+
+type Reader = std::thread::JoinHandle<Vec<u8>>;
+
+/// Reads a pipe to its end on a thread, so that neither pipe can fill up and block the program.
+fn reader(mut pipe: impl Read + Send + 'static) -> Reader {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A pipe that breaks has given what there was.
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+fn read(reader: Option<Reader>) -> String {
+    let bytes = reader.and_then(|reader| reader.join().ok());
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+}
+
+/// `text`, quoted for a shell if it has to be.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_quoted_as_a_shell_wants_it() {
+        let command = Command::new("/bin/echo").args(["plain-1.0:x", "a b", "", "it's", "a|b"]);
+        assert_eq!(command.line(), r"echo plain-1.0:x 'a b' '' 'it'\''s' 'a|b'");
+    }
+}

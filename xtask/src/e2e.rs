@@ -1,0 +1,98 @@
+//! The end-to-end loop: the built program, driven as a user drives it.
+//!
+//! Signs, verifies and installs an image, then tries what has to be refused; once with a registry
+//! that has the referrers API and once with one that has not. Registry and Sigstore are the
+//! sandbox's, in this process: nothing but loopback is spoken to.
+
+mod acts;
+mod stage;
+
+use std::fs;
+
+use anyhow::{Context as _, ensure};
+use countersign_sandbox::{RekorVersion, Sigstore};
+
+use self::stage::{Ledger, Stage};
+use crate::command::{self, Profile, build_countersign};
+
+const INTRODUCTION: &str = "\
+Countersign, end to end
+=======================
+
+This builds the `countersign` program and uses it as you would: an image is signed, verified and
+installed, and then everything is tried that must not work. The container registry and the
+Sigstore services (certificate authority, transparency log, timestamp authority) that it needs run
+inside this task, on this machine only. Every command is shown before it is run, with its output
+indented below it; exit codes have one meaning each (`countersign --help` lists them).
+";
+
+/// A registry and the way in which its images are signed.
+struct Part {
+    title: &'static str,
+    referrers_api: bool,
+    rekor: RekorVersion,
+}
+
+const PARTS: [Part; 2] = [
+    Part {
+        title: "a registry with the referrers API: it lists an image's signatures itself",
+        referrers_api: true,
+        rekor: RekorVersion::V2,
+    },
+    Part {
+        title: "a registry without the referrers API, as GHCR is: signatures are listed under a tag",
+        referrers_api: false,
+        rekor: RekorVersion::V1,
+    },
+];
+
+/// Runs the loop and prints what it does.
+///
+/// # Errors
+/// When a step failed, or the stage can't be set up.
+pub(crate) fn run() -> anyhow::Result<()> {
+    println!("{INTRODUCTION}");
+    println!("Building countersign …");
+    let program = build_countersign(Profile::Debug)?;
+    let scratch = command::workspace().join("target/e2e");
+    fs::create_dir_all(&scratch)?;
+    let directory = tempfile::Builder::new()
+        .prefix("run-")
+        .tempdir_in(&scratch)
+        .with_context(|| format!("no directory in {}", scratch.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let sigstore = runtime.block_on(Sigstore::start())?;
+
+    let mut ledger = Ledger::default();
+    for (number, part) in (1..).zip(PARTS) {
+        println!("\nPart {number}: {}", part.title);
+        let directory = directory.path().join(format!("part-{number}"));
+        fs::create_dir(&directory)?;
+        let mut stage = Stage::set(
+            &program,
+            directory,
+            &runtime,
+            &sigstore,
+            part.referrers_api,
+            &mut ledger,
+        )?;
+        acts::what_works(&mut stage, part.rekor)?;
+        acts::what_is_refused(&mut stage)?;
+    }
+    println!("\nPart {}: bad input", PARTS.len() + 1);
+    let bad_input = directory.path().join("bad-input");
+    fs::create_dir(&bad_input)?;
+    let mut stage = Stage::set(&program, bad_input, &runtime, &sigstore, true, &mut ledger)?;
+    acts::bad_input(&mut stage)?;
+
+    println!("\n{} passed, {} failed", ledger.passed, ledger.failed);
+    if ledger.failed > 0 {
+        let kept = directory.keep();
+        println!("What was installed and written is in {}", kept.display());
+    }
+    ensure!(ledger.failed == 0, "{} steps failed", ledger.failed);
+    Ok(())
+}

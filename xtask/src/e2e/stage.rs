@@ -1,0 +1,298 @@
+//! What the acts play on: a registry, a Sigstore, files in a directory, and the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, ensure};
+use countersign_oci::{Options, Registry};
+use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
+use countersign_sandbox::{RegistryOptions, RegistryServer, Sigstore};
+use tokio::runtime::Runtime;
+
+use crate::command::{Command, Output};
+
+/// Who signs: the workflow of the project whose image is installed.
+pub(super) const RELEASE_WORKFLOW: &str =
+    "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
+/// Somebody else, whose name begins in the same way.
+pub(super) const STRANGER: &str =
+    "https://github.com/example/app-evil/.github/workflows/release.yml@refs/tags/v1";
+/// The platforms of the image.
+pub(super) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
+
+/// How many steps did what they should.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+}
+
+/// One command, and what it must do.
+pub(super) struct Step<'a> {
+    /// What is done, in words.
+    pub(super) title: &'a str,
+    pub(super) arguments: Vec<String>,
+    pub(super) exit_code: i32,
+    /// Texts that have to be in what the program prints.
+    pub(super) says: &'a [&'a str],
+}
+
+/// A directory with the files that the commands name, and the servers that they talk to.
+pub(super) struct Stage<'a> {
+    program: &'a Path,
+    runtime: &'a Runtime,
+    ledger: &'a mut Ledger,
+    client: Registry,
+    pub(super) directory: PathBuf,
+    pub(super) sigstore: &'a Sigstore,
+    pub(super) registry: RegistryServer,
+}
+
+impl<'a> Stage<'a> {
+    /// Starts a registry and writes the files: trust material, policy and identity tokens.
+    pub(super) fn set(
+        program: &'a Path,
+        directory: PathBuf,
+        runtime: &'a Runtime,
+        sigstore: &'a Sigstore,
+        referrers_api: bool,
+        ledger: &'a mut Ledger,
+    ) -> anyhow::Result<Self> {
+        let options = RegistryOptions {
+            referrers_api,
+            ..Default::default()
+        };
+        let registry = runtime.block_on(RegistryServer::start(options))?;
+        let stage = Self {
+            program,
+            runtime,
+            ledger,
+            client: Registry::new(Options::default())?,
+            directory,
+            sigstore,
+            registry,
+        };
+        stage.write("trusted_root.json", sigstore.trusted_root_json())?;
+        stage.write("tuf_root.json", sigstore.tuf_root())?;
+        stage.write("token", sigstore.token(RELEASE_WORKFLOW))?;
+        stage.write("strangers-token", sigstore.token(STRANGER))?;
+        stage.write("expired-token", sigstore.expired_token(RELEASE_WORKFLOW))?;
+        let issuer = sigstore.oidc_issuer();
+        let policy = format!(
+            "verification:\n  issuer: \"{}\"\n  identity_regex: \"{}\"\n",
+            issuer.as_str().trim_end_matches('/'),
+            r"https://github\\.com/example/app/\\.github/workflows/release\\.yml@refs/tags/.+"
+        );
+        stage.write("policy.yaml", policy)?;
+        Ok(stage)
+    }
+
+    /// Starts one more registry.
+    pub(super) fn another(&self, options: RegistryOptions) -> anyhow::Result<RegistryServer> {
+        Ok(self.runtime.block_on(RegistryServer::start(options))?)
+    }
+
+    /// Writes a file into the working directory of the commands.
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        let path = self.directory.join(name);
+        fs::write(&path, content).with_context(|| format!("{} can't be written", path.display()))
+    }
+
+    /// `host:port/name`.
+    pub(super) fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.registry.host())
+    }
+
+    /// The issuer of identity tokens, as certificates name it.
+    pub(super) fn issuer(&self) -> String {
+        let issuer = self.sigstore.oidc_issuer();
+        issuer.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Pushes an index with an image for each of [`PLATFORMS`], over HTTP, as a build does.
+    pub(super) fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        content: &str,
+    ) -> anyhow::Result<ImageIndex> {
+        let images = PLATFORMS
+            .iter()
+            .map(|platform| image(platform, content))
+            .collect::<anyhow::Result<_>>()?;
+        let index = ImageIndex::new(images);
+        let target = self.registry.repository(repository);
+        self.runtime.block_on(async {
+            for image in index.images() {
+                for blob in image.blobs() {
+                    self.client.push_blob(&target, blob.clone()).await?;
+                }
+                let media_type = image.descriptor().media_type;
+                let bytes = image.bytes().clone();
+                self.client
+                    .push_manifest(&target, &media_type, bytes, None)
+                    .await?;
+            }
+            let media_type = index.descriptor().media_type;
+            let bytes = index.bytes().clone();
+            self.client
+                .push_manifest(&target, &media_type, bytes, Some(tag))
+                .await
+        })?;
+        println!(
+            "\n  (pushed {}:{tag}, an index of {}: {})",
+            self.image(repository),
+            PLATFORMS.join(" and "),
+            index.digest()
+        );
+        Ok(index)
+    }
+
+    /// Runs a step, prints it, and looks at its exit code and at what it says; then at whatever
+    /// `look` looks at, which says what it saw.
+    pub(super) fn step(
+        &mut self,
+        step: &Step,
+        look: impl FnOnce(&Self) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        let number = self.ledger.passed + self.ledger.failed + 1;
+        println!("\n{number}. {}", step.title);
+        let home = self.directory.join("home");
+        fs::create_dir_all(&home)?;
+        let command = Command::new(self.program)
+            .args(&step.arguments)
+            .directory(&self.directory)
+            .env("HOME", &home);
+        println!("  $ {}", command.line());
+        let output = command.run()?;
+        for line in output.stdout.lines().chain(output.stderr.lines()) {
+            println!("      {line}");
+        }
+        let code = output.code();
+        let verdict = judge(step, &output).and_then(|()| look(self));
+        match verdict {
+            Ok(seen) => {
+                self.ledger.passed += 1;
+                let code = code.map_or_else(String::new, |code| format!("exit code {code}, "));
+                println!("  ok: {code}as it should be{}", remark(&seen));
+            }
+            Err(error) => {
+                self.ledger.failed += 1;
+                println!("  FAILED: {error:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// That a directory holds the image for `platform` with `content`, all of it.
+    pub(super) fn installed(
+        &self,
+        directory: &str,
+        platform: &str,
+        content: &str,
+    ) -> anyhow::Result<String> {
+        let root = self.directory.join(directory);
+        let read = |name: &str| {
+            fs::read_to_string(root.join(name))
+                .with_context(|| format!("{directory}/{name} can't be read"))
+        };
+        let found = read("bin/hello")?;
+        let expected = hello(platform, content);
+        ensure!(
+            found == expected,
+            "{directory}/bin/hello: expected {expected:?}, found {found:?}"
+        );
+        ensure!(
+            executable(&root.join("bin/hello"))?,
+            "{directory}/bin/hello is not executable"
+        );
+        ensure!(
+            read("bin/hi")? == expected,
+            "{directory}/bin/hi is not a link to hello"
+        );
+        ensure!(
+            read("etc/motd")? == content,
+            "{directory}/etc/motd is not the upper layer's"
+        );
+        ensure!(
+            !root.join("etc/old").exists(),
+            "{directory}/etc/old was deleted by the upper layer, and is there"
+        );
+        Ok(format!(
+            "{directory}/bin/hello is the program for {platform}"
+        ))
+    }
+
+    /// That a directory is not there, nor anything beside it that an installation began.
+    pub(super) fn nothing_at(&self, directory: &str) -> anyhow::Result<String> {
+        let path = self.directory.join(directory);
+        ensure!(!path.exists(), "{directory} is there");
+        let parent = path.parent().context("a directory has a parent")?;
+        let left: Vec<String> = fs::read_dir(parent)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<anyhow::Result<_>>()?;
+        ensure!(left.is_empty(), "beside {directory} there is {left:?}");
+        Ok(format!("nothing of {directory} is there"))
+    }
+
+    /// A new, empty directory to install into a subdirectory of.
+    pub(super) fn empty(&self, directory: &str) -> anyhow::Result<()> {
+        let path = self.directory.join(directory);
+        fs::create_dir_all(&path).map_err(|error| anyhow!("{}: {error}", path.display()))
+    }
+}
+
+fn judge(step: &Step, output: &Output) -> anyhow::Result<()> {
+    let code = output.code();
+    let expected = step.exit_code;
+    ensure!(
+        code == Some(expected),
+        "expected exit code {expected}, found {code:?}"
+    );
+    for text in step.says {
+        let said = output.stdout.contains(text) || output.stderr.contains(text);
+        ensure!(said, "expected it to say `{text}`");
+    }
+    Ok(())
+}
+
+fn remark(seen: &str) -> String {
+    if seen.is_empty() {
+        String::new()
+    } else {
+        format!("; {seen}")
+    }
+}
+
+/// An image of two layers, the upper of which replaces a file of the lower and deletes another.
+fn image(platform: &str, content: &str) -> anyhow::Result<Image> {
+    let lower = Layer::builder()
+        .directory("bin/", 0o755)
+        .file("bin/hello", hello(platform, content), 0o755)
+        .symlink("bin/hi", "hello")
+        .directory("etc/", 0o755)
+        .file("etc/motd", "the lower layer's", 0o644)
+        .file("etc/old", "to be deleted", 0o644);
+    let upper = Layer::builder()
+        .file("etc/motd", content, 0o644)
+        .whiteout("etc/old");
+    Ok(Image::builder(platform.parse()?)
+        .layer(lower.build(Compression::Gzip))
+        .layer(upper.build(Compression::Zstd))
+        .build())
+}
+
+fn hello(platform: &str, content: &str) -> String {
+    format!("#!/bin/sh\necho '{content} on {platform}'\n")
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> anyhow::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(fs::metadata(path)?.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn executable(path: &Path) -> anyhow::Result<bool> {
+    Ok(path.exists())
+}
