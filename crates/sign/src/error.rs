@@ -1,0 +1,118 @@
+//! What can go wrong while signing.
+
+use std::fmt;
+
+use countersign_oci::{Digest, PinnedReference};
+
+use crate::identity::TokenError;
+
+/// An error of the producer. None holds a token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading the image from the registry, or pushing the signature, failed.
+    #[error(transparent)]
+    Registry(#[from] countersign_oci::Error),
+    /// The trusted root can't be had.
+    #[error(transparent)]
+    Trust(#[from] countersign_verify::TrustError),
+    /// The identity token can't be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The signing config, or the combination of services, can't be used.
+    #[error("the signing services can't be used: expected {expected}, found {found}")]
+    Services {
+        /// What a usable configuration has.
+        expected: String,
+        /// What this one has.
+        found: String,
+    },
+    /// A signing service answers with an error, after retries where they make sense.
+    #[error("{service} did not do its part{}", .status.map(|s| format!(" (HTTP status {s})")).unwrap_or_default())]
+    Service {
+        /// Which one.
+        service: Service,
+        /// HTTP status of its answer, if there was one.
+        status: Option<u16>,
+        /// What it says, or what happened on the way.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An image index is nested deeper, or has more members, than can be signed in one run.
+    #[error("{image} has more than {limit} {unit}")]
+    Limit {
+        /// The index.
+        image: PinnedReference,
+        /// The bound.
+        limit: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// Signing or encoding failed in this process.
+    #[error("the signature for {image} can't be made")]
+    Encode {
+        /// The manifest to sign.
+        image: PinnedReference,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A key pair can't be made, by this process's source of random numbers.
+    #[error("an ephemeral key can't be made")]
+    Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The signature was pushed, and the consumer refuses it.
+    #[error("{image} was signed and the signature pushed, but the consumer refuses it")]
+    Refused {
+        /// The manifest that was signed.
+        image: PinnedReference,
+        /// The consumer's reasons.
+        #[source]
+        source: Box<countersign_verify::Error>,
+    },
+    /// The signature was pushed, and the bundle itself does not hold.
+    #[error("the bundle made for {image} does not verify against the trusted root")]
+    Bundle {
+        /// The manifest that was signed.
+        image: PinnedReference,
+        /// The first check that fails.
+        #[source]
+        source: Box<countersign_verify::Failure>,
+    },
+    /// The signature was pushed, and the registry's list of referrers doesn't name it.
+    #[error(
+        "the signature of {image} was pushed, but the registry does not list it: expected {expected} among {found} referrers"
+    )]
+    NotListed {
+        /// The manifest that was signed.
+        image: PinnedReference,
+        /// Digest of the signature's manifest.
+        expected: Digest,
+        /// How many referrers are listed.
+        found: usize,
+    },
+}
+
+/// A service that takes part in signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Service {
+    /// The certificate authority.
+    Fulcio,
+    /// The transparency log.
+    Rekor,
+    /// The timestamp authority.
+    TimestampAuthority,
+    /// The TUF repository that distributes the signing config.
+    Tuf,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fulcio => "the certificate authority (Fulcio)",
+            Self::Rekor => "the transparency log (Rekor)",
+            Self::TimestampAuthority => "the timestamp authority",
+            Self::Tuf => "the TUF repository",
+        })
+    }
+}

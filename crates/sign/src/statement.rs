@@ -1,0 +1,83 @@
+//! The statement that is signed: in-toto, version 1, as cosign writes it.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::{Digest, ResolvedImage};
+use countersign_policy::COSIGN_SIGN_PREDICATE;
+use serde::Serialize;
+
+/// Media type of the payload (DSSE `payloadType`).
+pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// An in-toto statement about one image (in-toto attestation framework, "Statement", v1), with
+/// cosign's predicate type and empty predicate.
+///
+/// cosign itself writes no subject name; we write the repository, so that a policy can bind it and
+/// because sigstore-python refuses a subject without one.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Statement<'a> {
+    #[serde(rename = "_type")]
+    type_: &'static str,
+    subject: [Subject<'a>; 1],
+    predicate_type: &'static str,
+    predicate: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Subject<'a> {
+    name: String,
+    digest: BTreeMap<&'static str, &'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Statement<'a> {
+    pub(crate) fn new(image: &'a ResolvedImage, annotations: &'a BTreeMap<String, String>) -> Self {
+        let digest: &Digest = image.digest();
+        Self {
+            type_: "https://in-toto.io/Statement/v1",
+            subject: [Subject {
+                name: image.reference().repository().to_string(),
+                digest: BTreeMap::from([(digest.algorithm().as_str(), digest.hex())]),
+                annotations,
+            }],
+            predicate_type: COSIGN_SIGN_PREDICATE,
+            predicate: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn the_statement_has_cosigns_form_and_a_name() {
+        let repository = "registry.example/app".parse().unwrap();
+        let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
+        let image = ResolvedImage::from_bytes(&repository, index, None).unwrap();
+        let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
+        let json = serde_json::to_string_pretty(&Statement::new(&image, &annotations)).unwrap();
+        insta::assert_snapshot!(json, @r#"
+        {
+          "_type": "https://in-toto.io/Statement/v1",
+          "subject": [
+            {
+              "name": "registry.example/app",
+              "digest": {
+                "sha256": "bc5857ac9458293d5111ab85c952172cd7f56bceb4e3014ddc4cafac8927b313"
+              },
+              "annotations": {
+                "build": "42"
+              }
+            }
+          ],
+          "predicateType": "https://sigstore.dev/cosign/sign/v1",
+          "predicate": {}
+        }
+        "#);
+    }
+}
