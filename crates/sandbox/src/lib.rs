@@ -5,4 +5,4 @@ mod registry;
 mod server;
 mod sigstore;
 pub use registry::{Auth, Effect, Fault, RegistryOptions, RegistryServer, Request};
-pub use sigstore::{RekorVersion, Sigstore};
+pub use sigstore::{RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError};

@@ -1,0 +1,220 @@
+//! Fulcio: certificates for those who hold a token and a key.
+//!
+//! It checks what Fulcio checks, the token and the proof that the client holds its key, and
+//! answers as Fulcio's v1 and v2 interfaces do.
+
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use der::{Decode as _, Encode as _};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use x509_cert::request::CertReq;
+
+use super::SigstoreError;
+use super::ca::{Embed, FulcioAuthority, Subject};
+use super::ct::CtLog;
+use super::error::Refused;
+use super::keys::pem;
+use super::oidc::OidcIssuer;
+use super::verifier::Verifier;
+
+/// A Fulcio instance and the certificate transparency log it submits to.
+pub(super) struct Fulcio {
+    authority: FulcioAuthority,
+    ct: CtLog,
+}
+
+/// `POST /api/v2/signingCert`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SigningCertificateRequest {
+    credentials: Credentials,
+    public_key_request: Option<PublicKeyRequest>,
+    /// Base64 of a PEM certification request (PKCS #10), which sigstore-python sends.
+    certificate_signing_request: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials {
+    oidc_identity_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicKeyRequest {
+    public_key: PublicKeyPem,
+    proof_of_possession: String,
+}
+
+#[derive(Deserialize)]
+struct PublicKeyPem {
+    content: String,
+}
+
+/// `POST /api/v1/signingCert`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LegacyRequest {
+    public_key: LegacyPublicKey,
+    signed_email_address: Option<String>,
+    certificate_signing_request: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct LegacyPublicKey {
+    /// Base64 of a DER SubjectPublicKeyInfo.
+    content: String,
+}
+
+/// How a client proves that it holds the key it wants certified.
+enum Proof {
+    /// A signature of its identity.
+    Identity(Verifier, Vec<u8>),
+    /// A certification request, signed by the key itself.
+    Request(CertReq),
+}
+
+impl Fulcio {
+    pub(super) fn generate(now: Timestamp) -> Result<Self, SigstoreError> {
+        Ok(Self {
+            authority: FulcioAuthority::generate(now)?,
+            ct: CtLog::generate()?,
+        })
+    }
+
+    pub(super) fn authority(&self) -> &FulcioAuthority {
+        &self.authority
+    }
+
+    pub(super) fn ct(&self) -> &CtLog {
+        &self.ct
+    }
+
+    /// Answers the v2 interface: the chain in PEM, leaf first.
+    pub(super) fn signing_certificate(
+        &self,
+        oidc: &OidcIssuer,
+        request: &SigningCertificateRequest,
+        now: Timestamp,
+    ) -> Result<Value, Refused> {
+        let proof = match (
+            &request.public_key_request,
+            &request.certificate_signing_request,
+        ) {
+            (_, Some(request)) => Proof::request(request)?,
+            (Some(request), None) => Proof::Identity(
+                Verifier::from_pem(request.public_key.content.as_bytes())?,
+                decode(&request.proof_of_possession)?,
+            ),
+            (None, None) => return Err(Refused::bad_request("no public key")),
+        };
+        let chain = self.certify(oidc, &request.credentials.oidc_identity_token, &proof, now)?;
+        Ok(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}))
+    }
+
+    /// Answers the v1 interface, whose token comes in the `Authorization` header: the chain as
+    /// one PEM text, leaf first.
+    pub(super) fn legacy_signing_certificate(
+        &self,
+        oidc: &OidcIssuer,
+        token: &str,
+        request: &LegacyRequest,
+        now: Timestamp,
+    ) -> Result<String, Refused> {
+        let proof = match (
+            &request.signed_email_address,
+            &request.certificate_signing_request,
+        ) {
+            (_, Some(request)) => Proof::request(request)?,
+            (Some(signature), None) => Proof::Identity(
+                Verifier::from_spki(decode(&request.public_key.content)?),
+                decode(signature)?,
+            ),
+            (None, None) => return Err(Refused::bad_request("no public key")),
+        };
+        Ok(self.certify(oidc, token, &proof, now)?.concat())
+    }
+
+    fn certify(
+        &self,
+        oidc: &OidcIssuer,
+        token: &str,
+        proof: &Proof,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Refused> {
+        let claims = oidc
+            .check(token, now)
+            .map_err(|refused| refused.with_status(StatusCode::UNAUTHORIZED))?;
+        let spki = proof.check(claims.identity())?;
+        let subject = Subject {
+            identity: claims.identity().to_owned(),
+            issuer: claims.issuer().to_owned(),
+            claims: Vec::new(),
+        };
+        let embed = Embed::TimestampOf(&self.ct);
+        let leaf = self.authority.issue(&subject, &spki, now, embed)?;
+        let mut chain = vec![pem("CERTIFICATE", &leaf)];
+        chain.extend(self.chain());
+        Ok(chain)
+    }
+
+    /// `GET /api/v2/trustBundle`.
+    pub(super) fn trust_bundle(&self) -> Value {
+        json!({"chains": [{"certificates": self.chain()}]})
+    }
+
+    /// `GET /api/v2/configuration`.
+    pub(super) fn configuration(&self, oidc: &OidcIssuer) -> Value {
+        json!({"issuers": [{
+            "issuerUrl": oidc.url(),
+            "audience": "sigstore",
+            "challengeClaim": "email",
+            "spiffeTrustDomain": "",
+            "issuerType": "email",
+            "subjectDomain": "",
+            "skipEmailVerification": false,
+        }]})
+    }
+
+    fn chain(&self) -> Vec<String> {
+        let chain = self.authority.authority().chain();
+        chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
+    }
+}
+
+impl Proof {
+    /// From base64 of a PEM certification request.
+    fn request(text: &str) -> Result<Self, Refused> {
+        let malformed = |error: &dyn std::fmt::Display| {
+            Refused::bad_request(format!("certificate signing request: {error}"))
+        };
+        let text = decode(text)?;
+        let (_, der) = x509_cert::der::pem::decode_vec(&text).map_err(|error| malformed(&error))?;
+        let request = CertReq::from_der(&der).map_err(|error| malformed(&error))?;
+        Ok(Self::Request(request))
+    }
+
+    /// Checks the proof; returns the DER SubjectPublicKeyInfo of the key.
+    fn check(&self, identity: &str) -> Result<Vec<u8>, Refused> {
+        match self {
+            Self::Identity(verifier, signature) => {
+                verifier.check(identity.as_bytes(), signature)?;
+                Ok(verifier.spki().to_vec())
+            }
+            Self::Request(request) => {
+                let spki = request.info.public_key.to_der()?;
+                let verifier = Verifier::from_spki(spki.clone());
+                verifier.check(&request.info.to_der()?, request.signature.raw_bytes())?;
+                Ok(spki)
+            }
+        }
+    }
+}
+
+fn decode(base64: &str) -> Result<Vec<u8>, Refused> {
+    let decoded = STANDARD.decode(base64);
+    decoded.map_err(|error| Refused::bad_request(format!("base64: {error}")))
+}

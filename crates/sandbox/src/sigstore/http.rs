@@ -1,0 +1,189 @@
+//! Servers on loopback that end with their owner, what was asked of them, and their faults.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+
+/// One of the services of a Sigstore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// The OIDC issuer.
+    Oidc,
+    /// The certificate authority.
+    Fulcio,
+    /// The first generation of the transparency log.
+    RekorV1,
+    /// The second generation of the transparency log.
+    RekorV2,
+    /// The RFC 3161 timestamp authority.
+    TimestampAuthority,
+    /// The TUF repository.
+    Tuf,
+}
+
+/// A request that a service got, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceRequest {
+    /// The service asked.
+    pub service: Service,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, with the query where there is one.
+    pub path: String,
+    /// The status answered.
+    pub status: StatusCode,
+}
+
+/// A service's misbehaviour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServiceFault {
+    /// It does nothing and answers with this status.
+    Refuse {
+        /// The status.
+        status: StatusCode,
+        /// What `Retry-After` says, in whole seconds, if anything.
+        retry_after: Option<Duration>,
+    },
+    /// It does its work, and the client is told 504 by a gateway in between.
+    LoseAnswer,
+}
+
+/// What was asked, and the faults still to come.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    requests: Mutex<Vec<ServiceRequest>>,
+    faults: Mutex<Vec<(Service, ServiceFault)>>,
+}
+
+impl Record {
+    pub(super) fn requests(&self) -> Vec<ServiceRequest> {
+        lock(&self.requests).clone()
+    }
+
+    pub(super) fn inject(&self, service: Service, fault: &ServiceFault, times: usize) {
+        lock(&self.faults).extend(std::iter::repeat_n((service, fault.clone()), times));
+    }
+
+    /// Takes the next fault of a service.
+    fn next_fault(&self, service: Service) -> Option<ServiceFault> {
+        let mut faults = lock(&self.faults);
+        let position = faults.iter().position(|(of, _)| *of == service)?;
+        Some(faults.remove(position).1)
+    }
+}
+
+/// A bound socket: a service's URL is part of what it signs, so it is known before the service is.
+pub(super) struct Binding {
+    listener: TcpListener,
+    url: Url,
+    host: String,
+}
+
+impl Binding {
+    /// A port of 127.0.0.1 that the system picks.
+    pub(super) async fn bind() -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let host = listener.local_addr()?.to_string();
+        let url = Url::parse(&format!("http://{host}/")).map_err(std::io::Error::other)?;
+        Ok(Self {
+            listener,
+            url,
+            host,
+        })
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// `127.0.0.1:port`
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Serves until the server is dropped.
+    pub(super) fn serve(self, service: Service, router: Router, record: &Arc<Record>) -> Server {
+        let state = (service, Arc::clone(record));
+        let router = router.layer(middleware::from_fn_with_state(state, observe));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(self.listener, router).await {
+                tracing::error!(%error, ?service, "a sandbox service ended");
+            }
+        });
+        Server {
+            url: self.url,
+            task,
+        }
+    }
+}
+
+/// A running server.
+pub(super) struct Server {
+    url: Url,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Notes every request, and plays the faults.
+async fn observe(
+    State((service, record)): State<(Service, Arc<Record>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().to_string();
+    let response = match record.next_fault(service) {
+        None => next.run(request).await,
+        Some(ServiceFault::LoseAnswer) => {
+            next.run(request).await;
+            StatusCode::GATEWAY_TIMEOUT.into_response()
+        }
+        Some(ServiceFault::Refuse {
+            status,
+            retry_after,
+        }) => {
+            let mut response = status.into_response();
+            if let Some(delay) = retry_after {
+                let seconds = HeaderValue::from(delay.as_secs());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
+        }
+    };
+    let status = response.status();
+    tracing::debug!(?service, %method, path, %status, "sandbox request");
+    lock(&record.requests).push(ServiceRequest {
+        service,
+        method,
+        path,
+        status,
+    });
+    response
+}
+
+/// A panic of another test thread leaves nothing half-written here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

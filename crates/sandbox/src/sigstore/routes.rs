@@ -1,0 +1,136 @@
+//! The services' HTTP interfaces.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::Refused;
+use super::fulcio::{LegacyRequest, SigningCertificateRequest};
+use super::services::Services;
+
+type Shared = State<Arc<Services>>;
+
+/// OpenID Connect discovery.
+pub(super) fn oidc(services: Arc<Services>) -> Router {
+    Router::new()
+        .route(
+            "/.well-known/openid-configuration",
+            get(|State(services): Shared| async move { Json(services.oidc.discovery()) }),
+        )
+        .route(
+            "/keys",
+            get(|State(services): Shared| async move { Json(services.oidc.keys()) }),
+        )
+        .with_state(services)
+}
+
+/// Fulcio v1 and v2.
+pub(super) fn fulcio(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/api/v2/signingCert", post(signing_certificate))
+        .route("/api/v1/signingCert", post(legacy_signing_certificate))
+        .route(
+            "/api/v2/trustBundle",
+            get(|State(services): Shared| async move { Json(services.fulcio.trust_bundle()) }),
+        )
+        .route(
+            "/api/v2/configuration",
+            get(|State(services): Shared| async move {
+                Json(services.fulcio.configuration(&services.oidc))
+            }),
+        )
+        .with_state(services)
+}
+
+async fn signing_certificate(
+    State(services): Shared,
+    Json(request): Json<SigningCertificateRequest>,
+) -> Result<Json<Value>, Refused> {
+    let now = Timestamp::now();
+    let answer = services
+        .fulcio
+        .signing_certificate(&services.oidc, &request, now)?;
+    Ok(Json(answer))
+}
+
+async fn legacy_signing_certificate(
+    State(services): Shared,
+    headers: HeaderMap,
+    Json(request): Json<LegacyRequest>,
+) -> Result<Response, Refused> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .ok_or_else(|| Refused::new(StatusCode::UNAUTHORIZED, "expected a bearer token"))?;
+    let now = Timestamp::now();
+    let chain = services
+        .fulcio
+        .legacy_signing_certificate(&services.oidc, token, &request, now)?;
+    let content_type = [(header::CONTENT_TYPE, "application/pem-certificate-chain")];
+    Ok((StatusCode::CREATED, content_type, chain).into_response())
+}
+
+/// Rekor v1.
+pub(super) fn rekor_v1(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/api/v1/log/entries", post(add_entry).get(entry_by_index))
+        .route("/api/v1/log/entries/{uuid}", get(entry_by_uuid))
+        .route(
+            "/api/v1/log",
+            get(|State(services): Shared| async move { Json(services.rekor_v1.head()) }),
+        )
+        .route(
+            "/api/v1/log/publicKey",
+            get(|State(services): Shared| async move {
+                let content_type = [(header::CONTENT_TYPE, "application/x-pem-file")];
+                (content_type, services.rekor_v1.key().pem())
+            }),
+        )
+        .with_state(services)
+}
+
+async fn add_entry(
+    State(services): Shared,
+    Json(proposal): Json<Value>,
+) -> Result<Response, Refused> {
+    let entry = services.rekor_v1.add(&proposal, Timestamp::now())?;
+    let answer = services.rekor_v1.answer(&entry)?;
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ByIndex {
+    log_index: usize,
+}
+
+async fn entry_by_index(
+    State(services): Shared,
+    Query(query): Query<ByIndex>,
+) -> Result<Json<Value>, Refused> {
+    entry(&services, query.log_index)
+}
+
+async fn entry_by_uuid(
+    State(services): Shared,
+    Path(uuid): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let index = services.rekor_v1.index_of(&uuid).ok_or_else(not_found)?;
+    entry(&services, index)
+}
+
+fn entry(services: &Services, index: usize) -> Result<Json<Value>, Refused> {
+    let entry = services.rekor_v1.entry(index)?.ok_or_else(not_found)?;
+    Ok(Json(services.rekor_v1.answer(&entry)?))
+}
+
+fn not_found() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "there is no such entry")
+}
