@@ -287,7 +287,7 @@ pub(super) fn network(url: &Url, source: reqwest::Error) -> Failure {
 
 /// A URL as errors show it: without user, password, query and fragment.
 pub(super) fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    format!("{}://{}{}", url.scheme(), host(url), url.path())
 }
 
 /// Host and port.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use reqwest::Identity;
 use url::{Host, Url};
 
+use super::answer::shown;
 use super::credentials::Credentials;
 use crate::error::{Error, Result};
 
 /// How to reach registries, and how long and how much to take from them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Who we are to which registry.
     pub credentials: Credentials,
@@ -26,8 +27,8 @@ pub struct Options {
     pub extra_roots: Vec<Vec<u8>>,
     /// The certificate by which we identify ourselves to servers that ask for one.
     pub client_identity: Option<ClientIdentity>,
-    /// The proxy for everything but loopback addresses: `http://…`, with user and password if it
-    /// wants them. Without one, connections are direct, whatever the environment says.
+    /// The proxy for everything but loopback addresses: an http or https URL, with user and password
+    /// if it wants them. Without one, connections are direct, whatever the environment says.
     pub proxy: Option<Url>,
     /// The `User-Agent` header.
     pub user_agent: String,
@@ -46,6 +47,23 @@ impl Default for Options {
             proxy: None,
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
         }
+    }
+}
+
+/// Hides secrets: the proxy's URL may hold a password.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("credentials", &self.credentials)
+            .field("plain_http", &self.plain_http)
+            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
+            .field("retries", &self.retries)
+            .field("extra_roots", &self.extra_roots.len())
+            .field("client_identity", &self.client_identity)
+            .field("proxy", &self.proxy.as_ref().map(shown))
+            .field("user_agent", &self.user_agent)
+            .finish()
     }
 }
 

@@ -249,9 +249,17 @@ fn builder(options: &Options) -> Result<ClientBuilder> {
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
         .user_agent(&options.user_agent)
         .connect_timeout(options.timeouts.connect);
     if let Some(url) = &options.proxy {
+        // A proxy of another kind would be left out without a word.
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(configuration(format!(
+                "the proxy {} is not at an http or https URL",
+                shown(url)
+            )));
+        }
         let proxy = Proxy::all(url.clone())
             .map_err(|e| configuration(format!("the proxy {}: {}", shown(url), e.without_url())))?;
         let direct = NoProxy::from_string("localhost,127.0.0.0/8,::1");
@@ -274,4 +282,67 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::PlainHttp;
+    use super::*;
+
+    /// Whether a server at `from` may send us to `target`.
+    fn permits(plain_http: PlainHttp, from: &str, target: &str) -> bool {
+        let options = Options {
+            plain_http,
+            ..Options::default()
+        };
+        let transport = Transport::new(options).unwrap();
+        let url = |text: &str| Url::parse(text).unwrap();
+        transport.permit(&url(from), &url(target)).is_ok()
+    }
+
+    #[test]
+    fn https_never_leads_to_http() {
+        for plain_http in [PlainHttp::Loopback, PlainHttp::Always, PlainHttp::Never] {
+            assert!(permits(plain_http, "https://a.io/", "https://b.io/"));
+            assert!(!permits(plain_http, "https://a.io/", "http://a.io/"));
+            assert!(!permits(plain_http, "https://a.io/", "http://127.0.0.1/"));
+        }
+    }
+
+    #[test]
+    fn http_leads_where_plain_http_is_allowed() {
+        let from = "http://127.0.0.1:5000/";
+        assert!(permits(PlainHttp::Loopback, from, "http://localhost:1/"));
+        assert!(permits(PlainHttp::Loopback, from, "https://a.io/"));
+        assert!(!permits(PlainHttp::Loopback, from, "http://a.io/"));
+        assert!(permits(PlainHttp::Always, from, "http://a.io/"));
+        assert!(!permits(PlainHttp::Always, from, "file:///etc/passwd"));
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_are_named() {
+        let fault = |options: Options| match Transport::new(options) {
+            Err(Error::Configuration { detail }) => detail,
+            other => panic!("{other:?}"),
+        };
+        let extra_roots = vec![b"no PEM".to_vec()];
+        let detail = fault(Options {
+            extra_roots,
+            ..Options::default()
+        });
+        assert!(
+            detail.contains("an extra root is not a certificate"),
+            "{detail}"
+        );
+        let proxy = Some(Url::parse("ftp://user:secret@proxy.example").unwrap());
+        let options = Options {
+            proxy,
+            ..Options::default()
+        };
+        assert!(!format!("{options:?}").contains("secret"));
+        assert_eq!(
+            fault(options),
+            "the proxy ftp://proxy.example/ is not at an http or https URL"
+        );
+    }
 }

@@ -14,4 +14,6 @@ mod push;
 #[cfg(test)]
 mod referrers;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod script;
