@@ -4,9 +4,9 @@ use countersign_sandbox::{RekorVersion, Sigstore};
 use sigstore_sign::oidc::IdentityToken;
 use sigstore_sign::rekor::RekorApiVersion;
 use sigstore_sign::{SigningContext, SigningServices};
+use sigstore_trust_root::{SigningConfig, TrustedRoot, TufBootstrap, TufConfig};
 use sigstore_types::Bundle;
-use sigstore_verify::trust_root::TrustedRoot;
-use sigstore_verify::{VerificationPolicy, Verifier};
+use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 const IDENTITY: &str = "https://github.com/o/r/.github/workflows/w.yml@refs/heads/main";
 
@@ -37,20 +37,57 @@ async fn sign(sigstore: &Sigstore, version: RekorVersion, payload: &[u8]) -> Bun
         .unwrap()
 }
 
+fn verify(
+    sigstore: &Sigstore,
+    artifact: &[u8],
+    bundle: &Bundle,
+) -> Result<VerificationResult, sigstore_verify::Error> {
+    let root = TrustedRoot::from_json(&sigstore.trusted_root_json()).unwrap();
+    Verifier::new(&root)
+        .unwrap()
+        .verify(artifact, bundle, &VerificationPolicy::any_identity())
+}
+
 #[tokio::test]
 async fn an_independent_signer_signs_and_an_independent_verifier_accepts_by_rekor_v1() {
     let sigstore = Sigstore::start().await.unwrap();
     let bundle = sign(&sigstore, RekorVersion::V1, b"payload").await;
 
-    let root = TrustedRoot::from_json(&sigstore.trusted_root_json()).unwrap();
-    let verified = Verifier::new(&root)
-        .unwrap()
-        .verify(
-            b"payload".as_slice(),
-            &bundle,
-            &VerificationPolicy::any_identity(),
-        )
-        .unwrap();
+    let verified = verify(&sigstore, b"payload", &bundle).unwrap();
 
     assert_eq!(verified.identity().unwrap().to_string(), IDENTITY);
+    assert!(verified.integrated_time().is_some());
+}
+
+#[tokio::test]
+async fn an_independent_signer_signs_and_an_independent_verifier_accepts_by_rekor_v2() {
+    let sigstore = Sigstore::start().await.unwrap();
+    let bundle = sign(&sigstore, RekorVersion::V2, b"payload").await;
+
+    let verified = verify(&sigstore, b"payload", &bundle).unwrap();
+
+    assert_eq!(verified.identity().unwrap().to_string(), IDENTITY);
+    assert_eq!(verified.integrated_time(), None);
+    assert_eq!(verified.verified_timestamps().len(), 1);
+}
+
+#[tokio::test]
+async fn the_trusted_root_and_the_signing_config_come_by_tuf() {
+    let sigstore = Sigstore::start().await.unwrap();
+    let config = TufConfig::custom(
+        sigstore.tuf_url(),
+        TufBootstrap::trusted(sigstore.tuf_root()),
+    )
+    .without_cache();
+
+    let root = TrustedRoot::from_tuf(config.clone()).await.unwrap();
+    let signing = SigningConfig::from_tuf(config).await.unwrap();
+
+    let published = TrustedRoot::from_json(&sigstore.trusted_root_json()).unwrap();
+    assert_eq!(root.fulcio_certs(), published.fulcio_certs());
+    let fulcio = sigstore.fulcio_url();
+    assert_eq!(
+        signing.fulcio_url().unwrap().url,
+        fulcio.as_str().trim_end_matches('/')
+    );
 }

@@ -29,6 +29,9 @@ pub enum SigstoreError {
         /// The time asked for.
         found: jiff::Timestamp,
     },
+    /// TUF metadata has no canonical form.
+    #[error("the TUF metadata has no canonical form")]
+    Tuf(#[from] sigstore_tuf::Error),
     /// The system has no randomness.
     #[error("the system gave no randomness for a key or a serial number")]
     Randomness,

@@ -4,8 +4,6 @@
 //! answers as Fulcio's v1 and v2 interfaces do.
 
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use der::{Decode as _, Encode as _};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -18,7 +16,7 @@ use super::ct::CtLog;
 use super::error::Refused;
 use super::keys::pem;
 use super::oidc::OidcIssuer;
-use super::verifier::Verifier;
+use super::verifier::{Verifier, decode_base64};
 
 /// A Fulcio instance and the certificate transparency log it submits to.
 pub(super) struct Fulcio {
@@ -107,7 +105,7 @@ impl Fulcio {
             (_, Some(request)) => Proof::request(request)?,
             (Some(request), None) => Proof::Identity(
                 Verifier::from_pem(request.public_key.content.as_bytes())?,
-                decode(&request.proof_of_possession)?,
+                decode_base64(&request.proof_of_possession)?,
             ),
             (None, None) => return Err(Refused::bad_request("no public key")),
         };
@@ -130,8 +128,8 @@ impl Fulcio {
         ) {
             (_, Some(request)) => Proof::request(request)?,
             (Some(signature), None) => Proof::Identity(
-                Verifier::from_spki(decode(&request.public_key.content)?),
-                decode(signature)?,
+                Verifier::from_spki(decode_base64(&request.public_key.content)?),
+                decode_base64(signature)?,
             ),
             (None, None) => return Err(Refused::bad_request("no public key")),
         };
@@ -191,7 +189,7 @@ impl Proof {
         let malformed = |error: &dyn std::fmt::Display| {
             Refused::bad_request(format!("certificate signing request: {error}"))
         };
-        let text = decode(text)?;
+        let text = decode_base64(text)?;
         let (_, der) = x509_cert::der::pem::decode_vec(&text).map_err(|error| malformed(&error))?;
         let request = CertReq::from_der(&der).map_err(|error| malformed(&error))?;
         Ok(Self::Request(request))
@@ -212,9 +210,4 @@ impl Proof {
             }
         }
     }
-}
-
-fn decode(base64: &str) -> Result<Vec<u8>, Refused> {
-    let decoded = STANDARD.decode(base64);
-    decoded.map_err(|error| Refused::bad_request(format!("base64: {error}")))
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -11,6 +10,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
+
+use super::routes::router;
+use super::services::Services;
 
 /// One of the services of a Sigstore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,21 +87,21 @@ impl Record {
 
 /// A bound socket: a service's URL is part of what it signs, so it is known before the service is.
 pub(super) struct Binding {
+    service: Service,
     listener: TcpListener,
     url: Url,
-    host: String,
 }
 
 impl Binding {
     /// A port of 127.0.0.1 that the system picks.
-    pub(super) async fn bind() -> std::io::Result<Self> {
+    pub(super) async fn bind(service: Service) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let host = listener.local_addr()?.to_string();
-        let url = Url::parse(&format!("http://{host}/")).map_err(std::io::Error::other)?;
+        let address = listener.local_addr()?;
+        let url = Url::parse(&format!("http://{address}/")).map_err(std::io::Error::other)?;
         Ok(Self {
+            service,
             listener,
             url,
-            host,
         })
     }
 
@@ -107,42 +109,27 @@ impl Binding {
         &self.url
     }
 
-    /// `127.0.0.1:port`
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-
     /// Serves until the server is dropped.
-    pub(super) fn serve(self, service: Service, router: Router, record: &Arc<Record>) -> Server {
+    pub(super) fn serve(self, services: &Arc<Services>, record: &Arc<Record>) -> Server {
+        let service = self.service;
         let state = (service, Arc::clone(record));
+        let router = router(service, Arc::clone(services));
         let router = router.layer(middleware::from_fn_with_state(state, observe));
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(self.listener, router).await {
                 tracing::error!(%error, ?service, "a sandbox service ended");
             }
         });
-        Server {
-            url: self.url,
-            task,
-        }
+        Server(task)
     }
 }
 
 /// A running server.
-pub(super) struct Server {
-    url: Url,
-    task: JoinHandle<()>,
-}
-
-impl Server {
-    pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-}
+pub(super) struct Server(JoinHandle<()>);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 

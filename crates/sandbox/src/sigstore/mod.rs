@@ -14,24 +14,25 @@ mod merkle;
 mod oidc;
 mod proposal;
 mod rekor_v1;
+mod rekor_v2;
 mod routes;
 mod services;
 mod trust;
+mod tsa;
+mod tuf;
 mod verifier;
 mod x509;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 use url::Url;
 
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
 
 use http::{Binding, Record, Server};
-use services::{Hosts, Services};
-use trust::{Endpoints, certificate_authority, log, signing_config};
+use services::{Addresses, Services};
 
 /// A generation of the transparency log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +47,8 @@ pub enum RekorVersion {
 pub struct Sigstore {
     services: Arc<Services>,
     record: Arc<Record>,
-    oidc: Server,
-    fulcio: Server,
-    rekor_v1: Server,
+    /// Held for their end.
+    _servers: Vec<Server>,
 }
 
 impl Sigstore {
@@ -58,94 +58,79 @@ impl Sigstore {
     ///
     /// Where no port or no randomness is to be had.
     pub async fn start() -> std::io::Result<Self> {
-        let oidc = Binding::bind().await?;
-        let fulcio = Binding::bind().await?;
-        let rekor_v1 = Binding::bind().await?;
-        let hosts = Hosts {
-            oidc: oidc.host(),
-            rekor_v1: rekor_v1.host(),
+        let oidc = Binding::bind(Service::Oidc).await?;
+        let fulcio = Binding::bind(Service::Fulcio).await?;
+        let rekor_v1 = Binding::bind(Service::RekorV1).await?;
+        let rekor_v2 = Binding::bind(Service::RekorV2).await?;
+        let timestamp_authority = Binding::bind(Service::TimestampAuthority).await?;
+        let tuf = Binding::bind(Service::Tuf).await?;
+        let addresses = Addresses {
+            oidc: oidc.url().clone(),
+            fulcio: fulcio.url().clone(),
+            rekor_v1: rekor_v1.url().clone(),
+            rekor_v2: rekor_v2.url().clone(),
+            timestamp_authority: timestamp_authority.url().clone(),
+            tuf: tuf.url().clone(),
         };
         let services =
-            Services::generate(&hosts, Timestamp::now()).map_err(std::io::Error::other)?;
+            Services::generate(addresses, Timestamp::now()).map_err(std::io::Error::other)?;
         let services = Arc::new(services);
         let record = Arc::new(Record::default());
+        let servers = [oidc, fulcio, rekor_v1, rekor_v2, timestamp_authority, tuf]
+            .into_iter()
+            .map(|binding| binding.serve(&services, &record))
+            .collect();
         Ok(Self {
-            oidc: oidc.serve(Service::Oidc, routes::oidc(Arc::clone(&services)), &record),
-            fulcio: fulcio.serve(
-                Service::Fulcio,
-                routes::fulcio(Arc::clone(&services)),
-                &record,
-            ),
-            rekor_v1: rekor_v1.serve(
-                Service::RekorV1,
-                routes::rekor_v1(Arc::clone(&services)),
-                &record,
-            ),
             services,
             record,
+            _servers: servers,
         })
     }
 
     /// Fulcio's base URL.
     pub fn fulcio_url(&self) -> Url {
-        self.fulcio.url().clone()
+        self.services.addresses.fulcio.clone()
     }
 
     /// The base URL of a log.
     pub fn rekor_url(&self, version: RekorVersion) -> Url {
         match version {
-            RekorVersion::V1 => self.rekor_v1.url().clone(),
-            RekorVersion::V2 => todo!(),
+            RekorVersion::V1 => self.services.addresses.rekor_v1.clone(),
+            RekorVersion::V2 => self.services.addresses.rekor_v2.clone(),
         }
     }
 
-    /// Where to post timestamp requests.
+    /// Where to post timestamp requests: the whole URL, with its path.
     pub fn tsa_url(&self) -> Url {
-        todo!()
+        let mut url = self.services.addresses.timestamp_authority.clone();
+        url.set_path(trust::TIMESTAMP_PATH);
+        url
     }
 
     /// The OIDC issuer's URL. Tokens and certificates have it without the slash at its end.
     pub fn oidc_issuer(&self) -> Url {
-        self.oidc.url().clone()
+        self.services.addresses.oidc.clone()
     }
 
     /// The TUF repository's base URL.
     pub fn tuf_url(&self) -> Url {
-        todo!()
+        self.services.addresses.tuf.clone()
     }
 
     /// The first `root.json` of the TUF repository.
     pub fn tuf_root(&self) -> Vec<u8> {
-        todo!()
+        self.services.tuf.root().to_vec()
     }
 
     /// The trusted root: protobuf-specs JSON.
     pub fn trusted_root_json(&self) -> String {
-        let ca = self.services.fulcio.authority().authority();
-        let ct = self.services.fulcio.ct().key();
-        let rekor = self.services.rekor_v1.key();
-        let since = ca.since();
-        const ECDSA: &str = "PKIX_ECDSA_P256_SHA_256";
-        json!({
-            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [log(self.rekor_v1.url(), rekor.spki(), ECDSA, &rekor.id(), since)],
-            "certificateAuthorities": [certificate_authority(ca, self.fulcio.url(), None)],
-            "ctlogs": [log(self.fulcio.url(), ct.spki(), ECDSA, &ct.id(), since)],
-            "timestampAuthorities": [],
-        })
-        .to_string()
+        self.services.trusted_root.clone()
     }
 
     /// A signing config (version 0.2) that names one log, of this version.
     pub fn signing_config_json(&self, version: RekorVersion) -> String {
-        let since = self.services.fulcio.authority().authority().since();
-        let endpoints = Endpoints {
-            fulcio: &self.fulcio_url(),
-            oidc: &self.oidc_issuer(),
-            rekor: &self.rekor_url(version),
-            timestamp_authority: &self.tsa_url(),
-        };
-        signing_config(&endpoints, version, since).to_string()
+        let (since, _) = self.services.fulcio.authority().authority().validity();
+        trust::signing_config(&self.services.addresses, version, since).to_string()
     }
 
     /// An OIDC token for which Fulcio issues a certificate with SAN URI (or email, where it holds

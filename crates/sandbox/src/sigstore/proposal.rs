@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::SigstoreError;
 use super::error::Refused;
 use super::keys::digest;
-use super::verifier::Verifier;
+use super::verifier::{Verifier, decode_base64};
 
 /// A checked proposal: its kind, its version, and the `spec` of its canonical body.
 pub(super) struct Proposal {
@@ -89,8 +89,8 @@ impl HashedRekord {
         }
         let digest = hex::decode(&hash.value)
             .map_err(|error| Refused::bad_request(format!("digest: {error}")))?;
-        let verifier = Verifier::from_pem(&decode(&self.signature.public_key.content)?)?;
-        verifier.check_digest(&digest, &decode(&self.signature.content)?)?;
+        let verifier = Verifier::from_pem(&decode_base64(&self.signature.public_key.content)?)?;
+        verifier.check_digest(&digest, &decode_base64(&self.signature.content)?)?;
         Ok(Proposal {
             kind: "hashedrekord",
             version: "0.0.1",
@@ -138,18 +138,18 @@ impl Dsse {
         let content = self.proposed_content;
         let envelope: Envelope = serde_json::from_str(&content.envelope)
             .map_err(|error| Refused::bad_request(format!("envelope: {error}")))?;
-        let payload = decode(&envelope.payload)?;
+        let payload = decode_base64(&envelope.payload)?;
         let signed = pre_authentication_encoding(&envelope.payload_type, &payload);
         let verifiers = content
             .verifiers
             .iter()
-            .map(|verifier| Verifier::from_pem(&decode(verifier)?))
+            .map(|verifier| Verifier::from_pem(&decode_base64(verifier)?))
             .collect::<Result<Vec<_>, Refused>>()?;
         let signatures = envelope
             .signatures
             .iter()
             .map(|signature| {
-                let bytes = decode(&signature.sig)?;
+                let bytes = decode_base64(&signature.sig)?;
                 let verifier = verifiers
                     .iter()
                     .find(|verifier| verifier.check(&signed, &bytes).is_ok())
@@ -209,7 +209,7 @@ impl Intoto {
             .signatures
             .iter()
             .map(|signature| {
-                let verifier = Verifier::from_pem(&decode(&signature.public_key)?)?;
+                let verifier = Verifier::from_pem(&decode_base64(&signature.public_key)?)?;
                 verifier.check(&signed, &decode_twice(&signature.sig)?)?;
                 Ok(json!({
                     "publicKey": STANDARD.encode(verifier.canonical_pem()),
@@ -250,12 +250,7 @@ fn sha256(bytes: &[u8]) -> Value {
     json!({"algorithm": "sha256", "value": hex::encode(digest(bytes))})
 }
 
-fn decode(base64: &str) -> Result<Vec<u8>, Refused> {
-    let decoded = STANDARD.decode(base64);
-    decoded.map_err(|error| Refused::bad_request(format!("base64: {error}")))
-}
-
 fn decode_twice(base64: &str) -> Result<Vec<u8>, Refused> {
-    let once = decode(base64)?;
-    decode(&String::from_utf8_lossy(&once))
+    let once = decode_base64(base64)?;
+    decode_base64(&String::from_utf8_lossy(&once))
 }

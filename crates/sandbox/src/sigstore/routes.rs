@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,12 +14,27 @@ use serde_json::Value;
 
 use super::error::Refused;
 use super::fulcio::{LegacyRequest, SigningCertificateRequest};
+use super::http::Service;
+use super::keys::pem;
+use super::rekor_v2::EntryRequest;
 use super::services::Services;
 
 type Shared = State<Arc<Services>>;
 
+/// The interface of a service.
+pub(super) fn router(service: Service, services: Arc<Services>) -> Router {
+    match service {
+        Service::Oidc => oidc(services),
+        Service::Fulcio => fulcio(services),
+        Service::RekorV1 => rekor_v1(services),
+        Service::RekorV2 => rekor_v2(services),
+        Service::TimestampAuthority => timestamp_authority(services),
+        Service::Tuf => tuf(services),
+    }
+}
+
 /// OpenID Connect discovery.
-pub(super) fn oidc(services: Arc<Services>) -> Router {
+fn oidc(services: Arc<Services>) -> Router {
     Router::new()
         .route(
             "/.well-known/openid-configuration",
@@ -32,7 +48,7 @@ pub(super) fn oidc(services: Arc<Services>) -> Router {
 }
 
 /// Fulcio v1 and v2.
-pub(super) fn fulcio(services: Arc<Services>) -> Router {
+fn fulcio(services: Arc<Services>) -> Router {
     Router::new()
         .route("/api/v2/signingCert", post(signing_certificate))
         .route("/api/v1/signingCert", post(legacy_signing_certificate))
@@ -78,7 +94,7 @@ async fn legacy_signing_certificate(
 }
 
 /// Rekor v1.
-pub(super) fn rekor_v1(services: Arc<Services>) -> Router {
+fn rekor_v1(services: Arc<Services>) -> Router {
     Router::new()
         .route("/api/v1/log/entries", post(add_entry).get(entry_by_index))
         .route("/api/v1/log/entries/{uuid}", get(entry_by_uuid))
@@ -132,5 +148,66 @@ fn entry(services: &Services, index: usize) -> Result<Json<Value>, Refused> {
 }
 
 fn not_found() -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, "there is no such entry")
+    Refused::new(StatusCode::NOT_FOUND, "there is no such thing here")
+}
+
+/// Rekor v2.
+fn rekor_v2(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/api/v2/log/entries", post(add_entry_v2))
+        .route(
+            "/api/v2/checkpoint",
+            get(|State(services): Shared| async move { services.rekor_v2.head() }),
+        )
+        .with_state(services)
+}
+
+async fn add_entry_v2(
+    State(services): Shared,
+    Json(request): Json<EntryRequest>,
+) -> Result<Response, Refused> {
+    let entry = services.rekor_v2.add(&request)?.transparency_log_entry();
+    Ok((StatusCode::CREATED, Json(entry)).into_response())
+}
+
+/// The timestamp authority.
+fn timestamp_authority(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/api/v1/timestamp", post(timestamp))
+        .route(
+            "/api/v1/timestamp/certchain",
+            get(|State(services): Shared| async move {
+                let authority = &services.timestamp_authority;
+                let leaf = std::iter::once(authority.certificate());
+                let chain = authority.authority().chain().iter().map(Vec::as_slice);
+                let chain: String = leaf
+                    .chain(chain)
+                    .map(|der| pem("CERTIFICATE", der))
+                    .collect();
+                (
+                    [(header::CONTENT_TYPE, "application/pem-certificate-chain")],
+                    chain,
+                )
+            }),
+        )
+        .with_state(services)
+}
+
+async fn timestamp(State(services): Shared, request: Bytes) -> Result<Response, Refused> {
+    let authority = &services.timestamp_authority;
+    let answer = authority.answer(&request, Timestamp::now())?;
+    let content_type = [(header::CONTENT_TYPE, "application/timestamp-reply")];
+    Ok((StatusCode::CREATED, content_type, answer).into_response())
+}
+
+/// The TUF repository.
+fn tuf(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/{*path}", get(tuf_file))
+        .with_state(services)
+}
+
+async fn tuf_file(State(services): Shared, Path(path): Path<String>) -> Result<Response, Refused> {
+    let file = services.tuf.file(&path).ok_or_else(not_found)?;
+    Ok(file.to_vec().into_response())
 }

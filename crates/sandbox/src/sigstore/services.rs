@@ -1,32 +1,83 @@
 //! The services themselves, without their servers.
 
 use jiff::Timestamp;
+use url::Url;
 
-use super::SigstoreError;
 use super::fulcio::Fulcio;
 use super::oidc::OidcIssuer;
 use super::rekor_v1::RekorV1;
+use super::rekor_v2::RekorV2;
+use super::trust::{signing_config, trusted_root};
+use super::tsa::TimestampAuthority;
+use super::tuf::TufRepository;
+use super::{RekorVersion, SigstoreError};
 
-/// The hosts (`127.0.0.1:port`) at which services say they are.
-pub(super) struct Hosts<'a> {
-    pub(super) oidc: &'a str,
-    pub(super) rekor_v1: &'a str,
+/// Where the services are: base URLs.
+pub(super) struct Addresses {
+    pub(super) oidc: Url,
+    pub(super) fulcio: Url,
+    pub(super) rekor_v1: Url,
+    pub(super) rekor_v2: Url,
+    pub(super) timestamp_authority: Url,
+    pub(super) tuf: Url,
 }
 
 /// Every service's state.
 pub(super) struct Services {
+    pub(super) addresses: Addresses,
     pub(super) oidc: OidcIssuer,
     pub(super) fulcio: Fulcio,
     pub(super) rekor_v1: RekorV1,
+    pub(super) rekor_v2: RekorV2,
+    pub(super) timestamp_authority: TimestampAuthority,
+    pub(super) tuf: TufRepository,
+    /// The trusted root, protobuf-specs JSON.
+    pub(super) trusted_root: String,
 }
 
 impl Services {
-    /// New keys, empty logs.
-    pub(super) fn generate(hosts: &Hosts<'_>, now: Timestamp) -> Result<Self, SigstoreError> {
+    /// New keys, and logs that hold nothing but their seeds.
+    pub(super) fn generate(addresses: Addresses, now: Timestamp) -> Result<Self, SigstoreError> {
+        let oidc = OidcIssuer::generate(base_url(&addresses.oidc).to_owned())?;
+        let fulcio = Fulcio::generate(now)?;
+        let rekor_v1 = RekorV1::generate(host(&addresses.rekor_v1).to_owned(), now)?;
+        let rekor_v2 = RekorV2::generate(host(&addresses.rekor_v2).to_owned())?;
+        let timestamp_authority = TimestampAuthority::generate(now)?;
+        let trusted_root = trusted_root(
+            &addresses,
+            &fulcio,
+            &rekor_v1,
+            &rekor_v2,
+            &timestamp_authority,
+        )?
+        .to_string();
+        let (since, _) = fulcio.authority().authority().validity();
+        // Like the public instance's, the published signing config names Rekor v1.
+        let config = signing_config(&addresses, RekorVersion::V1, since).to_string();
+        let targets = [
+            ("trusted_root.json", trusted_root.clone().into_bytes()),
+            ("signing_config.v0.2.json", config.into_bytes()),
+        ];
         Ok(Self {
-            oidc: OidcIssuer::generate(format!("http://{}", hosts.oidc))?,
-            fulcio: Fulcio::generate(now)?,
-            rekor_v1: RekorV1::generate(hosts.rekor_v1.to_owned(), now)?,
+            tuf: TufRepository::generate(&targets, now)?,
+            addresses,
+            oidc,
+            fulcio,
+            rekor_v1,
+            rekor_v2,
+            timestamp_authority,
+            trusted_root,
         })
     }
+}
+
+/// A URL without the slash at its end: clients append paths, and compare a log's URL with its
+/// checkpoints' origin.
+pub(super) fn base_url(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+/// `127.0.0.1:port`
+fn host(url: &Url) -> &str {
+    url.authority()
 }

@@ -8,15 +8,78 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::RekorVersion;
+use super::fulcio::Fulcio;
+use super::rekor_v1::RekorV1;
+use super::rekor_v2::RekorV2;
+use super::services::{Addresses, base_url};
+use super::tsa::TimestampAuthority;
 use super::x509::Authority;
+use super::{RekorVersion, SigstoreError};
 
-/// A certificate authority as a trusted root lists it.
-pub(super) fn certificate_authority(
-    authority: &Authority,
-    url: &Url,
-    leaf: Option<&[u8]>,
+/// Where the timestamp authority takes requests.
+pub(super) const TIMESTAMP_PATH: &str = "/api/v1/timestamp";
+
+const ECDSA: &str = "PKIX_ECDSA_P256_SHA_256";
+const ED25519: &str = "PKIX_ED25519";
+
+/// The trusted root: both logs, the certificate transparency log and both authorities.
+pub(super) fn trusted_root(
+    addresses: &Addresses,
+    fulcio: &Fulcio,
+    rekor_v1: &RekorV1,
+    rekor_v2: &RekorV2,
+    tsa: &TimestampAuthority,
+) -> Result<Value, SigstoreError> {
+    let ca = fulcio.authority().authority();
+    let since = ca.validity().0;
+    let (ct, v1) = (fulcio.ct().key(), rekor_v1.key());
+    Ok(json!({
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [
+            log(&addresses.rekor_v1, (v1.spki(), ECDSA), &v1.id(), since),
+            log(&addresses.rekor_v2, (&rekor_v2.spki()?, ED25519), &rekor_v2.id(), since),
+        ],
+        "certificateAuthorities": [authority(&addresses.fulcio, ca, None)],
+        "ctlogs": [log(&addresses.fulcio, (ct.spki(), ECDSA), &ct.id(), since)],
+        "timestampAuthorities": [
+            authority(&addresses.timestamp_authority, tsa.authority(), Some(tsa.certificate())),
+        ],
+    }))
+}
+
+/// A signing config, version 0.2, that names one log.
+pub(super) fn signing_config(
+    addresses: &Addresses,
+    version: RekorVersion,
+    since: Timestamp,
 ) -> Value {
+    let (rekor, major) = match version {
+        RekorVersion::V1 => (&addresses.rekor_v1, 1),
+        RekorVersion::V2 => (&addresses.rekor_v2, 2),
+    };
+    let service = |url: String, major: u32| {
+        json!([{
+            "url": url,
+            "majorApiVersion": major,
+            "validFor": {"start": since.to_string()},
+            "operator": "sandbox",
+        }])
+    };
+    let base = |url: &Url| base_url(url).to_owned();
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "caUrls": service(base(&addresses.fulcio), 1),
+        "oidcUrls": service(base(&addresses.oidc), 1),
+        "rekorTlogUrls": service(base(rekor), major),
+        "rekorTlogConfig": {"selector": "ANY"},
+        "tsaUrls": service(format!("{}{TIMESTAMP_PATH}", base_url(&addresses.timestamp_authority)), 1),
+        // sigstore-python wants a selector here whether or not it is used.
+        "tsaConfig": {"selector": "ANY"},
+    })
+}
+
+/// A certificate authority, its leaf first if it has but one.
+fn authority(url: &Url, authority: &Authority, leaf: Option<&[u8]>) -> Value {
     let chain: Vec<Value> = leaf
         .into_iter()
         .chain(authority.chain().iter().map(Vec::as_slice))
@@ -26,69 +89,20 @@ pub(super) fn certificate_authority(
         "subject": {"organization": "countersign sandbox", "commonName": "sandbox"},
         "uri": base_url(url),
         "certChain": {"certificates": chain},
-        "validFor": {"start": authority.since().to_string()},
+        "validFor": {"start": authority.validity().0.to_string()},
     })
 }
 
-/// A log as a trusted root lists it: a Rekor or a certificate transparency log.
-pub(super) fn log(
-    url: &Url,
-    spki: &[u8],
-    key_details: &str,
-    key_id: &[u8],
-    since: Timestamp,
-) -> Value {
+/// A log: its public key (DER SubjectPublicKeyInfo) with its kind, and its key id.
+fn log(url: &Url, (spki, details): (&[u8], &str), key_id: &[u8], since: Timestamp) -> Value {
     json!({
         "baseUrl": base_url(url),
         "hashAlgorithm": "SHA2_256",
         "publicKey": {
             "rawBytes": STANDARD.encode(spki),
-            "keyDetails": key_details,
+            "keyDetails": details,
             "validFor": {"start": since.to_string()},
         },
         "logId": {"keyId": STANDARD.encode(key_id)},
     })
-}
-
-/// Where a signing config sends clients.
-pub(super) struct Endpoints<'a> {
-    pub(super) fulcio: &'a Url,
-    pub(super) oidc: &'a Url,
-    pub(super) rekor: &'a Url,
-    pub(super) timestamp_authority: &'a Url,
-}
-
-/// A signing config, version 0.2, for one generation of Rekor.
-pub(super) fn signing_config(
-    endpoints: &Endpoints<'_>,
-    version: RekorVersion,
-    since: Timestamp,
-) -> Value {
-    let major = match version {
-        RekorVersion::V1 => 1,
-        RekorVersion::V2 => 2,
-    };
-    let service = |url: &Url, major: u32, path: &str| {
-        json!([{
-            "url": format!("{}{path}", base_url(url)),
-            "majorApiVersion": major,
-            "validFor": {"start": since.to_string()},
-            "operator": "sandbox",
-        }])
-    };
-    json!({
-        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-        "caUrls": service(endpoints.fulcio, 1, ""),
-        "oidcUrls": service(endpoints.oidc, 1, ""),
-        "rekorTlogUrls": service(endpoints.rekor, major, ""),
-        "rekorTlogConfig": {"selector": "ANY"},
-        "tsaUrls": service(endpoints.timestamp_authority, 1, "/api/v1/timestamp"),
-        "tsaConfig": {"selector": "ANY"},
-    })
-}
-
-/// A URL without the slash at its end: clients append paths, and compare a log's with its
-/// checkpoints' origin.
-pub(super) fn base_url(url: &Url) -> &str {
-    url.as_str().trim_end_matches('/')
 }

@@ -1,5 +1,7 @@
 //! The public key or certificate by which a signature is checked before it is certified or logged.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use der::{Decode as _, Encode as _};
 use sigstore_crypto::{SigningScheme, verify_signature, verify_signature_prehashed};
 use sigstore_types::{DerPublicKey, SignatureBytes};
@@ -84,4 +86,10 @@ impl Verifier {
         )
         .map_err(|error| Refused::bad_request(format!("signature: {error}")))
     }
+}
+
+/// The bytes of a base64 field of a request.
+pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, Refused> {
+    let decoded = STANDARD.decode(text);
+    decoded.map_err(|error| Refused::bad_request(format!("base64: {error}")))
 }

@@ -37,7 +37,7 @@ pub(super) struct Authority {
     name: Name,
     /// Issuing certificate first, root last: the order of a trusted root's `certChain`.
     chain: [Vec<u8>; 2],
-    since: Timestamp,
+    validity: (Timestamp, Timestamp),
 }
 
 impl Authority {
@@ -74,7 +74,7 @@ impl Authority {
             chain: [sign(intermediate, &root_key)?, sign(root, &root_key)?],
             key,
             name,
-            since: validity.0,
+            validity,
         })
     }
 
@@ -88,9 +88,9 @@ impl Authority {
         self.key.spki()
     }
 
-    /// The start of the authority's validity.
-    pub(super) fn since(&self) -> Timestamp {
-        self.since
+    /// The authority's validity: first and last moment.
+    pub(super) fn validity(&self) -> (Timestamp, Timestamp) {
+        self.validity
     }
 
     /// The certificate as this authority would sign it.
