@@ -28,7 +28,8 @@ pub(super) struct Fulcio {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SigningCertificateRequest {
-    credentials: Credentials,
+    /// Left out by clients that send the token in the `Authorization` header.
+    credentials: Option<Credentials>,
     public_key_request: Option<PublicKeyRequest>,
     /// Base64 of a PEM certification request (PKCS #10), which sigstore-python sends.
     certificate_signing_request: Option<String>,
@@ -56,6 +57,7 @@ struct PublicKeyPem {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LegacyRequest {
+    #[serde(default)]
     public_key: LegacyPublicKey,
     signed_email_address: Option<String>,
     certificate_signing_request: Option<String>,
@@ -63,8 +65,19 @@ pub(super) struct LegacyRequest {
 
 #[derive(Deserialize, Default)]
 struct LegacyPublicKey {
-    /// Base64 of a DER SubjectPublicKeyInfo.
+    /// Base64 of a SubjectPublicKeyInfo, in DER or, from cosign, in PEM.
     content: String,
+}
+
+impl LegacyPublicKey {
+    fn verifier(&self) -> Result<Verifier, Refused> {
+        let content = decode_base64(&self.content)?;
+        if content.starts_with(b"-----BEGIN") {
+            Verifier::from_pem(&content)
+        } else {
+            Ok(Verifier::from_spki(content))
+        }
+    }
 }
 
 /// How a client proves that it holds the key it wants certified.
@@ -91,10 +104,12 @@ impl Fulcio {
         &self.ct
     }
 
-    /// Answers the v2 interface: the chain in PEM, leaf first.
+    /// Answers the v2 interface: the chain in PEM, leaf first. `bearer` is the token of the
+    /// `Authorization` header; one in the request itself goes before.
     pub(super) fn signing_certificate(
         &self,
         oidc: &OidcIssuer,
+        bearer: Option<&str>,
         request: &SigningCertificateRequest,
         now: Timestamp,
     ) -> Result<Value, Refused> {
@@ -109,7 +124,11 @@ impl Fulcio {
             ),
             (None, None) => return Err(Refused::bad_request("no public key")),
         };
-        let chain = self.certify(oidc, &request.credentials.oidc_identity_token, &proof, now)?;
+        let credentials = request.credentials.as_ref();
+        let token = credentials
+            .map(|credentials| credentials.oidc_identity_token.as_str())
+            .or(bearer);
+        let chain = self.certify(oidc, token, &proof, now)?;
         Ok(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}))
     }
 
@@ -118,7 +137,7 @@ impl Fulcio {
     pub(super) fn legacy_signing_certificate(
         &self,
         oidc: &OidcIssuer,
-        token: &str,
+        bearer: Option<&str>,
         request: &LegacyRequest,
         now: Timestamp,
     ) -> Result<String, Refused> {
@@ -127,24 +146,24 @@ impl Fulcio {
             &request.certificate_signing_request,
         ) {
             (_, Some(request)) => Proof::request(request)?,
-            (Some(signature), None) => Proof::Identity(
-                Verifier::from_spki(decode_base64(&request.public_key.content)?),
-                decode_base64(signature)?,
-            ),
+            (Some(signature), None) => {
+                Proof::Identity(request.public_key.verifier()?, decode_base64(signature)?)
+            }
             (None, None) => return Err(Refused::bad_request("no public key")),
         };
-        Ok(self.certify(oidc, token, &proof, now)?.concat())
+        Ok(self.certify(oidc, bearer, &proof, now)?.concat())
     }
 
     fn certify(
         &self,
         oidc: &OidcIssuer,
-        token: &str,
+        token: Option<&str>,
         proof: &Proof,
         now: Timestamp,
     ) -> Result<Vec<String>, Refused> {
-        let claims = oidc
-            .check(token, now)
+        let claims = token
+            .ok_or_else(|| Refused::bad_request("expected an identity token"))
+            .and_then(|token| oidc.check(token, now))
             .map_err(|refused| refused.with_status(StatusCode::UNAUTHORIZED))?;
         let spki = proof.check(claims.identity())?;
         let subject = Subject {

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sigstore_merkle::hash_leaf;
 use sigstore_types::Sha256Hash;
 
 use super::SigstoreError;
@@ -43,7 +44,7 @@ struct Entry {
 }
 
 impl RekorV1 {
-    /// A log served at `host` (with port), with two entries in it: Go leaves zeros out of JSON,
+    /// A log served at `host`, with two entries in it: Go leaves zeros out of JSON,
     /// so that a log's very first entry has neither index nor proof and no verifier takes it.
     pub(super) fn generate(host: String, now: Timestamp) -> Result<Self, SigstoreError> {
         let rekor = Self {
@@ -67,8 +68,8 @@ impl RekorV1 {
     pub(super) fn add(&self, proposal: &Value, now: Timestamp) -> Result<LogEntry, Refused> {
         let proposal = Proposal::parse(proposal)?;
         let body = proposal.canonical_body()?;
-        if let Some(index) = self.position(&body) {
-            let uuid = self.uuid(index).unwrap_or_default();
+        let uuid = self.uuid(&body);
+        if self.index_of(&uuid).is_some() {
             return Err(Refused::duplicate(format!("/api/v1/log/entries/{uuid}")));
         }
         Ok(self.append(proposal.kind(), body, now)?)
@@ -124,10 +125,14 @@ impl RekorV1 {
         leaves.position(|hash| hash.to_hex() == leaf)
     }
 
+    /// The entry's UUID: the tree id and the leaf hash.
+    pub(super) fn uuid(&self, body: &[u8]) -> String {
+        format!("{TREE_ID:016x}{}", hash_leaf(body).to_hex())
+    }
+
     /// The entry as Rekor's API answers it: a map from UUID to entry.
-    pub(super) fn answer(&self, entry: &LogEntry) -> Result<Value, SigstoreError> {
-        let index = usize::try_from(entry.proof.index).unwrap_or(usize::MAX);
-        let uuid = self.uuid(index).unwrap_or_default();
+    pub(super) fn answer(&self, entry: &LogEntry) -> Value {
+        let uuid = self.uuid(&entry.body);
         let (time, promise) = entry.promise.clone().unwrap_or_default();
         let hashes: Vec<String> = entry.proof.path.iter().map(|hash| hash.to_hex()).collect();
         let answer = json!({
@@ -146,7 +151,7 @@ impl RekorV1 {
                 "signedEntryTimestamp": STANDARD.encode(promise),
             },
         });
-        Ok(json!({ uuid: answer }))
+        json!({ uuid: answer })
     }
 
     /// `GET /api/v1/log`.
@@ -182,17 +187,6 @@ impl RekorV1 {
         checkpoint(&origin, head, &self.host, &self.key.id(), |text| {
             self.key.sign(text)
         })
-    }
-
-    fn position(&self, body: &[u8]) -> Option<usize> {
-        let log = self.lock();
-        log.entries.iter().position(|entry| entry.body == body)
-    }
-
-    fn uuid(&self, index: usize) -> Option<String> {
-        let log = self.lock();
-        let leaf = log.tree.leaves().get(index)?;
-        Some(format!("{TREE_ID:016x}{}", leaf.to_hex()))
     }
 
     /// A panic of another test thread leaves nothing half-written here.

@@ -65,7 +65,7 @@ struct RawBytes {
 }
 
 impl RekorV2 {
-    /// A log served at `host` (with port), with two entries in it, as [`super::rekor_v1`] has.
+    /// A log served at `host`, with two entries in it, as [`super::rekor_v1`] has.
     pub(super) fn generate(host: String) -> Result<Self, SigstoreError> {
         let rekor = Self {
             key: Ed25519Key::generate()?,

@@ -67,12 +67,14 @@ fn fulcio(services: Arc<Services>) -> Router {
 
 async fn signing_certificate(
     State(services): Shared,
+    headers: HeaderMap,
     Json(request): Json<SigningCertificateRequest>,
 ) -> Result<Json<Value>, Refused> {
     let now = Timestamp::now();
-    let answer = services
-        .fulcio
-        .signing_certificate(&services.oidc, &request, now)?;
+    let answer =
+        services
+            .fulcio
+            .signing_certificate(&services.oidc, bearer(&headers), &request, now)?;
     Ok(Json(answer))
 }
 
@@ -81,16 +83,21 @@ async fn legacy_signing_certificate(
     headers: HeaderMap,
     Json(request): Json<LegacyRequest>,
 ) -> Result<Response, Refused> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-        .ok_or_else(|| Refused::new(StatusCode::UNAUTHORIZED, "expected a bearer token"))?;
     let now = Timestamp::now();
-    let chain = services
-        .fulcio
-        .legacy_signing_certificate(&services.oidc, token, &request, now)?;
+    let chain = services.fulcio.legacy_signing_certificate(
+        &services.oidc,
+        bearer(&headers),
+        &request,
+        now,
+    )?;
     let content_type = [(header::CONTENT_TYPE, "application/pem-certificate-chain")];
     Ok((StatusCode::CREATED, content_type, chain).into_response())
+}
+
+/// The token of the `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?;
+    value.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// Rekor v1.
@@ -117,8 +124,14 @@ async fn add_entry(
     Json(proposal): Json<Value>,
 ) -> Result<Response, Refused> {
     let entry = services.rekor_v1.add(&proposal, Timestamp::now())?;
-    let answer = services.rekor_v1.answer(&entry)?;
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    let uuid = services.rekor_v1.uuid(&entry.body);
+    // Rekor's Go client finds its entry in the answer by the ETag.
+    let headers = [
+        (header::LOCATION, format!("/api/v1/log/entries/{uuid}")),
+        (header::ETAG, uuid),
+    ];
+    let answer = Json(services.rekor_v1.answer(&entry));
+    Ok((StatusCode::CREATED, headers, answer).into_response())
 }
 
 #[derive(Deserialize)]
@@ -144,7 +157,7 @@ async fn entry_by_uuid(
 
 fn entry(services: &Services, index: usize) -> Result<Json<Value>, Refused> {
     let entry = services.rekor_v1.entry(index)?.ok_or_else(not_found)?;
-    Ok(Json(services.rekor_v1.answer(&entry)?))
+    Ok(Json(services.rekor_v1.answer(&entry)))
 }
 
 fn not_found() -> Refused {

@@ -77,7 +77,8 @@ pub(super) fn base_url(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }
 
-/// `127.0.0.1:port`
+/// The host without its port, which is the checkpoint origin that sigstore-go expects of a log at
+/// this URL.
 fn host(url: &Url) -> &str {
-    url.authority()
+    url.host_str().unwrap_or_default()
 }
