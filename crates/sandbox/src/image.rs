@@ -2,6 +2,7 @@
 //!
 //! The same calls make the same bytes, so digests don't change from run to run.
 
+mod entry;
 mod layer;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Index, Manifest, Platform, media_type};
 
 use crate::registry::RegistryServer;
-pub use layer::{Compression, Entry, EntryKind, Layer, LayerBuilder};
+pub use entry::{Entry, EntryKind};
+pub use layer::{Compression, Layer, LayerBuilder};
 
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";

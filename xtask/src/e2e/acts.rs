@@ -17,6 +17,9 @@ const INVALID: i32 = 5;
 const NOT_FOUND: i32 = 6;
 const UNREACHABLE: i32 = 7;
 
+/// What is said of an image without signatures.
+const NOT_SIGNED: &[&str] = &["is not signed"];
+
 /// Sign, verify, install.
 pub(super) fn what_works(stage: &mut Stage, rekor: RekorVersion) -> anyhow::Result<()> {
     stage.push("app", "v1", "version 1")?;
@@ -98,7 +101,13 @@ pub(super) fn what_is_refused(stage: &mut Stage) -> anyhow::Result<()> {
 fn unsigned(stage: &mut Stage) -> anyhow::Result<()> {
     stage.push("unsigned", "v1", "never signed")?;
     let image = stage.image("unsigned:v1");
-    refused(stage, "An image that nobody signed", &image, UNSIGNED, &[])
+    refused(
+        stage,
+        "An image that nobody signed",
+        &image,
+        UNSIGNED,
+        NOT_SIGNED,
+    )
 }
 
 fn signed_by_a_stranger(stage: &mut Stage) -> anyhow::Result<()> {
@@ -204,7 +213,7 @@ fn moved_tag(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     let other = stage.push("moved", "v1", "somebody else's")?.digest();
     let title = "… and somebody moves its tag to another image, which is not signed";
-    refused(stage, title, &tag, UNSIGNED, &[])?;
+    refused(stage, title, &tag, UNSIGNED, NOT_SIGNED)?;
     let pinned = stage.image(&format!("moved@{signed}"));
     stage.step(
         &Step {

@@ -11,9 +11,10 @@ use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Index, media_type};
 use url::form_urlencoded;
 
-use super::answer::{self, CONTENT_DIGEST, FILTERS_APPLIED, OCI_SUBJECT, UPLOAD_ID};
+use super::answer::{self, CONTENT_DIGEST, FILTERS_APPLIED, OCI_SUBJECT};
 use super::route::Route;
 use super::store::{Outline, Shelf, Store};
+use super::upload;
 
 /// A request, read whole.
 pub(super) struct Call<'a> {
@@ -47,8 +48,8 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
         (Route::Manifest { name, reference }, "DELETE") => delete_manifest(store, name, reference),
         (Route::Blob { name, digest }, "GET" | "HEAD") => blob(store, name, digest, call.headers),
         (Route::Blob { name, digest }, "DELETE") => delete_blob(store, name, digest),
-        (Route::Uploads { name }, "POST") => begin_upload(store, name, call),
-        (Route::Upload { name, id }, _) => upload(store, name, id, call),
+        (Route::Uploads { name }, "POST") => upload::begin(store, name, call),
+        (Route::Upload { name, id }, _) => upload::go_on(store, name, id, call),
         (Route::Tags { name }, "GET") => tags(store, name, call.query),
         (Route::Referrers { name, digest }, "GET") if manner.referrers_api => {
             referrers(store, manner, name, digest, call)
@@ -230,88 +231,7 @@ fn delete_blob(store: &mut Store, name: &str, digest: &str) -> Response {
     }
 }
 
-fn begin_upload(store: &mut Store, name: &str, call: &Call) -> Response {
-    match parameter(call.query, "digest") {
-        Some(digest) => finish_upload(store, name, &digest, call.body.to_vec()),
-        None => {
-            let id = store.begin_upload(name, call.body.to_vec());
-            progress(StatusCode::ACCEPTED, name, &id, call.body.len())
-        }
-    }
-}
-
-fn upload(store: &mut Store, name: &str, id: &str, call: &Call) -> Response {
-    let Some(received) = store.shelf_mut(name).uploads.get_mut(id) else {
-        return answer::error(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", id);
-    };
-    let content_range = call.headers.get(header::CONTENT_RANGE);
-    let start = content_range.and_then(|value| {
-        value
-            .to_str()
-            .ok()?
-            .split('-')
-            .next()?
-            .parse::<usize>()
-            .ok()
-    });
-    match call.method.as_str() {
-        "GET" => progress(StatusCode::NO_CONTENT, name, id, received.len()),
-        "PATCH" | "PUT" if start.is_some_and(|start| start != received.len()) => {
-            progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, received.len())
-        }
-        "PATCH" => {
-            received.extend_from_slice(&call.body);
-            progress(StatusCode::ACCEPTED, name, id, received.len())
-        }
-        "PUT" => {
-            let Some(digest) = parameter(call.query, "digest") else {
-                let message = "no digest parameter";
-                return answer::error(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message);
-            };
-            let mut bytes = std::mem::take(received);
-            bytes.extend_from_slice(&call.body);
-            store.shelf_mut(name).uploads.remove(id);
-            finish_upload(store, name, &digest, bytes)
-        }
-        "DELETE" => {
-            store.shelf_mut(name).uploads.remove(id);
-            answer::empty(StatusCode::NO_CONTENT)
-        }
-        _ => answer::error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "UNSUPPORTED",
-            "method not allowed",
-        ),
-    }
-}
-
-fn finish_upload(store: &mut Store, name: &str, digest: &str, bytes: Vec<u8>) -> Response {
-    match digest.parse::<Digest>() {
-        Ok(digest) if digest.matches(&bytes) => {
-            let blobs = &mut store.shelf_mut(name).blobs;
-            blobs.insert(digest.clone(), bytes.into());
-            created(&format!("/v2/{name}/blobs/{digest}"), &digest)
-        }
-        _ => answer::error(
-            StatusCode::BAD_REQUEST,
-            "DIGEST_INVALID",
-            format!("{} bytes of {}", bytes.len(), Digest::sha256(&bytes)),
-        ),
-    }
-}
-
-/// How far an upload is.
-fn progress(status: StatusCode, name: &str, id: &str, length: usize) -> Response {
-    let mut response = answer::empty(status);
-    let location = format!("/v2/{name}/blobs/uploads/{id}");
-    answer::set(&mut response, header::LOCATION, location);
-    let last = length.saturating_sub(1);
-    answer::set(&mut response, header::RANGE, format!("0-{last}"));
-    answer::set(&mut response, UPLOAD_ID, id);
-    response
-}
-
-fn created(location: &str, digest: &Digest) -> Response {
+pub(super) fn created(location: &str, digest: &Digest) -> Response {
     let mut response = answer::empty(StatusCode::CREATED);
     answer::set(&mut response, header::LOCATION, location);
     answer::set(&mut response, CONTENT_DIGEST, digest);
@@ -414,7 +334,8 @@ fn known<'a>(store: &'a Store, name: &str) -> Result<&'a Shelf, Box<Response>> {
         .ok_or_else(|| Box::new(answer::error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", name)))
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+/// A parameter of the query, decoded.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, value) = pairs.find(|(key, _)| key == name)?;
     Some(value.into_owned())
