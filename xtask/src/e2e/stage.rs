@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, ensure};
 use countersign_oci::{Options, Registry};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer, Sigstore};
+use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
 use tokio::runtime::Runtime;
 
+use super::Part;
 use crate::command::{Command, Output};
 
 /// Who signs: the workflow of the project whose image is installed.
@@ -46,6 +47,8 @@ pub(super) struct Stage<'a> {
     pub(super) directory: PathBuf,
     pub(super) sigstore: &'a Sigstore,
     pub(super) registry: RegistryServer,
+    /// The log that signatures are recorded in.
+    pub(super) rekor: RekorVersion,
 }
 
 impl<'a> Stage<'a> {
@@ -55,11 +58,11 @@ impl<'a> Stage<'a> {
         directory: PathBuf,
         runtime: &'a Runtime,
         sigstore: &'a Sigstore,
-        referrers_api: bool,
+        part: &Part,
         ledger: &'a mut Ledger,
     ) -> anyhow::Result<Self> {
         let options = RegistryOptions {
-            referrers_api,
+            referrers_api: part.referrers_api,
             ..Default::default()
         };
         let registry = runtime.block_on(RegistryServer::start(options))?;
@@ -71,6 +74,7 @@ impl<'a> Stage<'a> {
             directory,
             sigstore,
             registry,
+            rekor: part.rekor,
         };
         stage.write("trusted_root.json", sigstore.trusted_root_json())?;
         stage.write("tuf_root.json", sigstore.tuf_root())?;

@@ -1,0 +1,78 @@
+//! The command lines that the acts are made of, and what the exit codes are.
+
+use countersign_sandbox::RekorVersion;
+
+use super::stage::{Stage, Step};
+
+/// Flags that name the trust root.
+pub(super) const TRUSTED_ROOT: [&str; 2] = ["--trusted-root", "trusted_root.json"];
+/// Flags that name the policy.
+pub(super) const POLICY: [&str; 2] = ["--policy", "policy.yaml"];
+
+pub(super) const DONE: i32 = 0;
+pub(super) const USAGE: i32 = 2;
+pub(super) const UNSIGNED: i32 = 3;
+pub(super) const REFUSED_BY_POLICY: i32 = 4;
+pub(super) const INVALID: i32 = 5;
+pub(super) const NOT_FOUND: i32 = 6;
+pub(super) const UNREACHABLE: i32 = 7;
+
+/// A step that signs.
+pub(super) fn sign(stage: &mut Stage, title: &str, token: &str, image: &str) -> anyhow::Result<()> {
+    let arguments = signing(stage, token, image)?;
+    let step = Step {
+        title,
+        arguments,
+        exit_code: DONE,
+        says: &[],
+    };
+    stage.step(&step, |_| Ok(String::new()))
+}
+
+/// `countersign sign`. The services are named by a signing config, or one by one: both ways are tried.
+pub(super) fn signing(stage: &Stage, token: &str, image: &str) -> anyhow::Result<Vec<String>> {
+    let rekor = stage.rekor;
+    let token = format!("@{token}");
+    let head = ["sign", "--identity-token", &token];
+    let tail = [&TRUSTED_ROOT[..], &[image]].concat();
+    let services = match rekor {
+        RekorVersion::V2 => {
+            let config = stage.sigstore.signing_config_json(rekor);
+            stage.write("signing_config.json", config)?;
+            words(&["--signing-config", "signing_config.json"], &[])
+        }
+        RekorVersion::V1 => {
+            let fulcio = stage.sigstore.fulcio_url();
+            let log = stage.sigstore.rekor_url(rekor);
+            let version = ["--rekor-version", "1"];
+            let urls = ["--fulcio-url", fulcio.as_str(), "--rekor-url", log.as_str()];
+            words(&urls, &version)
+        }
+    };
+    Ok([words(&head, &[]), services, words(&[], &tail)].concat())
+}
+
+/// `countersign verify`, with the trust root from a file.
+pub(super) fn verify(arguments: &[&str]) -> Vec<String> {
+    words(&[&["verify"], &TRUSTED_ROOT[..]].concat(), arguments)
+}
+
+/// `countersign install`, with the trust root and the policy from files.
+pub(super) fn install(platform: &str, image: &str, directory: &str) -> Vec<String> {
+    let tail = ["--platform", platform, image, directory];
+    words(&[&["install"], &TRUSTED_ROOT[..], &POLICY].concat(), &tail)
+}
+
+/// A command line in two parts.
+pub(super) fn words(head: &[&str], tail: &[&str]) -> Vec<String> {
+    head.iter()
+        .chain(tail)
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+/// `app-amd64` for `app` on `linux/amd64`.
+pub(super) fn directory_for(name: &str, platform: &str) -> String {
+    let architecture = platform.rsplit('/').next().unwrap_or(platform);
+    format!("{name}-{architecture}")
+}
