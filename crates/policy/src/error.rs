@@ -123,9 +123,10 @@ impl KeyPath {
         Self(steps)
     }
 
-    /// `below`, seen from where this path leads.
-    pub(crate) fn join(&self, below: &Self) -> Self {
-        Self(self.0.iter().chain(&below.0).cloned().collect())
+    /// The path without its last step.
+    pub(crate) fn parent(&self) -> Self {
+        let above = self.0.split_last().map(|(_, above)| above.to_vec());
+        Self(above.unwrap_or_default())
     }
 
     pub(crate) fn steps(&self) -> &[Step] {
@@ -205,7 +206,7 @@ pub enum Problem {
         missing: TimestampFault,
     },
     /// A key that isn't known where unknown keys could weaken a policy.
-    #[error("unknown key `{found}`{}; {}", nearest_hint(.nearest.as_deref()), valid_list(.valid))]
+    #[error("unknown key `{found}`; {}: {}", hint(.nearest.as_deref(), "valid here"), .valid.join(", "))]
     UnknownKey {
         /// The key.
         found: String,
@@ -214,6 +215,12 @@ pub enum Problem {
         /// Every valid key.
         valid: Vec<String>,
     },
+    /// A key that has to be there isn't.
+    #[error("expected the key `{key}`, which is missing; add it")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
     /// The same key twice.
     #[error("the key `{key}` stands here a second time; keep one of them")]
     DuplicateKey {
@@ -221,18 +228,21 @@ pub enum Problem {
         key: String,
     },
     /// A value of another form.
-    #[error("expected {expected}, found {found}")]
+    #[error(
+        "expected {expected}{}",
+        .found.as_ref().map_or_else(String::new, |found| format!(", found {found}"))
+    )]
     Form {
         /// What belongs there.
         expected: String,
-        /// What is there.
-        found: String,
+        /// What is there, where that is known.
+        found: Option<String>,
     },
     /// Not a digest.
     #[error("{0}")]
     Digest(DigestError),
     /// Not the name of a repository.
-    #[error("`{found}` is not a repository such as ghcr.io/acme/app: {reason}")]
+    #[error("expected a repository such as ghcr.io/acme/app: {reason}")]
     Repository {
         /// The text.
         found: String,
@@ -246,7 +256,7 @@ pub enum Problem {
         found: String,
     },
     /// Not YAML (and so not JSON either).
-    #[error("the file is neither YAML nor JSON: {reason}")]
+    #[error("the file can't be read as YAML or JSON: {reason}")]
     Syntax {
         /// What the parser says.
         reason: String,
@@ -256,6 +266,18 @@ pub enum Problem {
     Budget {
         /// Which, and how far.
         reason: String,
+    },
+    /// A policy of its own beside galleries.
+    #[error(
+        "expected `verification` or `galleries`, found both; give each gallery its own \
+         `verification`"
+    )]
+    PolicyBesideGalleries,
+    /// Two galleries of one name.
+    #[error("a second gallery is named `{name}`; rename one of them")]
+    DuplicateGallery {
+        /// The name.
+        name: String,
     },
     /// A file without any `verification`.
     #[error(
@@ -270,7 +292,7 @@ pub enum Problem {
         names: Vec<String>,
     },
     /// No gallery of this name, or it has no policy.
-    #[error("found no gallery `{found}` with a policy{}; there are: {}", nearest_hint(.nearest.as_deref()), quoted(.names))]
+    #[error("found no gallery `{found}` with a policy; {}: {}", hint(.nearest.as_deref(), "those with one"), quoted(.names))]
     NoSuchGallery {
         /// The name asked for.
         found: String,
@@ -303,15 +325,21 @@ impl TimestampFault {
     }
 }
 
-fn nearest_hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |key| format!(", did you mean `{key}`?"))
-}
-
-fn valid_list(valid: &[String]) -> String {
-    format!("valid here: {}", valid.join(", "))
+/// ``did you mean `…`? Valid here``, or ``valid here``.
+fn hint(nearest: Option<&str>, list: &str) -> String {
+    let Some(nearest) = nearest else {
+        return list.to_owned();
+    };
+    let mut letters = list.chars();
+    let capital = letters.next().map(|c| c.to_ascii_uppercase());
+    let list: String = capital.into_iter().chain(letters).collect();
+    format!("did you mean `{nearest}`? {list}")
 }
 
 fn quoted(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }

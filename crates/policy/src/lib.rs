@@ -10,15 +10,21 @@
 
 mod claims;
 mod error;
+mod file;
+mod index;
 mod judge;
 mod matcher;
 mod nearest;
+mod node;
 mod policy;
 mod spec;
 mod timestamp;
+mod yaml;
 
 pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
+pub use file::{Gallery, PolicyFile};
+pub use index::{GalleryEntry, GalleryIndex};
 pub use judge::{Claimed, Mismatch, Miss, SignerMismatch, Violation};
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};

@@ -1,0 +1,330 @@
+//! Policy files: one policy, or galleries that each have one.
+//!
+//! Four shapes are read, in YAML or JSON: a `verification:` block; the block's keys at top level; a
+//! document with `galleries:`; and a bare list of galleries, as LocalAI writes it. Unknown keys are
+//! errors everywhere but in a gallery, whose other keys belong to the installer; a gallery's key
+//! that looks like a misspelt `verification` is an error too, because it would leave the gallery
+//! without a policy.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::nearest::nearest;
+use crate::node::Node;
+use crate::policy::Policy;
+use crate::spec::{PolicySpec, filled, present};
+use crate::yaml::{self, Bounds};
+
+/// A policy file, read and checked whole.
+#[derive(Debug, Clone)]
+pub struct PolicyFile {
+    file_name: String,
+    require_integrity: bool,
+    policy: Option<Policy>,
+    galleries: Vec<Gallery>,
+}
+
+/// A gallery that a policy file names: where its index is, and who must have signed what it lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gallery {
+    /// Unique in its file.
+    pub name: String,
+    /// Where the index is: `https://…`, `file:…` or `github:owner/repository/path@ref`.
+    pub url: String,
+    /// Where else the index is, in order of preference.
+    pub mirrors: Vec<String>,
+    /// What `verification` says; `None` leaves the gallery's images uncovered.
+    pub policy: Option<Policy>,
+}
+
+impl PolicyFile {
+    /// Reads a file's text. `file_name` is for errors alone.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with file, line, column and the keys that lead there.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
+        let tree: Node = yaml::parse(text, file_name, &Bounds::POLICY)?;
+        Source {
+            text,
+            file_name,
+            tree,
+        }
+        .read()
+    }
+
+    /// Whether the file asks for strict mode: what can't be verified is refused, not warned of.
+    pub fn require_integrity(&self) -> bool {
+        self.require_integrity
+    }
+
+    /// The galleries, in the file's order; none where the file is one policy.
+    pub fn galleries(&self) -> &[Gallery] {
+        &self.galleries
+    }
+
+    /// The file's one policy: of its `verification` block, or of its galleries when all that have
+    /// a policy have the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NoPolicy`] or [`Problem::SeveralPolicies`].
+    pub fn policy(&self) -> Result<&Policy, PolicyError> {
+        let mut policies = self.covered().filter_map(|gallery| gallery.policy.as_ref());
+        let Some(policy) = self.policy.as_ref().or_else(|| policies.next()) else {
+            return Err(self.error(Problem::NoPolicy));
+        };
+        if policies.any(|other| other != policy) {
+            let names = self.covered_names();
+            return Err(self.error(Problem::SeveralPolicies { names }));
+        }
+        Ok(policy)
+    }
+
+    /// The policy of the gallery of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NoSuchGallery`], also for a gallery that has no policy.
+    pub fn policy_for(&self, name: &str) -> Result<&Policy, PolicyError> {
+        self.covered()
+            .find(|gallery| gallery.name == name)
+            .and_then(|gallery| gallery.policy.as_ref())
+            .ok_or_else(|| {
+                let names = self.covered_names();
+                self.error(Problem::NoSuchGallery {
+                    found: name.to_owned(),
+                    nearest: nearest(name, names.iter().map(String::as_str)),
+                    names,
+                })
+            })
+    }
+
+    fn covered(&self) -> impl Iterator<Item = &Gallery> {
+        self.galleries
+            .iter()
+            .filter(|gallery| gallery.policy.is_some())
+    }
+
+    fn covered_names(&self) -> Vec<String> {
+        self.covered().map(|gallery| gallery.name.clone()).collect()
+    }
+
+    fn error(&self, problem: Problem) -> PolicyError {
+        let place = Place {
+            file: Some(self.file_name.clone()),
+            ..Place::default()
+        };
+        PolicyError::new(place, problem)
+    }
+}
+
+impl Policy {
+    /// The one policy of a policy file's text, YAML or JSON: see [`PolicyFile::parse`] and
+    /// [`PolicyFile::policy`].
+    ///
+    /// # Errors
+    ///
+    /// As of those two.
+    pub fn from_yaml(text: &str, file_name: &str) -> Result<Self, PolicyError> {
+        PolicyFile::parse(text, file_name)?.policy().cloned()
+    }
+}
+
+const VERIFICATION: &str = "verification";
+const GALLERIES: &str = "galleries";
+const REQUIRE_INTEGRITY: &str = "require_integrity";
+
+/// A mapping with keys besides the block's own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DocumentSpec {
+    require_integrity: bool,
+    #[serde(deserialize_with = "present")]
+    verification: Option<PolicySpec>,
+    #[serde(deserialize_with = "filled")]
+    galleries: Vec<GallerySpec>,
+}
+
+/// A gallery's own keys; what else stands there is the installer's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GallerySpec {
+    #[serde(deserialize_with = "present")]
+    name: Option<String>,
+    #[serde(deserialize_with = "present")]
+    url: Option<String>,
+    mirrors: Vec<String>,
+    #[serde(deserialize_with = "present")]
+    verification: Option<PolicySpec>,
+}
+
+/// A text being read, and its tree, which knows where things are.
+struct Source<'a> {
+    text: &'a str,
+    file_name: &'a str,
+    tree: Node,
+}
+
+impl Source<'_> {
+    fn read(&self) -> Result<PolicyFile, PolicyError> {
+        let file = |require_integrity, policy, galleries| PolicyFile {
+            file_name: self.file_name.to_owned(),
+            require_integrity,
+            policy,
+            galleries,
+        };
+        let root = KeyPath::default();
+        if self.tree.is_nothing() {
+            return Err(self.error(root, Problem::NoPolicy));
+        }
+        if self.tree.is_list() {
+            let galleries: Vec<GallerySpec> = self.typed()?;
+            return Ok(file(false, None, self.galleries(&galleries, &root)?));
+        }
+        let is_document = |key| matches!(key, VERIFICATION | GALLERIES | REQUIRE_INTEGRITY);
+        if !self.tree.keys().any(is_document) {
+            let spec: PolicySpec = self.typed()?;
+            return Ok(file(false, Some(self.policy(&spec, &root)?), Vec::new()));
+        }
+        let document: DocumentSpec = self.typed()?;
+        let path = root.key(VERIFICATION);
+        match (&document.verification, document.galleries.as_slice()) {
+            (Some(_), [_, ..]) => Err(self.error(path, Problem::PolicyBesideGalleries)),
+            (None, []) => Err(self.error(root, Problem::NoPolicy)),
+            (Some(spec), []) => {
+                let policy = self.policy(spec, &path)?;
+                Ok(file(document.require_integrity, Some(policy), Vec::new()))
+            }
+            (None, galleries) => {
+                let galleries = self.galleries(galleries, &root.key(GALLERIES))?;
+                Ok(file(document.require_integrity, None, galleries))
+            }
+        }
+    }
+
+    fn galleries(
+        &self,
+        specs: &[GallerySpec],
+        path: &KeyPath,
+    ) -> Result<Vec<Gallery>, PolicyError> {
+        let mut galleries: Vec<Gallery> = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            let gallery = self.gallery(spec, &path.index(index))?;
+            if galleries.iter().any(|other| other.name == gallery.name) {
+                let problem = Problem::DuplicateGallery { name: gallery.name };
+                return Err(self.error(path.index(index).key("name"), problem));
+            }
+            galleries.push(gallery);
+        }
+        Ok(galleries)
+    }
+
+    fn gallery(&self, spec: &GallerySpec, path: &KeyPath) -> Result<Gallery, PolicyError> {
+        let name = self.required("name", &spec.name, path)?;
+        let url = self.required("url", &spec.url, path)?;
+        if spec.verification.is_none() {
+            self.refuse_misspelt_verification(path)?;
+        }
+        let policy = spec
+            .verification
+            .as_ref()
+            .map(|policy| self.policy(policy, &path.key(VERIFICATION)))
+            .transpose()?;
+        Ok(Gallery {
+            name,
+            url,
+            mirrors: spec.mirrors.clone(),
+            policy,
+        })
+    }
+
+    fn required(
+        &self,
+        key: &'static str,
+        text: &Option<String>,
+        path: &KeyPath,
+    ) -> Result<String, PolicyError> {
+        match text {
+            None => Err(self.error(path.clone(), Problem::MissingKey { key })),
+            Some(text) if text.trim().is_empty() => {
+                Err(self.error(path.key(key), Problem::Empty { expected: "a text" }))
+            }
+            Some(text) => Ok(text.clone()),
+        }
+    }
+
+    fn refuse_misspelt_verification(&self, path: &KeyPath) -> Result<(), PolicyError> {
+        let keys = self.tree.follow(path).into_iter().flat_map(Node::keys);
+        for key in keys {
+            if let Some(nearest) = nearest(key, [VERIFICATION]) {
+                let problem = Problem::UnknownKey {
+                    found: key.to_owned(),
+                    nearest: Some(nearest),
+                    valid: ["name", "url", "mirrors", VERIFICATION]
+                        .map(str::to_owned)
+                        .into(),
+                };
+                return Err(self.error(path.key(key), problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn policy(&self, spec: &PolicySpec, path: &KeyPath) -> Result<Policy, PolicyError> {
+        Policy::check(spec, path).map_err(|error| {
+            let (place, problem) = error.into_parts();
+            self.error(place.path, problem)
+        })
+    }
+
+    /// The typed reading, its errors completed by what the tree knows.
+    fn typed<T: DeserializeOwned>(&self) -> Result<T, PolicyError> {
+        yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
+            let (mut place, mut problem) = error.into_parts();
+            let node = place.position.and_then(|position| self.tree.at(position));
+            if let Some((path, node)) = node {
+                if let Problem::Form { found, .. } = &mut problem {
+                    *found = Some(node.describe());
+                }
+                place.path = scope(path, &problem);
+            }
+            // A key at top level may be meant for the block or for what stands around it.
+            if let (
+                true,
+                Problem::UnknownKey {
+                    found,
+                    nearest: near,
+                    valid,
+                },
+            ) = (place.path.is_root(), &mut problem)
+            {
+                for key in [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY] {
+                    if !valid.iter().any(|valid| valid == key) {
+                        valid.push(key.to_owned());
+                    }
+                }
+                *near = nearest(found, valid.iter().map(String::as_str));
+            }
+            PolicyError::new(place, problem)
+        })
+    }
+
+    fn error(&self, path: KeyPath, problem: Problem) -> PolicyError {
+        let place = Place {
+            file: Some(self.file_name.to_owned()),
+            position: Some(self.tree.position_of(&path)),
+            path: scope(path, &problem),
+        };
+        PolicyError::new(place, problem)
+    }
+}
+
+/// Of a key that is itself the problem, the path names the mapping, and the problem names the key.
+fn scope(path: KeyPath, problem: &Problem) -> KeyPath {
+    match problem {
+        Problem::UnknownKey { .. } | Problem::DuplicateKey { .. } => path.parent(),
+        _ => path,
+    }
+}

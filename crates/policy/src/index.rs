@@ -1,0 +1,84 @@
+//! Gallery indexes: the images that a gallery lists.
+//!
+//! An index is data from the network, not policy: its entries tolerate keys that we don't know,
+//! and nothing in it can make an image acceptable. Reading one is bounded, with YAML's merges
+//! applied, as LocalAI's own index needs.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::error::PolicyError;
+use crate::yaml::{self, Bounds};
+
+/// A gallery's index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GalleryIndex {
+    entries: Vec<GalleryEntry>,
+}
+
+impl GalleryIndex {
+    /// Reads an index, YAML or JSON. `file_name` (or URL) is for errors alone.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with line and column.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
+        let entries = yaml::parse(text, file_name, &Bounds::INDEX)?;
+        Ok(Self { entries })
+    }
+
+    /// The entries, in the index's order.
+    pub fn entries(&self) -> &[GalleryEntry] {
+        &self.entries
+    }
+
+    /// The first entry of this name.
+    pub fn named(&self, name: &str) -> Option<&GalleryEntry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+/// One entry of an index: an image, or a meta entry that stands for others by capability.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct GalleryEntry {
+    /// What a user installs it by.
+    pub name: String,
+    /// The name that it goes by once installed.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Where its content is; `None` for a meta entry.
+    #[serde(default)]
+    pub uri: Option<String>,
+    /// Where else its content is, in order of preference.
+    #[serde(default)]
+    pub mirrors: Vec<String>,
+    /// For a tarball, the digest of its bytes in hex.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// From a hardware capability (`nvidia`, `metal`, `default`) to the entry that serves it.
+    #[serde(default)]
+    pub capabilities: BTreeMap<String, String>,
+    /// Free words.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Home pages.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// The content's licence.
+    #[serde(default)]
+    pub license: Option<String>,
+    /// An image's URL.
+    #[serde(default)]
+    pub icon: Option<String>,
+    /// In sentences.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+impl GalleryEntry {
+    /// Whether this entry has no content and stands for others by capability.
+    pub fn is_meta(&self) -> bool {
+        self.uri.is_none()
+    }
+}

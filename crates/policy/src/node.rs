@@ -1,0 +1,228 @@
+//! A document as a tree that knows where everything stands.
+//!
+//! The typed reading of a file says what is wrong and, at best, at which line and column. This tree
+//! adds the rest: the keys that lead to a position, the position that a path leads to, and what
+//! stands there.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::error::{KeyPath, Position, Step};
+use crate::yaml;
+
+/// A value, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Node {
+    kind: Kind,
+    span: Span,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Nothing,
+    Scalar(String),
+    List(Vec<Node>),
+    Mapping(Vec<(Key, Node)>),
+}
+
+#[derive(Debug)]
+struct Key {
+    name: String,
+    span: Span,
+}
+
+/// Where a value is written, and where it is used: two places for one that an alias or a merge
+/// brings in.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    written: Position,
+    used: Position,
+}
+
+impl Span {
+    fn is_at(self, position: Position) -> bool {
+        self.written == position || self.used == position
+    }
+}
+
+impl Node {
+    /// The keys of a mapping; nothing for a node of another kind.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().map(|(key, _)| key.name.as_str())
+    }
+
+    /// The value that `path` leads to.
+    pub(crate) fn follow(&self, path: &KeyPath) -> Option<&Self> {
+        path.steps()
+            .iter()
+            .try_fold(self, |node, step| Some(node.step(step)?.1))
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::List(_))
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.kind, Kind::Nothing)
+    }
+
+    /// What stands here, in a few words.
+    pub(crate) fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Nothing => "nothing".to_owned(),
+            Kind::Scalar(text) => format!("`{}`", text.escape_debug()),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Mapping(_) => "a mapping".to_owned(),
+        }
+    }
+
+    /// Where the last key or entry of `path` stands; of a path that leads nowhere, the last that is
+    /// there.
+    pub(crate) fn position_of(&self, path: &KeyPath) -> Position {
+        let mut here = (self.span, self);
+        for step in path.steps() {
+            match here.1.step(step) {
+                Some(below) => here = below,
+                None => break,
+            }
+        }
+        here.0.written
+    }
+
+    /// The path to the key or value that stands at `position`, and the value.
+    pub(crate) fn at(&self, position: Position) -> Option<(KeyPath, &Self)> {
+        self.find(position, &KeyPath::default())
+    }
+
+    fn find(&self, position: Position, path: &KeyPath) -> Option<(KeyPath, &Self)> {
+        // Inside first: a mapping begins where its first key does, and the key says more.
+        let inside = match &self.kind {
+            Kind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+                let path = path.key(&key.name);
+                if key.span.is_at(position) {
+                    return Some((path, value));
+                }
+                value.find(position, &path)
+            }),
+            Kind::List(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| item.find(position, &path.index(index))),
+            Kind::Nothing | Kind::Scalar(_) => None,
+        };
+        inside.or_else(|| self.span.is_at(position).then(|| (path.clone(), self)))
+    }
+
+    /// One step down, and where the key or the entry stands.
+    fn step(&self, step: &Step) -> Option<(Span, &Self)> {
+        match step {
+            Step::Index(index) => match &self.kind {
+                Kind::List(items) => items.get(*index).map(|item| (item.span, item)),
+                _ => None,
+            },
+            Step::Key(name) => {
+                let mut entries = self.entries().iter();
+                let (key, value) = entries.find(|(key, _)| key.name == *name)?;
+                Some((key.span, value))
+            }
+        }
+    }
+
+    fn entries(&self) -> &[(Key, Self)] {
+        match &self.kind {
+            Kind::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Kind>::deserialize(deserializer)?;
+        Ok(Self {
+            span: span(&spanned),
+            kind: spanned.value,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<String>::deserialize(deserializer)?;
+        Ok(Self {
+            span: span(&spanned),
+            name: spanned.value,
+        })
+    }
+}
+
+fn span<T>(spanned: &Spanned<T>) -> Span {
+    Span {
+        written: yaml::position(&spanned.defined),
+        used: yaml::position(&spanned.referenced),
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Nothing)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
+        Ok(Kind::Scalar(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Kind::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Kind::Mapping(entries))
+    }
+}

@@ -1,0 +1,180 @@
+//! YAML (and so JSON) within bounds, with the place of everything that is wrong.
+//!
+//! Merge keys and aliases are applied. A duplicate key, a second document and an unknown tag are
+//! errors. Whatever the text, reading ends in time and memory bounded by [`Bounds`].
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{DeserializeError, Location, MessageFormatter as _, UserMessageFormatter};
+
+use crate::error::{Place, PolicyError, Position, Problem};
+use crate::nearest::nearest;
+
+/// What reading one text may cost.
+pub(crate) struct Bounds {
+    /// Bytes of text.
+    pub(crate) bytes: usize,
+    /// Parser events (scalars, starts and ends), those that aliases repeat included.
+    pub(crate) events: usize,
+}
+
+impl Bounds {
+    /// For files that a person writes.
+    pub(crate) const POLICY: Self = Self {
+        bytes: 1 << 20,
+        events: 100_000,
+    };
+    /// For indexes that name thousands of images. LocalAI's has 1,033 entries in 289 kB, and some
+    /// 60,000 events with its merges applied.
+    pub(crate) const INDEX: Self = Self {
+        bytes: 32 << 20,
+        events: 1_000_000,
+    };
+}
+
+/// Nesting of lists and mappings. Ours nest 6 deep.
+const DEPTH_MAX: usize = 32;
+/// Aliases for each anchor, on average. LocalAI's index merges 13 times for each.
+const ALIASES_PER_ANCHOR: usize = 200;
+
+/// Reads one document.
+///
+/// # Errors
+///
+/// With file and position, but without a path: the parser doesn't know it.
+pub(crate) fn parse<T: DeserializeOwned>(
+    text: &str,
+    file_name: &str,
+    bounds: &Bounds,
+) -> Result<T, PolicyError> {
+    let place = |position| Place {
+        file: Some(file_name.to_owned()),
+        position,
+        ..Place::default()
+    };
+    if text.len() > bounds.bytes {
+        let reason = format!(
+            "expected at most {} bytes, found {}",
+            bounds.bytes,
+            text.len()
+        );
+        return Err(PolicyError::new(place(None), Problem::Budget { reason }));
+    }
+    serde_saphyr::from_str_with_options(text, options(bounds)).map_err(|error| {
+        let position = error.location().as_ref().map(position);
+        PolicyError::new(place(position), problem(error.without_snippet()))
+    })
+}
+
+pub(crate) fn position(location: &Location) -> Position {
+    Position {
+        line: location.line(),
+        column: location.column(),
+    }
+}
+
+fn options(bounds: &Bounds) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            flow_nesting_limit: DEPTH_MAX,
+            max_events: bounds.events,
+            max_nodes: bounds.events,
+            max_aliases: bounds.events / 10,
+            max_merge_keys: bounds.events / 10,
+            max_recorded_anchor_events: bounds.events,
+            max_total_scalar_bytes: bounds.bytes * 2,
+            max_total_comment_bytes: bounds.bytes,
+            alias_anchor_ratio_multiplier: ALIASES_PER_ANCHOR,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: bounds.events,
+            max_replay_stack_depth: DEPTH_MAX,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        emit_comments: false,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+fn problem(error: &DeserializeError) -> Problem {
+    use DeserializeError as E;
+    let form = |expected: &str| Problem::Form {
+        expected: expected.to_owned(),
+        found: None,
+    };
+    match error {
+        E::AliasError { error, .. } => problem(error),
+        E::Unexpected { expected, .. } => form(in_words(expected)),
+        E::SerdeInvalidType {
+            unexpected,
+            expected,
+            ..
+        }
+        | E::SerdeInvalidValue {
+            unexpected,
+            expected,
+            ..
+        } => Problem::Form {
+            expected: expected.clone(),
+            found: Some(unexpected.clone()),
+        },
+        E::InvalidBooleanStrict { .. } => form("`true` or `false`"),
+        E::InvalidScalar { ty, .. } => form(in_words(ty)),
+        E::NullIntoString { .. } => Problem::Empty { expected: "a text" },
+        E::SerdeInvalidLength { .. } => Problem::Empty {
+            expected: "at least one entry",
+        },
+        E::SerdeMissingField { field, .. } => Problem::MissingKey { key: field },
+        E::SerdeUnknownField {
+            field, expected, ..
+        } => Problem::UnknownKey {
+            found: field.clone(),
+            nearest: nearest(field, expected.iter().copied()),
+            valid: expected.iter().map(|&key| key.to_owned()).collect(),
+        },
+        E::DuplicateMappingKey { key, .. } => Problem::DuplicateKey {
+            key: key.clone().unwrap_or_default(),
+        },
+        E::Budget { .. }
+        | E::AliasReplayCounterOverflow { .. }
+        | E::AliasReplayLimitExceeded { .. }
+        | E::AliasExpansionLimitExceeded { .. }
+        | E::AliasReplayStackDepthExceeded { .. } => Problem::Budget {
+            reason: reason(error),
+        },
+        _ => Problem::Syntax {
+            reason: reason(error),
+        },
+    }
+}
+
+/// The parser's names for what it expects.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "string scalar" => "a text",
+        "sequence start" => "a list",
+        "mapping start" => "a mapping",
+        "bool" => "`true` or `false`",
+        other => other,
+    }
+}
+
+/// The parser's message, without the position, which the place has. Control characters that the
+/// text may hold are escaped, because the message ends on a terminal.
+fn reason(error: &DeserializeError) -> String {
+    let message = match error {
+        DeserializeError::Budget { breach, .. } => return format!("{breach:?}"),
+        error => UserMessageFormatter.format_message(error),
+    };
+    message
+        .chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
