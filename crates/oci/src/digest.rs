@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::excerpt::excerpt;
+
 /// A hash function registered by the [OCI image specification, "Digests"][spec].
 ///
 /// [spec]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
@@ -108,13 +110,15 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let (name, hex) = text
             .split_once(':')
-            .ok_or_else(|| DigestError::NoAlgorithm { found: text.into() })?;
+            .ok_or_else(|| DigestError::NoAlgorithm {
+                found: excerpt(text),
+            })?;
         let algorithm = match name {
             "sha256" => Algorithm::Sha256,
             "sha512" => Algorithm::Sha512,
             other => {
                 return Err(DigestError::UnsupportedAlgorithm {
-                    found: other.into(),
+                    found: excerpt(other),
                 });
             }
         };
@@ -122,7 +126,8 @@ impl FromStr for Digest {
         if hex.len() != algorithm.hex_len() || !hex.bytes().all(lower_hex) {
             return Err(DigestError::Encoded {
                 algorithm,
-                found: hex.into(),
+                found: excerpt(hex),
+                length: hex.chars().count(),
             });
         }
         Ok(Self {
@@ -196,7 +201,7 @@ pub enum DigestError {
     /// There is no colon.
     #[error("expected a digest such as sha256:<64 hex digits>, found `{found}`")]
     NoAlgorithm {
-        /// The whole text.
+        /// The text, or its start.
         found: String,
     },
     /// The algorithm is not one that this build computes.
@@ -206,12 +211,14 @@ pub enum DigestError {
         found: String,
     },
     /// Wrong length, or something else than lower-case hex.
-    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({} characters)", .algorithm.hex_len(), .found.chars().count())]
+    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} characters)", .algorithm.hex_len())]
     Encoded {
         /// The algorithm named.
         algorithm: Algorithm,
-        /// What stands after the colon.
+        /// What stands after the colon, or its start.
         found: String,
+        /// How many characters stand there.
+        length: usize,
     },
 }
 

@@ -10,6 +10,7 @@
 
 mod digest;
 mod error;
+mod excerpt;
 mod manifest;
 mod platform;
 mod reference;

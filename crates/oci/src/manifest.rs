@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::excerpt::excerpt;
 use crate::platform::Platform;
 use crate::reference::PinnedReference;
 
@@ -80,7 +81,8 @@ pub struct Manifest {
     pub artifact_type: Option<String>,
     /// The configuration blob.
     pub config: Descriptor,
-    /// The layers, lowest first.
+    /// The layers, lowest first. Go writes a list of none as `null`.
+    #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// The manifest that this one refers to, for a referrer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,12 +167,20 @@ pub struct NoSuchPlatform {
     pub available: Vec<Platform>,
 }
 
+/// Platforms that an error names. An index for people has fewer.
+const PLATFORMS_SHOWN: usize = 20;
+
 fn list(platforms: &[Platform]) -> String {
     if platforms.is_empty() {
         return "no platforms at all".into();
     }
-    let names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-    names.join(", ")
+    let shown = platforms.iter().take(PLATFORMS_SHOWN);
+    let names: Vec<String> = shown.map(|p| excerpt(&p.to_string())).collect();
+    let names = names.join(", ");
+    match platforms.len().saturating_sub(PLATFORMS_SHOWN) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 /// What a registry keeps under a manifest digest.
@@ -217,7 +227,7 @@ impl Document {
         {
             return Err(ManifestError::MediaTypeMismatch {
                 expected: outer.into(),
-                found: inner.clone(),
+                found: excerpt(inner),
             });
         }
         let image_fields = probe.layers.is_some() || probe.config.is_some();
@@ -234,7 +244,7 @@ impl Document {
             (Some(Kind::Index), false, false) => Kind::Index,
             (Some(_), _, _) | (None, false, false) => {
                 return Err(ManifestError::Unknown {
-                    found: named.unwrap_or("no media type").into(),
+                    found: excerpt(named.unwrap_or("no media type")),
                 });
             }
         };

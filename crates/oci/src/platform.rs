@@ -34,7 +34,8 @@ impl Platform {
             "x86" => ("386", None),
             "aarch64" => ("arm64", None),
             "arm" => ("arm", Some("v7".to_owned())),
-            "powerpc64" => ("ppc64le", None),
+            "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", None),
+            "powerpc64" => ("ppc64", None),
             "loongarch64" => ("loong64", None),
             other => (other, None),
         };

@@ -177,7 +177,7 @@ impl FromStr for Reference {
         let (name, tag) = match rest.get(name_start..).and_then(|name| name.find(':')) {
             Some(colon) => {
                 let (name, tag) = rest.split_at(name_start + colon);
-                (name, Some(tag.trim_start_matches(':')))
+                (name, Some(tag.strip_prefix(':').unwrap_or(tag)))
             }
             None => (rest, None),
         };
@@ -405,6 +405,7 @@ mod tests {
         assert_eq!(reason("quay.io/a//b"), Reason::Component(String::new()));
         assert_eq!(reason("quay.io/../b"), Reason::Component("..".into()));
         assert_eq!(reason("quay.io/a:"), Reason::Tag(String::new()));
+        assert_eq!(reason("quay.io/a::t"), Reason::Tag(":t".into()));
         assert_eq!(reason("quay.io/a:.x"), Reason::Tag(".x".into()));
         assert_eq!(
             reason("quay.io:99999/a"),

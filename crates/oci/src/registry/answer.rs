@@ -15,11 +15,10 @@ use url::Url;
 
 use super::retry::Failure;
 use crate::error::Error;
+use crate::excerpt::excerpt;
 
 /// Bytes of an error body that are looked at for the registry's message.
 const ERROR_BODY_MAX: u64 = 16 << 10;
-/// Characters of a server's message that go into an error.
-const DETAIL_MAX: usize = 200;
 /// Bytes that reset the stall watchdog: fewer in its whole time counts as none.
 const PROGRESS: u64 = 16 << 10;
 
@@ -156,8 +155,8 @@ impl Answer {
     /// Refuses a page made for people, which is what captive portals and login walls answer.
     pub(super) fn expect_machine_readable(&self, expected: &str) -> Result<(), Error> {
         match self.content_type() {
-            Some(found) if found.starts_with("text/html") => {
-                Err(self.unlike(expected, format!("a web page ({found})")))
+            Some(found) if found == "text/html" => {
+                Err(self.unlike(expected, "a web page (text/html)"))
             }
             _ => Ok(()),
         }
@@ -168,7 +167,7 @@ impl Answer {
         Error::Protocol {
             url: shown(self.url()),
             expected: expected.into(),
-            found: found.into(),
+            found: excerpt(&found.into()),
         }
     }
 
@@ -190,9 +189,9 @@ impl Answer {
         let body: Body = serde_json::from_slice(&bytes).ok()?;
         let Entry { code, message } = body.errors.into_iter().next()?;
         let text = match (code.is_empty(), message.is_empty()) {
-            (_, true) => line(&code),
-            (true, false) => line(&message),
-            (false, false) => line(&format!("{message} ({code})")),
+            (_, true) => excerpt(&code),
+            (true, false) => excerpt(&message),
+            (false, false) => excerpt(&format!("{message} ({code})")),
         };
         (!text.is_empty()).then_some(ErrorMessage { code, text })
     }
@@ -299,12 +298,6 @@ pub(super) fn host(url: &Url) -> String {
     }
 }
 
-/// The start of a server's text, printable, in one line.
-fn line(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(DETAIL_MAX).collect::<String>().trim().into()
-}
-
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -333,11 +326,5 @@ mod tests {
             Some(Duration::ZERO)
         );
         assert_eq!(retry_after("soon"), None);
-    }
-
-    #[test]
-    fn server_texts_become_one_clean_line() {
-        assert_eq!(line("a\n\u{1b}[31mb"), "a  [31mb");
-        assert_eq!(line(&"x".repeat(1000)).len(), DETAIL_MAX);
     }
 }

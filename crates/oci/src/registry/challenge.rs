@@ -3,6 +3,7 @@
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use url::Url;
 
+use crate::excerpt::excerpt;
 use crate::reference::Repository;
 
 /// How a registry wants us to identify ourselves.
@@ -52,7 +53,7 @@ impl Challenge {
                 if challenge.scheme.eq_ignore_ascii_case("basic") {
                     basic = true;
                 } else {
-                    other = format!("a challenge of the scheme `{}`", challenge.scheme);
+                    other = format!("a challenge of the scheme `{}`", excerpt(challenge.scheme));
                 }
             }
         }

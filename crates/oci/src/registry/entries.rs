@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::digest::Digest;
+use crate::excerpt::excerpt;
 use crate::manifest::{Descriptor, ManifestError, media_type};
 
 /// An image index whose entries may be anything.
@@ -41,7 +42,7 @@ impl Entries {
             (Some(Value::Null), _) | (None, Some(media_type::OCI_INDEX)) => Vec::new(),
             (_, named) => {
                 return Err(ManifestError::Unknown {
-                    found: named.unwrap_or("no media type").into(),
+                    found: excerpt(named.unwrap_or("no media type")),
                 });
             }
         };

@@ -129,8 +129,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From a request to the head of its answer. Default 30 seconds.
     pub answer: Duration,
-    /// From a request to the end of its answer, for everything but blobs that are streamed.
-    /// Default 60 seconds.
+    /// From the head of an answer to its end, for everything but blobs that are streamed; and from
+    /// the end of a streamed upload to the head of its answer. Default 60 seconds.
     pub document: Duration,
     /// For a streamed blob: a connection that moves less than 16 KiB in this time is given up.
     /// Default 30 seconds.

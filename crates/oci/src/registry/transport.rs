@@ -44,8 +44,7 @@ impl Request {
     }
 }
 
-/// What a request carries.
-#[derive(Debug)]
+/// What a request carries. Not `Debug`: it may be a secret.
 pub(super) enum Body {
     Empty,
     /// A short one, sent within the time for an answer.
@@ -55,7 +54,6 @@ pub(super) enum Body {
 }
 
 /// A body that may take long to send.
-#[derive(Debug)]
 pub(super) struct Upload {
     pub(super) body: reqwest::Body,
     pub(super) size: u64,
@@ -109,7 +107,6 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         body: Body,
     ) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.options.timeouts.document;
         let home = request.url.origin();
         let mut url = request.url.clone();
         let mut authorization = authorization;
@@ -119,6 +116,7 @@ impl Transport {
             let response = self.send(request, &url, authorization, sent).await?;
             if !is_redirect(response.status()) {
                 let elsewhere = url.origin() != home;
+                let deadline = Instant::now() + self.options.timeouts.document;
                 return Ok(Answer::new(response, &request.what, elsewhere, deadline));
             }
             url = self.redirect(request, &response)?;
@@ -171,26 +169,32 @@ impl Transport {
             Body::Bytes(bytes) => builder = builder.body(bytes),
             Body::Upload(Upload { body, size, sent }) => {
                 builder = builder.header(header::CONTENT_LENGTH, size).body(body);
-                upload = Some(sent);
+                upload = Some((sent, size));
             }
         }
         tracing::debug!(method = %request.method, url = %shown(url), "request");
         let sending = builder.send();
+        let timeouts = &self.options.timeouts;
+        let Some((sent, size)) = upload else {
+            return match tokio::time::timeout(timeouts.answer, sending).await {
+                Ok(result) => result.map_err(|e| network(url, e)),
+                Err(_) => Err(timed_out(url, "an answer")),
+            };
+        };
         tokio::pin!(sending);
         let mut before = 0;
+        let mut patience = timeouts.stall;
         loop {
-            let patience = match upload {
-                Some(_) => self.options.timeouts.stall,
-                None => self.options.timeouts.answer,
-            };
             if let Ok(result) = tokio::time::timeout(patience, &mut sending).await {
                 return result.map_err(|e| network(url, e));
             }
-            let now = upload
-                .as_ref()
-                .map_or(0, |sent| sent.load(Ordering::Relaxed));
+            let now = sent.load(Ordering::Relaxed);
             if now == before {
-                return Err(timed_out(url, "an answer"));
+                return Err(timed_out(url, "an upload to go on"));
+            }
+            if now == size {
+                // A registry may hash the whole blob before it answers.
+                patience = timeouts.document;
             }
             before = now;
         }

@@ -435,6 +435,10 @@ mod helpers {
 
     use super::*;
 
+    /// One test at a time: a helper can't be started while another test's process, just forked,
+    /// still holds its file open for writing.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// A credential helper that runs `script`, and credentials that ask it.
     fn credentials(directory: &Path, server: &MockServer, script: &str) -> Credentials {
         let path = directory.join("docker-credential-test");
@@ -464,6 +468,7 @@ mod helpers {
 
     #[tokio::test]
     async fn a_helper_is_asked_for_the_registry() {
+        let _guard = ONE_AT_A_TIME.lock().await;
         let server = basic_registry().await;
         let directory = tempfile::tempdir().unwrap();
         let script = format!(
@@ -477,6 +482,7 @@ echo '{{"ServerURL":"x","Username":"me","Secret":"{PASSWORD}"}}'"#,
 
     #[tokio::test]
     async fn a_helper_that_knows_nothing_leaves_us_anonymous() {
+        let _guard = ONE_AT_A_TIME.lock().await;
         let server = basic_registry().await;
         let directory = tempfile::tempdir().unwrap();
         let script = "echo 'credentials not found in native keychain'; exit 1";
@@ -487,6 +493,7 @@ echo '{{"ServerURL":"x","Username":"me","Secret":"{PASSWORD}"}}'"#,
 
     #[tokio::test]
     async fn helpers_that_fail_are_errors() {
+        let _guard = ONE_AT_A_TIME.lock().await;
         for (script, message) in [
             ("exit 3", "the credential helper failed (exit status: 3)"),
             ("echo hunter2", "found something else"),
@@ -504,6 +511,7 @@ echo '{{"ServerURL":"x","Username":"me","Secret":"{PASSWORD}"}}'"#,
 
     #[tokio::test]
     async fn a_helper_that_hangs_is_given_up() {
+        let _guard = ONE_AT_A_TIME.lock().await;
         let server = basic_registry().await;
         let directory = tempfile::tempdir().unwrap();
         let mut options = options();

@@ -124,7 +124,9 @@ async fn with_a_basic_login() {
     })
     .await;
     let login = Credentials::default().with_login(&server.host(), "me", "secret");
-    round_trip(&server, &client(login)).await;
+    // On another task, as callers do it: the operations' futures can move between threads.
+    let elsewhere = tokio::spawn(async move { round_trip(&server, &client(login)).await });
+    elsewhere.await.unwrap();
 }
 
 #[tokio::test]
