@@ -17,3 +17,5 @@ mod referrers;
 mod round_trip;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod tls;

@@ -1,9 +1,11 @@
 //! A server that says exactly what it is told to, byte for byte, one answer a connection: for the
 //! answers that an HTTP library refuses to give.
 
+use std::io;
+
 use countersign_oci::Repository;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub(crate) struct Script {
@@ -27,8 +29,7 @@ impl Script {
             let mut heads = Vec::new();
             for (answer, then) in answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                heads.push(head(&mut stream).await);
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                heads.push(answer_once(&mut stream, &answer).await.unwrap());
                 if let Then::Hang = then {
                     let _ = stream.read_to_end(&mut Vec::new()).await;
                 }
@@ -48,12 +49,18 @@ impl Script {
     }
 }
 
-async fn head(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(b"\r\n\r\n") {
-        bytes.push(stream.read_u8().await.unwrap());
+/// Reads the head of a request and answers it.
+pub(crate) async fn answer_once(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    answer: &str,
+) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
     }
-    String::from_utf8(bytes).unwrap().to_ascii_lowercase()
+    stream.write_all(answer.as_bytes()).await?;
+    stream.flush().await?;
+    Ok(String::from_utf8(head).unwrap().to_ascii_lowercase())
 }
 
 /// An answer with `headers`, each ended by a line break, and a body.
