@@ -43,76 +43,34 @@ impl ImageVerifier for Verifier {
 /// `Deserialize`: there is no other way to one.
 #[derive(Debug)]
 pub struct AdmittedImage {
-    reference: PinnedReference,
+    proof: VerifiedImage,
     manifest: Manifest,
     index: Option<Digest>,
-    proof: VerifiedImage,
 }
 
 impl AdmittedImage {
-    /// Admits the manifest that `proof` is about. `index` is the index it was found by, for the
-    /// record only.
+    /// Admits the manifest that `proof` is of: that was signed itself, or that
+    /// [`VerifiedImage::into_child`] led to. `index` is the index it was found by, for the record.
     ///
     /// # Errors
-    /// When the proof is about something else, or the document isn't a manifest.
-    pub fn of_manifest(
-        proof: VerifiedImage,
-        manifest: &ResolvedImage,
-        index: Option<&ResolvedImage>,
-    ) -> Result<Self, Error> {
-        expect_about(&proof, manifest)?;
-        Self::new(proof, manifest, index)
-    }
-
-    /// Admits a manifest that the index names which `proof` is about.
-    ///
-    /// # Errors
-    /// When the proof is about something else, the index doesn't name the manifest, or the
-    /// document isn't a manifest.
-    pub fn of_index(
-        proof: VerifiedImage,
-        index: &ResolvedImage,
-        manifest: &ResolvedImage,
-    ) -> Result<Self, Error> {
-        expect_about(&proof, index)?;
-        let named = match index.document() {
-            Document::Index(document) => document
-                .manifests
-                .iter()
-                .any(|child| child.digest == *manifest.digest()),
-            Document::Manifest(_) => false,
-        };
-        if !named {
-            return Err(Error::NotInIndex {
-                index: index.digest().clone(),
-                found: manifest.digest().clone(),
-            });
-        }
-        Self::new(proof, manifest, Some(index))
-    }
-
-    fn new(
-        proof: VerifiedImage,
-        manifest: &ResolvedImage,
-        index: Option<&ResolvedImage>,
-    ) -> Result<Self, Error> {
-        let Document::Manifest(document) = manifest.document() else {
+    /// [`Error::NotAnImage`] when the proof is of an index.
+    pub fn new(proof: VerifiedImage, index: Option<Digest>) -> Result<Self, Error> {
+        let Document::Manifest(manifest) = proof.document() else {
             return Err(Error::NotAnImage {
-                image: manifest.reference().clone(),
-                found: "an index".into(),
+                image: proof.reference().clone(),
+                found: proof.document().media_type().into(),
             });
         };
         Ok(Self {
-            reference: manifest.reference().clone(),
-            manifest: document.clone(),
-            index: index.map(|index| index.digest().clone()),
+            manifest: manifest.clone(),
             proof,
+            index,
         })
     }
 
     /// The platform's manifest, by digest.
     pub fn reference(&self) -> &PinnedReference {
-        &self.reference
+        self.proof.reference()
     }
 
     /// The platform's manifest.
@@ -125,19 +83,8 @@ impl AdmittedImage {
         self.index.as_ref()
     }
 
-    /// What was proven; its digest says whether about the index or about the manifest.
+    /// What was proven; its digest says whether of the index or of the manifest.
     pub fn evidence(&self) -> &Evidence {
         self.proof.evidence()
     }
-}
-
-/// A verifier of one's own could hand on a proof that it got for another image.
-fn expect_about(proof: &VerifiedImage, image: &ResolvedImage) -> Result<(), Error> {
-    if proof.digest() != image.digest() {
-        return Err(Error::OtherProof {
-            expected: image.digest().clone(),
-            found: proof.digest().clone(),
-        });
-    }
-    Ok(())
 }

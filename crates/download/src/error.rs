@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
-use countersign_verify::{Error as VerifyError, Refusal};
+use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::extract::ArchiveError;
 
@@ -43,13 +43,8 @@ pub enum Error {
         found: Digest,
     },
     /// A manifest that the verified index doesn't name.
-    #[error("the index {index} does not name {found}")]
-    NotInIndex {
-        /// Digest of the index.
-        index: Digest,
-        /// Digest of the manifest.
-        found: Digest,
-    },
+    #[error(transparent)]
+    NotCovered(#[from] NotCovered),
     /// The registry could not be read, or served something else than what was asked for.
     #[error(transparent)]
     Registry(#[from] countersign_oci::Error),

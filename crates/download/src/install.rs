@@ -4,7 +4,7 @@ use std::path::Path;
 
 use countersign_oci::{Digest, Document, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{Error as VerifyError, Evidence};
+use countersign_verify::{Error as VerifyError, Evidence, Refusal, VerifiedImage};
 use serde::Serialize;
 
 use crate::admitted::{AdmittedImage, ImageVerifier};
@@ -110,31 +110,25 @@ impl<V: ImageVerifier> Installer<V> {
         });
         let image = match resolved.document() {
             Document::Manifest(_) => {
-                let proof = self.verifier.verify(&resolved, policy).await?;
-                AdmittedImage::of_manifest(proof, &resolved, None)?
+                AdmittedImage::new(self.prove(&resolved, policy).await?, None)?
             }
             Document::Index(index) => {
                 let child = index.select(platform)?;
                 let repository = resolved.reference().repository();
                 // The platform's manifest is needed whichever of the two is signed.
-                let (verdict, manifest) = tokio::join!(
-                    self.verifier.verify(&resolved, policy),
+                let (by_index, manifest) = tokio::join!(
+                    self.prove(&resolved, policy),
                     self.registry.child(repository, child),
                 );
-                match verdict {
-                    Ok(proof) => AdmittedImage::of_index(proof, &resolved, &manifest?)?,
-                    Err(VerifyError::Refused(by_index)) => {
-                        let manifest = manifest?;
-                        let proof = self.verify_manifest(&manifest, policy).await?;
-                        let proof = proof.map_err(|by_manifest| Error::Refused {
-                            platform: Box::new(platform.clone()),
-                            index: by_index,
-                            manifest: by_manifest,
-                        })?;
-                        AdmittedImage::of_manifest(proof, &manifest, Some(&resolved))?
+                let proof = match by_index {
+                    Ok(proof) => proof.into_child(manifest?)?,
+                    Err(Error::Verify(VerifyError::Refused(index))) => {
+                        let by_manifest = self.prove(&manifest?, policy).await;
+                        by_manifest.map_err(|error| both_refused(platform, index, error))?
                     }
-                    Err(error) => return Err(error.into()),
-                }
+                    Err(error) => return Err(error),
+                };
+                AdmittedImage::new(proof, Some(resolved.digest().clone()))?
             }
         };
         if policy.denies(image.reference().digest()) {
@@ -184,25 +178,35 @@ impl<V: ImageVerifier> Installer<V> {
         Ok(installed)
     }
 
-    /// A refusal as a value, every other error as one.
-    async fn verify_manifest(
-        &self,
-        manifest: &ResolvedImage,
-        policy: &Policy,
-    ) -> Result<
-        Result<countersign_verify::VerifiedImage, Box<countersign_verify::Refusal>>,
-        VerifyError,
-    > {
-        match self.verifier.verify(manifest, policy).await {
-            Ok(proof) => Ok(Ok(proof)),
-            Err(VerifyError::Refused(refusal)) => Ok(Err(refusal)),
-            Err(error) => Err(error),
+    /// A proof of this very image.
+    async fn prove(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
+        let proof = self.verifier.verify(image, policy).await?;
+        // A verifier of the caller's own could hand on what it got for another image.
+        if proof.digest() != image.digest() {
+            return Err(Error::OtherProof {
+                expected: image.digest().clone(),
+                found: proof.digest().clone(),
+            });
         }
+        Ok(proof)
+    }
+}
+
+/// The index was refused, then its child: both refusals matter. Any other error stands for itself.
+fn both_refused(platform: &Platform, index: Box<Refusal>, error: Error) -> Error {
+    match error {
+        Error::Verify(VerifyError::Refused(manifest)) => Error::Refused {
+            platform: Box::new(platform.clone()),
+            index,
+            manifest,
+        },
+        other => other,
     }
 }
 
 /// What was installed, and on what evidence.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Installed {
     /// The image as it was asked for.
     pub reference: Reference,

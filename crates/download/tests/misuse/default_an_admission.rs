@@ -1,0 +1,5 @@
+use countersign_download::AdmittedImage;
+
+fn main() {
+    let _: AdmittedImage = Default::default();
+}
