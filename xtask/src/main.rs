@@ -2,12 +2,15 @@
 
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "tasks tell on the terminal what they do"
 )]
 
 mod command;
 mod e2e;
 mod test;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -30,11 +33,18 @@ enum Task {
     Bench,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
-        Task::Interop => anyhow::bail!("not there yet"),
-        Task::Bench => anyhow::bail!("not there yet"),
+        Task::Interop => Err(anyhow::anyhow!("not there yet")),
+        Task::Bench => Err(anyhow::anyhow!("not there yet")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
         (
             "An identity token that has expired",
             signing(stage, "expired-token", &app)?,
-            USAGE,
+            UNREACHABLE,
             None,
         ),
     ];

@@ -1,0 +1,247 @@
+//! The command line, as clap reads it. Names of flags are the policy file's names.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_oci::{Platform, Reference};
+use url::Url;
+
+/// Sign container images in CI; install only what a signature and a policy prove.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// How to print results: for a person, or as one JSON document on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) output: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  internal error
+  2  wrong usage, or an input file that can't be used
+  3  no signature of a kind that counts
+  4  signed, but refused by the policy
+  5  invalid: signature, certificate, log entry, digest or archive
+  6  not found: image, tag or platform
+  7  network, registry or login";
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for a person; progress on standard error if it is a terminal
+    Human,
+    /// One JSON document on standard output, for success and failure alike
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign images in a registry, an index with all its children, and check the result
+    Sign(SignArguments),
+    /// Prove that images are signed by whom the policy names
+    Verify(VerifyArguments),
+    /// Unpack an image into a directory, if and only if the policy's signer signed it
+    Install(InstallArguments),
+}
+
+/// `countersign sign`
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// The images to sign, by digest where you can: a tag may move between build and signing
+    #[arg(required = true, value_name = "REFERENCE")]
+    pub(crate) references: Vec<Reference>,
+
+    /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
+    /// SIGSTORE_ID_TOKEN or asked of the CI (GitHub, GitLab, Buildkite, CircleCI)
+    #[arg(long, value_name = "TOKEN|@FILE")]
+    pub(crate) identity_token: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) services: ServiceArguments,
+
+    /// A pair to put into the signed statement; may be given several times
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) annotations: Vec<(String, String)>,
+
+    /// The installer's policy file: fail if it would refuse what was signed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// Which Sigstore services sign.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signing services (default: the public-good instance)")]
+pub(crate) struct ServiceArguments {
+    /// Sigstore signing config: a signing_config.json of version 0.2
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fulcio_url", "rekor_url", "tsa_url"])]
+    pub(crate) signing_config: Option<PathBuf>,
+
+    /// Certificate authority that issues the signing certificate
+    #[arg(long, value_name = "URL", requires = "rekor_url")]
+    pub(crate) fulcio_url: Option<Url>,
+
+    /// Transparency log that records the signature
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) rekor_url: Option<Url>,
+
+    /// API version of the transparency log: with a signing config, which of its logs to use
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) rekor_version: Option<u8>,
+
+    /// Timestamp authority; Rekor version 2 needs one
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) tsa_url: Option<Url>,
+}
+
+/// `countersign verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The images to verify: the very manifest or index that each names is judged
+    #[arg(required = true, value_name = "REFERENCE")]
+    pub(crate) references: Vec<Reference>,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    /// Judge this platform's manifest of an index instead of the index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// `countersign install`
+#[derive(Debug, Args)]
+pub(crate) struct InstallArguments {
+    /// The image to install; a signature on the index or on the platform's manifest counts
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: Reference,
+
+    /// Where to unpack it; must not exist, be empty, or hold an earlier installation
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    /// Which image of an index to install [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// Who must have signed: a file, or the same fields as flags.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Policy: who must have signed (--policy, or an issuer and an identity)"
+)]
+#[group(id = "policy_flags", multiple = true)]
+pub(crate) struct PolicyArguments {
+    /// Policy file, YAML or JSON, with a `verification` block
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "issuer", "issuer_regex", "identity", "identity_regex", "not_before", "annotations",
+    ])]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// OIDC issuer that the certificate must name, such as https://token.actions.githubusercontent.com
+    #[arg(long, value_name = "URL", conflicts_with = "issuer_regex")]
+    pub(crate) issuer: Option<String>,
+
+    /// Regular expression that the whole issuer must match
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) issuer_regex: Option<String>,
+
+    /// Identity that the certificate must name: a workflow's URI or an email address
+    #[arg(long, value_name = "IDENTITY", conflicts_with = "identity_regex")]
+    pub(crate) identity: Option<String>,
+
+    /// Regular expression that the whole identity must match
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) identity_regex: Option<String>,
+
+    /// Refuse signatures made before this time (RFC 3339): the revocation lever
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_before: Option<String>,
+
+    /// A pair that the signed statement must hold; may be given several times
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) annotations: Vec<(String, String)>,
+}
+
+/// Which Sigstore instance is trusted.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Trust root (default: the public-good instance, kept fresh through TUF)"
+)]
+pub(crate) struct TrustArguments {
+    /// Trusted root: a trusted_root.json with the keys of CA, logs and timestamp authorities
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tuf_url", "tuf_root"])]
+    pub(crate) trusted_root: Option<PathBuf>,
+
+    /// TUF repository that distributes the trusted root
+    #[arg(long, value_name = "URL", requires = "tuf_root")]
+    pub(crate) tuf_url: Option<Url>,
+
+    /// The TUF repository's initial root.json, obtained from somebody you trust
+    #[arg(long, value_name = "FILE", requires = "tuf_url")]
+    pub(crate) tuf_root: Option<PathBuf>,
+}
+
+/// How registries are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct RegistryArguments {
+    /// Speak plain http to every registry, not only to those on a loopback address
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+
+    /// Certificates (PEM) of further authorities to trust for TLS
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Option<PathBuf>,
+}
+
+/// `KEY=VALUE`, split at the first equals sign.
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err(format!("expected KEY=VALUE, found `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pair_is_split_at_the_first_equals_sign() {
+        assert_eq!(parse_pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(parse_pair("a="), Ok(("a".into(), String::new())));
+        assert!(parse_pair("=b").is_err());
+        assert!(parse_pair("a").is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! One file a command.
+
+mod install;
+mod sign;
+mod verify;
+
+use std::process::ExitCode;
+
+use crate::arguments::Command;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+/// Runs `command` and turns its outcome into output and an exit code.
+pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
+    start_diagnostics(environment);
+    match dispatch(command, environment, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            output.document(&serde_json::json!({ "error": failure.to_json() }));
+            failure.kind.exit_code().into()
+        }
+    }
+}
+
+fn dispatch(
+    command: Command,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::Internal, error))?;
+    runtime.block_on(async {
+        match command {
+            Command::Sign(arguments) => sign::run(arguments, environment, output).await,
+            Command::Verify(arguments) => verify::run(arguments, environment, output).await,
+            Command::Install(arguments) => install::run(arguments, environment, output).await,
+        }
+    })
+}
+
+/// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
+fn start_diagnostics(environment: &Environment) {
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(environment.log_filter());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Who signed what and when, in aligned lines.
+fn evidence_text(evidence: &countersign_verify::Evidence) -> String {
+    let mut text = format!(
+        "  signed     {}\n  signer     {}\n  issuer     {}\n",
+        evidence.digest, evidence.identity, evidence.issuer
+    );
+    let times: Vec<String> = evidence.signed_at.iter().map(ToString::to_string).collect();
+    text.push_str(&format!("  signed at  {}\n", times.join(", ")));
+    if let Some(index) = evidence.log_index {
+        text.push_str(&format!("  log entry  {index}\n"));
+    }
+    text
+}

@@ -1,0 +1,138 @@
+//! `countersign sign`: signs images and runs the consumer on what it pushed.
+
+use std::process::ExitCode;
+
+use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer};
+use serde_json::json;
+
+use crate::arguments::SignArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::services;
+
+pub(crate) async fn run(
+    arguments: SignArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let consumer = arguments
+        .policy
+        .as_deref()
+        .map(services::policy_file)
+        .transpose()?;
+    let token = identity_token(arguments.identity_token.as_deref(), environment).await?;
+    let registry = services::registry(&arguments.registry, environment)?;
+    let trusted_root = services::trusted_root(&arguments.trust, environment).await?;
+    let signing = signing_services(&arguments, environment).await?;
+    let mut signer = Signer::new(registry, &signing, trusted_root)?;
+    if let Some(policy) = consumer {
+        signer = signer.with_consumer_policy(policy);
+    }
+
+    let progress = Progress::new(output, "signing");
+    let events = |event: Event| match event {
+        Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
+        Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+        Event::Verified { .. } => progress.say("signing"),
+        _ => {}
+    };
+    let annotations = arguments.annotations.into_iter().collect();
+    let signed = signer
+        .sign(&arguments.references, &token, &annotations, &events)
+        .await;
+    drop(progress);
+    let signed = signed?;
+
+    for one in &signed {
+        output.result(&text(one));
+    }
+    output.document(&json!({ "signed": signed }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in.
+async fn identity_token(
+    flag: Option<&str>,
+    environment: &Environment,
+) -> Result<IdentityToken, Failure> {
+    if let Some(flag) = flag {
+        return Ok(match flag.strip_prefix('@') {
+            Some(file) => {
+                IdentityToken::from_jwt(&services::read_text(file.as_ref(), "identity token")?)?
+            }
+            None => IdentityToken::from_jwt(flag)?,
+        });
+    }
+    if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
+        return Ok(IdentityToken::from_jwt(token)?);
+    }
+    let token = environment.ambient_token().await.map_err(|error| {
+        Failure::new(Kind::Unreachable, error).hint(
+            "let the job ask for its identity token; on GitHub Actions: `permissions: { id-token: write }`",
+        )
+    })?;
+    match token {
+        Some(token) => Ok(IdentityToken::from_jwt(&token)?),
+        None => Err(Failure::new(
+            Kind::Usage,
+            "nothing says who signs: there is no identity token, and this is no CI that hands one out",
+        )
+        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")),
+    }
+}
+
+async fn signing_services(
+    arguments: &SignArguments,
+    environment: &Environment,
+) -> Result<Services, Failure> {
+    let named = &arguments.services;
+    let rekor_version = named.rekor_version.map(|version| match version {
+        1 => RekorVersion::V1,
+        _ => RekorVersion::V2,
+    });
+    if let Some(path) = &named.signing_config {
+        let json = services::read_text(path, "signing config")?;
+        return Ok(Services::from_signing_config(&json, rekor_version)?);
+    }
+    if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
+        return Ok(Services {
+            fulcio: fulcio.clone(),
+            rekor: rekor.clone(),
+            rekor_version: rekor_version.unwrap_or(RekorVersion::V1),
+            tsa: named.tsa_url.clone(),
+        });
+    }
+    if arguments.trust.trusted_root.is_some() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--trusted-root says whom to trust, and nothing says which services sign",
+        )
+        .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL"));
+    }
+    Ok(match services::tuf(&arguments.trust, environment)? {
+        Some(tuf) => {
+            let cache = tuf.cache.join("signing-config");
+            Services::tuf(&tuf.url, &tuf.root, cache, rekor_version).await?
+        }
+        None => {
+            let cache = services::cache(environment, "public-good")?.join("signing-config");
+            Services::public_good(cache, rekor_version).await?
+        }
+    })
+}
+
+fn text(signed: &Signed) -> String {
+    let platform = signed
+        .platform
+        .as_ref()
+        .map(|platform| format!(" ({platform})"))
+        .unwrap_or_default();
+    format!(
+        "signed {}{platform}\n  signature  {}\n{}",
+        signed.reference,
+        signed.signature_manifest,
+        super::evidence_text(&signed.evidence)
+    )
+}

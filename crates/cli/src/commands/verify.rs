@@ -1,0 +1,102 @@
+//! `countersign verify`: judges the very digest that each reference names.
+
+use std::process::ExitCode;
+
+use countersign_oci::{Document, Platform, Reference, Registry, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{Evidence, Verifier};
+use serde_json::{Value, json};
+
+use crate::arguments::VerifyArguments;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::services;
+
+/// Verifies every reference, whatever became of those before it; the exit code is that of the
+/// first failure.
+pub(crate) async fn run(
+    arguments: VerifyArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let policy = services::policy(&arguments.policy)?;
+    let registry = services::registry(&arguments.registry, environment)?;
+    let trusted_root = services::trusted_root(&arguments.trust, environment).await?;
+    let verifier = Verifier::new(registry.clone(), trusted_root);
+
+    let mut results = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    let mut failed = false;
+    for reference in &arguments.references {
+        let progress = Progress::new(output, format!("verifying {reference}"));
+        let outcome = verify(
+            &registry,
+            &verifier,
+            &policy,
+            reference,
+            arguments.platform.as_ref(),
+        )
+        .await;
+        drop(progress);
+        match outcome {
+            Ok(evidence) => {
+                output.result(&text(reference, &evidence));
+                results.push(
+                    json!({ "reference": reference, "verified": true, "evidence": evidence }),
+                );
+            }
+            Err(failure) => {
+                output.failure(&failure);
+                results.push(failed_result(reference, &failure));
+                if !failed {
+                    failed = true;
+                    code = failure.kind.exit_code().into();
+                }
+            }
+        }
+    }
+    output.document(&json!({ "results": results }));
+    Ok(code)
+}
+
+async fn verify(
+    registry: &Registry,
+    verifier: &Verifier,
+    policy: &Policy,
+    reference: &Reference,
+    platform: Option<&Platform>,
+) -> Result<Evidence, Failure> {
+    let image = registry.resolve(reference).await?;
+    let image = match platform {
+        Some(platform) => child(registry, image, platform).await?,
+        None => image,
+    };
+    Ok(verifier.verify(&image, policy).await?.evidence().clone())
+}
+
+/// The manifest for `platform`, where `image` is an index; else `image` itself.
+async fn child(
+    registry: &Registry,
+    image: ResolvedImage,
+    platform: &Platform,
+) -> Result<ResolvedImage, Failure> {
+    match image.document() {
+        Document::Index(index) => {
+            let descriptor = index.select(platform)?;
+            Ok(registry
+                .child(image.reference().repository(), descriptor)
+                .await?)
+        }
+        Document::Manifest(_) => Ok(image),
+    }
+}
+
+fn failed_result(reference: &Reference, failure: &Failure) -> Value {
+    json!({ "reference": reference, "verified": false, "error": failure.to_json() })
+}
+
+fn text(reference: &Reference, evidence: &Evidence) -> String {
+    format!("verified {reference}\n{}", super::evidence_text(evidence))
+}

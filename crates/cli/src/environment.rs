@@ -1,0 +1,120 @@
+//! The one place that reads the environment. Everything below is given values.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this module is where the environment is read, so that no other has to"
+)]
+
+use std::path::PathBuf;
+
+/// What the environment says, read once at start.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    variables: Vec<(String, String)>,
+}
+
+impl Environment {
+    /// Takes the environment's variables; those that are not Unicode are left out.
+    pub(crate) fn read() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { variables }
+    }
+
+    /// A variable's value; `None` where it is unset or empty.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Where trust roots are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
+    /// directory (XDG base directory specification).
+    pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
+        if let Some(directory) = self.variable("COUNTERSIGN_CACHE_DIR") {
+            return Some(directory.into());
+        }
+        let base = match self.variable("XDG_CACHE_HOME") {
+            Some(base) => PathBuf::from(base),
+            None => PathBuf::from(self.variable("HOME")?).join(".cache"),
+        };
+        Some(base.join("countersign"))
+    }
+
+    /// The credential files of docker and podman, first the one that is looked at first.
+    pub(crate) fn credential_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        if let Some(file) = self.variable("REGISTRY_AUTH_FILE") {
+            files.push(file.into());
+        }
+        if let Some(directory) = self.variable("DOCKER_CONFIG") {
+            files.push(PathBuf::from(directory).join("config.json"));
+        } else if let Some(home) = self.variable("HOME") {
+            files.push(PathBuf::from(home).join(".docker/config.json"));
+        }
+        if let Some(directory) = self.variable("XDG_RUNTIME_DIR") {
+            files.push(PathBuf::from(directory).join("containers/auth.json"));
+        }
+        files
+    }
+
+    /// The proxy for connections to registries and signing services, and the variable it is from.
+    pub(crate) fn proxy(&self) -> Option<(&'static str, &str)> {
+        ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .into_iter()
+            .find_map(|name| Some((name, self.variable(name)?)))
+    }
+
+    /// The OIDC token for Sigstore that the CI hands out, where this runs in one that does. The
+    /// library asks the environment which CI it is, so it is called here and nowhere else.
+    pub(crate) async fn ambient_token(&self) -> Result<Option<String>, ambient_id::Error> {
+        let detector = ambient_id::Detector::new();
+        let token = detector.detect("sigstore").await?;
+        Ok(token.map(|token| token.reveal().to_owned()))
+    }
+
+    /// The filter for diagnostics, in the syntax of `tracing-subscriber`.
+    pub(crate) fn log_filter(&self) -> &str {
+        self.variable("COUNTERSIGN_LOG").unwrap_or("error")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Environment { variables }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let environment = environment(&[("COUNTERSIGN_CACHE_DIR", ""), ("HOME", "/home/u")]);
+        assert_eq!(
+            environment.cache_directory(),
+            Some("/home/u/.cache/countersign".into())
+        );
+    }
+
+    #[test]
+    fn credential_files_follow_docker_and_podman() {
+        let environment = environment(&[
+            ("REGISTRY_AUTH_FILE", "/r.json"),
+            ("DOCKER_CONFIG", "/d"),
+            ("HOME", "/home/u"),
+            ("XDG_RUNTIME_DIR", "/run/u"),
+        ]);
+        let expected: Vec<PathBuf> = vec![
+            "/r.json".into(),
+            "/d/config.json".into(),
+            "/run/u/containers/auth.json".into(),
+        ];
+        assert_eq!(environment.credential_files(), expected);
+    }
+}

@@ -1,0 +1,319 @@
+//! Errors as a person meets them: one place that gives every library error a kind, an exit code
+//! and a hint of what to do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use countersign_oci::Error as RegistryError;
+use countersign_verify::RefusalKind;
+use serde::Serialize;
+
+/// What kind of failure ended a command; each has its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// A fault of this program or of the machine it runs on.
+    Internal,
+    /// The command line, or an input file, can't be used.
+    Usage,
+    /// No signature of a kind that counts.
+    Unsigned,
+    /// A genuine signature that the policy does not accept.
+    Policy,
+    /// Signature, certificate, log entry, digest or archive do not hold.
+    Invalid,
+    /// No such image, tag or platform.
+    NotFound,
+    /// Network, registry, signing service or login.
+    Unreachable,
+}
+
+impl Kind {
+    /// The process's exit code.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Unsigned => 3,
+            Self::Policy => 4,
+            Self::Invalid => 5,
+            Self::NotFound => 6,
+            Self::Unreachable => 7,
+        }
+    }
+}
+
+/// A failure with all that is said of it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    error: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// An input file that can't be read.
+    pub(crate) fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Self {
+        let message = format!("the {what} {} can't be read: {error}", path.display());
+        Self::new(Kind::Usage, message)
+    }
+
+    /// The error's message and those of its causes, the outermost first. A cause that only
+    /// repeats what stands before it is left out.
+    fn messages(&self) -> Vec<String> {
+        let mut messages = vec![self.error.to_string()];
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            let message = error.to_string();
+            if messages.last().is_none_or(|last| !last.contains(&message)) {
+                messages.push(message);
+            }
+            source = error.source();
+        }
+        messages
+    }
+
+    /// For a terminal: `error:`, the causes, then the hints.
+    pub(crate) fn to_text(&self) -> String {
+        let messages = self.messages();
+        let mut text = String::new();
+        for (at, message) in messages.iter().enumerate() {
+            let label = if at == 0 { "error" } else { "  caused by" };
+            let _ = writeln!(text, "{label}: {}", indent(message));
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "  hint: {}", indent(hint));
+        }
+        text
+    }
+
+    /// For a program.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let messages = self.messages();
+        serde_json::json!({
+            "kind": self.kind,
+            "exit_code": self.kind.exit_code(),
+            "message": messages.first(),
+            "causes": messages.get(1..).unwrap_or_default(),
+            "hints": self.hints,
+        })
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let (kind, hint) = match &error {
+            RegistryError::NotFound { .. } => (
+                Kind::NotFound,
+                Some(
+                    "check the name and the tag; a registry also answers so for a private repository without a login",
+                ),
+            ),
+            RegistryError::Unauthorized { .. } => (
+                Kind::Unreachable,
+                Some(
+                    "log in with `docker login` or `podman login`; countersign reads the same credential files and helpers",
+                ),
+            ),
+            RegistryError::DigestMismatch { .. } | RegistryError::SizeMismatch { .. } => (
+                Kind::Invalid,
+                Some(
+                    "the registry, or something between, serves other bytes than those asked for; do not use them",
+                ),
+            ),
+            RegistryError::Limit { .. } | RegistryError::Manifest { .. } => (Kind::Invalid, None),
+            RegistryError::Network { .. } => (
+                Kind::Unreachable,
+                Some(
+                    "check the host, the network and the proxy; a registry without TLS needs --plain-http",
+                ),
+            ),
+            RegistryError::Protocol { .. } => (
+                Kind::Unreachable,
+                Some(
+                    "check that this is a registry's address: login pages and proxies answer like this",
+                ),
+            ),
+            RegistryError::Status { .. } => (Kind::Unreachable, None),
+            RegistryError::Credentials { .. } | RegistryError::Configuration { .. } => {
+                (Kind::Usage, None)
+            }
+            _ => (Kind::Internal, None),
+        };
+        let failure = Self::new(kind, error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<countersign_oci::NoSuchPlatform> for Failure {
+    fn from(error: countersign_oci::NoSuchPlatform) -> Self {
+        Self::new(Kind::NotFound, error).hint("choose one of these with --platform")
+    }
+}
+
+impl From<countersign_policy::PolicyError> for Failure {
+    fn from(error: countersign_policy::PolicyError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}
+
+impl From<countersign_verify::TrustError> for Failure {
+    fn from(error: countersign_verify::TrustError) -> Self {
+        use countersign_verify::TrustError;
+        match error {
+            TrustError::Tuf { .. } => Self::new(Kind::Unreachable, error).hint(
+                "check the network, or pass --trusted-root FILE to do without the TUF repository",
+            ),
+            _ => Self::new(Kind::Usage, error)
+                .hint("pass a trusted_root.json as the instance's TUF repository distributes it"),
+        }
+    }
+}
+
+impl From<countersign_verify::Error> for Failure {
+    fn from(error: countersign_verify::Error) -> Self {
+        use countersign_verify::Error as VerifyError;
+        match error {
+            VerifyError::Registry(error) => error.into(),
+            VerifyError::Trust(error) => error.into(),
+            VerifyError::Refused(refusal) => {
+                let kind = refused(refusal.kind());
+                Self::new(kind, refusal).hint(refusal_hint(kind))
+            }
+            other => Self::new(Kind::Internal, other),
+        }
+    }
+}
+
+fn refused(kind: RefusalKind) -> Kind {
+    match kind {
+        RefusalKind::Unsigned => Kind::Unsigned,
+        RefusalKind::Policy => Kind::Policy,
+        RefusalKind::Invalid => Kind::Invalid,
+    }
+}
+
+/// Of two refusals the one by the signature that came nearer to being accepted.
+fn furthest(one: Kind, other: Kind) -> Kind {
+    let rank = |kind| {
+        [Kind::Unsigned, Kind::Invalid, Kind::Policy]
+            .into_iter()
+            .position(|k| k == kind)
+    };
+    std::cmp::max_by_key(one, other, |kind| rank(*kind))
+}
+
+fn refusal_hint(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unsigned => {
+            "sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)"
+        }
+        Kind::Policy => {
+            "if this signer is the right one, correct the policy; if not, do not use the image"
+        }
+        _ => {
+            "the signature can't be trusted: do not use the image; its publisher has to sign it again"
+        }
+    }
+}
+
+impl From<countersign_download::Error> for Failure {
+    fn from(error: countersign_download::Error) -> Self {
+        use countersign_download::Error as DownloadError;
+        match error {
+            DownloadError::Verify(error) => error.into(),
+            DownloadError::Registry(error) => error.into(),
+            DownloadError::Platform(error) => error.into(),
+            DownloadError::Refused {
+                ref index,
+                ref manifest,
+                ..
+            } => {
+                let kind = furthest(refused(index.kind()), refused(manifest.kind()));
+                Self::new(kind, error).hint(refusal_hint(kind))
+            }
+            DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
+            DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
+                .hint("ask for the platform that there is with --platform"),
+            DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
+            DownloadError::OtherProof { .. }
+            | DownloadError::Configuration { .. }
+            | DownloadError::LayerCount { .. }
+            | DownloadError::LayerType { .. }
+            | DownloadError::Layer { .. }
+            | DownloadError::Tree(_)
+            | DownloadError::Limit { .. } => Self::new(Kind::Invalid, error),
+            DownloadError::Target { .. } => Self::new(Kind::Usage, error).hint(
+                "name a directory that does not exist, is empty, or holds an earlier installation",
+            ),
+            DownloadError::Busy { .. } => {
+                Self::new(Kind::Internal, error).hint("wait for the other installation to end")
+            }
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}
+
+impl From<countersign_sign::TokenError> for Failure {
+    fn from(error: countersign_sign::TokenError) -> Self {
+        use countersign_sign::TokenError;
+        match error {
+            TokenError::Expired { .. } => Self::new(Kind::Unreachable, error)
+                .hint("get a new token right before signing: most live for five to ten minutes"),
+            TokenError::Audience { .. } => Self::new(Kind::Usage, error)
+                .hint("ask the issuer for a token with the audience `sigstore`"),
+            _ => Self::new(Kind::Usage, error)
+                .hint("pass the token itself, or @FILE to read it from a file"),
+        }
+    }
+}
+
+impl From<countersign_sign::Error> for Failure {
+    fn from(error: countersign_sign::Error) -> Self {
+        use countersign_sign::Error as SignError;
+        match error {
+            SignError::Registry(error) => error.into(),
+            SignError::Trust(error) => error.into(),
+            SignError::Token(error) => error.into(),
+            SignError::Services { .. } => Self::new(Kind::Usage, error),
+            SignError::Service { .. } => Self::new(Kind::Unreachable, error),
+            SignError::Refused { ref source, .. } => {
+                let kind = match source.as_ref() {
+                    countersign_verify::Error::Refused(refusal) => refused(refusal.kind()),
+                    countersign_verify::Error::Registry(_) => Kind::Unreachable,
+                    _ => Kind::Internal,
+                };
+                Self::new(kind, error).hint(
+                    "an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer",
+                )
+            }
+            SignError::Bundle { .. } => Self::new(Kind::Invalid, error)
+                .hint("the trusted root has to be of the instance whose services signed"),
+            SignError::NotListed { .. } => Self::new(Kind::Unreachable, error)
+                .hint("sign again; if it stays so, the registry's referrers support is at fault"),
+            SignError::Limit { .. } => Self::new(Kind::Invalid, error),
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! From arguments and environment to the libraries' values: registry, trust root, policy.
+
+use std::path::{Path, PathBuf};
+
+use countersign_oci::{Credentials, Digest, Options, PlainHttp, Registry};
+use countersign_policy::{Policy, PolicySpec};
+use countersign_verify::{TrustSource, TrustedRoot};
+use url::Url;
+
+use crate::arguments::{PolicyArguments, RegistryArguments, TrustArguments};
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+
+/// A text file named on the command line. `what` says in errors which one it is.
+pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, what, &error))
+}
+
+/// The registry client, with the logins of docker and podman.
+pub(crate) fn registry(
+    arguments: &RegistryArguments,
+    environment: &Environment,
+) -> Result<Registry, Failure> {
+    let mut credentials = Credentials::default();
+    for file in environment.credential_files() {
+        if file.is_file() {
+            credentials = credentials.with_config_file(&file)?;
+        }
+    }
+    let mut extra_roots = Vec::new();
+    if let Some(path) = &arguments.registry_ca {
+        let pem = std::fs::read(path)
+            .map_err(|error| Failure::unreadable(path, "certificate authority", &error))?;
+        extra_roots.push(pem);
+    }
+    let plain_http = if arguments.plain_http {
+        PlainHttp::Always
+    } else {
+        PlainHttp::Loopback
+    };
+    Ok(Registry::new(Options {
+        credentials,
+        plain_http,
+        extra_roots,
+        proxy: proxy(environment)?,
+        ..Options::default()
+    })?)
+}
+
+/// The proxy that the environment names.
+fn proxy(environment: &Environment) -> Result<Option<Url>, Failure> {
+    let Some((variable, value)) = environment.proxy() else {
+        return Ok(None);
+    };
+    value.parse().map(Some).map_err(|error| {
+        Failure::new(
+            Kind::Usage,
+            format!("the variable {variable} does not hold a proxy's URL: {error}"),
+        )
+        .hint("write it as http://host:port, or unset it")
+    })
+}
+
+/// The trusted root that every signature is checked against.
+pub(crate) async fn trusted_root(
+    arguments: &TrustArguments,
+    environment: &Environment,
+) -> Result<TrustedRoot, Failure> {
+    let source = match (&arguments.trusted_root, tuf(arguments, environment)?) {
+        (Some(path), _) => TrustSource::File {
+            name: path.display().to_string(),
+            json: read_text(path, "trusted root")?,
+        },
+        (None, Some(Tuf { url, root, cache })) => TrustSource::Tuf {
+            url,
+            root,
+            cache: cache.join("trusted-root"),
+            offline: false,
+        },
+        (None, None) => TrustSource::PublicGood {
+            cache: cache(environment, "public-good")?.join("trusted-root"),
+            offline: false,
+        },
+    };
+    Ok(TrustedRoot::load(&source).await?)
+}
+
+/// A TUF repository named on the command line.
+pub(crate) struct Tuf {
+    pub(crate) url: Url,
+    pub(crate) root: Vec<u8>,
+    pub(crate) cache: PathBuf,
+}
+
+pub(crate) fn tuf(
+    arguments: &TrustArguments,
+    environment: &Environment,
+) -> Result<Option<Tuf>, Failure> {
+    let (Some(url), Some(path)) = (&arguments.tuf_url, &arguments.tuf_root) else {
+        return Ok(None);
+    };
+    let root =
+        std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", &error))?;
+    // Two repositories must not share a cache, and neither must two roots at one address.
+    let name = Digest::sha256(&[url.as_str().as_bytes(), &[0], &root].concat());
+    Ok(Some(Tuf {
+        url: url.clone(),
+        cache: cache(environment, name.hex())?,
+        root,
+    }))
+}
+
+/// Where TUF metadata of the repository `name` is kept.
+pub(crate) fn cache(environment: &Environment, name: &str) -> Result<PathBuf, Failure> {
+    let directory = environment.cache_directory().ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            "there is no directory to cache the trusted root in: HOME is not set",
+        )
+        .hint("set COUNTERSIGN_CACHE_DIR, or pass --trusted-root FILE")
+    })?;
+    Ok(directory.join("tuf").join(name))
+}
+
+/// The policy of a file.
+pub(crate) fn policy_file(path: &Path) -> Result<Policy, Failure> {
+    let text = read_text(path, "policy")?;
+    Ok(Policy::from_yaml(&text, &path.display().to_string())?)
+}
+
+/// The policy of `--policy`, or of the flags that carry its fields' names.
+pub(crate) fn policy(arguments: &PolicyArguments) -> Result<Policy, Failure> {
+    if let Some(path) = &arguments.policy {
+        return policy_file(path);
+    }
+    let issuer = arguments.issuer.is_some() || arguments.issuer_regex.is_some();
+    let identity = arguments.identity.is_some() || arguments.identity_regex.is_some();
+    if !(issuer && identity) {
+        let missing = match (issuer, identity) {
+            (true, false) => "an identity is missing",
+            (false, true) => "an issuer is missing",
+            _ => "neither a policy file nor an issuer and an identity are given",
+        };
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("nothing says who must have signed: {missing}"),
+        )
+        .hint(
+            "pass --policy FILE, or --issuer URL (or --issuer-regex) together with --identity IDENTITY (or --identity-regex)",
+        ));
+    }
+    let spec = PolicySpec {
+        issuer: arguments.issuer.clone(),
+        issuer_regex: arguments.issuer_regex.clone(),
+        identity: arguments.identity.clone(),
+        identity_regex: arguments.identity_regex.clone(),
+        not_before: arguments.not_before.clone(),
+        annotations: arguments.annotations.iter().cloned().collect(),
+        ..PolicySpec::default()
+    };
+    Ok(Policy::try_from(spec)?)
+}
