@@ -2,8 +2,7 @@
 //!
 //! Read only from certificates that verification has already tied to a trusted authority.
 
-use std::collections::BTreeMap;
-
+use countersign_policy::{CertificateClaims, Claim};
 use sigstore_types::DerCertificate;
 use sigstore_verify::crypto::{CertificateInfo, FulcioCiClaims};
 use x509_cert::Certificate;
@@ -53,55 +52,39 @@ pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> 
     }
 }
 
-/// The claims on the CI workload that a Fulcio certificate makes, those that are there, by the
-/// names that Fulcio's list of extensions gives them, in snake case.
-pub(crate) fn claims(info: &CertificateInfo) -> BTreeMap<String, String> {
-    let FulcioCiClaims {
-        build_signer_uri,
-        build_signer_digest,
-        runner_environment,
-        source_repository_uri,
-        source_repository_digest,
-        source_repository_ref,
-        source_repository_identifier,
-        source_repository_owner_uri,
-        source_repository_owner_identifier,
-        build_config_uri,
-        build_config_digest,
-        build_trigger,
-        run_invocation_uri,
-        source_repository_visibility_at_signing,
-        deployment_environment,
-        token_subject,
-        ..
-    } = &info.ci_claims;
-    [
-        ("build_signer_uri", build_signer_uri),
-        ("build_signer_digest", build_signer_digest),
-        ("runner_environment", runner_environment),
-        ("source_repository_uri", source_repository_uri),
-        ("source_repository_digest", source_repository_digest),
-        ("source_repository_ref", source_repository_ref),
-        ("source_repository_identifier", source_repository_identifier),
-        ("source_repository_owner_uri", source_repository_owner_uri),
-        (
-            "source_repository_owner_identifier",
-            source_repository_owner_identifier,
-        ),
-        ("build_config_uri", build_config_uri),
-        ("build_config_digest", build_config_digest),
-        ("build_trigger", build_trigger),
-        ("run_invocation_uri", run_invocation_uri),
-        (
-            "source_repository_visibility_at_signing",
-            source_repository_visibility_at_signing,
-        ),
-        ("deployment_environment", deployment_environment),
-        ("token_subject", token_subject),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
-    .collect()
+/// What the certificate claims of the CI job that it was issued to.
+pub(crate) fn claims(info: &CertificateInfo) -> CertificateClaims {
+    let claims = &info.ci_claims;
+    Claim::ALL
+        .into_iter()
+        .map(|claim| (claim, value(claims, claim).cloned()))
+        .collect()
+}
+
+fn value(claims: &FulcioCiClaims, claim: Claim) -> Option<&String> {
+    let value = match claim {
+        Claim::BuildSignerUri => &claims.build_signer_uri,
+        Claim::BuildSignerDigest => &claims.build_signer_digest,
+        Claim::RunnerEnvironment => &claims.runner_environment,
+        Claim::SourceRepositoryUri => &claims.source_repository_uri,
+        Claim::SourceRepositoryDigest => &claims.source_repository_digest,
+        Claim::SourceRepositoryRef => &claims.source_repository_ref,
+        Claim::SourceRepositoryIdentifier => &claims.source_repository_identifier,
+        Claim::SourceRepositoryOwnerUri => &claims.source_repository_owner_uri,
+        Claim::SourceRepositoryOwnerIdentifier => &claims.source_repository_owner_identifier,
+        Claim::BuildConfigUri => &claims.build_config_uri,
+        Claim::BuildConfigDigest => &claims.build_config_digest,
+        Claim::BuildTrigger => &claims.build_trigger,
+        Claim::RunInvocationUri => &claims.run_invocation_uri,
+        Claim::SourceRepositoryVisibilityAtSigning => {
+            &claims.source_repository_visibility_at_signing
+        }
+        Claim::DeploymentEnvironment => &claims.deployment_environment,
+        Claim::TokenSubject => &claims.token_subject,
+        // A claim that this build can't read is a missing one, which satisfies no rule.
+        _ => &None,
+    };
+    value.as_ref()
 }
 
 fn describe(name: &GeneralName) -> String {

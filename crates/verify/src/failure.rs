@@ -4,6 +4,7 @@
 //! found. It never holds anything that could be turned into a proof.
 
 use countersign_oci::Digest;
+use countersign_policy::Violation;
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::refusal::RefusalKind;
@@ -175,13 +176,8 @@ pub enum Failure {
     #[error("Sigstore's verification failed")]
     Sigstore(#[source] Box<sigstore_verify::Error>),
     /// Genuine, but not what the policy asks for.
-    #[error("not signed as the policy asks: expected {expected}, found {found}")]
-    Policy {
-        /// What the policy asks for.
-        expected: String,
-        /// What is proven.
-        found: String,
-    },
+    #[error("a genuine signature, but {0}")]
+    Policy(Box<Violation>),
 }
 
 impl Failure {
@@ -192,7 +188,7 @@ impl Failure {
             Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {
                 RefusalKind::Unsigned
             }
-            Self::Policy { .. } => RefusalKind::Policy,
+            Self::Policy(_) => RefusalKind::Policy,
             _ => RefusalKind::Invalid,
         }
     }
@@ -208,5 +204,11 @@ impl From<sigstore_verify::Error> for Failure {
             Error::SignatureInvalid(detail) => Self::Signature { detail },
             other => Self::Sigstore(Box::new(other)),
         }
+    }
+}
+
+impl From<Violation> for Failure {
+    fn from(violation: Violation) -> Self {
+        Self::Policy(Box::new(violation))
     }
 }

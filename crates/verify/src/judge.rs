@@ -13,7 +13,7 @@ use sigstore_verify::VerificationPolicy;
 use sigstore_verify::types::DigestBytes;
 
 use countersign_oci::{Algorithm, Digest, ResolvedImage};
-use countersign_policy::Policy;
+use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
 use crate::certificate;
@@ -69,7 +69,22 @@ pub(crate) fn judge(
     let info = genuine.certificate().ok_or(Failure::NoCertificate {
         found: "none that was verified",
     })?;
-    let evidence = Evidence {
+    let claims = certificate::claims(info);
+    let statement = signed.statement;
+    policy.judge(&Claimed {
+        digest,
+        issuer: &issuer,
+        identity: &identity,
+        certificate: &claims,
+        verified_times: &signed_at,
+        predicate_type: &statement.predicate_type,
+        annotations: &statement.annotations,
+        subject_name: statement.subject_name.as_deref(),
+        repository: image.reference().repository(),
+        // A resolved image is asked for by digest: which tag led to it is no longer known here.
+        tag: None,
+    })?;
+    Ok(Evidence {
         digest: digest.clone(),
         repository: image.reference().repository().clone(),
         identity,
@@ -79,16 +94,17 @@ pub(crate) fn judge(
         log_id: entries
             .first()
             .map(|entry| hex::encode(entry.log_id.key_id.as_bytes())),
-        predicate_type: signed.statement.predicate_type,
-        subject_name: signed.statement.subject_name,
+        predicate_type: statement.predicate_type,
+        subject_name: statement.subject_name,
         signature_manifest: signature_manifest.cloned(),
-        annotations: signed.statement.annotations,
-        claims: certificate::claims(info),
+        annotations: statement.annotations,
+        claims: claims
+            .iter()
+            .map(|(claim, value)| (claim.to_string(), value.to_owned()))
+            .collect(),
         certificate_not_before: info.not_before,
         certificate_not_after: info.not_after,
-    };
-    accept(policy, &evidence)?;
-    Ok(evidence)
+    })
 }
 
 fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
@@ -149,36 +165,4 @@ fn proven_index(entry: &TransparencyLogEntry) -> Option<u64> {
     let proven =
         entry.kind_version == KindVersion::HashedRekordV002 || entry.inclusion_promise.is_some();
     proven.then(|| entry.log_index.get())
-}
-
-/// Holds the evidence against the policy: the last check, made of what is proven only.
-fn accept(policy: &Policy, evidence: &Evidence) -> Result<(), Failure> {
-    let refused = |expected: String, found: String| Err(Failure::Policy { expected, found });
-    let signer = policy.signers().iter().find(|signer| {
-        signer.issuer.matches(&evidence.issuer) && signer.identity.matches(&evidence.identity)
-    });
-    if signer.is_none() {
-        return refused(
-            format!("one of {:?}", policy.signers()),
-            format!("{} by {}", evidence.identity, evidence.issuer),
-        );
-    }
-    if policy.denies(&evidence.digest) {
-        return refused("another digest".into(), evidence.digest.to_string());
-    }
-    if let Some(not_before) = policy.not_before()
-        && let Some(early) = evidence.signed_at.iter().find(|time| **time < not_before)
-    {
-        return refused(
-            format!("signed at or after {not_before}"),
-            early.to_string(),
-        );
-    }
-    for (key, value) in policy.annotations() {
-        let found = evidence.annotations.get(key);
-        if found != Some(value) {
-            return refused(format!("annotation {key}={value}"), format!("{found:?}"));
-        }
-    }
-    Ok(())
 }

@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
                 return write!(f, "{image} is not signed: nothing refers to it");
             }
-            RefusalKind::Unsigned => write!(f, "{image} is not signed; what refers to it is")?,
+            RefusalKind::Unsigned => write!(f, "{image} is not signed; this refers to it")?,
             RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy asks")?,
             RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
         }

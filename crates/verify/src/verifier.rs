@@ -143,14 +143,12 @@ impl Verifier {
         }
     }
 
-    /// The referrers to try, likeliest first, each once; and how many are left out.
+    /// The referrers to try, likeliest first, and how many are left out.
     fn shortlist(
         &self,
         mut referrers: Vec<Descriptor>,
         policy: &Policy,
     ) -> (Vec<Descriptor>, usize) {
-        let mut seen = std::collections::HashSet::new();
-        referrers.retain(|descriptor| seen.insert(descriptor.digest.clone()));
         referrers.sort_by_key(|descriptor| candidate::rank(descriptor, policy.predicate_types()));
         let untried = referrers.len().saturating_sub(self.limits.candidates);
         referrers.truncate(self.limits.candidates);

@@ -1,5 +1,12 @@
 //! Where the trusted root comes from, and what happens when it can't be had.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may panic, as the test may"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,11 @@
+//! Nobody else makes one.
+use countersign_oci::ResolvedImage;
+use countersign_verify::{Evidence, VerifiedImage};
+
+fn proof(image: ResolvedImage, evidence: Evidence) -> VerifiedImage {
+    VerifiedImage::new(image, evidence)
+}
+
+fn main() {
+    let _ = proof;
+}

@@ -1,0 +1,11 @@
+//! Not by its fields either.
+use countersign_oci::ResolvedImage;
+use countersign_verify::{Evidence, VerifiedImage};
+
+fn proof(image: ResolvedImage, evidence: Evidence) -> VerifiedImage {
+    VerifiedImage { image, evidence }
+}
+
+fn main() {
+    let _ = proof;
+}
