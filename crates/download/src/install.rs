@@ -76,7 +76,8 @@ impl<V: ImageVerifier> Installer<V> {
     /// hold an earlier installation, which is replaced in one step.
     ///
     /// # Errors
-    /// [`Error`]; nothing is left of the attempt then. The same holds when the future is dropped.
+    /// [`Error`]; nothing is left of the attempt then. The same holds when the future is dropped,
+    /// as soon as the blocking thread that was at work has noticed.
     pub async fn install(
         &self,
         reference: &Reference,

@@ -97,12 +97,31 @@ pub(crate) async fn unpack(
         let diff_ids = diff_ids(registry, limits, image, platform).await?;
         extract_layers(extractor, &staging, &layers, diff_ids, waiting, events).await
     };
-    let ((), extractor) = tokio::try_join!(fetch, extract)?;
+    let extractor = side_by_side(fetch, extract, &guard.0).await?;
     Ok(UnpackedImage {
         staging,
         extractor,
         guard,
     })
+}
+
+/// Runs both until everything is unpacked or one of them has failed, and returns only when no
+/// thread is at work any more: nothing may be left of an attempt that failed.
+async fn side_by_side(
+    fetch: impl Future<Output = Result<(), Error>>,
+    extract: impl Future<Output = Result<Extractor, Error>>,
+    cancellation: &Cancellation,
+) -> Result<Extractor, Error> {
+    tokio::pin!(extract);
+    let fetched = tokio::select! {
+        extracted = &mut extract => return extracted,
+        fetched = fetch => fetched,
+    };
+    if fetched.is_err() {
+        cancellation.cancel();
+    }
+    let extracted = extract.await;
+    fetched.and(extracted)
 }
 
 /// A layer that we know how to unpack.
