@@ -89,11 +89,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     }
 
-    println!("\n{} passed, {} failed", ledger.passed, ledger.failed);
     if ledger.failed > 0 {
         let kept = directory.keep();
-        println!("What was installed and written is in {}", kept.display());
+        println!("\nWhat was written and installed is in {}.", kept.display());
     }
-    ensure!(ledger.failed == 0, "{} steps failed", ledger.failed);
+    println!("\n{} passed, {} failed", ledger.passed, ledger.failed);
+    ensure!(
+        ledger.failed == 0,
+        "not everything went as it should; see above"
+    );
     Ok(())
 }

@@ -94,9 +94,14 @@ impl Image {
         }
     }
 
-    /// Config and layers, as blobs.
+    /// Config and layers, as blobs, the config first.
     pub fn blobs(&self) -> &[Bytes] {
         &self.blobs
+    }
+
+    /// The layers' blobs, lowest first.
+    pub fn layers(&self) -> &[Bytes] {
+        self.blobs.get(1..).unwrap_or_default()
     }
 
     /// Puts the blobs and the manifest into the repository `path` of a registry, past HTTP, and

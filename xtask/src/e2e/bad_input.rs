@@ -3,7 +3,7 @@
 use countersign_sandbox::{Auth, Effect, Fault, RegistryOptions};
 
 use super::commands::{
-    INVALID, NOT_FOUND, POLICY, TRUSTED_ROOT, UNREACHABLE, USAGE, install, sign, signing, words,
+    INVALID, NOT_FOUND, POLICY, TRUSTED_ROOT, UNREACHABLE, USAGE, install, sign, words,
 };
 use super::stage::{Stage, Step};
 
@@ -11,97 +11,74 @@ use super::stage::{Stage, Step};
 pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
     let app = stage.image("app:v1");
     let signed = stage.push("app", "v1", "version 1")?.digest();
-    sign(stage, "An image is signed", "token", &app)?;
-    let missing = stage.image("app:v2");
-    // Once it is dropped, nobody listens at its port.
-    let gone = stage.another(RegistryOptions::default())?;
-    let down = format!("{}/app:v1", gone.host());
-    drop(gone);
+    let step = sign(stage, "token", &app)?.titled("An image is signed");
+    stage.play(&step)?;
+    stage.empty("bad")?;
+
+    let malformed = install_from(TRUSTED_ROOT, "Not A Reference");
+    refused(stage, "A reference that is not one", malformed, USAGE)?;
+
+    let elsewhere = install("linux/s390x", &app, "bad/app");
+    let title = "A platform that the image is not built for";
+    refused(stage, title, elsewhere, NOT_FOUND)?;
+
+    let missing = install_from(TRUSTED_ROOT, &stage.image("app:v2"));
+    refused(stage, "A tag that does not exist", missing, NOT_FOUND)?;
+
+    let gone = stage.another(RegistryOptions::default())?.host();
+    let down = install_from(TRUSTED_ROOT, &format!("{gone}/app:v1"));
+    refused(stage, "A registry that is down", down, UNREACHABLE)?;
+
     let login = stage.another(RegistryOptions {
         auth: Auth::Bearer {
             user: Some(("user".into(), "password".into())),
         },
         ..Default::default()
     })?;
-    let private = format!("{}/app:v1", login.host());
-    stage.write("not-a-root.json", "{\"keys\": []}")?;
-    let not_a_root = ["--trusted-root", "not-a-root.json"];
-    let install_with = |trust: [&str; 2], image: &str| {
-        let tail = [&POLICY[..], &[image, "bad/app"]].concat();
-        words(&["install", trust[0], trust[1]], &tail)
-    };
-    let cases: [(&str, Vec<String>, i32, Option<Effect>); 9] = [
-        (
-            "A reference that is not one",
-            install_with(TRUSTED_ROOT, "Not A Reference"),
-            USAGE,
-            None,
-        ),
-        (
-            "A platform that the image is not built for",
-            install("linux/s390x", &app, "bad/app"),
-            NOT_FOUND,
-            None,
-        ),
-        (
-            "A tag that does not exist",
-            install_with(TRUSTED_ROOT, &missing),
-            NOT_FOUND,
-            None,
-        ),
-        (
-            "A registry that is down",
-            install_with(TRUSTED_ROOT, &down),
-            UNREACHABLE,
-            None,
-        ),
-        (
-            "A registry that wants a login",
-            install_with(TRUSTED_ROOT, &private),
-            UNREACHABLE,
-            None,
-        ),
-        (
-            "A login page where the registry should be",
-            install_with(TRUSTED_ROOT, &app),
-            UNREACHABLE,
-            Some(Effect::HtmlLogin),
-        ),
-        (
-            "A registry that answers with other bytes than the digest asked for",
-            install_with(TRUSTED_ROOT, &stage.image(&format!("app@{signed}"))),
-            INVALID,
-            Some(Effect::Body(
-                "{\"schemaVersion\":2,\"manifests\":[]}".into(),
-            )),
-        ),
-        (
-            "A trusted root that isn't one",
-            install_with(not_a_root, &app),
-            USAGE,
-            None,
-        ),
-        (
-            "An identity token that has expired",
-            signing(stage, "expired-token", &app)?,
-            UNREACHABLE,
-            None,
-        ),
-    ];
-    stage.empty("bad")?;
-    for (title, arguments, exit_code, effect) in cases {
-        if let Some(effect) = effect {
-            let fault = Fault::on("GET /v2/app/manifests/*", effect);
-            stage.registry.add_fault(fault);
-        }
-        let step = Step {
-            title,
-            arguments,
-            exit_code,
-            says: &["error"],
-        };
-        stage.step(&step, |stage| stage.nothing_at("bad/app"))?;
-        stage.registry.clear_faults();
-    }
-    Ok(())
+    let private = install_from(TRUSTED_ROOT, &format!("{}/app:v1", login.host()));
+    refused(stage, "A registry that wants a login", private, UNREACHABLE)?;
+
+    stage.registry.add_fault(on_manifests(Effect::HtmlLogin));
+    let page = install_from(TRUSTED_ROOT, &app);
+    let title = "A web page where the registry should be";
+    refused(stage, title, page, UNREACHABLE)?;
+    stage.registry.clear_faults();
+
+    let other = Effect::Body(r#"{"schemaVersion":2,"manifests":[]}"#.into());
+    stage.registry.add_fault(on_manifests(other));
+    let pinned = stage.image(&format!("app@{signed}"));
+    let lies = install_from(TRUSTED_ROOT, &pinned);
+    let title = "A registry that answers with other bytes than those of the digest asked for";
+    refused(stage, title, lies, INVALID)?;
+    stage.registry.clear_faults();
+
+    stage.write("not-a-root.json", r#"{"keys": []}"#)?;
+    let untrusted = install_from(["--trusted-root", "not-a-root.json"], &app);
+    refused(stage, "A trusted root that isn't one", untrusted, USAGE)?;
+
+    let expired = sign(stage, "expired-token", &app)?
+        .titled("An identity token that has expired")
+        .exits(UNREACHABLE)
+        .says("has expired");
+    stage.play(&expired)
+}
+
+fn refused(
+    stage: &mut Stage,
+    title: &str,
+    arguments: Vec<String>,
+    exit_code: i32,
+) -> anyhow::Result<()> {
+    let step = Step::new(title, arguments).exits(exit_code).says("error: ");
+    stage.play_and(&step, |stage| stage.nothing_at("bad/app"))
+}
+
+/// `countersign install` for this machine's platform.
+fn install_from(trust: [&str; 2], image: &str) -> Vec<String> {
+    let head = [&["install"], &trust[..], &POLICY].concat();
+    words(&head, &[image, "bad/app"])
+}
+
+fn on_manifests(effect: Effect) -> Fault {
+    Fault::on("GET /v2/app/manifests/*", effect)
 }

@@ -9,7 +9,6 @@ pub(super) const TRUSTED_ROOT: [&str; 2] = ["--trusted-root", "trusted_root.json
 /// Flags that name the policy.
 pub(super) const POLICY: [&str; 2] = ["--policy", "policy.yaml"];
 
-pub(super) const DONE: i32 = 0;
 pub(super) const USAGE: i32 = 2;
 pub(super) const UNSIGNED: i32 = 3;
 pub(super) const REFUSED_BY_POLICY: i32 = 4;
@@ -17,39 +16,27 @@ pub(super) const INVALID: i32 = 5;
 pub(super) const NOT_FOUND: i32 = 6;
 pub(super) const UNREACHABLE: i32 = 7;
 
-/// A step that signs.
-pub(super) fn sign(stage: &mut Stage, title: &str, token: &str, image: &str) -> anyhow::Result<()> {
-    let arguments = signing(stage, token, image)?;
-    let step = Step {
-        title,
-        arguments,
-        exit_code: DONE,
-        says: &[],
-    };
-    stage.step(&step, |_| Ok(String::new()))
-}
-
-/// `countersign sign`. The services are named by a signing config, or one by one: both ways are tried.
-pub(super) fn signing(stage: &Stage, token: &str, image: &str) -> anyhow::Result<Vec<String>> {
-    let rekor = stage.rekor;
+/// A step that signs. The services are named by a signing config for the one log, and one by one
+/// for the other: both ways are tried.
+pub(super) fn sign<'a>(stage: &Stage, token: &str, image: &str) -> anyhow::Result<Step<'a>> {
     let token = format!("@{token}");
     let head = ["sign", "--identity-token", &token];
     let tail = [&TRUSTED_ROOT[..], &[image]].concat();
-    let services = match rekor {
+    let services = match stage.rekor {
         RekorVersion::V2 => {
-            let config = stage.sigstore.signing_config_json(rekor);
+            let config = stage.sigstore.signing_config_json(RekorVersion::V2);
             stage.write("signing_config.json", config)?;
             words(&["--signing-config", "signing_config.json"], &[])
         }
         RekorVersion::V1 => {
             let fulcio = stage.sigstore.fulcio_url();
-            let log = stage.sigstore.rekor_url(rekor);
-            let version = ["--rekor-version", "1"];
+            let log = stage.sigstore.rekor_url(RekorVersion::V1);
             let urls = ["--fulcio-url", fulcio.as_str(), "--rekor-url", log.as_str()];
-            words(&urls, &version)
+            words(&urls, &["--rekor-version", "1"])
         }
     };
-    Ok([words(&head, &[]), services, words(&[], &tail)].concat())
+    let arguments = [words(&head, &[]), services, words(&[], &tail)].concat();
+    Ok(Step::new("", arguments))
 }
 
 /// `countersign verify`, with the trust root from a file.

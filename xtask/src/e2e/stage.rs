@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use countersign_oci::{Options, Registry};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
@@ -28,14 +28,64 @@ pub(super) struct Ledger {
     pub(super) failed: usize,
 }
 
-/// One command, and what it must do.
+/// One command, and what it must do: succeed, unless something else is said.
 pub(super) struct Step<'a> {
+    title: String,
+    why: &'a str,
+    arguments: Vec<String>,
+    exit_code: i32,
+    says: Option<&'a str>,
+}
+
+impl<'a> Step<'a> {
+    /// A command with these arguments.
+    pub(super) fn new(title: &str, arguments: Vec<String>) -> Self {
+        Self {
+            title: title.to_owned(),
+            why: "",
+            arguments,
+            exit_code: 0,
+            says: None,
+        }
+    }
+
     /// What is done, in words.
-    pub(super) title: &'a str,
-    pub(super) arguments: Vec<String>,
-    pub(super) exit_code: i32,
-    /// Texts that have to be in what the program prints.
-    pub(super) says: &'a [&'a str],
+    pub(super) fn titled(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.title);
+        self
+    }
+
+    /// What there is to understand about it.
+    pub(super) fn why(mut self, why: &'a str) -> Self {
+        self.why = why;
+        self
+    }
+
+    /// The exit code that there must be.
+    pub(super) fn exits(mut self, exit_code: i32) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    /// A text that must be in what the program prints.
+    pub(super) fn says(mut self, text: &'a str) -> Self {
+        self.says = Some(text);
+        self
+    }
+
+    fn judge(&self, output: &Output) -> anyhow::Result<()> {
+        let code = output.code();
+        let expected = self.exit_code;
+        ensure!(
+            code == Some(expected),
+            "expected exit code {expected}, found {code:?}"
+        );
+        if let Some(text) = self.says {
+            let said = output.stdout.contains(text) || output.stderr.contains(text);
+            ensure!(said, "expected it to say `{text}`");
+        }
+        Ok(())
+    }
 }
 
 /// A directory with the files that the commands name, and the servers that they talk to.
@@ -144,7 +194,7 @@ impl<'a> Stage<'a> {
                 .await
         })?;
         println!(
-            "\n  (pushed {}:{tag}, an index of {}: {})",
+            "\n   (pushed {}:{tag}, an index of {}: {})",
             self.image(repository),
             PLATFORMS.join(" and "),
             index.digest()
@@ -152,37 +202,46 @@ impl<'a> Stage<'a> {
         Ok(index)
     }
 
-    /// Runs a step, prints it, and looks at its exit code and at what it says; then at whatever
-    /// `look` looks at, which says what it saw.
-    pub(super) fn step(
+    /// Runs a step, prints it, and judges its exit code and what it says.
+    pub(super) fn play(&mut self, step: &Step) -> anyhow::Result<()> {
+        self.play_and(step, |_| Ok(String::new()))
+    }
+
+    /// [`Self::play`], and then looks at what the command did; `look` says what it saw.
+    pub(super) fn play_and(
         &mut self,
         step: &Step,
         look: impl FnOnce(&Self) -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
         let number = self.ledger.passed + self.ledger.failed + 1;
         println!("\n{number}. {}", step.title);
+        for line in wrapped(step.why) {
+            println!("   {line}");
+        }
         let home = self.directory.join("home");
         fs::create_dir_all(&home)?;
         let command = Command::new(self.program)
             .args(&step.arguments)
             .directory(&self.directory)
             .env("HOME", &home);
-        println!("  $ {}", command.line());
+        println!("   $ {}", command.line());
         let output = command.run()?;
         for line in output.stdout.lines().chain(output.stderr.lines()) {
-            println!("      {line}");
+            println!("       {line}");
         }
-        let code = output.code();
-        let verdict = judge(step, &output).and_then(|()| look(self));
-        match verdict {
+        match step.judge(&output).and_then(|()| look(self)) {
             Ok(seen) => {
                 self.ledger.passed += 1;
-                let code = code.map_or_else(String::new, |code| format!("exit code {code}, "));
-                println!("  ok: {code}as it should be{}", remark(&seen));
+                let seen = if seen.is_empty() {
+                    seen
+                } else {
+                    format!("; {seen}")
+                };
+                println!("   ok: exit code {}, as it should be{seen}", step.exit_code);
             }
             Err(error) => {
                 self.ledger.failed += 1;
-                println!("  FAILED: {error:#}");
+                println!("   FAILED: {error:#}");
             }
         }
         Ok(())
@@ -242,30 +301,23 @@ impl<'a> Stage<'a> {
     /// A new, empty directory to install into a subdirectory of.
     pub(super) fn empty(&self, directory: &str) -> anyhow::Result<()> {
         let path = self.directory.join(directory);
-        fs::create_dir_all(&path).map_err(|error| anyhow!("{}: {error}", path.display()))
+        fs::create_dir_all(&path).with_context(|| format!("no directory {}", path.display()))
     }
 }
 
-fn judge(step: &Step, output: &Output) -> anyhow::Result<()> {
-    let code = output.code();
-    let expected = step.exit_code;
-    ensure!(
-        code == Some(expected),
-        "expected exit code {expected}, found {code:?}"
-    );
-    for text in step.says {
-        let said = output.stdout.contains(text) || output.stderr.contains(text);
-        ensure!(said, "expected it to say `{text}`");
+/// `text` in lines of at most 96 characters.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= 96 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
     }
-    Ok(())
-}
-
-fn remark(seen: &str) -> String {
-    if seen.is_empty() {
-        String::new()
-    } else {
-        format!("; {seen}")
-    }
+    lines
 }
 
 /// An image of two layers, the upper of which replaces a file of the lower and deletes another.

@@ -1,72 +1,54 @@
 //! What works: sign, verify, install.
 
-use super::commands::{DONE, POLICY, directory_for, install, sign, verify, words};
+use super::commands::{POLICY, directory_for, install, sign, verify, words};
 use super::stage::{PLATFORMS, RELEASE_WORKFLOW, Stage, Step};
 
 /// Sign, verify, install.
 pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
     stage.push("app", "v1", "version 1")?;
     let app = stage.image("app:v1");
-    sign(
-        stage,
-        "The project's CI signs the image: the index and the image for each platform. \
-         It proves who it is by a token of the CI (here from a file)",
-        "token",
-        &app,
-    )?;
+    let step = sign(stage, "token", &app)?
+        .titled("The project's CI signs the index and the image for each platform")
+        .why(
+            "It proves who it is by an identity token, which a CI hands out; here it is in a file. \
+             Who signed is written in a certificate, and when into a public log.",
+        );
+    stage.play(&step)?;
+
     let issuer = stage.issuer();
-    stage.step(
-        &Step {
-            title: "Anyone can prove who signed it; issuer and identity say who must have",
-            arguments: verify(&["--issuer", &issuer, "--identity", RELEASE_WORKFLOW, &app]),
-            exit_code: DONE,
-            says: &[RELEASE_WORKFLOW],
-        },
-        |_| Ok(String::new()),
-    )?;
+    let who = ["--issuer", &issuer, "--identity", RELEASE_WORKFLOW, &app];
+    let step = Step::new("Anyone can prove who signed it", verify(&who))
+        .why("Issuer and identity say who must have: whose word on the identity counts, and which one.")
+        .says(RELEASE_WORKFLOW);
+    stage.play(&step)?;
+
     for platform in PLATFORMS {
-        stage.step(
-            &Step {
-                title: &format!(
-                    "The image for {platform} is signed too; the policy is in a file this time"
-                ),
-                arguments: verify(&[&POLICY[..], &["--platform", platform, &app]].concat()),
-                exit_code: DONE,
-                says: &[RELEASE_WORKFLOW],
-            },
-            |_| Ok(String::new()),
-        )?;
+        let title = format!("The image for {platform} is signed too");
+        let arguments = verify(&[&POLICY[..], &["--platform", platform, &app]].concat());
+        let step = Step::new(&title, arguments)
+            .why("The policy is in a file this time.")
+            .says(RELEASE_WORKFLOW);
+        stage.play(&step)?;
     }
+
     let tuf_url = stage.sigstore.tuf_url().to_string();
-    stage.step(
-        &Step {
-            title: "The trust root can also come from a TUF repository, which keeps it up to date",
-            arguments: words(
-                &[
-                    "verify",
-                    "--tuf-url",
-                    &tuf_url,
-                    "--tuf-root",
-                    "tuf_root.json",
-                ],
-                &[&POLICY[..], &[&app]].concat(),
-            ),
-            exit_code: DONE,
-            says: &[RELEASE_WORKFLOW],
-        },
-        |_| Ok(String::new()),
-    )?;
+    let trust = ["--tuf-url", &tuf_url, "--tuf-root", "tuf_root.json"];
+    let arguments = words(
+        &[&["verify"], &trust[..]].concat(),
+        &[&POLICY[..], &[&app]].concat(),
+    );
+    let step = Step::new("The trust root can come from a TUF repository", arguments)
+        .why("It keeps the keys of certificate authority and log up to date.")
+        .says(RELEASE_WORKFLOW);
+    stage.play(&step)?;
+
     for platform in PLATFORMS {
         let directory = directory_for("app", platform);
-        stage.step(
-            &Step {
-                title: &format!("The image for {platform} is verified and installed in one go"),
-                arguments: install(platform, &app, &directory),
-                exit_code: DONE,
-                says: &[RELEASE_WORKFLOW],
-            },
-            |stage| stage.installed(&directory, platform, "version 1"),
-        )?;
+        let title = format!("The image for {platform} is verified and installed in one go");
+        let step = Step::new(&title, install(platform, &app, &directory)).says(RELEASE_WORKFLOW);
+        stage.play_and(&step, |stage| {
+            stage.installed(&directory, platform, "version 1")
+        })?;
     }
     Ok(())
 }
