@@ -64,7 +64,7 @@ fn signed_before(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 fn tampered_layer(stage: &mut Stage) -> anyhow::Result<()> {
-    let index = stage.push("tampered", "v1", "version 1")?;
+    let index = stage.push("tampered", "v1", "version 2")?;
     let image = stage.image("tampered:v1");
     let step = sign(stage, "token", &image)?.titled("The project signs an image …");
     stage.play(&step)?;
@@ -86,7 +86,7 @@ fn tampered_layer(stage: &mut Stage) -> anyhow::Result<()> {
     let there = directory_for("app", PLATFORMS[0]);
     let arguments = install(PLATFORMS[0], &image, &there);
     let step = Step::new("The same over an earlier installation", arguments)
-        .why("That one stays, whole.")
+        .why("That one stays as it was, whole.")
         .exits(INVALID)
         .says(WRONG_CONTENT);
     stage.play_and(&step, |stage| {
