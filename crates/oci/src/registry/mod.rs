@@ -45,6 +45,27 @@ pub use credentials::Credentials;
 pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
 
 /// A client of any number of registries. Cheap to clone; clones share connections and tokens.
+///
+/// ```no_run
+/// use countersign_oci::{Credentials, Document, Options, Reference, Registry};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Registry::new(Options {
+///     credentials: Credentials::default().with_login("quay.io", "me", "token"),
+///     ..Options::default()
+/// })?;
+/// let reference: Reference = "quay.io/team/app:v1".parse()?;
+/// let image = registry.resolve(&reference).await?;
+/// // From here on by digest, whatever becomes of the tag.
+/// if let Document::Index(index) = image.document() {
+///     let child = index.select(&"linux/arm64".parse()?)?;
+///     let repository = image.reference().repository();
+///     let manifest = registry.child(repository, child).await?;
+///     println!("{}", manifest.reference());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Registry {
     shared: Arc<Shared>,

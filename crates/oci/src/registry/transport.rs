@@ -190,7 +190,12 @@ impl Transport {
             }
             let now = sent.load(Ordering::Relaxed);
             if now == before {
-                return Err(timed_out(url, "an upload to go on"));
+                let missing = if now == size {
+                    "an answer to the upload"
+                } else {
+                    "the upload to go on"
+                };
+                return Err(timed_out(url, missing));
             }
             if now == size {
                 // A registry may hash the whole blob before it answers.

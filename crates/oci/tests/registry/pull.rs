@@ -3,6 +3,7 @@
 use super::common::{
     self, answer, client, entry, index, manifest, pinned, reference, repository, requests,
 };
+use super::script::{Script, Then, raw};
 use countersign_oci::{Algorithm, Descriptor, Digest, Document, Error, ManifestError, media_type};
 use wiremock::matchers::{headers, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -297,4 +298,59 @@ async fn an_index_is_read_as_one() {
     serve(&server, "manifests/t", answer(media_type::OCI_INDEX, &body)).await;
     let image = client().resolve(&reference(&server, ":t")).await.unwrap();
     assert!(matches!(image.document(), Document::Index(_)));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_made_again() {
+    let body = manifest("x");
+    let headers = format!("content-length: {}\n", body.len());
+    let answers = vec![
+        (String::new(), Then::Close),
+        (raw("200 OK", &headers, &body), Then::Close),
+    ];
+    let script = Script::start(answers).await;
+    let wanted = script.repository().at(Digest::sha256(body.as_bytes()));
+    client().manifest(&wanted).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_that_says_nothing_is_given_up() {
+    let script = Script::start(vec![(String::new(), Then::Hang)]).await;
+    let mut options = common::options();
+    options.retries.times = 0;
+    options.timeouts.answer = std::time::Duration::from_millis(20);
+    let client = countersign_oci::Registry::new(options).unwrap();
+    let wanted = script.repository().at(Digest::sha256(b"x"));
+    let error = client.manifest(&wanted).await.unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error:?}");
+    assert!(common::text_of(&error).contains("timed out waiting for an answer"));
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_for_all_but_loopback() {
+    let proxy = MockServer::start().await;
+    serve(
+        &proxy,
+        "manifests/t",
+        answer(media_type::OCI_MANIFEST, &manifest("by proxy")),
+    )
+    .await;
+    let here = MockServer::start().await;
+    let body = manifest("direct");
+    serve(
+        &here,
+        "manifests/t",
+        answer(media_type::OCI_MANIFEST, &body),
+    )
+    .await;
+    let mut options = common::options();
+    options.plain_http = countersign_oci::PlainHttp::Always;
+    options.proxy = Some(proxy.uri().parse().unwrap());
+    let client = countersign_oci::Registry::new(options).unwrap();
+
+    let far = "registry.example/a/b:t".parse().unwrap();
+    let image = client.resolve(&far).await.unwrap();
+    assert_eq!(image.bytes(), manifest("by proxy").as_bytes());
+    let image = client.resolve(&reference(&here, ":t")).await.unwrap();
+    assert_eq!(image.bytes(), body.as_bytes());
 }

@@ -1,6 +1,7 @@
 //! Pushing, to registries with and without the referrers API.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_oci::{
@@ -9,7 +10,10 @@ use countersign_oci::{
 use wiremock::matchers::{body_bytes, header, method, path, path_regex, query_param};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::common::{answer, client, entry, index, manifest, options, repository, requests};
+use super::common::{
+    answer, client, entry, index, manifest, options, repository, requests, text_of,
+};
+use super::script::{Script, Then, raw};
 
 const UPLOADS: &str = "/v2/a/b/blobs/uploads/";
 
@@ -452,4 +456,29 @@ async fn an_image_at_the_fallback_tag_is_not_overwritten() {
         ),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_takes_is_given_up() {
+    let answers = vec![
+        (raw("404 Not Found", "content-length: 0\n", ""), Then::Close),
+        (
+            raw("202 Accepted", "content-length: 0\nlocation: /upload\n", ""),
+            Then::Close,
+        ),
+        (String::new(), Then::Hang),
+    ];
+    let script = Script::start(answers).await;
+    let mut options = options();
+    options.retries.times = 0;
+    options.timeouts.stall = Duration::from_millis(20);
+    options.timeouts.document = Duration::from_millis(20);
+    let client = Registry::new(options).unwrap();
+    let bytes = Bytes::from_static(b"content");
+    let error = client
+        .push_blob(&script.repository(), bytes)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error:?}");
+    assert!(text_of(&error).contains("timed out waiting for"));
 }
