@@ -1,9 +1,10 @@
 //! References, digests, manifests, and a client for registries that are not to be trusted.
 //!
 //! Everything that leaves this crate was checked against the digest it was asked by: a
-//! [`ResolvedImage`] holds manifest bytes together with the digest computed from them, and a blob
-//! is handed out whole and verified or not at all. What a registry says about content (headers,
-//! descriptors of referrers) decides nothing.
+//! [`ResolvedImage`] holds manifest bytes together with the digest computed from them, a small blob
+//! is handed out whole and verified or not at all, and a streamed one counts only once its end was
+//! reached and its digest right. What a registry says about content (headers, descriptors of
+//! referrers) decides nothing.
 //!
 //! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
 //! and limits are values in [`Options`].

@@ -428,6 +428,20 @@ mod tests {
         assert_eq!(login.to_string(), "as `me` by the login given");
     }
 
+    #[tokio::test]
+    async fn a_helpers_name_is_not_a_path() {
+        let credentials = Credentials::default()
+            .with_config("test", r#"{"credsStore": "x/../../../tmp/y"}"#)
+            .unwrap();
+        let repository = repository("a.io/x");
+        let login = credentials.login(&repository, Duration::from_secs(5)).await;
+        let Err(Error::Credentials { source, .. }) = login else {
+            panic!("the helper must not be run")
+        };
+        let source = source.downcast_ref::<HelperError>();
+        assert!(matches!(source, Some(HelperError::Name)), "{source:?}");
+    }
+
     #[test]
     fn malformed_files_are_named_without_their_secrets() {
         let error = Credentials::default()
