@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use countersign_oci::{
-    Credentials, Descriptor, Digest, Document, Registry, ResolvedImage, media_type,
+    Credentials, Descriptor, Digest, Document, Error, Registry, ResolvedImage, media_type,
 };
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Auth, Effect, Fault, RegistryOptions, RegistryServer};
@@ -211,6 +211,38 @@ async fn a_blob_that_is_cut_off_arrives_whole() {
         .await
         .unwrap();
     assert!(read == content.as_bytes());
+}
+
+#[tokio::test]
+async fn tries_count_anew_after_progress_worth_it_and_run_out_without() {
+    let server = start(RegistryOptions::default()).await;
+    let content = vec![7_u8; 5 << 20];
+    server.put_blob("app", content.clone());
+    let descriptor = Descriptor::of("application/octet-stream", &content);
+    let repository = server.repository("app");
+    let mut options = options();
+    options.retries.times = 1;
+    let client = Registry::new(options).unwrap();
+    let cut = |after: usize| Fault::on("GET /v2/app/blobs/*", Effect::Truncate { after });
+
+    server.add_fault(cut(3 << 19).times(3));
+    let mut read = Vec::new();
+    client
+        .fetch_blob(&repository, &descriptor, &mut read, &|_| {})
+        .await
+        .unwrap();
+    assert!(read == content);
+    assert_eq!(server.requests().len(), 4);
+
+    server.clear_faults();
+    server.reset_requests();
+    server.add_fault(cut(1000));
+    let error = client
+        .fetch_blob(&repository, &descriptor, &mut Vec::new(), &|_| {})
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
