@@ -5,6 +5,7 @@ use std::fmt;
 use countersign_oci::{DigestError, ReferenceError};
 
 use crate::matcher::RegexError;
+use crate::printable::printable;
 
 /// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl fmt::Display for PolicyError {
         if self.place != Place::default() {
             write!(f, "{}: ", self.place)?;
         }
-        fmt::Display::fmt(&self.problem, f)
+        f.write_str(&printable(&self.problem.to_string()))
     }
 }
 
@@ -75,7 +76,7 @@ impl fmt::Display for Place {
             separator = ": ";
         }
         if !self.path.is_root() {
-            write!(f, "{separator}{}", self.path)?;
+            write!(f, "{separator}{}", printable(&self.path.to_string()))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! violation names the first condition that does not hold, with what was expected and what was
 //! found; among several acceptable signers, the one that came nearest.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use crate::claims::{CertificateClaims, Claim};
 use crate::matcher::{Matcher, common_prefix};
 use crate::policy::{Policy, Signer};
+use crate::printable::printable;
 
 /// What a signature that holds says: cryptography, certificate and log are proven already.
 #[derive(Debug, Clone, Copy)]
@@ -78,22 +80,24 @@ impl Policy {
     }
 
     fn judge_signer(&self, claimed: &Claimed<'_>) -> Result<(), Violation> {
-        let mut nearest: Option<(Nearness, usize, Miss)> = None;
-        for (position, signer) in self.signers().iter().enumerate() {
-            let Err((nearness, miss)) = signer.judge(claimed) else {
-                return Ok(());
-            };
-            if nearest.as_ref().is_none_or(|(best, ..)| nearness > *best) {
-                nearest = Some((nearness, position, miss));
+        let mut misses = Vec::with_capacity(self.signers().len());
+        for signer in self.signers() {
+            match signer.judge(claimed) {
+                Ok(()) => return Ok(()),
+                Err(miss) => misses.push(miss),
             }
         }
-        // A policy has a signer, so that there is a miss here; were there none, nobody would do.
-        let (signer, nearest) =
-            nearest.map_or((0, None), |(_, position, miss)| (position, Some(miss)));
+        // Of several that came equally near, the first: `max_by` would take the last.
+        let nearest = misses
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by(|(_, a), (_, b)| a.compare(b));
         Err(Violation::Signer(Box::new(SignerMismatch {
-            signer,
-            signers: self.signers().len(),
-            nearest,
+            signer: nearest.map_or(0, |(position, _)| position),
+            signers: misses.len(),
+            // A policy has a signer, so that there is a miss here.
+            nearest: nearest.map(|(_, miss)| miss.clone()),
         })))
     }
 
@@ -126,41 +130,54 @@ impl Policy {
 }
 
 impl Signer {
-    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), (Nearness, Miss)> {
-        let miss = |step, expected: &Matcher, found: &str| {
-            let mismatch = Mismatch {
-                expected: expected.clone(),
-                found: found.to_owned(),
-            };
-            (Nearness(step, expected.nearness(found)), mismatch)
+    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Miss> {
+        let mismatch = |expected: &Matcher, found: &str| Mismatch {
+            expected: expected.clone(),
+            found: found.to_owned(),
         };
         if !self.issuer.matches(claimed.issuer) {
-            let (nearness, mismatch) = miss(0, &self.issuer, claimed.issuer);
-            return Err((nearness, Miss::Issuer(mismatch)));
+            return Err(Miss::Issuer(mismatch(&self.issuer, claimed.issuer)));
         }
         if !self.identity.matches(claimed.identity) {
-            let (nearness, mismatch) = miss(1, &self.identity, claimed.identity);
-            return Err((nearness, Miss::Identity(mismatch)));
+            return Err(Miss::Identity(mismatch(&self.identity, claimed.identity)));
         }
-        for (held, rule) in self.claims.iter().enumerate() {
-            if !rule.holds(claimed.certificate) {
-                let claim = Miss::Claim {
-                    claim: rule.claim,
-                    expected: rule.matcher.clone(),
-                    found: claimed.certificate.value(rule.claim).map(str::to_owned),
-                };
-                return Err((Nearness(2, held), claim));
-            }
+        if let Some(rule) = self
+            .claims
+            .iter()
+            .find(|rule| !rule.holds(claimed.certificate))
+        {
+            return Err(Miss::Claim {
+                claim: rule.claim,
+                expected: rule.matcher.clone(),
+                found: claimed.certificate.value(rule.claim).map(str::to_owned),
+            });
         }
-        judge_times(self.not_before, claimed.verified_times).map_err(|(not_before, found)| {
-            (Nearness(3, 0), Miss::SignedBefore { not_before, found })
-        })
+        judge_times(self.not_before, claimed.verified_times)
+            .map_err(|(not_before, found)| Miss::SignedBefore { not_before, found })
     }
 }
 
-/// How many steps of a signer held, then how near the first that didn't came.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Nearness(u8, usize);
+impl Miss {
+    /// Greater is nearer: first by how many steps of the signer held, then by how much of the text
+    /// that didn't was right. The latter is only computed where it decides.
+    fn compare(&self, other: &Self) -> Ordering {
+        let steps_held = |miss: &Self| match miss {
+            Self::Issuer(_) => 0,
+            Self::Identity(_) => 1,
+            Self::Claim { .. } => 2,
+            Self::SignedBefore { .. } => 3,
+        };
+        let text_right = |miss: &Self| match miss {
+            Self::Issuer(mismatch) | Self::Identity(mismatch) => {
+                mismatch.expected.nearness(&mismatch.found)
+            }
+            Self::Claim { .. } | Self::SignedBefore { .. } => 0,
+        };
+        steps_held(self)
+            .cmp(&steps_held(other))
+            .then_with(|| text_right(self).cmp(&text_right(other)))
+    }
+}
 
 /// The bound and the earliest time, where that is before it.
 fn judge_times(
@@ -197,7 +214,7 @@ pub enum Violation {
         digest: Digest,
     },
     /// The statement is of a type that doesn't count as a signature.
-    #[error("expected a statement of type {}, found {found}", .expected.join(" or "))]
+    #[error("expected a statement of type {}, found {}", .expected.join(" or "), printable(.found))]
     PredicateType {
         /// Types that count.
         expected: Vec<String>,
@@ -221,7 +238,7 @@ pub enum Violation {
     /// An annotation is missing or different.
     #[error(
         "expected the signed annotation {key}=`{expected}`, found {}",
-        .found.as_ref().map_or_else(|| "none of that name".to_owned(), |found| format!("`{found}`"))
+        .found.as_ref().map_or_else(|| "none of that name".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Annotation {
         /// The annotation's key.
@@ -234,7 +251,7 @@ pub enum Violation {
     /// The statement names another image than the one asked for.
     #[error(
         "expected the signed statement to name {expected}, found {}",
-        .found.as_ref().map_or_else(|| "no name in it".to_owned(), |found| format!("`{found}`"))
+        .found.as_ref().map_or_else(|| "no name in it".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Name {
         /// The repository, with the tag where one was asked for.
@@ -297,7 +314,7 @@ pub enum Miss {
     #[error(
         "issuer and identity are right, but expected the certificate's {claim} to be {expected}, \
          found {}",
-        .found.as_ref().map_or_else(|| "no such claim".to_owned(), |found| format!("`{found}`"))
+        .found.as_ref().map_or_else(|| "no such claim".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Claim {
         /// The claim.
@@ -342,11 +359,11 @@ impl Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, found `{}`", self.expected, self.found)?;
+        write!(f, "{}, found `{}`", self.expected, printable(&self.found))?;
         match &self.expected {
             Matcher::Exact(expected) => {
                 let at = common_prefix(expected, &self.found);
-                let rest = |text: &str| text.get(at..).unwrap_or_default().to_owned();
+                let rest = |text: &str| printable(text.get(at..).unwrap_or_default());
                 // Texts that share nothing have no point where they part.
                 match (at, rest(expected).as_str(), rest(&self.found).as_str()) {
                     (0, ..) => Ok(()),
@@ -360,7 +377,8 @@ impl fmt::Display for Mismatch {
             Matcher::Regex(pattern) => match pattern.part_matched(&self.found) {
                 Some(part) => write!(
                     f,
-                    " (only `{part}` matches, and a pattern has to match the whole)"
+                    " (only `{}` matches, and a pattern has to match the whole)",
+                    printable(part)
                 ),
                 None => Ok(()),
             },

@@ -10,6 +10,7 @@
 
 mod claims;
 mod error;
+mod explain;
 mod file;
 mod index;
 mod judge;
@@ -17,8 +18,10 @@ mod matcher;
 mod nearest;
 mod node;
 mod policy;
+mod printable;
 mod spec;
 mod timestamp;
+mod warning;
 mod yaml;
 
 pub use claims::{CertificateClaims, Claim, ClaimRule};
@@ -29,3 +32,4 @@ pub use judge::{Claimed, Mismatch, Miss, SignerMismatch, Violation};
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 pub use spec::{PolicySpec, SignerSpec, TrustSpec};
+pub use warning::Warning;

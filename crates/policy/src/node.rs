@@ -70,7 +70,7 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             Kind::Nothing => "nothing".to_owned(),
-            Kind::Scalar(text) => format!("`{}`", text.escape_debug()),
+            Kind::Scalar(text) => format!("`{text}`"),
             Kind::List(_) => "a list".to_owned(),
             Kind::Mapping(_) => "a mapping".to_owned(),
         }

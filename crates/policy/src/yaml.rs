@@ -4,6 +4,7 @@
 //! errors. Whatever the text, reading ends in time and memory bounded by [`Bounds`].
 
 use serde::de::DeserializeOwned;
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{DeserializeError, Location, MessageFormatter as _, UserMessageFormatter};
 
@@ -24,11 +25,11 @@ impl Bounds {
         bytes: 1 << 20,
         events: 100_000,
     };
-    /// For indexes that name thousands of images. LocalAI's has 1,033 entries in 289 kB, and some
-    /// 60,000 events with its merges applied.
+    /// For indexes that name thousands of images. LocalAI's has 1,033 entries in 289 kB, and
+    /// 56,000 events with its merges applied.
     pub(crate) const INDEX: Self = Self {
         bytes: 32 << 20,
-        events: 1_000_000,
+        events: 500_000,
     };
 }
 
@@ -162,19 +163,22 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// The parser's message, without the position, which the place has. Control characters that the
-/// text may hold are escaped, because the message ends on a terminal.
+/// The parser's message, without the position, which the place has.
 fn reason(error: &DeserializeError) -> String {
-    let message = match error {
-        DeserializeError::Budget { breach, .. } => return format!("{breach:?}"),
-        error => UserMessageFormatter.format_message(error),
-    };
-    message
-        .chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
+    match error {
+        DeserializeError::Budget { breach, .. } => over_budget(breach),
+        error => UserMessageFormatter.format_message(error).into_owned(),
+    }
+}
+
+fn over_budget(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Depth { depth } => {
+            format!("nested {depth} deep, at most {DEPTH_MAX} allowed")
+        }
+        BudgetBreach::AliasAnchorRatio { aliases, anchors } => {
+            format!("{aliases} aliases of {anchors} anchors")
+        }
+        other => format!("too large once its aliases are followed ({other:?})"),
+    }
 }

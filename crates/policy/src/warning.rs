@@ -1,0 +1,237 @@
+//! What is legal in a policy, but weaker than its author may think.
+//!
+//! Warnings read the text of patterns, not their language: they are hints for a person, never part
+//! of a judgement. A pattern can be weak without one.
+
+use crate::claims::Claim;
+use crate::matcher::{Matcher, WholeRegex};
+use crate::policy::{Policy, Signer};
+use crate::printable::printable;
+
+/// Issuers whose tokens the public-good Fulcio accepts, one for each provider.
+const PROVIDERS: [&str; 7] = [
+    "https://token.actions.githubusercontent.com",
+    "https://gitlab.com",
+    "https://agent.buildkite.com",
+    "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
+    "https://accounts.google.com",
+    "https://github.com/login/oauth",
+    "https://login.microsoftonline.com",
+];
+
+/// Claims that tie a signature to the repository that was built, whoever's workflow signed.
+const CALLER_CLAIMS: [Claim; 6] = [
+    Claim::SourceRepositoryUri,
+    Claim::SourceRepositoryIdentifier,
+    Claim::SourceRepositoryOwnerUri,
+    Claim::SourceRepositoryOwnerIdentifier,
+    Claim::BuildConfigUri,
+    Claim::TokenSubject,
+];
+
+/// Something legal but weak. Signers are counted from 0, as in [`Policy::signers`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// An issuer pattern that tokens of several providers match, so that an identity of one can be
+    /// claimed at the other.
+    #[error(
+        "the issuer pattern `{}` matches more than one provider ({}); write the one you mean as \
+         `issuer`",
+        printable(.pattern), .providers.join(", ")
+    )]
+    SeveralProviders {
+        /// Which signer.
+        signer: usize,
+        /// Its issuer pattern.
+        pattern: String,
+        /// The providers' issuers.
+        providers: Vec<&'static str>,
+    },
+    /// An identity pattern that leaves the repository open: whoever can make a repository there can
+    /// sign.
+    #[error(
+        "the identity pattern `{}` leaves the repository open, so that every workflow of every \
+         repository it matches can sign; write owner and repository out",
+        printable(.pattern)
+    )]
+    OpenRepository {
+        /// Which signer.
+        signer: usize,
+        /// Its identity pattern.
+        pattern: String,
+    },
+    /// A `.` in a host name that stands for any character: `githubXcom` matches too.
+    #[error(
+        "in the pattern `{}` a `.` of the host name `{}` stands for any character; write `\\.`",
+        printable(.pattern), printable(.host)
+    )]
+    UnescapedDot {
+        /// Which signer.
+        signer: usize,
+        /// The pattern.
+        pattern: String,
+        /// The host name in it.
+        host: String,
+    },
+    /// No `not_before`: signatures of any age count.
+    #[error(
+        "there is no `not_before`, so that signatures of any age count; after an incident, set it \
+         to the time from which signatures are good again"
+    )]
+    NoNotBefore,
+    /// The signer looks like a workflow made to be called by others, and no claim says by whom.
+    #[error(
+        "the identity `{}` looks like a reusable workflow, which signs for every repository that \
+         calls it; say which in `claims`: `source_repository_uri`, or better \
+         `source_repository_identifier`",
+        printable(.identity)
+    )]
+    AnyCaller {
+        /// Which signer.
+        signer: usize,
+        /// Its identity, or pattern.
+        identity: String,
+    },
+}
+
+impl Policy {
+    /// What is legal here but weak, signer by signer.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings: Vec<Warning> = self
+            .signers()
+            .iter()
+            .enumerate()
+            .flat_map(|(position, signer)| signer_warnings(position, signer))
+            .collect();
+        let unbounded = |signer: &Signer| signer.not_before.is_none();
+        if self.not_before().is_none() && self.signers().iter().any(unbounded) {
+            warnings.push(Warning::NoNotBefore);
+        }
+        warnings
+    }
+}
+
+fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Matcher::Regex(pattern) = &signer.issuer {
+        let providers = providers_matching(pattern);
+        if providers.len() > 1 {
+            warnings.push(Warning::SeveralProviders {
+                signer: position,
+                pattern: pattern.to_string(),
+                providers,
+            });
+        }
+    }
+    for matcher in [&signer.issuer, &signer.identity] {
+        if let Matcher::Regex(pattern) = matcher
+            && let Some(host) = host_with_unescaped_dot(pattern.as_str())
+        {
+            warnings.push(Warning::UnescapedDot {
+                signer: position,
+                pattern: pattern.to_string(),
+                host: host.to_owned(),
+            });
+        }
+    }
+    if let Matcher::Regex(pattern) = &signer.identity
+        && leaves_repository_open(pattern.as_str())
+    {
+        warnings.push(Warning::OpenRepository {
+            signer: position,
+            pattern: pattern.to_string(),
+        });
+    }
+    let identity = match &signer.identity {
+        Matcher::Exact(text) => text.as_str(),
+        Matcher::Regex(pattern) => pattern.as_str(),
+    };
+    let names_caller = |claim| signer.claims.iter().any(|rule| rule.claim == claim);
+    if looks_reusable(identity) && !CALLER_CLAIMS.into_iter().any(names_caller) {
+        warnings.push(Warning::AnyCaller {
+            signer: position,
+            identity: identity.to_owned(),
+        });
+    }
+    warnings
+}
+
+fn providers_matching(pattern: &WholeRegex) -> Vec<&'static str> {
+    let matching = PROVIDERS
+        .into_iter()
+        .filter(|issuer| pattern.is_match(issuer));
+    matching.collect()
+}
+
+/// The host name after `://`, when one of its dots is not escaped. A dot with a repetition after it
+/// is no slip, and other warnings speak of it.
+fn host_with_unescaped_dot(pattern: &str) -> Option<&str> {
+    let (_, rest) = pattern.split_once("://")?;
+    let host = rest.split('/').next()?;
+    let mut escaped = false;
+    let mut characters = host.chars().peekable();
+    while let Some(c) = characters.next() {
+        let repeated = matches!(characters.peek(), Some('*' | '+' | '?' | '{'));
+        if c == '.' && !escaped && !repeated && characters.peek().is_some() {
+            return Some(host);
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    None
+}
+
+/// Whether a repetition stands in one of the segments that have to name host, owner and repository:
+/// `https:`, the empty one, host, owner, repository.
+fn leaves_repository_open(pattern: &str) -> bool {
+    segments(pattern)
+        .into_iter()
+        .take(5)
+        .any(|segment| segment.repeats)
+}
+
+#[derive(Default)]
+struct Segment {
+    repeats: bool,
+}
+
+/// The parts between slashes, as far as a pattern's text shows them: a slash in a bracket
+/// expression is none.
+fn segments(pattern: &str) -> Vec<Segment> {
+    let mut segments = vec![Segment::default()];
+    let mut in_brackets = false;
+    let mut escaped = false;
+    for c in pattern.chars() {
+        match c {
+            _ if escaped => {}
+            '[' => in_brackets = true,
+            ']' => in_brackets = false,
+            '/' if !in_brackets => segments.push(Segment::default()),
+            '*' | '+' | '{' if !in_brackets => {
+                if let Some(segment) = segments.last_mut() {
+                    segment.repeats = true;
+                }
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    segments
+}
+
+/// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,
+/// or named so. The URL itself doesn't say.
+fn looks_reusable(identity: &str) -> bool {
+    let plain = identity.replace('\\', "").to_lowercase();
+    let Some((repository, workflow)) = plain.split_once("/.github/workflows/") else {
+        return false;
+    };
+    let repository = repository.rsplit('/').next().unwrap_or_default();
+    repository == ".github"
+        || ["workflow", "actions", "generator"]
+            .iter()
+            .any(|word| repository.contains(word))
+        || ["reusable", "shared", "generator", "workflow_call"]
+            .iter()
+            .any(|word| workflow.contains(word))
+}
