@@ -1,8 +1,16 @@
 //! Test only. A Sigstore and a registry in this process, on loopback, on ports the system picks.
-#![allow(clippy::todo, missing_docs)]
+//!
+//! Both are complete enough that independent clients (cosign, sigstore-python, crane) accept them,
+//! and both misbehave on demand: see [`Fault`], [`ServiceFault`] and [`Flaw`]. Keys are made at
+//! run time and are worth nothing; nothing that is shipped depends on this crate.
+
 pub mod image;
 mod registry;
 mod server;
 mod sigstore;
+
 pub use registry::{Auth, Effect, Fault, RegistryOptions, RegistryServer, Request};
-pub use sigstore::{RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError};
+pub use sigstore::{
+    BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError,
+    Statement,
+};

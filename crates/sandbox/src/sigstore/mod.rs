@@ -3,11 +3,13 @@
 //! Test only. Keys are made at run time and die with the [`Sigstore`]; anybody gets a certificate
 //! for any identity. Certificates, logs and timestamps are what independent verifiers accept.
 
+mod bundle;
 mod ca;
 mod ct;
 mod error;
 mod fulcio;
 mod http;
+mod issue;
 mod keys;
 mod log;
 mod merkle;
@@ -17,6 +19,7 @@ mod rekor_v1;
 mod rekor_v2;
 mod routes;
 mod services;
+mod statement;
 mod trust;
 mod tsa;
 mod tuf;
@@ -28,8 +31,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+pub use bundle::{BundleSpec, Flaw};
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
+pub use statement::Statement;
 
 use http::{Binding, Record, Server};
 use services::{Addresses, Services};
@@ -143,6 +148,17 @@ impl Sigstore {
     pub fn expired_token(&self, identity: &str) -> String {
         let then = Timestamp::now() - SignedDuration::from_hours(2);
         self.services.oidc.token(identity, then)
+    }
+
+    /// Makes a bundle (version 0.3, JSON) in process: what Fulcio, Rekor and the timestamp
+    /// authority would have issued to a client, or a flawed one.
+    ///
+    /// # Errors
+    ///
+    /// Where the specification holds what no certificate can: a time before 1970, an identity
+    /// that is not ASCII.
+    pub fn issue(&self, spec: &BundleSpec) -> Result<String, SigstoreError> {
+        Ok(issue::issue(&self.services, spec)?.to_string())
     }
 
     /// Makes the next `times` requests to `service` fail.

@@ -1,6 +1,6 @@
 //! Entries proposed to Rekor v1: `hashedrekord` 0.0.1, `dsse` 0.0.1 and `intoto` 0.0.2.
 //!
-//! A [`Proposal`] exists only if the signatures in it verify. The shapes are those of the schemas
+//! What a client proposes becomes a [`Proposal`] only if its signatures verify. The shapes are those of the schemas
 //! in `pkg/types` of sigstore/rekor.
 
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use super::error::Refused;
 use super::keys::digest;
 use super::verifier::{Verifier, decode_base64};
 
-/// A checked proposal: its kind, its version, and the `spec` of its canonical body.
+/// A proposal: its kind, its version, and the `spec` of its canonical body.
 pub(super) struct Proposal {
     kind: &'static str,
     version: &'static str,
@@ -38,6 +38,24 @@ impl Proposal {
             (kind, version) => Err(Refused::bad_request(format!(
                 "expected hashedrekord 0.0.1, dsse 0.0.1 or intoto 0.0.2, found {kind} {version}"
             ))),
+        }
+    }
+
+    /// A `dsse` 0.0.1 entry, unchecked: the envelope's JSON, its payload, and its signatures
+    /// (base64) with the PEM of what verifies them.
+    pub(super) fn dsse(envelope: &str, payload: &[u8], signatures: &[(String, String)]) -> Self {
+        let signatures: Vec<Value> = signatures
+            .iter()
+            .map(|(signature, pem)| json!({"signature": signature, "verifier": STANDARD.encode(pem)}))
+            .collect();
+        Self {
+            kind: "dsse",
+            version: "0.0.1",
+            spec: json!({
+                "envelopeHash": sha256(envelope.as_bytes()),
+                "payloadHash": sha256(payload),
+                "signatures": signatures,
+            }),
         }
     }
 
@@ -147,28 +165,17 @@ impl Dsse {
             .collect::<Result<Vec<_>, Refused>>()?;
         let signatures = envelope
             .signatures
-            .iter()
+            .into_iter()
             .map(|signature| {
                 let bytes = decode_base64(&signature.sig)?;
                 let verifier = verifiers
                     .iter()
                     .find(|verifier| verifier.check(&signed, &bytes).is_ok())
                     .ok_or_else(|| Refused::bad_request("signature: no verifier accepts it"))?;
-                Ok(json!({
-                    "signature": signature.sig,
-                    "verifier": STANDARD.encode(verifier.canonical_pem()),
-                }))
+                Ok((signature.sig, verifier.canonical_pem()))
             })
             .collect::<Result<Vec<_>, Refused>>()?;
-        Ok(Proposal {
-            kind: "dsse",
-            version: "0.0.1",
-            spec: json!({
-                "envelopeHash": sha256(content.envelope.as_bytes()),
-                "payloadHash": sha256(&payload),
-                "signatures": signatures,
-            }),
-        })
+        Ok(Proposal::dsse(&content.envelope, &payload, &signatures))
     }
 }
 

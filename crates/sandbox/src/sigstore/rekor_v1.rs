@@ -182,7 +182,8 @@ impl RekorV1 {
         Ok(self.key.sign(&serde_json_canonicalizer::to_vec(&promise)?))
     }
 
-    fn checkpoint(&self, head: (u64, Sha256Hash)) -> String {
+    /// The signed note about a tree with this size and root.
+    pub(super) fn checkpoint(&self, head: (u64, Sha256Hash)) -> String {
         let origin = format!("{} - {TREE_ID}", self.host);
         checkpoint(&origin, head, &self.host, &self.key.id(), |text| {
             self.key.sign(text)

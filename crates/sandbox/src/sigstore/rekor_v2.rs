@@ -166,7 +166,8 @@ impl RekorV2 {
         }
     }
 
-    fn checkpoint(&self, head: (u64, Sha256Hash)) -> String {
+    /// The signed note about a tree with this size and root.
+    pub(super) fn checkpoint(&self, head: (u64, Sha256Hash)) -> String {
         checkpoint(&self.origin, head, &self.origin, &self.id(), |text| {
             self.key.sign(text)
         })

@@ -1,0 +1,262 @@
+//! Makes bundles without HTTP, and breaks them where asked.
+//!
+//! Every [`Flaw`] is made where its part is made, so that all that comes after is consistent with
+//! it: a verifier that refuses the bundle refuses it for that flaw.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sigstore_types::Sha256Hash;
+
+use super::bundle::{BundleSpec, Flaw};
+use super::ca::{Embed, FulcioAuthority, Subject};
+use super::ct::CtLog;
+use super::keys::{EcdsaKey, digest, pem};
+use super::log::LogEntry;
+use super::proposal::{Proposal, pre_authentication_encoding};
+use super::rekor_v1::RekorV1;
+use super::rekor_v2::RekorV2;
+use super::services::Services;
+use super::tsa::TimestampAuthority;
+use super::{RekorVersion, SigstoreError};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// What flaws of "another" payload or signature are of.
+const ANOTHER: &[u8] = b"another";
+/// How far from the certificate's start an expired certificate's signature is seen.
+const TOO_LATE: SignedDuration = SignedDuration::from_mins(70);
+
+/// The bundle that `spec` describes, as JSON.
+pub(super) fn issue(services: &Services, spec: &BundleSpec) -> Result<Value, SigstoreError> {
+    Issuance {
+        services,
+        spec,
+        now: Timestamp::now(),
+        key: EcdsaKey::generate()?,
+    }
+    .bundle()
+}
+
+struct Issuance<'a> {
+    services: &'a Services,
+    spec: &'a BundleSpec,
+    now: Timestamp,
+    key: EcdsaKey,
+}
+
+impl Issuance<'_> {
+    fn bundle(&self) -> Result<Value, SigstoreError> {
+        let certificate = self.certificate()?;
+        let signed = match self.spec.flaw {
+            Some(Flaw::SignatureOfAnotherPayload) => ANOTHER,
+            _ => &self.spec.payload,
+        };
+        let signature = self.sign(signed);
+        let verifier = match self.spec.flaw {
+            Some(Flaw::PublicKey) => ("publicKey", json!({"hint": hex::encode(self.key.id())})),
+            _ => (
+                "certificate",
+                json!({"rawBytes": STANDARD.encode(&certificate)}),
+            ),
+        };
+        Ok(json!({
+            "mediaType": BUNDLE,
+            "verificationMaterial": {
+                verifier.0: verifier.1,
+                "tlogEntries": self.entries(&signature, &certificate)?,
+                "timestampVerificationData": {
+                    "rfc3161Timestamps": self.timestamps(&signature)?,
+                },
+            },
+            "dsseEnvelope": envelope(&self.spec.payload_type, &self.spec.payload, &signature),
+        }))
+    }
+
+    /// When the certificate begins. An expired one is dated back, so that the times at which the
+    /// signature was seen stay in the past.
+    fn signed_at(&self) -> Timestamp {
+        match (self.spec.signed_at, self.spec.flaw) {
+            (Some(time), _) => time,
+            (None, Some(Flaw::ExpiredCertificate)) => self.now - TOO_LATE,
+            (None, _) => self.now,
+        }
+    }
+
+    /// When the signature was seen, unless the specification says otherwise.
+    fn seen_at(&self) -> Timestamp {
+        match self.spec.flaw {
+            Some(Flaw::ExpiredCertificate) => self.signed_at() + TOO_LATE,
+            _ => self.signed_at(),
+        }
+    }
+
+    fn certificate(&self) -> Result<Vec<u8>, SigstoreError> {
+        let other_authority;
+        let authority = match self.spec.flaw {
+            Some(Flaw::UnknownCertificateAuthority) => {
+                other_authority = FulcioAuthority::generate(self.now)?;
+                &other_authority
+            }
+            _ => self.services.fulcio.authority(),
+        };
+        let other_log;
+        let embed = match self.spec.flaw {
+            Some(Flaw::NoCertificateTimestamp) => Embed::Nothing,
+            Some(Flaw::CertificateTimestampOfUnknownLog) => {
+                other_log = CtLog::generate()?;
+                Embed::TimestampOf(&other_log)
+            }
+            Some(Flaw::CertificateTimestampOfAnotherCertificate) => {
+                Embed::ForgedTimestampOf(self.services.fulcio.ct())
+            }
+            _ => Embed::TimestampOf(self.services.fulcio.ct()),
+        };
+        let issuer = self.spec.issuer.as_deref();
+        let subject = Subject {
+            identity: self.spec.identity.clone(),
+            issuer: issuer.unwrap_or(self.services.oidc.url()).to_owned(),
+            claims: self.spec.claims.clone(),
+        };
+        authority.issue(&subject, self.key.spki(), self.signed_at(), embed)
+    }
+
+    fn sign(&self, payload: &[u8]) -> Vec<u8> {
+        let signed = pre_authentication_encoding(&self.spec.payload_type, payload);
+        self.key.sign(&signed)
+    }
+
+    fn entries(&self, signature: &[u8], certificate: &[u8]) -> Result<Vec<Value>, SigstoreError> {
+        let mut entry = match self.spec.flaw {
+            Some(Flaw::EntryOfAnotherPayload) => {
+                self.log(ANOTHER, &self.sign(ANOTHER), certificate)?
+            }
+            _ => self.log(&self.spec.payload, signature, certificate)?,
+        };
+        let times = match self.spec.flaw {
+            Some(Flaw::NoEntry) => 0,
+            Some(Flaw::RepeatedEntry(times)) => times,
+            Some(flaw) => {
+                self.tamper(&mut entry, flaw)?;
+                1
+            }
+            None => 1,
+        };
+        let mut entry = entry.transparency_log_entry();
+        if let (Some(Flaw::NoInclusionProof), Some(entry)) = (self.spec.flaw, entry.as_object_mut())
+        {
+            entry.remove("inclusionProof");
+        }
+        Ok(vec![entry; times])
+    }
+
+    fn log(
+        &self,
+        payload: &[u8],
+        signature: &[u8],
+        certificate: &[u8],
+    ) -> Result<LogEntry, SigstoreError> {
+        match self.spec.rekor {
+            RekorVersion::V1 => {
+                let envelope = envelope(&self.spec.payload_type, payload, signature).to_string();
+                let signatures = [(STANDARD.encode(signature), pem("CERTIFICATE", certificate))];
+                let proposal = Proposal::dsse(&envelope, payload, &signatures);
+                let at = self.spec.logged_at.unwrap_or_else(|| self.seen_at());
+                let rekor = &self.services.rekor_v1;
+                rekor.append(proposal.kind(), proposal.canonical_body()?, at)
+            }
+            RekorVersion::V2 => {
+                let signed = pre_authentication_encoding(&self.spec.payload_type, payload);
+                let hash = digest(&signed);
+                self.services.rekor_v2.record(&hash, signature, certificate)
+            }
+        }
+    }
+
+    fn tamper(&self, entry: &mut LogEntry, flaw: Flaw) -> Result<(), SigstoreError> {
+        let head = (entry.proof.size, entry.proof.root);
+        let (v1, v2) = (&self.services.rekor_v1, &self.services.rekor_v2);
+        match (flaw, self.spec.rekor) {
+            (Flaw::NoPromise, _) => entry.promise = None,
+            (Flaw::PromiseOfAnotherTime, _) => {
+                if let Some((time, promise)) = &mut entry.promise {
+                    let another = time.saturating_sub(1);
+                    *promise = v1.promise(&entry.body, another, entry.proof.index)?;
+                }
+            }
+            (Flaw::WrongInclusionProof, _) => {
+                if let Some(hash) = entry.proof.path.first_mut() {
+                    *hash = Sha256Hash::new(digest(ANOTHER));
+                }
+            }
+            (Flaw::WrongCheckpointSignature, _) => {
+                entry.checkpoint = with_last_byte_flipped(&entry.checkpoint);
+            }
+            (Flaw::CheckpointOfUnknownLog, RekorVersion::V1) => {
+                let other = RekorV1::generate("unknown.example".into(), self.now)?;
+                entry.checkpoint = other.checkpoint(head);
+            }
+            (Flaw::CheckpointOfUnknownLog, RekorVersion::V2) => {
+                let other = RekorV2::generate("unknown.example".into())?;
+                entry.checkpoint = other.checkpoint(head);
+            }
+            (Flaw::CheckpointOfOtherTrustedLog, RekorVersion::V1) => {
+                entry.checkpoint = v2.checkpoint(head);
+            }
+            (Flaw::CheckpointOfOtherTrustedLog, RekorVersion::V2) => {
+                entry.checkpoint = v1.checkpoint(head);
+            }
+            // These break another part of the bundle.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn timestamps(&self, signature: &[u8]) -> Result<Vec<Value>, SigstoreError> {
+        let at = match (self.spec.timestamped_at, self.spec.rekor) {
+            (Some(time), _) => time,
+            (None, RekorVersion::V1) => return Ok(Vec::new()),
+            (None, RekorVersion::V2) => self.seen_at(),
+        };
+        let other_authority;
+        let authority = match self.spec.flaw {
+            Some(Flaw::TimestampOfUnknownAuthority) => {
+                other_authority = TimestampAuthority::generate(self.now)?;
+                &other_authority
+            }
+            _ => &self.services.timestamp_authority,
+        };
+        let stamped = match self.spec.flaw {
+            Some(Flaw::TimestampOfAnotherSignature) => ANOTHER,
+            _ => signature,
+        };
+        let times = match self.spec.flaw {
+            Some(Flaw::NoTimestamp) => 0,
+            Some(Flaw::RepeatedTimestamp(times)) => times,
+            _ => 1,
+        };
+        let timestamp = STANDARD.encode(authority.timestamp(stamped, at)?);
+        Ok(vec![json!({"signedTimestamp": timestamp}); times])
+    }
+}
+
+fn envelope(payload_type: &str, payload: &[u8], signature: &[u8]) -> Value {
+    json!({
+        "payload": STANDARD.encode(payload),
+        "payloadType": payload_type,
+        "signatures": [{"sig": STANDARD.encode(signature)}],
+    })
+}
+
+/// The note with the last byte of its signature changed: the key's hint stays, and so does the
+/// signature's encoding.
+fn with_last_byte_flipped(note: &str) -> String {
+    let Some((before, signature)) = note.trim_end().rsplit_once(' ') else {
+        return note.to_owned();
+    };
+    let mut signature = STANDARD.decode(signature).unwrap_or_default();
+    if let Some(last) = signature.last_mut() {
+        *last ^= 1;
+    }
+    format!("{before} {}\n", STANDARD.encode(signature))
+}
