@@ -47,7 +47,7 @@ pub struct ServiceRequest {
 }
 
 /// A service's misbehaviour.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceFault {
     /// It does nothing and answers with this status.
@@ -74,7 +74,7 @@ impl Record {
     }
 
     pub(super) fn inject(&self, service: Service, fault: &ServiceFault, times: usize) {
-        lock(&self.faults).extend(std::iter::repeat_n((service, fault.clone()), times));
+        lock(&self.faults).extend(std::iter::repeat_n((service, *fault), times));
     }
 
     /// Takes the next fault of a service.
