@@ -1,0 +1,293 @@
+//! From a [`PolicySpec`] to a [`Policy`]: every text parsed, every contradiction refused.
+//!
+//! An error names the keys that lead to the offending text; where in a file that is, the caller
+//! knows.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+use crate::claims::{Claim, ClaimRule};
+use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::matcher::{Matcher, WholeRegex};
+use crate::nearest::nearest;
+use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
+use crate::timestamp;
+
+/// What follows a key whose value is a pattern.
+const REGEX_SUFFIX: &str = "_regex";
+
+impl Policy {
+    /// Checks `spec`, which stands at `path` for the purpose of errors.
+    pub(crate) fn check(spec: &PolicySpec, path: &KeyPath) -> Result<Self, PolicyError> {
+        let claims = claim_rules(&spec.claims, &path.key("claims"))?;
+        Ok(Self {
+            signers: signers(spec, path, &claims)?,
+            not_before: instant(spec.not_before.as_deref(), path)?,
+            predicate_types: predicate_types(&spec.predicate_types, path)?,
+            annotations: annotations(&spec.annotations, path)?,
+            bind_name: spec.bind_name,
+            trust: spec
+                .trust
+                .as_ref()
+                .map(|trust| check_trust(trust, &path.key("trust")))
+                .transpose()?,
+            signature_sources: each(
+                &spec.signature_sources,
+                &path.key("signature_sources"),
+                |text| {
+                    text.parse().map_err(|reason| Problem::Repository {
+                        found: text.to_owned(),
+                        reason,
+                    })
+                },
+            )?,
+            deny_digests: each(&spec.deny_digests, &path.key("deny_digests"), |text| {
+                text.parse().map_err(Problem::Digest)
+            })?,
+        })
+    }
+}
+
+fn signers(
+    spec: &PolicySpec,
+    path: &KeyPath,
+    common: &[ClaimRule],
+) -> Result<Vec<Signer>, PolicyError> {
+    if spec.identities.is_empty() {
+        let own = SignerSpec {
+            issuer: spec.issuer.clone(),
+            issuer_regex: spec.issuer_regex.clone(),
+            identity: spec.identity.clone(),
+            identity_regex: spec.identity_regex.clone(),
+            ..SignerSpec::default()
+        };
+        return Ok(vec![signer(&own, path, common)?]);
+    }
+    let own = [
+        ("issuer", &spec.issuer),
+        ("issuer_regex", &spec.issuer_regex),
+        ("identity", &spec.identity),
+        ("identity_regex", &spec.identity_regex),
+    ];
+    if let Some((key, _)) = own.into_iter().find(|(_, value)| value.is_some()) {
+        return Err(at(path.key(key), Problem::SignerBesideIdentities { key }));
+    }
+    let path = path.key("identities");
+    spec.identities
+        .iter()
+        .enumerate()
+        .map(|(position, spec)| signer(spec, &path.index(position), common))
+        .collect()
+}
+
+fn signer(spec: &SignerSpec, path: &KeyPath, common: &[ClaimRule]) -> Result<Signer, PolicyError> {
+    let mut claims = common.to_vec();
+    claims.extend(claim_rules(&spec.claims, &path.key("claims"))?);
+    Ok(Signer {
+        issuer: pair(
+            "issuer",
+            "issuer_regex",
+            &spec.issuer,
+            &spec.issuer_regex,
+            path,
+        )?,
+        identity: pair(
+            "identity",
+            "identity_regex",
+            &spec.identity,
+            &spec.identity_regex,
+            path,
+        )?,
+        claims,
+        not_before: instant(spec.not_before.as_deref(), path)?,
+    })
+}
+
+fn pair(
+    exact_key: &'static str,
+    regex_key: &'static str,
+    exact: &Option<String>,
+    regex: &Option<String>,
+    path: &KeyPath,
+) -> Result<Matcher, PolicyError> {
+    match (exact, regex) {
+        (Some(text), None) => exact_matcher(text, &path.key(exact_key)),
+        (None, Some(pattern)) => regex_matcher(pattern, &path.key(regex_key)),
+        (None, None) => Err(at(
+            path.clone(),
+            Problem::Neither {
+                exact: exact_key,
+                regex: regex_key,
+            },
+        )),
+        (Some(_), Some(_)) => Err(at(
+            path.key(regex_key),
+            Problem::Both {
+                exact: exact_key.into(),
+                regex: regex_key.into(),
+            },
+        )),
+    }
+}
+
+fn claim_rules(
+    claims: &BTreeMap<String, String>,
+    path: &KeyPath,
+) -> Result<Vec<ClaimRule>, PolicyError> {
+    let rule = |(key, text): (&String, &String)| {
+        let path_here = path.key(key);
+        // The name itself first, should a claim's own name ever end like a pattern's key.
+        let (name, is_pattern) = match key.strip_suffix(REGEX_SUFFIX) {
+            Some(name) if Claim::named(key).is_none() => (name, true),
+            _ => (key.as_str(), false),
+        };
+        let claim = Claim::named(name).ok_or_else(|| at(path_here.clone(), unknown_claim(key)))?;
+        if is_pattern && claims.contains_key(name) {
+            return Err(at(
+                path_here,
+                Problem::Both {
+                    exact: name.into(),
+                    regex: key.clone(),
+                },
+            ));
+        }
+        let matcher = if is_pattern {
+            regex_matcher(text, &path_here)?
+        } else {
+            exact_matcher(text, &path_here)?
+        };
+        Ok(ClaimRule { claim, matcher })
+    };
+    claims.iter().map(rule).collect()
+}
+
+fn unknown_claim(key: &str) -> Problem {
+    let exact = Claim::ALL.iter().map(|claim| claim.as_str().to_owned());
+    let regex = Claim::ALL
+        .iter()
+        .map(|claim| format!("{claim}{REGEX_SUFFIX}"));
+    let all: Vec<String> = exact.clone().chain(regex).collect();
+    Problem::UnknownKey {
+        found: key.to_owned(),
+        nearest: nearest(key, all.iter().map(String::as_str)),
+        valid: exact.collect(),
+    }
+}
+
+fn exact_matcher(text: &str, path: &KeyPath) -> Result<Matcher, PolicyError> {
+    non_empty(text, "a text", path)?;
+    Ok(Matcher::Exact(text.to_owned()))
+}
+
+fn regex_matcher(pattern: &str, path: &KeyPath) -> Result<Matcher, PolicyError> {
+    non_empty(pattern, "a regular expression", path)?;
+    match WholeRegex::new(pattern) {
+        Ok(regex) => Ok(Matcher::Regex(regex)),
+        Err(reason) => Err(at(
+            path.clone(),
+            Problem::Regex {
+                found: pattern.to_owned(),
+                reason,
+            },
+        )),
+    }
+}
+
+fn instant(text: Option<&str>, path: &KeyPath) -> Result<Option<Timestamp>, PolicyError> {
+    let path = path.key("not_before");
+    text.map(|text| {
+        non_empty(text, "an RFC 3339 time", &path)?;
+        timestamp::parse(text).map_err(|problem| at(path.clone(), problem))
+    })
+    .transpose()
+}
+
+fn predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>, PolicyError> {
+    if types.is_empty() {
+        return Ok(vec![COSIGN_SIGN_PREDICATE.to_owned()]);
+    }
+    each(types, &path.key("predicate_types"), |text| {
+        match text.trim() {
+            "" => Err(Problem::Empty {
+                expected: "a predicate type such as https://slsa.dev/provenance/v1",
+            }),
+            _ => Ok(text.to_owned()),
+        }
+    })
+}
+
+fn annotations(
+    pairs: &BTreeMap<String, String>,
+    path: &KeyPath,
+) -> Result<BTreeMap<String, String>, PolicyError> {
+    let path = path.key("annotations");
+    for (key, value) in pairs {
+        non_empty(key, "an annotation's key", &path.key(key))?;
+        non_empty(value, "an annotation's value", &path.key(key))?;
+    }
+    Ok(pairs.clone())
+}
+
+fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
+    let keys = [
+        ("trusted_root", &spec.trusted_root),
+        ("tuf_url", &spec.tuf_url),
+        ("tuf_root", &spec.tuf_root),
+    ];
+    for (key, value) in keys {
+        if let Some(text) = value {
+            non_empty(text, "a path or a URL", &path.key(key))?;
+        }
+    }
+    match (&spec.trusted_root, &spec.tuf_url, &spec.tuf_root) {
+        (Some(file), None, None) => Ok(Trust::TrustedRoot { file: file.clone() }),
+        (None, Some(url), Some(root_file)) => Ok(Trust::Tuf {
+            url: url.clone(),
+            root_file: root_file.clone(),
+        }),
+        _ => {
+            let there: Vec<String> = keys
+                .iter()
+                .filter(|(_, value)| value.is_some())
+                .map(|(key, _)| format!("`{key}`"))
+                .collect();
+            let found = match there.as_slice() {
+                [] => "neither".to_owned(),
+                keys => keys.join(" and "),
+            };
+            Err(at(path.clone(), Problem::Trust { found }))
+        }
+    }
+}
+
+/// Parses every entry of a list, naming the one that is wrong.
+fn each<T, C: FromIterator<T>>(
+    texts: &[String],
+    path: &KeyPath,
+    parse: impl Fn(&str) -> Result<T, Problem>,
+) -> Result<C, PolicyError> {
+    texts
+        .iter()
+        .enumerate()
+        .map(|(position, text)| parse(text).map_err(|problem| at(path.index(position), problem)))
+        .collect()
+}
+
+fn non_empty(text: &str, expected: &'static str, path: &KeyPath) -> Result<(), PolicyError> {
+    if text.trim().is_empty() {
+        return Err(at(path.clone(), Problem::Empty { expected }));
+    }
+    Ok(())
+}
+
+fn at(path: KeyPath, problem: Problem) -> PolicyError {
+    PolicyError::new(
+        Place {
+            path,
+            ..Place::default()
+        },
+        problem,
+    )
+}
