@@ -6,7 +6,29 @@
 //! what it doesn't know is weaker than its author thinks. [`Policy::judge`] applies it to what a
 //! verifier has proven ([`Claimed`]).
 //!
-//! The crate does no I/O: it reads texts, and names files only in errors.
+//! The crate does no I/O: it reads texts, and names files only in errors. Where a policy says so,
+//! its caller takes the trusted root from [`Policy::trust`] and looks for signatures in
+//! [`Policy::signature_sources`] too; everything else is judged here.
+//!
+//! ```
+//! use countersign_policy::{Policy, Problem};
+//!
+//! let policy = Policy::from_yaml(
+//!     r"
+//! verification:
+//!   issuer: https://token.actions.githubusercontent.com
+//!   identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
+//!   not_before: 2026-08-05T00:00:00Z
+//! ",
+//!     "policy.yaml",
+//! )?;
+//! assert_eq!(policy.signers().len(), 1);
+//!
+//! let error = Policy::from_yaml("isuer: https://gitlab.com", "policy.yaml").unwrap_err();
+//! assert!(matches!(error.problem(), Problem::UnknownKey { nearest: Some(key), .. } if key == "issuer"));
+//! assert!(error.to_string().starts_with("policy.yaml:1:1: unknown key `isuer`"));
+//! # Ok::<(), countersign_policy::PolicyError>(())
+//! ```
 
 mod claims;
 mod error;

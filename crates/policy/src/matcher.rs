@@ -45,7 +45,7 @@ impl Matcher {
     }
 }
 
-/// ``exactly `text` `` or ``the pattern `…` ``.
+/// `` `text` `` or ``a match of `pattern` ``.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

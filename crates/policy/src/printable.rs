@@ -1,10 +1,17 @@
 //! Foreign text in messages: certificates, statements and files are written by others, and what a
 //! person reads ends on a terminal.
 
-/// `text` with its control characters escaped.
+/// Longest text shown, in characters; no honest identity or message comes near it.
+const SHOWN_MAX: usize = 4096;
+
+/// `text` with its control characters escaped, cut after [`SHOWN_MAX`] characters.
 pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut printable = String::with_capacity(text.len().min(SHOWN_MAX));
+    for (position, c) in text.chars().enumerate() {
+        if position == SHOWN_MAX {
+            printable.push('…');
+            break;
+        }
         if c.is_control() {
             printable.extend(c.escape_default());
         } else {
@@ -12,4 +19,24 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_others_kept() {
+        assert_eq!(
+            printable("naïve\u{1b}[2J\r\n\u{9b}x"),
+            "naïve\\u{1b}[2J\\r\\n\\u{9b}x"
+        );
+    }
+
+    #[test]
+    fn endless_text_is_cut() {
+        let shown = printable(&"é".repeat(SHOWN_MAX + 1));
+        assert_eq!(shown.chars().count(), SHOWN_MAX + 1);
+        assert!(shown.ends_with("é…"));
+    }
 }
