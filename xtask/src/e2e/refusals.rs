@@ -55,7 +55,11 @@ fn signed_before(stage: &mut Stage) -> anyhow::Result<()> {
         .says(SINCE);
     stage.play(&step)?;
     stage.empty("revoked")?;
-    let arguments = [&policy[..], &[&app, "revoked/app"]].concat();
+    let arguments = [
+        &policy[..],
+        &["--platform", PLATFORMS[0], &app, "revoked/app"],
+    ]
+    .concat();
     let arguments = words(&[&["install"], &TRUSTED_ROOT[..]].concat(), &arguments);
     let step = Step::new("The same, installed", arguments)
         .exits(REFUSED_BY_POLICY)
