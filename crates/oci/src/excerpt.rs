@@ -5,7 +5,7 @@
 const LENGTH_MAX: usize = 200;
 
 /// The start of `text`, with an ellipsis if there is more; control characters become spaces.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let mut characters = text.trim().chars();
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let mut start: String = characters.by_ref().take(LENGTH_MAX).map(clean).collect();

@@ -19,6 +19,7 @@ mod registry;
 
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use error::{Error, Result};
+pub use excerpt::excerpt;
 pub use manifest::{
     Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,
 };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use sigstore_types::{Bundle, DerCertificate, SignatureContent};
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, excerpt};
 
 use crate::failure::Failure;
 use crate::statement::Statement;
@@ -47,15 +47,14 @@ impl SignedBundle {
         bytes: &[u8],
         predicate_types: &[String],
     ) -> Result<Self, Failure> {
-        let malformed = |detail: String| Failure::Malformed {
+        let malformed = |error: &dyn std::error::Error| Failure::Malformed {
             part: "bundle",
-            detail,
+            detail: excerpt(&error.to_string()),
         };
-        let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
-        let shape: Shape =
-            serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+        let shape: Shape = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         shape.check_bounds()?;
-        let bundle = Bundle::from_json(text).map_err(|error| malformed(error.to_string()))?;
+        let bundle = Bundle::from_json(text).map_err(|error| malformed(&error))?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(Failure::Content {
                 found: "a message signature",
@@ -64,7 +63,7 @@ impl SignedBundle {
         if envelope.payload_type != IN_TOTO {
             return Err(Failure::PayloadType {
                 expected: IN_TOTO,
-                found: envelope.payload_type.clone(),
+                found: excerpt(&envelope.payload_type),
             });
         }
         let statement = Statement::about(digest, envelope.payload.as_bytes(), predicate_types)?;
@@ -176,7 +175,7 @@ impl Shape {
             other => {
                 return Err(Failure::BundleVersion {
                     expected: BUNDLE_V03,
-                    found: other.unwrap_or("no media type").to_owned(),
+                    found: excerpt(other.unwrap_or("no media type")),
                 });
             }
         }

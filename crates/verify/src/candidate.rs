@@ -3,13 +3,13 @@
 //! Descriptors in referrers lists are often wrong, and a registry can make them say anything. They
 //! decide in which order candidates are tried, and nothing else.
 
-use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage};
+use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::failure::Failure;
 
 const LEGACY_CONFIG: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
-pub(crate) const LEGACY_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+const LEGACY_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// Where cosign and others say what a bundle is about.
 const PREDICATE_TYPE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 
@@ -84,11 +84,10 @@ pub(crate) fn rank(descriptor: &Descriptor, predicate_types: &[String]) -> u8 {
 }
 
 fn describe(manifest: &Manifest) -> String {
-    let config = Some(&manifest.config.media_type);
-    let named = manifest.artifact_type.as_ref().or(config);
-    match (named, manifest.layers.as_slice()) {
-        (Some(named), [layer]) => format!("{named} with a layer of {}", layer.media_type),
-        (Some(named), layers) => format!("{named} with {} layers", layers.len()),
-        (None, layers) => format!("{} layers", layers.len()),
+    let config = manifest.config.media_type.as_str();
+    let named = excerpt(manifest.artifact_type.as_deref().unwrap_or(config));
+    match manifest.layers.as_slice() {
+        [layer] => format!("{named} with a layer of {}", excerpt(&layer.media_type)),
+        layers => format!("{named} with {} layers", layers.len()),
     }
 }

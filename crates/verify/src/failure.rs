@@ -176,7 +176,7 @@ pub enum Failure {
     #[error("Sigstore's verification failed")]
     Sigstore(#[source] Box<sigstore_verify::Error>),
     /// Genuine, but not what the policy asks for.
-    #[error("a genuine signature, but {0}")]
+    #[error("a genuine signature: {0}")]
     Policy(Box<Violation>),
 }
 

@@ -12,7 +12,7 @@ use sigstore_types::{
 use sigstore_verify::VerificationPolicy;
 use sigstore_verify::types::DigestBytes;
 
-use countersign_oci::{Algorithm, Digest, ResolvedImage};
+use countersign_oci::{Algorithm, Digest, ResolvedImage, excerpt};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
@@ -155,7 +155,7 @@ fn check_own_checkpoint(
         .collect();
     Err(Failure::CheckpointLog {
         expected: hex::encode(entry.log_id.key_id.as_bytes()),
-        found: signers.join(", "),
+        found: excerpt(&signers.join(", ")),
     })
 }
 

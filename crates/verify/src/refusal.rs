@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+/// Characters of one candidate's failure. Two identities of GitHub's length fit in several times.
+const LINE_MAX: usize = 2_000;
+
 /// Why an image is refused: every candidate, with the first check that it failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -72,12 +75,7 @@ impl fmt::Display for Refusal {
         }
         f.write_str(":")?;
         for Candidate { manifest, failure } in &self.candidates {
-            write!(f, "\n  {}: {failure}", short(manifest))?;
-            let mut source = std::error::Error::source(failure);
-            while let Some(cause) = source {
-                write!(f, ": {cause}")?;
-                source = cause.source();
-            }
+            write!(f, "\n  {}: {}", short(manifest), line(failure))?;
         }
         if self.untried > 0 {
             write!(f, "\n  and {} more that were not tried", self.untried)?;
@@ -90,4 +88,18 @@ impl fmt::Display for Refusal {
 fn short(digest: &Digest) -> String {
     let digits: String = digest.hex().chars().take(12).collect();
     format!("{}:{digits}…", digest.algorithm())
+}
+
+/// The failure and its causes in one line, with nothing that a terminal would obey: parts of it
+/// were written by whoever made the candidate.
+fn line(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(LINE_MAX).map(clean).collect()
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 
-use countersign_oci::{Algorithm, Digest};
+use countersign_oci::{Algorithm, Digest, excerpt};
 
 use crate::failure::Failure;
 
@@ -46,18 +46,18 @@ impl Statement {
     ) -> Result<Self, Failure> {
         let wire: Wire = serde_json::from_slice(payload).map_err(|error| Failure::Malformed {
             part: "in-toto statement",
-            detail: error.to_string(),
+            detail: excerpt(&error.to_string()),
         })?;
         if !predicate_types.contains(&wire.predicate_type) {
             return Err(Failure::Attestation {
                 expected: predicate_types.to_vec(),
-                found: wire.predicate_type,
+                found: excerpt(&wire.predicate_type),
             });
         }
         if wire.statement_type != STATEMENT_V1 {
             return Err(Failure::StatementType {
                 expected: STATEMENT_V1,
-                found: wire.statement_type,
+                found: excerpt(&wire.statement_type),
             });
         }
         let subject = match (wire.subject.first, wire.subject.count) {
@@ -76,7 +76,7 @@ impl Statement {
                 expected: digest.clone(),
                 found: found.map_or_else(
                     || format!("no {} digest", digest.algorithm()),
-                    |hex| format!("{}:{hex}", digest.algorithm()),
+                    |hex| format!("{}:{}", digest.algorithm(), excerpt(&hex)),
                 ),
             });
         }

@@ -94,7 +94,10 @@ impl Scene {
     /// Method and path of each request since the image was resolved.
     pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.server.requests();
-        requests.iter().map(countersign_sandbox::Request::line).collect()
+        requests
+            .iter()
+            .map(countersign_sandbox::Request::line)
+            .collect()
     }
 }
 

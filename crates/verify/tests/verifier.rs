@@ -1,0 +1,306 @@
+//! Finding an image's signatures in a registry, and where trust goes from there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may panic, as the test may"
+)]
+
+mod support;
+
+use countersign_oci::{Registry, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_sandbox::image::{Image, ImageIndex};
+use countersign_sandbox::{BundleSpec, Effect, Fault, Flaw, Sigstore, Statement};
+use countersign_verify::{
+    Error, Failure, RefusalKind, TrustSource, TrustedRoot, VerifiedImage, Verifier,
+};
+use serde_json::json;
+use support::{BUNDLE, IDENTITY, PATH, Scene, kind, policy, refusal, signature_of};
+
+const SOMEBODY: &str = "somebody@example.org";
+const SBOM: &str = "https://spdx.dev/Document";
+
+struct Stage {
+    scene: Scene,
+    sigstore: Sigstore,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        Self::of(Scene::new().await).await
+    }
+
+    async fn of(scene: Scene) -> Self {
+        let sigstore = Sigstore::start().await.unwrap();
+        Self { scene, sigstore }
+    }
+
+    fn statement(&self) -> Statement {
+        Statement::of(self.scene.image.digest().clone())
+    }
+
+    fn issue(&self, spec: &BundleSpec) -> String {
+        self.sigstore.issue(spec).unwrap()
+    }
+
+    fn bundle_by(&self, identity: &str) -> String {
+        self.issue(&BundleSpec::new(self.statement(), identity))
+    }
+
+    fn policy(&self) -> Policy {
+        let issuer = self.sigstore.oidc_issuer().to_string();
+        policy(issuer.trim_end_matches('/'), IDENTITY)
+    }
+
+    fn verifier(&self) -> Verifier {
+        let root = TrustedRoot::from_json("sandbox", &self.sigstore.trusted_root_json()).unwrap();
+        Verifier::new(self.scene.client.clone(), root)
+    }
+
+    async fn verify(&self) -> Result<VerifiedImage, Error> {
+        self.verifier()
+            .verify(&self.scene.image, &self.policy())
+            .await
+    }
+}
+
+#[tokio::test]
+async fn an_image_signed_once_is_proven_with_three_requests_after_it_was_resolved() {
+    let stage = Stage::new().await;
+    let signature = stage.scene.attach(stage.bundle_by(IDENTITY));
+    let proof = stage.verify().await.unwrap();
+    assert_eq!(proof.reference(), stage.scene.image.reference());
+    assert_eq!(
+        proof.evidence().signature_manifest,
+        Some(signature.digest())
+    );
+    let digest = stage.scene.image.digest();
+    let layer = &signature.manifest().layers[0].digest;
+    assert_eq!(
+        stage.scene.requests(),
+        [
+            format!("GET /v2/{PATH}/referrers/{digest}"),
+            format!("GET /v2/{PATH}/manifests/{}", signature.digest()),
+            format!("GET /v2/{PATH}/blobs/{layer}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_signature_listed_at_the_fallback_tag_by_a_wrong_descriptor_counts() {
+    let stage = Stage::of(Scene::with(false).await).await;
+    let signature = signature_of(stage.scene.image.descriptor(), stage.bundle_by(IDENTITY));
+    stage.scene.list(&signature);
+    let mut descriptor = signature.descriptor();
+    descriptor.artifact_type = Some("application/vnd.oci.empty.v1+json".into());
+    stage.scene.list_by_tag(vec![descriptor]);
+    stage.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_signature_that_passes_is_enough_whatever_else_is_there() {
+    let stage = Stage::new().await;
+    let scene = &stage.scene;
+    scene.attach("not JSON");
+    scene.attach(stage.bundle_by(SOMEBODY));
+    scene.attach(
+        stage.issue(&BundleSpec::new(stage.statement(), IDENTITY).flaw(Flaw::WrongInclusionProof)),
+    );
+    let sbom = stage.statement().predicate(SBOM, json!({}));
+    scene.attach(stage.issue(&BundleSpec::new(sbom, IDENTITY)));
+    scene.list(
+        &Image::artifact("application/spdx+json")
+            .subject(scene.image.descriptor())
+            .layer("application/spdx+json", "{}")
+            .build(),
+    );
+    let good = scene.attach(stage.bundle_by(IDENTITY));
+    let proof = stage.verify().await.unwrap();
+    assert_eq!(proof.evidence().signature_manifest, Some(good.digest()));
+}
+
+#[tokio::test]
+async fn a_candidate_that_the_registry_withholds_does_not_spoil_one_that_passes() {
+    let stage = Stage::new().await;
+    let bad = stage.scene.attach(stage.bundle_by(SOMEBODY));
+    let line = format!("GET /v2/{PATH}/manifests/{}", bad.digest());
+    stage
+        .scene
+        .server
+        .add_fault(Fault::on(&line, Effect::status(500)));
+    stage.scene.attach(stage.bundle_by(IDENTITY));
+    stage.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_calls_itself_a_signature_is_tried_before_what_does_not() {
+    let stage = Stage::of(Scene::with(false).await).await;
+    let subject = stage.scene.image.descriptor();
+    let signature = signature_of(subject.clone(), stage.bundle_by(IDENTITY));
+    stage.scene.list(&signature);
+    let mut listed: Vec<_> = (0..100)
+        .map(|number| {
+            let artifact = Image::artifact("application/spdx+json")
+                .subject(subject.clone())
+                .layer("application/spdx+json", number.to_string())
+                .build();
+            stage.scene.list(&artifact);
+            let mut descriptor = artifact.descriptor();
+            descriptor.artifact_type = Some("application/spdx+json".into());
+            descriptor
+        })
+        .collect();
+    listed.push(signature.descriptor());
+    stage.scene.list_by_tag(listed);
+    let proof = stage.verify().await.unwrap();
+    let manifest = proof.evidence().signature_manifest.clone();
+    assert_eq!(manifest, Some(signature.digest()));
+}
+
+#[tokio::test]
+async fn a_refusal_lists_every_candidate_and_is_of_the_kind_that_came_furthest() {
+    let stage = Stage::new().await;
+    let sbom = stage.statement().predicate(SBOM, json!({}));
+    stage
+        .scene
+        .attach(stage.issue(&BundleSpec::new(sbom, IDENTITY)));
+    assert_eq!(kind(&stage.verify().await), Some(RefusalKind::Unsigned));
+    stage.scene.attach(
+        stage.issue(&BundleSpec::new(stage.statement(), IDENTITY).flaw(Flaw::WrongInclusionProof)),
+    );
+    assert_eq!(kind(&stage.verify().await), Some(RefusalKind::Invalid));
+    stage.scene.attach(stage.bundle_by(SOMEBODY));
+    let result = stage.verify().await;
+    assert_eq!(kind(&result), Some(RefusalKind::Policy));
+    let refusal = refusal(result);
+    let count = |test: fn(&Failure) -> bool| {
+        let failures = refusal.candidates.iter().map(|c| &c.failure);
+        failures.filter(|failure| test(failure)).count()
+    };
+    assert_eq!(refusal.candidates.len(), 3);
+    assert_eq!(count(|f| matches!(f, Failure::Attestation { .. })), 1);
+    assert_eq!(count(|f| matches!(f, Failure::TransparencyLog(_))), 1);
+    assert_eq!(count(|f| matches!(f, Failure::Policy(_))), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_policy_shows_the_nearest_miss() {
+    let stage = Stage::new().await;
+    stage
+        .scene
+        .attach(stage.bundle_by(&IDENTITY.replace("acme/app", "acme/app-evil")));
+    insta::assert_snapshot!(stage.scene.told(stage.verify().await), @r"
+    registry.example/acme/app@[image] is signed, but not as the policy asks:
+      [0]…: a genuine signature: the issuer is right, but expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main`, found `https://github.com/acme/app-evil/.github/workflows/release.yml@refs/heads/main` (the same up to `-evil/.github/workflows/release.yml@refs/heads/main` in place of `/.github/workflows/release.yml@refs/heads/main`)
+    ");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_broken_signature_says_what_is_broken() {
+    let stage = Stage::new().await;
+    stage.scene.attach(
+        stage.issue(&BundleSpec::new(stage.statement(), IDENTITY).flaw(Flaw::NoCertificateTimestamp)),
+    );
+    insta::assert_snapshot!(stage.scene.told(stage.verify().await), @"");
+}
+
+#[tokio::test]
+async fn a_long_running_verifier_gets_its_root_from_tuf() {
+    let stage = Stage::new().await;
+    stage.scene.attach(stage.bundle_by(IDENTITY));
+    let cache = tempfile::tempdir().unwrap();
+    let source = TrustSource::Tuf {
+        url: stage.sigstore.tuf_url(),
+        root: stage.sigstore.tuf_root(),
+        cache: cache.path().to_owned(),
+        offline: false,
+    };
+    let verifier = Verifier::with_source(stage.scene.client.clone(), source);
+    for _ in 0..2 {
+        let proof = verifier.verify(&stage.scene.image, &stage.policy()).await;
+        assert_eq!(proof.unwrap().digest(), stage.scene.image.digest());
+    }
+}
+
+#[tokio::test]
+async fn without_a_trusted_root_nothing_is_proven() {
+    let stage = Stage::new().await;
+    stage.scene.attach(stage.bundle_by(IDENTITY));
+    let source = TrustSource::File {
+        name: "root.json".into(),
+        json: "{}".into(),
+    };
+    let verifier = Verifier::with_source(stage.scene.client.clone(), source);
+    let result = verifier.verify(&stage.scene.image, &stage.policy()).await;
+    assert!(matches!(result, Err(Error::Trust(_))), "{result:?}");
+}
+
+/// An index of two images in a registry, signed.
+async fn signed_index(stage: &Stage) -> (VerifiedImage, Vec<ResolvedImage>) {
+    let image = |platform: &str| {
+        let builder = Image::builder(platform.parse().unwrap());
+        builder.annotation("for", platform).build()
+    };
+    let index = ImageIndex::new(vec![image("linux/amd64"), image("linux/arm64")]);
+    index.push(&stage.scene.server, PATH, Some("index"));
+    let client: &Registry = &stage.scene.client;
+    let reference = stage.scene.server.reference(&format!("{PATH}:index"));
+    let resolved = client.resolve(&reference.unwrap()).await.unwrap();
+    let statement = Statement::of(index.digest());
+    let bundle = stage.issue(&BundleSpec::new(statement, IDENTITY));
+    let signature = Image::artifact(BUNDLE)
+        .subject(index.descriptor())
+        .layer(BUNDLE, bundle)
+        .build();
+    stage.scene.list(&signature);
+    let proof = stage.verifier().verify(&resolved, &stage.policy()).await;
+    let repository = resolved.reference().repository();
+    let mut children = Vec::new();
+    for descriptor in &index.index().manifests {
+        children.push(client.child(repository, descriptor).await.unwrap());
+    }
+    (proof.unwrap(), children)
+}
+
+#[tokio::test]
+async fn trust_follows_the_digest_edge_from_an_index_to_its_child() {
+    let stage = Stage::new().await;
+    let (proof, children) = signed_index(&stage).await;
+    let index = proof.digest().clone();
+    let platform = "linux/arm64".parse().unwrap();
+    let selected = proof.select(&platform).unwrap().unwrap();
+    assert_eq!(selected.digest, *children[1].digest());
+    let child = proof.into_child(children[1].clone()).unwrap();
+    assert_eq!(child.digest(), children[1].digest());
+    assert_eq!(child.image().bytes(), children[1].bytes());
+    assert_eq!(
+        child.evidence().digest,
+        index,
+        "the index is what was signed"
+    );
+    assert_eq!(child.select(&platform), Ok(None));
+}
+
+#[tokio::test]
+async fn trust_does_not_reach_what_the_proven_document_does_not_list() {
+    let stage = Stage::new().await;
+    let (proof, children) = signed_index(&stage).await;
+    let stranger = stage.scene.image.clone();
+    let refused = proof.into_child(stranger.clone()).unwrap_err();
+    assert!(refused.to_string().contains(&stranger.digest().to_string()));
+    // Neither up nor sideways.
+    let proof = refused.into_proof();
+    let child = proof.into_child(children[0].clone()).unwrap();
+    let sideways = child.into_child(children[1].clone()).unwrap_err();
+    assert_eq!(sideways.into_proof().digest(), children[0].digest());
+}
+
+#[tokio::test]
+async fn a_signature_of_the_index_is_none_of_its_child_by_itself() {
+    let stage = Stage::new().await;
+    let (_proof, children) = signed_index(&stage).await;
+    let result = stage.verifier().verify(&children[0], &stage.policy()).await;
+    assert_eq!(kind(&result), Some(RefusalKind::Unsigned));
+}
