@@ -4,6 +4,9 @@
 //! component is then created exclusively in that directory, so that nothing is ever written
 //! through what is already there. Until [`Root::finish`] directories are open to us alone.
 
+mod finish;
+mod remove;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -12,8 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, fstat, futimens, linkat,
-    mkdirat, openat, statat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
@@ -22,6 +24,9 @@ use super::error::{ArchiveError, display_name};
 use super::name::{EntryName, split};
 use super::resolve::{Resolver, open_child};
 use super::stream::Cancellation;
+use remove::Scope;
+
+pub(super) use finish::finish_file;
 
 /// Directory handles kept open; most entries lie in the directory of the one before.
 const CACHED_DIRECTORIES: usize = 128;
@@ -58,14 +63,6 @@ struct Planned {
     metadata: Metadata,
     /// Directories above it, up to the root. Paths can't tell: they may lead through links.
     depth: u64,
-}
-
-/// What [`Root::remove`] takes away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Everything,
-    /// Only what layers below the current one wrote.
-    LowerLayers,
 }
 
 impl Root {
@@ -192,57 +189,6 @@ impl Root {
         })
     }
 
-    /// Removes what lower layers have at `name`; it's fine if they have nothing.
-    pub(super) fn whiteout(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
-        let Some((path, leaf)) = name.split() else {
-            return Ok(());
-        };
-        let Some(parent) = self.open_for_whiteout(path, name)? else {
-            return Ok(());
-        };
-        self.remove(&parent, leaf, Scope::LowerLayers)
-            .map_err(|errno| write_error(name.as_bytes(), errno))
-    }
-
-    /// Removes what lower layers have in the directory `path`.
-    pub(super) fn opaque_whiteout(
-        &mut self,
-        path: &[u8],
-        name: &EntryName,
-    ) -> Result<(), ArchiveError> {
-        let Some(directory) = self.open_for_whiteout(path, name)? else {
-            return Ok(());
-        };
-        self.remove_children(&directory, Scope::LowerLayers)
-            .map_err(|errno| write_error(name.as_bytes(), errno))
-    }
-
-    /// Gives every directory its permissions and time, from the leaves up. The root's owner keeps
-    /// the right to write to it, without which it could not be moved or replaced later.
-    pub(super) fn finish(mut self) -> Result<(), ArchiveError> {
-        self.open.clear();
-        if let Some(top) = self.directories.get_mut(&self.top.inode) {
-            top.metadata.mode |= 0o700;
-        }
-        let top = Arc::clone(&self.top);
-        self.finish_directory(&top.handle, top.inode)
-    }
-
-    fn finish_directory(&self, handle: &OwnedFd, inode: u64) -> Result<(), ArchiveError> {
-        self.cancellation.check()?;
-        let error = |leaf: &[u8], errno: Errno| write_error(leaf, errno);
-        for (leaf, kind) in children(handle).map_err(|errno| error(b".", errno))? {
-            if kind == FileType::Directory {
-                let child = open_child(handle, &leaf).map_err(|errno| error(&leaf, errno))?;
-                let inode = self::inode(&child).map_err(|errno| error(&leaf, errno))?;
-                self.finish_directory(&child, inode)?;
-            }
-        }
-        let planned = self.directories.get(&inode);
-        let metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
-        apply(handle, metadata).map_err(|errno| error(b".", errno))
-    }
-
     /// Runs `make` for the entry's last component, after removing what is in its place.
     fn create<T>(
         &mut self,
@@ -301,19 +247,6 @@ impl Root {
         ))
     }
 
-    /// Where a whiteout applies; nowhere, if there is no such directory.
-    fn open_for_whiteout(
-        &mut self,
-        path: &[u8],
-        entry: &EntryName,
-    ) -> Result<Option<Arc<Directory>>, ArchiveError> {
-        match self.open_existing(path) {
-            Ok(directory) => Ok(Some(directory)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(way_error(entry, errno)),
-        }
-    }
-
     fn open_existing(&mut self, path: &[u8]) -> Result<Arc<Directory>, Errno> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.top));
@@ -366,81 +299,6 @@ impl Root {
         let key = self.hasher.hash_one((parent.inode, leaf));
         self.written.insert(key);
     }
-
-    /// Removes `leaf`, with all that is in it where it is a directory. By
-    /// [`Scope::LowerLayers`], what the current layer wrote stays, with the directories it is in.
-    fn remove(&mut self, parent: &Directory, leaf: &[u8], scope: Scope) -> Result<(), Errno> {
-        let key = self.hasher.hash_one((parent.inode, leaf));
-        let stays = scope == Scope::LowerLayers && self.written.contains(&key);
-        let stat = match statat(&parent.handle, leaf, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(errno),
-        };
-        let kind = FileType::from_raw_mode(stat.st_mode as _);
-        if kind != FileType::Directory {
-            if kind == FileType::Symlink {
-                self.open.clear();
-            }
-            if stays {
-                return Ok(());
-            }
-            return unlinkat(&parent.handle, leaf, AtFlags::empty());
-        }
-        let handle = open_child(&parent.handle, leaf)?;
-        let directory = Directory {
-            inode: inode(&handle)?,
-            handle,
-            depth: parent.depth + 1,
-        };
-        self.remove_children(&directory, scope)?;
-        if stays {
-            return Ok(());
-        }
-        self.open.clear();
-        match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
-            Ok(()) => {
-                self.directories.remove(&directory.inode);
-                Ok(())
-            }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Ok(()),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn remove_children(&mut self, directory: &Directory, scope: Scope) -> Result<(), Errno> {
-        for (leaf, _) in children(&directory.handle)? {
-            self.remove(directory, &leaf, scope)?;
-        }
-        Ok(())
-    }
-}
-
-/// Gives a file that was written its permissions and time.
-pub(super) fn finish_file(
-    file: &File,
-    name: &EntryName,
-    metadata: Metadata,
-) -> Result<(), ArchiveError> {
-    apply(file, metadata).map_err(|errno| write_error(name.as_bytes(), errno))
-}
-
-/// Permissions without set-user-id, set-group-id and sticky bit, and the time, which Python holds
-/// against its byte code.
-fn apply(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
-    fchmod(&handle, Mode::from_raw_mode((metadata.mode & 0o777) as _))?;
-    let Some((seconds, nanos)) = metadata.mtime else {
-        return Ok(());
-    };
-    let time = Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanos.into(),
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    futimens(&handle, &times)
 }
 
 fn make_directory(parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {

@@ -1,16 +1,16 @@
 //! Archives as an attacker would make them, and as builders do.
 
 mod hostile;
-mod raw;
 mod semantics;
+mod tar;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use self::tar::Tar;
 use super::*;
-use raw::Tar;
 
 /// A directory to unpack into, next to one that nothing may touch.
 struct Scene {

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use super::raw::{Header, pax_record};
+use countersign_sandbox::image::{Entry, EntryKind};
+
 use super::*;
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -52,17 +53,14 @@ fn an_archive_without_its_end_marker_is_whole() {
 
 #[test]
 fn permissions_and_times_are_kept_and_privileges_are_not() {
-    let mut program = Header::new(b'0', "bin/program", 4);
-    program.mode = 0o6755;
-    let mut closed = Header::new(b'5', "closed", 0);
-    closed.mode = 0o555;
-    let mut shared = Header::new(b'5', "shared", 0);
-    shared.mode = 0o1777;
+    const TIME: u64 = 1_700_000_000;
+    let program = Entry::file("bin/program", "text").mode(0o6755);
+    let directory = |name| Entry::new(EntryKind::Directory, name);
     let tar = Tar::default()
-        .entry(&program, b"text")
-        .entry(&closed, b"")
+        .entry(program.modified(TIME))
+        .entry(directory("closed").mode(0o555).modified(TIME))
         .file("closed/x", b"text")
-        .entry(&shared, b"");
+        .entry(directory("shared").mode(0o1777));
     let scene = Scene::new();
     let warnings = scene.unpack(&[tar.end()]).unwrap();
     assert_eq!(mode(&scene, "bin/program"), 0o755);
@@ -72,28 +70,29 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
     assert_eq!(scene.read("closed/x"), "text");
     for path in ["bin/program", "closed"] {
         let metadata = fs::metadata(scene.path(path)).unwrap();
-        assert_eq!(metadata.mtime(), 1_700_000_000, "{path}");
+        assert_eq!(metadata.mtime() as u64, TIME, "{path}");
     }
     let sentence = "2 entries were installed without their set-user-id, set-group-id or sticky \
                     bit, the first of them bin/program";
     assert_eq!(warnings, [sentence]);
+    // So that whoever isn't root can remove it.
+    fs::set_permissions(scene.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
 fn the_root_stays_writable_to_its_owner() {
-    let mut root = Header::new(b'5', "./", 0);
-    root.mode = 0o055;
-    let scene = unpacked(&[Tar::default().entry(&root, b"").end()]);
+    let root = Entry::new(EntryKind::Directory, "./").mode(0o055);
+    let scene = unpacked(&[Tar::default().entry(root).end()]);
     assert_eq!(mode(&scene, ""), 0o755);
 }
 
 #[test]
 fn devices_are_left_out_and_xattrs_dropped_and_it_is_said() {
-    let special = |flag, name| Header::new(flag, name, 0);
+    let null = Entry::new(EntryKind::CharacterDevice, "dev/null");
     let tar = Tar::default()
-        .entry(&special(b'3', "dev/null"), b"")
-        .entry(&special(b'6', "fifo"), b"")
-        .pax(&[("SCHILY.xattr.security.capability", "x")])
+        .entry(null.device(1, 3))
+        .entry(Entry::new(EntryKind::Fifo, "fifo"))
+        .pax("SCHILY.xattr.security.capability", "x")
         .file("ping", b"text");
     let scene = Scene::new();
     let warnings = scene.unpack(&[tar.end()]).unwrap();
@@ -111,7 +110,7 @@ fn devices_are_left_out_and_xattrs_dropped_and_it_is_said() {
 #[test]
 fn long_names_of_either_kind_are_read() {
     let long = format!("{}/{}", "d".repeat(200), "x".repeat(200));
-    let pax = Tar::default().pax(&[("path", &long)]).file("short", b"pax");
+    let pax = Tar::default().pax("path", &long).file("short", b"pax");
     assert_eq!(unpacked(&[pax.end()]).read(&long), "pax");
     let gnu = Tar::default().extension(b'L', format!("{long}\0").as_bytes());
     assert_eq!(
@@ -126,8 +125,7 @@ fn long_names_of_either_kind_are_read() {
 
 #[test]
 fn remarks_for_the_whole_archive_are_skipped() {
-    let remark = pax_record("comment", "a commit");
-    let tar = Tar::default().extension(b'g', remark.as_bytes());
+    let tar = Tar::default().extension(b'g', b"20 comment=a commit\n");
     assert_eq!(unpacked(&[tar.file("x", b"text").end()]).read("x"), "text");
 }
 

@@ -1,0 +1,113 @@
+//! Takes away what is in an entry's way, or what a whiteout names.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::{Directory, Root, children, inode, way_error, write_error};
+use crate::extract::error::ArchiveError;
+use crate::extract::name::EntryName;
+use crate::extract::resolve::open_child;
+
+/// What [`Root::remove`] takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Everything,
+    /// Only what layers below the current one wrote.
+    LowerLayers,
+}
+
+impl Root {
+    /// Removes what lower layers have at `name`; it's fine if they have nothing.
+    pub(in crate::extract) fn whiteout(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
+        let Some((path, leaf)) = name.split() else {
+            return Ok(());
+        };
+        let Some(parent) = self.open_for_whiteout(path, name)? else {
+            return Ok(());
+        };
+        self.remove(&parent, leaf, Scope::LowerLayers)
+            .map_err(|errno| write_error(name.as_bytes(), errno))
+    }
+
+    /// Removes what lower layers have in the directory `path`.
+    pub(in crate::extract) fn opaque_whiteout(
+        &mut self,
+        path: &[u8],
+        name: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let Some(directory) = self.open_for_whiteout(path, name)? else {
+            return Ok(());
+        };
+        self.remove_children(&directory, Scope::LowerLayers)
+            .map_err(|errno| write_error(name.as_bytes(), errno))
+    }
+
+    /// Where a whiteout applies; nowhere, if there is no such directory.
+    fn open_for_whiteout(
+        &mut self,
+        path: &[u8],
+        entry: &EntryName,
+    ) -> Result<Option<Arc<Directory>>, ArchiveError> {
+        match self.open_existing(path) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(way_error(entry, errno)),
+        }
+    }
+
+    /// Removes `leaf`, with all that is in it where it is a directory. By
+    /// [`Scope::LowerLayers`], what the current layer wrote stays, with the directories it is in.
+    pub(super) fn remove(
+        &mut self,
+        parent: &Directory,
+        leaf: &[u8],
+        scope: Scope,
+    ) -> Result<(), Errno> {
+        let key = self.hasher.hash_one((parent.inode, leaf));
+        let stays = scope == Scope::LowerLayers && self.written.contains(&key);
+        let stat = match statat(&parent.handle, leaf, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode as _);
+        if kind != FileType::Directory {
+            if kind == FileType::Symlink {
+                self.open.clear();
+            }
+            if stays {
+                return Ok(());
+            }
+            return unlinkat(&parent.handle, leaf, AtFlags::empty());
+        }
+        let handle = open_child(&parent.handle, leaf)?;
+        let directory = Directory {
+            inode: inode(&handle)?,
+            handle,
+            depth: parent.depth + 1,
+        };
+        self.remove_children(&directory, scope)?;
+        if stays {
+            return Ok(());
+        }
+        self.open.clear();
+        match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
+            Ok(()) => {
+                self.directories.remove(&directory.inode);
+                Ok(())
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn remove_children(&mut self, directory: &Directory, scope: Scope) -> Result<(), Errno> {
+        for (leaf, _) in children(&directory.handle)? {
+            self.remove(directory, &leaf, scope)?;
+        }
+        Ok(())
+    }
+}
