@@ -122,15 +122,16 @@ impl Staging {
     }
 
     fn exchange(&self, root: &Path) -> io::Result<()> {
-        let target = &self.target.path;
-        match renameat_with(CWD, root, CWD, target, RenameFlags::EXCHANGE) {
-            Ok(()) => return Ok(()),
-            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
-            Err(errno) => return Err(errno.into()),
+        match renameat_with(CWD, root, CWD, &self.target.path, RenameFlags::EXCHANGE) {
+            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => self.exchange_in_two_steps(root),
+            result => Ok(result?),
         }
-        // Not every file system exchanges. Should we be killed between these two steps, the next
-        // run finds the old installation in our staging directory and puts it back.
-        let old = self.path.join(OLD);
+    }
+
+    /// Not every file system exchanges. Should we be killed between the steps, the next run finds
+    /// the old installation in our staging directory and puts it back.
+    fn exchange_in_two_steps(&self, root: &Path) -> io::Result<()> {
+        let (target, old) = (&self.target.path, self.path.join(OLD));
         fs::rename(target, &old)?;
         fs::rename(root, target).inspect_err(|_| {
             if let Err(error) = fs::rename(&old, target) {

@@ -184,6 +184,23 @@ fn an_old_installation_that_was_moved_aside_is_put_back() {
 }
 
 #[test]
+fn without_an_exchange_two_steps_do_and_a_second_that_fails_takes_back_the_first() {
+    let scene = Scene::new();
+    scene.install("first");
+    let staging = scene.begin().unwrap();
+    let missing = staging.path.join("missing");
+    let error = staging.exchange_in_two_steps(&missing).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(scene.installed(), "first");
+    fill(&staging, "second");
+    let root = staging.root_path();
+    staging.exchange_in_two_steps(&root).unwrap();
+    drop(staging);
+    assert_eq!(scene.installed(), "second");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
 fn other_names_are_not_taken_for_leftovers() {
     let scene = Scene::new();
     let others = [

@@ -129,6 +129,13 @@ fn a_size_by_pax_that_is_not_the_headers_is_refused() {
 }
 
 #[test]
+fn a_size_by_pax_counts_where_the_header_has_no_room_for_it() {
+    // 8 GiB, of which there are none: read as the specification says, the archive is cut.
+    let large = Tar::default().pax("size", "8589934592");
+    assert_refused!(refusal(large.file("x", b"")), Truncated);
+}
+
+#[test]
 fn a_size_by_pax_does_not_reach_the_extension_header_after_it() {
     // RUSTSEC-2026-0112: the record is about the file, not about the long name in between.
     let scene = Scene::new();

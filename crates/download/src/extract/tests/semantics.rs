@@ -80,6 +80,16 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
 }
 
 #[test]
+fn times_beyond_what_disks_can_hold_are_no_error() {
+    let tar = ["9223372036854775807", "-9223372036854775807.5"]
+        .iter()
+        .fold(Tar::default(), |tar, time| {
+            tar.pax("mtime", time).file("x", b"")
+        });
+    assert_eq!(unpacked(&[tar.end()]).read("x"), "");
+}
+
+#[test]
 fn the_root_stays_writable_to_its_owner() {
     let root = Entry::new(EntryKind::Directory, "./").mode(0o055);
     let scene = unpacked(&[Tar::default().entry(root).end()]);
