@@ -7,6 +7,7 @@ mod failure;
 mod output;
 mod progress;
 mod services;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -1,13 +1,12 @@
-//! From arguments and environment to the libraries' values: registry, trust root, policy.
+//! From arguments and environment to the libraries' values: registry and policy.
 
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Credentials, Digest, Options, PlainHttp, Registry};
+use countersign_oci::{Credentials, Options, PlainHttp, Registry};
 use countersign_policy::{Policy, PolicySpec};
-use countersign_verify::{TrustSource, TrustedRoot};
 use url::Url;
 
-use crate::arguments::{PolicyArguments, RegistryArguments, TrustArguments};
+use crate::arguments::{PolicyArguments, RegistryArguments};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 
@@ -61,75 +60,24 @@ fn proxy(environment: &Environment) -> Result<Option<Url>, Failure> {
     })
 }
 
-/// The trusted root that every signature is checked against.
-pub(crate) async fn trusted_root(
-    arguments: &TrustArguments,
-    environment: &Environment,
-) -> Result<TrustedRoot, Failure> {
-    let source = match (&arguments.trusted_root, tuf(arguments, environment)?) {
-        (Some(path), _) => TrustSource::File {
-            name: path.display().to_string(),
-            json: read_text(path, "trusted root")?,
-        },
-        (None, Some(Tuf { url, root, cache })) => TrustSource::Tuf {
-            url,
-            root,
-            cache: cache.join("trusted-root"),
-            offline: false,
-        },
-        (None, None) => TrustSource::PublicGood {
-            cache: cache(environment, "public-good")?.join("trusted-root"),
-            offline: false,
-        },
-    };
-    Ok(TrustedRoot::load(&source).await?)
-}
-
-/// A TUF repository named on the command line.
-pub(crate) struct Tuf {
-    pub(crate) url: Url,
-    pub(crate) root: Vec<u8>,
-    pub(crate) cache: PathBuf,
-}
-
-pub(crate) fn tuf(
-    arguments: &TrustArguments,
-    environment: &Environment,
-) -> Result<Option<Tuf>, Failure> {
-    let (Some(url), Some(path)) = (&arguments.tuf_url, &arguments.tuf_root) else {
-        return Ok(None);
-    };
-    let root =
-        std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", &error))?;
-    // Two repositories must not share a cache, and neither must two roots at one address.
-    let name = Digest::sha256(&[url.as_str().as_bytes(), &[0], &root].concat());
-    Ok(Some(Tuf {
-        url: url.clone(),
-        cache: cache(environment, name.hex())?,
-        root,
-    }))
-}
-
-/// Where TUF metadata of the repository `name` is kept.
-pub(crate) fn cache(environment: &Environment, name: &str) -> Result<PathBuf, Failure> {
-    let directory = environment.cache_directory().ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
-            "there is no directory to cache the trusted root in: HOME is not set",
-        )
-        .hint("set COUNTERSIGN_CACHE_DIR, or pass --trusted-root FILE")
-    })?;
-    Ok(directory.join("tuf").join(name))
+/// A policy, and where it was read.
+pub(crate) struct LoadedPolicy {
+    pub(crate) policy: Policy,
+    /// The file it is from; flags come from none.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The policy of a file.
-pub(crate) fn policy_file(path: &Path) -> Result<Policy, Failure> {
+pub(crate) fn policy_file(path: &Path) -> Result<LoadedPolicy, Failure> {
     let text = read_text(path, "policy")?;
-    Ok(Policy::from_yaml(&text, &path.display().to_string())?)
+    Ok(LoadedPolicy {
+        policy: Policy::from_yaml(&text, &path.display().to_string())?,
+        file: Some(path.to_owned()),
+    })
 }
 
 /// The policy of `--policy`, or of the flags that carry its fields' names.
-pub(crate) fn policy(arguments: &PolicyArguments) -> Result<Policy, Failure> {
+pub(crate) fn policy(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failure> {
     if let Some(path) = &arguments.policy {
         return policy_file(path);
     }
@@ -158,5 +106,8 @@ pub(crate) fn policy(arguments: &PolicyArguments) -> Result<Policy, Failure> {
         annotations: arguments.annotations.iter().cloned().collect(),
         ..PolicySpec::default()
     };
-    Ok(Policy::try_from(spec)?)
+    Ok(LoadedPolicy {
+        policy: Policy::try_from(spec)?,
+        file: None,
+    })
 }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services;
+use crate::trust;
 
 pub(crate) async fn run(
     arguments: InstallArguments,
@@ -20,8 +21,9 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let policy = services::policy(&arguments.policy)?;
+    let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
-    let trusted_root = services::trusted_root(&arguments.trust, environment).await?;
+    let trusted_root = instance.trusted_root(environment).await?;
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     let platform = arguments.platform.unwrap_or_else(Platform::host);
 
@@ -40,7 +42,7 @@ pub(crate) async fn run(
         .install(
             &arguments.reference,
             &platform,
-            &policy,
+            &policy.policy,
             &arguments.directory,
             &events,
         )

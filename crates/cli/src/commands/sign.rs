@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer};
 use serde_json::json;
 
-use crate::arguments::SignArguments;
+use crate::arguments::{ServiceArguments, SignArguments};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::services;
+use crate::trust::{self, Instance};
 
 pub(crate) async fn run(
     arguments: SignArguments,
@@ -24,11 +25,12 @@ pub(crate) async fn run(
         .transpose()?;
     let token = identity_token(arguments.identity_token.as_deref(), environment).await?;
     let registry = services::registry(&arguments.registry, environment)?;
-    let trusted_root = services::trusted_root(&arguments.trust, environment).await?;
-    let signing = signing_services(&arguments, environment).await?;
+    let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    let trusted_root = instance.trusted_root(environment).await?;
+    let signing = signing_services(&arguments.services, &instance, environment).await?;
     let mut signer = Signer::new(registry, &signing, trusted_root)?;
-    if let Some(policy) = consumer {
-        signer = signer.with_consumer_policy(policy);
+    if let Some(consumer) = consumer {
+        signer = signer.with_consumer_policy(consumer.policy);
     }
 
     let progress = Progress::new(output, "signing");
@@ -84,10 +86,10 @@ async fn identity_token(
 }
 
 async fn signing_services(
-    arguments: &SignArguments,
+    named: &ServiceArguments,
+    instance: &Instance,
     environment: &Environment,
 ) -> Result<Services, Failure> {
-    let named = &arguments.services;
     let rekor_version = named.rekor_version.map(|version| match version {
         1 => RekorVersion::V1,
         _ => RekorVersion::V2,
@@ -104,20 +106,21 @@ async fn signing_services(
             tsa: named.tsa_url.clone(),
         });
     }
-    if arguments.trust.trusted_root.is_some() {
-        return Err(Failure::new(
-            Kind::Usage,
-            "--trusted-root says whom to trust, and nothing says which services sign",
-        )
-        .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL"));
-    }
-    Ok(match services::tuf(&arguments.trust, environment)? {
-        Some(tuf) => {
-            let cache = tuf.cache.join("signing-config");
-            Services::tuf(&tuf.url, &tuf.root, cache, rekor_version).await?
+    Ok(match instance {
+        Instance::File(_) => {
+            return Err(Failure::new(
+                Kind::Usage,
+                "a trusted root says whom to trust, and nothing says which services sign",
+            )
+            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL"));
         }
-        None => {
-            let cache = services::cache(environment, "public-good")?.join("signing-config");
+        Instance::Tuf { url, root } => {
+            let root = trust::read_root(root)?;
+            let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
+            Services::tuf(url, &root, cache, rekor_version).await?
+        }
+        Instance::PublicGood => {
+            let cache = trust::cache(environment, "public-good")?.join("signing-config");
             Services::public_good(cache, rekor_version).await?
         }
     })

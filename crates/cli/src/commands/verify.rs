@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::services;
+use crate::trust;
 
 /// Verifies every reference, whatever became of those before it; the exit code is that of the
 /// first failure.
@@ -22,8 +23,9 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let policy = services::policy(&arguments.policy)?;
+    let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
-    let trusted_root = services::trusted_root(&arguments.trust, environment).await?;
+    let trusted_root = instance.trusted_root(environment).await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
 
     let mut results = Vec::new();
@@ -34,7 +36,7 @@ pub(crate) async fn run(
         let outcome = verify(
             &registry,
             &verifier,
-            &policy,
+            &policy.policy,
             reference,
             arguments.platform.as_ref(),
         )

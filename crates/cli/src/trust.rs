@@ -1,0 +1,135 @@
+//! Which Sigstore instance is trusted: by flags, by the policy file, or the public-good one.
+
+use std::path::{Path, PathBuf};
+
+use countersign_oci::Digest;
+use countersign_policy::Trust;
+use countersign_verify::{TrustSource, TrustedRoot};
+use url::Url;
+
+use crate::arguments::TrustArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::services::{LoadedPolicy, read_text};
+
+/// An instance that was chosen, not yet read.
+pub(crate) enum Instance {
+    /// By a `trusted_root.json`.
+    File(PathBuf),
+    /// By a TUF repository and its initial `root.json`.
+    Tuf { url: Url, root: PathBuf },
+    /// The public-good instance.
+    PublicGood,
+}
+
+/// The instance that the flags or the policy file name. When both do there is no telling which is
+/// meant, so that is an error.
+pub(crate) fn instance(
+    arguments: &TrustArguments,
+    policy: Option<&LoadedPolicy>,
+) -> Result<Instance, Failure> {
+    let by_policy = policy
+        .and_then(|loaded| loaded.policy.trust().map(|trust| (loaded, trust)))
+        .map(|(loaded, trust)| by_policy(trust, loaded.file.as_deref()))
+        .transpose()?;
+    let by_flags = match arguments {
+        TrustArguments {
+            trusted_root: Some(path),
+            ..
+        } => Some(Instance::File(path.clone())),
+        TrustArguments {
+            tuf_url: Some(url),
+            tuf_root: Some(root),
+            ..
+        } => Some(Instance::Tuf {
+            url: url.clone(),
+            root: root.clone(),
+        }),
+        _ => None,
+    };
+    match (by_flags, by_policy) {
+        (Some(_), Some(_)) => Err(Failure::new(
+            Kind::Usage,
+            "both the policy file and the command line say which Sigstore instance to trust",
+        )
+        .hint("leave out the flags, or the policy's `trust`")),
+        (Some(instance), None) | (None, Some(instance)) => Ok(instance),
+        (None, None) => Ok(Instance::PublicGood),
+    }
+}
+
+/// The instance of a policy's `trust`; its paths are relative to the policy's file.
+fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Instance, Failure> {
+    let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    match trust {
+        Trust::TrustedRoot { file } => Ok(Instance::File(directory.join(file))),
+        Trust::Tuf { url, root_file } => Ok(Instance::Tuf {
+            url: url.parse().map_err(|error| {
+                let message = format!("the policy's TUF repository `{url}` is not a URL: {error}");
+                Failure::new(Kind::Usage, message)
+            })?,
+            root: directory.join(root_file),
+        }),
+        _ => Err(Failure::new(
+            Kind::Internal,
+            "the policy's `trust` is of a kind that this program does not know",
+        )),
+    }
+}
+
+impl Instance {
+    /// Reads the trusted root that every signature is checked against.
+    pub(crate) async fn trusted_root(
+        &self,
+        environment: &Environment,
+    ) -> Result<TrustedRoot, Failure> {
+        let source = match self {
+            Self::File(path) => TrustSource::File {
+                name: path.display().to_string(),
+                json: read_text(path, "trusted root")?,
+            },
+            Self::Tuf { url, root } => {
+                let root = read_root(root)?;
+                TrustSource::Tuf {
+                    url: url.clone(),
+                    cache: tuf_cache(environment, url, &root)?.join("trusted-root"),
+                    root,
+                    offline: false,
+                }
+            }
+            Self::PublicGood => TrustSource::PublicGood {
+                cache: cache(environment, "public-good")?.join("trusted-root"),
+                offline: false,
+            },
+        };
+        Ok(TrustedRoot::load(&source).await?)
+    }
+}
+
+/// The initial `root.json` of a TUF repository.
+pub(crate) fn read_root(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", &error))
+}
+
+/// Where metadata of a TUF repository is kept. Two repositories must not share a cache, and
+/// neither must two roots at one address.
+pub(crate) fn tuf_cache(
+    environment: &Environment,
+    url: &Url,
+    root: &[u8],
+) -> Result<PathBuf, Failure> {
+    let name = Digest::sha256(&[url.as_str().as_bytes(), &[0], root].concat());
+    cache(environment, name.hex())
+}
+
+/// Where TUF metadata of the repository `name` is kept.
+pub(crate) fn cache(environment: &Environment, name: &str) -> Result<PathBuf, Failure> {
+    let directory = environment.cache_directory().ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            "there is no directory to cache the trusted root in: HOME is not set",
+        )
+        .hint("set COUNTERSIGN_CACHE_DIR, or pass --trusted-root FILE")
+    })?;
+    Ok(directory.join("tuf").join(name))
+}
