@@ -99,3 +99,77 @@ fn describe(name: &GeneralName) -> String {
         GeneralName::EdiPartyName(_) => "an EDI party name".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_cert::der::asn1::{Ia5String, OctetString};
+    use x509_cert::der::{Encode, oid::AssociatedOid};
+    use x509_cert::ext::Extension;
+
+    /// A certificate that names `names`, its signature no longer good.
+    fn naming(names: &[Vec<GeneralName>]) -> DerCertificate {
+        let json = sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT;
+        let root = sigstore_trust_root::TrustedRoot::from_json(json).unwrap();
+        let der = root.fulcio_certs().remove(0);
+        let mut certificate = Certificate::from_der(der.as_bytes()).unwrap();
+        let extensions = certificate.tbs_certificate.extensions.as_mut().unwrap();
+        for names in names {
+            let value = SubjectAltName(names.clone()).to_der().unwrap();
+            extensions.push(Extension {
+                extn_id: SubjectAltName::OID,
+                critical: true,
+                extn_value: OctetString::new(value).unwrap(),
+            });
+        }
+        DerCertificate::new(certificate.to_der().unwrap())
+    }
+
+    fn email(text: &str) -> GeneralName {
+        GeneralName::Rfc822Name(Ia5String::new(text).unwrap())
+    }
+
+    fn uri(text: &str) -> GeneralName {
+        GeneralName::UniformResourceIdentifier(Ia5String::new(text).unwrap())
+    }
+
+    fn host(text: &str) -> GeneralName {
+        GeneralName::DnsName(Ia5String::new(text).unwrap())
+    }
+
+    #[test]
+    fn one_email_address_or_uri_is_the_identity() {
+        assert_eq!(identity(&naming(&[vec![email("a@b.c")]])).unwrap(), "a@b.c");
+        assert_eq!(
+            identity(&naming(&[vec![uri("https://a")]])).unwrap(),
+            "https://a"
+        );
+    }
+
+    #[test]
+    fn any_other_number_or_kind_of_names_is_none() {
+        let found = |names: &[Vec<GeneralName>]| match identity(&naming(names)) {
+            Err(Failure::Identity { found }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(&[]), Vec::<String>::new());
+        assert_eq!(found(&[vec![]]), Vec::<String>::new());
+        assert_eq!(found(&[vec![host("a.b")]]), ["host a.b"]);
+        let two = vec![email("good@b.c"), email("evil@b.c")];
+        assert_eq!(found(&[two]), ["good@b.c", "evil@b.c"]);
+        let mixed = vec![uri("https://a"), host("a.b")];
+        assert_eq!(found(&[mixed]), ["https://a", "host a.b"]);
+    }
+
+    #[test]
+    fn an_extension_that_stands_twice_is_refused() {
+        let twice = naming(&[vec![email("good@b.c")], vec![email("evil@b.c")]]);
+        assert!(matches!(
+            identity(&twice),
+            Err(Failure::Malformed {
+                part: "certificate",
+                ..
+            })
+        ));
+    }
+}

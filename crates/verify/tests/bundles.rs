@@ -431,7 +431,7 @@ async fn each_field_of_a_policy_refuses_on_its_own() {
     }));
     assert!(matches!(other_issuer, Miss::Issuer(m) if m.found == issuer));
     let other_identity = miss(refused(&|spec| {
-        spec.identity = Some("somebody@example.org".into())
+        spec.identity = Some("somebody@example.org".into());
     }));
     assert!(matches!(other_identity, Miss::Identity(m) if m.found == IDENTITY));
     let part = miss(refused(&|spec| {

@@ -342,3 +342,14 @@ async fn junk_is_told_from_what_is_no_signature() {
       [0]…: the bundle is malformed: expected ident at line 1 column 2
     ");
 }
+
+#[tokio::test]
+async fn what_a_stranger_wrote_reaches_the_message_short_and_harmless() {
+    let scene = Scene::new().await;
+    let long = format!("\u{1b}[2Jfake\nline{}", "x".repeat(100_000));
+    scene.attach(unsigned_bundle(scene.image.digest(), &long).to_string());
+    let text = scene.told(verify(&scene).await);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(!text.contains('\u{1b}'));
+    assert!(text.len() < 1_000, "{}", text.len());
+}

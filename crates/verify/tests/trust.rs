@@ -193,6 +193,26 @@ async fn offline_without_a_cache_is_an_error_without_a_request() {
 }
 
 #[tokio::test]
+async fn the_public_good_root_starts_from_what_is_built_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = TrustSource::PublicGood {
+        cache: directory.path().join("cache"),
+        offline: true,
+    };
+    // The root itself is good: what is missing is everything that only the network has.
+    match tuf_error(TrustedRoot::load(&source).await) {
+        TufError::Cache { source, .. } => assert!(
+            matches!(
+                *source,
+                sigstore_tuf::Error::Transport { .. } | sigstore_tuf::Error::Expired { .. }
+            ),
+            "{source:?}"
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_not_remembered() {
     let fixture = Fixture::new().await;
     fixture.take_down().await;

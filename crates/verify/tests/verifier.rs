@@ -96,7 +96,9 @@ async fn a_signature_listed_at_the_fallback_tag_by_a_wrong_descriptor_counts() {
     let mut descriptor = signature.descriptor();
     descriptor.artifact_type = Some("application/vnd.oci.empty.v1+json".into());
     stage.scene.list_by_tag(vec![descriptor]);
-    stage.verify().await.unwrap();
+    let proof = stage.verify().await.unwrap();
+    let manifest = proof.evidence().signature_manifest.clone();
+    assert_eq!(manifest, Some(signature.digest()));
 }
 
 #[tokio::test]
@@ -130,8 +132,9 @@ async fn a_candidate_that_the_registry_withholds_does_not_spoil_one_that_passes(
         .scene
         .server
         .add_fault(Fault::on(&line, Effect::status(500)));
-    stage.scene.attach(stage.bundle_by(IDENTITY));
-    stage.verify().await.unwrap();
+    let good = stage.scene.attach(stage.bundle_by(IDENTITY));
+    let proof = stage.verify().await.unwrap();
+    assert_eq!(proof.evidence().signature_manifest, Some(good.digest()));
 }
 
 #[tokio::test]
@@ -201,9 +204,14 @@ async fn a_refusal_by_the_policy_shows_the_nearest_miss() {
 async fn a_refusal_of_a_broken_signature_says_what_is_broken() {
     let stage = Stage::new().await;
     stage.scene.attach(
-        stage.issue(&BundleSpec::new(stage.statement(), IDENTITY).flaw(Flaw::NoCertificateTimestamp)),
+        stage.issue(
+            &BundleSpec::new(stage.statement(), IDENTITY).flaw(Flaw::NoCertificateTimestamp),
+        ),
     );
-    insta::assert_snapshot!(stage.scene.told(stage.verify().await), @"");
+    insta::assert_snapshot!(stage.scene.told(stage.verify().await), @r"
+    registry.example/acme/app@[image] has no valid signature:
+      [0]…: the certificate is not trusted: invalid signed certificate timestamp: certificate is missing SCT extension (Signed Certificate Timestamp)
+    ");
 }
 
 #[tokio::test]

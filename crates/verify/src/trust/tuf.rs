@@ -245,3 +245,42 @@ pub enum TufError {
     #[error("the http client can't be set up")]
     Client(#[source] reqwest::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(expires: i64, refresh_at: i64) -> Loaded {
+        let json = sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT;
+        Loaded {
+            trusted_root: TrustedRoot::from_json("root", json).unwrap(),
+            expires: Timestamp::from_second(expires).unwrap(),
+            refresh_at: Timestamp::from_second(refresh_at).unwrap(),
+        }
+    }
+
+    fn serves(loaded: &Loaded, now: i64, offline: bool) -> bool {
+        loaded.serves(Timestamp::from_second(now).unwrap(), offline)
+    }
+
+    #[test]
+    fn what_is_held_serves_until_it_is_due_or_expires() {
+        let held = loaded(200, 100);
+        assert!(serves(&held, 99, false));
+        assert!(!serves(&held, 100, false), "due");
+        assert!(serves(&held, 100, true), "nobody to ask");
+        assert!(!serves(&held, 200, true), "expired");
+        assert!(!serves(&loaded(100, 200), 100, false), "expired before due");
+    }
+
+    #[test]
+    fn a_time_of_refreshing_that_is_none_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path());
+        assert_eq!(refreshed(&store), None);
+        store.store(REFRESHED, b"yesterday").unwrap();
+        assert_eq!(refreshed(&store), None);
+        store.store(REFRESHED, b"1970-01-01T00:00:01Z").unwrap();
+        assert_eq!(refreshed(&store), Timestamp::from_second(1).ok());
+    }
+}
