@@ -106,9 +106,13 @@ impl Verifier {
             untried,
         };
         let mut unknown = None;
-        let mut fetched = stream::iter(referrers)
-            .map(|descriptor| self.fetch(image, descriptor))
-            .buffered(self.limits.concurrency.max(1));
+        // The likelier ones are judged before any of the others is asked for.
+        let at_once = self.limits.concurrency.max(1);
+        let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
+            stream::iter(equally_likely)
+                .map(|descriptor| self.fetch(image, descriptor))
+                .buffered(at_once)
+        });
         while let Some((descriptor, outcome)) = fetched.next().await {
             let manifest = descriptor.digest;
             let failure = match outcome {
@@ -143,16 +147,19 @@ impl Verifier {
         }
     }
 
-    /// The referrers to try, likeliest first, and how many are left out.
+    /// The referrers to try, the likeliest first, those that are equally likely together; and how
+    /// many are left out.
     fn shortlist(
         &self,
         mut referrers: Vec<Descriptor>,
         policy: &Policy,
-    ) -> (Vec<Descriptor>, usize) {
-        referrers.sort_by_key(|descriptor| candidate::rank(descriptor, policy.predicate_types()));
+    ) -> (Vec<Vec<Descriptor>>, usize) {
+        let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy.predicate_types());
+        referrers.sort_by_key(rank);
         let untried = referrers.len().saturating_sub(self.limits.candidates);
         referrers.truncate(self.limits.candidates);
-        (referrers, untried)
+        let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));
+        (groups.map(<[Descriptor]>::to_vec).collect(), untried)
     }
 
     /// Fetches a referrer's bundle, by way of its manifest.

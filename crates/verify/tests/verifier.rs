@@ -138,7 +138,7 @@ async fn a_candidate_that_the_registry_withholds_does_not_spoil_one_that_passes(
 }
 
 #[tokio::test]
-async fn what_calls_itself_a_signature_is_tried_before_what_does_not() {
+async fn what_calls_itself_a_signature_is_tried_before_anything_else_is_fetched() {
     let stage = Stage::of(Scene::with(false).await).await;
     let subject = stage.scene.image.descriptor();
     let signature = signature_of(subject.clone(), stage.bundle_by(IDENTITY));
@@ -160,6 +160,12 @@ async fn what_calls_itself_a_signature_is_tried_before_what_does_not() {
     let proof = stage.verify().await.unwrap();
     let manifest = proof.evidence().signature_manifest.clone();
     assert_eq!(manifest, Some(signature.digest()));
+    assert!(
+        !stage.scene.requests().iter().any(|line| {
+            line.contains("/manifests/sha256:") && !line.ends_with(&signature.digest().to_string())
+        }),
+        "only the signature was fetched"
+    );
 }
 
 #[tokio::test]

@@ -142,6 +142,8 @@ impl<'a> Repository<'a> {
         let refused = |source| self.error(TufError::Mirror(Box::new(source)));
         let client = http_client().map_err(|source| self.error(TufError::Client(source)))?;
         let store = FileStore::new(self.cache);
+        // `new` makes a client of its own, which looks at the environment's proxies; it is dropped
+        // unused for ours.
         let mirror = HttpRepository::new(self.url)
             .map_err(refused)?
             .with_http_client(client);

@@ -3,7 +3,7 @@
 
 pub(crate) mod tuf;
 
-use countersign_oci::{Descriptor, Document, Options, Registry, ResolvedImage, media_type};
+use countersign_oci::{Descriptor, Options, Registry, ResolvedImage, media_type};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{RegistryOptions, RegistryServer};
@@ -141,8 +141,4 @@ pub(crate) fn failure<T: std::fmt::Debug>(result: Result<T, Error>) -> Failure {
     assert_eq!(candidates.len(), 1, "{candidates:?}");
     let Candidate { failure, .. } = candidates.remove(0);
     failure
-}
-
-pub(crate) fn is_index(image: &ResolvedImage) -> bool {
-    matches!(image.document(), Document::Index(_))
 }
