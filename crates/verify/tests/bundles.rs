@@ -398,6 +398,25 @@ async fn bundles_of_another_shape_are_refused() {
     ));
 }
 
+/// `sigstore-verify` is content when one entry of several is proven.
+#[tokio::test]
+async fn an_unproven_log_entry_beside_a_proven_one_is_refused() {
+    let fixture = Fixture::new().await;
+    let failure = fixture.failure_after(|bundle| {
+        let entries = &mut bundle["verificationMaterial"]["tlogEntries"];
+        let mut unproven = entries[0].clone();
+        unproven["logId"] = json!({ "keyId": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" });
+        let fields = unproven.as_object_mut().unwrap();
+        fields.remove("inclusionProof");
+        fields.remove("inclusionPromise");
+        entries.as_array_mut().unwrap().insert(0, unproven);
+    });
+    assert!(
+        matches!(failure, Failure::NoInclusionProof { index: 0 }),
+        "{failure:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_bundle_that_two_readers_could_read_differently_is_refused() {
     let fixture = Fixture::new().await;
