@@ -8,8 +8,9 @@
 use std::future::Future;
 
 use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, Signer};
 use countersign_verify::{Error as VerifyError, Evidence, VerifiedImage, Verifier};
+use serde::Serialize;
 
 use crate::error::Error;
 
@@ -46,15 +47,27 @@ pub struct AdmittedImage {
     proof: VerifiedImage,
     manifest: Manifest,
     index: Option<Digest>,
+    policy: PolicySummary,
 }
 
 impl AdmittedImage {
     /// Admits the manifest that `proof` is of: that was signed itself, or that
-    /// [`VerifiedImage::into_child`] led to. `index` is the index it was found by, for the record.
+    /// [`VerifiedImage::into_child`] led to. `policy` is the one that the proof was made by, and
+    /// `index` the index that the manifest was found by, for the record.
     ///
     /// # Errors
+    /// [`Error::Denied`] when the policy denies the manifest, whoever signed the index above it;
     /// [`Error::NotAnImage`] when the proof is of an index.
-    pub fn new(proof: VerifiedImage, index: Option<Digest>) -> Result<Self, Error> {
+    pub fn new(
+        proof: VerifiedImage,
+        policy: &Policy,
+        index: Option<Digest>,
+    ) -> Result<Self, Error> {
+        if policy.denies(proof.digest()) {
+            return Err(Error::Denied {
+                image: proof.reference().clone(),
+            });
+        }
         let Document::Manifest(manifest) = proof.document() else {
             return Err(Error::NotAnImage {
                 image: proof.reference().clone(),
@@ -65,6 +78,7 @@ impl AdmittedImage {
             manifest: manifest.clone(),
             proof,
             index,
+            policy: PolicySummary::of(policy),
         })
     }
 
@@ -86,5 +100,36 @@ impl AdmittedImage {
     /// What was proven; its digest says whether of the index or of the manifest.
     pub fn evidence(&self) -> &Evidence {
         self.proof.evidence()
+    }
+
+    /// The policy that admitted it, in words.
+    pub fn policy(&self) -> &PolicySummary {
+        &self.policy
+    }
+}
+
+/// A policy in words, for the record: to be read, not to be verified by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PolicySummary {
+    /// Whose signature it accepts, a sentence each.
+    pub signers: Vec<String>,
+    /// Since when the signature had to be there.
+    pub not_before: Option<jiff::Timestamp>,
+}
+
+impl PolicySummary {
+    fn of(policy: &Policy) -> Self {
+        let signers = policy.signers().iter();
+        let sentence = |signer: &Signer| {
+            let Signer {
+                issuer, identity, ..
+            } = signer;
+            format!("the issuer is {issuer}, the identity is {identity}")
+        };
+        Self {
+            signers: signers.map(sentence).collect(),
+            not_before: policy.not_before(),
+        }
     }
 }

@@ -7,7 +7,7 @@ use countersign_policy::Policy;
 use countersign_verify::{Error as VerifyError, Evidence, Refusal, VerifiedImage};
 use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, ImageVerifier};
+use crate::admitted::{AdmittedImage, ImageVerifier, PolicySummary};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::record::Record;
@@ -111,7 +111,7 @@ impl<V: ImageVerifier> Installer<V> {
         });
         let image = match resolved.document() {
             Document::Manifest(_) => {
-                AdmittedImage::new(self.prove(&resolved, policy).await?, None)?
+                AdmittedImage::new(self.prove(&resolved, policy).await?, policy, None)?
             }
             Document::Index(index) => {
                 let child = index.select(platform)?;
@@ -129,14 +129,9 @@ impl<V: ImageVerifier> Installer<V> {
                     }
                     Err(error) => return Err(error),
                 };
-                AdmittedImage::new(proof, Some(resolved.digest().clone()))?
+                AdmittedImage::new(proof, policy, Some(resolved.digest().clone()))?
             }
         };
-        if policy.denies(image.reference().digest()) {
-            return Err(Error::Denied {
-                image: image.reference().clone(),
-            });
-        }
         events(Event::Verified {
             digest: image.evidence().digest.clone(),
         });
@@ -171,6 +166,7 @@ impl<V: ImageVerifier> Installer<V> {
             digest: image.reference().digest().clone(),
             index: image.index().cloned(),
             evidence: image.evidence().clone(),
+            policy: image.policy().clone(),
             files: unpacked.files(),
             bytes: unpacked.bytes(),
             warnings: unpacked.warnings(),
@@ -219,6 +215,8 @@ pub struct Installed {
     pub index: Option<Digest>,
     /// What was proven about the index or the manifest.
     pub evidence: Evidence,
+    /// The policy that accepted it.
+    pub policy: PolicySummary,
     /// Files written.
     pub files: u64,
     /// Bytes of their content.

@@ -20,7 +20,7 @@ mod record;
 mod target;
 mod unpack;
 
-pub use admitted::{AdmittedImage, ImageVerifier};
+pub use admitted::{AdmittedImage, ImageVerifier, PolicySummary};
 pub use error::Error;
 pub use extract::ArchiveError;
 pub use install::{Event, Events, Installed, Installer};

@@ -35,6 +35,8 @@ async fn a_signed_index_installs_with_its_evidence() {
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["digest"], installed.digest.to_string());
     assert_eq!(record["evidence"]["identity"], SIGNER);
+    let signer = record["policy"]["signers"][0].as_str().unwrap();
+    assert!(signer.contains(SIGNER), "{signer}");
     assert_eq!(record["version"], 1);
     assert!(record["installed_at"].is_string());
 }
