@@ -17,17 +17,35 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
-    /// Serves what `router` makes, which is told the address: `127.0.0.1` and a port that the
-    /// system picked.
+/// A bound port: services that name each other are told their addresses before any of them serves.
+pub(crate) struct Binding {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Binding {
+    /// Binds a port of `127.0.0.1` that the system picks.
     ///
     /// # Errors
-    /// When no port, thread or runtime is to be had.
-    pub(crate) fn start(router: impl FnOnce(SocketAddr) -> Router) -> io::Result<Self> {
+    /// When no port is to be had.
+    pub(crate) fn bind() -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let router = router(address);
+        Ok(Self { listener, address })
+    }
+
+    /// Where the server will listen.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `router` until the server is dropped.
+    ///
+    /// # Errors
+    /// When no thread or runtime is to be had.
+    pub(crate) fn serve(self, router: Router) -> io::Result<Server> {
+        let Self { listener, address } = self;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -51,11 +69,24 @@ impl Server {
                 });
                 // Connections are tasks of the runtime: they end with it, here.
             })?;
-        Ok(Self {
+        Ok(Server {
             address,
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+}
+
+impl Server {
+    /// Serves what `router` makes, which is told the address: `127.0.0.1` and a port that the
+    /// system picked.
+    ///
+    /// # Errors
+    /// When no port, thread or runtime is to be had.
+    pub(crate) fn start(router: impl FnOnce(SocketAddr) -> Router) -> io::Result<Self> {
+        let binding = Binding::bind()?;
+        let router = router(binding.address());
+        binding.serve(router)
     }
 
     /// Where it listens.

@@ -1,6 +1,12 @@
 //! What the local Sigstore issues, judged by verifiers that know nothing of it.
 
-use countersign_sandbox::{RekorVersion, Sigstore};
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's helpers may panic, as the test may"
+)]
+
+use countersign_oci::Digest;
+use countersign_sandbox::{RekorVersion, Sigstore, Statement};
 use sigstore_sign::oidc::IdentityToken;
 use sigstore_sign::rekor::RekorApiVersion;
 use sigstore_sign::{SigningContext, SigningServices};
@@ -9,15 +15,6 @@ use sigstore_types::Bundle;
 use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 const IDENTITY: &str = "https://github.com/o/r/.github/workflows/w.yml@refs/heads/main";
-
-fn statement(payload: &[u8]) -> Vec<u8> {
-    let digest = countersign_oci::Digest::sha256(payload);
-    format!(
-        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"x","digest":{{"sha256":"{}"}}}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{{}}}}"#,
-        digest.hex()
-    )
-    .into_bytes()
-}
 
 async fn sign(sigstore: &Sigstore, version: RekorVersion, payload: &[u8]) -> Bundle {
     let version_of_api = match version {
@@ -30,9 +27,10 @@ async fn sign(sigstore: &Sigstore, version: RekorVersion, payload: &[u8]) -> Bun
         services = services.with_tsa_url(sigstore.tsa_url());
     }
     let token = IdentityToken::from_jwt(&sigstore.token(IDENTITY)).unwrap();
+    let statement = Statement::of(Digest::sha256(payload)).name("registry.example/image");
     let signer = SigningContext::new(services).signer(token);
     signer
-        .sign_raw_statement(&statement(payload))
+        .sign_raw_statement(&statement.to_json())
         .await
         .unwrap()
 }

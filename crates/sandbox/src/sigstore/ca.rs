@@ -12,15 +12,14 @@ use jiff::Timestamp;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::sct::SerializedSct;
 use x509_cert::ext::pkix::{
-    ExtendedKeyUsage, KeyUsage, KeyUsages, SignedCertificateTimestamp,
-    SignedCertificateTimestampList, SubjectAltName,
+    KeyUsage, KeyUsages, SignedCertificateTimestamp, SignedCertificateTimestampList, SubjectAltName,
 };
 use x509_cert::ext::{AsExtension, Extension};
 use x509_cert::name::Name;
 
 use super::SigstoreError;
 use super::ct::CtLog;
-use super::x509::{Authority, Certificate, extension};
+use super::x509::{self, Authority, Certificate, extension};
 
 /// How long a signing certificate is valid.
 pub(super) const VALIDITY: Duration = Duration::from_secs(600);
@@ -60,7 +59,7 @@ pub(super) struct FulcioAuthority(Authority);
 
 impl FulcioAuthority {
     pub(super) fn generate(now: Timestamp) -> Result<Self, SigstoreError> {
-        let purpose = code_signing(&Name::default())?;
+        let purpose = x509::purpose(CODE_SIGNING)?;
         Authority::generate("countersign sandbox", "sandbox fulcio", now, &purpose).map(Self)
     }
 
@@ -112,7 +111,7 @@ fn leaf_extensions(subject: &Subject) -> Result<Vec<Extension>, SigstoreError> {
     };
     let mut extensions = vec![
         KeyUsage(KeyUsages::DigitalSignature.into()).to_extension(&no_name, &[])?,
-        code_signing(&no_name)?,
+        x509::purpose(CODE_SIGNING)?,
         // Critical, since the subject is empty (RFC 5280, section 4.1.2.6); `to_extension` sees to it.
         SubjectAltName(vec![name]).to_extension(&no_name, &[])?,
         extension(ISSUER_V1, false, subject.issuer.clone().into_bytes())?,
@@ -125,10 +124,6 @@ fn leaf_extensions(subject: &Subject) -> Result<Vec<Extension>, SigstoreError> {
         extensions.push(extension(oid, false, value)?);
     }
     Ok(extensions)
-}
-
-fn code_signing(subject: &Name) -> Result<Extension, SigstoreError> {
-    Ok(ExtendedKeyUsage(vec![CODE_SIGNING]).to_extension(subject, &[])?)
 }
 
 fn timestamp_list(timestamp: SignedCertificateTimestamp) -> Result<Extension, SigstoreError> {

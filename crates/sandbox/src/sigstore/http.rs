@@ -1,4 +1,4 @@
-//! Servers on loopback that end with their owner, what was asked of them, and their faults.
+//! How the services are served, what was asked of them, and their faults.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,12 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use url::Url;
 
 use super::routes::router;
 use super::services::Services;
+use crate::server::{Binding, Server};
 
 /// One of the services of a Sigstore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,8 +72,8 @@ impl Record {
         lock(&self.requests).clone()
     }
 
-    pub(super) fn inject(&self, service: Service, fault: &ServiceFault, times: usize) {
-        lock(&self.faults).extend(std::iter::repeat_n((service, *fault), times));
+    pub(super) fn inject(&self, service: Service, fault: ServiceFault, times: usize) {
+        lock(&self.faults).extend(std::iter::repeat_n((service, fault), times));
     }
 
     /// Takes the next fault of a service.
@@ -85,52 +84,21 @@ impl Record {
     }
 }
 
-/// A bound socket: a service's URL is part of what it signs, so it is known before the service is.
-pub(super) struct Binding {
+/// The base URL of the service that will serve at this binding.
+pub(super) fn base(binding: &Binding) -> std::io::Result<Url> {
+    Url::parse(&format!("http://{}/", binding.address())).map_err(std::io::Error::other)
+}
+
+/// Serves a service until the server is dropped.
+pub(super) fn serve(
+    binding: Binding,
     service: Service,
-    listener: TcpListener,
-    url: Url,
-}
-
-impl Binding {
-    /// A port of 127.0.0.1 that the system picks.
-    pub(super) async fn bind(service: Service) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let url = Url::parse(&format!("http://{address}/")).map_err(std::io::Error::other)?;
-        Ok(Self {
-            service,
-            listener,
-            url,
-        })
-    }
-
-    pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// Serves until the server is dropped.
-    pub(super) fn serve(self, services: &Arc<Services>, record: &Arc<Record>) -> Server {
-        let service = self.service;
-        let state = (service, Arc::clone(record));
-        let router = router(service, Arc::clone(services));
-        let router = router.layer(middleware::from_fn_with_state(state, observe));
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(self.listener, router).await {
-                tracing::error!(%error, ?service, "a sandbox service ended");
-            }
-        });
-        Server(task)
-    }
-}
-
-/// A running server.
-pub(super) struct Server(JoinHandle<()>);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    services: &Arc<Services>,
+    record: &Arc<Record>,
+) -> std::io::Result<Server> {
+    let state = (service, Arc::clone(record));
+    let router = router(service, Arc::clone(services));
+    binding.serve(router.layer(middleware::from_fn_with_state(state, observe)))
 }
 
 /// Notes every request, and plays the faults.

@@ -36,7 +36,8 @@ pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
 pub use statement::Statement;
 
-use http::{Binding, Record, Server};
+use crate::server::{Binding, Server};
+use http::Record;
 use services::{Addresses, Services};
 
 /// A generation of the transparency log.
@@ -57,34 +58,39 @@ pub struct Sigstore {
 }
 
 impl Sigstore {
-    /// Starts every service on a port of 127.0.0.1 that the system picks.
+    /// Starts every service on a port of 127.0.0.1 that the system picks. They answer while the
+    /// caller blocks, on a child process say.
     ///
     /// # Errors
     ///
     /// Where no port or no randomness is to be had.
     pub async fn start() -> std::io::Result<Self> {
-        let oidc = Binding::bind(Service::Oidc).await?;
-        let fulcio = Binding::bind(Service::Fulcio).await?;
-        let rekor_v1 = Binding::bind(Service::RekorV1).await?;
-        let rekor_v2 = Binding::bind(Service::RekorV2).await?;
-        let timestamp_authority = Binding::bind(Service::TimestampAuthority).await?;
-        let tuf = Binding::bind(Service::Tuf).await?;
+        let bindings = [
+            (Service::Oidc, Binding::bind()?),
+            (Service::Fulcio, Binding::bind()?),
+            (Service::RekorV1, Binding::bind()?),
+            (Service::RekorV2, Binding::bind()?),
+            (Service::TimestampAuthority, Binding::bind()?),
+            (Service::Tuf, Binding::bind()?),
+        ];
+        let [oidc, fulcio, rekor_v1, rekor_v2, timestamp_authority, tuf] =
+            bindings.each_ref().map(|(_, binding)| http::base(binding));
         let addresses = Addresses {
-            oidc: oidc.url().clone(),
-            fulcio: fulcio.url().clone(),
-            rekor_v1: rekor_v1.url().clone(),
-            rekor_v2: rekor_v2.url().clone(),
-            timestamp_authority: timestamp_authority.url().clone(),
-            tuf: tuf.url().clone(),
+            oidc: oidc?,
+            fulcio: fulcio?,
+            rekor_v1: rekor_v1?,
+            rekor_v2: rekor_v2?,
+            timestamp_authority: timestamp_authority?,
+            tuf: tuf?,
         };
         let services =
             Services::generate(addresses, Timestamp::now()).map_err(std::io::Error::other)?;
         let services = Arc::new(services);
         let record = Arc::new(Record::default());
-        let servers = [oidc, fulcio, rekor_v1, rekor_v2, timestamp_authority, tuf]
+        let servers = bindings
             .into_iter()
-            .map(|binding| binding.serve(&services, &record))
-            .collect();
+            .map(|(service, binding)| http::serve(binding, service, &services, &record))
+            .collect::<std::io::Result<_>>()?;
         Ok(Self {
             services,
             record,
@@ -163,7 +169,7 @@ impl Sigstore {
 
     /// Makes the next `times` requests to `service` fail.
     pub fn inject(&self, service: Service, fault: ServiceFault, times: usize) {
-        self.record.inject(service, &fault, times);
+        self.record.inject(service, fault, times);
     }
 
     /// Every request so far, in the order of their answers.

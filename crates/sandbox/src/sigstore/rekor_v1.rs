@@ -134,7 +134,7 @@ impl RekorV1 {
     pub(super) fn answer(&self, entry: &LogEntry) -> Value {
         let uuid = self.uuid(&entry.body);
         let (time, promise) = entry.promise.clone().unwrap_or_default();
-        let hashes: Vec<String> = entry.proof.path.iter().map(sigstore_types::Sha256Hash::to_hex).collect();
+        let hashes: Vec<String> = entry.proof.path.iter().map(Sha256Hash::to_hex).collect();
         let answer = json!({
             "body": STANDARD.encode(&entry.body),
             "integratedTime": time,

@@ -14,7 +14,7 @@ use der::{Any, Decode as _, Encode, Sequence};
 use jiff::Timestamp;
 use x509_cert::Certificate;
 use x509_cert::attr::Attribute;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
 use x509_cert::ext::{AsExtension as _, Extension};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion, TstInfo};
@@ -25,7 +25,6 @@ use super::keys::{EcdsaKey, digest};
 use super::x509::{self, Authority, signature_algorithm};
 
 const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
@@ -58,8 +57,13 @@ struct EssCertIdV2 {
 
 impl TimestampAuthority {
     pub(super) fn generate(now: Timestamp) -> Result<Self, SigstoreError> {
-        let purpose = time_stamping()?;
+        let purpose = x509::purpose(TIME_STAMPING)?;
         let authority = Authority::generate("countersign sandbox", "sandbox tsa", now, &purpose)?;
+        // Critical in the certificate that stamps (RFC 3161, section 2.3).
+        let purpose = Extension {
+            critical: true,
+            ..purpose
+        };
         let key = EcdsaKey::generate()?;
         let subject = x509::name("countersign sandbox", "sandbox timestamping")?;
         let usage = KeyUsage(KeyUsages::DigitalSignature.into()).to_extension(&subject, &[])?;
@@ -195,12 +199,6 @@ fn attribute<T: der::EncodeValue + der::Tagged>(
         oid,
         values: SetOfVec::try_from(vec![Any::encode_from(value)?])?,
     })
-}
-
-/// The one purpose, which RFC 3161, section 2.3, wants critical.
-fn time_stamping() -> Result<Extension, SigstoreError> {
-    let usage = ExtendedKeyUsage(vec![TIME_STAMPING]).to_der()?;
-    x509::extension(EXTENDED_KEY_USAGE, true, usage)
 }
 
 fn sha256() -> AlgorithmIdentifierOwned {

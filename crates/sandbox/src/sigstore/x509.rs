@@ -7,11 +7,13 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use der::asn1::{BitString, ObjectIdentifier, OctetString, UtcTime};
+use der::oid::AssociatedOid as _;
 use der::{Decode as _, Encode};
 use jiff::Timestamp;
 use x509_cert::certificate::{TbsCertificate, Version};
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectKeyIdentifier,
 };
 use x509_cert::ext::{AsExtension, Extension};
 use x509_cert::name::{Name, RdnSequence};
@@ -165,6 +167,13 @@ pub(super) fn extension(
         critical,
         extn_value: OctetString::new(value)?,
     })
+}
+
+/// The extended key usage that names one purpose. Not critical: pyca/cryptography refuses a
+/// critical one in a signing certificate and in an authority's.
+pub(super) fn purpose(purpose: ObjectIdentifier) -> Result<Extension, SigstoreError> {
+    let usage = ExtendedKeyUsage(vec![purpose]).to_der()?;
+    extension(ExtendedKeyUsage::OID, false, usage)
 }
 
 /// `ecdsa-with-SHA256`, which takes no parameters.
