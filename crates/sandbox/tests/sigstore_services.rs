@@ -121,9 +121,12 @@ async fn a_duplicate_is_answered_with_the_place_of_the_entry() {
     let duplicate = http.post(entries).json(&entry).send().await.unwrap();
     let place = duplicate.headers().get("location").unwrap();
     let place = rekor.join(place.to_str().unwrap()).unwrap();
+    let message: Value = duplicate.json().await.unwrap();
     let found: Value = http.get(place).send().await.unwrap().json().await.unwrap();
 
-    assert_eq!(found.as_object().unwrap().len(), 1);
+    let (uuid, _) = found.as_object().unwrap().iter().next().unwrap();
+    let message = message.get("message").unwrap().as_str().unwrap();
+    assert!(message.ends_with(&format!("with UUID {uuid}")), "{message}");
 }
 
 #[tokio::test]

@@ -70,12 +70,14 @@ impl Refused {
         Self { status, ..self }
     }
 
-    /// The log has this entry already, at the path `location` (Rekor v1 names it in a header).
-    pub(super) fn duplicate(location: String) -> Self {
+    /// The log has this entry already. Rekor v1 names it in the message and in a header.
+    pub(super) fn duplicate(uuid: &str) -> Self {
         Self {
             status: StatusCode::CONFLICT,
-            message: "an equivalent entry already exists in the transparency log".into(),
-            location: Some(location),
+            message: format!(
+                "an equivalent entry already exists in the transparency log with UUID {uuid}"
+            ),
+            location: Some(format!("/api/v1/log/entries/{uuid}")),
         }
     }
 }

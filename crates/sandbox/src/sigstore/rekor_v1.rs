@@ -70,7 +70,7 @@ impl RekorV1 {
         let body = proposal.canonical_body()?;
         let uuid = self.uuid(&body);
         if self.index_of(&uuid).is_some() {
-            return Err(Refused::duplicate(format!("/api/v1/log/entries/{uuid}")));
+            return Err(Refused::duplicate(&uuid));
         }
         Ok(self.append(proposal.kind(), body, now)?)
     }
