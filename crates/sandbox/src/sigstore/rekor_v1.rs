@@ -69,10 +69,14 @@ impl RekorV1 {
         let proposal = Proposal::parse(proposal)?;
         let body = proposal.canonical_body()?;
         let uuid = self.uuid(&body);
-        if self.index_of(&uuid).is_some() {
+        // One lock for the look and the entry: of two requests at once, one is the duplicate.
+        let mut log = self.lock();
+        if log.tree.leaves().contains(&hash_leaf(&body)) {
             return Err(Refused::duplicate(&uuid));
         }
-        Ok(self.append(proposal.kind(), body, now)?)
+        let (entry, proof) = log.push(proposal.kind(), body, now);
+        drop(log);
+        Ok(self.logged(entry, proof)?)
     }
 
     /// Logs a body without a look at it.
@@ -82,15 +86,7 @@ impl RekorV1 {
         body: Vec<u8>,
         at: Timestamp,
     ) -> Result<LogEntry, SigstoreError> {
-        let entry = Entry {
-            kind,
-            body,
-            integrated_time: at.as_second(),
-        };
-        let mut log = self.lock();
-        let proof = log.tree.append(&entry.body);
-        log.entries.push(entry.clone());
-        drop(log);
+        let (entry, proof) = self.lock().push(kind, body, at);
         self.logged(entry, proof)
     }
 
@@ -193,5 +189,23 @@ impl RekorV1 {
     /// A panic of another test thread leaves nothing half-written here.
     fn lock(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn push(
+        &mut self,
+        kind: (String, String),
+        body: Vec<u8>,
+        at: Timestamp,
+    ) -> (Entry, InclusionProof) {
+        let proof = self.tree.append(&body);
+        let entry = Entry {
+            kind,
+            body,
+            integrated_time: at.as_second(),
+        };
+        self.entries.push(entry.clone());
+        (entry, proof)
     }
 }
