@@ -69,12 +69,23 @@ pub enum Error {
         #[source]
         source: Box<countersign_verify::Error>,
     },
-    /// The signature was pushed, and the bundle itself does not hold.
+    /// The bundle that the services' answers make does not hold. It was not pushed.
     #[error("the bundle made for {image} does not verify against the trusted root")]
     Bundle {
         /// The manifest that was signed.
         image: PinnedReference,
         /// The first check that fails.
+        #[source]
+        source: Box<countersign_verify::Failure>,
+    },
+    /// The signature was pushed, and the consumer accepts the image for another signature only.
+    #[error(
+        "{image} was signed and the signature pushed, but the consumer accepts it for an older signature only"
+    )]
+    Unneeded {
+        /// The manifest that was signed.
+        image: PinnedReference,
+        /// The first check that the new signature fails.
         #[source]
         source: Box<countersign_verify::Failure>,
     },

@@ -1,18 +1,40 @@
 //! The producer: signs images in a registry, and runs the consumer on what it pushed.
 //!
-//! One run of [`Signer::sign`] takes one ephemeral key and one certificate from Fulcio, signs each
-//! manifest that the references lead to (an index first, then its children, nested ones
-//! depth-first, as cosign does), records each signature in the transparency log, pushes it as an
-//! OCI 1.1 referrer in the Sigstore bundle format, and then verifies it with
-//! [`countersign_verify`]. What the consumer refuses is an error here: a run that succeeds has
-//! produced what an installer accepts.
+//! One run of [`Signer::sign`] takes one ephemeral key and one certificate from Fulcio (another
+//! when that one is about to expire), signs each manifest that the references lead to (an index
+//! first, then its children, nested ones depth-first, as cosign does), records each signature in
+//! the transparency log, pushes it as an OCI 1.1 referrer in the Sigstore bundle format, and then
+//! verifies it with [`countersign_verify`]. What the consumer refuses is an error here: a run that
+//! succeeds has produced what an installer accepts.
 //!
-//! Composed from `sigstore-fulcio`, `-rekor`, `-tsa` and `-bundle` rather than from
-//! `sigstore-sign`, which asks Fulcio anew for every statement and doesn't retry.
+//! Requests, statements and bundles are composed from the types of the `sigstore-*` crates rather
+//! than by `sigstore-sign`, which asks Fulcio anew for every statement and doesn't retry. The
+//! services are not trusted: their answers are read within bounds, and count for what the verifier
+//! finds in them.
+//!
+//! ```no_run
+//! use std::collections::BTreeMap;
+//!
+//! use countersign_oci::{Options, Reference, Registry};
+//! use countersign_sign::{IdentityToken, Services, Signer};
+//! use countersign_verify::TrustedRoot;
+//!
+//! # async fn example(config: &str, token: &str, trusted_root: TrustedRoot) -> Result<(), Box<dyn std::error::Error>> {
+//! let services = Services::from_signing_config(config, None)?;
+//! let signer = Signer::new(Registry::new(Options::default())?, &services, trusted_root)?;
+//! let token = IdentityToken::from_jwt(token)?;
+//! let image: Reference = "quay.io/team/app:v1".parse()?;
+//! for signed in signer.sign(&[image], &token, &BTreeMap::new(), &|_| {}).await? {
+//!     println!("{} is signed by {}", signed.digest, signed.evidence.identity);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! The crate reads no environment, prints nothing and picks no directories.
 
 mod error;
+mod fulcio;
 mod identity;
 mod log;
 mod referrer;
@@ -21,8 +43,12 @@ mod services;
 mod session;
 mod signer;
 mod statement;
+mod timestamp;
+mod transport;
+mod tree;
 
 pub use error::{Error, Service};
 pub use identity::{IdentityToken, TokenError};
+pub use retry::Retries;
 pub use services::{RekorVersion, Services};
 pub use signer::{Event, Signed, Signer};

@@ -1,136 +1,155 @@
 //! Records signatures in a transparency log.
+//!
+//! What a log answers is put into the bundle as it is; whether it proves anything is for the
+//! verifier to say.
 
-use sigstore_rekor::{
-    DsseEntry, HashedRekordV2, LogEntry, RekorClient, RekorV2Client, RekorV2KeyDetails,
-};
-use sigstore_types::{DerCertificate, DsseEnvelope, EntryUuid, KindVersion, TransparencyLogEntry};
+use std::collections::HashMap;
 
-use crate::error::{Error, Service};
-use crate::retry::{Answer, retrying};
-use crate::services::{RekorVersion, Services};
+use serde::Serialize;
+use sigstore_rekor::{DsseEntry, HashedRekordV2, LogEntry, RekorV2KeyDetails};
+use sigstore_types::{DerCertificate, DsseEnvelope, KindVersion, TransparencyLogEntry};
+use url::Url;
 
-/// A client of one log, by the API that it speaks.
-pub(crate) enum Log {
-    V1(RekorClient),
-    V2(RekorV2Client),
+use crate::error::Service;
+use crate::services::RekorVersion;
+use crate::transport::{Failure, Transport, below};
+
+/// What came of a signature that was to be recorded.
+pub(crate) enum Recorded {
+    /// It stands in the log.
+    Entry(Box<TransparencyLogEntry>),
+    /// It does so already, for an answer was lost; and this log can't be asked for the entry.
+    Lost(Failure),
 }
 
-impl Log {
-    pub(crate) fn new(services: &Services, client: reqwest::Client) -> Result<Self, Error> {
-        let url = services.rekor.as_str();
-        match services.rekor_version {
-            RekorVersion::V1 => RekorClient::builder(url)
-                .with_http_client(client)
-                .build()
-                .map(Self::V1),
-            RekorVersion::V2 => RekorV2Client::builder(url)
-                .with_http_client(client)
-                .build()
-                .map(Self::V2),
-        }
-        .map_err(failed)
-    }
-
-    /// Records the envelope's signature, and returns the entry with its proof.
-    pub(crate) async fn record(
-        &self,
-        envelope: &DsseEnvelope,
-        certificate: &DerCertificate,
-    ) -> Result<TransparencyLogEntry, Error> {
-        match self {
-            Self::V1(client) => record_v1(client, envelope, certificate).await,
-            Self::V2(client) => {
-                let request = HashedRekordV2::new_with_certificate(
-                    &sigstore_crypto::sha256(&envelope.pae()),
-                    &envelope.signature.sig,
-                    certificate,
-                    RekorV2KeyDetails::PkixEcdsaP256Sha256,
-                );
-                retrying(Service::Rekor, answer, || {
-                    client.create_entry(request.clone())
-                })
-                .await
-                .map_err(failed)
-            }
-        }
-    }
-}
-
-async fn record_v1(
-    client: &RekorClient,
+/// Records the envelope's signature in the log at `rekor`.
+pub(crate) async fn record(
+    transport: &Transport,
+    (rekor, version): (&Url, RekorVersion),
     envelope: &DsseEnvelope,
     certificate: &DerCertificate,
-) -> Result<TransparencyLogEntry, Error> {
-    let request = DsseEntry::new(envelope, certificate).map_err(failed)?;
-    let created = retrying(Service::Rekor, answer, || {
-        client.create_dsse_entry(request.clone())
-    })
-    .await;
-    let entry = match created {
-        // An earlier request of ours was carried out and its answer lost.
-        Err(sigstore_rekor::Error::Status {
-            status: 409,
-            message,
-        }) => existing(client, message).await?,
-        other => other.map_err(failed)?,
-    };
-    entry
-        .to_bundle_entry(KindVersion::DsseV001)
-        .map_err(|error| failed(sigstore_rekor::Error::InvalidResponse(error.to_string())))
-}
-
-/// The entry that a conflict's message names by its UUID.
-async fn existing(client: &RekorClient, message: String) -> Result<LogEntry, Error> {
-    let Some(uuid) = uuid(&message) else {
-        return Err(failed(sigstore_rekor::Error::Status {
-            status: 409,
-            message,
-        }));
-    };
-    retrying(Service::Rekor, answer, || client.get_entry_by_uuid(&uuid))
-        .await
-        .map_err(failed)
-}
-
-/// Rekor's entry IDs are 64 hex digits, or 80 with the ID of the tree before them; a conflict
-/// ends with one ("an equivalent entry already exists in the transparency log with UUID …").
-fn uuid(message: &str) -> Option<EntryUuid> {
-    message
-        .split(|c: char| !c.is_ascii_hexdigit())
-        .find(|word| matches!(word.len(), 64 | 80))
-        .map(EntryUuid::new)
-}
-
-fn answer(error: &sigstore_rekor::Error) -> Answer {
-    match error {
-        sigstore_rekor::Error::Status { status, .. } => Answer::Status(*status),
-        sigstore_rekor::Error::Http(_) => Answer::None,
-        _ => Answer::Final,
+) -> Result<Recorded, Failure> {
+    match version {
+        RekorVersion::V1 => record_v1(transport, rekor, envelope, certificate).await,
+        RekorVersion::V2 => record_v2(transport, rekor, envelope, certificate).await,
     }
 }
 
-fn failed(error: sigstore_rekor::Error) -> Error {
-    Error::Service {
-        service: Service::Rekor,
-        status: match &error {
-            sigstore_rekor::Error::Status { status, .. } => Some(*status),
-            _ => None,
+/// `POST /api/v1/log/entries`. A log that has the entry already names it, and is asked for it: an
+/// earlier request of ours was carried out and its answer lost.
+async fn record_v1(
+    transport: &Transport,
+    rekor: &Url,
+    envelope: &DsseEnvelope,
+    certificate: &DerCertificate,
+) -> Result<Recorded, Failure> {
+    let request =
+        DsseEntry::new(envelope, certificate).map_err(|error| Failure::Request(Box::new(error)))?;
+    let url = below(rekor, "/api/v1/log/entries");
+    let answer = match post(transport, url, &request).await {
+        Err(failure) => match existing(&failure) {
+            Some(uuid) => {
+                let url = below(rekor, &format!("/api/v1/log/entries/{uuid}"));
+                transport.get(Service::Rekor, url).await?
+            }
+            None => return Err(failure),
         },
-        source: Box::new(error),
+        Ok(answer) => answer,
+    };
+    const EXPECTED: &str = "one log entry";
+    // A map from the entry's UUID.
+    let entries: HashMap<String, LogEntry> =
+        serde_json::from_slice(&answer).map_err(|error| Failure::answer(EXPECTED, error))?;
+    let found = entries.len();
+    let mut entries = entries.into_values();
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => entry
+            .to_bundle_entry(KindVersion::DsseV001)
+            .map(|entry| Recorded::Entry(Box::new(entry)))
+            .map_err(|error| Failure::answer(EXPECTED, error)),
+        _ => Err(Failure::answer(EXPECTED, format_args!("{found} of them"))),
     }
+}
+
+/// `POST /api/v2/log/entries`. A log of tiles finds an entry by its place in the log alone, which
+/// the lost answer held.
+async fn record_v2(
+    transport: &Transport,
+    rekor: &Url,
+    envelope: &DsseEnvelope,
+    certificate: &DerCertificate,
+) -> Result<Recorded, Failure> {
+    let request = HashedRekordV2::new_with_certificate(
+        &sigstore_crypto::sha256(&envelope.pae()),
+        &envelope.signature.sig,
+        certificate,
+        RekorV2KeyDetails::PkixEcdsaP256Sha256,
+    );
+    let url = below(rekor, "/api/v2/log/entries");
+    match post(transport, url, &request).await {
+        Err(failure @ Failure::Status { status: 409, .. }) => Ok(Recorded::Lost(failure)),
+        answer => serde_json::from_slice(&answer?)
+            .map(|entry| Recorded::Entry(Box::new(entry)))
+            .map_err(|error| Failure::answer("a log entry", error)),
+    }
+}
+
+async fn post(
+    transport: &Transport,
+    url: Url,
+    request: &impl Serialize,
+) -> Result<bytes::Bytes, Failure> {
+    let request = serde_json::to_vec(request).map_err(|error| Failure::Request(Box::new(error)))?;
+    transport
+        .post(Service::Rekor, url, "application/json", request)
+        .await
+}
+
+/// The UUID of the entry that a conflict names: in its `Location`, and in its message ("an
+/// equivalent entry already exists in the transparency log with UUID …").
+fn existing(failure: &Failure) -> Option<&str> {
+    match failure {
+        Failure::Status {
+            status: 409,
+            said,
+            location,
+            ..
+        } => location.as_deref().and_then(uuid).or_else(|| uuid(said)),
+        _ => None,
+    }
+}
+
+/// 64 hex digits, or 80 with the ID of the tree before them.
+fn uuid(text: &str) -> Option<&str> {
+    text.split(|c: char| !c.is_ascii_hexdigit())
+        .find(|word| matches!(word.len(), 64 | 80))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn conflict(said: &str, location: Option<&str>) -> Failure {
+        Failure::Status {
+            status: 409,
+            said: said.into(),
+            location: location.map(str::to_owned),
+            pause: None,
+        }
+    }
+
     #[test]
-    fn the_entry_is_found_in_a_conflicts_message() {
+    fn a_conflict_names_the_entry_in_its_message_or_its_location() {
         let id = "24296fb24b8ad77a".to_owned() + &"ab".repeat(32);
         let message = format!(
-            r#"failed to create DSSE entry: {{"code":409,"message":"an equivalent entry already exists in the transparency log with UUID {id}"}}"#
+            r#"{{"code":409,"message":"an equivalent entry already exists in the transparency log with UUID {id}"}}"#
         );
-        assert_eq!(uuid(&message), Some(EntryUuid::new(id)));
-        assert_eq!(uuid("conflict"), None);
+        assert_eq!(existing(&conflict(&message, None)), Some(id.as_str()));
+        let location = format!("/api/v1/log/entries/{id}");
+        assert_eq!(
+            existing(&conflict("conflict", Some(&location))),
+            Some(id.as_str())
+        );
+        assert_eq!(existing(&conflict("conflict", None)), None);
     }
 }

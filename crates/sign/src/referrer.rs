@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use countersign_oci::{Descriptor, Manifest, Registry, ResolvedImage, media_type};
+use countersign_oci::{Descriptor, Document, Manifest, Registry, ResolvedImage, media_type};
 use countersign_policy::COSIGN_SIGN_PREDICATE;
 use jiff::Timestamp;
 
@@ -32,6 +32,18 @@ pub(crate) async fn push(
     Ok(registry
         .push_referrer(repository, media_type::OCI_MANIFEST, bytes.into())
         .await?)
+}
+
+/// Fetches a signature that was pushed, by its digests, as who installs the image has to.
+pub(crate) async fn fetch(registry: &Registry, signature: &ResolvedImage) -> Result<(), Error> {
+    let repository = signature.reference().repository();
+    let pulled = registry.manifest(signature.reference()).await?;
+    if let Document::Manifest(manifest) = pulled.document() {
+        for layer in &manifest.layers {
+            registry.blob(repository, layer, layer.size).await?;
+        }
+    }
+    Ok(())
 }
 
 fn manifest(image: &ResolvedImage, bundle: &Bytes, empty: &Bytes, created: Timestamp) -> Manifest {

@@ -1,56 +1,85 @@
-//! Asks a signing service again where that may help.
+//! Asks again where that may help, not too soon and not too often.
 
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 
 use crate::error::Service;
+use crate::transport::Failure;
 
-/// Tries beyond the first: with doubling pauses from half a second, about half a minute in all.
-const TIMES: usize = 6;
+/// How often to ask a signing service again after a failure that may pass: no connection, a broken
+/// one, 408, 425, 429 and 5xx. A registry's referrers list that lags behind is asked for again
+/// likewise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retries {
+    /// Tries beyond the first. Default 6, which with the default pauses takes half a minute.
+    pub times: usize,
+    /// The first pause; each one after it is twice as long, and all are varied at random so that
+    /// many jobs don't come back at once. Default 500 ms.
+    pub pause: Duration,
+    /// The longest pause, that of a service's `Retry-After` included. A service that wants a longer
+    /// one is not asked again: asking earlier would break its rule. Default 30 seconds.
+    pub longest_pause: Duration,
+}
 
-/// Runs `ask` until it succeeds, fails for good, or has been tried often enough. What may pass
-/// (see [`may_pass`]) is tried again after growing, randomly varied pauses.
-pub(crate) async fn retrying<T, E, F>(
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            times: 6,
+            pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Retries {
+    /// The pauses between tries.
+    pub(crate) fn schedule(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(self.pause)
+            .with_max_delay(self.longest_pause)
+            .with_factor(2.0)
+            .with_jitter()
+            .with_max_times(self.times)
+    }
+
+    /// How long to wait, where the schedule has `scheduled`; `None` if there should be no next try.
+    fn pause(&self, wanted: Pause, scheduled: Option<Duration>) -> Option<Duration> {
+        match wanted {
+            Pause::Never => None,
+            Pause::Scheduled => scheduled,
+            Pause::AtLeast(pause) if pause > self.longest_pause => None,
+            Pause::AtLeast(pause) => scheduled.map(|scheduled| scheduled.max(pause)),
+        }
+    }
+}
+
+/// When a failed request may go well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    Never,
+    Scheduled,
+    AtLeast(Duration),
+}
+
+/// Runs `ask` until it succeeds, fails for good, or has been tried as often as `retries` allow.
+pub(crate) async fn retrying<T, F>(
     service: Service,
-    status: impl Fn(&E) -> Answer,
+    retries: &Retries,
     ask: impl FnMut() -> F,
-) -> Result<T, E>
+) -> Result<T, Failure>
 where
-    E: std::fmt::Display,
-    F: Future<Output = Result<T, E>>,
+    F: Future<Output = Result<T, Failure>>,
 {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(TIMES)
-        .with_jitter();
-    ask.retry(pauses)
-        .when(|error| may_pass(&status(error)))
-        .notify(|error, pause| {
-            tracing::warn!(%service, %error, ?pause, "asking again");
+    ask.retry(retries.schedule())
+        .when(|failure| failure.pause() != Pause::Never)
+        .adjust(|failure, scheduled| retries.pause(failure.pause(), scheduled))
+        // Not what the service says: it may quote the token.
+        .notify(|failure, pause| {
+            let status = failure.status();
+            tracing::warn!(%service, status, ?pause, "asking again");
         })
         .await
-}
-
-/// What a failed request came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The service answered with this HTTP status.
-    Status(u16),
-    /// No answer, or a part of one.
-    None,
-    /// An answer that no repetition will change.
-    Final,
-}
-
-/// Busy, overloaded or unreachable services may be back soon.
-fn may_pass(answer: &Answer) -> bool {
-    match answer {
-        Answer::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
-        Answer::None => true,
-        Answer::Final => false,
-    }
 }
 
 #[cfg(test)]
@@ -58,14 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_final_and_overload_is_not() {
-        for status in [429, 500, 502, 503, 504] {
-            assert!(may_pass(&Answer::Status(status)), "{status}");
-        }
-        for status in [400, 401, 403, 404, 409, 422] {
-            assert!(!may_pass(&Answer::Status(status)), "{status}");
-        }
-        assert!(may_pass(&Answer::None));
-        assert!(!may_pass(&Answer::Final));
+    fn a_wanted_pause_is_kept_or_the_service_left_alone() {
+        let retries = Retries::default();
+        let second = Some(Duration::from_secs(1));
+        let pause = |wanted, scheduled| retries.pause(wanted, scheduled);
+        assert_eq!(pause(Pause::Never, second), None);
+        assert_eq!(pause(Pause::Scheduled, second), second);
+        let wanted = Duration::from_secs(7);
+        assert_eq!(pause(Pause::AtLeast(wanted), second), Some(wanted));
+        assert_eq!(pause(Pause::AtLeast(Duration::ZERO), second), second);
+        assert_eq!(pause(Pause::AtLeast(Duration::from_secs(31)), second), None);
+        assert_eq!(pause(Pause::AtLeast(wanted), None), None);
     }
 }

@@ -91,7 +91,7 @@ impl Services {
         config: TufConfig,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let client = crate::session::http_client()?;
+        let client = crate::transport::http_client()?;
         let config = SigningConfig::from_tuf(config.with_http_client(client))
             .await
             .map_err(|source| Error::Service {

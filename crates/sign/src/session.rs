@@ -1,76 +1,54 @@
 //! One key and one certificate, and the signatures made with them.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use countersign_oci::PinnedReference;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
-use sigstore_crypto::{CertificateInfo, KeyPair, parse_certificate_info};
-use sigstore_fulcio::FulcioClient;
-use sigstore_tsa::TimestampClient;
+use sigstore_crypto::{CertificateInfo, KeyPair, SubjectAltName, parse_certificate_info};
 use sigstore_types::{
-    DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, SignatureBytes,
-    TimestampToken,
+    DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, TransparencyLogEntry,
 };
 
 use crate::error::{Error, Service};
+use crate::fulcio;
 use crate::identity::IdentityToken;
-use crate::log::Log;
-use crate::retry::{Answer, retrying};
+use crate::log::{self, Recorded};
+use crate::retry::Retries;
 use crate::services::Services;
 use crate::statement::PAYLOAD_TYPE;
+use crate::timestamp::timestamp;
+use crate::transport::{Failure, Transport};
 
 /// Time that a certificate must have left when a signature is begun: log and timestamp authority
-/// have to vouch for a time within its validity.
-const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+/// have to vouch for a time within its validity, and may have to be asked more than once.
+const MARGIN: SignedDuration = SignedDuration::from_secs(90);
 
-/// The services, as clients.
+/// Services that were found fit to sign with, and the way to them.
 pub(crate) struct Clients {
-    fulcio: FulcioClient,
-    log: Log,
-    tsa: Option<TimestampClient>,
+    services: Services,
+    transport: Transport,
 }
 
 impl Clients {
+    /// The only way to the services, so that none that [`Services::check`] refuses is ever asked.
     pub(crate) fn new(services: &Services) -> Result<Self, Error> {
         services.check()?;
-        let client = http_client()?;
-        let fulcio = FulcioClient::builder(services.fulcio.as_str())
-            .with_http_client(client.clone())
-            .build()
-            .map_err(fulcio_failed)?;
-        let tsa = services
-            .tsa
-            .as_ref()
-            .map(|url| {
-                TimestampClient::builder(url.as_str())
-                    .with_http_client(client.clone())
-                    .build()
-            })
-            .transpose()
-            .map_err(tsa_failed)?;
         Ok(Self {
-            fulcio,
-            log: Log::new(services, client)?,
-            tsa,
+            services: services.clone(),
+            transport: Transport::new(Retries::default())?,
         })
     }
-}
 
-/// A client for the signing services: with time limits, and deaf to the environment's proxies.
-pub(crate) fn http_client() -> Result<reqwest::Client, Error> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .connect_timeout(Duration::from_secs(10))
-        .timeout(Duration::from_secs(60))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|source| Error::Services {
-            expected: "a working HTTP client".into(),
-            found: source.to_string(),
-        })
+    pub(crate) fn with_retries(self, retries: Retries) -> Self {
+        Self {
+            transport: self.transport.with_retries(retries),
+            ..self
+        }
+    }
+
+    pub(crate) fn retries(&self) -> &Retries {
+        self.transport.retries()
+    }
 }
 
 /// An ephemeral key, and the certificate that binds it to the token's identity for ten minutes.
@@ -85,19 +63,16 @@ impl Session {
     pub(crate) async fn start(clients: &Clients, token: &IdentityToken) -> Result<Self, Error> {
         token.check_expiry(Timestamp::now())?;
         let key = KeyPair::generate_ecdsa_p256().map_err(|error| Error::Key(Box::new(error)))?;
-        let issued = retrying(Service::Fulcio, fulcio_answer, || {
-            clients
-                .fulcio
-                .create_signing_certificate(token.inner(), &key)
-        })
-        .await
-        .map_err(fulcio_failed)?;
-        let certificate = issued.leaf_certificate().clone();
-        let info = parse_certificate_info(&certificate).map_err(|error| Error::Service {
-            service: Service::Fulcio,
-            status: None,
-            source: Box::new(error),
-        })?;
+        let Clients {
+            services,
+            transport,
+        } = clients;
+        let failed = |failure: Failure| failure.of(Service::Fulcio);
+        let certificate = fulcio::certify(transport, &services.fulcio, token, &key)
+            .await
+            .map_err(failed)?;
+        let info = parse_certificate_info(&certificate)
+            .map_err(|error| failed(Failure::answer("a certificate", error)))?;
         Ok(Self {
             key,
             certificate,
@@ -107,13 +82,19 @@ impl Session {
 
     /// Whether another signature can be begun.
     pub(crate) fn is_live(&self) -> bool {
-        self.info.not_after.duration_since(Timestamp::now()) > MARGIN
+        has_time_left(self.info.not_after, Timestamp::now())
     }
 
-    /// Whom the certificate names, and who vouched for it.
-    pub(crate) fn signer(&self) -> Option<(&str, &str)> {
-        let identity = self.info.identity.as_ref()?.as_str();
-        Some((self.info.issuer.as_deref()?, identity))
+    /// Who vouched for the identity that the certificate names, and that identity.
+    pub(crate) fn signer(&self) -> Result<(&str, &str), Error> {
+        let issuer = self.info.issuer.as_deref();
+        let identity = self.info.identity.as_ref();
+        issuer
+            .zip(identity.map(SubjectAltName::as_str))
+            .ok_or_else(|| {
+                let expected = "a certificate with an identity and its issuer";
+                Failure::answer(expected, "one that lacks them").of(Service::Fulcio)
+            })
     }
 
     /// Signs `statement`, which is about `image`, records the signature, has it timestamped where
@@ -122,78 +103,88 @@ impl Session {
         &self,
         clients: &Clients,
         image: &PinnedReference,
-        statement: Vec<u8>,
+        statement: &[u8],
     ) -> Result<Bytes, Error> {
-        let encode = |source: Box<dyn std::error::Error + Send + Sync>| Error::Encode {
-            image: image.clone(),
-            source,
-        };
-        let signature = self
-            .key
-            .sign(&sigstore_types::pae(PAYLOAD_TYPE, &statement))
-            .map_err(|error| encode(Box::new(error)))?;
-        let envelope = DsseEnvelope::new(
-            PAYLOAD_TYPE,
-            PayloadBytes::new(statement),
-            DsseSignature::new(signature.clone(), KeyId::default()),
-        );
-        let entry = clients.log.record(&envelope, &self.certificate).await?;
+        let (envelope, entry) = self.recorded(clients, image, statement).await?;
+        let signature = envelope.signature.sig.clone();
         let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope)
             .with_tlog_entry(entry);
-        if let Some(tsa) = &clients.tsa {
-            bundle = bundle.with_rfc3161_timestamp(timestamp(tsa, &signature).await?);
+        if let Some(authority) = &clients.services.tsa {
+            let token = timestamp(&clients.transport, authority, &signature)
+                .await
+                .map_err(|failure| failure.of(Service::TimestampAuthority))?;
+            bundle = bundle.with_rfc3161_timestamp(token);
         }
         let json = bundle
             .into_bundle()
             .to_json()
-            .map_err(|error| encode(Box::new(error)))?;
+            .map_err(|error| encode(image, error))?;
         Ok(json.into())
     }
-}
 
-async fn timestamp(
-    tsa: &TimestampClient,
-    signature: &SignatureBytes,
-) -> Result<TimestampToken, Error> {
-    retrying(Service::TimestampAuthority, tsa_answer, || {
-        tsa.timestamp_signature(signature)
-    })
-    .await
-    .map_err(tsa_failed)
-}
+    /// The signed statement and its entry in the log. Where the entry is lost, it is signed once
+    /// more: a new signature gets an entry of its own, and the lost one's harms nobody.
+    async fn recorded(
+        &self,
+        clients: &Clients,
+        image: &PinnedReference,
+        statement: &[u8],
+    ) -> Result<(DsseEnvelope, TransparencyLogEntry), Error> {
+        let Clients {
+            services,
+            transport,
+        } = clients;
+        let failed = |failure: Failure| failure.of(Service::Rekor);
+        let log = (&services.rekor, services.rekor_version);
+        let mut again = true;
+        loop {
+            let envelope = self.envelope(image, statement)?;
+            let recorded = log::record(transport, log, &envelope, &self.certificate).await;
+            match recorded.map_err(failed)? {
+                Recorded::Entry(entry) => return Ok((envelope, *entry)),
+                Recorded::Lost(failure) if !again => return Err(failed(failure)),
+                Recorded::Lost(_) => again = false,
+            }
+        }
+    }
 
-fn fulcio_answer(error: &sigstore_fulcio::Error) -> Answer {
-    match error {
-        sigstore_fulcio::Error::Status { status, .. } => Answer::Status(*status),
-        sigstore_fulcio::Error::Http(_) => Answer::None,
-        _ => Answer::Final,
+    fn envelope(&self, image: &PinnedReference, statement: &[u8]) -> Result<DsseEnvelope, Error> {
+        let signature = self
+            .key
+            .sign(&sigstore_types::pae(PAYLOAD_TYPE, statement))
+            .map_err(|error| encode(image, error))?;
+        Ok(DsseEnvelope::new(
+            PAYLOAD_TYPE,
+            PayloadBytes::new(statement.to_vec()),
+            DsseSignature::new(signature, KeyId::default()),
+        ))
     }
 }
 
-fn fulcio_failed(error: sigstore_fulcio::Error) -> Error {
-    Error::Service {
-        service: Service::Fulcio,
-        status: match &error {
-            sigstore_fulcio::Error::Status { status, .. } => Some(*status),
-            _ => None,
-        },
-        source: Box::new(error),
+fn encode(
+    image: &PinnedReference,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Encode {
+        image: image.clone(),
+        source: Box::new(source),
     }
 }
 
-/// The client tells a refusal from a failed connection in prose alone, so all of them count as
-/// what may pass; a refusal costs a few tries more.
-fn tsa_answer(error: &sigstore_tsa::Error) -> Answer {
-    match error {
-        sigstore_tsa::Error::Http(_) => Answer::None,
-        _ => Answer::Final,
-    }
+/// Whether a certificate valid until `not_after` outlasts a signature begun at `now`.
+fn has_time_left(not_after: Timestamp, now: Timestamp) -> bool {
+    not_after.duration_since(now) > MARGIN
 }
 
-fn tsa_failed(error: sigstore_tsa::Error) -> Error {
-    Error::Service {
-        service: Service::TimestampAuthority,
-        status: None,
-        source: Box::new(error),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_about_to_end_begins_no_signature() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert!(has_time_left(at(1000), at(400)));
+        assert!(!has_time_left(at(1000), at(910)));
+        assert!(!has_time_left(at(1000), at(1001)));
     }
 }

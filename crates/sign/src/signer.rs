@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use bytes::Bytes;
-use countersign_oci::{
-    Digest, Document, PinnedReference, Platform, Reference, Registry, ResolvedImage,
-};
+use backon::Retryable as _;
+use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
 use jiff::Timestamp;
@@ -14,14 +12,11 @@ use serde::Serialize;
 use crate::error::{Error, Service};
 use crate::identity::IdentityToken;
 use crate::referrer;
+use crate::retry::Retries;
 use crate::services::Services;
 use crate::session::{Clients, Session};
 use crate::statement::Statement;
-
-/// How deep indexes may be nested.
-const MAX_DEPTH: usize = 4;
-/// How many manifests one index may lead to.
-const MAX_MANIFESTS: usize = 256;
+use crate::tree::{self, Leaf};
 
 /// Signs images in registries.
 pub struct Signer {
@@ -36,7 +31,8 @@ impl Signer {
     /// checks its work against `trusted_root`.
     ///
     /// # Errors
-    /// [`Error::Services`], when the services can't produce a signature that verifies.
+    /// [`Error::Services`], when the services can't produce a signature that verifies, or would be
+    /// sent the token in plain text.
     pub fn new(
         registry: Registry,
         services: &Services,
@@ -58,12 +54,26 @@ impl Signer {
         self
     }
 
+    /// Asks the services as often as `retries` say. The registry client has its own.
+    #[must_use]
+    pub fn with_retries(self, retries: Retries) -> Self {
+        Self {
+            clients: self.clients.with_retries(retries),
+            ..self
+        }
+    }
+
     /// Signs what each reference names and, where that is an index, everything in it. Every digest
-    /// is signed once, with `annotations` in its statement, pushed, and verified by the consumer
-    /// as a signature by the certificate's own identity. `events` is told how far the run is.
+    /// of a repository is signed once, with `annotations` in its statement, pushed, and verified by
+    /// the consumer as a signature by the certificate's own identity. `events` is told how far the
+    /// run is.
     ///
-    /// Everything is resolved before anything is signed. An error ends the run; what was pushed
-    /// before it stays pushed, and signing again is safe.
+    /// Everything is resolved before anything is signed, and each bundle is verified before it is
+    /// pushed. An error ends the run; what was pushed before it stays pushed, and signing again is
+    /// safe.
+    ///
+    /// Success says what this client sees with its login, now: an installer that reaches the
+    /// registry by a mirror, or anonymously, may be shown something else.
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Refused`] when the consumer refuses what was signed.
@@ -74,147 +84,137 @@ impl Signer {
         annotations: &BTreeMap<String, String>,
         events: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<Vec<Signed>, Error> {
-        let mut targets = Vec::new();
+        // Before any request: to wait for a registry is no use with a token that is none.
+        token.check_expiry(Timestamp::now())?;
+        let mut leaves = Vec::new();
         let mut seen = HashSet::new();
         for reference in references {
-            let root = self.registry.resolve(reference).await?;
-            let mut found = Vec::new();
-            self.collect(root, None, 0, &mut found).await?;
-            for (image, platform) in found {
-                if seen.insert(image.reference().clone()) {
-                    targets.push((reference, platform, image));
+            for leaf in tree::walk(&self.registry, reference).await? {
+                if seen.insert(leaf.image.reference().clone()) {
+                    leaves.push((reference, leaf));
                 }
             }
         }
         let mut session = Session::start(&self.clients, token).await?;
         let mut signed = Vec::new();
-        for (reference, platform, image) in targets {
+        for (reference, Leaf { image, platform }) in leaves {
             if !session.is_live() {
                 session = Session::start(&self.clients, token).await?;
             }
-            let pinned = image.reference().clone();
-            let bundle = self.bundle(&session, &image, annotations).await?;
-            events(Event::Signed {
-                image: pinned.clone(),
-            });
-            let signature =
-                referrer::push(&self.registry, &image, bundle.clone(), Timestamp::now()).await?;
-            events(Event::Pushed {
-                image: pinned.clone(),
-                signature: signature.digest().clone(),
-            });
-            let evidence = self
-                .check(&session, &image, &bundle, signature.digest(), annotations)
-                .await?;
-            events(Event::Verified { image: pinned });
+            let (signature_manifest, evidence) =
+                self.sign_one(&session, &image, annotations, events).await?;
             signed.push(Signed {
                 reference: reference.clone(),
                 platform,
                 digest: image.digest().clone(),
-                signature_manifest: signature.digest().clone(),
+                signature_manifest,
                 evidence,
             });
         }
         Ok(signed)
     }
 
-    /// Puts `image` and, for an index, everything that it lists into `found`, in cosign's order.
-    async fn collect(
-        &self,
-        image: ResolvedImage,
-        platform: Option<Platform>,
-        depth: usize,
-        found: &mut Vec<(ResolvedImage, Option<Platform>)>,
-    ) -> Result<(), Error> {
-        let limit = |limit, unit| Error::Limit {
-            image: image.reference().clone(),
-            limit,
-            unit,
-        };
-        if depth > MAX_DEPTH {
-            return Err(limit(MAX_DEPTH, "levels of nested indexes"));
-        }
-        if found.len() >= MAX_MANIFESTS {
-            return Err(limit(MAX_MANIFESTS, "manifests"));
-        }
-        let children = match image.document() {
-            Document::Index(index) => index.manifests.clone(),
-            Document::Manifest(_) => Vec::new(),
-        };
-        let repository = image.reference().repository().clone();
-        found.push((image, platform));
-        for child in children {
-            let document = self.registry.child(&repository, &child).await?;
-            Box::pin(self.collect(document, child.platform, depth + 1, found)).await?;
-        }
-        Ok(())
-    }
-
-    async fn bundle(
+    /// Signs one manifest, pushes the signature, and runs the consumer on it. Returns the digest of
+    /// the signature's manifest, and what is proven.
+    async fn sign_one(
         &self,
         session: &Session,
         image: &ResolvedImage,
         annotations: &BTreeMap<String, String>,
-    ) -> Result<Bytes, Error> {
-        let statement =
-            serde_json::to_vec(&Statement::new(image, annotations)).map_err(|source| {
-                Error::Encode {
-                    image: image.reference().clone(),
-                    source: Box::new(source),
-                }
-            })?;
-        session
-            .sign(&self.clients, image.reference(), statement)
-            .await
-    }
-
-    /// Runs the consumer: on the bundle that was pushed, by itself, and on the image in the
-    /// registry, where the consumer has to find it.
-    async fn check(
-        &self,
-        session: &Session,
-        image: &ResolvedImage,
-        bundle: &[u8],
-        signature: &Digest,
-        annotations: &BTreeMap<String, String>,
-    ) -> Result<Evidence, Error> {
+        events: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<(Digest, Evidence), Error> {
         let pinned = image.reference();
         let own = own_policy(session, annotations)?;
-        let proof = verify_bundle(image, bundle, &self.trusted_root, &own).map_err(|source| {
-            Error::Bundle {
-                image: pinned.clone(),
-                source: Box::new(source),
-            }
+        let statement = Statement::new(image, annotations);
+        let statement = serde_json::to_vec(&statement).map_err(|source| Error::Encode {
+            image: pinned.clone(),
+            source: Box::new(source),
         })?;
-        let listed = self.registry.referrers(pinned).await?;
-        if !listed.iter().any(|referrer| referrer.digest == *signature) {
-            return Err(Error::NotListed {
-                image: pinned.clone(),
-                expected: signature.clone(),
-                found: listed.len(),
-            });
-        }
+        let bundle = session.sign(&self.clients, pinned, &statement).await?;
+        let bundled = |source| Error::Bundle {
+            image: pinned.clone(),
+            source: Box::new(source),
+        };
+        let proof = verify_bundle(image, &bundle, &self.trusted_root, &own).map_err(bundled)?;
+        events(Event::Signed {
+            image: pinned.clone(),
+        });
+        let signature =
+            referrer::push(&self.registry, image, bundle.clone(), Timestamp::now()).await?;
+        events(Event::Pushed {
+            image: pinned.clone(),
+            signature: signature.digest().clone(),
+        });
+        self.check(image, &signature, &bundle, &own).await?;
+        events(Event::Verified {
+            image: pinned.clone(),
+        });
+        let mut evidence = proof.evidence().clone();
+        evidence.signature_manifest = Some(signature.digest().clone());
+        Ok((signature.digest().clone(), evidence))
+    }
+
+    /// Goes the way of an installer: from the image to the list of its referrers, from there to the
+    /// signature, and through every check.
+    ///
+    /// An installer is content with one signature that passes, so that an older one could stand in
+    /// for ours. Ours is therefore looked for in the list, fetched, and judged by each policy, too.
+    async fn check(
+        &self,
+        image: &ResolvedImage,
+        signature: &ResolvedImage,
+        bundle: &[u8],
+        own: &Policy,
+    ) -> Result<(), Error> {
+        let pinned = image.reference();
+        self.listed(image, signature.digest()).await?;
         let verifier = Verifier::new(self.registry.clone(), self.trusted_root.clone());
-        for policy in [Some(&own), self.consumer.as_ref()].into_iter().flatten() {
-            let _proof = verifier
+        for policy in [Some(own), self.consumer.as_ref()].into_iter().flatten() {
+            let proof = verifier
                 .verify(image, policy)
                 .await
                 .map_err(|source| Error::Refused {
                     image: pinned.clone(),
                     source: Box::new(source),
                 })?;
+            if proof.evidence().signature_manifest.as_ref() == Some(signature.digest()) {
+                continue;
+            }
+            referrer::fetch(&self.registry, signature).await?;
+            let _proof =
+                verify_bundle(image, bundle, &self.trusted_root, policy).map_err(|source| {
+                    Error::Unneeded {
+                        image: pinned.clone(),
+                        source: Box::new(source),
+                    }
+                })?;
         }
-        Ok(proof.evidence().clone())
+        Ok(())
+    }
+
+    /// Waits until the registry lists the signature: some answer from a cache for a while.
+    async fn listed(&self, image: &ResolvedImage, signature: &Digest) -> Result<(), Error> {
+        let pinned = image.reference();
+        let ask = || async {
+            let listed = self.registry.referrers(pinned).await?;
+            if listed.iter().any(|referrer| referrer.digest == *signature) {
+                return Ok(());
+            }
+            Err(Error::NotListed {
+                image: pinned.clone(),
+                expected: signature.clone(),
+                found: listed.len(),
+            })
+        };
+        ask.retry(self.clients.retries().schedule())
+            .when(|error| matches!(error, Error::NotListed { .. }))
+            .await
     }
 }
 
 /// The policy that accepts exactly what this session signs.
 fn own_policy(session: &Session, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
-    let (issuer, identity) = session.signer().ok_or_else(|| Error::Service {
-        service: Service::Fulcio,
-        status: None,
-        source: "its certificate names no identity or no issuer".into(),
-    })?;
+    let (issuer, identity) = session.signer()?;
     let spec = PolicySpec {
         issuer: Some(issuer.into()),
         identity: Some(identity.into()),

@@ -1,0 +1,133 @@
+//! Asks Fulcio for a certificate (`POST /api/v2/signingCert`).
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use sigstore_crypto::KeyPair;
+use sigstore_types::{DerCertificate, SignatureBytes};
+use url::Url;
+
+use crate::error::Service;
+use crate::identity::IdentityToken;
+use crate::transport::{Failure, Transport, below};
+
+/// Has Fulcio certify that `key` belongs to whom `token` names. Asked again after a lost answer,
+/// Fulcio issues another certificate; the first is never used.
+pub(crate) async fn certify(
+    transport: &Transport,
+    fulcio: &Url,
+    token: &IdentityToken,
+    key: &KeyPair,
+) -> Result<DerCertificate, Failure> {
+    let request = request(token, key)?;
+    let url = below(fulcio, "/api/v2/signingCert");
+    let answer = transport
+        .post(Service::Fulcio, url, "application/json", request)
+        .await
+        .map_err(|failure| failure.without(token.inner().expose_secret()))?;
+    leaf(&answer)
+}
+
+fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {
+    let unusable = |error: sigstore_crypto::Error| Failure::Request(Box::new(error));
+    let token = token.inner();
+    let request = Request {
+        credentials: Credentials {
+            oidc_identity_token: token.expose_secret(),
+        },
+        public_key_request: PublicKeyRequest {
+            public_key: PublicKey {
+                content: key.public_key_der().map_err(unusable)?.to_pem(),
+            },
+            proof_of_possession: key.sign(token.identity().as_bytes()).map_err(unusable)?,
+        },
+    };
+    serde_json::to_vec(&request).map_err(|error| Failure::Request(Box::new(error)))
+}
+
+/// The signer's own certificate, which a bundle of version 0.3 has alone: the rest of the chain
+/// comes from the trusted root.
+fn leaf(answer: &[u8]) -> Result<DerCertificate, Failure> {
+    const EXPECTED: &str = "a certificate chain with an embedded certificate timestamp";
+    let answer: Answer =
+        serde_json::from_slice(answer).map_err(|error| Failure::answer(EXPECTED, error))?;
+    let Some(issued) = answer.signed_certificate_embedded_sct else {
+        let found = match answer.signed_certificate_detached_sct {
+            // A bundle has no place for it.
+            Some(_) => "one with a detached certificate timestamp",
+            None => "no chain",
+        };
+        return Err(Failure::answer(EXPECTED, found));
+    };
+    let chain = issued.chain.certificates;
+    let leaf = chain
+        .first()
+        .ok_or_else(|| Failure::answer(EXPECTED, "an empty chain"))?;
+    DerCertificate::from_pem(leaf).map_err(|error| Failure::answer(EXPECTED, error))
+}
+
+/// Not `Debug`: it holds the token.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    credentials: Credentials<'a>,
+    public_key_request: PublicKeyRequest,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials<'a> {
+    oidc_identity_token: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicKeyRequest {
+    public_key: PublicKey,
+    /// A signature of the token's identity claim.
+    proof_of_possession: SignatureBytes,
+}
+
+/// PEM says itself what kind of key it is, so Fulcio's `algorithm` is left out.
+#[derive(Serialize)]
+struct PublicKey {
+    content: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    signed_certificate_embedded_sct: Option<Issued>,
+    signed_certificate_detached_sct: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    chain: Chain,
+}
+
+/// PEM, leaf first.
+#[derive(Deserialize)]
+struct Chain {
+    certificates: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(answer: &str) -> String {
+        match leaf(answer.as_bytes()) {
+            Err(Failure::Answer { found, .. }) => found,
+            other => panic!("expected an unusable answer, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_certificate_to_put_in_a_bundle_is_refused() {
+        let detached = r#"{"signedCertificateDetachedSct":{"chain":{"certificates":["x"]}}}"#;
+        assert_eq!(found(detached), "one with a detached certificate timestamp");
+        let empty = r#"{"signedCertificateEmbeddedSct":{"chain":{"certificates":[]}}}"#;
+        assert_eq!(found(empty), "an empty chain");
+        assert_eq!(found("{}"), "no chain");
+    }
+}

@@ -1,0 +1,94 @@
+//! What a reference leads to: an image, or an index and everything below it.
+//!
+//! The registry decides what is in an index, so it is bounded before it is fetched: in depth, in
+//! number and in bytes.
+
+use countersign_oci::{
+    Descriptor, Document, PinnedReference, Platform, Reference, Registry, ResolvedImage,
+};
+
+use crate::error::Error;
+
+/// How deep indexes may be nested in the one that is signed.
+const DEPTH_MAX: usize = 4;
+/// How many manifests one reference may lead to.
+const MANIFESTS_MAX: usize = 256;
+/// How many bytes these manifests may have in all: 64 MiB.
+const BYTES_MAX: usize = 64 << 20;
+
+/// A manifest to sign, and its platform where the index above it says so.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    pub(crate) image: ResolvedImage,
+    pub(crate) platform: Option<Platform>,
+}
+
+/// Resolves `reference`, and follows digests down from there. In cosign's order: an index, then its
+/// children, nested ones depth-first.
+pub(crate) async fn walk(registry: &Registry, reference: &Reference) -> Result<Vec<Leaf>, Error> {
+    let image = registry.resolve(reference).await?;
+    let mut walk = Walk {
+        registry,
+        root: image.reference().clone(),
+        leaves: Vec::new(),
+        manifests: 1,
+        bytes: image.bytes().len(),
+    };
+    let platform = None;
+    walk.descend(Leaf { image, platform }, 0).await?;
+    Ok(walk.leaves)
+}
+
+struct Walk<'a> {
+    registry: &'a Registry,
+    root: PinnedReference,
+    leaves: Vec<Leaf>,
+    /// Manifests fetched or about to be.
+    manifests: usize,
+    /// Their bytes, by their descriptors, which the registry client holds them to.
+    bytes: usize,
+}
+
+impl Walk<'_> {
+    async fn descend(&mut self, leaf: Leaf, depth: usize) -> Result<(), Error> {
+        let children = match leaf.image.document() {
+            Document::Index(index) => index.manifests.clone(),
+            Document::Manifest(_) => Vec::new(),
+        };
+        let repository = leaf.image.reference().repository().clone();
+        let is_index = matches!(leaf.image.document(), Document::Index(_));
+        if is_index && depth > DEPTH_MAX {
+            return Err(self.limit(DEPTH_MAX, "levels of nested indexes"));
+        }
+        self.leaves.push(leaf);
+        self.account(&children)?;
+        for child in children {
+            let image = self.registry.child(&repository, &child).await?;
+            let platform = child.platform;
+            Box::pin(self.descend(Leaf { image, platform }, depth + 1)).await?;
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, children: &[Descriptor]) -> Result<(), Error> {
+        self.manifests = self.manifests.saturating_add(children.len());
+        if self.manifests > MANIFESTS_MAX {
+            return Err(self.limit(MANIFESTS_MAX, "manifests"));
+        }
+        let size = |child: &Descriptor| usize::try_from(child.size).unwrap_or(usize::MAX);
+        let sizes = children.iter().map(size);
+        self.bytes = sizes.fold(self.bytes, usize::saturating_add);
+        if self.bytes > BYTES_MAX {
+            return Err(self.limit(BYTES_MAX, "bytes of manifests"));
+        }
+        Ok(())
+    }
+
+    fn limit(&self, limit: usize, unit: &'static str) -> Error {
+        Error::Limit {
+            image: self.root.clone(),
+            limit,
+            unit,
+        }
+    }
+}
