@@ -1,0 +1,14 @@
+//! The producer against a Sigstore and a registry in this process, that misbehave where a test
+//! says so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what clippy allows in tests it denies in the functions that they share"
+)]
+
+mod common;
+mod listing;
+mod recursion;
+mod services;
+mod token;

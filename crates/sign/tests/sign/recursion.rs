@@ -1,0 +1,227 @@
+//! What is signed, in which order, and how often.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use countersign_oci::{Descriptor, Document, media_type};
+use countersign_sandbox::Service;
+use countersign_sign::{Error, Event, RekorVersion};
+use countersign_verify::Verifier;
+
+use crate::common::{IDENTITY, PATH, Stage, client, image, index, order};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// Signs an index of two platforms, and verifies it and its members as an installer does.
+async fn round_trip(stage: &Stage, version: RekorVersion) {
+    let index = stage.two_platforms();
+    let signed = stage.sign_with(&stage.signer_by(version)).await.unwrap();
+
+    let mut expected = vec![(index.digest(), None)];
+    let members = index.images().iter();
+    expected.extend(members.map(|image| (image.digest(), image.descriptor().platform)));
+    assert_eq!(order(&signed), expected);
+    assert_eq!(stage.answers(Service::Fulcio).len(), 1);
+
+    let verifier = Verifier::new(client(), stage.trusted_root());
+    let policy = stage.policy(|_| {});
+    for one in &signed {
+        let image = stage.registry.repository(PATH).at(one.digest.clone());
+        let image = client().manifest(&image).await.unwrap();
+        let proof = verifier.verify(&image, &policy).await.unwrap();
+        assert_eq!(proof.evidence(), &one.evidence);
+        assert_eq!(
+            one.evidence.signature_manifest.as_ref(),
+            Some(&one.signature_manifest)
+        );
+        assert_eq!(one.evidence.identity, IDENTITY);
+    }
+}
+
+#[tokio::test]
+async fn an_index_and_its_members_are_signed_with_one_certificate() {
+    round_trip(&Stage::new().await, RekorVersion::V1).await;
+}
+
+#[tokio::test]
+async fn rekor_v2_and_a_timestamp_authority_will_do() {
+    let stage = Stage::new().await;
+    round_trip(&stage, RekorVersion::V2).await;
+    assert_eq!(stage.answers(Service::RekorV2), [201; 3]);
+    assert_eq!(stage.answers(Service::TimestampAuthority), [201; 3]);
+}
+
+#[tokio::test]
+async fn signatures_are_listed_by_tag_where_there_is_no_referrers_api() {
+    let stage = Stage::without_referrers_api().await;
+    round_trip(&stage, RekorVersion::V1).await;
+}
+
+#[tokio::test]
+async fn the_fallback_index_has_an_entry_as_cosign_writes_it() {
+    let stage = Stage::without_referrers_api().await;
+    let image = stage.one_image();
+    let signed = stage.sign().await.unwrap();
+
+    let tag = image.digest().referrers_tag();
+    let found = client().resolve(&stage.reference(&format!(":{tag}"))).await;
+    let found = found.unwrap();
+    let Document::Index(index) = found.document() else {
+        panic!("expected an index, found {found:?}");
+    };
+    let [entry] = index.manifests.as_slice() else {
+        panic!("expected one entry, found {index:?}");
+    };
+    assert_eq!(entry.digest, signed[0].signature_manifest);
+    assert_eq!(entry.media_type, media_type::OCI_MANIFEST);
+    assert_eq!(entry.artifact_type.as_deref(), Some(BUNDLE));
+    let annotations = &entry.annotations;
+    assert_eq!(annotations["dev.sigstore.bundle.content"], "dsse-envelope");
+    assert_eq!(
+        annotations["dev.sigstore.bundle.predicateType"],
+        "https://sigstore.dev/cosign/sign/v1"
+    );
+}
+
+#[tokio::test]
+async fn nested_indexes_are_signed_depth_first() {
+    let stage = Stage::new().await;
+    let images: Vec<_> = ["linux/amd64", "linux/arm64", "linux/s390x"]
+        .map(image)
+        .into();
+    for image in &images {
+        image.push(&stage.registry, PATH, None);
+    }
+    let put = |members: Vec<Descriptor>, tag| {
+        let bytes = serde_json::to_vec(&index(members)).unwrap();
+        let descriptor = Descriptor::of(media_type::OCI_INDEX, &bytes);
+        let registry = &stage.registry;
+        registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, tag);
+        descriptor
+    };
+    let inner = put(vec![images[1].descriptor()], None);
+    let members = vec![
+        images[0].descriptor(),
+        inner.clone(),
+        images[2].descriptor(),
+    ];
+    let outer = put(members, Some("v1"));
+
+    let signed = stage.sign().await.unwrap();
+    let digests: Vec<_> = signed.into_iter().map(|one| one.digest).collect();
+    assert_eq!(
+        digests,
+        [
+            outer.digest,
+            images[0].digest(),
+            inner.digest,
+            images[1].digest(),
+            images[2].digest()
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_two_references_share_is_signed_once() {
+    let stage = Stage::new().await;
+    let index = stage.two_platforms();
+    let child = index.images()[0].digest();
+    let references = [
+        stage.reference(":v1"),
+        stage.reference(&format!("@{child}")),
+    ];
+    let token = stage.token();
+    let signer = stage.signer();
+    let signed = signer
+        .sign(&references, &token, &BTreeMap::new(), &|_| {})
+        .await
+        .unwrap();
+    assert_eq!(signed.len(), 3);
+    assert!(signed.iter().all(|one| one.reference == references[0]));
+    assert_eq!(stage.answers(Service::RekorV1), [201; 3]);
+    assert_eq!(stage.listed(&child).await.len(), 1);
+}
+
+#[tokio::test]
+async fn annotations_are_signed_and_the_run_told_step_by_step() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
+    let steps = Mutex::new(Vec::new());
+    let note = |event| {
+        let step = match event {
+            Event::Signed { .. } => "signed",
+            Event::Pushed { .. } => "pushed",
+            Event::Verified { .. } => "verified",
+            other => panic!("unknown event {other:?}"),
+        };
+        steps.lock().unwrap().push(step);
+    };
+    let references = [stage.reference(":v1")];
+    let signed = stage
+        .signer()
+        .sign(&references, &stage.token(), &annotations, &note)
+        .await
+        .unwrap();
+    assert_eq!(signed[0].evidence.annotations, annotations);
+    assert_eq!(
+        steps.into_inner().unwrap(),
+        ["signed", "pushed", "verified"]
+    );
+}
+
+/// Asserts that nothing was signed, for `limit` of `unit` was passed.
+async fn assert_over_limit(stage: &Stage, (limit, unit): (usize, &str)) {
+    let error = stage.sign().await.unwrap_err();
+    let Error::Limit {
+        limit: found,
+        unit: counted,
+        ..
+    } = error
+    else {
+        panic!("expected a limit, found {error:?}");
+    };
+    assert_eq!((found, counted), (limit, unit));
+    assert_eq!(stage.sigstore.requests(), []);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_index_nested_too_deep_is_refused_before_anything_is_signed() {
+    let stage = Stage::new().await;
+    let mut inner = vec![];
+    for level in 0..6 {
+        let bytes = serde_json::to_vec(&index(inner)).unwrap();
+        inner = vec![Descriptor::of(media_type::OCI_INDEX, &bytes)];
+        let tag = (level == 5).then_some("v1");
+        let registry = &stage.registry;
+        registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, tag);
+    }
+    assert_over_limit(&stage, (4, "levels of nested indexes")).await;
+}
+
+#[tokio::test]
+async fn an_index_of_too_many_members_is_refused_before_one_is_fetched() {
+    let stage = Stage::new().await;
+    let members = (0..256).map(|n: u32| {
+        let bytes = n.to_string().into_bytes();
+        Descriptor::of(media_type::OCI_MANIFEST, &bytes)
+    });
+    let bytes = serde_json::to_vec(&index(members.collect())).unwrap();
+    let registry = &stage.registry;
+    registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, Some("v1"));
+    assert_over_limit(&stage, (256, "manifests")).await;
+    assert_eq!(registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn members_of_too_many_bytes_are_refused_before_one_is_fetched() {
+    let stage = Stage::new().await;
+    let mut member = Descriptor::of(media_type::OCI_MANIFEST, b"{}");
+    member.size = 64 << 20;
+    let bytes = serde_json::to_vec(&index(vec![member])).unwrap();
+    let registry = &stage.registry;
+    registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, Some("v1"));
+    assert_over_limit(&stage, (64 << 20, "bytes of manifests")).await;
+    assert_eq!(registry.requests().len(), 1);
+}

@@ -1,0 +1,354 @@
+//! Signing services that are busy, broken, refusing, hostile or of another instance.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use countersign_sandbox::Service as Sandbox;
+use countersign_sandbox::ServiceFault;
+use countersign_sign::{Error, RekorVersion, Retries, Service, Services, Signer};
+use countersign_verify::{Error as VerifyError, RefusalKind, TrustedRoot};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::common::{IDENTITY, PAUSE, Stage, client, retries};
+
+fn refuse(status: u16) -> ServiceFault {
+    ServiceFault::Refuse {
+        status: status.try_into().unwrap(),
+        retry_after: None,
+    }
+}
+
+fn refuse_for(status: u16, retry_after: Duration) -> ServiceFault {
+    ServiceFault::Refuse {
+        status: status.try_into().unwrap(),
+        retry_after: Some(retry_after),
+    }
+}
+
+/// Asserts which service failed, and with which status.
+fn assert_failed(error: &Error, expected: (Service, Option<u16>)) {
+    match error {
+        Error::Service {
+            service, status, ..
+        } => assert_eq!((*service, *status), expected),
+        other => panic!("expected a failure of {}, found {other:?}", expected.0),
+    }
+}
+
+#[tokio::test]
+async fn a_busy_certificate_authority_is_asked_again() {
+    let stage = Stage::new().await;
+    stage.two_platforms();
+    stage.sigstore.inject(Sandbox::Fulcio, refuse(429), 2);
+    assert_eq!(stage.sign().await.unwrap().len(), 3);
+    assert_eq!(stage.answers(Sandbox::Fulcio), [429, 429, 200]);
+}
+
+#[tokio::test]
+async fn a_certificate_authority_that_refuses_is_asked_once() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    stage.sigstore.inject(Sandbox::Fulcio, refuse(403), 1);
+    let error = stage.sign().await.unwrap_err();
+    assert_failed(&error, (Service::Fulcio, Some(403)));
+    assert_eq!(stage.answers(Sandbox::Fulcio), [403]);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_service_that_wants_too_long_a_pause_is_not_asked_again() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let fault = refuse_for(429, Duration::from_secs(3600));
+    stage.sigstore.inject(Sandbox::Fulcio, fault, 1);
+    let error = stage.sign().await.unwrap_err();
+    assert_failed(&error, (Service::Fulcio, Some(429)));
+    assert_eq!(stage.answers(Sandbox::Fulcio), [429]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_away_for_a_while_is_waited_for() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    stage.sigstore.inject(Sandbox::RekorV1, refuse(502), 3);
+    assert_eq!(stage.sign().await.unwrap().len(), 1);
+    assert_eq!(stage.answers(Sandbox::RekorV1), [502, 502, 502, 201]);
+}
+
+#[tokio::test]
+async fn a_log_that_stays_away_ends_the_run_before_anything_is_pushed() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    stage.sigstore.inject(Sandbox::RekorV1, refuse(502), 100);
+    let error = stage.sign().await.unwrap_err();
+    assert_failed(&error, (Service::Rekor, Some(502)));
+    assert_eq!(stage.answers(Sandbox::RekorV1).len(), 1 + retries().times);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_entry_whose_answer_is_lost_is_fetched_and_not_made_twice() {
+    let stage = Stage::new().await;
+    let image = stage.one_image();
+    let lost = ServiceFault::LoseAnswer;
+    stage.sigstore.inject(Sandbox::RekorV1, lost, 1);
+    let signed = stage.sign().await.unwrap();
+
+    let requests = stage.sigstore.requests().into_iter();
+    let asked: Vec<_> = requests
+        .filter(|request| request.service == Sandbox::RekorV1)
+        .map(|request| (request.method.to_string(), request.status.as_u16()))
+        .collect();
+    let expected = [("POST", 504), ("POST", 409), ("GET", 200)];
+    assert_eq!(
+        asked,
+        expected.map(|(method, status)| (method.to_owned(), status))
+    );
+    assert_eq!(signed.len(), 1);
+    assert_eq!(stage.listed(&image.digest()).await.len(), 1);
+    // After the two entries that the log starts with.
+    assert_eq!(signed[0].evidence.log_index, Some(2));
+}
+
+#[tokio::test]
+async fn a_log_of_tiles_that_has_the_entry_already_gets_another() {
+    let stage = Stage::new().await;
+    let image = stage.one_image();
+    stage.sigstore.inject(Sandbox::RekorV2, refuse(409), 1);
+    let signed = stage.sign_with(&stage.signer_by(RekorVersion::V2)).await;
+    assert_eq!(signed.unwrap().len(), 1);
+    assert_eq!(stage.answers(Sandbox::RekorV2), [409, 201]);
+    assert_eq!(stage.listed(&image.digest()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_conflict_that_does_not_end_is_an_error() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    for (version, log) in [
+        (RekorVersion::V1, Sandbox::RekorV1),
+        (RekorVersion::V2, Sandbox::RekorV2),
+    ] {
+        stage.sigstore.inject(log, refuse(409), 2);
+        let error = stage
+            .sign_with(&stage.signer_by(version))
+            .await
+            .unwrap_err();
+        assert_failed(&error, (Service::Rekor, Some(409)));
+    }
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_timestamp_authority_that_refuses_ends_the_run() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let tsa = Sandbox::TimestampAuthority;
+    stage.sigstore.inject(tsa, refuse(403), 1);
+    let error = stage
+        .sign_with(&stage.signer_by(RekorVersion::V2))
+        .await
+        .unwrap_err();
+    assert_failed(&error, (Service::TimestampAuthority, Some(403)));
+    assert_eq!(stage.answers(tsa), [403]);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_busy_timestamp_authority_is_asked_again() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let tsa = Sandbox::TimestampAuthority;
+    stage.sigstore.inject(tsa, refuse(503), 1);
+    let signed = stage.sign_with(&stage.signer_by(RekorVersion::V2)).await;
+    assert_eq!(signed.unwrap().len(), 1);
+    assert_eq!(stage.answers(tsa), [503, 201]);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let server = MockServer::start().await;
+    let long = ResponseTemplate::new(200).set_body_bytes(vec![b' '; (1 << 20) + 1]);
+    Mock::given(any())
+        .respond_with(long)
+        .expect(3)
+        .mount(&server)
+        .await;
+    let url: url::Url = server.uri().parse().unwrap();
+    let services = stage.services(RekorVersion::V2);
+    let with = |change: fn(&mut Services, url::Url)| {
+        let mut services = services.clone();
+        change(&mut services, url.clone());
+        Signer::new(client(), &services, stage.trusted_root())
+            .unwrap()
+            .with_retries(retries())
+    };
+    for (service, signer) in [
+        (Service::Fulcio, with(|services, url| services.fulcio = url)),
+        (Service::Rekor, with(|services, url| services.rekor = url)),
+        (
+            Service::TimestampAuthority,
+            with(|services, url| services.tsa = Some(url)),
+        ),
+    ] {
+        let error = stage.sign_with(&signer).await.unwrap_err();
+        assert_failed(&error, (service, None));
+        let cause = error.source().unwrap().to_string();
+        assert_eq!(
+            cause,
+            "its answer is too long: expected 1048576 bytes at most, found more"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_with_the_token() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let server = MockServer::start().await;
+    let elsewhere = stage.sigstore.fulcio_url().to_string();
+    let redirect = ResponseTemplate::new(307).insert_header("location", elsewhere.as_str());
+    Mock::given(any())
+        .respond_with(redirect)
+        .mount(&server)
+        .await;
+    let services = Services {
+        fulcio: server.uri().parse().unwrap(),
+        ..stage.services(RekorVersion::V1)
+    };
+    let signer = Signer::new(client(), &services, stage.trusted_root()).unwrap();
+    let error = stage.sign_with(&signer).await.unwrap_err();
+    assert_failed(&error, (Service::Fulcio, Some(307)));
+    assert_eq!(stage.sigstore.requests(), []);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_named() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let services = Services {
+        fulcio: format!("http://127.0.0.1:{port}").parse().unwrap(),
+        ..stage.services(RekorVersion::V1)
+    };
+    let signer = Signer::new(client(), &services, stage.trusted_root())
+        .unwrap()
+        .with_retries(Retries {
+            times: 1,
+            pause: PAUSE,
+            ..Retries::default()
+        });
+    let error = stage.sign_with(&signer).await.unwrap_err();
+    assert_failed(&error, (Service::Fulcio, None));
+}
+
+#[tokio::test]
+async fn what_the_consumers_policy_refuses_is_an_error() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let policy = stage.policy(|spec| spec.identity = Some(format!("{IDENTITY}-other")));
+    let signer = stage.signer().with_consumer_policy(policy);
+    let error = stage.sign_with(&signer).await.unwrap_err();
+    let Error::Refused { source, .. } = error else {
+        panic!("expected a refusal, found {error:?}");
+    };
+    let VerifyError::Refused(refusal) = *source else {
+        panic!("expected a refusal, found {source:?}");
+    };
+    assert_eq!(refusal.kind(), RefusalKind::Policy);
+}
+
+#[tokio::test]
+async fn an_older_signature_does_not_stand_in_for_one_that_the_policy_refuses() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    stage.sign().await.unwrap();
+    let policy = stage.policy(|_| {});
+    let signer = stage.signer().with_consumer_policy(policy);
+    let token = stage.sigstore.token("https://example.org/another");
+    let token = countersign_sign::IdentityToken::from_jwt(&token).unwrap();
+    let references = [stage.reference(":v1")];
+    let annotations = std::collections::BTreeMap::new();
+    let signed = signer.sign(&references, &token, &annotations, &|_| {});
+    let error = signed.await.unwrap_err();
+    let Error::Unneeded { source, .. } = error else {
+        panic!("expected an unneeded signature, found {error:?}");
+    };
+    assert_eq!(source.kind(), RefusalKind::Policy);
+}
+
+#[tokio::test]
+async fn a_bundle_that_the_trusted_root_does_not_cover_is_not_pushed() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let other = countersign_sandbox::Sigstore::start().await.unwrap();
+    let root = TrustedRoot::from_json("sandbox", &other.trusted_root_json()).unwrap();
+    let signer = stage.signer_trusting(RekorVersion::V1, root);
+    let error = stage.sign_with(&signer).await.unwrap_err();
+    let Error::Bundle { source, .. } = error else {
+        panic!("expected a bundle that doesn't hold, found {error:?}");
+    };
+    assert_eq!(source.kind(), RefusalKind::Invalid);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn services_that_would_see_the_token_in_plain_text_make_no_signer() {
+    let stage = Stage::new().await;
+    let services = Services {
+        fulcio: "http://fulcio.example".parse().unwrap(),
+        ..stage.services(RekorVersion::V1)
+    };
+    let signer = Signer::new(client(), &services, stage.trusted_root());
+    assert!(matches!(signer.err(), Some(Error::Services { .. })));
+}
+
+#[tokio::test]
+async fn the_signing_config_comes_from_a_file_or_through_tuf() {
+    let stage = Stage::new().await;
+    let with_tsa = |version| Services {
+        tsa: Some(stage.sigstore.tsa_url()),
+        ..stage.services(version)
+    };
+    for (version, sandbox) in [
+        (RekorVersion::V1, countersign_sandbox::RekorVersion::V1),
+        (RekorVersion::V2, countersign_sandbox::RekorVersion::V2),
+    ] {
+        let json = stage.sigstore.signing_config_json(sandbox);
+        let services = Services::from_signing_config(&json, None).unwrap();
+        assert_eq!(services, with_tsa(version));
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let root = stage.sigstore.tuf_root();
+    let path = cache.path().join("tuf");
+    let services = Services::tuf(&stage.sigstore.tuf_url(), &root, path.clone(), None)
+        .await
+        .unwrap();
+    assert_eq!(services, with_tsa(RekorVersion::V1));
+    assert!(path.read_dir().unwrap().next().is_some());
+
+    let wanted = Some(RekorVersion::V2);
+    let config = stage
+        .sigstore
+        .signing_config_json(countersign_sandbox::RekorVersion::V1);
+    let error = Services::from_signing_config(&config, wanted).unwrap_err();
+    assert!(matches!(error, Error::Services { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_tuf_repository_of_another_root_is_refused() {
+    let stage = Stage::new().await;
+    let other = countersign_sandbox::Sigstore::start().await.unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let (url, root) = (stage.sigstore.tuf_url(), other.tuf_root());
+    let error = Services::tuf(&url, &root, cache.path().into(), None)
+        .await
+        .unwrap_err();
+    assert_failed(&error, (Service::Tuf, None));
+}
