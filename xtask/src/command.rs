@@ -12,6 +12,8 @@ use anyhow::{Context as _, bail, ensure};
 
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
+/// How many lines of a failed program's output are shown.
+const TAIL: usize = 12;
 
 /// The root of the workspace.
 pub(crate) fn workspace() -> &'static Path {
@@ -55,14 +57,22 @@ pub(crate) fn build_countersign(profile: Profile) -> anyhow::Result<PathBuf> {
         .context("cargo names no program that it built")
 }
 
-/// A program to run. It inherits no environment variable.
+/// A program to run. It inherits no environment variable, unless told to.
 #[derive(Debug, Clone)]
 pub(crate) struct Command {
     program: PathBuf,
     arguments: Vec<OsString>,
     directory: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
+    inheritance: Inheritance,
     limit: Duration,
+}
+
+/// What a program learns of the caller's environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inheritance {
+    Nothing,
+    Everything,
 }
 
 impl Command {
@@ -73,8 +83,22 @@ impl Command {
             arguments: Vec::new(),
             directory: None,
             environment: Vec::new(),
+            inheritance: Inheritance::Nothing,
             limit: Duration::from_secs(120),
         }
+    }
+
+    /// Lets the program see the caller's environment: package clients take proxies, caches and
+    /// search paths from it.
+    pub(crate) fn inherit_environment(mut self) -> Self {
+        self.inheritance = Inheritance::Everything;
+        self
+    }
+
+    /// How long the program may take.
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Appends arguments.
@@ -114,20 +138,7 @@ impl Command {
     /// When it can't be started, or takes longer than its limit and is killed.
     pub(crate) fn run(&self) -> anyhow::Result<Output> {
         let started = Instant::now();
-        let mut command = std::process::Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("{} can't be run", self.program.display()))?;
+        let mut child = self.spawn(Stdio::piped(), Stdio::piped())?;
         let stdout = child.stdout.take().map(reader);
         let stderr = child.stderr.take().map(reader);
         let status = self.wait(&mut child, started)?;
@@ -136,6 +147,29 @@ impl Command {
             stdout: read(stdout),
             stderr: read(stderr),
         })
+    }
+
+    /// Starts the program and leaves it to the caller, who has to end it.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) fn spawn(&self, stdout: Stdio, stderr: Stdio) -> anyhow::Result<Child> {
+        let mut command = std::process::Command::new(&self.program);
+        if self.inheritance == Inheritance::Nothing {
+            command.env_clear();
+        }
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+            .spawn()
+            .with_context(|| format!("{} can't be run", self.program.display()))
     }
 
     fn wait(&self, child: &mut Child, started: Instant) -> anyhow::Result<ExitStatus> {
@@ -164,6 +198,32 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The output, if the program succeeded.
+    ///
+    /// # Errors
+    /// When it failed; with the end of what it printed.
+    pub(crate) fn success(self) -> anyhow::Result<Self> {
+        ensure!(
+            self.status.success(),
+            "it failed with {}: {}",
+            self.status,
+            self.tail()
+        );
+        Ok(self)
+    }
+
+    /// The last lines of what the program printed, in which programs say why they failed.
+    pub(crate) fn tail(&self) -> String {
+        let text = if self.stderr.trim().is_empty() {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        let start = lines.len().saturating_sub(TAIL);
+        lines.get(start..).unwrap_or_default().join("\n")
+    }
+
     /// The exit code; `None` if a signal ended the program.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
