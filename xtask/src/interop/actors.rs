@@ -1,0 +1,247 @@
+//! The programs that sign and verify, run as their users run them, each command printed before.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use countersign_sandbox::{RekorVersion, Sigstore};
+use serde_json::Value;
+
+use super::http;
+use super::image::crane;
+use super::instance::{Instance, bare};
+use super::registries::{Referrers, Registry};
+use super::tools::Tools;
+use crate::command::{Command, Output};
+
+/// Who signs.
+pub(super) const WORKFLOW: &str =
+    "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
+/// Somebody else.
+pub(super) const STRANGER: &str =
+    "https://github.com/stranger/app/.github/workflows/release.yml@refs/tags/v1";
+
+/// A release of cosign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cosign {
+    /// 3.1.2
+    V3,
+    /// 2.6.4
+    V2,
+}
+
+impl Cosign {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "cosign 3.1.2",
+            Self::V2 => "cosign 2.6.4",
+        }
+    }
+
+    pub(super) fn slug(self) -> &'static str {
+        match self {
+            Self::V3 => "cosign3",
+            Self::V2 => "cosign2",
+        }
+    }
+}
+
+/// The programs, and where they run.
+pub(super) struct Actors<'a> {
+    pub(super) countersign: &'a Path,
+    pub(super) tools: &'a Tools,
+    pub(super) sandbox: &'a Sigstore,
+    /// Working directory and home, with nothing of the user's in it. Files are named relative to it.
+    pub(super) directory: &'a Path,
+}
+
+impl Actors<'_> {
+    /// The issuer of all identity tokens, as certificates name it.
+    pub(super) fn issuer(&self) -> String {
+        bare(&self.sandbox.oidc_issuer())
+    }
+
+    /// A file with a fresh identity token.
+    pub(super) fn token(&self, identity: &str) -> anyhow::Result<&'static str> {
+        let name = "token";
+        fs::write(self.directory.join(name), self.sandbox.token(identity))?;
+        Ok(name)
+    }
+
+    /// Runs `countersign`, which must end with `code` and say each of `says`.
+    pub(super) fn countersign(
+        &self,
+        arguments: &[&str],
+        code: i32,
+        says: &[&str],
+    ) -> anyhow::Result<Output> {
+        let output = self.run(Command::new(self.countersign).args(arguments))?;
+        ensure!(
+            output.code() == Some(code),
+            "expected exit code {code}, found {:?}: {}",
+            output.code(),
+            output.tail()
+        );
+        for text in says {
+            ensure!(
+                output.stdout.contains(text) || output.stderr.contains(text),
+                "expected it to say `{text}`, found: {}",
+                output.tail()
+            );
+        }
+        Ok(output)
+    }
+
+    /// Signs an image and all in it with `countersign`.
+    pub(super) fn countersign_sign(&self, at: &Instance, image: &str) -> anyhow::Result<()> {
+        let token = format!("@{}", self.token(WORKFLOW)?);
+        let trusted_root = self.path(&at.trusted_root)?;
+        let mut arguments = vec!["sign", "--trusted-root", trusted_root];
+        arguments.extend(["--identity-token", &token]);
+        let urls = ["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor];
+        let timestamps = ["--tsa-url", &at.timestamp_authority];
+        // The real services by a signing config, the sandbox's by flags: both are to work.
+        match (at.slug, at.rekor_version) {
+            ("real", _) => arguments.extend(["--signing-config", self.path(&at.signing_config)?]),
+            (_, RekorVersion::V1) => {
+                arguments.extend(urls);
+                arguments.extend(["--rekor-version", "1"]);
+            }
+            (_, RekorVersion::V2) => {
+                arguments.extend(urls);
+                arguments.extend(["--rekor-version", "2"]);
+                arguments.extend(timestamps);
+            }
+        }
+        arguments.push(image);
+        self.countersign(&arguments, 0, &[])?;
+        Ok(())
+    }
+
+    /// Flags of `countersign` that say whom to trust and who must have signed.
+    pub(super) fn policy(&self, at: &Instance) -> anyhow::Result<Vec<String>> {
+        let issuer = self.issuer();
+        let flags = ["--trusted-root", self.path(&at.trusted_root)?, "--issuer"];
+        let flags = flags.into_iter().chain([&*issuer, "--identity", WORKFLOW]);
+        Ok(flags.map(str::to_owned).collect())
+    }
+
+    /// Runs cosign, which must succeed.
+    pub(super) fn cosign(&self, version: Cosign, arguments: &[&str]) -> anyhow::Result<Output> {
+        let program = match version {
+            Cosign::V3 => &self.tools.cosign_3,
+            Cosign::V2 => &self.tools.cosign_2,
+        };
+        let command = Command::new(program)
+            .args(arguments)
+            // cosign asks for this before it takes the flag that goes with it.
+            .env("COSIGN_EXPERIMENTAL", "1");
+        self.run(command)?.success()
+    }
+
+    /// Signs recursively with cosign, as a bundle.
+    pub(super) fn cosign_sign(
+        &self,
+        version: Cosign,
+        at: &Instance,
+        identity: &str,
+        image: &str,
+    ) -> anyhow::Result<()> {
+        let token = self.token(identity)?;
+        let mut arguments = vec!["sign", "--yes", "--recursive", "--identity-token", token];
+        if version == Cosign::V2 {
+            arguments.push("--new-bundle-format");
+        }
+        arguments.extend(["--signing-config", self.path(&at.signing_config)?]);
+        arguments.extend(["--trusted-root", self.path(&at.trusted_root)?, image]);
+        self.cosign(version, &arguments)?;
+        Ok(())
+    }
+
+    /// Verifies with cosign 3.
+    pub(super) fn cosign_verify(&self, at: &Instance, image: &str) -> anyhow::Result<()> {
+        let issuer = self.issuer();
+        let mut arguments = vec!["verify", "--trusted-root", self.path(&at.trusted_root)?];
+        arguments.extend(["--certificate-identity", WORKFLOW]);
+        arguments.extend(["--certificate-oidc-issuer", &issuer, image]);
+        self.cosign(Cosign::V3, &arguments)?;
+        Ok(())
+    }
+
+    /// Verifies the one bundle that refers to `repository@digest` with sigstore-python.
+    pub(super) fn sigstore_python_verify(
+        &self,
+        at: &Instance,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+    ) -> anyhow::Result<()> {
+        let bundle = self.directory.join("bundle.json");
+        fs::write(&bundle, self.bundle(registry, repository, digest)?)?;
+        let issuer = self.issuer();
+        let mut arguments = vec!["--trust-config", self.path(&at.trust_config)?];
+        arguments.extend(["verify", "identity", "--offline", "--bundle", "bundle.json"]);
+        arguments.extend(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer]);
+        arguments.push(digest);
+        self.run(Command::new(&self.tools.sigstore_python).args(&arguments))?
+            .success()?;
+        Ok(())
+    }
+
+    /// The bundle of the one referrer of an image, found without any code of countersign.
+    fn bundle(
+        &self,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+    ) -> anyhow::Result<String> {
+        let name = format!("{}/{repository}", registry.host);
+        let referrers = match registry.referrers {
+            Referrers::Api => http::text(&format!(
+                "http://{}/v2/{repository}/referrers/{digest}",
+                registry.host
+            ))?,
+            Referrers::FallbackTag => {
+                self.crane(&["manifest", &format!("{name}:{}", digest.replace(':', "-"))])?
+            }
+        };
+        let signature = only(&referrers, "manifests")?;
+        let manifest = self.crane(&["manifest", &format!("{name}@{signature}")])?;
+        let layer = only(&manifest, "layers")?;
+        self.crane(&["blob", &format!("{name}@{layer}")])
+    }
+
+    /// A path as an argument, short where it can be.
+    pub(super) fn path<'p>(&self, path: &'p Path) -> anyhow::Result<&'p str> {
+        path.strip_prefix(self.directory)
+            .unwrap_or(path)
+            .to_str()
+            .with_context(|| format!("{} is not Unicode", path.display()))
+    }
+
+    pub(super) fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        crane(self.tools, self.directory, arguments)
+    }
+
+    fn run(&self, command: Command) -> anyhow::Result<Output> {
+        let command = command
+            .directory(self.directory)
+            .env("HOME", self.directory);
+        println!("  $ {}", command.line());
+        command.run()
+    }
+}
+
+/// The digest of the only descriptor in `list` of a manifest or index.
+fn only(document: &str, list: &str) -> anyhow::Result<String> {
+    let document: Value = serde_json::from_str(document)?;
+    let descriptors = document.get(list).and_then(Value::as_array);
+    match descriptors.map(Vec::as_slice) {
+        Some([descriptor]) => descriptor
+            .get("digest")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .context("a descriptor without digest"),
+        found => anyhow::bail!("expected one descriptor in `{list}`, found {found:?}"),
+    }
+}

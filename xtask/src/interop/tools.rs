@@ -1,0 +1,240 @@
+//! Software that nobody here wrote: pinned versions, installed by their ordinary package clients,
+//! each into a folder of its own under `target/interop/`. What is there already is left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use crate::command::{Command, workspace};
+
+/// Long enough for the largest program on two slow cores with cold caches.
+const INSTALL_LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// A program that `go install` builds.
+struct GoProgram {
+    name: &'static str,
+    version: &'static str,
+    package: &'static str,
+}
+
+const COSIGN_3: GoProgram = GoProgram {
+    name: "cosign",
+    version: "3.1.2",
+    package: "github.com/sigstore/cosign/v3/cmd/cosign",
+};
+const COSIGN_2: GoProgram = GoProgram {
+    name: "cosign",
+    version: "2.6.4",
+    package: "github.com/sigstore/cosign/v2/cmd/cosign",
+};
+const CRANE: GoProgram = GoProgram {
+    name: "crane",
+    version: "0.20.6",
+    package: "github.com/google/go-containerregistry/cmd/crane",
+};
+const FULCIO: GoProgram = GoProgram {
+    name: "fulcio",
+    version: "1.8.8",
+    package: "github.com/sigstore/fulcio",
+};
+const REKOR: GoProgram = GoProgram {
+    name: "rekor-tiles",
+    version: "2.3.0",
+    package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+};
+const TIMESTAMP_AUTHORITY: GoProgram = GoProgram {
+    name: "timestamp-authority",
+    version: "2.1.3",
+    package: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+};
+
+/// A program out of the module in `programs/`, whose go.mod and go.sum pin it. Used where
+/// `go install` won't do.
+struct PinnedProgram {
+    name: &'static str,
+    version: &'static str,
+    package: &'static str,
+}
+
+/// Stands in for zot, which is not to be had everywhere: a registry with the referrers API.
+const OLAREG: PinnedProgram = PinnedProgram {
+    name: "olareg",
+    version: "0.1.2",
+    package: "github.com/olareg/olareg/cmd/olareg",
+};
+/// Stands in for TesseraCT: the CT front end and Trillian, which the public instance began with.
+const CT_LOG: PinnedProgram = PinnedProgram {
+    name: "ctlog",
+    version: "1.4.0",
+    package: "./ctlog",
+};
+
+/// The sigstore-python release.
+const SIGSTORE_PYTHON: &str = "4.5.1";
+
+/// Where the installed programs are.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) cosign_3: PathBuf,
+    pub(super) cosign_2: PathBuf,
+    pub(super) crane: PathBuf,
+    pub(super) fulcio: PathBuf,
+    pub(super) rekor: PathBuf,
+    pub(super) timestamp_authority: PathBuf,
+    pub(super) ct_log: PathBuf,
+    pub(super) olareg: PathBuf,
+    pub(super) docker_registry: PathBuf,
+    pub(super) sigstore_python: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing into `root`.
+    ///
+    /// # Errors
+    /// When a package client fails.
+    pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(root)?;
+        Ok(Self {
+            cosign_3: COSIGN_3.install(root)?,
+            crane: CRANE.install(root)?,
+            olareg: OLAREG.install(root)?,
+            docker_registry: docker_registry(root)?,
+            sigstore_python: sigstore_python(root)?,
+            fulcio: FULCIO.install(root)?,
+            ct_log: CT_LOG.install(root)?,
+            rekor: REKOR.install(root)?,
+            timestamp_authority: TIMESTAMP_AUTHORITY.install(root)?,
+            cosign_2: COSIGN_2.install(root)?,
+        })
+    }
+}
+
+impl GoProgram {
+    fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
+        let folder = install(root, self.name, self.version, |partial| {
+            let package = format!("{}@v{}", self.package, self.version);
+            go().args(["install", "-trimpath", "-ldflags", "-s -w", &package])
+                .env("GOBIN", partial)
+                .directory(root)
+                .run()?
+                .success()?;
+            Ok(())
+        })?;
+        let binary = self.package.rsplit('/').next().unwrap_or(self.package);
+        Ok(folder.join(binary))
+    }
+}
+
+impl PinnedProgram {
+    fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
+        let folder = install(root, self.name, self.version, |partial| {
+            let source = workspace().join("xtask/src/interop/programs");
+            go().args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
+                .args([&partial.join(self.name)])
+                .args([self.package])
+                .directory(source)
+                .run()?
+                .success()?;
+            Ok(())
+        })?;
+        Ok(folder.join(self.name))
+    }
+}
+
+/// Static binaries need no C compiler's runtime, and none of these programs needs cgo.
+fn go() -> Command {
+    client("go").env("CGO_ENABLED", "0")
+}
+
+/// Debian's package, unpacked without being installed: its service must not start.
+fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = install(root, "docker-registry", "debian", |partial| {
+        client("apt-get")
+            .args(["--quiet", "--quiet", "download", "docker-registry"])
+            .directory(partial)
+            .run()?
+            .success()?;
+        let package = only_file(partial)?;
+        client("dpkg-deb")
+            .args(["--extract".as_ref(), package.as_os_str()])
+            .args([partial])
+            .run()?
+            .success()?;
+        Ok(())
+    })?;
+    Ok(folder.join("usr/bin/docker-registry"))
+}
+
+/// In a virtual environment, whose scripts name its path: it is made in place.
+fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = root.join(format!("sigstore-python-{SIGSTORE_PYTHON}"));
+    let done = folder.join("installed");
+    if !done.exists() {
+        announce("sigstore-python", SIGSTORE_PYTHON);
+        let started = Instant::now();
+        client("python3")
+            .args(["-m", "venv", "--clear"])
+            .args([&folder])
+            .run()?
+            .success()?;
+        client(folder.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args([format!("sigstore=={SIGSTORE_PYTHON}")])
+            .run()?
+            .success()?;
+        fs::write(&done, "")?;
+        finished(started);
+    }
+    Ok(folder.join("bin/sigstore"))
+}
+
+/// A package client: it needs the user's environment, and time.
+pub(super) fn client(program: impl Into<PathBuf>) -> Command {
+    Command::new(program)
+        .inherit_environment()
+        .limit(INSTALL_LIMIT)
+}
+
+/// The folder of a program, filled by `fill` unless it is there: either whole or not at all.
+fn install(
+    root: &Path,
+    name: &str,
+    version: &str,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let folder = root.join(format!("{name}-{version}"));
+    if folder.exists() {
+        return Ok(folder);
+    }
+    announce(name, version);
+    let started = Instant::now();
+    let partial = tempfile::Builder::new()
+        .prefix("partial-")
+        .tempdir_in(root)?;
+    fill(partial.path()).with_context(|| format!("{name} {version} can't be installed"))?;
+    fs::rename(partial.path(), &folder)?;
+    // What has been moved away needs no cleaning up.
+    let _ = partial.keep();
+    finished(started);
+    Ok(folder)
+}
+
+fn announce(name: &str, version: &str) {
+    println!("Installing {name} {version} …");
+}
+
+fn finished(started: Instant) {
+    println!("  took {} s", started.elapsed().as_secs());
+}
+
+fn only_file(directory: &Path) -> anyhow::Result<PathBuf> {
+    let mut entries = fs::read_dir(directory)?;
+    let first = entries.next().context("nothing was downloaded")??;
+    ensure!(
+        entries.next().is_none(),
+        "more than one file was downloaded"
+    );
+    Ok(first.path())
+}
