@@ -3,14 +3,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use super::tools::{Tools, client};
+use super::debian;
+use super::tools::Tools;
 use crate::command::Command;
 
 /// The packages, one layer each, and how it is compressed. Together some 80 MB unpacked for each
@@ -160,54 +161,16 @@ fn layer_files(layers: &Path, architecture: &str) -> anyhow::Result<Vec<String>>
         .collect()
 }
 
-/// Downloads packages of an architecture, which need not be this machine's, with package lists of
-/// our own: the system's lists know its own architecture only.
+/// Makes a layer of each package.
 fn make_layers(architecture: &str, directory: &Path) -> anyhow::Result<()> {
-    let apt = directory.join(format!("apt-{architecture}"));
-    let debs = apt.join("debs");
-    for folder in ["lists/partial", "cache/archives/partial", "debs"] {
-        fs::create_dir_all(apt.join(folder))?;
-    }
-    let options = [
-        format!("APT::Architecture={architecture}"),
-        format!("APT::Architectures={architecture}"),
-        format!("Dir::State={}", apt.display()),
-        "Dir::State::status=/dev/null".to_owned(),
-        format!("Dir::Cache={}", apt.join("cache").display()),
-        "Debug::NoLocking=1".to_owned(),
-        "Acquire::Languages=none".to_owned(),
-    ];
-    let apt_get = |arguments: &[&str]| {
-        let options = options.iter().flat_map(|option| ["--option", option]);
-        client("apt-get")
-            .args(["--quiet", "--quiet"])
-            .args(options)
-            .args(arguments)
-            .directory(&debs)
-            .run()?
-            .success()
-    };
-    apt_get(&["update"])?;
-    let mut download = vec!["download"];
-    download.extend(PACKAGES.iter().map(|(package, _)| *package));
-    apt_get(&download)?;
+    let debs = directory.join(format!("debs-{architecture}"));
+    debian::download(&PACKAGES.map(|(package, _)| package), architecture, &debs)?;
     for (package, compression) in PACKAGES {
-        let deb = package_file(&debs, package)?;
+        let deb = debian::package_file(&debs, package)?;
         let layer = directory.join(format!("{architecture}-{package}.tar"));
         make_layer(&deb, compression, &layer)?;
     }
-    Ok(fs::remove_dir_all(apt)?)
-}
-
-fn package_file(debs: &Path, package: &str) -> anyhow::Result<PathBuf> {
-    for entry in fs::read_dir(debs)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.split('_').next() == Some(package) {
-            return Ok(entry.path());
-        }
-    }
-    bail!("the package {package} was not downloaded")
+    Ok(fs::remove_dir_all(debs)?)
 }
 
 /// The package's files as a layer. The name says nothing of its compression: crane looks inside.

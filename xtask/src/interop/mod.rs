@@ -5,6 +5,7 @@
 //! cosign and sigstore-python must accept, and ends everything again.
 
 mod actors;
+mod debian;
 mod http;
 mod image;
 mod instance;

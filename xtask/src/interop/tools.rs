@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
+use super::debian;
 use crate::command::{Command, workspace};
 
 /// Long enough for the largest program on two slow cores with cold caches.
@@ -151,12 +152,9 @@ fn go() -> Command {
 /// Debian's package, unpacked without being installed: its service must not start.
 fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = install(root, "docker-registry", "debian", |partial| {
-        client("apt-get")
-            .args(["--quiet", "--quiet", "download", "docker-registry"])
-            .directory(partial)
-            .run()?
-            .success()?;
-        let package = only_file(partial)?;
+        let debs = partial.join("debs");
+        debian::download(&["docker-registry"], debian::architecture()?, &debs)?;
+        let package = debian::package_file(&debs, "docker-registry")?;
         client("dpkg-deb")
             .args(["--extract".as_ref(), package.as_os_str()])
             .args([partial])
@@ -227,14 +225,4 @@ fn announce(name: &str, version: &str) {
 
 fn finished(started: Instant) {
     println!("  took {} s", started.elapsed().as_secs());
-}
-
-fn only_file(directory: &Path) -> anyhow::Result<PathBuf> {
-    let mut entries = fs::read_dir(directory)?;
-    let first = entries.next().context("nothing was downloaded")??;
-    ensure!(
-        entries.next().is_none(),
-        "more than one file was downloaded"
-    );
-    Ok(first.path())
 }

@@ -1,0 +1,77 @@
+//! Debian's packages, as files: nothing is installed, and the system's package lists, which may be
+//! missing or old and know one architecture, are neither used nor changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use super::tools::client;
+
+/// Downloads the newest version of each package for `architecture`, which need not be this
+/// machine's, into `directory`, which is made.
+///
+/// # Errors
+/// When apt-get fails.
+pub(super) fn download(
+    packages: &[&str],
+    architecture: &str,
+    directory: &Path,
+) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)?;
+    let state = tempfile::Builder::new()
+        .prefix("apt-")
+        .tempdir_in(directory)?;
+    for folder in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(state.path().join(folder))?;
+    }
+    let options = [
+        format!("APT::Architecture={architecture}"),
+        format!("APT::Architectures={architecture}"),
+        format!("Dir::State={}", state.path().display()),
+        "Dir::State::status=/dev/null".to_owned(),
+        format!("Dir::Cache={}", state.path().join("cache").display()),
+        "Debug::NoLocking=1".to_owned(),
+        "Acquire::Languages=none".to_owned(),
+    ];
+    let apt_get = |arguments: &[&str]| {
+        let options = options.iter().flat_map(|option| ["--option", option]);
+        client("apt-get")
+            .args(["--quiet", "--quiet"])
+            .args(options)
+            .args(arguments)
+            .directory(directory)
+            .run()?
+            .success()
+    };
+    apt_get(&["update"])?;
+    apt_get(&[&["download"], packages].concat())?;
+    Ok(())
+}
+
+/// What Debian calls this machine's architecture.
+///
+/// # Errors
+/// When it is none that the interoperability run was written for.
+pub(super) fn architecture() -> anyhow::Result<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok("amd64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("expected a machine of x86_64 or aarch64, found {other}"),
+    }
+}
+
+/// The file of `package` in `directory`.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn package_file(debs: &Path, package: &str) -> anyhow::Result<PathBuf> {
+    for entry in fs::read_dir(debs)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.split('_').next() == Some(package) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("the package {package} was not downloaded")
+}
