@@ -80,7 +80,7 @@ pub enum Error {
     },
     /// The signature was pushed, and the consumer accepts the image for another signature only.
     #[error(
-        "{image} was signed and the signature pushed, but the consumer accepts it for an older signature only"
+        "{image} was signed and the signature pushed, but the consumer accepts it for another signature only"
     )]
     Unneeded {
         /// The manifest that was signed.

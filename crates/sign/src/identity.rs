@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use countersign_oci::excerpt;
 use jiff::{SignedDuration, Timestamp};
 
 /// The audience that Fulcio expects.
@@ -33,9 +34,9 @@ impl IdentityToken {
         if !claims.aud.contains(AUDIENCE) {
             return Err(TokenError::Audience {
                 found: match &claims.aud {
-                    sigstore_oidc::Audience::Single(one) => format!("`{one}`"),
+                    sigstore_oidc::Audience::Single(one) => format!("`{}`", excerpt(one)),
                     sigstore_oidc::Audience::Multiple(several) => {
-                        format!("`{}`", several.join("`, `"))
+                        format!("`{}`", excerpt(&several.join("`, `")))
                     }
                     _ => "none".into(),
                 },

@@ -18,7 +18,7 @@ use crate::transport::{Failure, Transport, below};
 pub(crate) enum Recorded {
     /// It stands in the log.
     Entry(Box<TransparencyLogEntry>),
-    /// It does so already, for an answer was lost; and this log can't be asked for the entry.
+    /// It does so already, for an answer was lost, and this log can't be asked for the entry.
     Lost(Failure),
 }
 
@@ -71,8 +71,8 @@ async fn record_v1(
     }
 }
 
-/// `POST /api/v2/log/entries`. A log of tiles finds an entry by its place in the log alone, which
-/// the lost answer held.
+/// `POST /api/v2/log/entries`. A log of tiles that has the entry already says where, but not when
+/// it came there: the proof that the lost answer held is not to be had again by asking.
 async fn record_v2(
     transport: &Transport,
     rekor: &Url,

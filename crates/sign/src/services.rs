@@ -60,7 +60,7 @@ impl Services {
     }
 
     /// The services of the public-good instance, by its signing config, which is fetched through
-    /// TUF and kept under `cache`.
+    /// TUF and kept under `cache`, and nowhere else.
     ///
     /// # Errors
     /// [`Error::Service`] when TUF fails, else as [`Self::from_signing_config`].
@@ -146,7 +146,8 @@ impl Services {
             if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)) {
                 return Err(Error::Services {
                     expected: "https URLs (http only on a loopback address)".into(),
-                    found: url.to_string(),
+                    // A URL may hold a login.
+                    found: format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
                 });
             }
         }

@@ -72,8 +72,10 @@ impl Signer {
     /// pushed. An error ends the run; what was pushed before it stays pushed, and signing again is
     /// safe.
     ///
-    /// Success says what this client sees with its login, now: an installer that reaches the
-    /// registry by a mirror, or anonymously, may be shown something else.
+    /// Success says what this client sees of these digests with its login, now. An installer that
+    /// comes by a mirror, or anonymously, may be shown something else; and a tag may move at any
+    /// time. Whom the certificate names is up to Fulcio and stands in each [`Evidence`]; only
+    /// [`Self::with_consumer_policy`] holds it to what installers expect.
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Refused`] when the consumer refuses what was signed.

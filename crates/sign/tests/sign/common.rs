@@ -150,8 +150,12 @@ impl Stage {
 
 /// A registry client that retries soon.
 pub(crate) fn client() -> Registry {
+    client_pausing(PAUSE)
+}
+
+pub(crate) fn client_pausing(pause: Duration) -> Registry {
     let mut options = Options::default();
-    options.retries.pause = PAUSE;
+    options.retries.pause = pause;
     options.retries.longest_pause = Duration::from_secs(1);
     Registry::new(options).unwrap()
 }

@@ -1,12 +1,14 @@
 //! Signatures end up in the registry's list, or the run says that they don't.
 
+use std::time::Duration;
+
 use countersign_oci::Descriptor;
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
-use countersign_sign::Error;
+use countersign_sign::{Error, RekorVersion, Signer};
 use countersign_verify::Error as VerifyError;
 
-use crate::common::{PATH, Stage};
+use crate::common::{PATH, Stage, client_pausing};
 
 /// Someone else's entry; what it names is there.
 fn stranger(stage: &Stage, subject: &Image) -> Descriptor {
@@ -20,7 +22,11 @@ fn stranger(stage: &Stage, subject: &Image) -> Descriptor {
 async fn two_jobs_that_sign_one_image_at_once_are_both_listed() {
     let stage = Stage::without_referrers_api().await;
     let image = stage.one_image();
-    let (one, other) = tokio::join!(stage.sign(), stage.sign());
+    // A pause that outlasts any delay of the other between its reading and its writing.
+    let client = client_pausing(Duration::from_millis(200));
+    let services = stage.services(RekorVersion::V1);
+    let signer = Signer::new(client, &services, stage.trusted_root()).unwrap();
+    let (one, other) = tokio::join!(stage.sign_with(&signer), stage.sign_with(&signer));
     let mut pushed = [one, other].map(|signed| signed.unwrap().remove(0).signature_manifest);
     let listed = stage.listed(&image.digest()).await.into_iter();
     let mut listed: Vec<_> = listed.map(|descriptor| descriptor.digest).collect();

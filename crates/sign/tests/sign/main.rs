@@ -8,7 +8,9 @@
 )]
 
 mod common;
+mod config;
 mod listing;
 mod recursion;
+mod refusals;
 mod services;
 mod token;

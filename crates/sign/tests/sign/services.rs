@@ -1,4 +1,4 @@
-//! Signing services that are busy, broken, refusing, hostile or of another instance.
+//! Signing services that are busy, broken, refusing or hostile.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -6,11 +6,10 @@ use std::time::Duration;
 use countersign_sandbox::Service as Sandbox;
 use countersign_sandbox::ServiceFault;
 use countersign_sign::{Error, RekorVersion, Retries, Service, Services, Signer};
-use countersign_verify::{Error as VerifyError, RefusalKind, TrustedRoot};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::common::{IDENTITY, PAUSE, Stage, client, retries};
+use crate::common::{PAUSE, Stage, client, retries};
 
 fn refuse(status: u16) -> ServiceFault {
     ServiceFault::Refuse {
@@ -246,109 +245,4 @@ async fn a_service_that_is_not_there_is_named() {
         });
     let error = stage.sign_with(&signer).await.unwrap_err();
     assert_failed(&error, (Service::Fulcio, None));
-}
-
-#[tokio::test]
-async fn what_the_consumers_policy_refuses_is_an_error() {
-    let stage = Stage::new().await;
-    stage.one_image();
-    let policy = stage.policy(|spec| spec.identity = Some(format!("{IDENTITY}-other")));
-    let signer = stage.signer().with_consumer_policy(policy);
-    let error = stage.sign_with(&signer).await.unwrap_err();
-    let Error::Refused { source, .. } = error else {
-        panic!("expected a refusal, found {error:?}");
-    };
-    let VerifyError::Refused(refusal) = *source else {
-        panic!("expected a refusal, found {source:?}");
-    };
-    assert_eq!(refusal.kind(), RefusalKind::Policy);
-}
-
-#[tokio::test]
-async fn an_older_signature_does_not_stand_in_for_one_that_the_policy_refuses() {
-    let stage = Stage::new().await;
-    stage.one_image();
-    stage.sign().await.unwrap();
-    let policy = stage.policy(|_| {});
-    let signer = stage.signer().with_consumer_policy(policy);
-    let token = stage.sigstore.token("https://example.org/another");
-    let token = countersign_sign::IdentityToken::from_jwt(&token).unwrap();
-    let references = [stage.reference(":v1")];
-    let annotations = std::collections::BTreeMap::new();
-    let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    let error = signed.await.unwrap_err();
-    let Error::Unneeded { source, .. } = error else {
-        panic!("expected an unneeded signature, found {error:?}");
-    };
-    assert_eq!(source.kind(), RefusalKind::Policy);
-}
-
-#[tokio::test]
-async fn a_bundle_that_the_trusted_root_does_not_cover_is_not_pushed() {
-    let stage = Stage::new().await;
-    stage.one_image();
-    let other = countersign_sandbox::Sigstore::start().await.unwrap();
-    let root = TrustedRoot::from_json("sandbox", &other.trusted_root_json()).unwrap();
-    let signer = stage.signer_trusting(RekorVersion::V1, root);
-    let error = stage.sign_with(&signer).await.unwrap_err();
-    let Error::Bundle { source, .. } = error else {
-        panic!("expected a bundle that doesn't hold, found {error:?}");
-    };
-    assert_eq!(source.kind(), RefusalKind::Invalid);
-    assert_eq!(stage.writes(), [""; 0]);
-}
-
-#[tokio::test]
-async fn services_that_would_see_the_token_in_plain_text_make_no_signer() {
-    let stage = Stage::new().await;
-    let services = Services {
-        fulcio: "http://fulcio.example".parse().unwrap(),
-        ..stage.services(RekorVersion::V1)
-    };
-    let signer = Signer::new(client(), &services, stage.trusted_root());
-    assert!(matches!(signer.err(), Some(Error::Services { .. })));
-}
-
-#[tokio::test]
-async fn the_signing_config_comes_from_a_file_or_through_tuf() {
-    let stage = Stage::new().await;
-    let with_tsa = |version| Services {
-        tsa: Some(stage.sigstore.tsa_url()),
-        ..stage.services(version)
-    };
-    for (version, sandbox) in [
-        (RekorVersion::V1, countersign_sandbox::RekorVersion::V1),
-        (RekorVersion::V2, countersign_sandbox::RekorVersion::V2),
-    ] {
-        let json = stage.sigstore.signing_config_json(sandbox);
-        let services = Services::from_signing_config(&json, None).unwrap();
-        assert_eq!(services, with_tsa(version));
-    }
-    let cache = tempfile::tempdir().unwrap();
-    let root = stage.sigstore.tuf_root();
-    let path = cache.path().join("tuf");
-    let services = Services::tuf(&stage.sigstore.tuf_url(), &root, path.clone(), None)
-        .await
-        .unwrap();
-    assert_eq!(services, with_tsa(RekorVersion::V1));
-    assert!(path.read_dir().unwrap().next().is_some());
-
-    let wanted = Some(RekorVersion::V2);
-    let config = stage
-        .sigstore
-        .signing_config_json(countersign_sandbox::RekorVersion::V1);
-    let error = Services::from_signing_config(&config, wanted).unwrap_err();
-    assert!(matches!(error, Error::Services { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_tuf_repository_of_another_root_is_refused() {
-    let stage = Stage::new().await;
-    let other = countersign_sandbox::Sigstore::start().await.unwrap();
-    let cache = tempfile::tempdir().unwrap();
-    let (url, root) = (stage.sigstore.tuf_url(), other.tuf_root());
-    let error = Services::tuf(&url, &root, cache.path().into(), None)
-        .await
-        .unwrap_err();
-    assert_failed(&error, (Service::Tuf, None));
 }
