@@ -47,7 +47,8 @@ impl Signer {
     }
 
     /// Also checks every signature against an installer's own policy, so that the producer learns
-    /// at once what the installer would refuse.
+    /// at once what the installer would refuse. The trusted root remains the signer's, also where
+    /// the policy names another: to load that one is the caller's part.
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
         self.consumer = Some(policy);
@@ -97,8 +98,11 @@ impl Signer {
                 }
             }
         }
-        let mut session = Session::start(&self.clients, token).await?;
         let mut signed = Vec::new();
+        if leaves.is_empty() {
+            return Ok(signed);
+        }
+        let mut session = Session::start(&self.clients, token).await?;
         for (reference, Leaf { image, platform }) in leaves {
             if !session.is_live() {
                 session = Session::start(&self.clients, token).await?;
@@ -133,11 +137,12 @@ impl Signer {
             source: Box::new(source),
         })?;
         let bundle = session.sign(&self.clients, pinned, &statement).await?;
-        let bundled = |source| Error::Bundle {
-            image: pinned.clone(),
-            source: Box::new(source),
-        };
-        let proof = verify_bundle(image, &bundle, &self.trusted_root, &own).map_err(bundled)?;
+        let proof = verify_bundle(image, &bundle, &self.trusted_root, &own).map_err(|source| {
+            Error::Bundle {
+                image: pinned.clone(),
+                source: Box::new(source),
+            }
+        })?;
         events(Event::Signed {
             image: pinned.clone(),
         });

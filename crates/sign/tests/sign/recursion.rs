@@ -170,6 +170,16 @@ async fn annotations_are_signed_and_the_run_told_step_by_step() {
     );
 }
 
+#[tokio::test]
+async fn without_references_nobody_is_asked() {
+    let stage = Stage::new().await;
+    let (token, annotations) = (stage.token(), BTreeMap::new());
+    let signer = stage.signer();
+    let signed = signer.sign(&[], &token, &annotations, &|_| {}).await;
+    assert!(signed.unwrap().is_empty());
+    assert_eq!(stage.sigstore.requests(), []);
+}
+
 /// Asserts that nothing was signed, for `limit` of `unit` was passed.
 async fn assert_over_limit(stage: &Stage, (limit, unit): (usize, &str)) {
     let error = stage.sign().await.unwrap_err();
