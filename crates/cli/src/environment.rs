@@ -60,11 +60,19 @@ impl Environment {
         files
     }
 
-    /// The proxy for connections to registries and signing services, and the variable it is from.
+    /// The proxy for connections to registries, and the variable it is from.
     pub(crate) fn proxy(&self) -> Option<(&'static str, &str)> {
         ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
             .into_iter()
             .find_map(|name| Some((name, self.variable(name)?)))
+    }
+
+    /// Hosts that are reached without the proxy, in the form that is conventional for `NO_PROXY`.
+    pub(crate) fn no_proxy(&self) -> &str {
+        ["NO_PROXY", "no_proxy"]
+            .into_iter()
+            .find_map(|name| self.variable(name))
+            .unwrap_or_default()
     }
 
     /// The OIDC token for Sigstore that the CI hands out, where this runs in one that does. The

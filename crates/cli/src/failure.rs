@@ -214,16 +214,6 @@ fn refused(kind: RefusalKind) -> Kind {
     }
 }
 
-/// Of two refusals the one by the signature that came nearer to being accepted.
-fn furthest(one: Kind, other: Kind) -> Kind {
-    let rank = |kind| {
-        [Kind::Unsigned, Kind::Invalid, Kind::Policy]
-            .into_iter()
-            .position(|k| k == kind)
-    };
-    std::cmp::max_by_key(one, other, |kind| rank(*kind))
-}
-
 fn refusal_hint(kind: Kind) -> &'static str {
     match kind {
         Kind::Unsigned => {
@@ -250,7 +240,7 @@ impl From<countersign_download::Error> for Failure {
                 ref manifest,
                 ..
             } => {
-                let kind = furthest(refused(index.kind()), refused(manifest.kind()));
+                let kind = refused(index.kind().max(manifest.kind()));
                 Self::new(kind, error).hint(refusal_hint(kind))
             }
             DownloadError::Denied { .. } => Self::new(Kind::Policy, error),

@@ -42,6 +42,7 @@ pub(crate) fn registry(
         plain_http,
         extra_roots,
         proxy: proxy(environment)?,
+        no_proxy: environment.no_proxy().to_owned(),
         ..Options::default()
     })?)
 }

@@ -18,7 +18,9 @@ pub enum Error {
     Verify(#[from] VerifyError),
     /// Neither the index nor the platform's manifest has a signature that counts.
     #[error(
-        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {index}\n  image: {manifest}"
+        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {}\n  image: {}",
+        nested(index),
+        nested(manifest)
     )]
     Refused {
         /// The platform asked for.
@@ -157,6 +159,11 @@ pub enum Error {
     /// The runtime went away under the installation.
     #[error("the installation was cut short")]
     Cancelled,
+}
+
+/// A refusal below a line of its own: its candidates stand further in than what they belong to.
+fn nested(refusal: &Refusal) -> String {
+    refusal.to_string().replace('\n', "\n  ")
 }
 
 impl Error {

@@ -289,10 +289,12 @@ impl fmt::Display for SignerMismatch {
         if self.signers > 1 {
             write!(
                 f,
-                "none of the policy's {} signers; the nearest is number {}: ",
+                "by none of the policy's {} signers; the nearest is number {}: ",
                 self.signers,
                 self.signer + 1
             )?;
+        } else {
+            f.write_str("not by the policy's signer: ")?;
         }
         fmt::Display::fmt(miss, f)
     }
@@ -305,15 +307,15 @@ impl std::error::Error for SignerMismatch {}
 #[non_exhaustive]
 pub enum Miss {
     /// Another issuer.
-    #[error("expected the issuer {0}")]
+    #[error("{}", .0.of("issuer"))]
     Issuer(Mismatch),
     /// The issuer is right, the identity isn't.
-    #[error("the issuer is right, but expected the identity {0}")]
+    #[error("{}; the issuer is the right one", .0.of("identity"))]
     Identity(Mismatch),
     /// Issuer and identity are right, a claim of the certificate is missing or different.
     #[error(
-        "issuer and identity are right, but expected the certificate's {claim} to be {expected}, \
-         found {}",
+        "expected the certificate's {claim} to be {expected}, found {}; issuer and identity are the \
+         right ones",
         .found.as_ref().map_or_else(|| "no such claim".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Claim {
@@ -326,8 +328,8 @@ pub enum Miss {
     },
     /// Everything is right but the time, before this signer's own `not_before`.
     #[error(
-        "issuer and identity are right, but expected a signature made at or after {not_before}, \
-         found one made at {found}"
+        "expected a signature made at or after {not_before}, found one made at {found}; issuer and \
+         identity are the right ones"
     )]
     SignedBefore {
         /// The signer's bound.
@@ -355,17 +357,45 @@ impl Mismatch {
             Matcher::Regex(_) => None,
         }
     }
+
+    fn of(&self, name: &'static str) -> Named<'_> {
+        Named {
+            name,
+            mismatch: self,
+        }
+    }
 }
 
-impl fmt::Display for Mismatch {
+/// A mismatch in words, with the name of what doesn't match.
+struct Named<'a> {
+    name: &'static str,
+    mismatch: &'a Mismatch,
+}
+
+impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, found `{}`", self.expected, printable(&self.found))?;
-        match &self.expected {
+        let Self { name, mismatch } = self;
+        let found = printable(&mismatch.found);
+        match &mismatch.expected {
+            Matcher::Exact(text) => {
+                write!(
+                    f,
+                    "expected the {name} `{}`, found `{found}`",
+                    printable(text)
+                )?;
+            }
+            Matcher::Regex(pattern) => write!(
+                f,
+                "expected an {name} matching `{}`, found `{found}`",
+                printable(pattern.as_str())
+            )?,
+        }
+        match &mismatch.expected {
             Matcher::Exact(expected) => {
-                let at = common_prefix(expected, &self.found);
+                let at = common_prefix(expected, &mismatch.found);
                 let rest = |text: &str| printable(text.get(at..).unwrap_or_default());
                 // Texts that share nothing have no point where they part.
-                match (at, rest(expected).as_str(), rest(&self.found).as_str()) {
+                match (at, rest(expected).as_str(), rest(&mismatch.found).as_str()) {
                     (0, ..) => Ok(()),
                     (_, "", more) => write!(f, " (the same, and then `{more}`)"),
                     (_, missing, "") => write!(f, " (the same, but `{missing}` is missing)"),
@@ -374,7 +404,7 @@ impl fmt::Display for Mismatch {
                     }
                 }
             }
-            Matcher::Regex(pattern) => match pattern.part_matched(&self.found) {
+            Matcher::Regex(pattern) => match pattern.part_matched(&mismatch.found) {
                 Some(part) => write!(
                     f,
                     " (only `{}` matches, and a pattern has to match the whole)",

@@ -117,7 +117,7 @@ fn the_issuer_alone_refuses() {
     }
     .refused_by(&policy(""));
     assert!(matches!(miss(&violation), Miss::Issuer(_)));
-    assert_snapshot!(violation, @"expected the issuer `https://token.actions.githubusercontent.com`, found `https://accounts.google.com` (the same up to `accounts.google.com` in place of `token.actions.githubusercontent.com`)");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the issuer `https://token.actions.githubusercontent.com`, found `https://accounts.google.com` (the same up to `accounts.google.com` in place of `token.actions.githubusercontent.com`)");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn the_issuer_pattern_alone_refuses() {
     let text = format!("issuer_regex: https://token\\.actions\nidentity: {IDENTITY}");
     let violation = Signature::good().refused_by(&text);
     assert!(matches!(miss(&violation), Miss::Issuer(_)));
-    assert_snapshot!(violation, @r#"expected the issuer a match of `https://token\.actions`, found `https://token.actions.githubusercontent.com` (only `https://token.actions` matches, and a pattern has to match the whole)"#);
+    assert_snapshot!(violation, @r#"not by the policy's signer: expected an issuer matching `https://token\.actions`, found `https://token.actions.githubusercontent.com` (only `https://token.actions` matches, and a pattern has to match the whole)"#);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn the_identity_alone_refuses() {
         mismatch.departs_at(),
         Some("https://github.com/acme/app/.github/workflows/".len())
     );
-    assert_snapshot!(violation, @"the issuer is right, but expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main` (the same up to `test.yml@refs/heads/main` in place of `release.yml@refs/tags/v1.2.3`)");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main` (the same up to `test.yml@refs/heads/main` in place of `release.yml@refs/tags/v1.2.3`); the issuer is the right one");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn the_identity_pattern_alone_refuses_what_merely_extends_it() {
     let violation =
         Signature::good().refused_by(&format!("issuer: {ISSUER}\nidentity_regex: {pattern}"));
     assert!(matches!(miss(&violation), Miss::Identity(_)));
-    assert_snapshot!(violation, @r#"the issuer is right, but expected the identity a match of `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v1`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3` (only `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1` matches, and a pattern has to match the whole)"#);
+    assert_snapshot!(violation, @r#"not by the policy's signer: expected an identity matching `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v1`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3` (only `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1` matches, and a pattern has to match the whole); the issuer is the right one"#);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn an_identity_that_extends_the_expected_one_is_refused() {
         ..Signature::good()
     }
     .refused_by(&policy(""));
-    assert_snapshot!(violation, @"the issuer is right, but expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3-evil` (the same, and then `-evil`)");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3-evil` (the same, and then `-evil`); the issuer is the right one");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn an_identity_that_is_cut_short_is_refused() {
         ..Signature::good()
     }
     .refused_by(&policy(""));
-    assert_snapshot!(violation, @"the issuer is right, but expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml` (the same, but `@refs/tags/v1.2.3` is missing)");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml` (the same, but `@refs/tags/v1.2.3` is missing); the issuer is the right one");
 }
 
 #[test]
@@ -201,9 +201,9 @@ fn each_claim_alone_refuses() {
 #[test]
 fn a_claim_s_pattern_alone_refuses() {
     let text = policy("claims: {build_trigger_regex: release|schedule}");
-    assert_snapshot!(Signature::good().refused_by(&text), @"issuer and identity are right, but expected the certificate's build_trigger to be a match of `release|schedule`, found `push`");
+    assert_snapshot!(Signature::good().refused_by(&text), @"not by the policy's signer: expected the certificate's build_trigger to be a match of `release|schedule`, found `push`; issuer and identity are the right ones");
     let missing = policy("claims: {deployment_environment_regex: .*}");
-    assert_snapshot!(Signature::good().refused_by(&missing), @"issuer and identity are right, but expected the certificate's deployment_environment to be a match of `.*`, found no such claim");
+    assert_snapshot!(Signature::good().refused_by(&missing), @"not by the policy's signer: expected the certificate's deployment_environment to be a match of `.*`, found no such claim; issuer and identity are the right ones");
 }
 
 #[test]
@@ -351,21 +351,21 @@ fn the_signer_that_came_nearest_is_shown() {
         ..Signature::good()
     });
     assert_eq!(position(&other_workflow), 2);
-    assert_snapshot!(other_workflow, @"none of the policy's 3 signers; the nearest is number 3: the issuer is right, but expected the identity `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`, found `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev` (the same up to `dev` in place of `main`)");
+    assert_snapshot!(other_workflow, @"by none of the policy's 3 signers; the nearest is number 3: expected the identity `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`, found `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev` (the same up to `dev` in place of `main`); the issuer is the right one");
 
     let other_trigger = nearest(Signature {
         certificate: CertificateClaims::default(),
         ..Signature::good()
     });
     assert_eq!(position(&other_trigger), 1);
-    assert_snapshot!(other_trigger, @"none of the policy's 3 signers; the nearest is number 2: issuer and identity are right, but expected the certificate's build_trigger to be `push`, found no such claim");
+    assert_snapshot!(other_trigger, @"by none of the policy's 3 signers; the nearest is number 2: expected the certificate's build_trigger to be `push`, found no such claim; issuer and identity are the right ones");
 
     let too_old = nearest(Signature {
         times: vec![time("2026-08-01T00:00:00Z")],
         ..Signature::good()
     });
     assert_eq!(position(&too_old), 1);
-    assert_snapshot!(too_old, @"none of the policy's 3 signers; the nearest is number 2: issuer and identity are right, but expected a signature made at or after 2026-08-06T00:00:00Z, found one made at 2026-08-01T00:00:00Z");
+    assert_snapshot!(too_old, @"by none of the policy's 3 signers; the nearest is number 2: expected a signature made at or after 2026-08-06T00:00:00Z, found one made at 2026-08-01T00:00:00Z; issuer and identity are the right ones");
 }
 
 #[test]

@@ -176,13 +176,13 @@ pub enum Failure {
     #[error("Sigstore's verification failed")]
     Sigstore(#[source] Box<sigstore_verify::Error>),
     /// Genuine, but not what the policy asks for.
-    #[error("a genuine signature: {0}")]
+    #[error("a genuine signature, but {0}")]
     Policy(Box<Violation>),
 }
 
 impl Failure {
-    /// The class that the failure belongs to; also how far the candidate came, the order of
-    /// [`RefusalKind`] being from nearest to furthest.
+    /// The class that the failure belongs to; also how far the candidate came, by the order of
+    /// [`RefusalKind`].
     pub fn kind(&self) -> RefusalKind {
         match self {
             Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {

@@ -32,30 +32,26 @@ pub struct Candidate {
     pub failure: Failure,
 }
 
-/// The class of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The class of a refusal. The order is by how far the signature came: a genuine one that misses
+/// the policy tells more than a broken one, and a broken one more than none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
     /// No signature of a kind that counts (none, legacy only, attestations only).
     Unsigned,
-    /// A genuine signature that the policy does not accept.
-    Policy,
     /// Signature, certificate, log or digest do not hold.
     Invalid,
+    /// A genuine signature that the policy does not accept.
+    Policy,
 }
 
 impl Refusal {
-    /// The class by the candidate that came furthest: a genuine signature that misses the policy
-    /// tells more than a broken one, and a broken one more than none.
+    /// The class by the candidate that came furthest.
     pub fn kind(&self) -> RefusalKind {
         self.candidates
             .iter()
             .map(|candidate| candidate.failure.kind())
-            .max_by_key(|kind| match kind {
-                RefusalKind::Unsigned => 0,
-                RefusalKind::Invalid => 1,
-                RefusalKind::Policy => 2,
-            })
+            .max()
             .unwrap_or(RefusalKind::Unsigned)
     }
 }

@@ -30,6 +30,10 @@ pub struct Options {
     /// The proxy for everything but loopback addresses: an http or https URL, with user and password
     /// if it wants them. Without one, connections are direct, whatever the environment says.
     pub proxy: Option<Url>,
+    /// Hosts reached without the proxy, besides loopback addresses: host names, which stand for
+    /// their subdomains too, IP addresses and networks, separated by commas, or `*` for all; the
+    /// form that `NO_PROXY` has by convention.
+    pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
 }
@@ -45,6 +49,7 @@ impl Default for Options {
             extra_roots: Vec::new(),
             client_identity: None,
             proxy: None,
+            no_proxy: String::new(),
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
         }
     }
@@ -62,6 +67,7 @@ impl fmt::Debug for Options {
             .field("extra_roots", &self.extra_roots.len())
             .field("client_identity", &self.client_identity)
             .field("proxy", &self.proxy.as_ref().map(shown))
+            .field("no_proxy", &self.no_proxy)
             .field("user_agent", &self.user_agent)
             .finish()
     }

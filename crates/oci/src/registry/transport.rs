@@ -271,7 +271,8 @@ fn builder(options: &Options) -> Result<ClientBuilder> {
         }
         let proxy = Proxy::all(url.clone())
             .map_err(|e| configuration(format!("the proxy {}: {}", shown(url), e.without_url())))?;
-        let direct = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+        let direct = format!("localhost,127.0.0.0/8,::1,{}", options.no_proxy);
+        let direct = NoProxy::from_string(&direct);
         builder = builder.proxy(proxy.no_proxy(direct));
     }
     Ok(builder)

@@ -354,3 +354,29 @@ async fn a_proxy_is_used_for_all_but_loopback() {
     let image = client.resolve(&reference(&here, ":t")).await.unwrap();
     assert_eq!(image.bytes(), body.as_bytes());
 }
+
+/// A name that no network resolves: what isn't reached by the proxy isn't reached.
+#[tokio::test]
+async fn the_proxy_is_left_out_for_named_hosts_and_their_subdomains() {
+    let proxy = MockServer::start().await;
+    let body = manifest("by proxy");
+    serve(
+        &proxy,
+        "manifests/t",
+        answer(media_type::OCI_MANIFEST, &body),
+    )
+    .await;
+    let mut options = common::options();
+    options.plain_http = countersign_oci::PlainHttp::Always;
+    options.retries.times = 0;
+    options.proxy = Some(proxy.uri().parse().unwrap());
+    options.no_proxy = "10.0.0.0/8, inside.invalid".into();
+    let client = countersign_oci::Registry::new(options).unwrap();
+
+    for direct in ["inside.invalid/a/b:t", "registry.inside.invalid/a/b:t"] {
+        let error = client.resolve(&direct.parse().unwrap()).await.unwrap_err();
+        assert!(matches!(error, Error::Network { .. }), "{error:?}");
+    }
+    let far = "outside.invalid/a/b:t".parse().unwrap();
+    assert_eq!(client.resolve(&far).await.unwrap().bytes(), body.as_bytes());
+}
