@@ -162,7 +162,7 @@ pub(crate) struct PolicyArguments {
     ])]
     pub(crate) policy: Option<PathBuf>,
 
-    /// OIDC issuer that the certificate must name, such as https://token.actions.githubusercontent.com
+    /// OIDC issuer that the certificate must name, such as `https://token.actions.githubusercontent.com`
     #[arg(long, value_name = "URL", conflicts_with = "issuer_regex")]
     pub(crate) issuer: Option<String>,
 
