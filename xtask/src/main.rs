@@ -6,6 +6,7 @@
     reason = "tasks tell on the terminal what they do"
 )]
 
+mod bench;
 mod command;
 mod e2e;
 mod interop;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
         Task::Interop => interop::run(),
-        Task::Bench => Err(anyhow::anyhow!("not there yet")),
+        Task::Bench => bench::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use countersign_sandbox::{RekorVersion, Sigstore};
 
+pub(crate) use self::tools::cosign;
+
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, bare};
 use self::ledger::Ledger;
