@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::http;
 use super::image::crane;
-use super::instance::{Instance, bare};
+use super::instance::{Instance, ToldBy, bare};
 use super::registries::{Referrers, Registry};
 use super::tools::Tools;
 use crate::command::{Command, Output};
@@ -98,19 +98,18 @@ impl Actors<'_> {
         let trusted_root = self.path(&at.trusted_root)?;
         let mut arguments = vec!["sign", "--trusted-root", trusted_root];
         arguments.extend(["--identity-token", &token]);
-        let urls = ["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor];
-        let timestamps = ["--tsa-url", &at.timestamp_authority];
-        // The real services by a signing config, the sandbox's by flags: both are to work.
-        match (at.slug, at.rekor_version) {
-            ("real", _) => arguments.extend(["--signing-config", self.path(&at.signing_config)?]),
-            (_, RekorVersion::V1) => {
-                arguments.extend(urls);
-                arguments.extend(["--rekor-version", "1"]);
+        match at.told_by {
+            ToldBy::SigningConfig => {
+                arguments.extend(["--signing-config", self.path(&at.signing_config)?]);
             }
-            (_, RekorVersion::V2) => {
-                arguments.extend(urls);
-                arguments.extend(["--rekor-version", "2"]);
-                arguments.extend(timestamps);
+            ToldBy::Flags => {
+                arguments.extend(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor]);
+                arguments.extend(match at.rekor_version {
+                    RekorVersion::V1 => vec!["--rekor-version", "1"],
+                    RekorVersion::V2 => {
+                        vec!["--rekor-version", "2", "--tsa-url", &at.timestamp_authority]
+                    }
+                });
             }
         }
         arguments.push(image);
