@@ -298,6 +298,12 @@ impl From<countersign_sign::Error> for Failure {
                     "an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer",
                 )
             }
+            SignError::Unneeded { ref source, .. } => {
+                let kind = refused(source.kind());
+                Self::new(kind, error).hint(
+                    "an installer would accept the image for another signature, and not for this one: compare the policy with the signer",
+                )
+            }
             SignError::Bundle { .. } => Self::new(Kind::Invalid, error)
                 .hint("the trusted root has to be of the instance whose services signed"),
             SignError::NotListed { .. } => Self::new(Kind::Unreachable, error)
