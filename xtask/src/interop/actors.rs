@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::{RekorVersion, Sigstore};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::http;
 use super::image::crane;
@@ -184,6 +184,27 @@ impl Actors<'_> {
         arguments.push(digest);
         self.run(Command::new(&self.tools.sigstore_python).args(&arguments))?
             .success()?;
+        Ok(())
+    }
+
+    /// Keeps the one bundle that refers to `repository@digest`, and all that it takes to verify it
+    /// without a network, as a fixture for tests.
+    pub(super) fn record(
+        &self,
+        at: &Instance,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+        into: &Path,
+    ) -> anyhow::Result<()> {
+        fs::create_dir_all(into)?;
+        let name = format!("{}/{repository}@{digest}", registry.host);
+        fs::write(into.join("image.json"), self.crane(&["manifest", &name])?)?;
+        let bundle = self.bundle(registry, repository, digest)?;
+        fs::write(into.join("bundle.json"), bundle)?;
+        fs::copy(&at.trusted_root, into.join("trusted_root.json"))?;
+        let signer = json!({ "issuer": self.issuer(), "identity": WORKFLOW });
+        fs::write(into.join("signer.json"), format!("{signer:#}\n"))?;
         Ok(())
     }
 
