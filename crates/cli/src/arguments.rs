@@ -29,6 +29,26 @@ Exit codes:
   6  not found: image, tag or platform
   7  network, registry or login";
 
+const SIGN_EXAMPLE: &str = "\
+Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:
+  countersign sign ghcr.io/acme/app@sha256:DIGEST";
+
+const VERIFY_EXAMPLE: &str = "\
+Example: was this image signed by the release workflow of acme/app, for a tag?
+  countersign verify \\
+    --issuer https://token.actions.githubusercontent.com \\
+    --identity-regex 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+' \\
+    ghcr.io/acme/app:v1";
+
+const INSTALL_EXAMPLE: &str = "\
+Example: unpack the image into ./app, if it is signed as policy.yaml says
+  countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
+
+policy.yaml:
+  verification:
+    issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+";
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -50,18 +70,16 @@ pub(crate) enum Command {
 
 /// `countersign sign`
 #[derive(Debug, Args)]
+#[command(after_help = SIGN_EXAMPLE)]
 pub(crate) struct SignArguments {
     /// The images to sign, by digest where you can: a tag may move between build and signing
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
 
     /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
-    /// SIGSTORE_ID_TOKEN or asked of the CI (GitHub, GitLab, Buildkite, CircleCI)
+    /// SIGSTORE_ID_TOKEN or requested from the CI (GitHub, GitLab, Buildkite, CircleCI)
     #[arg(long, value_name = "TOKEN|@FILE")]
     pub(crate) identity_token: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) services: ServiceArguments,
 
     /// A pair to put into the signed statement; may be given several times
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
@@ -70,6 +88,9 @@ pub(crate) struct SignArguments {
     /// The installer's policy file: fail if it would refuse what was signed
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) services: ServiceArguments,
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
@@ -105,10 +126,15 @@ pub(crate) struct ServiceArguments {
 
 /// `countersign verify`
 #[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLE)]
 pub(crate) struct VerifyArguments {
     /// The images to verify: the very manifest or index that each names is judged
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
+
+    /// Judge this platform's manifest of an index instead of the index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
 
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
@@ -116,16 +142,13 @@ pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
 
-    /// Judge this platform's manifest of an index instead of the index
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(crate) platform: Option<Platform>,
-
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
 }
 
 /// `countersign install`
 #[derive(Debug, Args)]
+#[command(after_help = INSTALL_EXAMPLE)]
 pub(crate) struct InstallArguments {
     /// The image to install; a signature on the index or on the platform's manifest counts
     #[arg(value_name = "REFERENCE")]
@@ -135,15 +158,15 @@ pub(crate) struct InstallArguments {
     #[arg(value_name = "DIRECTORY")]
     pub(crate) directory: PathBuf,
 
+    /// Which image of an index to install [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
-
-    /// Which image of an index to install [default: this machine's]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(crate) platform: Option<Platform>,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
