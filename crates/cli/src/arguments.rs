@@ -49,6 +49,21 @@ policy.yaml:
     issuer: https://token.actions.githubusercontent.com
     identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+";
 
+const CASES_EXAMPLE: &str = "\
+Example of a file of cases:
+  cases:
+    - name: a release is accepted
+      manifest: image.json          # the image's manifest or index, as the registry has it
+      bundle: release.sigstore.json # the signature: a Sigstore bundle
+      expect: accepted
+    - name: a fork's workflow is refused
+      manifest: image.json
+      bundle: fork.sigstore.json
+      repository: ghcr.io/acme/app  # only needed for a policy with bind_name
+      expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
+
+Exit code 4 if a verdict is not the one expected.";
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -66,6 +81,47 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
+    /// Understand and test policy files
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+/// `countersign policy`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say in words what a policy file asks for, and warn of what is weak in it
+    Check(PolicyCheckArguments),
+    /// Judge saved signatures by a policy file, and compare with the verdicts expected
+    Test(PolicyTestArguments),
+}
+
+/// `countersign policy check`
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// End with exit code 4 if there are warnings; without it, with 0. A file that can't be used
+    /// is exit code 2 in any case
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// `countersign policy test`
+#[derive(Debug, Args)]
+#[command(after_help = CASES_EXAMPLE)]
+pub(crate) struct PolicyTestArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The cases, a YAML file; paths in it are relative to it
+    #[arg(long = "case", value_name = "CASES")]
+    pub(crate) cases: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
 }
 
 /// `countersign sign`

@@ -87,6 +87,11 @@ impl Failure {
         messages
     }
 
+    /// The error and its causes in one line.
+    pub(crate) fn line(&self) -> String {
+        self.messages().join(": ")
+    }
+
     /// For a terminal: `error:`, the causes, then the hints.
     pub(crate) fn to_text(&self) -> String {
         let messages = self.messages();

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod install;
+mod policy;
 mod sign;
 mod verify;
 
@@ -49,6 +50,7 @@ fn dispatch(
             Command::Sign(arguments) => sign::run(arguments, environment, output).await,
             Command::Verify(arguments) => verify::run(arguments, environment, output).await,
             Command::Install(arguments) => install::run(arguments, environment, output).await,
+            Command::Policy(command) => policy::run(command, environment, output).await,
         }
     })
 }

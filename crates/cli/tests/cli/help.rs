@@ -32,6 +32,16 @@ fn install() {
 }
 
 #[test]
+fn policy_check() {
+    help("help_policy_check", &["policy", "check", "--help"]);
+}
+
+#[test]
+fn policy_test() {
+    help("help_policy_test", &["policy", "test", "--help"]);
+}
+
+#[test]
 fn the_version_is_told_on_standard_output() {
     let version = run(&mut program(&["--version"]));
     assert_eq!(version.code, 0);

@@ -11,6 +11,8 @@ mod login;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod usage;
