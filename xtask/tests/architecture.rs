@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Each crate and the ones of ours that it may depend on, tests and build scripts apart.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("oci", &[]),
     ("policy", &["oci"]),
     ("verify", &["oci", "policy"]),
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("sign", &["oci", "policy", "verify"]),
     ("cli", &["download", "oci", "policy", "sign", "verify"]),
     ("sandbox", &["oci"]),
+    ("xtask", &["oci", "sandbox"]),
 ];
 
 #[derive(Deserialize)]
@@ -49,8 +50,7 @@ fn crates_depend_on_each_other_only_downward() {
 #[test]
 fn every_crate_has_its_arrows_written_down() {
     let written: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).into()).collect();
-    let mut found: BTreeSet<String> = arrows().into_keys().collect();
-    assert!(found.remove("xtask"), "xtask is a package of the workspace");
+    let found: BTreeSet<String> = arrows().into_keys().collect();
     assert_eq!(found, written);
 }
 

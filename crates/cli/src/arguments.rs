@@ -1,10 +1,13 @@
 //! The command line, as clap reads it. Names of flags are the policy file's names.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_oci::{Platform, Reference};
 use url::Url;
+
+use crate::failure::{Failure, Kind};
 
 /// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
@@ -296,6 +299,19 @@ pub(crate) struct RegistryArguments {
     /// Certificates (PEM) of further authorities to trust for TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+}
+
+/// The pairs of a repeated `--annotation`. A key given twice would silently drop a condition.
+pub(crate) fn annotations(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut annotations = BTreeMap::new();
+    for (key, value) in pairs {
+        if let Some(other) = annotations.insert(key.clone(), value.clone()) {
+            let message =
+                format!("the annotation `{key}` is given twice, as `{other}` and as `{value}`");
+            return Err(Failure::new(Kind::Usage, message).hint("give each key once"));
+        }
+    }
+    Ok(annotations)
 }
 
 /// `KEY=VALUE`, split at the first equals sign.

@@ -69,7 +69,7 @@ impl Failure {
     /// An input file that can't be read.
     pub(crate) fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Self {
         let message = format!("the {what} {} can't be read: {error}", path.display());
-        Self::new(Kind::Usage, message)
+        Self::new(Kind::Usage, message).hint("check the path, and who may read it")
     }
 
     /// The error's message and those of its causes, the outermost first. A cause that only
@@ -148,7 +148,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Network { .. } => (
                 Kind::Unreachable,
                 Some(
-                    "check the host, the network and the proxy; a registry without TLS needs --plain-http",
+                    "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
                 ),
             ),
             RegistryError::Protocol { .. } => (

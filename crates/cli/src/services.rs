@@ -6,7 +6,7 @@ use countersign_oci::{Credentials, Options, PlainHttp, Registry};
 use countersign_policy::{Policy, PolicySpec};
 use url::Url;
 
-use crate::arguments::{PolicyArguments, RegistryArguments};
+use crate::arguments::{PolicyArguments, RegistryArguments, annotations};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 
@@ -105,7 +105,7 @@ pub(crate) fn policy(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failur
         identity: arguments.identity.clone(),
         identity_regex: arguments.identity_regex.clone(),
         not_before: arguments.not_before.clone(),
-        annotations: arguments.annotations.iter().cloned().collect(),
+        annotations: annotations(&arguments.annotations)?,
         ..PolicySpec::default()
     };
     Ok(LoadedPolicy {

@@ -157,9 +157,10 @@ impl Index {
     }
 }
 
-/// An index has no child for the platform asked for.
+/// There is no image for the platform asked for: an index has no such child, or the one image there
+/// is is for another platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no image for {wanted}; the index has {}", list(.available))]
+#[error("there is no image for {wanted}; there is {}", list(.available))]
 pub struct NoSuchPlatform {
     /// What was asked for.
     pub wanted: Platform,
@@ -172,7 +173,7 @@ const PLATFORMS_SHOWN: usize = 20;
 
 fn list(platforms: &[Platform]) -> String {
     if platforms.is_empty() {
-        return "no platforms at all".into();
+        return "none for any platform".into();
     }
     let shown = platforms.iter().take(PLATFORMS_SHOWN);
     let names: Vec<String> = shown.map(|p| excerpt(&p.to_string())).collect();
@@ -494,7 +495,7 @@ mod tests {
         let error = index.select(&"linux/s390x".parse().unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no image for linux/s390x; the index has linux/arm/v6, linux/arm/v7"
+            "there is no image for linux/s390x; there is linux/arm/v6, linux/arm/v7"
         );
     }
 }

@@ -50,7 +50,7 @@ impl Explanation<'_> {
             writeln!(out, "- it carries the annotation {key}={value};")?;
         }
         if policy.bind_name() {
-            out.push_str("- it names the repository and tag asked for;\n");
+            out.push_str("- it names the repository asked for, if not the tag;\n");
         }
         for digest in policy.deny_digests() {
             writeln!(out, "- the image is not {digest};")?;

@@ -88,7 +88,8 @@ impl Policy {
         &self.annotations
     }
 
-    /// Whether the signed statement must name the repository and tag asked for.
+    /// Whether the signed statement must name the repository asked for. A tag is compared only
+    /// where the verifier knows which one was asked for ([`Claimed::tag`](crate::Claimed)).
     pub fn bind_name(&self) -> bool {
         self.bind_name
     }

@@ -48,7 +48,8 @@ pub struct PolicySpec {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
-    /// Whether the signed statement must name the repository and tag asked for.
+    /// Whether the signed statement must name the repository asked for. A tag is compared only
+    /// where the verifier knows which one was asked for ([`Claimed::tag`](crate::Claimed)).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bind_name: bool,
     /// Where the trusted root comes from, when not from the public-good instance.

@@ -59,13 +59,15 @@ struct PinnedProgram {
     package: &'static str,
 }
 
-/// Stands in for zot, which is not to be had everywhere: a registry with the referrers API.
+/// A registry with the referrers API. It stands in for zot, whose module not every module proxy
+/// serves (some answer 403 for its host).
 const OLAREG: PinnedProgram = PinnedProgram {
     name: "olareg",
     version: "0.1.2",
     package: "github.com/olareg/olareg/cmd/olareg",
 };
-/// Stands in for TesseraCT: the CT front end and Trillian, which the public instance began with.
+/// The CT front end and Trillian, which the public instance began with. They stand in for
+/// TesseraCT, whose releases the checksum database does not hold, so that Go refuses them.
 const CT_LOG: PinnedProgram = PinnedProgram {
     name: "ctlog",
     version: "1.4.0",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer};
 use serde_json::json;
 
-use crate::arguments::{ServiceArguments, SignArguments};
+use crate::arguments::{ServiceArguments, SignArguments, annotations};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -18,6 +18,7 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let annotations = annotations(&arguments.annotations)?;
     let consumer = arguments
         .policy
         .as_deref()
@@ -40,7 +41,6 @@ pub(crate) async fn run(
         Event::Verified { .. } => progress.say("signing"),
         _ => {}
     };
-    let annotations = arguments.annotations.into_iter().collect();
     let signed = signer
         .sign(&arguments.references, &token, &annotations, &events)
         .await;

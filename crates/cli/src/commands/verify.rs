@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use countersign_oci::{Document, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{Document, NoSuchPlatform, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, Verifier};
 use serde_json::{Value, json};
@@ -78,7 +78,11 @@ async fn verify(
     Ok(verifier.verify(&image, policy).await?.evidence().clone())
 }
 
-/// The manifest for `platform`, where `image` is an index; else `image` itself.
+/// Bytes of an image's configuration that are read to learn its platform.
+const CONFIG_MAX: u64 = 4 << 20;
+
+/// The manifest for `platform`, where `image` is an index; else `image` itself, if its configuration
+/// does not say that it is for another platform.
 async fn child(
     registry: &Registry,
     image: ResolvedImage,
@@ -91,7 +95,22 @@ async fn child(
                 .child(image.reference().repository(), descriptor)
                 .await?)
         }
-        Document::Manifest(_) => Ok(image),
+        Document::Manifest(manifest) => {
+            let repository = image.reference().repository();
+            let config = registry
+                .blob(repository, &manifest.config, CONFIG_MAX)
+                .await?;
+            match serde_json::from_slice::<Platform>(&config) {
+                Ok(found) if found.serves(platform).is_none() => {
+                    Err(Failure::from(NoSuchPlatform {
+                        wanted: platform.clone(),
+                        available: vec![found],
+                    }))
+                }
+                // An artifact's configuration names no platform, and contradicts none.
+                _ => Ok(image),
+            }
+        }
     }
 }
 

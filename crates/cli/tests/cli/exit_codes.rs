@@ -142,6 +142,19 @@ async fn no_such_platform_is_6_and_those_that_there_are_are_named() {
 }
 
 #[tokio::test]
+async fn a_single_image_for_another_platform_is_6_too() {
+    let stage = Stage::new().await;
+    stage.push_unsigned("single");
+    stage.signed("app:single", RELEASE);
+    let app = stage.reference("app:single");
+    assert_eq!(stage.verify(&["--platform", "linux/s390x", &app]).code, 0);
+    let run = stage.verify(&["--platform", "linux/amd64", &app]);
+    assert_eq!(run.code, 6, "{}", run.shown());
+    let says = "there is no image for linux/amd64; there is linux/s390x";
+    assert!(run.stderr.contains(says), "{}", run.shown());
+}
+
+#[tokio::test]
 async fn a_registry_that_is_down_is_7() {
     let stage = Stage::new().await;
     // Nobody listens on a port that was just given back.

@@ -48,6 +48,20 @@ async fn who_must_have_signed_has_to_be_said_once_and_whole() {
 }
 
 #[tokio::test]
+async fn an_annotation_given_twice_is_refused_and_not_dropped() {
+    let stage = Stage::new().await;
+    let signer = [
+        "--issuer",
+        "https://issuer.example",
+        "--identity",
+        "me@example.org",
+    ];
+    let twice = ["--annotation", "env=test", "--annotation", "env=live"];
+    let says = "the annotation `env` is given twice, as `test` and as `live`";
+    refuses(&stage, &[&signer[..], &twice].concat(), &[says]);
+}
+
+#[tokio::test]
 async fn a_policy_file_is_refused_with_file_line_and_column() {
     let stage = Stage::new().await;
     stage.write(
