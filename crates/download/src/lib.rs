@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod extract;
 mod fallback;
+mod gallery;
 mod install;
 mod limits;
 mod plan;
@@ -33,6 +34,10 @@ pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use error::Error;
 pub use extract::ArchiveError;
 pub use fallback::{FallbackTags, TagRule, TagRuleError};
+pub use gallery::{
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
+    Origin, Unserved,
+};
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
 pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
