@@ -1,10 +1,13 @@
 //! The command line, as clap reads it. Names of flags are the policy file's names.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_oci::{Platform, Reference};
 use url::Url;
+
+use crate::commands::GalleryArguments;
 
 /// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
@@ -126,14 +129,19 @@ pub(crate) struct VerifyArguments {
 
 /// `countersign install`
 #[derive(Debug, Args)]
+#[command(override_usage = INSTALL_USAGE)]
 pub(crate) struct InstallArguments {
-    /// The image to install; a signature on the index or on the platform's manifest counts
-    #[arg(value_name = "REFERENCE")]
-    pub(crate) reference: Reference,
+    /// The image to install, of which a signature on the index or on the platform's manifest
+    /// counts, and where to unpack it: a directory that does not exist, is empty, or holds an
+    /// earlier installation. With --gallery, the names of entries instead
+    #[arg(
+        value_name = "REFERENCE DIRECTORY|NAME",
+        required_unless_present = "all"
+    )]
+    pub(crate) operands: Vec<OsString>,
 
-    /// Where to unpack it; must not exist, be empty, or hold an earlier installation
-    #[arg(value_name = "DIRECTORY")]
-    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) gallery: GalleryArguments,
 
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
@@ -148,6 +156,10 @@ pub(crate) struct InstallArguments {
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
 }
+
+const INSTALL_USAGE: &str = "\
+countersign install [OPTIONS] REFERENCE DIRECTORY
+       countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
 
 /// Who must have signed: a file, or the same fields as flags.
 #[derive(Debug, Args)]

@@ -1,25 +1,36 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use countersign_download::{Event, Installed, Installer};
-use countersign_oci::Platform;
+use countersign_oci::{Platform, Reference, ReferenceError};
 use countersign_verify::Verifier;
 use serde_json::json;
 
+use super::gallery;
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services;
 use crate::trust;
 
 pub(crate) async fn run(
-    arguments: InstallArguments,
+    mut arguments: InstallArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let operands = std::mem::take(&mut arguments.operands);
+    if let Some(file) = arguments.gallery.gallery.take() {
+        let InstallArguments {
+            gallery, registry, ..
+        } = arguments;
+        return gallery::run(&file, operands, gallery, &registry, environment, output).await;
+    }
+    let (reference, directory) = image(operands)?;
     let policy = services::policy(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
@@ -27,7 +38,7 @@ pub(crate) async fn run(
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     let platform = arguments.platform.unwrap_or_else(Platform::host);
 
-    let progress = Progress::new(output, format!("resolving {}", arguments.reference));
+    let progress = Progress::new(output, format!("resolving {reference}"));
     let events = |event: Event| match event {
         Event::Resolved { digest } => progress.say(format!("verifying {digest}")),
         Event::Verified { .. } => progress.say("unpacking"),
@@ -39,23 +50,30 @@ pub(crate) async fn run(
         _ => {}
     };
     let installed = installer
-        .install(
-            &arguments.reference,
-            &platform,
-            &policy.policy,
-            &arguments.directory,
-            &events,
-        )
+        .install(&reference, &platform, &policy.policy, &directory, &events)
         .await;
     drop(progress);
     let installed = installed?;
 
-    output.result(&text(
-        &installed,
-        &arguments.directory.display().to_string(),
-    ));
-    output.document(&json!({ "installed": installed, "directory": arguments.directory }));
+    output.result(&text(&installed, &directory.display().to_string()));
+    output.document(&json!({ "installed": installed, "directory": directory }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The operands of installing one image: which, and where to.
+fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
+    let [reference, directory] = <[OsString; 2]>::try_from(operands).map_err(|found| {
+        let message = match found.len() {
+            1 => "expected REFERENCE and DIRECTORY, found only one of them",
+            _ => "expected REFERENCE and DIRECTORY, found more than these",
+        };
+        Failure::new(Kind::Usage, message)
+            .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
+            .hint("to install entries of a gallery by name, pass --gallery FILE")
+    })?;
+    let reference = reference.to_string_lossy().parse();
+    let reference = reference.map_err(|error: ReferenceError| Failure::new(Kind::Usage, error))?;
+    Ok((reference, directory.into()))
 }
 
 fn text(installed: &Installed, directory: &str) -> String {

@@ -1,8 +1,11 @@
 //! One file a command.
 
+mod gallery;
 mod install;
 mod sign;
 mod verify;
+
+pub(crate) use gallery::GalleryArguments;
 
 use std::process::ExitCode;
 
