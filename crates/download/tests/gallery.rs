@@ -422,3 +422,15 @@ async fn a_mirror_that_can_not_be_read_is_an_error_before_anything_is_fetched() 
         "{error:?}"
     );
 }
+
+#[test]
+fn a_proxy_of_another_kind_is_refused_and_its_login_not_shown() {
+    let mut options = options();
+    options.connection.proxy = Some("socks5://me:hunter2@proxy.example".parse().unwrap());
+    let error = GalleryClient::new(options).unwrap_err();
+    assert!(
+        matches!(error, GalleryError::Configuration { .. }),
+        "{error:?}"
+    );
+    assert!(!error.to_string().contains("hunter2"));
+}

@@ -30,7 +30,7 @@ pub struct GalleryOptions {
     pub index_bytes: u64,
     /// Where `github:` locations are read from. Default `https://raw.githubusercontent.com`.
     pub github: Option<Url>,
-    /// Proxy, extra roots, user agent, timeouts, retries and the number of redirects are taken
+    /// Proxy and exceptions from it, extra roots, user agent, timeouts, retries and the number of redirects are taken
     /// from here; logins are not, and plain http stays for loopback alone.
     pub connection: Options,
 }
@@ -422,8 +422,15 @@ fn builder(connection: &Options) -> Result<ClientBuilder, GalleryError> {
         .user_agent(&connection.user_agent)
         .connect_timeout(connection.timeouts.connect);
     if let Some(url) = &connection.proxy {
+        // A proxy of another kind would be left out without a word.
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(GalleryError::Configuration {
+                detail: "the proxy is not at an http or https URL".into(),
+            });
+        }
         let proxy = Proxy::all(url.clone()).map_err(|e| configuration(&e.without_url()))?;
-        let direct = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+        let direct = format!("localhost,127.0.0.0/8,::1,{}", connection.no_proxy);
+        let direct = NoProxy::from_string(&direct);
         builder = builder.proxy(proxy.no_proxy(direct));
     }
     Ok(builder)
