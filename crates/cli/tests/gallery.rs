@@ -2,11 +2,12 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stderr,
     reason = "helpers of tests are tests too"
 )]
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use insta::assert_snapshot;
@@ -130,6 +131,34 @@ fn every_entry_is_planned_and_those_for_other_machines_are_no_failure() {
         err.contains("hint: choose one of these with --capability"),
         "{err}"
     );
+}
+
+/// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
+const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
+
+#[test]
+fn all_of_localai_s_gallery_is_planned() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // A work tree beside the main one has it a level further up.
+    let candidates = [workspace.join(LOCALAI), workspace.join("..").join(LOCALAI)];
+    let Some(path) = candidates.iter().find(|path| path.exists()) else {
+        eprintln!("skipped: {LOCALAI} is not there");
+        return;
+    };
+    let directory = Directory::new(COVERED);
+    fs::copy(path, directory.0.path().join("index.yaml")).unwrap();
+    for (capability, planned, unplanned) in [("default", 1023, 10), ("nvidia", 1033, 0)] {
+        let arguments = ["--all", "--capability", capability, "--output", "json"];
+        let (code, out, err) = directory.plan(&arguments);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{capability}");
+        let document: Value = serde_json::from_str(&out).unwrap();
+        let count = |key: &str| document.get(key).and_then(Value::as_array).unwrap().len();
+        assert_eq!(
+            (count("plans"), count("unplanned")),
+            (planned, unplanned),
+            "{capability}"
+        );
+    }
 }
 
 #[test]

@@ -12,11 +12,9 @@ use serde::Serialize;
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
+use crate::limits::Limits;
 use crate::requirement::{Integrity, Proof, Requirement, RequirementError};
 use crate::source::{Source, SourceError};
-
-/// Mirrors of one entry that are considered.
-const MIRRORS_MAX: usize = 32;
 
 /// A gallery with its index, and the machine and the rules to plan by.
 #[derive(Debug, Clone, Copy)]
@@ -117,10 +115,10 @@ impl<'a> Planner<'a> {
     }
 
     fn sources(&self, entry: &GalleryEntry) -> Result<Vec<PlannedSource>, PlanError> {
-        if entry.mirrors.len() > MIRRORS_MAX {
+        if entry.mirrors.len() > Limits::MIRRORS {
             return Err(PlanError::Mirrors {
                 entry: excerpt(&entry.name),
-                limit: MIRRORS_MAX,
+                limit: Limits::MIRRORS,
                 found: entry.mirrors.len(),
             });
         }

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_download::{
-    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, Location, LocationError, Origin,
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, Limits, Location, LocationError,
+    Origin,
 };
-use countersign_oci::{Limits, Options, Retries, Timeouts};
+use countersign_oci::{Limits as RegistryLimits, Options, Retries, Timeouts};
 use countersign_policy::{Gallery, Problem};
 use tempfile::TempDir;
 use wiremock::matchers::{any, header, header_exists, header_regex, method, path};
@@ -33,16 +34,19 @@ fn gallery(url: &str, mirrors: &[&str]) -> Gallery {
 
 fn options() -> GalleryOptions {
     GalleryOptions {
-        index_bytes: 4096,
+        limits: Limits {
+            index_bytes: 4096,
+            ..Limits::default()
+        },
         connection: Options {
             retries: Retries {
                 times: 1,
                 pause: Duration::from_millis(1),
                 ..Retries::default()
             },
-            limits: Limits {
+            limits: RegistryLimits {
                 redirects: 2,
-                ..Limits::default()
+                ..RegistryLimits::default()
             },
             ..Options::default()
         },

@@ -19,31 +19,21 @@ use url::Url;
 use super::cache::{Cache, Cached, Validators};
 use super::error::GalleryError;
 use super::location::{Location, permitted, shown};
+use crate::limits::Limits;
 
 /// How galleries are reached, and what is taken from them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GalleryOptions {
     /// Directory for indexes with their validators, created when needed. None by default: then
     /// every index is fetched whole.
     pub cache: Option<PathBuf>,
-    /// Bytes of one index. Default 16 MiB.
-    pub index_bytes: u64,
+    /// Of these, [`Limits::index_bytes`] counts.
+    pub limits: Limits,
     /// Where `github:` locations are read from. Default `https://raw.githubusercontent.com`.
     pub github: Option<Url>,
     /// Proxy and exceptions from it, extra roots, user agent, timeouts, retries and the number of redirects are taken
     /// from here; logins are not, and plain http stays for loopback alone.
     pub connection: Options,
-}
-
-impl Default for GalleryOptions {
-    fn default() -> Self {
-        Self {
-            cache: None,
-            index_bytes: 16 << 20,
-            github: None,
-            connection: Options::default(),
-        }
-    }
 }
 
 const GITHUB: &str = "https://raw.githubusercontent.com";
@@ -108,7 +98,7 @@ impl GalleryClient {
         let cache = options
             .cache
             .clone()
-            .map(|directory| Cache::new(directory, options.index_bytes));
+            .map(|directory| Cache::new(directory, options.limits.index_bytes));
         Ok(Self {
             options,
             cache,
@@ -197,7 +187,7 @@ impl GalleryClient {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
         let file = tokio::fs::File::open(path).await.map_err(failed)?;
-        let limit = self.options.index_bytes;
+        let limit = self.options.limits.index_bytes;
         let mut bytes = Vec::new();
         let mut bounded = file.take(limit.saturating_add(1));
         bounded.read_to_end(&mut bytes).await.map_err(failed)?;
@@ -304,7 +294,7 @@ impl GalleryClient {
         mut response: Response,
         location: &Location,
     ) -> Result<Answer, GalleryError> {
-        let limit = self.options.index_bytes;
+        let limit = self.options.limits.index_bytes;
         let validators = Validators {
             etag: text(response.headers(), &header::ETAG),
             last_modified: text(response.headers(), &header::LAST_MODIFIED),
@@ -350,7 +340,7 @@ impl GalleryClient {
     fn too_large(&self, location: &Location) -> GalleryError {
         GalleryError::TooLarge {
             location: location.to_string(),
-            limit: self.options.index_bytes,
+            limit: self.options.limits.index_bytes,
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum GalleryError {
         /// How many are followed.
         limit: usize,
     },
-    /// More bytes than [`super::GalleryOptions::index_bytes`].
+    /// More bytes than [`crate::Limits::index_bytes`].
     #[error("{location} is over the limit of {limit} bytes")]
     TooLarge {
         /// Where it is.
