@@ -122,6 +122,11 @@ impl Command {
         self
     }
 
+    /// The program's file.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The command line as one would type it, with the program's bare name.
     pub(crate) fn line(&self) -> String {
         let name = self.program.file_name().unwrap_or_default();

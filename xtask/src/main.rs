@@ -6,11 +6,13 @@
     reason = "tasks tell on the terminal what they do"
 )]
 
+mod bench;
 mod command;
 mod e2e;
 mod interop;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -29,7 +31,12 @@ enum Task {
     /// Run the tests of the whole workspace
     Test,
     /// Run against cosign, sigstore-python, real registries and the real Sigstore services
-    Interop,
+    Interop {
+        /// Keep what cosign signed, with all that it takes to verify it, in this directory: so were
+        /// the fixtures made
+        #[arg(long, value_name = "DIRECTORY")]
+        record: Option<PathBuf>,
+    },
     /// Time `countersign verify` against `cosign verify` on the same image
     Bench,
 }
@@ -38,8 +45,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
-        Task::Interop => interop::run(),
-        Task::Bench => Err(anyhow::anyhow!("not there yet")),
+        Task::Interop { record } => interop::run(record.as_deref()),
+        Task::Bench => bench::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

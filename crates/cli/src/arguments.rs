@@ -32,6 +32,44 @@ Exit codes:
   6  not found: image, tag or platform
   7  network, registry or login";
 
+const SIGN_EXAMPLE: &str = "\
+Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:
+  countersign sign ghcr.io/acme/app@sha256:DIGEST";
+
+const VERIFY_EXAMPLE: &str = "\
+Example: was this image signed by the release workflow of acme/app, for a tag?
+  countersign verify \\
+    --issuer https://token.actions.githubusercontent.com \\
+    --identity-regex 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+' \\
+    ghcr.io/acme/app:v1";
+
+const INSTALL_EXAMPLE: &str = "\
+Example: unpack the image into ./app, if it is signed as policy.yaml says
+  countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
+
+Example: see where the entry `chat` of a gallery would come from, and on what proof
+  countersign install --gallery galleries.yaml --dry-run chat
+
+policy.yaml:
+  verification:
+    issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+";
+
+const CASES_EXAMPLE: &str = "\
+Example of a file of cases:
+  cases:
+    - name: a release is accepted
+      manifest: image.json          # the image's manifest or index, as the registry has it
+      bundle: release.sigstore.json # the signature: a Sigstore bundle
+      expect: accepted
+    - name: a fork's workflow is refused
+      manifest: image.json
+      bundle: fork.sigstore.json
+      repository: ghcr.io/acme/app  # only needed for a policy with bind_name
+      expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
+
+Exit code 4 if a verdict is not the one expected.";
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -49,22 +87,61 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
+    /// Understand and test policy files
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+/// `countersign policy`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say in words what a policy file asks for, and warn of what is weak in it
+    Check(PolicyCheckArguments),
+    /// Judge saved signatures by a policy file, and compare with the verdicts expected
+    Test(PolicyTestArguments),
+}
+
+/// `countersign policy check`
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// End with exit code 4 if there are warnings; without it, with 0. A file that can't be used
+    /// is exit code 2 in any case
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// `countersign policy test`
+#[derive(Debug, Args)]
+#[command(after_help = CASES_EXAMPLE)]
+pub(crate) struct PolicyTestArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The cases, a YAML file; paths in it are relative to it
+    #[arg(long = "case", value_name = "CASES")]
+    pub(crate) cases: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
 }
 
 /// `countersign sign`
 #[derive(Debug, Args)]
+#[command(after_help = SIGN_EXAMPLE)]
 pub(crate) struct SignArguments {
     /// The images to sign, by digest where you can: a tag may move between build and signing
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
 
     /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
-    /// SIGSTORE_ID_TOKEN or asked of the CI (GitHub, GitLab, Buildkite, CircleCI)
+    /// SIGSTORE_ID_TOKEN or requested from the CI (GitHub, GitLab, Buildkite, CircleCI)
     #[arg(long, value_name = "TOKEN|@FILE")]
     pub(crate) identity_token: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) services: ServiceArguments,
 
     /// A pair to put into the signed statement; may be given several times
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
@@ -73,6 +150,9 @@ pub(crate) struct SignArguments {
     /// The installer's policy file: fail if it would refuse what was signed
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) services: ServiceArguments,
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
@@ -108,10 +188,15 @@ pub(crate) struct ServiceArguments {
 
 /// `countersign verify`
 #[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLE)]
 pub(crate) struct VerifyArguments {
     /// The images to verify: the very manifest or index that each names is judged
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
+
+    /// Judge this platform's manifest of an index instead of the index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
 
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
@@ -119,17 +204,13 @@ pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
 
-    /// Judge this platform's manifest of an index instead of the index
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(crate) platform: Option<Platform>,
-
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
 }
 
 /// `countersign install`
 #[derive(Debug, Args)]
-#[command(override_usage = INSTALL_USAGE)]
+#[command(override_usage = INSTALL_USAGE, after_help = INSTALL_EXAMPLE)]
 pub(crate) struct InstallArguments {
     /// The image to install, of which a signature on the index or on the platform's manifest
     /// counts, and where to unpack it: a directory that does not exist, is empty, or holds an
@@ -140,6 +221,10 @@ pub(crate) struct InstallArguments {
     )]
     pub(crate) operands: Vec<OsString>,
 
+    /// Which image of an index to install [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
     #[command(flatten)]
     pub(crate) gallery: GalleryArguments,
 
@@ -148,10 +233,6 @@ pub(crate) struct InstallArguments {
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
-
-    /// Which image of an index to install [default: this machine's]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(crate) platform: Option<Platform>,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,

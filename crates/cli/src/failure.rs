@@ -87,6 +87,11 @@ impl Failure {
         messages
     }
 
+    /// The error and its causes in one line.
+    pub(crate) fn line(&self) -> String {
+        self.messages().join(": ")
+    }
+
     /// For a terminal: `error:`, the causes, then the hints.
     pub(crate) fn to_text(&self) -> String {
         let messages = self.messages();
@@ -369,6 +374,12 @@ impl From<countersign_sign::Error> for Failure {
                 };
                 Self::new(kind, error).hint(
                     "an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer",
+                )
+            }
+            SignError::Unneeded { ref source, .. } => {
+                let kind = refused(source.kind());
+                Self::new(kind, error).hint(
+                    "an installer would accept the image for another signature, and not for this one: compare the policy with the signer",
                 )
             }
             SignError::Bundle { .. } => Self::new(Kind::Invalid, error)

@@ -14,9 +14,33 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use arguments::{Arguments, Format};
+use failure::{Failure, Kind};
+use output::Output;
+
 fn main() -> ExitCode {
     let environment = environment::Environment::read();
-    let arguments = arguments::Arguments::parse();
-    let output = output::Output::new(arguments.output);
-    commands::run(arguments.command, &environment, &output)
+    match Arguments::try_parse() {
+        Ok(arguments) => {
+            let output = Output::new(arguments.output);
+            commands::run(arguments.command, &environment, &output)
+        }
+        // A program that asked for JSON gets JSON, even for a command line that can't be read.
+        Err(error) if error.use_stderr() && asks_for_json(std::env::args_os()) => {
+            let text = error.to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let failure = Failure::new(Kind::Usage, message.to_owned());
+            commands::fail(&failure, &Output::new(Format::Json))
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// Whether `--output json` is among arguments that clap refuses as a whole.
+fn asks_for_json(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let arguments: Vec<_> = arguments.collect();
+    arguments.iter().any(|argument| argument == "--output=json")
+        || arguments
+            .windows(2)
+            .any(|pair| matches!(pair, [flag, value] if flag == "--output" && value == "json"))
 }

@@ -1,6 +1,7 @@
 //! What goes to standard output and standard error.
 
-use std::io::{IsTerminal, Write};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -8,14 +9,19 @@ use crate::arguments::Format;
 use crate::failure::Failure;
 
 /// Where results and failures are written, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
+    /// The first error in writing a result.
+    lost: RefCell<Option<io::Error>>,
 }
 
 impl Output {
     pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+        Self {
+            format,
+            lost: RefCell::new(None),
+        }
     }
 
     /// Whether progress may be drawn: for a person, at a terminal.
@@ -27,29 +33,42 @@ impl Output {
     /// [`Self::document`].
     pub(crate) fn result(&self, text: &str) {
         if self.format == Format::Human {
-            write(&mut std::io::stdout(), text);
+            self.write(text);
         }
     }
 
     /// One failure, for a person.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.format == Format::Human {
-            write(&mut std::io::stderr(), &failure.to_text());
+            // Where this can't be told there is nobody to tell.
+            let _ = io::stderr().write_all(failure.to_text().as_bytes());
         }
     }
 
     /// The one JSON document of this run, where JSON was asked for.
     pub(crate) fn document(&self, document: &Value) {
         if self.format == Format::Json {
-            write(&mut std::io::stdout(), &format!("{document:#}\n"));
+            self.write(&format!("{document:#}\n"));
         }
     }
-}
 
-/// A closed pipe is no reason to fail: whoever closed it wants no more.
-fn write(to: &mut impl Write, text: &str) {
-    let _ = to.write_all(text.as_bytes());
-    let _ = to.flush();
+    /// Why a result was not written, if one was not: a full disk, say.
+    pub(crate) fn lost(&self) -> Option<io::Error> {
+        self.lost.take()
+    }
+
+    /// A closed pipe is no reason to fail: whoever closed it wants no more.
+    fn write(&self, text: &str) {
+        let mut stdout = io::stdout();
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.lost.borrow_mut().get_or_insert(error);
+        }
+    }
 }
 
 /// `1234567` as `1.2 MiB`.

@@ -55,18 +55,19 @@ pub(crate) fn connection(
     })
 }
 
-/// The proxy that the environment names.
+/// The proxy that the environment names. Errors don't repeat it: there may be a password in it.
 fn proxy(environment: &Environment) -> Result<Option<Url>, Failure> {
     let Some((variable, value)) = environment.proxy() else {
         return Ok(None);
     };
-    value.parse().map(Some).map_err(|error| {
-        Failure::new(
+    match Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
+        _ => Err(Failure::new(
             Kind::Usage,
-            format!("the variable {variable} does not hold a proxy's URL: {error}"),
+            format!("the variable {variable} does not hold the http or https URL of a proxy"),
         )
-        .hint("write it as http://host:port, or unset it")
-    })
+        .hint("write it as http://host:port, or unset it")),
+    }
 }
 
 /// A policy, and where it was read.

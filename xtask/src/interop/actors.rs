@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::{RekorVersion, Sigstore};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::http;
 use super::image::crane;
-use super::instance::{Instance, bare};
+use super::instance::{Instance, ToldBy, bare};
 use super::registries::{Referrers, Registry};
 use super::tools::Tools;
 use crate::command::{Command, Output};
@@ -98,19 +98,18 @@ impl Actors<'_> {
         let trusted_root = self.path(&at.trusted_root)?;
         let mut arguments = vec!["sign", "--trusted-root", trusted_root];
         arguments.extend(["--identity-token", &token]);
-        let urls = ["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor];
-        let timestamps = ["--tsa-url", &at.timestamp_authority];
-        // The real services by a signing config, the sandbox's by flags: both are to work.
-        match (at.slug, at.rekor_version) {
-            ("real", _) => arguments.extend(["--signing-config", self.path(&at.signing_config)?]),
-            (_, RekorVersion::V1) => {
-                arguments.extend(urls);
-                arguments.extend(["--rekor-version", "1"]);
+        match at.told_by {
+            ToldBy::SigningConfig => {
+                arguments.extend(["--signing-config", self.path(&at.signing_config)?]);
             }
-            (_, RekorVersion::V2) => {
-                arguments.extend(urls);
-                arguments.extend(["--rekor-version", "2"]);
-                arguments.extend(timestamps);
+            ToldBy::Flags => {
+                arguments.extend(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor]);
+                arguments.extend(match at.rekor_version {
+                    RekorVersion::V1 => vec!["--rekor-version", "1"],
+                    RekorVersion::V2 => {
+                        vec!["--rekor-version", "2", "--tsa-url", &at.timestamp_authority]
+                    }
+                });
             }
         }
         arguments.push(image);
@@ -185,6 +184,27 @@ impl Actors<'_> {
         arguments.push(digest);
         self.run(Command::new(&self.tools.sigstore_python).args(&arguments))?
             .success()?;
+        Ok(())
+    }
+
+    /// Keeps the one bundle that refers to `repository@digest`, and all that it takes to verify it
+    /// without a network, as a fixture for tests.
+    pub(super) fn record(
+        &self,
+        at: &Instance,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+        into: &Path,
+    ) -> anyhow::Result<()> {
+        fs::create_dir_all(into)?;
+        let name = format!("{}/{repository}@{digest}", registry.host);
+        fs::write(into.join("image.json"), self.crane(&["manifest", &name])?)?;
+        let bundle = self.bundle(registry, repository, digest)?;
+        fs::write(into.join("bundle.json"), bundle)?;
+        fs::copy(&at.trusted_root, into.join("trusted_root.json"))?;
+        let signer = json!({ "issuer": self.issuer(), "identity": WORKFLOW });
+        fs::write(into.join("signer.json"), format!("{signer:#}\n"))?;
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Instance {
     /// For names of repositories and files.
     pub(super) slug: &'static str,
     pub(super) rekor_version: RekorVersion,
+    /// How `countersign sign` is told of it: both ways are to work.
+    pub(super) told_by: ToldBy,
     pub(super) fulcio: String,
     pub(super) rekor: String,
     /// Where to post timestamp requests.
@@ -26,6 +28,15 @@ pub(super) struct Instance {
     pub(super) signing_config: PathBuf,
     /// Both in one file, as sigstore-python wants them.
     pub(super) trust_config: PathBuf,
+}
+
+/// How a signer is told where to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ToldBy {
+    /// A signing config.
+    SigningConfig,
+    /// A flag for each service.
+    Flags,
 }
 
 impl Instance {
@@ -52,6 +63,7 @@ impl Instance {
             name,
             slug,
             rekor_version,
+            told_by: ToldBy::Flags,
             fulcio: bare(&sandbox.fulcio_url()),
             rekor: bare(&sandbox.rekor_url(rekor_version)),
             timestamp_authority: sandbox.tsa_url().to_string(),

@@ -16,10 +16,13 @@ mod server;
 mod services;
 mod tools;
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::ensure;
 use countersign_sandbox::{RekorVersion, Sigstore};
+
+pub(crate) use self::tools::cosign;
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, bare};
@@ -42,11 +45,11 @@ it is run.
 /// Where the image is in each registry before it is signed.
 const ORIGINAL: &str = "original/app:v1";
 
-/// Runs all of it and prints what it does.
+/// Runs all of it and prints what it does. What cosign writes is kept in `record`, if that is given.
 ///
 /// # Errors
 /// When a case failed, or the software can't be installed or started.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run(record: Option<&Path>) -> anyhow::Result<()> {
     let started = Instant::now();
     println!("{INTRODUCTION}");
     println!("Building countersign …");
@@ -90,6 +93,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         instances: [&services.instance, &v1, &v2],
         image: &image,
         original: ORIGINAL,
+        record,
     };
     let mut ledger = Ledger::default();
     scenarios::cosign_signs(&world, &mut ledger);

@@ -1,6 +1,7 @@
 //! What is tried: each side signs and the other verifies, and what must be refused is refused.
 
 use std::fs;
+use std::path::Path;
 
 use countersign_sandbox::RekorVersion;
 
@@ -23,6 +24,8 @@ pub(super) struct World<'a> {
     pub(super) image: &'a TestImage,
     /// Where the image is in each registry, to be copied from.
     pub(super) original: &'a str,
+    /// Where to keep what cosign wrote, if it is to be kept.
+    pub(super) record: Option<&'a Path>,
 }
 
 /// An image in a registry, and the instance that it is signed with.
@@ -68,8 +71,32 @@ pub(super) fn cosign_signs(world: &World, ledger: &mut Ledger) {
                 },
             );
             consumed(world, ledger, &subject);
+            if let Some(directory) = world.record {
+                record(world, ledger, cosign, &subject, directory);
+            }
         }
     }
+}
+
+/// Keeps what cosign wrote: every registry has the same, so one with the referrers API will do.
+fn record(world: &World, ledger: &mut Ledger, cosign: Cosign, subject: &Subject, directory: &Path) {
+    if subject.registry.referrers != Referrers::Api {
+        return;
+    }
+    let name = format!("{}-{}", cosign.slug(), subject.instance.slug);
+    ledger.case(&format!("what cosign wrote is kept as {name}"), || {
+        let Subject {
+            registry,
+            instance,
+            repository,
+        } = subject;
+        let index = &world.image.index;
+        let into = directory.join(&name);
+        world
+            .actors
+            .record(instance, registry, repository, index, &into)?;
+        Ok(into.display().to_string())
+    });
 }
 
 /// countersign signs; cosign and sigstore-python verify, and countersign itself installs.

@@ -94,9 +94,9 @@ impl Server {
     }
 
     fn still_starting(&mut self, started: Instant) -> anyhow::Result<()> {
+        std::thread::sleep(POLL);
         let ended = self.child.try_wait()?;
         if ended.is_none() && started.elapsed() < STARTUP {
-            std::thread::sleep(POLL);
             return Ok(());
         }
         let log = fs::read_to_string(&self.log).unwrap_or_default();

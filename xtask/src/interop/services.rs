@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_sandbox::RekorVersion;
 
-use super::instance::{Instance, trust_config};
+use super::instance::{Instance, ToldBy, trust_config};
 use super::server::Server;
 use super::tools::Tools;
 use crate::command::Command;
@@ -64,6 +64,7 @@ impl Services {
             name: "the real services",
             slug: "real",
             rekor_version: RekorVersion::V2,
+            told_by: ToldBy::SigningConfig,
             trust_config: trust_config(&directory, &trusted_root, &signing_config)?,
             trusted_root,
             signing_config,

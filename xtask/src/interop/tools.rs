@@ -75,6 +75,15 @@ const CT_LOG: PinnedProgram = PinnedProgram {
 /// The sigstore-python release.
 const SIGSTORE_PYTHON: &str = "4.5.1";
 
+/// Installs cosign 3 alone, and says where it is.
+///
+/// # Errors
+/// When Go can't build it.
+pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(root)?;
+    COSIGN_3.install(root)
+}
+
 /// Where the installed programs are.
 #[derive(Debug)]
 pub(super) struct Tools {

@@ -78,10 +78,15 @@ fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
 
 fn text(installed: &Installed, directory: &str) -> String {
     let mut text = format!(
-        "installed {} ({}) in {directory}: {} files, {}\n",
+        "installed {} ({}) in {directory}: {} {}, {}\n",
         installed.reference,
         installed.platform,
         installed.files,
+        if installed.files == 1 {
+            "file"
+        } else {
+            "files"
+        },
         output::bytes(installed.bytes),
     );
     text.push_str(&format!("  image      {}\n", installed.digest));

@@ -2,6 +2,7 @@
 
 mod gallery;
 mod install;
+mod policy;
 mod sign;
 mod verify;
 
@@ -17,14 +18,24 @@ use crate::output::Output;
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
     start_diagnostics(environment);
-    match dispatch(command, environment, output) {
-        Ok(code) => code,
-        Err(failure) => {
+    let code =
+        dispatch(command, environment, output).unwrap_or_else(|failure| fail(&failure, output));
+    match output.lost() {
+        None => code,
+        Some(error) => {
+            let message = format!("the result can't be written to standard output: {error}");
+            let failure = Failure::new(Kind::Internal, message);
             output.failure(&failure);
-            output.document(&serde_json::json!({ "error": failure.to_json() }));
             failure.kind.exit_code().into()
         }
     }
+}
+
+/// Reports a failure that ended the run.
+pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
+    output.failure(failure);
+    output.document(&serde_json::json!({ "error": failure.to_json() }));
+    failure.kind.exit_code().into()
 }
 
 fn dispatch(
@@ -42,6 +53,7 @@ fn dispatch(
             Command::Sign(arguments) => sign::run(arguments, environment, output).await,
             Command::Verify(arguments) => verify::run(arguments, environment, output).await,
             Command::Install(arguments) => install::run(arguments, environment, output).await,
+            Command::Policy(command) => policy::run(command, environment, output).await,
         }
     })
 }

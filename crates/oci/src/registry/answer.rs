@@ -284,8 +284,12 @@ pub(super) fn network(url: &Url, source: reqwest::Error) -> Failure {
     Failure::passing(error)
 }
 
-/// A URL as errors show it: without user, password, query and fragment.
+/// A URL as errors show it: without user, password, query and fragment. What has no host, such as
+/// `user:password@host`, is a URL in form alone, and its parts may be anything.
 pub(super) fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return "without a host".into();
+    }
     format!("{}://{}{}", url.scheme(), host(url), url.path())
 }
 
@@ -316,6 +320,8 @@ mod tests {
     fn shown_urls_hide_logins_and_queries() {
         let url = Url::parse("https://user:secret@host:8443/v2/a?X-Signature=s#f").unwrap();
         assert_eq!(shown(&url), "https://host:8443/v2/a");
+        let url = Url::parse("user:secret@host:8443").unwrap();
+        assert_eq!(shown(&url), "without a host");
     }
 
     #[test]

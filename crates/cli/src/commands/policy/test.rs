@@ -1,0 +1,240 @@
+//! `countersign policy test`: a policy's verdicts on saved signatures, against those expected.
+//!
+//! No registry is asked: manifests and bundles are files. Only the public-good instance's trusted
+//! root, where no other is named, comes from the network.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use countersign_oci::{Repository, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{RefusalKind, TrustedRoot, verify_bundle};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::arguments::PolicyTestArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::services;
+use crate::trust;
+
+/// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
+const FILE_MAX: u64 = 4 << 20;
+
+pub(super) async fn run(
+    arguments: PolicyTestArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let policy = services::policy_file(&arguments.file)?;
+    let cases = Cases::read(&arguments.cases)?;
+    let instance = trust::instance(&arguments.trust, Some(&policy))?;
+    let trusted_root = instance.trusted_root(environment).await?;
+
+    let directory = arguments.cases.parent().unwrap_or(Path::new(""));
+    let mut results = Vec::new();
+    for case in &cases.cases {
+        let verdict = case.judge(directory, &trusted_root, &policy.policy)?;
+        let outcome = Outcome { case, verdict };
+        output.result(&outcome.text());
+        results.push(outcome);
+    }
+    let failed = results.iter().filter(|outcome| !outcome.passed()).count();
+    output.result(&format!(
+        "{} passed, {failed} failed\n",
+        results.len() - failed
+    ));
+    let documents: Vec<Value> = results.iter().map(Outcome::to_json).collect();
+    output.document(&json!({ "cases": documents, "failed": failed }));
+    Ok(if failed > 0 {
+        Kind::Policy.exit_code().into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The file of cases.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    cases: Vec<Case>,
+}
+
+/// A saved signature, and the verdict that the policy must come to. Paths are relative to the file
+/// of cases.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// The image's manifest or index, byte for byte as the registry has it.
+    manifest: PathBuf,
+    /// The Sigstore bundle.
+    bundle: PathBuf,
+    /// Where the image would be; only a policy with `bind_name` asks for it.
+    repository: Option<String>,
+    expect: Expectation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Expectation {
+    Accepted,
+    /// Refused, for whatever reason.
+    Refused,
+    /// Refused because there is no signature of a kind that counts.
+    RefusedUnsigned,
+    /// Refused because signature, certificate, log entry or digest do not hold.
+    RefusedInvalid,
+    /// Genuine, and refused by the policy.
+    RefusedPolicy,
+}
+
+impl Expectation {
+    /// As it is written in the file.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::RefusedUnsigned => "refused_unsigned",
+            Self::RefusedInvalid => "refused_invalid",
+            Self::RefusedPolicy => "refused_policy",
+        }
+    }
+}
+
+impl Cases {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let unusable = |detail: String| {
+            let message = format!("the cases {} can't be used: {detail}", path.display());
+            Failure::new(Kind::Usage, message)
+        };
+        let text = services::read_text(path, "file of cases")?;
+        let cases: Self =
+            serde_saphyr::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        if cases.cases.is_empty() {
+            // A test of nothing must not look like one that passed.
+            return Err(unusable("there is no case in it".to_owned()));
+        }
+        Ok(cases)
+    }
+}
+
+impl Case {
+    /// What the policy says of the case. The error is of the files, not of the verdict.
+    fn judge(
+        &self,
+        directory: &Path,
+        trusted_root: &TrustedRoot,
+        policy: &Policy,
+    ) -> Result<Verdict, Failure> {
+        let unusable = |detail: &dyn std::fmt::Display| {
+            let message = format!("the case `{}` can't be used: {detail}", self.name);
+            Failure::new(Kind::Usage, message)
+        };
+        let repository: Repository = self
+            .repository
+            .as_deref()
+            .unwrap_or("registry.invalid/image")
+            .parse()
+            .map_err(|error| unusable(&error))?;
+        let manifest = read(&directory.join(&self.manifest), "manifest")?;
+        let image = ResolvedImage::from_bytes(&repository, manifest.into(), None)
+            .map_err(|error| unusable(&error))?;
+        let bundle = read(&directory.join(&self.bundle), "bundle")?;
+        Ok(match verify_bundle(&image, &bundle, trusted_root, policy) {
+            Ok(_) => Verdict::Accepted,
+            Err(failure) => Verdict::Refused {
+                kind: failure.kind(),
+                reason: Failure::new(Kind::Policy, failure).line(),
+            },
+        })
+    }
+}
+
+/// What the policy says of a case.
+enum Verdict {
+    Accepted,
+    Refused { kind: RefusalKind, reason: String },
+}
+
+impl Verdict {
+    /// The narrowest expectation that this meets.
+    fn exactly(&self) -> Expectation {
+        match self {
+            Self::Accepted => Expectation::Accepted,
+            Self::Refused { kind, .. } => match kind {
+                RefusalKind::Unsigned => Expectation::RefusedUnsigned,
+                RefusalKind::Invalid => Expectation::RefusedInvalid,
+                RefusalKind::Policy => Expectation::RefusedPolicy,
+            },
+        }
+    }
+}
+
+struct Outcome<'a> {
+    case: &'a Case,
+    verdict: Verdict,
+}
+
+impl Outcome<'_> {
+    fn passed(&self) -> bool {
+        let found = self.verdict.exactly();
+        self.case.expect == found
+            || self.case.expect == Expectation::Refused && found != Expectation::Accepted
+    }
+
+    fn found(&self) -> &'static str {
+        self.verdict.exactly().as_str()
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Accepted => None,
+            Verdict::Refused { reason, .. } => Some(reason),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (name, found) = (&self.case.name, self.found());
+        if self.passed() {
+            return format!("ok     {name}: {found}\n");
+        }
+        let expected = self.case.expect.as_str();
+        let mut text = format!("FAILED {name}: expected {expected}, found {found}\n");
+        if let Some(reason) = self.reason() {
+            text.push_str(&format!("       {reason}\n"));
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.case.name,
+            "passed": self.passed(),
+            "expected": self.case.expect.as_str(),
+            "found": self.found(),
+            "reason": self.reason(),
+        })
+    }
+}
+
+/// A file, whole, or an error where it is larger than such files are.
+fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: &std::io::Error| Failure::unreadable(path, what, error);
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > FILE_MAX {
+        let message = format!(
+            "the {what} {} is larger than {FILE_MAX} bytes",
+            path.display()
+        );
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,180 @@
+//! Every exit code from its real cause, as a person sees it and as JSON.
+
+use countersign_sandbox::Sigstore;
+
+use crate::stage::{RELEASE, STRANGER, Stage};
+
+const JSON: [&str; 2] = ["--output", "json"];
+
+#[tokio::test]
+async fn success_is_0_for_each_command() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let signed = stage.sign(&["--identity-token", "@token", &app]);
+    assert_eq!(signed.code, 0);
+    stage.snapshot("success_sign", &signed);
+
+    let verified = stage.verify(&[&app]);
+    assert_eq!(verified.code, 0);
+    stage.snapshot("success_verify", &verified);
+
+    let installed = stage.install(&[&app, "here"]);
+    assert_eq!(installed.code, 0);
+    stage.snapshot("success_install", &installed);
+    let content = std::fs::read_to_string(stage.path("here/bin/app")).unwrap();
+    assert_eq!(content, "linux/amd64");
+}
+
+#[tokio::test]
+async fn success_in_json() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let signed = stage.sign(&["--identity-token", "@token", &app, JSON[0], JSON[1]]);
+    let document = signed.json();
+    assert_eq!(document["signed"].as_array().unwrap().len(), 3);
+    stage.snapshot("json_sign", &signed);
+
+    let verified = stage.verify(&[&app, JSON[0], JSON[1]]);
+    assert_eq!(verified.json()["results"][0]["verified"], true);
+    stage.snapshot("json_verify", &verified);
+
+    let installed = stage.install(&[&app, "here", JSON[0], JSON[1]]);
+    assert_eq!(installed.json()["directory"], "here");
+    stage.snapshot("json_install", &installed);
+}
+
+/// Verify and install end with the same code; the JSON says what the text says.
+fn fails(stage: &Stage, name: &str, code: i32, kind: &str) {
+    let app = stage.reference("app:v1");
+    let verified = stage.verify(&[&app]);
+    assert_eq!(verified.code, code, "{}", verified.stderr);
+    assert_eq!(verified.stdout, "");
+    stage.snapshot(&format!("{name}_verify"), &verified);
+
+    let installed = stage.install(&[&app, "here"]);
+    assert_eq!(installed.code, code, "{}", installed.stderr);
+    assert_eq!(installed.stdout, "");
+    stage.snapshot(&format!("{name}_install"), &installed);
+    assert!(!stage.path("here").exists(), "nothing is left behind");
+
+    let installed = stage.install(&[&app, "here", JSON[0], JSON[1]]);
+    assert_eq!(installed.code, code);
+    let error = &installed.json()["error"];
+    assert_eq!(error["kind"], kind);
+    assert_eq!(error["exit_code"], code);
+    assert!(error["message"].is_string());
+    assert!(error["causes"].is_array());
+    assert!(error["hints"].is_array());
+    let verified = stage.verify(&[&app, JSON[0], JSON[1]]);
+    let result = &verified.json()["results"][0];
+    assert_eq!(result["verified"], false);
+    assert_eq!(result["error"]["kind"], kind);
+    stage.snapshot(&format!("{name}_json"), &verified);
+}
+
+#[tokio::test]
+async fn a_result_that_can_not_be_written_is_1() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let arguments = [
+        "verify",
+        "--policy",
+        "policy.yaml",
+        "--trusted-root",
+        "trusted_root.json",
+        &app,
+    ];
+    let mut command = stage.command(&arguments);
+    command.stdout(full).stderr(std::process::Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("can't be written to standard output"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn no_signature_is_3() {
+    let stage = Stage::new().await;
+    fails(&stage, "unsigned", 3, "unsigned");
+}
+
+#[tokio::test]
+async fn another_signer_is_4() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", STRANGER);
+    fails(&stage, "other_signer", 4, "policy");
+}
+
+#[tokio::test]
+async fn a_signature_by_an_instance_that_is_not_trusted_is_5() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let other = Sigstore::start().await.unwrap();
+    stage.write("trusted_root.json", other.trusted_root_json());
+    fails(&stage, "untrusted", 5, "invalid");
+}
+
+#[tokio::test]
+async fn no_such_tag_is_6() {
+    let stage = Stage::new().await;
+    let missing = stage.reference("app:missing");
+    let verified = stage.verify(&[&missing]);
+    assert_eq!(verified.code, 6);
+    stage.snapshot("no_such_tag", &verified);
+    assert_eq!(stage.install(&[&missing, "here"]).code, 6);
+    let sign = stage.sign(&["--identity-token", "@token", &missing, JSON[0], JSON[1]]);
+    assert_eq!(sign.code, 6);
+    assert_eq!(sign.json()["error"]["kind"], "not_found");
+}
+
+#[tokio::test]
+async fn no_such_platform_is_6_and_those_that_there_are_are_named() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let run = stage.verify(&["--platform", "windows/amd64", &app]);
+    assert_eq!(run.code, 6);
+    stage.snapshot("no_such_platform", &run);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_is_7() {
+    let stage = Stage::new().await;
+    // Nobody listens on a port that was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let run = stage.verify(&[&format!("127.0.0.1:{port}/app:v1"), JSON[0], JSON[1]]);
+    assert_eq!(run.code, 7);
+    assert_eq!(run.json()["results"][0]["error"]["kind"], "unreachable");
+}
+
+#[tokio::test]
+async fn all_references_are_judged_and_the_first_failure_gives_the_code() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.push_unsigned("unsigned");
+    let (unsigned, good, missing) = (
+        stage.reference("app:unsigned"),
+        stage.reference("app:v1"),
+        stage.reference("app:missing"),
+    );
+    let run = stage.verify(&[&unsigned, &good, &missing]);
+    assert_eq!(run.code, 3);
+    stage.snapshot("several_references", &run);
+    let run = stage.verify(&[&missing, &good, &unsigned, JSON[0], JSON[1]]);
+    assert_eq!(run.code, 6);
+    let document = run.json();
+    let verdicts: Vec<_> = document["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["verified"].as_bool().unwrap())
+        .collect();
+    assert_eq!(verdicts, [false, true, false]);
+}

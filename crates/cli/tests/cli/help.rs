@@ -1,0 +1,50 @@
+//! What `--help` says. The snapshots are read as a newcomer reads them.
+
+use crate::stage::{program, run};
+
+fn help(name: &str, arguments: &[&str]) {
+    let shown = run(&mut program(arguments));
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, shown.stdout));
+}
+
+#[test]
+fn the_program() {
+    help("help", &["--help"]);
+}
+
+#[test]
+fn sign() {
+    help("help_sign", &["sign", "--help"]);
+}
+
+#[test]
+fn verify() {
+    help("help_verify", &["verify", "--help"]);
+}
+
+#[test]
+fn install() {
+    help("help_install", &["install", "--help"]);
+}
+
+#[test]
+fn policy_check() {
+    help("help_policy_check", &["policy", "check", "--help"]);
+}
+
+#[test]
+fn policy_test() {
+    help("help_policy_test", &["policy", "test", "--help"]);
+}
+
+#[test]
+fn the_version_is_told_on_standard_output() {
+    let version = run(&mut program(&["--version"]));
+    assert_eq!(version.code, 0);
+    let expected = format!("countersign {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version.stdout, expected);
+}

@@ -1,0 +1,18 @@
+//! The real program, as people and scripts run it, against the sandbox's Sigstore and registry.
+
+#[cfg(test)]
+mod exit_codes;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod usage;

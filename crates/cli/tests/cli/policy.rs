@@ -1,0 +1,172 @@
+//! `countersign policy`: files in words, and their verdicts on saved signatures.
+
+use countersign_sandbox::{BundleSpec, Flaw, Statement};
+
+use crate::stage::{RELEASE, Run, STRANGER, Stage, TRUST, run};
+
+/// Nothing is asked of anybody here, and no home is needed.
+fn check(stage: &Stage, arguments: &[&str]) -> Run {
+    let arguments = [&["policy", "check"], arguments].concat();
+    run(stage.command(&arguments).env_clear())
+}
+
+#[tokio::test]
+async fn a_policy_is_told_in_words_and_its_weakness_after_it() {
+    let stage = Stage::new().await;
+    let weak = "\
+verification:
+  issuer: https://token.actions.githubusercontent.com
+  identity_regex: https://github.com/acme/.+
+";
+    stage.write("weak.yaml", weak);
+    let run = check(&stage, &["weak.yaml"]);
+    assert_eq!(run.code, 0);
+    stage.snapshot("policy_check_weak", &run);
+    assert_eq!(check(&stage, &["weak.yaml", "--strict"]).code, 4);
+
+    let json = check(&stage, &["weak.yaml", "--output", "json"]).json();
+    let warnings = json["policies"][0]["warnings"].as_array().unwrap().len();
+    assert_eq!(json["warnings"], warnings);
+    assert!(warnings > 0);
+}
+
+#[tokio::test]
+async fn a_policy_without_weakness_passes_strictly() {
+    let stage = Stage::new().await;
+    let strong = "\
+verification:
+  issuer: https://token.actions.githubusercontent.com
+  identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
+  not_before: 2026-08-05T00:00:00Z
+";
+    stage.write("strong.yaml", strong);
+    let run = check(&stage, &["strong.yaml", "--strict"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(run.stdout.contains("without warnings"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn each_gallery_is_told_by_its_name() {
+    let stage = Stage::new().await;
+    let galleries = "\
+- name: signed
+  url: https://example.org/index.yaml
+  verification:
+    issuer: https://gitlab.com
+    identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
+    not_before: 2026-08-05T00:00:00Z
+- name: open
+  url: https://example.org/open.yaml
+";
+    stage.write("galleries.yaml", galleries);
+    let run = check(&stage, &["galleries.yaml"]);
+    assert_eq!(run.code, 0);
+    stage.snapshot("policy_check_galleries", &run);
+    assert_eq!(check(&stage, &["galleries.yaml", "--strict"]).code, 4);
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_used_is_2_with_its_line() {
+    let stage = Stage::new().await;
+    stage.write("bad.yaml", "verification:\n  issuer: [\n");
+    for strict in [&["bad.yaml"][..], &["bad.yaml", "--strict"]] {
+        let run = check(&stage, strict);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+        assert!(run.stderr.contains("bad.yaml:"), "{}", run.stderr);
+    }
+    assert_eq!(check(&stage, &["missing.yaml"]).code, 2);
+}
+
+/// Saves the index and three signatures of it: good, by a stranger, and broken.
+fn save(stage: &Stage) {
+    stage.write("cases/image.json", stage.index.bytes());
+    let spec = |identity: &str| BundleSpec::new(Statement::of(stage.index.digest()), identity);
+    let specs = [
+        ("release", spec(RELEASE)),
+        ("fork", spec(STRANGER)),
+        ("broken", spec(RELEASE).flaw(Flaw::NoEntry)),
+    ];
+    for (name, spec) in specs {
+        let bundle = stage.sigstore.issue(&spec).unwrap();
+        stage.write(&format!("cases/{name}.json"), bundle);
+    }
+}
+
+fn case(name: &str, expect: &str) -> String {
+    format!(
+        "  - name: {name}\n    manifest: image.json\n    bundle: {name}.json\n    expect: {expect}\n"
+    )
+}
+
+fn test(stage: &Stage, cases: &str, arguments: &[&str]) -> Run {
+    stage.write("cases/cases.yaml", cases);
+    let command = [
+        "policy",
+        "test",
+        "policy.yaml",
+        "--case",
+        "cases/cases.yaml",
+    ];
+    let run = stage.run(&[&command, &TRUST, arguments]);
+    assert!(stage.registry.requests().is_empty(), "no registry is asked");
+    run
+}
+
+#[tokio::test]
+async fn verdicts_on_saved_signatures_are_compared() {
+    let stage = Stage::new().await;
+    save(&stage);
+    let good = format!(
+        "cases:\n{}{}{}",
+        case("release", "accepted"),
+        case("fork", "refused_policy"),
+        case("broken", "refused_invalid")
+    );
+    let run = test(&stage, &good, &[]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    stage.snapshot("policy_test_passes", &run);
+
+    let any = format!(
+        "cases:\n{}{}",
+        case("fork", "refused"),
+        case("broken", "refused")
+    );
+    assert_eq!(test(&stage, &any, &[]).code, 0);
+}
+
+#[tokio::test]
+async fn a_verdict_that_is_not_the_one_expected_is_4_with_its_reason() {
+    let stage = Stage::new().await;
+    save(&stage);
+    let wrong = format!(
+        "cases:\n{}{}{}",
+        case("release", "refused"),
+        case("fork", "accepted"),
+        case("broken", "refused_policy")
+    );
+    let run = test(&stage, &wrong, &[]);
+    assert_eq!(run.code, 4);
+    stage.snapshot("policy_test_fails", &run);
+    let json = test(&stage, &wrong, &["--output", "json"]).json();
+    assert_eq!(json["failed"], 3);
+    assert_eq!(json["cases"][1]["found"], "refused_policy");
+}
+
+#[tokio::test]
+async fn cases_that_can_not_be_used_are_2() {
+    let stage = Stage::new().await;
+    save(&stage);
+    for (cases, says) in [
+        ("cases: []", "there is no case in it"),
+        ("cases:\n  - nam: x", "nam"),
+        (
+            &*format!("cases:\n{}", case("missing", "accepted")),
+            "missing.json can't be read",
+        ),
+        (&*format!("cases:\n{}", case("release", "maybe")), "maybe"),
+    ] {
+        let run = test(&stage, cases, &[]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{cases}");
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}

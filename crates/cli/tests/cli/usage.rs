@@ -1,0 +1,172 @@
+//! Command lines and files that can't be used: exit code 2, and what to change.
+
+use crate::stage::{RELEASE, Stage, TRUST};
+
+/// Runs `verify` with these flags; it must end with 2 and say all of this.
+fn refuses(stage: &Stage, flags: &[&str], says: &[&str]) {
+    let run = stage.run(&[&["verify"], flags, &[&stage.reference("app:v1")]]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    for text in says {
+        assert!(run.stderr.contains(text), "no `{text}` in: {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn who_must_have_signed_has_to_be_said_once_and_whole() {
+    let stage = Stage::new().await;
+    let issuer = ["--issuer", "https://issuer.example"];
+    let identity = ["--identity", "me@example.org"];
+    refuses(
+        &stage,
+        &[],
+        &["neither a policy file", "hint: pass --policy FILE"],
+    );
+    refuses(&stage, &issuer, &["an identity is missing"]);
+    refuses(&stage, &identity, &["an issuer is missing"]);
+    let both = [&issuer[..], &["--issuer-regex", ".*"], &identity].concat();
+    refuses(
+        &stage,
+        &both,
+        &["'--issuer <URL>' cannot be used with '--issuer-regex <REGEX>'"],
+    );
+    let both = [&issuer[..], &identity, &["--identity-regex", ".*"]].concat();
+    refuses(
+        &stage,
+        &both,
+        &["cannot be used with '--identity-regex <REGEX>'"],
+    );
+    let both = [&["--policy", "policy.yaml"], &issuer[..]].concat();
+    refuses(
+        &stage,
+        &both,
+        &["'--policy <FILE>' cannot be used with", "--issuer"],
+    );
+    let open = [&issuer[..], &["--identity-regex", "("]].concat();
+    refuses(&stage, &open, &["identity_regex"]);
+    let time = [&issuer[..], &identity, &["--not-before", "yesterday"]].concat();
+    refuses(&stage, &time, &["not_before", "yesterday"]);
+}
+
+#[tokio::test]
+async fn a_policy_file_is_refused_with_file_line_and_column() {
+    let stage = Stage::new().await;
+    stage.write(
+        "bad.yaml",
+        "verification:\n  isuer: https://issuer.example\n",
+    );
+    let run = stage.run(&[
+        &["verify", "--policy", "bad.yaml"],
+        &TRUST,
+        &[&stage.reference("app:v1")],
+    ]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("bad.yaml:2:3: "), "{}", run.stderr);
+    stage.snapshot("misspelt_policy", &run);
+    stage.write("bad.yaml", "verification: [");
+    refuses(&stage, &["--policy", "bad.yaml"], &["bad.yaml:1:"]);
+}
+
+#[tokio::test]
+async fn files_that_are_missing_are_named() {
+    let stage = Stage::new().await;
+    let policy = ["--policy", "policy.yaml"];
+    refuses(
+        &stage,
+        &["--policy", "missing.yaml"],
+        &["the policy missing.yaml can't be read"],
+    );
+    let root = [&policy[..], &["--trusted-root", "missing.json"]].concat();
+    refuses(
+        &stage,
+        &root,
+        &["the trusted root missing.json can't be read"],
+    );
+    let root = [
+        &policy[..],
+        &[
+            "--tuf-url",
+            "http://127.0.0.1:1",
+            "--tuf-root",
+            "missing.json",
+        ],
+    ]
+    .concat();
+    refuses(&stage, &root, &["the TUF root missing.json can't be read"]);
+    let ca = [&policy[..], &TRUST, &["--registry-ca", "missing.pem"]].concat();
+    refuses(
+        &stage,
+        &ca,
+        &["the certificate authority missing.pem can't be read"],
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_root_that_is_none_is_refused() {
+    let stage = Stage::new().await;
+    let flags = ["--policy", "policy.yaml", "--trusted-root", "policy.yaml"];
+    refuses(
+        &stage,
+        &flags,
+        &["policy.yaml", "hint: pass a trusted_root.json"],
+    );
+}
+
+#[tokio::test]
+async fn a_policy_may_name_its_trusted_root_relative_to_itself() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.write("deep/root.json", stage.sigstore.trusted_root_json());
+    let trust = "  trust:\n    trusted_root: root.json\n";
+    stage.write("deep/policy.yaml", stage.policy(RELEASE) + trust);
+    let app = stage.reference("app:v1");
+    let run = stage.run(&[&["verify", "--policy", "deep/policy.yaml", &app]]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+
+    let both = [&["--policy", "deep/policy.yaml"][..], &TRUST].concat();
+    let says = "both the policy file and the command line";
+    refuses(&stage, &both, &[says, "leave out the flags"]);
+}
+
+#[tokio::test]
+async fn a_policy_may_name_a_tuf_repository_relative_to_itself() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.write("deep/root.json", stage.sigstore.tuf_root());
+    let url = stage.sigstore.tuf_url();
+    let trust = format!("  trust:\n    tuf_url: {url}\n    tuf_root: root.json\n");
+    stage.write("deep/policy.yaml", stage.policy(RELEASE) + &trust);
+    let app = stage.reference("app:v1");
+    let run = stage.run(&[&["verify", "--policy", "deep/policy.yaml", &app]]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(stage.path("home/.cache/countersign/tuf").is_dir());
+}
+
+#[tokio::test]
+async fn a_malformed_reference_platform_or_pair_is_refused() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let policy = ["verify", "--policy", "policy.yaml"];
+    for bad in [
+        &["not a reference"][..],
+        &["--platform", "linux", &app],
+        &["--unknown-flag", &app],
+        &[],
+    ] {
+        let run = stage.run(&[&policy, bad]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{bad:?}");
+        assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_can_not_be_read_is_told_in_json_where_json_was_asked_for() {
+    let stage = Stage::new().await;
+    for json in [&["--output", "json"][..], &["--output=json"]] {
+        let run = stage.run(&[json, &["verify", "not a reference"]]);
+        assert_eq!(run.code, 2);
+        let document = run.json();
+        assert_eq!(document["error"]["kind"], "usage");
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains("not a reference"), "{message}");
+    }
+}

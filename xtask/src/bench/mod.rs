@@ -1,0 +1,211 @@
+//! `countersign verify` against `cosign verify`, on the same image, in turns.
+//!
+//! Both are given the same trusted root from a file, so that neither needs more of the network than
+//! the registry, which is the sandbox's: it keeps a log of its requests.
+
+mod measure;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
+use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
+
+use self::measure::{Measurement, measure};
+use crate::command::{Command, Profile, build_countersign, workspace};
+use crate::interop::cosign;
+
+/// How often each program is timed.
+const RUNS: usize = 21;
+const IDENTITY: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
+
+/// What is aimed at.
+const TIMES_FASTER: f64 = 4.0;
+const REQUESTS: usize = 4;
+const RESIDENT_MIB: f64 = 20.0;
+const BINARY_MB: f64 = 15.0;
+
+/// Measures, and prints what it found.
+///
+/// # Errors
+/// When a target was missed, or something can't be run.
+pub(crate) fn run() -> anyhow::Result<()> {
+    println!(
+        "This times `countersign verify` (release build) against `cosign verify` on one image of \
+         two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
+    );
+    println!("Building countersign …");
+    let countersign = build_countersign(Profile::Release)?;
+    let root = workspace().join("target/interop");
+    let cosign = cosign(&root)?;
+    let directory = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(&root)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let sigstore = runtime.block_on(Sigstore::start())?;
+    let options = RegistryOptions {
+        referrers_api: true,
+        ..Default::default()
+    };
+    let registry = runtime.block_on(RegistryServer::start(options))?;
+    fs::write(directory.path().join("token"), sigstore.token(IDENTITY))?;
+    fs::write(
+        directory.path().join("trusted_root.json"),
+        sigstore.trusted_root_json(),
+    )?;
+
+    let mut missed = Vec::new();
+    for version in [RekorVersion::V1, RekorVersion::V2] {
+        let bench = Bench {
+            countersign: &countersign,
+            cosign: &cosign,
+            directory: directory.path(),
+            sigstore: &sigstore,
+            registry: &registry,
+        };
+        missed.extend(bench.compare(version)?);
+    }
+    for target in &missed {
+        println!("missed: {target}");
+    }
+    ensure!(missed.is_empty(), "{} targets were missed", missed.len());
+    println!("All targets were met.");
+    Ok(())
+}
+
+struct Bench<'a> {
+    countersign: &'a Path,
+    cosign: &'a Path,
+    directory: &'a Path,
+    sigstore: &'a Sigstore,
+    registry: &'a RegistryServer,
+}
+
+impl Bench<'_> {
+    /// Signs an image with one of the logs, compares, and says which targets were missed.
+    fn compare(&self, version: RekorVersion) -> anyhow::Result<Vec<String>> {
+        let (log, repository) = match version {
+            RekorVersion::V1 => ("Rekor v1", "v1"),
+            RekorVersion::V2 => ("Rekor v2 and a timestamp", "v2"),
+        };
+        let digest = push(self.registry, repository)?;
+        let image = format!("{}/{repository}@{digest}", self.registry.host());
+        self.sign(version, &image)?;
+
+        let [ours, theirs] = measure(
+            [
+                &self.countersign_verify(&image),
+                &self.cosign_verify(&image),
+            ],
+            self.registry,
+            RUNS,
+        )?;
+        println!("\nA signature with {log}:");
+        println!("                 median     fastest   requests   resident    binary");
+        print(&ours, "countersign");
+        print(&theirs, "cosign");
+        let ratio = theirs.median().as_secs_f64() / ours.median().as_secs_f64();
+        println!("countersign is {ratio:.1} times as fast (medians)");
+
+        let targets = [
+            (
+                ratio >= TIMES_FASTER,
+                format!("{TIMES_FASTER} times as fast, found {ratio:.1}"),
+            ),
+            (
+                ours.requests <= REQUESTS,
+                format!("at most {REQUESTS} requests, found {}", ours.requests),
+            ),
+            (
+                ours.resident_mib() < RESIDENT_MIB,
+                format!(
+                    "under {RESIDENT_MIB} MiB resident, found {:.1}",
+                    ours.resident_mib()
+                ),
+            ),
+            (
+                ours.binary_mb() < BINARY_MB,
+                format!(
+                    "a binary under {BINARY_MB} MB, found {:.1}",
+                    ours.binary_mb()
+                ),
+            ),
+        ];
+        Ok(targets
+            .into_iter()
+            .filter(|(met, _)| !met)
+            .map(|(_, target)| format!("{log}: expected {target}"))
+            .collect())
+    }
+
+    fn sign(&self, version: RekorVersion, image: &str) -> anyhow::Result<()> {
+        let config = "signing_config.json";
+        let text = self.sigstore.signing_config_json(version);
+        fs::write(self.directory.join(config), text)?;
+        Command::new(self.countersign)
+            .args(["sign", "--trusted-root", "trusted_root.json"])
+            .args([
+                "--signing-config",
+                config,
+                "--identity-token",
+                "@token",
+                image,
+            ])
+            .directory(self.directory)
+            .env("HOME", self.directory)
+            .run()?
+            .success()?;
+        Ok(())
+    }
+
+    fn countersign_verify(&self, image: &str) -> Command {
+        let issuer = self.issuer();
+        self.verify(self.countersign)
+            .args(["--issuer", &issuer, "--identity", IDENTITY, image])
+    }
+
+    fn cosign_verify(&self, image: &str) -> Command {
+        let issuer = self.issuer();
+        self.verify(self.cosign)
+            .args(["--certificate-oidc-issuer", &issuer])
+            .args(["--certificate-identity", IDENTITY, image])
+    }
+
+    fn verify(&self, program: &Path) -> Command {
+        Command::new(program)
+            .args(["verify", "--trusted-root", "trusted_root.json"])
+            .directory(self.directory)
+            .env("HOME", self.directory)
+    }
+
+    fn issuer(&self) -> String {
+        let issuer = self.sigstore.oidc_issuer();
+        issuer.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+fn push(registry: &RegistryServer, repository: &str) -> anyhow::Result<String> {
+    let mut images = Vec::new();
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let layer = Layer::builder().file("motd", platform, 0o644);
+        let image = Image::builder(platform.parse()?).layer(layer.build(Compression::Gzip));
+        images.push(image.build());
+    }
+    let index = ImageIndex::new(images);
+    Ok(index.push(registry, repository, Some("v1")).to_string())
+}
+
+fn print(measurement: &Measurement, name: &str) {
+    println!(
+        "  {name:12} {:7.1} ms  {:7.1} ms {:10} {:6.1} MiB {:6.1} MB",
+        measurement.median().as_secs_f64() * 1e3,
+        measurement.fastest().as_secs_f64() * 1e3,
+        measurement.requests,
+        measurement.resident_mib(),
+        measurement.binary_mb(),
+    );
+}
