@@ -249,6 +249,11 @@ impl From<countersign_download::Error> for Failure {
                 Self::new(kind, error).hint(refusal_hint(kind))
             }
             DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
+            DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(
+                "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
+            ),
+            DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error)
+                .hint("the gallery needs a `verification` block, and the entry a signed image"),
             DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
                 .hint("ask for the platform that there is with --platform"),
             DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
@@ -267,6 +272,41 @@ impl From<countersign_download::Error> for Failure {
             }
             _ => Self::new(Kind::Internal, error),
         }
+    }
+}
+
+impl From<countersign_download::PlanFailure> for Failure {
+    /// Kind and hints are those of the decisive error; the text has those of all sources.
+    fn from(failure: countersign_download::PlanFailure) -> Self {
+        let message = failure.to_string();
+        let Some(decisive) = failure.into_decisive().map(Self::from) else {
+            return Self::new(Kind::Internal, message);
+        };
+        Self {
+            error: message.into(),
+            ..decisive
+        }
+    }
+}
+
+impl From<countersign_download::StoreError> for Failure {
+    fn from(error: countersign_download::StoreError) -> Self {
+        use countersign_download::StoreError;
+        match error {
+            StoreError::Plan(failure) => failure.into(),
+            StoreError::Installation(error) => error.into(),
+            StoreError::Name(error) => Self::new(Kind::Usage, error),
+            StoreError::NotInstalled { .. } => {
+                Self::new(Kind::NotFound, error).hint("`countersign list` shows what is installed")
+            }
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}
+
+impl From<countersign_download::NameError> for Failure {
+    fn from(error: countersign_download::NameError) -> Self {
+        Self::new(Kind::Usage, error)
     }
 }
 

@@ -8,6 +8,9 @@
 //! What a gallery's entry is to be installed from, and on what proof, is a [`Plan`]: made by a
 //! [`Planner`] without asking any registry, its sources in order and one [`Requirement`] for all.
 //!
+//! [`Installer::fulfil`] carries a plan out, and a [`Store`] keeps what plans installed, by name:
+//! there an upgrade is an installation of the same name, and asks for the same proof.
+//!
 //! The crate writes below the target's parent directory only. It reads no environment, prints
 //! nothing and picks no directories.
 
@@ -19,6 +22,7 @@ mod config;
 mod error;
 mod extract;
 mod fallback;
+mod fulfil;
 mod gallery;
 mod install;
 mod limits;
@@ -26,6 +30,7 @@ mod plan;
 mod record;
 mod requirement;
 mod source;
+mod store;
 mod target;
 mod unpack;
 
@@ -34,6 +39,7 @@ pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use error::Error;
 pub use extract::ArchiveError;
 pub use fallback::{FallbackTags, TagRule, TagRuleError};
+pub use fulfil::{Fulfilled, PlanFailure, SourceFailure, Succession};
 pub use gallery::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
     Origin, Unserved,
@@ -41,5 +47,7 @@ pub use gallery::{
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
 pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
+pub use record::{Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError};
 pub use source::{Source, SourceError, Tarball, TarballCompression};
+pub use store::{Installation, Name, NameError, Store, StoreError};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use countersign_oci::excerpt;
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
@@ -54,7 +54,7 @@ pub struct PlannedSource {
 }
 
 /// Why a source is in a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
