@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_download::Name;
 use countersign_oci::{Platform, Reference};
 use url::Url;
 
-use crate::commands::GalleryArguments;
+use crate::commands::{GalleryArguments, PlanningArguments, StoreArguments};
 
 /// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
@@ -87,6 +88,12 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
+    /// Install anew what galleries have newer images of, on the same proof
+    Upgrade(UpgradeArguments),
+    /// Show what was installed from galleries, and on what evidence
+    List(StoreArguments),
+    /// Remove what was installed from galleries
+    Remove(RemoveArguments),
     /// Understand and test policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -240,7 +247,40 @@ pub(crate) struct InstallArguments {
 
 const INSTALL_USAGE: &str = "\
 countersign install [OPTIONS] REFERENCE DIRECTORY
+       countersign install [OPTIONS] --gallery FILE NAME...
        countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
+
+/// `countersign upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArguments {
+    /// Names of what is installed [default: all that came from galleries]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    /// File with galleries, as for `install`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gallery: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// `countersign remove`
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArguments {
+    /// Names of what is installed
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
 
 /// Who must have signed: a file, or the same fields as flags.
 #[derive(Debug, Args)]

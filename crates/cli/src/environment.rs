@@ -43,6 +43,19 @@ impl Environment {
         Some(base.join("countersign"))
     }
 
+    /// Where entries of galleries are installed: `COUNTERSIGN_STORE_DIR`, else `countersign` in the
+    /// user's data directory (XDG base directory specification).
+    pub(crate) fn store_directory(&self) -> Option<PathBuf> {
+        if let Some(directory) = self.variable("COUNTERSIGN_STORE_DIR") {
+            return Some(directory.into());
+        }
+        let base = match self.variable("XDG_DATA_HOME") {
+            Some(base) => PathBuf::from(base),
+            None => PathBuf::from(self.variable("HOME")?).join(".local/share"),
+        };
+        Some(base.join("countersign"))
+    }
+
     /// The credential files of docker and podman, first the one that is looked at first.
     pub(crate) fn credential_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();

@@ -300,7 +300,14 @@ fn wrong_usage_of_either_form_is_told_apart() {
             [&gallery[..], &["--dry-run", "chat", "--issuer", "x"]].concat(),
             "cannot be used with",
         ),
-        ([&gallery[..], &["chat"]].concat(), "add --dry-run"),
+        (
+            [&gallery[..], &["chat"]].concat(),
+            "pass --store DIR, or set COUNTERSIGN_STORE_DIR",
+        ),
+        (
+            vec!["quay.io/acme/app", "a", "--allow-older"],
+            "--gallery <FILE>",
+        ),
         (
             [&gallery[..], &["--dry-run", "other@chat"]].concat(),
             "expected one of the galleries acme, found `other`",

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_download::{
     Capability, EntryError, FallbackTags, FetchedIndex, GalleryClient, GalleryOptions, Integrity,
-    Plan, PlanError, Planner, Proof, TagRule,
+    Plan, PlanError, Planner, Proof, Store, Succession, TagRule,
 };
 use countersign_policy::{Gallery, Policy, PolicyFile};
 use serde_json::{Value, json};
@@ -32,9 +32,17 @@ pub(crate) struct GalleryArguments {
     pub(crate) dry_run: bool,
 
     /// Every entry of every gallery
-    #[arg(long, requires = "gallery", conflicts_with = "operands")]
+    #[arg(long, requires = "dry_run", conflicts_with = "operands")]
     pub(crate) all: bool,
 
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+}
+
+/// What entries are planned and installed by, the same for installing and upgrading.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Galleries: entries to install by name")]
+pub(crate) struct PlanningArguments {
     /// The hardware to choose entries for: default, nvidia, nvidia-cuda-12, amd, intel, metal,
     /// vulkan … [default: this machine's]
     #[arg(long, value_name = "NAME", requires = "gallery")]
@@ -48,18 +56,61 @@ pub(crate) struct GalleryArguments {
     /// Refuse what no policy covers, and tarballs without sha256, instead of warning
     #[arg(long)]
     pub(crate) require_integrity: bool,
+    /// Directory that entries are installed in, each under its name [default:
+    /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
+    #[arg(long, value_name = "DIR", requires = "gallery")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Let an image replace one that was signed later: a tag that was moved back is refused
+    /// otherwise
+    #[arg(long, requires = "gallery")]
+    pub(crate) allow_older: bool,
+}
+
+impl PlanningArguments {
+    pub(super) fn succession(&self) -> Succession {
+        if self.allow_older {
+            Succession::AllowOlder
+        } else {
+            Succession::NotOlder
+        }
+    }
+}
+
+/// Where entries are installed.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// Directory that entries are installed in, each under its name [default:
+    /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// The store at `directory`, else the one that the environment names.
+pub(super) fn open_store(
+    directory: Option<&Path>,
+    environment: &Environment,
+) -> Result<Store, Failure> {
+    let directory = directory.map(ToOwned::to_owned);
+    let directory = directory.or_else(|| environment.store_directory());
+    directory.map(Store::new).ok_or_else(|| {
+        Failure::new(Kind::Usage, "nothing says where entries are installed")
+            .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR")
+    })
 }
 
 /// Galleries whose indexes are there, and what to plan by.
-struct Galleries {
+pub(super) struct Galleries {
+    /// The file that names them.
+    file: PathBuf,
     fetched: Vec<(Gallery, FetchedIndex)>,
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
 }
 
-/// Installs the entries that `names` stand for; every one of them with `--all`.
-pub(crate) async fn run(
+/// Shows what installing the entries that `names` stand for would do; all of them with `--all`.
+pub(super) async fn dry_run(
     file: &Path,
     names: Vec<OsString>,
     arguments: GalleryArguments,
@@ -67,19 +118,12 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    if !arguments.dry_run {
-        return Err(Failure::new(
-            Kind::Usage,
-            "entries of a gallery can't be installed yet, only planned",
-        )
-        .hint("add --dry-run to see what would be installed from where, and on what proof"));
-    }
     let asked = if arguments.all {
         Asked::WithAll
     } else {
         Asked::ByName
     };
-    let galleries = Galleries::load(file, arguments, registry, environment).await?;
+    let galleries = Galleries::load(file, &arguments.planning, registry, environment).await?;
     output.result(&galleries.text());
 
     let mut report = Report::new(output, asked);
@@ -107,9 +151,9 @@ pub(crate) async fn run(
 }
 
 impl Galleries {
-    async fn load(
+    pub(super) async fn load(
         file: &Path,
-        arguments: GalleryArguments,
+        arguments: &PlanningArguments,
         registry: &RegistryArguments,
         environment: &Environment,
     ) -> Result<Self, Failure> {
@@ -130,7 +174,7 @@ impl Galleries {
         } else {
             Integrity::Permissive
         };
-        let capability = match arguments.capability {
+        let capability = match arguments.capability.clone() {
             Some(capability) => capability,
             None => capability::detect()?,
         };
@@ -148,11 +192,17 @@ impl Galleries {
             fetched.push((gallery.clone(), index));
         }
         Ok(Self {
+            file: file.to_owned(),
             fetched,
             capability,
             integrity,
-            fallbacks: FallbackTags::new(arguments.fallback_tags),
+            fallbacks: FallbackTags::new(arguments.fallback_tags.clone()),
         })
+    }
+
+    /// The file that names the galleries.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     fn planners(&self) -> impl Iterator<Item = Planner<'_>> {
@@ -166,7 +216,7 @@ impl Galleries {
     }
 
     /// The plan for `name` by the first gallery that knows it, or, for `gallery@name`, by that one.
-    fn plan(&self, name: &str) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
+    pub(super) fn plan(&self, name: &str) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
         let (gallery, name) = match name.split_once('@') {
             Some((gallery, name)) => (Some(gallery), name),
             None => (None, name),

@@ -1,15 +1,16 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign_download::{Event, Installed, Installer};
+use countersign_download::{Installed, Installer};
 use countersign_oci::{Platform, Reference, ReferenceError};
 use countersign_verify::Verifier;
 use serde_json::json;
 
-use super::gallery;
+use super::fulfil::{Fulfilment, Wanted};
+use super::gallery::{self, Galleries};
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -25,10 +26,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let operands = std::mem::take(&mut arguments.operands);
     if let Some(file) = arguments.gallery.gallery.take() {
-        let InstallArguments {
-            gallery, registry, ..
-        } = arguments;
-        return gallery::run(&file, operands, gallery, &registry, environment, output).await;
+        return by_name(&file, operands, arguments, environment, output).await;
     }
     let (reference, directory) = image(operands)?;
     let policy = services::policy(&arguments.policy)?;
@@ -39,16 +37,7 @@ pub(crate) async fn run(
     let platform = arguments.platform.unwrap_or_else(Platform::host);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
-    let events = |event: Event| match event {
-        Event::Resolved { digest } => progress.say(format!("verifying {digest}")),
-        Event::Verified { .. } => progress.say("unpacking"),
-        Event::LayerProgress {
-            digest,
-            bytes,
-            size,
-        } => progress.transferred(&digest, bytes, size),
-        _ => {}
-    };
+    let events = |event| progress.installing(&event);
     let installed = installer
         .install(&reference, &platform, &policy.policy, &directory, &events)
         .await;
@@ -58,6 +47,40 @@ pub(crate) async fn run(
     output.result(&text(&installed, &directory.display().to_string()));
     output.document(&json!({ "installed": installed, "directory": directory }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Entries of galleries, into the store.
+async fn by_name(
+    file: &Path,
+    names: Vec<OsString>,
+    arguments: InstallArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let InstallArguments {
+        gallery,
+        trust,
+        platform,
+        registry,
+        ..
+    } = arguments;
+    if gallery.dry_run {
+        return gallery::dry_run(file, names, gallery, &registry, environment, output).await;
+    }
+    let platform = platform.unwrap_or_else(Platform::host);
+    let wanted = names.into_iter().map(|name| Wanted {
+        name: name.to_string_lossy().into_owned(),
+        platform: platform.clone(),
+    });
+    let store = gallery::open_store(gallery.planning.store.as_deref(), environment)?;
+    let fulfilment = Fulfilment {
+        galleries: Galleries::load(file, &gallery.planning, &registry, environment).await?,
+        store,
+        succession: gallery.planning.succession(),
+        trust,
+        registry: services::registry(&registry, environment)?,
+    };
+    fulfilment.run(wanted.collect(), environment, output).await
 }
 
 /// The operands of installing one image: which, and where to.
