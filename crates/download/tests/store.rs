@@ -489,6 +489,61 @@ async fn what_nothing_verifies_is_refused_when_it_is_carried_out() {
 }
 
 #[tokio::test]
+async fn what_a_killed_upgrade_left_is_not_listed_and_the_next_one_clears_it_away() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    // As a process that was killed while unpacking leaves it: staged, and nothing committed.
+    let staged = shop.root.path().join("store/.cpu-app.countersign-AbCd1234");
+    fs::create_dir_all(staged.join("root")).unwrap();
+    fs::write(staged.join("root/version"), "half").unwrap();
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    assert_eq!(shop.store.list().await.unwrap().len(), 1);
+    let new = app("linux/amd64", "v2");
+    shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+    shop.installed("cpu-app").await;
+    assert_eq!(shop.version("cpu-app").unwrap(), "v2");
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_says() {
+    let (shop, image) = Shop::open_with_app().await;
+    let bare = "acme/copies";
+    image.push(&shop.mirror, bare, Some("latest-cpu-app"));
+    let issuer = shop.stage.sigstore.oidc_issuer();
+    let issuer = issuer.as_str().trim_end_matches('/');
+    let text = |more: &str| {
+        format!(
+            "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'{more}}}}}]"
+        )
+    };
+    let index = format!(
+        "[{{name: cpu-app, uri: '{}/{bare}:latest-cpu-app'}}]",
+        shop.mirror.host()
+    );
+    let unsigned = plan(&gallery(&text("")), &index, "cpu-app", Integrity::Strict).unwrap();
+    let error = shop.install_by(&unsigned, Succession::NotOlder).await;
+    let Err(StoreError::Plan(failure)) = error else {
+        panic!("expected a failure, found {error:?}");
+    };
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Unsigned),
+        "{failure}"
+    );
+    let sources = format!(", signature_sources: ['{}/{PATH}']", shop.primary().host());
+    let signed = plan(
+        &gallery(&text(&sources)),
+        &index,
+        "cpu-app",
+        Integrity::Strict,
+    )
+    .unwrap();
+    let installed = installed(shop.install_by(&signed, Succession::NotOlder).await);
+    assert_eq!(installed.digest, image.digest());
+    assert_eq!(installed.evidence.identity, SIGNER);
+}
+
+#[tokio::test]
 async fn only_what_carries_our_record_is_listed_and_removed() {
     let (shop, _) = Shop::open_with_app().await;
     shop.installed("cpu-app").await;
