@@ -126,9 +126,19 @@ impl<V: ImageVerifier> Installer<V> {
         let staging = unpack::stage(attempt.directory).await?;
         // Read under the lock: nobody can put something newer there until we are through.
         let directory = attempt.directory.to_owned();
-        let recorded = blocking(move || Ok(record::read(&directory))).await?;
-        if let Some(recorded) = &recorded {
-            succeeds(&image, recorded, attempt.succession)?;
+        let (ours, recorded) =
+            blocking(move || Ok((record::is_at(&directory), record::read(&directory)))).await?;
+        match &recorded {
+            Some(recorded) => succeeds(&image, recorded, attempt.succession)?,
+            // Without its times there is no telling what would be older than it.
+            None if ours && attempt.succession == Succession::NotOlder => {
+                return Err(Error::Target {
+                    path: attempt.directory.to_owned(),
+                    expected: "a record that says when the installation was signed",
+                    found: "one that doesn't",
+                });
+            }
+            None => {}
         }
         match recorded {
             Some(recorded) if recorded.digest == *image.reference().digest() => {

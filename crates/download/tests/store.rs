@@ -544,6 +544,25 @@ async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_
 }
 
 #[tokio::test]
+async fn an_installation_whose_record_tells_no_time_is_not_replaced_unasked() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let record = shop.directory("cpu-app").join(".countersign/record.json");
+    fs::write(
+        record,
+        format!(r#"{{"version":1,"digest":"{}"}}"#, image.digest()),
+    )
+    .unwrap();
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        matches!(failure.decisive(), Some(Error::Target { .. })),
+        "{failure}"
+    );
+    let plan = shop.plan("cpu-app");
+    installed(shop.install_by(&plan, Succession::AllowOlder).await);
+}
+
+#[tokio::test]
 async fn only_what_carries_our_record_is_listed_and_removed() {
     let (shop, _) = Shop::open_with_app().await;
     shop.installed("cpu-app").await;
