@@ -1,12 +1,15 @@
 //! The command line, as clap reads it. Names of flags are the policy file's names.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_download::Name;
 use countersign_oci::{Platform, Reference};
 use url::Url;
 
+use crate::commands::{GalleryArguments, PlanningArguments, StoreArguments};
 use crate::failure::{Failure, Kind};
 
 /// Sign container images in CI; install only what a signature and a policy prove.
@@ -47,6 +50,9 @@ const INSTALL_EXAMPLE: &str = "\
 Example: unpack the image into ./app, if it is signed as policy.yaml says
   countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
 
+Example: see where the entry `chat` of a gallery would come from, and on what proof
+  countersign install --gallery galleries.yaml --dry-run chat
+
 policy.yaml:
   verification:
     issuer: https://token.actions.githubusercontent.com
@@ -84,6 +90,12 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
+    /// Install anew what galleries have newer images of, on the same proof
+    Upgrade(UpgradeArguments),
+    /// Show what was installed from galleries, and on what evidence
+    List(StoreArguments),
+    /// Remove what was installed from galleries
+    Remove(RemoveArguments),
     /// Understand and test policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -207,19 +219,23 @@ pub(crate) struct VerifyArguments {
 
 /// `countersign install`
 #[derive(Debug, Args)]
-#[command(after_help = INSTALL_EXAMPLE)]
+#[command(override_usage = INSTALL_USAGE, after_help = INSTALL_EXAMPLE)]
 pub(crate) struct InstallArguments {
-    /// The image to install; a signature on the index or on the platform's manifest counts
-    #[arg(value_name = "REFERENCE")]
-    pub(crate) reference: Reference,
-
-    /// Where to unpack it; must not exist, be empty, or hold an earlier installation
-    #[arg(value_name = "DIRECTORY")]
-    pub(crate) directory: PathBuf,
+    /// The image to install, of which a signature on the index or on the platform's manifest
+    /// counts, and where to unpack it: a directory that does not exist, is empty, or holds an
+    /// earlier installation. With --gallery, the names of entries instead
+    #[arg(
+        value_name = "REFERENCE DIRECTORY|NAME",
+        required_unless_present = "all"
+    )]
+    pub(crate) operands: Vec<OsString>,
 
     /// Which image of an index to install [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) gallery: GalleryArguments,
 
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
@@ -229,6 +245,43 @@ pub(crate) struct InstallArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+}
+
+const INSTALL_USAGE: &str = "\
+countersign install [OPTIONS] REFERENCE DIRECTORY
+       countersign install [OPTIONS] --gallery FILE NAME...
+       countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
+
+/// `countersign upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArguments {
+    /// Names of what is installed [default: all that came from galleries]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    /// File with galleries, as for `install`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gallery: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// `countersign remove`
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArguments {
+    /// Names of what is installed
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
 }
 
 /// Who must have signed: a file, or the same fields as flags.

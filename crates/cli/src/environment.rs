@@ -43,6 +43,19 @@ impl Environment {
         Some(base.join("countersign"))
     }
 
+    /// Where entries of galleries are installed: `COUNTERSIGN_STORE_DIR`, else `countersign` in the
+    /// user's data directory (XDG base directory specification).
+    pub(crate) fn store_directory(&self) -> Option<PathBuf> {
+        if let Some(directory) = self.variable("COUNTERSIGN_STORE_DIR") {
+            return Some(directory.into());
+        }
+        let base = match self.variable("XDG_DATA_HOME") {
+            Some(base) => PathBuf::from(base),
+            None => PathBuf::from(self.variable("HOME")?).join(".local/share"),
+        };
+        Some(base.join("countersign"))
+    }
+
     /// The credential files of docker and podman, first the one that is looked at first.
     pub(crate) fn credential_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -75,6 +88,23 @@ impl Environment {
             .unwrap_or_default()
     }
 
+    /// Whether `COUNTERSIGN_REQUIRE_INTEGRITY` asks for strict mode.
+    ///
+    /// # Errors
+    /// When it is neither yes nor no: guessing could mean to install what should be refused.
+    pub(crate) fn require_integrity(&self) -> Result<bool, NotABoolean> {
+        const NAME: &str = "COUNTERSIGN_REQUIRE_INTEGRITY";
+        let value = self.variable(NAME).unwrap_or("0");
+        match value.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err(NotABoolean {
+                variable: NAME,
+                found: value.to_owned(),
+            }),
+        }
+    }
+
     /// The OIDC token for Sigstore that the CI hands out, where this runs in one that does. The
     /// library asks the environment which CI it is, so it is called here and nowhere else.
     pub(crate) async fn ambient_token(&self) -> Result<Option<String>, ambient_id::Error> {
@@ -88,6 +118,22 @@ impl Environment {
         self.variable("COUNTERSIGN_LOG").unwrap_or("error")
     }
 }
+
+/// A variable that is neither yes nor no.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotABoolean {
+    variable: &'static str,
+    found: String,
+}
+
+impl std::fmt::Display for NotABoolean {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { variable, found } = self;
+        write!(f, "expected 1 or 0 in {variable}, found {found:?}")
+    }
+}
+
+impl std::error::Error for NotABoolean {}
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +154,24 @@ mod tests {
             environment.cache_directory(),
             Some("/home/u/.cache/countersign".into())
         );
+    }
+
+    #[test]
+    fn strict_mode_is_asked_for_plainly_or_not_at_all() {
+        let asked =
+            |value| environment(&[("COUNTERSIGN_REQUIRE_INTEGRITY", value)]).require_integrity();
+        for yes in ["1", "true", "TRUE", "yes", "on"] {
+            assert_eq!(asked(yes), Ok(true), "{yes}");
+        }
+        for no in ["", "0", "false", "No", "off"] {
+            assert_eq!(asked(no), Ok(false), "{no}");
+        }
+        assert_eq!(environment(&[]).require_integrity(), Ok(false));
+        for neither in ["ture", "2", "strict", " "] {
+            let found = neither.to_owned();
+            let variable = "COUNTERSIGN_REQUIRE_INTEGRITY";
+            assert_eq!(asked(neither), Err(NotABoolean { variable, found }));
+        }
     }
 
     #[test]

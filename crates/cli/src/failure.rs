@@ -249,6 +249,11 @@ impl From<countersign_download::Error> for Failure {
                 Self::new(kind, error).hint(refusal_hint(kind))
             }
             DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
+            DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(
+                "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
+            ),
+            DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error)
+                .hint("the gallery needs a `verification` block, and the entry a signed image"),
             DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
                 .hint("ask for the platform that there is with --platform"),
             DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
@@ -264,6 +269,114 @@ impl From<countersign_download::Error> for Failure {
             ),
             DownloadError::Busy { .. } => {
                 Self::new(Kind::Internal, error).hint("wait for the other installation to end")
+            }
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}
+
+impl From<countersign_download::PlanFailure> for Failure {
+    /// Kind and hints are those of the decisive error; the text has those of all sources.
+    fn from(failure: countersign_download::PlanFailure) -> Self {
+        let message = failure.to_string();
+        let Some(decisive) = failure.into_decisive().map(Self::from) else {
+            return Self::new(Kind::Internal, message);
+        };
+        Self {
+            error: message.into(),
+            ..decisive
+        }
+    }
+}
+
+impl From<countersign_download::StoreError> for Failure {
+    fn from(error: countersign_download::StoreError) -> Self {
+        use countersign_download::StoreError;
+        match error {
+            StoreError::Plan(failure) => failure.into(),
+            StoreError::Installation(error) => error.into(),
+            StoreError::Name(error) => Self::new(Kind::Usage, error),
+            StoreError::NotInstalled { .. } => {
+                Self::new(Kind::NotFound, error).hint("`countersign list` shows what is installed")
+            }
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}
+
+impl From<countersign_download::NameError> for Failure {
+    fn from(error: countersign_download::NameError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}
+
+impl From<crate::environment::NotABoolean> for Failure {
+    fn from(error: crate::environment::NotABoolean) -> Self {
+        Self::new(Kind::Usage, error.to_string())
+    }
+}
+
+impl From<countersign_download::GalleryError> for Failure {
+    fn from(error: countersign_download::GalleryError) -> Self {
+        use countersign_download::GalleryError;
+        match &error {
+            GalleryError::Unserved { unserved, .. } => {
+                let absent = |error: &GalleryError| matches!(error, GalleryError::NotFound { .. });
+                if unserved.iter().all(|one| absent(&one.error)) {
+                    Self::new(Kind::NotFound, error)
+                        .hint("correct the gallery's `url`, or give it `mirrors`")
+                } else {
+                    Self::new(Kind::Unreachable, error)
+                        .hint("check the network and the proxy, or give the gallery `mirrors`")
+                }
+            }
+            GalleryError::NotFound { .. } => Self::new(Kind::NotFound, error),
+            GalleryError::Unreachable { .. }
+            | GalleryError::Unavailable { .. }
+            | GalleryError::Status { .. }
+            | GalleryError::Redirect { .. } => Self::new(Kind::Unreachable, error),
+            GalleryError::TooLarge { .. } => Self::new(Kind::Invalid, error),
+            GalleryError::Index(_) | GalleryError::NotText { .. } => Self::new(Kind::Usage, error)
+                .hint("the gallery's `url` has to be that of its index, a list of entries"),
+            GalleryError::Location { .. }
+            | GalleryError::File { .. }
+            | GalleryError::Configuration { .. } => Self::new(Kind::Usage, error),
+            _ => Self::new(Kind::Internal, error),
+        }
+    }
+}
+
+impl From<countersign_download::PlanError> for Failure {
+    fn from(error: countersign_download::PlanError) -> Self {
+        use countersign_download::{EntryError, PlanError, RequirementError};
+        match &error {
+            PlanError::Entry { source, .. } => {
+                match source {
+                    EntryError::Unknown { .. } => Self::new(Kind::NotFound, error)
+                        .hint("`--all --dry-run` shows every entry that there is"),
+                    EntryError::NotForCapability { .. } => Self::new(Kind::NotFound, error)
+                        .hint("choose one of these with --capability"),
+                    EntryError::Ambiguous { .. } => {
+                        Self::new(Kind::Usage, error).hint("choose one of these names")
+                    }
+                    _ => Self::new(Kind::Usage, error)
+                        .hint("the gallery's maintainer has to correct it"),
+                }
+            }
+            PlanError::Source { .. } | PlanError::Mirrors { .. } => {
+                Self::new(Kind::Usage, error).hint("the gallery's maintainer has to correct it")
+            }
+            PlanError::Requirement { source, .. } => {
+                let hint = match source {
+                    RequirementError::NoPolicy { .. } => {
+                        "give the gallery a `verification` block that says who must have signed"
+                    }
+                    RequirementError::NoDigest { .. } => {
+                        "the gallery's maintainer has to add the tarball's sha256"
+                    }
+                    _ => "the gallery's maintainer has to publish it as a signed image",
+                };
+                Self::new(Kind::Policy, error).hint(hint)
             }
             _ => Self::new(Kind::Internal, error),
         }

@@ -1,6 +1,7 @@
 //! `countersign`: signs container images, and installs only what a signature and a policy prove.
 
 mod arguments;
+mod capability;
 mod commands;
 mod environment;
 mod failure;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use countersign_download::Event;
 use countersign_oci::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -33,6 +34,20 @@ impl Progress {
     /// Says what is going on now.
     pub(crate) fn say(&self, message: impl Into<String>) {
         self.bar.set_message(message.into());
+    }
+
+    /// Shows how far an installation is.
+    pub(crate) fn installing(&self, event: &Event) {
+        match event {
+            Event::Resolved { digest } => self.say(format!("verifying {digest}")),
+            Event::Verified { .. } => self.say("unpacking"),
+            Event::LayerProgress {
+                digest,
+                bytes,
+                size,
+            } => self.transferred(digest, *bytes, *size),
+            _ => {}
+        }
     }
 
     /// Of the blob `digest`, `bytes` of `size` have come.

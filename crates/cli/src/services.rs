@@ -20,6 +20,14 @@ pub(crate) fn registry(
     arguments: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Registry, Failure> {
+    Ok(Registry::new(connection(arguments, environment)?)?)
+}
+
+/// How registries, and whatever else is fetched, are reached.
+pub(crate) fn connection(
+    arguments: &RegistryArguments,
+    environment: &Environment,
+) -> Result<Options, Failure> {
     let mut credentials = Credentials::default();
     for file in environment.credential_files() {
         if file.is_file() {
@@ -37,14 +45,14 @@ pub(crate) fn registry(
     } else {
         PlainHttp::Loopback
     };
-    Ok(Registry::new(Options {
+    Ok(Options {
         credentials,
         plain_http,
         extra_roots,
         proxy: proxy(environment)?,
         no_proxy: environment.no_proxy().to_owned(),
         ..Options::default()
-    })?)
+    })
 }
 
 /// The proxy that the environment names. Errors don't repeat it: there may be a password in it.

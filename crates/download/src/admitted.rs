@@ -10,7 +10,7 @@ use std::future::Future;
 use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage};
 use countersign_policy::{Policy, Signer};
 use countersign_verify::{Error as VerifyError, Evidence, VerifiedImage, Verifier};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -109,7 +109,7 @@ impl AdmittedImage {
 }
 
 /// A policy in words, for the record: to be read, not to be verified by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PolicySummary {
     /// Whose signature it accepts, a sentence each.

@@ -142,6 +142,29 @@ pub enum Error {
         /// The target.
         path: PathBuf,
     },
+    /// A genuine signature that is older than that of what is installed: a tag was rolled back.
+    #[error(
+        "{image} was signed before what is installed: expected a signature of {installed} or later, found one of {found}"
+    )]
+    Older {
+        /// The platform's manifest.
+        image: PinnedReference,
+        /// When what is installed was signed.
+        installed: jiff::Timestamp,
+        /// When the image was.
+        found: jiff::Timestamp,
+    },
+    /// A source of a kind, or a requirement, that plans can't be carried out with: it could only
+    /// be installed unverified.
+    #[error(
+        "expected an image and a policy to verify it by, found {kind} that requires {required}"
+    )]
+    Unverifiable {
+        /// As of [`crate::Source::kind`].
+        kind: &'static str,
+        /// What is required of it, in words.
+        required: String,
+    },
     /// The record can't be put in words.
     #[error("the record of the installation can't be written")]
     Record(#[source] serde_json::Error),
@@ -161,12 +184,55 @@ pub enum Error {
     Cancelled,
 }
 
+/// What a failure of one source means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// The source doesn't have it or can't be reached: the next may serve it.
+    TryNext,
+    /// What it serves doesn't hold: only other copies of the same digest may be tried.
+    TrySameDigest,
+    /// No other source would do better.
+    End,
+}
+
+fn registry_consequence(error: &countersign_oci::Error) -> Consequence {
+    use countersign_oci::Error as Registry;
+    match error {
+        // A registry that hides what it doesn't have asks for a login instead of saying so.
+        Registry::NotFound { .. } | Registry::Network { .. } | Registry::Unauthorized { .. } => {
+            Consequence::TryNext
+        }
+        Registry::Status { status, .. } if *status == 429 || *status >= 500 => Consequence::TryNext,
+        Registry::DigestMismatch { .. }
+        | Registry::SizeMismatch { .. }
+        | Registry::Limit { .. }
+        | Registry::Protocol { .. }
+        | Registry::Status { .. }
+        | Registry::Manifest { .. } => Consequence::TrySameDigest,
+        _ => Consequence::End,
+    }
+}
+
 /// A refusal below a line of its own: its candidates stand further in than what they belong to.
 fn nested(refusal: &Refusal) -> String {
     refusal.to_string().replace('\n', "\n  ")
 }
 
 impl Error {
+    /// What the error means for the other sources of the same content.
+    pub(crate) fn consequence(&self) -> Consequence {
+        match self {
+            Self::Registry(error) | Self::Verify(VerifyError::Registry(error)) => {
+                registry_consequence(error)
+            }
+            // Another copy may hold the signature or the bytes that are missing or bad here.
+            Self::Verify(VerifyError::Refused(_)) | Self::Refused { .. } | Self::Layer { .. } => {
+                Consequence::TrySameDigest
+            }
+            _ => Consequence::End,
+        }
+    }
+
     /// For use with `map_err`.
     pub(crate) fn io<E: Into<io::Error>>(
         action: &'static str,

@@ -1,6 +1,7 @@
 //! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use countersign_oci::{Digest, Document, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
@@ -10,7 +11,8 @@ use serde::Serialize;
 use crate::admitted::{AdmittedImage, ImageVerifier, PolicySummary};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::record::Record;
+use crate::record::{Provenance, Record};
+use crate::target::Staging;
 use crate::unpack;
 
 /// What happens, for a display of progress.
@@ -105,10 +107,32 @@ impl<V: ImageVerifier> Installer<V> {
         policy: &Policy,
         events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
+        let resolved = self.resolve(reference, events).await?;
+        self.admit_resolved(resolved, platform, policy, events)
+            .await
+    }
+
+    /// Asks for `reference`, the only time that anything is asked for by tag.
+    pub(crate) async fn resolve(
+        &self,
+        reference: &Reference,
+        events: Events<'_>,
+    ) -> Result<ResolvedImage, Error> {
         let resolved = self.registry.resolve(reference).await?;
         events(Event::Resolved {
             digest: resolved.digest().clone(),
         });
+        Ok(resolved)
+    }
+
+    /// Has what was resolved verified, as [`Self::admit`] does.
+    pub(crate) async fn admit_resolved(
+        &self,
+        resolved: ResolvedImage,
+        platform: &Platform,
+        policy: &Policy,
+        events: Events<'_>,
+    ) -> Result<AdmittedImage, Error> {
         let image = match resolved.document() {
             Document::Manifest(_) => {
                 AdmittedImage::new(self.prove(&resolved, policy).await?, policy, None)?
@@ -151,12 +175,27 @@ impl<V: ImageVerifier> Installer<V> {
         directory: &Path,
         events: Events<'_>,
     ) -> Result<Installed, Error> {
+        let staging = unpack::stage(directory).await?;
+        self.unpack_staged(image, reference, platform, staging, None, events)
+            .await
+    }
+
+    /// Fetches an admitted image and unpacks it to the directory that `staging` is for.
+    pub(crate) async fn unpack_staged(
+        &self,
+        image: AdmittedImage,
+        reference: &Reference,
+        platform: &Platform,
+        staging: Arc<Staging>,
+        provenance: Option<Provenance>,
+        events: Events<'_>,
+    ) -> Result<Installed, Error> {
         let unpacked = unpack::unpack(
             &self.registry,
             &self.limits,
             &image,
             platform,
-            directory,
+            staging,
             events,
         )
         .await?;
@@ -170,6 +209,7 @@ impl<V: ImageVerifier> Installer<V> {
             files: unpacked.files(),
             bytes: unpacked.bytes(),
             warnings: unpacked.warnings(),
+            provenance,
         };
         unpacked.commit(Record::new(&installed)).await?;
         Ok(installed)
@@ -223,4 +263,8 @@ pub struct Installed {
     pub bytes: u64,
     /// What of the image was left out by rule, a sentence each.
     pub warnings: Vec<String>,
+    /// Which entry of which gallery it is, and which source served it; `None` where the image was
+    /// asked for by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }

@@ -5,23 +5,49 @@
 //! one. The content is reached by digests alone from there on, and unpacked into a staging
 //! directory that takes the target's place in one step. Where any of it fails, nothing is left.
 //!
+//! What a gallery's entry is to be installed from, and on what proof, is a [`Plan`]: made by a
+//! [`Planner`] without asking any registry, its sources in order and one [`Requirement`] for all.
+//!
+//! [`Installer::fulfil`] carries a plan out, and a [`Store`] keeps what plans installed, by name:
+//! there an upgrade is an installation of the same name, and asks for the same proof.
+//!
 //! The crate writes below the target's parent directory only. It reads no environment, prints
 //! nothing and picks no directories.
 
 #![cfg(unix)]
 
 mod admitted;
+mod capability;
 mod config;
 mod error;
 mod extract;
+mod fallback;
+mod fulfil;
+mod gallery;
 mod install;
 mod limits;
+mod plan;
 mod record;
+mod requirement;
+mod source;
+mod store;
 mod target;
 mod unpack;
 
 pub use admitted::{AdmittedImage, ImageVerifier, PolicySummary};
+pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use error::Error;
 pub use extract::ArchiveError;
+pub use fallback::{FallbackTags, TagRule, TagRuleError};
+pub use fulfil::{Fulfilled, PlanFailure, SourceFailure, Succession};
+pub use gallery::{
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
+    Origin, Unserved,
+};
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
+pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
+pub use record::{Provenance, Recorded};
+pub use requirement::{Integrity, Proof, Requirement, RequirementError};
+pub use source::{Source, SourceError, Tarball, TarballCompression};
+pub use store::{Installation, Name, NameError, Store, StoreError};

@@ -1,11 +1,13 @@
-//! Upper bounds on what an image may cost us before it is refused.
+//! Upper bounds on what a gallery or an image may cost us before it is refused.
 
-/// Bounds on the content of one image. Reaching one is an error, never a silent cut.
+/// Bounds on a gallery's index and on the content of one image. Reaching one is an error, never a silent cut.
 ///
 /// The defaults let through the largest images in common use (GPU back ends of tens of gigabytes)
 /// and stop what only an attack or an accident produces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Bytes of a gallery's index. Default 16 MiB; LocalAI's has 0.3.
+    pub index_bytes: u64,
     /// Layers of one image. Default 128; overlay file systems can't stack more than that either.
     pub layers: u64,
     /// Bytes of the image configuration. Default 4 MiB.
@@ -29,11 +31,19 @@ impl Limits {
     /// Decompressed bytes of a layer up to which [`Self::expansion`] isn't looked at: a small file
     /// of zeros is no bomb. 64 MiB.
     pub const EXPANSION_FLOOR: u64 = 64 << 20;
+
+    /// Mirrors of one entry of a gallery.
+    pub const MIRRORS: usize = 32;
+
+    /// Meta entries of a gallery that lead from one to the next. LocalAI's own lead to an image at
+    /// once.
+    pub const META_ENTRIES: usize = 8;
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            index_bytes: 16 << 20,
             layers: 128,
             config_bytes: 4 << 20,
             compressed_bytes: 32 << 30,

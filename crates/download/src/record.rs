@@ -7,10 +7,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use countersign_oci::{Digest, Platform, Reference};
+use countersign_verify::Evidence;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::admitted::PolicySummary;
 use crate::extract::RESERVED;
 use crate::install::Installed;
+use crate::plan::Role;
 
 const FILE: &str = "record.json";
 const VERSION: u32 = 1;
@@ -46,6 +51,52 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Which entry of which gallery an installation is, and how it was come by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Provenance {
+    /// The gallery's name.
+    pub gallery: String,
+    /// The name that was asked for.
+    pub name: String,
+    /// The entry that it led to.
+    pub entry: String,
+    /// Why the source that served it was in the plan.
+    pub role: Role,
+    /// The source that served it.
+    pub source: String,
+    /// Why the sources before it did not, a text each.
+    pub unserved: Vec<String>,
+}
+
+/// What a record tells of an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// When it was installed.
+    pub installed_at: jiff::Timestamp,
+    /// The image as it was asked for.
+    pub reference: Reference,
+    /// The platform asked for.
+    pub platform: Platform,
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// Digest of the index that named it, if it was found by one.
+    pub index: Option<Digest>,
+    /// What was proven.
+    pub evidence: Evidence,
+    /// The policy that accepted it, in words.
+    pub policy: PolicySummary,
+    /// Where it is from, if it was installed from a gallery.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+/// The record of the installation at `root`; `None` where there is none that we can read.
+pub(crate) fn read(root: &Path) -> Option<Recorded> {
+    is_at(root).then(|| parse(root)).flatten()
+}
+
 /// Where the record of the installation at `root` is.
 pub(crate) fn path(root: &Path) -> PathBuf {
     root.join(RESERVED).join(FILE)
@@ -57,13 +108,14 @@ pub(crate) fn is_at(root: &Path) -> bool {
     struct Probe {
         version: u32,
         #[serde(rename = "digest")]
-        _digest: countersign_oci::Digest,
+        _digest: Digest,
     }
-    let read = || {
-        let mut json = Vec::new();
-        let file = File::open(path(root)).ok()?;
-        file.take(MAX_BYTES).read_to_end(&mut json).ok()?;
-        serde_json::from_slice::<Probe>(&json).ok()
-    };
-    read().is_some_and(|probe| probe.version >= VERSION)
+    parse::<Probe>(root).is_some_and(|probe| probe.version >= VERSION)
+}
+
+fn parse<T: DeserializeOwned>(root: &Path) -> Option<T> {
+    let mut json = Vec::new();
+    let file = File::open(path(root)).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut json).ok()?;
+    serde_json::from_slice(&json).ok()
 }

@@ -29,6 +29,8 @@ const ROOT: &str = "root";
 const QUARANTINE: &str = "blobs";
 /// In the staging directory: the old installation, where it could not be exchanged in one step.
 const OLD: &str = "old";
+/// In the staging directory: an installation that is being removed, never to be put back.
+const REMOVED: &str = "removed";
 const REPLACEABLE: &str = "nothing, an empty directory or an earlier installation";
 
 /// A target that nobody else installs to, and the staging directory beside it.
@@ -81,6 +83,32 @@ impl Staging {
             fs::create_dir(&directory).map_err(Error::io("make the directory", &directory))?;
         }
         Ok(staging)
+    }
+
+    /// The directory that is installed to.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target.path
+    }
+
+    /// Takes the installation at the target away, in one step; it is deleted with the staging
+    /// directory.
+    ///
+    /// # Errors
+    /// [`Error::Target`] when there is none of ours.
+    pub(crate) fn take_away(&self) -> Result<(), Error> {
+        let path = &self.target.path;
+        if self.target.occupant()? != Occupant::Installation {
+            return Err(Error::Target {
+                path: path.clone(),
+                expected: "an installation",
+                found: "none",
+            });
+        }
+        fs::rename(path, self.path.join(REMOVED)).map_err(Error::io("move away", path))?;
+        let parent = open_directory(&self.target.parent);
+        parent
+            .and_then(fsync)
+            .map_err(Error::io("flush", &self.target.parent))
     }
 
     /// The directory to unpack into.

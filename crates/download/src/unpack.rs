@@ -73,22 +73,26 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Fetches and unpacks `image` into a staging directory beside `directory`.
+/// A staging directory beside `directory`, which nobody else installs to while it lives.
+pub(crate) async fn stage(directory: &Path) -> Result<Arc<Staging>, Error> {
+    let path = directory.to_path_buf();
+    Ok(Arc::new(blocking(move || Staging::begin(&path)).await?))
+}
+
+/// Fetches and unpacks `image` into a staging directory.
 pub(crate) async fn unpack(
     registry: &Registry,
     limits: &Limits,
     image: &AdmittedImage,
     platform: &Platform,
-    directory: &Path,
+    staging: Arc<Staging>,
     events: Events<'_>,
 ) -> Result<UnpackedImage, Error> {
     let layers = plan(image, limits)?;
-    let path = directory.to_path_buf();
-    let staging = Arc::new(blocking(move || Staging::begin(&path)).await?);
     let guard = CancelOnDrop(Cancellation::default());
     let root = staging.root()?;
     let extractor = Extractor::new(root, limits.clone(), guard.0.clone())
-        .map_err(Error::io("look at", directory))?;
+        .map_err(Error::io("look at", staging.target()))?;
 
     let repository = image.reference().repository();
     let (fetched, waiting) = mpsc::unbounded_channel();
@@ -293,7 +297,7 @@ async fn extract_layers(
 }
 
 /// Runs `work` on a thread that may block.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use countersign_oci::{
-    Descriptor, Document, Error as RegistryError, Reference, Registry, ResolvedImage,
+    Descriptor, Document, Error as RegistryError, Reference, Registry, Repository, ResolvedImage,
 };
 use countersign_policy::Policy;
 
@@ -23,12 +23,15 @@ use crate::trust::{TrustSource, TrustedRoot};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Referrers fetched for one image, of those listed. Default 64.
+    /// Referrers fetched for one image, of those listed, in all repositories together. Default 64.
     pub candidates: usize,
     /// Bytes of one bundle. Default 1 MiB.
     pub bundle_bytes: u64,
     /// Referrers fetched at once. Default 6.
     pub concurrency: usize,
+    /// Repositories besides the image's own that are searched, of those that the policy names.
+    /// Default 8.
+    pub signature_sources: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             candidates: 64,
             bundle_bytes: 1 << 20,
             concurrency: 6,
+            signature_sources: 8,
         }
     }
 }
@@ -84,7 +88,9 @@ impl Verifier {
 
     /// Discovers the image's referrers and judges them: the first passing candidate proves it.
     ///
-    /// One request for the list, and two for each candidate that holds a bundle.
+    /// One request for the list, and two for each candidate that holds a bundle. Where none of the
+    /// image's own repository passes, those are searched that [`Policy::signature_sources`] names:
+    /// a signature is bound to the digest, wherever it lies.
     ///
     /// # Errors
     /// [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
@@ -94,50 +100,102 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
-        let (trusted_root, referrers) = tokio::join!(
+        let (trusted_root, own) = tokio::join!(
             self.trusted_root(),
             self.registry.referrers(image.reference())
         );
-        let trusted_root = trusted_root?;
-        let (referrers, untried) = self.shortlist(referrers.map_err(Error::Registry)?, policy);
-        let mut refusal = Refusal {
-            image: image.reference().clone(),
-            candidates: Vec::new(),
-            untried,
+        let mut search = Search {
+            image,
+            policy,
+            trusted_root: trusted_root?,
+            refusal: Refusal {
+                image: image.reference().clone(),
+                candidates: Vec::new(),
+                untried: 0,
+            },
+            tried: 0,
+            unknown: None,
         };
-        let mut unknown = None;
+        let repository = image.reference().repository();
+        if let Some(proof) = self.search(repository, own, &mut search).await {
+            return Ok(proof);
+        }
+        let elsewhere = policy.signature_sources().iter();
+        let elsewhere = elsewhere.filter(|source| *source != repository);
+        for source in elsewhere.take(self.limits.signature_sources) {
+            let there = source.at(image.digest().clone());
+            let referrers = self.registry.referrers(&there).await;
+            if let Some(proof) = self.search(source, referrers, &mut search).await {
+                return Ok(proof);
+            }
+        }
+        let Search {
+            mut refusal,
+            unknown,
+            ..
+        } = search;
+        if let Some(error) = unknown {
+            return Err(Error::Registry(error));
+        }
+        self.add_legacy_signature(&mut refusal).await;
+        Err(Error::Refused(Box::new(refusal)))
+    }
+
+    /// Judges what `repository` lists as referrers, up to the first that passes.
+    async fn search(
+        &self,
+        repository: &Repository,
+        referrers: Result<Vec<Descriptor>, RegistryError>,
+        search: &mut Search<'_>,
+    ) -> Option<VerifiedImage> {
+        let image = search.image;
+        let referrers = match referrers {
+            Ok(referrers) => referrers,
+            Err(error) => {
+                tracing::debug!(%repository, %error, "referrers could not be listed");
+                search.unknown.get_or_insert(error);
+                return None;
+            }
+        };
+        let left = self.limits.candidates.saturating_sub(search.tried);
+        let (referrers, untried) = shortlist(referrers, left, search.policy);
+        search.refusal.untried += untried;
         // The likelier ones are judged before any of the others is asked for.
         let at_once = self.limits.concurrency.max(1);
         let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
             stream::iter(equally_likely)
-                .map(|descriptor| self.fetch(image, descriptor))
+                .map(|descriptor| self.fetch(repository, image, descriptor))
                 .buffered(at_once)
         });
         while let Some((descriptor, outcome)) = fetched.next().await {
+            search.tried += 1;
             let manifest = descriptor.digest;
             let failure = match outcome {
                 Ok(bundle) => {
-                    match judge::judge(image, Some(&manifest), &bundle, &trusted_root, policy) {
-                        Ok(evidence) => return Ok(VerifiedImage::new(image.clone(), evidence)),
+                    let Search {
+                        trusted_root,
+                        policy,
+                        ..
+                    } = &*search;
+                    match judge::judge(image, Some(&manifest), &bundle, trusted_root, policy) {
+                        Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
                         Err(failure) => failure,
                     }
                 }
                 Err(Obstacle::Failure(failure)) => failure,
                 Err(Obstacle::Registry(error)) => {
                     tracing::debug!(%manifest, %error, "candidate could not be fetched");
-                    unknown.get_or_insert(error);
+                    search.unknown.get_or_insert(error);
                     continue;
                 }
             };
             tracing::debug!(%manifest, %failure, "candidate refused");
-            refusal.candidates.push(Candidate { manifest, failure });
+            search
+                .refusal
+                .candidates
+                .push(Candidate { manifest, failure });
         }
-        drop(fetched);
-        if let Some(error) = unknown {
-            return Err(Error::Registry(error));
-        }
-        self.add_legacy_signature(&mut refusal).await;
-        Err(Error::Refused(Box::new(refusal)))
+        None
     }
 
     async fn trusted_root(&self) -> Result<TrustedRoot, Error> {
@@ -147,37 +205,23 @@ impl Verifier {
         }
     }
 
-    /// The referrers to try, the likeliest first, those that are equally likely together; and how
-    /// many are left out.
-    fn shortlist(
-        &self,
-        mut referrers: Vec<Descriptor>,
-        policy: &Policy,
-    ) -> (Vec<Vec<Descriptor>>, usize) {
-        let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy.predicate_types());
-        referrers.sort_by_key(rank);
-        let untried = referrers.len().saturating_sub(self.limits.candidates);
-        referrers.truncate(self.limits.candidates);
-        let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));
-        (groups.map(<[Descriptor]>::to_vec).collect(), untried)
-    }
-
     /// Fetches a referrer's bundle, by way of its manifest.
     async fn fetch(
         &self,
+        repository: &Repository,
         image: &ResolvedImage,
         descriptor: Descriptor,
     ) -> (Descriptor, Result<bytes::Bytes, Obstacle>) {
-        let outcome = self.fetch_bundle(image, &descriptor).await;
+        let outcome = self.fetch_bundle(repository, image, &descriptor).await;
         (descriptor, outcome)
     }
 
     async fn fetch_bundle(
         &self,
+        repository: &Repository,
         image: &ResolvedImage,
         descriptor: &Descriptor,
     ) -> Result<bytes::Bytes, Obstacle> {
-        let repository = image.reference().repository();
         let manifest = self
             .registry
             .manifest(&repository.at(descriptor.digest.clone()))
@@ -222,6 +266,34 @@ impl Verifier {
             Err(error) => tracing::debug!(%error, "no legacy signature found"),
         }
     }
+}
+
+/// A verification that goes on.
+struct Search<'a> {
+    image: &'a ResolvedImage,
+    policy: &'a Policy,
+    trusted_root: TrustedRoot,
+    /// What is told if none passes.
+    refusal: Refusal,
+    /// Referrers fetched so far, of all repositories together.
+    tried: usize,
+    /// The first error because of which none passing proves nothing.
+    unknown: Option<RegistryError>,
+}
+
+/// The referrers to try, the likeliest first, those that are equally likely together; and how many
+/// of them are left out because they are more than `left`.
+fn shortlist(
+    mut referrers: Vec<Descriptor>,
+    left: usize,
+    policy: &Policy,
+) -> (Vec<Vec<Descriptor>>, usize) {
+    let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy.predicate_types());
+    referrers.sort_by_key(rank);
+    let untried = referrers.len().saturating_sub(left);
+    referrers.truncate(left);
+    let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));
+    (groups.map(<[Descriptor]>::to_vec).collect(), untried)
 }
 
 /// Why a candidate's bundle is not at hand.

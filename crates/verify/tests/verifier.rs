@@ -89,6 +89,48 @@ async fn an_image_signed_once_is_proven_with_three_requests_after_it_was_resolve
 }
 
 #[tokio::test]
+async fn a_signature_in_another_repository_counts_where_the_policy_names_it() {
+    let stage = Stage::new().await;
+    let image = &stage.scene.image;
+    let signature = signature_of(image.descriptor(), stage.bundle_by(IDENTITY));
+    signature.push(&stage.scene.server, "acme/signatures", None);
+    let refused = stage.verify().await;
+    assert_eq!(
+        kind(&refused),
+        Some(countersign_verify::RefusalKind::Unsigned)
+    );
+    let issuer = stage.sigstore.oidc_issuer().to_string();
+    let host = stage.scene.server.host();
+    let policy = |identity: &str| {
+        support::policy_with(|spec| {
+            spec.issuer = Some(issuer.trim_end_matches('/').into());
+            spec.identity = Some(identity.into());
+            spec.signature_sources = vec![format!("{host}/acme/signatures")];
+        })
+    };
+    let verifier = stage.verifier();
+    let proof = verifier.verify(image, &policy(IDENTITY)).await.unwrap();
+    assert_eq!(proof.reference(), image.reference());
+    assert_eq!(
+        proof.evidence().signature_manifest,
+        Some(signature.digest())
+    );
+    let refused = verifier.verify(image, &policy(SOMEBODY)).await;
+    assert_eq!(
+        kind(&refused),
+        Some(countersign_verify::RefusalKind::Policy)
+    );
+    let mut limits = countersign_verify::Limits::default();
+    limits.signature_sources = 0;
+    let bounded = verifier.with_limits(limits);
+    let refused = bounded.verify(image, &policy(IDENTITY)).await;
+    assert_eq!(
+        kind(&refused),
+        Some(countersign_verify::RefusalKind::Unsigned)
+    );
+}
+
+#[tokio::test]
 async fn a_signature_listed_at_the_fallback_tag_by_a_wrong_descriptor_counts() {
     let stage = Stage::of(Scene::with(false).await).await;
     let signature = signature_of(stage.scene.image.descriptor(), stage.bundle_by(IDENTITY));

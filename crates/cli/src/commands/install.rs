@@ -1,25 +1,34 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign_download::{Event, Installed, Installer};
-use countersign_oci::Platform;
+use countersign_download::{Installed, Installer};
+use countersign_oci::{Platform, Reference, ReferenceError};
 use countersign_verify::Verifier;
 use serde_json::json;
 
+use super::fulfil::{Fulfilment, Wanted};
+use super::gallery::{self, Galleries};
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services;
 use crate::trust;
 
 pub(crate) async fn run(
-    arguments: InstallArguments,
+    mut arguments: InstallArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let operands = std::mem::take(&mut arguments.operands);
+    if let Some(file) = arguments.gallery.gallery.take() {
+        return by_name(&file, operands, arguments, environment, output).await;
+    }
+    let (reference, directory) = image(operands)?;
     let policy = services::policy(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
@@ -27,35 +36,67 @@ pub(crate) async fn run(
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     let platform = arguments.platform.unwrap_or_else(Platform::host);
 
-    let progress = Progress::new(output, format!("resolving {}", arguments.reference));
-    let events = |event: Event| match event {
-        Event::Resolved { digest } => progress.say(format!("verifying {digest}")),
-        Event::Verified { .. } => progress.say("unpacking"),
-        Event::LayerProgress {
-            digest,
-            bytes,
-            size,
-        } => progress.transferred(&digest, bytes, size),
-        _ => {}
-    };
+    let progress = Progress::new(output, format!("resolving {reference}"));
+    let events = |event| progress.installing(&event);
     let installed = installer
-        .install(
-            &arguments.reference,
-            &platform,
-            &policy.policy,
-            &arguments.directory,
-            &events,
-        )
+        .install(&reference, &platform, &policy.policy, &directory, &events)
         .await;
     drop(progress);
     let installed = installed?;
 
-    output.result(&text(
-        &installed,
-        &arguments.directory.display().to_string(),
-    ));
-    output.document(&json!({ "installed": installed, "directory": arguments.directory }));
+    output.result(&text(&installed, &directory.display().to_string()));
+    output.document(&json!({ "installed": installed, "directory": directory }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Entries of galleries, into the store.
+async fn by_name(
+    file: &Path,
+    names: Vec<OsString>,
+    arguments: InstallArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let InstallArguments {
+        gallery,
+        trust,
+        platform,
+        registry,
+        ..
+    } = arguments;
+    if gallery.dry_run {
+        return gallery::dry_run(file, names, gallery, &registry, environment, output).await;
+    }
+    let platform = platform.unwrap_or_else(Platform::host);
+    let wanted = names.into_iter().map(|name| Wanted {
+        name: name.to_string_lossy().into_owned(),
+        platform: platform.clone(),
+    });
+    let store = gallery::open_store(gallery.planning.store.as_deref(), environment)?;
+    let fulfilment = Fulfilment {
+        galleries: Galleries::load(file, &gallery.planning, &registry, environment).await?,
+        store,
+        succession: gallery.planning.succession(),
+        trust,
+        registry: services::registry(&registry, environment)?,
+    };
+    fulfilment.run(wanted.collect(), environment, output).await
+}
+
+/// The operands of installing one image: which, and where to.
+fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
+    let [reference, directory] = <[OsString; 2]>::try_from(operands).map_err(|found| {
+        let message = match found.len() {
+            1 => "expected REFERENCE and DIRECTORY, found only one of them",
+            _ => "expected REFERENCE and DIRECTORY, found more than these",
+        };
+        Failure::new(Kind::Usage, message)
+            .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
+            .hint("to install entries of a gallery by name, pass --gallery FILE")
+    })?;
+    let reference = reference.to_string_lossy().parse();
+    let reference = reference.map_err(|error: ReferenceError| Failure::new(Kind::Usage, error))?;
+    Ok((reference, directory.into()))
 }
 
 fn text(installed: &Installed, directory: &str) -> String {

@@ -1,9 +1,16 @@
 //! One file a command.
 
+mod fulfil;
+mod gallery;
 mod install;
+mod list;
 mod policy;
+mod remove;
 mod sign;
+mod upgrade;
 mod verify;
+
+pub(crate) use gallery::{GalleryArguments, PlanningArguments, StoreArguments};
 
 use std::process::ExitCode;
 
@@ -51,6 +58,9 @@ fn dispatch(
             Command::Verify(arguments) => verify::run(arguments, environment, output).await,
             Command::Install(arguments) => install::run(arguments, environment, output).await,
             Command::Policy(command) => policy::run(command, environment, output).await,
+            Command::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
+            Command::List(arguments) => list::run(&arguments, environment, output).await,
+            Command::Remove(arguments) => remove::run(arguments, environment, output).await,
         }
     })
 }

@@ -32,6 +32,11 @@ fn install() {
 }
 
 #[test]
+fn upgrade() {
+    help("help_upgrade", &["upgrade", "--help"]);
+}
+
+#[test]
 fn policy_check() {
     help("help_policy_check", &["policy", "check", "--help"]);
 }

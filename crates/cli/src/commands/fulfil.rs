@@ -1,0 +1,175 @@
+//! What `install` by name and `upgrade` have in common: all that is installed by them is installed
+//! here, so that neither can ask for less than the other.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use countersign_download::{
+    Error as DownloadError, Fulfilled, Installed, Installer, Plan, Provenance, Store, Succession,
+};
+use countersign_oci::{Platform, Registry};
+use countersign_policy::{Gallery, Policy};
+use countersign_verify::{Evidence, Verifier};
+use serde_json::json;
+
+use super::gallery::Galleries;
+use crate::arguments::TrustArguments;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+use crate::services::LoadedPolicy;
+use crate::trust;
+
+/// Galleries to install from, and a store to install to.
+pub(super) struct Fulfilment {
+    pub(super) galleries: Galleries,
+    pub(super) store: Store,
+    pub(super) succession: Succession,
+    pub(super) trust: TrustArguments,
+    pub(super) registry: Registry,
+}
+
+/// An entry to install.
+pub(super) struct Wanted {
+    /// Its name, or `gallery@name`.
+    pub(super) name: String,
+    pub(super) platform: Platform,
+}
+
+impl Fulfilment {
+    /// Installs one after the other. A failure of one does not keep the others from it; the exit
+    /// code is that of the first that failed.
+    pub(super) async fn run(
+        &self,
+        wanted: Vec<Wanted>,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let mut code = None;
+        for one in wanted {
+            match self.install(&one, environment, output).await {
+                Ok((plan, fulfilled)) => {
+                    let directory = self.store.directory(&plan.name().parse()?);
+                    output.result(&text(&plan, &fulfilled, &directory));
+                    done.push(json!({
+                        "name": plan.name(),
+                        "directory": directory,
+                        "result": fulfilled,
+                    }));
+                }
+                Err(failure) => {
+                    code.get_or_insert(failure.kind);
+                    output.failure(&failure);
+                    failed.push(json!({ "name": one.name, "error": failure.to_json() }));
+                }
+            }
+        }
+        output.document(&json!({ "done": done, "failed": failed }));
+        Ok(code.map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into()))
+    }
+
+    async fn install(
+        &self,
+        wanted: &Wanted,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<(Plan, Fulfilled), Failure> {
+        let (gallery, plan) = self.galleries.plan(&wanted.name)?;
+        let plan = plan?;
+        let policy = verifiable(gallery, &plan)?;
+        let loaded = LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(self.galleries.file().to_owned()),
+        };
+        let instance = trust::instance(&self.trust, Some(&loaded))?;
+        let trusted_root = instance.trusted_root(environment).await?;
+        let verifier = Verifier::new(self.registry.clone(), trusted_root);
+        let installer = Installer::new(self.registry.clone(), verifier);
+        let progress = Progress::new(output, format!("resolving {}", plan.name()));
+        let events = |event| progress.installing(&event);
+        let fulfilled = self
+            .store
+            .install(
+                &installer,
+                &plan,
+                &wanted.platform,
+                self.succession,
+                &events,
+            )
+            .await;
+        drop(progress);
+        Ok((plan, fulfilled?))
+    }
+}
+
+/// The plan's policy. Where there is none, the library would refuse; saying so first spares the way
+/// to the trusted root.
+fn verifiable<'a>(gallery: &'a Gallery, plan: &Plan) -> Result<&'a Policy, Failure> {
+    gallery.policy.as_ref().ok_or_else(|| {
+        let kind = plan
+            .sources()
+            .first()
+            .map_or("nothing", |s| s.source.kind());
+        let required = plan.requirement().to_string();
+        DownloadError::Unverifiable { kind, required }.into()
+    })
+}
+
+fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
+    let (name, directory) = (plan.name(), directory.display());
+    match fulfilled {
+        Fulfilled::Installed {
+            installed,
+            replaced,
+        } => {
+            let verb = if replaced.is_some() {
+                "upgraded"
+            } else {
+                "installed"
+            };
+            let Installed { files, bytes, .. } = **installed;
+            let mut text = format!(
+                "{verb} {name} in {directory}: {files} files, {}\n",
+                output::bytes(bytes)
+            );
+            if let Some(replaced) = replaced {
+                text.push_str(&format!("  before     {replaced}\n"));
+            }
+            text.push_str(&details(
+                &installed.digest.to_string(),
+                &installed.evidence,
+                installed.provenance.as_ref(),
+            ));
+            for warning in &installed.warnings {
+                text.push_str(&format!("  warning    {warning}\n"));
+            }
+            text
+        }
+        Fulfilled::Unchanged { recorded } => format!(
+            "{name} in {directory} is what its source has\n  image      {}\n",
+            recorded.digest
+        ),
+        _ => String::new(),
+    }
+}
+
+/// What an installation is, on what evidence, and from where.
+pub(super) fn details(
+    digest: &str,
+    evidence: &Evidence,
+    provenance: Option<&Provenance>,
+) -> String {
+    let mut text = format!("  image      {digest}\n");
+    text.push_str(&super::evidence_text(evidence));
+    if let Some(provenance) = provenance {
+        let (role, source) = (provenance.role.as_str(), &provenance.source);
+        text.push_str(&format!("  served by  the {role}, {source}\n"));
+        for unserved in &provenance.unserved {
+            let unserved = unserved.replace('\n', "\n             ");
+            text.push_str(&format!("  not by     {unserved}\n"));
+        }
+    }
+    text
+}

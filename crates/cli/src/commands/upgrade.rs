@@ -1,0 +1,59 @@
+//! `countersign upgrade`: what is installed, again from its gallery, by the same rules.
+
+use std::process::ExitCode;
+
+use countersign_download::Installation;
+
+use super::fulfil::{Fulfilment, Wanted};
+use super::gallery::{Galleries, open_store};
+use crate::arguments::UpgradeArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::services;
+
+pub(crate) async fn run(
+    arguments: UpgradeArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let UpgradeArguments {
+        names,
+        gallery,
+        planning,
+        trust,
+        registry,
+    } = arguments;
+    let store = open_store(planning.store.as_deref(), environment)?;
+    let mut wanted = Vec::new();
+    if names.is_empty() {
+        let installations = store.list().await?;
+        wanted.extend(installations.iter().filter_map(from_gallery));
+    }
+    for name in &names {
+        let installation = store.installation(name).await?;
+        wanted.push(from_gallery(&installation).ok_or_else(|| {
+            let message = format!("expected an installation from a gallery, found `{name}`");
+            Failure::new(Kind::Usage, message)
+                .hint("install it again as it was installed: `countersign install`")
+        })?);
+    }
+    let fulfilment = Fulfilment {
+        galleries: Galleries::load(&gallery, &planning, &registry, environment).await?,
+        store,
+        succession: planning.succession(),
+        trust,
+        registry: services::registry(&registry, environment)?,
+    };
+    fulfilment.run(wanted, environment, output).await
+}
+
+/// The same name of the same gallery, for the same platform.
+fn from_gallery(installation: &Installation) -> Option<Wanted> {
+    let recorded = &installation.recorded;
+    let provenance = recorded.provenance.as_ref()?;
+    Some(Wanted {
+        name: format!("{}@{}", provenance.gallery, provenance.name),
+        platform: recorded.platform.clone(),
+    })
+}

@@ -1,0 +1,309 @@
+//! Which entry of an index a name stands for, on a machine of a given capability.
+//!
+//! Names are looked up, never guessed: an exact name first, then an alias that a single entry has.
+//! A meta entry leads to another by capability, and every step is kept. The capability is the
+//! caller's value; nothing here looks at the machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use countersign_oci::excerpt;
+use countersign_policy::{GalleryEntry, GalleryIndex};
+use serde::Serialize;
+
+use crate::limits::Limits;
+
+/// Candidates that an error lists.
+const LISTED: usize = 20;
+
+/// The key that serves every machine.
+const DEFAULT: &str = "default";
+
+/// Indexes also call it this: some have it instead of `default`, never beside it.
+const CPU: &str = "cpu";
+
+/// What hardware a machine has for an image to use: `default`, `nvidia`, `nvidia-cuda-12`, `metal`…
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct Capability(String);
+
+impl Capability {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The keys of a meta entry that serve this capability, the best first: its own name; the name
+    /// without the CUDA version, or without the platform of `metal-darwin-arm64`; `default`; `cpu`.
+    ///
+    /// As LocalAI has it, `nvidia-l4t` does not lead to `nvidia`: those images are for x86.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let family = ["-cuda-", "-darwin-"]
+            .into_iter()
+            .find_map(|end| self.0.split_once(end))
+            .map(|(family, _)| family);
+        [Some(self.0.as_str()), family, Some(DEFAULT), Some(CPU)]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// That of a machine without an accelerator.
+impl Default for Capability {
+    fn default() -> Self {
+        Self(DEFAULT.into())
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Capability> for String {
+    fn from(capability: Capability) -> Self {
+        capability.0
+    }
+}
+
+impl FromStr for Capability {
+    type Err = CapabilityError;
+
+    fn from_str(text: &str) -> Result<Self, CapabilityError> {
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if text.len() <= 64
+            && text
+                .split('-')
+                .all(|w| !w.is_empty() && w.chars().all(word))
+        {
+            return Ok(Self(text.into()));
+        }
+        Err(CapabilityError {
+            found: excerpt(text),
+        })
+    }
+}
+
+/// A text that is not a [`Capability`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a capability such as default, nvidia, amd, intel, metal, vulkan, nvidia-cuda-12 or nvidia-l4t, found `{found}`"
+)]
+pub struct CapabilityError {
+    found: String,
+}
+
+/// An entry with content, and how a name led to it.
+#[derive(Debug, Clone)]
+pub struct ResolvedEntry<'a> {
+    entry: &'a GalleryEntry,
+    via: Vec<&'a GalleryEntry>,
+}
+
+impl<'a> ResolvedEntry<'a> {
+    /// The entry that `name` stands for: the first of that name, else the only one of that alias;
+    /// through meta entries, if need be, by `capability`.
+    ///
+    /// # Errors
+    /// [`EntryError`]
+    pub fn by_name(
+        index: &'a GalleryIndex,
+        name: &str,
+        capability: &Capability,
+    ) -> Result<Self, EntryError> {
+        let entry = match index.named(name) {
+            Some(entry) => entry,
+            None => by_alias(index, name)?,
+        };
+        Self::of(index, entry, capability)
+    }
+
+    /// What `entry` of `index` stands for: itself, or, of a meta entry, what it leads to.
+    ///
+    /// # Errors
+    /// [`EntryError`], except that the name is unknown or ambiguous.
+    pub fn of(
+        index: &'a GalleryIndex,
+        entry: &'a GalleryEntry,
+        capability: &Capability,
+    ) -> Result<Self, EntryError> {
+        let mut entry = entry;
+        let mut via: Vec<&GalleryEntry> = Vec::new();
+        while uri(entry).is_none() {
+            if via.iter().any(|meta| meta.name == entry.name) {
+                return Err(EntryError::Cycle {
+                    names: via
+                        .iter()
+                        .chain([&entry])
+                        .map(|e| excerpt(&e.name))
+                        .collect(),
+                });
+            }
+            if via.len() == Limits::META_ENTRIES {
+                return Err(EntryError::TooManySteps {
+                    name: via
+                        .first()
+                        .map(|first| excerpt(&first.name))
+                        .unwrap_or_default(),
+                    limit: Limits::META_ENTRIES,
+                });
+            }
+            via.push(entry);
+            entry = target(index, entry, capability)?;
+        }
+        Ok(Self { entry, via })
+    }
+
+    /// The entry with content.
+    pub fn entry(&self) -> &'a GalleryEntry {
+        self.entry
+    }
+
+    /// The meta entries on the way, in order; none where the name is the entry's own.
+    pub fn via(&self) -> &[&'a GalleryEntry] {
+        &self.via
+    }
+}
+
+/// Where an entry's content is. An empty text is as good as none, which is how LocalAI reads it.
+pub(crate) fn uri(entry: &GalleryEntry) -> Option<&str> {
+    entry.uri.as_deref().filter(|uri| !uri.is_empty())
+}
+
+fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry, EntryError> {
+    let has_alias = |entry: &&GalleryEntry| entry.alias.as_deref() == Some(name);
+    let found: Vec<_> = index.entries().iter().filter(has_alias).collect();
+    match found.as_slice() {
+        [] => Err(EntryError::Unknown {
+            name: excerpt(name),
+            nearest: nearest(index, name),
+        }),
+        [only] => Ok(only),
+        several => Err(EntryError::Ambiguous {
+            alias: excerpt(name),
+            count: several.len(),
+            names: several
+                .iter()
+                .take(LISTED)
+                .map(|e| excerpt(&e.name))
+                .collect(),
+        }),
+    }
+}
+
+fn target<'a>(
+    index: &'a GalleryIndex,
+    meta: &GalleryEntry,
+    capability: &Capability,
+) -> Result<&'a GalleryEntry, EntryError> {
+    if meta.capabilities.is_empty() {
+        return Err(EntryError::NoContent {
+            name: excerpt(&meta.name),
+        });
+    }
+    let served = capability
+        .keys()
+        .find_map(|key| meta.capabilities.get_key_value(key));
+    let Some((key, target)) = served else {
+        return Err(EntryError::NotForCapability {
+            name: excerpt(&meta.name),
+            capability: capability.clone(),
+            capabilities: meta
+                .capabilities
+                .keys()
+                .take(LISTED)
+                .map(|key| excerpt(key))
+                .collect(),
+        });
+    };
+    index
+        .named(target)
+        .ok_or_else(|| EntryError::MissingTarget {
+            name: excerpt(&meta.name),
+            capability: excerpt(key),
+            target: excerpt(target),
+        })
+}
+
+/// The name most like `text`, if it is near enough to be a misspelling.
+fn nearest(index: &GalleryIndex, text: &str) -> Option<String> {
+    // A name of a kilobyte is no misspelling, and comparing it would be quadratic.
+    let short = |text: &str| text.len() <= 128;
+    let names = index.entries().iter().map(|entry| entry.name.as_str());
+    names
+        .filter(|name| short(text) && short(name))
+        .map(|name| (strsim::damerau_levenshtein(text, name), name))
+        .filter(|(distance, name)| *distance <= name.chars().count().div_ceil(4))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| excerpt(name))
+}
+
+/// Why a name does not lead to an entry with content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// No entry has this name or alias.
+    #[error("expected the name of an entry, found `{name}`{}", .nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The most similar name, if one is near.
+        nearest: Option<String>,
+    },
+    /// Several entries have this alias, and none this name.
+    #[error("expected the name of one entry, found `{alias}`, by which {count} go: {}", .names.join(", "))]
+    Ambiguous {
+        /// The alias asked for.
+        alias: String,
+        /// How many entries have it.
+        count: usize,
+        /// Their names, the first 20 at most.
+        names: Vec<String>,
+    },
+    /// A meta entry that serves other machines.
+    #[error("`{name}` is not for the capability {capability}, only for {}", .capabilities.join(", "))]
+    NotForCapability {
+        /// The meta entry.
+        name: String,
+        /// The capability asked for.
+        capability: Capability,
+        /// Those that it has, the first 20 at most.
+        capabilities: Vec<String>,
+    },
+    /// A meta entry that leads to an entry that is not there.
+    #[error(
+        "`{name}` leads to `{target}` for {capability}, expected an entry of that name, found none"
+    )]
+    MissingTarget {
+        /// The meta entry.
+        name: String,
+        /// Its key.
+        capability: String,
+        /// The name that has no entry.
+        target: String,
+    },
+    /// Meta entries that lead back to themselves.
+    #[error("expected an entry with content, found meta entries that lead in a circle: {}", .names.join(" → "))]
+    Cycle {
+        /// The way, the last one a second time.
+        names: Vec<String>,
+    },
+    /// Meta entries that lead to each other without end in sight.
+    #[error("expected `{name}` to lead to content by at most {limit} meta entries, found more")]
+    TooManySteps {
+        /// The first meta entry.
+        name: String,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Neither content nor capabilities.
+    #[error("expected `{name}` to have a uri or capabilities, found neither")]
+    NoContent {
+        /// The entry.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! What installing an entry would do: from where, in which order, on what proof.
+//!
+//! A [`Plan`] is made without asking any registry. Its sources are in the order in which they are
+//! to be tried, one after the other where the one before is *not found* or *unreachable* and never
+//! where it failed verification; its one [`Requirement`] is for all of them.
+
+use std::fmt;
+
+use countersign_oci::excerpt;
+use countersign_policy::{Gallery, GalleryEntry, GalleryIndex};
+use serde::{Deserialize, Serialize};
+
+use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
+use crate::fallback::FallbackTags;
+use crate::limits::Limits;
+use crate::requirement::{Integrity, Proof, Requirement, RequirementError};
+use crate::source::{Source, SourceError};
+
+/// A gallery with its index, and the machine and the rules to plan by.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    /// The gallery; its policy becomes the plan's requirement.
+    pub gallery: &'a Gallery,
+    /// The gallery's index.
+    pub index: &'a GalleryIndex,
+    /// What the machine has.
+    pub capability: &'a Capability,
+    /// What becomes of content that nothing vouches for.
+    pub integrity: Integrity,
+    /// Tags to fall back to.
+    pub fallbacks: &'a FallbackTags,
+}
+
+/// What installing one entry would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    gallery: String,
+    name: String,
+    via: Vec<String>,
+    entry: GalleryEntry,
+    sources: Vec<PlannedSource>,
+    requirement: Requirement,
+    integrity: Integrity,
+}
+
+/// A source, and why it is in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedSource {
+    /// Why it is in the plan.
+    pub role: Role,
+    /// Where the content is.
+    pub source: Source,
+}
+
+/// Why a source is in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// The entry's `uri`.
+    Primary,
+    /// One of the entry's `mirrors`.
+    Mirror,
+    /// Another tag in a repository of the former, by [`FallbackTags`].
+    Fallback,
+}
+
+impl<'a> Planner<'a> {
+    /// The plan for the entry that `name` stands for.
+    ///
+    /// # Errors
+    /// [`PlanError`]
+    pub fn plan(&self, name: &str) -> Result<Plan, PlanError> {
+        let resolved = ResolvedEntry::by_name(self.index, name, self.capability);
+        self.planned(name, resolved)
+    }
+
+    /// The plan for an entry of the index, by itself: also for one whose name an earlier entry has.
+    ///
+    /// # Errors
+    /// [`PlanError`]
+    pub fn plan_entry(&self, entry: &'a GalleryEntry) -> Result<Plan, PlanError> {
+        let resolved = ResolvedEntry::of(self.index, entry, self.capability);
+        self.planned(&entry.name, resolved)
+    }
+
+    fn planned(
+        &self,
+        name: &str,
+        resolved: Result<ResolvedEntry<'_>, EntryError>,
+    ) -> Result<Plan, PlanError> {
+        let resolved = resolved.map_err(|source| PlanError::Entry {
+            gallery: excerpt(&self.gallery.name),
+            source,
+        })?;
+        let entry = resolved.entry();
+        let sources = self.sources(entry)?;
+        let all: Vec<Source> = sources.iter().map(|s| s.source.clone()).collect();
+        let requirement = Requirement::of(self.gallery.policy.as_ref(), &all, self.integrity)
+            .map_err(|source| PlanError::Requirement {
+                entry: excerpt(&entry.name),
+                gallery: excerpt(&self.gallery.name),
+                source,
+            })?;
+        Ok(Plan {
+            gallery: self.gallery.name.clone(),
+            name: name.to_owned(),
+            via: resolved.via().iter().map(|e| e.name.clone()).collect(),
+            entry: entry.clone(),
+            sources,
+            requirement,
+            integrity: self.integrity,
+        })
+    }
+
+    fn sources(&self, entry: &GalleryEntry) -> Result<Vec<PlannedSource>, PlanError> {
+        if entry.mirrors.len() > Limits::MIRRORS {
+            return Err(PlanError::Mirrors {
+                entry: excerpt(&entry.name),
+                limit: Limits::MIRRORS,
+                found: entry.mirrors.len(),
+            });
+        }
+        // An empty text is as good as none, as for the uri.
+        let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
+        let named = uri(entry)
+            .into_iter()
+            .chain(entry.mirrors.iter().map(String::as_str));
+        let mut sources: Vec<Source> = Vec::new();
+        for text in named {
+            let source = Source::parse(text, sha256).map_err(|source| PlanError::Source {
+                entry: excerpt(&entry.name),
+                source,
+            })?;
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+        let fallbacks = self.fallbacks.sources(&sources);
+        let roles = [Role::Primary]
+            .into_iter()
+            .chain(std::iter::repeat(Role::Mirror));
+        let named = roles.zip(sources);
+        let fallbacks = fallbacks.into_iter().map(|source| (Role::Fallback, source));
+        Ok(named
+            .chain(fallbacks)
+            .map(|(role, source)| PlannedSource { role, source })
+            .collect())
+    }
+}
+
+impl Plan {
+    /// Name of the gallery that has the entry.
+    pub fn gallery(&self) -> &str {
+        &self.gallery
+    }
+
+    /// The name that the plan was asked for by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The meta entries that led to the entry, in order.
+    pub fn via(&self) -> &[String] {
+        &self.via
+    }
+
+    /// The entry whose content it is. What it says is the gallery's word, not proven.
+    pub fn entry(&self) -> &GalleryEntry {
+        &self.entry
+    }
+
+    /// Where to look for the content, in this order; never empty, the primary first.
+    pub fn sources(&self) -> &[PlannedSource] {
+        &self.sources
+    }
+
+    /// What has to be proven, whichever source serves.
+    pub fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+
+    /// The mode that it was planned in.
+    pub fn integrity(&self) -> Integrity {
+        self.integrity
+    }
+
+    /// What a person should know before this is carried out.
+    pub fn warning(&self) -> Option<&'static str> {
+        match self.requirement.proof() {
+            Proof::None => Some("nothing proves who made this content, or that it is unchanged"),
+            _ => None,
+        }
+    }
+}
+
+impl Role {
+    /// The role's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Mirror => "mirror",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// Several lines, for a person, the last without a line break.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&excerpt(&self.name))?;
+        for step in self.via.iter().skip(1).chain([&self.entry.name]) {
+            if *step != self.name {
+                write!(f, " → {}", excerpt(step))?;
+            }
+        }
+        for PlannedSource { role, source } in &self.sources {
+            write!(f, "\n  {:<9}{source}", role.as_str())?;
+        }
+        write!(f, "\n  {:<9}{}", "requires", self.requirement)?;
+        if let Some(warning) = self.warning() {
+            write!(f, "\n  {:<9}{warning}", "warning")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no plan for an entry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The name does not lead to an entry with content.
+    #[error("the gallery `{gallery}` has nothing to install by that name")]
+    Entry {
+        /// The gallery's name.
+        gallery: String,
+        /// Why not.
+        #[source]
+        source: EntryError,
+    },
+    /// A uri or a mirror that can't be read.
+    #[error("the entry `{entry}` names a source that can't be read")]
+    Source {
+        /// The entry's name.
+        entry: String,
+        /// Why not.
+        #[source]
+        source: SourceError,
+    },
+    /// More mirrors than anybody needs.
+    #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
+    Mirrors {
+        /// The entry's name.
+        entry: String,
+        /// How many may be.
+        limit: usize,
+        /// How many are.
+        found: usize,
+    },
+    /// The content can't be proven as is required.
+    #[error("the entry `{entry}` of the gallery `{gallery}` is refused")]
+    Requirement {
+        /// The entry's name.
+        entry: String,
+        /// The gallery's name.
+        gallery: String,
+        /// Why.
+        #[source]
+        source: RequirementError,
+    },
+}

@@ -1,0 +1,328 @@
+//! What has to be proven of an entry's content before it is unpacked.
+//!
+//! [`Requirement::of`] is the only way to one: installing and upgrading can't but ask for the same,
+//! and a mirror or a fallback can't be asked for less than the primary, because one requirement is
+//! for all sources of a plan. Where a policy is given, whatever can't be judged by it is refused,
+//! strict or not: permissive mode is for what no policy covers.
+
+use std::fmt;
+
+use countersign_oci::Digest;
+use countersign_policy::Policy;
+use serde::{Deserialize, Serialize};
+
+use crate::source::Source;
+
+/// What becomes of content that nothing vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Integrity {
+    /// It is refused.
+    Strict,
+    /// It is installed, with a warning, and its record says so.
+    Permissive,
+}
+
+/// What has to be proven, of whichever source serves. Made by [`Requirement::of`] alone:
+///
+/// ```compile_fail,E0423
+/// let forged = countersign_download::Requirement(countersign_download::Proof::None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement(Proof);
+
+/// The kinds of [`Requirement`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proof {
+    /// A signature that this policy accepts.
+    Signature(Box<Policy>),
+    /// Bytes of this digest, which the gallery's index names.
+    Digest(Digest),
+    /// Nothing: no policy and no digest covers the content. Only with [`Integrity::Permissive`].
+    None,
+}
+
+impl Requirement {
+    /// What `policy`, the gallery's, asks of content that any of `sources` may serve.
+    ///
+    /// | | policy | no policy, strict | no policy, permissive |
+    /// |---|---|---|---|
+    /// | image, image layout | a signature | refused | nothing |
+    /// | tarball with `sha256` | refused | its digest | its digest |
+    /// | tarball without | refused | refused | nothing |
+    /// | directory | refused | refused | nothing |
+    ///
+    /// A tarball's `sha256` is no substitute for a signature: it comes from the index, which
+    /// whoever serves the gallery can change, and the policy says who has to have signed.
+    ///
+    /// # Errors
+    /// [`RequirementError`] for the first source that can't meet it.
+    pub fn of(
+        policy: Option<&Policy>,
+        sources: &[Source],
+        integrity: Integrity,
+    ) -> Result<Self, RequirementError> {
+        if let Some(policy) = policy {
+            for source in sources {
+                if !can_be_signed(source) {
+                    return Err(RequirementError::Unsignable {
+                        found: Box::new(source.clone()),
+                    });
+                }
+            }
+            return Ok(Self(Proof::Signature(Box::new(policy.clone()))));
+        }
+        let mut digests = sources.iter().map(digest);
+        if let Some(Some(first)) = digests.next()
+            && digests.all(|digest| digest == Some(first))
+        {
+            return Ok(Self(Proof::Digest(first.clone())));
+        }
+        match integrity {
+            Integrity::Permissive => Ok(Self(Proof::None)),
+            Integrity::Strict => Err(uncovered(sources)),
+        }
+    }
+
+    /// What it asks for.
+    pub fn proof(&self) -> &Proof {
+        &self.0
+    }
+
+    /// The policy that must accept a signature, if that is what is asked for.
+    pub fn policy(&self) -> Option<&Policy> {
+        match &self.0 {
+            Proof::Signature(policy) => Some(policy),
+            _ => None,
+        }
+    }
+}
+
+fn can_be_signed(source: &Source) -> bool {
+    matches!(source, Source::Image { .. } | Source::Layout { .. })
+}
+
+fn digest(source: &Source) -> Option<&Digest> {
+    match source {
+        Source::Tarball(tarball) => tarball.digest(),
+        _ => None,
+    }
+}
+
+/// Which of `sources` strict mode refuses first, and why.
+fn uncovered(sources: &[Source]) -> RequirementError {
+    let source = sources.iter().find(|source| digest(source).is_none());
+    match source.or(sources.first()) {
+        None => RequirementError::NoSource,
+        Some(source) => {
+            let found = Box::new(source.clone());
+            match source {
+                Source::Image { .. } | Source::Layout { .. } => {
+                    RequirementError::NoPolicy { found }
+                }
+                Source::Tarball(_) => RequirementError::NoDigest { found },
+                Source::Directory { .. } => RequirementError::Unverifiable { found },
+            }
+        }
+    }
+}
+
+/// One line, for a person.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Proof::Signature(_) => f.write_str("a signature that the gallery's policy accepts"),
+            Proof::Digest(digest) => write!(f, "bytes of the digest {digest}"),
+            Proof::None => f.write_str("nothing"),
+        }
+    }
+}
+
+/// Why sources can't meet what is required.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequirementError {
+    /// The gallery has a policy, and content of this kind carries no signature to judge by it.
+    #[error(
+        "the gallery's policy asks for a signature: expected an image or an image layout, found {}, {found}, which can't be verified",
+        .found.kind()
+    )]
+    Unsignable {
+        /// The source.
+        found: Box<Source>,
+    },
+    /// Strict mode, and the gallery has no policy.
+    #[error(
+        "integrity is required: expected a gallery with a `verification` block, found none to verify {found} by"
+    )]
+    NoPolicy {
+        /// The source.
+        found: Box<Source>,
+    },
+    /// Strict mode, and a tarball whose entry doesn't say what its bytes hash to.
+    #[error("integrity is required: expected a `sha256` beside {found}, found none")]
+    NoDigest {
+        /// The source.
+        found: Box<Source>,
+    },
+    /// Strict mode, and content of a kind that nothing could vouch for.
+    #[error(
+        "integrity is required: expected an image, an image layout or a tarball with `sha256`, found {}, {found}, which can't be verified",
+        .found.kind()
+    )]
+    Unverifiable {
+        /// The source.
+        found: Box<Source>,
+    },
+    /// There is nothing to require anything of.
+    #[error("expected at least one source, found none")]
+    NoSource,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA256: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    const OTHER: &str = "54136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    fn policy() -> Policy {
+        Policy::from_yaml("{issuer: https://ci.example.org, identity: me}", "policy").unwrap()
+    }
+
+    fn image() -> Source {
+        Source::parse("quay.io/acme/app:1", None).unwrap()
+    }
+
+    fn layout() -> Source {
+        Source::parse("ocifile:///srv/app.tar", None).unwrap()
+    }
+
+    fn directory() -> Source {
+        Source::parse("/srv/app", None).unwrap()
+    }
+
+    fn tarball(sha256: Option<&str>) -> Source {
+        Source::parse("https://example.org/app.tar", sha256).unwrap()
+    }
+
+    fn of(
+        policy: Option<&Policy>,
+        source: &Source,
+        integrity: Integrity,
+    ) -> Result<Proof, RequirementError> {
+        Requirement::of(policy, std::slice::from_ref(source), integrity)
+            .map(|requirement| requirement.proof().clone())
+    }
+
+    fn found(source: &Source) -> Box<Source> {
+        Box::new(source.clone())
+    }
+
+    #[test]
+    fn a_policy_asks_for_a_signature_in_either_mode() {
+        for integrity in [Integrity::Strict, Integrity::Permissive] {
+            for source in [image(), layout()] {
+                let expected = Proof::Signature(Box::new(policy()));
+                assert_eq!(of(Some(&policy()), &source, integrity), Ok(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn what_carries_no_signature_is_refused_under_a_policy_in_either_mode() {
+        for integrity in [Integrity::Strict, Integrity::Permissive] {
+            for source in [directory(), tarball(None), tarball(Some(SHA256))] {
+                assert_eq!(
+                    of(Some(&policy()), &source, integrity),
+                    Err(RequirementError::Unsignable {
+                        found: found(&source)
+                    })
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn strict_mode_refuses_what_nothing_covers_each_kind_with_its_error() {
+        for (source, expected) in [
+            (
+                image(),
+                RequirementError::NoPolicy {
+                    found: found(&image()),
+                },
+            ),
+            (
+                layout(),
+                RequirementError::NoPolicy {
+                    found: found(&layout()),
+                },
+            ),
+            (
+                tarball(None),
+                RequirementError::NoDigest {
+                    found: found(&tarball(None)),
+                },
+            ),
+            (
+                directory(),
+                RequirementError::Unverifiable {
+                    found: found(&directory()),
+                },
+            ),
+        ] {
+            assert_eq!(of(None, &source, Integrity::Strict), Err(expected));
+            assert_eq!(of(None, &source, Integrity::Permissive), Ok(Proof::None));
+        }
+    }
+
+    #[test]
+    fn a_tarball_s_digest_suffices_where_there_is_no_policy() {
+        let digest = format!("sha256:{SHA256}").parse().unwrap();
+        for integrity in [Integrity::Strict, Integrity::Permissive] {
+            assert_eq!(
+                of(None, &tarball(Some(SHA256)), integrity),
+                Ok(Proof::Digest(Digest::clone(&digest)))
+            );
+        }
+    }
+
+    #[test]
+    fn one_source_that_nothing_covers_leaves_all_uncovered() {
+        let mixed = [tarball(Some(SHA256)), directory()];
+        let required = Requirement::of(None, &mixed, Integrity::Permissive).unwrap();
+        assert_eq!(required.proof(), &Proof::None);
+        assert_eq!(
+            Requirement::of(None, &mixed, Integrity::Strict),
+            Err(RequirementError::Unverifiable {
+                found: found(&directory())
+            })
+        );
+        assert_eq!(
+            Requirement::of(
+                Some(&policy()),
+                &[image(), directory()],
+                Integrity::Permissive
+            ),
+            Err(RequirementError::Unsignable {
+                found: found(&directory())
+            })
+        );
+    }
+
+    #[test]
+    fn no_source_is_required_nothing_of_in_strict_mode() {
+        assert_eq!(
+            Requirement::of(None, &[], Integrity::Strict),
+            Err(RequirementError::NoSource)
+        );
+    }
+
+    #[test]
+    fn sources_of_different_digests_are_not_covered_by_one() {
+        let mixed = [tarball(Some(SHA256)), tarball(Some(OTHER))];
+        let required = Requirement::of(None, &mixed, Integrity::Permissive).unwrap();
+        assert_eq!(required.proof(), &Proof::None);
+    }
+}

@@ -1,0 +1,267 @@
+//! Where content is, as a gallery's entry writes it.
+//!
+//! A [`Source`] is read from its text alone: the form decides the kind, and the file system is
+//! never asked what a text might mean. So `localai/localai-backends:latest` is an image on Docker
+//! Hub, as `docker` takes it, whatever lies in the current directory.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use countersign_oci::{Digest, Reference, ReferenceError, excerpt};
+use serde::Serialize;
+use url::Url;
+
+/// Where the content of an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// An image in a registry: `oci://reference`, or the reference alone.
+    Image {
+        /// The image.
+        reference: Reference,
+    },
+    /// An OCI image layout, a tar archive or a directory: `ocifile://path`.
+    Layout {
+        /// As written; one that is not absolute is relative to the process's directory.
+        path: PathBuf,
+    },
+    /// An archive to fetch: `https://….tar`, `….tar.gz`, `….tgz`, `….tar.zst`, or by `http`.
+    Tarball(Tarball),
+    /// A directory on this machine: `file://` and an absolute path, or the path alone.
+    Directory {
+        /// Absolute.
+        path: PathBuf,
+    },
+}
+
+/// An archive to fetch, and what its bytes must hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Tarball {
+    url: Url,
+    compression: TarballCompression,
+    digest: Option<Digest>,
+}
+
+/// How a [`Tarball`] is compressed, by the end of its URL's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TarballCompression {
+    /// `.tar`
+    None,
+    /// `.tar.gz` or `.tgz`
+    Gzip,
+    /// `.tar.zst`
+    Zstd,
+}
+
+impl Source {
+    /// Reads an entry's `uri`, or one of its mirrors, with the entry's `sha256`: 64 hex digits, of
+    /// a tarball's bytes.
+    ///
+    /// # Errors
+    /// [`SourceError`], also for a `sha256` beside anything but a tarball: a check that its author
+    /// expects must not silently not happen.
+    pub fn parse(uri: &str, sha256: Option<&str>) -> Result<Self, SourceError> {
+        let digest = sha256.map(parse_sha256).transpose()?;
+        let source = Self::by_form(uri, digest.clone())?;
+        if digest.is_some() && !matches!(source, Self::Tarball(_)) {
+            return Err(SourceError::DigestOutOfPlace {
+                kind: source.kind(),
+            });
+        }
+        Ok(source)
+    }
+
+    /// What this is, in two or three words, with its article.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Image { .. } => "an image",
+            Self::Layout { .. } => "an image layout",
+            Self::Tarball(_) => "a tarball",
+            Self::Directory { .. } => "a directory",
+        }
+    }
+
+    fn by_form(uri: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
+        if uri.trim().is_empty() {
+            return Err(SourceError::Empty);
+        }
+        let Some((scheme, rest)) = uri.split_once("://") else {
+            return by_bare_form(uri);
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "oci" => image(rest),
+            "ocifile" if rest.is_empty() => Err(SourceError::NoPath { scheme: "ocifile" }),
+            "ocifile" => Ok(Self::Layout { path: rest.into() }),
+            "http" | "https" => Tarball::parse(uri, digest).map(Self::Tarball),
+            "file" => directory(rest),
+            _ => Err(SourceError::Scheme {
+                found: excerpt(scheme),
+            }),
+        }
+    }
+}
+
+fn by_bare_form(text: &str) -> Result<Source, SourceError> {
+    if Path::new(text).is_absolute() {
+        return Ok(Source::Directory { path: text.into() });
+    }
+    if text.starts_with(['.', '~']) {
+        return Err(SourceError::RelativePath {
+            found: excerpt(text),
+        });
+    }
+    image(text)
+}
+
+fn image(text: &str) -> Result<Source, SourceError> {
+    let reference = text.parse()?;
+    Ok(Source::Image { reference })
+}
+
+fn directory(rest: &str) -> Result<Source, SourceError> {
+    // RFC 8089: what stands before the path is a host, and may be this one.
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if path.is_empty() {
+        return Err(SourceError::NoPath { scheme: "file" });
+    }
+    if !Path::new(path).is_absolute() {
+        return Err(SourceError::RelativePath {
+            found: excerpt(path),
+        });
+    }
+    Ok(Source::Directory { path: path.into() })
+}
+
+fn parse_sha256(text: &str) -> Result<Digest, SourceError> {
+    let hex = text.trim().to_ascii_lowercase();
+    let hex = hex.strip_prefix("sha256:").unwrap_or(&hex);
+    format!("sha256:{hex}")
+        .parse()
+        .map_err(|_| SourceError::Sha256 {
+            found: excerpt(text),
+        })
+}
+
+impl Tarball {
+    /// Where it is.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How it is compressed.
+    pub fn compression(&self) -> TarballCompression {
+        self.compression
+    }
+
+    /// What its bytes must hash to; `None` where the entry doesn't say.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    fn parse(text: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
+        let url = Url::parse(text).map_err(|source| SourceError::Url { source })?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(SourceError::Credentials {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        let ends = |ending| url.path().to_ascii_lowercase().ends_with(ending);
+        let compression = if ends(".tar") {
+            TarballCompression::None
+        } else if ends(".tar.gz") || ends(".tgz") {
+            TarballCompression::Gzip
+        } else if ends(".tar.zst") {
+            TarballCompression::Zstd
+        } else {
+            return Err(SourceError::NotATarball {
+                found: excerpt(url.path()),
+            });
+        };
+        Ok(Self {
+            url,
+            compression,
+            digest,
+        })
+    }
+}
+
+/// As it can be read again.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { reference } => reference.fmt(f),
+            Self::Layout { path } => write!(f, "ocifile://{}", path.display()),
+            Self::Tarball(tarball) => tarball.url.fmt(f),
+            Self::Directory { path } => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
+/// Why a text is not a [`Source`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is nothing.
+    #[error("expected an image reference or a URI, found nothing")]
+    Empty,
+    /// A scheme that we don't know.
+    #[error("expected oci://, ocifile://, https://, http:// or file://, found `{found}://`")]
+    Scheme {
+        /// What stands before `://`.
+        found: String,
+    },
+    /// Taken for an image, and not one's reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A scheme with nothing behind it.
+    #[error("expected a path after {scheme}://, found nothing")]
+    NoPath {
+        /// `file` or `ocifile`.
+        scheme: &'static str,
+    },
+    /// A path that would depend on where we are run.
+    #[error("expected an absolute path such as file:///srv/content, found `{found}`")]
+    RelativePath {
+        /// The path, or what looks like one.
+        found: String,
+    },
+    /// Not a URL.
+    #[error("expected a tarball's URL")]
+    Url {
+        /// Why it is none.
+        #[source]
+        source: url::ParseError,
+    },
+    /// A URL of something else.
+    #[error("expected a URL whose path ends in .tar, .tar.gz, .tgz or .tar.zst, found `{found}`")]
+    NotATarball {
+        /// The URL's path.
+        found: String,
+    },
+    /// A URL with a user or a password, which a gallery would publish.
+    #[error("expected a URL without user and password, found one for {host} that has them")]
+    Credentials {
+        /// Whose login it is.
+        host: String,
+    },
+    /// `sha256` is not a digest.
+    #[error("expected a sha256 of 64 hex digits, found `{found}`")]
+    Sha256 {
+        /// What it says.
+        found: String,
+    },
+    /// `sha256` beside what is not a tarball.
+    #[error(
+        "expected a sha256 beside tarballs alone, found one beside {kind}; pin an image as repository@sha256:…"
+    )]
+    DigestOutOfPlace {
+        /// As of [`Source::kind`].
+        kind: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests;
