@@ -5,29 +5,35 @@
     reason = "this module is where the environment is read, so that no other has to"
 )]
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// What the environment says, read once at start.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    variables: Vec<(String, String)>,
+    variables: Vec<(String, OsString)>,
 }
 
 impl Environment {
-    /// Takes the environment's variables; those that are not Unicode are left out.
+    /// Takes the environment's variables. A name that is not Unicode is none of those read here.
     pub(crate) fn read() -> Self {
         let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
         Self { variables }
     }
 
-    /// A variable's value; `None` where it is unset or empty.
+    /// A variable's value; `None` where it is unset, empty or not Unicode.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.raw(name)?.to_str()
+    }
+
+    /// A variable's value as it is; `None` where it is unset or empty.
+    fn raw(&self, name: &str) -> Option<&OsStr> {
         self.variables
             .iter()
             .find(|(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.as_os_str())
     }
 
     /// Where trust roots are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
@@ -94,13 +100,14 @@ impl Environment {
     /// When it is neither yes nor no: guessing could mean to install what should be refused.
     pub(crate) fn require_integrity(&self) -> Result<bool, NotABoolean> {
         const NAME: &str = "COUNTERSIGN_REQUIRE_INTEGRITY";
-        let value = self.variable(NAME).unwrap_or("0");
+        // Lossy, so that what is not Unicode counts as neither and not as unset.
+        let value = self.raw(NAME).unwrap_or(OsStr::new("0")).to_string_lossy();
         match value.to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" | "on" => Ok(true),
             "0" | "false" | "no" | "off" => Ok(false),
             _ => Err(NotABoolean {
                 variable: NAME,
-                found: value.to_owned(),
+                found: value.into_owned(),
             }),
         }
     }
@@ -142,7 +149,7 @@ mod tests {
     fn environment(variables: &[(&str, &str)]) -> Environment {
         let variables = variables
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect();
         Environment { variables }
     }
@@ -172,6 +179,20 @@ mod tests {
             let variable = "COUNTERSIGN_REQUIRE_INTEGRITY";
             assert_eq!(asked(neither), Err(NotABoolean { variable, found }));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_unicode_does_not_turn_strict_mode_off() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let variable = "COUNTERSIGN_REQUIRE_INTEGRITY";
+        let value = OsString::from_vec(vec![0xff, b'1']);
+        let environment = Environment {
+            variables: vec![(variable.to_owned(), value)],
+        };
+        let found = "\u{fffd}1".to_owned();
+        let expected = NotABoolean { variable, found };
+        assert_eq!(environment.require_integrity(), Err(expected));
     }
 
     #[test]
