@@ -94,7 +94,8 @@ impl Policy {
         self.bind_name
     }
 
-    /// Where the trusted root comes from, when the policy says it.
+    /// Where the trusted root comes from, when the policy says it. Its caller has to load that one:
+    /// a verifier goes by the trusted root that it is given.
     pub fn trust(&self) -> Option<&Trust> {
         self.trust.as_ref()
     }

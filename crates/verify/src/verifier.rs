@@ -62,6 +62,9 @@ enum Trust {
 
 impl Verifier {
     /// A verifier that goes by one trusted root as long as it lives.
+    ///
+    /// Whom to trust is the caller's to say, also where a policy names an instance of its own
+    /// ([`Policy::trust`]): load that instance's trusted root for it.
     pub fn new(registry: Registry, trusted_root: TrustedRoot) -> Self {
         Self {
             registry,
