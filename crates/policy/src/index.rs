@@ -51,19 +51,19 @@ pub struct GalleryEntry {
     #[serde(default)]
     pub uri: Option<String>,
     /// Where else its content is, in order of preference.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub mirrors: Vec<String>,
     /// For a tarball, the digest of its bytes in hex.
     #[serde(default)]
     pub sha256: Option<String>,
     /// From a hardware capability (`nvidia`, `metal`, `default`) to the entry that serves it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub capabilities: BTreeMap<String, String>,
     /// Free words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub tags: Vec<String>,
     /// Home pages.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub urls: Vec<String>,
     /// The content's licence.
     #[serde(default)]
@@ -74,6 +74,15 @@ pub struct GalleryEntry {
     /// In sentences.
     #[serde(default)]
     pub description: Option<String>,
+}
+
+/// An entry that merges another in takes a key back with `null`.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl GalleryEntry {
