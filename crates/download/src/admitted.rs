@@ -56,18 +56,17 @@ impl AdmittedImage {
     /// `index` the index that the manifest was found by, for the record.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the policy denies the manifest, whoever signed the index above it;
-    /// [`Error::NotAnImage`] when the proof is of an index.
+    /// [`Error::Denied`] when the policy denies the index or the manifest, whichever of the two is
+    /// signed and by whomever; [`Error::NotAnImage`] when the proof is of an index.
     pub fn new(
         proof: VerifiedImage,
         policy: &Policy,
         index: Option<Digest>,
     ) -> Result<Self, Error> {
-        if policy.denies(proof.digest()) {
-            return Err(Error::Denied {
-                image: proof.reference().clone(),
-            });
+        if let Some(index) = &index {
+            refuse_denied(policy, &proof.reference().sibling(index.clone()))?;
         }
+        refuse_denied(policy, proof.reference())?;
         let Document::Manifest(manifest) = proof.document() else {
             return Err(Error::NotAnImage {
                 image: proof.reference().clone(),
@@ -106,6 +105,17 @@ impl AdmittedImage {
     pub fn policy(&self) -> &PolicySummary {
         &self.policy
     }
+}
+
+/// Refuses what the policy forbids by digest. A verifier asks this of the document that a signature
+/// is for; trust also comes by way of documents that nobody signed, and a denial holds for those.
+pub(crate) fn refuse_denied(policy: &Policy, image: &PinnedReference) -> Result<(), Error> {
+    if policy.denies(image.digest()) {
+        return Err(Error::Denied {
+            image: image.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// A policy in words, for the record: to be read, not to be verified by.

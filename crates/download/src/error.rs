@@ -30,10 +30,10 @@ pub enum Error {
         /// What is wrong with those of the platform's manifest.
         manifest: Box<Refusal>,
     },
-    /// The policy forbids the platform's manifest, whoever signed the index that names it.
+    /// The policy forbids the index or the platform's manifest, whoever signed either of them.
     #[error("the policy denies {image}")]
     Denied {
-        /// The platform's manifest.
+        /// The one of the two that is denied.
         image: PinnedReference,
     },
     /// A proof that is about another image than the one at hand.

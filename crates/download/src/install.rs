@@ -8,7 +8,7 @@ use countersign_policy::Policy;
 use countersign_verify::{Error as VerifyError, Evidence, Refusal, VerifiedImage};
 use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, ImageVerifier, PolicySummary};
+use crate::admitted::{AdmittedImage, ImageVerifier, PolicySummary, refuse_denied};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::record::{Provenance, Record};
@@ -96,9 +96,10 @@ impl<V: ImageVerifier> Installer<V> {
     /// Resolves `reference` and has it verified, without fetching any content.
     ///
     /// The index is asked about first; only a refusal of its signatures, and no other error, lets
-    /// the platform's manifest be asked about.
+    /// the platform's manifest be asked about. An index that the policy denies ends it.
     ///
     /// # Errors
+    /// [`Error::Denied`] when the policy denies the index or the platform's manifest;
     /// [`Error::Refused`] or [`Error::Verify`] when no signature counts.
     pub async fn admit(
         &self,
@@ -138,6 +139,9 @@ impl<V: ImageVerifier> Installer<V> {
                 AdmittedImage::new(self.prove(&resolved, policy).await?, policy, None)?
             }
             Document::Index(index) => {
+                // The verifier's refusal of a denied index would look like that of an unsigned
+                // one, after which the manifest's own signature counts.
+                refuse_denied(policy, resolved.reference())?;
                 let child = index.select(platform)?;
                 let repository = resolved.reference().repository();
                 // The platform's manifest is needed whichever of the two is signed.

@@ -10,7 +10,9 @@ mod stage;
 use std::fs;
 
 use bytes::Bytes;
-use countersign_download::{ArchiveError, Error, Event, ImageVerifier, Installer, Limits};
+use countersign_download::{
+    AdmittedImage, ArchiveError, Error, Event, ImageVerifier, Installer, Limits,
+};
 use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
@@ -114,9 +116,44 @@ async fn a_denied_manifest_is_refused_under_a_signed_index() {
     spec.deny_digests = vec![index.images()[0].digest().to_string()];
     let policy = Policy::try_from(spec).unwrap();
     let installed = stage.install_by(&policy, Limits::default(), "app:v1", &|_| {});
-    let error = installed.await.unwrap_err();
-    assert!(matches!(error, Error::Denied { .. }), "{error:?}");
+    let Err(Error::Denied { image }) = installed.await else {
+        panic!("not denied");
+    };
+    assert_eq!(*image.digest(), index.images()[0].digest());
     assert_eq!(stage.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_denied_index_is_refused_though_its_manifests_are_signed_too() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    for name in ["app:v1".into(), format!("app@{}", index.digest())] {
+        let installed = stage.install_by(&policy, Limits::default(), &name, &|_| {});
+        let Err(Error::Denied { image }) = installed.await else {
+            panic!("{name} is not denied");
+        };
+        assert_eq!(*image.digest(), index.digest());
+        assert_eq!(stage.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_proof_of_a_manifest_admits_nothing_found_by_a_denied_index() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let child = format!("app@{}", index.images()[0].digest());
+    let manifest = stage.client.resolve(&stage.reference(&child)).await;
+    let (manifest, accepting) = (manifest.unwrap(), stage.policy());
+    let proof = stage.verifier().verify(&manifest, &accepting).await;
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    let admitted = AdmittedImage::new(proof.unwrap(), &policy, Some(index.digest()));
+    let Err(Error::Denied { image }) = admitted else {
+        panic!("not denied");
+    };
+    assert_eq!(*image.digest(), index.digest());
 }
 
 #[tokio::test]
