@@ -4,11 +4,12 @@
 //! It is for people and for upgrades; it proves nothing to anybody.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Platform, Reference};
 use countersign_verify::Evidence;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +103,8 @@ pub(crate) fn path(root: &Path) -> PathBuf {
     root.join(RESERVED).join(FILE)
 }
 
-/// Whether there is an installation of ours at `root`.
+/// Whether there is an installation of ours at `root`. Whatever else is in the record's place is
+/// no record, and is neither followed nor waited for.
 pub(crate) fn is_at(root: &Path) -> bool {
     #[derive(Deserialize)]
     struct Probe {
@@ -115,7 +117,22 @@ pub(crate) fn is_at(root: &Path) -> bool {
 
 fn parse<T: DeserializeOwned>(root: &Path) -> Option<T> {
     let mut json = Vec::new();
-    let file = File::open(path(root)).ok()?;
+    let file = open_file(root).ok()?;
     file.take(MAX_BYTES).read_to_end(&mut json).ok()?;
     serde_json::from_slice(&json).ok()
+}
+
+/// Opens the record where all on the way is what we make: a link could lead anywhere, and opening a
+/// fifo would wait for somebody to write to it.
+fn open_file(root: &Path) -> io::Result<File> {
+    let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let directory = way | OFlags::DIRECTORY;
+    let root = openat(CWD, root, directory, Mode::empty())?;
+    let reserved = openat(root, RESERVED, directory, Mode::empty())?;
+    let file: File = openat(reserved, FILE, way | OFlags::NONBLOCK, Mode::empty())?.into();
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
 }

@@ -3,7 +3,8 @@
 //! Work goes on in a staging directory beside the target, so that taking the target's place is one
 //! `rename(2)`: whoever looks sees the old installation or the new one, whole, also after a crash.
 //! A lock file beside the target keeps two installations apart, and whoever holds it clears away
-//! what a killed one left.
+//! what a killed one left. Others may be able to make names beside the target: what only looks like
+//! a leftover is neither followed, nor installed, nor removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use rustix::fs::{
     CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, open, renameat_with,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::error::Error;
 use crate::record;
@@ -47,6 +49,8 @@ struct Target {
     path: PathBuf,
     parent: PathBuf,
     name: OsString,
+    /// User whose leftovers are ours to clear away.
+    owner: u32,
 }
 
 /// What is at the target.
@@ -72,6 +76,7 @@ impl Staging {
         let staging = tempfile::Builder::new()
             .prefix(&target.staging_prefix())
             .rand_bytes(RANDOM)
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&target.parent)
             .map_err(Error::io("make a directory in", &target.parent))?;
         let staging = Self {
@@ -204,6 +209,7 @@ impl Target {
             path: parent.join(name),
             parent: parent.into(),
             name: name.into(),
+            owner: geteuid().as_raw(),
         })
     }
 
@@ -236,6 +242,7 @@ impl Target {
     }
 
     /// Removes staging directories of earlier runs. The lock is ours, so none of them is at work.
+    /// One that stays costs space and nothing else, so it's no reason not to install.
     fn clear_leftovers(&self) -> Result<(), Error> {
         let error = || Error::io("list", &self.parent);
         for entry in fs::read_dir(&self.parent).map_err(error())? {
@@ -244,14 +251,32 @@ impl Target {
                 continue;
             }
             let path = entry.path();
-            let old = path.join(OLD);
-            if self.occupant()? == Occupant::Nobody && record::is_at(&old) {
-                fs::rename(&old, &self.path).map_err(Error::io("put back", &self.path))?;
+            match self.clear_leftover(&path) {
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "removed what a killed installation left");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "can't remove what a killed installation left");
+                }
             }
-            tracing::info!(path = %path.display(), "removing what a killed installation left");
-            remove_tree(&path).map_err(Error::io("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// Puts back the old installation, if a killed one had moved it aside, and removes the rest.
+    fn clear_leftover(&self, path: &Path) -> io::Result<()> {
+        // Nobody else can have put anything into such a directory.
+        let there = fs::symlink_metadata(path)?;
+        if !there.is_dir() || there.uid() != self.owner || there.mode() & 0o022 != 0 {
+            let found = "not a directory that this user alone writes to";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, found));
+        }
+        let old = path.join(OLD);
+        if record::is_at(&old) && !record::is_at(&self.path) {
+            // Fails where there is something by now that is not ours; then there are two to keep.
+            fs::rename(&old, &self.path)?;
+        }
+        remove_tree(path)
     }
 
     /// Whether a name is of a staging directory for this target, and not for one whose name merely

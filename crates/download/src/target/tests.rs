@@ -3,6 +3,9 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
+/// A name that staging directories of the target `app` have.
+const LEFTOVER: &str = ".app.countersign-abcDEF12";
+
 /// A directory to install into, in which nothing but the target may remain.
 struct Scene(tempfile::TempDir);
 
@@ -35,6 +38,14 @@ impl Scene {
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         names
+    }
+
+    /// An empty staging directory, as a killed installation leaves it.
+    fn leftover(&self) -> PathBuf {
+        let path = self.0.path().join(LEFTOVER);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
     }
 
     /// What is there besides lock files and staging directories.
@@ -175,12 +186,90 @@ fn what_a_killed_installation_left_is_cleared_away() {
 fn an_old_installation_that_was_moved_aside_is_put_back() {
     let scene = Scene::new();
     scene.install("first");
-    let leftover = scene.0.path().join(".app.countersign-abcDEF12");
-    fs::create_dir_all(&leftover).unwrap();
-    fs::rename(scene.target(), leftover.join(OLD)).unwrap();
+    fs::rename(scene.target(), scene.leftover().join(OLD)).unwrap();
     drop(scene.begin().unwrap());
     assert_eq!(scene.installed(), "first");
     assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn an_old_installation_that_can_not_be_put_back_is_kept() {
+    let scene = Scene::new();
+    scene.install("first");
+    let old = scene.leftover().join(OLD);
+    fs::rename(scene.target(), &old).unwrap();
+    fs::create_dir(scene.target()).unwrap();
+    fs::write(scene.target().join("precious"), "").unwrap();
+    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    assert_eq!(fs::read_to_string(old.join("file")).unwrap(), "first");
+    fs::remove_dir_all(scene.target()).unwrap();
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+/// An installation that was moved aside, as an attacker would make one.
+fn plant(leftover: &Path) {
+    let old = leftover.join(OLD);
+    fs::create_dir_all(old.join(".countersign")).unwrap();
+    fs::write(old.join("file"), "planted").unwrap();
+    let digest = countersign_oci::Digest::sha256(b"planted");
+    let json = format!(r#"{{"version":1,"digest":"{digest}"}}"#);
+    fs::write(record::path(&old), json).unwrap();
+}
+
+#[test]
+fn a_link_in_place_of_a_leftover_is_not_followed() {
+    let scene = Scene::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    plant(elsewhere.path());
+    std::os::unix::fs::symlink(elsewhere.path(), scene.0.path().join(LEFTOVER)).unwrap();
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.names(), [LEFTOVER]);
+    assert!(elsewhere.path().join(OLD).join("file").exists());
+}
+
+#[test]
+fn a_leftover_that_others_may_write_to_or_own_is_not_installed() {
+    let scene = Scene::new();
+    let leftover = scene.leftover();
+    plant(&leftover);
+    fs::set_permissions(&leftover, fs::Permissions::from_mode(0o777)).unwrap();
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.names(), [LEFTOVER]);
+
+    fs::set_permissions(&leftover, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut target = Target::new(&scene.target()).unwrap();
+    target.owner += 1;
+    target.clear_leftovers().unwrap();
+    assert_eq!(scene.names(), [LEFTOVER]);
+    assert!(leftover.join(OLD).join("file").exists());
+}
+
+#[test]
+fn a_file_in_place_of_a_leftover_does_not_stop_an_installation() {
+    let scene = Scene::new();
+    fs::write(scene.0.path().join(LEFTOVER), "").unwrap();
+    scene.install("first");
+    assert_eq!(scene.installed(), "first");
+    assert_eq!(scene.names(), [LEFTOVER, "app"]);
+}
+
+#[test]
+fn a_fifo_or_a_link_in_place_of_a_record_is_none_and_is_not_waited_for() {
+    let scene = Scene::new();
+    scene.install("first");
+    let record = record::path(&scene.target());
+    let real = record.with_extension("real");
+    fs::rename(&record, &real).unwrap();
+    let made = Command::new("mkfifo").arg(&record).status().unwrap();
+    assert!(made.success());
+    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    fs::remove_file(&record).unwrap();
+    std::os::unix::fs::symlink(&real, &record).unwrap();
+    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    fs::rename(&real, &record).unwrap();
+    drop(scene.begin().unwrap());
 }
 
 #[test]
