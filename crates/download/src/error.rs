@@ -8,8 +8,8 @@ use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::extract::ArchiveError;
 
-/// Why an image was not installed. Whichever it is, nothing is left of the attempt, and what was
-/// installed before is as it was.
+/// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
+/// attempt, and what was installed before is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -135,6 +135,18 @@ pub enum Error {
         expected: &'static str,
         /// What is.
         found: &'static str,
+    },
+    /// The new installation could not take the target's place, nor the earlier one get it back. The
+    /// next installation to the target tries again to put it back.
+    #[error("can't move the earlier installation back to {}; it is kept at {}", .path.display(), .kept.display())]
+    Displaced {
+        /// The target.
+        path: PathBuf,
+        /// Where the earlier installation is.
+        kept: PathBuf,
+        /// Why it can't be moved.
+        #[source]
+        source: io::Error,
     },
     /// Another installation to the same target is under way.
     #[error("another installation to {} is under way", .path.display())]

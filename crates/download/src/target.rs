@@ -37,7 +37,8 @@ const REPLACEABLE: &str = "nothing, an empty directory or an earlier installatio
 
 /// A target that nobody else installs to, and the staging directory beside it.
 ///
-/// Dropping it removes the staging directory with all that is in it, then gives up the lock.
+/// Dropping it removes the staging directory with all that is in it, except an old installation that
+/// could not be put back, then gives up the lock.
 pub(crate) struct Staging {
     target: Target,
     path: PathBuf,
@@ -142,11 +143,12 @@ impl Staging {
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let root = self.root_path();
         sync(&self.root()?).map_err(Error::io("flush", &root))?;
-        let error = || Error::io("move the installation to", &self.target.path);
         match self.target.occupant()? {
-            Occupant::Nobody => rename_new(&root, &self.target.path).map_err(error())?,
-            Occupant::EmptyDirectory => fs::rename(&root, &self.target.path).map_err(error())?,
-            Occupant::Installation => self.exchange(&root).map_err(error())?,
+            Occupant::Nobody => rename_new(&root, &self.target.path).map_err(self.not_moved())?,
+            Occupant::EmptyDirectory => {
+                fs::rename(&root, &self.target.path).map_err(self.not_moved())?;
+            }
+            Occupant::Installation => self.exchange(&root)?,
         }
         let parent = open_directory(&self.target.parent);
         parent
@@ -154,23 +156,40 @@ impl Staging {
             .map_err(Error::io("flush", &self.target.parent))
     }
 
-    fn exchange(&self, root: &Path) -> io::Result<()> {
+    fn exchange(&self, root: &Path) -> Result<(), Error> {
         match renameat_with(CWD, root, CWD, &self.target.path, RenameFlags::EXCHANGE) {
             Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => self.exchange_in_two_steps(root),
-            result => Ok(result?),
+            result => result.map_err(self.not_moved()),
         }
     }
 
     /// Not every file system exchanges. Should we be killed between the steps, the next run finds
     /// the old installation in our staging directory and puts it back.
-    fn exchange_in_two_steps(&self, root: &Path) -> io::Result<()> {
-        let (target, old) = (&self.target.path, self.path.join(OLD));
-        fs::rename(target, &old)?;
-        fs::rename(root, target).inspect_err(|_| {
-            if let Err(error) = fs::rename(&old, target) {
-                tracing::error!(%error, "can't put the old installation back");
-            }
+    fn exchange_in_two_steps(&self, root: &Path) -> Result<(), Error> {
+        fs::rename(&self.target.path, self.old_path()).map_err(self.not_moved())?;
+        if let Err(error) = fs::rename(root, &self.target.path) {
+            self.put_back()?;
+            return Err(self.not_moved()(error));
+        }
+        Ok(())
+    }
+
+    fn put_back(&self) -> Result<(), Error> {
+        let (target, old) = (&self.target.path, self.old_path());
+        fs::rename(&old, target).map_err(|source| Error::Displaced {
+            path: target.clone(),
+            kept: old,
+            source,
         })
+    }
+
+    /// For use with `map_err`.
+    fn not_moved<E: Into<io::Error>>(&self) -> impl FnOnce(E) -> Error {
+        Error::io("move the installation to", &self.target.path)
+    }
+
+    fn old_path(&self) -> PathBuf {
+        self.path.join(OLD)
     }
 
     fn root_path(&self) -> PathBuf {
@@ -180,7 +199,15 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Err(error) = remove_tree(&self.path) {
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        // Both the old and the new one here: neither is at the target, and this is the only old one.
+        let removed = if is_there(&self.old_path()) && is_there(&self.root_path()) {
+            let rest = [self.path.join(QUARANTINE), self.root_path()];
+            rest.iter().try_for_each(|path| remove_tree(path))
+        } else {
+            remove_tree(&self.path)
+        };
+        if let Err(error) = removed {
             tracing::warn!(%error, path = %self.path.display(), "can't remove the staging directory");
         }
     }

@@ -278,14 +278,41 @@ fn without_an_exchange_two_steps_do_and_a_second_that_fails_takes_back_the_first
     scene.install("first");
     let staging = scene.begin().unwrap();
     let missing = staging.path.join("missing");
-    let error = staging.exchange_in_two_steps(&missing).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let Err(Error::Io { source, .. }) = staging.exchange_in_two_steps(&missing) else {
+        panic!("another error, or none");
+    };
+    assert_eq!(source.kind(), io::ErrorKind::NotFound);
     assert_eq!(scene.installed(), "first");
     fill(&staging, "second");
     let root = staging.root_path();
     staging.exchange_in_two_steps(&root).unwrap();
     drop(staging);
     assert_eq!(scene.installed(), "second");
+    assert_eq!(scene.names(), ["app"]);
+}
+
+#[test]
+fn an_old_installation_whose_place_was_taken_between_two_steps_is_kept_and_it_is_said_where() {
+    let scene = Scene::new();
+    scene.install("first");
+    let staging = scene.begin().unwrap();
+    fill(&staging, "second");
+    // After the first step, somebody else is quicker than the second.
+    fs::rename(scene.target(), staging.old_path()).unwrap();
+    fs::create_dir(scene.target()).unwrap();
+    fs::write(scene.target().join("precious"), "").unwrap();
+    let Err(Error::Displaced { path, kept, .. }) = staging.put_back() else {
+        panic!("another error, or none");
+    };
+    drop(staging);
+    assert_eq!(path, scene.target());
+    assert_eq!(fs::read_to_string(kept.join("file")).unwrap(), "first");
+    let beside: Vec<_> = fs::read_dir(kept.parent().unwrap()).unwrap().collect();
+    assert_eq!(beside.len(), 1, "{beside:?}");
+
+    fs::remove_dir_all(scene.target()).unwrap();
+    drop(scene.begin().unwrap());
+    assert_eq!(scene.installed(), "first");
     assert_eq!(scene.names(), ["app"]);
 }
 
