@@ -19,7 +19,8 @@ pub struct Limits {
     /// How many bytes one compressed byte of a layer may become, beyond the first
     /// [`Self::EXPANSION_FLOOR`]. Default 250; deflate ends at 1032, zstd at nothing.
     pub expansion: u64,
-    /// Archive entries of all layers together. Default 1,000,000.
+    /// Archive entries of all layers together, and directories that the archives have entries in but
+    /// not themselves: one name can stand for as many as [`Self::depth`]. Default 1,000,000.
     pub entries: u64,
     /// Bytes of one path, and of the target of one link. Default 4096, Linux's `PATH_MAX`.
     pub path_bytes: u64,

@@ -113,7 +113,6 @@ pub(crate) struct Extractor {
     root: Root,
     limits: Limits,
     cancellation: Cancellation,
-    entries: u64,
     decompressed: u64,
     unpacked: Unpacked,
 }
@@ -126,10 +125,9 @@ impl Extractor {
         cancellation: Cancellation,
     ) -> io::Result<Self> {
         Ok(Self {
-            root: Root::new(root, limits.depth, cancellation.clone())?,
+            root: Root::new(root, &limits, cancellation.clone())?,
             limits,
             cancellation,
-            entries: 0,
             decompressed: 0,
             unpacked: Unpacked::default(),
         })
@@ -150,14 +148,7 @@ impl Extractor {
         let mut archive = Archive::new(stream, &limits);
         while let Some(entry) = archive.next_entry()? {
             self.cancellation.check()?;
-            self.entries += 1;
-            if self.entries > limits.entries {
-                return Err(ArchiveError::Limit {
-                    what: "the image".into(),
-                    limit: limits.entries,
-                    unit: "entries",
-                });
-            }
+            self.root.count_entry()?;
             self.entry(&entry, &mut archive)?;
         }
         let (diff_id, bytes) = archive.into_inner().finish()?;

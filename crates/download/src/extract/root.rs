@@ -24,6 +24,7 @@ use super::error::{ArchiveError, display_name};
 use super::name::{EntryName, split};
 use super::resolve::{Resolver, open_child};
 use super::stream::Cancellation;
+use crate::limits::Limits;
 use remove::Scope;
 
 pub(super) use finish::finish_file;
@@ -48,6 +49,7 @@ pub(super) struct Root {
     /// What the current layer wrote, as hashes of directory inode and name.
     written: HashSet<u64>,
     hasher: RandomState,
+    tally: EntryTally,
     depth_limit: u64,
     cancellation: Cancellation,
 }
@@ -65,11 +67,31 @@ struct Planned {
     depth: u64,
 }
 
+/// Entries of the archives, and the directories between them that no entry is for.
+struct EntryTally {
+    count: u64,
+    limit: u64,
+}
+
+impl EntryTally {
+    fn add(&mut self) -> Result<(), ArchiveError> {
+        self.count += 1;
+        if self.count > self.limit {
+            return Err(ArchiveError::Limit {
+                what: "the image".into(),
+                limit: self.limit,
+                unit: "entries",
+            });
+        }
+        Ok(())
+    }
+}
+
 impl Root {
     /// `handle` is an empty directory that nobody else writes to.
     pub(super) fn new(
         handle: OwnedFd,
-        depth_limit: u64,
+        limits: &Limits,
         cancellation: Cancellation,
     ) -> io::Result<Self> {
         let inode = inode(&handle)?;
@@ -88,7 +110,11 @@ impl Root {
             directories: HashMap::from([(inode, planned)]),
             written: HashSet::new(),
             hasher: RandomState::new(),
-            depth_limit,
+            tally: EntryTally {
+                count: 0,
+                limit: limits.entries,
+            },
+            depth_limit: limits.depth,
             cancellation,
         })
     }
@@ -96,6 +122,11 @@ impl Root {
     /// From here on, what is there belongs to lower layers.
     pub(super) fn next_layer(&mut self) {
         self.written.clear();
+    }
+
+    /// Counts an entry of an archive.
+    pub(super) fn count_entry(&mut self) -> Result<(), ArchiveError> {
+        self.tally.add()
     }
 
     /// Creates a directory, or takes the one that is there; anything else there gives way.
@@ -229,6 +260,7 @@ impl Root {
         let (above, leaf) = split(path);
         let parent = self.open_directory(above, entry)?;
         let depth = self.deeper(&parent, entry)?;
+        self.tally.add()?;
         let handle = match make_directory(&parent, leaf) {
             Ok(handle) => handle,
             // There is something, and yet it could not be opened: a link to nowhere.

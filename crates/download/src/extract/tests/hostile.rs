@@ -270,6 +270,30 @@ fn too_many_entries_are_refused() {
 }
 
 #[test]
+fn directories_that_only_names_imply_count_as_entries() {
+    let tar = || Tar::default().file("a/b/x", b"").file("a/c/x", b"").end();
+    let mut scene = Scene::new();
+    // Two files, and `a`, `b` and `c`.
+    scene.limits.entries = 5;
+    scene.unpack(&[tar()]).unwrap();
+    let mut scene = Scene::new();
+    scene.limits.entries = 4;
+    let error = scene.refusal(&[tar()]);
+    assert!(
+        matches!(
+            error,
+            ArchiveError::Limit {
+                limit: 4,
+                unit: "entries",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(!scene.has("a/c"));
+}
+
+#[test]
 fn bombs_are_cut_off() {
     // 128 MiB of zeros in one file, less than 6 kB as zstd has it.
     let tar = Tar::default().file("zeros", &vec![0; 128 << 20]).end();
