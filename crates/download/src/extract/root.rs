@@ -48,6 +48,9 @@ pub(super) struct Root {
     directories: HashMap<u64, Planned>,
     /// What the current layer wrote, as hashes of directory inode and name.
     written: HashSet<u64>,
+    /// Directories, by inode, in which nothing of lower layers is left to remove. Without it a layer
+    /// of whiteouts would have us list what it wrote itself again for each of them.
+    cleared: HashSet<u64>,
     hasher: RandomState,
     tally: EntryTally,
     depth_limit: u64,
@@ -109,6 +112,7 @@ impl Root {
             open: HashMap::new(),
             directories: HashMap::from([(inode, planned)]),
             written: HashSet::new(),
+            cleared: HashSet::new(),
             hasher: RandomState::new(),
             tally: EntryTally {
                 count: 0,
@@ -122,6 +126,7 @@ impl Root {
     /// From here on, what is there belongs to lower layers.
     pub(super) fn next_layer(&mut self) {
         self.written.clear();
+        self.cleared.clear();
     }
 
     /// Counts an entry of an archive.
@@ -145,8 +150,7 @@ impl Root {
             Ok(child) => child,
             Err(Errno::NOENT) => make_directory(&parent, leaf).map_err(error)?,
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                self.remove(&parent, leaf, Scope::Everything)
-                    .map_err(error)?;
+                self.remove(&parent, leaf, Scope::Everything, name)?;
                 make_directory(&parent, leaf).map_err(error)?
             }
             Err(errno) => return Err(error(errno)),
@@ -235,8 +239,7 @@ impl Root {
         let parent = self.open_directory(path, name)?;
         let made = match make(&parent, leaf) {
             Err(Errno::EXIST) => {
-                self.remove(&parent, leaf, Scope::Everything)
-                    .map_err(error)?;
+                self.remove(&parent, leaf, Scope::Everything, name)?;
                 make(&parent, leaf)
             }
             result => result,

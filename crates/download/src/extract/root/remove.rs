@@ -28,8 +28,7 @@ impl Root {
         let Some(parent) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
-        self.remove(&parent, leaf, Scope::LowerLayers)
-            .map_err(|errno| write_error(name.as_bytes(), errno))
+        self.remove(&parent, leaf, Scope::LowerLayers, name)
     }
 
     /// Removes what lower layers have in the directory `path`.
@@ -41,8 +40,7 @@ impl Root {
         let Some(directory) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
-        self.remove_children(&directory, Scope::LowerLayers)
-            .map_err(|errno| write_error(name.as_bytes(), errno))
+        self.remove_children(&directory, Scope::LowerLayers, name)
     }
 
     /// Where a whiteout applies; nowhere, if there is no such directory.
@@ -58,20 +56,22 @@ impl Root {
         }
     }
 
-    /// Removes `leaf`, with all that is in it where it is a directory. By
+    /// Removes `leaf`, with all that is in it where it is a directory, for `entry`'s sake. By
     /// [`Scope::LowerLayers`], what the current layer wrote stays, with the directories it is in.
     pub(super) fn remove(
         &mut self,
         parent: &Directory,
         leaf: &[u8],
         scope: Scope,
-    ) -> Result<(), Errno> {
+        entry: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let error = |errno| write_error(entry.as_bytes(), errno);
         let key = self.hasher.hash_one((parent.inode, leaf));
         let stays = scope == Scope::LowerLayers && self.written.contains(&key);
         let stat = match statat(&parent.handle, leaf, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(error(errno)),
         };
         let kind = FileType::from_raw_mode(stat.st_mode as _);
         if kind != FileType::Directory {
@@ -81,32 +81,46 @@ impl Root {
             if stays {
                 return Ok(());
             }
-            return unlinkat(&parent.handle, leaf, AtFlags::empty());
+            return unlinkat(&parent.handle, leaf, AtFlags::empty()).map_err(error);
         }
-        let handle = open_child(&parent.handle, leaf)?;
+        let handle = open_child(&parent.handle, leaf).map_err(error)?;
         let directory = Directory {
-            inode: inode(&handle)?,
+            inode: inode(&handle).map_err(error)?,
             handle,
             depth: parent.depth + 1,
         };
-        self.remove_children(&directory, scope)?;
+        self.remove_children(&directory, scope, entry)?;
         if stays {
             return Ok(());
         }
         self.open.clear();
         match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
             Ok(()) => {
+                // The next directory that is made may get this inode.
                 self.directories.remove(&directory.inode);
+                self.cleared.remove(&directory.inode);
                 Ok(())
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Ok(()),
-            Err(errno) => Err(errno),
+            Err(errno) => Err(error(errno)),
         }
     }
 
-    fn remove_children(&mut self, directory: &Directory, scope: Scope) -> Result<(), Errno> {
-        for (leaf, _) in children(&directory.handle)? {
-            self.remove(directory, &leaf, scope)?;
+    fn remove_children(
+        &mut self,
+        directory: &Directory,
+        scope: Scope,
+        entry: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        if scope == Scope::LowerLayers && !self.cleared.insert(directory.inode) {
+            return Ok(());
+        }
+        let children =
+            children(&directory.handle).map_err(|errno| write_error(entry.as_bytes(), errno))?;
+        for (leaf, _) in children {
+            // One entry may remove everything that a million others wrote.
+            self.cancellation.check()?;
+            self.remove(directory, &leaf, scope, entry)?;
         }
         Ok(())
     }

@@ -345,6 +345,49 @@ fn an_extraction_that_is_cancelled_ends() {
     assert!(!scene.has("x"));
 }
 
+#[test]
+fn a_removal_that_is_cancelled_ends() {
+    let scene = Scene::new();
+    let cancellation = Cancellation::default();
+    let root = OwnedFd::from(File::open(scene.path("")).unwrap());
+    let limits = scene.limits.clone();
+    let mut extractor = Extractor::new(root, limits, cancellation.clone()).unwrap();
+    let tar = Tar::default().file("d/x", b"").end();
+    let lower = layer(&tar, &tar, Compression::None);
+    extractor.layer(lower).unwrap();
+    extractor.root.next_layer();
+    cancellation.cancel();
+    let opaque = EntryName::parse(b"d/.wh..wh..opq", &scene.limits).unwrap();
+    let error = extractor.root.opaque_whiteout(b"d", &opaque);
+    assert_refused!(error.unwrap_err(), Cancelled);
+    assert!(scene.has("d/x"));
+}
+
+#[test]
+fn whiteouts_look_into_a_directory_once_for_each_layer() {
+    let scene = Scene::new();
+    let mut extractor = scene.extractor();
+    let tar = Tar::default().file("d/e/x", b"").end();
+    let lower = layer(&tar, &tar, Compression::None);
+    extractor.layer(lower).unwrap();
+    let name = |name: &[u8]| EntryName::parse(name, &scene.limits).unwrap();
+    let (opaque, directory) = (name(b"d/.wh..wh..opq"), name(b"d"));
+    extractor.root.next_layer();
+    drop(extractor.root.file(&name(b"d/e/mine")).unwrap());
+    extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
+    assert!(!scene.has("d/e/x") && scene.has("d/e/mine"));
+    // What nobody but this test can have put there shows who looks.
+    fs::write(scene.path("d/seen"), "").unwrap();
+    fs::write(scene.path("d/e/seen"), "").unwrap();
+    extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
+    extractor.root.opaque_whiteout(b"d/e", &opaque).unwrap();
+    extractor.root.whiteout(&directory).unwrap();
+    assert!(scene.has("d/seen") && scene.has("d/e/seen"));
+    extractor.root.next_layer();
+    extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
+    assert!(scene.has("d") && !scene.has("d/seen") && !scene.has("d/e"));
+}
+
 /// Not an attack by the archive, but by whatever else may be there.
 #[test]
 fn what_lies_in_the_way_is_never_written_through() {
