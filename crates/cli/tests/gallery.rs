@@ -138,13 +138,13 @@ const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
 
 #[test]
 fn all_of_localai_s_gallery_is_planned() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // A work tree beside the main one has it a level further up.
-    let candidates = [workspace.join(LOCALAI), workspace.join("..").join(LOCALAI)];
-    let Some(path) = candidates.iter().find(|path| path.exists()) else {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(LOCALAI);
+    if !path.exists() {
         eprintln!("skipped: {LOCALAI} is not there");
         return;
-    };
+    }
     let directory = Directory::new(COVERED);
     fs::copy(path, directory.0.path().join("index.yaml")).unwrap();
     for (capability, planned, unplanned) in [("default", 1023, 10), ("nvidia", 1033, 0)] {

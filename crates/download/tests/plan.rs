@@ -39,13 +39,13 @@ fn index(text: &str) -> GalleryIndex {
 }
 
 fn localai() -> Option<GalleryIndex> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // A work tree beside the main one has it a level further up.
-    let candidates = [workspace.join(LOCALAI), workspace.join("..").join(LOCALAI)];
-    let Some(path) = candidates.iter().find(|path| path.exists()) else {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(LOCALAI);
+    if !path.exists() {
         eprintln!("skipped: {LOCALAI} is not there");
         return None;
-    };
+    }
     Some(index(&std::fs::read_to_string(path).unwrap()))
 }
 

@@ -55,27 +55,27 @@ signature_sources: [ghcr.io/acme/signatures]
 deny_digests: ['sha256:0000000000000000000000000000000000000000000000000000000000000000']
 ",
     );
-    assert_snapshot!(everything.explain(), @r#"
-A signature counts when all of this holds:
-- it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
-- its certificate fits one of these signers:
-  1.
-    issuer is exactly https://token.actions.githubusercontent.com
-    identity matches, from end to end, https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
-    runner_environment matches, from end to end, github-hosted|gitlab-hosted
-    source_repository_identifier is exactly 1234
-    and, of this signer, it was made at or after 2026-08-06T00:00:00Z
-  2.
-    issuer is exactly https://gitlab.com
-    identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
-    runner_environment matches, from end to end, github-hosted|gitlab-hosted
-- it was made at or after 2026-08-05T00:00:00Z;
-- it carries the annotation tier=stable;
-- it names the repository and tag asked for;
-- the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
-- it holds by the trusted root of https://tuf.example, which starts from root.json.
-Signatures are looked for beside the image and in ghcr.io/acme/signatures.
-"#);
+    assert_snapshot!(everything.explain(), @r"
+    A signature counts when all of this holds:
+    - it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
+    - its certificate fits one of these signers:
+      1.
+        issuer is exactly https://token.actions.githubusercontent.com
+        identity matches, from end to end, https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
+        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+        source_repository_identifier is exactly 1234
+        and, of this signer, it was made at or after 2026-08-06T00:00:00Z
+      2.
+        issuer is exactly https://gitlab.com
+        identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
+        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+    - it was made at or after 2026-08-05T00:00:00Z;
+    - it carries the annotation tier=stable;
+    - it names the repository asked for, if not the tag;
+    - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
+    - it holds by the trusted root of https://tuf.example, which starts from root.json.
+    Signatures are looked for beside the image and in ghcr.io/acme/signatures.
+    ");
 }
 
 #[test]

@@ -130,8 +130,9 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
                 "installed"
             };
             let Installed { files, bytes, .. } = **installed;
+            let noun = if files == 1 { "file" } else { "files" };
             let mut text = format!(
-                "{verb} {name} in {directory}: {files} files, {}\n",
+                "{verb} {name} in {directory}: {files} {noun}, {}\n",
                 output::bytes(bytes)
             );
             if let Some(replaced) = replaced {
