@@ -1,8 +1,9 @@
 //! Unpacks layers, the lowest first, into one directory.
 //!
 //! What comes out is a plain tree: files, directories, symbolic and hard links. Owners and
-//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, and
-//! devices and fifos are left out; [`Unpacked::warnings`] says so. Whiteouts follow the OCI image
+//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, a
+//! sticky directory's with the right of all but its owner to write to it, and devices and fifos are
+//! left out; [`Unpacked::warnings`] says so. Whiteouts follow the OCI image
 //! specification ("Layer", "Whiteouts") as umoci reads it. Nothing is written outside the
 //! directory, whatever the archive says, and everything that two readers of an archive could read
 //! in two ways is refused.

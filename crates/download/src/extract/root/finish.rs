@@ -13,9 +13,14 @@ use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::resolve::open_child;
 
+const STICKY: u32 = 0o1000;
+/// The right to write of everybody but the owner.
+const OTHERS_WRITE: u32 = 0o022;
+
 impl Root {
     /// Gives every directory its permissions and time, from the leaves up. The root's owner keeps
-    /// the right to write to it, without which it could not be moved or replaced later.
+    /// the right to write to it, without which it could not be moved or replaced later. Where a
+    /// directory is sticky, which it doesn't stay, only its owner may write: 1777 becomes 0755.
     pub(in crate::extract) fn finish(mut self) -> Result<(), ArchiveError> {
         self.open.clear();
         if let Some(top) = self.directories.get_mut(&self.top.inode) {
@@ -36,7 +41,12 @@ impl Root {
             }
         }
         let planned = self.directories.get(&inode);
-        let metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
+        let mut metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
+        // The bit kept those who may write to the directory from each other's files in it. As it is
+        // taken off, so is what it made harmless.
+        if metadata.mode & STICKY != 0 {
+            metadata.mode &= !OTHERS_WRITE;
+        }
         apply(handle, metadata).map_err(|errno| error(b".", errno))
     }
 }

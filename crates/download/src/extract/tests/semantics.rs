@@ -60,7 +60,7 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
         .entry(program.modified(TIME))
         .entry(directory("closed").mode(0o555).modified(TIME))
         .file("closed/x", b"text")
-        .entry(directory("shared").mode(0o1777));
+        .entry(directory("shared").mode(0o777));
     let scene = Scene::new();
     let warnings = scene.unpack(&[tar.end()]).unwrap();
     assert_eq!(mode(&scene, "bin/program"), 0o755);
@@ -72,11 +72,28 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
         let metadata = fs::metadata(scene.path(path)).unwrap();
         assert_eq!(metadata.mtime() as u64, TIME, "{path}");
     }
-    let sentence = "2 entries were installed without their set-user-id, set-group-id or sticky \
-                    bit, the first of them bin/program";
+    let sentence = "one entry was installed without their set-user-id, set-group-id or sticky \
+                    bit: bin/program";
     assert_eq!(warnings, [sentence]);
     // So that whoever isn't root can remove it.
     fs::set_permissions(scene.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn directories_that_lose_their_sticky_bit_are_writable_to_their_owner_alone() {
+    let directory = |name, mode| Entry::new(EntryKind::Directory, name).mode(mode);
+    let tar = Tar::default()
+        .entry(directory("tmp", 0o1777))
+        .entry(directory("group", 0o1770))
+        .entry(directory("./", 0o1777));
+    let scene = Scene::new();
+    let warnings = scene.unpack(&[tar.end()]).unwrap();
+    assert_eq!(mode(&scene, ""), 0o755);
+    assert_eq!(mode(&scene, "tmp"), 0o755);
+    assert_eq!(mode(&scene, "group"), 0o750);
+    let sentence = "3 entries were installed without their set-user-id, set-group-id or sticky \
+                    bit, the first of them tmp";
+    assert_eq!(warnings, [sentence]);
 }
 
 #[test]
