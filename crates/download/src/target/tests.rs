@@ -148,13 +148,36 @@ fn an_attempt_that_is_given_up_leaves_the_old_installation_and_nothing_else() {
     scene.install("first");
     let staging = scene.begin().unwrap();
     fill(&staging, "second");
-    let closed = staging.root_path().join("closed");
-    fs::create_dir(&closed).unwrap();
-    fs::write(closed.join("x"), "").unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
     drop(staging);
     assert_eq!(scene.installed(), "first");
     assert_eq!(scene.names(), ["app"]);
+}
+
+/// By the permissions, since root may remove everything anyway.
+#[test]
+fn closed_directories_are_opened_for_removal_and_what_links_lead_to_is_not() {
+    let scene = Scene::new();
+    let (elsewhere, tree) = (
+        scene.0.path().join("elsewhere"),
+        scene.0.path().join("tree"),
+    );
+    let inner = tree.join("closed/inner");
+    fs::create_dir_all(&inner).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, tree.join("closed/link")).unwrap();
+    let close = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    close(&inner, 0);
+    close(&tree.join("closed"), 0o555);
+    close(&elsewhere, 0o555);
+    make_removable(&tree).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!(mode(&tree.join("closed")), 0o700);
+    assert_eq!(mode(&inner), 0o700);
+    assert_eq!(mode(&elsewhere), 0o555);
+    remove_tree(&tree).unwrap();
+    assert_eq!(scene.names(), ["elsewhere"]);
 }
 
 #[test]
@@ -172,14 +195,22 @@ fn two_installations_to_one_target_do_not_meet() {
 
 #[test]
 fn what_a_killed_installation_left_is_cleared_away() {
-    let scene = Scene::new();
-    scene.install("first");
-    kill_in_the_middle(&scene.target());
-    assert_eq!(scene.installed(), "first");
-    assert_eq!(scene.names().len(), 3, "{:?}", scene.names());
-    scene.install("second");
-    assert_eq!(scene.installed(), "second");
-    assert_eq!(scene.names(), ["app"]);
+    for (moment, found) in [
+        ("begun", "first"),
+        ("filled", "first"),
+        ("between two steps", "first"),
+        ("committed", "second"),
+    ] {
+        let scene = Scene::new();
+        scene.install("first");
+        kill_when(moment, &scene.target());
+        // The lock file and the staging directory.
+        let left = scene.names().into_iter().filter(|name| name != "app");
+        assert_eq!(left.count(), 2, "{moment}");
+        drop(scene.begin().unwrap());
+        assert_eq!(scene.installed(), found, "{moment}");
+        assert_eq!(scene.names(), ["app"], "{moment}");
+    }
 }
 
 #[test]
@@ -333,7 +364,7 @@ fn other_names_are_not_taken_for_leftovers() {
 }
 
 /// Runs [`installation_that_is_killed`] in a process of its own.
-fn kill_in_the_middle(target: &Path) {
+fn kill_when(moment: &str, target: &Path) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "target::tests::installation_that_is_killed"])
         .args(["--ignored", "--nocapture"])
@@ -343,6 +374,7 @@ fn kill_in_the_middle(target: &Path) {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{moment}").unwrap();
     stdin.write_all(target.as_os_str().as_bytes()).unwrap();
     drop(stdin);
     let status = child.wait().unwrap();
@@ -352,13 +384,20 @@ fn kill_in_the_middle(target: &Path) {
 #[test]
 #[ignore = "not a test: the process that another test has killed"]
 fn installation_that_is_killed() {
-    let target = io::read_to_string(io::stdin()).unwrap();
-    if target.is_empty() {
+    let input = io::read_to_string(io::stdin()).unwrap();
+    let Some((moment, target)) = input.split_once('\n') else {
         // Run by somebody who runs ignored tests too.
         return;
+    };
+    let staging = Staging::begin(Path::new(target)).unwrap();
+    if moment != "begun" {
+        fill(&staging, "second");
     }
-    let staging = Staging::begin(Path::new(&target)).unwrap();
-    fill(&staging, "second");
+    match moment {
+        "between two steps" => fs::rename(target, staging.old_path()).unwrap(),
+        "committed" => staging.commit().unwrap(),
+        _ => {}
+    }
     // No destructor runs, as with a signal from outside.
     std::process::abort();
 }
