@@ -72,7 +72,15 @@ async fn verify(
 ) -> Result<Evidence, Failure> {
     let image = registry.resolve(reference).await?;
     let image = match platform {
-        Some(platform) => child(registry, image, platform).await?,
+        Some(platform) => {
+            // The verifier is only asked about the manifest; a denial of the index that leads to it
+            // holds all the same, as it does for an installation.
+            if policy.denies(image.digest()) {
+                let image = image.reference().clone();
+                return Err(countersign_download::Error::Denied { image }.into());
+            }
+            child(registry, image, platform).await?
+        }
         None => image,
     };
     Ok(verifier.verify(&image, policy).await?.evidence().clone())

@@ -111,6 +111,29 @@ async fn another_signer_is_4() {
 }
 
 #[tokio::test]
+async fn a_denied_index_is_4_though_the_platforms_manifest_is_signed() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let platform = ["--platform", "linux/amd64"];
+    assert_eq!(stage.verify(&[platform[0], platform[1], &app]).code, 0);
+    let index = stage.index.digest();
+    let denying = format!("{}  deny_digests: [\"{index}\"]\n", stage.policy(RELEASE));
+    stage.write("policy.yaml", denying);
+    for reference in [app, stage.reference(&format!("app@{index}"))] {
+        let run = stage.verify(&[platform[0], platform[1], &reference, JSON[0], JSON[1]]);
+        assert_eq!(run.code, 4);
+        let error = &run.json()["results"][0]["error"];
+        assert_eq!(error["kind"], "policy");
+        let expected = format!(
+            "the policy denies {}",
+            stage.reference(&format!("app@{index}"))
+        );
+        assert_eq!(error["message"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_signature_by_an_instance_that_is_not_trusted_is_5() {
     let stage = Stage::new().await;
     stage.signed("app:v1", RELEASE);
