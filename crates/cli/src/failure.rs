@@ -267,6 +267,13 @@ impl From<countersign_download::Error> for Failure {
             DownloadError::Target { .. } => Self::new(Kind::Usage, error).hint(
                 "name a directory that does not exist, is empty, or holds an earlier installation",
             ),
+            DownloadError::Displaced { ref kept, .. } => {
+                let hint = format!(
+                    "the old installation is whole in {}; installing again puts it back first",
+                    kept.display()
+                );
+                Self::new(Kind::Internal, error).hint(hint)
+            }
             DownloadError::Busy { .. } => {
                 Self::new(Kind::Internal, error).hint("wait for the other installation to end")
             }
