@@ -11,7 +11,8 @@ use crate::command;
 pub(crate) fn run() -> anyhow::Result<()> {
     println!(
         "This runs every test of the workspace. They need no network: registries and Sigstore \
-         services are started by the tests themselves, on this machine's loopback interface.\n"
+         services are started by the tests themselves, on this machine's loopback interface. Each \
+         suite ends with a line of its own; one failure makes this task fail.\n"
     );
     let status = std::process::Command::new(env!("CARGO"))
         .current_dir(command::workspace())
@@ -19,6 +20,5 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .status()
         .context("cargo can't be run")?;
     ensure!(status.success(), "not all tests passed; see above");
-    println!("\nAll tests passed.");
     Ok(())
 }
