@@ -206,6 +206,8 @@ impl From<countersign_verify::Error> for Failure {
                 let kind = refused(refusal.kind());
                 Self::new(kind, refusal).hint(refusal_hint(kind))
             }
+            VerifyError::Late { .. } => Self::new(Kind::Unreachable, error)
+                .hint("the registry is very slow, or holds the verification up: try again later"),
             other => Self::new(Kind::Internal, other),
         }
     }

@@ -1,5 +1,9 @@
 //! What can go wrong when verifying, besides a refusal of one candidate.
 
+use std::time::Duration;
+
+use countersign_oci::PinnedReference;
+
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
 
@@ -15,6 +19,15 @@ pub enum Error {
     /// image is signed is not known then.
     #[error(transparent)]
     Registry(countersign_oci::Error),
+    /// The registry took longer over it all than [`Limits::total`](crate::Limits::total) allows.
+    /// Whether the image is signed is not known then.
+    #[error("the signatures of {image} could not be had: expected an end after {} s, found none", .limit.as_secs())]
+    Late {
+        /// The image asked about.
+        image: PinnedReference,
+        /// The bound.
+        limit: Duration,
+    },
     /// There is no trusted root to verify by.
     #[error(transparent)]
     Trust(#[from] TrustError),

@@ -3,6 +3,8 @@
 //! All that a [`Verifier`] reads is bounded: the number of referrers it fetches, how many at once,
 //! and the size of each. It never takes a registry's word for what a referrer is.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
@@ -32,6 +34,9 @@ pub struct Limits {
     /// Repositories besides the image's own that are searched, of those that the policy names.
     /// Default 8.
     pub signature_sources: usize,
+    /// From the first request of one verification to its end: each request has time limits of its
+    /// own, and a hostile registry can stay within them for hours. Default 5 minutes.
+    pub total: Duration,
 }
 
 impl Default for Limits {
@@ -41,6 +46,7 @@ impl Default for Limits {
             bundle_bytes: 1 << 20,
             concurrency: 6,
             signature_sources: 8,
+            total: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -97,8 +103,24 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
-    /// passes and the registry kept something from us that might have.
+    /// passes and the registry kept something from us that might have; [`Error::Late`] when
+    /// [`Limits::total`] is over before there is an answer.
     pub async fn verify(
+        &self,
+        image: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<VerifiedImage, Error> {
+        let limit = self.limits.total;
+        match tokio::time::timeout(limit, self.judge_all(image, policy)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Late {
+                image: image.reference().clone(),
+                limit,
+            }),
+        }
+    }
+
+    async fn judge_all(
         &self,
         image: &ResolvedImage,
         policy: &Policy,

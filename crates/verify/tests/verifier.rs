@@ -131,6 +131,22 @@ async fn a_signature_in_another_repository_counts_where_the_policy_names_it() {
 }
 
 #[tokio::test]
+async fn a_registry_that_holds_the_verification_up_gets_no_more_than_the_whole_time() {
+    let stage = Stage::new().await;
+    stage.scene.attach(stage.bundle_by(IDENTITY));
+    let stall = Fault::on("GET /v2/*/referrers/*", Effect::Stall { after: 1 });
+    stage.scene.server.add_fault(stall);
+    let mut limits = countersign_verify::Limits::default();
+    limits.total = std::time::Duration::from_millis(50);
+    let verifier = stage.verifier().with_limits(limits);
+    let image = &stage.scene.image;
+    match verifier.verify(image, &stage.policy()).await {
+        Err(Error::Late { image: late, .. }) => assert_eq!(&late, image.reference()),
+        other => panic!("expected Late, found {other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_signature_listed_at_the_fallback_tag_by_a_wrong_descriptor_counts() {
     let stage = Stage::of(Scene::with(false).await).await;
     let signature = signature_of(stage.scene.image.descriptor(), stage.bundle_by(IDENTITY));
