@@ -237,10 +237,10 @@ impl Error {
             Self::Registry(error) | Self::Verify(VerifyError::Registry(error)) => {
                 registry_consequence(error)
             }
-            // Another copy may hold the signature or the bytes that are missing or bad here.
-            Self::Verify(VerifyError::Refused(_)) | Self::Refused { .. } | Self::Layer { .. } => {
-                Consequence::TrySameDigest
-            }
+            // Another copy may hold the signature or the bytes that are missing, bad or late here.
+            Self::Verify(VerifyError::Refused(_) | VerifyError::Late { .. })
+            | Self::Refused { .. }
+            | Self::Layer { .. } => Consequence::TrySameDigest,
             _ => Consequence::End,
         }
     }
