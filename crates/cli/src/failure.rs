@@ -254,12 +254,16 @@ impl From<countersign_download::Error> for Failure {
             DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(
                 "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
             ),
+            DownloadError::Weaker { .. } => Self::new(Kind::Policy, error).hint(
+                "if it is wanted all the same, `countersign remove` what is installed first",
+            ),
             DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error)
                 .hint("the gallery needs a `verification` block, and the entry a signed image"),
             DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
                 .hint("ask for the platform that there is with --platform"),
             DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
             DownloadError::OtherProof { .. }
+            | DownloadError::OtherPermit { .. }
             | DownloadError::Configuration { .. }
             | DownloadError::LayerCount { .. }
             | DownloadError::LayerType { .. }

@@ -40,7 +40,7 @@ impl Progress {
     pub(crate) fn installing(&self, event: &Event) {
         match event {
             Event::Resolved { digest } => self.say(format!("verifying {digest}")),
-            Event::Verified { .. } => self.say("unpacking"),
+            Event::Verified { .. } | Event::Unverified { .. } => self.say("unpacking"),
             Event::LayerProgress {
                 digest,
                 bytes,

@@ -83,7 +83,12 @@ impl Instance {
         &self,
         environment: &Environment,
     ) -> Result<TrustedRoot, Failure> {
-        let source = match self {
+        Ok(TrustedRoot::load(&self.source(environment)?).await?)
+    }
+
+    /// Where the trusted root is to be had, for a verifier that asks for it when it is needed.
+    pub(crate) fn source(&self, environment: &Environment) -> Result<TrustSource, Failure> {
+        Ok(match self {
             Self::File(path) => TrustSource::File {
                 name: path.display().to_string(),
                 json: read_text(path, "trusted root")?,
@@ -101,8 +106,7 @@ impl Instance {
                 cache: cache(environment, "public-good")?.join("trusted-root"),
                 offline: false,
             },
-        };
-        Ok(TrustedRoot::load(&source).await?)
+        })
     }
 }
 

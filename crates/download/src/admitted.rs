@@ -3,8 +3,10 @@
 //! Trust follows digest edges: from a proof to the index or manifest it is about, from a verified
 //! index to the platform's manifest that it names by digest, from there to configuration and
 //! layers. An [`AdmittedImage`] stands at the manifest; whoever holds one needs to check nothing
-//! but digests from there on.
+//! but digests from there on. It is made from a verifier's proof, or from an [`UnverifiedPermit`],
+//! and says for good which of the two it was.
 
+use std::fmt;
 use std::future::Future;
 
 use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage};
@@ -38,16 +40,41 @@ impl ImageVerifier for Verifier {
     }
 }
 
-/// One platform's image that may be fetched and unpacked, with the evidence for it.
+/// Leave to install content that nothing proves, for one digest.
 ///
-/// Made from a verifier's proof, which is used up. Neither `Clone` nor `Default` nor
-/// `Deserialize`: there is no other way to one.
+/// [`Requirement::permit`] alone makes one, and only where nothing is required: in permissive mode,
+/// of content that no policy and no digest covers. What failed a check has nothing to make one
+/// from. Neither `Clone` nor `Default` nor `Deserialize`, and used up by admitting.
+///
+/// [`Requirement::permit`]: crate::Requirement::permit
+#[derive(Debug)]
+#[must_use = "a permit that nobody uses permits nothing"]
+pub struct UnverifiedPermit {
+    digest: Digest,
+}
+
+impl UnverifiedPermit {
+    /// To be called where nothing is required, and nowhere else.
+    pub(crate) fn new(digest: Digest) -> Self {
+        Self { digest }
+    }
+
+    /// The digest that it is for.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+/// One platform's image that may be fetched and unpacked, and the [`Grounds`] for it.
+///
+/// Made from a verifier's proof or from a permit, which is used up. Neither `Clone` nor `Default`
+/// nor `Deserialize`: there is no other way to one.
 #[derive(Debug)]
 pub struct AdmittedImage {
-    proof: VerifiedImage,
+    reference: PinnedReference,
     manifest: Manifest,
     index: Option<Digest>,
-    policy: PolicySummary,
+    grounds: Grounds,
 }
 
 impl AdmittedImage {
@@ -58,6 +85,10 @@ impl AdmittedImage {
     /// # Errors
     /// [`Error::Denied`] when the policy denies the index or the manifest, whichever of the two is
     /// signed and by whomever; [`Error::NotAnImage`] when the proof is of an index.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a proof is used up by what it admits"
+    )]
     pub fn new(
         proof: VerifiedImage,
         policy: &Policy,
@@ -67,23 +98,66 @@ impl AdmittedImage {
             refuse_denied(policy, &proof.reference().sibling(index.clone()))?;
         }
         refuse_denied(policy, proof.reference())?;
-        let Document::Manifest(manifest) = proof.document() else {
+        let grounds = Grounds::Signature {
+            evidence: Box::new(proof.evidence().clone()),
+            policy: PolicySummary::of(policy),
+        };
+        Self::of(proof.image(), index, grounds)
+    }
+
+    /// Admits an image that nothing proves: `resolved`, which the permit is for, or the `child` of
+    /// it where it is an index.
+    ///
+    /// # Errors
+    /// [`Error::OtherPermit`] when the permit is for something else, or the index doesn't list the
+    /// child; [`Error::NotAnImage`] when what remains is an index.
+    pub fn unverified(
+        permit: UnverifiedPermit,
+        resolved: &ResolvedImage,
+        child: Option<&ResolvedImage>,
+    ) -> Result<Self, Error> {
+        let UnverifiedPermit { digest } = permit;
+        let other = |found: &Digest| Error::OtherPermit {
+            expected: found.clone(),
+            found: digest.clone(),
+        };
+        if *resolved.digest() != digest {
+            return Err(other(resolved.digest()));
+        }
+        let Some(child) = child else {
+            return Self::of(resolved, None, Grounds::Nothing);
+        };
+        let listed = match resolved.document() {
+            Document::Index(index) => {
+                let mut children = index.manifests.iter();
+                children.any(|listed| listed.digest == *child.digest())
+            }
+            Document::Manifest(_) => false,
+        };
+        if !listed {
+            return Err(other(child.digest()));
+        }
+        Self::of(child, Some(digest), Grounds::Nothing)
+    }
+
+    fn of(image: &ResolvedImage, index: Option<Digest>, grounds: Grounds) -> Result<Self, Error> {
+        let Document::Manifest(manifest) = image.document() else {
             return Err(Error::NotAnImage {
-                image: proof.reference().clone(),
-                found: proof.document().media_type().into(),
+                image: image.reference().clone(),
+                found: image.document().media_type().into(),
             });
         };
         Ok(Self {
+            reference: image.reference().clone(),
             manifest: manifest.clone(),
-            proof,
             index,
-            policy: PolicySummary::of(policy),
+            grounds,
         })
     }
 
     /// The platform's manifest, by digest.
     pub fn reference(&self) -> &PinnedReference {
-        self.proof.reference()
+        &self.reference
     }
 
     /// The platform's manifest.
@@ -96,14 +170,70 @@ impl AdmittedImage {
         self.index.as_ref()
     }
 
-    /// What was proven; its digest says whether of the index or of the manifest.
-    pub fn evidence(&self) -> &Evidence {
-        self.proof.evidence()
+    /// What it was admitted on.
+    pub fn grounds(&self) -> &Grounds {
+        &self.grounds
+    }
+}
+
+/// What content was admitted on, for the record: to be read, not to be admitted by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "grounds", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Grounds {
+    /// A signature that the policy accepts.
+    Signature {
+        /// What was proven; its digest says whether of the index or of the manifest.
+        evidence: Box<Evidence>,
+        /// The policy that accepted it, in words.
+        policy: PolicySummary,
+    },
+    /// Its bytes have the digest that the gallery's index names.
+    Digest,
+    /// Nothing: it is unverified, which permissive mode let be.
+    Nothing,
+}
+
+impl Grounds {
+    /// What was proven by a signature, if one was asked for.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Signature { evidence, .. } => Some(evidence),
+            _ => None,
+        }
     }
 
-    /// The policy that admitted it, in words.
-    pub fn policy(&self) -> &PolicySummary {
-        &self.policy
+    /// The policy that accepted a signature, in words.
+    pub fn policy(&self) -> Option<&PolicySummary> {
+        match self {
+            Self::Signature { policy, .. } => Some(policy),
+            _ => None,
+        }
+    }
+
+    /// Whether these prove less than `other`. A digest from a gallery's index is whoever's word
+    /// who serves the gallery; a signature is the signer's.
+    pub fn weaker_than(&self, other: &Self) -> bool {
+        self.strength() < other.strength()
+    }
+
+    fn strength(&self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::Digest => 1,
+            Self::Signature { .. } => 2,
+        }
+    }
+}
+
+/// In words, with its article.
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signature { .. } => "a signature",
+            Self::Digest => "a digest of the gallery's index",
+            Self::Nothing => "nothing",
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
 use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
+use crate::admitted::Grounds;
 use crate::extract::ArchiveError;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
@@ -42,6 +43,14 @@ pub enum Error {
         /// Digest of the image at hand.
         expected: Digest,
         /// Digest that the proof is for.
+        found: Digest,
+    },
+    /// A permit that is for other content than that at hand.
+    #[error("the permit is for other content: expected {expected}, found {found}")]
+    OtherPermit {
+        /// Digest of the content at hand.
+        expected: Digest,
+        /// Digest that the permit is for.
         found: Digest,
     },
     /// A manifest that the verified index doesn't name.
@@ -166,11 +175,20 @@ pub enum Error {
         /// When the image was.
         found: jiff::Timestamp,
     },
-    /// A source of a kind, or a requirement, that plans can't be carried out with: it could only
-    /// be installed unverified.
+    /// Content that would take the place of what was installed on stronger grounds.
     #[error(
-        "expected an image and a policy to verify it by, found {kind} that requires {required}"
+        "what is installed was admitted on more than {image} would be: expected {installed}, found {found}"
     )]
+    Weaker {
+        /// The content that was refused: an image by digest, or another source.
+        image: String,
+        /// What was installed was admitted on.
+        installed: Box<Grounds>,
+        /// What this would be.
+        found: Box<Grounds>,
+    },
+    /// A source of a kind that plans can't be carried out with.
+    #[error("expected an image, found {kind} that requires {required}")]
     Unverifiable {
         /// As of [`crate::Source::kind`].
         kind: &'static str,

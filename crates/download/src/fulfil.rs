@@ -8,10 +8,10 @@
 use std::fmt;
 use std::path::Path;
 
-use countersign_oci::{Digest, Platform, Reference};
+use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
 use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, ImageVerifier};
+use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
 use crate::error::{Consequence, Error};
 use crate::install::{Events, Installed, Installer};
 use crate::plan::{Plan, PlannedSource, Role};
@@ -108,7 +108,7 @@ impl<V: ImageVerifier> Installer<V> {
     async fn attempt(&self, attempt: &mut Attempt<'_>) -> Result<Fulfilled, Error> {
         let requirement = attempt.plan.requirement();
         let source = &attempt.planned.source;
-        let (Source::Image { reference }, Some(policy)) = (source, requirement.policy()) else {
+        let Source::Image { reference } = source else {
             return Err(Error::Unverifiable {
                 kind: source.kind(),
                 required: requirement.to_string(),
@@ -120,9 +120,7 @@ impl<V: ImageVerifier> Installer<V> {
         };
         let resolved = self.resolve(&asked, attempt.events).await?;
         attempt.pinned = Some(resolved.digest().clone());
-        let image = self
-            .admit_resolved(resolved, attempt.platform, policy, attempt.events)
-            .await?;
+        let image = self.admit_as_required(resolved, attempt).await?;
         let staging = unpack::stage(attempt.directory).await?;
         // Read under the lock: nobody can put something newer there until we are through.
         let directory = attempt.directory.to_owned();
@@ -141,7 +139,11 @@ impl<V: ImageVerifier> Installer<V> {
             None => {}
         }
         match recorded {
-            Some(recorded) if recorded.digest == *image.reference().digest() => {
+            // On stronger grounds than before the same content is installed anew: its record tells.
+            Some(recorded)
+                if recorded.digest == *image.reference().digest()
+                    && !recorded.grounds.weaker_than(image.grounds()) =>
+            {
                 Ok(Fulfilled::Unchanged {
                     recorded: Box::new(recorded),
                 })
@@ -163,6 +165,29 @@ impl<V: ImageVerifier> Installer<V> {
                 })
             }
         }
+    }
+
+    /// Admits an image on what the plan requires, and on nothing less.
+    async fn admit_as_required(
+        &self,
+        resolved: ResolvedImage,
+        attempt: &Attempt<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let requirement = attempt.plan.requirement();
+        let (platform, events) = (attempt.platform, attempt.events);
+        if let Some(policy) = requirement.policy() {
+            return self
+                .admit_resolved(resolved, platform, policy, events)
+                .await;
+        }
+        let Some(permit) = requirement.permit(resolved.digest()) else {
+            return Err(Error::Unverifiable {
+                kind: attempt.planned.source.kind(),
+                required: requirement.to_string(),
+            });
+        };
+        self.admit_unverified(permit, &resolved, platform, events)
+            .await
     }
 }
 
@@ -227,6 +252,9 @@ fn pin_of(planned: &PlannedSource, pin: Option<&Pin>) -> Option<Digest> {
     }
 }
 
+/// Whether the image may take the place of what is installed: never on weaker grounds, whatever is
+/// asked for, and only with `succession`'s leave on an older signature.
+///
 /// The earliest proven times are compared: a later one can be added to an old signature by
 /// anybody, an earlier one can't be taken away without breaking it.
 fn succeeds(
@@ -234,14 +262,22 @@ fn succeeds(
     recorded: &Recorded,
     succession: Succession,
 ) -> Result<(), Error> {
-    let found = image.evidence().signed_at.first();
-    let installed = recorded.evidence.signed_at.first();
+    if image.grounds().weaker_than(&recorded.grounds) {
+        return Err(Error::Weaker {
+            image: image.reference().to_string(),
+            installed: Box::new(recorded.grounds.clone()),
+            found: Box::new(image.grounds().clone()),
+        });
+    }
+    let earliest = |grounds: &Grounds| grounds.evidence()?.signed_at.first().copied();
+    let found = earliest(image.grounds());
+    let installed = earliest(&recorded.grounds);
     match (succession, installed, found) {
         (Succession::NotOlder, Some(installed), Some(found)) if found < installed => {
             Err(Error::Older {
                 image: image.reference().clone(),
-                installed: *installed,
-                found: *found,
+                installed,
+                found,
             })
         }
         _ => Ok(()),

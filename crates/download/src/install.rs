@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use countersign_oci::{Digest, Document, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{Error as VerifyError, Evidence, Refusal, VerifiedImage};
+use countersign_verify::{Error as VerifyError, Refusal, VerifiedImage};
 use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, ImageVerifier, PolicySummary, refuse_denied};
+use crate::admitted::{AdmittedImage, Grounds, ImageVerifier, UnverifiedPermit, refuse_denied};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::record::{Provenance, Record};
@@ -27,6 +27,11 @@ pub enum Event {
     /// A proof is there.
     Verified {
         /// Digest of the document that the signature is for.
+        digest: Digest,
+    },
+    /// Nothing proves the image, and nothing is required to: it is let be.
+    Unverified {
+        /// Digest that the permit is for.
         digest: Digest,
     },
     /// Some more of a layer was fetched.
@@ -160,9 +165,33 @@ impl<V: ImageVerifier> Installer<V> {
                 AdmittedImage::new(proof, policy, Some(resolved.digest().clone()))?
             }
         };
-        events(Event::Verified {
-            digest: image.evidence().digest.clone(),
-        });
+        if let Some(evidence) = image.grounds().evidence() {
+            events(Event::Verified {
+                digest: evidence.digest.clone(),
+            });
+        }
+        Ok(image)
+    }
+
+    /// Admits what was resolved unverified, in `platform`'s build, by a permit for its digest.
+    pub(crate) async fn admit_unverified(
+        &self,
+        permit: UnverifiedPermit,
+        resolved: &ResolvedImage,
+        platform: &Platform,
+        events: Events<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let digest = permit.digest().clone();
+        let child = match resolved.document() {
+            Document::Manifest(_) => None,
+            Document::Index(index) => {
+                let repository = resolved.reference().repository();
+                let child = index.select(platform)?;
+                Some(self.registry.child(repository, child).await?)
+            }
+        };
+        let image = AdmittedImage::unverified(permit, resolved, child.as_ref())?;
+        events(Event::Unverified { digest });
         Ok(image)
     }
 
@@ -204,12 +233,11 @@ impl<V: ImageVerifier> Installer<V> {
         )
         .await?;
         let installed = Installed {
-            reference: reference.clone(),
+            reference: Some(reference.clone()),
             platform: platform.clone(),
             digest: image.reference().digest().clone(),
             index: image.index().cloned(),
-            evidence: image.evidence().clone(),
-            policy: image.policy().clone(),
+            grounds: image.grounds().clone(),
             files: unpacked.files(),
             bytes: unpacked.bytes(),
             warnings: unpacked.warnings(),
@@ -245,22 +273,22 @@ fn both_refused(platform: &Platform, index: Box<Refusal>, error: Error) -> Error
     }
 }
 
-/// What was installed, and on what evidence.
+/// What was installed, and on what grounds.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Installed {
-    /// The image as it was asked for.
-    pub reference: Reference,
+    /// The image as it was asked for; `None` for content that is no image.
+    pub reference: Option<Reference>,
     /// The platform asked for.
     pub platform: Platform,
-    /// Digest of the platform's manifest, whose content this is.
+    /// Digest of the platform's manifest, whose content this is; of the archive's bytes where it is
+    /// no image.
     pub digest: Digest,
     /// Digest of the index that named it, if it was found by one.
     pub index: Option<Digest>,
-    /// What was proven about the index or the manifest.
-    pub evidence: Evidence,
-    /// The policy that accepted it.
-    pub policy: PolicySummary,
+    /// What was proven about the index, the manifest or the archive.
+    #[serde(flatten)]
+    pub grounds: Grounds,
     /// Files written.
     pub files: u64,
     /// Bytes of their content.

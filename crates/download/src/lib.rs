@@ -2,7 +2,7 @@
 //!
 //! [`Installer::install`] goes from a reference to a directory. In between stands
 //! [`AdmittedImage`]: fetching and unpacking accept nothing else, and only a verifier's proof makes
-//! one. The content is reached by digests alone from there on, and unpacked into a staging
+//! one, or the [`UnverifiedPermit`] that permissive mode gives for what nothing covers. The content is reached by digests alone from there on, and unpacked into a staging
 //! directory that takes the target's place in one step. Where any of it fails, nothing is left.
 //!
 //! What a gallery's entry is to be installed from, and on what proof, is a [`Plan`]: made by a
@@ -34,7 +34,7 @@ mod store;
 mod target;
 mod unpack;
 
-pub use admitted::{AdmittedImage, ImageVerifier, PolicySummary};
+pub use admitted::{AdmittedImage, Grounds, ImageVerifier, PolicySummary, UnverifiedPermit};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use error::Error;
 pub use extract::ArchiveError;
@@ -48,6 +48,6 @@ pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
 pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
 pub use record::{Provenance, Recorded};
-pub use requirement::{Integrity, Proof, Requirement, RequirementError};
+pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 pub use source::{Source, SourceError, Tarball, TarballCompression};
 pub use store::{Installation, Name, NameError, Store, StoreError};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
 use crate::limits::Limits;
-use crate::requirement::{Integrity, Proof, Requirement, RequirementError};
+use crate::requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 use crate::source::{Source, SourceError};
 
 /// A gallery with its index, and the machine and the rules to plan by.
@@ -189,7 +189,7 @@ impl Plan {
     /// What a person should know before this is carried out.
     pub fn warning(&self) -> Option<&'static str> {
         match self.requirement.proof() {
-            Proof::None => Some("nothing proves who made this content, or that it is unchanged"),
+            Proof::None => Some(UNPROVEN),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The record that an installation carries: what it is and on what evidence it was admitted.
+//! The record that an installation carries: what it is and on what grounds it was admitted.
 //!
 //! It lies in the installation, at `.countersign/record.json`, so that it comes and goes with it.
 //! It is for people and for upgrades; it proves nothing to anybody.
@@ -8,12 +8,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Platform, Reference};
-use countersign_verify::Evidence;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::admitted::PolicySummary;
+use crate::admitted::Grounds;
 use crate::extract::RESERVED;
 use crate::install::Installed;
 use crate::plan::Role;
@@ -76,18 +75,17 @@ pub struct Provenance {
 pub struct Recorded {
     /// When it was installed.
     pub installed_at: jiff::Timestamp,
-    /// The image as it was asked for.
-    pub reference: Reference,
+    /// The image as it was asked for; `None` for content that is no image.
+    pub reference: Option<Reference>,
     /// The platform asked for.
     pub platform: Platform,
-    /// Digest of the platform's manifest.
+    /// Digest of the platform's manifest, or of the archive's bytes.
     pub digest: Digest,
     /// Digest of the index that named it, if it was found by one.
     pub index: Option<Digest>,
     /// What was proven.
-    pub evidence: Evidence,
-    /// The policy that accepted it, in words.
-    pub policy: PolicySummary,
+    #[serde(flatten)]
+    pub grounds: Grounds,
     /// Where it is from, if it was installed from a gallery.
     #[serde(default)]
     pub provenance: Option<Provenance>,

@@ -11,6 +11,7 @@ use countersign_oci::Digest;
 use countersign_policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::admitted::UnverifiedPermit;
 use crate::source::Source;
 
 /// What becomes of content that nothing vouches for.
@@ -42,6 +43,9 @@ pub enum Proof {
     /// Nothing: no policy and no digest covers the content. Only with [`Integrity::Permissive`].
     None,
 }
+
+/// What a person should know of content that nothing is required of.
+pub const UNPROVEN: &str = "nothing proves who made this content, or that it is unchanged";
 
 impl Requirement {
     /// What `policy`, the gallery's, asks of content that any of `sources` may serve.
@@ -88,6 +92,14 @@ impl Requirement {
     /// What it asks for.
     pub fn proof(&self) -> &Proof {
         &self.0
+    }
+
+    /// Leave to install content of this digest unverified; `None` where anything is asked for.
+    pub fn permit(&self, digest: &Digest) -> Option<UnverifiedPermit> {
+        match &self.0 {
+            Proof::None => Some(UnverifiedPermit::new(digest.clone())),
+            _ => None,
+        }
     }
 
     /// The policy that must accept a signature, if that is what is asked for.

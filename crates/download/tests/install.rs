@@ -31,8 +31,8 @@ async fn a_signed_index_installs_with_its_evidence() {
     assert_eq!((installed.files, installed.bytes), (2, 13));
     assert_eq!(installed.digest, index.images()[0].digest());
     assert_eq!(installed.index, Some(index.digest()));
-    assert_eq!(installed.evidence.digest, index.digest());
-    assert_eq!(installed.evidence.identity, SIGNER);
+    assert_eq!(installed.grounds.evidence().unwrap().digest, index.digest());
+    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
     let record = stage.read(".countersign/record.json");
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["digest"], installed.digest.to_string());
@@ -70,7 +70,7 @@ async fn a_signature_on_the_platforms_manifest_suffices() {
     let child = index.images()[0].digest();
     stage.sign(&format!("app@{child}"), SIGNER).await;
     let installed = stage.install("app:v1").await.unwrap();
-    assert_eq!(installed.evidence.digest, child);
+    assert_eq!(installed.grounds.evidence().unwrap().digest, child);
     assert_eq!(installed.index, Some(index.digest()));
     assert_eq!(stage.read("version"), "v1");
 }

@@ -7,203 +7,22 @@
     reason = "helpers of tests are tests too"
 )]
 
-#[allow(dead_code, reason = "shared with the tests of single installations")]
+#[allow(dead_code, reason = "what tests share, not all of them need")]
+mod shop;
+#[allow(dead_code, reason = "what tests share, not all of them need")]
 mod stage;
 
 use std::fs;
-use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Error, FallbackTags, Fulfilled, Installation, Installed, Integrity, Name, Plan,
-    PlanFailure, Planner, Recorded, Role, Store, StoreError, Succession,
+    Error, Fulfilled, Grounds, Installation, Integrity, Name, Recorded, Role, StoreError,
+    Succession,
 };
-use countersign_oci::{Digest, Error as RegistryError};
-use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
-use countersign_sandbox::image::Image;
-use countersign_sandbox::{BundleSpec, Effect, Fault, RegistryOptions, RegistryServer, Statement};
-use countersign_verify::{Error as VerifyError, RefusalKind};
-use stage::{SIGNER, STRANGER, Stage, amd64, app};
-
-/// The repository of all images, on the primary and on the mirror.
-const PATH: &str = "acme/backends";
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// A signature's age, for what has to have an order.
-const EARLIER: &str = "2024-01-01T00:00:00Z";
-const LATER: &str = "2025-01-01T00:00:00Z";
-
-/// A primary registry and a mirror, a gallery of images in them, and a store.
-struct Shop {
-    stage: Stage,
-    mirror: RegistryServer,
-    store: Store,
-    root: tempfile::TempDir,
-}
-
-impl Shop {
-    async fn open() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let options = RegistryOptions {
-            referrers_api: true,
-            ..Default::default()
-        };
-        Self {
-            stage: Stage::set().await,
-            mirror: RegistryServer::start(options).await.unwrap(),
-            store: Store::new(root.path().join("store")),
-            root,
-        }
-    }
-
-    /// With `latest-cpu-app` at version `v1`, on both registries.
-    async fn open_with_app() -> (Self, Image) {
-        let shop = Self::open().await;
-        let image = app("linux/amd64", "v1");
-        shop.publish(&image, "latest-cpu-app", SIGNER, EARLIER);
-        shop.publish_to(&shop.mirror, &image, "latest-cpu-app", SIGNER, EARLIER);
-        (shop, image)
-    }
-
-    fn primary(&self) -> &RegistryServer {
-        &self.stage.registry
-    }
-
-    fn publish(&self, image: &Image, tag: &str, identity: &str, time: &str) -> Digest {
-        self.publish_to(self.primary(), image, tag, identity, time)
-    }
-
-    fn publish_to(
-        &self,
-        registry: &RegistryServer,
-        image: &Image,
-        tag: &str,
-        identity: &str,
-        time: &str,
-    ) -> Digest {
-        let digest = image.push(registry, PATH, Some(tag));
-        let statement = Statement::of(digest.clone());
-        let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
-        let bundle = self.stage.sigstore.issue(&spec).unwrap();
-        let signature = Image::artifact(BUNDLE)
-            .subject(image.descriptor())
-            .layer(BUNDLE, bundle)
-            .build();
-        signature.push(registry, PATH, None);
-        digest
-    }
-
-    fn gallery(&self) -> Gallery {
-        let issuer = self.stage.sigstore.oidc_issuer();
-        let issuer = issuer.as_str().trim_end_matches('/');
-        let text = format!(
-            "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'}}}}]"
-        );
-        gallery(&text)
-    }
-
-    /// Entries `cpu-NAME` whose primary and mirror have the tag `latest-cpu-NAME`.
-    fn plan(&self, name: &str) -> Plan {
-        let (primary, mirror) = (self.primary().host(), self.mirror.host());
-        let tag = format!("{PATH}:latest-{name}");
-        let text = format!(
-            "[{{name: {name}, uri: 'oci://{primary}/{tag}', mirrors: ['{mirror}/{tag}']}}]"
-        );
-        plan(&self.gallery(), &text, name, Integrity::Strict).unwrap()
-    }
-
-    async fn install(&self, name: &str) -> Result<Fulfilled, StoreError> {
-        self.install_by(&self.plan(name), Succession::NotOlder)
-            .await
-    }
-
-    async fn install_by(
-        &self,
-        plan: &Plan,
-        succession: Succession,
-    ) -> Result<Fulfilled, StoreError> {
-        let installer = self.stage.installer();
-        self.store
-            .install(&installer, plan, &amd64(), succession, &|_| {})
-            .await
-    }
-
-    async fn installed(&self, name: &str) -> Box<Installed> {
-        installed(self.install(name).await)
-    }
-
-    /// The failure of an installation that must change nothing.
-    async fn failure(&self, name: &str) -> PlanFailure {
-        let before = self.version(name);
-        let error = self.install(name).await.unwrap_err();
-        assert_eq!(self.version(name), before);
-        assert_eq!(self.leftovers(), [""; 0]);
-        match error {
-            StoreError::Plan(failure) => failure,
-            other => panic!("another error: {other:?}"),
-        }
-    }
-
-    fn directory(&self, name: &str) -> PathBuf {
-        self.store.directory(&name.parse().unwrap())
-    }
-
-    fn version(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.directory(name).join("version")).ok()
-    }
-
-    /// What there is in the store besides installations.
-    fn leftovers(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.root.path().join("store")).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with('.')).collect()
-    }
-
-    /// Makes a registry answer every request so.
-    fn fail(registry: &RegistryServer, status: u16) {
-        for method in ["GET", "HEAD"] {
-            let pattern = format!("{method} /v2/{PATH}/*");
-            registry.add_fault(Fault::on(&pattern, Effect::status(status)));
-        }
-    }
-}
-
-fn gallery(text: &str) -> Gallery {
-    PolicyFile::parse(text, "galleries.yaml")
-        .unwrap()
-        .galleries()[0]
-        .clone()
-}
-
-fn plan(
-    gallery: &Gallery,
-    index: &str,
-    name: &str,
-    integrity: Integrity,
-) -> Result<Plan, countersign_download::PlanError> {
-    let planner = Planner {
-        gallery,
-        index: &GalleryIndex::parse(index, "index.yaml").unwrap(),
-        capability: &Capability::default(),
-        integrity,
-        fallbacks: &FallbackTags::localai(),
-    };
-    planner.plan(name)
-}
-
-fn installed(result: Result<Fulfilled, StoreError>) -> Box<Installed> {
-    match result.unwrap() {
-        Fulfilled::Installed { installed, .. } => installed,
-        other => panic!("expected an installation, found {other:?}"),
-    }
-}
-
-fn served(installed: &Installed) -> (Role, usize) {
-    let provenance = installed.provenance.as_ref().unwrap();
-    (provenance.role, provenance.unserved.len())
-}
-
-fn is_refused(error: Option<&Error>, kind: RefusalKind) -> bool {
-    matches!(error, Some(Error::Verify(VerifyError::Refused(refusal))) if refusal.kind() == kind)
-}
+use countersign_oci::Error as RegistryError;
+use countersign_sandbox::{Effect, Fault};
+use countersign_verify::RefusalKind;
+use shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
+use stage::{SIGNER, STRANGER, app};
 
 #[tokio::test]
 async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
@@ -218,11 +37,13 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
     assert_eq!(name.to_string(), "cpu-app");
     let Recorded {
         digest,
-        evidence,
-        policy,
+        grounds,
         provenance,
         ..
     } = recorded;
+    let Grounds::Signature { evidence, policy } = grounds else {
+        panic!("another ground: {grounds:?}");
+    };
     assert_eq!(*digest, image.digest());
     assert_eq!(evidence.identity, SIGNER);
     assert_eq!(evidence.signed_at, [EARLIER.parse().unwrap()]);
@@ -460,35 +281,6 @@ async fn an_upgrade_whose_content_fails_leaves_the_old_version_whole() {
 }
 
 #[tokio::test]
-async fn what_nothing_verifies_is_refused_when_it_is_carried_out() {
-    let shop = Shop::open().await;
-    let uncovered = gallery("[{name: plain, url: 'file:index.yaml'}]");
-    let image = format!("{}/{PATH}:latest-cpu-app", shop.primary().host());
-    for uri in [
-        &*image,
-        "ocifile:///srv/app.tar",
-        "/srv/app",
-        "https://example.org/app.tar",
-    ] {
-        let index = format!("[{{name: cpu-app, uri: '{uri}'}}]");
-        assert!(plan(&uncovered, &index, "cpu-app", Integrity::Strict).is_err());
-        let plan = plan(&uncovered, &index, "cpu-app", Integrity::Permissive).unwrap();
-        let error = shop
-            .install_by(&plan, Succession::NotOlder)
-            .await
-            .unwrap_err();
-        let StoreError::Plan(failure) = error else {
-            panic!("another error: {error:?}");
-        };
-        assert!(
-            matches!(failure.decisive(), Some(Error::Unverifiable { .. })),
-            "{failure}"
-        );
-    }
-    assert!(shop.primary().requests().is_empty());
-}
-
-#[tokio::test]
 async fn what_a_killed_upgrade_left_is_not_listed_and_the_next_one_clears_it_away() {
     let (shop, _) = Shop::open_with_app().await;
     shop.installed("cpu-app").await;
@@ -540,7 +332,7 @@ async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_
     .unwrap();
     let installed = installed(shop.install_by(&signed, Succession::NotOlder).await);
     assert_eq!(installed.digest, image.digest());
-    assert_eq!(installed.evidence.identity, SIGNER);
+    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
 }
 
 #[tokio::test]

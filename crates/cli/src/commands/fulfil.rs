@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use countersign_download::{
-    Error as DownloadError, Fulfilled, Installed, Installer, Plan, Provenance, Store, Succession,
+    Fulfilled, Grounds, Installed, Installer, Plan, Provenance, Store, Succession,
 };
 use countersign_oci::{Platform, Registry};
-use countersign_policy::{Gallery, Policy};
-use countersign_verify::{Evidence, Verifier};
+use countersign_policy::Gallery;
+use countersign_verify::Verifier;
 use serde_json::json;
 
 use super::gallery::Galleries;
@@ -78,14 +78,7 @@ impl Fulfilment {
     ) -> Result<(Plan, Fulfilled), Failure> {
         let (gallery, plan) = self.galleries.plan(&wanted.name)?;
         let plan = plan?;
-        let policy = verifiable(gallery, &plan)?;
-        let loaded = LoadedPolicy {
-            policy: policy.clone(),
-            file: Some(self.galleries.file().to_owned()),
-        };
-        let instance = trust::instance(&self.trust, Some(&loaded))?;
-        let trusted_root = instance.trusted_root(environment).await?;
-        let verifier = Verifier::new(self.registry.clone(), trusted_root);
+        let verifier = self.verifier(gallery, environment).await?;
         let installer = Installer::new(self.registry.clone(), verifier);
         let progress = Progress::new(output, format!("resolving {}", plan.name()));
         let events = |event| progress.installing(&event);
@@ -102,19 +95,27 @@ impl Fulfilment {
         drop(progress);
         Ok((plan, fulfilled?))
     }
-}
 
-/// The plan's policy. Where there is none, the library would refuse; saying so first spares the way
-/// to the trusted root.
-fn verifiable<'a>(gallery: &'a Gallery, plan: &Plan) -> Result<&'a Policy, Failure> {
-    gallery.policy.as_ref().ok_or_else(|| {
-        let kind = plan
-            .sources()
-            .first()
-            .map_or("nothing", |s| s.source.kind());
-        let required = plan.requirement().to_string();
-        DownloadError::Unverifiable { kind, required }.into()
-    })
+    /// The verifier for a gallery's entries. Where it has no policy there is nothing to verify, and
+    /// the trusted root is not fetched.
+    async fn verifier(
+        &self,
+        gallery: &Gallery,
+        environment: &Environment,
+    ) -> Result<Verifier, Failure> {
+        let registry = self.registry.clone();
+        let Some(policy) = &gallery.policy else {
+            let source = trust::instance(&self.trust, None)?.source(environment)?;
+            return Ok(Verifier::with_source(registry, source));
+        };
+        let loaded = LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(self.galleries.file().to_owned()),
+        };
+        let instance = trust::instance(&self.trust, Some(&loaded))?;
+        let trusted_root = instance.trusted_root(environment).await?;
+        Ok(Verifier::new(registry, trusted_root))
+    }
 }
 
 fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
@@ -140,7 +141,7 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
             }
             text.push_str(&details(
                 &installed.digest.to_string(),
-                &installed.evidence,
+                &installed.grounds,
                 installed.provenance.as_ref(),
             ));
             for warning in &installed.warnings {
@@ -156,14 +157,10 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
     }
 }
 
-/// What an installation is, on what evidence, and from where.
-pub(super) fn details(
-    digest: &str,
-    evidence: &Evidence,
-    provenance: Option<&Provenance>,
-) -> String {
+/// What an installation is, on what grounds, and from where.
+pub(super) fn details(digest: &str, grounds: &Grounds, provenance: Option<&Provenance>) -> String {
     let mut text = format!("  image      {digest}\n");
-    text.push_str(&super::evidence_text(evidence));
+    text.push_str(&super::grounds_text(grounds));
     if let Some(provenance) = provenance {
         let (role, source) = (provenance.role.as_str(), &provenance.source);
         text.push_str(&format!("  served by  the {role}, {source}\n"));

@@ -44,7 +44,11 @@ pub(crate) async fn run(
     drop(progress);
     let installed = installed?;
 
-    output.result(&text(&installed, &directory.display().to_string()));
+    output.result(&text(
+        &reference,
+        &installed,
+        &directory.display().to_string(),
+    ));
     output.document(&json!({ "installed": installed, "directory": directory }));
     Ok(ExitCode::SUCCESS)
 }
@@ -99,10 +103,9 @@ fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
     Ok((reference, directory.into()))
 }
 
-fn text(installed: &Installed, directory: &str) -> String {
+fn text(reference: &Reference, installed: &Installed, directory: &str) -> String {
     let mut text = format!(
-        "installed {} ({}) in {directory}: {} {}, {}\n",
-        installed.reference,
+        "installed {reference} ({}) in {directory}: {} {}, {}\n",
         installed.platform,
         installed.files,
         if installed.files == 1 {
@@ -113,7 +116,7 @@ fn text(installed: &Installed, directory: &str) -> String {
         output::bytes(installed.bytes),
     );
     text.push_str(&format!("  image      {}\n", installed.digest));
-    text.push_str(&super::evidence_text(&installed.evidence));
+    text.push_str(&super::grounds_text(&installed.grounds));
     for warning in &installed.warnings {
         text.push_str(&format!("  warning    {warning}\n"));
     }

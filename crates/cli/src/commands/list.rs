@@ -27,7 +27,7 @@ pub(crate) async fn run(
             installation.directory.display(),
             details(
                 &recorded.digest.to_string(),
-                &recorded.evidence,
+                &recorded.grounds,
                 recorded.provenance.as_ref()
             ),
         ));

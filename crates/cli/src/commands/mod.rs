@@ -14,6 +14,8 @@ pub(crate) use gallery::{GalleryArguments, PlanningArguments, StoreArguments};
 
 use std::process::ExitCode;
 
+use countersign_download::{Grounds, UNPROVEN};
+
 use crate::arguments::Command;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -72,6 +74,15 @@ fn start_diagnostics(environment: &Environment) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// What content was admitted on, in aligned lines.
+fn grounds_text(grounds: &Grounds) -> String {
+    match grounds {
+        Grounds::Signature { evidence, .. } => evidence_text(evidence),
+        Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
+        _ => format!("  warning    unverified: {UNPROVEN}\n"),
+    }
 }
 
 /// Who signed what and when, in aligned lines.

@@ -1,0 +1,198 @@
+//! A primary registry, a mirror, a gallery of images in them, and a store, for tests of plans that
+//! are carried out.
+
+use std::fs;
+use std::path::PathBuf;
+
+use countersign_download::{
+    Capability, Error, FallbackTags, Fulfilled, Installed, Integrity, Plan, PlanFailure, Planner,
+    Role, Store, StoreError, Succession,
+};
+use countersign_oci::Digest;
+use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
+use countersign_sandbox::image::Image;
+use countersign_sandbox::{BundleSpec, Effect, Fault, RegistryOptions, RegistryServer, Statement};
+use countersign_verify::{Error as VerifyError, RefusalKind};
+
+use crate::stage::{SIGNER, Stage, amd64, app};
+
+/// The repository of all images, on the primary and on the mirror.
+pub(crate) const PATH: &str = "acme/backends";
+pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// A signature's age, for what has to have an order.
+pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
+pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
+
+/// A primary registry and a mirror, a gallery of images in them, and a store.
+pub(crate) struct Shop {
+    pub(crate) stage: Stage,
+    pub(crate) mirror: RegistryServer,
+    pub(crate) store: Store,
+    pub(crate) root: tempfile::TempDir,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let options = RegistryOptions {
+            referrers_api: true,
+            ..Default::default()
+        };
+        Self {
+            stage: Stage::set().await,
+            mirror: RegistryServer::start(options).await.unwrap(),
+            store: Store::new(root.path().join("store")),
+            root,
+        }
+    }
+
+    /// With `latest-cpu-app` at version `v1`, on both registries.
+    pub(crate) async fn open_with_app() -> (Self, Image) {
+        let shop = Self::open().await;
+        let image = app("linux/amd64", "v1");
+        shop.publish(&image, "latest-cpu-app", SIGNER, EARLIER);
+        shop.publish_to(&shop.mirror, &image, "latest-cpu-app", SIGNER, EARLIER);
+        (shop, image)
+    }
+
+    pub(crate) fn primary(&self) -> &RegistryServer {
+        &self.stage.registry
+    }
+
+    pub(crate) fn publish(&self, image: &Image, tag: &str, identity: &str, time: &str) -> Digest {
+        self.publish_to(self.primary(), image, tag, identity, time)
+    }
+
+    pub(crate) fn publish_to(
+        &self,
+        registry: &RegistryServer,
+        image: &Image,
+        tag: &str,
+        identity: &str,
+        time: &str,
+    ) -> Digest {
+        let digest = image.push(registry, PATH, Some(tag));
+        let statement = Statement::of(digest.clone());
+        let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
+        let bundle = self.stage.sigstore.issue(&spec).unwrap();
+        let signature = Image::artifact(BUNDLE)
+            .subject(image.descriptor())
+            .layer(BUNDLE, bundle)
+            .build();
+        signature.push(registry, PATH, None);
+        digest
+    }
+
+    pub(crate) fn gallery(&self) -> Gallery {
+        let issuer = self.stage.sigstore.oidc_issuer();
+        let issuer = issuer.as_str().trim_end_matches('/');
+        let text = format!(
+            "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'}}}}]"
+        );
+        gallery(&text)
+    }
+
+    /// Entries `cpu-NAME` whose primary and mirror have the tag `latest-cpu-NAME`.
+    pub(crate) fn plan(&self, name: &str) -> Plan {
+        let (primary, mirror) = (self.primary().host(), self.mirror.host());
+        let tag = format!("{PATH}:latest-{name}");
+        let text = format!(
+            "[{{name: {name}, uri: 'oci://{primary}/{tag}', mirrors: ['{mirror}/{tag}']}}]"
+        );
+        plan(&self.gallery(), &text, name, Integrity::Strict).unwrap()
+    }
+
+    pub(crate) async fn install(&self, name: &str) -> Result<Fulfilled, StoreError> {
+        self.install_by(&self.plan(name), Succession::NotOlder)
+            .await
+    }
+
+    pub(crate) async fn install_by(
+        &self,
+        plan: &Plan,
+        succession: Succession,
+    ) -> Result<Fulfilled, StoreError> {
+        let installer = self.stage.installer();
+        self.store
+            .install(&installer, plan, &amd64(), succession, &|_| {})
+            .await
+    }
+
+    pub(crate) async fn installed(&self, name: &str) -> Box<Installed> {
+        installed(self.install(name).await)
+    }
+
+    /// The failure of an installation that must change nothing.
+    pub(crate) async fn failure(&self, name: &str) -> PlanFailure {
+        let before = self.version(name);
+        let error = self.install(name).await.unwrap_err();
+        assert_eq!(self.version(name), before);
+        assert_eq!(self.leftovers(), [""; 0]);
+        match error {
+            StoreError::Plan(failure) => failure,
+            other => panic!("another error: {other:?}"),
+        }
+    }
+
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        self.store.directory(&name.parse().unwrap())
+    }
+
+    pub(crate) fn version(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.directory(name).join("version")).ok()
+    }
+
+    /// What there is in the store besides installations.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.root.path().join("store")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with('.')).collect()
+    }
+
+    /// Makes a registry answer every request so.
+    pub(crate) fn fail(registry: &RegistryServer, status: u16) {
+        for method in ["GET", "HEAD"] {
+            let pattern = format!("{method} /v2/{PATH}/*");
+            registry.add_fault(Fault::on(&pattern, Effect::status(status)));
+        }
+    }
+}
+
+pub(crate) fn gallery(text: &str) -> Gallery {
+    PolicyFile::parse(text, "galleries.yaml")
+        .unwrap()
+        .galleries()[0]
+        .clone()
+}
+
+pub(crate) fn plan(
+    gallery: &Gallery,
+    index: &str,
+    name: &str,
+    integrity: Integrity,
+) -> Result<Plan, countersign_download::PlanError> {
+    let planner = Planner {
+        gallery,
+        index: &GalleryIndex::parse(index, "index.yaml").unwrap(),
+        capability: &Capability::default(),
+        integrity,
+        fallbacks: &FallbackTags::localai(),
+    };
+    planner.plan(name)
+}
+
+pub(crate) fn installed(result: Result<Fulfilled, StoreError>) -> Box<Installed> {
+    match result.unwrap() {
+        Fulfilled::Installed { installed, .. } => installed,
+        other => panic!("expected an installation, found {other:?}"),
+    }
+}
+
+pub(crate) fn served(installed: &Installed) -> (Role, usize) {
+    let provenance = installed.provenance.as_ref().unwrap();
+    (provenance.role, provenance.unserved.len())
+}
+
+pub(crate) fn is_refused(error: Option<&Error>, kind: RefusalKind) -> bool {
+    matches!(error, Some(Error::Verify(VerifyError::Refused(refusal))) if refusal.kind() == kind)
+}
