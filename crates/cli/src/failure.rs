@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use countersign_download::HttpError;
 use countersign_oci::Error as RegistryError;
 use countersign_verify::RefusalKind;
 use serde::Serialize;
@@ -257,8 +258,12 @@ impl From<countersign_download::Error> for Failure {
             DownloadError::Weaker { .. } => Self::new(Kind::Policy, error).hint(
                 "if it is wanted all the same, `countersign remove` what is installed first",
             ),
-            DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error)
-                .hint("the gallery needs a `verification` block, and the entry a signed image"),
+            DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error),
+            DownloadError::Checksum { .. } => Self::new(Kind::Invalid, error).hint(
+                "the file was changed, or the gallery's `sha256` is of another one; do not use it",
+            ),
+            DownloadError::Http(http) => Self::new(http_kind(http), error),
+            DownloadError::Directory { .. } => Self::new(Kind::Usage, error),
             DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
                 .hint("ask for the platform that there is with --platform"),
             DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
@@ -268,6 +273,7 @@ impl From<countersign_download::Error> for Failure {
             | DownloadError::LayerCount { .. }
             | DownloadError::LayerType { .. }
             | DownloadError::Layer { .. }
+            | DownloadError::Archive { .. }
             | DownloadError::Tree(_)
             | DownloadError::Limit { .. } => Self::new(Kind::Invalid, error),
             DownloadError::Target { .. } => Self::new(Kind::Usage, error).hint(
@@ -329,12 +335,27 @@ impl From<crate::environment::NotABoolean> for Failure {
     }
 }
 
+fn http_kind(error: &HttpError) -> Kind {
+    match error {
+        HttpError::NotFound { .. } => Kind::NotFound,
+        HttpError::TooLarge { .. } => Kind::Invalid,
+        HttpError::Configuration { .. } => Kind::Usage,
+        _ => Kind::Unreachable,
+    }
+}
+
 impl From<countersign_download::GalleryError> for Failure {
     fn from(error: countersign_download::GalleryError) -> Self {
         use countersign_download::GalleryError;
         match &error {
             GalleryError::Unserved { unserved, .. } => {
-                let absent = |error: &GalleryError| matches!(error, GalleryError::NotFound { .. });
+                let absent = |error: &GalleryError| {
+                    matches!(
+                        error,
+                        GalleryError::NoFile { .. }
+                            | GalleryError::Http(HttpError::NotFound { .. })
+                    )
+                };
                 if unserved.iter().all(|one| absent(&one.error)) {
                     Self::new(Kind::NotFound, error)
                         .hint("correct the gallery's `url`, or give it `mirrors`")
@@ -343,17 +364,13 @@ impl From<countersign_download::GalleryError> for Failure {
                         .hint("check the network and the proxy, or give the gallery `mirrors`")
                 }
             }
-            GalleryError::NotFound { .. } => Self::new(Kind::NotFound, error),
-            GalleryError::Unreachable { .. }
-            | GalleryError::Unavailable { .. }
-            | GalleryError::Status { .. }
-            | GalleryError::Redirect { .. } => Self::new(Kind::Unreachable, error),
-            GalleryError::TooLarge { .. } => Self::new(Kind::Invalid, error),
+            GalleryError::NoFile { .. } => Self::new(Kind::NotFound, error),
+            GalleryError::Http(http) => Self::new(http_kind(http), error),
             GalleryError::Index(_) | GalleryError::NotText { .. } => Self::new(Kind::Usage, error)
                 .hint("the gallery's `url` has to be that of its index, a list of entries"),
-            GalleryError::Location { .. }
-            | GalleryError::File { .. }
-            | GalleryError::Configuration { .. } => Self::new(Kind::Usage, error),
+            GalleryError::Location { .. } | GalleryError::File { .. } => {
+                Self::new(Kind::Usage, error)
+            }
             _ => Self::new(Kind::Internal, error),
         }
     }
@@ -376,6 +393,8 @@ impl From<countersign_download::PlanError> for Failure {
                         .hint("the gallery's maintainer has to correct it"),
                 }
             }
+            PlanError::Local { .. } => Self::new(Kind::Policy, error)
+                .hint("to install from this machine, save the index as a file and name it by `url: file:…`"),
             PlanError::Source { .. } | PlanError::Mirrors { .. } => {
                 Self::new(Kind::Usage, error).hint("the gallery's maintainer has to correct it")
             }

@@ -8,7 +8,7 @@ use countersign_download::Event;
 use countersign_oci::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Draws what a long command is doing; draws nothing where no terminal is.
 pub(crate) struct Progress {
@@ -41,6 +41,9 @@ impl Progress {
         match event {
             Event::Resolved { digest } => self.say(format!("verifying {digest}")),
             Event::Verified { .. } | Event::Unverified { .. } => self.say("unpacking"),
+            Event::ArchiveProgress { bytes, .. } => {
+                self.say(format!("fetching, {}", output::bytes(*bytes)));
+            }
             Event::LayerProgress {
                 digest,
                 bytes,

@@ -63,6 +63,17 @@ impl UnverifiedPermit {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
+
+    /// Uses it up for content of `digest`.
+    pub(crate) fn redeem(self, digest: &Digest) -> Result<Grounds, Error> {
+        if self.digest == *digest {
+            return Ok(Grounds::Nothing);
+        }
+        Err(Error::OtherPermit {
+            expected: digest.clone(),
+            found: self.digest,
+        })
+    }
 }
 
 /// One platform's image that may be fetched and unpacked, and the [`Grounds`] for it.
@@ -116,16 +127,10 @@ impl AdmittedImage {
         resolved: &ResolvedImage,
         child: Option<&ResolvedImage>,
     ) -> Result<Self, Error> {
-        let UnverifiedPermit { digest } = permit;
-        let other = |found: &Digest| Error::OtherPermit {
-            expected: found.clone(),
-            found: digest.clone(),
-        };
-        if *resolved.digest() != digest {
-            return Err(other(resolved.digest()));
-        }
+        let permitted = permit.digest().clone();
+        let grounds = permit.redeem(resolved.digest())?;
         let Some(child) = child else {
-            return Self::of(resolved, None, Grounds::Nothing);
+            return Self::of(resolved, None, grounds);
         };
         let listed = match resolved.document() {
             Document::Index(index) => {
@@ -135,9 +140,12 @@ impl AdmittedImage {
             Document::Manifest(_) => false,
         };
         if !listed {
-            return Err(other(child.digest()));
+            return Err(Error::OtherPermit {
+                expected: child.digest().clone(),
+                found: permitted,
+            });
         }
-        Self::of(child, Some(digest), Grounds::Nothing)
+        Self::of(child, Some(permitted), grounds)
     }
 
     fn of(image: &ResolvedImage, index: Option<Digest>, grounds: Grounds) -> Result<Self, Error> {

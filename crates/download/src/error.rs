@@ -8,6 +8,7 @@ use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::admitted::Grounds;
 use crate::extract::ArchiveError;
+use crate::http::HttpError;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
 /// attempt, and what was installed before is as it was.
@@ -120,6 +121,40 @@ pub enum Error {
         #[source]
         source: ArchiveError,
     },
+    /// A tarball or a directory's content that is refused, or that our file system has no place for.
+    #[error("{location} can't be unpacked")]
+    Archive {
+        /// Where it is from.
+        location: String,
+        /// Why not.
+        #[source]
+        source: ArchiveError,
+    },
+    /// A tarball that can't be had.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Bytes that are not those of the digest that the gallery's index names.
+    #[error(
+        "{location} has other bytes than the gallery's index says: expected {expected}, found {found}"
+    )]
+    Checksum {
+        /// Where they are from.
+        location: String,
+        /// By the index.
+        expected: Digest,
+        /// Of the bytes.
+        found: Digest,
+    },
+    /// A directory that can't be read as content.
+    #[error("the directory {} can't be installed from: expected {expected}, found {found}", .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// The tree that the layers made can't be finished.
     #[error("the unpacked image can't be finished")]
     Tree(#[source] ArchiveError),
@@ -165,33 +200,31 @@ pub enum Error {
     },
     /// A genuine signature that is older than that of what is installed: a tag was rolled back.
     #[error(
-        "{image} was signed before what is installed: expected a signature of {installed} or later, found one of {found}"
+        "{content} was signed before what is installed: expected a signature of {installed} or later, found one of {found}"
     )]
     Older {
-        /// The platform's manifest.
-        image: PinnedReference,
+        /// The image: its source, and the digest of the platform's manifest.
+        content: String,
         /// When what is installed was signed.
         installed: jiff::Timestamp,
         /// When the image was.
         found: jiff::Timestamp,
     },
     /// Content that would take the place of what was installed on stronger grounds.
-    #[error(
-        "what is installed was admitted on more than {image} would be: expected {installed}, found {found}"
-    )]
+    #[error("{content} proves less than what is installed: expected {installed}, found {found}")]
     Weaker {
-        /// The content that was refused: an image by digest, or another source.
-        image: String,
+        /// The content that was refused: its source and its digest.
+        content: String,
         /// What was installed was admitted on.
         installed: Box<Grounds>,
         /// What this would be.
         found: Box<Grounds>,
     },
-    /// A source of a kind that plans can't be carried out with.
-    #[error("expected an image, found {kind} that requires {required}")]
+    /// Content of a kind that what is required can't be proven of.
+    #[error("{location} can't be verified: expected {required}")]
     Unverifiable {
-        /// As of [`crate::Source::kind`].
-        kind: &'static str,
+        /// Where it is.
+        location: String,
         /// What is required of it, in words.
         required: String,
     },
@@ -258,7 +291,11 @@ impl Error {
             // Another copy may hold the signature or the bytes that are missing, bad or late here.
             Self::Verify(VerifyError::Refused(_) | VerifyError::Late { .. })
             | Self::Refused { .. }
-            | Self::Layer { .. } => Consequence::TrySameDigest,
+            | Self::Layer { .. }
+            | Self::Checksum { .. } => Consequence::TrySameDigest,
+            Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
+            Self::Http(HttpError::Configuration { .. }) => Consequence::End,
+            Self::Http(_) => Consequence::TrySameDigest,
             _ => Consequence::End,
         }
     }

@@ -1,15 +1,17 @@
 //! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use countersign_oci::{Digest, Document, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, Options, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{Error as VerifyError, Refusal, VerifiedImage};
 use serde::Serialize;
 
 use crate::admitted::{AdmittedImage, Grounds, ImageVerifier, UnverifiedPermit, refuse_denied};
+use crate::archive::AdmittedArchive;
 use crate::error::Error;
+use crate::http::Http;
 use crate::limits::Limits;
 use crate::record::{Provenance, Record};
 use crate::target::Staging;
@@ -33,6 +35,15 @@ pub enum Event {
     Unverified {
         /// Digest that the permit is for.
         digest: Digest,
+    },
+    /// Some more of a tarball was fetched.
+    ArchiveProgress {
+        /// The tarball.
+        source: String,
+        /// Bytes fetched so far.
+        bytes: u64,
+        /// Bytes of the whole tarball, where the server states them.
+        size: Option<u64>,
     },
     /// Some more of a layer was fetched.
     LayerProgress {
@@ -58,6 +69,9 @@ pub struct Installer<V> {
     registry: Registry,
     verifier: V,
     limits: Limits,
+    connection: Options,
+    // Set up when the first tarball is asked for.
+    http: OnceLock<Http>,
 }
 
 impl<V: ImageVerifier> Installer<V> {
@@ -67,6 +81,20 @@ impl<V: ImageVerifier> Installer<V> {
             registry,
             verifier,
             limits: Limits::default(),
+            connection: Options::default(),
+            http: OnceLock::new(),
+        }
+    }
+
+    /// The same with another way to tarballs, which are in no registry: proxy and exceptions from
+    /// it, extra roots, user agent, timeouts, retries and the number of redirects are taken from
+    /// `connection`; logins are not.
+    #[must_use]
+    pub fn with_connection(self, connection: Options) -> Self {
+        Self {
+            connection,
+            http: OnceLock::new(),
+            ..self
         }
     }
 
@@ -245,6 +273,44 @@ impl<V: ImageVerifier> Installer<V> {
         };
         unpacked.commit(Record::new(&installed)).await?;
         Ok(installed)
+    }
+
+    /// Unpacks an admitted archive to the directory that `staging` is for.
+    pub(crate) async fn unpack_archive(
+        &self,
+        archive: AdmittedArchive,
+        platform: &Platform,
+        staging: Arc<Staging>,
+        provenance: Provenance,
+        events: Events<'_>,
+    ) -> Result<Installed, Error> {
+        let (digest, grounds) = (archive.digest().clone(), archive.grounds().clone());
+        let unpacked = unpack::unpack_archive(&self.limits, archive, staging, events).await?;
+        let installed = Installed {
+            reference: None,
+            platform: platform.clone(),
+            digest,
+            index: None,
+            grounds,
+            files: unpacked.files(),
+            bytes: unpacked.bytes(),
+            warnings: unpacked.warnings(),
+            provenance: Some(provenance),
+        };
+        unpacked.commit(Record::new(&installed)).await?;
+        Ok(installed)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn http(&self) -> Result<&Http, Error> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = Http::new(self.connection.clone())?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// A proof of this very image.

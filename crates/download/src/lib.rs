@@ -17,6 +17,7 @@
 #![cfg(unix)]
 
 mod admitted;
+mod archive;
 mod capability;
 mod config;
 mod error;
@@ -24,6 +25,7 @@ mod extract;
 mod fallback;
 mod fulfil;
 mod gallery;
+mod http;
 mod install;
 mod limits;
 mod plan;
@@ -44,6 +46,7 @@ pub use gallery::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
     Origin, Unserved,
 };
+pub use http::HttpError;
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
 pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
+use crate::gallery::Location;
 use crate::limits::Limits;
 use crate::requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 use crate::source::{Source, SourceError};
@@ -23,6 +24,8 @@ pub struct Planner<'a> {
     pub gallery: &'a Gallery,
     /// The gallery's index.
     pub index: &'a GalleryIndex,
+    /// Where the index is from: only one that is itself a file of this machine may name others.
+    pub location: &'a Location,
     /// What the machine has.
     pub capability: &'a Capability,
     /// What becomes of content that nothing vouches for.
@@ -133,6 +136,13 @@ impl<'a> Planner<'a> {
                 entry: excerpt(&entry.name),
                 source,
             })?;
+            if source.is_local() && !self.location.is_local() {
+                return Err(PlanError::Local {
+                    entry: excerpt(&entry.name),
+                    location: self.location.to_string(),
+                    found: source,
+                });
+            }
             if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -247,6 +257,19 @@ pub enum PlanError {
         /// Why not.
         #[source]
         source: SourceError,
+    },
+    /// A file or directory of this machine, named by an index from elsewhere: whoever serves it
+    /// would choose what of this machine is read.
+    #[error(
+        "the entry `{entry}` names a place on this machine: expected a registry or a URL in the index from {location}, found {found}"
+    )]
+    Local {
+        /// The entry's name.
+        entry: String,
+        /// Where the index is from.
+        location: String,
+        /// The source.
+        found: Source,
     },
     /// More mirrors than anybody needs.
     #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]

@@ -84,6 +84,11 @@ impl Source {
         }
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Layout { .. } | Self::Directory { .. })
+    }
+
     fn by_form(uri: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
         if uri.trim().is_empty() {
             return Err(SourceError::Empty);

@@ -14,9 +14,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::admitted::AdmittedImage;
+use crate::archive::AdmittedArchive;
 use crate::config::ImageConfig;
 use crate::error::Error;
-use crate::extract::{self, Cancellation, Compression, Extractor};
+use crate::extract::{self, Cancellation, Compression, Extractor, Form};
 use crate::install::{Event, Events};
 use crate::limits::Limits;
 use crate::record::Record;
@@ -102,6 +103,35 @@ pub(crate) async fn unpack(
         extract_layers(extractor, &staging, &layers, diff_ids, waiting, events).await
     };
     let extractor = side_by_side(fetch, extract, &guard.0).await?;
+    Ok(UnpackedImage {
+        staging,
+        extractor,
+        guard,
+    })
+}
+
+/// Unpacks an admitted archive into the staging directory that it was quarantined in.
+pub(crate) async fn unpack_archive(
+    limits: &Limits,
+    archive: AdmittedArchive,
+    staging: Arc<Staging>,
+    events: Events<'_>,
+) -> Result<UnpackedImage, Error> {
+    let guard = CancelOnDrop(Cancellation::default());
+    let root = staging.root()?;
+    let mut extractor = Extractor::new(root, limits.clone(), guard.0.clone())
+        .map_err(Error::io("look at", staging.target()))?;
+    let digest = archive.digest().clone();
+    let held = Arc::clone(&staging);
+    let extractor = blocking(move || {
+        let (layer, location) = archive.open()?;
+        let result = extractor.layer(layer);
+        drop(held);
+        result.map_err(|source| Error::Archive { location, source })?;
+        Ok(extractor)
+    })
+    .await?;
+    events(Event::LayerExtracted { digest });
     Ok(UnpackedImage {
         staging,
         extractor,
@@ -278,7 +308,7 @@ async fn extract_layers(
                 content,
                 size,
                 compression,
-                diff_id,
+                form: Form::Layer { diff_id },
             };
             let result = extractor.layer(layer);
             drop(staging);

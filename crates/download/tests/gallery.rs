@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_download::{
-    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, Limits, Location, LocationError,
-    Origin,
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, HttpError, Limits, Location,
+    LocationError, Origin,
 };
 use countersign_oci::{Limits as RegistryLimits, Options, Retries, Timeouts};
 use countersign_policy::{Gallery, Problem};
@@ -203,7 +203,10 @@ async fn without_a_cache_no_condition_is_sent_and_304_is_an_error() {
     }
     let error = fetch(&at(&server, "/never"), &[]).await.unwrap_err();
     assert!(
-        matches!(error, GalleryError::Status { status: 304, .. }),
+        matches!(
+            error,
+            GalleryError::Http(HttpError::Status { status: 304, .. })
+        ),
         "{error:?}"
     );
 }
@@ -226,14 +229,17 @@ async fn mirrors_serve_what_is_not_found_or_not_answered() {
     let [missing, unreachable, busy] = fetched.unserved.as_slice() else {
         panic!("{:?}", fetched.unserved);
     };
-    assert!(matches!(missing.error, GalleryError::NotFound { .. }));
+    assert!(matches!(
+        missing.error,
+        GalleryError::Http(HttpError::NotFound { .. })
+    ));
     assert!(matches!(
         unreachable.error,
-        GalleryError::Unreachable { .. }
+        GalleryError::Http(HttpError::Unreachable { .. })
     ));
     assert!(matches!(
         busy.error,
-        GalleryError::Unavailable { status: 503, .. }
+        GalleryError::Http(HttpError::Unavailable { status: 503, .. })
     ));
 }
 
@@ -292,7 +298,7 @@ async fn an_answer_that_is_no_index_is_told_and_not_passed_over() {
     );
     assert!(matches!(
         error("/forbidden").await,
-        GalleryError::Status { status: 403, .. }
+        GalleryError::Http(HttpError::Status { status: 403, .. })
     ));
     assert!(matches!(
         error("/bytes").await,
@@ -309,7 +315,10 @@ async fn an_index_over_the_limit_is_refused() {
     assert!(fetch(&at(&server, "/fits"), &[]).await.is_ok());
     let error = fetch(&at(&server, "/large"), &[]).await.unwrap_err();
     assert!(
-        matches!(error, GalleryError::TooLarge { limit: 4096, .. }),
+        matches!(
+            error,
+            GalleryError::Http(HttpError::TooLarge { limit: 4096, .. })
+        ),
         "{error:?}"
     );
 }
@@ -332,7 +341,10 @@ async fn a_server_that_says_nothing_is_unreachable() {
     };
     let errors: Vec<_> = unserved.iter().map(|one| &one.error).collect();
     assert!(
-        matches!(errors.as_slice(), [GalleryError::Unreachable { .. }]),
+        matches!(
+            errors.as_slice(),
+            [GalleryError::Http(HttpError::Unreachable { .. })]
+        ),
         "{errors:?}"
     );
 }
@@ -358,7 +370,7 @@ async fn redirects_are_followed_within_bounds_and_never_to_plain_http_elsewhere(
         ("/nowhere", "nowhere".into()),
     ] {
         let error = fetch(&at(&server, path), &[]).await.unwrap_err();
-        let GalleryError::Redirect { found, limit, .. } = error else {
+        let GalleryError::Http(HttpError::Redirect { found, limit, .. }) = error else {
             panic!("{path}: {error:?}");
         };
         assert_eq!((found, limit), (expected, 2));
@@ -397,7 +409,10 @@ async fn files_are_read_below_the_directory_given() {
     assert_eq!(fetched.origin, Origin::File);
     assert_eq!(fetched.unserved.len(), 1);
     let error = fetch("file:large.yaml", &[]).await.unwrap_err();
-    assert!(matches!(error, GalleryError::TooLarge { .. }), "{error:?}");
+    assert!(
+        matches!(error, GalleryError::Http(HttpError::TooLarge { .. })),
+        "{error:?}"
+    );
     let error = fetch("file:directory", &["file:index.yaml"])
         .await
         .unwrap_err();
@@ -433,7 +448,7 @@ fn a_proxy_of_another_kind_is_refused_and_its_login_not_shown() {
     options.connection.proxy = Some("socks5://me:hunter2@proxy.example".parse().unwrap());
     let error = GalleryClient::new(options).unwrap_err();
     assert!(
-        matches!(error, GalleryError::Configuration { .. }),
+        matches!(error, GalleryError::Http(HttpError::Configuration { .. })),
         "{error:?}"
     );
     assert!(!error.to_string().contains("hunter2"));

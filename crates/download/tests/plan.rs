@@ -10,8 +10,8 @@
 use std::path::Path;
 
 use countersign_download::{
-    Capability, EntryError, FallbackTags, Integrity, Plan, PlanError, Planner, Proof, Requirement,
-    RequirementError, Role, Source, SourceError,
+    Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner, Proof,
+    Requirement, RequirementError, Role, Source, SourceError,
 };
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
 use insta::assert_snapshot;
@@ -53,6 +53,7 @@ fn localai() -> Option<GalleryIndex> {
 struct Case {
     gallery: Gallery,
     index: GalleryIndex,
+    location: Location,
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
@@ -63,6 +64,7 @@ impl Case {
         Self {
             gallery: gallery(gallery_text),
             index,
+            location: "file:index.yaml".parse().unwrap(),
             capability: Capability::default(),
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
@@ -73,6 +75,7 @@ impl Case {
         Planner {
             gallery: &self.gallery,
             index: &self.index,
+            location: &self.location,
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
@@ -319,4 +322,24 @@ fn names_of_an_index_do_not_reach_a_terminal_raw() {
     let index = index("[{name: \"app\\e[2J\", uri: 'quay.io/acme/app:1'}]");
     let plan = Case::new(COVERED, index).plan("app\u{1b}[2J").unwrap();
     assert!(!plan.to_string().contains('\u{1b}'));
+}
+
+#[test]
+fn an_index_from_elsewhere_can_t_name_what_is_on_this_machine() {
+    for (uri, kind) in [
+        ("file:///etc", "a directory"),
+        ("ocifile:///srv/app.tar", "an image layout"),
+    ] {
+        let index = GalleryIndex::parse(&format!("[{{name: app, uri: '{uri}'}}]"), "i").unwrap();
+        let mut case = Case::new(UNCOVERED, index);
+        case.integrity = Integrity::Permissive;
+        case.location = "https://example.org/index.yaml".parse().unwrap();
+        let error = case.plan("app").unwrap_err();
+        let PlanError::Local { found, .. } = &error else {
+            panic!("another error: {error:?}");
+        };
+        assert_eq!(found.kind(), kind);
+        case.location = "file:index.yaml".parse().unwrap();
+        assert!(case.plan("app").is_ok());
+    }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use countersign_download::{
     Fulfilled, Grounds, Installed, Installer, Plan, Provenance, Store, Succession,
 };
-use countersign_oci::{Platform, Registry};
+use countersign_oci::{Options, Platform, Registry};
 use countersign_policy::Gallery;
 use countersign_verify::Verifier;
 use serde_json::json;
@@ -28,6 +28,8 @@ pub(super) struct Fulfilment {
     pub(super) succession: Succession,
     pub(super) trust: TrustArguments,
     pub(super) registry: Registry,
+    /// The way to tarballs.
+    pub(super) connection: Options,
 }
 
 /// An entry to install.
@@ -79,7 +81,8 @@ impl Fulfilment {
         let (gallery, plan) = self.galleries.plan(&wanted.name)?;
         let plan = plan?;
         let verifier = self.verifier(gallery, environment).await?;
-        let installer = Installer::new(self.registry.clone(), verifier);
+        let installer = Installer::new(self.registry.clone(), verifier)
+            .with_connection(self.connection.clone());
         let progress = Progress::new(output, format!("resolving {}", plan.name()));
         let events = |event| progress.installing(&event);
         let fulfilled = self

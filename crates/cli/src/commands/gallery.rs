@@ -209,6 +209,7 @@ impl Galleries {
         self.fetched.iter().map(|(gallery, fetched)| Planner {
             gallery,
             index: &fetched.index,
+            location: &fetched.location,
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,

@@ -82,6 +82,7 @@ async fn by_name(
         store,
         succession: gallery.planning.succession(),
         trust,
+        connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,
     };
     fulfilment.run(wanted.collect(), environment, output).await

@@ -43,6 +43,7 @@ pub(crate) async fn run(
         store,
         succession: planning.succession(),
         trust,
+        connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,
     };
     fulfilment.run(wanted, environment, output).await

@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use countersign_oci::Digest;
+use countersign_oci::{Algorithm, Digest};
 
 use crate::limits::Limits;
 use archive::{Archive, Entry, Kind};
@@ -99,14 +99,24 @@ impl Tally {
     }
 }
 
-/// A layer, fetched and checked against its digest.
+/// An archive, fetched and checked against its digest.
 pub(crate) struct Layer {
     pub(crate) content: File,
     /// Bytes of `content`.
     pub(crate) size: u64,
     pub(crate) compression: Compression,
-    /// Digest of the decompressed content, by the image's configuration.
-    pub(crate) diff_id: Digest,
+    pub(crate) form: Form,
+}
+
+/// What an archive is part of.
+pub(crate) enum Form {
+    /// A layer of an image: names may be whiteouts.
+    Layer {
+        /// Digest of the decompressed content, by the image's configuration.
+        diff_id: Digest,
+    },
+    /// A plain archive, whose names are names.
+    Plain,
 }
 
 /// Unpacks one image. Works synchronously; meant for a thread that may block.
@@ -138,11 +148,15 @@ impl Extractor {
     pub(crate) fn layer(&mut self, layer: Layer) -> Result<(), ArchiveError> {
         self.root.next_layer();
         let budget = Budget::new(&self.limits, self.decompressed, layer.size);
+        let algorithm = match &layer.form {
+            Form::Layer { diff_id } => diff_id.algorithm(),
+            Form::Plain => Algorithm::Sha256,
+        };
         let stream = LayerStream::new(
             layer.content,
             layer.compression,
             budget,
-            layer.diff_id.algorithm(),
+            algorithm,
             self.cancellation.clone(),
         )?;
         let limits = self.limits.clone();
@@ -150,13 +164,15 @@ impl Extractor {
         while let Some(entry) = archive.next_entry()? {
             self.cancellation.check()?;
             self.root.count_entry()?;
-            self.entry(&entry, &mut archive)?;
+            self.entry(&entry, &mut archive, &layer.form)?;
         }
-        let (diff_id, bytes) = archive.into_inner().finish()?;
-        if diff_id != layer.diff_id {
+        let (found, bytes) = archive.into_inner().finish()?;
+        if let Form::Layer { diff_id } = layer.form
+            && found != diff_id
+        {
             return Err(ArchiveError::DiffId {
-                expected: layer.diff_id,
-                found: diff_id,
+                expected: diff_id,
+                found,
             });
         }
         self.decompressed += bytes;
@@ -177,6 +193,7 @@ impl Extractor {
         &mut self,
         entry: &Entry,
         archive: &mut Archive<'_, LayerStream>,
+        form: &Form,
     ) -> Result<(), ArchiveError> {
         let name = &entry.name;
         if name.components().next() == Some(RESERVED.as_bytes()) {
@@ -184,7 +201,9 @@ impl Extractor {
                 name: name.display(),
             });
         }
-        if let Some(whiteout) = whiteout(name)? {
+        if let Form::Layer { .. } = form
+            && let Some(whiteout) = whiteout(name)?
+        {
             return self.apply_whiteout(name, whiteout);
         }
         if entry.xattrs {

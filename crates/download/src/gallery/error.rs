@@ -6,6 +6,7 @@ use countersign_policy::PolicyError;
 
 use super::client::Unserved;
 use super::location::LocationError;
+use crate::http::HttpError;
 
 /// Why a gallery's index is not there.
 #[derive(Debug, thiserror::Error)]
@@ -20,55 +21,15 @@ pub enum GalleryError {
         #[source]
         source: LocationError,
     },
-    /// There is no such file or document.
+    /// There is no such file.
     #[error("{location} was not found")]
-    NotFound {
+    NoFile {
         /// Where it was looked for.
         location: String,
     },
-    /// No answer: DNS, connection, TLS, time-out, truncated body.
-    #[error("no answer from {location}")]
-    Unreachable {
-        /// Where it was asked for.
-        location: String,
-        /// The transport's error.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The server says that it can't answer now.
-    #[error("{location} answered {status}, expected 200")]
-    Unavailable {
-        /// Where it was asked for.
-        location: String,
-        /// HTTP status code: 429, or one from 500 on.
-        status: u16,
-    },
-    /// Another status that isn't an index.
-    #[error("{location} answered {status}, expected 200")]
-    Status {
-        /// Where it was asked for.
-        location: String,
-        /// HTTP status code.
-        status: u16,
-    },
-    /// A redirect that isn't followed.
-    #[error("{location} leads to {found}, expected at most {limit} redirects, and all to https")]
-    Redirect {
-        /// Where it was asked for.
-        location: String,
-        /// Where the last one leads.
-        found: String,
-        /// How many are followed.
-        limit: usize,
-    },
-    /// More bytes than [`crate::Limits::index_bytes`].
-    #[error("{location} is over the limit of {limit} bytes")]
-    TooLarge {
-        /// Where it is.
-        location: String,
-        /// The limit.
-        limit: u64,
-    },
+    /// The web doesn't have it for us.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// Bytes that are no text.
     #[error("expected {location} to be a text in UTF-8, found a byte at {position} that is none")]
     NotText {
@@ -97,21 +58,16 @@ pub enum GalleryError {
         /// Every place asked, in order, with its error.
         unserved: Vec<Unserved>,
     },
-    /// The client can't be built as configured.
-    #[error("the gallery client can't be set up: {detail}")]
-    Configuration {
-        /// What is wrong with which setting.
-        detail: String,
-    },
 }
 
 impl GalleryError {
     /// Whether another place may be asked: it isn't there, or nobody answers.
     pub fn leaves_to_mirrors(&self) -> bool {
-        matches!(
-            self,
-            Self::NotFound { .. } | Self::Unreachable { .. } | Self::Unavailable { .. }
-        )
+        match self {
+            Self::NoFile { .. } => true,
+            Self::Http(error) => error.leaves_to_mirrors(),
+            _ => false,
+        }
     }
 }
 

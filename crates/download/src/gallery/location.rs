@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_oci::excerpt;
-use url::{Host, Url};
+use url::Url;
+
+use crate::http::{is_loopback, shown};
 
 /// The branch of a `github:` location that names none.
 const BRANCH: &str = "main";
@@ -32,6 +34,11 @@ pub struct GitHubFile {
 }
 
 impl Location {
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// The same, with the path of a file that is not absolute taken as below `directory`.
     #[must_use]
     pub fn below(self, directory: &Path) -> Self {
@@ -113,21 +120,11 @@ fn url(text: &str) -> Result<Location, LocationError> {
 }
 
 /// Whether an index may be fetched from there: https, or http without a network between.
-pub(super) fn permitted(url: &Url) -> bool {
+fn permitted(url: &Url) -> bool {
     match url.scheme() {
         "https" => true,
         "http" => is_loopback(url),
         _ => false,
-    }
-}
-
-/// Whether a URL is on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 
@@ -145,14 +142,6 @@ impl fmt::Display for Location {
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
     }
-}
-
-/// A URL for messages: without its query, which may hold a token.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }
 
 /// Why a text is not a [`Location`].

@@ -174,6 +174,7 @@ pub(crate) fn plan(
     let planner = Planner {
         gallery,
         index: &GalleryIndex::parse(index, "index.yaml").unwrap(),
+        location: &"file:index.yaml".parse().unwrap(),
         capability: &Capability::default(),
         integrity,
         fallbacks: &FallbackTags::localai(),

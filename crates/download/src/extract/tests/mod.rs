@@ -93,7 +93,9 @@ fn layer(bytes: &[u8], tar: &[u8], compression: Compression) -> Layer {
         content,
         size: bytes.len() as u64,
         compression,
-        diff_id: Digest::sha256(tar),
+        form: Form::Layer {
+            diff_id: Digest::sha256(tar),
+        },
     }
 }
 

@@ -1,0 +1,260 @@
+//! One source's turn: admit what it has, as the plan requires, and put it in place.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
+
+use super::{Fulfilled, Succession};
+use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
+use crate::archive::{self, AdmittedArchive};
+use crate::error::Error;
+use crate::install::{Event, Events, Installed, Installer};
+use crate::plan::{Plan, PlannedSource};
+use crate::record::{self, Provenance, Recorded};
+use crate::requirement::Proof;
+use crate::source::{Source, Tarball};
+use crate::target::Staging;
+use crate::unpack::{self, blocking};
+
+/// One source's turn.
+pub(super) struct Attempt<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) planned: &'a PlannedSource,
+    pub(super) platform: &'a Platform,
+    pub(super) directory: &'a Path,
+    pub(super) succession: Succession,
+    pub(super) unserved: Vec<String>,
+    /// What the source is to be asked for and, afterwards, what it resolved to.
+    pub(super) pinned: Option<Digest>,
+    pub(super) events: Events<'a>,
+}
+
+impl<V: ImageVerifier> Installer<V> {
+    pub(super) async fn attempt(&self, attempt: &mut Attempt<'_>) -> Result<Fulfilled, Error> {
+        match &attempt.planned.source {
+            Source::Image { reference } => self.attempt_image(reference, attempt).await,
+            Source::Tarball(tarball) => self.attempt_tarball(tarball, attempt).await,
+            Source::Directory { path } => self.attempt_directory(path, attempt).await,
+            source @ Source::Layout { .. } => Err(Error::Unverifiable {
+                location: source.to_string(),
+                required: attempt.plan.requirement().to_string(),
+            }),
+        }
+    }
+
+    async fn attempt_image(
+        &self,
+        reference: &Reference,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Fulfilled, Error> {
+        let asked = match &attempt.pinned {
+            Some(digest) => Reference::from(reference.repository().at(digest.clone())),
+            None => reference.clone(),
+        };
+        let resolved = self.resolve(&asked, attempt.events).await?;
+        attempt.pinned = Some(resolved.digest().clone());
+        let image = self.admit_as_required(resolved, attempt).await?;
+        let staging = unpack::stage(attempt.directory).await?;
+        let there = attempt.occupant().await?;
+        let digest = image.reference().digest().clone();
+        if let Some(unchanged) = attempt.unchanged(&there, &digest, image.grounds())? {
+            return Ok(unchanged);
+        }
+        let installed = self
+            .unpack_staged(
+                image,
+                reference,
+                attempt.platform,
+                staging,
+                Some(attempt.provenance()),
+                attempt.events,
+            )
+            .await?;
+        Ok(replacing(there, installed))
+    }
+
+    /// Admits an image on what the plan requires, and on nothing less.
+    async fn admit_as_required(
+        &self,
+        resolved: ResolvedImage,
+        attempt: &Attempt<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let requirement = attempt.plan.requirement();
+        let (platform, events) = (attempt.platform, attempt.events);
+        if let Some(policy) = requirement.policy() {
+            return self
+                .admit_resolved(resolved, platform, policy, events)
+                .await;
+        }
+        let Some(permit) = requirement.permit(resolved.digest()) else {
+            return Err(Error::Unverifiable {
+                location: resolved.reference().to_string(),
+                required: requirement.to_string(),
+            });
+        };
+        self.admit_unverified(permit, &resolved, platform, events)
+            .await
+    }
+
+    async fn attempt_tarball(
+        &self,
+        tarball: &Tarball,
+        attempt: &Attempt<'_>,
+    ) -> Result<Fulfilled, Error> {
+        let staging = unpack::stage(attempt.directory).await?;
+        let there = attempt.occupant().await?;
+        // What the digest promises is there already: it needn't be fetched to be thrown away.
+        if let Proof::Digest(digest) = attempt.plan.requirement().proof()
+            && let Some(unchanged) = attempt.unchanged(&there, digest, &Grounds::Digest)?
+        {
+            return Ok(unchanged);
+        }
+        let progress = |bytes, size: Option<u64>| {
+            (attempt.events)(Event::ArchiveProgress {
+                source: attempt.planned.source.to_string(),
+                bytes,
+                size,
+            });
+        };
+        let path = staging.blob_path(0);
+        let fetched = archive::fetch(self.http()?, tarball, self.limits(), &path, &progress);
+        let archive = fetched.await?.admit(attempt.plan.requirement())?;
+        self.put_in_place(archive, staging, there, attempt).await
+    }
+
+    async fn attempt_directory(
+        &self,
+        directory: &Path,
+        attempt: &Attempt<'_>,
+    ) -> Result<Fulfilled, Error> {
+        let staging = unpack::stage(attempt.directory).await?;
+        let there = attempt.occupant().await?;
+        let (from, to) = (directory.to_owned(), staging.blob_path(0));
+        let (limits, held) = (self.limits().clone(), Arc::clone(&staging));
+        let packed = blocking(move || {
+            let packed = archive::pack(&from, &limits, &to);
+            drop(held);
+            packed
+        });
+        let archive = packed.await?.admit(attempt.plan.requirement())?;
+        self.put_in_place(archive, staging, there, attempt).await
+    }
+
+    async fn put_in_place(
+        &self,
+        archive: AdmittedArchive,
+        staging: Arc<Staging>,
+        there: Option<Recorded>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Fulfilled, Error> {
+        if let Some(unchanged) = attempt.unchanged(&there, archive.digest(), archive.grounds())? {
+            return Ok(unchanged);
+        }
+        let installed = self
+            .unpack_archive(
+                archive,
+                attempt.platform,
+                staging,
+                attempt.provenance(),
+                attempt.events,
+            )
+            .await?;
+        Ok(replacing(there, installed))
+    }
+}
+
+impl Attempt<'_> {
+    fn provenance(&self) -> Provenance {
+        Provenance {
+            gallery: self.plan.gallery().to_owned(),
+            name: self.plan.name().to_owned(),
+            entry: self.plan.entry().name.clone(),
+            role: self.planned.role,
+            source: self.planned.source.to_string(),
+            unserved: self.unserved.clone(),
+        }
+    }
+
+    /// The record of what is installed. To be read under the lock: nobody can put something newer
+    /// there until we are through.
+    async fn occupant(&self) -> Result<Option<Recorded>, Error> {
+        let directory = self.directory.to_owned();
+        let (ours, recorded) =
+            blocking(move || Ok((record::is_at(&directory), record::read(&directory)))).await?;
+        // Without its times there is no telling what would be older than it.
+        if recorded.is_none() && ours && self.succession == Succession::NotOlder {
+            return Err(Error::Target {
+                path: self.directory.to_owned(),
+                expected: "a record that says when the installation was signed",
+                found: "one that doesn't",
+            });
+        }
+        Ok(recorded)
+    }
+
+    /// Whether content of `digest`, admitted on `grounds`, is what is there already; nothing where
+    /// it is to take its place.
+    ///
+    /// # Errors
+    /// When it may not take its place.
+    fn unchanged(
+        &self,
+        there: &Option<Recorded>,
+        digest: &Digest,
+        grounds: &Grounds,
+    ) -> Result<Option<Fulfilled>, Error> {
+        let Some(recorded) = there else {
+            return Ok(None);
+        };
+        self.succeeds(recorded, digest, grounds)?;
+        // On stronger grounds than before the same content is installed anew: its record tells.
+        let same = recorded.digest == *digest && !recorded.grounds.weaker_than(grounds);
+        Ok(same.then(|| Fulfilled::Unchanged {
+            recorded: Box::new(recorded.clone()),
+        }))
+    }
+
+    /// Whether content may take the place of what is installed: never on weaker grounds, whatever
+    /// is asked for, and only with leave on an older signature.
+    ///
+    /// The earliest proven times are compared: a later one can be added to an old signature by
+    /// anybody, an earlier one can't be taken away without breaking it.
+    fn succeeds(
+        &self,
+        recorded: &Recorded,
+        digest: &Digest,
+        grounds: &Grounds,
+    ) -> Result<(), Error> {
+        let content = || format!("{} ({digest})", self.planned.source);
+        if grounds.weaker_than(&recorded.grounds) {
+            return Err(Error::Weaker {
+                content: content(),
+                installed: Box::new(recorded.grounds.clone()),
+                found: Box::new(grounds.clone()),
+            });
+        }
+        let earliest = |grounds: &Grounds| grounds.evidence()?.signed_at.first().copied();
+        match (
+            self.succession,
+            earliest(&recorded.grounds),
+            earliest(grounds),
+        ) {
+            (Succession::NotOlder, Some(installed), Some(found)) if found < installed => {
+                Err(Error::Older {
+                    content: content(),
+                    installed,
+                    found,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn replacing(there: Option<Recorded>, installed: Installed) -> Fulfilled {
+    Fulfilled::Installed {
+        installed: Box::new(installed),
+        replaced: there.map(|recorded| recorded.digest),
+    }
+}

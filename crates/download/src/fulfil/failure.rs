@@ -1,0 +1,79 @@
+//! Why a plan could not be carried out: what each of its sources said.
+
+use std::fmt;
+
+use crate::error::{Consequence, Error};
+use crate::plan::PlannedSource;
+
+/// Why one source of a plan did not serve.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SourceFailure {
+    /// The source.
+    pub planned: PlannedSource,
+    /// Why not.
+    pub error: Error,
+}
+
+/// One line and those of the causes, for a person.
+impl fmt::Display for SourceFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlannedSource { role, source } = &self.planned;
+        write!(f, "{} {source}: {}", role.as_str(), self.error)?;
+        let mut cause = std::error::Error::source(&self.error);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Why a plan could not be carried out: the failure of each source that was tried, in order.
+#[derive(Debug)]
+pub struct PlanFailure {
+    pub(super) name: String,
+    pub(super) failures: Vec<SourceFailure>,
+}
+
+impl PlanFailure {
+    /// The failure of each source that was tried, in their order; never empty.
+    pub fn failures(&self) -> &[SourceFailure] {
+        &self.failures
+    }
+
+    /// The same failures, by value.
+    pub fn into_failures(self) -> Vec<SourceFailure> {
+        self.failures
+    }
+
+    /// The error that speaks for all: the first that says more than *not found* or *unreachable*,
+    /// else the first.
+    pub fn decisive(&self) -> Option<&Error> {
+        let errors = || self.failures.iter().map(|failure| &failure.error);
+        errors()
+            .find(|error| error.consequence() != Consequence::TryNext)
+            .or_else(|| errors().next())
+    }
+
+    /// The same error, by value.
+    pub fn into_decisive(mut self) -> Option<Error> {
+        let tells = |failure: &SourceFailure| failure.error.consequence() != Consequence::TryNext;
+        let at = self.failures.iter().position(tells).unwrap_or(0);
+        (at < self.failures.len()).then(|| self.failures.swap_remove(at).error)
+    }
+}
+
+impl fmt::Display for PlanFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = countersign_oci::excerpt(&self.name);
+        write!(f, "`{name}` can't be installed from any source")?;
+        for failure in &self.failures {
+            let lines = failure.to_string().replace('\n', "\n  ");
+            write!(f, "\n  {lines}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PlanFailure {}

@@ -1,0 +1,92 @@
+//! Why content from the web is not there.
+
+use super::Resource;
+
+/// Why content from the web is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The server doesn't have it.
+    #[error("{location} was not found")]
+    NotFound {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// No answer: DNS, connection, TLS, time-out, truncated body.
+    #[error("no answer from {location}")]
+    Unreachable {
+        /// Where it was asked for.
+        location: String,
+        /// The transport's error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server says that it can't answer now.
+    #[error("{location} answered {status}, expected 200")]
+    Unavailable {
+        /// Where it was asked for.
+        location: String,
+        /// HTTP status code: 429, or one from 500 on.
+        status: u16,
+    },
+    /// Another status that brings no content.
+    #[error("{location} answered {status}, expected 200")]
+    Status {
+        /// Where it was asked for.
+        location: String,
+        /// HTTP status code.
+        status: u16,
+    },
+    /// A redirect that isn't followed.
+    #[error("{location} leads to {found}, expected at most {limit} redirects, and all to https")]
+    Redirect {
+        /// Where it was asked for.
+        location: String,
+        /// Where the last one leads.
+        found: String,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// More bytes than [`Limits`](crate::Limits) allows of its kind.
+    #[error("{location} is over the limit of {limit} bytes")]
+    TooLarge {
+        /// Where it is.
+        location: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// The client can't be built as configured.
+    #[error("the HTTP client can't be set up: {detail}")]
+    Configuration {
+        /// What is wrong with which setting.
+        detail: String,
+    },
+}
+
+impl HttpError {
+    pub(super) fn of_status(status: u16, resource: Resource<'_>) -> Self {
+        let location = resource.name.to_string();
+        match status {
+            404 | 410 => Self::NotFound { location },
+            429 | 500.. => Self::Unavailable { location, status },
+            _ => Self::Status { location, status },
+        }
+    }
+
+    pub(super) fn too_large(resource: Resource<'_>, limit: u64) -> Self {
+        Self::TooLarge {
+            location: resource.name.to_string(),
+            limit,
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
+    }
+
+    /// Whether another place may be asked: it isn't there, or nobody answers.
+    pub fn leaves_to_mirrors(&self) -> bool {
+        matches!(self, Self::NotFound { .. }) || self.may_pass()
+    }
+}

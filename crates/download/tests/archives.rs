@@ -1,0 +1,376 @@
+//! Content that is no image: tarballs from the web and directories of this machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests too"
+)]
+
+#[allow(dead_code, reason = "what tests share, not all of them need")]
+mod shop;
+#[allow(dead_code, reason = "what tests share, not all of them need")]
+mod stage;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_download::{
+    ArchiveError, Error, Fulfilled, Grounds, HttpError, Installer, Integrity, Limits, Plan,
+    PlanError, RequirementError, Role, StoreError, Succession,
+};
+use countersign_oci::{Digest, Options, Retries, Timeouts};
+use countersign_verify::Verifier;
+use shop::{Shop, gallery, installed, plan, served};
+use stage::amd64;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+/// A gzipped tar archive with `version` in the file `app/version`.
+fn tarball(version: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
+    let mut add = |name: &str, content: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        builder
+            .append_data(&mut header, name, content.as_bytes())
+            .unwrap();
+    };
+    add("version", version);
+    add("app/.wh.kept", "a name like any other");
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+async fn serve(server: &MockServer, at: &str, bytes: &[u8]) {
+    let answer = ResponseTemplate::new(200).set_body_bytes(bytes.to_vec());
+    Mock::given(method("GET"))
+        .and(path(at))
+        .respond_with(answer)
+        .mount(server)
+        .await;
+}
+
+/// The plan for an entry `app` of a gallery without a policy.
+fn open(index: &str, integrity: Integrity) -> Result<Plan, PlanError> {
+    let gallery = gallery("[{name: plain, url: 'file:index.yaml'}]");
+    plan(&gallery, index, "app", integrity)
+}
+
+fn entry(server: &MockServer, digest: Option<&Digest>) -> String {
+    let sha256 = digest.map_or(String::new(), |digest| {
+        format!(", sha256: {}", digest.hex())
+    });
+    let (uri, mirror) = (server.uri(), server.uri());
+    format!("[{{name: app, uri: '{uri}/app.tar.gz', mirrors: ['{mirror}/mirror.tar.gz']{sha256}}}]")
+}
+
+fn installer(shop: &Shop, limits: Limits) -> Installer<Verifier> {
+    let connection = Options {
+        retries: Retries {
+            times: 1,
+            pause: Duration::from_millis(1),
+            ..Retries::default()
+        },
+        timeouts: Timeouts {
+            stall: Duration::from_secs(5),
+            ..Timeouts::default()
+        },
+        ..Options::default()
+    };
+    let installer = shop.stage.installer().with_limits(limits);
+    installer.with_connection(connection)
+}
+
+async fn install(shop: &Shop, plan: &Plan) -> Result<Fulfilled, StoreError> {
+    let installer = installer(shop, Limits::default());
+    shop.store
+        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
+        .await
+}
+
+/// The errors of all sources, of an installation that must leave nothing.
+async fn failures(shop: &Shop, plan: &Plan, limits: Limits) -> Vec<Error> {
+    let installer = installer(shop, limits);
+    let result = shop
+        .store
+        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
+        .await;
+    let Err(StoreError::Plan(failure)) = result else {
+        panic!("expected a failure, found {result:?}");
+    };
+    assert_eq!(shop.leftovers(), [""; 0]);
+    assert!(!shop.directory("app").exists());
+    failure
+        .into_failures()
+        .into_iter()
+        .map(|one| one.error)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_tarball_installs_by_the_digest_that_the_index_names_in_strict_mode_too() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let bytes = tarball("v1");
+    let digest = Digest::sha256(&bytes);
+    serve(&server, "/app.tar.gz", &bytes).await;
+    let plan = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!((&done.grounds, &done.digest), (&Grounds::Digest, &digest));
+    assert_eq!(served(&done), (Role::Primary, 0));
+    assert_eq!(shop.version("app").unwrap(), "v1");
+    let plain = shop.directory("app").join("app/.wh.kept");
+    assert!(plain.is_file(), "a plain archive has no whiteouts");
+    // What the digest promises is there: the server isn't asked again.
+    let asked = server.received_requests().await.unwrap().len();
+    let again = install(&shop, &plan).await.unwrap();
+    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), asked);
+}
+
+#[tokio::test]
+async fn other_bytes_than_those_of_the_digest_are_refused_and_another_copy_is_tried() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let digest = Digest::sha256(&tarball("v1"));
+    serve(&server, "/app.tar.gz", &tarball("swapped")).await;
+    let plan = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    let [
+        Error::Checksum {
+            expected, found, ..
+        },
+        Error::Http(HttpError::NotFound { .. }),
+    ] = &errors[..]
+    else {
+        panic!("other errors: {errors:?}");
+    };
+    assert_eq!(
+        (expected, found),
+        (&digest, &Digest::sha256(&tarball("swapped")))
+    );
+    serve(&server, "/mirror.tar.gz", &tarball("v1")).await;
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(served(&done), (Role::Mirror, 1));
+    assert_eq!(shop.version("app").unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn a_tarball_without_a_digest_installs_unverified_in_permissive_mode_alone() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    serve(&server, "/app.tar.gz", &tarball("v1")).await;
+    let index = entry(&server, None);
+    let error = open(&index, Integrity::Strict).unwrap_err();
+    assert!(matches!(
+        error,
+        PlanError::Requirement {
+            source: RequirementError::NoDigest { .. },
+            ..
+        }
+    ));
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(done.grounds, Grounds::Nothing);
+    assert_eq!(done.digest, Digest::sha256(&tarball("v1")));
+    assert_eq!(shop.version("app").unwrap(), "v1");
+    let again = install(&shop, &plan).await.unwrap();
+    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    // A digest, once the index names one, is more than nothing; and nothing is less than it.
+    let digest = Digest::sha256(&tarball("v1"));
+    let named = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
+    let done = installed(install(&shop, &named).await);
+    assert_eq!(done.grounds, Grounds::Digest);
+    let Err(StoreError::Plan(failure)) = install(&shop, &plan).await else {
+        panic!("weaker grounds replaced stronger ones");
+    };
+    assert!(
+        matches!(failure.decisive(), Some(Error::Weaker { .. })),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_has_it_not_or_is_busy_leads_to_the_mirror() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    serve(&server, "/mirror.tar.gz", &tarball("v1")).await;
+    for status in [404, 503] {
+        let busy = Mock::given(path("/app.tar.gz"))
+            .respond_with(ResponseTemplate::new(status))
+            .mount_as_scoped(&server)
+            .await;
+        let plan = open(&entry(&server, None), Integrity::Permissive).unwrap();
+        let done = installed(install(&shop, &plan).await);
+        assert_eq!(served(&done), (Role::Mirror, 1), "{status}");
+        shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+        drop(busy);
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_the_bound_or_leads_elsewhere_is_refused() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    serve(&server, "/app.tar.gz", &tarball("v1")).await;
+    let elsewhere = ResponseTemplate::new(302).insert_header("location", "http://192.0.2.1/x.tar");
+    Mock::given(path("/mirror.tar.gz"))
+        .respond_with(elsewhere)
+        .mount(&server)
+        .await;
+    let plan = open(&entry(&server, None), Integrity::Permissive).unwrap();
+    let small = Limits {
+        compressed_bytes: 64,
+        ..Limits::default()
+    };
+    let errors = failures(&shop, &plan, small).await;
+    assert!(
+        matches!(
+            &errors[..],
+            [Error::Http(HttpError::TooLarge { limit: 64, .. })]
+        ),
+        "{errors:?}"
+    );
+    server.reset().await;
+    let elsewhere = ResponseTemplate::new(302).insert_header("location", "http://192.0.2.1/x.tar");
+    Mock::given(path("/app.tar.gz"))
+        .respond_with(elsewhere)
+        .mount(&server)
+        .await;
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    let [Error::Http(HttpError::Redirect { found, .. })] = &errors[..] else {
+        panic!("other errors: {errors:?}");
+    };
+    assert_eq!(found, "http://192.0.2.1/x.tar");
+}
+
+#[tokio::test]
+async fn a_hostile_tarball_is_refused_as_a_layer_would_be() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.as_mut_bytes()[..10].copy_from_slice(b"../outside");
+    header.set_size(1);
+    header.set_mode(0o644);
+    header.set_cksum();
+    builder.append(&header, &b"x"[..]).unwrap();
+    let bytes = builder.into_inner().unwrap();
+    serve(&server, "/app.tar", &bytes).await;
+    let index = format!("[{{name: app, uri: '{}/app.tar'}}]", server.uri());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    assert!(
+        matches!(
+            &errors[..],
+            [Error::Archive {
+                source: ArchiveError::ParentName { .. },
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+    assert!(!shop.root.path().join("store/outside").exists());
+}
+
+/// A directory with a program, a link and what has no place in an installation.
+fn content(root: &Path) {
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::write(root.join("version"), "v1").unwrap();
+    fs::write(root.join("bin/run"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(root.join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("bin/run", root.join("start")).unwrap();
+    fs::create_dir(root.join(".countersign")).unwrap();
+    fs::write(root.join(".countersign/record.json"), "{}").unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_installs_unverified_and_again_only_when_its_content_changes() {
+    let shop = Shop::open().await;
+    let source = tempfile::tempdir().unwrap();
+    content(source.path());
+    let index = format!("[{{name: app, uri: 'file://{}'}}]", source.path().display());
+    assert!(matches!(
+        open(&index, Integrity::Strict).unwrap_err(),
+        PlanError::Requirement {
+            source: RequirementError::Unverifiable { .. },
+            ..
+        }
+    ));
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let first = installed(install(&shop, &plan).await);
+    assert_eq!(first.grounds, Grounds::Nothing);
+    let at = shop.directory("app");
+    assert_eq!(shop.version("app").unwrap(), "v1");
+    let mode = fs::metadata(at.join("bin/run"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o755);
+    assert_eq!(
+        fs::read_link(at.join("start")).unwrap(),
+        Path::new("bin/run")
+    );
+    // Times are no content.
+    fs::write(source.path().join("version"), "v1").unwrap();
+    let again = install(&shop, &plan).await.unwrap();
+    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    fs::write(source.path().join("version"), "v2").unwrap();
+    let Fulfilled::Installed { replaced, .. } = install(&shop, &plan).await.unwrap() else {
+        panic!("expected an upgrade");
+    };
+    assert_eq!(replaced, Some(first.digest));
+    assert_eq!(shop.version("app").unwrap(), "v2");
+}
+
+#[tokio::test]
+async fn a_link_out_of_a_directory_is_packed_as_a_link_and_never_followed() {
+    let shop = Shop::open().await;
+    let source = tempfile::tempdir().unwrap();
+    fs::write(source.path().join("version"), "v1").unwrap();
+    symlink("/etc", source.path().join("etc")).unwrap();
+    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    installed(install(&shop, &plan).await);
+    let link = fs::read_link(shop.directory("app").join("etc")).unwrap();
+    assert_eq!(link, Path::new("/etc"));
+}
+
+#[tokio::test]
+async fn a_directory_that_is_none_or_has_too_much_in_it_is_refused() {
+    let shop = Shop::open().await;
+    let source = tempfile::tempdir().unwrap();
+    content(source.path());
+    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    for limits in [
+        Limits {
+            entries: 2,
+            ..Limits::default()
+        },
+        Limits {
+            depth: 0,
+            ..Limits::default()
+        },
+        Limits {
+            compressed_bytes: 100,
+            ..Limits::default()
+        },
+    ] {
+        let errors = failures(&shop, &plan, limits).await;
+        assert!(
+            matches!(&errors[..], [Error::Directory { .. }]),
+            "{errors:?}"
+        );
+    }
+    let index = format!(
+        "[{{name: app, uri: '{}/version'}}]",
+        source.path().display()
+    );
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    assert!(
+        matches!(&errors[..], [Error::Directory { .. }]),
+        "{errors:?}"
+    );
+}
