@@ -174,11 +174,33 @@ async fn one_that_fails_does_not_keep_the_others_from_being_installed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gallery_without_a_policy_installs_nothing() {
+async fn a_gallery_without_a_policy_installs_unverified_unless_integrity_is_required() {
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
+    let verified = fs::read_to_string(shop.directory.path().join("galleries.yaml")).unwrap();
     shop.write("galleries.yaml", "[{name: acme, url: 'file:index.yaml'}]");
-    let (code, document) = shop.install(&["chat"]);
+    let (code, document) = shop.install(&["--require-integrity", "chat"]);
     assert_eq!(code, 4, "{document}");
     assert!(shop.registry.requests().is_empty());
+    let (code, document) = shop.install(&["chat"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(
+        document["done"][0]["result"]["installed"]["grounds"],
+        "nothing"
+    );
+    let (_, listed) = shop.run(&["list"]);
+    assert_eq!(listed["installations"][0]["grounds"], "nothing");
+    // With a policy it is verified, and stays so.
+    let uncovered = fs::read_to_string(shop.directory.path().join("galleries.yaml")).unwrap();
+    shop.write("galleries.yaml", &verified);
+    let (code, document) = shop.upgrade(&[]);
+    assert_eq!(code, 0, "{document}");
+    let (_, listed) = shop.run(&["list"]);
+    assert_eq!(listed["installations"][0]["grounds"], "signature");
+    shop.write("galleries.yaml", &uncovered);
+    let (code, document) = shop.upgrade(&[]);
+    assert_eq!(code, 4, "{document}");
+    let hints = document["failed"][0]["error"]["hints"].to_string();
+    assert!(hints.contains("countersign remove"), "{hints}");
+    assert_eq!(shop.version("chat").unwrap(), "v1");
 }

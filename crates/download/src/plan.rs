@@ -140,7 +140,7 @@ impl<'a> Planner<'a> {
                 return Err(PlanError::Local {
                     entry: excerpt(&entry.name),
                     location: self.location.to_string(),
-                    found: source,
+                    found: Box::new(source),
                 });
             }
             if !sources.contains(&source) {
@@ -269,7 +269,7 @@ pub enum PlanError {
         /// Where the index is from.
         location: String,
         /// The source.
-        found: Source,
+        found: Box<Source>,
     },
     /// More mirrors than anybody needs.
     #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
