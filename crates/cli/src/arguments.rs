@@ -108,6 +108,8 @@ pub(crate) enum PolicyCommand {
     Check(PolicyCheckArguments),
     /// Judge saved signatures by a policy file, and compare with the verdicts expected
     Test(PolicyTestArguments),
+    /// Print the JSON Schema of policy files, for editors
+    Schema,
 }
 
 /// `countersign policy check`

@@ -8,10 +8,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
+
 use crate::matcher::Matcher;
 
+/// What follows a claim's name in the key of its pattern.
+pub(crate) const REGEX_SUFFIX: &str = "_regex";
+
 /// A certificate extension under Fulcio's arc `1.3.6.1.4.1.57264.1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Claim {
     /// `.9`: the build configuration that signed (a reusable workflow, say), with its ref.

@@ -6,6 +6,7 @@
 //! that looks like a misspelt `verification` is an error too, because it would leave the gallery
 //! without a policy.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +14,7 @@ use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::Policy;
+use crate::schema;
 use crate::spec::{PolicySpec, filled, present};
 use crate::yaml::{self, Bounds};
 
@@ -136,27 +138,44 @@ const VERIFICATION: &str = "verification";
 const GALLERIES: &str = "galleries";
 const REQUIRE_INTEGRITY: &str = "require_integrity";
 
-/// A mapping with keys besides the block's own.
-#[derive(Debug, Default, Deserialize)]
+/// The keys by which a mapping is a document, and not a `verification` block's own keys.
+pub(crate) const DOCUMENT_KEYS: [&str; 3] = [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY];
+
+/// A policy, or galleries that each have one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct DocumentSpec {
+#[schemars(rename = "Document", transform = schema::verification_or_galleries)]
+pub(crate) struct DocumentSpec {
+    /// Strict mode: what can't be verified is refused, where otherwise there is a warning.
     require_integrity: bool,
+    /// Who must have signed.
     #[serde(deserialize_with = "present")]
+    #[schemars(with = "PolicySpec")]
     verification: Option<PolicySpec>,
+    /// Galleries, each with a policy of its own.
     #[serde(deserialize_with = "filled")]
+    #[schemars(length(min = 1))]
     galleries: Vec<GallerySpec>,
 }
 
-/// A gallery's own keys; what else stands there is the installer's.
-#[derive(Debug, Default, Deserialize)]
+/// A gallery: its own keys. What else stands there is the installer's.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct GallerySpec {
+#[schemars(rename = "Gallery", extend("required" = ["name", "url"]))]
+pub(crate) struct GallerySpec {
+    /// What the gallery is called; unique in the file.
     #[serde(deserialize_with = "present")]
+    #[schemars(schema_with = "schema::text")]
     name: Option<String>,
+    /// Where the gallery's index is: `https://…`, `file:…` or `github:owner/repository/path@ref`.
     #[serde(deserialize_with = "present")]
+    #[schemars(schema_with = "schema::text")]
     url: Option<String>,
+    /// Where else the index is, in order of preference.
     mirrors: Vec<String>,
+    /// Who must have signed what the gallery lists; without it, its images are uncovered.
     #[serde(deserialize_with = "present")]
+    #[schemars(with = "PolicySpec")]
     verification: Option<PolicySpec>,
 }
 
@@ -183,8 +202,7 @@ impl Source<'_> {
             let galleries: Vec<GallerySpec> = self.typed()?;
             return Ok(file(false, None, self.galleries(&galleries, &root)?));
         }
-        let is_document = |key| matches!(key, VERIFICATION | GALLERIES | REQUIRE_INTEGRITY);
-        if !self.tree.keys().any(is_document) {
+        if !self.tree.keys().any(|key| DOCUMENT_KEYS.contains(&key)) {
             let spec: PolicySpec = self.typed()?;
             return Ok(file(false, Some(self.policy(&spec, &root)?), Vec::new()));
         }
@@ -300,7 +318,7 @@ impl Source<'_> {
                 },
             ) = (place.path.is_root(), &mut problem)
             {
-                for key in [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY] {
+                for key in DOCUMENT_KEYS {
                     if !valid.iter().any(|valid| valid == key) {
                         valid.push(key.to_owned());
                     }

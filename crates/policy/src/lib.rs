@@ -41,6 +41,7 @@ mod nearest;
 mod node;
 mod policy;
 mod printable;
+mod schema;
 mod spec;
 mod timestamp;
 mod warning;

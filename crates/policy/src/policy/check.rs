@@ -8,15 +8,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
-use crate::claims::{Claim, ClaimRule};
+use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
-use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
+use crate::spec::{IDENTITY, ISSUER, Pair, PolicySpec, SignerSpec, TrustSpec};
 use crate::timestamp;
-
-/// What follows a key whose value is a pattern.
-const REGEX_SUFFIX: &str = "_regex";
 
 impl Policy {
     /// Checks `spec`, which stands at `path` for the purpose of errors.
@@ -66,10 +63,10 @@ fn signers(
         return Ok(vec![signer(&own, path, common)?]);
     }
     let own = [
-        ("issuer", &spec.issuer),
-        ("issuer_regex", &spec.issuer_regex),
-        ("identity", &spec.identity),
-        ("identity_regex", &spec.identity_regex),
+        (ISSUER.exact, &spec.issuer),
+        (ISSUER.regex, &spec.issuer_regex),
+        (IDENTITY.exact, &spec.identity),
+        (IDENTITY.regex, &spec.identity_regex),
     ];
     if let Some((key, _)) = own.into_iter().find(|(_, value)| value.is_some()) {
         return Err(at(path.key(key), Problem::SignerBesideIdentities { key }));
@@ -86,47 +83,34 @@ fn signer(spec: &SignerSpec, path: &KeyPath, common: &[ClaimRule]) -> Result<Sig
     let mut claims = common.to_vec();
     claims.extend(claim_rules(&spec.claims, &path.key("claims"))?);
     Ok(Signer {
-        issuer: pair(
-            "issuer",
-            "issuer_regex",
-            &spec.issuer,
-            &spec.issuer_regex,
-            path,
-        )?,
-        identity: pair(
-            "identity",
-            "identity_regex",
-            &spec.identity,
-            &spec.identity_regex,
-            path,
-        )?,
+        issuer: pair(&ISSUER, &spec.issuer, &spec.issuer_regex, path)?,
+        identity: pair(&IDENTITY, &spec.identity, &spec.identity_regex, path)?,
         claims,
         not_before: instant(spec.not_before.as_deref(), path)?,
     })
 }
 
 fn pair(
-    exact_key: &'static str,
-    regex_key: &'static str,
+    keys: &Pair,
     exact: &Option<String>,
     regex: &Option<String>,
     path: &KeyPath,
 ) -> Result<Matcher, PolicyError> {
     match (exact, regex) {
-        (Some(text), None) => exact_matcher(text, &path.key(exact_key)),
-        (None, Some(pattern)) => regex_matcher(pattern, &path.key(regex_key)),
+        (Some(text), None) => exact_matcher(text, &path.key(keys.exact)),
+        (None, Some(pattern)) => regex_matcher(pattern, &path.key(keys.regex)),
         (None, None) => Err(at(
             path.clone(),
             Problem::Neither {
-                exact: exact_key,
-                regex: regex_key,
+                exact: keys.exact,
+                regex: keys.regex,
             },
         )),
         (Some(_), Some(_)) => Err(at(
-            path.key(regex_key),
+            path.key(keys.regex),
             Problem::Both {
-                exact: exact_key.into(),
-                regex: regex_key.into(),
+                exact: keys.exact.into(),
+                regex: keys.regex.into(),
             },
         )),
     }

@@ -1,6 +1,7 @@
 //! `countersign policy`: what a policy file means, and whether it does what its author wants.
 
 mod check;
+mod schema;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +18,10 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(arguments) => check::run(&arguments, output),
+        PolicyCommand::Schema => {
+            schema::run(output);
+            Ok(ExitCode::SUCCESS)
+        }
         PolicyCommand::Test(arguments) => test::run(arguments, environment, output).await,
     }
 }
