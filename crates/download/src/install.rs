@@ -177,6 +177,7 @@ impl<V: ImageVerifier> Installer<V> {
                 refuse_denied(policy, resolved.reference())?;
                 let child = index.select(platform)?;
                 let repository = resolved.reference().repository();
+                let asked = resolved.asked();
                 // The platform's manifest is needed whichever of the two is signed.
                 let (by_index, manifest) = tokio::join!(
                     self.prove(&resolved, policy),
@@ -185,7 +186,8 @@ impl<V: ImageVerifier> Installer<V> {
                 let proof = match by_index {
                     Ok(proof) => proof.into_child(manifest?)?,
                     Err(Error::Verify(VerifyError::Refused(index))) => {
-                        let by_manifest = self.prove(&manifest?, policy).await;
+                        let manifest = manifest?.asked_as(asked.clone());
+                        let by_manifest = self.prove(&manifest, policy).await;
                         by_manifest.map_err(|error| both_refused(platform, index, error))?
                     }
                     Err(error) => return Err(error),

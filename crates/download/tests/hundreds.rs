@@ -22,13 +22,12 @@ use countersign_download::{
 };
 use countersign_oci::{Descriptor, Error as RegistryError};
 use countersign_policy::{Gallery, GalleryIndex};
-use countersign_sandbox::image::{Compression, Image, ImageIndex};
-use countersign_sandbox::{BundleSpec, Effect, Fault, RegistryServer, Statement};
+use countersign_sandbox::image::{Compression, ImageIndex};
+use countersign_sandbox::{Effect, Fault, RegistryServer, Statement};
 use countersign_verify::RefusalKind;
 use shop::{EARLIER, LATER, PATH, Shop, installed, is_refused, served};
 use stage::{SIGNER, STRANGER, app, image, layer};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const BACKENDS: usize = 52;
 /// What each backend is built for: the entry's prefix, and the capability that leads to it.
 const HARDWARE: [(&str, &str); 3] = [("cpu", "default"), ("cuda12", "nvidia"), ("rocm", "amd")];
@@ -84,19 +83,7 @@ impl Hundreds {
 
     async fn failure(&self, name: &str) -> PlanFailure {
         let plan = self.plan(name, &FallbackTags::default(), "default");
-        self.failure_of(&plan).await
-    }
-
-    /// The failure of an installation that must change nothing.
-    async fn failure_of(&self, plan: &Plan) -> PlanFailure {
-        let before = self.shop.version(plan.name());
-        let result = self.shop.install_by(plan, Succession::NotOlder).await;
-        let Err(StoreError::Plan(failure)) = result else {
-            panic!("expected a failure, found {result:?}");
-        };
-        assert_eq!(self.shop.version(plan.name()), before);
-        assert_eq!(self.shop.leftovers(), [""; 0]);
-        failure
+        self.shop.failure_of(&plan).await
     }
 
     /// Every `step`th name.
@@ -157,13 +144,7 @@ fn publish(shop: &Shop, name: &str, tag: &str, for_two_platforms: bool) {
 
 fn sign(shop: &Shop, to: &[&RegistryServer], subject: Descriptor, identity: &str, time: &str) {
     let statement = Statement::of(subject.digest.clone());
-    let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
-    let bundle = shop.stage.sigstore.issue(&spec).unwrap();
-    let signature = Image::artifact(BUNDLE).subject(subject);
-    let signature = signature.layer(BUNDLE, bundle).build();
-    for registry in to {
-        signature.push(registry, PATH, None);
-    }
+    shop.sign(to, subject, statement, identity, time);
 }
 
 #[tokio::test]
@@ -329,7 +310,7 @@ async fn a_tag_that_is_gone_leads_to_a_fallback_only_where_one_is_configured() {
     let unsigned = app("linux/amd64", "unsigned");
     unsigned.push(shop.primary(), PATH, Some("master-cpu-b12"));
     let plan = hundreds.plan("cpu-b12", &FallbackTags::localai(), "default");
-    let failure = hundreds.failure_of(&plan).await;
+    let failure = shop.failure_of(&plan).await;
     assert!(
         is_refused(failure.decisive(), RefusalKind::Unsigned),
         "{failure}"
@@ -343,7 +324,7 @@ async fn a_refusal_never_leads_to_a_fallback_tag() {
     let unsigned = app("linux/amd64", "unsigned");
     unsigned.push(shop.primary(), PATH, Some("latest-cpu-b20"));
     let plan = hundreds.plan("cpu-b20", &FallbackTags::localai(), "default");
-    let failure = hundreds.failure_of(&plan).await;
+    let failure = shop.failure_of(&plan).await;
     assert!(
         is_refused(failure.decisive(), RefusalKind::Unsigned),
         "{failure}"

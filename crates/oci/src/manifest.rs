@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
 use crate::platform::Platform;
-use crate::reference::PinnedReference;
+use crate::reference::{PinnedReference, Reference, Repository};
 
 /// Media types of the OCI image specification 1.1 and of Docker's schema 2.
 pub mod media_type {
@@ -331,6 +331,7 @@ pub enum ManifestError {
 #[derive(Debug, Clone)]
 pub struct ResolvedImage {
     reference: PinnedReference,
+    asked: Reference,
     bytes: Bytes,
     document: Document,
 }
@@ -341,17 +342,12 @@ impl ResolvedImage {
     /// # Errors
     /// When they are not a manifest or an index.
     pub fn from_bytes(
-        repository: &crate::reference::Repository,
+        repository: &Repository,
         bytes: Bytes,
         content_type: Option<&str>,
     ) -> Result<Self, ManifestError> {
-        let digest = Digest::sha256(&bytes);
-        let document = Document::parse(&bytes, content_type)?;
-        Ok(Self {
-            reference: repository.at(digest),
-            bytes,
-            document,
-        })
+        let reference = repository.at(Digest::sha256(&bytes));
+        Self::checked(reference, bytes, content_type)
     }
 
     /// As [`Self::from_bytes`], for bytes that the caller has checked against `reference`.
@@ -362,10 +358,26 @@ impl ResolvedImage {
     ) -> Result<Self, ManifestError> {
         let document = Document::parse(&bytes, content_type)?;
         Ok(Self {
+            asked: reference.clone().into(),
             reference,
             bytes,
             document,
         })
+    }
+
+    /// The same image, as what was asked for by `reference`: by way of an index, of a mirror, or by
+    /// the digest that a tag was resolved to before.
+    #[must_use]
+    pub fn asked_as(self, reference: Reference) -> Self {
+        Self {
+            asked: reference,
+            ..self
+        }
+    }
+
+    /// The reference that it was asked for by: what a signature that names an image has to name.
+    pub fn asked(&self) -> &Reference {
+        &self.asked
     }
 
     /// Where it is, by digest.

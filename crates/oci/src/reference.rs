@@ -132,6 +132,25 @@ impl Reference {
         self.digest.as_ref()
     }
 
+    /// The same image by its digest; the tag, if there is one, stays as a remark.
+    #[must_use]
+    pub fn pinned_to(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
+    /// The same repository with the tag of `other`, and no digest.
+    #[must_use]
+    pub fn with_tag_of(&self, other: &Self) -> Self {
+        Self {
+            repository: self.repository.clone(),
+            tag: other.tag.clone(),
+            digest: None,
+        }
+    }
+
     /// The same repository with another tag, and no digest.
     ///
     /// # Errors

@@ -50,7 +50,9 @@ impl Explanation<'_> {
             writeln!(out, "- it carries the annotation {key}={value};")?;
         }
         if policy.bind_name() {
-            out.push_str("- it names the repository asked for, if not the tag;\n");
+            out.push_str(
+                "- it names the repository asked for, and the tag where one was asked for;\n",
+            );
         }
         for digest in policy.deny_digests() {
             writeln!(out, "- the image is not {digest};")?;

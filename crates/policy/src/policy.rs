@@ -88,8 +88,8 @@ impl Policy {
         &self.annotations
     }
 
-    /// Whether the signed statement must name the repository asked for. A tag is compared only
-    /// where the verifier knows which one was asked for ([`Claimed::tag`](crate::Claimed)).
+    /// Whether the signed statement must name the repository asked for, and the tag where the image
+    /// was asked for by one. Content from a mirror was asked for by its primary's name.
     pub fn bind_name(&self) -> bool {
         self.bind_name
     }

@@ -65,8 +65,8 @@ pub struct PolicySpec {
     )]
     #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
-    /// Whether the signed statement must name the repository asked for. A tag is compared only
-    /// where the verifier knows which one was asked for.
+    /// Whether the signed statement must name the repository asked for, and the tag where the image
+    /// was asked for by one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bind_name: bool,
     /// Where the trusted root comes from, when not from the public-good instance.

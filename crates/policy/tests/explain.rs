@@ -71,7 +71,7 @@ deny_digests: ['sha256:000000000000000000000000000000000000000000000000000000000
         runner_environment matches, from end to end, github-hosted|gitlab-hosted
     - it was made at or after 2026-08-05T00:00:00Z;
     - it carries the annotation tier=stable;
-    - it names the repository asked for, if not the tag;
+    - it names the repository asked for, and the tag where one was asked for;
     - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
     - it holds by the trusted root of https://tuf.example, which starts from root.json.
     Signatures are looked for beside the image and in ghcr.io/acme/signatures.

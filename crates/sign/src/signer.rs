@@ -65,8 +65,10 @@ impl Signer {
     }
 
     /// Signs what each reference names and, where that is an index, everything in it. Every digest
-    /// of a repository is signed once, with `annotations` in its statement, pushed, and verified by
-    /// the consumer as a signature by the certificate's own identity. `events` is told how far the
+    /// of a repository is signed once for each tag that the references have, with `annotations` in
+    /// its statement, pushed, and verified by the consumer as a signature by the certificate's own
+    /// identity. The statement names the repository and the tag, also of a reference that has a
+    /// digest beside it: a policy may ask for that name (`bind_name`). `events` is told how far the
     /// run is.
     ///
     /// Everything is resolved before anything is signed, and each bundle is verified before it is
@@ -89,15 +91,23 @@ impl Signer {
     ) -> Result<Vec<Signed>, Error> {
         // Before any request: to wait for a registry is no use with a token that is none.
         token.check_expiry(Timestamp::now())?;
-        let mut leaves = Vec::new();
+        let mut leaves: Vec<(&Reference, Leaf)> = Vec::new();
         let mut seen = HashSet::new();
         for reference in references {
             for leaf in tree::walk(&self.registry, reference).await? {
-                if seen.insert(leaf.image.reference().clone()) {
+                let tag = reference.tag().map(ToOwned::to_owned);
+                if seen.insert((leaf.image.reference().clone(), tag)) {
                     leaves.push((reference, leaf));
                 }
             }
         }
+        // What names the tag names the repository: where there is a tag, none is needed without.
+        let tagged = |leaf: &Leaf| leaf.image.asked().tag().is_some();
+        let named = leaves.iter().filter(|(_, leaf)| tagged(leaf));
+        let named: HashSet<_> = named
+            .map(|(_, leaf)| leaf.image.reference().clone())
+            .collect();
+        leaves.retain(|(_, leaf)| tagged(leaf) || !named.contains(leaf.image.reference()));
         let mut signed = Vec::new();
         if leaves.is_empty() {
             return Ok(signed);
@@ -226,6 +236,7 @@ fn own_policy(session: &Session, annotations: &BTreeMap<String, String>) -> Resu
         issuer: Some(issuer.into()),
         identity: Some(identity.into()),
         annotations: annotations.clone(),
+        bind_name: true,
         ..PolicySpec::default()
     };
     Policy::try_from(spec).map_err(|source| Error::Service {

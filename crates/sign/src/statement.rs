@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Digest, ResolvedImage};
+use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::COSIGN_SIGN_PREDICATE;
 use serde::Serialize;
 
@@ -38,13 +38,21 @@ impl<'a> Statement<'a> {
         Self {
             type_: "https://in-toto.io/Statement/v1",
             subject: [Subject {
-                name: image.reference().repository().to_string(),
+                name: name(image.asked()),
                 digest: BTreeMap::from([(digest.algorithm().as_str(), digest.hex())]),
                 annotations,
             }],
             predicate_type: COSIGN_SIGN_PREDICATE,
             predicate: BTreeMap::new(),
         }
+    }
+}
+
+/// The repository, and the tag where the image was asked for by one.
+fn name(asked: &Reference) -> String {
+    match asked.tag() {
+        Some(tag) => format!("{}:{tag}", asked.repository()),
+        None => asked.repository().to_string(),
     }
 }
 
@@ -79,5 +87,18 @@ mod tests {
           "predicate": {}
         }
         "#);
+    }
+
+    #[test]
+    fn a_tag_that_was_asked_for_is_part_of_the_name_and_a_digest_is_not() {
+        for (asked, expected) in [
+            ("registry.example/app:v1", "registry.example/app:v1"),
+            ("registry.example/app", "registry.example/app:latest"),
+        ] {
+            let asked: Reference = asked.parse().unwrap();
+            assert_eq!(name(&asked), expected);
+            let digest = Digest::sha256(b"{}");
+            assert_eq!(name(&asked.pinned_to(digest)), expected);
+        }
     }
 }

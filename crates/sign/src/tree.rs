@@ -56,6 +56,7 @@ impl Walk<'_> {
             Document::Manifest(_) => Vec::new(),
         };
         let repository = leaf.image.reference().repository().clone();
+        let asked = leaf.image.asked().clone();
         let is_index = matches!(leaf.image.document(), Document::Index(_));
         if is_index && depth > DEPTH_MAX {
             return Err(self.limit(DEPTH_MAX, "levels of nested indexes"));
@@ -64,6 +65,8 @@ impl Walk<'_> {
         self.account(&children)?;
         for child in children {
             let image = self.registry.child(&repository, &child).await?;
+            // A part of what was asked for is signed by its name.
+            let image = image.asked_as(asked.clone());
             let platform = child.platform;
             Box::pin(self.descend(Leaf { image, platform }, depth + 1)).await?;
         }

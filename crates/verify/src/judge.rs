@@ -80,9 +80,8 @@ pub(crate) fn judge(
         predicate_type: &statement.predicate_type,
         annotations: &statement.annotations,
         subject_name: statement.subject_name.as_deref(),
-        repository: image.reference().repository(),
-        // A resolved image is asked for by digest: which tag led to it is no longer known here.
-        tag: None,
+        repository: image.asked().repository(),
+        tag: image.asked().tag(),
     })?;
     Ok(Evidence {
         digest: digest.clone(),

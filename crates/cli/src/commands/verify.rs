@@ -99,9 +99,9 @@ async fn child(
     match image.document() {
         Document::Index(index) => {
             let descriptor = index.select(platform)?;
-            Ok(registry
-                .child(image.reference().repository(), descriptor)
-                .await?)
+            let repository = image.reference().repository();
+            let child = registry.child(repository, descriptor).await?;
+            Ok(child.asked_as(image.asked().clone()))
         }
         Document::Manifest(manifest) => {
             let repository = image.reference().repository();

@@ -10,7 +10,7 @@ use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::error::Error;
 use crate::install::{Event, Events, Installed, Installer};
-use crate::plan::{Plan, PlannedSource};
+use crate::plan::{Plan, PlannedSource, Role};
 use crate::record::{self, Provenance, Recorded};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
@@ -49,10 +49,11 @@ impl<V: ImageVerifier> Installer<V> {
         attempt: &mut Attempt<'_>,
     ) -> Result<Fulfilled, Error> {
         let asked = match &attempt.pinned {
-            Some(digest) => Reference::from(reference.repository().at(digest.clone())),
+            Some(digest) => reference.pinned_to(digest.clone()),
             None => reference.clone(),
         };
         let resolved = self.resolve(&asked, attempt.events).await?;
+        let resolved = resolved.asked_as(attempt.name(reference));
         attempt.pinned = Some(resolved.digest().clone());
         let image = self.admit_as_required(resolved, attempt).await?;
         let staging = unpack::stage(attempt.directory).await?;
@@ -165,6 +166,19 @@ impl<V: ImageVerifier> Installer<V> {
 }
 
 impl Attempt<'_> {
+    /// What the plan asks for when it asks for `reference`: a mirror holds a copy of what the
+    /// primary's name stands for, and a fallback is another tag of the primary's repository.
+    fn name(&self, reference: &Reference) -> Reference {
+        let primary = self.plan.sources().first().map(|first| &first.source);
+        match (primary, self.planned.role) {
+            (Some(Source::Image { reference: primary }), Role::Fallback) => {
+                primary.with_tag_of(reference)
+            }
+            (Some(Source::Image { reference: primary }), _) => primary.clone(),
+            _ => reference.clone(),
+        }
+    }
+
     fn provenance(&self) -> Provenance {
         Provenance {
             gallery: self.plan.gallery().to_owned(),

@@ -8,7 +8,7 @@ use countersign_download::{
     Capability, Error, FallbackTags, Fulfilled, Installed, Integrity, Plan, PlanFailure, Planner,
     Role, Store, StoreError, Succession,
 };
-use countersign_oci::Digest;
+use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, Effect, Fault, RegistryOptions, RegistryServer, Statement};
@@ -73,14 +73,26 @@ impl Shop {
     ) -> Digest {
         let digest = image.push(registry, PATH, Some(tag));
         let statement = Statement::of(digest.clone());
+        self.sign(&[registry], image.descriptor(), statement, identity, time);
+        digest
+    }
+
+    /// Puts a signature of `subject` into the registries.
+    pub(crate) fn sign(
+        &self,
+        registries: &[&RegistryServer],
+        subject: Descriptor,
+        statement: Statement,
+        identity: &str,
+        time: &str,
+    ) {
         let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
         let bundle = self.stage.sigstore.issue(&spec).unwrap();
-        let signature = Image::artifact(BUNDLE)
-            .subject(image.descriptor())
-            .layer(BUNDLE, bundle)
-            .build();
-        signature.push(registry, PATH, None);
-        digest
+        let signature = Image::artifact(BUNDLE).subject(subject);
+        let signature = signature.layer(BUNDLE, bundle).build();
+        for registry in registries {
+            signature.push(registry, PATH, None);
+        }
     }
 
     pub(crate) fn gallery(&self) -> Gallery {
@@ -124,13 +136,17 @@ impl Shop {
 
     /// The failure of an installation that must change nothing.
     pub(crate) async fn failure(&self, name: &str) -> PlanFailure {
-        let before = self.version(name);
-        let error = self.install(name).await.unwrap_err();
-        assert_eq!(self.version(name), before);
+        self.failure_of(&self.plan(name)).await
+    }
+
+    pub(crate) async fn failure_of(&self, plan: &Plan) -> PlanFailure {
+        let before = self.version(plan.name());
+        let result = self.install_by(plan, Succession::NotOlder).await;
+        assert_eq!(self.version(plan.name()), before);
         assert_eq!(self.leftovers(), [""; 0]);
-        match error {
-            StoreError::Plan(failure) => failure,
-            other => panic!("another error: {other:?}"),
+        match result {
+            Err(StoreError::Plan(failure)) => failure,
+            other => panic!("expected a failure, found {other:?}"),
         }
     }
 

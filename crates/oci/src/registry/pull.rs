@@ -23,11 +23,17 @@ const MANIFEST_TYPES: HeaderValue = HeaderValue::from_static(concat!(
 
 impl Registry {
     /// Resolves a reference by one `GET`, whose bytes are kept: the tag is not asked for again.
-    /// If the reference has a digest, that is what is asked for.
+    /// If the reference has a digest, that is what is asked for. What was asked for is kept with
+    /// the image ([`ResolvedImage::asked`]).
     ///
     /// # Errors
     /// As [`Registry::manifest`].
     pub async fn resolve(&self, reference: &Reference) -> Result<ResolvedImage> {
+        let image = self.resolved(reference).await?;
+        Ok(image.asked_as(reference.clone()))
+    }
+
+    async fn resolved(&self, reference: &Reference) -> Result<ResolvedImage> {
         let repository = reference.repository();
         match (reference.digest(), reference.tag()) {
             (Some(digest), _) => self.manifest(&repository.at(digest.clone())).await,

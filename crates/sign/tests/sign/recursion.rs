@@ -143,6 +143,30 @@ async fn what_two_references_share_is_signed_once() {
 }
 
 #[tokio::test]
+async fn each_tag_of_a_digest_is_signed_by_its_name() {
+    let stage = Stage::new().await;
+    let digest = stage.one_image().digest();
+    let references = [
+        stage.reference(&format!("@{digest}")),
+        stage.reference(":v1"),
+        stage.reference(&format!(":v1.0@{digest}")),
+    ];
+    let token = stage.token();
+    let signed = stage
+        .signer()
+        .sign(&references, &token, &BTreeMap::new(), &|_| {})
+        .await
+        .unwrap();
+    let repository = stage.registry.repository(PATH);
+    let names = signed.iter().map(|one| one.evidence.subject_name.clone());
+    assert_eq!(
+        names.flatten().collect::<Vec<_>>(),
+        [format!("{repository}:v1"), format!("{repository}:v1.0")]
+    );
+    assert_eq!(stage.listed(&digest).await.len(), 2);
+}
+
+#[tokio::test]
 async fn annotations_are_signed_and_the_run_told_step_by_step() {
     let stage = Stage::new().await;
     stage.one_image();
