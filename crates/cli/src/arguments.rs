@@ -66,9 +66,9 @@ Example of a file of cases:
       bundle: release.sigstore.json # the signature: a Sigstore bundle
       expect: accepted
     - name: a fork's workflow is refused
-      manifest: image.json
+      digest: sha256:DIGEST         # the image's digest serves as well
       bundle: fork.sigstore.json
-      repository: ghcr.io/acme/app  # only needed for a policy with bind_name
+      image: ghcr.io/acme/app:v1    # its name; only a policy with bind_name asks for it
       expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
 
 Exit code 4 if a verdict is not the one expected.";
@@ -341,6 +341,11 @@ pub(crate) struct TrustArguments {
     /// The TUF repository's initial root.json, obtained from somebody you trust
     #[arg(long, value_name = "FILE", requires = "tuf_url")]
     pub(crate) tuf_root: Option<PathBuf>,
+
+    /// Ask no TUF repository: the trusted root is a file, or what an earlier run left in the cache
+    /// and has not expired. Registries and signing services are asked all the same
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// How registries are reached.

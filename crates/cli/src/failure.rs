@@ -186,8 +186,15 @@ impl From<countersign_policy::PolicyError> for Failure {
 
 impl From<countersign_verify::TrustError> for Failure {
     fn from(error: countersign_verify::TrustError) -> Self {
-        use countersign_verify::TrustError;
+        use countersign_verify::{TrustError, TufError};
         match error {
+            TrustError::Tuf {
+                source: TufError::Cache { .. },
+                ..
+            } => Self::new(Kind::Unreachable, error).hint(
+                "run it once without --offline, where the network reaches the TUF repository, or \
+                 pass --trusted-root FILE",
+            ),
             TrustError::Tuf { .. } => Self::new(Kind::Unreachable, error).hint(
                 "check the network, or pass --trusted-root FILE to do without the TUF repository",
             ),

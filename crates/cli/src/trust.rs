@@ -13,12 +13,19 @@ use crate::failure::{Failure, Kind};
 use crate::services::{LoadedPolicy, read_text};
 
 /// An instance that was chosen, not yet read.
-pub(crate) enum Instance {
+pub(crate) struct Instance {
+    pub(crate) choice: Choice,
+    /// Whether to do without the network.
+    pub(crate) offline: bool,
+}
+
+/// By what an instance was chosen.
+pub(crate) enum Choice {
     /// By a `trusted_root.json`.
     File(PathBuf),
     /// By a TUF repository and its initial `root.json`.
     Tuf { url: Url, root: PathBuf },
-    /// The public-good instance.
+    /// By nothing: the public-good instance.
     PublicGood,
 }
 
@@ -36,34 +43,40 @@ pub(crate) fn instance(
         TrustArguments {
             trusted_root: Some(path),
             ..
-        } => Some(Instance::File(path.clone())),
+        } => Some(Choice::File(path.clone())),
         TrustArguments {
             tuf_url: Some(url),
             tuf_root: Some(root),
             ..
-        } => Some(Instance::Tuf {
+        } => Some(Choice::Tuf {
             url: url.clone(),
             root: root.clone(),
         }),
         _ => None,
     };
-    match (by_flags, by_policy) {
-        (Some(_), Some(_)) => Err(Failure::new(
-            Kind::Usage,
-            "both the policy file and the command line say which Sigstore instance to trust",
-        )
-        .hint("leave out the flags, or the policy's `trust`")),
-        (Some(instance), None) | (None, Some(instance)) => Ok(instance),
-        (None, None) => Ok(Instance::PublicGood),
-    }
+    let choice = match (by_flags, by_policy) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(
+                Kind::Usage,
+                "both the policy file and the command line say which Sigstore instance to trust",
+            )
+            .hint("leave out the flags, or the policy's `trust`"));
+        }
+        (Some(choice), None) | (None, Some(choice)) => choice,
+        (None, None) => Choice::PublicGood,
+    };
+    Ok(Instance {
+        choice,
+        offline: arguments.offline,
+    })
 }
 
 /// The instance of a policy's `trust`; its paths are relative to the policy's file.
-fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Instance, Failure> {
+fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
     let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
     match trust {
-        Trust::TrustedRoot { file } => Ok(Instance::File(directory.join(file))),
-        Trust::Tuf { url, root_file } => Ok(Instance::Tuf {
+        Trust::TrustedRoot { file } => Ok(Choice::File(directory.join(file))),
+        Trust::Tuf { url, root_file } => Ok(Choice::Tuf {
             url: url.parse().map_err(|error| {
                 let message = format!("the policy's TUF repository `{url}` is not a URL: {error}");
                 Failure::new(Kind::Usage, message)
@@ -88,23 +101,23 @@ impl Instance {
 
     /// Where the trusted root is to be had, for a verifier that asks for it when it is needed.
     pub(crate) fn source(&self, environment: &Environment) -> Result<TrustSource, Failure> {
-        Ok(match self {
-            Self::File(path) => TrustSource::File {
+        Ok(match &self.choice {
+            Choice::File(path) => TrustSource::File {
                 name: path.display().to_string(),
                 json: read_text(path, "trusted root")?,
             },
-            Self::Tuf { url, root } => {
+            Choice::Tuf { url, root } => {
                 let root = read_root(root)?;
                 TrustSource::Tuf {
                     url: url.clone(),
                     cache: tuf_cache(environment, url, &root)?.join("trusted-root"),
                     root,
-                    offline: false,
+                    offline: self.offline,
                 }
             }
-            Self::PublicGood => TrustSource::PublicGood {
+            Choice::PublicGood => TrustSource::PublicGood {
                 cache: cache(environment, "public-good")?.join("trusted-root"),
-                offline: false,
+                offline: self.offline,
             },
         })
     }

@@ -12,7 +12,7 @@ use sigstore_types::{
 use sigstore_verify::VerificationPolicy;
 use sigstore_verify::types::DigestBytes;
 
-use countersign_oci::{Algorithm, Digest, ResolvedImage, excerpt};
+use countersign_oci::{Algorithm, Digest, PinnedReference, Repository, ResolvedImage, excerpt};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
@@ -35,13 +35,59 @@ pub fn verify_bundle(
     trusted_root: &TrustedRoot,
     policy: &Policy,
 ) -> Result<VerifiedImage, Failure> {
-    let evidence = judge(image, None, bundle, trusted_root, policy)?;
+    let evidence = judge(Named::of(image), None, bundle, trusted_root, policy)?;
     Ok(VerifiedImage::new(image.clone(), evidence))
 }
 
-/// As [`verify_bundle`], for a bundle that `signature_manifest` holds.
+/// Judges one bundle by the digest of what it signs, whose bytes nobody has: is it a signature,
+/// genuine by `trusted_root`, that `policy` accepts?
+///
+/// The checks are those of [`verify_bundle`]. What comes of them is a record, for a policy's own
+/// tests: without the bytes there is no [`VerifiedImage`], and nothing to install. `tag` is the one
+/// that led to `image`, for a policy that binds names.
+///
+/// # Errors
+/// The first check that the bundle fails.
+pub fn judge_digest(
+    image: &PinnedReference,
+    tag: Option<&str>,
+    bundle: &[u8],
+    trusted_root: &TrustedRoot,
+    policy: &Policy,
+) -> Result<Evidence, Failure> {
+    let named = Named {
+        image,
+        repository: image.repository(),
+        tag,
+    };
+    judge(named, None, bundle, trusted_root, policy)
+}
+
+/// An image where it was found, and the name that it was asked for by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    image: &'a PinnedReference,
+    repository: &'a Repository,
+    tag: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    pub(crate) fn of(image: &'a ResolvedImage) -> Self {
+        Self {
+            image: image.reference(),
+            repository: image.asked().repository(),
+            tag: image.asked().tag(),
+        }
+    }
+}
+
+/// As [`judge_digest`], for a bundle that `signature_manifest` holds.
 pub(crate) fn judge(
-    image: &ResolvedImage,
+    Named {
+        image,
+        repository,
+        tag,
+    }: Named<'_>,
     signature_manifest: Option<&Digest>,
     bundle: &[u8],
     trusted_root: &TrustedRoot,
@@ -80,12 +126,12 @@ pub(crate) fn judge(
         predicate_type: &statement.predicate_type,
         annotations: &statement.annotations,
         subject_name: statement.subject_name.as_deref(),
-        repository: image.asked().repository(),
-        tag: image.asked().tag(),
+        repository,
+        tag,
     })?;
     Ok(Evidence {
         digest: digest.clone(),
-        repository: image.reference().repository().clone(),
+        repository: image.repository().clone(),
         identity,
         issuer,
         signed_at,

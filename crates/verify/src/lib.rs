@@ -29,7 +29,7 @@ mod verifier;
 
 pub use error::Error;
 pub use failure::Failure;
-pub use judge::verify_bundle;
+pub use judge::{judge_digest, verify_bundle};
 pub use proof::{Evidence, NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RefusalKind};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};

@@ -16,7 +16,7 @@ use countersign_policy::Policy;
 use crate::candidate;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::judge;
+use crate::judge::{self, Named};
 use crate::proof::VerifiedImage;
 use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
@@ -202,7 +202,9 @@ impl Verifier {
                         policy,
                         ..
                     } = &*search;
-                    match judge::judge(image, Some(&manifest), &bundle, trusted_root, policy) {
+                    // A resolved image is asked for by digest: which tag led to it is not known.
+                    let named = Named::of(image);
+                    match judge::judge(named, Some(&manifest), &bundle, trusted_root, policy) {
                         Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
                         Err(failure) => failure,
                     }

@@ -6,9 +6,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_oci::ResolvedImage;
+use countersign_oci::{Digest, ResolvedImage};
 use countersign_policy::{Policy, PolicySpec};
-use countersign_verify::{Failure, RefusalKind, TrustedRoot, VerifiedImage, verify_bundle};
+use countersign_verify::{
+    Evidence, Failure, RefusalKind, TrustedRoot, VerifiedImage, judge_digest, verify_bundle,
+};
 use serde::Deserialize;
 
 const RECORDED: [&str; 3] = ["cosign2-sandbox-v1", "cosign3-real", "cosign3-sandbox-v2"];
@@ -56,6 +58,33 @@ fn another_instance_is_not_trusted() {
     }
 }
 
+#[test]
+fn a_digest_alone_is_judged_as_its_image_is() {
+    for name in RECORDED {
+        let recorded = Recorded::read(name);
+        let (root, signer) = (recorded.trusted_root(), &recorded.signer);
+        let image = recorded.image();
+        let evidence = recorded.judge(image.digest(), signer.spec()).unwrap();
+        let proof = recorded.verify(&root, signer.spec()).unwrap();
+        assert_eq!(&evidence, proof.evidence(), "{name}");
+
+        let other = recorded.judge(&Digest::sha256(b"other"), signer.spec());
+        assert!(
+            matches!(other, Err(Failure::SubjectDigest { .. })),
+            "{name}: {other:?}"
+        );
+        let spec = PolicySpec {
+            bind_name: true,
+            ..signer.spec()
+        };
+        let unnamed = recorded.judge(image.digest(), spec);
+        assert!(
+            matches!(unnamed, Err(Failure::Policy(_))),
+            "{name}: {unnamed:?}"
+        );
+    }
+}
+
 /// What one directory holds.
 struct Recorded {
     directory: PathBuf,
@@ -98,6 +127,13 @@ impl Recorded {
         let repository = "registry.example/app".parse().unwrap();
         let bytes = fs::read(self.directory.join("image.json")).unwrap();
         ResolvedImage::from_bytes(&repository, bytes.into(), None).unwrap()
+    }
+
+    fn judge(&self, digest: &Digest, spec: PolicySpec) -> Result<Evidence, Failure> {
+        let bundle = fs::read(self.directory.join("bundle.json")).unwrap();
+        let policy = Policy::try_from(spec).unwrap();
+        let image = self.image().reference().sibling(digest.clone());
+        judge_digest(&image, Some("v1"), &bundle, &self.trusted_root(), &policy)
     }
 
     fn verify(&self, root: &TrustedRoot, spec: PolicySpec) -> Result<VerifiedImage, Failure> {

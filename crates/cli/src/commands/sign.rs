@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::services;
-use crate::trust::{self, Instance};
+use crate::trust::{self, Choice, Instance};
 
 pub(crate) async fn run(
     arguments: SignArguments,
@@ -106,20 +106,28 @@ async fn signing_services(
             tsa: named.tsa_url.clone(),
         });
     }
-    Ok(match instance {
-        Instance::File(_) => {
-            return Err(Failure::new(
-                Kind::Usage,
+    let unnamed = |why| {
+        Failure::new(Kind::Usage, why)
+            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL")
+    };
+    Ok(match &instance.choice {
+        Choice::File(_) => {
+            return Err(unnamed(
                 "a trusted root says whom to trust, and nothing says which services sign",
-            )
-            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL"));
+            ));
         }
-        Instance::Tuf { url, root } => {
+        _ if instance.offline => {
+            return Err(unnamed(
+                "with --offline no TUF repository is asked which services sign, and nothing else \
+                 says it",
+            ));
+        }
+        Choice::Tuf { url, root } => {
             let root = trust::read_root(root)?;
             let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
             Services::tuf(url, &root, cache, rekor_version).await?
         }
-        Instance::PublicGood => {
+        Choice::PublicGood => {
             let cache = trust::cache(environment, "public-good")?.join("signing-config");
             Services::public_good(cache, rekor_version).await?
         }

@@ -148,6 +148,67 @@ async fn verdicts_on_saved_signatures_are_compared() {
     assert_eq!(test(&stage, &any, &[]).code, 0);
 }
 
+/// A case about the index's digest, its name being `image`.
+fn digest_case(stage: &Stage, name: &str, image: &str, expect: &str) -> String {
+    format!(
+        "  - name: {name}\n    digest: {}\n    image: {image}\n    bundle: {name}.json\n    \
+         expect: {expect}\n",
+        stage.index.digest()
+    )
+}
+
+#[tokio::test]
+async fn a_digest_serves_in_place_of_the_manifest() {
+    let stage = Stage::new().await;
+    save(&stage);
+    let cases = format!(
+        "cases:\n{}{}{}",
+        digest_case(&stage, "release", "ghcr.io/acme/app", "accepted"),
+        digest_case(&stage, "fork", "ghcr.io/acme/app", "refused_policy"),
+        digest_case(&stage, "broken", "ghcr.io/acme/app", "refused_invalid"),
+    );
+    let run = test(&stage, &cases, &[]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+
+    let other = format!(
+        "cases:\n{}",
+        digest_case(&stage, "release", "ghcr.io/acme/app", "accepted")
+    );
+    let other = other.replace(stage.index.digest().hex(), &"0".repeat(64));
+    let run = test(&stage, &other, &[]);
+    assert_eq!(run.code, 4);
+    assert!(
+        run.stdout.contains("found refused_invalid"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[tokio::test]
+async fn a_case_for_bound_names_says_which_name_is_asked_for() {
+    let stage = Stage::new().await;
+    save(&stage);
+    stage.write("policy.yaml", stage.policy(RELEASE) + "  bind_name: true\n");
+    let named = Statement::of(stage.index.digest()).name("ghcr.io/acme/app:v1");
+    let bundle = stage.sigstore.issue(&BundleSpec::new(named, RELEASE));
+    stage.write("cases/release.json", bundle.unwrap());
+    let cases = |image: &str, expect: &str| {
+        format!("cases:\n{}", digest_case(&stage, "release", image, expect))
+    };
+    for (image, expect) in [
+        ("ghcr.io/acme/app:v1", "accepted"),
+        ("ghcr.io/acme/app:v2", "refused_policy"),
+        ("ghcr.io/acme/other:v1", "refused_policy"),
+    ] {
+        let run = test(&stage, &cases(image, expect), &[]);
+        assert_eq!(run.code, 0, "{image}: {}", run.shown());
+    }
+    let nameless = format!("cases:\n{}", case("release", "accepted"));
+    let run = test(&stage, &nameless, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("say in `image`"), "{}", run.stderr);
+}
+
 #[tokio::test]
 async fn a_verdict_that_is_not_the_one_expected_is_4_with_its_reason() {
     let stage = Stage::new().await;
@@ -178,6 +239,30 @@ async fn cases_that_can_not_be_used_are_2() {
             "missing.json can't be read",
         ),
         (&*format!("cases:\n{}", case("release", "maybe")), "maybe"),
+        (
+            "cases:\n  - {name: a, bundle: release.json, expect: accepted}",
+            "expected `manifest` or `digest`, found neither",
+        ),
+        (
+            &*format!(
+                "cases:\n{}    digest: {}\n",
+                case("release", "accepted"),
+                stage.index.digest()
+            ),
+            "expected `manifest` or `digest`, found both",
+        ),
+        (
+            &*format!(
+                "cases:\n{}    image: ghcr.io/acme/app@sha256:{}\n",
+                case("release", "accepted"),
+                "0".repeat(64)
+            ),
+            "and the case is about sha256:",
+        ),
+        (
+            "cases:\n  - {name: a, digest: sha256:abc, bundle: release.json, expect: accepted}",
+            "expected 64 lower-case hex digits",
+        ),
     ] {
         let run = test(&stage, cases, &[]);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{cases}");

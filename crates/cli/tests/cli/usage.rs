@@ -156,6 +156,46 @@ async fn a_policy_may_name_a_tuf_repository_relative_to_itself() {
 }
 
 #[tokio::test]
+async fn offline_the_trusted_root_comes_from_the_cache_and_nobody_is_asked() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.write("root.json", stage.sigstore.tuf_root());
+    let url = stage.sigstore.tuf_url();
+    let app = stage.reference("app:v1");
+    let tuf = ["--tuf-url", url.as_str(), "--tuf-root", "root.json"];
+    let verify = |extra: &[&str]| {
+        let before = stage.sigstore.requests().len();
+        let policy = ["--policy", "policy.yaml", &app];
+        let run = stage.run(&[&["verify"], &policy, &tuf, extra]);
+        (run, stage.sigstore.requests().len() - before)
+    };
+    let (run, requests) = verify(&["--offline"]);
+    assert_eq!((run.code, requests), (7, 0), "{}", run.shown());
+    for says in ["can't serve without the network", "without --offline"] {
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+
+    let (run, requests) = verify(&[]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(requests > 0, "the cache is filled");
+    let (run, requests) = verify(&["--offline"]);
+    assert_eq!((run.code, requests), (0, 0), "{}", run.shown());
+
+    // Offline, nobody says which services sign.
+    let token = stage.sigstore.token(RELEASE);
+    let run = stage.run(&[
+        &["sign", "--offline", "--identity-token", &token, &app],
+        &tuf,
+    ]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(
+        run.stderr.contains("--signing-config FILE"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[tokio::test]
 async fn a_malformed_reference_platform_or_pair_is_refused() {
     let stage = Stage::new().await;
     let app = stage.reference("app:v1");

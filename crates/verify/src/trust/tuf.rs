@@ -91,11 +91,13 @@ impl<'a> Repository<'a> {
     /// From the cache when it is fresh, else from the mirror, else from the cache while it is
     /// valid.
     async fn load_anew(&self, now: Timestamp, offline: bool) -> Result<Loaded, TrustError> {
-        let cached = match self.cached(now).await {
+        let cached = self.cached(now).await;
+        if offline {
+            return cached;
+        }
+        let cached = match cached {
             Ok(loaded) if loaded.serves(now, offline) => return Ok(loaded),
-            Ok(loaded) => Ok(loaded),
-            Err(error) if offline => return Err(error),
-            Err(error) => Err(error),
+            cached => cached,
         };
         match (self.fetched(now).await, cached) {
             (Ok(loaded), _) => Ok(loaded),

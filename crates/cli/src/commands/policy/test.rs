@@ -1,16 +1,18 @@
 //! `countersign policy test`: a policy's verdicts on saved signatures, against those expected.
 //!
-//! No registry is asked: manifests and bundles are files. Only the public-good instance's trusted
-//! root, where no other is named, comes from the network.
+//! No registry is asked: bundles are files, and so are manifests, where not their digests alone are
+//! given. Only the trusted root, where it is no file, comes from the network, and with `--offline`
+//! not even that.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign_oci::{Repository, ResolvedImage};
+use countersign_oci::{Digest, PinnedReference, Reference, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{RefusalKind, TrustedRoot, verify_bundle};
+use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +22,9 @@ use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::services;
 use crate::trust;
+
+/// Stands for the repository of an image whose name no condition is on.
+const NAMELESS: &str = "registry.invalid/image";
 
 /// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
 const FILE_MAX: u64 = 4 << 20;
@@ -69,12 +74,14 @@ struct Cases {
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    /// The image's manifest or index, byte for byte as the registry has it.
-    manifest: PathBuf,
+    /// The image's manifest or index, byte for byte as the registry has it; or `digest`.
+    manifest: Option<PathBuf>,
+    /// The digest of the image's manifest or index.
+    digest: Option<Digest>,
     /// The Sigstore bundle.
     bundle: PathBuf,
-    /// Where the image would be; only a policy with `bind_name` asks for it.
-    repository: Option<String>,
+    /// The name that the image is asked for by; only a policy with `bind_name` needs it.
+    image: Option<Reference>,
     expect: Expectation,
 }
 
@@ -130,27 +137,57 @@ impl Case {
         trusted_root: &TrustedRoot,
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
-        let unusable = |detail: &dyn std::fmt::Display| {
-            let message = format!("the case `{}` can't be used: {detail}", self.name);
-            Failure::new(Kind::Usage, message)
-        };
-        let repository: Repository = self
-            .repository
-            .as_deref()
-            .unwrap_or("registry.invalid/image")
-            .parse()
-            .map_err(|error| unusable(&error))?;
-        let manifest = read(&directory.join(&self.manifest), "manifest")?;
-        let image = ResolvedImage::from_bytes(&repository, manifest.into(), None)
-            .map_err(|error| unusable(&error))?;
+        let image = self.pinned(directory, policy)?;
+        let tag = self.image.as_ref().and_then(Reference::tag);
         let bundle = read(&directory.join(&self.bundle), "bundle")?;
-        Ok(match verify_bundle(&image, &bundle, trusted_root, policy) {
+        let judged = judge_digest(&image, tag, &bundle, trusted_root, policy);
+        Ok(match judged {
             Ok(_) => Verdict::Accepted,
             Err(failure) => Verdict::Refused {
                 kind: failure.kind(),
                 reason: Failure::new(Kind::Policy, failure).line(),
             },
         })
+    }
+
+    /// The image that the case is about, by digest.
+    fn pinned(&self, directory: &Path, policy: &Policy) -> Result<PinnedReference, Failure> {
+        let repository = match &self.image {
+            Some(image) => image.repository().clone(),
+            None if policy.bind_name() => {
+                return Err(self.unusable(
+                    "the policy has `bind_name`; say in `image` by which name the image is asked for",
+                ));
+            }
+            None => NAMELESS.parse().map_err(|error| self.unusable(error))?,
+        };
+        let image = match (&self.manifest, &self.digest) {
+            (Some(path), None) => {
+                let manifest = read(&directory.join(path), "manifest")?;
+                let image = ResolvedImage::from_bytes(&repository, manifest.into(), None)
+                    .map_err(|error| self.unusable(error))?;
+                image.reference().clone()
+            }
+            (None, Some(digest)) => repository.at(digest.clone()),
+            (None, None) => {
+                return Err(self.unusable("expected `manifest` or `digest`, found neither"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(self.unusable("expected `manifest` or `digest`, found both"));
+            }
+        };
+        match self.image.as_ref().and_then(Reference::digest) {
+            Some(named) if named != image.digest() => Err(self.unusable(format_args!(
+                "`image` names {named}, and the case is about {}",
+                image.digest()
+            ))),
+            _ => Ok(image),
+        }
+    }
+
+    fn unusable(&self, detail: impl fmt::Display) -> Failure {
+        let message = format!("the case `{}` can't be used: {detail}", self.name);
+        Failure::new(Kind::Usage, message)
     }
 }
 
