@@ -177,7 +177,7 @@ fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry,
     match found.as_slice() {
         [] => Err(EntryError::Unknown {
             name: excerpt(name),
-            nearest: nearest(index, name),
+            nearest: index.nearest(name).as_deref().map(excerpt),
         }),
         [only] => Ok(only),
         several => Err(EntryError::Ambiguous {
@@ -224,19 +224,6 @@ fn target<'a>(
             capability: excerpt(key),
             target: excerpt(target),
         })
-}
-
-/// The name most like `text`, if it is near enough to be a misspelling.
-fn nearest(index: &GalleryIndex, text: &str) -> Option<String> {
-    // A name of a kilobyte is no misspelling, and comparing it would be quadratic.
-    let short = |text: &str| text.len() <= 128;
-    let names = index.entries().iter().map(|entry| entry.name.as_str());
-    names
-        .filter(|name| short(text) && short(name))
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
-        .filter(|(distance, name)| *distance <= name.chars().count().div_ceil(4))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| excerpt(name))
 }
 
 /// Why a name does not lead to an entry with content.

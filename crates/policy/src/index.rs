@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::error::PolicyError;
+use crate::nearest::nearest;
 use crate::yaml::{self, Bounds};
 
 /// A gallery's index.
@@ -36,6 +37,11 @@ impl GalleryIndex {
     /// The first entry of this name.
     pub fn named(&self, name: &str) -> Option<&GalleryEntry> {
         self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// The entry's name that `name` may be a misspelling of, for messages.
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
 }
 

@@ -44,6 +44,7 @@ mod printable;
 mod schema;
 mod spec;
 mod timestamp;
+mod violation;
 mod warning;
 mod yaml;
 
@@ -51,8 +52,9 @@ pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use file::{Gallery, PolicyFile};
 pub use index::{GalleryEntry, GalleryIndex};
-pub use judge::{Claimed, Mismatch, Miss, SignerMismatch, Violation};
+pub use judge::Claimed;
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 pub use spec::{PolicySpec, SignerSpec, TrustSpec};
+pub use violation::{Mismatch, Miss, SignerMismatch, Violation};
 pub use warning::Warning;

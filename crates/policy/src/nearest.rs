@@ -1,4 +1,4 @@
-//! Which valid key a misspelt one may have meant.
+//! Which valid key, or which name that there is, a misspelt one may have meant.
 
 /// The candidate nearest to `text`, when it is near enough to be what was meant: at most one edit
 /// (Damerau-Levenshtein, without regard to case, `-` read as `_`) in three characters.
@@ -6,14 +6,16 @@ pub(crate) fn nearest<'c>(
     text: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {
-    // A key of a kilobyte is no misspelling, and comparing it would be quadratic.
-    if text.len() > 128 {
+    // A word of a kilobyte is no misspelling, and comparing it would be quadratic.
+    let short = |text: &str| text.len() <= 128;
+    if !short(text) {
         return None;
     }
     let plain = |text: &str| text.to_lowercase().replace('-', "_");
     let meant = plain(text);
     candidates
         .into_iter()
+        .filter(|candidate| short(candidate))
         .map(|candidate| {
             let distance = strsim::damerau_levenshtein(&meant, &plain(candidate));
             (distance, candidate)
@@ -38,6 +40,8 @@ mod tests {
         assert_eq!(nearest("NOT-BEFORE", keys).as_deref(), Some("not_before"));
         assert_eq!(nearest("notbefore", keys).as_deref(), Some("not_before"));
         assert_eq!(nearest("colour", keys), None);
-        assert_eq!(nearest(&"issuer".repeat(100), keys), None);
+        let endless = "issuer".repeat(100);
+        assert_eq!(nearest(&endless, keys), None);
+        assert_eq!(nearest("issuer", [endless.as_str()]), None);
     }
 }
