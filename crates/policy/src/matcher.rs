@@ -35,6 +35,14 @@ impl Matcher {
         }
     }
 
+    /// The text or the pattern, as written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(text) => text,
+            Self::Regex(pattern) => pattern.as_str(),
+        }
+    }
+
     /// How near `value`, which does not match, came; larger is nearer. Only for choosing among
     /// several misses which one to show.
     pub(crate) fn nearness(&self, value: &str) -> usize {

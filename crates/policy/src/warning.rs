@@ -48,6 +48,20 @@ pub enum Warning {
         /// The providers' issuers.
         providers: Vec<&'static str>,
     },
+    /// An issuer without its scheme, as some instructions write it. No certificate has it, so that
+    /// the policy accepts nobody.
+    #[error(
+        "no certificate has the issuer `{}`, because Fulcio records issuers as URLs; write `{}`",
+        printable(.issuer), printable(.expected)
+    )]
+    IssuerWithoutScheme {
+        /// Which signer.
+        signer: usize,
+        /// Its issuer, or pattern.
+        issuer: String,
+        /// The same with `https://`.
+        expected: String,
+    },
     /// An identity pattern that leaves the repository open: whoever can make a repository there can
     /// sign.
     #[error(
@@ -114,6 +128,13 @@ impl Policy {
 
 fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    if let Some(expected) = with_scheme(&signer.issuer) {
+        warnings.push(Warning::IssuerWithoutScheme {
+            signer: position,
+            issuer: signer.issuer.as_str().to_owned(),
+            expected,
+        });
+    }
     if let Matcher::Regex(pattern) = &signer.issuer {
         let providers = providers_matching(pattern);
         if providers.len() > 1 {
@@ -124,7 +145,8 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
             });
         }
     }
-    for matcher in [&signer.issuer, &signer.identity] {
+    let claims = signer.claims.iter().map(|rule| &rule.matcher);
+    for matcher in [&signer.issuer, &signer.identity].into_iter().chain(claims) {
         if let Matcher::Regex(pattern) = matcher
             && let Some(host) = host_with_unescaped_dot(pattern.as_str())
         {
@@ -143,10 +165,7 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
             pattern: pattern.to_string(),
         });
     }
-    let identity = match &signer.identity {
-        Matcher::Exact(text) => text.as_str(),
-        Matcher::Regex(pattern) => pattern.as_str(),
-    };
+    let identity = signer.identity.as_str();
     let names_caller = |claim| signer.claims.iter().any(|rule| rule.claim == claim);
     if looks_reusable(identity) && !CALLER_CLAIMS.into_iter().any(names_caller) {
         warnings.push(Warning::AnyCaller {
@@ -164,59 +183,110 @@ fn providers_matching(pattern: &WholeRegex) -> Vec<&'static str> {
     matching.collect()
 }
 
-/// The host name after `://`, when one of its dots is not escaped. A dot with a repetition after it
-/// is no slip, and other warnings speak of it.
+/// A URL's or an e-mail address's host name, when one of its dots is not escaped.
 fn host_with_unescaped_dot(pattern: &str) -> Option<&str> {
-    let (_, rest) = pattern.split_once("://")?;
-    let host = rest.split('/').next()?;
+    let mark = if pattern.contains("://") { "://" } else { "@" };
+    let hosts = pattern.split(mark).skip(1);
+    hosts
+        .filter_map(|rest| rest.split('/').next())
+        .find(|host| has_unescaped_dot(host))
+}
+
+/// A dot with a repetition after it is no slip, and other warnings speak of it.
+fn has_unescaped_dot(host: &str) -> bool {
     let mut escaped = false;
     let mut characters = host.chars().peekable();
     while let Some(c) = characters.next() {
         let repeated = matches!(characters.peek(), Some('*' | '+' | '?' | '{'));
         if c == '.' && !escaped && !repeated && characters.peek().is_some() {
-            return Some(host);
+            return true;
         }
         escaped = c == '\\' && !escaped;
     }
-    None
+    false
 }
 
-/// Whether a repetition stands in one of the segments that have to name host, owner and repository:
-/// `https:`, the empty one, host, owner, repository.
+/// Slashes before the part after the repository: `https:`, the empty one, host, owner, repository.
+const REPOSITORY_SLASHES: usize = 5;
+
+/// Whether a repetition stands where host, owner and repository have to be named, as far as a
+/// pattern's text shows it: in any of its alternatives, behind the fewest slashes that lead there.
 fn leaves_repository_open(pattern: &str) -> bool {
-    segments(pattern)
-        .into_iter()
-        .take(5)
-        .any(|segment| segment.repeats)
-}
-
-#[derive(Default)]
-struct Segment {
-    repeats: bool,
-}
-
-/// The parts between slashes, as far as a pattern's text shows them: a slash in a bracket
-/// expression is none.
-fn segments(pattern: &str) -> Vec<Segment> {
-    let mut segments = vec![Segment::default()];
+    let mut group = Group::default();
+    let mut around = Vec::new();
+    let mut slashes = 0;
     let mut in_brackets = false;
     let mut escaped = false;
     for c in pattern.chars() {
         match c {
             _ if escaped => {}
+            // A slash in a bracket expression parts nothing.
             '[' => in_brackets = true,
             ']' => in_brackets = false,
-            '/' if !in_brackets => segments.push(Segment::default()),
-            '*' | '+' | '{' if !in_brackets => {
-                if let Some(segment) = segments.last_mut() {
-                    segment.repeats = true;
-                }
+            _ if in_brackets => {}
+            '/' => slashes += 1,
+            '*' | '+' | '{' if slashes < REPOSITORY_SLASHES => return true,
+            '(' => {
+                around.push(std::mem::replace(&mut group, Group::beginning(slashes)));
+            }
+            '|' => {
+                group.fewest = group.fewest.min(slashes);
+                slashes = group.before;
+            }
+            ')' => {
+                slashes = group.fewest.min(slashes);
+                group = around.pop().unwrap_or_default();
             }
             _ => {}
         }
         escaped = c == '\\' && !escaped;
     }
-    segments
+    false
+}
+
+/// A group of a pattern, or the pattern as a whole.
+struct Group {
+    /// Slashes before it.
+    before: usize,
+    /// The fewest after any of its alternatives so far.
+    fewest: usize,
+}
+
+impl Group {
+    fn beginning(before: usize) -> Self {
+        Self {
+            before,
+            fewest: usize::MAX,
+        }
+    }
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self::beginning(0)
+    }
+}
+
+/// What a certificate has in place of this issuer, if it lacks the scheme.
+fn with_scheme(issuer: &Matcher) -> Option<String> {
+    match issuer {
+        Matcher::Exact(text) if !text.contains("://") => Some(format!("https://{text}")),
+        Matcher::Exact(_) => None,
+        Matcher::Regex(pattern) => {
+            let without_scheme = |issuer: &str| {
+                let rest = issuer.strip_prefix("https://");
+                rest.is_some_and(|rest| pattern.is_match(rest))
+            };
+            let idle = providers_matching(pattern).is_empty();
+            (idle && PROVIDERS.into_iter().any(without_scheme)).then(|| {
+                let text = pattern.as_str();
+                match text.strip_prefix('^') {
+                    Some(rest) if !text.contains('|') => format!("^https://{rest}"),
+                    _ => format!("https://({text})"),
+                }
+            })
+        }
+    }
 }
 
 /// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,

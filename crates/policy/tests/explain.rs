@@ -104,12 +104,35 @@ fn an_issuer_pattern_for_two_providers_is_weak() {
 }
 
 #[test]
+fn an_issuer_without_its_scheme_is_idle() {
+    let idle = |issuer: &str| {
+        let warnings = warnings(issuer, "identity: ci@example", "");
+        assert!(
+            matches!(warnings.as_slice(), [Warning::IssuerWithoutScheme { .. }]),
+            "{issuer}: {warnings:?}"
+        );
+        warnings[0].to_string()
+    };
+    assert_snapshot!(idle("issuer: token.actions.githubusercontent.com"), @"no certificate has the issuer `token.actions.githubusercontent.com`, because Fulcio records issuers as URLs; write `https://token.actions.githubusercontent.com`");
+    assert_snapshot!(idle(r"issuer_regex: ^gitlab\.com$"), @r"no certificate has the issuer `^gitlab\.com$`, because Fulcio records issuers as URLs; write `^https://gitlab\.com$`");
+    assert_snapshot!(idle(r"issuer_regex: gitlab\.com|gitlab\.example"), @r"no certificate has the issuer `gitlab\.com|gitlab\.example`, because Fulcio records issuers as URLs; write `https://(gitlab\.com|gitlab\.example)`");
+    // Of an issuer that only runs here, the scheme says enough.
+    assert_eq!(
+        warnings("issuer: http://127.0.0.1:8080", "identity: ci@example", ""),
+        []
+    );
+}
+
+#[test]
 fn an_identity_pattern_open_at_the_organisation_is_weak() {
     for pattern in [
         r"https://github\.com/acme/.*",
         r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/tags/.+",
         r"^https://github\.com/acme/app.*",
         r".*@acme\.example",
+        r"https://github\.com/acme/app/\.github/.+|https://github\.com/acme/.*",
+        r"https://github\.com/(acme/app|evil/.*)/\.github/workflows/release\.yml@refs/tags/.+",
+        r"https://(github\.com/acme/app|gitlab\.com)/.+",
     ] {
         let weak = warnings(
             &format!("issuer: {ISSUER}"),
@@ -135,6 +158,28 @@ fn an_unescaped_dot_in_a_host_name_is_weak() {
         &format!("issuer: {ISSUER}"),
         r"identity_regex: https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+",
         "",
+    );
+    for (identity, claims) in [
+        (r"identity_regex: ci@mail.acme\.example", ""),
+        (
+            "identity: ci@example",
+            r"claims: {source_repository_uri_regex: https://github.com/acme/(app|tool)}",
+        ),
+    ] {
+        let weak = warnings(&format!("issuer: {ISSUER}"), identity, claims);
+        assert!(
+            matches!(weak.as_slice(), [Warning::UnescapedDot { .. }]),
+            "{weak:?}"
+        );
+    }
+    let second = warnings(
+        &format!("issuer: {ISSUER}"),
+        r"identity_regex: https://github\.com/acme/app/release\.yml@.+|https://gitlab.com/acme/app/release\.yml@.+",
+        "",
+    );
+    assert!(
+        matches!(second.as_slice(), [Warning::UnescapedDot { host, .. }] if host == "gitlab.com"),
+        "{second:?}"
     );
     assert_eq!(weak.len(), 1);
     assert_snapshot!(weak[0], @r#"in the pattern `https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+` a `.` of the host name `github.com` stands for any character; write `\.`"#);
