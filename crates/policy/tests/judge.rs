@@ -177,23 +177,27 @@ fn an_identity_that_is_cut_short_is_refused() {
 #[test]
 fn each_claim_alone_refuses() {
     for claim in Claim::ALL {
-        let text = policy(&format!("claims: {{{claim}: wanted}}"));
-        let signature = |value: Option<&str>| Signature {
-            certificate: CertificateClaims::from_iter([(claim, value.map(str::to_owned))]),
-            ..Signature::good()
-        };
-        assert_eq!(signature(Some("wanted")).judged_by(&text), Ok(()));
-        for value in [Some("wanted-not"), None] {
-            let violation = signature(value).refused_by(&text);
-            let Miss::Claim {
-                claim: named,
-                found,
-                ..
-            } = miss(&violation)
-            else {
-                panic!("{violation:?}");
+        for text in [
+            policy(&format!("claims: {{{claim}: wanted}}")),
+            policy(&format!("claims: {{{claim}_regex: want.+d}}")),
+        ] {
+            let signature = |value: Option<&str>| Signature {
+                certificate: CertificateClaims::from_iter([(claim, value.map(str::to_owned))]),
+                ..Signature::good()
             };
-            assert_eq!((*named, found.as_deref()), (claim, value));
+            assert_eq!(signature(Some("wanted")).judged_by(&text), Ok(()));
+            for value in [Some("wanted-not"), None] {
+                let violation = signature(value).refused_by(&text);
+                let Miss::Claim {
+                    claim: named,
+                    found,
+                    ..
+                } = miss(&violation)
+                else {
+                    panic!("{violation:?}");
+                };
+                assert_eq!((*named, found.as_deref()), (claim, value));
+            }
         }
     }
 }

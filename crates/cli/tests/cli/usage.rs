@@ -142,6 +142,21 @@ async fn a_policy_may_name_its_trusted_root_relative_to_itself() {
 }
 
 #[tokio::test]
+async fn a_policy_s_trust_alone_refuses() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let other = countersign_sandbox::Sigstore::start().await.unwrap();
+    stage.write("other_root.json", other.trusted_root_json());
+    for (root, code) in [("trusted_root.json", 0), ("other_root.json", 5)] {
+        let trust = format!("  trust:\n    trusted_root: {root}\n");
+        stage.write("trust.yaml", stage.policy(RELEASE) + &trust);
+        let run = stage.run(&[&["verify", "--policy", "trust.yaml", &app]]);
+        assert_eq!(run.code, code, "{root}: {}", run.shown());
+    }
+}
+
+#[tokio::test]
 async fn a_policy_may_name_a_tuf_repository_relative_to_itself() {
     let stage = Stage::new().await;
     stage.signed("app:v1", RELEASE);
