@@ -1,8 +1,10 @@
-//! `countersign verify` against `cosign verify`, on the same image, in turns.
+//! `countersign verify` against `cosign verify`, on the same image, in turns; and then what it takes
+//! to read a large gallery.
 //!
 //! Both are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
+mod gallery;
 mod measure;
 
 use std::fs;
@@ -69,6 +71,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         };
         missed.extend(bench.compare(version)?);
     }
+    missed.extend(gallery::run(&countersign, &registry, directory.path())?);
     for target in &missed {
         println!("missed: {target}");
     }
