@@ -77,10 +77,7 @@ fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
     match trust {
         Trust::TrustedRoot { file } => Ok(Choice::File(directory.join(file))),
         Trust::Tuf { url, root_file } => Ok(Choice::Tuf {
-            url: url.parse().map_err(|error| {
-                let message = format!("the policy's TUF repository `{url}` is not a URL: {error}");
-                Failure::new(Kind::Usage, message)
-            })?,
+            url: url.clone(),
             root: directory.join(root_file),
         }),
         _ => Err(Failure::new(

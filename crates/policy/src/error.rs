@@ -250,6 +250,14 @@ pub enum Problem {
         /// Why not.
         reason: ReferenceError,
     },
+    /// Not a URL by which a TUF repository can be asked.
+    #[error(
+        "expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `{found}`"
+    )]
+    Url {
+        /// The text.
+        found: String,
+    },
     /// `trust` with neither of its forms, both, or half of one.
     #[error("expected `trusted_root` alone, or `tuf_url` together with `tuf_root`, found {found}")]
     Trust {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_oci::{Digest, Repository};
 use jiff::Timestamp;
+use url::Url;
 
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError};
@@ -47,8 +48,8 @@ pub struct Signer {
     pub not_before: Option<Timestamp>,
 }
 
-/// Where the policy's trusted root comes from. Paths and URLs are as written: a relative path is
-/// relative to the policy file, and reading it is the caller's.
+/// Where the policy's trusted root comes from. Paths are as written: a relative one is relative to
+/// the policy file, and reading it is the caller's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
@@ -59,8 +60,8 @@ pub enum Trust {
     },
     /// A TUF repository.
     Tuf {
-        /// Its URL.
-        url: String,
+        /// Its http or https URL.
+        url: Url,
         /// Path of its initial `root.json`.
         root_file: String,
     },

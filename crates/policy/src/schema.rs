@@ -126,9 +126,9 @@ pub(crate) fn instant(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
-/// A URL.
+/// An http or https URL.
 pub(crate) fn url(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "uri" })
+    json_schema!({ "type": "string", "format": "uri", "pattern": "^https?://" })
 }
 
 /// A list of digests, with at least one in it.

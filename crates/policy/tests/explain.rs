@@ -73,7 +73,7 @@ deny_digests: ['sha256:000000000000000000000000000000000000000000000000000000000
     - it carries the annotation tier=stable;
     - it names the repository asked for, and the tag where one was asked for;
     - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
-    - it holds by the trusted root of https://tuf.example, which starts from root.json.
+    - it holds by the trusted root of https://tuf.example/, which starts from root.json.
     Signatures are looked for beside the image and in ghcr.io/acme/signatures.
     ");
 }

@@ -222,6 +222,9 @@ fn what_the_reader_refuses_the_schema_refuses() {
         "trust: {trusted_root: a, tuf_url: https://tuf.example, tuf_root: b}",
         "trust: {tuf_url: https://tuf.example}",
         "trust: {tuf_root: a}",
+        "trust: {tuf_url: tuf.example, tuf_root: a}",
+        "trust: {tuf_url: file:///srv/tuf, tuf_root: a}",
+        "trust: {tuf_url: 5, tuf_root: a}",
         "signature_source: [ghcr.io/acme/app]",
         "signature_sources:",
         "signature_sources: []",
@@ -280,8 +283,6 @@ fn what_the_schema_marks_the_reader_reads_still() {
         "bind_name: 'true'",
         // RFC 3339, section 5.6, allows it; not all who check the format do.
         "not_before: 2026-08-05 00:00:00Z",
-        // A URL, to the reader, is text; who fetches from it parses it.
-        "trust: {tuf_url: tuf.example, tuf_root: root.json}",
     ] {
         let document = block_and(extra);
         assert_eq!(read(&document), Ok(()), "{document}");

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use url::Url;
 
 use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
@@ -228,7 +229,7 @@ fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
     match (&spec.trusted_root, &spec.tuf_url, &spec.tuf_root) {
         (Some(file), None, None) => Ok(Trust::TrustedRoot { file: file.clone() }),
         (None, Some(url), Some(root_file)) => Ok(Trust::Tuf {
-            url: url.clone(),
+            url: tuf_url(url).map_err(|problem| at(path.key("tuf_url"), problem))?,
             root_file: root_file.clone(),
         }),
         _ => {
@@ -243,6 +244,15 @@ fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
             };
             Err(at(path.clone(), Problem::Trust { found }))
         }
+    }
+}
+
+fn tuf_url(text: &str) -> Result<Url, Problem> {
+    match text.parse::<Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err(Problem::Url {
+            found: text.to_owned(),
+        }),
     }
 }
 
