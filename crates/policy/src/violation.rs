@@ -96,7 +96,7 @@ impl SignerMismatch {
         }
     }
 
-    /// Position in [`Policy::signers`] (from 0) of the signer that came nearest.
+    /// Position in [`Policy::signers`](crate::Policy::signers) (from 0) of the signer that came nearest.
     pub fn signer(&self) -> usize {
         self.signer
     }

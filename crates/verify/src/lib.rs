@@ -1,7 +1,8 @@
 //! Proves with Sigstore that a signer whom a policy names signed an image.
 //!
 //! The core, [`verify_bundle`], takes an image's digest, a bundle, a [`TrustedRoot`] and a policy,
-//! and gives a proof or the first check that failed; it does no input or output. [`Verifier`]
+//! and gives a proof or the first check that failed; it does no input or output. [`judge_digest`]
+//! makes the same checks where nobody has the bytes, and gives a record, never a proof. [`Verifier`]
 //! finds the bundles in the image's registry: it fetches what refers to the image, judges each
 //! candidate by its own manifest, and is content with one that passes. When none does, a
 //! [`Refusal`] lists them all.
