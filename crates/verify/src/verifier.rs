@@ -202,7 +202,6 @@ impl Verifier {
                         policy,
                         ..
                     } = &*search;
-                    // A resolved image is asked for by digest: which tag led to it is not known.
                     let named = Named::of(image);
                     match judge::judge(named, Some(&manifest), &bundle, trusted_root, policy) {
                         Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
