@@ -8,8 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Reference, ReferenceError, excerpt};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use url::Url;
+
+use crate::http::shown;
 
 /// Where the content of an entry is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -38,6 +40,7 @@ pub enum Source {
 /// An archive to fetch, and what its bytes must hash to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Tarball {
+    #[serde(serialize_with = "without_query")]
     url: Url,
     compression: TarballCompression,
     digest: Option<Digest>,
@@ -193,13 +196,17 @@ impl Tarball {
     }
 }
 
-/// As it can be read again.
+fn without_query<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(url))
+}
+
+/// As it can be read again, except that a URL's query is left out: it may hold a token.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image { reference } => reference.fmt(f),
             Self::Layout { path } => write!(f, "ocifile://{}", path.display()),
-            Self::Tarball(tarball) => tarball.url.fmt(f),
+            Self::Tarball(tarball) => f.write_str(&shown(&tarball.url)),
             Self::Directory { path } => write!(f, "file://{}", path.display()),
         }
     }

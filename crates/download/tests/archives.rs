@@ -246,6 +246,75 @@ async fn what_is_over_the_bound_or_leads_elsewhere_is_refused() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_shown_without_what_may_be_a_token() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let target = "http://192.0.2.1/x.tar?X-Signature=hunter2";
+    let elsewhere = ResponseTemplate::new(302).insert_header("location", target);
+    Mock::given(path("/app.tar.gz"))
+        .respond_with(elsewhere)
+        .mount(&server)
+        .await;
+    let index = format!(
+        "[{{name: app, uri: '{}/app.tar.gz?token=hunter2'}}]",
+        server.uri()
+    );
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    let [error @ Error::Http(HttpError::Redirect { .. })] = &errors[..] else {
+        panic!("other errors: {errors:?}");
+    };
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    server.reset().await;
+    serve(&server, "/app.tar.gz", &tarball("v1")).await;
+    installed(install(&shop, &plan).await);
+    let record = shop.directory("app").join(".countersign/record.json");
+    let record = fs::read_to_string(record).unwrap();
+    assert!(record.contains("/app.tar.gz"), "{record}");
+    assert!(!record.contains("hunter2"), "{record}");
+}
+
+#[tokio::test]
+async fn the_digest_is_that_of_the_bytes_that_the_server_has_whatever_coding_it_calls_them() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let bytes = tarball("v1");
+    let coded = ResponseTemplate::new(200)
+        .insert_header("content-encoding", "gzip")
+        .set_body_bytes(bytes.clone());
+    Mock::given(path("/app.tar.gz"))
+        .respond_with(coded)
+        .mount(&server)
+        .await;
+    let digest = Digest::sha256(&bytes);
+    let plan = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(done.digest, digest);
+    let asked = server.received_requests().await.unwrap();
+    assert!(
+        asked
+            .iter()
+            .all(|one| !one.headers.contains_key("accept-encoding"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_nothing_is_newer_is_no_content() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    Mock::given(path("/app.tar.gz"))
+        .respond_with(ResponseTemplate::new(304))
+        .mount(&server)
+        .await;
+    let plan = open(&entry(&server, None), Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    assert!(
+        matches!(
+            &errors[..],
+            [Error::Http(HttpError::Status { status: 304, .. })]
+        ),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_hostile_tarball_is_refused_as_a_layer_would_be() {
     let (shop, server) = (Shop::open().await, MockServer::start().await);
     let mut builder = tar::Builder::new(Vec::new());

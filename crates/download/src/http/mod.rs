@@ -1,10 +1,13 @@
 //! What is fetched from the web and is no registry: galleries' indexes and tarballs.
 //!
 //! Redirects are followed here, one by one, within a bound: https never leads to plain http, and
-//! no server elsewhere leads us to one on this machine. Every wait has an end, every body a bound.
+//! no server elsewhere leads us to an address of this machine. Every wait has an end, every body a
+//! bound. Bodies are taken as they are sent: what is hashed is what the server has, never what a
+//! content coding was taken off.
 
 mod error;
 
+use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -66,8 +69,8 @@ impl Http {
         work.retry(schedule).when(HttpError::may_pass).await
     }
 
-    /// Asks once, following redirects, until there is content (200) or, where `headers` ask for
-    /// nothing but newer content, none (304).
+    /// Asks once, following redirects, until there is content (200) or, where `headers` have
+    /// conditions, and not otherwise, none that is newer (304).
     pub(crate) async fn get(
         &self,
         resource: Resource<'_>,
@@ -80,14 +83,16 @@ impl Http {
             let patience = self.connection.timeouts.answer;
             let response = within(patience, request.send(), resource).await?;
             match response.status().as_u16() {
-                200 | 304 => return Ok(response),
+                200 => return Ok(response),
+                304 if !headers.is_empty() => return Ok(response),
                 301 | 302 | 303 | 307 | 308 => {
                     let target = text(response.headers(), &header::LOCATION);
-                    let next = target.as_deref().and_then(|target| at.join(target).ok());
+                    let next = target.and_then(|target| at.join(&target).ok());
+                    let found = next.as_ref().map_or_else(|| "nowhere".into(), shown);
                     at = next.filter(|next| leads_on(&at, next)).ok_or_else(|| {
                         HttpError::Redirect {
                             location: resource.name.to_string(),
-                            found: excerpt(target.as_deref().unwrap_or("nowhere")),
+                            found: excerpt(&found),
                             limit,
                         }
                     })?;
@@ -193,17 +198,35 @@ impl From<HttpError> for StreamError {
     }
 }
 
-/// Whether a redirect may be followed: to https, or from plain http to plain http where both or
-/// neither are on this machine.
+/// Whether a redirect may be followed: to https, or from plain http to plain http; to an address of
+/// this machine only from one, and from there to plain http nowhere else.
 fn leads_on(from: &Url, to: &Url) -> bool {
     match to.scheme() {
-        "https" => true,
-        "http" => from.scheme() == "http" && is_loopback(from) == is_loopback(to),
+        "https" => is_here(from) || !is_here(to),
+        "http" => from.scheme() == "http" && is_here(from) == is_here(to),
         _ => false,
     }
 }
 
-/// Whether a URL is on this machine.
+/// Whether a URL leads to this machine by its address, in whichever way that is written. A name
+/// that resolves to such an address doesn't tell.
+fn is_here(url: &Url) -> bool {
+    let ours = |address: Ipv4Addr| address.is_loopback() || address.is_unspecified();
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => ours(address),
+        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => ours(address),
+            None => address.is_loopback() || address.is_unspecified(),
+        },
+        None => false,
+    }
+}
+
+/// Whether a URL is on a loopback address, so that there is no network on the way to it.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -245,6 +268,12 @@ fn builder(connection: &Options) -> Result<ClientBuilder, HttpError> {
     // `no_proxy` also keeps reqwest from reading the environment's proxies.
     let mut builder = Client::builder()
         .no_proxy()
+        // Other crates of the build may turn these on for all: a tarball's digest is of its bytes
+        // as they are kept, and a server may send them as content of the coding `gzip`.
+        .no_gzip()
+        .no_deflate()
+        .no_brotli()
+        .no_zstd()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .user_agent(&connection.user_agent)
@@ -270,5 +299,51 @@ pub(crate) fn configuration(error: &dyn std::error::Error) -> HttpError {
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
     HttpError::Configuration {
         detail: causes.join(": "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads(from: &str, to: &str) -> bool {
+        leads_on(&from.parse().unwrap(), &to.parse().unwrap())
+    }
+
+    #[test]
+    fn redirects_from_https_lead_to_https_alone() {
+        assert!(leads("https://a.example/", "https://b.example/"));
+        assert!(!leads("https://a.example/", "http://a.example/"));
+        assert!(!leads("https://a.example/", "file:///etc/passwd"));
+    }
+
+    #[test]
+    fn redirects_from_plain_http_stay_on_their_side_or_lead_to_https() {
+        assert!(leads("http://a.example/", "https://a.example/"));
+        assert!(leads("http://a.example/", "http://b.example/"));
+        assert!(leads("http://127.0.0.1:1/", "http://localhost:2/"));
+        assert!(leads("http://127.0.0.1:1/", "https://a.example/"));
+        assert!(!leads("http://127.0.0.1:1/", "http://a.example/"));
+    }
+
+    #[test]
+    fn no_redirect_from_elsewhere_leads_to_this_machine() {
+        for host in [
+            "localhost",
+            "app.localhost",
+            "localhost.",
+            "127.0.0.1",
+            "127.1",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            for scheme in ["http", "https"] {
+                let to = format!("{scheme}://{host}:8080/");
+                assert!(!leads("http://a.example/", &to), "{to}");
+                assert!(!leads("https://a.example/", &to), "{to}");
+            }
+        }
     }
 }
