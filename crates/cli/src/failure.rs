@@ -270,6 +270,7 @@ impl From<countersign_download::Error> for Failure {
                 "the file was changed, or the gallery's `sha256` is of another one; do not use it",
             ),
             DownloadError::Http(ref http) => Self::new(http_kind(http), error),
+            DownloadError::NoDirectory { .. } => Self::new(Kind::NotFound, error),
             DownloadError::Directory { .. } => Self::new(Kind::Usage, error),
             DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
                 .hint("ask for the platform that there is with --platform"),

@@ -145,6 +145,12 @@ pub enum Error {
         /// Of the bytes.
         found: Digest,
     },
+    /// There is no such directory.
+    #[error("the directory {} was not found", .path.display())]
+    NoDirectory {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A directory that can't be read as content.
     #[error("the directory {} can't be installed from: expected {expected}, found {found}", .path.display())]
     Directory {
@@ -293,6 +299,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::Layer { .. }
             | Self::Checksum { .. } => Consequence::TrySameDigest,
+            Self::NoDirectory { .. } => Consequence::TryNext,
             Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
             Self::Http(HttpError::Configuration { .. }) => Consequence::End,
             Self::Http(_) => Consequence::TrySameDigest,

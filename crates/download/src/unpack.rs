@@ -65,8 +65,16 @@ impl UnpackedImage {
     }
 }
 
-/// Stops the extraction when whoever waits for it goes away: a blocking thread can't be dropped.
-struct CancelOnDrop(Cancellation);
+/// Stops the work when whoever waits for it goes away: a blocking thread can't be dropped.
+#[derive(Default)]
+pub(crate) struct CancelOnDrop(Cancellation);
+
+impl CancelOnDrop {
+    /// To be asked by the work.
+    pub(crate) fn cancellation(&self) -> Cancellation {
+        self.0.clone()
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -90,9 +98,9 @@ pub(crate) async fn unpack(
     events: Events<'_>,
 ) -> Result<UnpackedImage, Error> {
     let layers = plan(image, limits)?;
-    let guard = CancelOnDrop(Cancellation::default());
+    let guard = CancelOnDrop::default();
     let root = staging.root()?;
-    let extractor = Extractor::new(root, limits.clone(), guard.0.clone())
+    let extractor = Extractor::new(root, limits.clone(), guard.cancellation())
         .map_err(Error::io("look at", staging.target()))?;
 
     let repository = image.reference().repository();
@@ -117,9 +125,9 @@ pub(crate) async fn unpack_archive(
     staging: Arc<Staging>,
     events: Events<'_>,
 ) -> Result<UnpackedImage, Error> {
-    let guard = CancelOnDrop(Cancellation::default());
+    let guard = CancelOnDrop::default();
     let root = staging.root()?;
-    let mut extractor = Extractor::new(root, limits.clone(), guard.0.clone())
+    let mut extractor = Extractor::new(root, limits.clone(), guard.cancellation())
         .map_err(Error::io("look at", staging.target()))?;
     let digest = archive.digest().clone();
     let held = Arc::clone(&staging);

@@ -12,8 +12,12 @@ mod shop;
 #[allow(dead_code, reason = "what tests share, not all of them need")]
 mod stage;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -403,6 +407,83 @@ async fn a_link_out_of_a_directory_is_packed_as_a_link_and_never_followed() {
     installed(install(&shop, &plan).await);
     let link = fs::read_link(shop.directory("app").join("etc")).unwrap();
     assert_eq!(link, Path::new("/etc"));
+}
+
+#[tokio::test]
+async fn names_of_any_length_and_encoding_are_packed_as_they_are() {
+    let shop = Shop::open().await;
+    let source = tempfile::tempdir().unwrap();
+    let long = "n".repeat(200);
+    let odd = OsStr::from_bytes(b"caf\xe9\n");
+    fs::create_dir_all(source.path().join(&long).join(&long)).unwrap();
+    fs::write(source.path().join(&long).join(&long).join("file"), "deep").unwrap();
+    fs::write(source.path().join(odd), "odd").unwrap();
+    symlink(format!("{long}/{long}/file"), source.path().join("start")).unwrap();
+    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    installed(install(&shop, &plan).await);
+    let at = shop.directory("app");
+    assert_eq!(fs::read_to_string(at.join("start")).unwrap(), "deep");
+    assert_eq!(fs::read_to_string(at.join(odd)).unwrap(), "odd");
+}
+
+#[tokio::test]
+async fn special_files_of_a_directory_are_left_out_and_said() {
+    let shop = Shop::open().await;
+    let source = tempfile::tempdir().unwrap();
+    fs::write(source.path().join("version"), "v1").unwrap();
+    let fifo = source.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    let _socket = UnixListener::bind(source.path().join("socket")).unwrap();
+    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(
+        done.warnings,
+        ["2 entries were left out, being devices or fifos, the first of them fifo"]
+    );
+    for name in ["fifo", "socket"] {
+        let there = fs::symlink_metadata(shop.directory("app").join(name));
+        assert_eq!(there.unwrap_err().kind(), ErrorKind::NotFound, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_leads_to_the_mirror() {
+    let shop = Shop::open().await;
+    let root = tempfile::tempdir().unwrap();
+    let (missing, mirror) = (root.path().join("missing"), root.path().join("mirror"));
+    let index = format!(
+        "[{{name: app, uri: '{}', mirrors: ['{}']}}]",
+        missing.display(),
+        mirror.display()
+    );
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    let [
+        Error::NoDirectory { path },
+        Error::NoDirectory { path: other },
+    ] = &errors[..]
+    else {
+        panic!("other errors: {errors:?}");
+    };
+    assert_eq!((path, other), (&missing, &mirror));
+    fs::create_dir(&mirror).unwrap();
+    fs::write(mirror.join("version"), "v1").unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(served(&done), (Role::Mirror, 1));
+}
+
+#[tokio::test]
+async fn a_directory_that_holds_the_store_is_refused() {
+    let shop = Shop::open().await;
+    let index = format!("[{{name: app, uri: '{}'}}]", shop.root.path().display());
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let errors = failures(&shop, &plan, Limits::default()).await;
+    let [Error::Directory { found, .. }] = &errors[..] else {
+        panic!("other errors: {errors:?}");
+    };
+    assert!(found.contains("holds the store"), "{found}");
 }
 
 #[tokio::test]

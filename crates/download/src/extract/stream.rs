@@ -86,7 +86,9 @@ impl Cancellation {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn check(&self) -> Result<(), ArchiveError> {
+    /// # Errors
+    /// [`ArchiveError::Cancelled`] once it was cancelled.
+    pub(crate) fn check(&self) -> Result<(), ArchiveError> {
         if self.0.load(Ordering::Relaxed) {
             return Err(ArchiveError::Cancelled);
         }

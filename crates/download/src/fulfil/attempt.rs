@@ -15,7 +15,7 @@ use crate::record::{self, Provenance, Recorded};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
 use crate::target::Staging;
-use crate::unpack::{self, blocking};
+use crate::unpack::{self, CancelOnDrop, blocking};
 
 /// One source's turn.
 pub(super) struct Attempt<'a> {
@@ -133,12 +133,15 @@ impl<V: ImageVerifier> Installer<V> {
         let there = attempt.occupant().await?;
         let (from, to) = (directory.to_owned(), staging.blob_path(0));
         let (limits, held) = (self.limits().clone(), Arc::clone(&staging));
+        let guard = CancelOnDrop::default();
+        let cancellation = guard.cancellation();
         let packed = blocking(move || {
-            let packed = archive::pack(&from, &limits, &to);
+            let packed = archive::pack(&from, &limits, &to, cancellation);
             drop(held);
             packed
         });
         let archive = packed.await?.admit(attempt.plan.requirement())?;
+        drop(guard);
         self.put_in_place(archive, staging, there, attempt).await
     }
 
