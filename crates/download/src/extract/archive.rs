@@ -57,9 +57,20 @@ pub(super) enum Kind {
     Special,
 }
 
+/// How an archive may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With blocks of zeros, as POSIX has it (pax, "ustar Interchange Format"): without them there
+    /// is no telling whether that was all.
+    Marked,
+    /// Also without: the digest of its bytes tells that they are all there.
+    Anywhere,
+}
+
 /// An archive, read once from front to back.
 pub(super) struct Archive<'a, R> {
     stream: R,
+    end: End,
     limits: &'a Limits,
     /// Content of the current entry that nobody has read yet.
     content: u64,
@@ -68,9 +79,10 @@ pub(super) struct Archive<'a, R> {
 }
 
 impl<'a, R: BufRead> Archive<'a, R> {
-    pub(super) fn new(stream: R, limits: &'a Limits) -> Self {
+    pub(super) fn new(stream: R, end: End, limits: &'a Limits) -> Self {
         Self {
             stream,
+            end,
             limits,
             content: 0,
             padding: 0,
@@ -261,13 +273,20 @@ impl<'a, R: BufRead> Archive<'a, R> {
         Ok(())
     }
 
-    /// The next header; nothing at the end, be it a block of zeros or the end of the stream.
+    /// The next header; nothing at the end, be it a block of zeros or, where that may be, the end
+    /// of the stream.
     fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let mut header = Header::new_old();
         let mut block = Vec::with_capacity(512);
         self.stream.by_ref().take(BLOCK).read_to_end(&mut block)?;
         if block.is_empty() {
-            return Ok(None);
+            return match self.end {
+                End::Anywhere => Ok(None),
+                End::Marked => Err(ArchiveError::Truncated {
+                    what: "zeros at its end",
+                    expected: 2 * BLOCK,
+                }),
+            };
         }
         if block.len() < header.as_bytes().len() {
             return Err(ArchiveError::Truncated {

@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 use countersign_oci::{Algorithm, Digest};
 
 use crate::limits::Limits;
-use archive::{Archive, Entry, Kind};
+use archive::{Archive, End, Entry, Kind};
 use name::EntryName;
 use root::{Root, finish_file};
 use stream::{Budget, LayerStream};
@@ -148,9 +148,9 @@ impl Extractor {
     pub(crate) fn layer(&mut self, layer: Layer) -> Result<(), ArchiveError> {
         self.root.next_layer();
         let budget = Budget::new(&self.limits, self.decompressed, layer.size);
-        let algorithm = match &layer.form {
-            Form::Layer { diff_id } => diff_id.algorithm(),
-            Form::Plain => Algorithm::Sha256,
+        let (algorithm, end) = match &layer.form {
+            Form::Layer { diff_id } => (diff_id.algorithm(), End::Anywhere),
+            Form::Plain => (Algorithm::Sha256, End::Marked),
         };
         let stream = LayerStream::new(
             layer.content,
@@ -160,7 +160,7 @@ impl Extractor {
             self.cancellation.clone(),
         )?;
         let limits = self.limits.clone();
-        let mut archive = Archive::new(stream, &limits);
+        let mut archive = Archive::new(stream, end, &limits);
         while let Some(entry) = archive.next_entry()? {
             self.cancellation.check()?;
             self.root.count_entry()?;

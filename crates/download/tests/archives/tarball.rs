@@ -1,36 +1,24 @@
-//! Content that is no image: tarballs from the web and directories of this machine.
+//! Tarballs from the web.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests are tests too"
-)]
-
-#[allow(dead_code, reason = "what tests share, not all of them need")]
-mod shop;
-#[allow(dead_code, reason = "what tests share, not all of them need")]
-mod stage;
-
-use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::time::Duration;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_download::{
-    ArchiveError, Error, Fulfilled, Grounds, HttpError, Installer, Integrity, Limits, Plan,
-    PlanError, RequirementError, Role, StoreError, Succession,
+    ArchiveError, Error, Fulfilled, Grounds, HttpError, Integrity, Limits, PlanError,
+    RequirementError, Role, StoreError, Succession,
 };
-use countersign_oci::{Digest, Options, Retries, Timeouts};
-use countersign_verify::Verifier;
-use shop::{Shop, gallery, installed, plan, served};
-use stage::amd64;
+use countersign_oci::Digest;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::shop::{Shop, installed, served};
+use crate::stage::amd64;
+use crate::{failures, install, installer, open};
 
 /// A gzipped tar archive with `version` in the file `app/version`.
 fn tarball(version: &str) -> Vec<u8> {
@@ -60,61 +48,12 @@ async fn serve(server: &MockServer, at: &str, bytes: &[u8]) {
         .await;
 }
 
-/// The plan for an entry `app` of a gallery without a policy.
-fn open(index: &str, integrity: Integrity) -> Result<Plan, PlanError> {
-    let gallery = gallery("[{name: plain, url: 'file:index.yaml'}]");
-    plan(&gallery, index, "app", integrity)
-}
-
 fn entry(server: &MockServer, digest: Option<&Digest>) -> String {
     let sha256 = digest.map_or(String::new(), |digest| {
         format!(", sha256: {}", digest.hex())
     });
     let (uri, mirror) = (server.uri(), server.uri());
     format!("[{{name: app, uri: '{uri}/app.tar.gz', mirrors: ['{mirror}/mirror.tar.gz']{sha256}}}]")
-}
-
-fn installer(shop: &Shop, limits: Limits) -> Installer<Verifier> {
-    let connection = Options {
-        retries: Retries {
-            times: 1,
-            pause: Duration::from_millis(1),
-            ..Retries::default()
-        },
-        timeouts: Timeouts {
-            stall: Duration::from_secs(5),
-            ..Timeouts::default()
-        },
-        ..Options::default()
-    };
-    let installer = shop.stage.installer().with_limits(limits);
-    installer.with_connection(connection)
-}
-
-async fn install(shop: &Shop, plan: &Plan) -> Result<Fulfilled, StoreError> {
-    let installer = installer(shop, Limits::default());
-    shop.store
-        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
-        .await
-}
-
-/// The errors of all sources, of an installation that must leave nothing.
-async fn failures(shop: &Shop, plan: &Plan, limits: Limits) -> Vec<Error> {
-    let installer = installer(shop, limits);
-    let result = shop
-        .store
-        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
-        .await;
-    let Err(StoreError::Plan(failure)) = result else {
-        panic!("expected a failure, found {result:?}");
-    };
-    assert_eq!(shop.leftovers(), [""; 0]);
-    assert!(!shop.directory("app").exists());
-    failure
-        .into_failures()
-        .into_iter()
-        .map(|one| one.error)
-        .collect()
 }
 
 #[tokio::test]
@@ -346,181 +285,106 @@ async fn a_hostile_tarball_is_refused_as_a_layer_would_be() {
     assert!(!shop.root.path().join("store/outside").exists());
 }
 
-/// A directory with a program, a link and what has no place in an installation.
-fn content(root: &Path) {
-    fs::create_dir_all(root.join("bin")).unwrap();
-    fs::write(root.join("version"), "v1").unwrap();
-    fs::write(root.join("bin/run"), "#!/bin/sh\n").unwrap();
-    fs::set_permissions(root.join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
-    symlink("bin/run", root.join("start")).unwrap();
-    fs::create_dir(root.join(".countersign")).unwrap();
-    fs::write(root.join(".countersign/record.json"), "{}").unwrap();
-}
-
 #[tokio::test]
-async fn a_directory_installs_unverified_and_again_only_when_its_content_changes() {
-    let shop = Shop::open().await;
-    let source = tempfile::tempdir().unwrap();
-    content(source.path());
-    let index = format!("[{{name: app, uri: 'file://{}'}}]", source.path().display());
-    assert!(matches!(
-        open(&index, Integrity::Strict).unwrap_err(),
-        PlanError::Requirement {
-            source: RequirementError::Unverifiable { .. },
-            ..
-        }
-    ));
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    let first = installed(install(&shop, &plan).await);
-    assert_eq!(first.grounds, Grounds::Nothing);
-    let at = shop.directory("app");
-    assert_eq!(shop.version("app").unwrap(), "v1");
-    let mode = fs::metadata(at.join("bin/run"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o755);
-    assert_eq!(
-        fs::read_link(at.join("start")).unwrap(),
-        Path::new("bin/run")
-    );
-    // Times are no content.
-    fs::write(source.path().join("version"), "v1").unwrap();
-    let again = install(&shop, &plan).await.unwrap();
-    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
-    fs::write(source.path().join("version"), "v2").unwrap();
-    let Fulfilled::Installed { replaced, .. } = install(&shop, &plan).await.unwrap() else {
-        panic!("expected an upgrade");
-    };
-    assert_eq!(replaced, Some(first.digest));
-    assert_eq!(shop.version("app").unwrap(), "v2");
-}
-
-#[tokio::test]
-async fn a_link_out_of_a_directory_is_packed_as_a_link_and_never_followed() {
-    let shop = Shop::open().await;
-    let source = tempfile::tempdir().unwrap();
-    fs::write(source.path().join("version"), "v1").unwrap();
-    symlink("/etc", source.path().join("etc")).unwrap();
-    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    installed(install(&shop, &plan).await);
-    let link = fs::read_link(shop.directory("app").join("etc")).unwrap();
-    assert_eq!(link, Path::new("/etc"));
-}
-
-#[tokio::test]
-async fn names_of_any_length_and_encoding_are_packed_as_they_are() {
-    let shop = Shop::open().await;
-    let source = tempfile::tempdir().unwrap();
-    let long = "n".repeat(200);
-    let odd = OsStr::from_bytes(b"caf\xe9\n");
-    fs::create_dir_all(source.path().join(&long).join(&long)).unwrap();
-    fs::write(source.path().join(&long).join(&long).join("file"), "deep").unwrap();
-    fs::write(source.path().join(odd), "odd").unwrap();
-    symlink(format!("{long}/{long}/file"), source.path().join("start")).unwrap();
-    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    installed(install(&shop, &plan).await);
-    let at = shop.directory("app");
-    assert_eq!(fs::read_to_string(at.join("start")).unwrap(), "deep");
-    assert_eq!(fs::read_to_string(at.join(odd)).unwrap(), "odd");
-}
-
-#[tokio::test]
-async fn special_files_of_a_directory_are_left_out_and_said() {
-    let shop = Shop::open().await;
-    let source = tempfile::tempdir().unwrap();
-    fs::write(source.path().join("version"), "v1").unwrap();
-    let fifo = source.path().join("fifo");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
-    let _socket = UnixListener::bind(source.path().join("socket")).unwrap();
-    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    let done = installed(install(&shop, &plan).await);
-    assert_eq!(
-        done.warnings,
-        ["2 entries were left out, being devices or fifos, the first of them fifo"]
-    );
-    for name in ["fifo", "socket"] {
-        let there = fs::symlink_metadata(shop.directory("app").join(name));
-        assert_eq!(there.unwrap_err().kind(), ErrorKind::NotFound, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn a_directory_that_is_not_there_leads_to_the_mirror() {
-    let shop = Shop::open().await;
-    let root = tempfile::tempdir().unwrap();
-    let (missing, mirror) = (root.path().join("missing"), root.path().join("mirror"));
-    let index = format!(
-        "[{{name: app, uri: '{}', mirrors: ['{}']}}]",
-        missing.display(),
-        mirror.display()
-    );
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    let errors = failures(&shop, &plan, Limits::default()).await;
-    let [
-        Error::NoDirectory { path },
-        Error::NoDirectory { path: other },
-    ] = &errors[..]
-    else {
-        panic!("other errors: {errors:?}");
-    };
-    assert_eq!((path, other), (&missing, &mirror));
-    fs::create_dir(&mirror).unwrap();
-    fs::write(mirror.join("version"), "v1").unwrap();
-    let done = installed(install(&shop, &plan).await);
-    assert_eq!(served(&done), (Role::Mirror, 1));
-}
-
-#[tokio::test]
-async fn a_directory_that_holds_the_store_is_refused() {
-    let shop = Shop::open().await;
-    let index = format!("[{{name: app, uri: '{}'}}]", shop.root.path().display());
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    let errors = failures(&shop, &plan, Limits::default()).await;
-    let [Error::Directory { found, .. }] = &errors[..] else {
-        panic!("other errors: {errors:?}");
-    };
-    assert!(found.contains("holds the store"), "{found}");
-}
-
-#[tokio::test]
-async fn a_directory_that_is_none_or_has_too_much_in_it_is_refused() {
-    let shop = Shop::open().await;
-    let source = tempfile::tempdir().unwrap();
-    content(source.path());
-    let index = format!("[{{name: app, uri: '{}'}}]", source.path().display());
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    for limits in [
-        Limits {
-            entries: 2,
-            ..Limits::default()
-        },
-        Limits {
-            depth: 0,
-            ..Limits::default()
-        },
-        Limits {
-            compressed_bytes: 100,
-            ..Limits::default()
-        },
-    ] {
-        let errors = failures(&shop, &plan, limits).await;
+async fn a_tarball_that_ends_early_is_refused_also_where_no_digest_tells() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let whole = decompressed(&tarball("v1"));
+    // Nothing at all, the first entry alone, and half of a header.
+    for length in [0, 1024, 1300] {
+        let cut = &whole[..length];
+        server.reset().await;
+        serve(&server, "/app.tar", cut).await;
+        let index = format!("[{{name: app, uri: '{}/app.tar'}}]", server.uri());
+        let plan = open(&index, Integrity::Permissive).unwrap();
+        let errors = failures(&shop, &plan, Limits::default()).await;
         assert!(
-            matches!(&errors[..], [Error::Directory { .. }]),
-            "{errors:?}"
+            matches!(
+                &errors[..],
+                [Error::Archive {
+                    source: ArchiveError::Truncated { .. },
+                    ..
+                }]
+            ),
+            "{length}: {errors:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short_is_fetched_again_and_then_left_to_the_mirror() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    serve(&server, "/mirror.tar.gz", &tarball("v1")).await;
+    let (cut, connections) = cutting(tarball("v1")).await;
+    let digest = Digest::sha256(&tarball("v1"));
     let index = format!(
-        "[{{name: app, uri: '{}/version'}}]",
-        source.path().display()
+        "[{{name: app, uri: 'http://{cut}/app.tar.gz', mirrors: ['{}/mirror.tar.gz'], sha256: {}}}]",
+        server.uri(),
+        digest.hex()
     );
-    let plan = open(&index, Integrity::Permissive).unwrap();
-    let errors = failures(&shop, &plan, Limits::default()).await;
-    assert!(
-        matches!(&errors[..], [Error::Directory { .. }]),
-        "{errors:?}"
-    );
+    let plan = open(&index, Integrity::Strict).unwrap();
+    let done = installed(install(&shop, &plan).await);
+    assert_eq!(served(&done), (Role::Mirror, 1));
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+    assert_eq!(shop.version("app").unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn a_mirror_is_asked_where_the_primary_answers_without_end_but_a_digest_tells() {
+    let (shop, server) = (Shop::open().await, MockServer::start().await);
+    let bytes = tarball("v1");
+    let digest = Digest::sha256(&bytes);
+    serve(&server, "/app.tar.gz", &vec![0; 64 << 10]).await;
+    serve(&server, "/mirror.tar.gz", &bytes).await;
+    let plan = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
+    let limits = Limits {
+        compressed_bytes: bytes.len() as u64,
+        ..Limits::default()
+    };
+    let done = shop
+        .store
+        .install(
+            &installer(&shop, limits),
+            &plan,
+            &amd64(),
+            Succession::NotOlder,
+            &|_| {},
+        )
+        .await;
+    assert_eq!(served(&installed(done)), (Role::Mirror, 1));
+}
+
+/// A server that says how long its content is, and ends every connection before its last byte.
+async fn cutting(content: Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut request = BufReader::new(&mut stream).lines();
+            // Until the empty line after its header.
+            while let Some(line) = request.next_line().await.unwrap()
+                && !line.is_empty()
+            {}
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+                content.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream
+                .write_all(&content[..content.len() - 1])
+                .await
+                .unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    });
+    (address, connections)
+}
+
+fn decompressed(bytes: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(bytes);
+    decoder.read_to_end(&mut content).unwrap();
+    content
 }
