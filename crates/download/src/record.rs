@@ -11,6 +11,7 @@ use countersign_oci::{Digest, Platform, Reference};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::admitted::Grounds;
 use crate::extract::RESERVED;
@@ -93,7 +94,11 @@ pub struct Recorded {
 
 /// The record of the installation at `root`; `None` where there is none that we can read.
 pub(crate) fn read(root: &Path) -> Option<Recorded> {
-    is_at(root).then(|| parse(root)).flatten()
+    let mut record: Map<String, Value> = is_at(root).then(|| parse(root)).flatten()?;
+    // Records from before there were any others don't name their grounds.
+    let grounds = record.entry("grounds");
+    grounds.or_insert_with(|| "signature".into());
+    serde_json::from_value(record.into()).ok()
 }
 
 /// Where the record of the installation at `root` is.

@@ -12,6 +12,8 @@ mod shop;
 #[allow(dead_code, reason = "what tests share, not all of them need")]
 mod stage;
 
+use std::fs;
+
 use countersign_download::{
     Error, Fulfilled, Grounds, Integrity, Plan, PlanError, RequirementError, Role, StoreError,
     Succession,
@@ -19,6 +21,7 @@ use countersign_download::{
 use countersign_oci::Error as RegistryError;
 use countersign_sandbox::image::ImageIndex;
 use countersign_sandbox::{Effect, Fault};
+use serde_json::Value;
 use shop::{EARLIER, PATH, Shop, gallery, installed, plan, served};
 use stage::{SIGNER, app};
 
@@ -42,7 +45,11 @@ async fn unsigned() -> (Shop, ImageIndex) {
 }
 
 async fn failure(shop: &Shop, plan: &Plan) -> Error {
-    match shop.install_by(plan, Succession::AllowOlder).await {
+    failure_of(shop.install_by(plan, Succession::AllowOlder).await)
+}
+
+fn failure_of(result: Result<Fulfilled, StoreError>) -> Error {
+    match result {
         Err(StoreError::Plan(failure)) => failure.into_decisive().unwrap(),
         other => panic!("expected a failure, found {other:?}"),
     }
@@ -162,4 +169,25 @@ async fn a_requirement_that_asks_for_anything_permits_nothing() {
     let open = uncovered(&shop, Integrity::Permissive).unwrap();
     let permit = open.requirement().permit(&image.digest()).unwrap();
     assert_eq!(*permit.digest(), image.digest());
+}
+
+#[tokio::test]
+async fn a_record_that_names_no_grounds_is_of_a_signature_as_all_once_were() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let path = shop.directory("cpu-app").join(".countersign/record.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut record: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(record.remove("grounds"), Some("signature".into()));
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let listed = shop.store.list().await.unwrap();
+    let evidence = listed[0].recorded.grounds.evidence().unwrap();
+    assert_eq!(evidence.identity, SIGNER);
+    let again = shop.install("cpu-app").await.unwrap();
+    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    // Without its evidence it is no signature's.
+    record.remove("evidence");
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let error = failure_of(shop.install("cpu-app").await);
+    assert!(matches!(error, Error::Target { .. }), "{error:?}");
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use countersign_download::{
     Fulfilled, Grounds, Installed, Installer, Plan, Provenance, Store, Succession,
 };
-use countersign_oci::{Options, Platform, Registry};
+use countersign_oci::{Digest, Options, Platform, Reference, Registry};
 use countersign_policy::Gallery;
 use countersign_verify::Verifier;
 use serde_json::json;
@@ -142,28 +142,37 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
             if let Some(replaced) = replaced {
                 text.push_str(&format!("  before     {replaced}\n"));
             }
-            text.push_str(&details(
-                &installed.digest.to_string(),
-                &installed.grounds,
-                installed.provenance.as_ref(),
+            text.push_str(&digest_text(
+                &installed.digest,
+                installed.reference.as_ref(),
             ));
+            text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
             for warning in &installed.warnings {
                 text.push_str(&format!("  warning    {warning}\n"));
             }
             text
         }
         Fulfilled::Unchanged { recorded } => format!(
-            "{name} in {directory} is what its source has\n  image      {}\n",
-            recorded.digest
+            "{name} in {directory} is what its source has\n{}",
+            digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
         _ => String::new(),
     }
 }
 
-/// What an installation is, on what grounds, and from where.
-pub(super) fn details(digest: &str, grounds: &Grounds, provenance: Option<&Provenance>) -> String {
-    let mut text = format!("  image      {digest}\n");
-    text.push_str(&super::grounds_text(grounds));
+/// What an installation is: an image, by its reference, or content that is none.
+pub(super) fn digest_text(digest: &Digest, reference: Option<&Reference>) -> String {
+    let what = if reference.is_some() {
+        "image"
+    } else {
+        "archive"
+    };
+    format!("  {what:<9}  {digest}\n")
+}
+
+/// On what grounds it is there, and from where.
+pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> String {
+    let mut text = super::grounds_text(grounds);
     if let Some(provenance) = provenance {
         let (role, source) = (provenance.role.as_str(), &provenance.source);
         text.push_str(&format!("  served by  the {role}, {source}\n"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::StoreArguments;
-use super::fulfil::details;
+use super::fulfil::{details, digest_text};
 use super::gallery::open_store;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -22,14 +22,11 @@ pub(crate) async fn run(
     for installation in &installations {
         let recorded = &installation.recorded;
         output.result(&format!(
-            "{} in {}\n{}",
+            "{} in {}\n{}{}",
             installation.name,
             installation.directory.display(),
-            details(
-                &recorded.digest.to_string(),
-                &recorded.grounds,
-                recorded.provenance.as_ref()
-            ),
+            digest_text(&recorded.digest, recorded.reference.as_ref()),
+            details(&recorded.grounds, recorded.provenance.as_ref()),
         ));
     }
     output.document(&json!({ "installations": installations }));

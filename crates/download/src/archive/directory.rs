@@ -102,9 +102,8 @@ impl Packing<'_> {
         self.within("nested directories", depth, self.limits.depth)?;
         let metadata = parent.metadata().map_err(self.io("look at", below))?;
         if identity(&metadata) == self.quarantine {
-            let expected = "a directory that what is installed from it doesn't go to";
-            let found = "one that holds the store, or the directory to install to".into();
-            return Err(unfit(self.directory, expected, found));
+            let expected = "one apart from the place to install to";
+            return Err(unfit(self.directory, expected, "one that holds it".into()));
         }
         for leaf in self.leaves(parent, below, depth)? {
             self.entries += 1;

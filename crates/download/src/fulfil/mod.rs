@@ -41,10 +41,11 @@ pub enum Fulfilled {
     Installed {
         /// What is there now.
         installed: Box<Installed>,
-        /// Digest of the platform's manifest that was there before.
+        /// Digest of what was there before, as of [`Recorded::digest`].
         replaced: Option<Digest>,
     },
-    /// The digest that was verified is that of what is installed: nothing was fetched.
+    /// The digest that was admitted is that of what is installed, on grounds that are as strong:
+    /// nothing was unpacked.
     Unchanged {
         /// What is there.
         recorded: Box<Recorded>,

@@ -5,12 +5,13 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use countersign_download::{
     ArchiveError, Error, Fulfilled, Grounds, HttpError, Integrity, Limits, PlanError,
     RequirementError, Role, StoreError, Succession,
 };
-use countersign_oci::Digest;
+use countersign_oci::{Digest, Options, Retries, Timeouts};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use wiremock::matchers::{method, path};
@@ -326,6 +327,48 @@ async fn a_body_that_is_cut_short_is_fetched_again_and_then_left_to_the_mirror()
     assert_eq!(served(&done), (Role::Mirror, 1));
     assert_eq!(connections.load(Ordering::Relaxed), 2);
     assert_eq!(shop.version("app").unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_given_up() {
+    let shop = Shop::open().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nsome";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let index = format!("[{{name: app, uri: 'http://{address}/app.tar.gz'}}]");
+    let plan = open(&index, Integrity::Permissive).unwrap();
+    let connection = Options {
+        retries: Retries {
+            times: 0,
+            ..Retries::default()
+        },
+        timeouts: Timeouts {
+            stall: Duration::from_millis(100),
+            ..Timeouts::default()
+        },
+        ..Options::default()
+    };
+    let installer = shop.stage.installer().with_connection(connection);
+    let result = shop
+        .store
+        .install(&installer, &plan, &amd64(), Succession::NotOlder, &|_| {})
+        .await;
+    let Err(StoreError::Plan(failure)) = result else {
+        panic!("expected a failure, found {result:?}");
+    };
+    assert!(
+        matches!(
+            failure.decisive(),
+            Some(Error::Http(HttpError::Unreachable { .. }))
+        ),
+        "{failure}"
+    );
+    assert_eq!(shop.leftovers(), [""; 0]);
 }
 
 #[tokio::test]
