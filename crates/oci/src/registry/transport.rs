@@ -257,6 +257,12 @@ fn builder(options: &Options) -> Result<ClientBuilder> {
     // `no_proxy` also keeps reqwest from reading the environment's proxies.
     let mut builder = Client::builder()
         .no_proxy()
+        // Other crates of the build may turn these on for all: digests are of the bytes as they
+        // are kept, and stores send gzipped layers as content of the coding `gzip`.
+        .no_gzip()
+        .no_deflate()
+        .no_brotli()
+        .no_zstd()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .user_agent(&options.user_agent)

@@ -48,6 +48,21 @@ fn rest(range: &str) -> (String, Then) {
 }
 
 #[tokio::test]
+async fn a_blob_is_taken_as_it_is_sent_whatever_coding_it_is_said_to_have() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(answer(OCTETS, CONTENT).insert_header("content-encoding", "gzip"))
+        .mount(&server)
+        .await;
+    let (result, written) = fetch(&client(), &repository(&server), &descriptor()).await;
+    result.unwrap();
+    assert_eq!(written, CONTENT);
+    let asked = server.received_requests().await.unwrap();
+    let codings = asked.iter().map(|one| one.headers.get("accept-encoding"));
+    assert!(codings.flatten().next().is_none());
+}
+
+#[tokio::test]
 async fn a_blob_is_written_and_counted() {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
