@@ -1,6 +1,7 @@
 //! What can go wrong between us and a registry.
 
 use crate::digest::Digest;
+use crate::layout::{LayoutError, LayoutPath};
 use crate::manifest::ManifestError;
 
 /// An error of the registry client. Every variant names the request's target and says what was
@@ -80,7 +81,7 @@ pub enum Error {
         what: String,
         /// The bound.
         limit: u64,
-        /// What is counted: `bytes`, `pages`, `referrers`, `redirects`.
+        /// What is counted: `bytes`, `pages`, `referrers`, `redirects`, `entries`.
         unit: &'static str,
     },
     /// Something that is written by reading, changing and writing back kept being overwritten by
@@ -100,6 +101,15 @@ pub enum Error {
         /// Why not.
         #[source]
         source: ManifestError,
+    },
+    /// An image layout that is none, that is damaged, or that was asked for what layouts don't have.
+    #[error("the image layout {layout} can't be used")]
+    Layout {
+        /// Where it is.
+        layout: LayoutPath,
+        /// What is wrong with it.
+        #[source]
+        source: LayoutError,
     },
     /// A credential file or helper that can't be used.
     #[error("the credentials for {registry} can't be read from {from}")]

@@ -6,12 +6,16 @@
 //! reached and its digest right. What a registry says about content (headers, descriptors of
 //! referrers) decides nothing.
 //!
+//! An OCI image layout, in a directory or an archive, is read as a registry is: a [`LayoutPath`] makes
+//! a [`Repository`] and a [`Reference`] that no text makes.
+//!
 //! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
 //! and limits are values in [`Options`].
 
 mod digest;
 mod error;
 mod excerpt;
+mod layout;
 mod manifest;
 mod platform;
 mod reference;
@@ -20,6 +24,7 @@ mod registry;
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use error::{Error, Result};
 pub use excerpt::excerpt;
+pub use layout::{LayoutError, LayoutPath, LayoutPathError};
 pub use manifest::{
     Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,
 };

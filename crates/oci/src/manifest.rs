@@ -265,6 +265,11 @@ impl Document {
     }
 }
 
+/// Whether a descriptor says that it is of a manifest or an index.
+pub(crate) fn is_document(descriptor: &Descriptor) -> bool {
+    kind_of(&descriptor.media_type).is_some()
+}
+
 enum Kind {
     Manifest,
     Index,

@@ -9,37 +9,72 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, DigestError};
+use crate::layout::LayoutPath;
 
 /// Docker Hub's name in references. Its API answers at [`Repository::api_host`].
 const DOCKER_HUB: &str = "docker.io";
 const NAME_MAX: usize = 255;
 const TAG_MAX: usize = 128;
 
-/// A repository in a registry: `host[:port]/path`.
+/// A repository in a registry: `host[:port]/path`. Or, in its place, an image layout on this machine:
+/// `ocifile://path`.
+///
+/// A layout becomes one by its [`LayoutPath`], and by [`Repository::recorded`]; a text that is parsed
+/// or deserialised never does.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Repository {
-    registry: String,
-    path: String,
+pub struct Repository(Place);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    Registry { registry: String, path: String },
+    Layout(LayoutPath),
 }
 
 impl Repository {
     /// The registry's host, with its port if one was given: `ghcr.io`, `127.0.0.1:5000`, `docker.io`.
+    /// Empty for a layout, which is in none.
     pub fn registry(&self) -> &str {
-        &self.registry
+        match &self.0 {
+            Place::Registry { registry, .. } => registry,
+            Place::Layout(_) => "",
+        }
     }
 
-    /// The path in the registry, without a leading slash: `mudler/localai`.
+    /// The path in the registry, without a leading slash: `mudler/localai`. For a layout its path on
+    /// this machine.
     pub fn path(&self) -> &str {
-        &self.path
+        match &self.0 {
+            Place::Registry { path, .. } => path,
+            Place::Layout(layout) => layout.as_str(),
+        }
+    }
+
+    /// The image layout that this is, if it is one.
+    pub fn layout(&self) -> Option<&LayoutPath> {
+        match &self.0 {
+            Place::Registry { .. } => None,
+            Place::Layout(layout) => Some(layout),
+        }
+    }
+
+    /// Reads what [`Display`](fmt::Display) wrote, of a layout too. For records of one's own: in a
+    /// text by somebody else it could name any file of this machine.
+    ///
+    /// # Errors
+    /// As for parsing.
+    pub fn recorded(text: &str) -> Result<Self, ReferenceError> {
+        match LayoutPath::written(text) {
+            Some((layout, None)) => Ok(layout.into()),
+            _ => text.parse(),
+        }
     }
 
     /// The host (and port) to which API requests go; Docker Hub's differs from its name.
     pub fn api_host(&self) -> &str {
-        if self.registry == DOCKER_HUB {
-            "registry-1.docker.io"
-        } else {
-            &self.registry
+        match self.registry() {
+            DOCKER_HUB => "registry-1.docker.io",
+            other => other,
         }
     }
 
@@ -54,7 +89,10 @@ impl Repository {
 
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.path)
+        match &self.0 {
+            Place::Registry { registry, path } => write!(f, "{registry}/{path}"),
+            Place::Layout(layout) => layout.fmt(f),
+        }
     }
 }
 
@@ -101,13 +139,14 @@ impl FromStr for Repository {
                 Reason::Component(bad.into())
             }));
         }
-        Ok(Self { registry, path })
+        Ok(Self(Place::Registry { registry, path }))
     }
 }
 
 /// An image as a person names it: a repository with a tag, a digest, or both.
 ///
-/// With both, the digest decides and the tag is a remark. With neither, the tag is `latest`.
+/// With both, the digest decides and the tag is a remark. With neither, the tag is `latest`; or it is
+/// the one image of a layout, which has no tags.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
@@ -122,7 +161,8 @@ impl Reference {
         &self.repository
     }
 
-    /// The tag, if one was written, or `latest` if neither tag nor digest was.
+    /// The tag, if one was written, or `latest` if neither tag nor digest was. A layout's image has
+    /// none.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -151,10 +191,25 @@ impl Reference {
         }
     }
 
+    /// Reads what [`Display`](fmt::Display) wrote, of a layout too. For records of one's own: in a
+    /// text by somebody else it could name any file of this machine.
+    ///
+    /// # Errors
+    /// As for parsing.
+    pub fn recorded(text: &str) -> Result<Self, ReferenceError> {
+        match LayoutPath::written(text) {
+            Some((layout, digest)) => Ok(Self {
+                digest,
+                ..layout.into()
+            }),
+            None => text.parse(),
+        }
+    }
+
     /// The same repository with another tag, and no digest.
     ///
     /// # Errors
-    /// When `tag` is not a tag by the distribution specification.
+    /// When `tag` is not a tag by the distribution specification, or this is a layout.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         format!("{}:{tag}", self.repository).parse()
     }
@@ -261,6 +316,23 @@ impl From<PinnedReference> for Reference {
             repository: pinned.repository,
             tag: None,
             digest: Some(pinned.digest),
+        }
+    }
+}
+
+impl From<LayoutPath> for Repository {
+    fn from(layout: LayoutPath) -> Self {
+        Self(Place::Layout(layout))
+    }
+}
+
+/// The one image of a layout.
+impl From<LayoutPath> for Reference {
+    fn from(layout: LayoutPath) -> Self {
+        Self {
+            repository: layout.into(),
+            tag: None,
+            digest: None,
         }
     }
 }
@@ -410,6 +482,28 @@ mod tests {
         assert_eq!(both.digest(), Some(&digest));
         let pinned: Reference = format!("quay.io/a/b@{digest}").parse().unwrap();
         assert_eq!(pinned.tag(), None);
+    }
+
+    #[test]
+    fn a_layout_is_named_by_its_path_and_never_by_a_text() {
+        let layout = LayoutPath::new("/srv/app.tar".as_ref()).unwrap();
+        let (repository, digest) = (Repository::from(layout.clone()), Digest::sha256(b"{}"));
+        let whole = Reference::from(layout);
+        let pinned = Reference::from(repository.at(digest));
+        assert_eq!(whole.to_string(), "ocifile:///srv/app.tar");
+        assert_eq!((whole.tag(), whole.digest()), (None, None));
+        assert!(whole.with_tag("latest").is_err());
+        for reference in [whole, pinned] {
+            let text = reference.to_string();
+            assert!(text.parse::<Reference>().is_err());
+            assert!(serde_json::from_value::<Reference>(text.clone().into()).is_err());
+            assert_eq!(Reference::recorded(&text), Ok(reference));
+        }
+        let text = repository.to_string();
+        assert!(text.parse::<Repository>().is_err());
+        assert!(serde_json::from_value::<Repository>(text.clone().into()).is_err());
+        assert_eq!(Repository::recorded(&text), Ok(repository));
+        assert_eq!(Repository::recorded("alpine"), "alpine".parse());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod entry;
 mod layer;
+mod layout;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use countersign_oci::{Descriptor, Digest, Index, Manifest, Platform, media_type}
 use crate::registry::RegistryServer;
 pub use entry::{Entry, EntryKind};
 pub use layer::{Compression, Layer, LayerBuilder};
+pub use layout::{Layout, blob_path};
 
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";

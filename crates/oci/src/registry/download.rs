@@ -10,11 +10,13 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use super::Registry;
 use super::answer::{Answer, Watchdog};
 use super::challenge::Access;
+use super::layouts;
 use super::pull::size_mismatch;
 use super::retry::{Failure, pauses};
 use super::transport::{Body, Request};
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::layout::Content;
 use crate::manifest::Descriptor;
 use crate::reference::Repository;
 
@@ -47,6 +49,11 @@ impl Registry {
             written: 0,
             version: None,
         };
+        if let Some(layout) = repository.layout() {
+            let content = self.layout_content(layout, descriptor).await?;
+            transfer.copy(content).await?;
+            return transfer.finish().await;
+        }
         let mut schedule = pauses(retries);
         let mut counted_from = 0;
         while let Err(failure) = self.go_on(repository, &mut transfer).await {
@@ -118,6 +125,22 @@ impl Transfer<'_> {
         }
         if self.written < self.descriptor.size {
             return Err(Failure::passing(self.size_mismatch(self.written)));
+        }
+        Ok(())
+    }
+
+    /// Writes what lies in a layout.
+    async fn copy(&mut self, mut content: Content) -> Result<()> {
+        loop {
+            let (rest, chunk) = layouts::chunk(content, &self.what).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            self.write(&chunk).await?;
+            content = rest;
+        }
+        if self.written < self.descriptor.size {
+            return Err(self.size_mismatch(self.written));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! in bytes, in number and in time. Requests are only those that the task needs: no `GET /v2/`,
 //! no `HEAD` before a `GET`.
 //!
+//! - `layouts`: the same for image layouts, without requests
 //! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`: the operations
 //! - `auth`, `challenge`, `credentials`, `helper`: who we are
 //! - `transport`, `answer`, `retry`: how requests travel
@@ -17,6 +18,7 @@ mod download;
 mod entries;
 mod fallback;
 mod helper;
+mod layouts;
 mod options;
 mod pull;
 mod push;
@@ -33,6 +35,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::layout::LayoutError;
 use crate::reference::Repository;
 
 use answer::Answer;
@@ -44,7 +47,8 @@ use transport::{Body, Request, Transport};
 pub use credentials::Credentials;
 pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
 
-/// A client of any number of registries. Cheap to clone; clones share connections and tokens.
+/// A client of any number of registries, and a reader of image layouts, which stand in for them.
+/// Cheap to clone; clones share connections and tokens.
 ///
 /// ```no_run
 /// use countersign_oci::{Credentials, Document, Options, Reference, Registry};
@@ -100,6 +104,9 @@ impl Registry {
 
     /// The URL of something in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
     fn url(&self, repository: &Repository, tail: &str) -> Result<Url> {
+        if let Some(layout) = repository.layout() {
+            return Err(layout.failure(LayoutError::ReadOnly));
+        }
         let host = repository.api_host();
         let parse = |scheme: &str| {
             let text = format!("{scheme}://{host}/v2/{}/{tail}", repository.path());

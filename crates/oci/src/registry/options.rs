@@ -115,6 +115,8 @@ pub struct Limits {
     pub referrers: usize,
     /// Redirects of one request. Default 5.
     pub redirects: usize,
+    /// Manifests and indexes in the `index.json` of an image layout. Default 1,000.
+    pub layout_entries: usize,
 }
 
 impl Default for Limits {
@@ -124,6 +126,7 @@ impl Default for Limits {
             referrer_pages: 10,
             referrers: 10_000,
             redirects: 5,
+            layout_entries: 1_000,
         }
     }
 }

@@ -23,8 +23,9 @@ const MANIFEST_TYPES: HeaderValue = HeaderValue::from_static(concat!(
 
 impl Registry {
     /// Resolves a reference by one `GET`, whose bytes are kept: the tag is not asked for again.
-    /// If the reference has a digest, that is what is asked for. What was asked for is kept with
-    /// the image ([`ResolvedImage::asked`]).
+    /// If the reference has a digest, that is what is asked for. Of a layout without one it is the
+    /// one image that the layout is for: signatures, and what an index of the layout lists, don't
+    /// count. What was asked for is kept with the image ([`ResolvedImage::asked`]).
     ///
     /// # Errors
     /// As [`Registry::manifest`].
@@ -35,6 +36,9 @@ impl Registry {
 
     async fn resolved(&self, reference: &Reference) -> Result<ResolvedImage> {
         let repository = reference.repository();
+        if let (Some(layout), None) = (repository.layout(), reference.digest()) {
+            return self.layout_image(layout).await;
+        }
         match (reference.digest(), reference.tag()) {
             (Some(digest), _) => self.manifest(&repository.at(digest.clone())).await,
             (None, tag) => {
@@ -107,6 +111,9 @@ impl Registry {
     ) -> Result<Bytes> {
         let what = repository.at(descriptor.digest.clone()).to_string();
         check_limit(descriptor, limit, &what)?;
+        if let Some(layout) = repository.layout() {
+            return self.layout_blob(layout, descriptor).await;
+        }
         let url = self.url(repository, &format!("blobs/{}", descriptor.digest))?;
         let request = Request::new(Method::GET, url, what.as_str());
         let bytes = retrying(&self.options().retries, || async {
@@ -142,6 +149,9 @@ impl Registry {
         tag_or_digest: &str,
         what: &str,
     ) -> Result<Served> {
+        if let Some(layout) = repository.layout() {
+            return self.layout_document(layout, tag_or_digest, what).await;
+        }
         let url = self.url(repository, &format!("manifests/{tag_or_digest}"))?;
         let request =
             Request::new(Method::GET, url, what).header(header::ACCEPT, MANIFEST_TYPES.clone());
@@ -174,7 +184,7 @@ impl Served {
     }
 }
 
-fn check_limit(descriptor: &Descriptor, limit: u64, what: &str) -> Result<()> {
+pub(super) fn check_limit(descriptor: &Descriptor, limit: u64, what: &str) -> Result<()> {
     if descriptor.size <= limit {
         return Ok(());
     }
@@ -185,7 +195,7 @@ fn check_limit(descriptor: &Descriptor, limit: u64, what: &str) -> Result<()> {
     })
 }
 
-fn check_content(bytes: &[u8], descriptor: &Descriptor, what: &str) -> Result<()> {
+pub(super) fn check_content(bytes: &[u8], descriptor: &Descriptor, what: &str) -> Result<()> {
     let found = bytes.len() as u64;
     if found != descriptor.size {
         return Err(size_mismatch(descriptor, found, what));

@@ -133,7 +133,7 @@ fn parse(repository: &Repository, media_type: &str, bytes: Bytes) -> Result<Reso
 
 /// The descriptor of a referrer in its subject's list: with the manifest's annotations and its
 /// artifact type, which for a manifest without one is its config's media type.
-fn listed(image: &ResolvedImage) -> Descriptor {
+pub(super) fn listed(image: &ResolvedImage) -> Descriptor {
     let (artifact_type, annotations) = match image.document() {
         manifest::Document::Manifest(manifest) => {
             let config = manifest.config.media_type.clone();

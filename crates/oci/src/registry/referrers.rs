@@ -37,6 +37,9 @@ impl Registry {
     /// manifests, but never [`Error::NotFound`].
     pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
         let repository = subject.repository();
+        if let Some(layout) = repository.layout() {
+            return self.layout_referrers(layout, subject).await;
+        }
         if !self.is_without_referrers_api(repository) {
             match self.listed_by_api(subject).await? {
                 Support::Listed(descriptors) => return Ok(descriptors),
@@ -173,7 +176,7 @@ fn is_index(answer: &Answer) -> bool {
 }
 
 /// The list as it grows.
-struct List {
+pub(super) struct List {
     what: String,
     limit: usize,
     descriptors: Vec<Descriptor>,
@@ -181,7 +184,7 @@ struct List {
 }
 
 impl List {
-    fn new(subject: &PinnedReference, limit: usize) -> Self {
+    pub(super) fn new(subject: &PinnedReference, limit: usize) -> Self {
         Self {
             what: format!("the list of referrers of {subject}"),
             limit,
@@ -191,20 +194,27 @@ impl List {
     }
 
     /// Adds the entries of a page.
-    fn add(&mut self, entries: Entries) -> Result<()> {
-        for descriptor in entries.descriptors() {
-            if !self.digests.insert(descriptor.digest.clone()) {
-                continue;
-            }
-            if self.descriptors.len() >= self.limit {
-                return Err(self.limit(self.limit, "referrers"));
-            }
-            self.descriptors.push(descriptor);
+    pub(super) fn add(&mut self, entries: Entries) -> Result<()> {
+        entries.descriptors().try_for_each(|entry| self.push(entry))
+    }
+
+    /// Adds an entry, if its digest isn't there yet.
+    pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<()> {
+        if !self.digests.insert(descriptor.digest.clone()) {
+            return Ok(());
         }
+        if self.descriptors.len() >= self.limit {
+            return Err(self.limit(self.limit, "referrers"));
+        }
+        self.descriptors.push(descriptor);
         Ok(())
     }
 
-    fn unreadable(&self, source: ManifestError) -> Error {
+    pub(super) fn into_descriptors(self) -> Vec<Descriptor> {
+        self.descriptors
+    }
+
+    pub(super) fn unreadable(&self, source: ManifestError) -> Error {
         Error::Manifest {
             what: self.what.clone(),
             source,

@@ -8,6 +8,8 @@ mod common;
 #[cfg(test)]
 mod download;
 #[cfg(test)]
+mod layout;
+#[cfg(test)]
 mod pull;
 #[cfg(test)]
 mod push;

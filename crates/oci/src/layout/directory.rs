@@ -1,0 +1,57 @@
+//! A layout in a directory.
+//!
+//! Each step on the way to a file is opened by itself, and none may be a link: whoever wrote the
+//! layout can't make us read something outside of it.
+
+use std::fs::File;
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use super::{Content, LayoutError, Part};
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    root: File,
+}
+
+impl Directory {
+    pub(super) fn new(root: File) -> Self {
+        Self { root }
+    }
+
+    pub(super) fn content(&self, part: Part<'_>) -> Result<Option<Content>, LayoutError> {
+        // Without waiting for whoever might write to a fifo.
+        let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let name = part.name();
+        let refused = |found| LayoutError::NoFile {
+            part: name.clone(),
+            expected: "a regular file, below directories",
+            found,
+        };
+        let mut opened: Option<File> = None;
+        for step in name.split('/') {
+            let below = opened.as_ref().unwrap_or(&self.root);
+            opened = match openat(below, step, way, Mode::empty()) {
+                Ok(file) => Some(file.into()),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::LOOP) => return Err(refused("a symbolic link")),
+                Err(Errno::NOTDIR) => return Err(refused("a file in the place of a directory")),
+                Err(source) => return Err(LayoutError::io(name, source)),
+            };
+        }
+        let Some(file) = opened else {
+            return Ok(None);
+        };
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(|source| LayoutError::io(name.as_str(), source))?;
+        if !metadata.is_file() {
+            return Err(refused("something else"));
+        }
+        Ok(Some(Content {
+            file,
+            offset: 0,
+            size: metadata.len(),
+        }))
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a file or directory can't be read as an image layout.
+
+use std::io;
+
+use crate::manifest::ManifestError;
+
+/// Why a file or directory can't be read as an image layout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// There is no `oci-layout` in it.
+    #[error("expected a file `oci-layout` in it, as every image layout has, found none")]
+    NoMarker,
+    /// What `docker save` wrote before Docker 25.
+    #[error(
+        "expected an image layout, found an archive of `docker save` without one: save it by Docker 25 or later, or convert it with `skopeo copy docker-archive:FILE oci-archive:OTHER`"
+    )]
+    DockerArchive,
+    /// `oci-layout` is not what it should be.
+    #[error("expected an object with `imageLayoutVersion` in `oci-layout`, found `{found}`")]
+    Marker {
+        /// Its start.
+        found: String,
+    },
+    /// A layout of another version of the format.
+    #[error("expected an image layout of version {expected}, found {found}")]
+    Version {
+        /// The version that there is.
+        expected: &'static str,
+        /// What it says.
+        found: String,
+    },
+    /// There is no `index.json` in it.
+    #[error("expected a file `index.json` in it, found none")]
+    NoIndex,
+    /// `index.json` is no index.
+    #[error("index.json can't be read")]
+    Index(#[source] ManifestError),
+    /// Something else lies where a file should, such as a symbolic link, which could lead anywhere.
+    #[error("expected {expected} at `{part}`, found {found}")]
+    NoFile {
+        /// Path in the layout.
+        part: String,
+        /// What may be there.
+        expected: &'static str,
+        /// What is.
+        found: &'static str,
+    },
+    /// Neither a directory nor an archive that we read.
+    #[error("expected a directory or a tar archive, found {found}")]
+    NoArchive {
+        /// What it is, as far as its first bytes say.
+        found: &'static str,
+    },
+    /// An archive whose end is missing.
+    #[error("the archive is cut short: expected {expected} bytes at least, found {found}")]
+    Truncated {
+        /// Bytes that the last header promises.
+        expected: u64,
+        /// Bytes of the archive.
+        found: u64,
+    },
+    /// A header of the archive that can't be read.
+    #[error("the archive is damaged: expected {expected} in the header at byte {offset}")]
+    Header {
+        /// What should be there.
+        expected: &'static str,
+        /// Where the header begins.
+        offset: u64,
+    },
+    /// A file that the archive has twice: two readers could take it for two things.
+    #[error("expected one `{part}` in the archive, found two")]
+    Twice {
+        /// Path in the layout.
+        part: String,
+    },
+    /// More files in the archive than any image has.
+    #[error("the archive is over the limit of {limit} members")]
+    Members {
+        /// How many may be.
+        limit: usize,
+    },
+    /// `index.json` names no image.
+    #[error("expected an image in index.json, found none")]
+    NoImage,
+    /// `index.json` names several images, and nothing says which is meant.
+    #[error(
+        "expected one image in index.json, found {}: {}; copy the one that is meant to a layout of its own",
+        .found.len(), .found.join(", ")
+    )]
+    SeveralImages {
+        /// Their names, or digests where they have none.
+        found: Vec<String>,
+    },
+    /// A layout can't be written to, nor asked for what only registries have.
+    #[error("expected a registry: an image layout is only read")]
+    ReadOnly,
+    /// The file system refuses.
+    #[error("`{part}` can't be read")]
+    Io {
+        /// Path in the layout.
+        part: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LayoutError {
+    pub(super) fn io(part: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            part: part.into(),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! OCI image layouts (OCI image specification 1.1, "Image Layout Specification"): images in a
+//! directory, or in a tar archive that is not compressed.
+//!
+//! A layout is as little trusted as a registry: bytes decide, and their digests are checked by
+//! whoever asks for them. Of what `index.json` says only digests become names of files. Nothing is
+//! followed that is not a regular file at its place: a symbolic link, a hard link inside the archive
+//! or a device in the place of a blob is refused. Nothing is ever written.
+
+mod archive;
+mod directory;
+mod error;
+mod path;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::excerpt::excerpt;
+
+use archive::Archive;
+use directory::Directory;
+
+pub use error::LayoutError;
+pub use path::{LayoutPath, LayoutPathError};
+
+/// The version of the format (OCI image specification, "oci-layout file").
+const VERSION: &str = "1.0.0";
+/// The marker holds one short object.
+const MARKER_BYTES: u64 = 4 << 10;
+
+/// A file of a layout.
+#[derive(Debug, Clone, Copy)]
+enum Part<'a> {
+    /// `oci-layout`, which says that it is one.
+    Marker,
+    /// `index.json`: what there is.
+    Index,
+    /// A document or a layer.
+    Blob(&'a Digest),
+    /// `manifest.json` of `docker save`, which is no part of the format.
+    DockerManifest,
+}
+
+impl Part<'_> {
+    /// Its path below the layout, with slashes.
+    fn name(self) -> String {
+        match self {
+            Self::Marker => "oci-layout".into(),
+            Self::Index => "index.json".into(),
+            Self::Blob(digest) => format!("blobs/{}/{}", digest.algorithm(), digest.hex()),
+            Self::DockerManifest => "manifest.json".into(),
+        }
+    }
+}
+
+/// A layout that says that it is one. Reading blocks.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    path: LayoutPath,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    Directory(Directory),
+    Archive(Archive),
+}
+
+impl Layout {
+    /// Opens a directory or an archive.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is nothing, [`Error::Layout`] where it is something else.
+    pub(crate) fn open(path: &LayoutPath) -> Result<Self> {
+        let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file: File = match openat(CWD, path.as_path(), way, Mode::empty()) {
+            Ok(file) => file.into(),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                return Err(Error::NotFound {
+                    what: path.to_string(),
+                });
+            }
+            Err(source) => return Err(path.failure(LayoutError::io(".", source))),
+        };
+        let store = Store::of(file).map_err(|source| path.failure(source))?;
+        let layout = Self {
+            path: path.clone(),
+            store,
+        };
+        layout
+            .check_marker()
+            .map_err(|source| path.failure(source))?;
+        Ok(layout)
+    }
+
+    fn check_marker(&self) -> Result<(), LayoutError> {
+        #[derive(Deserialize)]
+        struct Marker {
+            #[serde(rename = "imageLayoutVersion")]
+            version: String,
+        }
+        let Some(marker) = self.store.content(Part::Marker)? else {
+            return Err(match self.store.content(Part::DockerManifest) {
+                Ok(Some(_)) => LayoutError::DockerArchive,
+                _ => LayoutError::NoMarker,
+            });
+        };
+        let too_long = marker.size > MARKER_BYTES;
+        let json = marker.bytes(MARKER_BYTES);
+        let json = json.map_err(|source| LayoutError::io(Part::Marker.name(), source))?;
+        let marker: Option<Marker> = serde_json::from_slice(&json).ok().filter(|_| !too_long);
+        match marker {
+            Some(Marker { version }) if version == VERSION => Ok(()),
+            Some(Marker { version }) => Err(LayoutError::Version {
+                expected: VERSION,
+                found: excerpt(&version),
+            }),
+            None => Err(LayoutError::Marker {
+                found: excerpt(&String::from_utf8_lossy(&json)),
+            }),
+        }
+    }
+
+    /// The bytes of `index.json`, of `limit` at most.
+    pub(crate) fn index(&self, limit: u64) -> Result<Bytes> {
+        let what = format!("index.json of {}", self.path);
+        match self.content(Part::Index)? {
+            Some(content) => self.whole(content, Part::Index, limit, what),
+            None => Err(self.path.failure(LayoutError::NoIndex)),
+        }
+    }
+
+    /// The bytes at a digest, of `limit` at most, unchecked.
+    pub(crate) fn document(&self, digest: &Digest, limit: u64, what: &str) -> Result<Bytes> {
+        let content = self.blob(digest, what)?;
+        self.whole(content, Part::Blob(digest), limit, what.into())
+    }
+
+    /// What lies at a digest, unchecked.
+    pub(crate) fn blob(&self, digest: &Digest, what: &str) -> Result<Content> {
+        let content = self.content(Part::Blob(digest))?;
+        content.ok_or_else(|| Error::NotFound { what: what.into() })
+    }
+
+    fn content(&self, part: Part<'_>) -> Result<Option<Content>> {
+        let content = self.store.content(part);
+        content.map_err(|source| self.path.failure(source))
+    }
+
+    fn whole(&self, content: Content, part: Part<'_>, limit: u64, what: String) -> Result<Bytes> {
+        if content.size > limit {
+            return Err(Error::Limit {
+                what,
+                limit,
+                unit: "bytes",
+            });
+        }
+        let bytes = content.bytes(limit);
+        let io = |source| self.path.failure(LayoutError::io(part.name(), source));
+        bytes.map(Bytes::from).map_err(io)
+    }
+}
+
+impl Store {
+    fn of(file: File) -> Result<Self, LayoutError> {
+        let metadata = file.metadata().map_err(|e| LayoutError::io(".", e))?;
+        if metadata.is_dir() {
+            Ok(Self::Directory(Directory::new(file)))
+        } else if metadata.is_file() {
+            Archive::index(file, metadata.len()).map(Self::Archive)
+        } else {
+            Err(LayoutError::NoFile {
+                part: ".".into(),
+                expected: "a directory or a tar archive",
+                found: "something else",
+            })
+        }
+    }
+
+    /// Where a part's bytes are; nothing where there is no such part.
+    fn content(&self, part: Part<'_>) -> Result<Option<Content>, LayoutError> {
+        match self {
+            Self::Directory(directory) => directory.content(part),
+            Self::Archive(archive) => archive.content(part),
+        }
+    }
+}
+
+/// Bytes of a file, to be read from front to back.
+#[derive(Debug)]
+pub(crate) struct Content {
+    file: File,
+    offset: u64,
+    /// Bytes that are left. A file that shrinks meanwhile ends early.
+    size: u64,
+}
+
+impl Content {
+    /// Bytes that are left.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// All that is left, of `limit` bytes at most.
+    fn bytes(self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Whoever else reads the same file doesn't move our place in it.
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.size).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self
+            .file
+            .read_at(buffer.get_mut(..most).unwrap_or_default(), self.offset)?;
+        self.offset = self.offset.saturating_add(read as u64);
+        self.size = self.size.saturating_sub(read as u64);
+        Ok(read)
+    }
+}
