@@ -277,7 +277,8 @@ fn registry_consequence(error: &countersign_oci::Error) -> Consequence {
         | Registry::Limit { .. }
         | Registry::Protocol { .. }
         | Registry::Status { .. }
-        | Registry::Manifest { .. } => Consequence::TrySameDigest,
+        | Registry::Manifest { .. }
+        | Registry::Layout { .. } => Consequence::TrySameDigest,
         _ => Consequence::End,
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use countersign_oci::{Digest, Platform, Reference};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::admitted::Grounds;
@@ -77,6 +77,7 @@ pub struct Recorded {
     /// When it was installed.
     pub installed_at: jiff::Timestamp,
     /// The image as it was asked for; `None` for content that is no image.
+    #[serde(default, deserialize_with = "recorded")]
     pub reference: Option<Reference>,
     /// The platform asked for.
     pub platform: Platform,
@@ -90,6 +91,13 @@ pub struct Recorded {
     /// Where it is from, if it was installed from a gallery.
     #[serde(default)]
     pub provenance: Option<Provenance>,
+}
+
+/// The image may have been one of an image layout.
+fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reference>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let reference = text.map(|text| Reference::recorded(&text));
+    reference.transpose().map_err(serde::de::Error::custom)
 }
 
 /// The record of the installation at `root`; `None` where there is none that we can read.

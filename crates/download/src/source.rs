@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Digest, Reference, ReferenceError, excerpt};
+use countersign_oci::{Digest, LayoutPath, LayoutPathError, Reference, ReferenceError, excerpt};
 use serde::{Serialize, Serializer};
 use url::Url;
 
@@ -23,10 +23,11 @@ pub enum Source {
         /// The image.
         reference: Reference,
     },
-    /// An OCI image layout, a tar archive or a directory: `ocifile://path`.
+    /// An OCI image layout, a tar archive or a directory: `ocifile://` and an absolute path. LocalAI
+    /// takes a relative one to be below whatever directory it runs in; here it is an error.
     Layout {
-        /// As written; one that is not absolute is relative to the process's directory.
-        path: PathBuf,
+        /// Where it is.
+        path: LayoutPath,
     },
     /// An archive to fetch: `https://….tar`, `….tar.gz`, `….tgz`, `….tar.zst`, or by `http`.
     Tarball(Tarball),
@@ -102,7 +103,9 @@ impl Source {
         match scheme.to_ascii_lowercase().as_str() {
             "oci" => image(rest),
             "ocifile" if rest.is_empty() => Err(SourceError::NoPath { scheme: "ocifile" }),
-            "ocifile" => Ok(Self::Layout { path: rest.into() }),
+            "ocifile" => Ok(Self::Layout {
+                path: LayoutPath::new(Path::new(rest))?,
+            }),
             "http" | "https" => Tarball::parse(uri, digest).map(Self::Tarball),
             "file" => directory(rest),
             _ => Err(SourceError::Scheme {
@@ -205,7 +208,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image { reference } => reference.fmt(f),
-            Self::Layout { path } => write!(f, "ocifile://{}", path.display()),
+            Self::Layout { path } => path.fmt(f),
             Self::Tarball(tarball) => f.write_str(&shown(&tarball.url)),
             Self::Directory { path } => write!(f, "file://{}", path.display()),
         }
@@ -228,6 +231,9 @@ pub enum SourceError {
     /// Taken for an image, and not one's reference.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// Taken for an image layout, and its path can't be one's.
+    #[error(transparent)]
+    Layout(#[from] LayoutPathError),
     /// A scheme with nothing behind it.
     #[error("expected a path after {scheme}://, found nothing")]
     NoPath {

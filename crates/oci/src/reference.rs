@@ -110,6 +110,9 @@ impl FromStr for Repository {
         if text.is_empty() {
             return Err(error(Reason::Empty));
         }
+        if text.starts_with("ocifile://") {
+            return Err(error(Reason::Layout));
+        }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(error(Reason::Scheme(scheme.into())));
         }
@@ -382,6 +385,8 @@ enum Reason {
     Empty,
     #[error("write it without `{0}://`")]
     Scheme(String),
+    #[error("expected an image in a registry, found an image layout")]
+    Layout,
     #[error("`{0}` is not a host name with an optional port")]
     Host(String),
     #[error("the repository name has {0} characters, at most {NAME_MAX} are allowed")]
@@ -511,6 +516,7 @@ mod tests {
         let reason = |text: &str| text.parse::<Reference>().unwrap_err().reason;
         assert_eq!(reason(""), Reason::Empty);
         assert_eq!(reason("oci://a/b"), Reason::Scheme("oci".into()));
+        assert_eq!(reason("ocifile:///srv/app"), Reason::Layout);
         assert_eq!(
             reason("quay.io/Mudler/x"),
             Reason::Uppercase("Mudler".into())

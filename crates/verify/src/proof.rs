@@ -9,7 +9,7 @@ use countersign_oci::{
     Descriptor, Digest, Document, NoSuchPlatform, PinnedReference, Platform, Repository,
     ResolvedImage,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Proof that a signature which the policy accepts covers this image.
 ///
@@ -128,6 +128,7 @@ pub struct Evidence {
     /// The digest that the signer signed.
     pub digest: Digest,
     /// Where the image was found.
+    #[serde(deserialize_with = "recorded")]
     pub repository: Repository,
     /// Who signed: the certificate's subject alternative name, an email address or a URI.
     pub identity: String,
@@ -155,4 +156,10 @@ pub struct Evidence {
     pub certificate_not_before: jiff::Timestamp,
     /// End of the signing certificate's validity.
     pub certificate_not_after: jiff::Timestamp,
+}
+
+/// Evidence is read back from records alone, which may be of image layouts.
+fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Repository, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Repository::recorded(&text).map_err(serde::de::Error::custom)
 }

@@ -36,10 +36,10 @@ impl<V: ImageVerifier> Installer<V> {
             Source::Image { reference } => self.attempt_image(reference, attempt).await,
             Source::Tarball(tarball) => self.attempt_tarball(tarball, attempt).await,
             Source::Directory { path } => self.attempt_directory(path, attempt).await,
-            source @ Source::Layout { .. } => Err(Error::Unverifiable {
-                location: source.to_string(),
-                required: attempt.plan.requirement().to_string(),
-            }),
+            Source::Layout { path } => {
+                let reference = Reference::from(path.clone());
+                self.attempt_image(&reference, attempt).await
+            }
         }
     }
 

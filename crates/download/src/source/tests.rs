@@ -37,9 +37,10 @@ fn a_reference_without_a_host_is_on_docker_hub_and_not_a_file() {
 
 #[test]
 fn layouts_and_directories_are_paths() {
-    let layout = |path: &str| Source::Layout { path: path.into() };
+    let layout = |path: &str| Source::Layout {
+        path: LayoutPath::new(path.as_ref()).unwrap(),
+    };
     assert_eq!(parse("ocifile:///srv/image.tar"), layout("/srv/image.tar"));
-    assert_eq!(parse("ocifile://image.tar"), layout("image.tar"));
     let directory = Source::Directory {
         path: "/srv/backend".into(),
     };
@@ -106,6 +107,10 @@ fn malformed_sources_say_what_was_expected() {
     assert!(matches!(
         error("file://"),
         SourceError::NoPath { scheme: "file" }
+    ));
+    assert!(matches!(
+        error("ocifile://image.tar"),
+        SourceError::Layout(LayoutPathError::Relative { found }) if found == "image.tar"
     ));
     for relative in ["file://a/b", "./a", "../a", "~/a"] {
         assert!(
