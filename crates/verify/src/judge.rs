@@ -12,7 +12,7 @@ use sigstore_types::{
 use sigstore_verify::VerificationPolicy;
 use sigstore_verify::types::DigestBytes;
 
-use countersign_oci::{Algorithm, Digest, PinnedReference, Repository, ResolvedImage, excerpt};
+use countersign_oci::{Algorithm, Digest, Reference, Repository, ResolvedImage, excerpt};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
@@ -35,7 +35,7 @@ pub fn verify_bundle(
     trusted_root: &TrustedRoot,
     policy: &Policy,
 ) -> Result<VerifiedImage, Failure> {
-    let evidence = judge(Named::of(image), None, bundle, trusted_root, policy)?;
+    let evidence = judge(Subject::of(image), None, bundle, trusted_root, policy)?;
     Ok(VerifiedImage::new(image.clone(), evidence))
 }
 
@@ -43,57 +43,55 @@ pub fn verify_bundle(
 /// genuine by `trusted_root`, that `policy` accepts?
 ///
 /// The checks are those of [`verify_bundle`]. What comes of them is a record, for a policy's own
-/// tests: without the bytes there is no [`VerifiedImage`], and nothing to install. `tag` is the one
-/// that led to `image`, for a policy that binds names.
+/// tests: without the bytes there is no [`VerifiedImage`], and nothing to install. `asked` is the
+/// name that the image is asked for by, for a policy that binds names.
 ///
 /// # Errors
 /// The first check that the bundle fails.
 pub fn judge_digest(
-    image: &PinnedReference,
-    tag: Option<&str>,
+    digest: &Digest,
+    asked: &Reference,
     bundle: &[u8],
     trusted_root: &TrustedRoot,
     policy: &Policy,
 ) -> Result<Evidence, Failure> {
-    let named = Named {
-        image,
-        repository: image.repository(),
-        tag,
+    let subject = Subject {
+        digest,
+        repository: asked.repository(),
+        asked,
     };
-    judge(named, None, bundle, trusted_root, policy)
+    judge(subject, None, bundle, trusted_root, policy)
 }
 
-/// An image where it was found, and the name that it was asked for by.
+/// What a signature has to be of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Named<'a> {
-    image: &'a PinnedReference,
+pub(crate) struct Subject<'a> {
+    digest: &'a Digest,
+    /// Where it was found.
     repository: &'a Repository,
-    tag: Option<&'a str>,
+    /// The name that it was asked for by.
+    asked: &'a Reference,
 }
 
-impl<'a> Named<'a> {
+impl<'a> Subject<'a> {
     pub(crate) fn of(image: &'a ResolvedImage) -> Self {
         Self {
-            image: image.reference(),
-            repository: image.asked().repository(),
-            tag: image.asked().tag(),
+            digest: image.digest(),
+            repository: image.reference().repository(),
+            asked: image.asked(),
         }
     }
 }
 
 /// As [`judge_digest`], for a bundle that `signature_manifest` holds.
 pub(crate) fn judge(
-    Named {
-        image,
-        repository,
-        tag,
-    }: Named<'_>,
+    subject: Subject<'_>,
     signature_manifest: Option<&Digest>,
     bundle: &[u8],
     trusted_root: &TrustedRoot,
     policy: &Policy,
 ) -> Result<Evidence, Failure> {
-    let digest = image.digest();
+    let digest = subject.digest;
     let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
     let genuine = trusted_root.verifier().verify(
         artifact(digest)?,
@@ -126,12 +124,12 @@ pub(crate) fn judge(
         predicate_type: &statement.predicate_type,
         annotations: &statement.annotations,
         subject_name: statement.subject_name.as_deref(),
-        repository,
-        tag,
+        repository: subject.asked.repository(),
+        tag: subject.asked.tag(),
     })?;
     Ok(Evidence {
         digest: digest.clone(),
-        repository: image.repository().clone(),
+        repository: subject.repository.clone(),
         identity,
         issuer,
         signed_at,

@@ -16,7 +16,7 @@ use countersign_policy::Policy;
 use crate::candidate;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::judge::{self, Named};
+use crate::judge::{self, Subject};
 use crate::proof::VerifiedImage;
 use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
@@ -202,8 +202,8 @@ impl Verifier {
                         policy,
                         ..
                     } = &*search;
-                    let named = Named::of(image);
-                    match judge::judge(named, Some(&manifest), &bundle, trusted_root, policy) {
+                    let subject = Subject::of(image);
+                    match judge::judge(subject, Some(&manifest), &bundle, trusted_root, policy) {
                         Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
                         Err(failure) => failure,
                     }

@@ -10,7 +10,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign_oci::{Digest, PinnedReference, Reference, ResolvedImage};
+use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ use crate::output::Output;
 use crate::services;
 use crate::trust;
 
-/// Stands for the repository of an image whose name no condition is on.
+/// Stands for the name of an image that no condition asks for.
 const NAMELESS: &str = "registry.invalid/image";
 
 /// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
@@ -137,10 +137,10 @@ impl Case {
         trusted_root: &TrustedRoot,
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
-        let image = self.pinned(directory, policy)?;
-        let tag = self.image.as_ref().and_then(Reference::tag);
+        let asked = self.asked(policy)?;
+        let digest = self.digest(directory, &asked)?;
         let bundle = read(&directory.join(&self.bundle), "bundle")?;
-        let judged = judge_digest(&image, tag, &bundle, trusted_root, policy);
+        let judged = judge_digest(&digest, &asked, &bundle, trusted_root, policy);
         Ok(match judged {
             Ok(_) => Verdict::Accepted,
             Err(failure) => Verdict::Refused {
@@ -150,25 +150,27 @@ impl Case {
         })
     }
 
-    /// The image that the case is about, by digest.
-    fn pinned(&self, directory: &Path, policy: &Policy) -> Result<PinnedReference, Failure> {
-        let repository = match &self.image {
-            Some(image) => image.repository().clone(),
-            None if policy.bind_name() => {
-                return Err(self.unusable(
-                    "the policy has `bind_name`; say in `image` by which name the image is asked for",
-                ));
-            }
-            None => NAMELESS.parse().map_err(|error| self.unusable(error))?,
-        };
-        let image = match (&self.manifest, &self.digest) {
+    /// The name that the image is asked for by.
+    fn asked(&self, policy: &Policy) -> Result<Reference, Failure> {
+        match &self.image {
+            Some(image) => Ok(image.clone()),
+            None if policy.bind_name() => Err(self.unusable(
+                "the policy has `bind_name`; say in `image` by which name the image is asked for",
+            )),
+            None => NAMELESS.parse().map_err(|error| self.unusable(error)),
+        }
+    }
+
+    /// The digest of the image that the case is about.
+    fn digest(&self, directory: &Path, asked: &Reference) -> Result<Digest, Failure> {
+        let digest = match (&self.manifest, &self.digest) {
             (Some(path), None) => {
                 let manifest = read(&directory.join(path), "manifest")?;
-                let image = ResolvedImage::from_bytes(&repository, manifest.into(), None)
+                let image = ResolvedImage::from_bytes(asked.repository(), manifest.into(), None)
                     .map_err(|error| self.unusable(error))?;
-                image.reference().clone()
+                image.digest().clone()
             }
-            (None, Some(digest)) => repository.at(digest.clone()),
+            (None, Some(digest)) => digest.clone(),
             (None, None) => {
                 return Err(self.unusable("expected `manifest` or `digest`, found neither"));
             }
@@ -176,12 +178,11 @@ impl Case {
                 return Err(self.unusable("expected `manifest` or `digest`, found both"));
             }
         };
-        match self.image.as_ref().and_then(Reference::digest) {
-            Some(named) if named != image.digest() => Err(self.unusable(format_args!(
-                "`image` names {named}, and the case is about {}",
-                image.digest()
+        match asked.digest() {
+            Some(named) if *named != digest => Err(self.unusable(format_args!(
+                "`image` names {named}, and the case is about {digest}"
             ))),
-            _ => Ok(image),
+            _ => Ok(digest),
         }
     }
 
