@@ -201,8 +201,9 @@ pub(crate) struct ServiceArguments {
 #[derive(Debug, Args)]
 #[command(after_help = VERIFY_EXAMPLE)]
 pub(crate) struct VerifyArguments {
-    /// The images to verify: the very manifest or index that each names is judged
-    #[arg(required = true, value_name = "REFERENCE")]
+    /// The images to verify: the very manifest or index that each names is judged. `ocifile://PATH` is
+    /// the one in an OCI image layout, a directory or a tar archive
+    #[arg(required = true, value_name = "REFERENCE", value_parser = crate::image::parse)]
     pub(crate) references: Vec<Reference>,
 
     /// Judge this platform's manifest of an index instead of the index
@@ -223,8 +224,8 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Args)]
 #[command(override_usage = INSTALL_USAGE, after_help = INSTALL_EXAMPLE)]
 pub(crate) struct InstallArguments {
-    /// The image to install, of which a signature on the index or on the platform's manifest
-    /// counts, and where to unpack it: a directory that does not exist, is empty, or holds an
+    /// The image to install, as for `verify`, of which a signature on the index or on the platform's
+    /// manifest counts, and where to unpack it: a directory that does not exist, is empty, or holds an
     /// earlier installation. With --gallery, the names of entries instead
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",

@@ -1,12 +1,14 @@
 //! Errors as a person meets them: one place that gives every library error a kind, an exit code
 //! and a hint of what to do.
 
+mod layout;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use countersign_download::HttpError;
-use countersign_oci::Error as RegistryError;
+use countersign_oci::{Error as RegistryError, Repository};
 use countersign_verify::RefusalKind;
 use serde::Serialize;
 
@@ -65,6 +67,15 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// With what to do about a refusal of this kind, of an image in `repository`.
+    fn hinted_as_refused(self, kind: Kind, repository: &Repository) -> Self {
+        let failure = self.hint(refusal_hint(kind));
+        match layout::unsigned_hint(repository) {
+            Some(hint) if kind == Kind::Unsigned => failure.hint(hint),
+            _ => failure,
+        }
     }
 
     /// An input file that can't be read.
@@ -127,6 +138,16 @@ fn indent(text: &str) -> String {
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let (kind, hint) = match &error {
+            RegistryError::Layout { source, .. } => (layout::kind(source), layout::hint(source)),
+            RegistryError::NotFound { what } if layout::is_layout(what) => {
+                (Kind::NotFound, Some(layout::NOT_FOUND))
+            }
+            RegistryError::DigestMismatch { what, .. }
+            | RegistryError::SizeMismatch { what, .. }
+                if layout::is_layout(what) =>
+            {
+                (Kind::Invalid, Some(layout::CHANGED))
+            }
             RegistryError::NotFound { .. } => (
                 Kind::NotFound,
                 Some(
@@ -212,7 +233,8 @@ impl From<countersign_verify::Error> for Failure {
             VerifyError::Trust(error) => error.into(),
             VerifyError::Refused(refusal) => {
                 let kind = refused(refusal.kind());
-                Self::new(kind, refusal).hint(refusal_hint(kind))
+                let repository = refusal.image.repository().clone();
+                Self::new(kind, refusal).hinted_as_refused(kind, &repository)
             }
             VerifyError::Late { .. } => Self::new(Kind::Unreachable, error)
                 .hint("the registry is very slow, or holds the verification up: try again later"),
@@ -256,7 +278,8 @@ impl From<countersign_download::Error> for Failure {
                 ..
             } => {
                 let kind = refused(index.kind().max(manifest.kind()));
-                Self::new(kind, error).hint(refusal_hint(kind))
+                let repository = index.image.repository().clone();
+                Self::new(kind, error).hinted_as_refused(kind, &repository)
             }
             DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
             DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(

@@ -5,6 +5,7 @@ mod capability;
 mod commands;
 mod environment;
 mod failure;
+mod image;
 mod output;
 mod progress;
 mod services;

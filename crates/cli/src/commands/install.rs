@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{Installed, Installer};
-use countersign_oci::{Platform, Reference, ReferenceError};
+use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use super::gallery::{self, Galleries};
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::image;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services;
@@ -28,7 +29,7 @@ pub(crate) async fn run(
     if let Some(file) = arguments.gallery.gallery.take() {
         return by_name(&file, operands, arguments, environment, output).await;
     }
-    let (reference, directory) = image(operands)?;
+    let (reference, directory) = reference_and_directory(operands)?;
     let policy = services::policy(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
@@ -89,7 +90,7 @@ async fn by_name(
 }
 
 /// The operands of installing one image: which, and where to.
-fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
+fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
     let [reference, directory] = <[OsString; 2]>::try_from(operands).map_err(|found| {
         let message = match found.len() {
             1 => "expected REFERENCE and DIRECTORY, found only one of them",
@@ -99,8 +100,8 @@ fn image(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
             .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
             .hint("to install entries of a gallery by name, pass --gallery FILE")
     })?;
-    let reference = reference.to_string_lossy().parse();
-    let reference = reference.map_err(|error: ReferenceError| Failure::new(Kind::Usage, error))?;
+    let reference = image::parse(&reference.to_string_lossy());
+    let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
     Ok((reference, directory.into()))
 }
 

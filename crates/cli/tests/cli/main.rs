@@ -7,6 +7,8 @@ mod help;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod layout;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod output;

@@ -102,7 +102,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// The next member; nothing at the end, be it a block of zeros or that of the file.
+    /// The next member; nothing at the end, which is a block of zeros: without it, who knows what else
+    /// was there.
     fn next_member(&mut self) -> Result<Option<(Vec<u8>, Member)>, LayoutError> {
         let (mut name, mut size) = (None, None);
         while let Some(header) = self.header()? {
@@ -158,9 +159,6 @@ impl Walk {
 
     /// The header at our place, which is behind it then.
     fn header(&mut self) -> Result<Option<Header>, LayoutError> {
-        if self.offset == self.length && self.offset > 0 {
-            return Ok(None);
-        }
         let mut header = Header::new_old();
         let block = self.read(self.offset, BLOCK)?;
         if block.len() < header.as_bytes().len() {
@@ -172,9 +170,7 @@ impl Walk {
         }
         if !sums_up(&header) {
             return Err(match self.offset {
-                0 => LayoutError::NoArchive {
-                    found: by_first_bytes(&block),
-                },
+                0 => by_first_bytes(&block),
                 _ => self.damaged("its checksum"),
             });
         }
@@ -185,9 +181,7 @@ impl Walk {
     /// An archive too short for one header is none.
     fn cut_short(&self, expected: u64, found: &[u8]) -> LayoutError {
         if self.offset == 0 {
-            return LayoutError::NoArchive {
-                found: by_first_bytes(found),
-            };
+            return by_first_bytes(found);
         }
         LayoutError::Truncated {
             expected,
@@ -215,8 +209,7 @@ impl Walk {
                 found: self.length,
             });
         };
-        // Whoever leaves out the padding at the very end has left out nothing.
-        self.offset = end.next_multiple_of(BLOCK).min(self.length);
+        self.offset = end.next_multiple_of(BLOCK);
         Ok(Member::File { offset, size })
     }
 
@@ -244,14 +237,16 @@ fn sums_up(header: &Header) -> bool {
     header.cksum().is_ok_and(|found| found == expected)
 }
 
-fn by_first_bytes(bytes: &[u8]) -> &'static str {
+/// What a file is that does not begin as an archive does.
+fn by_first_bytes(bytes: &[u8]) -> LayoutError {
+    let compressed = |by| LayoutError::Compressed { by };
+    let other = |found| LayoutError::NoArchive { found };
     match bytes {
-        [] => "an empty file",
-        [0x1f, 0x8b, ..] => "a file compressed by gzip; decompress it first",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "a file compressed by zstd; decompress it first",
-        [b'B', b'Z', b'h', ..] => "a file compressed by bzip2; decompress it first",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "a file compressed by xz; decompress it first",
-        [b'P', b'K', ..] => "a zip archive",
-        _ => "something else",
+        [] => other("an empty file"),
+        [0x1f, 0x8b, ..] => compressed("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => compressed("zstd"),
+        [b'B', b'Z', b'h', ..] => compressed("bzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => compressed("xz"),
+        _ => other("something else"),
     }
 }

@@ -52,6 +52,14 @@ pub enum LayoutError {
         /// What it is, as far as its first bytes say.
         found: &'static str,
     },
+    /// A compressed archive, in which nothing can be read at its place.
+    #[error(
+        "expected an archive that is not compressed, found one compressed by {by}: decompress it first"
+    )]
+    Compressed {
+        /// The program that decompresses it.
+        by: &'static str,
+    },
     /// An archive whose end is missing.
     #[error("the archive is cut short: expected {expected} bytes at least, found {found}")]
     Truncated {
@@ -86,7 +94,7 @@ pub enum LayoutError {
     /// `index.json` names several images, and nothing says which is meant.
     #[error(
         "expected one image in index.json, found {}: {}; copy the one that is meant to a layout of its own",
-        .found.len(), .found.join(", ")
+        .found.len(), list(.found)
     )]
     SeveralImages {
         /// Their names, or digests where they have none.
@@ -104,6 +112,22 @@ pub enum LayoutError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Images that an error names.
+const IMAGES_SHOWN: usize = 10;
+
+fn list(images: &[String]) -> String {
+    let shown: Vec<&str> = images
+        .iter()
+        .map(String::as_str)
+        .take(IMAGES_SHOWN)
+        .collect();
+    let names = shown.join(", ");
+    match images.len().saturating_sub(IMAGES_SHOWN) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 impl LayoutError {

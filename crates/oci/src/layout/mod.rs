@@ -176,10 +176,8 @@ impl Store {
         } else if metadata.is_file() {
             Archive::index(file, metadata.len()).map(Self::Archive)
         } else {
-            Err(LayoutError::NoFile {
-                part: ".".into(),
-                expected: "a directory or a tar archive",
-                found: "something else",
+            Err(LayoutError::NoArchive {
+                found: "a device, a pipe or a socket",
             })
         }
     }

@@ -492,8 +492,14 @@ async fn an_archive_that_is_cut_short_is_refused() {
         .image(&image("linux/amd64"), None)
         .archive()
         .tar();
-    // In the first member's content, in the second one's header, in the last one's content.
-    for length in [513, 512 + 512 + 100, tar.len() - 1024 - 512] {
+    // In the first member's content, in the second one's header, in the last one's content, and
+    // behind all of them.
+    for length in [
+        513,
+        512 + 512 + 100,
+        tar.len() - 1024 - 512,
+        tar.len() - 1024,
+    ] {
         let fault = archive_fault(&tar[..length]).await;
         assert!(
             matches!(fault, LayoutError::Truncated { found, .. } if found == length as u64),
@@ -530,22 +536,36 @@ async fn a_file_that_is_there_twice_is_refused() {
 
 #[tokio::test]
 async fn what_is_no_archive_is_told_by_what_it_is() {
-    let tar = Layout::new().archive().tar();
     for (bytes, expected) in [
-        (Bytes::new(), "an empty file"),
-        (
-            Compression::Gzip.compress(&tar),
-            "a file compressed by gzip; decompress it first",
-        ),
-        (
-            Compression::Zstd.compress(&tar),
-            "a file compressed by zstd; decompress it first",
-        ),
-        (vec![b'x'; 2_000].into(), "something else"),
+        ("", "an empty file"),
+        (&*"x".repeat(2_000), "something else"),
     ] {
-        let fault = archive_fault(&bytes).await;
+        let fault = archive_fault(bytes.as_bytes()).await;
         assert!(
             matches!(fault, LayoutError::NoArchive { found } if found == expected),
+            "{fault:?}"
+        );
+    }
+    let device = LayoutPath::new("/dev/null".as_ref()).unwrap();
+    let fault = fault(resolve(&device.into()).await);
+    assert!(
+        matches!(
+            fault,
+            LayoutError::NoArchive {
+                found: "a device, a pipe or a socket"
+            }
+        ),
+        "{fault:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_compressed_archive_is_refused_by_name() {
+    let tar = Layout::new().archive().tar();
+    for (compression, expected) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
+        let fault = archive_fault(&compression.compress(&tar)).await;
+        assert!(
+            matches!(fault, LayoutError::Compressed { by } if by == expected),
             "{fault:?}"
         );
     }

@@ -1,0 +1,50 @@
+//! What is said of images in layouts where it differs from what is said of those in registries.
+
+use countersign_oci::{LayoutError, Repository};
+
+use super::Kind;
+
+/// For a path where nothing is, or a layout without the blob that is asked for.
+pub(super) const NOT_FOUND: &str =
+    "check the path, and that whoever copied the image copied all of it";
+/// For bytes that are not those that a digest names.
+pub(super) const CHANGED: &str =
+    "the layout was changed or damaged; do not use it, copy the image anew";
+const UNSIGNED: &str = "if it is signed in its registry, copy the signatures along (`oras copy --recursive --to-oci-layout`), or name that repository in the policy's `signature_sources`";
+
+/// Whether an error about `what` is about a layout's content.
+pub(super) fn is_layout(what: &str) -> bool {
+    what.starts_with("ocifile://")
+}
+
+/// What to do about an image of `repository` that nobody signed, if it is in a layout.
+pub(super) fn unsigned_hint(repository: &Repository) -> Option<&'static str> {
+    repository.layout().map(|_| UNSIGNED)
+}
+
+pub(super) fn kind(error: &LayoutError) -> Kind {
+    match error {
+        LayoutError::Marker { .. }
+        | LayoutError::Index(_)
+        | LayoutError::NoFile { .. }
+        | LayoutError::Truncated { .. }
+        | LayoutError::Header { .. }
+        | LayoutError::Twice { .. }
+        | LayoutError::Members { .. } => Kind::Invalid,
+        LayoutError::NoImage => Kind::NotFound,
+        _ => Kind::Usage,
+    }
+}
+
+pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
+    match error {
+        LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
+            "make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`",
+        ),
+        LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
+            Some("copy the archive again, and compare its size")
+        }
+        LayoutError::Io { .. } => Some("check who may read it"),
+        _ => None,
+    }
+}

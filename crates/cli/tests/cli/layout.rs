@@ -1,0 +1,133 @@
+//! Images in layouts, verified and installed by a machine without a network.
+
+use std::fs;
+
+use countersign_oci::{Descriptor, media_type};
+use countersign_sandbox::image::{Image, Layout};
+use countersign_sandbox::{BundleSpec, Statement};
+
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, run};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// A layout of the stage's index, signed by `identity`.
+fn signed(stage: &Stage, identity: &str) -> Layout {
+    let subject = stage.index.descriptor();
+    let statement = Statement::of(subject.digest.clone());
+    let spec = BundleSpec::new(statement, identity);
+    let signature = Image::artifact(BUNDLE)
+        .subject(subject)
+        .layer(BUNDLE, stage.sigstore.issue(&spec).unwrap())
+        .build();
+    Layout::new()
+        .index(&stage.index, Some("v1"))
+        .image(&signature, None)
+}
+
+/// Runs the program so that the stage's registry hears of every request to anywhere: it is the
+/// proxy for them.
+fn without_network(stage: &Stage, command: &str, operands: &[&str]) -> Run {
+    let proxy = format!("http://{}", stage.registry.host());
+    let arguments = [&[command], &TRUST[..], &POLICY, operands].concat();
+    let mut command = stage.command(&arguments);
+    command.env("HTTPS_PROXY", &proxy).env("HTTP_PROXY", &proxy);
+    let run = run(&mut command);
+    assert_eq!(stage.registry.requests().len(), 0);
+    run
+}
+
+#[tokio::test]
+async fn a_signed_layout_is_verified_and_installed_without_a_request() {
+    let stage = Stage::new().await;
+    let layout = signed(&stage, RELEASE);
+    layout.write_to(&stage.path("app")).unwrap();
+    stage.write("app.tar", layout.archive().tar());
+    for name in ["ocifile://app.tar", "ocifile://app"] {
+        let verified = without_network(&stage, "verify", &[name]);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+        assert!(verified.stdout.contains(RELEASE), "{}", verified.stdout);
+
+        let platform = ["--platform", "linux/arm64"];
+        let operands = [&platform[..], &[name, "here"]].concat();
+        let installed = without_network(&stage, "install", &operands);
+        assert_eq!(installed.code, 0, "{}", installed.stderr);
+        let content = fs::read_to_string(stage.path("here/bin/app")).unwrap();
+        assert_eq!(content, "linux/arm64");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_would_hear_of_requests() {
+    let stage = Stage::new().await;
+    let proxy = format!("http://{}", stage.registry.host());
+    let arguments = [&["verify"], &TRUST[..], &POLICY, &["registry.invalid/app"]].concat();
+    let run = run(stage.command(&arguments).env("HTTPS_PROXY", proxy));
+    assert_eq!(run.code, 7, "{}", run.stderr);
+    assert_ne!(stage.registry.requests().len(), 0);
+}
+
+/// Verify and install fail with this code, and what they print has all of this.
+fn fails(stage: &Stage, code: i32, expected: &[&str]) {
+    for operands in [
+        &["verify", "ocifile://app.tar"][..],
+        &["install", "ocifile://app.tar", "here"],
+    ] {
+        let run = without_network(stage, operands[0], &operands[1..]);
+        assert_eq!(run.code, code, "{}", run.stderr);
+        for text in expected {
+            assert!(run.stderr.contains(text), "{text}: {}", run.stderr);
+        }
+        assert!(!stage.path("here").exists());
+    }
+}
+
+#[tokio::test]
+async fn each_failure_has_its_exit_code_and_says_what_to_do() {
+    let stage = Stage::new().await;
+    fails(&stage, 6, &["app.tar was not found", "check the path"]);
+
+    stage.write("app.tar", "<html>");
+    fails(
+        &stage,
+        2,
+        &["expected a directory or a tar archive", "oras copy"],
+    );
+
+    let unsigned = Layout::new().index(&stage.index, None);
+    stage.write("app.tar", unsigned.archive().tar());
+    fails(
+        &stage,
+        3,
+        &["countersign sign", "copy the signatures along"],
+    );
+
+    let foreign = signed(&stage, STRANGER).archive().tar();
+    stage.write("app.tar", foreign);
+    fails(&stage, 4, &[STRANGER, RELEASE]);
+
+    let tar = signed(&stage, RELEASE).archive().tar();
+    stage.write("app.tar", &tar[..tar.len() / 2]);
+    fails(&stage, 5, &["cut short", "copy the archive again"]);
+
+    let several = unsigned.image(&image("linux/s390x"), Some("v2"));
+    stage.write("app.tar", several.archive().tar());
+    fails(&stage, 2, &["found 2: sha256:", ", v2;"]);
+
+    let lost = Descriptor::of(media_type::OCI_MANIFEST, b"lost");
+    stage.write("app.tar", Layout::new().entry(lost, None).archive().tar());
+    fails(&stage, 6, &["was not found", "copied all of it"]);
+}
+
+#[tokio::test]
+async fn a_layout_can_t_be_signed_and_a_path_has_to_be_there() {
+    let stage = Stage::new().await;
+    let signed = stage.sign(&["--identity-token", "@token", "ocifile://app.tar"]);
+    assert_eq!(signed.code, 2);
+    let expected = "expected an image in a registry, found an image layout";
+    assert!(signed.stderr.contains(expected), "{}", signed.stderr);
+
+    let verified = stage.verify(&["ocifile://"]);
+    assert_eq!(verified.code, 2);
+    let expected = "expected a path after ocifile://, found nothing";
+    assert!(verified.stderr.contains(expected), "{}", verified.stderr);
+}
