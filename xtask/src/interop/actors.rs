@@ -239,6 +239,20 @@ impl Actors<'_> {
             .with_context(|| format!("{} is not Unicode", path.display()))
     }
 
+    /// Copies an image with everything that refers to it into a layout, by oras, and packs the
+    /// layout into an archive beside it, by tar.
+    pub(super) fn layout(&self, image: &str, name: &str) -> anyhow::Result<()> {
+        let into = format!("{name}:v1");
+        let copy = ["copy", "--recursive", "--no-tty", "--from-plain-http"];
+        let copy = [&copy[..], &[image, "--to-oci-layout", &into]].concat();
+        self.run(Command::new(&self.tools.oras).args(copy))?
+            .success()?;
+        let archive = format!("{name}.tar");
+        self.run(Command::new("tar").args(["-C", name, "-cf", &archive, "."]))?
+            .success()?;
+        Ok(())
+    }
+
     pub(super) fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
         crane(self.tools, self.directory, arguments)
     }

@@ -36,7 +36,7 @@ const INTRODUCTION: &str = "\
 Countersign against the software of others
 ==========================================
 
-This installs cosign, crane, registries, sigstore-python and the services of Sigstore by pinned
+This installs cosign, crane, oras, registries, sigstore-python and the services of Sigstore by pinned
 version under target/interop (the first time takes some ten minutes), starts them on this machine's
 loopback interface, and has each side verify what the other signed. Every command is shown before
 it is run.

@@ -246,6 +246,28 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
         }
         Ok("their programs are for the right machines".to_owned())
     });
+    let title = "countersign installs what oras copied into an image layout, and its archive";
+    ledger.case(title, || {
+        let policy = world.actors.policy(subject.instance)?;
+        let policy: Vec<&str> = policy.iter().map(String::as_str).collect();
+        world.actors.layout(&subject.tagged(), "layout")?;
+        for image in ["ocifile://layout", "ocifile://layout.tar"] {
+            let arguments = [&["verify"], &policy[..], &[image]].concat();
+            world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+            for (architecture, machine) in ARCHITECTURES {
+                let (into, platform) = ("installed", format!("linux/{architecture}"));
+                let directory = world.actors.directory.join(into);
+                let image = ["--platform", &platform, image, into];
+                let arguments = [&["install"], &policy[..], &image].concat();
+                world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+                installed(&directory, machine)?;
+                fs::remove_dir_all(&directory)?;
+            }
+        }
+        fs::remove_dir_all(world.actors.directory.join("layout"))?;
+        fs::remove_file(world.actors.directory.join("layout.tar"))?;
+        Ok("without a registry".to_owned())
+    });
 }
 
 /// After `prepare`, both `verify` and `install` refuse, and nothing is installed.

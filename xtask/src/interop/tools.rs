@@ -35,6 +35,11 @@ const CRANE: GoProgram = GoProgram {
     version: "0.20.6",
     package: "github.com/google/go-containerregistry/cmd/crane",
 };
+const ORAS: GoProgram = GoProgram {
+    name: "oras",
+    version: "1.3.6",
+    package: "oras.land/oras/cmd/oras",
+};
 const FULCIO: GoProgram = GoProgram {
     name: "fulcio",
     version: "1.8.8",
@@ -92,6 +97,7 @@ pub(super) struct Tools {
     pub(super) cosign_3: PathBuf,
     pub(super) cosign_2: PathBuf,
     pub(super) crane: PathBuf,
+    pub(super) oras: PathBuf,
     pub(super) fulcio: PathBuf,
     pub(super) rekor: PathBuf,
     pub(super) timestamp_authority: PathBuf,
@@ -111,6 +117,7 @@ impl Tools {
         Ok(Self {
             cosign_3: COSIGN_3.install(root)?,
             crane: CRANE.install(root)?,
+            oras: ORAS.install(root)?,
             olareg: OLAREG.install(root)?,
             docker_registry: docker_registry(root)?,
             sigstore_python: sigstore_python(root)?,

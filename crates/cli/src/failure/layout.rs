@@ -30,7 +30,7 @@ pub(super) fn kind(error: &LayoutError) -> Kind {
         | LayoutError::Truncated { .. }
         | LayoutError::Header { .. }
         | LayoutError::Twice { .. }
-        | LayoutError::Members { .. } => Kind::Invalid,
+        | LayoutError::Headers { .. } => Kind::Invalid,
         LayoutError::NoImage => Kind::NotFound,
         _ => Kind::Usage,
     }

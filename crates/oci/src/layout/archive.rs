@@ -14,8 +14,8 @@ use tar::{EntryType, Header, PaxExtensions};
 use super::{Content, LayoutError, Part};
 
 const BLOCK: u64 = 512;
-/// An image has one member per blob.
-const MEMBERS: usize = 100_000;
+/// An image has one member per blob, each with an extension header at most.
+const HEADERS: usize = 100_000;
 /// Extension headers hold a name, a size and times.
 const EXTENSION_BYTES: u64 = 64 << 10;
 /// Longer names are none of a layout's.
@@ -41,14 +41,10 @@ impl Archive {
             file,
             length,
             offset: 0,
+            headers: 0,
         };
         let mut members = HashMap::new();
-        let mut count = 0;
         while let Some((name, member)) = walk.next_member()? {
-            count += 1;
-            if count > MEMBERS {
-                return Err(LayoutError::Members { limit: MEMBERS });
-            }
             let Some(name) = layout_name(&name) else {
                 continue;
             };
@@ -97,8 +93,10 @@ fn layout_name(name: &[u8]) -> Option<String> {
 struct Walk {
     file: File,
     length: u64,
-    /// Where the next header is.
+    /// Where the next header is, or the content of the last one.
     offset: u64,
+    /// How many there were.
+    headers: usize,
 }
 
 impl Walk {
@@ -106,10 +104,15 @@ impl Walk {
     /// was there.
     fn next_member(&mut self) -> Result<Option<(Vec<u8>, Member)>, LayoutError> {
         let (mut name, mut size) = (None, None);
-        while let Some(header) = self.header()? {
+        loop {
+            let offset = self.offset;
+            let damaged = |expected| LayoutError::Header { expected, offset };
+            let Some(header) = self.header()? else {
+                return Ok(None);
+            };
             let stated = header
                 .entry_size()
-                .map_err(|_| self.damaged("a size, in octal digits"))?;
+                .map_err(|_| damaged("a size, in octal digits"))?;
             match header.entry_type() {
                 EntryType::GNULongName => {
                     let mut body = self.extension(stated)?;
@@ -121,7 +124,7 @@ impl Walk {
                 EntryType::XHeader => {
                     let body = self.extension(stated)?;
                     for record in PaxExtensions::new(&body) {
-                        let malformed = || self.damaged("PAX records");
+                        let malformed = || damaged("PAX records");
                         let record = record.map_err(|_| malformed())?;
                         match record.key_bytes() {
                             b"path" => name = Some(record.value_bytes().to_vec()),
@@ -148,13 +151,12 @@ impl Walk {
                             Member::Other("a device")
                         }
                         // Sparse files, and whatever else a reader may take in its own way.
-                        _ => return Err(self.damaged("a kind of member that all readers know")),
+                        _ => return Err(damaged("a kind of member that all readers know")),
                     };
                     return Ok(Some((name, member)));
                 }
             }
         }
-        Ok(None)
     }
 
     /// The header at our place, which is behind it then.
@@ -171,8 +173,15 @@ impl Walk {
         if !sums_up(&header) {
             return Err(match self.offset {
                 0 => by_first_bytes(&block),
-                _ => self.damaged("its checksum"),
+                offset => LayoutError::Header {
+                    expected: "its checksum",
+                    offset,
+                },
             });
+        }
+        self.headers += 1;
+        if self.headers > HEADERS {
+            return Err(LayoutError::Headers { limit: HEADERS });
         }
         self.offset += BLOCK;
         Ok(Some(header))
@@ -191,10 +200,13 @@ impl Walk {
 
     /// The body of an extension header.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, LayoutError> {
-        if size > EXTENSION_BYTES {
-            return Err(self.damaged("an extension of 64 KiB at most"));
-        }
         let at = self.offset;
+        if size > EXTENSION_BYTES {
+            return Err(LayoutError::Header {
+                expected: "an extension of 64 KiB at most",
+                offset: at.saturating_sub(BLOCK),
+            });
+        }
         self.pass(size)?;
         self.read(at, size)
     }
@@ -218,14 +230,6 @@ impl Walk {
         let file = self.file.try_clone().map_err(io)?;
         let content = Content { file, offset, size };
         content.bytes(size).map_err(io)
-    }
-
-    /// The header before our place lacks what is expected.
-    fn damaged(&self, expected: &'static str) -> LayoutError {
-        LayoutError::Header {
-            expected,
-            offset: self.offset.saturating_sub(BLOCK),
-        }
     }
 }
 

@@ -82,9 +82,9 @@ pub enum LayoutError {
         /// Path in the layout.
         part: String,
     },
-    /// More files in the archive than any image has.
-    #[error("the archive is over the limit of {limit} members")]
-    Members {
+    /// More members in the archive than any image has, their extension headers counted.
+    #[error("the archive is over the limit of {limit} headers")]
+    Headers {
         /// How many may be.
         limit: usize,
     },

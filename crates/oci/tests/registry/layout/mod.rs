@@ -1,5 +1,8 @@
 //! Image layouts read as registries are. The layouts are of our own making, each with one fault.
 
+mod archive;
+mod form;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -93,6 +96,16 @@ async fn archive_fault(tar: &[u8]) -> LayoutError {
     let stored = Stored::new(&Layout::new());
     fs::write(stored.path("other"), tar).unwrap();
     fault(resolve(&stored.reference("other")).await)
+}
+
+fn is_link(fault: &LayoutError) -> bool {
+    matches!(
+        fault,
+        LayoutError::NoFile {
+            found: "a symbolic link",
+            ..
+        }
+    )
 }
 
 #[tokio::test]
@@ -308,292 +321,6 @@ async fn nothing_at_the_path_is_not_found() {
     let stored = Stored::new(&Layout::new());
     let error = resolve(&stored.reference("nothing")).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
-}
-
-fn is_link(fault: &LayoutError) -> bool {
-    matches!(
-        fault,
-        LayoutError::NoFile {
-            found: "a symbolic link",
-            ..
-        }
-    )
-}
-
-#[tokio::test]
-async fn links_are_not_followed_even_to_the_right_bytes() {
-    let image = image("linux/amd64");
-    let blob = blob_path(&image.digest());
-    for linked in [
-        blob.as_str(),
-        "blobs/sha256",
-        "blobs",
-        "index.json",
-        "oci-layout",
-    ] {
-        let stored = Stored::new(&Layout::new().image(&image, None));
-        let path = stored.path("directory").join(linked);
-        fs::rename(&path, stored.path("moved")).unwrap();
-        symlink(stored.path("moved"), &path).unwrap();
-        let fault = fault(resolve(&stored.reference("directory")).await);
-        assert!(is_link(&fault), "{linked}: {fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn links_in_an_archive_are_not_followed() {
-    let image = image("linux/amd64");
-    let blob = blob_path(&image.digest());
-    let layout = Layout::new().image(&image, None).without(&blob);
-    let with = |kind| {
-        let entry = Entry::new(kind, &blob).link("/etc/passwd");
-        layout.archive().entry(entry).tar()
-    };
-    let fault = archive_fault(&with(EntryKind::Symlink)).await;
-    assert!(is_link(&fault), "{fault:?}");
-    let fault = archive_fault(&with(EntryKind::Hardlink)).await;
-    assert!(
-        matches!(
-            fault,
-            LayoutError::NoFile {
-                found: "a hard link",
-                ..
-            }
-        ),
-        "{fault:?}"
-    );
-}
-
-#[tokio::test]
-async fn an_index_that_is_too_big_is_refused() {
-    let index = vec![b' '; (4 << 20) + 1];
-    let layout = Layout::new().file("index.json", index);
-    for reference in Stored::new(&layout).both() {
-        let error = resolve(&reference).await.unwrap_err();
-        assert!(
-            matches!(error, Error::Limit { limit, unit: "bytes", .. } if limit == 4 << 20),
-            "{error:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn ten_thousand_entries_are_too_many() {
-    let entries = (0..10_000_u32).map(u32::to_be_bytes);
-    let layout = entries.fold(Layout::new(), |layout, bytes| {
-        layout.entry(Descriptor::of(media_type::OCI_MANIFEST, &bytes), None)
-    });
-    for reference in Stored::new(&layout).both() {
-        let error = resolve(&reference).await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Limit {
-                    limit: 1_000,
-                    unit: "entries",
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn documents_of_more_bytes_in_all_than_signatures_have_are_too_many() {
-    let size = 4 << 20;
-    let entries = (0..17_u32).map(|n| Descriptor {
-        size,
-        ..Descriptor::of(media_type::OCI_MANIFEST, &n.to_be_bytes())
-    });
-    let layout = entries.fold(Layout::new(), |layout, entry| layout.entry(entry, None));
-    let subject = Digest::sha256(b"");
-    for reference in Stored::new(&layout).both() {
-        let subject = reference.repository().at(subject.clone());
-        let error = client().referrers(&subject).await.unwrap_err();
-        assert!(
-            matches!(error, Error::Limit { limit, unit: "bytes", .. } if limit == 64 << 20),
-            "{error:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_index_that_is_none_is_refused() {
-    let image = image("linux/amd64");
-    for (json, expected) in [
-        ("{", "JSON"),
-        (std::str::from_utf8(image.bytes()).unwrap(), "manifest"),
-    ] {
-        let layout = Layout::new().file("index.json", json.to_owned());
-        for fault in faults(&layout).await {
-            let LayoutError::Index(source) = fault else {
-                panic!("another fault: {fault:?}");
-            };
-            match expected {
-                "JSON" => assert!(matches!(source, ManifestError::Json(_))),
-                _ => assert!(matches!(source, ManifestError::NoIndex)),
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn without_its_index_a_layout_is_refused() {
-    let stored = Stored::new(&Layout::new());
-    fs::remove_file(stored.path("directory/index.json")).unwrap();
-    let fault = fault(resolve(&stored.reference("directory")).await);
-    assert!(matches!(fault, LayoutError::NoIndex), "{fault:?}");
-}
-
-#[tokio::test]
-async fn without_its_marker_a_layout_is_refused() {
-    let image = image("linux/amd64");
-    let layout = Layout::new().image(&image, None).without("oci-layout");
-    for fault in faults(&layout).await {
-        assert!(matches!(fault, LayoutError::NoMarker), "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_older_archive_of_docker_save_is_told_from_a_layout() {
-    let layout = Layout::new()
-        .without("oci-layout")
-        .file("manifest.json", "[]");
-    for fault in faults(&layout).await {
-        assert!(matches!(fault, LayoutError::DockerArchive), "{fault:?}");
-        assert!(fault.to_string().contains("skopeo copy"));
-    }
-}
-
-#[tokio::test]
-async fn a_layout_of_another_version_is_refused() {
-    let marker = r#"{"imageLayoutVersion":"2.0.0"}"#;
-    for fault in faults(&Layout::new().file("oci-layout", marker)).await {
-        assert!(
-            matches!(&fault, LayoutError::Version { expected: "1.0.0", found } if found == "2.0.0"),
-            "{fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_marker_that_is_none_is_refused() {
-    for marker in ["{}", "1.0.0", &" ".repeat(5_000)] {
-        for fault in faults(&Layout::new().file("oci-layout", marker.to_owned())).await {
-            assert!(matches!(fault, LayoutError::Marker { .. }), "{fault:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_archive_that_is_cut_short_is_refused() {
-    let tar = Layout::new()
-        .image(&image("linux/amd64"), None)
-        .archive()
-        .tar();
-    // In the first member's content, in the second one's header, in the last one's content, and
-    // behind all of them.
-    for length in [
-        513,
-        512 + 512 + 100,
-        tar.len() - 1024 - 512,
-        tar.len() - 1024,
-    ] {
-        let fault = archive_fault(&tar[..length]).await;
-        assert!(
-            matches!(fault, LayoutError::Truncated { found, .. } if found == length as u64),
-            "{length}: {fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_header_is_refused() {
-    let entry = Entry::file("other", "").bad_checksum();
-    let fault = archive_fault(&Layout::new().archive().entry(entry).tar()).await;
-    assert!(
-        matches!(
-            fault,
-            LayoutError::Header {
-                expected: "its checksum",
-                ..
-            }
-        ),
-        "{fault:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_file_that_is_there_twice_is_refused() {
-    let entry = Entry::file("./index.json", "{}");
-    let fault = archive_fault(&Layout::new().archive().entry(entry).tar()).await;
-    assert!(
-        matches!(&fault, LayoutError::Twice { part } if part == "index.json"),
-        "{fault:?}"
-    );
-}
-
-#[tokio::test]
-async fn what_is_no_archive_is_told_by_what_it_is() {
-    for (bytes, expected) in [
-        ("", "an empty file"),
-        (&*"x".repeat(2_000), "something else"),
-    ] {
-        let fault = archive_fault(bytes.as_bytes()).await;
-        assert!(
-            matches!(fault, LayoutError::NoArchive { found } if found == expected),
-            "{fault:?}"
-        );
-    }
-    let device = LayoutPath::new("/dev/null".as_ref()).unwrap();
-    let fault = fault(resolve(&device.into()).await);
-    assert!(
-        matches!(
-            fault,
-            LayoutError::NoArchive {
-                found: "a device, a pipe or a socket"
-            }
-        ),
-        "{fault:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_compressed_archive_is_refused_by_name() {
-    let tar = Layout::new().archive().tar();
-    for (compression, expected) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
-        let fault = archive_fault(&compression.compress(&tar)).await;
-        assert!(
-            matches!(fault, LayoutError::Compressed { by } if by == expected),
-            "{fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn names_and_sizes_of_extension_headers_are_heeded() {
-    let image = image("linux/amd64");
-    let (layer, config) = (&image.layers()[0], &image.blobs()[0]);
-    let blob = |bytes: &Bytes| blob_path(&Digest::sha256(bytes));
-    let layout = Layout::new()
-        .image(&image, None)
-        .without(&blob(layer))
-        .without(&blob(config));
-    let renamed = Entry::file("other", layer).pax("path", format!("./{}", blob(layer)));
-    let sized = Entry::file(blob(config), config)
-        .size(0)
-        .pax("size", config.len().to_string());
-    let tar = layout.archive().entry(sized).entry(renamed).tar();
-    let stored = Stored::new(&layout);
-    fs::write(stored.path("archive.tar"), tar).unwrap();
-    let reference = stored.reference("archive.tar");
-    for descriptor in [&image.manifest().config, &image.manifest().layers[0]] {
-        let found = client()
-            .blob(reference.repository(), descriptor, 1 << 20)
-            .await;
-        assert!(found.is_ok(), "{found:?}");
-    }
 }
 
 #[tokio::test]
