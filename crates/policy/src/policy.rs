@@ -16,6 +16,7 @@ use crate::matcher::Matcher;
 use crate::spec::PolicySpec;
 
 mod check;
+mod only;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";

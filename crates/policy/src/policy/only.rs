@@ -1,0 +1,72 @@
+//! A policy narrowed to one signer among those that it accepts.
+
+use super::{Policy, Signer};
+use crate::matcher::Matcher;
+
+impl Policy {
+    /// The same policy for a single signer: what the result accepts, `self` accepts too. All else
+    /// that it asks for stays as it is, the claims beside that signer included.
+    ///
+    /// `None` where no signer of the policy may be of this issuer and identity: there is no policy
+    /// that accepts nobody either.
+    #[must_use]
+    pub fn only(&self, issuer: &str, identity: &str) -> Option<Self> {
+        let accepts =
+            |signer: &&Signer| signer.issuer.matches(issuer) && signer.identity.matches(identity);
+        let signers = self.signers.iter().filter(accepts).map(|signer| Signer {
+            issuer: Matcher::Exact(issuer.to_owned()),
+            identity: Matcher::Exact(identity.to_owned()),
+            ..signer.clone()
+        });
+        let signers: Vec<Signer> = signers.collect();
+        (!signers.is_empty()).then(|| Self {
+            signers,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://ci.example.org";
+
+    fn policy() -> Policy {
+        let text = r"
+identities:
+  - { issuer: 'https://ci.example.org', identity_regex: 'release-\d+' }
+  - { issuer: 'https://ci.example.org', identity: nightly, not_before: '2026-01-01T00:00:00Z' }
+deny_digests: ['sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a']
+bind_name: true
+";
+        Policy::from_yaml(text, "policy.yaml").unwrap()
+    }
+
+    #[test]
+    fn one_signer_remains_with_its_conditions_and_the_policy_s() {
+        let narrowed = policy().only(ISSUER, "nightly").unwrap();
+        let [signer] = narrowed.signers() else {
+            panic!("several signers: {narrowed:?}");
+        };
+        assert_eq!(signer.identity, Matcher::Exact("nightly".into()));
+        assert!(signer.not_before.is_some());
+        assert!(narrowed.bind_name());
+        assert!(narrowed.deny_digests().eq(policy().deny_digests()));
+    }
+
+    #[test]
+    fn a_pattern_becomes_the_text_that_it_matched() {
+        let narrowed = policy().only(ISSUER, "release-7").unwrap();
+        let matchers = narrowed.signers().iter().map(|signer| &signer.identity);
+        let expected = Matcher::Exact("release-7".into());
+        assert_eq!(matchers.collect::<Vec<_>>(), [&expected]);
+    }
+
+    #[test]
+    fn who_is_not_accepted_is_not_accepted_alone_either() {
+        assert_eq!(policy().only(ISSUER, "release-7x"), None);
+        assert_eq!(policy().only("https://ci.example.net", "nightly"), None);
+        assert_eq!(policy().only(ISSUER, ""), None);
+    }
+}
