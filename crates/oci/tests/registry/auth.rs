@@ -2,39 +2,37 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use countersign_oci::{Credentials, Descriptor, Error, Registry, Repository, media_type};
+use countersign_oci::{Credentials, Error, Registry, media_type};
 use futures_util::future::join_all;
-use wiremock::matchers::{body_string_contains, header, header_exists, method, path, query_param};
+use wiremock::matchers::{body_string_contains, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::common::{
-    answer, client, index, manifest, options, reference, repository, requests, text_of,
-};
+use super::common::{answer, client, manifest, options, reference, requests, text_of};
 
-const PASSWORD: &str = "hunter2";
+pub(super) const PASSWORD: &str = "hunter2";
 
-fn challenge(value: &str) -> ResponseTemplate {
+pub(super) fn challenge(value: &str) -> ResponseTemplate {
     ResponseTemplate::new(401).insert_header("www-authenticate", value)
 }
 
-fn bearer_challenge(server: &MockServer) -> ResponseTemplate {
+pub(super) fn bearer_challenge(server: &MockServer) -> ResponseTemplate {
     challenge(&format!(
         r#"Bearer realm="{}/token",service="registry",scope="repository:a/b:pull""#,
         server.uri()
     ))
 }
 
-fn token(value: &str) -> ResponseTemplate {
+pub(super) fn token(value: &str) -> ResponseTemplate {
     answer("application/json", &format!(r#"{{"token":"{value}"}}"#))
 }
 
-fn client_with(credentials: Credentials) -> Registry {
+pub(super) fn client_with(credentials: Credentials) -> Registry {
     let mut options = options();
     options.credentials = credentials;
     Registry::new(options).unwrap()
 }
 
-fn login(server: &MockServer) -> Credentials {
+pub(super) fn login(server: &MockServer) -> Credentials {
     Credentials::default().with_login(&server.address().to_string(), "me", PASSWORD)
 }
 
@@ -56,7 +54,7 @@ async fn registry_with_tokens(accepted: &str) -> MockServer {
     server
 }
 
-async fn serve_token(server: &MockServer, response: ResponseTemplate) {
+pub(super) async fn serve_token(server: &MockServer, response: ResponseTemplate) {
     Mock::given(method("GET"))
         .and(path("/token"))
         .respond_with(response)
@@ -64,7 +62,7 @@ async fn serve_token(server: &MockServer, response: ResponseTemplate) {
         .await;
 }
 
-async fn refused(client: &Registry, server: &MockServer) -> Error {
+pub(super) async fn refused(client: &Registry, server: &MockServer) -> Error {
     let error = client.resolve(&reference(server, ":t")).await.unwrap_err();
     assert!(!text_of(&error).contains(PASSWORD), "{error:?}");
     error
@@ -326,200 +324,4 @@ async fn a_token_service_without_tls_gets_no_login() {
         matches!(&error, Error::Protocol { found, .. } if found == "http://auth.example/token"),
         "{error:?}"
     );
-}
-
-#[tokio::test]
-async fn a_redirect_to_another_host_leaves_the_login_behind() {
-    let storage = MockServer::start().await;
-    Mock::given(header_exists("authorization"))
-        .respond_with(ResponseTemplate::new(400))
-        .with_priority(1)
-        .mount(&storage)
-        .await;
-    Mock::given(path("/stored"))
-        .respond_with(answer("application/octet-stream", "content"))
-        .mount(&storage)
-        .await;
-    let server = MockServer::start().await;
-    let away = format!("{}/stored?X-Signature=s3cr3t", storage.uri());
-    Mock::given(header("authorization", "Bearer abc"))
-        .respond_with(ResponseTemplate::new(307).insert_header("location", away))
-        .with_priority(1)
-        .mount(&server)
-        .await;
-    serve_token(&server, token("abc")).await;
-    let challenged = bearer_challenge(&server);
-    Mock::given(method("GET"))
-        .respond_with(challenged)
-        .with_priority(9)
-        .mount(&server)
-        .await;
-    let client = client_with(login(&server));
-    let descriptor = Descriptor::of("application/octet-stream", b"content");
-    let repository: Repository = repository(&server);
-    let blob = client.blob(&repository, &descriptor, 10).await.unwrap();
-    assert_eq!(blob, "content");
-
-    // What storage then asks for is not ours to answer, and its query stays out of the error.
-    storage.reset().await;
-    Mock::given(method("GET"))
-        .respond_with(challenge(r#"Basic realm="storage""#))
-        .mount(&storage)
-        .await;
-    let error = client.blob(&repository, &descriptor, 10).await;
-    let error = error.unwrap_err();
-    assert!(
-        matches!(&error, Error::Unauthorized { registry, .. } if *registry == storage.address().to_string()),
-        "{error:?}"
-    );
-    assert!(!text_of(&error).contains("s3cr3t"));
-    assert_eq!(requests(&storage).await.len(), 1);
-}
-
-#[tokio::test]
-async fn redirects_come_to_an_end() {
-    let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(302).insert_header("location", "/v2/a/b/manifests/t"))
-        .mount(&server)
-        .await;
-    let error = refused(&client(), &server).await;
-    assert!(
-        matches!(
-            error,
-            Error::Limit {
-                limit: 5,
-                unit: "redirects",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
-    assert_eq!(requests(&server).await.len(), 6);
-}
-
-#[tokio::test]
-async fn a_redirect_to_http_elsewhere_is_not_followed() {
-    let server = MockServer::start().await;
-    let away = "http://registry.example/v2/a/b/manifests/t?token=s3cr3t";
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(302).insert_header("location", away))
-        .mount(&server)
-        .await;
-    let error = refused(&client(), &server).await;
-    assert!(
-        matches!(&error, Error::Protocol { found, .. } if found == "http://registry.example/v2/a/b/manifests/t"),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_redirect_that_leads_nowhere_says_so() {
-    let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(302))
-        .mount(&server)
-        .await;
-    let error = refused(&client(), &server).await;
-    assert!(
-        matches!(&error, Error::Protocol { expected, .. } if expected == "a redirect with a Location"),
-        "{error:?}"
-    );
-}
-
-#[cfg(unix)]
-mod helpers {
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// One test at a time: a helper can't be started while another test's process, just forked,
-    /// still holds its file open for writing.
-    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-    /// A credential helper that runs `script`, and credentials that ask it.
-    fn credentials(directory: &Path, server: &MockServer, script: &str) -> Credentials {
-        let path = directory.join("docker-credential-test");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, server.address());
-        Credentials::default()
-            .with_config("config.json", &config)
-            .unwrap()
-            .with_helper_directories(vec![directory.to_owned()])
-    }
-
-    async fn basic_registry() -> MockServer {
-        let server = MockServer::start().await;
-        let basic = format!("Basic {}", BASE64.encode(format!("me:{PASSWORD}")));
-        Mock::given(header("authorization", basic.as_str()))
-            .respond_with(answer(media_type::OCI_INDEX, &index(&[])))
-            .with_priority(1)
-            .mount(&server)
-            .await;
-        Mock::given(method("GET"))
-            .respond_with(challenge("Basic"))
-            .mount(&server)
-            .await;
-        server
-    }
-
-    #[tokio::test]
-    async fn a_helper_is_asked_for_the_registry() {
-        let _guard = ONE_AT_A_TIME.lock().await;
-        let server = basic_registry().await;
-        let directory = tempfile::tempdir().unwrap();
-        let script = format!(
-            r#"[ "$1" = get ] && [ "$(cat)" = "{}" ] || exit 1
-echo '{{"ServerURL":"x","Username":"me","Secret":"{PASSWORD}"}}'"#,
-            server.address()
-        );
-        let client = client_with(credentials(directory.path(), &server, &script));
-        client.resolve(&reference(&server, ":t")).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_helper_that_knows_nothing_leaves_us_anonymous() {
-        let _guard = ONE_AT_A_TIME.lock().await;
-        let server = basic_registry().await;
-        let directory = tempfile::tempdir().unwrap();
-        let script = "echo 'credentials not found in native keychain'; exit 1";
-        let client = client_with(credentials(directory.path(), &server, script));
-        let error = refused(&client, &server).await;
-        assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn helpers_that_fail_are_errors() {
-        let _guard = ONE_AT_A_TIME.lock().await;
-        for (script, message) in [
-            ("exit 3", "the credential helper failed (exit status: 3)"),
-            ("echo hunter2", "found something else"),
-        ] {
-            let server = basic_registry().await;
-            let directory = tempfile::tempdir().unwrap();
-            let client = client_with(credentials(directory.path(), &server, script));
-            let error = refused(&client, &server).await;
-            assert!(
-                matches!(&error, Error::Credentials { from, .. } if from == "docker-credential-test")
-            );
-            assert!(text_of(&error).contains(message), "{}", text_of(&error));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_helper_that_hangs_is_given_up() {
-        let _guard = ONE_AT_A_TIME.lock().await;
-        let server = basic_registry().await;
-        let directory = tempfile::tempdir().unwrap();
-        let mut options = options();
-        options.credentials = credentials(directory.path(), &server, "exec sleep 600");
-        options.timeouts.helper = Duration::from_millis(20);
-        let client = Registry::new(options).unwrap();
-        let error = refused(&client, &server).await;
-        assert!(matches!(error, Error::Credentials { .. }), "{error:?}");
-        assert!(text_of(&error).contains("has not answered"));
-    }
 }

@@ -7,12 +7,16 @@ mod auth;
 mod common;
 #[cfg(test)]
 mod download;
+#[cfg(all(test, unix))]
+mod helpers;
 #[cfg(test)]
 mod layout;
 #[cfg(test)]
 mod pull;
 #[cfg(test)]
 mod push;
+#[cfg(test)]
+mod redirects;
 #[cfg(test)]
 mod referrers;
 #[cfg(test)]
