@@ -201,7 +201,26 @@ impl From<countersign_oci::NoSuchPlatform> for Failure {
 
 impl From<countersign_policy::PolicyError> for Failure {
     fn from(error: countersign_policy::PolicyError) -> Self {
-        Self::new(Kind::Usage, error)
+        use countersign_policy::Problem;
+        let hint = match error.problem() {
+            Problem::Syntax { .. } => Some(
+                "keys of one mapping begin in the same column, after spaces and never tabs; in \"double quotes\" a backslash is written twice, in 'single quotes' once",
+            ),
+            Problem::Regex { .. } => {
+                Some("write a backslash before what stands for itself: `\\.`, `\\(`, `\\+`, `\\?`")
+            }
+            Problem::Form { .. } if error.place().path.to_string().ends_with("verification") => {
+                Some(
+                    "a `verification` block has `issuer` and `identity`, or `issuer_regex` and `identity_regex` in their places",
+                )
+            }
+            _ => None,
+        };
+        let failure = Self::new(Kind::Usage, error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -389,7 +408,7 @@ impl From<countersign_download::GalleryError> for Failure {
                 };
                 if unserved.iter().all(|one| absent(&one.error)) {
                     Self::new(Kind::NotFound, error)
-                        .hint("correct the gallery's `url`, or give it `mirrors`")
+                        .hint("correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery")
                 } else {
                     Self::new(Kind::Unreachable, error)
                         .hint("check the network and the proxy, or give the gallery `mirrors`")
@@ -398,14 +417,18 @@ impl From<countersign_download::GalleryError> for Failure {
             GalleryError::NoFile { .. } => Self::new(Kind::NotFound, error),
             GalleryError::Http(http) => Self::new(http_kind(http), error),
             GalleryError::Index(_) | GalleryError::NotText { .. } => Self::new(Kind::Usage, error)
-                .hint("the gallery's `url` has to be that of its index, a list of entries"),
-            GalleryError::Location { .. } | GalleryError::File { .. } => {
-                Self::new(Kind::Usage, error)
-            }
+                .hint("correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`"),
+            GalleryError::Location { .. } => Self::new(Kind::Usage, error)
+                .hint("correct the gallery's `url`; an index beside the file that names the gallery is `file:index.yaml`"),
+            GalleryError::File { .. } => Self::new(Kind::Usage, error),
             _ => Self::new(Kind::Internal, error),
         }
     }
 }
+
+/// What is wrong stands in the gallery's index, which may be the user's own.
+const CORRECT_THE_INDEX: &str =
+    "correct the entry in the gallery's index, or tell the gallery's maintainer";
 
 impl From<countersign_download::PlanError> for Failure {
     fn from(error: countersign_download::PlanError) -> Self {
@@ -420,14 +443,13 @@ impl From<countersign_download::PlanError> for Failure {
                     EntryError::Ambiguous { .. } => {
                         Self::new(Kind::Usage, error).hint("choose one of these names")
                     }
-                    _ => Self::new(Kind::Usage, error)
-                        .hint("the gallery's maintainer has to correct it"),
+                    _ => Self::new(Kind::Usage, error).hint(CORRECT_THE_INDEX),
                 }
             }
             PlanError::Local { .. } => Self::new(Kind::Policy, error)
                 .hint("to install from this machine, save the index as a file and name it by `url: file:…`"),
             PlanError::Source { .. } | PlanError::Mirrors { .. } => {
-                Self::new(Kind::Usage, error).hint("the gallery's maintainer has to correct it")
+                Self::new(Kind::Usage, error).hint(CORRECT_THE_INDEX)
             }
             PlanError::Requirement { source, .. } => {
                 let hint = match source {
@@ -435,9 +457,9 @@ impl From<countersign_download::PlanError> for Failure {
                         "give the gallery a `verification` block that says who must have signed"
                     }
                     RequirementError::NoDigest { .. } => {
-                        "the gallery's maintainer has to add the tarball's sha256"
+                        "add the tarball's `sha256` to the entry, or tell the gallery's maintainer"
                     }
-                    _ => "the gallery's maintainer has to publish it as a signed image",
+                    _ => "publish it as a signed image, or tell the gallery's maintainer",
                 };
                 Self::new(Kind::Policy, error).hint(hint)
             }

@@ -312,6 +312,17 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// The path to show: of a key that is itself the problem, that of the mapping, since the
+    /// problem names the key.
+    pub(crate) fn scope(&self, path: KeyPath) -> KeyPath {
+        match self {
+            Self::UnknownKey { .. } | Self::DuplicateKey { .. } => path.parent(),
+            _ => path,
+        }
+    }
+}
+
 /// What a text that should be a time lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

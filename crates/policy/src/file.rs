@@ -300,14 +300,7 @@ impl Source<'_> {
     /// The typed reading, its errors completed by what the tree knows.
     fn typed<T: DeserializeOwned>(&self) -> Result<T, PolicyError> {
         yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
-            let (mut place, mut problem) = error.into_parts();
-            let node = place.position.and_then(|position| self.tree.at(position));
-            if let Some((path, node)) = node {
-                if let Problem::Form { found, .. } = &mut problem {
-                    *found = Some(node.describe());
-                }
-                place.path = scope(path, &problem);
-            }
+            let (place, mut problem) = self.tree.completed(error).into_parts();
             // A key at top level may be meant for the block or for what stands around it.
             if let (
                 true,
@@ -333,16 +326,8 @@ impl Source<'_> {
         let place = Place {
             file: Some(self.file_name.to_owned()),
             position: Some(self.tree.position_of(&path)),
-            path: scope(path, &problem),
+            path: problem.scope(path),
         };
         PolicyError::new(place, problem)
-    }
-}
-
-/// Of a key that is itself the problem, the path names the mapping, and the problem names the key.
-fn scope(path: KeyPath, problem: &Problem) -> KeyPath {
-    match problem {
-        Problem::UnknownKey { .. } | Problem::DuplicateKey { .. } => path.parent(),
-        _ => path,
     }
 }

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::PolicyError;
+use crate::error::{PolicyError, Problem};
 use crate::nearest::nearest;
+use crate::node::Node;
+use crate::printable::excerpt;
 use crate::yaml::{self, Bounds};
 
 /// A gallery's index.
@@ -23,9 +25,10 @@ impl GalleryIndex {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, with line and column.
+    /// The first thing that is wrong, with line, column and the keys that lead there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
-        let entries = yaml::parse(text, file_name, &Bounds::INDEX)?;
+        let entries = yaml::parse(text, file_name, &Bounds::INDEX)
+            .map_err(|error| completed(error, text, file_name))?;
         Ok(Self { entries })
     }
 
@@ -43,6 +46,27 @@ impl GalleryIndex {
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
+}
+
+/// An error of the typed reading, with what stands in its place.
+fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
+    if let Problem::Syntax { .. } | Problem::Budget { .. } = error.problem() {
+        return error;
+    }
+    // A tree costs as much again, so there is one only where it has something to say.
+    if let Ok(tree) = yaml::parse::<Node>(text, file_name, &Bounds::INDEX) {
+        return tree.completed(error);
+    }
+    // Most web pages are not even YAML, past their beginning.
+    let (place, mut problem) = error.into_parts();
+    let line = place.position.and_then(|position| {
+        let above = usize::try_from(position.line).ok()?.checked_sub(1)?;
+        text.lines().nth(above)
+    });
+    if let (Problem::Form { found, .. }, Some(line)) = (&mut problem, line) {
+        found.get_or_insert_with(|| format!("`{}`", excerpt(line.trim())));
+    }
+    PolicyError::new(place, problem)
 }
 
 /// One entry of an index: an image, or a meta entry that stands for others by capability.

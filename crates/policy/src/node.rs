@@ -7,7 +7,8 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::error::{KeyPath, Position, Step};
+use crate::error::{KeyPath, PolicyError, Position, Problem, Step};
+use crate::printable::excerpt;
 use crate::yaml;
 
 /// A value, and where it stands.
@@ -70,7 +71,7 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             Kind::Nothing => "nothing".to_owned(),
-            Kind::Scalar(text) => format!("`{text}`"),
+            Kind::Scalar(text) => format!("`{}`", excerpt(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Mapping(_) => "a mapping".to_owned(),
         }
@@ -92,6 +93,43 @@ impl Node {
     /// The path to the key or value that stands at `position`, and the value.
     pub(crate) fn at(&self, position: Position) -> Option<(KeyPath, &Self)> {
         self.find(position, &KeyPath::default())
+    }
+
+    /// An error of the typed reading, completed by what the tree knows: the keys that lead to its
+    /// position, and what stands there.
+    pub(crate) fn completed(&self, error: PolicyError) -> PolicyError {
+        let (mut place, mut problem) = error.into_parts();
+        let Some((path, node)) = place.position.and_then(|position| {
+            let found = self.at(position)?;
+            match problem {
+                Problem::Form { .. } | Problem::MissingKey { .. } => {
+                    Some(self.around(position, found))
+                }
+                _ => Some(found),
+            }
+        }) else {
+            return PolicyError::new(place, problem);
+        };
+        if let Problem::Form { found, .. } = &mut problem {
+            *found = Some(node.describe());
+        }
+        place.path = problem.scope(path);
+        PolicyError::new(place, problem)
+    }
+
+    /// The outermost value that stands at `position`: a mapping stands where its first key does.
+    fn around<'a>(
+        &'a self,
+        position: Position,
+        inside: (KeyPath, &'a Self),
+    ) -> (KeyPath, &'a Self) {
+        let parent = inside.0.parent();
+        match self.follow(&parent) {
+            Some(node) if node.span.is_at(position) && !inside.0.is_root() => {
+                self.around(position, (parent, node))
+            }
+            _ => inside,
+        }
     }
 
     fn find(&self, position: Position, path: &KeyPath) -> Option<(KeyPath, &Self)> {

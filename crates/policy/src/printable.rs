@@ -1,6 +1,8 @@
 //! Foreign text in messages: certificates, statements and files are written by others, and what a
 //! person reads ends on a terminal.
 
+use std::borrow::Cow;
+
 /// Longest text shown, in characters; no honest identity or message comes near it.
 const SHOWN_MAX: usize = 4096;
 
@@ -21,6 +23,17 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// As much of a text as it is recognised by, in characters.
+const EXCERPT_MAX: usize = 80;
+
+/// The beginning of `text`: where a list or a mapping belongs, all of a web page may stand.
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(EXCERPT_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +51,12 @@ mod tests {
         let shown = printable(&"é".repeat(SHOWN_MAX + 1));
         assert_eq!(shown.chars().count(), SHOWN_MAX + 1);
         assert!(shown.ends_with("é…"));
+    }
+
+    #[test]
+    fn an_excerpt_is_the_beginning_alone() {
+        assert_eq!(excerpt("naïve"), "naïve");
+        let page = format!("<html>{}", "é".repeat(EXCERPT_MAX));
+        assert_eq!(excerpt(&page).chars().count(), EXCERPT_MAX + 1);
     }
 }

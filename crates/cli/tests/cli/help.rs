@@ -37,6 +37,21 @@ fn upgrade() {
 }
 
 #[test]
+fn list() {
+    help("help_list", &["list", "--help"]);
+}
+
+#[test]
+fn remove() {
+    help("help_remove", &["remove", "--help"]);
+}
+
+#[test]
+fn policy() {
+    help("help_policy", &["policy", "--help"]);
+}
+
+#[test]
 fn policy_check() {
     help("help_policy_check", &["policy", "check", "--help"]);
 }
@@ -44,6 +59,11 @@ fn policy_check() {
 #[test]
 fn policy_test() {
     help("help_policy_test", &["policy", "test", "--help"]);
+}
+
+#[test]
+fn policy_schema() {
+    help("help_policy_schema", &["policy", "schema", "--help"]);
 }
 
 #[test]

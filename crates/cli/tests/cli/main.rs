@@ -11,6 +11,8 @@ mod layout;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod newcomer;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod policy;
