@@ -64,10 +64,7 @@ impl Shop {
 
     /// An image with its version in the file `version`, signed at `time`.
     fn publish(&self, tag: &str, version: &str, time: &str) {
-        let layer = Layer::builder().file("version", version, 0o644);
-        let image = Image::builder("linux/amd64".parse().unwrap())
-            .layer(layer.build(Compression::Gzip))
-            .build();
+        let image = unsigned(version);
         let digest = image.push(&self.registry, "acme/app", Some(tag));
         let spec = BundleSpec::new(Statement::of(digest), SIGNER);
         let bundle = self.sigstore.issue(&spec.signed_at(time.parse().unwrap()));
@@ -110,6 +107,13 @@ impl Shop {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("store").join(name)
     }
+}
+
+fn unsigned(version: &str) -> Image {
+    let layer = Layer::builder().file("version", version, 0o644);
+    Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer.build(Compression::Gzip))
+        .build()
 }
 
 const FLAGS: [&str; 4] = ["--gallery", "galleries.yaml", "--trusted-root", "root.json"];
@@ -203,4 +207,67 @@ async fn a_gallery_without_a_policy_installs_unverified_unless_integrity_is_requ
     let hints = document["failed"][0]["error"]["hints"].to_string();
     assert!(hints.contains("countersign remove"), "{hints}");
     assert_eq!(shop.version("chat").unwrap(), "v1");
+}
+
+/// What `upgrade` and, into an empty store, `install` say of `chat`: the same, since one builder
+/// makes the requirement of both.
+fn refusal_of_either(shop: &Shop, flags: &[&str]) -> (i32, Value) {
+    let (upgrading, upgrade) = shop.upgrade(&[flags, &["chat"]].concat());
+    let elsewhere = ["--store", "elsewhere", "chat"];
+    let (installing, install) = shop.install(&[flags, &elsewhere].concat());
+    let error = &upgrade["failed"][0]["error"];
+    assert_eq!(error["message"], install["failed"][0]["error"]["message"]);
+    assert_eq!(*error, install["failed"][0]["error"]);
+    assert_eq!(upgrading, installing, "{error}");
+    assert_eq!(upgrade["done"], Value::Array(Vec::new()));
+    assert_eq!(shop.version("chat").unwrap(), "v1", "{error}");
+    assert!(!shop.directory.path().join("elsewhere/chat").exists());
+    (upgrading, error.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_is_refused_by_a_changed_policy_as_an_installation_is() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let good = fs::read_to_string(shop.directory.path().join("galleries.yaml")).unwrap();
+    assert_eq!(shop.install(&["chat"]).0, 0);
+    let (_, listed) = shop.run(&["list"]);
+    let digest = listed["installations"][0]["digest"].as_str().unwrap();
+
+    let change = |wrong: &str| {
+        let right = format!("identity: '{SIGNER}'");
+        let changed = good.replace(&right, wrong);
+        assert_ne!(changed, good);
+        shop.write("galleries.yaml", &changed);
+    };
+    let told = |error: &Value, text: &str| assert!(error.to_string().contains(text), "{error}");
+
+    change("identity: 'https://github.com/acme/app/.github/workflows/other.yml@refs/tags/v1'");
+    let (code, error) = refusal_of_either(&shop, &[]);
+    assert_eq!((code, &error["kind"]), (4, &"policy".into()));
+    told(&error, "other.yml");
+
+    change(&format!(
+        "identity: '{SIGNER}', not_before: '2025-06-01T00:00:00Z'"
+    ));
+    let (code, error) = refusal_of_either(&shop, &[]);
+    assert_eq!((code, &error["kind"]), (4, &"policy".into()));
+    told(&error, "2025-06-01");
+
+    change(&format!("identity: '{SIGNER}', deny_digests: ['{digest}']"));
+    let (code, error) = refusal_of_either(&shop, &[]);
+    assert_eq!((code, &error["kind"]), (4, &"policy".into()));
+    told(&error, "deny_digests");
+
+    // Content that nobody signed, behind the same tag.
+    shop.write("galleries.yaml", &good);
+    unsigned("v2").push(&shop.registry, "acme/app", Some("latest-chat"));
+    let (code, error) = refusal_of_either(&shop, &[]);
+    assert_eq!((code, &error["kind"]), (3, &"unsigned".into()));
+
+    // A gallery whose policy was taken away, in strict mode.
+    shop.write("galleries.yaml", "[{name: acme, url: 'file:index.yaml'}]");
+    let (code, error) = refusal_of_either(&shop, &["--require-integrity"]);
+    assert_eq!((code, &error["kind"]), (4, &"policy".into()));
+    told(&error, "integrity is required");
 }

@@ -2,11 +2,13 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "helpers of tests are tests too"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_download::{
@@ -168,6 +170,51 @@ fn representative_plans_of_localai_s_gallery() {
         text.push_str(&format!("{}\n", case.plan(name).unwrap()));
     }
     assert_snapshot!(text);
+}
+
+/// The index isn't ours to copy, so of all its plans there is a digest alone: of what `install
+/// --dry-run --all` prints, for each capability that the index knows. The plans go to a file in the
+/// target directory, which `diff` compares with that of another version.
+#[test]
+fn every_plan_of_localai_s_gallery_is_as_it_was() {
+    let Some(index) = localai() else { return };
+    let mut case = Case::new(COVERED, index);
+    case.fallbacks = FallbackTags::localai();
+    let entries = case.index.entries().to_vec();
+    let capabilities: BTreeSet<&str> = entries
+        .iter()
+        .flat_map(|entry| entry.capabilities.keys().map(String::as_str))
+        .collect();
+    let mut text = String::new();
+    for capability in capabilities {
+        case.capability = capability.parse().unwrap();
+        text.push_str(&format!("# {capability}\n"));
+        for entry in &entries {
+            // What an entry with content plans does not hang on the capability.
+            if entry.is_meta() || capability == "default" {
+                match case.planner().plan_entry(entry) {
+                    Ok(plan) => text.push_str(&format!("{plan}\n")),
+                    Err(PlanError::Entry { source, .. }) => text.push_str(&format!("{source}\n")),
+                    Err(other) => panic!("{}: {other:?}", entry.name),
+                }
+            }
+        }
+    }
+    let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join("localai-plans.txt");
+    std::fs::write(&seen, &text).unwrap();
+    let found = countersign_oci::Digest::sha256(text.as_bytes());
+    let lines = text.lines().count();
+    assert_eq!(
+        (lines, found.to_string().as_str()),
+        (
+            16_160,
+            "sha256:0f905bc92f7d3da90ab3b59cb2e821a4c4b304a75731267f961f0420040b71bf"
+        ),
+        "the plans of LocalAI's gallery have changed, or its index has: keep {}, let this test \
+         write it again at a commit where it passes, and compare the two with `diff`; if the change \
+         is meant, put what was found in place of what was expected",
+        seen.display()
+    );
 }
 
 #[test]
