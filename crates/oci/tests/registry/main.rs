@@ -7,7 +7,8 @@ mod auth;
 mod common;
 #[cfg(test)]
 mod download;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod helpers;
 #[cfg(test)]
 mod layout;
