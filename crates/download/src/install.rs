@@ -13,7 +13,7 @@ use crate::archive::AdmittedArchive;
 use crate::error::Error;
 use crate::http::Http;
 use crate::limits::Limits;
-use crate::record::{Provenance, Record};
+use crate::record::{self, Provenance, Record};
 use crate::target::Staging;
 use crate::unpack;
 
@@ -31,7 +31,7 @@ pub enum Event {
         /// Digest of the document that the signature is for.
         digest: Digest,
     },
-    /// Nothing proves the image, and nothing is required to: it is let be.
+    /// Nothing proves the content, and nothing is required to: it is let be.
     Unverified {
         /// Digest that the permit is for.
         digest: Digest,
@@ -229,7 +229,8 @@ impl<V: ImageVerifier> Installer<V> {
     /// `reference` is what was asked for, for the record.
     ///
     /// # Errors
-    /// As [`Self::install`], except those of verification.
+    /// As [`Self::install`], except those of verification; [`Error::Weaker`] when the image is
+    /// unverified, and what is there was installed on stronger grounds.
     pub async fn unpack(
         &self,
         image: AdmittedImage,
@@ -239,8 +240,26 @@ impl<V: ImageVerifier> Installer<V> {
         events: Events<'_>,
     ) -> Result<Installed, Error> {
         let staging = unpack::stage(directory).await?;
+        self.give_way(directory, &image).await?;
         self.unpack_staged(image, reference, platform, staging, None, events)
             .await
+    }
+
+    /// Refuses to put an image in the place of what was installed on stronger grounds. To be asked
+    /// under the lock.
+    async fn give_way(&self, directory: &Path, image: &AdmittedImage) -> Result<(), Error> {
+        if let Grounds::Signature { .. } = image.grounds() {
+            return Ok(());
+        }
+        let there = directory.to_owned();
+        let read = unpack::blocking(move || Ok((record::is_at(&there), record::read(&there))));
+        match read.await? {
+            (_, Some(recorded)) => {
+                recorded.give_way(image.reference().to_string(), image.grounds())
+            }
+            (true, None) => Err(record::unreadable(directory)),
+            (false, None) => Ok(()),
+        }
     }
 
     /// Fetches an admitted image and unpacks it to the directory that `staging` is for.

@@ -2,8 +2,10 @@
 //!
 //! [`Installer::install`] goes from a reference to a directory. In between stands
 //! [`AdmittedImage`]: fetching and unpacking accept nothing else, and only a verifier's proof makes
-//! one, or the [`UnverifiedPermit`] that permissive mode gives for what nothing covers. The content is reached by digests alone from there on, and unpacked into a staging
-//! directory that takes the target's place in one step. Where any of it fails, nothing is left.
+//! one, or the [`UnverifiedPermit`] that permissive mode gives for what nothing covers. The content
+//! is reached by digests alone from there on, and unpacked into a staging directory that takes the
+//! target's place in one step. Where any of it fails, nothing is left. Tarballs and directories go
+//! the same way, each as one archive.
 //!
 //! What a gallery's entry is to be installed from, and on what proof, is a [`Plan`]: made by a
 //! [`Planner`] without asking any registry, its sources in order and one [`Requirement`] for all.

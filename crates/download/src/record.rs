@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::admitted::Grounds;
+use crate::error::Error;
 use crate::extract::RESERVED;
 use crate::install::Installed;
 use crate::plan::Role;
@@ -98,6 +99,29 @@ fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Referen
     let text = Option::<String>::deserialize(deserializer)?;
     let reference = text.map(|text| Reference::recorded(&text));
     reference.transpose().map_err(serde::de::Error::custom)
+}
+
+impl Recorded {
+    /// Refuses `content` that was admitted on weaker grounds than what is recorded here.
+    pub(crate) fn give_way(&self, content: String, grounds: &Grounds) -> Result<(), Error> {
+        if grounds.weaker_than(&self.grounds) {
+            return Err(Error::Weaker {
+                content,
+                installed: Box::new(self.grounds.clone()),
+                found: Box::new(grounds.clone()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// That the installation at `root` can't be replaced, because its record can't be read.
+pub(crate) fn unreadable(root: &Path) -> Error {
+    Error::Target {
+        path: root.to_owned(),
+        expected: "a record that says when and by whom the installation was signed, if it was",
+        found: "one that doesn't",
+    }
 }
 
 /// The record of the installation at `root`; `None` where there is none that we can read.

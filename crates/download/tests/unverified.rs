@@ -13,17 +13,18 @@ mod shop;
 mod stage;
 
 use std::fs;
+use std::path::Path;
 
 use countersign_download::{
-    Error, Fulfilled, Grounds, Integrity, Plan, PlanError, RequirementError, Role, StoreError,
-    Succession,
+    AdmittedImage, Error, Fulfilled, Grounds, Integrity, Plan, PlanError, RequirementError, Role,
+    StoreError, Succession,
 };
-use countersign_oci::Error as RegistryError;
+use countersign_oci::{Digest, Error as RegistryError, Reference, ResolvedImage};
 use countersign_sandbox::image::ImageIndex;
 use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
 use shop::{EARLIER, PATH, Shop, gallery, installed, plan, served};
-use stage::{SIGNER, app};
+use stage::{SIGNER, amd64, app};
 
 /// The plan for `cpu-app` of the shop's registries, by a gallery without a policy.
 fn uncovered(shop: &Shop, integrity: Integrity) -> Result<Plan, PlanError> {
@@ -42,6 +43,13 @@ async fn unsigned() -> (Shop, ImageIndex) {
         index.push(registry, PATH, Some("latest-cpu-app"));
     }
     (shop, index)
+}
+
+async fn resolved(shop: &Shop, tag: &str) -> (Reference, ResolvedImage) {
+    let reference = format!("{}/{PATH}:{tag}", shop.primary().host());
+    let reference = reference.parse().unwrap();
+    let resolved = shop.stage.client.resolve(&reference).await.unwrap();
+    (reference, resolved)
 }
 
 async fn failure(shop: &Shop, plan: &Plan) -> Error {
@@ -190,4 +198,53 @@ async fn a_record_that_names_no_grounds_is_of_a_signature_as_all_once_were() {
     fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
     let error = failure_of(shop.install("cpu-app").await);
     assert!(matches!(error, Error::Target { .. }), "{error:?}");
+    // Nor may what is unverified take its place, whatever is allowed: it could be a signature's.
+    let open = uncovered(&shop, Integrity::Permissive).unwrap();
+    let error = failure(&shop, &open).await;
+    assert!(matches!(error, Error::Target { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_admission_by_itself_replaces_nothing_that_was_verified_either() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let directory = shop.directory("cpu-app");
+    let (reference, resolved) = resolved(&shop, "latest-cpu-app").await;
+    assert_eq!(*resolved.digest(), image.digest());
+    let open = uncovered(&shop, Integrity::Permissive).unwrap();
+    let unpack = async |directory: &Path| {
+        let permit = open.requirement().permit(resolved.digest()).unwrap();
+        let admitted = AdmittedImage::unverified(permit, &resolved, None).unwrap();
+        let installer = shop.stage.installer();
+        installer
+            .unpack(admitted, &reference, &amd64(), directory, &|_| {})
+            .await
+    };
+    let error = unpack(&directory).await.unwrap_err();
+    assert!(matches!(error, Error::Weaker { .. }), "{error:?}");
+    assert_eq!(shop.leftovers(), [""; 0]);
+    let elsewhere = shop.root.path().join("elsewhere");
+    let installed = unpack(&elsewhere).await.unwrap();
+    assert_eq!(installed.grounds, Grounds::Nothing);
+}
+
+#[tokio::test]
+async fn a_permit_admits_nothing_but_what_it_is_for() {
+    let (shop, index) = unsigned().await;
+    let (_, image) = resolved(&shop, "latest-cpu-app").await;
+    let open = uncovered(&shop, Integrity::Permissive).unwrap();
+    let permit = |digest: &Digest| open.requirement().permit(digest).unwrap();
+    let child = index.images()[0].digest();
+    let other = AdmittedImage::unverified(permit(&child), &image, None).unwrap_err();
+    let Error::OtherPermit { expected, found } = &other else {
+        panic!("another error: {other:?}");
+    };
+    assert_eq!((expected, found), (&index.digest(), &child));
+    // Nor what the index that it is for doesn't list.
+    let stranger = app("linux/amd64", "stranger");
+    stranger.push(shop.primary(), PATH, Some("stranger"));
+    let (_, stranger) = resolved(&shop, "stranger").await;
+    let permit = permit(image.digest());
+    let other = AdmittedImage::unverified(permit, &image, Some(&stranger)).unwrap_err();
+    assert!(matches!(other, Error::OtherPermit { .. }), "{other:?}");
 }

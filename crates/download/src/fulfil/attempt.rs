@@ -152,6 +152,11 @@ impl<V: ImageVerifier> Installer<V> {
         there: Option<Recorded>,
         attempt: &Attempt<'_>,
     ) -> Result<Fulfilled, Error> {
+        if let Grounds::Nothing = archive.grounds() {
+            (attempt.events)(Event::Unverified {
+                digest: archive.digest().clone(),
+            });
+        }
         if let Some(unchanged) = attempt.unchanged(&there, archive.digest(), archive.grounds())? {
             return Ok(unchanged);
         }
@@ -199,13 +204,12 @@ impl Attempt<'_> {
         let directory = self.directory.to_owned();
         let (ours, recorded) =
             blocking(move || Ok((record::is_at(&directory), record::read(&directory)))).await?;
-        // Without its times there is no telling what would be older than it.
-        if recorded.is_none() && ours && self.succession == Succession::NotOlder {
-            return Err(Error::Target {
-                path: self.directory.to_owned(),
-                expected: "a record that says when the installation was signed",
-                found: "one that doesn't",
-            });
+        // Without its times there is no telling what would be older than it, nor without its grounds
+        // what would be weaker: nothing is weaker than a signature.
+        let leave =
+            self.succession == Succession::AllowOlder && self.plan.requirement().policy().is_some();
+        if recorded.is_none() && ours && !leave {
+            return Err(record::unreadable(self.directory));
         }
         Ok(recorded)
     }
@@ -244,13 +248,7 @@ impl Attempt<'_> {
         grounds: &Grounds,
     ) -> Result<(), Error> {
         let content = || format!("{} ({digest})", self.planned.source);
-        if grounds.weaker_than(&recorded.grounds) {
-            return Err(Error::Weaker {
-                content: content(),
-                installed: Box::new(recorded.grounds.clone()),
-                found: Box::new(grounds.clone()),
-            });
-        }
+        recorded.give_way(content(), grounds)?;
         let earliest = |grounds: &Grounds| grounds.evidence()?.signed_at.first().copied();
         match (
             self.succession,
