@@ -361,3 +361,33 @@ fn a_relative_path_is_no_source() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_policy_that_binds_names_takes_a_layout_as_a_mirror_and_not_for_itself() {
+    let shop = Shop::open().await;
+    let image = app("linux/amd64", "v1");
+    let primary = format!("{}/{PATH}:latest-cpu-app", shop.primary().host());
+    let statement = Statement::of(image.digest()).name(&primary);
+    let bundle = BundleSpec::new(statement, SIGNER);
+    let signature = Image::artifact(BUNDLE)
+        .subject(image.descriptor())
+        .layer(BUNDLE, shop.stage.sigstore.issue(&bundle).unwrap())
+        .build();
+    let layout = Layout::new().image(&image, None).image(&signature, None);
+    let path = store_archive(&shop, &layout);
+    let issuer = shop.stage.spec().issuer.unwrap();
+    let gallery = gallery(&format!(
+        "[{{name: acme, url: 'file:index.yaml', verification: \
+         {{issuer: '{issuer}', identity: '{SIGNER}', bind_name: true}}}}]"
+    ));
+
+    let alone = planned(&gallery, &path, "", Integrity::Strict).unwrap();
+    let error = failure(&shop, &alone).await;
+    assert!(is_refused(Some(&error), RefusalKind::Policy), "{error:?}");
+
+    let location = path.display();
+    let index = format!("[{{name: app, uri: '{primary}', mirrors: ['ocifile://{location}']}}]");
+    let mirrored = plan(&gallery, &index, "app", Integrity::Strict).unwrap();
+    let installed = installed(install(&shop, &mirrored).await);
+    assert_eq!(served(&installed), (Role::Mirror, 1));
+}

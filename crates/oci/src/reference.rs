@@ -184,12 +184,15 @@ impl Reference {
         }
     }
 
-    /// The same repository with the tag of `other`, and no digest.
+    /// The same repository with the tag of `other`, and no digest. A layout has no tags.
     #[must_use]
     pub fn with_tag_of(&self, other: &Self) -> Self {
         Self {
             repository: self.repository.clone(),
-            tag: other.tag.clone(),
+            tag: match self.repository.layout() {
+                Some(_) => None,
+                None => other.tag.clone(),
+            },
             digest: None,
         }
     }
