@@ -9,6 +9,7 @@ use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 use crate::admitted::Grounds;
 use crate::extract::ArchiveError;
 use crate::http::HttpError;
+use crate::lock::LockedSigner;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
 /// attempt, and what was installed before is as it was.
@@ -134,13 +135,11 @@ pub enum Error {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Bytes that are not those of the digest that the gallery's index names.
-    #[error(
-        "{location} has other bytes than the gallery's index says: expected {expected}, found {found}"
-    )]
+    #[error("{location} has other bytes than those asked for: expected {expected}, found {found}")]
     Checksum {
         /// Where they are from.
         location: String,
-        /// By the index.
+        /// By the gallery's index, or by a lock.
         expected: Digest,
         /// Of the bytes.
         found: Digest,
@@ -226,6 +225,29 @@ pub enum Error {
         /// What this would be.
         found: Box<Grounds>,
     },
+    /// Content that is not what was locked.
+    #[error("{content} is not what was locked: expected {expected}, found {found}")]
+    OtherContent {
+        /// The content: an image by digest, or another source.
+        content: String,
+        /// The digest by the lock.
+        expected: Digest,
+        /// That of the content.
+        found: Digest,
+    },
+    /// Content that the gallery's policy accepts, signed by somebody else than was locked.
+    #[error(
+        "{content} is not signed by whom it was locked to:\n  expected {expected}\n  found    {}",
+        .found.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
+    )]
+    OtherSigner {
+        /// The content: an image by digest, or another source.
+        content: String,
+        /// The signer by the lock.
+        expected: Box<LockedSigner>,
+        /// The signer of the content, if it has one.
+        found: Option<Box<LockedSigner>>,
+    },
     /// Content of a kind that what is required can't be proven of.
     #[error("{location} can't be verified: expected {required}")]
     Unverifiable {
@@ -289,6 +311,14 @@ fn nested(refusal: &Refusal) -> String {
 }
 
 impl Error {
+    /// Whether signatures were judged, and none of them counts.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::Verify(VerifyError::Refused(_))
+        )
+    }
+
     /// What the error means for the other sources of the same content.
     pub(crate) fn consequence(&self) -> Consequence {
         match self {
@@ -298,6 +328,7 @@ impl Error {
             // Another copy may hold the signature or the bytes that are missing, bad or late here.
             Self::Verify(VerifyError::Refused(_) | VerifyError::Late { .. })
             | Self::Refused { .. }
+            | Self::OtherSigner { .. }
             | Self::Layer { .. }
             | Self::Checksum { .. } => Consequence::TrySameDigest,
             Self::NoDirectory { .. } => Consequence::TryNext,

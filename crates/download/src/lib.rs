@@ -13,6 +13,9 @@
 //! [`Installer::fulfil`] carries a plan out, and a [`Store`] keeps what plans installed, by name:
 //! there an upgrade is an installation of the same name, and asks for the same proof.
 //!
+//! A [`Lock`] says what was installed and who had signed it. [`Plan::locked`] makes that one more
+//! condition on a plan: the same digests, and the same signer.
+//!
 //! The crate writes below the target's parent directory only. It reads no environment, prints
 //! nothing and picks no directories.
 
@@ -30,6 +33,7 @@ mod gallery;
 mod http;
 mod install;
 mod limits;
+mod lock;
 mod plan;
 mod record;
 mod requirement;
@@ -51,6 +55,9 @@ pub use gallery::{
 pub use http::HttpError;
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
+pub use lock::{
+    Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds, LockedSigner,
+};
 pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
 pub use record::{Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};

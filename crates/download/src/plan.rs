@@ -14,6 +14,7 @@ use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
 use crate::gallery::Location;
 use crate::limits::Limits;
+use crate::lock::{Locked, LockedEntry};
 use crate::requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 use crate::source::{Source, SourceError};
 
@@ -44,6 +45,7 @@ pub struct Plan {
     sources: Vec<PlannedSource>,
     requirement: Requirement,
     integrity: Integrity,
+    locked: Option<Box<Locked>>,
 }
 
 /// A source, and why it is in the plan.
@@ -114,6 +116,7 @@ impl<'a> Planner<'a> {
             sources,
             requirement,
             integrity: self.integrity,
+            locked: None,
         })
     }
 
@@ -196,6 +199,24 @@ impl Plan {
         self.integrity
     }
 
+    /// What the plan is locked to, if it is.
+    pub fn lock(&self) -> Option<&LockedEntry> {
+        self.locked_to().map(|locked| &locked.entry)
+    }
+
+    pub(crate) fn locked_to(&self) -> Option<&Locked> {
+        self.locked.as_deref()
+    }
+
+    /// The same, from these sources alone and with one condition more.
+    pub(crate) fn narrowed(self, sources: Vec<PlannedSource>, locked: Locked) -> Self {
+        Self {
+            sources,
+            locked: Some(Box::new(locked)),
+            ..self
+        }
+    }
+
     /// What a person should know before this is carried out.
     pub fn warning(&self) -> Option<&'static str> {
         match self.requirement.proof() {
@@ -229,6 +250,15 @@ impl fmt::Display for Plan {
             write!(f, "\n  {:<9}{source}", role.as_str())?;
         }
         write!(f, "\n  {:<9}{}", "requires", self.requirement)?;
+        if let Some(entry) = self.lock() {
+            write!(
+                f,
+                "\n  {:<9}{}, {}",
+                "locked to",
+                entry.asked(),
+                entry.grounds
+            )?;
+        }
         if let Some(warning) = self.warning() {
             write!(f, "\n  {:<9}{warning}", "warning")?;
         }

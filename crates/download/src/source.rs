@@ -172,6 +172,14 @@ impl Tarball {
         self.digest.as_ref()
     }
 
+    /// The same, of bytes that hash to this.
+    pub(crate) fn with_digest(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
     fn parse(text: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
         let url = Url::parse(text).map_err(|source| SourceError::Url { source })?;
         if !url.username().is_empty() || url.password().is_some() {

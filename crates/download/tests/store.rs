@@ -191,6 +191,7 @@ async fn an_upgrade_replaces_the_old_version_and_says_which_it_was() {
     let Fulfilled::Installed {
         installed,
         replaced,
+        ..
     } = shop.install("cpu-app").await.unwrap()
     else {
         panic!("expected an installation");
@@ -208,7 +209,7 @@ async fn what_is_installed_already_is_verified_and_not_fetched() {
     shop.primary().reset_requests();
     let again = shop.install("cpu-app").await.unwrap();
     assert!(
-        matches!(&again, Fulfilled::Unchanged { recorded } if recorded.digest == image.digest())
+        matches!(&again, Fulfilled::Unchanged { recorded, .. } if recorded.digest == image.digest())
     );
     let layer = image.manifest().layers[0].digest.to_string();
     let requests = shop.primary().requests();

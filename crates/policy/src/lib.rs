@@ -54,6 +54,7 @@ pub use file::{Gallery, PolicyFile};
 pub use index::{GalleryEntry, GalleryIndex};
 pub use judge::Claimed;
 pub use matcher::{Matcher, RegexError, WholeRegex};
+pub use nearest::nearest;
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 pub use spec::{PolicySpec, SignerSpec, TrustSpec};
 pub use violation::{Mismatch, Miss, SignerMismatch, Violation};

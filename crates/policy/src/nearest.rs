@@ -2,10 +2,7 @@
 
 /// The candidate nearest to `text`, when it is near enough to be what was meant: at most one edit
 /// (Damerau-Levenshtein, without regard to case, `-` read as `_`) in three characters.
-pub(crate) fn nearest<'c>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<String> {
+pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     // A word of a kilobyte is no misspelling, and comparing it would be quadratic.
     let short = |text: &str| text.len() <= 128;
     if !short(text) {

@@ -127,6 +127,7 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
         Fulfilled::Installed {
             installed,
             replaced,
+            ..
         } => {
             let verb = if replaced.is_some() {
                 "upgraded"
@@ -152,7 +153,7 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
             }
             text
         }
-        Fulfilled::Unchanged { recorded } => format!(
+        Fulfilled::Unchanged { recorded, .. } => format!(
             "{name} in {directory} is what its source has\n{}",
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
+use countersign_policy::Policy;
 
 use super::{Fulfilled, Succession};
 use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::error::Error;
 use crate::install::{Event, Events, Installed, Installer};
+use crate::lock::{Content, Locked, LockedEntry, LockedGrounds};
 use crate::plan::{Plan, PlannedSource, Role};
 use crate::record::{self, Provenance, Recorded};
 use crate::requirement::Proof;
@@ -58,8 +60,9 @@ impl<V: ImageVerifier> Installer<V> {
         let image = self.admit_as_required(resolved, attempt).await?;
         let staging = unpack::stage(attempt.directory).await?;
         let there = attempt.occupant().await?;
-        let digest = image.reference().digest().clone();
-        if let Some(unchanged) = attempt.unchanged(&there, &digest, image.grounds())? {
+        let content = Content::of(&image);
+        let locked = attempt.locked_entry(content);
+        if let Some(unchanged) = attempt.unchanged(&there, content)? {
             return Ok(unchanged);
         }
         let installed = self
@@ -72,7 +75,7 @@ impl<V: ImageVerifier> Installer<V> {
                 attempt.events,
             )
             .await?;
-        Ok(replacing(there, installed))
+        Ok(replacing(there, installed, locked))
     }
 
     /// Admits an image on what the plan requires, and on nothing less.
@@ -84,9 +87,13 @@ impl<V: ImageVerifier> Installer<V> {
         let requirement = attempt.plan.requirement();
         let (platform, events) = (attempt.platform, attempt.events);
         if let Some(policy) = requirement.policy() {
-            return self
-                .admit_resolved(resolved, platform, policy, events)
-                .await;
+            return match attempt.plan.locked_to() {
+                None => {
+                    self.admit_resolved(resolved, platform, policy, events)
+                        .await
+                }
+                Some(locked) => self.admit_locked(resolved, locked, policy, attempt).await,
+            };
         }
         let Some(permit) = requirement.permit(resolved.digest()) else {
             return Err(Error::Unverifiable {
@@ -98,6 +105,36 @@ impl<V: ImageVerifier> Installer<V> {
             .await
     }
 
+    /// Admits an image by the gallery's policy for the locked signer alone.
+    ///
+    /// Whether there is a signature by somebody else that the policy would accept is asked only to
+    /// say so: nothing is admitted by that.
+    async fn admit_locked(
+        &self,
+        resolved: ResolvedImage,
+        locked: &Locked,
+        policy: &Policy,
+        attempt: &Attempt<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let (platform, events) = (attempt.platform, attempt.events);
+        let narrowed = locked.policy().unwrap_or(policy);
+        let admitted = self
+            .admit_resolved(resolved.clone(), platform, narrowed, events)
+            .await;
+        let refusal = match admitted {
+            Err(error) if locked.policy().is_some() && error.is_refusal() => error,
+            other => return other,
+        };
+        let by_others = self.admit_resolved(resolved, platform, policy, &|_| {});
+        let Ok(image) = by_others.await else {
+            return Err(refusal);
+        };
+        match attempt.check_locked(Content::of(&image)) {
+            Err(other) => Err(other),
+            Ok(()) => Err(refusal),
+        }
+    }
+
     async fn attempt_tarball(
         &self,
         tarball: &Tarball,
@@ -107,7 +144,8 @@ impl<V: ImageVerifier> Installer<V> {
         let there = attempt.occupant().await?;
         // What the digest promises is there already: it needn't be fetched to be thrown away.
         if let Proof::Digest(digest) = attempt.plan.requirement().proof()
-            && let Some(unchanged) = attempt.unchanged(&there, digest, &Grounds::Digest)?
+            && let Some(unchanged) =
+                attempt.unchanged(&there, Content::archive(digest, &Grounds::Digest))?
         {
             return Ok(unchanged);
         }
@@ -157,7 +195,9 @@ impl<V: ImageVerifier> Installer<V> {
                 digest: archive.digest().clone(),
             });
         }
-        if let Some(unchanged) = attempt.unchanged(&there, archive.digest(), archive.grounds())? {
+        let content = Content::archive(archive.digest(), archive.grounds());
+        let locked = attempt.locked_entry(content);
+        if let Some(unchanged) = attempt.unchanged(&there, content)? {
             return Ok(unchanged);
         }
         let installed = self
@@ -169,7 +209,7 @@ impl<V: ImageVerifier> Installer<V> {
                 attempt.events,
             )
             .await?;
-        Ok(replacing(there, installed))
+        Ok(replacing(there, installed, locked))
     }
 }
 
@@ -214,26 +254,51 @@ impl Attempt<'_> {
         Ok(recorded)
     }
 
-    /// Whether content of `digest`, admitted on `grounds`, is what is there already; nothing where
-    /// it is to take its place.
+    /// Whether admitted content is what is there already; nothing where it is to take its place.
     ///
     /// # Errors
-    /// When it may not take its place.
+    /// When it may not take its place, or is not what was locked.
     fn unchanged(
         &self,
         there: &Option<Recorded>,
-        digest: &Digest,
-        grounds: &Grounds,
+        content: Content<'_>,
     ) -> Result<Option<Fulfilled>, Error> {
+        self.check_locked(content)?;
         let Some(recorded) = there else {
             return Ok(None);
         };
+        let Content {
+            digest, grounds, ..
+        } = content;
         self.succeeds(recorded, digest, grounds)?;
         // On stronger grounds than before the same content is installed anew: its record tells.
         let same = recorded.digest == *digest && !recorded.grounds.weaker_than(grounds);
         Ok(same.then(|| Fulfilled::Unchanged {
             recorded: Box::new(recorded.clone()),
+            locked: Box::new(self.locked_entry(content)),
         }))
+    }
+
+    /// Holds admitted content against the lock, where the plan is locked.
+    fn check_locked(&self, content: Content<'_>) -> Result<(), Error> {
+        match self.plan.locked_to() {
+            Some(locked) => locked.check(&self.planned.source.to_string(), content),
+            None => Ok(()),
+        }
+    }
+
+    /// What a lock keeps of admitted content.
+    fn locked_entry(&self, content: Content<'_>) -> LockedEntry {
+        LockedEntry {
+            name: self.plan.name().to_owned(),
+            platform: self.platform.clone(),
+            gallery: self.plan.gallery().to_owned(),
+            entry: self.plan.entry().name.clone(),
+            source: self.planned.source.to_string(),
+            index: content.index.cloned(),
+            digest: content.digest.clone(),
+            grounds: LockedGrounds::of(content.grounds),
+        }
     }
 
     /// Whether content may take the place of what is installed: never on weaker grounds, whatever
@@ -267,9 +332,10 @@ impl Attempt<'_> {
     }
 }
 
-fn replacing(there: Option<Recorded>, installed: Installed) -> Fulfilled {
+fn replacing(there: Option<Recorded>, installed: Installed, locked: LockedEntry) -> Fulfilled {
     Fulfilled::Installed {
         installed: Box::new(installed),
         replaced: there.map(|recorded| recorded.digest),
+        locked: Box::new(locked),
     }
 }

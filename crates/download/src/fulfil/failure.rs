@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use countersign_oci::Digest;
+
 use crate::error::{Consequence, Error};
 use crate::plan::PlannedSource;
 
@@ -33,10 +35,16 @@ impl fmt::Display for SourceFailure {
 #[derive(Debug)]
 pub struct PlanFailure {
     pub(super) name: String,
+    pub(super) locked: Option<Digest>,
     pub(super) failures: Vec<SourceFailure>,
 }
 
 impl PlanFailure {
+    /// The digest that the plan is locked to, if it is.
+    pub fn locked(&self) -> Option<&Digest> {
+        self.locked.as_ref()
+    }
+
     /// The failure of each source that was tried, in their order; never empty.
     pub fn failures(&self) -> &[SourceFailure] {
         &self.failures
@@ -67,7 +75,13 @@ impl PlanFailure {
 impl fmt::Display for PlanFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = countersign_oci::excerpt(&self.name);
-        write!(f, "`{name}` can't be installed from any source")?;
+        match &self.locked {
+            None => write!(f, "`{name}` can't be installed from any source")?,
+            Some(digest) => write!(
+                f,
+                "`{name}` is locked to {digest} and can't be installed so from any source"
+            )?,
+        }
         for failure in &self.failures {
             let lines = failure.to_string().replace('\n', "\n  ");
             write!(f, "\n  {lines}")?;

@@ -4,6 +4,9 @@
 //! doesn't hold, only other copies of the very digest that it resolved to are tried, and never a
 //! fallback tag. The digest that the first source of a tag resolved to is the one that every
 //! further source of that tag is asked for: a mirror can't choose what is installed.
+//!
+//! A locked plan has that digest from the start. What is admitted for it has to be what was locked,
+//! and by the locked signer, or it is refused like anything else that doesn't hold.
 
 mod attempt;
 mod failure;
@@ -16,6 +19,7 @@ use serde::Serialize;
 use crate::admitted::ImageVerifier;
 use crate::error::Consequence;
 use crate::install::{Events, Installed, Installer};
+use crate::lock::LockedEntry;
 use crate::plan::{Plan, PlannedSource, Role};
 use crate::record::Recorded;
 use crate::source::Source;
@@ -43,13 +47,28 @@ pub enum Fulfilled {
         installed: Box<Installed>,
         /// Digest of what was there before, as of [`Recorded::digest`].
         replaced: Option<Digest>,
+        /// What a lock keeps of it.
+        #[serde(skip)]
+        locked: Box<LockedEntry>,
     },
     /// The digest that was admitted is that of what is installed, on grounds that are as strong:
     /// nothing was unpacked.
     Unchanged {
         /// What is there.
         recorded: Box<Recorded>,
+        /// What a lock keeps of it, by what was verified now, and not by the record.
+        #[serde(skip)]
+        locked: Box<LockedEntry>,
     },
+}
+
+impl Fulfilled {
+    /// What a lock keeps of what is installed now.
+    pub fn locked(&self) -> &LockedEntry {
+        match self {
+            Self::Installed { locked, .. } | Self::Unchanged { locked, .. } => locked,
+        }
+    }
 }
 
 impl<V: ImageVerifier> Installer<V> {
@@ -108,6 +127,7 @@ impl<V: ImageVerifier> Installer<V> {
         }
         Err(PlanFailure {
             name: plan.name().to_owned(),
+            locked: plan.lock().map(|entry| entry.asked().clone()),
             failures,
         })
     }

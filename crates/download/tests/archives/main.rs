@@ -8,6 +8,7 @@
 )]
 
 mod directory;
+mod locked;
 #[path = "../shop/mod.rs"]
 #[allow(dead_code, reason = "what tests share, not all of them need")]
 mod shop;

@@ -22,7 +22,7 @@ use crate::stage::amd64;
 use crate::{failures, install, installer, open};
 
 /// A gzipped tar archive with `version` in the file `app/version`.
-fn tarball(version: &str) -> Vec<u8> {
+pub(crate) fn tarball(version: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
         Vec::new(),
         flate2::Compression::fast(),
@@ -40,7 +40,7 @@ fn tarball(version: &str) -> Vec<u8> {
     builder.into_inner().unwrap().finish().unwrap()
 }
 
-async fn serve(server: &MockServer, at: &str, bytes: &[u8]) {
+pub(crate) async fn serve(server: &MockServer, at: &str, bytes: &[u8]) {
     let answer = ResponseTemplate::new(200).set_body_bytes(bytes.to_vec());
     Mock::given(method("GET"))
         .and(path(at))
@@ -49,7 +49,7 @@ async fn serve(server: &MockServer, at: &str, bytes: &[u8]) {
         .await;
 }
 
-fn entry(server: &MockServer, digest: Option<&Digest>) -> String {
+pub(crate) fn entry(server: &MockServer, digest: Option<&Digest>) -> String {
     let sha256 = digest.map_or(String::new(), |digest| {
         format!(", sha256: {}", digest.hex())
     });

@@ -1,0 +1,209 @@
+//! Lock files: exactly what was installed, to be installed again, and who had signed it.
+//!
+//! A [`Lock`] is a text for version control: YAML as the files of galleries, sorted, and the same
+//! bytes as long as it says the same. It pins for each name and platform the digests and the
+//! signer. Entries are by platform and not by index: two platforms of one name may have been
+//! locked at different times and be signed by different signers, and content that no index names
+//! has its place too.
+//!
+//! A lock is never leave to install: [`Plan::locked`](crate::Plan::locked) makes it one condition
+//! more on a plan, whose own requirement stays. Nothing here reads or writes files.
+
+mod error;
+mod format;
+mod narrow;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use countersign_oci::{Digest, Platform};
+use countersign_policy::nearest;
+use countersign_verify::Evidence;
+use serde::Serialize;
+
+use crate::admitted::Grounds;
+
+pub(crate) use narrow::{Content, Locked};
+
+pub use error::{LockError, LockValueError, LockedError};
+
+/// What a lock file says: an entry for each name and platform.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lock {
+    entries: BTreeMap<Key, LockedEntry>,
+}
+
+/// A name and a platform's text: what a lock has one entry for, in the order of the file.
+type Key = (String, String);
+
+/// One installation, pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockedEntry {
+    /// The name that was asked for.
+    pub name: String,
+    /// The platform that was asked for.
+    pub platform: Platform,
+    /// The gallery's name.
+    pub gallery: String,
+    /// The entry that the name led to.
+    pub entry: String,
+    /// The source that served it, as the gallery wrote it. For people: which source serves it again
+    /// is the plan's to say.
+    pub source: String,
+    /// Digest of the index that named the content, if it was found by one.
+    pub index: Option<Digest>,
+    /// Digest of the platform's manifest, or of the archive's bytes.
+    pub digest: Digest,
+    /// What it was admitted on.
+    pub grounds: LockedGrounds,
+}
+
+/// What a locked installation was admitted on, and has to be again, by the same signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockedGrounds {
+    /// A signature that the gallery's policy accepted.
+    Signature {
+        /// Whose it was.
+        signer: LockedSigner,
+        /// Its earliest proven time. For people: nothing is compared with it.
+        signed_at: Option<jiff::Timestamp>,
+    },
+    /// The digest that the gallery's index names.
+    Digest,
+    /// Nothing: it was installed unverified.
+    Nothing,
+}
+
+/// Whose signature it was: both texts have to be the same again, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockedSigner {
+    /// Who vouched for the identity: the OIDC issuer's URL.
+    pub issuer: String,
+    /// The certificate's subject alternative name.
+    pub identity: String,
+}
+
+impl Lock {
+    /// A lock that says nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a lock file's text, 8 MiB at most.
+    ///
+    /// # Errors
+    /// [`LockError`]: the first thing that is wrong, and where. A text that is not understood whole
+    /// is not used in part.
+    pub fn parse(text: &str) -> Result<Self, LockError> {
+        format::parse(text)
+    }
+
+    /// The file's text. What [`Self::parse`] reads of it is equal to `self`.
+    ///
+    /// # Errors
+    /// Never in practice; serialisation can't know that.
+    pub fn to_yaml(&self) -> Result<String, LockError> {
+        format::write(self)
+    }
+
+    /// Puts an entry in, in the place of the one of the same name and platform.
+    pub fn insert(&mut self, entry: LockedEntry) {
+        self.entries.insert(entry.key(), entry);
+    }
+
+    /// The entries, by name, then by platform.
+    pub fn entries(&self) -> impl Iterator<Item = &LockedEntry> {
+        self.entries.values()
+    }
+
+    /// The entry of this name for this platform.
+    ///
+    /// # Errors
+    /// [`LockedError::Unknown`] or [`LockedError::Platform`].
+    pub fn entry(&self, name: &str, platform: &Platform) -> Result<&LockedEntry, LockedError> {
+        let named = || self.entries().filter(|entry| entry.name == name);
+        let text = platform.to_string();
+        if let Some(found) = named().find(|entry| entry.platform.to_string() == text) {
+            return Ok(found);
+        }
+        let name = countersign_oci::excerpt(name);
+        let expected: Vec<Platform> = named().map(|entry| entry.platform.clone()).collect();
+        if expected.is_empty() {
+            let nearest = nearest(&name, self.entries().map(|entry| entry.name.as_str()));
+            return Err(LockedError::Unknown { name, nearest });
+        }
+        Err(LockedError::Platform {
+            name,
+            expected,
+            found: Box::new(platform.clone()),
+        })
+    }
+}
+
+impl LockedEntry {
+    /// What is asked of a registry: the index where there is one, so that a signature on either
+    /// document counts again as it did.
+    pub fn asked(&self) -> &Digest {
+        self.index.as_ref().unwrap_or(&self.digest)
+    }
+
+    fn key(&self) -> Key {
+        (self.name.clone(), self.platform.to_string())
+    }
+}
+
+impl LockedGrounds {
+    /// What a lock keeps of `grounds`.
+    pub(crate) fn of(grounds: &Grounds) -> Self {
+        match grounds {
+            Grounds::Signature { evidence, .. } => Self::Signature {
+                signer: LockedSigner::of(evidence),
+                signed_at: evidence.signed_at.first().copied(),
+            },
+            Grounds::Digest => Self::Digest,
+            Grounds::Nothing => Self::Nothing,
+        }
+    }
+
+    /// Whose signature, if it was one.
+    pub fn signer(&self) -> Option<&LockedSigner> {
+        match self {
+            Self::Signature { signer, .. } => Some(signer),
+            _ => None,
+        }
+    }
+}
+
+impl LockedSigner {
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        Self {
+            issuer: evidence.issuer.clone(),
+            identity: evidence.identity.clone(),
+        }
+    }
+}
+
+/// In words, with its article; of a signature, whose it is.
+impl fmt::Display for LockedGrounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signature { signer, .. } => write!(f, "a signature by {signer}"),
+            Self::Digest => f.write_str("a digest of the gallery's index"),
+            Self::Nothing => f.write_str("nothing"),
+        }
+    }
+}
+
+/// One line, for a person.
+impl fmt::Display for LockedSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issuer, identity } = self;
+        let [identity, issuer] = [identity, issuer].map(|text| countersign_oci::excerpt(text));
+        write!(f, "{identity} (issuer {issuer})")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What can be wrong with a lock file, and why a plan can't be carried out as locked.
+
+use countersign_oci::{Digest, DigestError, Platform, PlatformError};
+use countersign_policy::Position;
+
+/// Why a text is no lock file: where, what was expected, and what is there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// More text than any lock has.
+    #[error("expected a lock file of at most {limit} bytes, found {found}")]
+    TooLarge {
+        /// The bound.
+        limit: usize,
+        /// Bytes of the text.
+        found: usize,
+    },
+    /// A later version's file, or none of ours.
+    #[error("{position}: expected a lock file of version {expected}, found version {found}")]
+    Version {
+        /// Where.
+        position: Position,
+        /// What we read.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// A key that we don't know: what it asks for would not happen.
+    #[error(
+        "{position}: unknown key `{found}`{}; expected one of {}",
+        .nearest.as_ref().map(|key| format!(", did you mean `{key}`?")).unwrap_or_default(),
+        .valid.join(", ")
+    )]
+    UnknownKey {
+        /// Where.
+        position: Position,
+        /// The key.
+        found: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+        /// The keys that may stand there.
+        valid: Vec<&'static str>,
+    },
+    /// A value that is not what its key says.
+    #[error("{position}: `{key}`: {fault}")]
+    Value {
+        /// Where.
+        position: Position,
+        /// Its key.
+        key: &'static str,
+        /// Why not.
+        fault: LockValueError,
+    },
+    /// Something that has to stand beside what is there.
+    #[error("{position}: expected `{key}` beside `grounds: {grounds}`, found none")]
+    Missing {
+        /// Where the grounds stand.
+        position: Position,
+        /// What is missing.
+        key: &'static str,
+        /// The grounds.
+        grounds: &'static str,
+    },
+    /// A signer of what is not signed: one of the two is wrong.
+    #[error(
+        "{position}: expected `{key}` beside `grounds: signature` alone, found `grounds: {grounds}`"
+    )]
+    OutOfPlace {
+        /// Where the grounds stand.
+        position: Position,
+        /// What should not be there.
+        key: &'static str,
+        /// The grounds.
+        grounds: &'static str,
+    },
+    /// Two entries of one name for one platform.
+    #[error("{position}: expected one entry of `{name}` for {platform}, found another at {first}")]
+    Duplicate {
+        /// Where the second is.
+        position: Position,
+        /// The name.
+        name: String,
+        /// The platform.
+        platform: Box<Platform>,
+        /// Where the first is.
+        first: Position,
+    },
+    /// Not a document of the form that we write.
+    #[error("{}{reason}", .position.map(|position| format!("{position}: ")).unwrap_or_default())]
+    Syntax {
+        /// Where, if the parser knows it.
+        position: Option<Position>,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The lock can't be put in words.
+    #[error("the lock can't be written: {reason}")]
+    Write {
+        /// What the serialiser says.
+        reason: String,
+    },
+}
+
+/// Why a value is not what its key says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockValueError {
+    /// Not a platform.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// Not a digest.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// Not a time.
+    #[error("expected a time by RFC 3339, found `{found}`")]
+    Time {
+        /// What is there.
+        found: String,
+        /// Why it is none.
+        #[source]
+        source: jiff::Error,
+    },
+    /// Nothing.
+    #[error("expected a text, found an empty one")]
+    Empty,
+}
+
+/// Why a plan is not what was locked, or asks for less. No registry was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockedError {
+    /// No entry of that name.
+    #[error(
+        "expected a name of the lock file, found `{name}`{}",
+        .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    )]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The locked name that may have been meant.
+        nearest: Option<String>,
+    },
+    /// The name is locked for other platforms.
+    #[error("`{name}` is locked for another platform: expected {}, found {found}", list(.expected))]
+    Platform {
+        /// The name.
+        name: String,
+        /// The platforms that it is locked for.
+        expected: Vec<Platform>,
+        /// The platform asked for.
+        found: Box<Platform>,
+    },
+    /// The plan is of another gallery.
+    #[error("`{name}` is locked to another gallery: expected `{expected}`, found `{found}`")]
+    Gallery {
+        /// The name.
+        name: String,
+        /// The gallery by the lock.
+        expected: String,
+        /// The plan's.
+        found: String,
+    },
+    /// The name leads to another entry: for other hardware, or since the gallery changed.
+    #[error(
+        "`{name}` leads to another entry than was locked: expected `{expected}`, found `{found}`"
+    )]
+    Entry {
+        /// The name.
+        name: String,
+        /// The entry by the lock.
+        expected: String,
+        /// The plan's.
+        found: String,
+    },
+    /// The gallery itself pins another digest.
+    #[error(
+        "the gallery pins other content of `{name}` than was locked: expected {expected}, found {found}"
+    )]
+    Digest {
+        /// The name.
+        name: String,
+        /// The digest by the lock.
+        expected: Digest,
+        /// The gallery's.
+        found: Digest,
+    },
+    /// The gallery asks for less than what was locked was admitted on: it lost its policy, or its
+    /// digest.
+    #[error(
+        "`{name}` was locked on more than the gallery now asks for: expected {expected}, found {found}"
+    )]
+    Weaker {
+        /// The name.
+        name: String,
+        /// What it was locked on, in words.
+        expected: String,
+        /// What the gallery asks for, in words.
+        found: String,
+    },
+    /// Strict mode, and nothing proved what was locked.
+    #[error(
+        "integrity is required: expected `{name}` to be locked with a signer or a digest of the gallery's, found it locked unverified"
+    )]
+    Unverified {
+        /// The name.
+        name: String,
+    },
+    /// The gallery's policy accepts the locked signer no longer.
+    #[error(
+        "the gallery's policy does not accept the signer that `{name}` is locked to: found {found}"
+    )]
+    Signer {
+        /// The name.
+        name: String,
+        /// The locked signer.
+        found: Box<super::LockedSigner>,
+    },
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let texts: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,208 @@
+//! A lock as one condition more on a plan: before any registry is asked, and on what one served.
+
+use countersign_oci::{Digest, Platform, excerpt};
+use countersign_policy::Policy;
+
+use super::{Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner};
+use crate::admitted::{AdmittedImage, Grounds};
+use crate::error::Error;
+use crate::plan::{Plan, PlannedSource};
+use crate::requirement::{Integrity, Proof};
+use crate::source::Source;
+
+/// What a plan is locked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locked {
+    pub(crate) entry: LockedEntry,
+    /// The gallery's policy for the locked signer alone; `None` where no signer is locked.
+    policy: Option<Policy>,
+}
+
+impl Plan {
+    /// The plan for what `lock` has of the plan's name and `platform`: it asks every source for the
+    /// locked digest, whatever its tag names now, and admits it by the locked signer alone. The
+    /// requirement stays what the gallery makes it; a lock takes nothing from it.
+    ///
+    /// # Errors
+    /// [`LockedError`] where the plan is not of what was locked, or where the gallery asks for less
+    /// than it was locked on.
+    pub fn locked(self, lock: &Lock, platform: &Platform) -> Result<Self, LockedError> {
+        let entry = lock.entry(self.name(), platform)?;
+        let name = || excerpt(&entry.name);
+        if self.gallery() != entry.gallery {
+            return Err(LockedError::Gallery {
+                name: name(),
+                expected: excerpt(&entry.gallery),
+                found: excerpt(self.gallery()),
+            });
+        }
+        if self.entry().name != entry.entry {
+            return Err(LockedError::Entry {
+                name: name(),
+                expected: excerpt(&entry.entry),
+                found: excerpt(&self.entry().name),
+            });
+        }
+        let locked = Locked {
+            policy: narrowed_policy(&self, entry)?,
+            entry: entry.clone(),
+        };
+        let sources = sources(&self, entry)?;
+        Ok(self.narrowed(sources, locked))
+    }
+}
+
+/// The policy to judge the locked signer by, where one was locked and the plan still asks for no
+/// less than the lock was made on.
+fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, LockedError> {
+    let name = || excerpt(&entry.name);
+    let weaker = || LockedError::Weaker {
+        name: name(),
+        expected: entry.grounds.to_string(),
+        found: plan.requirement().to_string(),
+    };
+    let proof = plan.requirement().proof();
+    if let Proof::Digest(digest) = proof {
+        same(entry, &entry.digest, digest)?;
+    }
+    match (&entry.grounds, proof) {
+        (LockedGrounds::Signature { signer, .. }, Proof::Signature(policy)) => {
+            let LockedSigner { issuer, identity } = signer;
+            let narrowed = policy.only(issuer, identity);
+            narrowed.map(Some).ok_or_else(|| LockedError::Signer {
+                name: name(),
+                found: Box::new(signer.clone()),
+            })
+        }
+        (LockedGrounds::Signature { .. }, Proof::Digest(_) | Proof::None)
+        | (LockedGrounds::Digest, Proof::None) => Err(weaker()),
+        (LockedGrounds::Digest, Proof::Signature(_) | Proof::Digest(_)) => Ok(None),
+        (LockedGrounds::Nothing, _) => match plan.integrity() {
+            Integrity::Strict => Err(LockedError::Unverified { name: name() }),
+            Integrity::Permissive => Ok(None),
+        },
+    }
+}
+
+/// The plan's sources, each asked for the locked digest. Of the tags of one repository one remains:
+/// by digest they are the same, but for the name that a signature may be bound to.
+fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
+    let mut sources: Vec<PlannedSource> = Vec::new();
+    for planned in plan.sources() {
+        let reference = match &planned.source {
+            Source::Image { reference } => reference,
+            Source::Tarball(tarball) => {
+                if let Some(digest) = tarball.digest() {
+                    same(entry, &entry.digest, digest)?;
+                }
+                let tarball = tarball.with_digest(entry.digest.clone());
+                sources.push(PlannedSource {
+                    role: planned.role,
+                    source: Source::Tarball(tarball),
+                });
+                continue;
+            }
+            Source::Layout { .. } | Source::Directory { .. } => {
+                sources.push(planned.clone());
+                continue;
+            }
+        };
+        if let Some(digest) = reference.digest() {
+            same(entry, entry.asked(), digest)?;
+        }
+        let pinned = PlannedSource {
+            role: planned.role,
+            source: Source::Image {
+                reference: reference.with_digest(entry.asked().clone()),
+            },
+        };
+        let is_of_repository = |other: &&mut PlannedSource| matches!(&other.source, Source::Image { reference: other } if other.repository() == reference.repository());
+        match sources.iter_mut().find(is_of_repository) {
+            None => sources.push(pinned),
+            Some(other) if planned.source.to_string() == entry.source => *other = pinned,
+            Some(_) => {}
+        }
+    }
+    Ok(sources)
+}
+
+fn same(entry: &LockedEntry, expected: &Digest, found: &Digest) -> Result<(), LockedError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(LockedError::Digest {
+        name: excerpt(&entry.name),
+        expected: expected.clone(),
+        found: found.clone(),
+    })
+}
+
+impl Locked {
+    /// The policy that the locked signer has to meet, where one is locked.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// Refuses what was admitted, and is not what was locked. To be asked of everything that a
+    /// locked plan is fulfilled with, before anything of it is unpacked.
+    ///
+    /// # Errors
+    /// [`Error::OtherContent`] or [`Error::OtherSigner`].
+    pub(crate) fn check(&self, content: &str, found: Content<'_>) -> Result<(), Error> {
+        let other = |expected: &Digest, found: &Digest| Error::OtherContent {
+            content: content.to_owned(),
+            expected: expected.clone(),
+            found: found.clone(),
+        };
+        if *found.digest != self.entry.digest {
+            return Err(other(&self.entry.digest, found.digest));
+        }
+        if found.index != self.entry.index.as_ref() {
+            return Err(other(
+                self.entry.asked(),
+                found.index.unwrap_or(found.digest),
+            ));
+        }
+        let Some(expected) = self.entry.grounds.signer() else {
+            return Ok(());
+        };
+        let signer = found.grounds.evidence().map(LockedSigner::of);
+        if signer.as_ref() == Some(expected) {
+            return Ok(());
+        }
+        Err(Error::OtherSigner {
+            content: content.to_owned(),
+            expected: Box::new(expected.clone()),
+            found: signer.map(Box::new),
+        })
+    }
+}
+
+/// What a source has, once it is admitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Content<'a> {
+    /// The index that it was found by.
+    pub(crate) index: Option<&'a Digest>,
+    /// The platform's manifest, or the archive's bytes.
+    pub(crate) digest: &'a Digest,
+    pub(crate) grounds: &'a Grounds,
+}
+
+impl<'a> Content<'a> {
+    pub(crate) fn of(image: &'a AdmittedImage) -> Self {
+        Self {
+            index: image.index(),
+            digest: image.reference().digest(),
+            grounds: image.grounds(),
+        }
+    }
+
+    /// Content that is no image.
+    pub(crate) fn archive(digest: &'a Digest, grounds: &'a Grounds) -> Self {
+        Self {
+            index: None,
+            digest,
+            grounds,
+        }
+    }
+}
