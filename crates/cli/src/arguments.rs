@@ -229,7 +229,7 @@ pub(crate) struct InstallArguments {
     /// earlier installation. With --gallery, the names of entries instead
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",
-        required_unless_present = "all"
+        required_unless_present_any = ["all", "from_lock"]
     )]
     pub(crate) operands: Vec<OsString>,
 
@@ -253,6 +253,7 @@ pub(crate) struct InstallArguments {
 const INSTALL_USAGE: &str = "\
 countersign install [OPTIONS] REFERENCE DIRECTORY
        countersign install [OPTIONS] --gallery FILE NAME...
+       countersign install [OPTIONS] --gallery FILE --from-lock[=FILE] [NAME...]
        countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
 
 /// `countersign upgrade`

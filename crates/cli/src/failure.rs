@@ -301,6 +301,12 @@ impl From<countersign_download::Error> for Failure {
                 Self::new(kind, error).hinted_as_refused(kind, &repository)
             }
             DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
+            DownloadError::OtherSigner { .. } => Self::new(Kind::Policy, error).hint(
+                "find out why somebody else signed it; if that is right, install it with --lock again",
+            ),
+            DownloadError::OtherContent { .. } => Self::new(Kind::Invalid, error).hint(
+                "if the lock file was edited, restore it; if the content was, and that is right, install it with --lock again",
+            ),
             DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(
                 "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
             ),
@@ -344,16 +350,72 @@ impl From<countersign_download::Error> for Failure {
     }
 }
 
+impl From<countersign_download::LockError> for Failure {
+    fn from(error: countersign_download::LockError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}
+
+impl From<countersign_download::LockedError> for Failure {
+    fn from(error: countersign_download::LockedError) -> Self {
+        use countersign_download::LockedError;
+        let (kind, hint) = match &error {
+            LockedError::Unknown { .. } => (
+                Kind::NotFound,
+                "install it with --lock first, and what there is now is locked",
+            ),
+            LockedError::Platform { .. } => (
+                Kind::NotFound,
+                "install it for this platform with --lock first; what is locked for the others stays as it is",
+            ),
+            LockedError::Gallery { .. } => (
+                Kind::Usage,
+                "pass the file with the gallery that it was locked from, or install it with --lock again",
+            ),
+            LockedError::Entry { .. } => (
+                Kind::Policy,
+                "pass the --capability that it was locked for; if the gallery has changed and this is wanted, install it with --lock again",
+            ),
+            LockedError::Digest { .. } => (
+                Kind::Policy,
+                "if the gallery's content is the one that is wanted, install it with --lock again",
+            ),
+            LockedError::Weaker { .. } => (
+                Kind::Policy,
+                "somebody took it out of the gallery: put the `verification` block, or the `sha256`, back",
+            ),
+            LockedError::Unverified { .. } => (
+                Kind::Policy,
+                "give the gallery a `verification` block, and install it with --lock again",
+            ),
+            LockedError::Signer { .. } => (
+                Kind::Policy,
+                "if the policy is right, do not use what is locked: install with --lock again",
+            ),
+            _ => return Self::new(Kind::Internal, error),
+        };
+        Self::new(kind, error).hint(hint)
+    }
+}
+
 impl From<countersign_download::PlanFailure> for Failure {
     /// Kind and hints are those of the decisive error; the text has those of all sources.
     fn from(failure: countersign_download::PlanFailure) -> Self {
         let message = failure.to_string();
+        let locked = failure.locked().is_some();
         let Some(decisive) = failure.into_decisive().map(Self::from) else {
             return Self::new(Kind::Internal, message);
         };
+        let hints = if locked && decisive.kind == Kind::NotFound {
+            let hint = "the locked digest is gone from the registries: if what is there now is wanted, install it with --lock again";
+            vec![hint.to_owned()]
+        } else {
+            decisive.hints
+        };
         Self {
             error: message.into(),
-            ..decisive
+            kind: decisive.kind,
+            hints,
         }
     }
 }
@@ -433,6 +495,9 @@ const CORRECT_THE_INDEX: &str =
 impl From<countersign_download::PlanError> for Failure {
     fn from(error: countersign_download::PlanError) -> Self {
         use countersign_download::{EntryError, PlanError, RequirementError};
+        if let PlanError::Locked(error) = error {
+            return error.into();
+        }
         match &error {
             PlanError::Entry { source, .. } => {
                 match source {

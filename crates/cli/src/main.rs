@@ -6,6 +6,7 @@ mod commands;
 mod environment;
 mod failure;
 mod image;
+mod lock;
 mod output;
 mod progress;
 mod services;

@@ -210,6 +210,7 @@ fn json_holds_plans_and_what_has_none() {
             "digest": null,
             "words": "nothing"
           },
+          "locked": null,
           "warning": "nothing proves who made this content, or that it is unchanged"
         }
       ],

@@ -91,7 +91,11 @@ impl Lock {
         Self::default()
     }
 
-    /// Reads a lock file's text, 8 MiB at most.
+    /// Bytes of the longest text that is read: 8 MiB. LocalAI's whole gallery, locked for four
+    /// platforms, has a fourth of it.
+    pub const BYTES_MAX: usize = 8 << 20;
+
+    /// Reads a lock file's text, of [`Self::BYTES_MAX`] at most.
     ///
     /// # Errors
     /// [`LockError`]: the first thing that is wrong, and where. A text that is not understood whole

@@ -14,7 +14,7 @@ use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
 use crate::gallery::Location;
 use crate::limits::Limits;
-use crate::lock::{Locked, LockedEntry};
+use crate::lock::{Locked, LockedEntry, LockedError};
 use crate::requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 use crate::source::{Source, SourceError};
 
@@ -301,6 +301,9 @@ pub enum PlanError {
         /// The source.
         found: Box<Source>,
     },
+    /// The plan is not what was locked.
+    #[error(transparent)]
+    Locked(#[from] LockedError),
     /// More mirrors than anybody needs.
     #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
     Mirrors {

@@ -16,6 +16,7 @@ use super::gallery::Galleries;
 use crate::arguments::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::lock::LockFile;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services::LoadedPolicy;
@@ -28,6 +29,8 @@ pub(super) struct Fulfilment {
     pub(super) succession: Succession,
     pub(super) trust: TrustArguments,
     pub(super) registry: Registry,
+    /// Where what was installed is pinned.
+    pub(super) lock_file: Option<LockFile>,
     /// The way to tarballs.
     pub(super) connection: Options,
 }
@@ -48,8 +51,17 @@ impl Fulfilment {
         environment: &Environment,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
+        // One that can't be read is better known of before anything is installed.
+        if let Some(file) = &self.lock_file {
+            file.read_if_there()?;
+        }
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         let mut code = None;
+        let mut fail = |name: &str, failure: &Failure| {
+            code.get_or_insert(failure.kind);
+            output.failure(failure);
+            failed.push(json!({ "name": name, "error": failure.to_json() }));
+        };
         for one in wanted {
             match self.install(&one, environment, output).await {
                 Ok((plan, fulfilled)) => {
@@ -60,12 +72,11 @@ impl Fulfilment {
                         "directory": directory,
                         "result": fulfilled,
                     }));
+                    if let Err(failure) = self.lock(&fulfilled, output) {
+                        fail(&one.name, &failure);
+                    }
                 }
-                Err(failure) => {
-                    code.get_or_insert(failure.kind);
-                    output.failure(&failure);
-                    failed.push(json!({ "name": one.name, "error": failure.to_json() }));
-                }
+                Err(failure) => fail(&one.name, &failure),
             }
         }
         output.document(&json!({ "done": done, "failed": failed }));
@@ -78,7 +89,7 @@ impl Fulfilment {
         environment: &Environment,
         output: &Output,
     ) -> Result<(Plan, Fulfilled), Failure> {
-        let (gallery, plan) = self.galleries.plan(&wanted.name)?;
+        let (gallery, plan) = self.galleries.plan(&wanted.name, &wanted.platform)?;
         let plan = plan?;
         let verifier = self.verifier(gallery, environment).await?;
         let installer = Installer::new(self.registry.clone(), verifier)
@@ -97,6 +108,16 @@ impl Fulfilment {
             .await;
         drop(progress);
         Ok((plan, fulfilled?))
+    }
+
+    /// Pins what was installed, where that is asked for.
+    fn lock(&self, fulfilled: &Fulfilled, output: &Output) -> Result<(), Failure> {
+        let Some(file) = &self.lock_file else {
+            return Ok(());
+        };
+        file.record(fulfilled.locked().clone())?;
+        output.result(&format!("  locked in  {}\n", file.path().display()));
+        Ok(())
     }
 
     /// The verifier for a gallery's entries. Where it has no policy there is nothing to verify, and
@@ -154,7 +175,8 @@ fn text(plan: &Plan, fulfilled: &Fulfilled, directory: &Path) -> String {
             text
         }
         Fulfilled::Unchanged { recorded, .. } => format!(
-            "{name} in {directory} is what its source has\n{}",
+            "{name} in {directory} is what {} has\n{}",
+            plan.lock().map_or("its source", |_| "the lock file"),
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
         _ => String::new(),

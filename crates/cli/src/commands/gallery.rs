@@ -1,21 +1,23 @@
 //! `countersign install --gallery`: entries of galleries, by name.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use countersign_download::{
     Capability, EntryError, FallbackTags, FetchedIndex, GalleryClient, GalleryOptions, Integrity,
-    Plan, PlanError, Planner, Proof, Store, Succession, TagRule,
+    Lock, LockedEntry, Plan, PlanError, Planner, Proof, Store, Succession, TagRule,
 };
+use countersign_oci::Platform;
 use countersign_policy::{Gallery, Policy, PolicyFile};
 use serde_json::{Value, json};
 
+use super::fulfil::Wanted;
 use crate::arguments::RegistryArguments;
 use crate::capability;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::services;
 
@@ -28,12 +30,25 @@ pub(crate) struct GalleryArguments {
     pub(crate) gallery: Option<PathBuf>,
 
     /// Show what would be installed from where, and on what proof
-    #[arg(long, requires = "gallery")]
+    #[arg(long, requires = "gallery", conflicts_with = "lock")]
     pub(crate) dry_run: bool,
 
     /// Every entry of every gallery
     #[arg(long, requires = "dry_run", conflicts_with = "operands")]
     pub(crate) all: bool,
+
+    /// Install exactly what a lock file pins, by the signer that it pins, and by the gallery's
+    /// policy as ever: the names given, else all that it has [default FILE: countersign.lock]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = lock::DEFAULT,
+        requires = "gallery",
+        conflicts_with_all = ["lock", "all"],
+    )]
+    pub(crate) from_lock: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) planning: PlanningArguments,
@@ -61,6 +76,18 @@ pub(crate) struct PlanningArguments {
     #[arg(long, value_name = "DIR", requires = "gallery")]
     pub(crate) store: Option<PathBuf>,
 
+    /// Pin digest and signer of what is installed in a lock file, whose other entries stay as they
+    /// are [default FILE: countersign.lock]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = lock::DEFAULT,
+        requires = "gallery"
+    )]
+    pub(crate) lock: Option<PathBuf>,
+
     /// Let an image replace one that was signed later: a tag that was moved back is refused
     /// otherwise
     #[arg(long, requires = "gallery")]
@@ -68,6 +95,11 @@ pub(crate) struct PlanningArguments {
 }
 
 impl PlanningArguments {
+    /// The lock file to write.
+    pub(super) fn lock_file(&mut self) -> Option<LockFile> {
+        self.lock.take().map(LockFile::new)
+    }
+
     pub(super) fn succession(&self) -> Succession {
         if self.allow_older {
             Succession::AllowOlder
@@ -107,23 +139,17 @@ pub(super) struct Galleries {
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
+    /// What every plan is narrowed to.
+    lock: Option<Lock>,
 }
 
-/// Shows what installing the entries that `names` stand for would do; all of them with `--all`.
-pub(super) async fn dry_run(
-    file: &Path,
-    names: Vec<OsString>,
-    arguments: GalleryArguments,
-    registry: &RegistryArguments,
-    environment: &Environment,
+/// Shows what installing the entries that are `wanted` would do, or all that there are.
+pub(super) fn dry_run(
+    galleries: &Galleries,
+    wanted: Vec<Wanted>,
+    asked: Asked,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let asked = if arguments.all {
-        Asked::WithAll
-    } else {
-        Asked::ByName
-    };
-    let galleries = Galleries::load(file, &arguments.planning, registry, environment).await?;
     output.result(&galleries.text());
 
     let mut report = Report::new(output, asked);
@@ -134,10 +160,9 @@ pub(super) async fn dry_run(
             }
         }
     } else {
-        for name in names {
-            let name = name.to_string_lossy();
-            let (gallery, plan) = galleries.plan(&name)?;
-            report.add(gallery, &name, plan);
+        for one in wanted {
+            let (gallery, plan) = galleries.plan(&one.name, &one.platform)?;
+            report.add(gallery, &one.name, plan);
         }
     }
     output.document(&json!({
@@ -197,7 +222,13 @@ impl Galleries {
             capability,
             integrity,
             fallbacks: FallbackTags::new(arguments.fallback_tags.clone()),
+            lock: None,
         })
+    }
+
+    /// The same, with every plan narrowed to what `lock` has of it.
+    pub(super) fn locked(self, lock: Option<Lock>) -> Self {
+        Self { lock, ..self }
     }
 
     /// The file that names the galleries.
@@ -216,8 +247,22 @@ impl Galleries {
         })
     }
 
-    /// The plan for `name` by the first gallery that knows it, or, for `gallery@name`, by that one.
-    pub(super) fn plan(&self, name: &str) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
+    /// The plan for `name` by the first gallery that knows it, or, for `gallery@name`, by that one;
+    /// where there is a lock, the one that it leaves for `platform`.
+    pub(super) fn plan(
+        &self,
+        name: &str,
+        platform: &Platform,
+    ) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
+        let (gallery, plan) = self.unlocked_plan(name)?;
+        let Some(lock) = &self.lock else {
+            return Ok((gallery, plan));
+        };
+        let plan = plan.and_then(|plan| Ok(plan.locked(lock, platform)?));
+        Ok((gallery, plan))
+    }
+
+    fn unlocked_plan(&self, name: &str) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
         let (gallery, name) = match name.split_once('@') {
             Some((gallery, name)) => (Some(gallery), name),
             None => (None, name),
@@ -289,7 +334,7 @@ impl Galleries {
 
 /// What an entry is in the report for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     /// It was named.
     ByName,
     /// All were asked for: that some are for other hardware is no failure.
@@ -369,6 +414,7 @@ fn plan_json(plan: &Plan) -> Value {
         "alias": plan.entry().alias,
         "sources": plan.sources(),
         "requirement": { "kind": kind, "digest": digest, "words": requirement.to_string() },
+        "locked": plan.lock().map(LockedEntry::asked),
         "warning": plan.warning(),
     })
 }

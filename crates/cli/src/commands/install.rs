@@ -10,11 +10,12 @@ use countersign_verify::Verifier;
 use serde_json::json;
 
 use super::fulfil::{Fulfilment, Wanted};
-use super::gallery::{self, Galleries};
+use super::gallery::{self, Asked, Galleries};
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::image;
+use crate::lock::{self, LockFile};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::services;
@@ -63,30 +64,50 @@ async fn by_name(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let InstallArguments {
-        gallery,
+        mut gallery,
         trust,
         platform,
         registry,
         ..
     } = arguments;
-    if gallery.dry_run {
-        return gallery::dry_run(file, names, gallery, &registry, environment, output).await;
-    }
     let platform = platform.unwrap_or_else(Platform::host);
+    let lock = match gallery.from_lock {
+        Some(path) => Some(LockFile::new(path).read()?),
+        None => None,
+    };
+    let names = match &lock {
+        Some(lock) => lock::wanted(lock, &names, &platform)?,
+        None => {
+            let names = names.iter().map(|name| name.to_string_lossy().into_owned());
+            names.collect()
+        }
+    };
     let wanted = names.into_iter().map(|name| Wanted {
-        name: name.to_string_lossy().into_owned(),
+        name,
         platform: platform.clone(),
     });
+    let wanted = wanted.collect();
+    let galleries = Galleries::load(file, &gallery.planning, &registry, environment).await?;
+    let galleries = galleries.locked(lock);
+    if gallery.dry_run {
+        let asked = if gallery.all {
+            Asked::WithAll
+        } else {
+            Asked::ByName
+        };
+        return gallery::dry_run(&galleries, wanted, asked, output);
+    }
     let store = gallery::open_store(gallery.planning.store.as_deref(), environment)?;
     let fulfilment = Fulfilment {
-        galleries: Galleries::load(file, &gallery.planning, &registry, environment).await?,
+        galleries,
         store,
         succession: gallery.planning.succession(),
+        lock_file: gallery.planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,
     };
-    fulfilment.run(wanted.collect(), environment, output).await
+    fulfilment.run(wanted, environment, output).await
 }
 
 /// The operands of installing one image: which, and where to.

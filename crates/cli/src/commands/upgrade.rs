@@ -20,7 +20,7 @@ pub(crate) async fn run(
     let UpgradeArguments {
         names,
         gallery,
-        planning,
+        mut planning,
         trust,
         registry,
     } = arguments;
@@ -42,6 +42,7 @@ pub(crate) async fn run(
         galleries: Galleries::load(&gallery, &planning, &registry, environment).await?,
         store,
         succession: planning.succession(),
+        lock_file: planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,

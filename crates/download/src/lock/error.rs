@@ -101,6 +101,22 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// Where in the text it is, as the message begins; `None` where it is about the whole.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Version { position, .. }
+            | Self::UnknownKey { position, .. }
+            | Self::Value { position, .. }
+            | Self::Missing { position, .. }
+            | Self::OutOfPlace { position, .. }
+            | Self::Duplicate { position, .. } => Some(*position),
+            Self::Syntax { position, .. } => *position,
+            Self::TooLarge { .. } | Self::Write { .. } => None,
+        }
+    }
+}
+
 /// Why a value is not what its key says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -15,8 +15,6 @@ use serde_saphyr::{
 use super::{Key, Lock, LockError, LockValueError, LockedEntry, LockedGrounds, LockedSigner};
 
 const VERSION: u64 = 1;
-/// Bytes of text. LocalAI's whole gallery, locked for four platforms, has a fourth of it.
-const BYTES_MAX: usize = 8 << 20;
 /// What the parser may meet: scalars, starts and ends; an entry has 28.
 const EVENTS_MAX: usize = 500_000;
 /// Nesting of lists and mappings. Ours nest 4 deep.
@@ -28,9 +26,9 @@ const HEADER: &str = "\
 ";
 
 pub(super) fn parse(text: &str) -> Result<Lock, LockError> {
-    if text.len() > BYTES_MAX {
+    if text.len() > Lock::BYTES_MAX {
         return Err(LockError::TooLarge {
-            limit: BYTES_MAX,
+            limit: Lock::BYTES_MAX,
             found: text.len(),
         });
     }
@@ -228,8 +226,8 @@ fn options() -> serde_saphyr::Options {
             max_aliases: 0,
             max_anchors: 0,
             max_merge_keys: 0,
-            max_total_scalar_bytes: BYTES_MAX,
-            max_total_comment_bytes: BYTES_MAX,
+            max_total_scalar_bytes: Lock::BYTES_MAX,
+            max_total_comment_bytes: Lock::BYTES_MAX,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
         emit_comments: false,

@@ -1,0 +1,159 @@
+//! The lock file: read whole before anything is installed, written in one step after each
+//! installation.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use countersign_download::{Lock, LockError, LockedEntry};
+use countersign_oci::Platform;
+
+use crate::failure::{Failure, Kind};
+
+/// The name of a lock file where none is given.
+pub(crate) const DEFAULT: &str = "countersign.lock";
+
+/// A lock file, by its path. Two processes that write one at once may lose an entry of either, and
+/// never leave half a file.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    path: PathBuf,
+}
+
+impl LockFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says.
+    pub(crate) fn read(&self) -> Result<Lock, Failure> {
+        match self.text() {
+            Ok(text) => self.parse(&text),
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+
+    /// What it says; nothing where it isn't there yet.
+    pub(crate) fn read_if_there(&self) -> Result<Lock, Failure> {
+        match self.text() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::new()),
+            Ok(text) => self.parse(&text),
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+
+    /// Puts `entry` in, keeps the others, and touches nothing where that is what it says already.
+    pub(crate) fn record(&self, entry: LockedEntry) -> Result<(), Failure> {
+        let before = self.read_if_there()?;
+        let mut lock = before.clone();
+        lock.insert(entry);
+        if lock == before {
+            return Ok(());
+        }
+        let text = lock.to_yaml()?;
+        self.replace(&text).map_err(|error| {
+            let message = format!("the lock file {} can't be written", self.path.display());
+            Failure::new(Kind::Usage, format!("{message}: {error}"))
+                .hint("check the path, and who may write there")
+        })
+    }
+
+    fn text(&self) -> io::Result<String> {
+        let mut text = String::new();
+        // One byte more than there may be, so that what is too long is seen to be.
+        let bound = Lock::BYTES_MAX as u64 + 1;
+        File::open(&self.path)?
+            .take(bound)
+            .read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn parse(&self, text: &str) -> Result<Lock, Failure> {
+        Lock::parse(text).map_err(|error| {
+            let (path, colon) = (
+                self.path.display(),
+                if error.position().is_some() {
+                    ":"
+                } else {
+                    ": "
+                },
+            );
+            let hint = match error {
+                LockError::Version { .. } => "a later countersign wrote it: use that one",
+                _ => "restore it from version control, or remove it and install with --lock again",
+            };
+            Failure::new(Kind::Usage, format!("{path}{colon}{error}")).hint(hint)
+        })
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        Failure::unreadable(&self.path, "lock file", error)
+    }
+
+    /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept.
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let path = match fs::canonicalize(&self.path) {
+            Ok(path) => path,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.path.clone(),
+            Err(error) => return Err(error),
+        };
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".countersign-lock")
+            // Less the umask, as for any file.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)?;
+        if let Ok(metadata) = fs::metadata(&path) {
+            file.as_file().set_permissions(metadata.permissions())?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// The locked entries to install on `platform`, as `gallery@name`: those of `names`, all of them
+/// where there are none. One that is not to be had ends it before anything is installed.
+pub(crate) fn wanted(
+    lock: &Lock,
+    names: &[OsString],
+    platform: &Platform,
+) -> Result<Vec<String>, Failure> {
+    let mut names: Vec<String> = names
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    if names.is_empty() {
+        names = lock.entries().map(|entry| entry.name.clone()).collect();
+        names.dedup();
+    }
+    let locked = |name: String| {
+        // The gallery is the lock's to say; one that is given has to be the same.
+        let bare = name.split_once('@').map_or(name.as_str(), |(_, name)| name);
+        match lock.entry(bare, platform) {
+            Ok(entry) if bare == name => Ok(format!("{}@{bare}", entry.gallery)),
+            Ok(_) => Ok(name),
+            Err(error) => {
+                let failure = Failure::from(error);
+                Err(
+                    if Path::new(bare).extension().is_some_and(|end| end == "lock") {
+                        failure.hint(format!("to name a lock file, write --from-lock={bare}"))
+                    } else {
+                        failure
+                    },
+                )
+            }
+        }
+    };
+    names.into_iter().map(locked).collect()
+}

@@ -1,0 +1,113 @@
+//! A registry, a Sigstore, and a directory with a gallery, for tests of the program by name.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_sandbox::{BundleSpec, RegistryOptions, RegistryServer, Sigstore, Statement};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const SIGNER: &str =
+    "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1";
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
+pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
+
+/// A registry, a Sigstore, and a directory with a gallery of `chat` and `draw`.
+pub(crate) struct Shop {
+    pub(crate) registry: RegistryServer,
+    pub(crate) sigstore: Sigstore,
+    pub(crate) directory: TempDir,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let options = RegistryOptions {
+            referrers_api: true,
+            ..RegistryOptions::default()
+        };
+        let shop = Self {
+            registry: RegistryServer::start(options).await.unwrap(),
+            sigstore: Sigstore::start().await.unwrap(),
+            directory: TempDir::new().unwrap(),
+        };
+        let host = shop.registry.host();
+        shop.write(
+            "index.yaml",
+            &format!(
+                "[{{name: chat, uri: '{host}/acme/app:latest-chat'}}, {{name: draw, uri: '{host}/acme/app:latest-draw'}}]"
+            ),
+        );
+        let issuer = shop.sigstore.oidc_issuer();
+        let issuer = issuer.as_str().trim_end_matches('/');
+        shop.write(
+            "galleries.yaml",
+            &format!(
+                "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'}}}}]"
+            ),
+        );
+        shop.write("root.json", &shop.sigstore.trusted_root_json());
+        shop
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    /// An image with its version in the file `version`, signed at `time`.
+    pub(crate) fn publish(&self, tag: &str, version: &str, time: &str) {
+        let image = unsigned(version);
+        let digest = image.push(&self.registry, "acme/app", Some(tag));
+        let spec = BundleSpec::new(Statement::of(digest), SIGNER);
+        let bundle = self.sigstore.issue(&spec.signed_at(time.parse().unwrap()));
+        Image::artifact(BUNDLE)
+            .subject(image.descriptor())
+            .layer(BUNDLE, bundle.unwrap())
+            .build()
+            .push(&self.registry, "acme/app", None);
+    }
+
+    /// Exit code and the one JSON document.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["--output", "json"])
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("COUNTERSIGN_STORE_DIR", self.directory.path().join("store"))
+            .output()
+            .unwrap();
+        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{error}: {output:?}");
+        });
+        (output.status.code().unwrap(), document)
+    }
+
+    pub(crate) fn install(&self, arguments: &[&str]) -> (i32, Value) {
+        let first = ["install", "--platform", "linux/amd64"];
+        self.run(&[&first, &FLAGS[..], arguments].concat())
+    }
+
+    pub(crate) fn upgrade(&self, arguments: &[&str]) -> (i32, Value) {
+        self.run(&[&["upgrade"], &FLAGS[..], arguments].concat())
+    }
+
+    pub(crate) fn version(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path(name).join("version")).ok()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join("store").join(name)
+    }
+}
+
+pub(crate) fn unsigned(version: &str) -> Image {
+    let layer = Layer::builder().file("version", version, 0o644);
+    Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer.build(Compression::Gzip))
+        .build()
+}
+
+pub(crate) const FLAGS: [&str; 4] = ["--gallery", "galleries.yaml", "--trusted-root", "root.json"];
