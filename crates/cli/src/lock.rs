@@ -143,17 +143,23 @@ pub(crate) fn wanted(
         match lock.entry(bare, platform) {
             Ok(entry) if bare == name => Ok(format!("{}@{bare}", entry.gallery)),
             Ok(_) => Ok(name),
-            Err(error) => {
-                let failure = Failure::from(error);
-                Err(
-                    if Path::new(bare).extension().is_some_and(|end| end == "lock") {
-                        failure.hint(format!("to name a lock file, write --from-lock={bare}"))
-                    } else {
-                        failure
-                    },
-                )
-            }
+            Err(error) => Err(error.into()),
         }
     };
     names.into_iter().map(locked).collect()
+}
+
+/// Refuses a lock file among the names: `flag` takes it after an equals sign alone, because what
+/// follows a blank is a name.
+pub(crate) fn refuse_files(names: &[OsString], flag: &str) -> Result<(), Failure> {
+    let is_file = |name: &&OsString| Path::new(name).extension().is_some_and(|end| end == "lock");
+    match names.iter().find(is_file) {
+        None => Ok(()),
+        Some(file) => {
+            let file = file.to_string_lossy();
+            let message = format!("expected names of entries, found `{file}`");
+            Err(Failure::new(Kind::Usage, message)
+                .hint(format!("to name a lock file, write {flag}={file}")))
+        }
+    }
 }

@@ -79,8 +79,10 @@ async fn names_choose_among_what_is_locked() {
     let error = refused(&shop, &["--from-lock", "caht"], 6);
     assert!(error.contains("did you mean `chat`?"), "{error}");
     assert!(error.contains("--lock first"), "{error}");
-    let error = refused(&shop, &["--from-lock", "other.lock"], 6);
-    assert!(error.contains("--from-lock=other.lock"), "{error}");
+    for flag in ["--from-lock", "--lock"] {
+        let error = refused(&shop, &[flag, "other.lock"], 2);
+        assert!(error.contains(&format!("{flag}=other.lock")), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -226,10 +226,8 @@ pub enum Error {
         found: Box<Grounds>,
     },
     /// Content that is not what was locked.
-    #[error("{content} is not what was locked: expected {expected}, found {found}")]
+    #[error("the content is not what was locked: expected {expected}, found {found}")]
     OtherContent {
-        /// The content: an image by digest, or another source.
-        content: String,
         /// The digest by the lock.
         expected: Digest,
         /// That of the content.
@@ -237,12 +235,10 @@ pub enum Error {
     },
     /// Content that the gallery's policy accepts, signed by somebody else than was locked.
     #[error(
-        "{content} is not signed by whom it was locked to:\n  expected {expected}\n  found    {}",
+        "the signer is not the one that was locked:\n  expected {expected}\n  found    {}",
         .found.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
     )]
     OtherSigner {
-        /// The content: an image by digest, or another source.
-        content: String,
         /// The signer by the lock.
         expected: Box<LockedSigner>,
         /// The signer of the content, if it has one.

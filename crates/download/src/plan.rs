@@ -253,8 +253,8 @@ impl fmt::Display for Plan {
         if let Some(entry) = self.lock() {
             write!(
                 f,
-                "\n  {:<9}{}, {}",
-                "locked to",
+                "\n  {:<9}to {}, {}",
+                "locked",
                 entry.asked(),
                 entry.grounds
             )?;

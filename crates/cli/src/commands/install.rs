@@ -71,8 +71,14 @@ async fn by_name(
         ..
     } = arguments;
     let platform = platform.unwrap_or_else(Platform::host);
+    if gallery.planning.lock.is_some() {
+        lock::refuse_files(&names, "--lock")?;
+    }
     let lock = match gallery.from_lock {
-        Some(path) => Some(LockFile::new(path).read()?),
+        Some(path) => {
+            lock::refuse_files(&names, "--from-lock")?;
+            Some(LockFile::new(path).read()?)
+        }
         None => None,
     };
     let names = match &lock {

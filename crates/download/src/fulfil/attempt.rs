@@ -282,7 +282,7 @@ impl Attempt<'_> {
     /// Holds admitted content against the lock, where the plan is locked.
     fn check_locked(&self, content: Content<'_>) -> Result<(), Error> {
         match self.plan.locked_to() {
-            Some(locked) => locked.check(&self.planned.source.to_string(), content),
+            Some(locked) => locked.check(content),
             None => Ok(()),
         }
     }

@@ -27,9 +27,11 @@ pub enum LockError {
     },
     /// A key that we don't know: what it asks for would not happen.
     #[error(
-        "{position}: unknown key `{found}`{}; expected one of {}",
-        .nearest.as_ref().map(|key| format!(", did you mean `{key}`?")).unwrap_or_default(),
-        .valid.join(", ")
+        "{position}: unknown key `{found}`; {}",
+        .nearest.as_ref().map_or_else(
+            || format!("expected one of {}", .valid.join(", ")),
+            |key| format!("did you mean `{key}`?")
+        )
     )]
     UnknownKey {
         /// Where.

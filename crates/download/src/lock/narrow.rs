@@ -148,9 +148,8 @@ impl Locked {
     ///
     /// # Errors
     /// [`Error::OtherContent`] or [`Error::OtherSigner`].
-    pub(crate) fn check(&self, content: &str, found: Content<'_>) -> Result<(), Error> {
+    pub(crate) fn check(&self, found: Content<'_>) -> Result<(), Error> {
         let other = |expected: &Digest, found: &Digest| Error::OtherContent {
-            content: content.to_owned(),
             expected: expected.clone(),
             found: found.clone(),
         };
@@ -171,7 +170,6 @@ impl Locked {
             return Ok(());
         }
         Err(Error::OtherSigner {
-            content: content.to_owned(),
             expected: Box::new(expected.clone()),
             found: signer.map(Box::new),
         })
