@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod commands;
+mod locked;
 mod refusals;
 mod stage;
 mod works;
@@ -42,7 +43,7 @@ const PARTS: [Part; 3] = [
         title: "a registry with the referrers API: it lists an image's signatures itself",
         referrers_api: true,
         rekor: RekorVersion::V2,
-        acts: &[works::play, refusals::play],
+        acts: &[works::play, locked::play, refusals::play],
     },
     Part {
         title: "a registry without the referrers API, as GHCR is: signatures are listed under a tag",

@@ -253,7 +253,7 @@ fn refused(error: &serde_saphyr::Error) -> LockError {
         },
         (error, position) => LockError::Syntax {
             position,
-            reason: UserMessageFormatter.format_message(error).into_owned(),
+            reason: excerpt(&UserMessageFormatter.format_message(error)),
         },
     }
 }
