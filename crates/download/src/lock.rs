@@ -48,8 +48,8 @@ pub struct LockedEntry {
     pub gallery: String,
     /// The entry that the name led to.
     pub entry: String,
-    /// The source that served it, as the gallery wrote it. For people: which source serves it again
-    /// is the plan's to say.
+    /// The source that served it, as the plan had it. For people, and to tell which of a
+    /// repository's tags it was; what serves it again is the plan's to say.
     pub source: String,
     /// Digest of the index that named the content, if it was found by one.
     pub index: Option<Digest>,

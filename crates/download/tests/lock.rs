@@ -19,6 +19,7 @@ use countersign_download::{
 };
 use countersign_oci::{Digest, Error as RegistryError, Platform};
 use countersign_policy::Gallery;
+use countersign_sandbox::Statement;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_verify::RefusalKind;
 use shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
@@ -72,13 +73,8 @@ async fn locked_shop() -> (Shop, Image, Lock) {
 
 /// The failure of a plan that must install nothing.
 async fn failure(shop: &Shop, plan: &Plan) -> PlanFailure {
-    let result = shop.install_by(plan, Succession::NotOlder).await;
-    let Err(StoreError::Plan(failure)) = result else {
-        panic!("expected a failure, found {result:?}");
-    };
     assert_eq!(shop.version("cpu-app"), None);
-    assert_eq!(shop.leftovers(), [""; 0]);
-    failure
+    shop.failure_of(plan).await
 }
 
 fn only(lock: &Lock) -> LockedEntry {
@@ -445,5 +441,34 @@ async fn an_issuer_is_as_much_of_a_signer_as_an_identity() {
     assert!(
         matches!(failure.decisive(), Some(Error::OtherSigner { .. })),
         "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_the_policy_binds_is_that_of_the_locked_tag_still() {
+    let shop = Shop::open().await;
+    let bound = gallery_with(&shop, &format!("identity: '{SIGNER}', bind_name: true"));
+    // The mirror alone has it, by a fallback's tag, signed by the primary's name for that.
+    let image = app("linux/amd64", "dev");
+    image.push(&shop.mirror, PATH, Some("master-cpu-app"));
+    let name = format!("{}/{PATH}:master-cpu-app", shop.primary().host());
+    let statement = Statement::of(image.digest()).name(name);
+    let to = [&shop.mirror];
+    shop.sign(&to, image.descriptor(), statement, SIGNER, EARLIER);
+    let plan = plan_by(&shop, &bound, Integrity::Strict);
+    let lock = locked(&shop, &plan).await;
+    let again = plan.clone().locked(&lock, &amd64()).unwrap();
+    installed(shop.install_by(&again, Succession::NotOlder).await);
+    assert_eq!(shop.version("cpu-app").unwrap(), "dev");
+    // The digest alone is not enough: the name has to be the one that the source stands for.
+    let other = changed(&lock, |entry| {
+        entry.source = "registry.example.org/other".into();
+    });
+    let name = "cpu-app".parse().unwrap();
+    shop.store.remove(&name).await.unwrap();
+    let failed = failure(&shop, &plan.locked(&other, &amd64()).unwrap()).await;
+    assert!(
+        is_refused(failed.decisive(), RefusalKind::Policy),
+        "{failed}"
     );
 }

@@ -219,15 +219,6 @@ impl Reference {
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         format!("{}:{tag}", self.repository).parse()
     }
-
-    /// The same with this digest: it decides, and the tag, if there is one, becomes a remark.
-    #[must_use]
-    pub fn with_digest(&self, digest: Digest) -> Self {
-        Self {
-            digest: Some(digest),
-            ..self.clone()
-        }
-    }
 }
 
 impl fmt::Display for Reference {

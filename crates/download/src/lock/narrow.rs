@@ -1,6 +1,6 @@
 //! A lock as one condition more on a plan: before any registry is asked, and on what one served.
 
-use countersign_oci::{Digest, Platform, excerpt};
+use countersign_oci::{Digest, Platform, Reference, excerpt};
 use countersign_policy::Policy;
 
 use super::{Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner};
@@ -84,46 +84,63 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
     }
 }
 
-/// The plan's sources, each asked for the locked digest. Of the tags of one repository one remains:
-/// by digest they are the same, but for the name that a signature may be bound to.
+/// The plan's sources, each asked for the locked digest. Of the tags of one repository one remains,
+/// the locked one where it is among them: by digest they are the same, but for the name that a
+/// signature may be bound to.
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
-    let mut sources: Vec<PlannedSource> = Vec::new();
+    let mut planned = plan.sources().iter();
+    let locked = planned.find(|planned| planned.source.to_string() == entry.source);
+    let locked_tag = locked.and_then(|planned| image(planned)?.tag());
+    let mut kept: Vec<PlannedSource> = Vec::new();
     for planned in plan.sources() {
-        let reference = match &planned.source {
-            Source::Image { reference } => reference,
-            Source::Tarball(tarball) => {
-                if let Some(digest) = tarball.digest() {
-                    same(entry, &entry.digest, digest)?;
-                }
-                let tarball = tarball.with_digest(entry.digest.clone());
-                sources.push(PlannedSource {
-                    role: planned.role,
-                    source: Source::Tarball(tarball),
-                });
-                continue;
-            }
-            Source::Layout { .. } | Source::Directory { .. } => {
-                sources.push(planned.clone());
-                continue;
-            }
-        };
-        if let Some(digest) = reference.digest() {
-            same(entry, entry.asked(), digest)?;
-        }
         let pinned = PlannedSource {
             role: planned.role,
-            source: Source::Image {
-                reference: reference.with_digest(entry.asked().clone()),
-            },
+            source: pinned(&planned.source, entry)?,
         };
-        let is_of_repository = |other: &&mut PlannedSource| matches!(&other.source, Source::Image { reference: other } if other.repository() == reference.repository());
-        match sources.iter_mut().find(is_of_repository) {
-            None => sources.push(pinned),
-            Some(other) if planned.source.to_string() == entry.source => *other = pinned,
+        let repository =
+            |planned: &PlannedSource| image(planned).map(Reference::repository).cloned();
+        let same = |other: &&mut PlannedSource| {
+            let other = repository(other);
+            other.is_some() && other == repository(&pinned)
+        };
+        let is_locked = |planned: &PlannedSource| {
+            let tag = image(planned).and_then(Reference::tag);
+            tag.is_some() && tag == locked_tag
+        };
+        match kept.iter_mut().find(same) {
+            None => kept.push(pinned),
+            Some(other) if is_locked(&pinned) && !is_locked(other) => *other = pinned,
             Some(_) => {}
         }
     }
-    Ok(sources)
+    Ok(kept)
+}
+
+fn image(planned: &PlannedSource) -> Option<&Reference> {
+    match &planned.source {
+        Source::Image { reference } => Some(reference),
+        _ => None,
+    }
+}
+
+/// A source that can only serve the locked digest, where sources of its kind have one.
+fn pinned(source: &Source, entry: &LockedEntry) -> Result<Source, LockedError> {
+    Ok(match source {
+        Source::Image { reference } => {
+            if let Some(digest) = reference.digest() {
+                same(entry, entry.asked(), digest)?;
+            }
+            let reference = reference.pinned_to(entry.asked().clone());
+            Source::Image { reference }
+        }
+        Source::Tarball(tarball) => {
+            if let Some(digest) = tarball.digest() {
+                same(entry, &entry.digest, digest)?;
+            }
+            Source::Tarball(tarball.with_digest(entry.digest.clone()))
+        }
+        Source::Layout { .. } | Source::Directory { .. } => source.clone(),
+    })
 }
 
 fn same(entry: &LockedEntry, expected: &Digest, found: &Digest) -> Result<(), LockedError> {
