@@ -17,8 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use countersign_download::{
-    Error, Fulfilled, Grounds, Integrity, Plan, PlanError, RequirementError, Role, SourceError,
-    StoreError, Succession,
+    Error, Fulfilled, Grounds, Integrity, Lock, Plan, PlanError, RequirementError, Role,
+    SourceError, StoreError, Succession,
 };
 use countersign_oci::{Descriptor, Error as RegistryError, LayoutError, LayoutPathError};
 use countersign_policy::Gallery;
@@ -26,7 +26,7 @@ use countersign_sandbox::image::{Image, ImageIndex, Layout, blob_path};
 use countersign_sandbox::{BundleSpec, Statement};
 use countersign_verify::{Error as VerifyError, Failure, RefusalKind};
 use shop::{BUNDLE, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
-use stage::{SIGNER, STRANGER, app};
+use stage::{SIGNER, STRANGER, amd64, app};
 
 /// A signature of `subject` by `identity`, as a referrer.
 fn signature(shop: &Shop, subject: &Descriptor, identity: &str, time: &str) -> Image {
@@ -390,4 +390,28 @@ async fn a_policy_that_binds_names_takes_a_layout_as_a_mirror_and_not_for_itself
     let mirrored = plan(&gallery, &index, "app", Integrity::Strict).unwrap();
     let installed = installed(install(&shop, &mirrored).await);
     assert_eq!(served(&installed), (Role::Mirror, 1));
+}
+
+#[tokio::test]
+async fn a_layout_is_asked_for_the_locked_digest_whatever_else_it_holds_by_then() {
+    let shop = Shop::open().await;
+    let index = backend("v1");
+    let path = store_directory(&shop, &signed(&shop, &index, EARLIER));
+    let mut lock = Lock::new();
+    let fulfilled = install(&shop, &covered(&shop, &path)).await.unwrap();
+    lock.insert(fulfilled.locked().clone());
+    shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+    let locked = |path: &Path| covered(&shop, path).locked(&lock, &amd64()).unwrap();
+
+    let newer = backend("v2");
+    let path = store_directory(&shop, &signed(&shop, &newer, LATER));
+    let error = failure(&shop, &locked(&path)).await;
+    assert!(
+        matches!(error, Error::Registry(RegistryError::NotFound { .. })),
+        "{error:?}"
+    );
+    let both = signed(&shop, &index, EARLIER).index(&newer, Some("v2"));
+    let path = store_directory(&shop, &both);
+    installed(install(&shop, &locked(&path)).await);
+    assert_eq!(shop.version("app").unwrap(), "v1");
 }

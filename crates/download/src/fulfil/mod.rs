@@ -88,6 +88,7 @@ impl<V: ImageVerifier> Installer<V> {
         let mut failures: Vec<SourceFailure> = Vec::new();
         let mut pin: Option<Pin> = None;
         let mut refused = false;
+        let locked = plan.lock().map(LockedEntry::asked);
         for planned in plan.sources() {
             let mut attempt = Attempt {
                 plan,
@@ -96,7 +97,7 @@ impl<V: ImageVerifier> Installer<V> {
                 directory,
                 succession,
                 unserved: failures.iter().map(ToString::to_string).collect(),
-                pinned: pin_of(planned, pin.as_ref()),
+                pinned: locked.cloned().or_else(|| pin_of(planned, pin.as_ref())),
                 events,
             };
             let same = attempt.pinned.is_some()
@@ -127,7 +128,7 @@ impl<V: ImageVerifier> Installer<V> {
         }
         Err(PlanFailure {
             name: plan.name().to_owned(),
-            locked: plan.lock().map(|entry| entry.asked().clone()),
+            locked: locked.cloned(),
             failures,
         })
     }
