@@ -36,6 +36,14 @@ pub struct Planner<'a> {
 }
 
 /// What installing one entry would do.
+///
+/// Made by a [`Planner`] alone; what is required can't be changed afterwards:
+///
+/// ```compile_fail,E0616
+/// fn weaken(plan: &mut countersign_download::Plan, other: countersign_download::Requirement) {
+///     plan.requirement = other;
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     gallery: String,

@@ -288,6 +288,27 @@ async fn a_target_other_than_the_signed_one_is_refused() {
     ));
 }
 
+/// We ask for one name, which no metadata can change (GHSA-fcv2-xgw5-pqxf).
+#[tokio::test]
+async fn a_target_whose_name_leads_out_is_not_taken_and_nothing_is_written_outside() {
+    for name in [
+        "../trusted_root.json",
+        "../../trusted_root.json",
+        "/trusted_root.json",
+    ] {
+        let named = |owner: &Owner| owner.files_named(name, PRODUCTION.as_bytes(), 1, FAR);
+        let fixture = Fixture::serving(named).await;
+        assert!(matches!(
+            mirror_error(fixture.load().await),
+            sigstore_tuf::Error::TargetNotFound(asked) if asked == "trusted_root.json"
+        ));
+        let beside = std::fs::read_dir(fixture.directory.path()).unwrap();
+        let beside: Vec<_> = beside.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(beside, ["cache"], "{name}");
+        assert!(!fixture.cache().join("targets").exists(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn another_root_does_not_share_what_is_loaded() {
     let fixture = Fixture::serving(good).await;

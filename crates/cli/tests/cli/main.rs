@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod exit_codes;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod identity;

@@ -151,6 +151,9 @@ pub enum Flaw {
     NoTimestamp,
     /// The timestamp comes from an authority that the trusted root doesn't have.
     TimestampOfUnknownAuthority,
+    /// The timestamp is signed by somebody's key, and first in its bag is a certificate for that
+    /// key which bears the authority's name and serial number; the authority's own comes after it.
+    TimestampOfForgedCertificate,
     /// The timestamp is of another signature.
     TimestampOfAnotherSignature,
     /// The timestamp is there this often.

@@ -235,7 +235,11 @@ impl Issuance<'_> {
             Some(Flaw::RepeatedTimestamp(times)) => times,
             _ => 1,
         };
-        let timestamp = STANDARD.encode(authority.timestamp(stamped, at)?);
+        let timestamp = match self.spec.flaw {
+            Some(Flaw::TimestampOfForgedCertificate) => authority.forged_timestamp(stamped, at)?,
+            _ => authority.timestamp(stamped, at)?,
+        };
+        let timestamp = STANDARD.encode(timestamp);
         Ok(vec![json!({"signedTimestamp": timestamp}); times])
     }
 }

@@ -38,6 +38,11 @@ const POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264
 /// A timestamp authority.
 pub(super) struct TimestampAuthority {
     authority: Authority,
+    signer: Signer,
+}
+
+/// Whoever signs a timestamp.
+struct Signer {
     key: EcdsaKey,
     /// DER.
     certificate: Vec<u8>,
@@ -74,9 +79,11 @@ impl TimestampAuthority {
             extensions: vec![usage, purpose],
         })?;
         Ok(Self {
-            certificate: authority.sign(certificate)?,
+            signer: Signer {
+                certificate: authority.sign(certificate)?,
+                key,
+            },
             authority,
-            key,
         })
     }
 
@@ -87,27 +94,51 @@ impl TimestampAuthority {
 
     /// The certificate that signs timestamps, DER.
     pub(super) fn certificate(&self) -> &[u8] {
-        &self.certificate
+        &self.signer.certificate
     }
 
     /// Answers a DER `TimeStampReq` with a DER `TimeStampResp`.
     pub(super) fn answer(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, Refused> {
         let request = TimeStampReq::from_der(request)
             .map_err(|error| Refused::bad_request(format!("timestamp request: {error}")))?;
-        Ok(self.respond(request.message_imprint, request.nonce, at)?)
+        Ok(self.respond(&self.signer, request.message_imprint, request.nonce, at)?)
     }
 
     /// The DER `TimeStampResp` about these bytes.
     pub(super) fn timestamp(&self, bytes: &[u8], at: Timestamp) -> Result<Vec<u8>, SigstoreError> {
-        let imprint = MessageImprint {
-            hash_algorithm: sha256(),
-            hashed_message: OctetString::new(digest(bytes))?,
-        };
-        self.respond(imprint, None, at)
+        self.respond(&self.signer, imprint(bytes)?, None, at)
+    }
+
+    /// As [`timestamp`](Self::timestamp), by somebody who has a certificate of his own making.
+    pub(super) fn forged_timestamp(
+        &self,
+        bytes: &[u8],
+        at: Timestamp,
+    ) -> Result<Vec<u8>, SigstoreError> {
+        self.respond(&self.forger()?, imprint(bytes)?, None, at)
+    }
+
+    /// A signer whose certificate has the issuer and the serial number of the authority's own. It
+    /// says less, so that it comes first in a bag, which DER sorts.
+    fn forger(&self) -> Result<Signer, SigstoreError> {
+        let own = Certificate::from_der(&self.signer.certificate)?.tbs_certificate;
+        let key = EcdsaKey::generate()?;
+        let mut tbs = self.authority.tbs(x509::Certificate {
+            subject: own.subject,
+            spki: key.spki(),
+            validity: self.authority.validity(),
+            extensions: vec![x509::purpose(TIME_STAMPING)?],
+        })?;
+        tbs.serial_number = own.serial_number;
+        Ok(Signer {
+            certificate: x509::sign(tbs, &key)?,
+            key,
+        })
     }
 
     fn respond(
         &self,
+        signer: &Signer,
         message_imprint: MessageImprint,
         nonce: Option<Int>,
         at: Timestamp,
@@ -133,15 +164,15 @@ impl TimestampAuthority {
                 status_string: None,
                 fail_info: None,
             },
-            time_stamp_token: Some(self.token(&info.to_der()?)?),
+            time_stamp_token: Some(self.token(signer, &info.to_der()?)?),
         };
         Ok(response.to_der()?)
     }
 
     /// A time-stamp token: CMS SignedData (RFC 5652) around a DER `TSTInfo`.
-    fn token(&self, info: &[u8]) -> Result<ContentInfo, SigstoreError> {
-        let certificate = Certificate::from_der(&self.certificate)?;
-        let signed_attributes = self.signed_attributes(info)?;
+    fn token(&self, by: &Signer, info: &[u8]) -> Result<ContentInfo, SigstoreError> {
+        let certificate = Certificate::from_der(&by.certificate)?;
+        let signed_attributes = by.signed_attributes(info)?;
         let signer = SignerInfo {
             version: CmsVersion::V1,
             sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
@@ -150,13 +181,14 @@ impl TimestampAuthority {
             }),
             digest_alg: sha256(),
             // Signed as a SET OF, its own tag, and not as the field of SignerInfo (section 5.4).
-            signature: OctetString::new(self.key.sign(&signed_attributes.to_der()?))?,
+            signature: OctetString::new(by.key.sign(&signed_attributes.to_der()?))?,
             signed_attrs: Some(signed_attributes),
             signature_algorithm: signature_algorithm(),
             unsigned_attrs: None,
         };
         let mut certificates = vec![CertificateChoices::Certificate(certificate)];
-        for der in self.authority.chain() {
+        let own = (by.certificate != self.signer.certificate).then_some(&self.signer.certificate);
+        for der in own.into_iter().chain(self.authority.chain()) {
             certificates.push(CertificateChoices::Certificate(Certificate::from_der(der)?));
         }
         let signed_data = SignedData {
@@ -175,7 +207,9 @@ impl TimestampAuthority {
             content: Any::encode_from(&signed_data)?,
         })
     }
+}
 
+impl Signer {
     fn signed_attributes(&self, info: &[u8]) -> Result<SetOfVec<Attribute>, SigstoreError> {
         let signing_certificate = SigningCertificateV2 {
             certs: vec![EssCertIdV2 {
@@ -198,6 +232,13 @@ fn attribute<T: der::EncodeValue + der::Tagged>(
     Ok(Attribute {
         oid,
         values: SetOfVec::try_from(vec![Any::encode_from(value)?])?,
+    })
+}
+
+fn imprint(bytes: &[u8]) -> Result<MessageImprint, SigstoreError> {
+    Ok(MessageImprint {
+        hash_algorithm: sha256(),
+        hashed_message: OctetString::new(digest(bytes))?,
     })
 }
 

@@ -221,7 +221,8 @@ fn authority_extensions(
     ])
 }
 
-fn sign(tbs: TbsCertificate, key: &EcdsaKey) -> Result<Vec<u8>, SigstoreError> {
+/// Signs a certificate with any key; returns its DER.
+pub(super) fn sign(tbs: TbsCertificate, key: &EcdsaKey) -> Result<Vec<u8>, SigstoreError> {
     let signature = key.sign(&tbs.to_der()?);
     let certificate = x509_cert::Certificate {
         tbs_certificate: tbs,

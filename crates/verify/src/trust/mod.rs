@@ -3,6 +3,7 @@
 //! A [`TrustedRoot`] is parsed and checked once and then shared. Where it comes from is the
 //! caller's to say: this module reads no environment and picks no directory.
 
+mod authority;
 mod tuf;
 
 use std::fmt;
@@ -71,7 +72,7 @@ impl TrustedRoot {
             name: name.to_owned(),
             detail,
         };
-        let root = sigstore_trust_root::TrustedRoot::from_json(json)
+        let mut root = sigstore_trust_root::TrustedRoot::from_json(json)
             .map_err(|error| malformed(error.to_string()))?;
         if !root.media_type.starts_with(MEDIA_TYPE_PREFIX) {
             return Err(malformed(format!(
@@ -79,6 +80,18 @@ impl TrustedRoot {
                 root.media_type
             )));
         }
+        let mut certifying = Vec::new();
+        for mut authority in std::mem::take(&mut root.certificate_authorities) {
+            let chain = authority.cert_chain.certificates.iter();
+            let chain = chain.map(|certificate| certificate.raw_bytes.as_bytes());
+            let window = authority::narrowed(authority.valid_for, chain)
+                .map_err(|error| malformed(format!("a certificate authority: {error}")))?;
+            if window.is_some() {
+                authority.valid_for = window;
+                certifying.push(authority);
+            }
+        }
+        root.certificate_authorities = certifying;
         let needed = [
             (
                 "certificate authority",

@@ -2,10 +2,11 @@
 
 use countersign_sandbox::{Flaw, RekorVersion};
 use countersign_verify::{
-    CertificateError, Failure, RefusalKind, TimestampError, TransparencyLogError,
+    CertificateError, Failure, RefusalKind, TimestampError, TransparencyLogError, TrustedRoot,
+    verify_bundle,
 };
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{BOTH, Fixture, hours_ago, refused};
 
@@ -131,6 +132,8 @@ async fn every_flaw_of_the_time_is_refused() {
     }
     for flaw in [
         Flaw::TimestampOfUnknownAuthority,
+        // CVE-2026-39984.
+        Flaw::TimestampOfForgedCertificate,
         Flaw::TimestampOfAnotherSignature,
     ] {
         assert!(matches!(
@@ -207,4 +210,66 @@ async fn a_signature_by_another_sigstore_is_refused() {
         matches!(failure, Failure::TransparencyLog(_)),
         "{failure:?}"
     );
+}
+
+/// The authority's certificates begin five years ago. Everything else is valid for longer here, so
+/// that nothing but they can be the reason (CVE-2026-24122).
+#[tokio::test]
+async fn a_certificate_from_before_its_authority_s_own_is_refused() {
+    let fixture = Fixture::new().await;
+    let root = with_root(&fixture, |root| {
+        for (kind, key) in [("tlogs", "publicKey"), ("ctlogs", "publicKey")] {
+            for log in root[kind].as_array_mut().unwrap() {
+                log[key]["validFor"] = json!({ "start": "2001-01-01T00:00:00Z" });
+            }
+        }
+        root["certificateAuthorities"][0]["validFor"] = json!({ "start": "2001-01-01T00:00:00Z" });
+    });
+    let signed = |years: i64| {
+        let spec = fixture.good().signed_at(hours_ago(years * 365 * 24));
+        let bundle = fixture.sigstore.issue(&spec).unwrap();
+        verify_bundle(&fixture.image, bundle.as_bytes(), &root, &fixture.policy())
+    };
+    assert_eq!(signed(4).unwrap().digest(), fixture.image.digest());
+    let failure = refused(signed(6));
+    assert!(
+        matches!(
+            failure,
+            Failure::Certificate(CertificateError::NoValidAuthority { .. })
+        ),
+        "{failure:?}"
+    );
+}
+
+/// An authority that the trusted root has retired certifies nothing after its end.
+#[tokio::test]
+async fn a_certificate_from_after_the_end_of_its_authority_is_refused() {
+    let fixture = Fixture::new().await;
+    let root = with_root(&fixture, |root| {
+        let authority = &mut root["certificateAuthorities"][0];
+        authority["validFor"]["end"] = json!(hours_ago(48).to_string());
+    });
+    let signed = |hours| {
+        let bundle = fixture
+            .sigstore
+            .issue(&fixture.good().signed_at(hours_ago(hours)));
+        let bundle = bundle.unwrap();
+        verify_bundle(&fixture.image, bundle.as_bytes(), &root, &fixture.policy())
+    };
+    assert_eq!(signed(72).unwrap().digest(), fixture.image.digest());
+    let failure = refused(signed(24));
+    assert!(
+        matches!(
+            failure,
+            Failure::Certificate(CertificateError::NoValidAuthority { .. })
+        ),
+        "{failure:?}"
+    );
+}
+
+/// The sandbox's trusted root after a change to its JSON.
+fn with_root(fixture: &Fixture, change: impl FnOnce(&mut Value)) -> TrustedRoot {
+    let mut root = serde_json::from_str(&fixture.sigstore.trusted_root_json()).unwrap();
+    change(&mut root);
+    TrustedRoot::from_json("changed", &root.to_string()).unwrap()
 }

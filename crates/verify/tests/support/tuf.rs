@@ -55,12 +55,23 @@ impl Owner {
     }
 
     pub(crate) fn files(&self, target: &[u8], version: u64, expires: &str) -> Files {
+        self.files_named(TARGET, target, version, expires)
+    }
+
+    /// As [`files`](Self::files), with another name for the target in the metadata.
+    pub(crate) fn files_named(
+        &self,
+        name: &str,
+        target: &[u8],
+        version: u64,
+        expires: &str,
+    ) -> Files {
         let targets = self.sign(&json!({
             "_type": "targets",
             "spec_version": "1.0.0",
             "version": version,
             "expires": FAR,
-            "targets": { TARGET: {
+            "targets": { name: {
                 "length": target.len(),
                 "hashes": { "sha256": sigstore_crypto::sha256(target).to_hex() },
             }},
