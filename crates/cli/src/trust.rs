@@ -15,6 +15,8 @@ use crate::services::{LoadedPolicy, read_text};
 /// An instance that was chosen, not yet read.
 pub(crate) struct Instance {
     pub(crate) choice: Choice,
+    /// The policy's words for it, where it was the policy that chose.
+    trust: Option<Trust>,
     /// Whether to do without the network.
     pub(crate) offline: bool,
 }
@@ -35,10 +37,10 @@ pub(crate) fn instance(
     arguments: &TrustArguments,
     policy: Option<&LoadedPolicy>,
 ) -> Result<Instance, Failure> {
-    let by_policy = policy
-        .and_then(|loaded| loaded.policy.trust().map(|trust| (loaded, trust)))
-        .map(|(loaded, trust)| by_policy(trust, loaded.file.as_deref()))
-        .transpose()?;
+    let trust = policy.and_then(|loaded| loaded.policy.trust().cloned());
+    let file = policy.and_then(|loaded| loaded.file.as_deref());
+    let by_policy = trust.as_ref().map(|trust| by_policy(trust, file));
+    let by_policy = by_policy.transpose()?;
     let by_flags = match arguments {
         TrustArguments {
             trusted_root: Some(path),
@@ -67,6 +69,7 @@ pub(crate) fn instance(
     };
     Ok(Instance {
         choice,
+        trust,
         offline: arguments.offline,
     })
 }
@@ -93,7 +96,11 @@ impl Instance {
         &self,
         environment: &Environment,
     ) -> Result<TrustedRoot, Failure> {
-        Ok(TrustedRoot::load(&self.source(environment)?).await?)
+        let root = TrustedRoot::load(&self.source(environment)?).await?;
+        Ok(match &self.trust {
+            Some(trust) => root.for_trust(trust.clone()),
+            None => root,
+        })
     }
 
     /// Where the trusted root is to be had, for a verifier that asks for it when it is needed.

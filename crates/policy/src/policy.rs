@@ -96,8 +96,8 @@ impl Policy {
         self.bind_name
     }
 
-    /// Where the trusted root comes from, when the policy says it. Its caller has to load that one:
-    /// a verifier goes by the trusted root that it is given.
+    /// Where the trusted root comes from, when the policy says it. Loading it is the caller's; a
+    /// verifier refuses to judge by any other.
     pub fn trust(&self) -> Option<&Trust> {
         self.trust.as_ref()
     }

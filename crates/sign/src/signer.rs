@@ -47,8 +47,8 @@ impl Signer {
     }
 
     /// Also checks every signature against an installer's own policy, so that the producer learns
-    /// at once what the installer would refuse. The trusted root remains the signer's, also where
-    /// the policy names another: to load that one is the caller's part.
+    /// at once what the installer would refuse. The trusted root remains the signer's: a policy
+    /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]).
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
         self.consumer = Some(policy);

@@ -18,6 +18,12 @@ pub enum Failure {
         "a signature in cosign's legacy format, which is not accepted; sign again with `cosign sign --new-bundle-format` (2.6 or newer) or `countersign sign`"
     )]
     LegacySignature,
+    /// A policy that names a Sigstore instance of its own, and a trusted root that nobody said is
+    /// that one's ([`TrustedRoot::for_trust`](crate::TrustedRoot::for_trust)).
+    #[error(
+        "the policy's `trust` names another Sigstore instance than the trusted root in use is of"
+    )]
+    OtherTrust,
     /// A bundle whose statement is of another type than a signature's.
     #[error("an attestation, which is no signature: expected predicate type {}, found {found}", .expected.join(" or "))]
     Attestation {

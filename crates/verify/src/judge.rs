@@ -92,6 +92,9 @@ pub(crate) fn judge(
     policy: &Policy,
 ) -> Result<Evidence, Failure> {
     let digest = subject.digest;
+    if !trusted_root.serves(policy) {
+        return Err(Failure::OtherTrust);
+    }
     let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
     let genuine = trusted_root.verifier().verify(
         artifact(digest)?,

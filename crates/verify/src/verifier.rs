@@ -69,8 +69,8 @@ enum Trust {
 impl Verifier {
     /// A verifier that goes by one trusted root as long as it lives.
     ///
-    /// Whom to trust is the caller's to say, also where a policy names an instance of its own
-    /// ([`Policy::trust`]): load that instance's trusted root for it.
+    /// A policy that names an instance of its own ([`Policy::trust`]) is refused by it, unless the
+    /// root was loaded for that very instance ([`TrustedRoot::for_trust`]).
     pub fn new(registry: Registry, trusted_root: TrustedRoot) -> Self {
         Self {
             registry,

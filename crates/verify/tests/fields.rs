@@ -8,7 +8,7 @@
 )]
 
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{Claim, Miss, Policy, Violation};
+use countersign_policy::{Claim, Miss, Policy, Trust, Violation};
 use countersign_sandbox::{BundleSpec, Sigstore, Statement};
 use countersign_verify::{Evidence, Failure, TrustedRoot, judge_digest};
 
@@ -214,4 +214,20 @@ async fn another_trusted_root_refuses() {
         panic!("{judged:?}");
     };
     assert_eq!(failure.kind(), countersign_verify::RefusalKind::Invalid);
+}
+
+#[tokio::test]
+async fn trust_refuses_every_root_but_the_one_that_was_loaded_for_it() {
+    let signed = Signed::new().await;
+    let text = signed.signer_and("trust: {trusted_root: ours.json}");
+    let trust = |file: &str| Trust::TrustedRoot { file: file.into() };
+    for root in [
+        signed.root.clone(),
+        signed.root.clone().for_trust(trust("theirs.json")),
+    ] {
+        let judged = signed.judged_as(&signed.asked, &root, &text);
+        assert!(matches!(judged, Err(Failure::OtherTrust)), "{judged:?}");
+    }
+    let loaded = signed.root.clone().for_trust(trust("ours.json"));
+    signed.judged_as(&signed.asked, &loaded, &text).unwrap();
 }

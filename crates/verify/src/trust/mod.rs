@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use countersign_policy::{Policy, Trust};
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_types::Sha256Hash;
 use sigstore_verify::crypto::{Keyring, VerificationKey};
@@ -52,8 +53,14 @@ pub enum TrustSource {
 }
 
 /// Trust material, parsed and checked. Shared; cheap to clone.
+///
+/// A policy that names an instance of its own ([`Policy::trust`]) is judged by no other root: the
+/// caller, who loads it, says so with [`TrustedRoot::for_trust`].
 #[derive(Clone)]
-pub struct TrustedRoot(Arc<Inner>);
+pub struct TrustedRoot {
+    inner: Arc<Inner>,
+    trust: Option<Arc<Trust>>,
+}
 
 struct Inner {
     verifier: sigstore_verify::Verifier,
@@ -111,7 +118,25 @@ impl TrustedRoot {
         let logs = root
             .rekor_keys()
             .map_err(|error| malformed(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { verifier, logs })))
+        Ok(Self {
+            inner: Arc::new(Inner { verifier, logs }),
+            trust: None,
+        })
+    }
+
+    /// The same, as the root that a policy's `trust` stands for: it was read from the file, or from
+    /// the TUF repository, that `trust` names.
+    #[must_use]
+    pub fn for_trust(self, trust: Trust) -> Self {
+        Self {
+            trust: Some(Arc::new(trust)),
+            ..self
+        }
+    }
+
+    /// Whether `policy` may be judged by this root: it names none, or this one.
+    pub(crate) fn serves(&self, policy: &Policy) -> bool {
+        policy.trust().is_none() || policy.trust() == self.trust.as_deref()
     }
 
     /// Loads the trusted root that `source` names.
@@ -146,12 +171,12 @@ impl TrustedRoot {
     }
 
     pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
-        &self.0.verifier
+        &self.inner.verifier
     }
 
     /// The key of the transparency log with this ID, if its time has come.
     pub(crate) fn log_key(&self, id: &Sha256Hash) -> Option<&VerificationKey> {
-        self.0.logs.key_started_by(id, jiff::Timestamp::now())
+        self.inner.logs.key_started_by(id, jiff::Timestamp::now())
     }
 }
 
