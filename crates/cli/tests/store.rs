@@ -168,3 +168,26 @@ async fn an_upgrade_is_refused_by_a_changed_policy_as_an_installation_is() {
     assert_eq!((code, &error["kind"]), (4, &"policy".into()));
     told(&error, "integrity is required");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_can_not_be_read_is_told_by_list_and_upgrade_and_remove_takes_it_away() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let (code, document) = shop.install(&["chat"]);
+    assert_eq!(code, 0, "{document}");
+    let record = shop.path("chat").join(".countersign/record.json");
+    let digest = &document["done"][0]["result"]["installed"]["digest"];
+    fs::write(record, format!(r#"{{"version":1,"digest":{digest}}}"#)).unwrap();
+    let (_, listed) = shop.run(&["list"]);
+    assert_eq!(listed["installations"][0]["name"], "chat");
+    assert_eq!(listed["installations"][0]["grounds"], Value::Null);
+    for names in [&[][..], &["chat"]] {
+        let (code, document) = shop.upgrade(names);
+        assert_eq!(code, 2, "{document}");
+        let hints = document["error"]["hints"].to_string();
+        assert!(hints.contains("countersign remove"), "{hints}");
+    }
+    let (code, document) = shop.run(&["remove", "chat"]);
+    assert_eq!(code, 0, "{document}");
+    assert!(!shop.path("chat").exists());
+}

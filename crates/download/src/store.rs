@@ -44,9 +44,9 @@ pub struct Installation {
     pub name: Name,
     /// Where it is.
     pub directory: PathBuf,
-    /// What its record tells.
+    /// What its record tells; `None` where it can't be read: damaged, or of another version.
     #[serde(flatten)]
-    pub recorded: Recorded,
+    pub recorded: Option<Recorded>,
 }
 
 impl Store {
@@ -136,11 +136,13 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
             .to_str()
             .and_then(|name| name.parse().ok());
         let directory = entry.path();
-        if let (true, Some(name), Some(recorded)) = (is_directory, name, record::read(&directory)) {
+        if let (true, Some(name)) = (is_directory, name)
+            && record::is_at(&directory)
+        {
             installations.push(Installation {
                 name,
+                recorded: record::read(&directory),
                 directory,
-                recorded,
             });
         }
     }

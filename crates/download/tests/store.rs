@@ -40,7 +40,7 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
         grounds,
         provenance,
         ..
-    } = recorded;
+    } = recorded.as_ref().unwrap();
     let Grounds::Signature { evidence, policy } = grounds else {
         panic!("another ground: {grounds:?}");
     };
@@ -353,6 +353,21 @@ async fn an_installation_whose_record_tells_no_time_is_not_replaced_unasked() {
     );
     let plan = shop.plan("cpu-app");
     installed(shop.install_by(&plan, Succession::AllowOlder).await);
+}
+
+#[tokio::test]
+async fn an_installation_whose_record_can_not_be_read_is_listed_as_such_and_can_be_removed() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let record = shop.directory("cpu-app").join(".countersign/record.json");
+    let probe = format!(r#"{{"version":1,"digest":"{}"}}"#, image.digest());
+    fs::write(record, probe).unwrap();
+    let listed = shop.store.list().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].recorded, None);
+    let removed = shop.store.remove(&listed[0].name).await.unwrap();
+    assert_eq!(removed.directory, shop.directory("cpu-app"));
+    assert!(!removed.directory.exists());
 }
 
 #[tokio::test]

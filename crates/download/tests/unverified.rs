@@ -75,7 +75,9 @@ async fn permissive_mode_installs_an_unsigned_image_and_its_record_says_so() {
     let asked = shop.primary().requests();
     assert!(asked.iter().all(|one| !one.path.contains("referrers")));
     let listed = shop.store.list().await.unwrap();
-    let recorded = listed.iter().map(|one| &one.recorded.grounds);
+    let recorded = listed
+        .iter()
+        .map(|one| &one.recorded.as_ref().unwrap().grounds);
     assert_eq!(recorded.collect::<Vec<_>>(), [&Grounds::Nothing]);
     let again = shop.install_by(&plan, Succession::NotOlder).await.unwrap();
     assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
@@ -148,7 +150,10 @@ async fn what_was_verified_is_never_replaced_by_what_is_not() {
     assert!(matches!(*installed, Grounds::Signature { .. }));
     assert_eq!(*found, Grounds::Nothing);
     let kept = shop.store.list().await.unwrap();
-    assert_eq!(kept.first().unwrap().recorded.digest, image.digest());
+    assert_eq!(
+        kept.first().unwrap().recorded.as_ref().unwrap().digest,
+        image.digest()
+    );
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
 }
 
@@ -189,7 +194,13 @@ async fn a_record_that_names_no_grounds_is_of_a_signature_as_all_once_were() {
     assert_eq!(record.remove("grounds"), Some("signature".into()));
     fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
     let listed = shop.store.list().await.unwrap();
-    let evidence = listed[0].recorded.grounds.evidence().unwrap();
+    let evidence = listed[0]
+        .recorded
+        .as_ref()
+        .unwrap()
+        .grounds
+        .evidence()
+        .unwrap();
     assert_eq!(evidence.identity, SIGNER);
     let again = shop.install("cpu-app").await.unwrap();
     assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");

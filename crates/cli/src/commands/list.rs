@@ -20,14 +20,18 @@ pub(crate) async fn run(
         .list()
         .await?;
     for installation in &installations {
-        let recorded = &installation.recorded;
-        output.result(&format!(
-            "{} in {}\n{}{}",
-            installation.name,
-            installation.directory.display(),
-            digest_text(&recorded.digest, recorded.reference.as_ref()),
-            details(&recorded.grounds, recorded.provenance.as_ref()),
-        ));
+        let what = match &installation.recorded {
+            Some(recorded) => format!(
+                "{}{}",
+                digest_text(&recorded.digest, recorded.reference.as_ref()),
+                details(&recorded.grounds, recorded.provenance.as_ref()),
+            ),
+            None => {
+                "  warning    its record can't be read: remove it, and install it again\n".into()
+            }
+        };
+        let directory = installation.directory.display();
+        output.result(&format!("{} in {directory}\n{what}", installation.name));
     }
     output.document(&json!({ "installations": installations }));
     Ok(ExitCode::SUCCESS)

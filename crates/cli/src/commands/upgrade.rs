@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use countersign_download::Installation;
+use countersign_download::{Installation, Recorded};
 
 use super::fulfil::{Fulfilment, Wanted};
 use super::gallery::{Galleries, open_store};
@@ -27,12 +27,19 @@ pub(crate) async fn run(
     let store = open_store(planning.store.as_deref(), environment)?;
     let mut wanted = Vec::new();
     if names.is_empty() {
-        let installations = store.list().await?;
-        wanted.extend(installations.iter().filter_map(from_gallery));
+        for installation in store.list().await? {
+            match &installation.recorded {
+                Some(recorded) => wanted.extend(from_gallery(recorded)),
+                None => return Err(unreadable(&installation)),
+            }
+        }
     }
     for name in &names {
         let installation = store.installation(name).await?;
-        wanted.push(from_gallery(&installation).ok_or_else(|| {
+        let Some(recorded) = &installation.recorded else {
+            return Err(unreadable(&installation));
+        };
+        wanted.push(from_gallery(recorded).ok_or_else(|| {
             let message = format!("expected an installation from a gallery, found `{name}`");
             Failure::new(Kind::Usage, message)
                 .hint("install it again as it was installed: `countersign install`")
@@ -50,9 +57,20 @@ pub(crate) async fn run(
     fulfilment.run(wanted, environment, output).await
 }
 
+/// Nothing says what to upgrade it to, nor what it must not be replaced by.
+fn unreadable(installation: &Installation) -> Failure {
+    let Installation {
+        name, directory, ..
+    } = installation;
+    let message = format!(
+        "expected a record of what `{name}` is in {}, found one that can't be read",
+        directory.display()
+    );
+    Failure::new(Kind::Usage, message).hint("`countersign remove` it, and install it again")
+}
+
 /// The same name of the same gallery, for the same platform.
-fn from_gallery(installation: &Installation) -> Option<Wanted> {
-    let recorded = &installation.recorded;
+fn from_gallery(recorded: &Recorded) -> Option<Wanted> {
     let provenance = recorded.provenance.as_ref()?;
     Some(Wanted {
         name: format!("{}@{}", provenance.gallery, provenance.name),
