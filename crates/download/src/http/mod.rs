@@ -14,7 +14,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use countersign_oci::{Options, excerpt};
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -47,7 +47,7 @@ impl Http {
     /// # Errors
     /// [`HttpError::Configuration`]
     pub(crate) fn new(connection: Options) -> Result<Self, HttpError> {
-        let plain = builder(&connection)?.tls_certs_only([]).build();
+        let plain = client_for(&connection)?.tls_certs_only([]).build();
         Ok(Self {
             plain: plain.map_err(|error| configuration(&error))?,
             connection,
@@ -174,7 +174,7 @@ impl Http {
         for pem in &self.connection.extra_roots {
             roots.extend(Certificate::from_pem_bundle(pem).map_err(|e| configuration(&e))?);
         }
-        let mut builder = builder(&self.connection)?.https_only(true);
+        let mut builder = client_for(&self.connection)?.https_only(true);
         if !roots.is_empty() {
             builder = builder.tls_certs_merge(roots);
         }
@@ -264,33 +264,11 @@ async fn within<T>(
     }
 }
 
-fn builder(connection: &Options) -> Result<ClientBuilder, HttpError> {
-    // `no_proxy` also keeps reqwest from reading the environment's proxies.
-    let mut builder = Client::builder()
-        .no_proxy()
-        // Other crates of the build may turn these on for all: a tarball's digest is of its bytes
-        // as they are kept, and a server may send them as content of the coding `gzip`.
-        .no_gzip()
-        .no_deflate()
-        .no_brotli()
-        .no_zstd()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .user_agent(&connection.user_agent)
-        .connect_timeout(connection.timeouts.connect);
-    if let Some(url) = &connection.proxy {
-        // A proxy of another kind would be left out without a word.
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(HttpError::Configuration {
-                detail: "the proxy is not at an http or https URL".into(),
-            });
-        }
-        let proxy = Proxy::all(url.clone()).map_err(|e| configuration(&e.without_url()))?;
-        let direct = format!("localhost,127.0.0.0/8,::1,{}", connection.no_proxy);
-        let direct = NoProxy::from_string(&direct);
-        builder = builder.proxy(proxy.no_proxy(direct));
-    }
-    Ok(builder)
+fn client_for(connection: &Options) -> Result<ClientBuilder, HttpError> {
+    connection.http_client().map_err(|error| match error {
+        countersign_oci::Error::Configuration { detail } => HttpError::Configuration { detail },
+        other => configuration(&other),
+    })
 }
 
 /// With its causes in one line: reqwest's builder error alone says only that it is one.

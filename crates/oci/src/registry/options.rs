@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::Identity;
+use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy};
 use url::{Host, Url};
 
 use super::answer::shown;
@@ -53,6 +53,49 @@ impl Default for Options {
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
         }
     }
+}
+
+impl Options {
+    /// An HTTP client to be, for registries and what is fetched beside them: with this proxy, these
+    /// exceptions, this user agent and this time for a connection. It reads no environment, follows
+    /// no redirect, and hands bodies on as they are sent. Roots and logins are not in it.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`], when the proxy can't be one.
+    pub fn http_client(&self) -> Result<ClientBuilder> {
+        // `no_proxy` also keeps reqwest from reading the environment's proxies.
+        let mut builder = Client::builder()
+            .no_proxy()
+            // Other crates of the build may turn these on for all: digests are of the bytes as they
+            // are kept, and stores send gzipped layers as content of the coding `gzip`.
+            .no_gzip()
+            .no_deflate()
+            .no_brotli()
+            .no_zstd()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(&self.user_agent)
+            .connect_timeout(self.timeouts.connect);
+        if let Some(url) = &self.proxy {
+            // A proxy of another kind would be left out without a word.
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(unusable(format!(
+                    "the proxy {} is not at an http or https URL",
+                    shown(url)
+                )));
+            }
+            let proxy = Proxy::all(url.clone())
+                .map_err(|e| unusable(format!("the proxy {}: {}", shown(url), e.without_url())))?;
+            let direct = format!("localhost,127.0.0.0/8,::1,{}", self.no_proxy);
+            let direct = NoProxy::from_string(&direct);
+            builder = builder.proxy(proxy.no_proxy(direct));
+        }
+        Ok(builder)
+    }
+}
+
+fn unusable(detail: String) -> Error {
+    Error::Configuration { detail }
 }
 
 /// Hides secrets: the proxy's URL may hold a password.

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Response, StatusCode};
+use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -84,7 +84,8 @@ impl Transport {
             }
             roots.extend(certificates);
         }
-        let plain = builder(&options)?
+        let plain = options
+            .http_client()?
             .tls_certs_only([])
             .build()
             .map_err(|e| configuration(e.to_string()))?;
@@ -212,7 +213,7 @@ impl Transport {
         if let Some(client) = self.tls.get() {
             return Ok(client);
         }
-        let mut builder = builder(&self.options)?.https_only(true);
+        let mut builder = self.options.http_client()?.https_only(true);
         if !self.roots.is_empty() {
             builder = builder.tls_certs_merge(self.roots.iter().cloned());
         }
@@ -251,37 +252,6 @@ pub(super) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
 
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-fn builder(options: &Options) -> Result<ClientBuilder> {
-    // `no_proxy` also keeps reqwest from reading the environment's proxies.
-    let mut builder = Client::builder()
-        .no_proxy()
-        // Other crates of the build may turn these on for all: digests are of the bytes as they
-        // are kept, and stores send gzipped layers as content of the coding `gzip`.
-        .no_gzip()
-        .no_deflate()
-        .no_brotli()
-        .no_zstd()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.timeouts.connect);
-    if let Some(url) = &options.proxy {
-        // A proxy of another kind would be left out without a word.
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(configuration(format!(
-                "the proxy {} is not at an http or https URL",
-                shown(url)
-            )));
-        }
-        let proxy = Proxy::all(url.clone())
-            .map_err(|e| configuration(format!("the proxy {}: {}", shown(url), e.without_url())))?;
-        let direct = format!("localhost,127.0.0.0/8,::1,{}", options.no_proxy);
-        let direct = NoProxy::from_string(&direct);
-        builder = builder.proxy(proxy.no_proxy(direct));
-    }
-    Ok(builder)
 }
 
 fn configuration(detail: String) -> Error {
