@@ -23,7 +23,7 @@ mod registry;
 
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use error::{Error, Result};
-pub use excerpt::excerpt;
+pub use excerpt::{excerpt, printable};
 pub use layout::{LayoutError, LayoutPath, LayoutPathError};
 pub use manifest::{
     Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,

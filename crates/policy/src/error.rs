@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use countersign_oci::{DigestError, ReferenceError};
+use countersign_oci::{DigestError, ReferenceError, printable};
 
 use crate::matcher::RegexError;
-use crate::printable::printable;
 
 /// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         if let Some(file) = &self.file {
-            f.write_str(file)?;
+            f.write_str(&printable(file))?;
             separator = ": ";
         }
         if let Some(position) = self.position {

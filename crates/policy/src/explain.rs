@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 
 use crate::matcher::Matcher;
 use crate::policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
-use crate::printable::printable;
+use countersign_oci::printable;
 
 impl Policy {
     /// What this policy asks for, in sentences a person can check it by: several lines, the last

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use crate::error::{PolicyError, Problem};
 use crate::nearest::nearest;
 use crate::node::Node;
-use crate::printable::excerpt;
 use crate::yaml::{self, Bounds};
+use countersign_oci::excerpt;
 
 /// A gallery's index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -40,7 +40,6 @@ mod matcher;
 mod nearest;
 mod node;
 mod policy;
-mod printable;
 mod schema;
 mod spec;
 mod timestamp;

@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use crate::error::{KeyPath, PolicyError, Position, Problem, Step};
-use crate::printable::excerpt;
 use crate::yaml;
+use countersign_oci::excerpt;
 
 /// A value, and where it stands.
 #[derive(Debug)]

@@ -6,12 +6,11 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, printable};
 use jiff::Timestamp;
 
 use crate::claims::Claim;
 use crate::matcher::{Matcher, common_prefix};
-use crate::printable::printable;
 
 /// Which condition of the policy a verified signature does not satisfy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum Violation {
         digest: Digest,
     },
     /// The statement is of a type that doesn't count as a signature.
-    #[error("expected a statement of type {}, found {}", .expected.join(" or "), printable(.found))]
+    #[error("expected a statement of type {}, found {}", printable(&.expected.join(" or ")), printable(.found))]
     PredicateType {
         /// Types that count.
         expected: Vec<String>,
@@ -47,7 +46,7 @@ pub enum Violation {
     },
     /// An annotation is missing or different.
     #[error(
-        "expected the signed annotation {key}=`{expected}`, found {}",
+        "expected the signed annotation {}=`{}`, found {}", printable(.key), printable(.expected),
         .found.as_ref().map_or_else(|| "none of that name".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Annotation {
@@ -140,8 +139,9 @@ pub enum Miss {
     Identity(Mismatch),
     /// Issuer and identity are right, a claim of the certificate is missing or different.
     #[error(
-        "expected the certificate's {claim} to be {expected}, found {}; issuer and identity are the \
+        "expected the certificate's {claim} to be {}, found {}; issuer and identity are the \
          right ones",
+        printable(&.expected.to_string()),
         .found.as_ref().map_or_else(|| "no such claim".to_owned(), |found| format!("`{}`", printable(found)))
     )]
     Claim {

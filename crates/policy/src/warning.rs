@@ -6,7 +6,7 @@
 use crate::claims::Claim;
 use crate::matcher::{Matcher, WholeRegex};
 use crate::policy::{Policy, Signer};
-use crate::printable::printable;
+use countersign_oci::printable;
 
 /// Issuers whose tokens the public-good Fulcio accepts, one for each provider.
 const PROVIDERS: [&str; 7] = [

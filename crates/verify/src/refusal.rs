@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, PinnedReference};
+use countersign_oci::{Digest, PinnedReference, printable};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -86,8 +86,8 @@ fn short(digest: &Digest) -> String {
     format!("{}:{digits}…", digest.algorithm())
 }
 
-/// The failure and its causes in one line, with nothing that a terminal would obey: parts of it
-/// were written by whoever made the candidate.
+/// The failure and its causes in one printable line: parts of it were written by whoever made the
+/// candidate.
 fn line(failure: &Failure) -> String {
     let mut text = failure.to_string();
     let mut source = std::error::Error::source(failure);
@@ -96,6 +96,7 @@ fn line(failure: &Failure) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(LINE_MAX).map(clean).collect()
+    let in_line = |c: char| if c == '\n' { ' ' } else { c };
+    let text: String = text.chars().take(LINE_MAX).map(in_line).collect();
+    printable(&text)
 }

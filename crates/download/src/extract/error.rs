@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, printable};
 
 /// What is wrong with a layer. Names are those in the archive, lossily decoded for display.
 #[derive(Debug, thiserror::Error)]
@@ -176,15 +176,12 @@ impl From<io::Error> for ArchiveError {
     }
 }
 
-/// A name for an error message: bounded, and with nothing that a terminal would act upon.
+/// A name for an error message: printable, and its first 200 characters.
 pub(super) fn display_name(bytes: &[u8]) -> String {
     const SHOWN: usize = 200;
     let text = String::from_utf8_lossy(bytes);
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
+    let first: String = text.chars().take(SHOWN).collect();
+    let mut shown = printable(&first);
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
