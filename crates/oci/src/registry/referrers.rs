@@ -2,7 +2,7 @@
 //!
 //! The referrers API is asked first, then, where a registry hasn't got it, the tag that stands in
 //! for it. *There are none* is only ever said when a registry said so: refused access, overload
-//! and failures are errors.
+//! and failures are errors. Pages come from the registry's own origin alone.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -17,7 +17,7 @@ use super::answer::{Answer, shown};
 use super::challenge::Access;
 use super::entries::Entries;
 use super::retry::retrying;
-use super::transport::{Body, Request};
+use super::transport::{Body, Request, is_redirect};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{Descriptor, ManifestError, media_type};
@@ -89,9 +89,12 @@ impl Registry {
         Ok(Support::Listed(list.descriptors))
     }
 
+    /// One page of a list. `url` is at the registry's own origin, and so is the next page: each
+    /// page is a request of its own, to which our login goes along.
     async fn page(&self, repository: &Repository, url: &Url, what: &str) -> Result<Page> {
-        let request =
-            Request::new(Method::GET, url.clone(), what).header(header::ACCEPT, INDEX_TYPE);
+        let request = Request::new(Method::GET, url.clone(), what)
+            .header(header::ACCEPT, INDEX_TYPE)
+            .within_origin();
         retrying(&self.options().retries, || async {
             let answer = self
                 .ask(&request, repository, Access::Pull, Body::Empty)
@@ -101,9 +104,11 @@ impl Registry {
                 StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE => {
                     Ok(Page::NoApi(Support::Missing))
                 }
+                // GHCR sends whoever asks for the API to a web page of another host.
+                status if is_redirect(status) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK if !is_index(&answer) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK => {
-                    let next = next_page(&answer)?;
+                    let next = next_page(&answer, url)?;
                     let bytes = answer.bytes(self.options().limits.manifest_bytes).await?;
                     Ok(Page::Index { bytes, next })
                 }
@@ -230,18 +235,18 @@ impl List {
     }
 }
 
-/// The next page by the `Link` header (RFC 8288). It has to be at the same origin: our
-/// authorization goes along.
-fn next_page(answer: &Answer) -> Result<Option<Url>> {
+/// The next page by the `Link` header (RFC 8288). `asked` is the URL of this page as we asked for
+/// it, at the registry's own origin. The next page must be there too: the login goes along.
+fn next_page(answer: &Answer, asked: &Url) -> Result<Option<Url>> {
     let Some(target) = next_link(answer.headers()) else {
         return Ok(None);
     };
-    let unlike = |found| answer.unlike("a link to the next page at the same host", found);
+    let unlike = |found| answer.unlike("a link to the next page at the registry itself", found);
     let url = answer
         .url()
         .join(target)
         .map_err(|_| unlike("a link that is no URL".to_owned()))?;
-    if url.origin() != answer.url().origin() {
+    if url.origin() != asked.origin() {
         return Err(unlike(format!("a link to {}", shown(&url))));
     }
     Ok(Some(url))

@@ -26,6 +26,16 @@ pub(super) struct Request {
     pub(super) headers: HeaderMap,
     /// What is asked for, as errors name it.
     pub(super) what: String,
+    pub(super) redirects: Redirects,
+}
+
+/// Which redirects of a request are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redirects {
+    /// All that lead where the client may go.
+    Follow,
+    /// Those within the origin that is asked. A redirect to another origin is the answer itself.
+    WithinOrigin,
 }
 
 impl Request {
@@ -35,7 +45,21 @@ impl Request {
             url,
             headers: HeaderMap::new(),
             what: what.into(),
+            redirects: Redirects::Follow,
         }
+    }
+
+    /// Follows no redirect to another origin.
+    pub(super) fn within_origin(mut self) -> Self {
+        self.redirects = Redirects::WithinOrigin;
+        self
+    }
+
+    /// Whether a redirect leads where this request does not follow.
+    fn ends_at(&self, response: &Response) -> bool {
+        self.redirects == Redirects::WithinOrigin
+            && location(response.url(), response.headers())
+                .is_some_and(|target| target.origin() != self.url.origin())
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -115,7 +139,7 @@ impl Transport {
         for _ in 0..=self.options.limits.redirects {
             let sent = std::mem::replace(&mut body, Body::Empty);
             let response = self.send(request, &url, authorization, sent).await?;
-            if !is_redirect(response.status()) {
+            if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
                 let deadline = Instant::now() + self.options.timeouts.document;
                 return Ok(Answer::new(response, &request.what, elsewhere, deadline));
@@ -250,7 +274,7 @@ pub(super) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
     from.join(text).ok()
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 

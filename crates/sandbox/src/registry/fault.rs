@@ -95,6 +95,10 @@ pub enum Effect {
     Manifests(Vec<Digest>),
     /// The answer names itself as its own next page.
     LinkToItself,
+    /// The answer has this URL as its next page.
+    NextPage(String),
+    /// The answer lacks this header.
+    WithoutHeader(&'static str),
     /// After a manifest was read by tag, another writer adds this entry to the index there: what
     /// the reader knows is out of date.
     WriteAfterRead(Descriptor),
@@ -185,6 +189,16 @@ impl Effect {
             }
             Self::ContentType(media_type) => {
                 answer::set(&mut response, header::CONTENT_TYPE, media_type);
+            }
+            Self::NextPage(url) => {
+                answer::set(
+                    &mut response,
+                    header::LINK,
+                    format!("<{url}>; rel=\"next\""),
+                );
+            }
+            Self::WithoutHeader(name) => {
+                response.headers_mut().remove(*name);
             }
             Self::LinkToItself => {
                 let link = format!("<{path_and_query}>; rel=\"next\"");
