@@ -37,7 +37,7 @@ Exit codes:
 
 const SIGN_EXAMPLE: &str = "\
 Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:
-  countersign sign ghcr.io/acme/app@sha256:DIGEST";
+  countersign sign ghcr.io/acme/app:v1@sha256:DIGEST";
 
 const VERIFY_EXAMPLE: &str = "\
 Example: was this image signed by the release workflow of acme/app, for a tag?
@@ -145,9 +145,17 @@ pub(crate) struct PolicyTestArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SIGN_EXAMPLE)]
 pub(crate) struct SignArguments {
-    /// The images to sign, by digest where you can: a tag may move between build and signing
+    /// The images to sign, by digest: `NAME@DIGEST`, or `NAME:TAG@DIGEST` to sign the tag's name too
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
+
+    /// Also sign what a tag alone names: whatever the registry answers
+    #[arg(long)]
+    pub(crate) by_tag: bool,
+
+    /// Don't ask what a tag beside a digest names: it is set once the image is signed
+    #[arg(long, conflicts_with = "by_tag")]
+    pub(crate) tag_later: bool,
 
     /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
     /// SIGSTORE_ID_TOKEN or requested from the CI (GitHub, GitLab, Buildkite, CircleCI)

@@ -112,14 +112,6 @@ impl Environment {
         }
     }
 
-    /// The OIDC token for Sigstore that the CI hands out, where this runs in one that does. The
-    /// library asks the environment which CI it is, so it is called here and nowhere else.
-    pub(crate) async fn ambient_token(&self) -> Result<Option<String>, ambient_id::Error> {
-        let detector = ambient_id::Detector::new();
-        let token = detector.detect("sigstore").await?;
-        Ok(token.map(|token| token.reveal().to_owned()))
-    }
-
     /// The filter for diagnostics, in the syntax of `tracing-subscriber`.
     pub(crate) fn log_filter(&self) -> &str {
         self.variable("COUNTERSIGN_LOG").unwrap_or("error")

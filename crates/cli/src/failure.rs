@@ -59,6 +59,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// What JSON has beside the text, by name.
+    fields: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Failure {
@@ -67,7 +69,14 @@ impl Failure {
             kind,
             error: error.into(),
             hints: Vec::new(),
+            fields: serde_json::Map::new(),
         }
+    }
+
+    /// With a value of its own in JSON, for programs that go on from there.
+    fn field(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -127,13 +136,17 @@ impl Failure {
     /// For a program.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let messages = self.messages();
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "kind": self.kind,
             "exit_code": self.kind.exit_code(),
             "message": messages.first(),
             "causes": messages.get(1..).unwrap_or_default(),
             "hints": self.hints,
-        })
+        });
+        if let Some(object) = json.as_object_mut() {
+            object.extend(self.fields.clone());
+        }
+        json
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod capability;
+mod ci;
 mod commands;
 mod environment;
 mod failure;

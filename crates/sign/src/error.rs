@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, PinnedReference};
+use countersign_oci::{Digest, PinnedReference, Reference};
+use countersign_policy::Violation;
 
-use crate::identity::TokenError;
+use crate::clock::Skew;
+use crate::token::TokenError;
 
 /// An error of the producer. None holds a token.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,29 @@ pub enum Error {
     /// The identity token can't be used.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// References without a digest: a registry would decide what is signed.
+    #[error(
+        "expected a digest in each reference, found none in {}: the registry decides what a tag names, and would decide what is signed",
+        .pinned.iter().map(|one| one.with_tag_of(one).to_string()).collect::<Vec<_>>().join(" and ")
+    )]
+    ByTag {
+        /// Each of them with the digest that its tag names now.
+        pinned: Vec<Reference>,
+    },
+    /// A tag that does not exist, or names another digest than the one it stands beside.
+    #[error(
+        "expected {} to name {expected}, found {}",
+        .reference.with_tag_of(.reference),
+        .found.as_ref().map_or_else(|| "no such tag".to_owned(), |found| format!("that it names {found}"))
+    )]
+    Tag {
+        /// The reference.
+        reference: Reference,
+        /// Its digest.
+        expected: Digest,
+        /// What the registry says that the tag names.
+        found: Option<Digest>,
+    },
     /// The signing config, or the combination of services, can't be used.
     #[error("the signing services can't be used: expected {expected}, found {found}")]
     Services {
@@ -48,6 +73,24 @@ pub enum Error {
         /// What is counted.
         unit: &'static str,
     },
+    /// The installer's policy refuses what would be signed. Nothing was published but, where there
+    /// is one, the certificate.
+    #[error("the policy would refuse a signature of {image} by this job; nothing was signed")]
+    Policy {
+        /// The manifest.
+        image: PinnedReference,
+        /// The first condition that doesn't hold.
+        #[source]
+        source: Box<Violation>,
+    },
+    /// This machine's clock is wrong by more than can be waited for.
+    #[error("the clock of this machine is {skew}, by {service}")]
+    Clock {
+        /// Who has the other time.
+        service: Service,
+        /// Both times.
+        skew: Skew,
+    },
     /// Signing or encoding failed in this process.
     #[error("the signature for {image} can't be made")]
     Encode {
@@ -70,22 +113,11 @@ pub enum Error {
         source: Box<countersign_verify::Error>,
     },
     /// The bundle that the services' answers make does not hold. It was not pushed.
-    #[error("the bundle made for {image} does not verify against the trusted root")]
+    #[error("the signature made for {image} does not hold, and was not pushed")]
     Bundle {
         /// The manifest that was signed.
         image: PinnedReference,
         /// The first check that fails.
-        #[source]
-        source: Box<countersign_verify::Failure>,
-    },
-    /// The signature was pushed, and the consumer accepts the image for another signature only.
-    #[error(
-        "{image} was signed and the signature pushed, but the consumer accepts it for another signature only"
-    )]
-    Unneeded {
-        /// The manifest that was signed.
-        image: PinnedReference,
-        /// The first check that the new signature fails.
         #[source]
         source: Box<countersign_verify::Failure>,
     },
@@ -115,6 +147,8 @@ pub enum Service {
     TimestampAuthority,
     /// The TUF repository that distributes the signing config.
     Tuf,
+    /// The endpoint at which a CI hands out identity tokens.
+    IdentityEndpoint,
 }
 
 impl fmt::Display for Service {
@@ -124,6 +158,7 @@ impl fmt::Display for Service {
             Self::Rekor => "the transparency log (Rekor)",
             Self::TimestampAuthority => "the timestamp authority",
             Self::Tuf => "the TUF repository",
+            Self::IdentityEndpoint => "the CI's identity endpoint",
         })
     }
 }

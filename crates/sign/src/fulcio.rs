@@ -7,7 +7,7 @@ use sigstore_types::{DerCertificate, SignatureBytes};
 use url::Url;
 
 use crate::error::Service;
-use crate::identity::IdentityToken;
+use crate::token::IdentityToken;
 use crate::transport::{Failure, Transport, below};
 
 /// Has Fulcio certify that `key` belongs to whom `token` names. Asked again after a lost answer,
@@ -23,13 +23,12 @@ pub(crate) async fn certify(
     let answer = transport
         .post(Service::Fulcio, url, "application/json", request)
         .await
-        .map_err(|failure| failure.without(token.inner().expose_secret()))?;
+        .map_err(|failure| failure.without(token.expose_secret()))?;
     leaf(&answer)
 }
 
 fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {
     let unusable = |error: sigstore_crypto::Error| Failure::Request(Box::new(error));
-    let token = token.inner();
     let request = Request {
         credentials: Credentials {
             oidc_identity_token: token.expose_secret(),
@@ -38,7 +37,7 @@ fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {
             public_key: PublicKey {
                 content: key.public_key_der().map_err(unusable)?.to_pem(),
             },
-            proof_of_possession: key.sign(token.identity().as_bytes()).map_err(unusable)?,
+            proof_of_possession: key.sign(token.challenge().as_bytes()).map_err(unusable)?,
         },
     };
     serde_json::to_vec(&request).map_err(|error| Failure::Request(Box::new(error)))

@@ -23,7 +23,8 @@
 //! let services = Services::from_signing_config(config, None)?;
 //! let signer = Signer::new(Registry::new(Options::default())?, &services, trusted_root)?;
 //! let token = IdentityToken::from_jwt(token)?;
-//! let image: Reference = "quay.io/team/app:v1".parse()?;
+//! let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+//! let image: Reference = format!("quay.io/team/app:v1@{digest}").parse()?;
 //! for signed in signer.sign(&[image], &token, &BTreeMap::new(), &|_| {}).await? {
 //!     println!("{} is signed by {}", signed.digest, signed.evidence.identity);
 //! }
@@ -33,9 +34,11 @@
 //!
 //! The crate reads no environment, prints nothing and picks no directories.
 
+mod clock;
 mod error;
+mod foreseen;
 mod fulcio;
-mod identity;
+mod identity_endpoint;
 mod log;
 mod referrer;
 mod retry;
@@ -43,12 +46,17 @@ mod services;
 mod session;
 mod signer;
 mod statement;
+mod tags;
 mod timestamp;
+mod token;
 mod transport;
 mod tree;
 
+pub use clock::Skew;
 pub use error::{Error, Service};
-pub use identity::{IdentityToken, TokenError};
+pub use identity_endpoint::IdentityEndpoint;
 pub use retry::Retries;
 pub use services::{RekorVersion, Services};
 pub use signer::{Event, Signed, Signer};
+pub use tags::Tags;
+pub use token::{IdentityToken, TokenError};

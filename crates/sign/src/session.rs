@@ -2,21 +2,23 @@
 
 use bytes::Bytes;
 use countersign_oci::PinnedReference;
+use countersign_verify::Certified;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
-use sigstore_crypto::{CertificateInfo, KeyPair, SubjectAltName, parse_certificate_info};
+use sigstore_crypto::KeyPair;
 use sigstore_types::{
     DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, TransparencyLogEntry,
 };
 
+use crate::clock::{self, Skew};
 use crate::error::{Error, Service};
 use crate::fulcio;
-use crate::identity::IdentityToken;
 use crate::log::{self, Recorded};
 use crate::retry::Retries;
 use crate::services::Services;
 use crate::statement::PAYLOAD_TYPE;
 use crate::timestamp::timestamp;
+use crate::token::IdentityToken;
 use crate::transport::{Failure, Transport};
 
 /// Time that a certificate must have left when a signature is begun: log and timestamp authority
@@ -55,13 +57,19 @@ impl Clients {
 pub(crate) struct Session {
     key: KeyPair,
     certificate: DerCertificate,
-    info: CertificateInfo,
+    certified: Certified,
+    /// When it was issued: by this machine's clock, and by the authority's.
+    issued: Skew,
 }
 
 impl Session {
     /// Makes a key, and has Fulcio certify it.
+    ///
+    /// # Errors
+    /// [`Error::Clock`], where this machine's clock is so far behind that its own verifier would
+    /// refuse what is signed now.
     pub(crate) async fn start(clients: &Clients, token: &IdentityToken) -> Result<Self, Error> {
-        token.check_expiry(Timestamp::now())?;
+        token.check(Timestamp::now())?;
         let key = KeyPair::generate_ecdsa_p256().map_err(|error| Error::Key(Box::new(error)))?;
         let Clients {
             services,
@@ -71,30 +79,37 @@ impl Session {
         let certificate = fulcio::certify(transport, &services.fulcio, token, &key)
             .await
             .map_err(failed)?;
-        let info = parse_certificate_info(&certificate)
-            .map_err(|error| failed(Failure::answer("a certificate", error)))?;
+        let certified = Certified::read(certificate.as_bytes()).map_err(|error| {
+            let expected = "a certificate with an identity and its issuer";
+            failed(Failure::answer(expected, error))
+        })?;
+        let issued = Skew {
+            here: clock::second(Timestamp::now()),
+            there: certified.not_before,
+        };
+        issued.bearable().map_err(|skew| Error::Clock {
+            service: Service::Fulcio,
+            skew,
+        })?;
         Ok(Self {
             key,
             certificate,
-            info,
+            certified,
+            issued,
         })
     }
 
     /// Whether another signature can be begun.
     pub(crate) fn is_live(&self) -> bool {
-        has_time_left(self.info.not_after, Timestamp::now())
+        // By the authority's clock, however wrong this machine's is.
+        let since = Timestamp::now().duration_since(self.issued.here);
+        let now = self.issued.there.saturating_add(since);
+        now.is_ok_and(|now| has_time_left(self.certified.not_after, now))
     }
 
-    /// Who vouched for the identity that the certificate names, and that identity.
-    pub(crate) fn signer(&self) -> Result<(&str, &str), Error> {
-        let issuer = self.info.issuer.as_deref();
-        let identity = self.info.identity.as_ref();
-        issuer
-            .zip(identity.map(SubjectAltName::as_str))
-            .ok_or_else(|| {
-                let expected = "a certificate with an identity and its issuer";
-                Failure::answer(expected, "one that lacks them").of(Service::Fulcio)
-            })
+    /// What the certificate says.
+    pub(crate) fn certified(&self) -> &Certified {
+        &self.certified
     }
 
     /// Signs `statement`, which is about `image`, records the signature, has it timestamped where
@@ -106,6 +121,14 @@ impl Session {
         statement: &[u8],
     ) -> Result<Bytes, Error> {
         let (envelope, entry) = self.recorded(clients, image, statement).await?;
+        // A verifier on this machine takes nothing that was recorded later than now.
+        if let Some(recorded) = entry.integrated_time {
+            let late = clock::wait_for(recorded).await;
+            late.map_err(|skew| Error::Clock {
+                service: Service::Rekor,
+                skew,
+            })?;
+        }
         let signature = envelope.signature.sig.clone();
         let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope)
             .with_tlog_entry(entry);

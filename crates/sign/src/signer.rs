@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, Service};
-use crate::identity::IdentityToken;
+use crate::foreseen::{self, Foreseen};
 use crate::referrer;
 use crate::retry::Retries;
 use crate::services::Services;
 use crate::session::{Clients, Session};
 use crate::statement::Statement;
+use crate::tags::{self, Tags};
+use crate::token::IdentityToken;
 use crate::tree::{self, Leaf};
 
 /// Signs images in registries.
@@ -24,6 +26,7 @@ pub struct Signer {
     clients: Clients,
     trusted_root: TrustedRoot,
     consumer: Option<Policy>,
+    tags: Tags,
 }
 
 impl Signer {
@@ -43,16 +46,25 @@ impl Signer {
             clients: Clients::new(services)?,
             trusted_root,
             consumer: None,
+            tags: Tags::default(),
         })
     }
 
     /// Also checks every signature against an installer's own policy, so that the producer learns
-    /// at once what the installer would refuse. The trusted root remains the signer's: a policy
+    /// at once what the installer would refuse. What the identity token and the references tell is
+    /// judged before a key is made, and what the certificate tells before anything is recorded or
+    /// pushed. The trusted root remains the signer's: a policy
     /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]).
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
         self.consumer = Some(policy);
         self
+    }
+
+    /// Goes by `tags` as this says.
+    #[must_use]
+    pub fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
     }
 
     /// Asks the services as often as `retries` say. The registry client has its own.
@@ -68,8 +80,9 @@ impl Signer {
     /// of a repository is signed once for each tag that the references have, with `annotations` in
     /// its statement, pushed, and verified by the consumer as a signature by the certificate's own
     /// identity. The statement names the repository and the tag, also of a reference that has a
-    /// digest beside it: a policy may ask for that name (`bind_name`). `events` is told how far the
-    /// run is.
+    /// digest beside it: a policy may ask for that name (`bind_name`). A reference has a digest, and
+    /// its tag names that digest, unless [`Self::with_tags`] says otherwise. `events` is told how far
+    /// the run is.
     ///
     /// Everything is resolved before anything is signed, and each bundle is verified before it is
     /// pushed. An error ends the run; what was pushed before it stays pushed, and signing again is
@@ -90,11 +103,12 @@ impl Signer {
         events: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<Vec<Signed>, Error> {
         // Before any request: to wait for a registry is no use with a token that is none.
-        token.check_expiry(Timestamp::now())?;
+        token.check(Timestamp::now())?;
         let mut leaves: Vec<(&Reference, Leaf)> = Vec::new();
         let mut seen = HashSet::new();
-        for reference in references {
-            for leaf in tree::walk(&self.registry, reference).await? {
+        let images = tags::resolve(&self.registry, references, self.tags).await?;
+        for (reference, image) in references.iter().zip(images) {
+            for leaf in tree::walk(&self.registry, image).await? {
                 let tag = reference.tag().map(ToOwned::to_owned);
                 if seen.insert((leaf.image.reference().clone(), tag)) {
                     leaves.push((reference, leaf));
@@ -112,22 +126,68 @@ impl Signer {
         if leaves.is_empty() {
             return Ok(signed);
         }
-        let mut session = Session::start(&self.clients, token).await?;
-        for (reference, Leaf { image, platform }) in leaves {
+        if let Some(foreseen) = foreseen::foresee(token) {
+            self.judge(&leaves, &foreseen, Timestamp::now(), annotations)?;
+        }
+        let mut session = self.session(token, &leaves, annotations).await?;
+        for (at, (reference, Leaf { image, platform })) in leaves.iter().enumerate() {
             if !session.is_live() {
-                session = Session::start(&self.clients, token).await?;
+                let rest = leaves.get(at..).unwrap_or_default();
+                session = self.session(token, rest, annotations).await?;
             }
             let (signature_manifest, evidence) =
-                self.sign_one(&session, &image, annotations, events).await?;
+                self.sign_one(&session, image, annotations, events).await?;
             signed.push(Signed {
-                reference: reference.clone(),
-                platform,
+                reference: (*reference).clone(),
+                platform: platform.clone(),
                 digest: image.digest().clone(),
                 signature_manifest,
                 evidence,
             });
         }
         Ok(signed)
+    }
+
+    /// A key and a certificate to sign `leaves` with: one that the installer's policy accepts, as far
+    /// as a certificate tells.
+    async fn session(
+        &self,
+        token: &IdentityToken,
+        leaves: &[(&Reference, Leaf)],
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Session, Error> {
+        let session = Session::start(&self.clients, token).await?;
+        let certified = session.certified();
+        let foreseen = Foreseen {
+            issuer: certified.issuer.clone(),
+            identities: vec![certified.identity.clone()],
+            claims: certified.claims.clone(),
+            are_all: true,
+        };
+        self.judge(leaves, &foreseen, certified.not_before, annotations)?;
+        Ok(session)
+    }
+
+    /// Judges what is about to be signed by the installer's policy, before anything is published.
+    fn judge(
+        &self,
+        leaves: &[(&Reference, Leaf)],
+        foreseen: &Foreseen,
+        at: Timestamp,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let Some(policy) = &self.consumer else {
+            return Ok(());
+        };
+        for (_, Leaf { image, .. }) in leaves {
+            foreseen
+                .judge(policy, image, at, annotations)
+                .map_err(|violation| Error::Policy {
+                    image: image.reference().clone(),
+                    source: Box::new(violation),
+                })?;
+        }
+        Ok(())
     }
 
     /// Signs one manifest, pushes the signature, and runs the consumer on it. Returns the digest of
@@ -147,12 +207,20 @@ impl Signer {
             source: Box::new(source),
         })?;
         let bundle = session.sign(&self.clients, pinned, &statement).await?;
-        let proof = verify_bundle(image, &bundle, &self.trusted_root, &own).map_err(|source| {
-            Error::Bundle {
-                image: pinned.clone(),
-                source: Box::new(source),
-            }
-        })?;
+        let judge = |policy| {
+            verify_bundle(image, &bundle, &self.trusted_root, policy).map_err(|source| {
+                Error::Bundle {
+                    image: pinned.clone(),
+                    source: Box::new(source),
+                }
+            })
+        };
+        let proof = judge(&own)?;
+        // An installer is content with one signature that passes, and an older one could stand in
+        // for ours when the registry is asked: ours has to pass by itself.
+        if let Some(policy) = &self.consumer {
+            let _proof = judge(policy)?;
+        }
         events(Event::Signed {
             image: pinned.clone(),
         });
@@ -162,7 +230,7 @@ impl Signer {
             image: pinned.clone(),
             signature: signature.digest().clone(),
         });
-        self.check(image, &signature, &bundle, &own).await?;
+        self.check(image, &signature, &own).await?;
         events(Event::Verified {
             image: pinned.clone(),
         });
@@ -172,15 +240,12 @@ impl Signer {
     }
 
     /// Goes the way of an installer: from the image to the list of its referrers, from there to the
-    /// signature, and through every check.
-    ///
-    /// An installer is content with one signature that passes, so that an older one could stand in
-    /// for ours. Ours is therefore looked for in the list, fetched, and judged by each policy, too.
+    /// signature, and through every check. Ours is looked for in the list, and fetched, where another
+    /// one was found first.
     async fn check(
         &self,
         image: &ResolvedImage,
         signature: &ResolvedImage,
-        bundle: &[u8],
         own: &Policy,
     ) -> Result<(), Error> {
         let pinned = image.reference();
@@ -194,17 +259,9 @@ impl Signer {
                     image: pinned.clone(),
                     source: Box::new(source),
                 })?;
-            if proof.evidence().signature_manifest.as_ref() == Some(signature.digest()) {
-                continue;
+            if proof.evidence().signature_manifest.as_ref() != Some(signature.digest()) {
+                referrer::fetch(&self.registry, signature).await?;
             }
-            referrer::fetch(&self.registry, signature).await?;
-            let _proof =
-                verify_bundle(image, bundle, &self.trusted_root, policy).map_err(|source| {
-                    Error::Unneeded {
-                        image: pinned.clone(),
-                        source: Box::new(source),
-                    }
-                })?;
         }
         Ok(())
     }
@@ -231,10 +288,10 @@ impl Signer {
 
 /// The policy that accepts exactly what this session signs.
 fn own_policy(session: &Session, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
-    let (issuer, identity) = session.signer()?;
+    let certified = session.certified();
     let spec = PolicySpec {
-        issuer: Some(issuer.into()),
-        identity: Some(identity.into()),
+        issuer: Some(certified.issuer.clone()),
+        identity: Some(certified.identity.clone()),
         annotations: annotations.clone(),
         bind_name: true,
         ..PolicySpec::default()

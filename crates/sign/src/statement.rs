@@ -49,7 +49,7 @@ impl<'a> Statement<'a> {
 }
 
 /// The repository, and the tag where the image was asked for by one.
-fn name(asked: &Reference) -> String {
+pub(crate) fn name(asked: &Reference) -> String {
     match asked.tag() {
         Some(tag) => format!("{}:{tag}", asked.repository()),
         None => asked.repository().to_string(),

@@ -33,12 +33,22 @@ const REQUEST: Duration = Duration::from_secs(60);
 pub(crate) struct Transport {
     client: Client,
     retries: Retries,
+    /// For one request, from its start to the end of its answer.
+    patience: Duration,
 }
 
 impl Transport {
     pub(crate) fn new(retries: Retries) -> Result<Self, Error> {
         let client = http_client()?;
-        Ok(Self { client, retries })
+        Ok(Self {
+            client,
+            retries,
+            patience: REQUEST,
+        })
+    }
+
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) fn with_retries(self, retries: Retries) -> Self {
@@ -68,8 +78,23 @@ impl Transport {
 
     /// Gets the body of an answer that says it went well.
     pub(crate) async fn get(&self, service: Service, url: Url) -> Result<Bytes, Failure> {
+        self.get_as(service, url, None).await
+    }
+
+    /// As [`Self::get`], as who has the bearer token.
+    pub(crate) async fn get_as(
+        &self,
+        service: Service,
+        url: Url,
+        bearer: Option<&str>,
+    ) -> Result<Bytes, Failure> {
         retrying(service, &self.retries, || async {
-            read(self.client.get(url.clone()).send().await?).await
+            let request = self.client.get(url.clone()).timeout(self.patience);
+            let request = match bearer {
+                Some(bearer) => request.bearer_auth(bearer),
+                None => request,
+            };
+            read(request.send().await?).await
         })
         .await
     }

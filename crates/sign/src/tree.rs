@@ -1,11 +1,9 @@
-//! What a reference leads to: an image, or an index and everything below it.
+//! What is signed: an image, or an index and everything below it.
 //!
 //! The registry decides what is in an index, so it is bounded before it is fetched: in depth, in
 //! number and in bytes.
 
-use countersign_oci::{
-    Descriptor, Document, PinnedReference, Platform, Reference, Registry, ResolvedImage,
-};
+use countersign_oci::{Descriptor, Document, PinnedReference, Platform, Registry, ResolvedImage};
 
 use crate::error::Error;
 
@@ -23,10 +21,9 @@ pub(crate) struct Leaf {
     pub(crate) platform: Option<Platform>,
 }
 
-/// Resolves `reference`, and follows digests down from there. In cosign's order: an index, then its
-/// children, nested ones depth-first.
-pub(crate) async fn walk(registry: &Registry, reference: &Reference) -> Result<Vec<Leaf>, Error> {
-    let image = registry.resolve(reference).await?;
+/// Follows digests down from `image`. In cosign's order: an index, then its children, nested ones
+/// depth-first.
+pub(crate) async fn walk(registry: &Registry, image: ResolvedImage) -> Result<Vec<Leaf>, Error> {
     let mut walk = Walk {
         registry,
         root: image.reference().clone(),

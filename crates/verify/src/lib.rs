@@ -19,6 +19,7 @@
 mod bundle;
 mod candidate;
 mod certificate;
+mod certified;
 mod error;
 mod failure;
 mod judge;
@@ -28,6 +29,7 @@ mod statement;
 mod trust;
 mod verifier;
 
+pub use certified::Certified;
 pub use error::Error;
 pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle};

@@ -20,7 +20,13 @@ pub(super) const UNREACHABLE: i32 = 7;
 /// for the other: both ways are tried.
 pub(super) fn sign<'a>(stage: &Stage, token: &str, image: &str) -> anyhow::Result<Step<'a>> {
     let token = format!("@{token}");
-    let head = ["sign", "--identity-token", &token];
+    // By tag, unless the image is named by digest: this registry is the stage's own.
+    let by_tag: &[&str] = if image.contains('@') {
+        &[]
+    } else {
+        &["--by-tag"]
+    };
+    let head = [&["sign"], by_tag, &["--identity-token", &token]].concat();
     let tail = [&TRUSTED_ROOT[..], &[image]].concat();
     let services = match stage.rekor {
         RekorVersion::V2 => {

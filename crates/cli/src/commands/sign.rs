@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer};
+use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use serde_json::json;
 
 use crate::arguments::{ServiceArguments, SignArguments, annotations};
+use crate::ci::Ci;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -29,7 +30,12 @@ pub(crate) async fn run(
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
     let trusted_root = instance.trusted_root(environment).await?;
     let signing = signing_services(&arguments.services, &instance, environment).await?;
-    let mut signer = Signer::new(registry, &signing, trusted_root)?;
+    let tags = match (arguments.by_tag, arguments.tag_later) {
+        (true, _) => Tags::Followed,
+        (_, true) => Tags::Later,
+        _ => Tags::Checked,
+    };
+    let mut signer = Signer::new(registry, &signing, trusted_root)?.with_tags(tags);
     if let Some(consumer) = consumer {
         signer = signer.with_consumer_policy(consumer.policy);
     }
@@ -70,13 +76,8 @@ async fn identity_token(
     if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
         return Ok(IdentityToken::from_jwt(token)?);
     }
-    let token = environment.ambient_token().await.map_err(|error| {
-        Failure::new(Kind::Unreachable, error).hint(
-            "let the job ask for its identity token; on GitHub Actions: `permissions: { id-token: write }`",
-        )
-    })?;
-    match token {
-        Some(token) => Ok(IdentityToken::from_jwt(&token)?),
+    match Ci::detect(environment) {
+        Some(ci) => ci.token(environment).await,
         None => Err(Failure::new(
             Kind::Usage,
             "nothing says who signs: there is no identity token, and this is no CI that hands one out",

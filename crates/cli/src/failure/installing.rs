@@ -88,6 +88,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             error: message.into(),
             kind: decisive.kind,
             hints,
+            fields: decisive.fields,
         }
     }
 }

@@ -21,4 +21,6 @@ mod policy;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod tags;
+#[cfg(test)]
 mod usage;

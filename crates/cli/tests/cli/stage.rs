@@ -114,9 +114,9 @@ impl Stage {
         run(&mut self.command(&parts.concat()))
     }
 
-    /// `countersign sign`, with the stage's services and trust.
+    /// `countersign sign`, with the stage's services and trust; tags are what this stage made them.
     pub(crate) fn sign(&self, arguments: &[&str]) -> Run {
-        self.run(&[&["sign"], &TRUST, &SERVICES, arguments])
+        self.run(&[&["sign", "--by-tag"], &TRUST, &SERVICES, arguments])
     }
 
     /// `countersign verify`, with the stage's policy and trust.

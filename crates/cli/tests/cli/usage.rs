@@ -199,7 +199,14 @@ async fn offline_the_trusted_root_comes_from_the_cache_and_nobody_is_asked() {
     // Offline, nobody says which services sign.
     let token = stage.sigstore.token(RELEASE);
     let run = stage.run(&[
-        &["sign", "--offline", "--identity-token", &token, &app],
+        &[
+            "sign",
+            "--by-tag",
+            "--offline",
+            "--identity-token",
+            &token,
+            &app,
+        ],
         &tuf,
     ]);
     assert_eq!(run.code, 2, "{}", run.shown());

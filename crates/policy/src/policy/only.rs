@@ -1,6 +1,8 @@
-//! A policy narrowed to one signer among those that it accepts.
+//! Policies made from a policy: for one signer among those that it accepts, and for what is known
+//! before a certificate is there.
 
 use super::{Policy, Signer};
+use crate::claims::Claim;
 use crate::matcher::Matcher;
 
 impl Policy {
@@ -23,6 +25,26 @@ impl Policy {
             signers,
             ..self.clone()
         })
+    }
+
+    /// The same policy without its rules on claims that are not `known`: what `self` accepts, the
+    /// result accepts too, and more. For a signer, to foresee a refusal before there is a
+    /// certificate; never to accept anything by.
+    #[must_use]
+    pub fn as_far_as_known(&self, known: impl Fn(Claim) -> bool) -> Self {
+        let signers = self.signers.iter().map(|signer| Signer {
+            claims: signer
+                .claims
+                .iter()
+                .filter(|rule| known(rule.claim))
+                .cloned()
+                .collect(),
+            ..signer.clone()
+        });
+        Self {
+            signers: signers.collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -61,6 +83,29 @@ bind_name: true
         let matchers = narrowed.signers().iter().map(|signer| &signer.identity);
         let expected = Matcher::Exact("release-7".into());
         assert_eq!(matchers.collect::<Vec<_>>(), [&expected]);
+    }
+
+    #[test]
+    fn rules_on_claims_that_are_not_known_are_left_out_and_nothing_else_is() {
+        let text = r"
+issuer: https://ci.example.org
+identity: nightly
+not_before: '2026-01-01T00:00:00Z'
+claims: { build_trigger: push, runner_environment: github-hosted }
+bind_name: true
+";
+        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        let known = policy.as_far_as_known(|claim| claim == Claim::BuildTrigger);
+        let [signer] = known.signers() else {
+            panic!("several signers: {known:?}");
+        };
+        let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();
+        assert_eq!(claims, [Claim::BuildTrigger]);
+        assert_eq!(policy.as_far_as_known(|_| true), policy);
+        let none = policy.as_far_as_known(|_| false);
+        assert_eq!(none.only(ISSUER, "nightly").map(|_| ()), Some(()));
+        assert_eq!(none.not_before(), policy.not_before());
+        assert!(none.bind_name());
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub enum ServiceFault {
         /// What `Retry-After` says, in whole seconds, if anything.
         retry_after: Option<Duration>,
     },
+    /// It never answers.
+    Hang,
     /// It does its work, and the client is told 504 by a gateway in between.
     LoseAnswer,
 }
@@ -111,6 +113,7 @@ async fn observe(
     let path = request.uri().to_string();
     let response = match record.next_fault(service) {
         None => next.run(request).await,
+        Some(ServiceFault::Hang) => std::future::pending().await,
         Some(ServiceFault::LoseAnswer) => {
             next.run(request).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()

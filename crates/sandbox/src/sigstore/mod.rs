@@ -147,13 +147,35 @@ impl Sigstore {
     /// An OIDC token for which Fulcio issues a certificate with SAN URI (or email, where it holds
     /// an `@` and no scheme) `identity`, issuer extension [`Self::oidc_issuer`] without the slash.
     pub fn token(&self, identity: &str) -> String {
-        self.services.oidc.token(identity, Timestamp::now())
+        self.token_with(identity, &serde_json::json!({}))
+    }
+
+    /// As [`Self::token`], with these claims beside the usual ones, or in their places.
+    pub fn token_with(&self, identity: &str, claims: &serde_json::Value) -> String {
+        let now = self.services.now();
+        self.services.oidc.token(identity, now, claims)
+    }
+
+    /// Where a job asks for a token for `identity`, as on GitHub Actions: the URL, to which
+    /// `&audience=sigstore` goes, and the bearer token. It is a part of the OIDC issuer.
+    pub fn identity_endpoint(&self, identity: &str) -> (Url, String) {
+        let mut url = self.oidc_issuer();
+        url.set_path(routes::IDENTITY_TOKEN);
+        url.query_pairs_mut().append_pair("identity", identity);
+        (url, self.services.oidc.bearer().to_owned())
+    }
+
+    /// Sets the clock of every service so far ahead of this machine's, or behind it, to the second.
+    pub fn set_clock_ahead(&self, ahead: SignedDuration) {
+        self.services.set_ahead(ahead);
     }
 
     /// A token that expired an hour ago.
     pub fn expired_token(&self, identity: &str) -> String {
-        let then = Timestamp::now() - SignedDuration::from_hours(2);
-        self.services.oidc.token(identity, then)
+        let then = self.services.now() - SignedDuration::from_hours(2);
+        self.services
+            .oidc
+            .token(identity, then, &serde_json::json!({}))
     }
 
     /// Makes a bundle (version 0.3, JSON) in process: what Fulcio, Rekor and the timestamp

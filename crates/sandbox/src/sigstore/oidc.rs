@@ -25,6 +25,7 @@ const KEY_ID: &str = "sandbox";
 pub(super) struct OidcIssuer {
     url: String,
     key: EcdsaKey,
+    bearer: String,
 }
 
 /// What a good token says.
@@ -55,15 +56,22 @@ impl OidcIssuer {
     /// `url` is where the issuer is served, without a slash at its end.
     pub(super) fn generate(url: String) -> Result<Self, SigstoreError> {
         let key = EcdsaKey::generate()?;
-        Ok(Self { url, key })
+        // As hard to guess as a key.
+        let bearer = URL_SAFE_NO_PAD.encode(key.sign_fixed_width(b"bearer"));
+        Ok(Self { url, key, bearer })
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// A token for `identity`, good for ten minutes from `at`.
-    pub(super) fn token(&self, identity: &str, at: Timestamp) -> String {
+    /// What a job shows to be handed a token.
+    pub(super) fn bearer(&self) -> &str {
+        &self.bearer
+    }
+
+    /// A token for `identity`, good for ten minutes from `at`, with `further` claims.
+    pub(super) fn token(&self, identity: &str, at: Timestamp, further: &Value) -> String {
         let issued = at.as_second();
         let mut claims = json!({
             "iss": self.url,
@@ -73,6 +81,9 @@ impl OidcIssuer {
             "nbf": issued,
             "exp": at.saturating_add(LIFETIME).map_or(issued, Timestamp::as_second),
         });
+        if let (Some(claims), Some(further)) = (claims.as_object_mut(), further.as_object()) {
+            claims.extend(further.clone());
+        }
         if is_email(identity)
             && let Some(claims) = claims.as_object_mut()
         {

@@ -8,9 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::Refused;
 use super::fulcio::{LegacyRequest, SigningCertificateRequest};
@@ -18,6 +17,9 @@ use super::http::Service;
 use super::keys::pem;
 use super::rekor_v2::EntryRequest;
 use super::services::Services;
+
+/// Where the OIDC issuer hands out tokens to jobs.
+pub(super) const IDENTITY_TOKEN: &str = "/job/token";
 
 type Shared = State<Arc<Services>>;
 
@@ -44,7 +46,33 @@ fn oidc(services: Arc<Services>) -> Router {
             "/keys",
             get(|State(services): Shared| async move { Json(services.oidc.keys()) }),
         )
+        .route(IDENTITY_TOKEN, get(identity_token))
         .with_state(services)
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    identity: String,
+    audience: String,
+}
+
+/// As GitHub Actions hands out tokens.
+async fn identity_token(
+    State(services): Shared,
+    headers: HeaderMap,
+    Query(request): Query<TokenRequest>,
+) -> Result<Json<Value>, Refused> {
+    if bearer(&headers) != Some(services.oidc.bearer()) {
+        return Err(Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "expected the job's token",
+        ));
+    }
+    let audience = json!({"aud": request.audience});
+    let token = services
+        .oidc
+        .token(&request.identity, services.now(), &audience);
+    Ok(Json(json!({"value": token})))
 }
 
 /// Fulcio v1 and v2.
@@ -70,7 +98,7 @@ async fn signing_certificate(
     headers: HeaderMap,
     Json(request): Json<SigningCertificateRequest>,
 ) -> Result<Json<Value>, Refused> {
-    let now = Timestamp::now();
+    let now = services.now();
     let answer =
         services
             .fulcio
@@ -83,7 +111,7 @@ async fn legacy_signing_certificate(
     headers: HeaderMap,
     Json(request): Json<LegacyRequest>,
 ) -> Result<Response, Refused> {
-    let now = Timestamp::now();
+    let now = services.now();
     let chain = services.fulcio.legacy_signing_certificate(
         &services.oidc,
         bearer(&headers),
@@ -123,7 +151,7 @@ async fn add_entry(
     State(services): Shared,
     Json(proposal): Json<Value>,
 ) -> Result<Response, Refused> {
-    let entry = services.rekor_v1.add(&proposal, Timestamp::now())?;
+    let entry = services.rekor_v1.add(&proposal, services.now())?;
     let uuid = services.rekor_v1.uuid(&entry.body);
     // Rekor's Go client finds its entry in the answer by the ETag.
     let headers = [
@@ -208,7 +236,7 @@ fn timestamp_authority(services: Arc<Services>) -> Router {
 
 async fn timestamp(State(services): Shared, request: Bytes) -> Result<Response, Refused> {
     let authority = &services.timestamp_authority;
-    let answer = authority.answer(&request, Timestamp::now())?;
+    let answer = authority.answer(&request, services.now())?;
     let content_type = [(header::CONTENT_TYPE, "application/timestamp-reply")];
     Ok((StatusCode::CREATED, content_type, answer).into_response())
 }

@@ -1,6 +1,8 @@
 //! The services themselves, without their servers.
 
-use jiff::Timestamp;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use super::fulcio::Fulcio;
@@ -33,6 +35,8 @@ pub(super) struct Services {
     pub(super) tuf: TufRepository,
     /// The trusted root, protobuf-specs JSON.
     pub(super) trusted_root: String,
+    /// Seconds by which the services' clock is ahead of this machine's.
+    ahead: AtomicI64,
 }
 
 impl Services {
@@ -67,7 +71,18 @@ impl Services {
             rekor_v2,
             timestamp_authority,
             trusted_root,
+            ahead: AtomicI64::new(0),
         })
+    }
+
+    /// The time by the services' clock.
+    pub(super) fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed));
+        Timestamp::now() + ahead
+    }
+
+    pub(super) fn set_ahead(&self, ahead: SignedDuration) {
+        self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,9 @@ use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, R
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{RegistryOptions, RegistryServer, Service, Sigstore};
-use countersign_sign::{Error, IdentityToken, RekorVersion, Retries, Services, Signed, Signer};
+use countersign_sign::{
+    Error, IdentityToken, RekorVersion, Retries, Services, Signed, Signer, Tags,
+};
 use countersign_verify::TrustedRoot;
 
 pub(crate) const IDENTITY: &str =
@@ -84,6 +86,7 @@ impl Stage {
     pub(crate) fn signer_trusting(&self, version: RekorVersion, root: TrustedRoot) -> Signer {
         Signer::new(client(), &self.services(version), root)
             .unwrap()
+            .with_tags(Tags::Followed)
             .with_retries(retries())
     }
 

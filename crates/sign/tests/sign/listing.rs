@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_oci::Descriptor;
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
-use countersign_sign::{Error, RekorVersion, Signer};
+use countersign_sign::{Error, RekorVersion, Signer, Tags};
 use countersign_verify::Error as VerifyError;
 
 use crate::common::{PATH, Stage, client_pausing};
@@ -26,6 +26,7 @@ async fn two_jobs_that_sign_one_image_at_once_are_both_listed() {
     let client = client_pausing(Duration::from_millis(200));
     let services = stage.services(RekorVersion::V1);
     let signer = Signer::new(client, &services, stage.trusted_root()).unwrap();
+    let signer = signer.with_tags(Tags::Followed);
     let (one, other) = tokio::join!(stage.sign_with(&signer), stage.sign_with(&signer));
     let mut pushed = [one, other].map(|signed| signed.unwrap().remove(0).signature_manifest);
     let listed = stage.listed(&image.digest()).await.into_iter();

@@ -7,10 +7,13 @@
     reason = "what clippy allows in tests it denies in the functions that they share"
 )]
 
+mod clock;
 mod common;
 mod config;
+mod identity;
 mod listing;
 mod recursion;
 mod refusals;
 mod services;
+mod tags;
 mod token;

@@ -145,7 +145,9 @@ async fn what_two_references_share_is_signed_once() {
 #[tokio::test]
 async fn each_tag_of_a_digest_is_signed_by_its_name() {
     let stage = Stage::new().await;
-    let digest = stage.one_image().digest();
+    let image = stage.one_image();
+    image.push(&stage.registry, PATH, Some("v1.0"));
+    let digest = image.digest();
     let references = [
         stage.reference(&format!("@{digest}")),
         stage.reference(":v1"),

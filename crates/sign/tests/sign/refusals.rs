@@ -2,47 +2,98 @@
 
 use std::collections::BTreeMap;
 
-use countersign_sandbox::Sigstore;
-use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Signer};
-use countersign_verify::{Error as VerifyError, RefusalKind, TrustedRoot};
+use countersign_policy::{PolicySpec, Violation};
+use countersign_sandbox::{Service, Sigstore};
+use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Signer, Tags};
+use countersign_verify::{RefusalKind, TrustedRoot};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::common::{IDENTITY, Stage, client};
 
-#[tokio::test]
-async fn what_the_consumers_policy_refuses_is_an_error() {
-    let stage = Stage::new().await;
-    stage.one_image();
-    let policy = stage.policy(|spec| spec.identity = Some(format!("{IDENTITY}-other")));
-    let signer = stage.signer().with_consumer_policy(policy);
-    let error = stage.sign_with(&signer).await.unwrap_err();
-    let Error::Refused { source, .. } = error else {
-        panic!("expected a refusal, found {error:?}");
-    };
-    let VerifyError::Refused(refusal) = *source else {
-        panic!("expected a refusal, found {source:?}");
-    };
-    assert_eq!(refusal.kind(), RefusalKind::Policy);
+/// Signs `v1` by a token with these further claims; the installer's policy refuses it. Returns the
+/// condition that doesn't hold.
+async fn refused(
+    stage: &Stage,
+    claims: &serde_json::Value,
+    change: impl FnOnce(&mut PolicySpec),
+) -> Violation {
+    let token = stage.sigstore.token_with(IDENTITY, claims);
+    let token = IdentityToken::from_jwt(&token).unwrap();
+    let signer = stage.signer().with_consumer_policy(stage.policy(change));
+    let references = [stage.reference(":v1")];
+    let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
+    let signed = signer.sign(&references, &token, &annotations, &|_| {});
+    match signed.await.unwrap_err() {
+        Error::Policy { source, .. } => *source,
+        error => panic!("expected a refusal, found {error:?}"),
+    }
 }
 
 #[tokio::test]
-async fn an_older_signature_does_not_stand_in_for_one_that_the_policy_refuses() {
+async fn what_the_installer_s_policy_will_refuse_is_refused_before_a_key_is_made() {
+    let stage = Stage::new().await;
+    let digest = stage.one_image().digest();
+    let plain = serde_json::json!({});
+    let other = |spec: &mut PolicySpec| spec.identity = Some(format!("{IDENTITY}-other"));
+    let violation = refused(&stage, &plain, other).await;
+    let text = violation.to_string();
+    assert!(
+        text.contains(&format!("expected the identity `{IDENTITY}-other`")),
+        "{text}"
+    );
+    let issuer = |spec: &mut PolicySpec| spec.issuer = Some("https://issuer.example".into());
+    let violation = refused(&stage, &plain, issuer).await;
+    assert!(matches!(violation, Violation::Signer(_)), "{violation:?}");
+    let later = |spec: &mut PolicySpec| spec.not_before = Some("2999-01-01T00:00:00Z".into());
+    let violation = refused(&stage, &plain, later).await;
+    assert!(
+        matches!(violation, Violation::SignedBefore { .. }),
+        "{violation:?}"
+    );
+    let annotated = |spec: &mut PolicySpec| {
+        spec.annotations = BTreeMap::from([("build".to_owned(), "43".to_owned())]);
+    };
+    let violation = refused(&stage, &plain, annotated).await;
+    assert!(
+        matches!(violation, Violation::Annotation { ref key, .. } if key == "build"),
+        "{violation:?}"
+    );
+    let denied = |spec: &mut PolicySpec| spec.deny_digests = vec![digest.to_string()];
+    let violation = refused(&stage, &plain, denied).await;
+    assert_eq!(violation, Violation::DeniedDigest { digest });
+    assert_eq!(stage.sigstore.requests(), []);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_only_the_certificate_tells_is_refused_before_anything_is_recorded() {
+    // A token of a CI that nobody knows: its certificate could name anything.
+    let pipeline = serde_json::json!({"pipeline": "release"});
     let stage = Stage::new().await;
     stage.one_image();
-    stage.sign().await.unwrap();
-    let policy = stage.policy(|_| {});
-    let signer = stage.signer().with_consumer_policy(policy);
-    let token = stage.sigstore.token("https://example.org/another");
-    let token = IdentityToken::from_jwt(&token).unwrap();
-    let references = [stage.reference(":v1")];
-    let annotations = BTreeMap::new();
-    let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    let error = signed.await.unwrap_err();
-    let Error::Unneeded { source, .. } = error else {
-        panic!("expected an unneeded signature, found {error:?}");
+    let other = |spec: &mut PolicySpec| spec.identity = Some(format!("{IDENTITY}-other"));
+    let violation = refused(&stage, &pipeline, other).await;
+    assert!(matches!(violation, Violation::Signer(_)), "{violation:?}");
+    // A claim of the certificate that no token tells.
+    let claims = |spec: &mut PolicySpec| {
+        let claims = [("build_trigger".to_owned(), "push".to_owned())];
+        spec.claims = claims.into();
     };
-    assert_eq!(source.kind(), RefusalKind::Policy);
+    let violation = refused(&stage, &serde_json::json!({}), claims).await;
+    assert!(matches!(violation, Violation::Signer(_)), "{violation:?}");
+    assert_eq!(stage.answers(Service::Fulcio), [200, 200]);
+    assert_eq!(stage.answers(Service::RekorV1), [0; 0]);
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_the_installer_s_policy_accepts_is_signed() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let policy = stage.policy(|spec| spec.bind_name = true);
+    let signer = stage.signer().with_consumer_policy(policy);
+    assert_eq!(stage.sign_with(&signer).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -82,6 +133,7 @@ async fn a_genuine_log_entry_of_another_signature_is_not_pushed() {
         ..stage.services(RekorVersion::V1)
     };
     let signer = Signer::new(client(), &services, stage.trusted_root()).unwrap();
+    let signer = signer.with_tags(Tags::Followed);
     stage.registry.reset_requests();
     let error = stage.sign_with(&signer).await.unwrap_err();
     let Error::Bundle { source, .. } = error else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_sandbox::Service as Sandbox;
 use countersign_sandbox::ServiceFault;
-use countersign_sign::{Error, RekorVersion, Retries, Service, Services, Signer};
+use countersign_sign::{Error, RekorVersion, Retries, Service, Services, Signer, Tags};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -183,6 +183,7 @@ async fn an_answer_without_end_is_cut() {
         change(&mut services, url.clone());
         Signer::new(client(), &services, stage.trusted_root())
             .unwrap()
+            .with_tags(Tags::Followed)
             .with_retries(retries())
     };
     for (service, signer) in [
@@ -219,6 +220,7 @@ async fn a_redirect_is_not_followed_with_the_token() {
         ..stage.services(RekorVersion::V1)
     };
     let signer = Signer::new(client(), &services, stage.trusted_root()).unwrap();
+    let signer = signer.with_tags(Tags::Followed);
     let error = stage.sign_with(&signer).await.unwrap_err();
     assert_failed(&error, (Service::Fulcio, Some(307)));
     assert_eq!(stage.sigstore.requests(), []);
@@ -238,6 +240,7 @@ async fn a_service_that_is_not_there_is_named() {
     };
     let signer = Signer::new(client(), &services, stage.trusted_root())
         .unwrap()
+        .with_tags(Tags::Followed)
         .with_retries(Retries {
             times: 1,
             pause: PAUSE,

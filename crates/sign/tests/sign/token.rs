@@ -6,7 +6,7 @@ use std::error::Error as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sandbox::Service;
-use countersign_sign::{Error, IdentityToken, RekorVersion, Services, TokenError};
+use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Tags, TokenError};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -50,6 +50,7 @@ async fn no_error_and_no_debug_output_tells_the_token() {
     };
     let signer = countersign_sign::Signer::new(client(), &services, stage.trusted_root())
         .unwrap()
+        .with_tags(Tags::Followed)
         .with_retries(retries());
 
     let token = IdentityToken::from_jwt(&text).unwrap();

@@ -1,0 +1,187 @@
+//! The CI that this runs in, and how it hands out identity tokens.
+//!
+//! Each is told by the variable that it documents for that. Whatever fails says which CI was found,
+//! and what to change there.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use countersign_oci::excerpt;
+use countersign_sign::{IdentityEndpoint, IdentityToken};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use url::Url;
+
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+
+/// For one run of a CI's own program.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a CI's own program is run. Those ask a server, which may be away for a moment.
+const TRIES: u32 = 3;
+/// Bytes of a program's output.
+const OUTPUT_MAX: u64 = 64 << 10;
+
+/// A CI that hands out identity tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ci {
+    GitHub,
+    GitLab,
+    Buildkite,
+    CircleCi,
+}
+
+impl Ci {
+    /// The CI that this process is a job of.
+    pub(crate) fn detect(environment: &Environment) -> Option<Self> {
+        let is = |name: &str| environment.variable(name) == Some("true");
+        [
+            ("GITHUB_ACTIONS", Self::GitHub),
+            ("GITLAB_CI", Self::GitLab),
+            ("BUILDKITE", Self::Buildkite),
+            ("CIRCLECI", Self::CircleCi),
+        ]
+        .into_iter()
+        .find_map(|(variable, ci)| is(variable).then_some(ci))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub Actions",
+            Self::GitLab => "GitLab CI",
+            Self::Buildkite => "Buildkite",
+            Self::CircleCi => "CircleCI",
+        }
+    }
+
+    /// What to change where there is no token.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::GitHub => {
+                "let the job ask for its identity token: `permissions: { id-token: write }`; the pull request of a fork never gets one: sign in a job of your own repository"
+            }
+            Self::GitLab => {
+                "let the job have an identity token: `id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }`"
+            }
+            Self::Buildkite => {
+                "run this where `buildkite-agent oidc request-token --audience sigstore` prints a token: the agent's program has to be in PATH and its BUILDKITE_AGENT_ACCESS_TOKEN in the environment, in a container too"
+            }
+            Self::CircleCi => {
+                "run this where `circleci run oidc get --root-issuer --claims '{\"aud\":\"sigstore\"}'` prints a token: CircleCI's program has to be in PATH, in a container too"
+            }
+        }
+    }
+
+    /// The job's token for Sigstore.
+    pub(crate) async fn token(self, environment: &Environment) -> Result<IdentityToken, Failure> {
+        match self {
+            Self::GitHub => self.of_endpoint(environment).await,
+            Self::GitLab => Err(self.failure("the job has no variable SIGSTORE_ID_TOKEN")),
+            Self::Buildkite => {
+                let arguments = ["oidc", "request-token", "--audience", "sigstore"];
+                self.printed("buildkite-agent", &arguments).await
+            }
+            Self::CircleCi => {
+                let claims = r#"{"aud":"sigstore"}"#;
+                let arguments = ["run", "oidc", "get", "--root-issuer", "--claims", claims];
+                self.printed("circleci", &arguments).await
+            }
+        }
+    }
+
+    fn failure(self, why: impl std::fmt::Display) -> Failure {
+        let message = format!("{} gave this job no identity token: {why}", self.name());
+        Failure::new(Kind::Unreachable, message).hint(self.hint())
+    }
+
+    async fn of_endpoint(self, environment: &Environment) -> Result<IdentityToken, Failure> {
+        let variable = |name: &str| {
+            let value = environment.variable(name);
+            value.ok_or_else(|| self.failure(format_args!("the job has no variable {name}")))
+        };
+        let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL")?;
+        let bearer = variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?;
+        let url: Url = url.parse().map_err(|error| {
+            self.failure(format_args!(
+                "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"
+            ))
+        })?;
+        let token = IdentityEndpoint::new(url, bearer).token().await;
+        token.map_err(|error| match error {
+            error @ countersign_sign::Error::Service { .. } => {
+                let line = Failure::from(error).line();
+                self.failure(line)
+            }
+            other => other.into(),
+        })
+    }
+
+    /// What the CI's own program prints.
+    async fn printed(self, program: &str, arguments: &[&str]) -> Result<IdentityToken, Failure> {
+        let mut tries = 0;
+        let token = loop {
+            tries += 1;
+            match run(program, arguments).await {
+                Ok(token) => break token,
+                Err(why) if tries == TRIES || !why.may_pass() => {
+                    return Err(self.failure(format_args!("`{program}` {why}")));
+                }
+                Err(why) => {
+                    tracing::warn!(program, %why, "asking again");
+                    tokio::time::sleep(Duration::from_secs(tries.into())).await;
+                }
+            }
+        };
+        Ok(IdentityToken::just_issued(&token)?)
+    }
+}
+
+/// Why a CI's program printed no token. What it printed on standard output is not told: it may be
+/// the token.
+#[derive(Debug, thiserror::Error)]
+enum NoToken {
+    #[error("can't be run: {0}")]
+    Run(std::io::Error),
+    #[error("has not answered within {} s", PATIENCE.as_secs())]
+    TimedOut,
+    #[error("failed ({status}){}", if .said.is_empty() { String::new() } else { format!(": {}", excerpt(.said)) })]
+    Failed { status: ExitStatus, said: String },
+}
+
+impl NoToken {
+    fn may_pass(&self) -> bool {
+        !matches!(self, Self::Run(_))
+    }
+}
+
+async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
+    let asked = async {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(NoToken::Run)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (printed, said) = tokio::join!(text(stdout), text(stderr));
+        let status = child.wait().await.map_err(NoToken::Run)?;
+        if !status.success() {
+            return Err(NoToken::Failed { status, said });
+        }
+        Ok(printed)
+    };
+    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    answered.unwrap_or(Err(NoToken::TimedOut))
+}
+
+/// What there is to read, up to a bound.
+async fn text(output: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(output) = output {
+        // What can't be read is no token, and told as such.
+        let _ = output.take(OUTPUT_MAX).read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

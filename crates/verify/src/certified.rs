@@ -1,0 +1,51 @@
+//! What a certificate says, before anything is signed with it.
+
+use countersign_policy::CertificateClaims;
+use jiff::Timestamp;
+use sigstore_types::DerCertificate;
+use sigstore_verify::crypto::parse_certificate_info;
+
+use crate::certificate;
+use crate::failure::Failure;
+
+/// What a signing certificate says of its holder, read as [`verify_bundle`](crate::verify_bundle)
+/// reads it.
+///
+/// For whoever has just been given the certificate and is about to sign with it. Nothing is
+/// verified here: it proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Certified {
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The one email address or URI.
+    pub identity: String,
+    /// The other claims.
+    pub claims: CertificateClaims,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+}
+
+impl Certified {
+    /// Reads a certificate in DER.
+    ///
+    /// # Errors
+    /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`], where no signature by
+    /// this certificate would be accepted.
+    pub fn read(der: &[u8]) -> Result<Self, Failure> {
+        let certificate = DerCertificate::new(der.to_vec());
+        let info = parse_certificate_info(&certificate).map_err(|error| Failure::Malformed {
+            part: "certificate",
+            detail: error.to_string(),
+        })?;
+        Ok(Self {
+            identity: certificate::identity(&certificate)?,
+            claims: certificate::claims(&info),
+            issuer: info.issuer.ok_or(Failure::NoIssuer)?,
+            not_before: info.not_before,
+            not_after: info.not_after,
+        })
+    }
+}
