@@ -1,6 +1,7 @@
 //! What can go wrong between us and a registry.
 
 use crate::digest::Digest;
+use crate::http::RedirectRefused;
 use crate::layout::{LayoutError, LayoutPath};
 use crate::manifest::ManifestError;
 
@@ -43,6 +44,16 @@ pub enum Error {
         /// The transport's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A server leads where we don't follow: by a redirect, a link, or the name of a service.
+    #[error("won't follow {from} to {to}: {reason}")]
+    Redirect {
+        /// The URL that leads on, without query.
+        from: String,
+        /// Where it leads, without query.
+        to: String,
+        /// Why it isn't followed.
+        reason: RedirectRefused,
     },
     /// An answer of another form than the specification's.
     #[error("{url} did not answer as a registry does: expected {expected}, found {found}")]

@@ -15,8 +15,11 @@
 mod digest;
 mod error;
 mod excerpt;
+
+pub mod http;
 mod layout;
 mod manifest;
+mod options;
 mod platform;
 mod reference;
 mod registry;
@@ -28,8 +31,7 @@ pub use layout::{LayoutError, LayoutPath, LayoutPathError};
 pub use manifest::{
     Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,
 };
+pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
 pub use platform::{Platform, PlatformError};
 pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
-pub use registry::{
-    ClientIdentity, Credentials, Limits, Options, PlainHttp, Registry, Retries, Timeouts,
-};
+pub use registry::{Credentials, Registry};

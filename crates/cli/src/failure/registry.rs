@@ -42,6 +42,12 @@ impl From<RegistryError> for Failure {
                     "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
                 ),
             ),
+            RegistryError::Redirect { .. } => (
+                Kind::Unreachable,
+                Some(
+                    "the server leads elsewhere than it may; ask whoever runs it, or name the other server yourself if you trust it",
+                ),
+            ),
             RegistryError::Protocol { .. } => (
                 Kind::Unreachable,
                 Some(

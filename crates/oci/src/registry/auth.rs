@@ -19,12 +19,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::answer::{host, shown};
 use super::challenge::{Access, Challenge, Scope};
 use super::credentials::{Login, Secret};
-use super::retry::Failure;
-use super::transport::{Body, Request, Transport};
 use crate::error::Error;
+use crate::http::{Body, Connection, Credential, Failure, Request, host, shown};
 
 /// How we call ourselves to token services.
 const CLIENT_ID: &str = "countersign";
@@ -32,10 +30,10 @@ const TOKEN_ANSWER_MAX: u64 = 64 << 10;
 /// What a token lives where the service doesn't say (token authentication specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
-/// An `Authorization` header, and whose it is.
+/// What to send along, and whose it is.
 #[derive(Debug, Clone)]
 pub(super) struct Authorization {
-    pub(super) header: HeaderValue,
+    pub(super) credential: Credential,
     /// Whose credentials these are, for errors.
     pub(super) login: String,
     expires: Option<Instant>,
@@ -68,7 +66,7 @@ impl Authenticator {
     /// `None` when the registry has not asked for anything yet.
     pub(super) async fn authorization(
         &self,
-        transport: &Transport,
+        connection: &Connection,
         scope: &Scope,
         target: &Url,
     ) -> Result<Option<Authorization>, Failure> {
@@ -92,7 +90,7 @@ impl Authenticator {
                 Ok(Some(authorization))
             }
             Some(Grant { challenge, .. }) => {
-                let authorization = authorize(transport, scope, target, &challenge).await?;
+                let authorization = authorize(connection, scope, target, &challenge).await?;
                 *slot = Some(Grant {
                     challenge,
                     authorization: authorization.clone(),
@@ -105,7 +103,7 @@ impl Authenticator {
     /// Answers the challenge in `headers`, which came to a request that was sent with `refused`.
     pub(super) async fn answer(
         &self,
-        transport: &Transport,
+        connection: &Connection,
         scope: &Scope,
         target: &Url,
         headers: &HeaderMap,
@@ -120,12 +118,12 @@ impl Authenticator {
         let mut slot = slot.lock().await;
         if let Some(grant) = slot.as_ref()
             && grant.authorization.is_live()
-            && refused.is_none_or(|old| old.header != grant.authorization.header)
+            && refused.is_none_or(|old| old.credential != grant.authorization.credential)
         {
             return Ok(grant.authorization.clone());
         }
         *slot = None;
-        let authorization = authorize(transport, scope, target, &challenge).await?;
+        let authorization = authorize(connection, scope, target, &challenge).await?;
         *slot = Some(Grant {
             challenge,
             authorization: authorization.clone(),
@@ -146,12 +144,12 @@ impl Authenticator {
 
 /// Makes the header that answers `challenge`, with the caller's credentials or as nobody.
 async fn authorize(
-    transport: &Transport,
+    connection: &Connection,
     scope: &Scope,
     target: &Url,
     challenge: &Challenge,
 ) -> Result<Authorization, Failure> {
-    let options = transport.options();
+    let options = connection.options();
     let login = options
         .credentials
         .login(&scope.repository, options.timeouts.helper)
@@ -164,13 +162,14 @@ async fn authorize(
     };
     match (challenge, login.map(|login| login.secret)) {
         (_, Some(Secret::Registry(token))) => Ok(Authorization {
-            header: sensitive(&format!("Bearer {token}"))
+            credential: Credential::new(&format!("Bearer {token}"), target)
                 .ok_or_else(|| unauthorized("the registry token given holds control characters"))?,
             login: whose,
             expires: None,
         }),
         (Challenge::Basic, Some(Secret::Password { user, password })) => Ok(Authorization {
-            header: basic(&user, &password),
+            credential: basic(&user, &password, target)
+                .ok_or_else(|| unauthorized("the login can't be sent"))?,
             login: whose,
             expires: None,
         }),
@@ -189,14 +188,14 @@ async fn authorize(
             },
             secret,
         ) => {
-            permit_realm(transport, target, realm)?;
             let ask = TokenQuestion {
+                registry: target,
                 realm,
                 service: service.as_deref(),
                 scopes: scope.wanted(challenged.as_deref()),
                 what: scope.repository.to_string(),
             };
-            ask.put(transport, secret, whose).await
+            ask.put(connection, secret, whose).await
         }
     }
 }
@@ -206,19 +205,11 @@ fn whose(login: Option<&Login>) -> String {
     login.map_or_else(|| "without a login".into(), ToString::to_string)
 }
 
-/// A token service gets our secrets, so the way to it has to be as safe as that to the registry.
-fn permit_realm(transport: &Transport, target: &Url, realm: &Url) -> Result<(), Error> {
-    transport
-        .permit(target, realm)
-        .map_err(|_| Error::Protocol {
-            url: shown(target),
-            expected: "the token service that it names to be at an https URL".into(),
-            found: shown(realm),
-        })
-}
-
 /// A request for a token.
 struct TokenQuestion<'a> {
+    /// The registry that names the token service. The service gets our secrets, so the way to it has
+    /// to be as safe as that to the registry, as the rule for redirects says.
+    registry: &'a Url,
     realm: &'a Url,
     service: Option<&'a str>,
     scopes: Vec<String>,
@@ -228,15 +219,15 @@ struct TokenQuestion<'a> {
 impl TokenQuestion<'_> {
     async fn put(
         self,
-        transport: &Transport,
+        connection: &Connection,
         secret: Option<Secret>,
         login: String,
     ) -> Result<Authorization, Failure> {
-        let (request, authorization, body) = match secret {
+        let (request, credential, mut body) = match secret {
             Some(Secret::Identity(token)) => self.refresh(&token),
             Some(Secret::Password { user, password }) => {
                 let (request, body) = self.get();
-                (request, Some(basic(&user, &password)), body)
+                (request, basic(&user, &password, self.realm), body)
             }
             // A registry token is never exchanged.
             Some(Secret::Registry(_)) | None => {
@@ -245,8 +236,8 @@ impl TokenQuestion<'_> {
             }
         };
         let asked = Instant::now();
-        let answer = transport
-            .exchange(&request, authorization.as_ref(), body)
+        let answer = connection
+            .exchange(&request, credential.as_ref(), &mut body)
             .await?
             .settled(&login)
             .await?;
@@ -261,10 +252,10 @@ impl TokenQuestion<'_> {
             serde_json::from_slice(&bytes).map_err(|_| unlike("something else"))?;
         let lifetime = answer.lifetime();
         let token = answer.token().ok_or_else(|| unlike("JSON without one"))?;
-        let header = sensitive(&format!("Bearer {token}"))
+        let credential = Credential::new(&format!("Bearer {token}"), self.registry)
             .ok_or_else(|| unlike("a token with control characters"))?;
         Ok(Authorization {
-            header,
+            credential,
             login,
             expires: Some(asked + lifetime),
         })
@@ -283,14 +274,14 @@ impl TokenQuestion<'_> {
             }
         }
         (
-            Request::new(Method::GET, url, self.what.as_str()),
+            Request::new(Method::GET, url, self.what.as_str()).led_from(self.registry),
             Body::Empty,
         )
     }
 
     /// The exchange of an identity token (distribution project, "Token Authentication
     /// Specification - OAuth2").
-    fn refresh(&self, token: &str) -> (Request, Option<HeaderValue>, Body) {
+    fn refresh(&self, token: &str) -> (Request, Option<Credential>, Body) {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", token)
@@ -299,11 +290,13 @@ impl TokenQuestion<'_> {
         if let Some(service) = self.service {
             form.append_pair("service", service);
         }
-        let request = Request::new(Method::POST, self.realm.clone(), self.what.as_str()).header(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        (request, None, Body::Bytes(Bytes::from(form.finish())))
+        let request = Request::new(Method::POST, self.realm.clone(), self.what.as_str())
+            .led_from(self.registry)
+            .header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            );
+        (request, None, Body::Secret(Bytes::from(form.finish())))
     }
 }
 
@@ -333,15 +326,7 @@ impl TokenAnswer {
     }
 }
 
-fn basic(user: &str, password: &str) -> HeaderValue {
+fn basic(user: &str, password: &str, server: &Url) -> Option<Credential> {
     let encoded = BASE64.encode(format!("{user}:{password}"));
-    // Base64 has no characters that a header can't hold.
-    sensitive(&format!("Basic {encoded}")).unwrap_or_else(|| HeaderValue::from_static("Basic"))
-}
-
-/// A header value that `Debug` doesn't show.
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    Credential::new(&format!("Basic {encoded}"), server)
 }

@@ -8,14 +8,12 @@ use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::Registry;
-use super::answer::{Answer, Watchdog};
 use super::challenge::Access;
 use super::layouts;
 use super::pull::size_mismatch;
-use super::retry::{Failure, pauses};
-use super::transport::{Body, Request};
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::http::{Answer, Body, Failure, Request, Watchdog, pauses};
 use crate::layout::Content;
 use crate::manifest::Descriptor;
 use crate::reference::Repository;

@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use super::Registry;
 use super::entries::Entries;
-use super::options::Limits;
 use super::pull::{Served, check_content, check_limit, size_mismatch};
 use super::push::listed;
 use super::referrers::List;
@@ -19,6 +18,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::layout::{Content, Layout, LayoutError, LayoutPath};
 use crate::manifest::{Descriptor, Document, ResolvedImage, is_document};
+use crate::options::Limits;
 use crate::reference::{PinnedReference, Repository};
 
 /// Where an entry of `index.json` says what it is called (OCI image specification, "Pre-Defined

@@ -8,9 +8,9 @@
 //! - `layouts`: the same for image layouts, without requests
 //! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`: the operations
 //! - `auth`, `challenge`, `credentials`, `helper`: who we are
-//! - `transport`, `answer`, `retry`: how requests travel
+//!
+//! How requests travel is in [`crate::http`].
 
-mod answer;
 mod auth;
 mod challenge;
 mod credentials;
@@ -19,12 +19,9 @@ mod entries;
 mod fallback;
 mod helper;
 mod layouts;
-mod options;
 mod pull;
 mod push;
 mod referrers;
-mod retry;
-mod transport;
 mod upload;
 
 use std::collections::HashSet;
@@ -35,17 +32,15 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::http::{Answer, Body, Connection, Failure, Request};
 use crate::layout::LayoutError;
+use crate::options::Options;
 use crate::reference::Repository;
 
-use answer::Answer;
 use auth::Authenticator;
 use challenge::{Access, Scope};
-use retry::Failure;
-use transport::{Body, Request, Transport};
 
 pub use credentials::Credentials;
-pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
 
 /// A client of any number of registries, and a reader of image layouts, which stand in for them.
 /// Cheap to clone; clones share connections and tokens.
@@ -76,7 +71,7 @@ pub struct Registry {
 }
 
 struct Shared {
-    transport: Transport,
+    connection: Connection,
     authenticator: Authenticator,
     /// Repositories whose registry has no referrers API. By repository and not by host, since one
     /// host may stand before registries of several kinds.
@@ -91,7 +86,7 @@ impl Registry {
     pub fn new(options: Options) -> Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
-                transport: Transport::new(options)?,
+                connection: Connection::new(options)?,
                 authenticator: Authenticator::default(),
                 without_referrers_api: Mutex::default(),
             }),
@@ -99,7 +94,7 @@ impl Registry {
     }
 
     fn options(&self) -> &Options {
-        self.shared.transport.options()
+        self.shared.connection.options()
     }
 
     /// The URL of something in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
@@ -124,6 +119,9 @@ impl Registry {
     /// Sends a request, with what the registry wants to see for `access` to the repository: one
     /// challenge is answered. The answer's status is one that says something about this request,
     /// not about us or the registry's health.
+    ///
+    /// Only the origin of the repository's API is asked with a login, and only its challenge is
+    /// answered: wherever else a link or a redirect leads, there is nothing for it.
     async fn ask(
         &self,
         request: &Request,
@@ -132,46 +130,40 @@ impl Registry {
         body: Body,
     ) -> Result<Answer, Failure> {
         let Shared {
-            transport,
+            connection,
             authenticator,
             ..
         } = self.shared.as_ref();
+        let mut body = body;
+        let home = self.url(repository, "")?;
+        if request.url.origin() != home.origin() {
+            let answer = connection.exchange(request, None, &mut body).await?;
+            return answer.settled("without a login").await;
+        }
         let scope = Scope::new(repository, access);
         let known = authenticator
-            .authorization(transport, &scope, &request.url)
+            .authorization(connection, &scope, &home)
             .await?;
-        // A body that flows can't be sent a second time.
-        let again = match &body {
-            Body::Empty => Some(Body::Empty),
-            Body::Bytes(bytes) => Some(Body::Bytes(bytes.clone())),
-            Body::Upload(_) => None,
-        };
-        let header = known.as_ref().map(|known| &known.header);
-        let answer = transport.exchange(request, header, body).await?;
+        let credential = known.as_ref().map(|known| &known.credential);
+        let answer = connection.exchange(request, credential, &mut body).await?;
         let login = |known: &Option<auth::Authorization>| {
             known
                 .as_ref()
                 .map_or_else(|| "without a login".to_owned(), |k| k.login.clone())
         };
-        // What another host wants to see is none of our business: we have nothing for it.
         let challenged = answer.status() == StatusCode::UNAUTHORIZED && !answer.is_from_elsewhere();
-        let Some(body) = again.filter(|_| challenged) else {
+        // A body that flows can't be sent a second time.
+        if !challenged || matches!(body, Body::Upload(_)) {
             return answer.settled(&login(&known)).await;
-        };
+        }
         let fresh = authenticator
-            .answer(
-                transport,
-                &scope,
-                &request.url,
-                answer.headers(),
-                known.as_ref(),
-            )
+            .answer(connection, &scope, &home, answer.headers(), known.as_ref())
             .await?;
-        if known.is_some_and(|known| known.header == fresh.header) {
+        if known.is_some_and(|known| known.credential == fresh.credential) {
             return answer.settled(&fresh.login).await;
         }
-        transport
-            .exchange(request, Some(&fresh.header), body)
+        connection
+            .exchange(request, Some(&fresh.credential), &mut body)
             .await?
             .settled(&fresh.login)
             .await

@@ -6,10 +6,9 @@ use reqwest::header::{self, HeaderValue};
 
 use super::Registry;
 use super::challenge::Access;
-use super::retry::{Failure, retrying};
-use super::transport::{Body, Request};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::http::{Body, Failure, Request, retrying};
 use crate::manifest::{Descriptor, ResolvedImage};
 use crate::reference::{PinnedReference, Reference, Repository};
 

@@ -6,9 +6,8 @@ use reqwest::header::{self, HeaderName, HeaderValue};
 
 use super::Registry;
 use super::challenge::Access;
-use super::retry::retrying;
-use super::transport::{Body, Request};
 use crate::error::{Error, Result};
+use crate::http::{Body, Request, retrying};
 use crate::manifest::{self, Descriptor, ManifestError, ResolvedImage};
 use crate::reference::Repository;
 

@@ -13,13 +13,11 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::Registry;
-use super::answer::{Answer, shown};
 use super::challenge::Access;
 use super::entries::Entries;
-use super::retry::retrying;
-use super::transport::{Body, Request, is_redirect};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::http::{Answer, Body, Request, is_redirect, retrying, shown};
 use crate::manifest::{Descriptor, ManifestError, media_type};
 use crate::reference::{PinnedReference, Repository};
 

@@ -10,15 +10,12 @@ use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
-use url::Url;
 
 use super::Registry;
-use super::answer::Answer;
 use super::challenge::Access;
-use super::retry::{Failure, retrying};
-use super::transport::{Body, Request, Upload, location};
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::http::{Body, Failure, Request, Upload, location, retrying};
 use crate::manifest::Descriptor;
 use crate::reference::Repository;
 
@@ -38,9 +35,9 @@ impl Registry {
         if !self.has_blob(repository, &descriptor.digest, &what).await? {
             // An upload that broke off can't be gone on with, so each try opens a new one.
             retrying(&self.options().retries, || async {
-                let target = self.open_upload(repository, &what).await?;
+                let request = self.open_upload(repository, &what).await?;
                 let body = upload_of(bytes.clone());
-                self.send_upload(repository, target, &descriptor.digest, body, &what)
+                self.send_upload(repository, request, &descriptor.digest, body)
                     .await
             })
             .await?;
@@ -65,21 +62,25 @@ impl Registry {
         if self.has_blob(repository, digest, &what).await? {
             return Ok(());
         }
-        let target = retrying(&self.options().retries, || {
+        let request = retrying(&self.options().retries, || {
             self.open_upload(repository, &what)
         })
         .await?;
         let (pieces, receiver) = mpsc::channel(1);
         let sent = Arc::new(AtomicU64::new(0));
+        let mut receiver = Some(receiver);
         let body = Upload {
-            body: reqwest::Body::wrap_stream(stream::unfold(receiver, |mut receiver| async {
-                let piece: Bytes = receiver.recv().await?;
-                Some((Ok::<_, std::io::Error>(piece), receiver))
-            })),
             size,
             sent: Arc::clone(&sent),
+            open: Box::new(move || {
+                let pieces = stream::unfold(receiver.take()?, |mut receiver| async {
+                    let piece: Bytes = receiver.recv().await?;
+                    Some((Ok::<_, std::io::Error>(piece), receiver))
+                });
+                Some(reqwest::Body::wrap_stream(pieces))
+            }),
         };
-        let sending = self.send_upload(repository, target, digest, body, &what);
+        let sending = self.send_upload(repository, request, digest, body);
         let reading = pump(from, digest, size, &what, pieces, &sent);
         tokio::pin!(sending, reading);
         tokio::select! {
@@ -107,8 +108,8 @@ impl Registry {
         .await
     }
 
-    /// Where to send the blob.
-    async fn open_upload(&self, repository: &Repository, what: &str) -> Result<Url, Failure> {
+    /// Where to send the blob, which may be storage at another host.
+    async fn open_upload(&self, repository: &Repository, what: &str) -> Result<Request, Failure> {
         let url = self.url(repository, "blobs/uploads/")?;
         let request = Request::new(Method::POST, url, what)
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -119,33 +120,25 @@ impl Registry {
             .await?;
         let target = location(answer.url(), answer.headers())
             .ok_or_else(|| answer.unlike("a Location to upload to", "none that is a URL"))?;
-        self.shared.transport.permit(answer.url(), &target)?;
-        Ok(target)
+        Ok(Request::new(Method::PUT, target, what)
+            .led_from(answer.url())
+            .header(header::CONTENT_TYPE, OCTETS))
     }
 
     async fn send_upload(
         &self,
         repository: &Repository,
-        mut target: Url,
+        mut request: Request,
         digest: &Digest,
         body: Upload,
-        what: &str,
     ) -> Result<(), Failure> {
-        target
+        request
+            .url
             .query_pairs_mut()
             .append_pair("digest", &digest.to_string());
-        let home = self.url(repository, "blobs/uploads/")?;
-        let at_home = target.origin() == home.origin();
-        let request = Request::new(Method::PUT, target, what).header(header::CONTENT_TYPE, OCTETS);
-        let body = Body::Upload(body);
-        let answer: Answer = if at_home {
-            self.ask(&request, repository, Access::Push, body).await?
-        } else {
-            // Storage at another host: it has its authorization in the URL and gets none of ours.
-            let transport = &self.shared.transport;
-            let answer = transport.exchange(&request, None, body).await?;
-            answer.settled("without a login").await?
-        };
+        let answer = self
+            .ask(&request, repository, Access::Push, Body::Upload(body))
+            .await?;
         answer.success().await.map(|_| ())
     }
 }
@@ -154,18 +147,27 @@ fn upload_of(bytes: Bytes) -> Upload {
     let size = bytes.len() as u64;
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
-    let body = reqwest::Body::wrap_stream(stream::unfold(bytes, move |mut rest| {
+    let open = move || {
+        counter.store(0, Ordering::Relaxed);
         let counter = Arc::clone(&counter);
-        async move {
-            let piece = rest.split_to(rest.len().min(PIECE));
-            if piece.is_empty() {
-                return None;
+        let pieces = stream::unfold(bytes.clone(), move |mut rest| {
+            let counter = Arc::clone(&counter);
+            async move {
+                let piece = rest.split_to(rest.len().min(PIECE));
+                if piece.is_empty() {
+                    return None;
+                }
+                counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                Some((Ok::<_, std::io::Error>(piece), rest))
             }
-            counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            Some((Ok::<_, std::io::Error>(piece), rest))
-        }
-    }));
-    Upload { body, size, sent }
+        });
+        Some(reqwest::Body::wrap_stream(pieces))
+    };
+    Upload {
+        size,
+        sent,
+        open: Box::new(open),
+    }
 }
 
 /// Reads `from` to its end and hands it on, checking that it is what it was said to be.

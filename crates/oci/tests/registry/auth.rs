@@ -2,12 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{Credentials, Error, Registry, media_type};
 use futures_util::future::join_all;
 use wiremock::matchers::{body_string_contains, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::common::{answer, client, manifest, options, reference, requests, text_of};
+use super::common::{
+    answer, client, manifest, not_followed, options, reference, requests, text_of,
+};
 
 pub(super) const PASSWORD: &str = "hunter2";
 
@@ -320,8 +323,6 @@ async fn a_token_service_without_tls_gets_no_login() {
         .mount(&server)
         .await;
     let error = refused(&client_with(login(&server)), &server).await;
-    assert!(
-        matches!(&error, Error::Protocol { found, .. } if found == "http://auth.example/token"),
-        "{error:?}"
-    );
+    let expected = ("http://auth.example/token".to_owned(), HttpsRequired);
+    assert_eq!(not_followed(error), expected);
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use countersign_oci::{
-    Descriptor, Digest, Options, PinnedReference, Reference, Registry, Repository, Retries,
-    media_type,
+    Descriptor, Digest, Error, Options, PinnedReference, Reference, Registry, Repository, Retries,
+    http::RedirectRefused, media_type,
 };
 use wiremock::{MockServer, ResponseTemplate};
 
@@ -85,4 +85,12 @@ pub(crate) fn text_of(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// Where a way on that isn't followed leads, and why it isn't.
+pub(crate) fn not_followed(error: Error) -> (String, RedirectRefused) {
+    match error {
+        Error::Redirect { to, reason, .. } => (to, reason),
+        other => panic!("{other:?}"),
+    }
 }

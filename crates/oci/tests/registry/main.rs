@@ -27,4 +27,6 @@ mod round_trip;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod tls;

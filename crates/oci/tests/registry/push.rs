@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{
     Descriptor, Digest, Error, Index, ManifestError, Registry, Repository, media_type,
 };
@@ -11,7 +12,7 @@ use wiremock::matchers::{body_bytes, header, method, path, path_regex, query_par
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::common::{
-    answer, client, entry, index, manifest, options, repository, requests, text_of,
+    answer, client, entry, index, manifest, not_followed, options, repository, requests, text_of,
 };
 use super::script::{Script, Then, raw};
 
@@ -112,10 +113,8 @@ async fn uploads_do_not_go_to_http_elsewhere() {
     open_uploads(&server, "http://storage.example/1?token=s3cr3t").await;
     let bytes = Bytes::from_static(b"content");
     let error = client().push_blob(&repository(&server), bytes).await;
-    let Err(Error::Protocol { found, .. }) = error else {
-        panic!("{error:?}")
-    };
-    assert_eq!(found, "http://storage.example/1");
+    let expected = ("http://storage.example/1".to_owned(), HttpsRequired);
+    assert_eq!(not_followed(error.unwrap_err()), expected);
 }
 
 #[tokio::test]

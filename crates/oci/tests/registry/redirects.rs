@@ -1,11 +1,12 @@
 //! Where redirects may lead, and what must not go along.
 
+use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{Descriptor, Error, Repository};
 use wiremock::matchers::{header, header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::auth::{bearer_challenge, challenge, client_with, login, refused, serve_token, token};
-use super::common::{answer, client, repository, requests, text_of};
+use super::common::{answer, client, not_followed, repository, requests, text_of};
 
 #[tokio::test]
 async fn a_redirect_to_another_host_leaves_the_login_behind() {
@@ -86,10 +87,8 @@ async fn a_redirect_to_http_elsewhere_is_not_followed() {
         .mount(&server)
         .await;
     let error = refused(&client(), &server).await;
-    assert!(
-        matches!(&error, Error::Protocol { found, .. } if found == "http://registry.example/v2/a/b/manifests/t"),
-        "{error:?}"
-    );
+    let to = "http://registry.example/v2/a/b/manifests/t".to_owned();
+    assert_eq!(not_followed(error), (to, HttpsRequired));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{
     ClientIdentity, Error, Options, PlainHttp, Reference, Registry, ResolvedImage, Result,
     media_type,
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::common::{manifest, options, text_of};
+use super::common::{manifest, not_followed, options, text_of};
 use super::script::{answer_once, raw};
 
 /// A server on loopback with a certificate of its own making; it ends with the test's runtime.
@@ -118,10 +119,8 @@ async fn a_redirect_from_https_to_http_is_refused() {
     let answer = raw("307 Temporary Redirect", headers, "");
     let server = TlsServer::start(answer, None).await;
     let error = server.resolve(server.trusted()).await.unwrap_err();
-    let Error::Protocol { found, .. } = error else {
-        panic!("{error:?}")
-    };
-    assert_eq!(found, "http://127.0.0.1:1/v2/a/b/manifests/t");
+    let to = "http://127.0.0.1:1/v2/a/b/manifests/t".to_owned();
+    assert_eq!(not_followed(error), (to, HttpsRequired));
 }
 
 #[tokio::test]
@@ -130,10 +129,8 @@ async fn a_token_service_without_tls_is_refused_from_https() {
                    content-length: 0\n";
     let server = TlsServer::start(raw("401 Unauthorized", headers, ""), None).await;
     let error = server.resolve(server.trusted()).await.unwrap_err();
-    let Error::Protocol { found, .. } = error else {
-        panic!("{error:?}")
-    };
-    assert_eq!(found, "http://127.0.0.1:1/token");
+    let to = "http://127.0.0.1:1/token".to_owned();
+    assert_eq!(not_followed(error), (to, HttpsRequired));
 }
 
 #[tokio::test]

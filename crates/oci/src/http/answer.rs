@@ -13,7 +13,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::retry::Failure;
+use super::redacted::{host, shown};
+use super::retry::{Failure, status_may_pass};
 use crate::error::Error;
 use crate::excerpt::excerpt;
 
@@ -24,7 +25,7 @@ const PROGRESS: u64 = 16 << 10;
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub struct Answer {
     response: Response,
     /// What was asked for, as errors name it.
     what: String,
@@ -43,66 +44,76 @@ impl Answer {
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    pub(super) fn url(&self) -> &Url {
+    /// Where the answer is from, after redirects.
+    #[must_use]
+    pub fn url(&self) -> &Url {
         self.response.url()
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
     /// Whether the answer came from another origin than the one asked, by redirection.
-    pub(super) fn is_from_elsewhere(&self) -> bool {
+    pub(crate) fn is_from_elsewhere(&self) -> bool {
         self.elsewhere
     }
 
     /// A header's value, if it is there and text.
-    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
     }
 
     /// The media type without parameters, in lower case.
-    pub(super) fn content_type(&self) -> Option<String> {
+    pub(crate) fn content_type(&self) -> Option<String> {
         let value = self.header(&header::CONTENT_TYPE)?;
         let essence = value.split(';').next().unwrap_or_default().trim();
         Some(essence.to_ascii_lowercase())
     }
 
     /// The body's length as announced.
-    pub(super) fn content_length(&self) -> Option<u64> {
+    pub(crate) fn content_length(&self) -> Option<u64> {
         self.header(&header::CONTENT_LENGTH)?.parse().ok()
     }
 
     /// Passes on answers that the caller can judge; turns into failures those that mean the same
     /// for every request: refused access, too many requests, a server in trouble.
-    pub(super) async fn settled(self, login: &str) -> Result<Self, Failure> {
+    pub(crate) async fn settled(self, login: &str) -> Result<Self, Failure> {
         match self.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(self.refused(login).await.into())
             }
-            StatusCode::TOO_MANY_REQUESTS => Err(self.passing().await),
-            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
-                Err(self.passing().await)
-            }
+            status if status_may_pass(status) => Err(self.passing().await),
             _ => Ok(self),
         }
     }
 
     /// Passes on success only.
-    pub(super) async fn success(self) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Status`]; the latter may pass by some statuses.
+    pub async fn success(self) -> Result<Self, Failure> {
         if self.status().is_success() {
             Ok(self)
         } else {
-            Err(self.into_error().await.into())
+            match self.status() {
+                status if status_may_pass(status) => Err(self.passing().await),
+                _ => Err(self.into_error().await.into()),
+            }
         }
     }
 
     /// What is wrong, for an answer that isn't a success.
-    pub(super) async fn into_error(self) -> Error {
+    pub(crate) async fn into_error(self) -> Error {
         if self.status() == StatusCode::NOT_FOUND {
             return Error::NotFound { what: self.what };
         }
@@ -115,7 +126,10 @@ impl Answer {
     }
 
     /// The whole body, of at most `limit` bytes.
-    pub(super) async fn bytes(mut self, limit: u64) -> Result<Bytes, Failure> {
+    ///
+    /// # Errors
+    /// [`Error::Limit`], [`Error::Network`]
+    pub async fn bytes(mut self, limit: u64) -> Result<Bytes, Failure> {
         let over = |what: String| Error::Limit {
             what,
             limit,
@@ -135,7 +149,7 @@ impl Answer {
     }
 
     /// The next piece of the body, before `watchdog` bites; `None` at the end.
-    pub(super) async fn chunk(
+    pub(crate) async fn chunk(
         &mut self,
         watchdog: &mut Watchdog,
     ) -> Result<Option<Bytes>, Failure> {
@@ -153,7 +167,7 @@ impl Answer {
     }
 
     /// Refuses a page made for people, which is what captive portals and login walls answer.
-    pub(super) fn expect_machine_readable(&self, expected: &str) -> Result<(), Error> {
+    pub(crate) fn expect_machine_readable(&self, expected: &str) -> Result<(), Error> {
         match self.content_type() {
             Some(found) if found == "text/html" => {
                 Err(self.unlike(expected, "a web page (text/html)"))
@@ -163,7 +177,7 @@ impl Answer {
     }
 
     /// An error that says what this answer lacks.
-    pub(super) fn unlike(&self, expected: &str, found: impl Into<String>) -> Error {
+    pub(crate) fn unlike(&self, expected: &str, found: impl Into<String>) -> Error {
         Error::Protocol {
             url: shown(self.url()),
             expected: expected.into(),
@@ -173,7 +187,7 @@ impl Answer {
 
     /// The code and message in an error body of the form that the distribution specification
     /// gives ("Error Codes"); `None` when it has another form.
-    pub(super) async fn error_message(self) -> Option<ErrorMessage> {
+    pub(crate) async fn error_message(self) -> Option<ErrorMessage> {
         #[derive(Deserialize)]
         struct Body {
             errors: Vec<Entry>,
@@ -231,23 +245,23 @@ impl Answer {
 
 /// What a registry says is wrong.
 #[derive(Debug)]
-pub(super) struct ErrorMessage {
+pub(crate) struct ErrorMessage {
     /// The code, such as `NAME_UNKNOWN`.
-    pub(super) code: String,
+    pub(crate) code: String,
     /// Message and code, in one line.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// Bites when a body moves too slowly: less than [`PROGRESS`] bytes in the whole time.
 #[derive(Debug)]
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     patience: Duration,
     deadline: Instant,
     since: u64,
 }
 
 impl Watchdog {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(crate) fn new(patience: Duration) -> Self {
         Self {
             patience,
             deadline: Instant::now() + patience,
@@ -277,29 +291,10 @@ pub(super) fn timed_out(url: &Url, waiting_for: &'static str) -> Failure {
 
 /// A failure below HTTP. The transport's error loses its URL, whose query may hold a token.
 pub(super) fn network(url: &Url, source: reqwest::Error) -> Failure {
-    let error = Error::Network {
+    Failure::passing(Error::Network {
         url: shown(url),
         source: Box::new(source.without_url()),
-    };
-    Failure::passing(error)
-}
-
-/// A URL as errors show it: without user, password, query and fragment. What has no host, such as
-/// `user:password@host`, is a URL in form alone, and its parts may be anything.
-pub(super) fn shown(url: &Url) -> String {
-    if url.cannot_be_a_base() {
-        return "without a host".into();
-    }
-    format!("{}://{}{}", url.scheme(), host(url), url.path())
-}
-
-/// Host and port.
-pub(super) fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.into(),
-    }
+    })
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
@@ -315,14 +310,6 @@ fn retry_after(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shown_urls_hide_logins_and_queries() {
-        let url = Url::parse("https://user:secret@host:8443/v2/a?X-Signature=s#f").unwrap();
-        assert_eq!(shown(&url), "https://host:8443/v2/a");
-        let url = Url::parse("user:secret@host:8443").unwrap();
-        assert_eq!(shown(&url), "without a host");
-    }
 
     #[test]
     fn retry_after_takes_seconds_and_dates() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy};
 use url::{Host, Url};
 
-use super::answer::shown;
-use super::credentials::Credentials;
 use crate::error::{Error, Result};
+use crate::http::{is_loopback_host, shown};
+use crate::registry::Credentials;
 
 /// How to reach registries, and how long and how much to take from them.
 #[derive(Clone)]
@@ -130,20 +130,12 @@ pub enum PlainHttp {
 
 impl PlainHttp {
     /// Whether `host` is spoken to without TLS.
-    pub(super) fn covers(self, host: Option<&Host<&str>>) -> bool {
+    pub(crate) fn covers(self, host: Option<&Host<&str>>) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Loopback => host.is_some_and(is_loopback),
+            Self::Loopback => host.is_some_and(is_loopback_host),
         }
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
@@ -246,7 +238,7 @@ impl ClientIdentity {
             })
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.0.clone()
     }
 }

@@ -4,14 +4,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
+use reqwest::StatusCode;
 
-use super::options::Retries;
 use crate::error::{Error, Result};
+use crate::options::Retries;
 
 /// An error, and whether the same request may succeed later.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
+pub struct Failure {
+    /// What went wrong.
+    pub error: Error,
     again: Again,
 }
 
@@ -22,9 +24,21 @@ enum Again {
     After(Duration),
 }
 
+/// The statuses of answers that another try may bring a better one than: 408, 425, 429, and those of
+/// a server in trouble.
+pub(super) fn status_may_pass(status: StatusCode) -> bool {
+    match status.as_u16() {
+        408 | 425 | 429 => true,
+        // What a server doesn't implement it won't learn in a minute.
+        501 | 505 => false,
+        status => status >= 500,
+    }
+}
+
 impl Failure {
     /// May pass by itself.
-    pub(super) fn passing(error: Error) -> Self {
+    #[must_use]
+    pub fn passing(error: Error) -> Self {
         Self {
             error,
             again: Again::Soon,
@@ -40,13 +54,14 @@ impl Failure {
     }
 
     /// Whether the same request may succeed later.
-    pub(super) fn may_pass(&self) -> bool {
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
         !matches!(self.again, Again::Never)
     }
 
     /// How long to wait before the next try, given what the schedule has; `None` if there should
     /// be no next try.
-    pub(super) fn pause(&self, scheduled: Option<Duration>, retries: &Retries) -> Option<Duration> {
+    pub(crate) fn pause(&self, scheduled: Option<Duration>, retries: &Retries) -> Option<Duration> {
         match self.again {
             Again::Never => None,
             Again::Soon => scheduled,
@@ -67,7 +82,10 @@ impl From<Error> for Failure {
 }
 
 /// Runs `attempt` until it succeeds, fails for good, or has been tried as often as `retries` allow.
-pub(super) async fn retrying<T, Attempt, Running>(retries: &Retries, attempt: Attempt) -> Result<T>
+///
+/// # Errors
+/// That of the last try.
+pub async fn retrying<T, Attempt, Running>(retries: &Retries, attempt: Attempt) -> Result<T>
 where
     Attempt: FnMut() -> Running,
     Running: Future<Output = Result<T, Failure>>,
@@ -83,7 +101,7 @@ where
 }
 
 /// The pauses between tries.
-pub(super) fn pauses(retries: &Retries) -> ExponentialBackoff {
+pub(crate) fn pauses(retries: &Retries) -> ExponentialBackoff {
     schedule(retries).build()
 }
 
@@ -94,4 +112,40 @@ fn schedule(retries: &Retries) -> ExponentialBuilder {
         .with_factor(2.0)
         .with_jitter()
         .with_max_times(retries.times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overload_may_pass_and_refusals_are_final() {
+        let passes = |status: u16| status_may_pass(StatusCode::from_u16(status).unwrap());
+        for status in [408, 425, 429, 500, 502, 503, 504, 520, 599] {
+            assert!(passes(status), "{status}");
+        }
+        for status in [200, 301, 304, 400, 401, 403, 404, 409, 422, 501, 505] {
+            assert!(!passes(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_wanted_pause_is_kept_or_the_server_left_alone() {
+        let retries = Retries::default();
+        let second = Some(Duration::from_secs(1));
+        let error = || Error::Status {
+            url: String::new(),
+            status: 503,
+            detail: None,
+        };
+        assert_eq!(Failure::from(error()).pause(second, &retries), None);
+        assert_eq!(Failure::passing(error()).pause(second, &retries), second);
+        let after = |pause, scheduled| {
+            Failure::passing_after(error(), Duration::from_secs(pause)).pause(scheduled, &retries)
+        };
+        assert_eq!(after(7, second), Some(Duration::from_secs(7)));
+        assert_eq!(after(0, second), second);
+        assert_eq!(after(31, second), None);
+        assert_eq!(after(7, None), None);
+    }
 }

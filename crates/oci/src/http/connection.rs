@@ -1,0 +1,451 @@
+//! Requests and redirects.
+//!
+//! A login goes to the origin it was made for and nowhere else: once a redirect leaves that origin
+//! it is gone, even if another redirect leads back.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Method, Response, StatusCode};
+use tokio::time::Instant;
+use url::{Origin, Url};
+
+use super::answer::{Answer, network, timed_out};
+use super::host::HostKind;
+use super::names::{Inward, Names};
+use super::redacted::shown;
+use super::redirect::{RedirectRefused, permit};
+use super::retry::Failure;
+use crate::error::{Error, Result};
+use crate::options::Options;
+
+/// One request, without its body and its login.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// What is asked for, as errors name it.
+    pub(crate) what: String,
+    led_from: Option<Url>,
+    redirects: Redirects,
+}
+
+/// Which redirects of a request are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    /// All that lead where the client may go.
+    Follow,
+    /// Those within the origin that is asked. A redirect to another origin is the answer itself.
+    WithinOrigin,
+}
+
+impl Request {
+    /// A request for a URL that the user named, or that was made from what he named. `what` is what
+    /// is asked for, as errors name it.
+    #[must_use]
+    pub fn new(method: Method, url: Url, what: impl Into<String>) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            what: what.into(),
+            led_from: None,
+            redirects: Redirects::Follow,
+        }
+    }
+
+    /// Says that a server named this request's URL, and at which URL it did: the rule for redirects
+    /// holds for it.
+    #[must_use]
+    pub fn led_from(mut self, server: &Url) -> Self {
+        self.led_from = Some(server.clone());
+        self
+    }
+
+    /// Follows no redirect to another origin: such a redirect is the answer itself.
+    #[must_use]
+    pub fn within_origin(mut self) -> Self {
+        self.redirects = Redirects::WithinOrigin;
+        self
+    }
+
+    /// Whether a redirect leads where this request does not follow.
+    fn ends_at(&self, response: &Response) -> bool {
+        self.redirects == Redirects::WithinOrigin
+            && location(response.url(), response.headers())
+                .is_some_and(|target| target.origin() != self.url.origin())
+    }
+
+    /// Sets a header. A login isn't given like this: see [`Credential`].
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// An `Authorization` header, and the one origin that it is for. It can't be read, only sent, and
+/// only there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    header: HeaderValue,
+    origin: Origin,
+}
+
+impl Credential {
+    /// The header `authorization` (such as `Bearer TOKEN`) for the origin of `server`. `None`, if it
+    /// has characters that a header can't hold.
+    #[must_use]
+    pub fn new(authorization: &str, server: &Url) -> Option<Self> {
+        let mut header = HeaderValue::from_str(authorization).ok()?;
+        header.set_sensitive(true);
+        let origin = server.origin();
+        Some(Self { header, origin })
+    }
+
+    /// What to send to `url`, which is nothing where it isn't the right server.
+    fn header_for(&self, url: &Url) -> Option<&HeaderValue> {
+        (url.origin() == self.origin).then_some(&self.header)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.origin.ascii_serialization();
+        f.debug_tuple("Credential").field(&origin).finish()
+    }
+}
+
+/// What a request carries. Not `Debug`: it may be a secret.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A short one, sent within the time for an answer.
+    Bytes(Bytes),
+    /// A short one that is for the server asked and for no other.
+    Secret(Bytes),
+    /// A long one, watched as it flows.
+    Upload(Upload),
+}
+
+/// A body that may take long to send.
+pub struct Upload {
+    pub(crate) size: u64,
+    /// Counts the bytes handed to the transport.
+    pub(crate) sent: Arc<AtomicU64>,
+    /// Begins anew, with `sent` at nothing; `None` where that can't be done (again).
+    pub(crate) open: Box<dyn FnMut() -> Option<reqwest::Body> + Send>,
+}
+
+/// The connections. TLS is set up when the first https URL comes, because reading the system's
+/// certificates takes longer than most requests, and fails where there are none.
+#[derive(Debug)]
+pub struct Connection {
+    options: Options,
+    names: Names,
+    roots: Vec<Certificate>,
+    plain: Client,
+    tls: OnceLock<Client>,
+}
+
+impl Connection {
+    /// A client; connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`], when an option can't be used.
+    pub fn new(options: Options) -> Result<Self> {
+        let mut roots = Vec::new();
+        for pem in &options.extra_roots {
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(|e| configuration(format!("an extra root is not a certificate: {e}")))?;
+            if certificates.is_empty() {
+                return Err(configuration(
+                    "an extra root is not a certificate: there is no PEM block in it".into(),
+                ));
+            }
+            roots.extend(certificates);
+        }
+        let names = Names::default();
+        if let Some(proxy) = &options.proxy {
+            names.admit(proxy, HostKind::ThisMachine);
+        }
+        let plain = options
+            .http_client()?
+            .dns_resolver(Arc::new(names.clone()))
+            .tls_certs_only([])
+            .build()
+            .map_err(|e| configuration(e.to_string()))?;
+        Ok(Self {
+            options,
+            names,
+            roots,
+            plain,
+            tls: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Sends a request and follows redirects; any status is an answer. The body is begun anew where
+    /// a redirect wants it to be repeated, and can be sent once more afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Redirect`], [`Error::Limit`] for redirects, [`Error::Network`], and
+    /// [`Error::Configuration`], when there is no way to speak TLS.
+    pub async fn exchange(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        body: &mut Body,
+    ) -> Result<Answer, Failure> {
+        let home = request.url.origin();
+        let mut url = request.url.clone();
+        let mut led_from = request.led_from.clone();
+        let mut credential = credential;
+        for _ in 0..=self.options.limits.redirects {
+            let limit = match &led_from {
+                Some(from) => self.permit(from, &url)?,
+                None => HostKind::ThisMachine,
+            };
+            self.names.admit(&url, limit);
+            credential = credential.filter(|_| url.origin() == home);
+            let response = self
+                .send(request, &url, credential, body)
+                .await
+                .map_err(|failure| failure.of(&url, led_from.as_ref()))?;
+            if !is_redirect(response.status()) || request.ends_at(&response) {
+                let elsewhere = url.origin() != home;
+                let deadline = Instant::now() + self.options.timeouts.document;
+                return Ok(Answer::new(response, &request.what, elsewhere, deadline));
+            }
+            let next = redirected(request, &response, body, &home)?;
+            led_from = Some(std::mem::replace(&mut url, next));
+        }
+        Err(Failure::from(Error::Limit {
+            what: request.what.clone(),
+            limit: self.options.limits.redirects as u64,
+            unit: "redirects",
+        }))
+    }
+
+    /// Checks a URL that a server names against the one it named it at. Returns the innermost kind of
+    /// address that it may be at.
+    fn permit(&self, from: &Url, to: &Url) -> Result<HostKind> {
+        let kind = self.names.kind(from);
+        match permit(self.options.plain_http, from, kind, to) {
+            Ok(()) => Ok(kind),
+            Err(reason) => Err(refused(from, to, reason)),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        url: &Url,
+        credential: Option<&Credential>,
+        body: &mut Body,
+    ) -> Result<Response, Unsent> {
+        let mut builder = self
+            .client(url)?
+            .request(request.method.clone(), url.clone())
+            .headers(request.headers.clone());
+        if let Some(value) = credential.and_then(|credential| credential.header_for(url)) {
+            builder = builder.header(header::AUTHORIZATION, value);
+        }
+        let mut upload = None;
+        match body {
+            Body::Empty => {}
+            Body::Bytes(bytes) | Body::Secret(bytes) => builder = builder.body(bytes.clone()),
+            Body::Upload(Upload { size, sent, open }) => {
+                let opened = open().ok_or(Unsent::Spent)?;
+                builder = builder.header(header::CONTENT_LENGTH, *size).body(opened);
+                upload = Some((Arc::clone(sent), *size));
+            }
+        }
+        tracing::debug!(method = %request.method, url = %shown(url), "request");
+        let sending = builder.send();
+        let timeouts = &self.options.timeouts;
+        let Some((sent, size)) = upload else {
+            return match tokio::time::timeout(timeouts.answer, sending).await {
+                Ok(result) => result.map_err(Unsent::Network),
+                Err(_) => Err(timed_out(url, "an answer").into()),
+            };
+        };
+        tokio::pin!(sending);
+        let mut before = 0;
+        let mut patience = timeouts.stall;
+        loop {
+            if let Ok(result) = tokio::time::timeout(patience, &mut sending).await {
+                return result.map_err(Unsent::Network);
+            }
+            let now = sent.load(Ordering::Relaxed);
+            if now == before {
+                let missing = if now == size {
+                    "an answer to the upload"
+                } else {
+                    "the upload to go on"
+                };
+                return Err(timed_out(url, missing).into());
+            }
+            if now == size {
+                // A registry may hash the whole blob before it answers.
+                patience = timeouts.document;
+            }
+            before = now;
+        }
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client> {
+        if url.scheme() == "http" {
+            return Ok(&self.plain);
+        }
+        if let Some(client) = self.tls.get() {
+            return Ok(client);
+        }
+        let mut builder = self
+            .options
+            .http_client()?
+            .dns_resolver(Arc::new(self.names.clone()))
+            .https_only(true);
+        if !self.roots.is_empty() {
+            builder = builder.tls_certs_merge(self.roots.iter().cloned());
+        }
+        if let Some(identity) = &self.options.client_identity {
+            builder = builder.identity(identity.identity());
+        }
+        let client = builder
+            .build()
+            .map_err(|e| configuration(format!("TLS: {}", chain(&e))))?;
+        Ok(self.tls.get_or_init(|| client))
+    }
+}
+
+/// Where a redirect leads, if the request can be repeated there.
+fn redirected(request: &Request, response: &Response, body: &Body, home: &Origin) -> Result<Url> {
+    let from = response.url();
+    let to = location(from, response.headers()).ok_or_else(|| Error::Protocol {
+        url: shown(from),
+        expected: "a redirect with a Location".into(),
+        found: "none that is a URL".into(),
+    })?;
+    let status = response.status().as_u16();
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    // Others turn a request that writes into one that reads (RFC 9110, section 15.4).
+    if !reads && !matches!(status, 307 | 308) {
+        return Err(refused(from, &to, RedirectRefused::NotRepeated { status }));
+    }
+    if matches!(body, Body::Secret(_)) && to.origin() != *home {
+        return Err(refused(from, &to, RedirectRefused::Secret));
+    }
+    Ok(to)
+}
+
+fn refused(from: &Url, to: &Url, reason: RedirectRefused) -> Error {
+    Error::Redirect {
+        from: shown(from),
+        to: shown(to),
+        reason,
+    }
+}
+
+/// Why there is no answer to a request.
+enum Unsent {
+    /// The body was sent before, and can't be sent again.
+    Spent,
+    Network(reqwest::Error),
+    Other(Failure),
+}
+
+impl Unsent {
+    /// As a failure of the request to `url`, to which the server at `led_from` led.
+    fn of(self, url: &Url, led_from: Option<&Url>) -> Failure {
+        let from = led_from.unwrap_or(url);
+        match self {
+            Self::Spent => refused(from, url, RedirectRefused::Spent).into(),
+            Self::Network(source) => match Inward::among(&source) {
+                Some(Inward { from: kind, to }) => {
+                    let reason = RedirectRefused::Inward { from: kind, to };
+                    refused(from, url, reason).into()
+                }
+                None => network(url, source),
+            },
+            Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Unsent {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// The URL in a `Location` header, which may be relative to the request's.
+pub(crate) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
+    let text = headers.get(header::LOCATION)?.to_str().ok()?;
+    from.join(text).ok()
+}
+
+pub(crate) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn configuration(detail: String) -> Error {
+    Error::Configuration { detail }
+}
+
+/// An error with its causes in one line: reqwest's builder error alone says only that it is one.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_cannot_be_used_are_named() {
+        let fault = |options: Options| match Connection::new(options) {
+            Err(Error::Configuration { detail }) => detail,
+            other => panic!("{other:?}"),
+        };
+        let extra_roots = vec![b"no PEM".to_vec()];
+        let detail = fault(Options {
+            extra_roots,
+            ..Options::default()
+        });
+        assert!(
+            detail.contains("an extra root is not a certificate"),
+            "{detail}"
+        );
+        let proxy = Some(Url::parse("ftp://user:secret@proxy.example").unwrap());
+        let options = Options {
+            proxy,
+            ..Options::default()
+        };
+        assert!(!format!("{options:?}").contains("secret"));
+        assert_eq!(
+            fault(options),
+            "the proxy ftp://proxy.example/ is not at an http or https URL"
+        );
+    }
+}

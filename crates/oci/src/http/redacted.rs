@@ -1,0 +1,64 @@
+//! URLs as people may see them.
+
+use std::fmt;
+
+use url::Url;
+
+/// A URL without what may be secret: user, password, query and fragment. This is how URLs stand in
+/// errors, logs and records.
+///
+/// ```
+/// use countersign_oci::http::Redacted;
+///
+/// let url = "https://me:pass@host.example:8443/v2/a?signature=s#f".parse()?;
+/// assert_eq!(Redacted(&url).to_string(), "https://host.example:8443/v2/a");
+/// # Ok::<(), url::ParseError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Redacted<'a>(pub &'a Url);
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(url) = self;
+        // What has no host, such as `user:password@host`, is a URL in form alone, and its parts may
+        // be anything.
+        if url.cannot_be_a_base() {
+            return f.write_str("a URL without a host");
+        }
+        write!(f, "{}://{}{}", url.scheme(), host(url), url.path())
+    }
+}
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A URL as errors show it.
+pub(crate) fn shown(url: &Url) -> String {
+    Redacted(url).to_string()
+}
+
+/// Host and port.
+pub(crate) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_urls_hide_logins_and_queries() {
+        let url = Url::parse("https://user:secret@host:8443/v2/a?X-Signature=s#f").unwrap();
+        assert_eq!(shown(&url), "https://host:8443/v2/a");
+        assert_eq!(format!("{:?}", Redacted(&url)), "https://host:8443/v2/a");
+        let url = Url::parse("user:secret@host:8443").unwrap();
+        assert_eq!(shown(&url), "a URL without a host");
+    }
+}
