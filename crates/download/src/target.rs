@@ -6,9 +6,11 @@
 //! what a killed one left. Others may be able to make names beside the target: what only looks like
 //! a leftover is neither followed, nor installed, nor removed.
 
+mod removal;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -22,6 +24,7 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 use crate::record;
+use removal::remove_tree;
 
 /// Random characters at the end of a staging directory's name.
 const RANDOM: usize = 8;
@@ -133,8 +136,12 @@ impl Staging {
         let path = record::path(&self.root_path());
         let directory = path.parent().unwrap_or(&path);
         fs::create_dir(directory)
-            .and_then(|()| fs::write(&path, json))
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
+            .and_then(|()| File::create_new(&path))
+            .and_then(|mut file| {
+                file.write_all(json)?;
+                // Whatever the umask is.
+                file.set_permissions(fs::Permissions::from_mode(0o644))
+            })
             .map_err(Error::io("write", &path))
     }
 
@@ -405,33 +412,6 @@ fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-}
-
-/// Removes a directory and everything in it, also where directories were made read-only.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_removable(path)?;
-            fs::remove_dir_all(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-fn make_removable(directory: &Path) -> io::Result<()> {
-    let mut pending = vec![directory.to_path_buf()];
-    while let Some(directory) = pending.pop() {
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            // Not through symbolic links: of those the type is their own.
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
