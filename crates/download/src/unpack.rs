@@ -17,7 +17,7 @@ use crate::admitted::AdmittedImage;
 use crate::archive::AdmittedArchive;
 use crate::config::ImageConfig;
 use crate::error::Error;
-use crate::extract::{self, Cancellation, Compression, Extractor, Form};
+use crate::extract::{self, Cancellation, Extractor, Form};
 use crate::install::{Event, Events};
 use crate::limits::Limits;
 use crate::record::Record;
@@ -166,14 +166,8 @@ async fn side_by_side(
     fetched.and(extracted)
 }
 
-/// A layer that we know how to unpack.
-struct PlannedLayer {
-    descriptor: Descriptor,
-    compression: Compression,
-}
-
 /// Everything that the manifest alone can be refused for.
-fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<PlannedLayer>, Error> {
+fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<Descriptor>, Error> {
     let manifest = image.manifest();
     if !ImageConfig::is(&manifest.config) {
         return Err(Error::NotAnImage {
@@ -196,17 +190,17 @@ fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<PlannedLayer>, Err
     let sizes = manifest.layers.iter().map(|layer| layer.size);
     let compressed = sizes.fold(0, u64::saturating_add);
     within("compressed bytes", compressed, limits.compressed_bytes)?;
-    let layers = manifest.layers.iter().map(|layer| {
-        let compression = Compression::of_media_type(&layer.media_type);
-        Ok(PlannedLayer {
-            descriptor: layer.clone(),
-            compression: compression.ok_or_else(|| Error::LayerType {
-                layer: layer.digest.clone(),
-                found: layer.media_type.clone(),
-            })?,
-        })
-    });
-    layers.collect()
+    let layers = manifest.layers.iter();
+    let unknown = layers
+        .clone()
+        .find(|layer| !extract::is_layer(&layer.media_type));
+    if let Some(layer) = unknown {
+        return Err(Error::LayerType {
+            layer: layer.digest.clone(),
+            found: layer.media_type.clone(),
+        });
+    }
+    Ok(layers.cloned().collect())
 }
 
 /// Fetches the configuration, checks it against what was asked for, and returns its list of layers.
@@ -249,7 +243,7 @@ async fn diff_ids(
 async fn fetch_layers(
     registry: &Registry,
     repository: &Repository,
-    layers: &[PlannedLayer],
+    layers: &[Descriptor],
     staging: &Staging,
     events: Events<'_>,
     fetched: mpsc::UnboundedSender<PathBuf>,
@@ -257,7 +251,7 @@ async fn fetch_layers(
     let fetches = layers.iter().enumerate().map(|(number, layer)| {
         let path = staging.blob_path(number);
         async move {
-            fetch_layer(registry, repository, &layer.descriptor, &path, events).await?;
+            fetch_layer(registry, repository, layer, &path, events).await?;
             Ok::<_, Error>(path)
         }
     });
@@ -296,7 +290,7 @@ async fn fetch_layer(
 async fn extract_layers(
     mut extractor: Extractor,
     staging: &Arc<Staging>,
-    layers: &[PlannedLayer],
+    layers: &[Descriptor],
     diff_ids: Vec<Digest>,
     mut waiting: mpsc::UnboundedReceiver<PathBuf>,
     events: Events<'_>,
@@ -304,8 +298,8 @@ async fn extract_layers(
     for (layer, diff_id) in layers.iter().zip(diff_ids) {
         // Fetching ended without this one: it has failed, and its error is the one to report.
         let path = waiting.recv().await.ok_or(Error::Cancelled)?;
-        let digest = layer.descriptor.digest.clone();
-        let (size, compression) = (layer.descriptor.size, layer.compression);
+        let digest = layer.digest.clone();
+        let size = layer.size;
         // The thread may outlive us; the staging directory must not go before it does.
         let staging = Arc::clone(staging);
         extractor = blocking(move || {
@@ -315,7 +309,6 @@ async fn extract_layers(
             let layer = extract::Layer {
                 content,
                 size,
-                compression,
                 form: Form::Layer { diff_id },
             };
             let result = extractor.layer(layer);
@@ -328,7 +321,7 @@ async fn extract_layers(
         })
         .await?;
         events(Event::LayerExtracted {
-            digest: layer.descriptor.digest.clone(),
+            digest: layer.digest.clone(),
         });
     }
     Ok(extractor)

@@ -15,7 +15,7 @@ use countersign_download::{
 };
 use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
-use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
+use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
 use countersign_sandbox::{Effect, Fault};
 use countersign_verify::{Error as VerifyError, RefusalKind, VerifiedImage, Verifier};
 use stage::{SIGNER, STRANGER, Stage, amd64, app, image, layer};
@@ -229,6 +229,45 @@ async fn a_hostile_layer_is_refused_though_signed() {
         panic!("{error:?}");
     };
     assert!(matches!(source, ArchiveError::ParentName { .. }));
+}
+
+#[tokio::test]
+async fn the_bytes_tell_how_a_layer_is_compressed() {
+    let tar = |path: &str| Layer::builder().file(path, path, 0o644).tar();
+    let (oci, docker) = (
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    );
+    let disagreeing = [
+        (oci, Compression::Gzip, tar("gzip")),
+        (docker, Compression::None, tar("none")),
+        (
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            Compression::Zstd,
+            tar("zstd"),
+        ),
+        // Builders make empty layers of nothing at all.
+        (
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            Compression::None,
+            Vec::new(),
+        ),
+    ];
+    let layers = disagreeing.iter().map(|(media_type, compression, tar)| {
+        let diff_id = countersign_oci::Digest::sha256(tar);
+        Layer::from_bytes(compression.compress(tar), media_type, diff_id)
+    });
+    let image = layers
+        .fold(image("linux/amd64"), ImageBuilder::layer)
+        .build();
+    let stage = Stage::set().await;
+    image.push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    let installed = stage.install("app:v1").await.unwrap();
+    assert_eq!(installed.files, 4);
+    for name in ["gzip", "none", "zstd"] {
+        assert_eq!(stage.read(name), name);
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::Archive;
 use crate::error::Error;
-use crate::extract::{Cancellation, Compression, RESERVED};
+use crate::extract::{Cancellation, RESERVED};
 use crate::limits::Limits;
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
@@ -71,7 +71,6 @@ pub(crate) fn pack(
         location: directory.display().to_string(),
         path: path.to_owned(),
         size,
-        compression: Compression::None,
         digest,
         expected: None,
     })

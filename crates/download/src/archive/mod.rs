@@ -15,7 +15,7 @@ use countersign_oci::Digest;
 
 use crate::admitted::Grounds;
 use crate::error::Error;
-use crate::extract::{Compression, Form, Layer};
+use crate::extract::{Form, Layer};
 use crate::requirement::{Proof, Requirement};
 
 pub(crate) use directory::pack;
@@ -28,7 +28,6 @@ pub(crate) struct Archive {
     location: String,
     path: PathBuf,
     size: u64,
-    compression: Compression,
     digest: Digest,
     /// What its bytes must hash to, by the gallery's index.
     expected: Option<Digest>,
@@ -93,7 +92,6 @@ impl AdmittedArchive {
             location,
             path,
             size,
-            compression,
             ..
         } = self.archive;
         let content = File::open(&path).map_err(Error::io("open", &path))?;
@@ -102,7 +100,6 @@ impl AdmittedArchive {
         let layer = Layer {
             content,
             size,
-            compression,
             form: Form::Plain,
         };
         Ok((layer, location))

@@ -9,10 +9,9 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::Archive;
 use crate::error::Error;
-use crate::extract::Compression;
 use crate::http::{Http, Resource, StreamError, shown};
 use crate::limits::Limits;
-use crate::source::{Tarball, TarballCompression};
+use crate::source::Tarball;
 
 const BUFFER: usize = 128 << 10;
 
@@ -47,11 +46,6 @@ pub(crate) async fn fetch(
         location,
         path: path.to_owned(),
         size,
-        compression: match tarball.compression() {
-            TarballCompression::None => Compression::None,
-            TarballCompression::Gzip => Compression::Gzip,
-            TarballCompression::Zstd => Compression::Zstd,
-        },
         digest,
         expected: tarball.digest().cloned(),
     })

@@ -1,25 +1,26 @@
-//! Reads tar archives: ustar, with the GNU and PAX extensions that builders of images use.
+//! Reads tar archives: V7 and ustar, with the GNU and PAX extensions that builders of images use.
 //!
-//! The `tar` crate parses headers; walking from one to the next is done here, because its own
-//! iterator reads extension headers of any size into memory, takes the first of two PAX keys,
-//! splits PAX records at newlines and stops at the first block of zeros whatever follows. Two
-//! readers that disagree about such an archive see different files in it (RUSTSEC-2025-0111,
-//! RUSTSEC-2026-0112), so here it is refused.
+//! What an archive means is what umoci, containers/storage and containerd make of it, who all read
+//! with Go's archive/tar: of two extension headers of a kind the last counts, a name by GNU's goes
+//! before one by PAX, a size by PAX before the header's, and what follows the two blocks of zeros at
+//! the end is no part of the archive. What one of them refuses, and what no writer makes, is
+//! refused. Bounds are ours.
 
-use std::io::{self, BufRead, Read, Write};
+mod holes;
 
-use tar::Header;
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
 use super::error::{ArchiveError, display_name};
+use super::header::{self, Header};
 use super::name::EntryName;
 use super::pax::PaxRecords;
+use super::sparse::{Segment, SparseMap};
 use crate::limits::Limits;
 
-const BLOCK: u64 = 512;
+const BLOCK: u64 = header::BLOCK as u64;
 /// Extended attributes may have 64 KiB each; a header with more than a few of them is no image's.
 const PAX_BYTES: u64 = 1 << 20;
-/// The largest size that a header's eleven octal digits can state.
-const OCTAL_SIZE_MAX: u64 = 0o777_7777_7777;
 
 /// One entry, its extension headers applied.
 #[derive(Debug)]
@@ -43,7 +44,10 @@ pub(super) struct Metadata {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File {
+        /// Bytes, holes included.
         size: u64,
+        /// Where the data goes, in a file with holes.
+        map: Option<SparseMap>,
     },
     Directory,
     /// The target as written: never followed out of the image, but kept.
@@ -89,6 +93,11 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
     }
 
+    /// The stream itself.
+    pub(super) fn stream(&mut self) -> &mut R {
+        &mut self.stream
+    }
+
     /// The stream, behind whatever was read.
     pub(super) fn into_inner(self) -> R {
         self.stream
@@ -100,7 +109,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
         loop {
             self.skip_rest()?;
             let Some(header) = self.header()? else {
-                if !extensions.is_empty() {
+                if self.end == End::Marked && !extensions.is_empty() {
                     return Err(ArchiveError::Truncated {
                         what: "the entry after an extension header",
                         expected: BLOCK,
@@ -108,22 +117,28 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 }
                 return Ok(None);
             };
-            let size = header_size(&header)?;
-            let flag = type_flag(&header);
-            match flag {
+            let size = header.size()?;
+            match header.flag() {
                 b'L' => {
                     let body = self.extension("a long name", size, self.limits.path_bytes + 1)?;
-                    set_once(&mut extensions.long_name, long_name(body)?)?;
+                    extensions.long_name = long_name(&body);
                 }
                 b'K' => {
                     let body = self.extension("a long link", size, self.limits.path_bytes + 1)?;
-                    set_once(&mut extensions.long_link, long_name(body)?)?;
+                    extensions.long_link = long_name(&body);
                 }
                 b'x' => {
                     let body = self.extension("a PAX header", size, PAX_BYTES)?;
-                    set_once(&mut extensions.pax, PaxRecords::parse(&body)?)?;
+                    extensions.pax = Some(PaxRecords::parse(&body)?);
                 }
                 b'g' => {
+                    // Go's reader forgets what stood before it; the standard doesn't.
+                    if !extensions.is_empty() {
+                        return Err(ArchiveError::Extension {
+                            expected: "an entry after an extension header",
+                            found: "a global PAX header".into(),
+                        });
+                    }
                     let body = self.extension("a PAX header", size, PAX_BYTES)?;
                     // Global records are remarks in practice. Some readers apply them to every
                     // entry that follows and others don't.
@@ -134,34 +149,53 @@ impl<'a, R: BufRead> Archive<'a, R> {
                         });
                     }
                 }
-                _ => return self.entry(&header, flag, size, extensions).map(Some),
+                flag => return self.entry(&header, flag, size, extensions).map(Some),
             }
         }
     }
 
-    /// Copies the current entry's content.
+    /// Writes a file's content. Holes of a sparse file are left as such; `file` is empty.
     ///
     /// # Errors
-    /// `write` maps what the writer says; everything else is the archive's fault.
+    /// `write` maps what the file says; everything else is the archive's fault.
     pub(super) fn copy_content(
         &mut self,
-        into: &mut impl Write,
+        file: &mut File,
+        map: Option<&SparseMap>,
         write: impl Fn(io::Error) -> ArchiveError,
     ) -> Result<(), ArchiveError> {
-        while self.content > 0 {
+        let Some(map) = map else {
+            return self.copy(self.content, file, &write);
+        };
+        for Segment { offset, length } in map.segments() {
+            file.seek(SeekFrom::Start(offset)).map_err(&write)?;
+            self.copy(length, file, &write)?;
+        }
+        file.set_len(map.size()).map_err(write)
+    }
+
+    /// Copies the next `count` bytes of the current entry's content.
+    fn copy(
+        &mut self,
+        mut count: u64,
+        into: &mut impl Write,
+        write: &impl Fn(io::Error) -> ArchiveError,
+    ) -> Result<(), ArchiveError> {
+        while count > 0 {
             let available = self.stream.fill_buf()?;
             if available.is_empty() {
                 return Err(ArchiveError::Truncated {
                     what: "a file",
-                    expected: self.content,
+                    expected: count,
                 });
             }
-            let wanted = usize::try_from(self.content).unwrap_or(usize::MAX);
+            let wanted = usize::try_from(count).unwrap_or(usize::MAX);
             let (now, _) = available.split_at(wanted.min(available.len()));
-            into.write_all(now).map_err(&write)?;
-            let count = now.len();
-            self.stream.consume(count);
-            self.content -= count as u64;
+            into.write_all(now).map_err(write)?;
+            let copied = now.len();
+            self.stream.consume(copied);
+            count -= copied as u64;
+            self.content = self.content.saturating_sub(copied as u64);
         }
         Ok(())
     }
@@ -174,22 +208,26 @@ impl<'a, R: BufRead> Archive<'a, R> {
         extensions: Extensions,
     ) -> Result<Entry, ArchiveError> {
         let pax = extensions.pax.unwrap_or_default();
-        let raw_name = one_name(extensions.long_name, pax.path, || {
-            header.path_bytes().into_owned()
-        })?;
+        let size = pax.size.unwrap_or(header_size);
+        let sparse_name = pax.sparse.as_ref().and_then(|sparse| sparse.name.clone());
+        let raw_name = sparse_name
+            .filter(|_| flag != b'S')
+            .or(extensions.long_name)
+            .or(pax.path)
+            .unwrap_or_else(|| header.name());
         let name = EntryName::parse(&raw_name, self.limits)?;
-        let raw_link = one_name(extensions.long_link, pax.linkpath, || {
-            header.link_name_bytes().unwrap_or_default().into_owned()
-        })?;
-        let size = one_size(&name, header_size, pax.size)?;
+        let raw_link = extensions
+            .long_link
+            .or(pax.linkpath)
+            .unwrap_or_else(|| header.link());
+        let has_holes = flag == b'S' || pax.sparse.is_some();
         let kind = match flag {
-            b'0' | 0 if raw_name.ends_with(b"/") => {
-                let name = display_name(&raw_name);
-                return Err(ArchiveError::Name { name, kind: "file" });
-            }
-            b'0' | 0 => Kind::File { size },
+            // So V7 says that it is a directory.
+            0 if raw_name.ends_with(b"/") => Kind::Directory,
+            b'0' | 0 => self.file(&name, size, pax.sparse)?,
+            b'S' => self.gnu_sparse(&name, size, header)?,
             b'1' => Kind::Hardlink {
-                target: EntryName::parse(&raw_link, self.limits)?,
+                target: EntryName::parse_target(&raw_link, self.limits)?,
             },
             b'2' => Kind::Symlink {
                 target: self.symlink_target(&name, raw_link)?,
@@ -203,21 +241,26 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 });
             }
         };
-        if size > 0 && !matches!(kind, Kind::File { .. }) {
-            return Err(ArchiveError::UnexpectedContent {
-                name: name.display(),
-                found: size,
-            });
+        if !matches!(kind, Kind::File { .. }) {
+            if has_holes {
+                return Err(ArchiveError::Sparse {
+                    name: name.display(),
+                    expected: "a regular file",
+                    found: "another kind of entry".into(),
+                });
+            }
+            // No content follows the header, whatever size it states.
+            self.expect_content(0);
         }
-        self.expect_content(size);
-        let in_header = || Some((i64::try_from(header.mtime().ok()?).ok()?, 0));
         Ok(Entry {
             name,
             kind,
-            // Empty fields are how some writers say "nothing particular".
             metadata: Metadata {
-                mode: header.mode().unwrap_or(0o644) & 0o7777,
-                mtime: pax.mtime.or_else(in_header),
+                mode: header.mode()?,
+                mtime: Some(match pax.mtime {
+                    Some(mtime) => mtime,
+                    None => (header.mtime()?, 0),
+                }),
             },
             xattrs: pax.xattrs,
         })
@@ -257,28 +300,50 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
         self.expect_content(size);
         let mut body = Vec::new();
-        self.copy_content(&mut body, ArchiveError::Read)?;
+        self.copy(size, &mut body, &ArchiveError::Read)?;
         Ok(body)
     }
 
+    /// The last entry may lack its padding where the archive may end anywhere.
     fn skip_rest(&mut self) -> Result<(), ArchiveError> {
-        let rest = std::mem::take(&mut self.content) + std::mem::take(&mut self.padding);
-        let skipped = io::copy(&mut self.stream.by_ref().take(rest), &mut io::sink())?;
-        if skipped < rest {
+        let content = std::mem::take(&mut self.content);
+        let padding = std::mem::take(&mut self.padding);
+        let missing = content - self.skip(content)?;
+        if missing > 0 {
             return Err(ArchiveError::Truncated {
                 what: "an entry",
-                expected: rest - skipped,
+                expected: missing,
+            });
+        }
+        let missing = padding - self.skip(padding)?;
+        if missing > 0 && self.end == End::Marked {
+            return Err(ArchiveError::Truncated {
+                what: "an entry's padding",
+                expected: missing,
             });
         }
         Ok(())
     }
 
-    /// The next header; nothing at the end, be it a block of zeros or, where that may be, the end
+    /// Skips up to `count` bytes, and says how many there were.
+    fn skip(&mut self, count: u64) -> Result<u64, ArchiveError> {
+        Ok(io::copy(
+            &mut self.stream.by_ref().take(count),
+            &mut io::sink(),
+        )?)
+    }
+
+    /// The next block; less at the end of the stream.
+    fn block(&mut self) -> Result<Vec<u8>, ArchiveError> {
+        let mut block = Vec::with_capacity(header::BLOCK);
+        self.stream.by_ref().take(BLOCK).read_to_end(&mut block)?;
+        Ok(block)
+    }
+
+    /// The next header; nothing at the end, be it two blocks of zeros or, where that may be, the end
     /// of the stream.
     fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
-        let mut header = Header::new_old();
-        let mut block = Vec::with_capacity(512);
-        self.stream.by_ref().take(BLOCK).read_to_end(&mut block)?;
+        let block = self.block()?;
         if block.is_empty() {
             return match self.end {
                 End::Anywhere => Ok(None),
@@ -288,35 +353,20 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 }),
             };
         }
-        if block.len() < header.as_bytes().len() {
-            return Err(ArchiveError::Truncated {
-                what: "a header",
-                expected: BLOCK - block.len() as u64,
-            });
-        }
-        header.as_mut_bytes().copy_from_slice(&block);
+        let missing = BLOCK.saturating_sub(block.len() as u64);
+        let block: [u8; header::BLOCK] = block.try_into().map_err(|_| ArchiveError::Truncated {
+            what: "a header",
+            expected: missing,
+        })?;
         if is_zero(&block) {
-            self.only_zeros_follow()?;
-            return Ok(None);
+            // What follows two such blocks is nothing to anybody, as if it were padding. After one
+            // alone some readers go on and others don't.
+            return match is_zero(&self.block()?) {
+                true => Ok(None),
+                false => Err(ArchiveError::TrailingData),
+            };
         }
-        check_sum(&header)?;
-        Ok(Some(header))
-    }
-
-    /// Writers end an archive with two blocks of zeros and fill up with more. Anything else there
-    /// is an archive behind the archive.
-    fn only_zeros_follow(&mut self) -> Result<(), ArchiveError> {
-        loop {
-            let rest = self.stream.fill_buf()?;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if !is_zero(rest) {
-                return Err(ArchiveError::TrailingData);
-            }
-            let count = rest.len();
-            self.stream.consume(count);
-        }
+        Header::parse(block).map(Some)
     }
 }
 
@@ -334,104 +384,10 @@ impl Extensions {
     }
 }
 
-fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), ArchiveError> {
-    if slot.replace(value).is_some() {
-        return Err(ArchiveError::Extension {
-            expected: "one extension header of a kind for an entry",
-            found: "two".into(),
-        });
-    }
-    Ok(())
-}
-
-/// GNU long names end with a NUL, which the size counts.
-fn long_name(mut body: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
-    if body.last() == Some(&0) {
-        body.pop();
-    }
-    if body.is_empty() || body.contains(&0) {
-        return Err(ArchiveError::Extension {
-            expected: "a name",
-            found: display_name(&body),
-        });
-    }
-    Ok(body)
-}
-
-/// A name by whichever header has it; by both extensions is one too many.
-fn one_name(
-    gnu: Option<Vec<u8>>,
-    pax: Option<Vec<u8>>,
-    header: impl FnOnce() -> Vec<u8>,
-) -> Result<Vec<u8>, ArchiveError> {
-    match (gnu, pax) {
-        (Some(gnu), Some(_)) => Err(ArchiveError::Extension {
-            expected: "a long name by GNU's or by the PAX extension",
-            found: format!("both, for {}", display_name(&gnu)),
-        }),
-        (Some(name), None) | (None, Some(name)) => Ok(name),
-        (None, None) => Ok(header()),
-    }
-}
-
-/// A PAX size overrides the header's, and is there because the header can't state it: a writer
-/// has no other reason for one that differs.
-fn one_size(name: &EntryName, header: u64, pax: Option<u64>) -> Result<u64, ArchiveError> {
-    match pax {
-        Some(pax) if pax != header && pax <= OCTAL_SIZE_MAX => Err(ArchiveError::Sizes {
-            name: name.display(),
-            header,
-            pax,
-        }),
-        Some(pax) => Ok(pax),
-        None => Ok(header),
-    }
-}
-
-fn type_flag(header: &Header) -> u8 {
-    let [flag] = header.as_old().linkflag;
-    flag
-}
-
-fn header_size(header: &Header) -> Result<u64, ArchiveError> {
-    let field = &header.as_old().size;
-    let malformed = || ArchiveError::Header {
-        field: "size",
-        expected: "octal digits, or a number of eight bytes",
-        found: display_name(field),
-    };
-    // In base 256 the field has eleven bytes after its mark, of which the `tar` crate reads the
-    // last eight.
-    let [mark, high @ .., _, _, _, _, _, _, _, _] = field;
-    if mark & 0x80 != 0 && (*mark != 0x80 || !is_zero(high)) {
-        return Err(malformed());
-    }
-    if is_zero(field) {
-        return Ok(0);
-    }
-    let size = header.entry_size().map_err(|_| malformed())?;
-    // So that rounding up to blocks can't overflow.
-    if size > i64::MAX as u64 {
-        return Err(malformed());
-    }
-    Ok(size)
-}
-
-/// The checksum counts its own field as spaces.
-fn check_sum(header: &Header) -> Result<(), ArchiveError> {
-    let own = header.as_old().cksum;
-    let total: u32 = header.as_bytes().iter().map(|&byte| u32::from(byte)).sum();
-    let field: u32 = own.iter().map(|&byte| u32::from(byte)).sum();
-    let expected = total - field + 8 * u32::from(b' ');
-    let found = header.cksum().map_err(|_| ArchiveError::Header {
-        field: "checksum",
-        expected: "octal digits",
-        found: display_name(&own),
-    })?;
-    if found != expected {
-        return Err(ArchiveError::Checksum { expected, found });
-    }
-    Ok(())
+/// GNU's long names end with a NUL. An empty one says nothing.
+fn long_name(body: &[u8]) -> Option<Vec<u8>> {
+    let name = body.split(|&byte| byte == 0).next().unwrap_or_default();
+    (!name.is_empty()).then(|| name.to_vec())
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

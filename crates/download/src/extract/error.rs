@@ -11,6 +11,12 @@ pub enum ArchiveError {
     /// The compressed stream is damaged, or our copy of it can't be read.
     #[error("its content can't be read")]
     Read(#[source] io::Error),
+    /// The content is compressed in a way that isn't ours to undo.
+    #[error("its content is compressed with {found}: expected gzip, zstd or no compression")]
+    Compression {
+        /// What its first bytes say.
+        found: &'static str,
+    },
     /// The archive ends inside an entry.
     #[error("the archive ends early: expected {expected} more bytes of {what}")]
     Truncated {
@@ -23,9 +29,9 @@ pub enum ArchiveError {
     #[error("a header's checksum is wrong: expected {expected}, found {found}")]
     Checksum {
         /// The sum of the header's bytes.
-        expected: u32,
+        expected: i64,
         /// The sum that the header states.
-        found: u32,
+        found: i64,
     },
     /// A field of an entry's header that isn't what it should be.
     #[error("the {field} in a header is malformed: expected {expected}, found `{found}`")]
@@ -45,25 +51,15 @@ pub enum ArchiveError {
         /// What was.
         found: String,
     },
-    /// A PAX size that is not the header's.
-    #[error(
-        "`{name}` has two sizes, {header} bytes by its header and {pax} by its extension header"
-    )]
-    Sizes {
+    /// The map of a file with holes, which doesn't follow its format or doesn't fit the file.
+    #[error("the sparse file `{name}` is malformed: expected {expected}, found {found}")]
+    Sparse {
         /// The entry.
         name: String,
-        /// Bytes by the header.
-        header: u64,
-        /// Bytes by the PAX record.
-        pax: u64,
-    },
-    /// An entry of a type that has no content, and yet states a size.
-    #[error("`{name}` is of a type without content, but states {found} bytes")]
-    UnexpectedContent {
-        /// The entry.
-        name: String,
-        /// The size stated.
-        found: u64,
+        /// What should have been there.
+        expected: &'static str,
+        /// What was.
+        found: String,
     },
     /// An entry that is neither file, directory, link, device nor fifo.
     #[error("`{name}` has the type `{found}`, which images don't use")]
@@ -73,22 +69,16 @@ pub enum ArchiveError {
         /// The header's type flag.
         found: char,
     },
-    /// Something stands after the archive's end.
-    #[error("there is data after the end of the archive")]
+    /// Data after one block of zeros, where two end an archive.
+    #[error("there is data in the middle of the zeros that end the archive")]
     TrailingData,
-    /// A name that starts at the root of the file system.
-    #[error("`{name}` is an absolute name")]
-    AbsoluteName {
-        /// The name.
-        name: String,
-    },
-    /// A name with a `..` component.
+    /// A name whose `..` leads above the root of the image, or a hard link's target with any `..`.
     #[error("`{name}` leads upwards")]
     ParentName {
         /// The name.
         name: String,
     },
-    /// A name that no file can have: empty, with a NUL, or with a slash after a file's name.
+    /// A name that no file can have: empty, with a NUL, or the root's.
     #[error("`{name}` is not a name that a {kind} can have")]
     Name {
         /// The name.
@@ -103,14 +93,8 @@ pub enum ArchiveError {
         name: String,
     },
     /// A whiteout that names nothing which could be removed.
-    #[error("`{name}` is not a whiteout that makes sense")]
+    #[error("`{name}` is a malformed whiteout")]
     Whiteout {
-        /// The entry.
-        name: String,
-    },
-    /// The way to an entry leads through a symbolic link out of the image.
-    #[error("the way to `{name}` leads through a link out of the image")]
-    Outside {
         /// The entry.
         name: String,
     },

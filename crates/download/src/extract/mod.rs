@@ -1,19 +1,23 @@
 //! Unpacks layers, the lowest first, into one directory.
 //!
 //! What comes out is a plain tree: files, directories, symbolic and hard links. Owners and
-//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, a
-//! sticky directory's with the right of all but its owner to write to it, and devices and fifos are
-//! left out; [`Unpacked::warnings`] says so. Whiteouts follow the OCI image
-//! specification ("Layer", "Whiteouts") as umoci reads it. Nothing is written outside the
-//! directory, whatever the archive says, and everything that two readers of an archive could read
-//! in two ways is refused.
+//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, and so
+//! is the right of all but the owner to write. Devices and fifos take the place of what is there,
+//! but are left out themselves, as are hard links to them; [`Unpacked::warnings`] says all that.
+//! Whiteouts follow the OCI image specification ("Layer", "Whiteouts") as umoci reads it. Nothing is
+//! written outside the directory, whatever the archive says.
+//!
+//! What umoci, containers/storage and containerd all read, and alike, is read as they do. What they
+//! read differently, or what would leave the root, is refused.
 
 mod archive;
 mod error;
+mod header;
 mod name;
 mod pax;
 mod resolve;
 mod root;
+mod sparse;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -27,11 +31,11 @@ use countersign_oci::{Algorithm, Digest};
 use crate::limits::Limits;
 use archive::{Archive, End, Entry, Kind};
 use name::EntryName;
-use root::{Root, finish_file};
+use root::{Linked, OTHERS_WRITE, Root, finish_file};
 use stream::{Budget, LayerStream};
 
 pub use error::ArchiveError;
-pub(crate) use stream::{Cancellation, Compression};
+pub(crate) use stream::{Cancellation, is_layer};
 
 /// The directory at the top of an installation that the record is written to. No image may have it.
 pub(crate) const RESERVED: &str = ".countersign";
@@ -52,6 +56,7 @@ pub(crate) struct Unpacked {
     pub(crate) bytes: u64,
     special: Tally,
     privileged: Tally,
+    writable: Tally,
     xattrs: Tally,
 }
 
@@ -59,10 +64,17 @@ impl Unpacked {
     /// What of the image was left out by rule, one sentence each.
     pub(crate) fn warnings(&self) -> Vec<String> {
         [
-            (&self.special, "left out, being devices or fifos"),
+            (
+                &self.special,
+                "left out, being devices, fifos or hard links to such",
+            ),
             (
                 &self.privileged,
                 "installed without their set-user-id, set-group-id or sticky bit",
+            ),
+            (
+                &self.writable,
+                "installed without the right of group and others to write",
             ),
             (&self.xattrs, "installed without their extended attributes"),
         ]
@@ -104,7 +116,6 @@ pub(crate) struct Layer {
     pub(crate) content: File,
     /// Bytes of `content`.
     pub(crate) size: u64,
-    pub(crate) compression: Compression,
     pub(crate) form: Form,
 }
 
@@ -152,13 +163,7 @@ impl Extractor {
             Form::Layer { diff_id } => (diff_id.algorithm(), End::Anywhere),
             Form::Plain => (Algorithm::Sha256, End::Marked),
         };
-        let stream = LayerStream::new(
-            layer.content,
-            layer.compression,
-            budget,
-            algorithm,
-            self.cancellation.clone(),
-        )?;
+        let stream = LayerStream::new(layer.content, budget, algorithm, self.cancellation.clone())?;
         let limits = self.limits.clone();
         let mut archive = Archive::new(stream, end, &limits);
         while let Some(entry) = archive.next_entry()? {
@@ -211,23 +216,39 @@ impl Extractor {
         }
         match &entry.kind {
             Kind::Directory => self.root.directory(name, entry.metadata)?,
-            Kind::File { size } => {
+            Kind::File { size, map } => {
+                if let Some(map) = map {
+                    archive.stream().add_holes(map.holes())?;
+                }
                 let mut file = self.root.file(name)?;
-                archive.copy_content(&mut file, |source| ArchiveError::Write {
+                let write = |source| ArchiveError::Write {
                     name: name.display(),
                     source,
-                })?;
+                };
+                archive.copy_content(&mut file, map.as_ref(), write)?;
                 finish_file(&file, name, entry.metadata)?;
                 self.unpacked.files += 1;
                 self.unpacked.bytes += size;
             }
             Kind::Symlink { target } => self.root.symlink(name, target)?,
-            Kind::Hardlink { target } => self.root.hardlink(name, target)?,
-            Kind::Special => self.unpacked.special.add(name),
+            Kind::Hardlink { target } => {
+                if self.root.hardlink(name, target)? == Linked::LeftOut {
+                    self.unpacked.special.add(name);
+                }
+            }
+            Kind::Special => {
+                self.root.leave_out(name)?;
+                self.unpacked.special.add(name);
+            }
         }
-        let privileged = entry.metadata.mode & 0o7000 != 0;
-        if privileged && matches!(entry.kind, Kind::File { .. } | Kind::Directory) {
-            self.unpacked.privileged.add(name);
+        if matches!(entry.kind, Kind::File { .. } | Kind::Directory) {
+            let mode = entry.metadata.mode;
+            if mode & 0o7000 != 0 {
+                self.unpacked.privileged.add(name);
+            }
+            if mode & OTHERS_WRITE != 0 {
+                self.unpacked.writable.add(name);
+            }
         }
         Ok(())
     }
@@ -252,7 +273,7 @@ enum Whiteout {
 
 /// What a name means as a whiteout; nothing where it is an ordinary name.
 fn whiteout(name: &EntryName) -> Result<Option<Whiteout>, ArchiveError> {
-    let Some((directory, leaf)) = name.split() else {
+    let Some((_, leaf)) = name.split() else {
         return Ok(None);
     };
     let malformed = || ArchiveError::Whiteout {
@@ -266,13 +287,6 @@ fn whiteout(name: &EntryName) -> Result<Option<Whiteout>, ArchiveError> {
         .any(|part| part.starts_with(WHITEOUT_METADATA))
     {
         return Ok(Some(Whiteout::Metadata));
-    }
-    // A whiteout is an entry by itself; nothing can lie in it.
-    if directory
-        .split(|&byte| byte == b'/')
-        .any(|part| part.starts_with(WHITEOUT))
-    {
-        return Err(malformed());
     }
     let Some(removed) = leaf.strip_prefix(WHITEOUT) else {
         return Ok(None);

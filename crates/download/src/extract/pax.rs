@@ -1,11 +1,14 @@
 //! PAX extended headers (POSIX.1-2017, `pax`, "pax Extended Header").
 //!
-//! Records are read by their stated length, so that a value may hold a newline, and strictly: what
-//! two readers could read in two ways is refused rather than read in one of them.
+//! Records are read by their stated length, so that a value may hold a newline. Names are bytes: the
+//! standard says UTF-8, and many writers put in whatever the file system has, with
+//! `hdrcharset=BINARY` or without. Of a key that comes twice the last counts, and a value that is
+//! empty says nothing, as Go's archive/tar has it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::error::{ArchiveError, display_name};
+use super::sparse::{Segment, pairs};
 
 /// What we take from the records that describe one entry. Everything else in them is ignored, as
 /// the owner is.
@@ -18,43 +21,130 @@ pub(super) struct PaxRecords {
     pub(super) mtime: Option<(i64, u32)>,
     /// Whether there are extended attributes, which we drop.
     pub(super) xattrs: bool,
+    pub(super) sparse: Option<PaxSparse>,
+}
+
+/// What the records say of a file with holes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PaxSparse {
+    /// Its name: the entry's own may be one for readers that know nothing of holes.
+    pub(super) name: Option<Vec<u8>>,
+    /// Its bytes, holes included.
+    pub(super) size: Option<u64>,
+    pub(super) map: PaxMap,
+}
+
+/// Where the map of a file with holes is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PaxMap {
+    /// In the records: the forms 0.0 and 0.1.
+    Records(Vec<Segment>),
+    /// Before the data: the form 1.0.
+    Content,
 }
 
 impl PaxRecords {
     /// Reads the body of an extended header.
     pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, ArchiveError> {
-        let mut records = Self::default();
-        let mut seen = HashSet::new();
+        let mut values = HashMap::new();
+        let mut offsets_and_lengths = Vec::new();
         while !bytes.is_empty() {
             let (Record { key, value }, rest) = Record::parse(bytes)?;
             bytes = rest;
-            if !seen.insert(key) {
-                return Err(malformed("each key once", key));
-            }
             match key {
-                b"path" => records.path = Some(name(value)?),
-                b"linkpath" => records.linkpath = Some(name(value)?),
-                b"size" => {
-                    let size = decimal(value).ok_or_else(|| malformed("a size in bytes", value))?;
-                    records.size = Some(size);
+                b"path" | b"linkpath" if value.contains(&0) => {
+                    return Err(malformed("a name without a NUL", value));
                 }
-                b"mtime" => records.mtime = Some(time(value)?),
-                _ if key.starts_with(b"GNU.sparse.") => {
-                    return Err(malformed("a file without holes", key));
+                // The form 0.0 has these two by turns, many times.
+                b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
+                    let is_offset = offsets_and_lengths.len() % 2 == 0;
+                    if is_offset != (key == b"GNU.sparse.offset") {
+                        return Err(malformed("offsets and lengths by turns", key));
+                    }
+                    offsets_and_lengths.push(number(value)?);
                 }
-                _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => {
-                    records.xattrs = true;
+                _ => {
+                    values.insert(key, value);
                 }
-                _ => {}
             }
         }
-        Ok(records)
+        values.retain(|_, value| !value.is_empty());
+        let text = |key: &[u8]| values.get(key).map(|value| value.to_vec());
+        let numeric = |key: &[u8]| values.get(key).map(|value| number(value)).transpose();
+        let is_xattr = |key: &&[u8]| {
+            key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.")
+        };
+        Ok(Self {
+            path: text(b"path"),
+            linkpath: text(b"linkpath"),
+            size: numeric(b"size")?,
+            mtime: values
+                .get(&b"mtime"[..])
+                .map(|value| time(value))
+                .transpose()?,
+            xattrs: values.keys().any(is_xattr),
+            sparse: sparse(&values, &offsets_and_lengths)?,
+        })
     }
 
     /// Whether the records would change where or how long the entries are that they describe.
     pub(super) fn describe_entries(&self) -> bool {
-        self.path.is_some() || self.linkpath.is_some() || self.size.is_some()
+        self.path.is_some()
+            || self.linkpath.is_some()
+            || self.size.is_some()
+            || self.sparse.is_some()
     }
+}
+
+/// What a file's holes are, if it has any. The forms 0.0 and 0.1 need not state their version.
+fn sparse(
+    values: &HashMap<&[u8], &[u8]>,
+    offsets_and_lengths: &[u64],
+) -> Result<Option<PaxSparse>, ArchiveError> {
+    let value = |key: &[u8]| values.get(key).copied();
+    let list = value(b"GNU.sparse.map");
+    let has_map = list.is_some() || !offsets_and_lengths.is_empty();
+    let map = match (value(b"GNU.sparse.major"), value(b"GNU.sparse.minor")) {
+        (None, None) if !has_map => return Ok(None),
+        (None, None) | (Some(b"0"), Some(b"0" | b"1")) => {
+            let listed;
+            let numbers = if offsets_and_lengths.is_empty() {
+                let list = list
+                    .into_iter()
+                    .flat_map(|list| list.split(|&byte| byte == b','));
+                listed = list.map(number).collect::<Result<Vec<_>, _>>()?;
+                &listed
+            } else {
+                offsets_and_lengths
+            };
+            let stated = number(value(b"GNU.sparse.numblocks").unwrap_or_default())?;
+            if stated.checked_mul(2) != Some(numbers.len() as u64) {
+                let found = format!("{} numbers for {stated} pairs", numbers.len());
+                return Err(malformed(
+                    "as many offsets and lengths as stated",
+                    found.as_bytes(),
+                ));
+            }
+            PaxMap::Records(pairs(numbers))
+        }
+        (Some(b"1"), Some(b"0")) => PaxMap::Content,
+        (major, minor) => {
+            let found = [major.unwrap_or(b"none"), minor.unwrap_or(b"none")].join(&b'.');
+            return Err(malformed("holes in the form 0.0, 0.1 or 1.0", &found));
+        }
+    };
+    let size = value(b"GNU.sparse.size").or(value(b"GNU.sparse.realsize"));
+    let name = value(b"GNU.sparse.name");
+    if let Some(name) = name
+        && name.contains(&0)
+    {
+        return Err(malformed("a name without a NUL", name));
+    }
+    Ok(Some(PaxSparse {
+        name: name.map(<[u8]>::to_vec),
+        size: size.map(number).transpose()?,
+        map,
+    }))
 }
 
 /// One record: `LENGTH KEY=VALUE\n`, where the length counts itself.
@@ -88,12 +178,10 @@ impl<'a> Record<'a> {
     }
 }
 
-/// PAX text is UTF-8 unless a record says otherwise, which no builder of images writes.
-fn name(value: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-    if value.is_empty() || value.contains(&0) || std::str::from_utf8(value).is_err() {
-        return Err(malformed("a name in UTF-8", value));
-    }
-    Ok(value.to_vec())
+/// A count of bytes, which no file system takes over 63 bits of.
+fn number(value: &[u8]) -> Result<u64, ArchiveError> {
+    let number = decimal(value).filter(|&number| number <= i64::MAX as u64);
+    number.ok_or_else(|| malformed("a number of bytes", value))
 }
 
 /// Digits only: `parse` alone would take a plus sign.
@@ -163,27 +251,115 @@ mod tests {
         assert_eq!(mtime(b"12 mtime=-7\n"), Some((-7, 0)));
     }
 
+    /// Records of the right length.
+    fn records(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (key, value) in pairs {
+            let rest = key.len() + value.len() + 3;
+            let length = rest + if rest < 9 { 1 } else { 2 };
+            bytes.extend_from_slice(format!("{length} {key}=").as_bytes());
+            bytes.extend_from_slice(value);
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+
     #[test]
-    fn what_two_readers_could_read_in_two_ways_is_refused() {
-        let records = "records of `LENGTH KEY=VALUE`";
-        for (bytes, reason) in [
-            (&b"10 path=a\n10 path=b\n"[..], "each key once"),
-            (b"8 path=a\n", records),
-            (b"99 path=a\n", records),
-            (b"+10 path=a\n", records),
-            (b"5 =a\n", records),
-            (b"7 path\n", records),
-            (b"no length", records),
-            (b"10 path=\xff\n", "a name in UTF-8"),
-            (b"12 path=a\0b\n", "a name in UTF-8"),
-            (b"11 size=+1\n", "a size in bytes"),
-            (b"12 mtime=1e\n", "a time in seconds"),
-            (b"22 GNU.sparse.major=1\n", "a file without holes"),
-        ] {
+    fn names_are_bytes() {
+        let bytes = records(&[
+            ("path", b"caf\xe9"),
+            ("hdrcharset", b"BINARY"),
+            ("linkpath", b"\xff"),
+        ]);
+        let records = parse(&bytes).unwrap();
+        assert_eq!(records.path.as_deref(), Some(&b"caf\xe9"[..]));
+        assert_eq!(records.linkpath.as_deref(), Some(&b"\xff"[..]));
+    }
+
+    #[test]
+    fn the_last_of_a_key_counts_and_nothing_says_nothing() {
+        let read = |pairs: &[(&str, &[u8])]| parse(&records(pairs)).unwrap();
+        let twice = read(&[("path", b"a"), ("path", b"b")]);
+        assert_eq!(twice.path.as_deref(), Some(&b"b"[..]));
+        assert_eq!(read(&[("path", b"a"), ("path", b"")]).path, None);
+        let empty = read(&[("size", b""), ("mtime", b""), ("GNU.sparse.major", b"")]);
+        assert_eq!(empty, PaxRecords::default());
+    }
+
+    #[test]
+    fn holes_are_read_in_every_form() {
+        let one = Segment {
+            offset: 512,
+            length: 3,
+        };
+        let sparse = |pairs: &[(&str, &[u8])]| parse(&records(pairs)).unwrap().sparse;
+        let turns = sparse(&[
+            ("GNU.sparse.size", b"99"),
+            ("GNU.sparse.numblocks", b"1"),
+            ("GNU.sparse.offset", b"512"),
+            ("GNU.sparse.numbytes", b"3"),
+        ]);
+        let turns = turns.unwrap();
+        assert_eq!(turns.map, PaxMap::Records(vec![one]));
+        assert_eq!((turns.size, turns.name), (Some(99), None));
+        let list = sparse(&[
+            ("GNU.sparse.size", b"99"),
+            ("GNU.sparse.numblocks", b"1"),
+            ("GNU.sparse.map", b"512,3"),
+            ("GNU.sparse.name", b"x"),
+        ]);
+        let list = list.unwrap();
+        assert_eq!(list.map, PaxMap::Records(vec![one]));
+        assert_eq!(list.name.as_deref(), Some(&b"x"[..]));
+        let before = sparse(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.realsize", b"99"),
+        ]);
+        let before = before.unwrap();
+        assert_eq!((before.map, before.size), (PaxMap::Content, Some(99)));
+        // Nothing but a size is no map.
+        assert_eq!(sparse(&[("GNU.sparse.size", b"99")]), None);
+    }
+
+    #[test]
+    fn what_says_nothing_definite_is_refused() {
+        let form = "records of `LENGTH KEY=VALUE`";
+        let refused = |bytes: &[u8], reason| {
             let ArchiveError::Extension { expected, .. } = parse(bytes).unwrap_err() else {
                 panic!("{}", String::from_utf8_lossy(bytes));
             };
             assert_eq!(expected, reason, "{}", String::from_utf8_lossy(bytes));
+        };
+        for bytes in [
+            &b"8 path=a\n"[..],
+            b"99 path=a\n",
+            b"+10 path=a\n",
+            b"5 =a\n",
+            b"7 path\n",
+            b"no length",
+        ] {
+            refused(bytes, form);
+        }
+        let count = "a number of bytes";
+        let version = "holes in the form 0.0, 0.1 or 1.0";
+        for (pairs, reason) in [
+            (&[("path", &b"a\0b"[..])][..], "a name without a NUL"),
+            (&[("size", b"+1")], count),
+            (&[("size", b"9223372036854775808")], count),
+            (&[("mtime", b"1e")], "a time in seconds"),
+            (&[("GNU.sparse.major", b"1")], version),
+            (
+                &[("GNU.sparse.numbytes", b"3")],
+                "offsets and lengths by turns",
+            ),
+            (&[("GNU.sparse.map", b"0,1")], count),
+            (
+                &[("GNU.sparse.map", b"0,1"), ("GNU.sparse.numblocks", b"2")],
+                "as many offsets and lengths as stated",
+            ),
+        ] {
+            refused(&records(pairs), reason);
         }
     }
 }

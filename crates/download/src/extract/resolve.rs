@@ -1,11 +1,11 @@
 //! Opens directories below a root, and never outside it.
 //!
-//! Symbolic links on the way are followed as long as they stay inside: layers that were made on a
-//! system with `lib -> usr/lib` write to `lib/…`. A link with an absolute target, or one that
-//! climbs above the root, is refused (`EXDEV`), wherever it would lead: the installed tree isn't a
-//! root directory to those who use it later.
+//! Symbolic links on the way are followed as if the root were the root directory, as it is in the
+//! container: layers that were made on a system with `lib -> usr/lib` write to `lib/…`, and those
+//! made on one with `var/run -> /run` write to `var/run/…`. A target with a leading slash begins at
+//! the root, and `..` in the root is the root.
 //!
-//! On Linux the kernel resolves (`openat2(2)` with `RESOLVE_BENEATH`); elsewhere, and where the
+//! On Linux the kernel resolves (`openat2(2)` with `RESOLVE_IN_ROOT`); elsewhere, and where the
 //! call is missing or forbidden by a sandbox, we walk component by component with `O_NOFOLLOW`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -40,12 +40,12 @@ impl Resolver {
     /// Opens the directory at `path` (not empty, relative) below `root`.
     ///
     /// # Errors
-    /// `EXDEV` when the way leads out, `ELOOP` when it leads in circles, else as `open(2)`.
+    /// `ELOOP` when the way leads in circles, else as `open(2)`.
     pub(super) fn open(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
         #[cfg(target_os = "linux")]
         if *self == Self::Kernel {
             use rustix::fs::{ResolveFlags, openat2};
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             match openat2(root, path, DIRECTORY, Mode::empty(), resolve) {
                 Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
                     tracing::debug!("openat2 is not available, walking instead");
@@ -74,7 +74,7 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     push_components(&mut pending, path);
     while let Some(component) = pending.pop() {
         if component == b".." {
-            way.pop().ok_or(Errno::XDEV)?;
+            way.pop();
             continue;
         }
         let here = way.last().map_or(root, OwnedFd::as_fd);
@@ -90,7 +90,7 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
                     return Err(Errno::LOOP);
                 }
                 if target.starts_with(b"/") {
-                    return Err(Errno::XDEV);
+                    way.clear();
                 }
                 push_components(&mut pending, &target);
             }
@@ -129,35 +129,54 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_inside_and_refused_where_they_lead_out() {
+    fn links_are_followed_as_in_a_root_directory() {
         let outer = tempfile::tempdir().unwrap();
         let root = outer.path().join("root");
         fs::create_dir_all(root.join("usr/lib/deep")).unwrap();
-        fs::create_dir(outer.path().join("outside")).unwrap();
+        fs::create_dir_all(root.join("within")).unwrap();
+        fs::create_dir_all(outer.path().join("outside")).unwrap();
+        fs::create_dir_all(outer.path().join("within")).unwrap();
         fs::write(root.join("file"), "").unwrap();
         for (target, name) in [
             ("usr/lib", "lib"),
             ("../../usr", "usr/lib/up"),
             ("../outside", "climbs"),
             ("usr/../../outside", "climbs_later"),
+            ("../../within", "climbs_in_vain"),
             ("/usr", "absolute"),
+            ("//usr/./lib/", "absolute_odd"),
+            ("/absolute/lib", "absolute_twice"),
+            ("/", "top"),
+            ("..", "usr/top"),
             ("loop2", "loop1"),
-            ("loop1", "loop2"),
+            ("/loop1", "loop2"),
             ("nowhere", "dangling"),
+            ("/etc", "dangling_absolute"),
             ("file", "to_file"),
         ] {
             symlink(target, root.join(name)).unwrap();
         }
         let inode = |path: &str| Ok(fs::metadata(root.join(path)).unwrap().ino());
-        assert_eq!(open_both(&root, "usr/lib"), inode("usr/lib"));
-        assert_eq!(open_both(&root, "lib/deep"), inode("usr/lib/deep"));
-        assert_eq!(open_both(&root, "lib/up/lib/deep"), inode("usr/lib/deep"));
-        for path in ["climbs", "climbs_later", "absolute", "absolute/lib"] {
-            assert_eq!(open_both(&root, path), Err(Errno::XDEV), "{path}");
+        for (path, there) in [
+            ("usr/lib", "usr/lib"),
+            ("lib/deep", "usr/lib/deep"),
+            ("lib/up/lib/deep", "usr/lib/deep"),
+            ("absolute", "usr"),
+            ("absolute/lib/deep", "usr/lib/deep"),
+            ("absolute_odd/deep", "usr/lib/deep"),
+            ("absolute_twice/up/lib", "usr/lib"),
+            ("top", ""),
+            ("top/usr/top/lib", "usr/lib"),
+            ("climbs_in_vain", "within"),
+        ] {
+            assert_eq!(open_both(&root, path), inode(there), "{path}");
+        }
+        for path in ["climbs", "climbs_later", "dangling", "dangling_absolute"] {
+            assert_eq!(open_both(&root, path), Err(Errno::NOENT), "{path}");
         }
         assert_eq!(open_both(&root, "loop1/x"), Err(Errno::LOOP));
-        assert_eq!(open_both(&root, "dangling"), Err(Errno::NOENT));
-        assert_eq!(open_both(&root, "to_file"), Err(Errno::NOTDIR));
-        assert_eq!(open_both(&root, "file/x"), Err(Errno::NOTDIR));
+        for path in ["to_file", "file/x", "to_file/../usr"] {
+            assert_eq!(open_both(&root, path), Err(Errno::NOTDIR), "{path}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! through what is already there. Until [`Root::finish`] directories are open to us alone.
 
 mod finish;
+mod link;
 mod remove;
 
 use std::collections::{HashMap, HashSet};
@@ -14,11 +15,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, statat, symlinkat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, statat, symlinkat};
 use rustix::io::Errno;
 
+use super::RESERVED;
 use super::archive::Metadata;
 use super::error::{ArchiveError, display_name};
 use super::name::{EntryName, split};
@@ -27,7 +27,8 @@ use super::stream::Cancellation;
 use crate::limits::Limits;
 use remove::Scope;
 
-pub(super) use finish::finish_file;
+pub(super) use finish::{OTHERS_WRITE, finish_file};
+pub(super) use link::Linked;
 
 /// Directory handles kept open; most entries lie in the directory of the one before.
 const CACHED_DIRECTORIES: usize = 128;
@@ -48,6 +49,9 @@ pub(super) struct Root {
     directories: HashMap<u64, Planned>,
     /// What the current layer wrote, as hashes of directory inode and name.
     written: HashSet<u64>,
+    /// Names of devices and fifos that were left out, and of hard links to them, by the inode of
+    /// their directory.
+    left_out: HashMap<u64, HashSet<Vec<u8>>>,
     /// Directories, by inode, in which nothing of lower layers is left to remove. Without it a layer
     /// of whiteouts would have us list what it wrote itself again for each of them.
     cleared: HashSet<u64>,
@@ -112,6 +116,7 @@ impl Root {
             open: HashMap::new(),
             directories: HashMap::from([(inode, planned)]),
             written: HashSet::new(),
+            left_out: HashMap::new(),
             cleared: HashSet::new(),
             hasher: RandomState::new(),
             tally: EntryTally {
@@ -140,12 +145,12 @@ impl Root {
         name: &EntryName,
         metadata: Metadata,
     ) -> Result<(), ArchiveError> {
-        let Some((path, leaf)) = name.split() else {
+        if name.split().is_none() {
             self.plan(self.top.inode, metadata, 0);
             return Ok(());
-        };
+        }
         let error = |errno| write_error(name.as_bytes(), errno);
-        let parent = self.open_directory(path, name)?;
+        let (parent, leaf) = self.place(name, "directory")?;
         let child = match open_child(&parent.handle, leaf) {
             Ok(child) => child,
             Err(Errno::NOENT) => make_directory(&parent, leaf).map_err(error)?,
@@ -180,48 +185,14 @@ impl Root {
         })
     }
 
-    /// Creates a second name for a file or symbolic link that is in the root already.
-    pub(super) fn hardlink(
-        &mut self,
-        name: &EntryName,
-        target: &EntryName,
-    ) -> Result<(), ArchiveError> {
-        let refused = |found| ArchiveError::HardLink {
-            name: name.display(),
-            target: target.display(),
-            found,
-        };
-        let missing = || refused("is not in the image");
-        let (path, target_leaf) = target.split().ok_or_else(|| refused("is a directory"))?;
-        let source = match self.open_existing(path) {
-            Ok(directory) => directory,
-            Err(Errno::XDEV) => return Err(refused("is outside of the image")),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(missing()),
-            Err(errno) => return Err(write_error(name.as_bytes(), errno)),
-        };
-        match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => match FileType::from_raw_mode(stat.st_mode as _) {
-                FileType::RegularFile | FileType::Symlink => {}
-                _ => return Err(refused("is a directory")),
-            },
-            Err(Errno::NOENT) => return Err(missing()),
-            Err(errno) => return Err(write_error(name.as_bytes(), errno)),
-        }
-        self.create(name, "hard link", |parent, leaf| {
-            if parent.inode == source.inode && leaf == target_leaf {
-                return Err(Errno::LOOP);
-            }
-            let flags = AtFlags::empty();
-            linkat(&source.handle, target_leaf, &parent.handle, leaf, flags)
-        })
-        .map_err(|error| match error {
-            ArchiveError::Write { source, .. }
-                if Errno::from_io_error(&source) == Some(Errno::LOOP) =>
-            {
-                refused("is the link itself")
-            }
-            other => other,
-        })
+    /// Takes away what is in the place of a device or fifo, which is not made itself.
+    pub(super) fn leave_out(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
+        let (parent, leaf) = self.place(name, "device")?;
+        self.remove(&parent, leaf, Scope::Everything, name)?;
+        self.note_written(&parent, leaf);
+        let names = self.left_out.entry(parent.inode).or_default();
+        names.insert(leaf.to_vec());
+        Ok(())
     }
 
     /// Runs `make` for the entry's last component, after removing what is in its place.
@@ -231,12 +202,8 @@ impl Root {
         kind: &'static str,
         make: impl Fn(&Directory, &[u8]) -> Result<T, Errno>,
     ) -> Result<T, ArchiveError> {
-        let (path, leaf) = name.split().ok_or_else(|| ArchiveError::Name {
-            name: "/".into(),
-            kind,
-        })?;
+        let (parent, leaf) = self.place(name, kind)?;
         let error = |errno| write_error(name.as_bytes(), errno);
-        let parent = self.open_directory(path, name)?;
         let made = match make(&parent, leaf) {
             Err(Errno::EXIST) => {
                 self.remove(&parent, leaf, Scope::Everything, name)?;
@@ -247,6 +214,35 @@ impl Root {
         let made = made.map_err(error)?;
         self.note_written(&parent, leaf);
         Ok(made)
+    }
+
+    /// The directory that an entry goes to, open, and the entry's name in it.
+    fn place<'n>(
+        &mut self,
+        name: &'n EntryName,
+        kind: &'static str,
+    ) -> Result<(Arc<Directory>, &'n [u8]), ArchiveError> {
+        let (path, leaf) = name.split().ok_or_else(|| ArchiveError::Name {
+            name: "/".into(),
+            kind,
+        })?;
+        let parent = self.open_directory(path, name)?;
+        self.check_reserved(&parent, leaf, name)?;
+        Ok((parent, leaf))
+    }
+
+    /// That `leaf` in `parent` isn't the record's, by whatever way the parent was reached.
+    fn check_reserved(
+        &self,
+        parent: &Directory,
+        leaf: &[u8],
+        entry: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        if parent.inode == self.top.inode && leaf == RESERVED.as_bytes() {
+            let name = entry.display();
+            return Err(ArchiveError::ReservedName { name });
+        }
+        Ok(())
     }
 
     /// Opens the directory that `entry` goes to; directories that are missing on the way are made.
@@ -262,6 +258,7 @@ impl Root {
         }
         let (above, leaf) = split(path);
         let parent = self.open_directory(above, entry)?;
+        self.check_reserved(&parent, leaf, entry)?;
         let depth = self.deeper(&parent, entry)?;
         self.tally.add()?;
         let handle = match make_directory(&parent, leaf) {
@@ -333,6 +330,13 @@ impl Root {
     fn note_written(&mut self, parent: &Directory, leaf: &[u8]) {
         let key = self.hasher.hash_one((parent.inode, leaf));
         self.written.insert(key);
+        self.no_longer_left_out(parent, leaf);
+    }
+
+    fn no_longer_left_out(&mut self, parent: &Directory, leaf: &[u8]) {
+        if let Some(names) = self.left_out.get_mut(&parent.inode) {
+            names.remove(leaf);
+        }
     }
 }
 
@@ -377,7 +381,6 @@ fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
 fn way_error(entry: &EntryName, errno: Errno) -> ArchiveError {
     let name = entry.display();
     match errno {
-        Errno::XDEV => ArchiveError::Outside { name },
         Errno::LOOP => ArchiveError::DanglingLink { name },
         Errno::NOTDIR => ArchiveError::NotADirectory { name },
         errno => write_error(entry.as_bytes(), errno),

@@ -12,26 +12,47 @@ use crate::limits::Limits;
 
 const BUFFER: usize = 128 << 10;
 
-/// How a layer is compressed, by its media type.
+/// Whether a media type is a layer's, by the OCI image specification 1.1 ("Layer media types") and
+/// Docker's schema 2, those that are not to be distributed among them. How a layer is compressed
+/// stands in its bytes: what the media type says of it is wrong at times.
+pub(crate) fn is_layer(media_type: &str) -> bool {
+    let oci = media_type.strip_prefix("application/vnd.oci.image.layer.");
+    if let Some(layer) = oci {
+        let layer = layer.strip_prefix("nondistributable.").unwrap_or(layer);
+        return matches!(layer, "v1.tar" | "v1.tar+gzip" | "v1.tar+zstd");
+    }
+    let docker = media_type.strip_prefix("application/vnd.docker.image.rootfs.");
+    docker.is_some_and(|layer| {
+        let layer = layer.strip_prefix("foreign.").unwrap_or(layer);
+        matches!(layer, "diff.tar" | "diff.tar.gzip" | "diff.tar.zstd")
+    })
+}
+
+/// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compression {
+enum Compression {
     None,
     Gzip,
     Zstd,
 }
 
 impl Compression {
-    /// By the media types of the OCI image specification 1.1 ("Layer media types") and of Docker's
-    /// schema 2. Layers that are not to be distributed, and types unknown, have none.
-    pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
-        match media_type {
-            "application/vnd.oci.image.layer.v1.tar"
-            | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),
-            "application/vnd.oci.image.layer.v1.tar+gzip"
-            | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Some(Self::Gzip),
-            "application/vnd.oci.image.layer.v1.tar+zstd"
-            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Self::Zstd),
-            _ => None,
+    /// By the first bytes, of which there may be none: an archive without entries.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Compression`] for what we have no decoder of.
+    fn detect(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        match bytes {
+            [0x1f, 0x8b, 0x08, ..] => Ok(Self::Gzip),
+            // A frame of data, or one to skip (RFC 8878, 3.1).
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(ArchiveError::Compression { found: "xz" }),
+            // With the mark of its first block: the name of a tar's first file may begin so too.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => {
+                Err(ArchiveError::Compression { found: "bzip2" })
+            }
+            _ => Ok(Self::None),
         }
     }
 }
@@ -58,13 +79,9 @@ impl Budget {
         }
     }
 
-    fn check(&self, count: u64) -> Result<(), ArchiveError> {
-        let over = |what: &str, limit| ArchiveError::Limit {
-            what: what.into(),
-            limit,
-            unit: "bytes",
-        };
-        if count > self.left {
+    /// That a layer may have become `count` bytes, and `holes` in its files.
+    fn check(&self, count: u64, holes: u64) -> Result<(), ArchiveError> {
+        if count.saturating_add(holes) > self.left {
             Err(over("the decompressed image", self.total))
         } else if count > self.expanded {
             Err(over(
@@ -74,6 +91,14 @@ impl Budget {
         } else {
             Ok(())
         }
+    }
+}
+
+fn over(what: &str, limit: u64) -> ArchiveError {
+    ArchiveError::Limit {
+        what: what.into(),
+        limit,
+        unit: "bytes",
     }
 }
 
@@ -106,13 +131,12 @@ pub(super) struct LayerStream(BufReader<Metered<Decoder>>);
 impl LayerStream {
     pub(super) fn new(
         layer: File,
-        compression: Compression,
         budget: Budget,
         diff_id: Algorithm,
         cancellation: Cancellation,
     ) -> Result<Self, ArchiveError> {
-        let layer = BufReader::with_capacity(BUFFER, layer);
-        let decoder: Decoder = match compression {
+        let mut layer = BufReader::with_capacity(BUFFER, layer);
+        let decoder: Decoder = match Compression::detect(layer.fill_buf()?)? {
             Compression::None => Box::new(layer),
             // Both may come in several members or frames; rubbish after the last is an error.
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(layer)),
@@ -122,17 +146,29 @@ impl LayerStream {
             inner: decoder,
             digester: Digester::new(diff_id),
             count: 0,
+            holes: 0,
             budget,
             cancellation,
         };
         Ok(Self(BufReader::with_capacity(BUFFER, metered)))
     }
 
-    /// The digest of the whole layer and its length, once everything was read.
+    /// Counts `bytes` that are in no archive, and yet in the files that come out of it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`].
+    pub(super) fn add_holes(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        let metered = self.0.get_mut();
+        metered.holes = metered.holes.saturating_add(bytes);
+        metered.budget.check(metered.count, metered.holes)
+    }
+
+    /// The digest of the whole layer and its length, with the holes of its files, once everything was read.
     pub(super) fn finish(mut self) -> Result<(Digest, u64), ArchiveError> {
         io::copy(&mut self.0, &mut io::sink())?;
         let metered = self.0.into_inner();
-        Ok((metered.digester.finish(), metered.count))
+        let bytes = metered.count.saturating_add(metered.holes);
+        Ok((metered.digester.finish(), bytes))
     }
 }
 
@@ -156,6 +192,8 @@ struct Metered<R> {
     inner: R,
     digester: Digester,
     count: u64,
+    /// Bytes of holes in the files of the archive.
+    holes: u64,
     budget: Budget,
     cancellation: Cancellation,
 }
@@ -166,7 +204,38 @@ impl<R: Read> Read for Metered<R> {
         let read = self.inner.read(into)?;
         self.digester.update(into.get(..read).unwrap_or_default());
         self.count += read as u64;
-        self.budget.check(self.count).map_err(io::Error::other)?;
+        let checked = self.budget.check(self.count, self.holes);
+        checked.map_err(io::Error::other)?;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_known_by_their_media_types() {
+        for media_type in [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            "application/vnd.docker.image.rootfs.diff.tar",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            "application/vnd.docker.image.rootfs.diff.tar.zstd",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        ] {
+            assert!(is_layer(media_type), "{media_type}");
+        }
+        for media_type in [
+            "application/vnd.oci.image.layer.v1.tar+xz",
+            "application/vnd.oci.image.layer.v2.tar",
+            "application/vnd.oci.image.config.v1+json",
+            "application/octet-stream",
+            "",
+        ] {
+            assert!(!is_layer(media_type), "{media_type}");
+        }
     }
 }

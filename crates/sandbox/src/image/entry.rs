@@ -74,6 +74,7 @@ pub struct Entry {
     content: Vec<u8>,
     size: Option<u64>,
     pax: Vec<(String, Vec<u8>)>,
+    patches: Vec<(usize, Vec<u8>)>,
     bad_checksum: bool,
 }
 
@@ -91,6 +92,7 @@ impl Entry {
             content: Vec::new(),
             size: None,
             pax: Vec::new(),
+            patches: Vec::new(),
             bad_checksum: false,
         }
     }
@@ -157,6 +159,14 @@ impl Entry {
         self
     }
 
+    /// Bytes of the header as they are, from this offset on: numbers in base 256, another magic. The
+    /// checksum is right all the same.
+    #[must_use]
+    pub fn patch(mut self, at: usize, bytes: impl AsRef<[u8]>) -> Self {
+        self.patches.push((at, bytes.as_ref().to_vec()));
+        self
+    }
+
     /// A header checksum that is off by one.
     #[must_use]
     pub fn bad_checksum(mut self) -> Self {
@@ -214,6 +224,10 @@ impl Entry {
         octal(&mut header, self.device.0.into(), 8);
         octal(&mut header, self.device.1.into(), 8);
         header.resize(BLOCK, 0);
+        for (at, bytes) in &self.patches {
+            let places = header.iter_mut().skip(*at);
+            places.zip(bytes).for_each(|(place, byte)| *place = *byte);
+        }
         let mut sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
         if self.bad_checksum {
             sum += 1;

@@ -13,14 +13,12 @@ use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::resolve::open_child;
 
-const STICKY: u32 = 0o1000;
 /// The right to write of everybody but the owner.
-const OTHERS_WRITE: u32 = 0o022;
+pub(in crate::extract) const OTHERS_WRITE: u32 = 0o022;
 
 impl Root {
     /// Gives every directory its permissions and time, from the leaves up. The root's owner keeps
-    /// the right to write to it, without which it could not be moved or replaced later. Where a
-    /// directory is sticky, which it doesn't stay, only its owner may write: 1777 becomes 0755.
+    /// the right to write to it, without which it could not be moved or replaced later.
     pub(in crate::extract) fn finish(mut self) -> Result<(), ArchiveError> {
         self.open.clear();
         if let Some(top) = self.directories.get_mut(&self.top.inode) {
@@ -41,12 +39,7 @@ impl Root {
             }
         }
         let planned = self.directories.get(&inode);
-        let mut metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
-        // The bit kept those who may write to the directory from each other's files in it. As it is
-        // taken off, so is what it made harmless.
-        if metadata.mode & STICKY != 0 {
-            metadata.mode &= !OTHERS_WRITE;
-        }
+        let metadata = planned.map_or(IMPLICIT, |planned| planned.metadata);
         apply(handle, metadata).map_err(|errno| error(b".", errno))
     }
 }
@@ -60,10 +53,12 @@ pub(in crate::extract) fn finish_file(
     apply(file, metadata).map_err(|errno| write_error(name.as_bytes(), errno))
 }
 
-/// Permissions without set-user-id, set-group-id and sticky bit, and the time, which Python holds
-/// against its byte code.
+/// Permissions without set-user-id, set-group-id and sticky bit, with the right to write for the
+/// owner at most: in the container others can write to what is theirs, here whoever has their
+/// number could. And the time, which Python holds against its byte code.
 fn apply(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
-    fchmod(&handle, Mode::from_raw_mode((metadata.mode & 0o777) as _))?;
+    let mode = metadata.mode & 0o777 & !OTHERS_WRITE;
+    fchmod(&handle, Mode::from_raw_mode(mode as _))?;
     let Some((seconds, nanos)) = metadata.mtime else {
         return Ok(());
     };

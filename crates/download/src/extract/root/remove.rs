@@ -28,6 +28,7 @@ impl Root {
         let Some(parent) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
+        self.check_reserved(&parent, leaf, name)?;
         self.remove(&parent, leaf, Scope::LowerLayers, name)
     }
 
@@ -68,6 +69,9 @@ impl Root {
         let error = |errno| write_error(entry.as_bytes(), errno);
         let key = self.hasher.hash_one((parent.inode, leaf));
         let stays = scope == Scope::LowerLayers && self.written.contains(&key);
+        if !stays {
+            self.no_longer_left_out(parent, leaf);
+        }
         let stat = match statat(&parent.handle, leaf, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
@@ -98,6 +102,7 @@ impl Root {
             Ok(()) => {
                 // The next directory that is made may get this inode.
                 self.directories.remove(&directory.inode);
+                self.left_out.remove(&directory.inode);
                 self.cleared.remove(&directory.inode);
                 Ok(())
             }
@@ -114,6 +119,13 @@ impl Root {
     ) -> Result<(), ArchiveError> {
         if scope == Scope::LowerLayers && !self.cleared.insert(directory.inode) {
             return Ok(());
+        }
+        if let Some(names) = self.left_out.get_mut(&directory.inode) {
+            let is_written = |leaf: &Vec<u8>| {
+                let key = self.hasher.hash_one((directory.inode, leaf.as_slice()));
+                self.written.contains(&key)
+            };
+            names.retain(|leaf| scope == Scope::LowerLayers && is_written(leaf));
         }
         let children =
             children(&directory.handle).map_err(|errno| write_error(entry.as_bytes(), errno))?;

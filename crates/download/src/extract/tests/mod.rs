@@ -1,7 +1,11 @@
 //! Archives as an attacker would make them, and as builders do.
 
+mod field;
 mod hostile;
+mod mutations;
+mod peers;
 mod semantics;
+mod sparse;
 mod tar;
 
 use std::fs::{self, File};
@@ -48,7 +52,7 @@ impl Scene {
         let mut extractor = self.extractor();
         let result = layers
             .iter()
-            .try_for_each(|tar| extractor.layer(layer(tar, tar, Compression::None)))
+            .try_for_each(|tar| extractor.layer(layer(tar, tar)))
             .and_then(|()| {
                 let warnings = extractor.unpacked().warnings();
                 extractor.finish().map(|()| warnings)
@@ -74,6 +78,25 @@ impl Scene {
         assert_eq!(sentinel.unwrap(), Self::SENTINEL);
     }
 
+    /// Every path below the root, in order.
+    fn tree(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut pending = vec![self.path("")];
+        while let Some(directory) = pending.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                let path = entry.path();
+                let below = path.strip_prefix(self.path("")).unwrap();
+                found.push(below.to_string_lossy().into_owned());
+                if entry.file_type().unwrap().is_dir() {
+                    pending.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap()
     }
@@ -85,18 +108,24 @@ impl Scene {
 }
 
 /// A layer of these bytes, which decompress to `tar`.
-fn layer(bytes: &[u8], tar: &[u8], compression: Compression) -> Layer {
+fn layer(bytes: &[u8], tar: &[u8]) -> Layer {
     let mut content = tempfile::tempfile().unwrap();
     content.write_all(bytes).unwrap();
     std::io::Seek::rewind(&mut content).unwrap();
     Layer {
         content,
         size: bytes.len() as u64,
-        compression,
         form: Form::Layer {
             diff_id: Digest::sha256(tar),
         },
     }
+}
+
+/// The tree that these layers come to.
+fn unpacked(layers: &[Vec<u8>]) -> Scene {
+    let scene = Scene::new();
+    scene.unpack(layers).unwrap();
+    scene
 }
 
 /// One refused archive.

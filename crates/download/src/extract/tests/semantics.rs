@@ -14,12 +14,6 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn unpacked(layers: &[Vec<u8>]) -> Scene {
-    let scene = Scene::new();
-    scene.unpack(layers).unwrap();
-    scene
-}
-
 fn mode(scene: &Scene, path: &str) -> u32 {
     fs::metadata(scene.path(path)).unwrap().permissions().mode() & 0o7777
 }
@@ -29,15 +23,21 @@ fn every_compression_gives_the_same_tree() {
     let tar = Tar::default().directory("d").file("d/x", b"text").end();
     let (front, back) = tar.split_at(700);
     let members = [gzip(front), gzip(back)].concat();
-    for (bytes, compression) in [
-        (tar.clone(), Compression::None),
-        (gzip(&tar), Compression::Gzip),
-        (members, Compression::Gzip),
-        (zstd::encode_all(&tar[..], 3).unwrap(), Compression::Zstd),
+    for bytes in [
+        tar.clone(),
+        gzip(&tar),
+        members,
+        zstd::encode_all(&tar[..], 3).unwrap(),
+        // A frame to skip comes first.
+        [
+            &b"\x5f\x2a\x4d\x18\x02\0\0\0no"[..],
+            &zstd::encode_all(&tar[..], 3).unwrap(),
+        ]
+        .concat(),
     ] {
         let scene = Scene::new();
         let mut extractor = scene.extractor();
-        extractor.layer(layer(&bytes, &tar, compression)).unwrap();
+        extractor.layer(layer(&bytes, &tar)).unwrap();
         assert_eq!(extractor.unpacked().files, 1);
         assert_eq!(extractor.unpacked().bytes, 4);
         extractor.finish().unwrap();
@@ -66,34 +66,61 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
     assert_eq!(mode(&scene, "bin/program"), 0o755);
     assert_eq!(mode(&scene, "bin"), 0o755);
     assert_eq!(mode(&scene, "closed"), 0o555);
-    assert_eq!(mode(&scene, "shared"), 0o777);
+    assert_eq!(mode(&scene, "shared"), 0o755);
     assert_eq!(scene.read("closed/x"), "text");
     for path in ["bin/program", "closed"] {
         let metadata = fs::metadata(scene.path(path)).unwrap();
         assert_eq!(metadata.mtime() as u64, TIME, "{path}");
     }
-    let sentence = "one entry was installed without their set-user-id, set-group-id or sticky \
-                    bit: bin/program";
-    assert_eq!(warnings, [sentence]);
+    assert_eq!(
+        warnings,
+        [
+            "one entry was installed without their set-user-id, set-group-id or sticky bit: \
+             bin/program",
+            "one entry was installed without the right of group and others to write: shared",
+        ]
+    );
     // So that whoever isn't root can remove it.
     fs::set_permissions(scene.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
-fn directories_that_lose_their_sticky_bit_are_writable_to_their_owner_alone() {
+fn nobody_but_the_owner_may_write() {
     let directory = |name, mode| Entry::new(EntryKind::Directory, name).mode(mode);
+    let file = |name, mode| Entry::file(name, "").mode(mode);
     let tar = Tar::default()
+        .entry(directory("./", 0o777))
         .entry(directory("tmp", 0o1777))
-        .entry(directory("group", 0o1770))
-        .entry(directory("./", 0o1777));
+        .entry(directory("group", 0o2770))
+        .entry(file("program", 0o777))
+        .entry(file("text", 0o666))
+        .entry(file("others", 0o002))
+        .entry(file("untouched", 0o640))
+        .symlink("link", "text")
+        .hardlink("second", "text");
     let scene = Scene::new();
     let warnings = scene.unpack(&[tar.end()]).unwrap();
-    assert_eq!(mode(&scene, ""), 0o755);
-    assert_eq!(mode(&scene, "tmp"), 0o755);
-    assert_eq!(mode(&scene, "group"), 0o750);
-    let sentence = "3 entries were installed without their set-user-id, set-group-id or sticky \
-                    bit, the first of them tmp";
-    assert_eq!(warnings, [sentence]);
+    for (path, expected) in [
+        ("", 0o755),
+        ("tmp", 0o755),
+        ("group", 0o750),
+        ("program", 0o755),
+        ("text", 0o644),
+        ("second", 0o644),
+        ("others", 0o000),
+        ("untouched", 0o640),
+    ] {
+        assert_eq!(mode(&scene, path), expected, "{path}");
+    }
+    assert_eq!(
+        warnings,
+        [
+            "2 entries were installed without their set-user-id, set-group-id or sticky bit, the \
+             first of them tmp",
+            "6 entries were installed without the right of group and others to write, the first \
+             of them ",
+        ]
+    );
 }
 
 #[test]
@@ -128,7 +155,8 @@ fn devices_are_left_out_and_xattrs_dropped_and_it_is_said() {
     assert_eq!(
         warnings,
         [
-            "2 entries were left out, being devices or fifos, the first of them dev/null",
+            "2 entries were left out, being devices, fifos or hard links to such, the first of \
+             them dev/null",
             "one entry was installed without their extended attributes: ping",
         ]
     );

@@ -6,7 +6,7 @@ use countersign_sandbox::image::{Entry, EntryKind, Layer, LayerBuilder};
 pub(super) struct Tar {
     builder: LayerBuilder,
     /// PAX records for the next entry.
-    records: Vec<(String, String)>,
+    records: Vec<(String, Vec<u8>)>,
 }
 
 impl Default for Tar {
@@ -41,9 +41,13 @@ impl Tar {
     }
 
     /// A PAX record in a header before the next entry.
-    pub(super) fn pax(mut self, key: &str, value: &str) -> Self {
-        self.records.push((key.into(), value.into()));
+    pub(super) fn pax(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
+        self.records.push((key.into(), value.as_ref().to_vec()));
         self
+    }
+
+    pub(super) fn device(self, name: &str) -> Self {
+        self.entry(Entry::new(EntryKind::CharacterDevice, name).device(1, 3))
     }
 
     pub(super) fn entry(self, entry: Entry) -> Self {

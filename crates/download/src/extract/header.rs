@@ -1,0 +1,330 @@
+//! Headers of tar archives: V7, ustar with PAX, star's and GNU's.
+//!
+//! Fields are read as Go's archive/tar reads them, since umoci, containers/storage and containerd
+//! all use it: one reading of each header, and the same as theirs.
+
+use super::error::{ArchiveError, display_name};
+use super::sparse::Segment;
+
+/// Bytes of a header, and of each unit that an archive is made of.
+pub(super) const BLOCK: usize = 512;
+
+const NAME: Field = Field::new("name", 0, 100);
+const MODE: Field = Field::new("mode", 100, 8);
+const OWNER: [Field; 2] = [Field::new("user", 108, 8), Field::new("group", 116, 8)];
+const SIZE: Field = Field::new("size", 124, 12);
+const MTIME: Field = Field::new("time", 136, 12);
+const CHECKSUM: Field = Field::new("checksum", 148, 8);
+const FLAG: usize = 156;
+const LINK: Field = Field::new("link", 157, 100);
+const MAGIC: Field = Field::new("magic", 257, 6);
+const VERSION: Field = Field::new("version", 263, 2);
+const PREFIX: Field = Field::new("prefix", 345, 155);
+const STAR_PREFIX: Field = Field::new("prefix", 345, 131);
+const STAR_TRAILER: Field = Field::new("trailer", 508, 4);
+const GNU_ATIME: Field = Field::new("time of access", 345, 12);
+const GNU_CTIME: Field = Field::new("time of change", 357, 12);
+/// Where GNU's old sparse header has its first entries, and how many.
+const GNU_SPARSE: (usize, usize) = (386, 4);
+const GNU_SPARSE_MORE: usize = 482;
+const GNU_REAL_SIZE: Field = Field::new("real size", 483, 12);
+/// How many entries a block has that goes on with them.
+const GNU_SPARSE_NEXT: (usize, usize) = (0, 21);
+const GNU_SPARSE_NEXT_MORE: usize = 504;
+
+/// Where something is in a header.
+#[derive(Clone, Copy)]
+struct Field {
+    what: &'static str,
+    at: usize,
+    length: usize,
+}
+
+impl Field {
+    const fn new(what: &'static str, at: usize, length: usize) -> Self {
+        Self { what, at, length }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    V7,
+    Ustar,
+    Star,
+    Gnu,
+}
+
+/// A header whose checksum is right.
+pub(super) struct Header {
+    block: [u8; BLOCK],
+    format: Format,
+}
+
+impl Header {
+    /// # Errors
+    /// [`ArchiveError::Checksum`], and [`ArchiveError::Header`] where it states none.
+    pub(super) fn parse(block: [u8; BLOCK]) -> Result<Self, ArchiveError> {
+        let mut header = Self {
+            block,
+            format: Format::V7,
+        };
+        header.check_sum()?;
+        let magic = header.bytes(MAGIC);
+        header.format = if magic == b"ustar\0" && header.bytes(STAR_TRAILER) == b"tar\0" {
+            Format::Star
+        } else if magic == b"ustar\0" {
+            Format::Ustar
+        } else if magic == b"ustar " && header.bytes(VERSION) == b" \0" {
+            Format::Gnu
+        } else {
+            Format::V7
+        };
+        Ok(header)
+    }
+
+    /// What kind of entry it is.
+    pub(super) fn flag(&self) -> u8 {
+        self.byte(FLAG)
+    }
+
+    /// The name, with its prefix where the format has one.
+    pub(super) fn name(&self) -> Vec<u8> {
+        let prefix = match self.format {
+            Format::V7 => b"",
+            Format::Ustar => self.text(PREFIX),
+            Format::Star => self.text(STAR_PREFIX),
+            Format::Gnu => self.misplaced_prefix(),
+        };
+        let name = self.text(NAME);
+        match prefix {
+            b"" => name.to_vec(),
+            prefix => [prefix, name].join(&b'/'),
+        }
+    }
+
+    /// The target of a link.
+    pub(super) fn link(&self) -> Vec<u8> {
+        self.text(LINK).to_vec()
+    }
+
+    /// Bytes of content, if the entry is of a kind that has any.
+    pub(super) fn size(&self) -> Result<u64, ArchiveError> {
+        self.unsigned(SIZE)
+    }
+
+    /// Permission bits, set-user-id and its kin among them.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Header`], also where the owner is malformed, who is nobody to us: such a
+    /// header is no header to others.
+    pub(super) fn mode(&self) -> Result<u32, ArchiveError> {
+        for field in OWNER {
+            self.number(field)?;
+        }
+        let mode = self.number(MODE)?;
+        Ok(u32::try_from(mode & 0o7777).unwrap_or_default())
+    }
+
+    /// Seconds since the epoch.
+    pub(super) fn mtime(&self) -> Result<i64, ArchiveError> {
+        self.number(MTIME)
+    }
+
+    /// The size of a file by GNU's old sparse header, holes included, the first entries of its map,
+    /// and whether a block with more of them follows.
+    pub(super) fn gnu_sparse(&self) -> Result<(u64, Vec<Segment>, bool), ArchiveError> {
+        if self.format != Format::Gnu {
+            return Err(ArchiveError::Header {
+                field: "magic",
+                expected: "GNU's, as the file is sparse",
+                found: display_name(self.bytes(MAGIC)),
+            });
+        }
+        let segments = gnu_segments(&self.block, GNU_SPARSE)?;
+        let more = self.byte(GNU_SPARSE_MORE) != 0;
+        Ok((self.unsigned(GNU_REAL_SIZE)?, segments, more))
+    }
+
+    /// Before version 1.8 Go wrote a prefix into GNU headers too, where they have times. Old images
+    /// have it still.
+    fn misplaced_prefix(&self) -> &[u8] {
+        let is_time = |field: Field| {
+            let starts = self.bytes(field).first().is_some_and(|&byte| byte != 0);
+            !starts || self.number(field).is_ok()
+        };
+        let prefix = self.text(PREFIX);
+        if is_time(GNU_ATIME) && is_time(GNU_CTIME) || !prefix.is_ascii() {
+            return b"";
+        }
+        prefix
+    }
+
+    /// The checksum counts its own field as spaces. Some writers took bytes for signed numbers.
+    fn check_sum(&self) -> Result<(), ArchiveError> {
+        let own = CHECKSUM.at..CHECKSUM.at + CHECKSUM.length;
+        let counted = |(at, &byte): (usize, &u8)| if own.contains(&at) { b' ' } else { byte };
+        let bytes = || self.block.iter().enumerate().map(counted);
+        let unsigned: i64 = bytes().map(i64::from).sum();
+        let signed: i64 = bytes().map(|byte| i64::from(byte.cast_signed())).sum();
+        let found = octal(self.bytes(CHECKSUM)).ok_or_else(|| ArchiveError::Header {
+            field: CHECKSUM.what,
+            expected: "octal digits",
+            found: display_name(self.bytes(CHECKSUM)),
+        })?;
+        if found != unsigned && found != signed {
+            return Err(ArchiveError::Checksum {
+                expected: unsigned,
+                found,
+            });
+        }
+        Ok(())
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.block.get(at).copied().unwrap_or_default()
+    }
+
+    fn bytes(&self, field: Field) -> &[u8] {
+        bytes(&self.block, field)
+    }
+
+    /// A field up to its first NUL.
+    fn text(&self, field: Field) -> &[u8] {
+        up_to_nul(self.bytes(field))
+    }
+
+    fn number(&self, field: Field) -> Result<i64, ArchiveError> {
+        number(&self.block, field)
+    }
+
+    fn unsigned(&self, field: Field) -> Result<u64, ArchiveError> {
+        unsigned(&self.block, field)
+    }
+}
+
+/// The entries of a block that goes on with a map of GNU's old sparse header, and whether one more
+/// follows.
+pub(super) fn gnu_sparse_next(block: &[u8; BLOCK]) -> Result<(Vec<Segment>, bool), ArchiveError> {
+    let segments = gnu_segments(block, GNU_SPARSE_NEXT)?;
+    let more = block
+        .get(GNU_SPARSE_NEXT_MORE)
+        .is_some_and(|&byte| byte != 0);
+    Ok((segments, more))
+}
+
+/// The map's entries: an offset and a length each, up to the first without an offset.
+fn gnu_segments(
+    block: &[u8; BLOCK],
+    (at, count): (usize, usize),
+) -> Result<Vec<Segment>, ArchiveError> {
+    let mut segments = Vec::new();
+    for index in 0..count {
+        let at = at + 24 * index;
+        let offset = Field::new("offset in a sparse file", at, 12);
+        let length = Field::new("length in a sparse file", at + 12, 12);
+        if bytes(block, offset).first() == Some(&0) {
+            break;
+        }
+        segments.push(Segment {
+            offset: unsigned(block, offset)?,
+            length: unsigned(block, length)?,
+        });
+    }
+    Ok(segments)
+}
+
+fn bytes(block: &[u8; BLOCK], field: Field) -> &[u8] {
+    let range = field.at..field.at + field.length;
+    block.get(range).unwrap_or_default()
+}
+
+fn unsigned(block: &[u8; BLOCK], field: Field) -> Result<u64, ArchiveError> {
+    let number = number(block, field)?;
+    u64::try_from(number).map_err(|_| malformed(block, field))
+}
+
+/// A number in octal digits or, with the highest bit of its first byte set, in base 256: a signed
+/// number then, the highest byte first.
+fn number(block: &[u8; BLOCK], field: Field) -> Result<i64, ArchiveError> {
+    let bytes = bytes(block, field);
+    let number = match bytes.first() {
+        Some(first) if first & 0x80 != 0 => base_256(bytes),
+        _ => octal(bytes),
+    };
+    number.ok_or_else(|| malformed(block, field))
+}
+
+fn malformed(block: &[u8; BLOCK], field: Field) -> ArchiveError {
+    ArchiveError::Header {
+        field: field.what,
+        expected: "octal digits, or a number of eight bytes",
+        found: display_name(bytes(block, field)),
+    }
+}
+
+fn octal(field: &[u8]) -> Option<i64> {
+    let is_filler = |byte: &u8| matches!(byte, b' ' | 0);
+    let Some(start) = field.iter().position(|byte| !is_filler(byte)) else {
+        return Some(0);
+    };
+    let end = field.iter().rposition(|byte| !is_filler(byte))?;
+    let digits = up_to_nul(field.get(start..=end)?);
+    digits.iter().try_fold(0_i64, |number, digit| {
+        let digit = matches!(digit, b'0'..=b'7').then(|| i64::from(digit - b'0'))?;
+        number.checked_mul(8)?.checked_add(digit)
+    })
+}
+
+fn base_256(field: &[u8]) -> Option<i64> {
+    let (first, rest) = field.split_first()?;
+    // The mark is no part of the number; the bit below it is the sign.
+    let start = if first & 0x40 == 0 {
+        i128::from(first & 0x7f)
+    } else {
+        i128::from(first.cast_signed())
+    };
+    let number = rest.iter().try_fold(start, |number, &byte| {
+        number.checked_mul(256)?.checked_add(i128::from(byte))
+    });
+    i64::try_from(number?).ok()
+}
+
+fn up_to_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_octal_or_of_base_256() {
+        assert_eq!(octal(b"0000755\0"), Some(0o755));
+        assert_eq!(octal(b"   755 \0"), Some(0o755));
+        assert_eq!(octal(b"\0\0\0\0\0\0\0\0"), Some(0));
+        assert_eq!(octal(b"        "), Some(0));
+        assert_eq!(octal(b"12\x0034\0\0\0"), Some(0o12));
+        for field in [
+            b"00 00\0",
+            b"00008\0",
+            b"-0001\0",
+            b"0x100\0",
+            b"1 \x0023\0",
+        ] {
+            assert_eq!(octal(field), None, "{field:?}");
+        }
+        assert_eq!(base_256(&[0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0]), Some(256));
+        assert_eq!(base_256(&[0xff; 12]), Some(-1));
+        assert_eq!(base_256(&[0x80, 0x12, 0x34]), Some(0x1234));
+        // Without leading zeros, and one that takes part of the first byte too.
+        assert_eq!(base_256(&[0x81, 0]), Some(256));
+        let largest = [0x80, 0, 0, 0, 0x7f, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(base_256(&largest), Some(i64::MAX));
+        let smallest = [0xff, 255, 255, 255, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(base_256(&smallest), Some(i64::MIN));
+        let too_large = [0x80, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(base_256(&too_large), None);
+        let too_small = [0xff, 255, 255, 255, 0x7f, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(base_256(&too_small), None);
+    }
+}
