@@ -62,21 +62,22 @@ impl Environment {
         Some(base.join("countersign"))
     }
 
-    /// The credential files of docker and podman, first the one that is looked at first.
-    pub(crate) fn credential_files(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        if let Some(file) = self.variable("REGISTRY_AUTH_FILE") {
-            files.push(file.into());
+    /// The credential files of podman and docker, in podman's order (containers-auth.json(5)):
+    /// the first that has a login counts.
+    pub(crate) fn credential_files(&self) -> CredentialFiles {
+        if let Some(file) = self.raw(CREDENTIAL_FILE) {
+            return CredentialFiles::Named(file.into());
         }
-        if let Some(directory) = self.variable("DOCKER_CONFIG") {
-            files.push(PathBuf::from(directory).join("config.json"));
-        } else if let Some(home) = self.variable("HOME") {
-            files.push(PathBuf::from(home).join(".docker/config.json"));
-        }
-        if let Some(directory) = self.variable("XDG_RUNTIME_DIR") {
-            files.push(PathBuf::from(directory).join("containers/auth.json"));
-        }
-        files
+        let directory = |name| self.raw(name).map(PathBuf::from);
+        let home = directory("HOME");
+        let run = directory("XDG_RUNTIME_DIR").map(|directory| directory.join("containers"));
+        let mut files = vec![run.unwrap_or_else(run_directory).join("auth.json")];
+        let configuration = directory("XDG_CONFIG_HOME");
+        let configuration = configuration.or_else(|| Some(home.as_ref()?.join(".config")));
+        files.extend(configuration.map(|directory| directory.join("containers/auth.json")));
+        let docker = directory("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
+        files.extend(docker.map(|directory| directory.join("config.json")));
+        CredentialFiles::Usual(files)
     }
 
     /// The proxy for connections to registries, and the variable it is from.
@@ -116,6 +117,24 @@ impl Environment {
     pub(crate) fn log_filter(&self) -> &str {
         self.variable("COUNTERSIGN_LOG").unwrap_or("error")
     }
+}
+
+/// The variable that names the one credential file to use.
+pub(crate) const CREDENTIAL_FILE: &str = "REGISTRY_AUTH_FILE";
+
+/// Where the logins of podman and docker are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum CredentialFiles {
+    /// In the file that [`CREDENTIAL_FILE`] names, and nowhere else.
+    Named(PathBuf),
+    /// In those of these files that are there.
+    Usual(Vec<PathBuf>),
+}
+
+/// Podman's directory for what ends with the session, if `XDG_RUNTIME_DIR` doesn't say where.
+fn run_directory() -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    PathBuf::from(format!("/run/containers/{user}"))
 }
 
 /// A variable that is neither yes nor no.
@@ -187,19 +206,52 @@ mod tests {
         assert_eq!(environment.require_integrity(), Err(expected));
     }
 
+    fn usual(variables: &[(&str, &str)]) -> Vec<PathBuf> {
+        match environment(variables).credential_files() {
+            CredentialFiles::Usual(files) => files,
+            CredentialFiles::Named(file) => panic!("{}", file.display()),
+        }
+    }
+
     #[test]
-    fn credential_files_follow_docker_and_podman() {
-        let environment = environment(&[
+    fn credential_files_are_those_of_podman_and_docker_in_podman_s_order() {
+        let home = [("HOME", "/home/u"), ("XDG_RUNTIME_DIR", "/run/user/7")];
+        let expected: [PathBuf; 3] = [
+            "/run/user/7/containers/auth.json".into(),
+            "/home/u/.config/containers/auth.json".into(),
+            "/home/u/.docker/config.json".into(),
+        ];
+        assert_eq!(usual(&home), expected);
+        let variables = [
+            ("HOME", "/home/u"),
+            ("XDG_RUNTIME_DIR", "/run/user/7"),
+            ("XDG_CONFIG_HOME", "/config"),
+            ("DOCKER_CONFIG", "/docker"),
+        ];
+        let expected: [PathBuf; 3] = [
+            "/run/user/7/containers/auth.json".into(),
+            "/config/containers/auth.json".into(),
+            "/docker/config.json".into(),
+        ];
+        assert_eq!(usual(&variables), expected);
+    }
+
+    #[test]
+    fn without_a_run_directory_podman_s_own_is_taken() {
+        let user = rustix::process::getuid().as_raw();
+        let expected: [PathBuf; 1] = [format!("/run/containers/{user}/auth.json").into()];
+        assert_eq!(usual(&[]), expected);
+    }
+
+    #[test]
+    fn a_credential_file_that_is_named_is_the_only_one() {
+        let variables = [
             ("REGISTRY_AUTH_FILE", "/r.json"),
             ("DOCKER_CONFIG", "/d"),
             ("HOME", "/home/u"),
             ("XDG_RUNTIME_DIR", "/run/u"),
-        ]);
-        let expected: Vec<PathBuf> = vec![
-            "/r.json".into(),
-            "/d/config.json".into(),
-            "/run/u/containers/auth.json".into(),
         ];
-        assert_eq!(environment.credential_files(), expected);
+        let expected = CredentialFiles::Named("/r.json".into());
+        assert_eq!(environment(&variables).credential_files(), expected);
     }
 }

@@ -7,7 +7,7 @@ use countersign_policy::{Policy, PolicySpec};
 use url::Url;
 
 use crate::arguments::{PolicyArguments, RegistryArguments, annotations};
-use crate::environment::Environment;
+use crate::environment::{CREDENTIAL_FILE, CredentialFiles, Environment};
 use crate::failure::{Failure, Kind};
 
 /// A text file named on the command line. `what` says in errors which one it is.
@@ -28,12 +28,7 @@ pub(crate) fn connection(
     arguments: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Options, Failure> {
-    let mut credentials = Credentials::default();
-    for file in environment.credential_files() {
-        if file.is_file() {
-            credentials = credentials.with_config_file(&file)?;
-        }
-    }
+    let credentials = credentials(environment)?;
     let mut extra_roots = Vec::new();
     if let Some(path) = &arguments.registry_ca {
         let pem = std::fs::read(path)
@@ -53,6 +48,24 @@ pub(crate) fn connection(
         no_proxy: environment.no_proxy().to_owned(),
         ..Options::default()
     })
+}
+
+/// The logins of podman and docker.
+fn credentials(environment: &Environment) -> Result<Credentials, Failure> {
+    let mut credentials = Credentials::default();
+    match environment.credential_files() {
+        CredentialFiles::Named(file) => credentials.with_config_file(&file).map_err(|error| {
+            Failure::from(error).hint(format!(
+                "{CREDENTIAL_FILE} names this file; log in with `podman login`, or unset the variable"
+            ))
+        }),
+        CredentialFiles::Usual(files) => {
+            for file in files.iter().filter(|file| file.is_file()) {
+                credentials = credentials.with_config_file(file)?;
+            }
+            Ok(credentials)
+        }
+    }
 }
 
 /// The proxy that the environment names. Errors don't repeat it: there may be a password in it.

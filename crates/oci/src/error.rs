@@ -104,6 +104,21 @@ pub enum Error {
         /// How often it was written.
         rounds: usize,
     },
+    /// The registry has no referrers API, and does not keep the list at the tag that stands in for it.
+    #[error(
+        "the registry can't list the referrers of {subject}: {}",
+        if .source.is_some() { format!("it refuses the list at the tag {tag}") }
+        else { format!("it answers the tag {tag} with the image itself, not with the list that was written there") }
+    )]
+    NoReferrers {
+        /// The reference of the image whose referrers were to be listed.
+        subject: String,
+        /// The tag at which the list has to stand.
+        tag: String,
+        /// How the registry refused the list, if it did.
+        #[source]
+        source: Option<Box<Error>>,
+    },
     /// Bytes that are not a manifest.
     #[error("{what} can't be read as a manifest")]
     Manifest {

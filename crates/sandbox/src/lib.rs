@@ -9,7 +9,7 @@ mod registry;
 mod server;
 mod sigstore;
 
-pub use registry::{Auth, Effect, Fault, RegistryOptions, RegistryServer, Request};
+pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
 pub use sigstore::{
     BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError,
     Statement,

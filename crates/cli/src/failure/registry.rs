@@ -54,6 +54,12 @@ impl From<RegistryError> for Failure {
                     "check that this is a registry's address: login pages and proxies answer like this",
                 ),
             ),
+            RegistryError::NoReferrers { .. } => (
+                Kind::Unreachable,
+                Some(
+                    "the manifest was pushed, but nobody can find it; keep the image in a registry with the referrers API of OCI 1.1, or in one that takes the tag",
+                ),
+            ),
             RegistryError::Status { .. } => (Kind::Unreachable, None),
             RegistryError::Credentials { .. } | RegistryError::Configuration { .. } => {
                 (Kind::Usage, None)

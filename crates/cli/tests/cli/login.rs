@@ -108,3 +108,46 @@ async fn a_credential_file_that_can_not_be_read_is_named() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("docker/config.json"), "{}", run.stderr);
 }
+
+#[tokio::test]
+async fn logins_are_found_where_podman_keeps_them() {
+    let stage = stage(basic()).await;
+    let host = stage.registry.host();
+    let config = format!(r#"{{"auths": {{"{host}": {{"auth": "{ENCODED}"}}}}}}"#);
+    let app = stage.reference("app:v1");
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &[&app]].concat();
+    for (file, variable) in [
+        ("run/containers/auth.json", Some(("XDG_RUNTIME_DIR", "run"))),
+        (
+            "config/containers/auth.json",
+            Some(("XDG_CONFIG_HOME", "config")),
+        ),
+        ("home/.config/containers/auth.json", None),
+        ("here.json", Some(("REGISTRY_AUTH_FILE", "here.json"))),
+        ("home/.docker/config.json", None),
+    ] {
+        stage.write(file, &config);
+        let mut command = stage.command(&arguments);
+        command.envs(variable);
+        let run = run(&mut command);
+        // The login was good: what is found is that nothing is signed.
+        assert_eq!(run.code, 3, "{file}: {}", run.stderr);
+        std::fs::remove_file(stage.path(file)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_credential_file_that_is_named_and_missing_is_an_error() {
+    let stage = stage(basic()).await;
+    let app = stage.reference("app:v1");
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &[&app]].concat();
+    let mut command = stage.command(&arguments);
+    command.env("REGISTRY_AUTH_FILE", "nowhere/auth.json");
+    let run = run(&mut command);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    let said = "the credentials for any registry can't be read from nowhere/auth.json";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let hint = "hint: REGISTRY_AUTH_FILE names this file; log in with `podman login`, or unset the variable";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+    assert_eq!(stage.registry.requests().len(), 0);
+}

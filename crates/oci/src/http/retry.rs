@@ -20,6 +20,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy)]
 enum Again {
     Never,
+    /// At once, since we have another token now.
+    WithNewLogin,
     Soon,
     After(Duration),
 }
@@ -53,17 +55,30 @@ impl Failure {
         }
     }
 
+    /// Refused for its login, which we have renewed. Whoever sent the request may send it once more.
+    pub(crate) fn with_new_login(self) -> Self {
+        Self {
+            again: Again::WithNewLogin,
+            ..self
+        }
+    }
+
+    /// Whether the login was renewed after this refusal.
+    pub(crate) fn has_new_login(&self) -> bool {
+        matches!(self.again, Again::WithNewLogin)
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        !matches!(self.again, Again::Never)
+        matches!(self.again, Again::Soon | Again::After(_))
     }
 
     /// How long to wait before the next try, given what the schedule has; `None` if there should
     /// be no next try.
     pub(crate) fn pause(&self, scheduled: Option<Duration>, retries: &Retries) -> Option<Duration> {
         match self.again {
-            Again::Never => None,
+            Again::Never | Again::WithNewLogin => None,
             Again::Soon => scheduled,
             Again::After(wanted) if wanted > retries.longest_pause => None,
             Again::After(wanted) => scheduled.map(|pause| pause.max(wanted)),

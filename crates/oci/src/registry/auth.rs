@@ -16,6 +16,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
@@ -27,8 +28,11 @@ use crate::http::{Body, Connection, Credential, Failure, Request, host, shown};
 /// How we call ourselves to token services.
 const CLIENT_ID: &str = "countersign";
 const TOKEN_ANSWER_MAX: u64 = 64 << 10;
-/// What a token lives where the service doesn't say (token authentication specification).
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+/// Seconds that a token lives where the service doesn't say. No service should give one that lives
+/// shorter (token authentication specification), so what is below is taken for this.
+const SHORTEST_LIFE: f64 = 60.0;
+/// Seconds that a token is used at the most.
+const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
 
 /// What to send along, and whose it is.
 #[derive(Debug, Clone)]
@@ -43,6 +47,14 @@ impl Authorization {
     fn is_live(&self) -> bool {
         self.expires.is_none_or(|end| Instant::now() < end)
     }
+}
+
+/// What to answer a challenge with.
+pub(super) enum Reply {
+    /// What was agreed before. It may have ended since.
+    Kept(Authorization),
+    /// What was agreed just now.
+    New(Authorization),
 }
 
 /// What was agreed with a registry for a scope.
@@ -100,7 +112,8 @@ impl Authenticator {
         }
     }
 
-    /// Answers the challenge in `headers`, which came to a request that was sent with `refused`.
+    /// Answers the challenge in `headers`, which came to a request that was sent with `refused`: with a
+    /// token that was agreed since, else with a new one.
     pub(super) async fn answer(
         &self,
         connection: &Connection,
@@ -108,19 +121,20 @@ impl Authenticator {
         target: &Url,
         headers: &HeaderMap,
         refused: Option<&Authorization>,
-    ) -> Result<Authorization, Failure> {
+    ) -> Result<Reply, Failure> {
         let challenge = Challenge::from_headers(headers).map_err(|found| Error::Unauthorized {
             registry: host(target),
             what: scope.repository.to_string(),
             detail: format!("it answered 401 without saying how to log in: there is {found}"),
         })?;
+        self.end_wider(scope, refused).await;
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
         if let Some(grant) = slot.as_ref()
             && grant.authorization.is_live()
             && refused.is_none_or(|old| old.credential != grant.authorization.credential)
         {
-            return Ok(grant.authorization.clone());
+            return Ok(Reply::Kept(grant.authorization.clone()));
         }
         *slot = None;
         let authorization = authorize(connection, scope, target, &challenge).await?;
@@ -128,7 +142,20 @@ impl Authenticator {
             challenge,
             authorization: authorization.clone(),
         });
-        Ok(authorization)
+        Ok(Reply::New(authorization))
+    }
+
+    /// Takes a wider token that was refused for ended: else it would go along with each request of
+    /// this scope, and stand before the token that we get for it.
+    async fn end_wider(&self, scope: &Scope, refused: Option<&Authorization>) {
+        let wider = Scope::new(&scope.repository, Access::Push);
+        if *scope != wider
+            && let (Some(refused), Some(slot)) = (refused, self.existing(&wider))
+            && let Some(grant) = slot.lock().await.as_mut()
+            && grant.authorization.credential == refused.credential
+        {
+            grant.authorization.expires = Some(Instant::now());
+        }
     }
 
     fn existing(&self, scope: &Scope) -> Option<Slot> {
@@ -300,22 +327,28 @@ impl TokenQuestion<'_> {
     }
 }
 
-/// What a token service answers; docker's name for the token and OAuth's.
+/// What a token service answers; docker's name for the token and OAuth's. When it was issued doesn't
+/// matter: we count from when we asked.
 #[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// Seconds. Some services write them in quotes.
+    #[serde(default)]
+    expires_in: Value,
 }
 
 impl TokenAnswer {
     /// How long to use the token: a tenth less than it lives, for requests that are on their way.
     fn lifetime(&self) -> Duration {
-        let whole = self.expires_in.map_or(DEFAULT_LIFETIME, |seconds| {
-            // A day is more than any token is kept for, and keeps clocks from overflowing.
-            Duration::from_secs(seconds.min(24 * 60 * 60))
-        });
-        whole - whole / 10
+        let seconds: Option<f64> = match &self.expires_in {
+            Value::Number(seconds) => seconds.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let seconds = seconds.filter(|seconds| seconds.is_finite());
+        let life = seconds.map_or(SHORTEST_LIFE, |s| s.clamp(SHORTEST_LIFE, LONGEST_LIFE));
+        Duration::from_secs_f64(life * 0.9)
     }
 
     fn token(self) -> Option<String> {
@@ -329,4 +362,52 @@ impl TokenAnswer {
 fn basic(user: &str, password: &str, server: &Url) -> Option<Credential> {
     let encoded = BASE64.encode(format!("{user}:{password}"));
     Credential::new(&format!("Basic {encoded}"), server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_as_long_as_its_service_says_within_bounds() {
+        for (expires_in, seconds) in [
+            ("300", 270),
+            ("\"300\"", 270),
+            ("\" 300 \"", 270),
+            ("300.0", 270),
+            ("0", 54),
+            ("-1", 54),
+            ("59", 54),
+            ("null", 54),
+            ("\"soon\"", 54),
+            ("\"NaN\"", 54),
+            ("\"inf\"", 54),
+            ("[300]", 54),
+            ("1e300", 77_760),
+            ("18446744073709551615", 77_760),
+        ] {
+            let json = format!(r#"{{"token":"t","expires_in":{expires_in},"issued_at":0}}"#);
+            let answer: TokenAnswer = serde_json::from_str(&json).unwrap();
+            assert_eq!(answer.lifetime(), Duration::from_secs(seconds), "{json}");
+        }
+        let answer: TokenAnswer = serde_json::from_str(r#"{"token":"t"}"#).unwrap();
+        assert_eq!(answer.lifetime(), Duration::from_secs(54));
+    }
+
+    #[test]
+    fn the_token_is_whichever_of_its_two_names_is_filled() {
+        for (json, expected) in [
+            (
+                r#"{"token":"a","access_token":"b","issued_at":"yesterday"}"#,
+                Some("a"),
+            ),
+            (r#"{"token":"","access_token":"b"}"#, Some("b")),
+            (r#"{"token":null,"access_token":"b"}"#, Some("b")),
+            (r#"{"token":"a"}"#, Some("a")),
+            (r#"{"token":""}"#, None),
+        ] {
+            let answer: TokenAnswer = serde_json::from_str(json).unwrap();
+            assert_eq!(answer.token().as_deref(), expected, "{json}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use url::Url;
 
+use super::authenticate;
 use crate::excerpt::excerpt;
 use crate::reference::Repository;
 
@@ -28,26 +29,23 @@ impl Challenge {
         let mut other = "no WWW-Authenticate header".to_owned();
         let mut basic = false;
         for value in headers.get_all(WWW_AUTHENTICATE) {
-            let text = value.to_str().unwrap_or_default();
-            let Ok(challenges) = http_auth::parse_challenges(text) else {
+            let challenges = value.to_str().ok().and_then(authenticate::challenges);
+            let Some(challenges) = challenges else {
                 other = "a WWW-Authenticate header that can't be read".into();
                 continue;
             };
             for challenge in challenges {
-                let parameter = |name: &str| {
-                    let mut all = challenge.params.iter();
-                    let found = all.find(|(key, _)| key.eq_ignore_ascii_case(name));
-                    found.map(|(_, value)| value.to_unescaped())
-                };
                 if challenge.scheme.eq_ignore_ascii_case("bearer") {
-                    let Some(realm) = parameter("realm").and_then(|r| Url::parse(&r).ok()) else {
+                    let realm = challenge.parameter("realm");
+                    let Some(realm) = realm.and_then(|realm| Url::parse(realm).ok()) else {
                         other = "a bearer challenge whose realm is not a URL".into();
                         continue;
                     };
+                    let filled = |name| challenge.parameter(name).filter(|text| !text.is_empty());
                     return Ok(Self::Bearer {
                         realm,
-                        service: parameter("service"),
-                        scope: parameter("scope").filter(|scope| !scope.is_empty()),
+                        service: challenge.parameter("service").map(str::to_owned),
+                        scope: filled("scope").map(str::to_owned),
                     });
                 }
                 if challenge.scheme.eq_ignore_ascii_case("basic") {
@@ -135,6 +133,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bearer_challenge_is_found_in_any_company() {
+        let realm = "realm=\"https://auth.example/token\"";
+        for value in [
+            format!("Bearer {realm}"),
+            format!("BEARER  {realm}"),
+            format!("bearer\t{}", realm.replace("realm", "REALM")),
+            "Bearer realm=https://auth.example/token".to_owned(),
+            format!("Negotiate, Bearer {realm}"),
+            format!("Negotiate YII=, Bearer {realm}"),
+            format!("Basic realm=registry, Bearer {realm}"),
+            format!("Digest qop=\"auth, auth-int\" , , Bearer {realm}"),
+            format!("Bearer {realm}, Basic realm=\"x\""),
+        ] {
+            let expected = Challenge::Bearer {
+                realm: Url::parse("https://auth.example/token").unwrap(),
+                service: None,
+                scope: None,
+            };
+            assert_eq!(challenge(&[&value]), Ok(expected), "{value}");
+        }
+        assert_eq!(challenge(&["BASIC realm=x"]), Ok(Challenge::Basic));
+        assert_eq!(challenge(&["Basic"]), Ok(Challenge::Basic));
+    }
+
+    #[test]
     fn what_is_no_challenge_is_named() {
         assert_eq!(challenge(&[]), Err("no WWW-Authenticate header".into()));
         assert_eq!(
@@ -144,6 +167,10 @@ mod tests {
         assert_eq!(
             challenge(&["Negotiate"]),
             Err("a challenge of the scheme `Negotiate`".into())
+        );
+        assert_eq!(
+            challenge(&["Bearer realm=\"https://auth.example/token"]),
+            Err("a WWW-Authenticate header that can't be read".into())
         );
     }
 

@@ -8,18 +8,13 @@
 //! registry (podman's `quay.io/user`), drops what is wrong with a file, and waits for a credential
 //! helper without end; hence the own reader.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
-
 use super::helper::{self, HelperError};
+use super::login_file::{LoginFile, normal_key};
 use crate::error::{Error, Result};
 use crate::reference::Repository;
 
@@ -36,7 +31,7 @@ const FILE_MAX: u64 = 1 << 20;
 #[derive(Clone, Default)]
 pub struct Credentials {
     logins: Vec<(String, Login)>,
-    files: Vec<Arc<ConfigFile>>,
+    files: Vec<Arc<LoginFile>>,
     helper_directories: Option<Vec<PathBuf>>,
 }
 
@@ -67,21 +62,9 @@ impl Credentials {
     /// # Errors
     /// [`Error::Credentials`], when it isn't JSON of that form.
     pub fn with_config(mut self, name: &str, json: &str) -> Result<Self> {
-        // Of serde's message only the place is kept: the rest may quote a secret.
-        let config: Config = serde_json::from_str(json).map_err(|e| {
-            unreadable(
-                "any registry",
-                name,
-                CredentialsError::Json {
-                    line: e.line(),
-                    column: e.column(),
-                },
-            )
-        })?;
-        self.files.push(Arc::new(ConfigFile {
-            name: name.into(),
-            config,
-        }));
+        let file = LoginFile::parse(name, json)
+            .map_err(|error| unreadable("any registry", name, error))?;
+        self.files.push(Arc::new(file));
         Ok(self)
     }
 
@@ -131,38 +114,29 @@ impl Credentials {
 
     async fn login_in(
         &self,
-        file: &ConfigFile,
+        file: &LoginFile,
         repository: &Repository,
         keys: &[String],
         patience: Duration,
     ) -> Result<Option<Login>> {
-        let Config {
-            auths,
-            cred_helpers,
-            creds_store,
-        } = &file.config;
-        if let Some((name, server)) = entry(cred_helpers, keys) {
+        if let Some((name, server)) = file.helper(keys) {
             return self.ask(name, server, repository, patience).await;
         }
-        if let Some((auth, _)) = entry(auths, keys)
-            && let Some(secret) = auth
-                .secret()
-                .map_err(|e| unreadable(repository.registry(), &file.name, e))?
-        {
-            let from = file.name.clone();
+        let from = file.name();
+        let secret = file.secret(keys);
+        let secret = secret.map_err(|e| unreadable(repository.registry(), from, e))?;
+        if let Some(secret) = secret {
+            let from = from.into();
             return Ok(Some(Login { secret, from }));
         }
-        match creds_store.as_deref().filter(|name| !name.is_empty()) {
-            Some(name) => {
-                let registry = repository.registry();
-                let server = match registry {
-                    "docker.io" => DOCKER_HUB_KEY,
-                    other => other,
-                };
-                self.ask(name, server, repository, patience).await
-            }
-            None => Ok(None),
-        }
+        let Some(name) = file.store() else {
+            return Ok(None);
+        };
+        let server = match repository.registry() {
+            "docker.io" => DOCKER_HUB_KEY,
+            other => other,
+        };
+        self.ask(name, server, repository, patience).await
     }
 
     async fn ask(
@@ -191,7 +165,7 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let logins = self.logins.iter().map(|(registry, _)| registry);
-        let files = self.files.iter().map(|file| &file.name);
+        let files = self.files.iter().map(|file| file.name());
         f.debug_struct("Credentials")
             .field("logins", &logins.collect::<Vec<_>>())
             .field("files", &files.collect::<Vec<_>>())
@@ -229,83 +203,6 @@ impl fmt::Display for Login {
     }
 }
 
-struct ConfigFile {
-    name: String,
-    config: Config,
-}
-
-/// The parts of docker's `config.json` and podman's `auth.json` that concern logins
-/// (containers-auth.json(5)).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, AuthEntry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
-    creds_store: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct AuthEntry {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-    registrytoken: Option<String>,
-}
-
-impl AuthEntry {
-    /// The secret in the entry; docker writes empty entries beside a `credsStore`.
-    fn secret(&self) -> Result<Option<Secret>, CredentialsError> {
-        let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-        if let Some(token) = filled(&self.identitytoken) {
-            return Ok(Some(Secret::Identity(token)));
-        }
-        if let Some(token) = filled(&self.registrytoken) {
-            return Ok(Some(Secret::Registry(token)));
-        }
-        if let Some(encoded) = filled(&self.auth) {
-            return decode(&encoded).map(Some);
-        }
-        match (filled(&self.username), filled(&self.password)) {
-            (Some(user), Some(password)) => Ok(Some(Secret::Password { user, password })),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// `auth` is the base64 of `user:password`.
-fn decode(encoded: &str) -> Result<Secret, CredentialsError> {
-    let lenient =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let base64 = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient);
-    let bytes = base64
-        .decode(encoded.trim())
-        .map_err(|_| CredentialsError::Auth)?;
-    let text = String::from_utf8(bytes).map_err(|_| CredentialsError::Auth)?;
-    // Docker pads with NUL.
-    let (user, password) = text
-        .trim_end_matches('\0')
-        .split_once(':')
-        .ok_or(CredentialsError::Auth)?;
-    Ok(Secret::Password {
-        user: user.into(),
-        password: password.into(),
-    })
-}
-
-#[derive(Debug, thiserror::Error)]
-enum CredentialsError {
-    #[error(
-        "expected the JSON of a docker or podman configuration, found something else at line {line}, column {column}"
-    )]
-    Json { line: usize, column: usize },
-    #[error("expected `auth` to be the base64 of `user:password`, found something else")]
-    Auth,
-}
-
 fn unreadable(
     registry: &str,
     from: &str,
@@ -330,38 +227,9 @@ fn keys(repository: &Repository) -> Vec<String> {
     keys
 }
 
-/// The entry under the first of `keys` that there is, with its own key.
-fn entry<'a, T>(map: &'a BTreeMap<String, T>, keys: &[String]) -> Option<(&'a T, &'a str)> {
-    keys.iter().find_map(|wanted| {
-        map.iter()
-            .find(|(key, _)| normal_key(key) == *wanted)
-            .map(|(key, value)| (value, key.as_str()))
-    })
-}
-
-/// A key as docker and podman write it, without scheme, `/v1/` and Docker Hub's aliases.
-fn normal_key(key: &str) -> String {
-    let bare = key
-        .strip_prefix("https://")
-        .or_else(|| key.strip_prefix("http://"));
-    // Keys with a scheme name a server, whatever path follows; without one, a part of a registry.
-    let name = match bare {
-        Some(server) => server.split('/').next().unwrap_or_default(),
-        None => key.trim_end_matches('/'),
-    };
-    let (host, path) = name.split_once('/').unwrap_or((name, ""));
-    let host = match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        other => other,
-    };
-    match path {
-        "" | "v1" | "v2" => host.into(),
-        path => format!("{host}/{path}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::login_file::LoginFileError;
     use super::*;
 
     fn repository(text: &str) -> Repository {
@@ -411,6 +279,41 @@ mod tests {
         let json = r#"{"auths": {"a.io": {"registrytoken": "t"}, "b.io": {}}}"#;
         assert_eq!(found(json, "a.io/x").await.as_deref(), Some("registry t"));
         assert_eq!(found(json, "b.io/x").await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_null_or_empty_is_no_login() {
+        for json in [
+            "",
+            " \n",
+            "\u{feff}",
+            "{}",
+            r#"{"auths": null, "credHelpers": null, "credsStore": null}"#,
+            r#"{"auths": {"a.io": null}, "credHelpers": {"a.io": null}, "credsStore": ""}"#,
+            r#"{"auths": {"a.io": {}}, "credHelpers": {"a.io": ""}}"#,
+            r#"{"auths": {"a.io": {"auth": null}}}"#,
+            r#"{"auths": {"a.io": {"auth": ""}}}"#,
+        ] {
+            assert_eq!(found(json, "a.io/x").await, None, "{json}");
+        }
+        let marked = "\u{feff}{\"auths\": {\"a.io\": {\"auth\": \"dTpw\"}}, \"credHelpers\": null}";
+        assert_eq!(found(marked, "a.io/x").await.as_deref(), Some("u:p"));
+    }
+
+    #[tokio::test]
+    async fn an_auth_without_a_colon_is_an_error_for_its_registry_alone() {
+        // dXNlcg== is user.
+        let json = r#"{"auths": {"a.io": {"auth": "dXNlcg=="}}}"#;
+        assert_eq!(found(json, "b.io/x").await, None);
+        let credentials = Credentials::default().with_config("test", json).unwrap();
+        let repository = repository("a.io/x");
+        let login = credentials.login(&repository, Duration::from_secs(5)).await;
+        let Err(Error::Credentials { from, source, .. }) = login else {
+            panic!("expected an error")
+        };
+        assert_eq!(from, "test");
+        let source = source.downcast_ref::<LoginFileError>();
+        assert!(matches!(source, Some(LoginFileError::Auth)), "{source:?}");
     }
 
     #[tokio::test]

@@ -1,83 +1,344 @@
-//! A list of referrers as JSON: entries and fields that we don't know keep their form, so that a
-//! list can be read in part and written back whole.
+//! Indexes as lists: of referrers, or of what an image layout holds.
+//!
+//! A list is read entry by entry from its JSON text. What is kept of an entry is small, whatever
+//! the text holds, and a list with more entries than the limit is not read to its end: 4 MiB of
+//! JSON could otherwise take hundreds of MiB of memory.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
 use crate::manifest::{Descriptor, ManifestError, media_type};
 
-/// An image index whose entries may be anything.
+/// Annotations that are kept of an entry. Signatures have three.
+const ANNOTATIONS_MAX: usize = 16;
+/// Bytes of an annotation, name and value together, and of a media type. Longer annotations are
+/// not kept; an entry with a longer media type is left out.
+const TEXT_MAX: usize = 1024;
+
+/// Why a list can't be read.
 #[derive(Debug)]
-pub(super) struct Entries {
-    fields: Map<String, Value>,
-    manifests: Vec<Value>,
+pub(super) enum Fault {
+    /// It isn't an index.
+    Form(ManifestError),
+    /// It has more entries than this.
+    TooMany(usize),
 }
 
-impl Entries {
-    /// The list of nobody.
-    pub(super) fn none() -> Self {
-        let mut fields = Map::new();
-        fields.insert("schemaVersion".into(), json!(2));
-        fields.insert("mediaType".into(), json!(media_type::OCI_INDEX));
-        Self {
-            fields,
-            manifests: Vec::new(),
-        }
-    }
+/// An index as a list.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// Whether the bytes call themselves an OCI image index.
+    pub(super) says_index: bool,
+    /// How many entries there are.
+    pub(super) entries: usize,
+    /// Those that are descriptors which we can follow.
+    pub(super) descriptors: Vec<Descriptor>,
+}
 
-    /// Reads an index. Image manifests are told apart by their fields, because registries have
-    /// served the subject itself in place of the list.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-        if fields.contains_key("config") || fields.contains_key("layers") {
-            return Err(ManifestError::NoIndex);
-        }
-        let named = fields.get("mediaType").and_then(Value::as_str);
-        let manifests = match (fields.get("manifests"), named) {
-            (Some(Value::Array(entries)), _) => entries.clone(),
-            // Go writes a list of none as null, or not at all.
-            (Some(Value::Null), _) | (None, Some(media_type::OCI_INDEX)) => Vec::new(),
-            (_, named) => {
-                return Err(ManifestError::Unknown {
-                    found: excerpt(named.unwrap_or("no media type")),
-                });
+/// Reads an index of at most `limit` entries. Entries that aren't descriptors which we can follow (a
+/// digest by an unknown algorithm, say) are counted and left out. Of a descriptor, all is kept but
+/// its platform and annotations beyond a bound.
+pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, Fault> {
+    struct Followed(Vec<Descriptor>);
+    impl Sink for Followed {
+        fn entry(&mut self, entry: &RawValue) {
+            match serde_json::from_str::<Entry>(entry.get()).map(Descriptor::try_from) {
+                Ok(Ok(descriptor)) => self.0.push(descriptor),
+                Ok(Err(reason)) => tracing::debug!(reason, "left out of the list"),
+                Err(error) => tracing::debug!(
+                    line = error.line(),
+                    column = error.column(),
+                    "an entry that is no descriptor is left out of the list"
+                ),
             }
-        };
-        fields.insert("manifests".into(), Value::Null);
-        Ok(Self { fields, manifests })
+        }
+    }
+    let mut followed = Followed(Vec::new());
+    let fields = walk(bytes, limit, &mut followed)?;
+    Ok(Listed {
+        says_index: fields.media_type.as_deref() == Some(media_type::OCI_INDEX),
+        entries: fields.entries,
+        descriptors: followed.0,
+    })
+}
+
+/// Takes what [`walk`] finds.
+pub(super) trait Sink {
+    /// The list begins; it may have no entry.
+    fn list(&mut self) {}
+    /// The next entry of the list.
+    fn entry(&mut self, entry: &RawValue);
+    /// A field besides the list, in its place.
+    fn field(&mut self, _name: &str, _value: &RawValue) {}
+}
+
+/// Reads an index once, from its beginning to its end. Image manifests are told apart by their
+/// fields, because registries have served the subject itself in place of the list.
+pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fields, Fault> {
+    let mut walk = Walk {
+        sink,
+        limit,
+        too_many: false,
+        fields: Fields::default(),
+    };
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = json
+        .deserialize_map(TopLevel(&mut walk))
+        .and_then(|()| json.end());
+    let Walk {
+        too_many, fields, ..
+    } = walk;
+    if too_many {
+        return Err(Fault::TooMany(limit));
+    }
+    // The fields of an image manifest say what it is, even if it can't be read to its end.
+    if fields.of_an_image {
+        return Err(Fault::Form(ManifestError::NoIndex));
+    }
+    read.map_err(|error| Fault::Form(ManifestError::Json(error)))?;
+    match (fields.list, fields.media_type.as_deref()) {
+        // Go writes an empty list as null, or not at all.
+        (true, _) | (false, Some(media_type::OCI_INDEX)) => Ok(fields),
+        (false, named) => Err(Fault::Form(ManifestError::Unknown {
+            found: excerpt(named.unwrap_or("no media type")),
+        })),
+    }
+}
+
+struct Walk<'a> {
+    sink: &'a mut dyn Sink,
+    limit: usize,
+    too_many: bool,
+    fields: Fields,
+}
+
+/// What an index says of itself.
+#[derive(Default)]
+pub(super) struct Fields {
+    media_type: Option<String>,
+    list: bool,
+    entries: usize,
+    of_an_image: bool,
+}
+
+/// The index itself.
+struct TopLevel<'a, 'w>(&'w mut Walk<'a>);
+
+impl<'de> Visitor<'de> for TopLevel<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an image index")
     }
 
-    /// The entries that are descriptors which we can follow.
-    pub(super) fn descriptors(self) -> impl Iterator<Item = Descriptor> {
-        self.manifests.into_iter().filter_map(|entry| {
-            serde_json::from_value(entry)
-                .inspect_err(|error| tracing::debug!(%error, "left out of the referrers list"))
-                .ok()
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(walk) = self;
+        let mut named = false;
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "manifests" {
+                // Of a name that is there twice, some readers take the first and some the last.
+                if std::mem::replace(&mut walk.fields.list, true) {
+                    return Err(A::Error::duplicate_field("manifests"));
+                }
+                walk.sink.list();
+                map.next_value_seed(Entries(walk))?;
+                continue;
+            }
+            let value: &RawValue = map.next_value()?;
+            match name.as_str() {
+                "mediaType" => {
+                    if std::mem::replace(&mut named, true) {
+                        return Err(A::Error::duplicate_field("mediaType"));
+                    }
+                    walk.fields.media_type = serde_json::from_str(value.get()).ok();
+                }
+                "config" | "layers" => walk.fields.of_an_image = true,
+                _ => {}
+            }
+            walk.sink.field(&name, value);
+        }
+        Ok(())
+    }
+}
+
+/// The list in it, which may be null.
+struct Entries<'a, 'w>(&'w mut Walk<'a>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of descriptors")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self(walk) = self;
+        while let Some(entry) = entries.next_element::<&RawValue>()? {
+            if walk.fields.entries == walk.limit {
+                walk.too_many = true;
+                return Err(A::Error::custom("too many entries"));
+            }
+            walk.fields.entries += 1;
+            walk.sink.entry(entry);
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a descriptor that a list is read for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    artifact_type: Option<String>,
+    #[serde(default)]
+    annotations: Annotations,
+}
+
+impl TryFrom<Entry> for Descriptor {
+    type Error = &'static str;
+
+    fn try_from(entry: Entry) -> Result<Self, Self::Error> {
+        let artifact_type = entry.artifact_type.as_deref().unwrap_or_default();
+        if entry.media_type.len() > TEXT_MAX || artifact_type.len() > TEXT_MAX {
+            return Err("an entry whose media type is too long");
+        }
+        Ok(Self {
+            media_type: entry.media_type,
+            digest: entry.digest,
+            size: entry.size,
+            platform: None,
+            artifact_type: entry.artifact_type,
+            annotations: entry.annotations.0,
         })
     }
+}
 
-    /// Whether there is an entry for `digest`.
-    pub(super) fn names(&self, digest: &Digest) -> bool {
-        let wanted = digest.to_string();
-        let digests = self.manifests.iter().map(|entry| entry.get("digest"));
-        digests
-            .flatten()
-            .any(|found| found.as_str() == Some(&wanted))
+/// The first annotations of an entry. `null` is none.
+#[derive(Default)]
+struct Annotations(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct First;
+        impl<'de> Visitor<'de> for First {
+            type Value = BTreeMap<String, String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(BTreeMap::new())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut kept = BTreeMap::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if kept.len() == ANNOTATIONS_MAX {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let value: String = map.next_value()?;
+                    if name.len() + value.len() <= TEXT_MAX {
+                        kept.insert(name, value);
+                    }
+                }
+                Ok(kept)
+            }
+        }
+        deserializer.deserialize_any(First).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(content: &str) -> Descriptor {
+        Descriptor::of("application/json", content.as_bytes())
     }
 
-    /// Adds an entry at the end.
-    pub(super) fn add(&mut self, entry: &Descriptor) {
-        self.manifests.push(json!(entry));
+    #[test]
+    fn what_is_kept_of_an_entry_is_bounded() {
+        let mut annotations: BTreeMap<String, String> = (0..100)
+            .map(|n| (format!("{n:03}"), String::new()))
+            .collect();
+        annotations.insert("000".into(), "x".repeat(TEXT_MAX));
+        let lavish = Descriptor {
+            annotations,
+            platform: Some("linux/amd64".parse().unwrap()),
+            ..entry("lavish")
+        };
+        let long = entry("long");
+        let long = Descriptor {
+            media_type: "x".repeat(TEXT_MAX + 1),
+            ..long
+        };
+        let list = json!({"manifests": [lavish, long, 1, null, entry("plain")]}).to_string();
+        let listed = read(list.as_bytes(), 5).unwrap();
+        let kept = (1..=ANNOTATIONS_MAX).map(|n| (format!("{n:03}"), String::new()));
+        let lavish = Descriptor {
+            annotations: kept.collect(),
+            ..entry("lavish")
+        };
+        assert_eq!(listed.descriptors, [lavish, entry("plain")]);
+        assert_eq!(listed.entries, 5);
+        assert!(matches!(read(list.as_bytes(), 4), Err(Fault::TooMany(4))));
     }
 
-    /// The index to write back.
-    pub(super) fn into_bytes(mut self) -> Bytes {
-        // Takes the place that the list had, or the last one.
-        let manifests = Value::Array(self.manifests);
-        self.fields.insert("manifests".into(), manifests);
-        Bytes::from(Value::Object(self.fields).to_string())
+    #[test]
+    fn what_is_no_list_is_named() {
+        let fault = |json: &str| match read(json.as_bytes(), 5).unwrap_err() {
+            Fault::Form(error) => error,
+            Fault::TooMany(_) => panic!("{json} has few entries"),
+        };
+        for image in [
+            r#"{"config":{},"layers":[]}"#,
+            r#"{"manifests":[],"layers":[]}"#,
+        ] {
+            assert!(matches!(fault(image), ManifestError::NoIndex), "{image}");
+        }
+        for broken in [
+            "",
+            "<html>",
+            "[]",
+            r#"{"manifests":[]"#,
+            r#"{"manifests":[]} x"#,
+            r#"{"manifests":{}}"#,
+            r#"{"manifests":[],"manifests":[]}"#,
+            r#"{"mediaType":"a","mediaType":"b","manifests":[]}"#,
+        ] {
+            assert!(matches!(fault(broken), ManifestError::Json(_)), "{broken}");
+        }
+        for other in ["{}", r#"{"errors":[]}"#] {
+            let error = fault(other);
+            assert!(
+                matches!(&error, ManifestError::Unknown { found } if found == "no media type"),
+                "{error:?}"
+            );
+        }
     }
 }

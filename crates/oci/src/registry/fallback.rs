@@ -12,24 +12,24 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 
 use super::Registry;
-use super::entries::Entries;
+use super::entries::Fault;
+use super::open_list::OpenList;
 use super::push::Document;
-use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{Descriptor, media_type};
-use crate::reference::Repository;
+use crate::reference::PinnedReference;
 
 impl Registry {
     /// Sees to it that the list of `subject` has `entry`.
     pub(super) async fn list_by_tag(
         &self,
-        repository: &Repository,
-        subject: &Digest,
+        subject: &PinnedReference,
         entry: &Descriptor,
     ) -> Result<()> {
         let retries = &self.options().retries;
-        let tag = subject.referrers_tag();
-        let what = format!("the list of referrers of {repository}@{subject}");
+        let repository = subject.repository();
+        let tag = subject.digest().referrers_tag();
+        let what = format!("the list of referrers of {subject}");
         let mut pauses = ExponentialBuilder::new()
             .with_min_delay(retries.pause)
             .with_max_delay(retries.longest_pause)
@@ -40,20 +40,28 @@ impl Registry {
         let mut written = false;
         loop {
             let started = Instant::now();
-            let mut list = self.list_at(repository, &tag, &what).await?;
-            if list.names(&entry.digest) {
-                return Ok(());
-            }
+            let list = match self.list_at(subject, &tag, &what, entry).await? {
+                Found::List(list) if list.names_it() => return Ok(()),
+                Found::List(list) => list,
+                Found::Subject if written => {
+                    return Err(Error::NoReferrers {
+                        subject: subject.to_string(),
+                        tag,
+                        source: None,
+                    });
+                }
+                Found::Subject => OpenList::empty(),
+            };
             if written {
                 tracing::debug!(%subject, "another writer has overwritten the list of referrers");
             }
-            list.add(entry);
             let index = Document {
                 media_type: media_type::OCI_INDEX,
-                bytes: list.into_bytes(),
+                bytes: list.with(entry),
                 what: what.clone(),
             };
-            self.put_manifest(repository, &tag, &index).await?;
+            let put = self.put_manifest(repository, &tag, &index).await;
+            put.map_err(|error| refused(error, subject, &tag))?;
             written = true;
             let Some(pause) = pauses.next() else {
                 return Err(Error::Contended {
@@ -65,16 +73,59 @@ impl Registry {
         }
     }
 
-    async fn list_at(&self, repository: &Repository, tag: &str, what: &str) -> Result<Entries> {
-        match self.document(repository, tag, what).await {
-            // An image manifest there is an error: whatever it is, it isn't ours to overwrite.
-            Ok(served) => Entries::read(&served.bytes).map_err(|source| Error::Manifest {
+    async fn list_at(
+        &self,
+        subject: &PinnedReference,
+        tag: &str,
+        what: &str,
+        entry: &Descriptor,
+    ) -> Result<Found> {
+        let served = match self.document(subject.repository(), tag, what).await {
+            Ok(served) => served,
+            Err(Error::NotFound { .. }) => return Ok(Found::List(OpenList::empty())),
+            Err(other) => return Err(other),
+        };
+        // GitLab takes a tag that isn't there for the digest that it is made of. Writing the list
+        // takes nothing from the image, which has its digest.
+        if subject.digest().matches(&served.bytes) {
+            return Ok(Found::Subject);
+        }
+        let limit = self.options().limits.referrers;
+        match OpenList::read(&served.bytes, limit, &entry.digest) {
+            Ok(list) => Ok(Found::List(list)),
+            // Another image there is an error: whatever it is, it isn't ours to overwrite.
+            Err(Fault::Form(source)) => Err(Error::Manifest {
                 what: what.into(),
                 source,
             }),
-            Err(Error::NotFound { .. }) => Ok(Entries::none()),
-            Err(other) => Err(other),
+            Err(Fault::TooMany(limit)) => Err(Error::Limit {
+                what: what.into(),
+                limit: limit as u64,
+                unit: "referrers",
+            }),
         }
+    }
+}
+
+/// What stands at the tag.
+enum Found {
+    List(OpenList),
+    /// The image itself.
+    Subject,
+}
+
+/// Says what it means that a registry refuses a list. Statuses that may pass mean nothing.
+fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
+    match error {
+        Error::Status {
+            status: 400..=407 | 409..=428 | 430..=499,
+            ..
+        } => Error::NoReferrers {
+            subject: subject.to_string(),
+            tag: tag.to_owned(),
+            source: Some(Box::new(error)),
+        },
+        other => other,
     }
 }
 

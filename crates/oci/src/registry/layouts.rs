@@ -10,7 +10,7 @@ use std::io::Read;
 use bytes::Bytes;
 
 use super::Registry;
-use super::entries::Entries;
+use super::entries::{self, Fault};
 use super::pull::{Served, check_content, check_limit, size_mismatch};
 use super::push::listed;
 use super::referrers::List;
@@ -143,19 +143,16 @@ impl Survey {
     /// The entries of `index.json` that are documents.
     fn entries(&self) -> Result<Vec<Descriptor>> {
         let bytes = self.layout.index(self.limits.manifest_bytes)?;
-        let entries = Entries::read(&bytes)
-            .map_err(|source| self.path.failure(LayoutError::Index(source)))?;
         let limit = self.limits.layout_entries;
-        let documents = entries.descriptors().filter(is_document);
-        let documents: Vec<Descriptor> = documents.take(limit.saturating_add(1)).collect();
-        if documents.len() > limit {
-            return Err(Error::Limit {
+        let listed = entries::read(&bytes, limit).map_err(|fault| match fault {
+            Fault::Form(source) => self.path.failure(LayoutError::Index(source)),
+            Fault::TooMany(limit) => Error::Limit {
                 what: format!("index.json of {}", self.path),
                 limit: limit as u64,
                 unit: "entries",
-            });
-        }
-        Ok(documents)
+            },
+        })?;
+        Ok(listed.descriptors.into_iter().filter(is_document).collect())
     }
 
     fn document(&mut self, descriptor: &Descriptor) -> Result<ResolvedImage> {
@@ -244,8 +241,7 @@ impl Survey {
             }
             if tag_of(&entry) == Some(&tag) {
                 let image = self.document(&entry)?;
-                let entries = Entries::read(image.bytes());
-                list.add(entries.map_err(|source| list.unreadable(source))?)?;
+                list.read(image.bytes())?;
                 continue;
             }
             match self.document(&entry) {

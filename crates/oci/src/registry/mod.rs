@@ -6,12 +6,14 @@
 //! no `HEAD` before a `GET`.
 //!
 //! - `layouts`: the same for image layouts, without requests
-//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`: the operations
-//! - `auth`, `challenge`, `credentials`, `helper`: who we are
+//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`, `open_list`: the
+//!   operations
+//! - `auth`, `authenticate`, `challenge`, `credentials`, `login_file`, `helper`: who we are
 //!
 //! How requests travel is in [`crate::http`].
 
 mod auth;
+mod authenticate;
 mod challenge;
 mod credentials;
 mod download;
@@ -19,12 +21,14 @@ mod entries;
 mod fallback;
 mod helper;
 mod layouts;
+mod login_file;
+mod open_list;
 mod pull;
 mod push;
 mod referrers;
 mod upload;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -37,7 +41,7 @@ use crate::layout::LayoutError;
 use crate::options::Options;
 use crate::reference::Repository;
 
-use auth::Authenticator;
+use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
 
 pub use credentials::Credentials;
@@ -73,9 +77,9 @@ pub struct Registry {
 struct Shared {
     connection: Connection,
     authenticator: Authenticator,
-    /// Repositories whose registry has no referrers API. By repository and not by host, since one
-    /// host may stand before registries of several kinds.
-    without_referrers_api: Mutex<HashSet<Repository>>,
+    /// Whether a repository's registry has the referrers API. By repository and not by host, since
+    /// one host may stand before registries of several kinds.
+    referrers_api: Mutex<HashMap<Repository, bool>>,
 }
 
 impl Registry {
@@ -88,7 +92,7 @@ impl Registry {
             shared: Arc::new(Shared {
                 connection: Connection::new(options)?,
                 authenticator: Authenticator::default(),
-                without_referrers_api: Mutex::default(),
+                referrers_api: Mutex::default(),
             }),
         })
     }
@@ -116,9 +120,10 @@ impl Registry {
         Ok(url)
     }
 
-    /// Sends a request, with what the registry wants to see for `access` to the repository: one
-    /// challenge is answered. The answer's status is one that says something about this request,
-    /// not about us or the registry's health.
+    /// Sends a request, with what the registry wants to see for `access` to the repository. A challenge
+    /// is answered with the token that was agreed since, if there is one, and then with a new one. The
+    /// answer's status is one that says something about this request, not about us or the registry's
+    /// health.
     ///
     /// Only the origin of the repository's API is asked with a login, and only its challenge is
     /// answered: wherever else a link or a redirect leads, there is nothing for it.
@@ -127,48 +132,61 @@ impl Registry {
         request: &Request,
         repository: &Repository,
         access: Access,
-        body: Body,
+        mut body: Body,
     ) -> Result<Answer, Failure> {
         let Shared {
             connection,
             authenticator,
             ..
         } = self.shared.as_ref();
-        let mut body = body;
         let home = self.url(repository, "")?;
         if request.url.origin() != home.origin() {
             let answer = connection.exchange(request, None, &mut body).await?;
             return answer.settled("without a login").await;
         }
         let scope = Scope::new(repository, access);
-        let known = authenticator
+        let mut known = authenticator
             .authorization(connection, &scope, &home)
             .await?;
-        let credential = known.as_ref().map(|known| &known.credential);
-        let answer = connection.exchange(request, credential, &mut body).await?;
-        let login = |known: &Option<auth::Authorization>| {
-            known
-                .as_ref()
-                .map_or_else(|| "without a login".to_owned(), |k| k.login.clone())
-        };
-        let challenged = answer.status() == StatusCode::UNAUTHORIZED && !answer.is_from_elsewhere();
-        // A body that flows can't be sent a second time.
-        if !challenged || matches!(body, Body::Upload(_)) {
-            return answer.settled(&login(&known)).await;
+        let mut replies = 0;
+        loop {
+            let credential = known.as_ref().map(|known| &known.credential);
+            let answer = connection.exchange(request, credential, &mut body).await?;
+            let login = known.as_ref().map(|known| known.login.as_str());
+            let login = login.unwrap_or("without a login").to_owned();
+            let challenged =
+                answer.status() == StatusCode::UNAUTHORIZED && !answer.is_from_elsewhere();
+            if !challenged || replies == REPLIES_MAX {
+                return answer.settled(&login).await;
+            }
+            let reply = authenticator
+                .answer(connection, &scope, &home, answer.headers(), known.as_ref())
+                .await?;
+            let fresh = match reply {
+                Reply::Kept(fresh) => {
+                    replies += 1;
+                    fresh
+                }
+                Reply::New(fresh) => {
+                    replies = REPLIES_MAX;
+                    fresh
+                }
+            };
+            if known.is_some_and(|known| known.credential == fresh.credential) {
+                return answer.settled(&fresh.login).await;
+            }
+            if let Body::Upload(_) = body {
+                // The caller can begin the content anew, and send it with the other token.
+                let refused = answer.settled(&login).await;
+                return refused.map_err(Failure::with_new_login);
+            }
+            known = Some(fresh);
         }
-        let fresh = authenticator
-            .answer(connection, &scope, &home, answer.headers(), known.as_ref())
-            .await?;
-        if known.is_some_and(|known| known.credential == fresh.credential) {
-            return answer.settled(&fresh.login).await;
-        }
-        connection
-            .exchange(request, Some(&fresh.credential), &mut body)
-            .await?
-            .settled(&fresh.login)
-            .await
     }
 }
+
+/// Answers to challenges of one request. The last is with a new token, where there is a new one.
+const REPLIES_MAX: usize = 2;
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

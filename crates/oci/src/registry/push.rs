@@ -39,13 +39,14 @@ impl Registry {
     }
 
     /// Pushes a manifest with a `subject` by digest and sees to it that the subject's referrers
-    /// list names it: the registry says that it does, or we write it into the list at the fallback
-    /// tag and read it back.
+    /// list names it. The registry does so itself if it says so and has the referrers API. Else we
+    /// write the manifest into the list at the fallback tag and read it back.
     ///
     /// # Errors
     /// [`Error::Manifest`], before anything is sent, if `bytes` are no manifest of `media_type` or
-    /// have no `subject`; [`Error::Contended`] if others kept overwriting the list; the others about
-    /// access, transport and the registry.
+    /// have no `subject`; [`Error::Contended`] if others kept overwriting the list;
+    /// [`Error::NoReferrers`] if the registry can't keep one; the others about access, transport
+    /// and the registry.
     pub async fn push_referrer(
         &self,
         repository: &Repository,
@@ -64,9 +65,11 @@ impl Registry {
         let digest = image.digest().to_string();
         let document = Document::of(&image, media_type);
         let indexed = self.put_manifest(repository, &digest, &document).await?;
-        if indexed.is_none_or(|found| found != subject.digest.to_string()) {
-            self.list_by_tag(repository, &subject.digest, &listed(&image))
-                .await?;
+        let indexed = indexed.is_some_and(|found| found == subject.digest.to_string());
+        let subject = repository.at(subject.digest);
+        // Some registries pass the header on from what they are made of, and have no such API.
+        if !(indexed && self.lists_referrers(&subject).await?) {
+            self.list_by_tag(&subject, &listed(&image)).await?;
         }
         Ok(image)
     }

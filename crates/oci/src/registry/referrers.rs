@@ -7,14 +7,13 @@
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
-use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::Registry;
 use super::challenge::Access;
-use super::entries::Entries;
+use super::entries::{self, Fault, Listed};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Body, Request, is_redirect, retrying, shown};
@@ -27,7 +26,8 @@ impl Registry {
     /// All descriptors in the referrers list of the subject, each digest once: from the referrers
     /// API with all its pages, else from the fallback tag. Unfiltered, because registries'
     /// descriptors lie; judge by the manifest. Empty when there are none. Entries that aren't
-    /// descriptors we could follow (a digest by an unknown algorithm, say) are left out.
+    /// descriptors we could follow (a digest by an unknown algorithm, say) are left out, and so are
+    /// platforms and all but the first 16 annotations of an entry.
     ///
     /// # Errors
     /// [`Error::Limit`] when the list is longer than [`Limits`](super::Limits) allow;
@@ -38,25 +38,44 @@ impl Registry {
         if let Some(layout) = repository.layout() {
             return self.layout_referrers(layout, subject).await;
         }
-        if !self.is_without_referrers_api(repository) {
+        if self.referrers_api(repository) != Some(false) {
             match self.listed_by_api(subject).await? {
-                Support::Listed(descriptors) => return Ok(descriptors),
-                Support::Missing => self.remember_without_referrers_api(repository),
+                Support::Listed(descriptors) => {
+                    self.remember_referrers_api(repository, true);
+                    return Ok(descriptors);
+                }
+                Support::Missing => self.remember_referrers_api(repository, false),
                 Support::Unknown => {}
             }
         }
         self.listed_by_tag(subject).await
     }
 
+    /// Whether the registry has the referrers API for `subject`, to which a referrer was pushed. It
+    /// is asked for the list, once a repository.
+    pub(super) async fn lists_referrers(&self, subject: &PinnedReference) -> Result<bool> {
+        let repository = subject.repository();
+        if let Some(known) = self.referrers_api(repository) {
+            return Ok(known);
+        }
+        let url = self.referrers_url(subject)?;
+        let list = List::new(subject, self.options().limits.referrers);
+        let page = self.page(repository, &url, &list).await?;
+        let there = matches!(page, Page::Index { .. });
+        self.remember_referrers_api(repository, there);
+        Ok(there)
+    }
+
+    fn referrers_url(&self, subject: &PinnedReference) -> Result<Url> {
+        let tail = format!("referrers/{}", subject.digest());
+        self.url(subject.repository(), &tail)
+    }
+
     async fn listed_by_api(&self, subject: &PinnedReference) -> Result<Support> {
         let limits = &self.options().limits;
-        let first = self.url(
-            subject.repository(),
-            &format!("referrers/{}", subject.digest()),
-        )?;
         let mut list = List::new(subject, limits.referrers);
         let mut visited = HashSet::new();
-        let mut next = Some(first);
+        let mut next = Some(self.referrers_url(subject)?);
         while let Some(url) = next {
             if visited.len() >= limits.referrer_pages {
                 return Err(list.limit(limits.referrer_pages, "pages"));
@@ -68,10 +87,9 @@ impl Registry {
                     found: "a page that links to one before it".into(),
                 });
             }
-            next = match self.page(subject.repository(), &url, &list.what).await? {
-                Page::Index { bytes, next } => {
-                    let entries = Entries::read(&bytes).map_err(|e| list.unreadable(e))?;
-                    list.add(entries)?;
+            next = match self.page(subject.repository(), &url, &list).await? {
+                Page::Index { listed, next } => {
+                    list.add(listed);
                     next
                 }
                 Page::NoApi(support) if visited.len() == 1 => return Ok(support),
@@ -84,13 +102,13 @@ impl Registry {
                 }
             };
         }
-        Ok(Support::Listed(list.descriptors))
+        Ok(Support::Listed(list.into_descriptors()))
     }
 
     /// One page of a list. `url` is at the registry's own origin, and so is the next page: each
     /// page is a request of its own, to which our login goes along.
-    async fn page(&self, repository: &Repository, url: &Url, what: &str) -> Result<Page> {
-        let request = Request::new(Method::GET, url.clone(), what)
+    async fn page(&self, repository: &Repository, url: &Url, list: &List) -> Result<Page> {
+        let request = Request::new(Method::GET, url.clone(), list.what.as_str())
             .header(header::ACCEPT, INDEX_TYPE)
             .within_origin();
         retrying(&self.options().retries, || async {
@@ -104,11 +122,21 @@ impl Registry {
                 }
                 // GHCR sends whoever asks for the API to a web page of another host.
                 status if is_redirect(status) => Ok(Page::NoApi(Support::Missing)),
-                StatusCode::OK if !is_index(&answer) => Ok(Page::NoApi(Support::Missing)),
+                StatusCode::OK if !may_be_index(&answer) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK => {
                     let next = next_page(&answer, url)?;
+                    let named = answer.content_type();
+                    let named = named.as_deref() == Some(media_type::OCI_INDEX);
                     let bytes = answer.bytes(self.options().limits.manifest_bytes).await?;
-                    Ok(Page::Index { bytes, next })
+                    match entries::read(&bytes, list.room()) {
+                        Ok(listed) if named || listed.says_index => {
+                            Ok(Page::Index { listed, next })
+                        }
+                        Err(fault @ Fault::TooMany(_)) => Err(list.unreadable(fault).into()),
+                        Err(fault) if named => Err(list.unreadable(fault).into()),
+                        // Other JSON or text, from a registry that has no such API.
+                        Ok(_) | Err(_) => Ok(Page::NoApi(Support::Missing)),
+                    }
                 }
                 _ => Err(answer.into_error().await.into()),
             }
@@ -123,30 +151,34 @@ impl Registry {
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
             other => other?,
         };
-        match Entries::read(&served.bytes) {
-            // GitLab has answered with the image itself here, which lists nothing.
-            Err(ManifestError::NoIndex) => {
+        if subject.digest().matches(&served.bytes) {
+            // What it lists, if it is an index, are its platforms.
+            tracing::debug!(%subject, "the referrers tag is answered with the image itself");
+            return Ok(Vec::new());
+        }
+        match list.read(&served.bytes) {
+            Err(Error::Manifest {
+                source: ManifestError::NoIndex,
+                ..
+            }) => {
                 tracing::debug!(%subject, "an image manifest stands at the referrers tag");
                 Ok(Vec::new())
             }
-            Err(source) => Err(list.unreadable(source)),
-            Ok(entries) => {
-                list.add(entries)?;
-                Ok(list.descriptors)
-            }
+            read => read.map(|()| list.into_descriptors()),
         }
     }
 
-    pub(super) fn is_without_referrers_api(&self, repository: &Repository) -> bool {
-        let known = &self.shared.without_referrers_api;
+    /// Whether the repository's registry has the referrers API, if we have found out.
+    pub(super) fn referrers_api(&self, repository: &Repository) -> Option<bool> {
+        let known = &self.shared.referrers_api;
         let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.contains(repository)
+        known.get(repository).copied()
     }
 
-    fn remember_without_referrers_api(&self, repository: &Repository) {
-        let known = &self.shared.without_referrers_api;
+    fn remember_referrers_api(&self, repository: &Repository, there: bool) {
+        let known = &self.shared.referrers_api;
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(repository.clone());
+        known.insert(repository.clone(), there);
     }
 }
 
@@ -160,7 +192,7 @@ enum Support {
 }
 
 enum Page {
-    Index { bytes: Bytes, next: Option<Url> },
+    Index { listed: Listed, next: Option<Url> },
     NoApi(Support),
 }
 
@@ -173,15 +205,26 @@ async fn judge_not_found(answer: Answer) -> Support {
     }
 }
 
-/// Web pages and application errors have been seen with status 200, so only an index is a list.
-fn is_index(answer: &Answer) -> bool {
-    answer.content_type().as_deref() == Some(media_type::OCI_INDEX)
+/// Whether the body is worth reading. Web pages have been seen with status 200. Other types may be
+/// an index: Harbor has called it `application/json` and `text/plain`, or nothing at all.
+fn may_be_index(answer: &Answer) -> bool {
+    answer.content_type().is_none_or(|found| {
+        matches!(
+            found.as_str(),
+            "" | media_type::OCI_INDEX
+                | "application/json"
+                | "text/plain"
+                | "application/octet-stream"
+        )
+    })
 }
 
 /// The list as it grows.
 pub(super) struct List {
     what: String,
     limit: usize,
+    /// Entries that were read, those that are left out among them.
+    read: usize,
     descriptors: Vec<Descriptor>,
     digests: HashSet<Digest>,
 }
@@ -191,36 +234,59 @@ impl List {
         Self {
             what: format!("the list of referrers of {subject}"),
             limit,
+            read: 0,
             descriptors: Vec::new(),
             digests: HashSet::new(),
         }
     }
 
-    /// Adds the entries of a page.
-    pub(super) fn add(&mut self, entries: Entries) -> Result<()> {
-        entries.descriptors().try_for_each(|entry| self.push(entry))
+    /// How many entries it still has room for.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.read)
+    }
+
+    /// Adds the entries of an index.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<()> {
+        let listed = entries::read(bytes, self.room()).map_err(|fault| self.unreadable(fault))?;
+        self.add(listed);
+        Ok(())
+    }
+
+    /// Adds the entries of a page, which were read within [`List::room`].
+    fn add(&mut self, page: Listed) {
+        self.read += page.entries;
+        for descriptor in page.descriptors {
+            self.keep(descriptor);
+        }
     }
 
     /// Adds an entry, if its digest isn't there yet.
     pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<()> {
-        if !self.digests.insert(descriptor.digest.clone()) {
-            return Ok(());
-        }
-        if self.descriptors.len() >= self.limit {
+        if self.room() == 0 {
             return Err(self.limit(self.limit, "referrers"));
         }
-        self.descriptors.push(descriptor);
+        self.read += 1;
+        self.keep(descriptor);
         Ok(())
+    }
+
+    fn keep(&mut self, descriptor: Descriptor) {
+        if self.digests.insert(descriptor.digest.clone()) {
+            self.descriptors.push(descriptor);
+        }
     }
 
     pub(super) fn into_descriptors(self) -> Vec<Descriptor> {
         self.descriptors
     }
 
-    pub(super) fn unreadable(&self, source: ManifestError) -> Error {
-        Error::Manifest {
-            what: self.what.clone(),
-            source,
+    fn unreadable(&self, fault: Fault) -> Error {
+        match fault {
+            Fault::Form(source) => Error::Manifest {
+                what: self.what.clone(),
+                source,
+            },
+            Fault::TooMany(_) => self.limit(self.limit, "referrers"),
         }
     }
 

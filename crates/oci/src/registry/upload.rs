@@ -36,36 +36,60 @@ impl Registry {
             // An upload that broke off can't be gone on with, so each try opens a new one.
             retrying(&self.options().retries, || async {
                 let request = self.open_upload(repository, &what).await?;
-                let body = upload_of(bytes.clone());
-                self.send_upload(repository, request, &descriptor.digest, body)
-                    .await
+                renewing(|| {
+                    let body = upload_of(bytes.clone());
+                    self.send_upload(repository, &request, &descriptor.digest, body)
+                })
+                .await
             })
             .await?;
         }
         Ok(descriptor)
     }
 
-    /// Streams a large blob of known digest and size, unless the registry has it. `from` is read
-    /// once: if the connection breaks, so does the push.
+    /// Streams a large blob of known digest and size, unless the registry has it. `open` gives the
+    /// content from its beginning. It is called again if the connection breaks, or if the registry
+    /// wants a new token.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if `from` has other content;
-    /// [`Error::Io`] if it fails; the others about access, transport and the registry.
-    pub async fn push_blob_from(
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if the content is another;
+    /// [`Error::Io`] if it can't be read; the others about access, transport and the registry.
+    pub async fn push_blob_from<Opening, Content>(
         &self,
         repository: &Repository,
         digest: &Digest,
         size: u64,
-        from: &mut (dyn AsyncRead + Send + Unpin),
-    ) -> Result<()> {
+        open: impl Fn() -> Opening,
+    ) -> Result<()>
+    where
+        Opening: Future<Output = std::io::Result<Content>>,
+        Content: AsyncRead + Send + Unpin,
+    {
         let what = repository.at(digest.clone()).to_string();
         if self.has_blob(repository, digest, &what).await? {
             return Ok(());
         }
-        let request = retrying(&self.options().retries, || {
-            self.open_upload(repository, &what)
+        retrying(&self.options().retries, || async {
+            let request = self.open_upload(repository, &what).await?;
+            renewing(|| self.stream(repository, &request, digest, size, open(), &what)).await
         })
-        .await?;
+        .await
+    }
+
+    /// Sends what flows from `opening`.
+    async fn stream(
+        &self,
+        repository: &Repository,
+        request: &Request,
+        digest: &Digest,
+        size: u64,
+        opening: impl Future<Output = std::io::Result<impl AsyncRead + Send + Unpin>>,
+        what: &str,
+    ) -> Result<(), Failure> {
+        let mut from = opening.await.map_err(|source| Error::Io {
+            what: what.into(),
+            source,
+        })?;
         let (pieces, receiver) = mpsc::channel(1);
         let sent = Arc::new(AtomicU64::new(0));
         let mut receiver = Some(receiver);
@@ -81,14 +105,14 @@ impl Registry {
             }),
         };
         let sending = self.send_upload(repository, request, digest, body);
-        let reading = pump(from, digest, size, &what, pieces, &sent);
+        let reading = pump(&mut from, digest, size, what, pieces, &sent);
         tokio::pin!(sending, reading);
         tokio::select! {
             // The registry answered before it had everything, or nothing is left to read.
-            answered = &mut sending => answered.map_err(|failure| failure.error),
+            answered = &mut sending => answered,
             read = &mut reading => {
                 read?;
-                sending.await.map_err(|failure| failure.error)
+                sending.await
             }
         }
     }
@@ -128,10 +152,11 @@ impl Registry {
     async fn send_upload(
         &self,
         repository: &Repository,
-        mut request: Request,
+        request: &Request,
         digest: &Digest,
         body: Upload,
     ) -> Result<(), Failure> {
+        let mut request = request.clone();
         request
             .url
             .query_pairs_mut()
@@ -140,6 +165,17 @@ impl Registry {
             .ask(&request, repository, Access::Push, Body::Upload(body))
             .await?;
         answer.success().await.map(|_| ())
+    }
+}
+
+/// Sends once more, at once, what was refused because its token ended: we have another one by then.
+async fn renewing<Sending>(send: impl Fn() -> Sending) -> Result<(), Failure>
+where
+    Sending: Future<Output = Result<(), Failure>>,
+{
+    match send().await {
+        Err(failure) if failure.has_new_login() => send().await,
+        sent => sent,
     }
 }
 

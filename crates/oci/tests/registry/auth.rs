@@ -212,25 +212,57 @@ async fn a_token_that_the_registry_drops_is_renewed() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_renewed_before_it_is_refused() {
-    let server = registry_with_tokens("abc").await;
-    let expired = answer("application/json", r#"{"token":"abc","expires_in":0}"#);
-    serve_token(&server, expired).await;
-    let client = client();
-    client.resolve(&reference(&server, ":t")).await.unwrap();
-    client.resolve(&reference(&server, ":t")).await.unwrap();
-    let paths: Vec<String> = requests(&server).await;
-    let paths = paths.iter().map(|line| line.split('?').next().unwrap());
-    assert_eq!(
-        paths.collect::<Vec<_>>(),
-        [
-            "GET /v2/a/b/manifests/t",
-            "GET /token",
-            "GET /v2/a/b/manifests/t",
-            "GET /token",
-            "GET /v2/a/b/manifests/t",
-        ]
-    );
+async fn a_token_that_is_said_to_have_expired_is_used_for_a_minute() {
+    for expires_in in ["0", "-1", "\"0\"", "null", "\"300\""] {
+        let server = registry_with_tokens("abc").await;
+        let body = format!(r#"{{"token":"abc","expires_in":{expires_in},"issued_at":"?"}}"#);
+        serve_token(&server, answer("application/json", &body)).await;
+        let client = client();
+        client.resolve(&reference(&server, ":t")).await.unwrap();
+        client.resolve(&reference(&server, ":t")).await.unwrap();
+        let lines = requests(&server).await;
+        let paths = lines.iter().map(|line| line.split('?').next().unwrap());
+        assert_eq!(
+            paths.collect::<Vec<_>>(),
+            [
+                "GET /v2/a/b/manifests/t",
+                "GET /token",
+                "GET /v2/a/b/manifests/t",
+                "GET /v2/a/b/manifests/t",
+            ],
+            "{expires_in}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_is_read_however_it_is_written() {
+    for form in [
+        "Bearer  realm={},service=registry",
+        "BEARER\trealm=\"{}\" , service=registry",
+        "Negotiate YII=, Basic realm=\"x, y\", bearer Realm=\"{}\",SERVICE=\"registry\"",
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(header("authorization", "Bearer abc"))
+            .respond_with(answer(media_type::OCI_MANIFEST, &manifest("x")))
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        Mock::given(path("/token"))
+            .and(query_param("service", "registry"))
+            .respond_with(token("abc"))
+            .with_priority(2)
+            .mount(&server)
+            .await;
+        let value = form.replace("{}", &format!("{}/token", server.uri()));
+        Mock::given(method("GET"))
+            .respond_with(challenge(&value))
+            .with_priority(9)
+            .mount(&server)
+            .await;
+        let resolved = client().resolve(&reference(&server, ":t")).await;
+        assert!(resolved.is_ok(), "{form}: {resolved:?}");
+    }
 }
 
 #[tokio::test]

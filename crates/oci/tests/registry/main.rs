@@ -13,6 +13,8 @@ mod helpers;
 #[cfg(test)]
 mod layout;
 #[cfg(test)]
+mod manners;
+#[cfg(test)]
 mod other_hosts;
 #[cfg(test)]
 mod pull;

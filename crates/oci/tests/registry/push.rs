@@ -129,9 +129,10 @@ async fn a_large_blob_is_streamed() {
         .mount(&server)
         .await;
     let digest = Digest::sha256(&content);
-    let mut from = content.as_slice();
     client()
-        .push_blob_from(&repository(&server), &digest, 4_000_000, &mut from)
+        .push_blob_from(&repository(&server), &digest, 4_000_000, || async {
+            Ok(content.as_slice())
+        })
         .await
         .unwrap();
 }
@@ -142,10 +143,9 @@ async fn a_stream_of_other_content_is_not_pushed() {
     open_uploads(&server, "/upload/1").await;
     let repository = repository(&server);
     let push = async |size: u64, content: &'static [u8]| {
-        let mut from = content;
         let digest = Digest::sha256(b"content");
         let client = client();
-        let pushed = client.push_blob_from(&repository, &digest, size, &mut from);
+        let pushed = client.push_blob_from(&repository, &digest, size, || async { Ok(content) });
         pushed.await.unwrap_err()
     };
     let error = push(7, b"tnetnoc").await;
@@ -168,9 +168,10 @@ async fn a_registry_that_refuses_an_upload_midway_is_heard() {
         .mount(&server)
         .await;
     let digest = Digest::sha256(b"content");
-    let mut from = b"content".as_slice();
     let error = client()
-        .push_blob_from(&repository(&server), &digest, 7, &mut from)
+        .push_blob_from(&repository(&server), &digest, 7, || async {
+            Ok(b"content".as_slice())
+        })
         .await
         .unwrap_err();
     assert!(
@@ -257,11 +258,20 @@ async fn a_registry_that_lists_the_referrer_is_left_to_it() {
         .respond_with(status(201).insert_header("oci-subject", subject))
         .mount(&server)
         .await;
-    let body = referrer("x", None);
-    push_referrer(&client(), &repository(&server), &body)
-        .await
-        .unwrap();
-    assert_eq!(requests(&server).await.len(), 1);
+    Mock::given(method("GET"))
+        .respond_with(answer(media_type::OCI_INDEX, &index(&[])))
+        .mount(&server)
+        .await;
+    let client = client();
+    for remark in ["x", "y"] {
+        push_referrer(&client, &repository(&server), &referrer(remark, None))
+            .await
+            .unwrap();
+    }
+    let methods = requests(&server).await;
+    let methods = methods.iter().map(|line| line.split(' ').next().unwrap());
+    // Whether there is such a list is asked once.
+    assert_eq!(methods.collect::<Vec<_>>(), ["PUT", "GET", "PUT"]);
 }
 
 #[tokio::test]

@@ -137,6 +137,31 @@ async fn too_many_referrers_are_over_the_limit() {
 }
 
 #[tokio::test]
+async fn entries_that_are_left_out_count_too() {
+    let body = |count| index(&vec!["{}".to_owned(); count]);
+    for (at, count) in [(api(), 10_001), (fallback(), 10_001), (api(), 1_390_000)] {
+        let server = MockServer::start().await;
+        serve(&server, at, answer(media_type::OCI_INDEX, &body(count))).await;
+        let error = listed(&client(), &server).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Limit {
+                    limit: 10_000,
+                    unit: "referrers",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+    let server = MockServer::start().await;
+    let response = answer(media_type::OCI_INDEX, &body(10_000));
+    serve(&server, api(), response).await;
+    assert_eq!(listed(&client(), &server).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn entries_that_cannot_be_followed_are_left_out() {
     let server = MockServer::start().await;
     let odd = r#"{"mediaType":"x","digest":"blake3:00","size":1}"#.to_owned();
@@ -150,6 +175,10 @@ async fn entries_that_cannot_be_followed_are_left_out() {
 async fn registries_without_the_api_are_asked_for_the_tag() {
     let page = answer("text/html", "<html>log in</html>");
     for missing in [
+        answer("application/json", r#"{"errors":[]}"#),
+        answer("application/json", r#"{"manifests":[]}"#),
+        answer("text/plain", "404 page not found"),
+        answer("text/html", &index(&[])),
         ResponseTemplate::new(404),
         ResponseTemplate::new(400),
         ResponseTemplate::new(406),

@@ -26,9 +26,10 @@ async fn round_trip(server: &RegistryServer, client: &Registry) {
     let layer: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     let digest = Digest::sha256(&layer);
     let size = layer.len() as u64;
-    let mut from = layer.as_slice();
     client
-        .push_blob_from(&repository, &digest, size, &mut from)
+        .push_blob_from(&repository, &digest, size, || async {
+            Ok(layer.as_slice())
+        })
         .await
         .unwrap();
     let config = client

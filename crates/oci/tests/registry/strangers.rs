@@ -292,10 +292,10 @@ async fn a_stream_that_is_redirected_says_that_it_can_not_be_read_again() {
     let home = home(Login::Basic, Asked::UploadRedirected, &stranger).await;
     let client = client(Login::Basic, &home);
     let digest = Digest::sha256(CONTENT);
-    let mut from = CONTENT;
     let size = CONTENT.len() as u64;
+    let open = || std::future::ready(Ok(CONTENT));
     let error = client
-        .push_blob_from(&repository(&home), &digest, size, &mut from)
+        .push_blob_from(&repository(&home), &digest, size, open)
         .await;
     let (_, reason) = not_followed(error.unwrap_err());
     assert_eq!(reason, RedirectRefused::Spent);

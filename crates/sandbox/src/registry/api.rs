@@ -30,7 +30,37 @@ pub(super) struct Call<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
     pub(super) referrers_api: bool,
+    pub(super) claims_subjects: bool,
+    pub(super) dashed_tags: DashedTags,
     pub(super) page_size: Option<usize>,
+}
+
+/// What a tag like `sha256-<hex>` is in a manifest's URL, when a manifest is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DashedTags {
+    /// A tag like any other.
+    #[default]
+    Tags,
+    /// A tag, if it was pushed; else the digest that it is made of, as in GitLab.
+    DigestsUnlessPushed,
+    /// The digest that it is made of, whatever was pushed under it.
+    Digests,
+}
+
+impl DashedTags {
+    /// The digest or tag that is looked up for `reference`.
+    fn reading(self, shelf: &Shelf, reference: &str) -> String {
+        let digest = reference.replacen('-', ":", 1);
+        let taken = match self {
+            Self::Tags => false,
+            Self::DigestsUnlessPushed => !shelf.tags.contains_key(reference),
+            Self::Digests => true,
+        };
+        if taken && digest.parse::<Digest>().is_ok() {
+            return digest;
+        }
+        reference.to_owned()
+    }
 }
 
 /// Serves one request.
@@ -41,7 +71,9 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
             StatusCode::OK,
             &serde_json::Value::Object(Default::default()),
         ),
-        (Route::Manifest { name, reference }, "GET" | "HEAD") => manifest(store, name, reference),
+        (Route::Manifest { name, reference }, "GET" | "HEAD") => {
+            manifest(store, manner, name, reference)
+        }
         (Route::Manifest { name, reference }, "PUT") => {
             put_manifest(store, manner, name, reference, call)
         }
@@ -69,12 +101,13 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
     }
 }
 
-fn manifest(store: &Store, name: &str, reference: &str) -> Response {
+fn manifest(store: &Store, manner: Manner, name: &str, reference: &str) -> Response {
     let shelf = match known(store, name) {
         Ok(shelf) => shelf,
         Err(response) => return *response,
     };
-    let Some((digest, manifest)) = shelf.manifest(reference) else {
+    let reference = manner.dashed_tags.reading(shelf, reference);
+    let Some((digest, manifest)) = shelf.manifest(&reference) else {
         return answer::error(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", reference);
     };
     let mut response =
@@ -137,7 +170,8 @@ fn put_manifest(
     }
     store.put_manifest(name, digest.clone(), media_type, call.body.clone());
     let mut response = created(&format!("/v2/{name}/manifests/{digest}"), &digest);
-    if let Some(subject) = outline.subject.filter(|_| manner.referrers_api) {
+    let listed = manner.referrers_api || manner.claims_subjects;
+    if let Some(subject) = outline.subject.filter(|_| listed) {
         answer::set(&mut response, OCI_SUBJECT, subject.digest);
     }
     response

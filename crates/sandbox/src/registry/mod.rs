@@ -25,6 +25,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use countersign_oci::{Reference, ReferenceError, Repository};
 
+pub use self::api::DashedTags;
 use self::api::{Call, Manner};
 pub use self::auth::Auth;
 use self::auth::Gate;
@@ -42,6 +43,10 @@ const BODY_MAX: usize = 1 << 30;
 pub struct RegistryOptions {
     /// Serves `/referrers/`; without it, that path answers 404.
     pub referrers_api: bool,
+    /// Answers a manifest that has a subject with `OCI-Subject`, even without the referrers API.
+    pub claims_subjects: bool,
+    /// How the tags are read that stand in for the referrers API.
+    pub dashed_tags: DashedTags,
     /// Who may do what.
     pub auth: Auth,
     /// Misbehaviour from the start on; [`RegistryServer::add_fault`] adds more.
@@ -181,6 +186,8 @@ impl Shared {
         Self {
             manner: Manner {
                 referrers_api: options.referrers_api,
+                claims_subjects: options.claims_subjects,
+                dashed_tags: options.dashed_tags,
                 page_size: options.page_size,
             },
             gate,

@@ -1,0 +1,164 @@
+//! The configuration files of docker and podman, as far as they concern logins
+//! (containers-auth.json(5)). Secrets never go into errors.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+
+use super::credentials::Secret;
+
+/// A file that was read.
+pub(super) struct LoginFile {
+    name: String,
+    config: Config,
+}
+
+impl LoginFile {
+    /// Reads the text of a file that errors call `name`.
+    pub(super) fn parse(name: &str, json: &str) -> Result<Self, LoginFileError> {
+        // Some editors begin a file with a byte order mark, and an empty file has no logins.
+        let text = json.strip_prefix('\u{feff}').unwrap_or(json);
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        // Of serde's message only the place is kept: the rest may quote a secret.
+        let config = serde_json::from_str(text).map_err(|error| LoginFileError::Json {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        Ok(Self {
+            name: name.into(),
+            config,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The helper for the first of `keys` that has one, and the server to ask it for.
+    pub(super) fn helper(&self, keys: &[String]) -> Option<(&str, &str)> {
+        let (helper, server) = entry(&self.config.cred_helpers, keys)?;
+        (!helper.is_empty()).then_some((helper, server))
+    }
+
+    /// The secret in the entry for the first of `keys` that has one.
+    pub(super) fn secret(&self, keys: &[String]) -> Result<Option<Secret>, LoginFileError> {
+        match entry(&self.config.auths, keys) {
+            Some((auth, _)) => auth.secret(),
+            None => Ok(None),
+        }
+    }
+
+    /// The helper for all registries.
+    pub(super) fn store(&self) -> Option<&str> {
+        let helper = self.config.creds_store.as_deref();
+        helper.filter(|helper| !helper.is_empty())
+    }
+}
+
+/// The parts of docker's `config.json` and podman's `auth.json` that concern logins
+/// (containers-auth.json(5)).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    auths: Entries<AuthEntry>,
+    cred_helpers: Entries<String>,
+    creds_store: Option<String>,
+}
+
+/// By registry or part of one. Go writes what is empty as null.
+type Entries<T> = Option<BTreeMap<String, Option<T>>>;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AuthEntry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl AuthEntry {
+    /// The secret in the entry; docker writes empty entries beside a `credsStore`.
+    fn secret(&self) -> Result<Option<Secret>, LoginFileError> {
+        let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        if let Some(token) = filled(&self.identitytoken) {
+            return Ok(Some(Secret::Identity(token)));
+        }
+        if let Some(token) = filled(&self.registrytoken) {
+            return Ok(Some(Secret::Registry(token)));
+        }
+        if let Some(encoded) = filled(&self.auth) {
+            return decode(&encoded).map(Some);
+        }
+        match (filled(&self.username), filled(&self.password)) {
+            (Some(user), Some(password)) => Ok(Some(Secret::Password { user, password })),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// `auth` is the base64 of `user:password`.
+fn decode(encoded: &str) -> Result<Secret, LoginFileError> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let base64 = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient);
+    let bytes = base64
+        .decode(encoded.trim())
+        .map_err(|_| LoginFileError::Auth)?;
+    let text = String::from_utf8(bytes).map_err(|_| LoginFileError::Auth)?;
+    // Docker pads with NUL.
+    let (user, password) = text
+        .trim_end_matches('\0')
+        .split_once(':')
+        .ok_or(LoginFileError::Auth)?;
+    Ok(Secret::Password {
+        user: user.into(),
+        password: password.into(),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoginFileError {
+    #[error(
+        "expected the JSON of a docker or podman configuration, found something else at line {line}, column {column}"
+    )]
+    Json { line: usize, column: usize },
+    #[error("expected `auth` to be the base64 of `user:password`, found something else")]
+    Auth,
+}
+
+/// The entry under the first of `keys` that there is, with its own key.
+fn entry<'a, T>(entries: &'a Entries<T>, keys: &[String]) -> Option<(&'a T, &'a str)> {
+    keys.iter().find_map(|wanted| {
+        let mut filled = entries
+            .iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((value.as_ref()?, key.as_str())));
+        filled.find(|(_, key)| normal_key(key) == *wanted)
+    })
+}
+
+/// A key as docker and podman write it, without scheme, `/v1/` and Docker Hub's aliases.
+pub(super) fn normal_key(key: &str) -> String {
+    let bare = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
+    // Keys with a scheme name a server, whatever path follows; without one, a part of a registry.
+    let name = match bare {
+        Some(server) => server.split('/').next().unwrap_or_default(),
+        None => key.trim_end_matches('/'),
+    };
+    let (host, path) = name.split_once('/').unwrap_or((name, ""));
+    let host = match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        other => other,
+    };
+    match path {
+        "" | "v1" | "v2" => host.into(),
+        path => format!("{host}/{path}"),
+    }
+}
