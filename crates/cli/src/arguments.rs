@@ -9,7 +9,7 @@ use countersign_download::Name;
 use countersign_oci::{Platform, Reference};
 use url::Url;
 
-use crate::commands::{GalleryArguments, PlanningArguments, StoreArguments};
+use crate::commands::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
 use crate::failure::{Failure, Kind};
 
 /// Sign container images in CI; install only what a signature and a policy prove.
@@ -90,7 +90,7 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
-    /// Install anew what galleries have newer images of, on the same proof
+    /// Upgrade installed entries, on the same proof
     Upgrade(UpgradeArguments),
     /// Show what was installed from galleries, and on what evidence
     List(StoreArguments),
@@ -232,9 +232,9 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Args)]
 #[command(override_usage = INSTALL_USAGE, after_help = INSTALL_EXAMPLE)]
 pub(crate) struct InstallArguments {
-    /// The image to install, as for `verify`, of which a signature on the index or on the platform's
-    /// manifest counts, and where to unpack it: a directory that does not exist, is empty, or holds an
-    /// earlier installation. With --gallery, the names of entries instead
+    /// REFERENCE: the image. DIRECTORY: where to unpack it; must be missing, empty, or an earlier
+    /// installation. The index or the platform's manifest must be signed. With --gallery, the names
+    /// of entries instead
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",
         required_unless_present_any = ["all", "from_lock"]
@@ -244,6 +244,9 @@ pub(crate) struct InstallArguments {
     /// Which image of an index to install [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) replacing: ReplacingArguments,
 
     #[command(flatten)]
     pub(crate) gallery: GalleryArguments,
@@ -276,6 +279,9 @@ pub(crate) struct UpgradeArguments {
     pub(crate) gallery: PathBuf,
 
     #[command(flatten)]
+    pub(crate) replacing: ReplacingArguments,
+
+    #[command(flatten)]
     pub(crate) planning: PlanningArguments,
 
     #[command(flatten)]
@@ -291,6 +297,14 @@ pub(crate) struct RemoveArguments {
     /// Names of what is installed
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<Name>,
+
+    /// Remove what has one of these names and no record of an installation too, whatever it is
+    #[arg(long)]
+    pub(crate) unrecorded: bool,
+
+    /// Fail if another run installs to the same directory, instead of waiting for it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 
     #[command(flatten)]
     pub(crate) store: StoreArguments,

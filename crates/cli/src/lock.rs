@@ -6,8 +6,9 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use countersign_download::{Lock, LockError, LockedEntry};
+use countersign_download::{FileLock, Lock, LockError, LockedEntry};
 use countersign_oci::Platform;
 
 use crate::failure::{Failure, Kind};
@@ -15,8 +16,12 @@ use crate::failure::{Failure, Kind};
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
 
-/// A lock file, by its path. Two processes that write one at once may lose an entry of either, and
-/// never leave half a file.
+/// How long another process may take to write a lock file. It takes milliseconds.
+const TURN: Duration = Duration::from_secs(30);
+/// Between two tries to write it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock file, by its path. Processes that write one at once take turns, and none leaves half a file.
 #[derive(Debug)]
 pub(crate) struct LockFile {
     path: PathBuf,
@@ -49,19 +54,65 @@ impl LockFile {
     }
 
     /// Puts `entry` in, keeps the others, and touches nothing where that is what it says already.
-    pub(crate) fn record(&self, entry: LockedEntry) -> Result<(), Failure> {
-        let before = self.read_if_there()?;
-        let mut lock = before.clone();
-        lock.insert(entry);
-        if lock == before {
+    pub(crate) fn record(&self, entry: &LockedEntry) -> Result<(), Failure> {
+        if self.with(entry)?.is_none() {
             return Ok(());
         }
+        // What it says now may be old by the time it is our turn.
+        let _turn = self.turn()?;
+        let Some(lock) = self.with(entry)? else {
+            return Ok(());
+        };
         let text = lock.to_yaml()?;
-        self.replace(&text).map_err(|error| {
-            let message = format!("the lock file {} can't be written", self.path.display());
-            Failure::new(Kind::Usage, format!("{message}: {error}"))
-                .hint("check the path, and who may write there")
-        })
+        self.replace(&text).map_err(|error| self.unwritable(&error))
+    }
+
+    /// What it says with `entry`; `None` where that is what it says already.
+    fn with(&self, entry: &LockedEntry) -> Result<Option<Lock>, Failure> {
+        let before = self.read_if_there()?;
+        let mut lock = before.clone();
+        lock.insert(entry.clone());
+        Ok((lock != before).then_some(lock))
+    }
+
+    /// Waits until no other process writes the file.
+    fn turn(&self) -> Result<FileLock, Failure> {
+        let path = self.resolved().map_err(|error| self.unwritable(&error))?;
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(".countersign.lock");
+        let beside = path.with_file_name(name);
+        let since = Instant::now();
+        loop {
+            match FileLock::try_take(&beside) {
+                Ok(Some(lock)) => return Ok(lock),
+                Ok(None) if since.elapsed() < TURN => std::thread::sleep(PAUSE),
+                Ok(None) => {
+                    let message = format!(
+                        "the lock file {} is being written by another run for {} s",
+                        self.path.display(),
+                        TURN.as_secs()
+                    );
+                    return Err(Failure::new(Kind::Internal, message)
+                        .hint("wait for the other run to end, and run this again"));
+                }
+                Err(error) => return Err(self.unwritable(&error)),
+            }
+        }
+    }
+
+    fn unwritable(&self, error: &io::Error) -> Failure {
+        let message = format!("the lock file {} can't be written", self.path.display());
+        Failure::new(Kind::Usage, format!("{message}: {error}"))
+            .hint("check the path, and who may write there")
+    }
+
+    /// The file itself where the path is a link to it.
+    fn resolved(&self) -> io::Result<PathBuf> {
+        match fs::canonicalize(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.path.clone()),
+            path => path,
+        }
     }
 
     fn text(&self) -> io::Result<String> {
@@ -98,11 +149,7 @@ impl LockFile {
 
     /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept.
     fn replace(&self, text: &str) -> io::Result<()> {
-        let path = match fs::canonicalize(&self.path) {
-            Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.path.clone(),
-            Err(error) => return Err(error),
-        };
+        let path = self.resolved()?;
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),

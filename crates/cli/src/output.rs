@@ -29,6 +29,11 @@ impl Output {
         self.format == Format::Human && std::io::stderr().is_terminal()
     }
 
+    /// Whether lines for a person go to standard error.
+    pub(crate) fn tells(&self) -> bool {
+        self.format == Format::Human
+    }
+
     /// One result: its text is written at once, for a person; its JSON is left to
     /// [`Self::document`].
     pub(crate) fn result(&self, text: &str) {

@@ -1,6 +1,7 @@
 //! Progress on a terminal: one line for what is going on, one bar for the bytes.
 
 use std::collections::HashMap;
+use std::io::{self, Write as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::output::{self, Output};
 
 /// Draws what a long command is doing; draws nothing where no terminal is.
 pub(crate) struct Progress {
+    /// Whether a person reads standard error.
+    tells: bool,
     bar: ProgressBar,
     layers: Mutex<HashMap<Digest, (u64, u64)>>,
 }
@@ -26,6 +29,7 @@ impl Progress {
             ProgressBar::hidden()
         };
         Self {
+            tells: output.tells(),
             bar,
             layers: Mutex::new(HashMap::new()),
         }
@@ -36,9 +40,23 @@ impl Progress {
         self.bar.set_message(message.into());
     }
 
+    /// Says what a person has to know, also where no terminal is.
+    fn tell(&self, line: &str) {
+        if self.tells {
+            self.bar.suspend(|| {
+                // Where standard error is closed, nobody is left to tell.
+                let _ = writeln!(io::stderr(), "{line}");
+            });
+        }
+    }
+
     /// Shows how far an installation is.
     pub(crate) fn installing(&self, event: &Event) {
         match event {
+            Event::Waiting { path } => self.tell(&format!(
+                "waiting: another run installs to {}",
+                path.display()
+            )),
             Event::Resolved { digest } => self.say(format!("verifying {digest}")),
             Event::Verified { .. } | Event::Unverified { .. } => self.say("unpacking"),
             Event::ArchiveProgress { bytes, .. } => {

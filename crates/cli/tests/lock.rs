@@ -12,7 +12,10 @@ mod shop;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Stdio;
+use std::time::Duration;
 
+use countersign_download::{FileLock, Lock};
 use serde_json::Value;
 use shop::{EARLIER, LATER, SIGNER, Shop};
 
@@ -242,4 +245,46 @@ async fn a_lock_file_that_can_not_be_written_fails_the_run_though_the_image_is_i
         error.contains("nowhere/countersign.lock can't be written"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let path = shop.directory.path().join("countersign.lock");
+    assert_eq!(shop.install(&["--lock", "draw"]).0, 0);
+    let others = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+
+    // Another run is about to write what it has read and changed.
+    let beside = shop
+        .directory
+        .path()
+        .join(".countersign.lock.countersign.lock");
+    let other = FileLock::try_take(&beside).unwrap().unwrap();
+    let arguments = [
+        &["install", "--platform", "linux/amd64", "--lock"],
+        &shop::FLAGS[..],
+        &["chat"],
+    ]
+    .concat();
+    let mut child = shop
+        .command(&arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while shop.version("chat").is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!path.exists(), "it did not wait for its turn");
+    fs::write(&path, others).unwrap();
+    drop(other);
+    assert!(child.wait().unwrap().success());
+    let lock = Lock::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+    let names: Vec<_> = lock.entries().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["chat", "draw"]);
+    assert!(!beside.exists());
 }

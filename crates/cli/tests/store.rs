@@ -11,7 +11,10 @@
 mod shop;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
+use countersign_download::FileLock;
 use serde_json::Value;
 use shop::{EARLIER, LATER, SIGNER, Shop, unsigned};
 
@@ -40,10 +43,16 @@ async fn names_are_installed_listed_upgraded_and_removed() {
     assert_eq!(document["done"][1]["result"]["outcome"], "unchanged");
     assert_eq!(shop.version("chat").unwrap(), "v2");
 
+    // A name that is wrong is a mistake: nothing is removed.
     let (code, document) = shop.run(&["remove", "chat", "never-there"]);
     assert_eq!(code, 6, "{document}");
-    assert_eq!(document["removed"][0]["name"], "chat");
+    assert_eq!(document["removed"], Value::Array(Vec::new()));
+    assert_eq!(document["failed"][0]["name"], "never-there");
     assert_eq!(document["failed"][0]["error"]["kind"], "not_found");
+    assert!(shop.path("chat").exists());
+    let (code, document) = shop.run(&["remove", "chat", "chat"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(document["removed"][0]["name"], "chat");
     assert!(!shop.path("chat").exists());
 }
 
@@ -189,5 +198,145 @@ async fn a_record_that_can_not_be_read_is_told_by_list_and_upgrade_and_remove_ta
     }
     let (code, document) = shop.run(&["remove", "chat"]);
     assert_eq!(code, 0, "{document}");
+    assert!(!shop.path("chat").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_all_checked_before_anything_is_installed() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    for (wrong, code, kind) in [
+        ("caht", 6, "not_found"),
+        ("nobody@chat", 2, "usage"),
+        ("acme@chat", 2, "usage"),
+    ] {
+        let (found, document) = shop.install(&["chat", wrong]);
+        assert_eq!(found, code, "{document}");
+        assert_eq!(document["done"], Value::Array(Vec::new()));
+        assert_eq!(document["failed"][0]["name"], wrong);
+        assert_eq!(document["failed"][0]["error"]["kind"], kind);
+        assert!(shop.registry.requests().is_empty());
+        assert!(!shop.path("chat").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_the_gallery_has_no_more_keeps_no_other_from_its_upgrade() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    assert_eq!(shop.install(&["chat", "draw"]).0, 0);
+    let host = shop.registry.host();
+    let index = format!("[{{name: draw, uri: '{host}/acme/app:latest-draw'}}]");
+    shop.write("index.yaml", &index);
+    shop.publish("latest-draw", "d2", LATER);
+    let (code, document) = shop.upgrade(&[]);
+    assert_eq!(code, 6, "{document}");
+    assert_eq!(document["failed"][0]["name"], "acme@chat");
+    assert_eq!(shop.version("draw").unwrap(), "d2");
+    // By name it is a mistake.
+    shop.publish("latest-draw", "d3", LATER);
+    let (code, document) = shop.upgrade(&["draw", "chat"]);
+    assert_eq!(code, 6, "{document}");
+    assert_eq!(shop.version("draw").unwrap(), "d2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_emptied_is_told_to_be_unchecked_and_reinstalled_where_that_is_asked_for() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    assert_eq!(shop.install(&["chat"]).0, 0);
+    fs::remove_file(shop.path("chat").join("version")).unwrap();
+    let again = [
+        &["install", "--platform", "linux/amd64"],
+        &shop::FLAGS[..],
+        &["chat"],
+    ]
+    .concat();
+    let (code, out, _) = shop.shown(&again);
+    assert_eq!(code, 0);
+    assert!(out.contains("is up to date by its record"), "{out}");
+    assert!(out.contains("not checked; --reinstall"), "{out}");
+    assert_eq!(shop.version("chat"), None);
+    for command in [&shop.install(&["--reinstall", "chat"]), &{
+        fs::remove_file(shop.path("chat").join("version")).unwrap();
+        shop.upgrade(&["--reinstall"])
+    }] {
+        let (code, document) = command;
+        assert_eq!(*code, 0, "{document}");
+        assert_eq!(document["done"][0]["result"]["outcome"], "installed");
+        assert_eq!(shop.version("chat").unwrap(), "v1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_a_trusted_root_needs_a_home() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.write("plain.yaml", "[{name: acme, url: 'file:index.yaml'}]");
+    let platform = ["install", "--platform", "linux/amd64"];
+    let install = |file| shop.run(&[&platform[..], &["--gallery", file, "chat"]].concat());
+    let (code, document) = install("plain.yaml");
+    assert_eq!(code, 0, "{document}");
+    let (code, document) = install("galleries.yaml");
+    assert_eq!(code, 2, "{document}");
+    let hints = document["failed"][0]["error"]["hints"].to_string();
+    assert!(hints.contains("COUNTERSIGN_CACHE_DIR"), "{hints}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_waits_and_says_so_unless_it_is_told_not_to() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    fs::create_dir(shop.directory.path().join("store")).unwrap();
+    let first = FileLock::try_take(&shop.path(".chat.countersign.lock")).unwrap();
+    let (code, document) = shop.install(&["--no-wait", "chat"]);
+    assert_eq!(code, 1, "{document}");
+    let hints = document["failed"][0]["error"]["hints"].to_string();
+    assert!(hints.contains("--no-wait"), "{hints}");
+
+    let arguments = [
+        &["install", "--platform", "linux/amd64"],
+        &shop::FLAGS[..],
+        &["chat"],
+    ]
+    .concat();
+    let mut second = shop
+        .command(&arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(second.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
+    let path = shop.path("chat");
+    let expected = format!("waiting: another run installs to {}\n", path.display());
+    assert_eq!(said, expected);
+    assert!(!path.exists());
+    drop(first);
+    assert!(second.wait().unwrap().success());
+    assert_eq!(shop.version("chat").unwrap(), "v1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_record_explains_is_listed_and_removed_where_that_is_asked_for() {
+    let shop = Shop::open().await;
+    fs::create_dir_all(shop.path("chat").join("deep")).unwrap();
+    let (_, listed) = shop.run(&["list"]);
+    assert_eq!(listed["installations"][0]["name"], "chat");
+    assert_eq!(listed["installations"][0]["record"], "missing");
+    let (code, out, _) = shop.shown(&["list"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("countersign remove --unrecorded chat"),
+        "{out}"
+    );
+    let (code, document) = shop.run(&["remove", "chat"]);
+    assert_eq!(code, 2, "{document}");
+    let hints = document["failed"][0]["error"]["hints"].to_string();
+    assert!(hints.contains("--unrecorded"), "{hints}");
+    assert!(shop.path("chat").exists());
+    assert_eq!(shop.run(&["remove", "--unrecorded", "chat"]).0, 0);
     assert!(!shop.path("chat").exists());
 }

@@ -39,6 +39,12 @@ pub enum Error {
         /// The one of the two that is denied.
         image: PinnedReference,
     },
+    /// A signature is asked for, and the installer was made without a verifier.
+    #[error("{image} must be verified, and this installer has no verifier")]
+    NoVerifier {
+        /// The image.
+        image: PinnedReference,
+    },
     /// A proof that is about another image than the one at hand.
     #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
     OtherProof {
@@ -184,6 +190,21 @@ pub enum Error {
         expected: &'static str,
         /// What is.
         found: &'static str,
+    },
+    /// What is at the target can't be moved, so that nothing can take its place.
+    #[error("{} can't be replaced: the system refuses to move it", .path.display())]
+    Immovable {
+        /// The target.
+        path: PathBuf,
+        /// Why it can't be moved.
+        #[source]
+        source: io::Error,
+    },
+    /// The record of what is installed can't be read, so that nothing says what may replace it.
+    #[error("the record of the installation in {} can't be read", .path.display())]
+    UnreadableRecord {
+        /// The installation.
+        path: PathBuf,
     },
     /// The new installation could not take the target's place, nor the earlier one get it back. The
     /// next installation to the target tries again to put it back.

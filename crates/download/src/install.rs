@@ -1,6 +1,6 @@
 //! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use countersign_oci::{Digest, Document, Options, Platform, Reference, Registry, ResolvedImage};
@@ -13,7 +13,7 @@ use crate::archive::AdmittedArchive;
 use crate::error::Error;
 use crate::http::Http;
 use crate::limits::Limits;
-use crate::record::{self, Provenance, Record};
+use crate::record::{Provenance, Record};
 use crate::target::Staging;
 use crate::unpack;
 
@@ -21,6 +21,11 @@ use crate::unpack;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
+    /// Another run installs to the same directory. This one waits for it.
+    Waiting {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The reference was resolved to this digest, of an index or of a manifest.
     Resolved {
         /// The digest that everything after depends on.
@@ -67,7 +72,7 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 /// Installs images that a verifier admits.
 pub struct Installer<V> {
     registry: Registry,
-    verifier: V,
+    verifier: Option<V>,
     limits: Limits,
     connection: Options,
     // Set up when the first tarball is asked for.
@@ -77,6 +82,15 @@ pub struct Installer<V> {
 impl<V: ImageVerifier> Installer<V> {
     /// An installer with the default [`Limits`].
     pub fn new(registry: Registry, verifier: V) -> Self {
+        Self::with_or_without(registry, Some(verifier))
+    }
+
+    /// An installer that can't verify: it refuses every plan that asks for a signature.
+    pub fn without_verifier(registry: Registry) -> Self {
+        Self::with_or_without(registry, None)
+    }
+
+    fn with_or_without(registry: Registry, verifier: Option<V>) -> Self {
         Self {
             registry,
             verifier,
@@ -104,48 +118,6 @@ impl<V: ImageVerifier> Installer<V> {
         Self { limits, ..self }
     }
 
-    /// Installs the image that `reference` names, in `platform`'s build, to `directory`, if
-    /// `policy` accepts a signature on its index or on the platform's manifest.
-    ///
-    /// The directory above `directory` must exist; `directory` itself must not, or be empty, or
-    /// hold an earlier installation, which is replaced in one step.
-    ///
-    /// # Errors
-    /// [`Error`]; nothing is left of the attempt then. The same holds when the future is dropped,
-    /// as soon as the blocking thread that was at work has noticed.
-    pub async fn install(
-        &self,
-        reference: &Reference,
-        platform: &Platform,
-        policy: &Policy,
-        directory: &Path,
-        events: Events<'_>,
-    ) -> Result<Installed, Error> {
-        let image = self.admit(reference, platform, policy, events).await?;
-        self.unpack(image, reference, platform, directory, events)
-            .await
-    }
-
-    /// Resolves `reference` and has it verified, without fetching any content.
-    ///
-    /// The index is asked about first; only a refusal of its signatures, and no other error, lets
-    /// the platform's manifest be asked about. An index that the policy denies ends it.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] when the policy denies the index or the platform's manifest;
-    /// [`Error::Refused`] or [`Error::Verify`] when no signature counts.
-    pub async fn admit(
-        &self,
-        reference: &Reference,
-        platform: &Platform,
-        policy: &Policy,
-        events: Events<'_>,
-    ) -> Result<AdmittedImage, Error> {
-        let resolved = self.resolve(reference, events).await?;
-        self.admit_resolved(resolved, platform, policy, events)
-            .await
-    }
-
     /// Asks for `reference`, the only time that anything is asked for by tag.
     pub(crate) async fn resolve(
         &self,
@@ -159,7 +131,10 @@ impl<V: ImageVerifier> Installer<V> {
         Ok(resolved)
     }
 
-    /// Has what was resolved verified, as [`Self::admit`] does.
+    /// Has what was resolved verified, without fetching any content.
+    ///
+    /// The index is asked about first; only a refusal of its signatures, and no other error, lets
+    /// the platform's manifest be asked about. An index that the policy denies ends it.
     pub(crate) async fn admit_resolved(
         &self,
         resolved: ResolvedImage,
@@ -225,43 +200,6 @@ impl<V: ImageVerifier> Installer<V> {
         Ok(image)
     }
 
-    /// Fetches an admitted image and unpacks it to `directory`, as [`Self::install`] does.
-    /// `reference` is what was asked for, for the record.
-    ///
-    /// # Errors
-    /// As [`Self::install`], except those of verification; [`Error::Weaker`] when the image is
-    /// unverified, and what is there was installed on stronger grounds.
-    pub async fn unpack(
-        &self,
-        image: AdmittedImage,
-        reference: &Reference,
-        platform: &Platform,
-        directory: &Path,
-        events: Events<'_>,
-    ) -> Result<Installed, Error> {
-        let staging = unpack::stage(directory).await?;
-        self.give_way(directory, &image).await?;
-        self.unpack_staged(image, reference, platform, staging, None, events)
-            .await
-    }
-
-    /// Refuses to put an image in the place of what was installed on stronger grounds. To be asked
-    /// under the lock.
-    async fn give_way(&self, directory: &Path, image: &AdmittedImage) -> Result<(), Error> {
-        if let Grounds::Signature { .. } = image.grounds() {
-            return Ok(());
-        }
-        let there = directory.to_owned();
-        let read = unpack::blocking(move || Ok((record::is_at(&there), record::read(&there))));
-        match read.await? {
-            (_, Some(recorded)) => {
-                recorded.give_way(image.reference().to_string(), image.grounds())
-            }
-            (true, None) => Err(record::unreadable(directory)),
-            (false, None) => Ok(()),
-        }
-    }
-
     /// Fetches an admitted image and unpacks it to the directory that `staging` is for.
     pub(crate) async fn unpack_staged(
         &self,
@@ -302,7 +240,7 @@ impl<V: ImageVerifier> Installer<V> {
         archive: AdmittedArchive,
         platform: &Platform,
         staging: Arc<Staging>,
-        provenance: Provenance,
+        provenance: Option<Provenance>,
         events: Events<'_>,
     ) -> Result<Installed, Error> {
         let (digest, grounds) = (archive.digest().clone(), archive.grounds().clone());
@@ -316,7 +254,7 @@ impl<V: ImageVerifier> Installer<V> {
             files: unpacked.files(),
             bytes: unpacked.bytes(),
             warnings: unpacked.warnings(),
-            provenance: Some(provenance),
+            provenance,
         };
         unpacked.commit(Record::new(&installed)).await?;
         Ok(installed)
@@ -336,7 +274,10 @@ impl<V: ImageVerifier> Installer<V> {
 
     /// A proof of this very image.
     async fn prove(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
-        let proof = self.verifier.verify(image, policy).await?;
+        let verifier = self.verifier.as_ref().ok_or_else(|| Error::NoVerifier {
+            image: image.reference().clone(),
+        })?;
+        let proof = verifier.verify(image, policy).await?;
         // A verifier of the caller's own could hand on what it got for another image.
         if proof.digest() != image.digest() {
             return Err(Error::OtherProof {

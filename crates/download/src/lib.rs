@@ -1,17 +1,18 @@
 //! Fetches and unpacks images that a verifier admitted, and nothing else.
 //!
-//! [`Installer::install`] goes from a reference to a directory. In between stands
+//! [`Installer::install`] carries a [`Plan`] out, into a directory. In between stands
 //! [`AdmittedImage`]: fetching and unpacking accept nothing else, and only a verifier's proof makes
 //! one, or the [`UnverifiedPermit`] that permissive mode gives for what nothing covers. The content
 //! is reached by digests alone from there on, and unpacked into a staging directory that takes the
 //! target's place in one step. Where any of it fails, nothing is left. Tarballs and directories go
 //! the same way, each as one archive.
 //!
-//! What a gallery's entry is to be installed from, and on what proof, is a [`Plan`]: made by a
-//! [`Planner`] without asking any registry, its sources in order and one [`Requirement`] for all.
+//! A plan says what is to be installed from where, and on what proof: its sources in order and one
+//! [`Requirement`] for all. A [`Planner`] makes one of a gallery's entry without asking any
+//! registry, [`Plan::of_image`] one of an image by itself.
 //!
-//! [`Installer::fulfil`] carries a plan out, and a [`Store`] keeps what plans installed, by name:
-//! there an upgrade is an installation of the same name, and asks for the same proof.
+//! A [`Store`] keeps what plans installed, by name: there an upgrade is an installation of the same
+//! name, and asks for the same proof.
 //!
 //! A [`Lock`] says what was installed and who had signed it. [`Plan::locked`] makes that one more
 //! condition on a plan: the same digests, and the same signer.
@@ -24,11 +25,13 @@
 mod admitted;
 mod archive;
 mod capability;
+mod carry_out;
 mod config;
 mod error;
 mod extract;
 mod fallback;
-mod fulfil;
+mod file_lock;
+mod galleries;
 mod gallery;
 mod http;
 mod install;
@@ -44,10 +47,12 @@ mod unpack;
 
 pub use admitted::{AdmittedImage, Grounds, ImageVerifier, PolicySummary, UnverifiedPermit};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
+pub use carry_out::{InstallOptions, Outcome, PlanFailure, SourceFailure};
 pub use error::Error;
 pub use extract::ArchiveError;
 pub use fallback::{FallbackTags, TagRule, TagRuleError};
-pub use fulfil::{Fulfilled, PlanFailure, SourceFailure, Succession};
+pub use file_lock::FileLock;
+pub use galleries::Galleries;
 pub use gallery::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
     Origin, Unserved,
@@ -62,4 +67,4 @@ pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
 pub use record::{Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 pub use source::{Source, SourceError, Tarball, TarballCompression};
-pub use store::{Installation, Name, NameError, Store, StoreError};
+pub use store::{Installation, Name, NameError, RecordState, RemoveOptions, Store, StoreError};

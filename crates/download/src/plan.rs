@@ -1,13 +1,13 @@
 //! What installing an entry would do: from where, in which order, on what proof.
 //!
-//! A [`Plan`] is made without asking any registry. Its sources are in the order in which they are
+//! A [`Plan`] is of a gallery's entry, or of one image by itself. It is made without asking any registry. Its sources are in the order in which they are
 //! to be tried, one after the other where the one before is *not found* or *unreachable* and never
 //! where it failed verification; its one [`Requirement`] is for all of them.
 
 use std::fmt;
 
-use countersign_oci::excerpt;
-use countersign_policy::{Gallery, GalleryEntry, GalleryIndex};
+use countersign_oci::{Reference, excerpt};
+use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
@@ -35,9 +35,9 @@ pub struct Planner<'a> {
     pub fallbacks: &'a FallbackTags,
 }
 
-/// What installing one entry would do.
+/// What installing one entry of a gallery, or one image, would do.
 ///
-/// Made by a [`Planner`] alone; what is required can't be changed afterwards:
+/// Made by a [`Planner`], or by [`Plan::of_image`]; what is required can't be changed afterwards:
 ///
 /// ```compile_fail,E0616
 /// fn weaken(plan: &mut countersign_download::Plan, other: countersign_download::Requirement) {
@@ -46,14 +46,20 @@ pub struct Planner<'a> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    gallery: String,
     name: String,
-    via: Vec<String>,
-    entry: GalleryEntry,
+    listed: Option<Listed>,
     sources: Vec<PlannedSource>,
     requirement: Requirement,
     integrity: Integrity,
     locked: Option<Box<Locked>>,
+}
+
+/// Where a gallery lists what the plan is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listed {
+    gallery: String,
+    via: Vec<String>,
+    entry: GalleryEntry,
 }
 
 /// A source, and why it is in the plan.
@@ -117,10 +123,12 @@ impl<'a> Planner<'a> {
                 source,
             })?;
         Ok(Plan {
-            gallery: self.gallery.name.clone(),
             name: name.to_owned(),
-            via: resolved.via().iter().map(|e| e.name.clone()).collect(),
-            entry: entry.clone(),
+            listed: Some(Listed {
+                gallery: self.gallery.name.clone(),
+                via: resolved.via().iter().map(|e| e.name.clone()).collect(),
+                entry: entry.clone(),
+            }),
             sources,
             requirement,
             integrity: self.integrity,
@@ -172,9 +180,26 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// Name of the gallery that has the entry.
-    pub fn gallery(&self) -> &str {
-        &self.gallery
+    /// The plan for one image by itself, from where `reference` says and from nowhere else, if
+    /// `policy` accepts a signature on its index or on the platform's manifest. Its name is the
+    /// reference.
+    pub fn of_image(reference: Reference, policy: Policy) -> Self {
+        Self {
+            name: reference.to_string(),
+            listed: None,
+            sources: vec![PlannedSource {
+                role: Role::Primary,
+                source: Source::Image { reference },
+            }],
+            requirement: Requirement::signature(policy),
+            integrity: Integrity::Strict,
+            locked: None,
+        }
+    }
+
+    /// Name of the gallery that has the entry; `None` for an image by itself.
+    pub fn gallery(&self) -> Option<&str> {
+        self.listed.as_ref().map(|listed| listed.gallery.as_str())
     }
 
     /// The name that the plan was asked for by.
@@ -184,12 +209,13 @@ impl Plan {
 
     /// The meta entries that led to the entry, in order.
     pub fn via(&self) -> &[String] {
-        &self.via
+        self.listed.as_ref().map_or(&[], |listed| &listed.via)
     }
 
-    /// The entry whose content it is. What it says is the gallery's word, not proven.
-    pub fn entry(&self) -> &GalleryEntry {
-        &self.entry
+    /// The entry whose content it is; `None` for an image by itself. What it says is the gallery's
+    /// word, not proven.
+    pub fn entry(&self) -> Option<&GalleryEntry> {
+        self.listed.as_ref().map(|listed| &listed.entry)
     }
 
     /// Where to look for the content, in this order; never empty, the primary first.
@@ -249,7 +275,8 @@ impl Role {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&excerpt(&self.name))?;
-        for step in self.via.iter().skip(1).chain([&self.entry.name]) {
+        let entry = self.entry().map(|entry| &entry.name);
+        for step in self.via().iter().skip(1).chain(entry) {
             if *step != self.name {
                 write!(f, " → {}", excerpt(step))?;
             }
@@ -278,6 +305,26 @@ impl fmt::Display for Plan {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// No gallery has this name.
+    #[error("there is no gallery `{found}`: expected one of {}", .expected.join(", "))]
+    UnknownGallery {
+        /// The galleries that there are.
+        expected: Vec<String>,
+        /// The name asked for.
+        found: String,
+    },
+    /// Galleries with different policies know the name: which of them it is of decides who must
+    /// have signed.
+    #[error(
+        "several galleries have `{name}`, and their policies differ: expected {}",
+        .galleries.iter().map(|gallery| format!("{gallery}@{name}")).collect::<Vec<_>>().join(" or ")
+    )]
+    Ambiguous {
+        /// The name asked for.
+        name: String,
+        /// The galleries that have it.
+        galleries: Vec<String>,
+    },
     /// The name does not lead to an entry with content.
     #[error("the gallery `{gallery}` has nothing to install by that name")]
     Entry {

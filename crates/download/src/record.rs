@@ -115,15 +115,6 @@ impl Recorded {
     }
 }
 
-/// That the installation at `root` can't be replaced, because its record can't be read.
-pub(crate) fn unreadable(root: &Path) -> Error {
-    Error::Target {
-        path: root.to_owned(),
-        expected: "a record that says when and by whom the installation was signed, if it was",
-        found: "one that doesn't",
-    }
-}
-
 /// The record of the installation at `root`; `None` where there is none that we can read.
 pub(crate) fn read(root: &Path) -> Option<Recorded> {
     let mut record: Map<String, Value> = is_at(root).then(|| parse(root)).flatten()?;

@@ -1,7 +1,7 @@
 //! What has to be proven of an entry's content before it is unpacked.
 //!
-//! [`Requirement::of`] is the only way to one: installing and upgrading can't but ask for the same,
-//! and a mirror or a fallback can't be asked for less than the primary, because one requirement is
+//! [`Requirement::of`] makes the one of a gallery's entry, [`Requirement::signature`] that of an image
+//! by itself: installing and upgrading can't but ask for the same, and a mirror or a fallback can't be asked for less than the primary, because one requirement is
 //! for all sources of a plan. Where a policy is given, whatever can't be judged by it is refused,
 //! strict or not: permissive mode is for what no policy covers.
 
@@ -24,7 +24,7 @@ pub enum Integrity {
     Permissive,
 }
 
-/// What has to be proven, of whichever source serves. Made by [`Requirement::of`] alone:
+/// What has to be proven, of whichever source serves. Nothing outside makes one of a [`Proof`]:
 ///
 /// ```compile_fail,E0423
 /// let forged = countersign_download::Requirement(countersign_download::Proof::None);
@@ -75,7 +75,7 @@ impl Requirement {
                     });
                 }
             }
-            return Ok(Self(Proof::Signature(Box::new(policy.clone()))));
+            return Ok(Self::signature(policy.clone()));
         }
         let mut digests = sources.iter().map(digest);
         if let Some(Some(first)) = digests.next()
@@ -87,6 +87,11 @@ impl Requirement {
             Integrity::Permissive => Ok(Self(Proof::None)),
             Integrity::Strict => Err(uncovered(sources)),
         }
+    }
+
+    /// A signature that `policy` accepts.
+    pub fn signature(policy: Policy) -> Self {
+        Self(Proof::Signature(Box::new(policy)))
     }
 
     /// What it asks for.

@@ -1,9 +1,10 @@
 //! A directory of installations, each by its name.
 //!
-//! An installation is a directory below the store's own that carries our record; anything else
-//! there is neither listed nor touched. Installing and upgrading are one function: whatever takes
+//! An installation is a directory below the store's own that carries our record. What else is there
+//! by an installation's name is listed as what it is, and removed where that is asked for. Installing and upgrading are one function: whatever takes
 //! an installation's place met the plan's requirement, and the old one stays whole until it does.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -14,11 +15,12 @@ use countersign_oci::{Platform, excerpt};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
+use crate::carry_out::{InstallOptions, Outcome, PlanFailure};
 use crate::error::Error;
-use crate::fulfil::{Fulfilled, PlanFailure, Succession};
 use crate::install::{Events, Installer};
 use crate::plan::Plan;
 use crate::record::{self, Recorded};
+use crate::target;
 use crate::unpack::{self, blocking};
 
 /// Characters of a name: a file name may have 255 bytes, and ours stand beside it.
@@ -36,7 +38,7 @@ pub struct Store {
 #[serde(transparent)]
 pub struct Name(String);
 
-/// An installation in a store.
+/// An installation in a store, or what is there in the place of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Installation {
@@ -44,9 +46,26 @@ pub struct Installation {
     pub name: Name,
     /// Where it is.
     pub directory: PathBuf,
-    /// What its record tells; `None` where it can't be read: damaged, or of another version.
+    /// Whether it has a record.
+    pub record: RecordState,
+    /// What its record says, where it can be read.
     #[serde(flatten)]
     pub recorded: Option<Recorded>,
+}
+
+/// Whether a record says what something in a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RecordState {
+    /// It has a record that was read.
+    Read,
+    /// It has a record that can't be read: damaged, or of another version.
+    Unreadable,
+    /// It has none: it was made by somebody else, or it lost its record.
+    Missing,
+    /// It is the working directory of a run that was killed, or is still at work.
+    Unfinished,
 }
 
 impl Store {
@@ -60,8 +79,8 @@ impl Store {
         self.root.join(&name.0)
     }
 
-    /// Carries `plan` out, to the directory of its name. What is installed there is upgraded, if
-    /// `succession` lets it be; where the verified digest is the same, nothing is fetched.
+    /// Carries `plan` out, to the directory of its name. What is installed there is upgraded where
+    /// `options` let it be; where the record has the verified digest already, nothing is fetched.
     ///
     /// # Errors
     /// [`StoreError`]; what was installed before is as it was.
@@ -70,29 +89,49 @@ impl Store {
         installer: &Installer<V>,
         plan: &Plan,
         platform: &Platform,
-        succession: Succession,
+        options: InstallOptions,
         events: Events<'_>,
-    ) -> Result<Fulfilled, StoreError> {
+    ) -> Result<Outcome, StoreError> {
         let name: Name = plan.name().parse()?;
         let root = self.root.clone();
         blocking(move || fs::create_dir_all(&root).map_err(Error::io("make the directory", &root)))
             .await?;
         let directory = self.directory(&name);
         Ok(installer
-            .fulfil(plan, platform, &directory, succession, events)
+            .install(plan, platform, &directory, options, events)
             .await?)
     }
 
     /// The installation of that name.
     ///
     /// # Errors
-    /// [`StoreError::NotInstalled`]
+    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name.
     pub async fn installation(&self, name: &Name) -> Result<Installation, StoreError> {
-        let found = self.list().await?.into_iter().find(|one| one.name == *name);
-        found.ok_or_else(|| self.not_installed(name))
+        self.removable(name, false).await
     }
 
-    /// Every installation, by name.
+    /// What [`Self::remove`] would remove by that name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name and
+    /// `unrecorded` doesn't say that it may be removed.
+    pub async fn removable(
+        &self,
+        name: &Name,
+        unrecorded: bool,
+    ) -> Result<Installation, StoreError> {
+        let found = self.list().await?.into_iter().find(|one| one.name == *name);
+        let found = found.ok_or_else(|| self.not_installed(name))?;
+        if found.record == RecordState::Missing && !unrecorded {
+            return Err(StoreError::NoRecord {
+                name: name.clone(),
+                path: found.directory,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Everything that has an installation's name, by name.
     ///
     /// # Errors
     /// [`StoreError::Installation`] when the directory can't be read. One that is not there has
@@ -103,13 +142,24 @@ impl Store {
     }
 
     /// Removes the installation of that name, in one step: whoever looks sees all of it or nothing.
+    /// What a killed run left of it goes as well.
     ///
     /// # Errors
-    /// [`StoreError::NotInstalled`], also for a directory that carries no record of ours.
-    pub async fn remove(&self, name: &Name) -> Result<Installation, StoreError> {
-        let installation = self.installation(name).await?;
-        let staging = unpack::stage(&installation.directory).await?;
-        blocking(move || staging.take_away()).await?;
+    /// As [`Self::removable`]; [`Error::Busy`] where another run holds it and `options` don't say
+    /// to wait.
+    pub async fn remove(
+        &self,
+        name: &Name,
+        options: RemoveOptions,
+        events: Events<'_>,
+    ) -> Result<Installation, StoreError> {
+        let RemoveOptions { unrecorded, wait } = options;
+        let installation = self.removable(name, unrecorded).await?;
+        let held = unpack::hold(&self.directory(name), wait, events).await?;
+        if installation.record != RecordState::Unfinished {
+            let staging = unpack::stage(&held).await?;
+            blocking(move || staging.take_away(unrecorded)).await?;
+        }
         Ok(installation)
     }
 
@@ -127,27 +177,60 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("list", root)(error)),
     };
-    let mut installations = Vec::new();
+    let (mut installations, mut unfinished) = (Vec::new(), Vec::new());
     for entry in entries {
         let entry = entry.map_err(Error::io("list", root))?;
+        let (file_name, directory) = (entry.file_name(), entry.path());
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let name = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let directory = entry.path();
-        if let (true, Some(name)) = (is_directory, name)
-            && record::is_at(&directory)
-        {
-            installations.push(Installation {
+        let name_of = |text: &OsStr| text.to_str().and_then(|name| name.parse::<Name>().ok());
+        if let Some(name) = target::staged(&file_name).and_then(name_of) {
+            unfinished.push(Installation {
                 name,
-                recorded: record::read(&directory),
                 directory,
+                record: RecordState::Unfinished,
+                recorded: None,
             });
+        } else if let Some(name) = name_of(&file_name) {
+            installations.push(installation(name, directory, is_directory));
+        }
+    }
+    for one in unfinished {
+        if !installations.iter().any(|other| other.name == one.name) {
+            installations.push(one);
         }
     }
     installations.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(installations)
+}
+
+fn installation(name: Name, directory: PathBuf, is_directory: bool) -> Installation {
+    let recorded = if is_directory {
+        record::read(&directory)
+    } else {
+        None
+    };
+    let record = if recorded.is_some() {
+        RecordState::Read
+    } else if is_directory && record::is_at(&directory) {
+        RecordState::Unreadable
+    } else {
+        RecordState::Missing
+    };
+    Installation {
+        name,
+        directory,
+        record,
+        recorded,
+    }
+}
+
+/// What [`Store::remove`] may remove, and whether it waits. By default it does neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RemoveOptions {
+    /// Remove what has no record too, whatever it is.
+    pub unrecorded: bool,
+    /// Wait while another run installs to the same directory, and don't fail.
+    pub wait: bool,
 }
 
 impl FromStr for Name {
@@ -197,6 +280,14 @@ pub enum StoreError {
         name: Name,
         /// The store's directory.
         store: PathBuf,
+    },
+    /// Something has the name, and no record of ours says what it is.
+    #[error("{} has no record of an installation", .path.display())]
+    NoRecord {
+        /// The name.
+        name: Name,
+        /// Where it is.
+        path: PathBuf,
     },
     /// The store's directory, or an installation in it, can't be worked on.
     #[error(transparent)]

@@ -9,20 +9,20 @@
 mod removal;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{
-    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, open, renameat_with,
-};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fsync, open, rename, renameat_with};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::error::Error;
+use crate::file_lock::FileLock;
 use crate::record;
 use removal::remove_tree;
 
@@ -38,15 +38,20 @@ const OLD: &str = "old";
 const REMOVED: &str = "removed";
 const REPLACEABLE: &str = "nothing, an empty directory or an earlier installation";
 
-/// A target that nobody else installs to, and the staging directory beside it.
-///
-/// Dropping it removes the staging directory with all that is in it, except an old installation that
-/// could not be put back, then gives up the lock.
-pub(crate) struct Staging {
+/// A target that nobody else installs to while this lives.
+pub(crate) struct Held {
     target: Target,
+    _lock: FileLock,
+}
+
+/// A staging directory beside a target that is held.
+///
+/// Dropping it removes the directory with all that is in it, except an old installation that could
+/// not be put back, then gives the target up.
+pub(crate) struct Staging {
     path: PathBuf,
     // Dropped last.
-    _lock: Lock,
+    held: Arc<Held>,
 }
 
 struct Target {
@@ -65,59 +70,85 @@ enum Occupant {
     Installation,
 }
 
-impl Staging {
-    /// Locks `directory`, clears away what killed installations to it left, and makes a staging
-    /// directory.
+impl Held {
+    /// Takes the lock of `directory` and clears away what killed installations to it left.
     ///
     /// # Errors
-    /// [`Error::Busy`] at once when somebody else is at it; [`Error::Target`] when what is at the
-    /// target isn't ours to replace.
-    pub(crate) fn begin(directory: &Path) -> Result<Self, Error> {
+    /// [`Error::Busy`] at once when somebody else holds it; [`Error::Target`] when there is no
+    /// directory above it.
+    pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
         let target = Target::new(directory)?;
-        let lock = Lock::take(&target)?;
+        let path = target.lock_path();
+        let lock = FileLock::try_take(&path).map_err(Error::io("lock", &path))?;
+        let lock = lock.ok_or_else(|| Error::Busy {
+            path: target.path.clone(),
+        })?;
         target.clear_leftovers()?;
-        target.occupant()?;
+        Ok(Self {
+            target,
+            _lock: lock,
+        })
+    }
+
+    /// Whether what is at the target may be replaced, and whether the system will let us: asked
+    /// before anything is fetched.
+    ///
+    /// # Errors
+    /// [`Error::Target`] or [`Error::Immovable`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.target.occupant()? {
+            Occupant::Nobody => Ok(()),
+            Occupant::EmptyDirectory | Occupant::Installation => self.target.movable(),
+        }
+    }
+
+    /// Makes a staging directory.
+    pub(crate) fn stage(self: Arc<Self>) -> Result<Staging, Error> {
         let staging = tempfile::Builder::new()
-            .prefix(&target.staging_prefix())
+            .prefix(&self.target.staging_prefix())
             .rand_bytes(RANDOM)
             .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&target.parent)
-            .map_err(Error::io("make a directory in", &target.parent))?;
-        let staging = Self {
-            target,
+            .tempdir_in(&self.target.parent)
+            .map_err(Error::io("make a directory in", &self.target.parent))?;
+        let staging = Staging {
             path: staging.keep(),
-            _lock: lock,
+            held: self,
         };
         for directory in [staging.root_path(), staging.path.join(QUARANTINE)] {
             fs::create_dir(&directory).map_err(Error::io("make the directory", &directory))?;
         }
         Ok(staging)
     }
+}
 
+impl Staging {
     /// The directory that is installed to.
     pub(crate) fn target(&self) -> &Path {
-        &self.target.path
+        &self.held.target.path
     }
 
-    /// Takes the installation at the target away, in one step; it is deleted with the staging
-    /// directory.
+    /// Takes what is at the target away, in one step; it is deleted with the staging directory.
+    /// What carries no record of ours is taken only where `unrecorded` says so.
     ///
     /// # Errors
-    /// [`Error::Target`] when there is none of ours.
-    pub(crate) fn take_away(&self) -> Result<(), Error> {
-        let path = &self.target.path;
-        if self.target.occupant()? != Occupant::Installation {
+    /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`].
+    pub(crate) fn take_away(&self, unrecorded: bool) -> Result<(), Error> {
+        let path = &self.held.target.path;
+        if !unrecorded && self.held.target.occupant()? != Occupant::Installation {
             return Err(Error::Target {
                 path: path.clone(),
                 expected: "an installation",
                 found: "none",
             });
         }
-        fs::rename(path, self.path.join(REMOVED)).map_err(Error::io("move away", path))?;
-        let parent = open_directory(&self.target.parent);
+        fs::rename(path, self.path.join(REMOVED)).map_err(|source| Error::Immovable {
+            path: path.clone(),
+            source,
+        })?;
+        let parent = open_directory(&self.held.target.parent);
         parent
             .and_then(fsync)
-            .map_err(Error::io("flush", &self.target.parent))
+            .map_err(Error::io("flush", &self.held.target.parent))
     }
 
     /// The directory to unpack into.
@@ -136,7 +167,7 @@ impl Staging {
         let path = record::path(&self.root_path());
         let directory = path.parent().unwrap_or(&path);
         fs::create_dir(directory)
-            .and_then(|()| File::create_new(&path))
+            .and_then(|()| fs::File::create_new(&path))
             .and_then(|mut file| {
                 file.write_all(json)?;
                 // Whatever the umask is.
@@ -150,21 +181,29 @@ impl Staging {
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let root = self.root_path();
         sync(&self.root()?).map_err(Error::io("flush", &root))?;
-        match self.target.occupant()? {
-            Occupant::Nobody => rename_new(&root, &self.target.path).map_err(self.not_moved())?,
+        match self.held.target.occupant()? {
+            Occupant::Nobody => {
+                rename_new(&root, &self.held.target.path).map_err(self.not_moved())?
+            }
             Occupant::EmptyDirectory => {
-                fs::rename(&root, &self.target.path).map_err(self.not_moved())?;
+                fs::rename(&root, &self.held.target.path).map_err(self.not_moved())?;
             }
             Occupant::Installation => self.exchange(&root)?,
         }
-        let parent = open_directory(&self.target.parent);
+        let parent = open_directory(&self.held.target.parent);
         parent
             .and_then(fsync)
-            .map_err(Error::io("flush", &self.target.parent))
+            .map_err(Error::io("flush", &self.held.target.parent))
     }
 
     fn exchange(&self, root: &Path) -> Result<(), Error> {
-        match renameat_with(CWD, root, CWD, &self.target.path, RenameFlags::EXCHANGE) {
+        match renameat_with(
+            CWD,
+            root,
+            CWD,
+            &self.held.target.path,
+            RenameFlags::EXCHANGE,
+        ) {
             Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => self.exchange_in_two_steps(root),
             result => result.map_err(self.not_moved()),
         }
@@ -173,8 +212,8 @@ impl Staging {
     /// Not every file system exchanges. Should we be killed between the steps, the next run finds
     /// the old installation in our staging directory and puts it back.
     fn exchange_in_two_steps(&self, root: &Path) -> Result<(), Error> {
-        fs::rename(&self.target.path, self.old_path()).map_err(self.not_moved())?;
-        if let Err(error) = fs::rename(root, &self.target.path) {
+        fs::rename(&self.held.target.path, self.old_path()).map_err(self.not_moved())?;
+        if let Err(error) = fs::rename(root, &self.held.target.path) {
             self.put_back()?;
             return Err(self.not_moved()(error));
         }
@@ -182,7 +221,7 @@ impl Staging {
     }
 
     fn put_back(&self) -> Result<(), Error> {
-        let (target, old) = (&self.target.path, self.old_path());
+        let (target, old) = (&self.held.target.path, self.old_path());
         fs::rename(&old, target).map_err(|source| Error::Displaced {
             path: target.clone(),
             kept: old,
@@ -192,7 +231,7 @@ impl Staging {
 
     /// For use with `map_err`.
     fn not_moved<E: Into<io::Error>>(&self) -> impl FnOnce(E) -> Error {
-        Error::io("move the installation to", &self.target.path)
+        Error::io("move the installation to", &self.held.target.path)
     }
 
     fn old_path(&self) -> PathBuf {
@@ -275,6 +314,35 @@ impl Target {
         Err(refused("a directory with files that are not ours"))
     }
 
+    /// Whether the directory at the target can be moved: a mount point can't, nor what belongs to
+    /// another user in a sticky directory, nor a directory of a lower layer of an overlay.
+    ///
+    /// The system is asked to move it where moving is impossible for another reason, to a directory
+    /// that isn't empty. It finds that last: any other answer says why the target can't be moved.
+    fn movable(&self) -> Result<(), Error> {
+        let probe = tempfile::Builder::new()
+            .prefix(&self.staging_prefix())
+            .rand_bytes(RANDOM)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&self.parent)
+            .map_err(Error::io("make a directory in", &self.parent))?;
+        let taken = probe.path().join("taken");
+        fs::create_dir_all(taken.join("full")).map_err(Error::io("make the directory", &taken))?;
+        match rename(&self.path, &taken) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+            Err(errno) => Err(Error::Immovable {
+                path: self.path.clone(),
+                source: errno.into(),
+            }),
+            // Against POSIX. So it can be moved, and moves back.
+            Ok(()) => fs::rename(&taken, &self.path).map_err(|source| Error::Displaced {
+                path: self.path.clone(),
+                kept: probe.keep().join("taken"),
+                source,
+            }),
+        }
+    }
+
     /// Removes staging directories of earlier runs. The lock is ours, so none of them is at work.
     /// One that stays costs space and nothing else, so it's no reason not to install.
     fn clear_leftovers(&self) -> Result<(), Error> {
@@ -316,11 +384,7 @@ impl Target {
     /// Whether a name is of a staging directory for this target, and not for one whose name merely
     /// begins the same.
     fn is_staging(&self, name: &OsStr) -> bool {
-        let prefix = self.staging_prefix();
-        let random = name.as_bytes().strip_prefix(prefix.as_bytes());
-        random.is_some_and(|random| {
-            random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric)
-        })
+        staged(name) == Some(&self.name)
     }
 
     fn staging_prefix(&self) -> OsString {
@@ -341,48 +405,16 @@ impl Target {
     }
 }
 
-/// A lock file that we hold, removed when it is given up.
-struct Lock {
-    path: PathBuf,
-    _file: File,
+/// The name of the target that a staging directory of this name is for; `None` where it is none.
+pub(crate) fn staged(name: &OsStr) -> Option<&OsStr> {
+    let name = name.as_bytes().strip_prefix(b".")?;
+    let (rest, random) = name.split_at_checked(name.len().checked_sub(RANDOM)?)?;
+    let target = rest.strip_suffix(b".countersign-")?;
+    (is_random(random) && !target.is_empty()).then(|| OsStr::from_bytes(target))
 }
 
-impl Lock {
-    fn take(target: &Target) -> Result<Self, Error> {
-        let path = target.lock_path();
-        let error = || Error::io("lock", &path);
-        loop {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let mode = Mode::RUSR | Mode::WUSR;
-            let file: File = open(&path, flags, mode).map_err(error())?.into();
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    return Err(Error::Busy {
-                        path: target.path.clone(),
-                    });
-                }
-                Err(errno) => return Err(error()(errno)),
-            }
-            // Whoever held it may have removed it between our opening it and its being ours.
-            let ours = file.metadata().map_err(Error::io("lock", &path))?;
-            match fs::symlink_metadata(&path) {
-                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Self { path, _file: file });
-                }
-                _ => continue,
-            }
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // While it is still ours, or we'd remove somebody else's.
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "can't remove the lock file");
-        }
-    }
+fn is_random(bytes: &[u8]) -> bool {
+    bytes.len() == RANDOM && bytes.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Renames where nothing is at `to`. On file systems that can't promise that, `rename(2)` itself

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_oci::{Descriptor, Digest, Platform, Registry, Repository};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -21,7 +22,10 @@ use crate::extract::{self, Cancellation, Extractor, Form};
 use crate::install::{Event, Events};
 use crate::limits::Limits;
 use crate::record::Record;
-use crate::target::Staging;
+use crate::target::{Held, Staging};
+
+/// Between two tries to take a target that somebody else holds.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Layers fetched at once. More gain little on one registry, and each has its buffers.
 const FETCHES: usize = 4;
@@ -82,10 +86,34 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A staging directory beside `directory`, which nobody else installs to while it lives.
-pub(crate) async fn stage(directory: &Path) -> Result<Arc<Staging>, Error> {
-    let path = directory.to_path_buf();
-    Ok(Arc::new(blocking(move || Staging::begin(&path)).await?))
+/// The target `directory`, which nobody else installs to while it is held. Where somebody else
+/// holds it this waits, if `wait` says so, and says so once.
+pub(crate) async fn hold(
+    directory: &Path,
+    wait: bool,
+    events: Events<'_>,
+) -> Result<Arc<Held>, Error> {
+    let mut told = false;
+    loop {
+        let path = directory.to_path_buf();
+        match blocking(move || Held::take(&path)).await {
+            Err(Error::Busy { path }) if wait => {
+                if !told {
+                    events(Event::Waiting { path });
+                    told = true;
+                }
+                // Not on a thread that blocks: whoever waits may be stopped.
+                tokio::time::sleep(PAUSE).await;
+            }
+            result => return Ok(Arc::new(result?)),
+        }
+    }
+}
+
+/// A staging directory beside a target that is held.
+pub(crate) async fn stage(held: &Arc<Held>) -> Result<Arc<Staging>, Error> {
+    let held = Arc::clone(held);
+    Ok(Arc::new(blocking(move || held.stage()).await?))
 }
 
 /// Fetches and unpacks `image` into a staging directory.

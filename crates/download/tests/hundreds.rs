@@ -17,15 +17,15 @@ use std::fmt::Write as _;
 use std::fs;
 
 use countersign_download::{
-    Capability, Error, FallbackTags, Fulfilled, Installed, Integrity, Plan, PlanFailure, Planner,
-    Role, StoreError, Succession,
+    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
+    PlanFailure, Planner, Role, StoreError,
 };
 use countersign_oci::{Descriptor, Error as RegistryError};
 use countersign_policy::{Gallery, GalleryIndex};
 use countersign_sandbox::image::{Compression, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryServer, Statement};
 use countersign_verify::RefusalKind;
-use shop::{EARLIER, LATER, PATH, Shop, installed, is_refused, served};
+use shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, installed, is_refused, served};
 use stage::{SIGNER, STRANGER, app, image, layer};
 
 const BACKENDS: usize = 52;
@@ -70,9 +70,9 @@ impl Hundreds {
         planner.plan(name).unwrap()
     }
 
-    async fn install(&self, name: &str) -> Result<Fulfilled, StoreError> {
+    async fn install(&self, name: &str) -> Result<Outcome, StoreError> {
         let plan = self.plan(name, &FallbackTags::default(), "default");
-        self.shop.install_by(&plan, Succession::NotOlder).await
+        self.shop.install_by(&plan, InstallOptions::default()).await
     }
 
     async fn installed(&self, name: &str) -> Box<Installed> {
@@ -167,7 +167,10 @@ async fn a_name_that_stands_for_others_installs_the_build_for_the_hardware() {
     for (number, (prefix, capability)) in HARDWARE.into_iter().enumerate() {
         let name = format!("b{number}");
         let plan = hundreds.plan(&name, &FallbackTags::default(), capability);
-        let result = hundreds.shop.install_by(&plan, Succession::NotOlder).await;
+        let result = hundreds
+            .shop
+            .install_by(&plan, InstallOptions::default())
+            .await;
         let provenance = installed(result).provenance.unwrap();
         assert_eq!(provenance.entry, format!("{prefix}-{name}"));
         assert_eq!(hundreds.shop.version(&name).unwrap(), provenance.entry);
@@ -273,7 +276,7 @@ async fn a_tag_that_is_rolled_back_is_refused_unless_older_is_allowed() {
     );
     assert_eq!(failure.failures().len(), 1, "no mirror is asked: {failure}");
     let plan = hundreds.plan("rocm-b9", &FallbackTags::default(), "default");
-    installed(shop.install_by(&plan, Succession::AllowOlder).await);
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
     assert_eq!(shop.version("rocm-b9").unwrap(), "rocm-b9");
 }
 
@@ -295,7 +298,7 @@ async fn a_tag_that_is_gone_leads_to_a_fallback_only_where_one_is_configured() {
     }
 
     let plan = hundreds.plan("cpu-b11", &FallbackTags::localai(), "default");
-    let done = installed(shop.install_by(&plan, Succession::NotOlder).await);
+    let done = installed(shop.install_by(&plan, InstallOptions::default()).await);
     assert_eq!(shop.version("cpu-b11").unwrap(), "cpu-b11-development");
     assert_eq!(done.grounds.evidence().unwrap().identity, SIGNER);
     let provenance = done.provenance.unwrap();

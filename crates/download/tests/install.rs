@@ -442,12 +442,25 @@ async fn a_proof_of_another_image_is_not_taken() {
         other: other.unwrap(),
     };
     let installer = Installer::new(stage.client.clone(), verifier);
-    let (reference, platform) = (stage.reference("app:evil"), amd64());
     let policy = stage.policy();
-    let admitted = installer.admit(&reference, &platform, &policy, &|_| {});
-    let Err(Error::OtherProof { expected, found }) = admitted.await else {
+    let refused = stage.carry_out(&installer, &policy, "app:evil", &|_| {});
+    let Some(Error::OtherProof { expected, found }) = refused.await.unwrap_err().into_decisive()
+    else {
         panic!("another error");
     };
     assert_eq!(expected, evil);
     assert_eq!(found, index.digest());
+}
+
+#[tokio::test]
+async fn an_installer_without_a_verifier_installs_nothing_that_must_be_signed() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let installer = Installer::<Verifier>::without_verifier(stage.client.clone());
+    let policy = stage.policy();
+    let refused = stage.carry_out(&installer, &policy, "app:v1", &|_| {});
+    let Some(Error::NoVerifier { image }) = refused.await.unwrap_err().into_decisive() else {
+        panic!("another error");
+    };
+    assert_eq!(*image.digest(), index.digest());
+    assert_eq!(stage.names(), [""; 0]);
 }

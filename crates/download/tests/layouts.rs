@@ -17,13 +17,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use countersign_download::{
-    Error, Fulfilled, Grounds, Integrity, Lock, Plan, PlanError, RequirementError, Role,
-    SourceError, StoreError, Succession,
+    Error, Grounds, InstallOptions, Integrity, Lock, Outcome, Plan, PlanError, RequirementError,
+    Role, SourceError, StoreError,
 };
 use countersign_oci::{Descriptor, Error as RegistryError, LayoutError, LayoutPathError};
 use countersign_policy::Gallery;
 use countersign_sandbox::image::{Image, ImageIndex, Layout, blob_path};
-use countersign_sandbox::{BundleSpec, Statement};
+use countersign_sandbox::{BundleSpec, Effect, Fault, Statement};
 use countersign_verify::{Error as VerifyError, Failure, RefusalKind};
 use shop::{BUNDLE, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
 use stage::{SIGNER, STRANGER, amd64, app};
@@ -83,8 +83,8 @@ fn planned(
     plan(gallery, &index, "app", integrity)
 }
 
-async fn install(shop: &Shop, plan: &Plan) -> Result<Fulfilled, StoreError> {
-    shop.install_by(plan, Succession::NotOlder).await
+async fn install(shop: &Shop, plan: &Plan) -> Result<Outcome, StoreError> {
+    shop.install_by(plan, InstallOptions::default()).await
 }
 
 /// The error of an installation that must leave nothing.
@@ -124,8 +124,8 @@ async fn a_signed_layout_is_installed_without_a_request_and_its_record_is_read_a
         assert_eq!(evidence.repository.to_string(), location);
 
         let again = install(&shop, &plan).await.unwrap();
-        assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
-        shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+        assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
+        shop.remove("app").await;
     }
     assert_eq!(shop.primary().requests().len(), 0);
     assert_eq!(shop.mirror.requests().len(), 0);
@@ -285,7 +285,7 @@ async fn an_upgrade_follows_the_layout_forward_and_not_back() {
     installed(install(&shop, &plan).await);
     store_archive(&shop, &signed(&shop, &new, LATER));
     let upgraded = install(&shop, &plan).await.unwrap();
-    let Fulfilled::Installed { replaced, .. } = upgraded else {
+    let Outcome::Installed { replaced, .. } = upgraded else {
         panic!("expected an upgrade: {upgraded:?}");
     };
     assert_eq!(replaced, Some(old.images()[0].digest()));
@@ -345,6 +345,49 @@ async fn a_mirror_is_asked_for_the_digest_of_the_layout() {
     assert_eq!(shop.version("app").unwrap(), "v1");
 }
 
+#[tokio::test]
+async fn a_layout_among_the_mirrors_is_asked_for_the_digest_that_the_primary_resolved() {
+    let shop = Shop::open().await;
+    let (index, other) = (backend("v1"), backend("other"));
+    for index in [&index, &other] {
+        index.push(shop.primary(), PATH, None);
+        let sign = signature(&shop, &index.descriptor(), SIGNER, EARLIER);
+        sign.push(shop.primary(), PATH, None);
+    }
+    index.push(shop.primary(), PATH, Some("latest-cpu-app"));
+    let blobs = format!(
+        "GET /v2/{PATH}/blobs/{}",
+        index.images()[0].manifest().layers[0].digest
+    );
+    let down = Fault::on(&blobs, Effect::status(503));
+    shop.primary().add_fault(down);
+    let path = shop.root.path().join("app.tar");
+    let text = format!(
+        "[{{name: app, uri: '{}/{PATH}:latest-cpu-app', mirrors: ['ocifile://{}']}}]",
+        shop.primary().host(),
+        path.display()
+    );
+    let plan = plan(&shop.gallery(), &text, "app", Integrity::Strict).unwrap();
+    // Signed by the right one, and still not what the primary says the tag is.
+    store_archive(&shop, &signed(&shop, &other, LATER));
+    let Err(StoreError::Plan(failed)) = install(&shop, &plan).await else {
+        panic!("the layout chose");
+    };
+    let [_, layout, ..] = failed.failures() else {
+        panic!("the layout was not asked: {failed}");
+    };
+    let Error::Registry(RegistryError::NotFound { what }) = &layout.error else {
+        panic!("another error: {failed}");
+    };
+    assert!(what.contains(index.digest().hex()), "{what}");
+    assert_eq!(shop.version("app"), None);
+    // The one that has it serves.
+    store_archive(&shop, &signed(&shop, &index, EARLIER));
+    let installed = installed(install(&shop, &plan).await);
+    assert_eq!(served(&installed), (Role::Mirror, 1));
+    assert_eq!(installed.index, Some(index.digest()));
+}
+
 #[test]
 fn a_relative_path_is_no_source() {
     let plain = gallery("[{name: plain, url: 'file:index.yaml'}]");
@@ -399,8 +442,8 @@ async fn a_layout_is_asked_for_the_locked_digest_whatever_else_it_holds_by_then(
     let path = store_directory(&shop, &signed(&shop, &index, EARLIER));
     let mut lock = Lock::new();
     let fulfilled = install(&shop, &covered(&shop, &path)).await.unwrap();
-    lock.insert(fulfilled.locked().clone());
-    shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+    lock.insert(fulfilled.locked().unwrap().clone());
+    shop.remove("app").await;
     let locked = |path: &Path| covered(&shop, path).locked(&lock, &amd64()).unwrap();
 
     let newer = backend("v2");

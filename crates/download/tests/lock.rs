@@ -14,15 +14,15 @@ mod shop;
 mod stage;
 
 use countersign_download::{
-    Error, Fulfilled, Integrity, Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner, Plan,
-    PlanFailure, Role, StoreError, Succession,
+    Error, InstallOptions, Integrity, Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner,
+    Outcome, Plan, PlanFailure, Role, StoreError,
 };
 use countersign_oci::{Digest, Error as RegistryError, Platform};
 use countersign_policy::Gallery;
 use countersign_sandbox::Statement;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_verify::RefusalKind;
-use shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
+use shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
 use stage::{SIGNER, STRANGER, amd64, app};
 
 const TAG: &str = "latest-cpu-app";
@@ -50,16 +50,17 @@ fn plan_by(shop: &Shop, gallery: &Gallery, integrity: Integrity) -> Plan {
     plan(gallery, &index, "cpu-app", integrity).unwrap()
 }
 
-async fn fulfil(shop: &Shop, plan: &Plan) -> Fulfilled {
-    shop.install_by(plan, Succession::NotOlder).await.unwrap()
+async fn carried_out(shop: &Shop, plan: &Plan) -> Outcome {
+    shop.install_by(plan, InstallOptions::default())
+        .await
+        .unwrap()
 }
 
 /// Installs by `plan`, removes what was installed, and keeps the lock.
 async fn locked(shop: &Shop, plan: &Plan) -> Lock {
     let mut lock = Lock::new();
-    lock.insert(fulfil(shop, plan).await.locked().clone());
-    let name = plan.name().parse().unwrap();
-    shop.store.remove(&name).await.unwrap();
+    lock.insert(carried_out(shop, plan).await.locked().unwrap().clone());
+    shop.remove(plan.name()).await;
     // As it comes out of version control.
     Lock::parse(&lock.to_yaml().unwrap()).unwrap()
 }
@@ -116,7 +117,7 @@ async fn what_is_locked_is_installed_though_the_tag_has_moved() {
     shop.publish(&app("linux/amd64", "v2"), TAG, SIGNER, LATER);
     let plan = shop.plan("cpu-app").locked(&lock, &amd64()).unwrap();
     shop.primary().reset_requests();
-    let installed = installed(shop.install_by(&plan, Succession::NotOlder).await);
+    let installed = installed(shop.install_by(&plan, InstallOptions::default()).await);
     assert_eq!(installed.digest, image.digest());
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
     let asked = shop.primary().requests();
@@ -127,11 +128,11 @@ async fn what_is_locked_is_installed_though_the_tag_has_moved() {
 async fn locking_again_what_is_there_gives_the_same_bytes() {
     let (shop, _, lock) = locked_shop().await;
     let plan = shop.plan("cpu-app");
-    fulfil(&shop, &plan).await;
-    let again = fulfil(&shop, &plan).await;
-    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    carried_out(&shop, &plan).await;
+    let again = carried_out(&shop, &plan).await;
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     let mut relocked = lock.clone();
-    relocked.insert(again.locked().clone());
+    relocked.insert(again.locked().unwrap().clone());
     assert_eq!(relocked.to_yaml().unwrap(), lock.to_yaml().unwrap());
 }
 
@@ -140,7 +141,7 @@ async fn what_is_locked_comes_from_a_mirror_where_the_primary_has_it_no_longer()
     let (shop, image, lock) = locked_shop().await;
     shop.primary().remove_manifest(PATH, &image.digest());
     let plan = shop.plan("cpu-app").locked(&lock, &amd64()).unwrap();
-    let installed = installed(shop.install_by(&plan, Succession::NotOlder).await);
+    let installed = installed(shop.install_by(&plan, InstallOptions::default()).await);
     assert_eq!(served(&installed), (Role::Mirror, 1));
     assert_eq!(installed.digest, image.digest());
 }
@@ -174,7 +175,7 @@ async fn what_a_fallback_tag_served_is_locked_and_found_again() {
     shop.publish(&image, "master-cpu-app", SIGNER, EARLIER);
     let lock = locked(&shop, &shop.plan("cpu-app")).await;
     let plan = shop.plan("cpu-app").locked(&lock, &amd64()).unwrap();
-    let installed = installed(shop.install_by(&plan, Succession::NotOlder).await);
+    let installed = installed(shop.install_by(&plan, InstallOptions::default()).await);
     assert_eq!(served(&installed), (Role::Fallback, 0));
     assert_eq!(installed.digest, image.digest());
 }
@@ -218,10 +219,9 @@ async fn the_locked_signer_s_signature_is_found_among_others() {
     for (lock, identity) in locks.iter().zip([SIGNER, STRANGER]) {
         let plan = plan_by(&shop, &gallery, Integrity::Strict);
         let plan = plan.locked(lock, &amd64()).unwrap();
-        let installed = installed(shop.install_by(&plan, Succession::NotOlder).await);
+        let installed = installed(shop.install_by(&plan, InstallOptions::default()).await);
         assert_eq!(installed.grounds.evidence().unwrap().identity, identity);
-        let name = "cpu-app".parse().unwrap();
-        shop.store.remove(&name).await.unwrap();
+        shop.remove("cpu-app").await;
     }
 }
 
@@ -295,8 +295,8 @@ async fn strict_mode_takes_nothing_that_was_locked_unverified() {
     for gallery in [&plain, &shop.gallery()] {
         let plan = plan_by(&shop, gallery, Integrity::Permissive);
         let plan = plan.locked(&lock, &amd64()).unwrap();
-        let fulfilled = fulfil(&shop, &plan).await;
-        assert_eq!(fulfilled.locked().digest, image.digest());
+        let fulfilled = carried_out(&shop, &plan).await;
+        assert_eq!(fulfilled.locked().unwrap().digest, image.digest());
     }
     let recorded = shop.store.list().await.unwrap();
     assert!(
@@ -321,10 +321,10 @@ async fn platforms_of_one_name_are_locked_beside_each_other() {
     let installer = shop.stage.installer();
     let mut lock = Lock::new();
     for platform in [&amd64(), &arm64] {
-        let order = Succession::NotOlder;
+        let order = InstallOptions::default();
         let store = &shop.store;
         let fulfilled = store.install(&installer, &unlocked, platform, order, &|_| {});
-        lock.insert(fulfilled.await.unwrap().locked().clone());
+        lock.insert(fulfilled.await.unwrap().locked().unwrap().clone());
     }
     let manifests: Vec<Digest> = lock.entries().map(|entry| entry.digest.clone()).collect();
     let [one, other] = [0, 1].map(|at: usize| index.images()[at].digest());
@@ -334,12 +334,12 @@ async fn platforms_of_one_name_are_locked_beside_each_other() {
     // Locked by the index, whatever the tag names now.
     app("linux/amd64", "v2").push(shop.primary(), PATH, Some(TAG));
     let plan = unlocked.clone().locked(&lock, &arm64).unwrap();
-    let order = Succession::NotOlder;
+    let order = InstallOptions::default();
     let fulfilled = shop
         .store
         .install(&installer, &plan, &arm64, order, &|_| {});
     assert_eq!(
-        fulfilled.await.unwrap().locked().digest,
+        fulfilled.await.unwrap().locked().unwrap().digest,
         index.images()[1].digest()
     );
     let s390x: Platform = "linux/s390x".parse().unwrap();
@@ -417,7 +417,7 @@ async fn an_older_image_takes_no_newer_one_s_place_for_being_locked() {
     shop.publish(&app("linux/amd64", "v2"), TAG, SIGNER, LATER);
     shop.installed("cpu-app").await;
     let plan = shop.plan("cpu-app").locked(&lock, &amd64()).unwrap();
-    let refused = shop.install_by(&plan, Succession::NotOlder).await;
+    let refused = shop.install_by(&plan, InstallOptions::default()).await;
     let Err(StoreError::Plan(failure)) = refused else {
         panic!("expected a failure, found {refused:?}");
     };
@@ -426,7 +426,7 @@ async fn an_older_image_takes_no_newer_one_s_place_for_being_locked() {
         "{failure}"
     );
     assert_eq!(shop.version("cpu-app").unwrap(), "v2");
-    installed(shop.install_by(&plan, Succession::AllowOlder).await);
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
 }
 
@@ -466,14 +466,13 @@ async fn a_name_that_the_policy_binds_is_that_of_the_locked_tag_still() {
     let plan = plan_by(&shop, &bound, Integrity::Strict);
     let lock = locked(&shop, &plan).await;
     let again = plan.clone().locked(&lock, &amd64()).unwrap();
-    installed(shop.install_by(&again, Succession::NotOlder).await);
+    installed(shop.install_by(&again, InstallOptions::default()).await);
     assert_eq!(shop.version("cpu-app").unwrap(), "dev");
     // The digest alone is not enough: the name has to be the one that the source stands for.
     let other = changed(&lock, |entry| {
         entry.source = "registry.example.org/other".into();
     });
-    let name = "cpu-app".parse().unwrap();
-    shop.store.remove(&name).await.unwrap();
+    shop.remove("cpu-app").await;
     let failed = failure(&shop, &plan.locked(&other, &amd64()).unwrap()).await;
     assert!(
         is_refused(failed.decisive(), RefusalKind::Policy),

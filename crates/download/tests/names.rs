@@ -12,7 +12,7 @@ mod shop;
 #[allow(dead_code, reason = "what tests share, not all of them need")]
 mod stage;
 
-use countersign_download::{Error, Fulfilled, Integrity, Limits, Plan, Role, Succession};
+use countersign_download::{Error, InstallOptions, Integrity, Limits, Outcome, Plan, Role};
 use countersign_policy::{Policy, PolicySpec, Violation};
 use countersign_sandbox::Statement;
 use countersign_sandbox::image::{Image, ImageIndex};
@@ -161,7 +161,9 @@ async fn a_mirror_s_image_has_to_be_signed_by_the_primary_s_name() {
         "latest-cpu-app",
         "latest-cpu-app",
     );
-    let result = shop.install_by(&bound(&shop), Succession::NotOlder).await;
+    let result = shop
+        .install_by(&bound(&shop), InstallOptions::default())
+        .await;
     assert_eq!(served(&installed(result)), (Role::Mirror, 1));
     mirrored(
         &shop,
@@ -186,8 +188,10 @@ async fn a_fallback_has_to_be_signed_by_the_name_of_its_own_tag() {
         "master-cpu-app",
         "master-cpu-app",
     );
-    let result = shop.install_by(&bound(&shop), Succession::NotOlder).await;
-    let Fulfilled::Installed { installed, .. } = result.unwrap() else {
+    let result = shop
+        .install_by(&bound(&shop), InstallOptions::default())
+        .await;
+    let Outcome::Installed { installed, .. } = result.unwrap() else {
         panic!("expected an installation");
     };
     assert_eq!(served(&installed).0, Role::Fallback);

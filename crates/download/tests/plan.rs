@@ -129,7 +129,7 @@ fn every_meta_entry_of_localai_s_gallery_leads_somewhere_for_each_capability_it_
         for (key, target) in &entry.capabilities {
             case.capability = key.parse().unwrap();
             let plan = case.plan(&entry.name).unwrap();
-            assert_eq!(&plan.entry().name, target);
+            assert_eq!(&plan.entry().unwrap().name, target);
             assert_eq!(plan.via(), std::slice::from_ref(&entry.name));
             planned += 1;
         }

@@ -15,14 +15,14 @@ mod stage;
 use std::fs;
 
 use countersign_download::{
-    Error, Fulfilled, Grounds, Installation, Integrity, Name, Recorded, Role, StoreError,
-    Succession,
+    Error, Event, FileLock, Grounds, InstallOptions, Installation, Integrity, Name, Outcome, Plan,
+    RecordState, Recorded, RemoveOptions, Role, StoreError,
 };
 use countersign_oci::Error as RegistryError;
 use countersign_sandbox::{Effect, Fault};
 use countersign_verify::RefusalKind;
-use shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
-use stage::{SIGNER, STRANGER, app};
+use shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
+use stage::{SIGNER, STRANGER, amd64, app};
 
 #[tokio::test]
 async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
@@ -188,7 +188,7 @@ async fn an_upgrade_replaces_the_old_version_and_says_which_it_was() {
     shop.installed("cpu-app").await;
     let new = app("linux/amd64", "v2");
     shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
-    let Fulfilled::Installed {
+    let Outcome::Installed {
         installed,
         replaced,
         ..
@@ -209,7 +209,7 @@ async fn what_is_installed_already_is_verified_and_not_fetched() {
     shop.primary().reset_requests();
     let again = shop.install("cpu-app").await.unwrap();
     assert!(
-        matches!(&again, Fulfilled::Unchanged { recorded, .. } if recorded.digest == image.digest())
+        matches!(&again, Outcome::Unchanged { recorded, .. } if recorded.digest == image.digest())
     );
     let layer = image.manifest().layers[0].digest.to_string();
     let requests = shop.primary().requests();
@@ -240,7 +240,7 @@ async fn a_tag_rolled_back_is_refused_unless_older_is_allowed() {
     assert_eq!(*found, EARLIER.parse().unwrap());
     assert_eq!(failure.failures().len(), 1);
     let plan = shop.plan("cpu-app");
-    installed(shop.install_by(&plan, Succession::AllowOlder).await);
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
 }
 
@@ -315,7 +315,7 @@ async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_
         shop.mirror.host()
     );
     let unsigned = plan(&gallery(&text("")), &index, "cpu-app", Integrity::Strict).unwrap();
-    let error = shop.install_by(&unsigned, Succession::NotOlder).await;
+    let error = shop.install_by(&unsigned, InstallOptions::default()).await;
     let Err(StoreError::Plan(failure)) = error else {
         panic!("expected a failure, found {error:?}");
     };
@@ -331,7 +331,7 @@ async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_
         Integrity::Strict,
     )
     .unwrap();
-    let installed = installed(shop.install_by(&signed, Succession::NotOlder).await);
+    let installed = installed(shop.install_by(&signed, InstallOptions::default()).await);
     assert_eq!(installed.digest, image.digest());
     assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
 }
@@ -348,11 +348,11 @@ async fn an_installation_whose_record_tells_no_time_is_not_replaced_unasked() {
     .unwrap();
     let failure = shop.failure("cpu-app").await;
     assert!(
-        matches!(failure.decisive(), Some(Error::Target { .. })),
+        matches!(failure.decisive(), Some(Error::UnreadableRecord { .. })),
         "{failure}"
     );
     let plan = shop.plan("cpu-app");
-    installed(shop.install_by(&plan, Succession::AllowOlder).await);
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
 }
 
 #[tokio::test]
@@ -365,30 +365,203 @@ async fn an_installation_whose_record_can_not_be_read_is_listed_as_such_and_can_
     let listed = shop.store.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].recorded, None);
-    let removed = shop.store.remove(&listed[0].name).await.unwrap();
+    let removed = remove(&shop, &listed[0].name).await.unwrap();
     assert_eq!(removed.directory, shop.directory("cpu-app"));
     assert!(!removed.directory.exists());
 }
 
 #[tokio::test]
-async fn only_what_carries_our_record_is_listed_and_removed() {
+async fn what_is_removed_is_gone_and_what_is_not_there_is_told() {
     let (shop, _) = Shop::open_with_app().await;
     shop.installed("cpu-app").await;
-    let foreign = shop.directory("foreign");
-    fs::create_dir(&foreign).unwrap();
-    fs::write(foreign.join("file"), "mine").unwrap();
     let name = |text: &str| text.parse::<Name>().unwrap();
-    assert_eq!(shop.store.list().await.unwrap().len(), 1);
-    for absent in ["foreign", "never-there"] {
-        let error = shop.store.remove(&name(absent)).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::NotInstalled { .. }),
-            "{error:?}"
-        );
-    }
-    assert!(foreign.join("file").exists());
-    let removed = shop.store.remove(&name("cpu-app")).await.unwrap();
+    let error = remove(&shop, &name("never-there")).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::NotInstalled { .. }),
+        "{error:?}"
+    );
+    let removed = remove(&shop, &name("cpu-app")).await.unwrap();
     assert!(!removed.directory.exists());
     assert!(shop.store.list().await.unwrap().is_empty());
     assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+async fn remove(shop: &Shop, name: &Name) -> Result<Installation, StoreError> {
+    let options = RemoveOptions::default();
+    shop.store.remove(name, options, &|_| {}).await
+}
+
+/// Installs the tag by itself, to a directory beside the store.
+async fn by_itself(shop: &Shop, tag: &str, options: InstallOptions) -> Result<Outcome, Error> {
+    let reference = format!("{}/{PATH}:{tag}", shop.primary().host());
+    let policy = shop.gallery().policy.unwrap();
+    let plan = Plan::of_image(reference.parse().unwrap(), policy);
+    let (installer, platform) = (shop.stage.installer(), amd64());
+    let target = shop.root.path().join("here");
+    let outcome = installer.install(&plan, &platform, &target, options, &|_| {});
+    outcome
+        .await
+        .map_err(|failure| failure.into_decisive().unwrap())
+}
+
+#[tokio::test]
+async fn an_image_by_itself_is_not_rolled_back_either_unless_older_is_allowed() {
+    let shop = Shop::open().await;
+    let version = || fs::read_to_string(shop.root.path().join("here/version")).unwrap();
+    shop.publish(&app("linux/amd64", "v2"), "app", SIGNER, LATER);
+    by_itself(&shop, "app", InstallOptions::default())
+        .await
+        .unwrap();
+    let old = shop.publish(&app("linux/amd64", "v1"), "app", SIGNER, EARLIER);
+    // Neither by default, nor for repairing.
+    for reinstall in [false, true] {
+        let options = InstallOptions {
+            reinstall,
+            ..InstallOptions::default()
+        };
+        let error = by_itself(&shop, "app", options).await.unwrap_err();
+        let Error::Older {
+            installed, found, ..
+        } = error
+        else {
+            panic!("another error: {error:?}");
+        };
+        assert_eq!(installed, LATER.parse().unwrap());
+        assert_eq!(found, EARLIER.parse().unwrap());
+        assert_eq!(version(), "v2");
+    }
+    let outcome = by_itself(&shop, "app", ALLOW_OLDER).await.unwrap();
+    assert!(outcome.locked().is_none(), "no gallery names it");
+    let Outcome::Installed { installed, .. } = outcome else {
+        panic!("expected an installation, found {outcome:?}");
+    };
+    assert_eq!((installed.digest, version()), (old, "v1".to_owned()));
+    assert_eq!(installed.provenance, None);
+}
+
+#[tokio::test]
+async fn the_same_digest_is_fetched_again_only_to_reinstall() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let file = shop.directory("cpu-app").join("version");
+    fs::write(&file, "changed").unwrap();
+    shop.primary().reset_requests();
+    let again = shop.install("cpu-app").await.unwrap();
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
+    let layer = format!("blobs/{}", image.manifest().layers[0].digest);
+    let asked = |shop: &Shop| {
+        let requests = shop.primary().requests();
+        requests
+            .iter()
+            .filter(|one| one.path.ends_with(&layer))
+            .count()
+    };
+    assert_eq!(
+        (asked(&shop), shop.version("cpu-app").unwrap()),
+        (0, "changed".into())
+    );
+    let options = InstallOptions {
+        reinstall: true,
+        ..InstallOptions::default()
+    };
+    let outcome = shop.install_by(&shop.plan("cpu-app"), options).await;
+    let Outcome::Installed { replaced, .. } = outcome.unwrap() else {
+        panic!("not installed");
+    };
+    assert_eq!(replaced, Some(image.digest()));
+    assert_eq!(
+        (asked(&shop), shop.version("cpu-app").unwrap()),
+        (1, "v1".into())
+    );
+}
+
+#[tokio::test]
+async fn a_second_run_waits_for_the_first_where_it_may_and_fails_where_not() {
+    let (shop, _) = Shop::open_with_app().await;
+    fs::create_dir(shop.root.path().join("store")).unwrap();
+    let path = shop.root.path().join("store/.cpu-app.countersign.lock");
+    let first = FileLock::try_take(&path).unwrap();
+    assert!(first.is_some());
+    let Err(StoreError::Plan(failure)) = shop.install("cpu-app").await else {
+        panic!("two at once");
+    };
+    assert!(
+        matches!(failure.decisive(), Some(Error::Busy { .. })),
+        "{failure}"
+    );
+    assert!(shop.primary().requests().is_empty(), "nobody is asked");
+
+    let (plan, installer) = (shop.plan("cpu-app"), shop.stage.installer());
+    let waiting = tokio::sync::Notify::new();
+    let events = |event| {
+        if let Event::Waiting { path } = event {
+            assert_eq!(path, shop.directory("cpu-app"));
+            waiting.notify_one();
+        }
+    };
+    let options = InstallOptions {
+        wait: true,
+        ..InstallOptions::default()
+    };
+    let platform = amd64();
+    let second = shop
+        .store
+        .install(&installer, &plan, &platform, options, &events);
+    let release = async {
+        waiting.notified().await;
+        assert_eq!(shop.version("cpu-app"), None);
+        drop(first);
+    };
+    let (outcome, ()) = tokio::join!(second, release);
+    installed(outcome);
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_no_record_explains_is_listed_and_removed_only_where_that_is_asked_for() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let store = shop.root.path().join("store");
+    fs::create_dir_all(store.join("foreign/deep")).unwrap();
+    fs::write(store.join("file"), "").unwrap();
+    fs::create_dir_all(store.join(".killed.countersign-abcDEF12/root")).unwrap();
+    fs::create_dir(store.join(".hidden")).unwrap();
+    let listed = shop.store.list().await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|one| (one.name.to_string(), one.record))
+        .collect();
+    let expected = [
+        ("cpu-app", RecordState::Read),
+        ("file", RecordState::Missing),
+        ("foreign", RecordState::Missing),
+        ("killed", RecordState::Unfinished),
+    ];
+    assert_eq!(
+        listed,
+        expected.map(|(name, record)| (name.to_owned(), record))
+    );
+
+    let remove = async |name: &str, unrecorded| {
+        let options = RemoveOptions {
+            unrecorded,
+            wait: false,
+        };
+        let name: Name = name.parse().unwrap();
+        shop.store.remove(&name, options, &|_| {}).await
+    };
+    for name in ["file", "foreign"] {
+        let error = remove(name, false).await.unwrap_err();
+        assert!(matches!(error, StoreError::NoRecord { .. }), "{error:?}");
+        assert!(store.join(name).exists());
+        remove(name, true).await.unwrap();
+    }
+    remove("killed", false).await.unwrap();
+    let mut names: Vec<_> = fs::read_dir(&store)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".hidden", "cpu-app"]);
 }

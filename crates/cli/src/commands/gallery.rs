@@ -5,14 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_download::{
-    Capability, EntryError, FallbackTags, FetchedIndex, GalleryClient, GalleryOptions, Integrity,
-    Lock, LockedEntry, Plan, PlanError, Planner, Proof, Store, Succession, TagRule,
+    Capability, EntryError, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions,
+    InstallOptions, Integrity, LockedEntry, Plan, PlanError, Proof, Store, TagRule,
 };
-use countersign_oci::Platform;
 use countersign_policy::{Gallery, Policy, PolicyFile};
 use serde_json::{Value, json};
 
-use super::fulfil::Wanted;
+use super::by_name::Wanted;
 use crate::arguments::RegistryArguments;
 use crate::capability;
 use crate::environment::Environment;
@@ -29,23 +28,22 @@ pub(crate) struct GalleryArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "policy_flags")]
     pub(crate) gallery: Option<PathBuf>,
 
-    /// Show what would be installed from where, and on what proof
-    #[arg(long, requires = "gallery", conflicts_with = "lock")]
+    /// Show what the same command without this flag would install from where, and on what proof
+    #[arg(long, conflicts_with = "lock")]
     pub(crate) dry_run: bool,
 
     /// Every entry of every gallery
-    #[arg(long, requires = "dry_run", conflicts_with = "operands")]
+    #[arg(long, conflicts_with = "operands")]
     pub(crate) all: bool,
 
-    /// Install exactly what a lock file pins, by the signer that it pins, and by the gallery's
-    /// policy as ever: the names given, else all that it has [default FILE: countersign.lock]
+    /// Install the exact digests in a lock file. The signer must match the lock file and the
+    /// gallery's policy. Without names, installs every entry [default FILE: countersign.lock]
     #[arg(
         long,
         value_name = "FILE",
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = lock::DEFAULT,
-        requires = "gallery",
         conflicts_with_all = ["lock", "all"],
     )]
     pub(crate) from_lock: Option<PathBuf>,
@@ -54,26 +52,27 @@ pub(crate) struct GalleryArguments {
     pub(crate) planning: PlanningArguments,
 }
 
-/// What entries are planned and installed by, the same for installing and upgrading.
+/// What entries are planned by, the same for installing and upgrading.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Galleries: entries to install by name")]
 pub(crate) struct PlanningArguments {
     /// The hardware to choose entries for: default, nvidia, nvidia-cuda-12, amd, intel, metal,
     /// vulkan … [default: this machine's]
-    #[arg(long, value_name = "NAME", requires = "gallery")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) capability: Option<Capability>,
 
     /// A tag to fall back to where an entry's isn't there, such as `latest-*=master-*`; may be
     /// given several times [default: none]
-    #[arg(long = "fallback-tag", value_name = "FROM=TO", requires = "gallery")]
+    #[arg(long = "fallback-tag", value_name = "FROM=TO")]
     pub(crate) fallback_tags: Vec<TagRule>,
 
     /// Refuse what no policy covers, and tarballs without sha256, instead of warning
     #[arg(long)]
     pub(crate) require_integrity: bool,
+
     /// Directory that entries are installed in, each under its name [default:
     /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
-    #[arg(long, value_name = "DIR", requires = "gallery")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
     /// Pin digest and signer of what is installed in a lock file, whose other entries stay as they
@@ -84,14 +83,8 @@ pub(crate) struct PlanningArguments {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = lock::DEFAULT,
-        requires = "gallery"
     )]
     pub(crate) lock: Option<PathBuf>,
-
-    /// Let an image replace one that was signed later: a tag that was moved back is refused
-    /// otherwise
-    #[arg(long, requires = "gallery")]
-    pub(crate) allow_older: bool,
 }
 
 impl PlanningArguments {
@@ -99,12 +92,86 @@ impl PlanningArguments {
     pub(super) fn lock_file(&mut self) -> Option<LockFile> {
         self.lock.take().map(LockFile::new)
     }
+}
 
-    pub(super) fn succession(&self) -> Succession {
-        if self.allow_older {
-            Succession::AllowOlder
-        } else {
-            Succession::NotOlder
+impl GalleryArguments {
+    /// Refuses flags that would do nothing where one image is installed: whoever gives one counts on
+    /// it. Clap's `requires` doesn't do: it is waived where what is required conflicts with another
+    /// flag that is given.
+    ///
+    /// # Errors
+    /// The first flag that is given without `--gallery`.
+    pub(super) fn refuse_without_gallery(&self) -> Result<(), Failure> {
+        // Whole, so that a new flag has to be thought of here.
+        let Self {
+            gallery,
+            dry_run,
+            all,
+            from_lock,
+            planning,
+        } = self;
+        let PlanningArguments {
+            capability,
+            fallback_tags,
+            require_integrity,
+            store,
+            lock,
+        } = planning;
+        let given = [
+            ("--dry-run", *dry_run),
+            ("--all", *all),
+            ("--from-lock", from_lock.is_some()),
+            ("--capability", capability.is_some()),
+            ("--fallback-tag", !fallback_tags.is_empty()),
+            ("--require-integrity", *require_integrity),
+            ("--store", store.is_some()),
+            ("--lock", lock.is_some()),
+        ];
+        if gallery.is_some() {
+            return Ok(());
+        }
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Failure::new(
+                Kind::Usage,
+                format!("{flag} has no effect without --gallery"),
+            )
+            .hint(format!(
+                "leave {flag} out, or pass --gallery FILE and the names of entries"
+            ))),
+        }
+    }
+}
+
+/// What an installation may replace, and whether it waits for another.
+#[derive(Debug, Args)]
+pub(crate) struct ReplacingArguments {
+    /// Let an image replace one that was signed later. Without this flag, a tag that was moved back
+    /// is refused
+    #[arg(long)]
+    pub(crate) allow_older: bool,
+
+    /// Fetch and replace what is installed even if the digest is the same. Repairs files that were
+    /// changed or deleted
+    #[arg(long)]
+    pub(crate) reinstall: bool,
+
+    /// Fail if another run installs to the same directory, instead of waiting for it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+impl ReplacingArguments {
+    pub(super) fn options(&self) -> InstallOptions {
+        let Self {
+            allow_older,
+            reinstall,
+            no_wait,
+        } = *self;
+        InstallOptions {
+            allow_older,
+            reinstall,
+            wait: !no_wait,
         }
     }
 }
@@ -131,205 +198,114 @@ pub(super) fn open_store(
     })
 }
 
-/// Galleries whose indexes are there, and what to plan by.
-pub(super) struct Galleries {
-    /// The file that names them.
-    file: PathBuf,
-    fetched: Vec<(Gallery, FetchedIndex)>,
-    capability: Capability,
-    integrity: Integrity,
-    fallbacks: FallbackTags,
-    /// What every plan is narrowed to.
-    lock: Option<Lock>,
-}
-
 /// Shows what installing the entries that are `wanted` would do, or all that there are.
 pub(super) fn dry_run(
     galleries: &Galleries,
-    wanted: Vec<Wanted>,
+    wanted: &[Wanted],
     asked: Asked,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    output.result(&galleries.text());
+    output.result(&text(galleries));
 
     let mut report = Report::new(output, asked);
     if asked == Asked::WithAll {
-        for planner in galleries.planners() {
-            for entry in planner.index.entries() {
-                report.add(planner.gallery, &entry.name, planner.plan_entry(entry));
-            }
+        for (gallery, entry, plan) in galleries.plan_all() {
+            report.add(Some(&gallery.name), &entry.name, plan);
         }
     } else {
         for one in wanted {
-            let (gallery, plan) = galleries.plan(&one.name, &one.platform)?;
-            report.add(gallery, &one.name, plan);
+            report.add(None, &one.name, one.plan(galleries));
         }
     }
     output.document(&json!({
         "capability": galleries.capability,
         "integrity": galleries.integrity,
-        "galleries": galleries.to_json(),
+        "galleries": to_json(galleries),
         "plans": report.plans,
         "unplanned": report.unplanned,
     }));
     Ok(report.code())
 }
 
-impl Galleries {
-    pub(super) async fn load(
-        file: &Path,
-        arguments: &PlanningArguments,
-        registry: &RegistryArguments,
-        environment: &Environment,
-    ) -> Result<Self, Failure> {
-        let text = services::read_text(file, "gallery file")?;
-        let parsed = PolicyFile::parse(&text, &file.display().to_string())?;
-        if parsed.galleries().is_empty() {
-            return Err(
-                Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(
-                    "add `galleries:`, a list of them with `name`, `url` and `verification` each",
-                ),
-            );
+/// Reads the file of galleries, and fetches their indexes.
+pub(super) async fn load(
+    file: &Path,
+    arguments: &PlanningArguments,
+    registry: &RegistryArguments,
+    environment: &Environment,
+) -> Result<Galleries, Failure> {
+    let text = services::read_text(file, "gallery file")?;
+    let parsed = PolicyFile::parse(&text, &file.display().to_string())?;
+    if parsed.galleries().is_empty() {
+        return Err(
+            Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(
+                "add `galleries:`, a list of them with `name`, `url` and `verification` each",
+            ),
+        );
+    }
+    let required = arguments.require_integrity
+        || parsed.require_integrity()
+        || environment.require_integrity()?;
+    let integrity = if required {
+        Integrity::Strict
+    } else {
+        Integrity::Permissive
+    };
+    let capability = match arguments.capability.clone() {
+        Some(capability) => capability,
+        None => capability::detect()?,
+    };
+    let client = GalleryClient::new(GalleryOptions {
+        cache: environment
+            .cache_directory()
+            .map(|directory| directory.join("galleries")),
+        connection: services::connection(registry, environment)?,
+        ..GalleryOptions::default()
+    })?;
+    let directory = file.parent().unwrap_or(Path::new(""));
+    let mut fetched = Vec::new();
+    for gallery in parsed.galleries() {
+        let index = client.fetch(gallery, directory).await?;
+        fetched.push((gallery.clone(), index));
+    }
+    let fallbacks = FallbackTags::new(arguments.fallback_tags.clone());
+    Ok(Galleries::new(fetched, capability, integrity, fallbacks))
+}
+
+fn text(galleries: &Galleries) -> String {
+    let mut text = String::new();
+    for (gallery, fetched) in galleries.fetched() {
+        text.push_str(&format!(
+            "gallery {}: {} entries from {}, for {}\n",
+            gallery.name,
+            fetched.index.entries().len(),
+            fetched.location,
+            galleries.capability,
+        ));
+        for unserved in &fetched.unserved {
+            text.push_str(&format!("  not from: {unserved}\n"));
         }
-        let required = arguments.require_integrity
-            || parsed.require_integrity()
-            || environment.require_integrity()?;
-        let integrity = if required {
-            Integrity::Strict
-        } else {
-            Integrity::Permissive
+        let words = match &gallery.policy {
+            Some(policy) => policy.explain(),
+            None => "It has no policy: nothing says who must have signed.".into(),
         };
-        let capability = match arguments.capability.clone() {
-            Some(capability) => capability,
-            None => capability::detect()?,
-        };
-        let client = GalleryClient::new(GalleryOptions {
-            cache: environment
-                .cache_directory()
-                .map(|directory| directory.join("galleries")),
-            connection: services::connection(registry, environment)?,
-            ..GalleryOptions::default()
-        })?;
-        let directory = file.parent().unwrap_or(Path::new(""));
-        let mut fetched = Vec::new();
-        for gallery in parsed.galleries() {
-            let index = client.fetch(gallery, directory).await?;
-            fetched.push((gallery.clone(), index));
-        }
-        Ok(Self {
-            file: file.to_owned(),
-            fetched,
-            capability,
-            integrity,
-            fallbacks: FallbackTags::new(arguments.fallback_tags.clone()),
-            lock: None,
+        text.push_str(&format!("  {}\n\n", words.replace('\n', "\n  ")));
+    }
+    text
+}
+
+fn to_json(galleries: &Galleries) -> Vec<Value> {
+    let one = |(gallery, fetched): &(Gallery, FetchedIndex)| {
+        let unserved: Vec<String> = fetched.unserved.iter().map(ToString::to_string).collect();
+        json!({
+            "name": gallery.name,
+            "location": fetched.location.to_string(),
+            "entries": fetched.index.entries().len(),
+            "policy": gallery.policy.as_ref().map(Policy::explain),
+            "unserved": unserved,
         })
-    }
-
-    /// The same, with every plan narrowed to what `lock` has of it.
-    pub(super) fn locked(self, lock: Option<Lock>) -> Self {
-        Self { lock, ..self }
-    }
-
-    /// The file that names the galleries.
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    fn planners(&self) -> impl Iterator<Item = Planner<'_>> {
-        self.fetched.iter().map(|(gallery, fetched)| Planner {
-            gallery,
-            index: &fetched.index,
-            location: &fetched.location,
-            capability: &self.capability,
-            integrity: self.integrity,
-            fallbacks: &self.fallbacks,
-        })
-    }
-
-    /// The plan for `name` by the first gallery that knows it, or, for `gallery@name`, by that one;
-    /// where there is a lock, the one that it leaves for `platform`.
-    pub(super) fn plan(
-        &self,
-        name: &str,
-        platform: &Platform,
-    ) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
-        let (gallery, plan) = self.unlocked_plan(name)?;
-        let Some(lock) = &self.lock else {
-            return Ok((gallery, plan));
-        };
-        let plan = plan.and_then(|plan| Ok(plan.locked(lock, platform)?));
-        Ok((gallery, plan))
-    }
-
-    fn unlocked_plan(&self, name: &str) -> Result<(&Gallery, Result<Plan, PlanError>), Failure> {
-        let (gallery, name) = match name.split_once('@') {
-            Some((gallery, name)) => (Some(gallery), name),
-            None => (None, name),
-        };
-        let mut unknown = None;
-        for planner in self.planners() {
-            if gallery.is_some_and(|gallery| gallery != planner.gallery.name) {
-                continue;
-            }
-            let plan = planner.plan(name);
-            if !matches!(
-                &plan,
-                Err(PlanError::Entry {
-                    source: EntryError::Unknown { .. },
-                    ..
-                })
-            ) {
-                return Ok((planner.gallery, plan));
-            }
-            unknown.get_or_insert((planner.gallery, plan));
-        }
-        unknown.ok_or_else(|| {
-            let names: Vec<&str> = self.fetched.iter().map(|(g, _)| g.name.as_str()).collect();
-            let message = format!(
-                "expected one of the galleries {}, found `{}`",
-                names.join(", "),
-                gallery.unwrap_or_default()
-            );
-            Failure::new(Kind::Usage, message)
-        })
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for (gallery, fetched) in &self.fetched {
-            text.push_str(&format!(
-                "gallery {}: {} entries from {}, for {}\n",
-                gallery.name,
-                fetched.index.entries().len(),
-                fetched.location,
-                self.capability,
-            ));
-            for unserved in &fetched.unserved {
-                text.push_str(&format!("  not from: {unserved}\n"));
-            }
-            let words = match &gallery.policy {
-                Some(policy) => policy.explain(),
-                None => "It has no policy: nothing says who must have signed.".into(),
-            };
-            text.push_str(&format!("  {}\n\n", words.replace('\n', "\n  ")));
-        }
-        text
-    }
-
-    fn to_json(&self) -> Vec<Value> {
-        let one = |(gallery, fetched): &(Gallery, FetchedIndex)| {
-            let unserved: Vec<String> = fetched.unserved.iter().map(ToString::to_string).collect();
-            json!({
-                "name": gallery.name,
-                "location": fetched.location.to_string(),
-                "entries": fetched.index.entries().len(),
-                "policy": gallery.policy.as_ref().map(Policy::explain),
-                "unserved": unserved,
-            })
-        };
-        self.fetched.iter().map(one).collect()
-    }
+    };
+    galleries.fetched().iter().map(one).collect()
 }
 
 /// What an entry is in the report for.
@@ -361,7 +337,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn add(&mut self, gallery: &Gallery, name: &str, plan: Result<Plan, PlanError>) {
+    fn add(&mut self, gallery: Option<&str>, name: &str, plan: Result<Plan, PlanError>) {
         match plan {
             Ok(plan) => {
                 self.output.result(&format!("{plan}\n"));
@@ -376,17 +352,24 @@ impl<'a> Report<'a> {
                 self.unplanned(gallery, name, &failure);
             }
             Err(error) => {
+                let asked = match &error {
+                    PlanError::Entry { gallery, .. } | PlanError::Requirement { gallery, .. } => {
+                        Some(gallery.clone())
+                    }
+                    _ => None,
+                };
                 let failure = Failure::from(error);
                 self.failed.get_or_insert(failure.kind);
                 self.output.failure(&failure);
-                self.unplanned(gallery, name, &failure);
+                self.unplanned(gallery.or(asked.as_deref()), name, &failure);
             }
         }
     }
 
-    fn unplanned(&mut self, gallery: &Gallery, name: &str, failure: &Failure) {
+    /// `gallery` is the one that was asked, where not all were.
+    fn unplanned(&mut self, gallery: Option<&str>, name: &str, failure: &Failure) {
         self.unplanned.push(json!({
-            "gallery": gallery.name,
+            "gallery": gallery,
             "name": name,
             "error": failure.to_json(),
         }));
@@ -410,8 +393,8 @@ fn plan_json(plan: &Plan) -> Value {
         "gallery": plan.gallery(),
         "name": plan.name(),
         "via": plan.via(),
-        "entry": plan.entry().name,
-        "alias": plan.entry().alias,
+        "entry": plan.entry().map(|entry| &entry.name),
+        "alias": plan.entry().and_then(|entry| entry.alias.as_ref()),
         "sources": plan.sources(),
         "requirement": { "kind": kind, "digest": digest, "words": requirement.to_string() },
         "locked": plan.lock().map(LockedEntry::asked),

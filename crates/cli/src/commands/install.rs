@@ -3,20 +3,22 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use countersign_download::{Installed, Installer};
+use countersign_download::{Installer, Outcome, Plan};
 use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
+use serde::Serialize;
 use serde_json::json;
 
-use super::fulfil::{Fulfilment, Wanted};
-use super::gallery::{self, Asked, Galleries};
+use super::by_name::{self, ByName, Named, Wanted};
+use super::gallery::{self, Asked};
 use crate::arguments::InstallArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::image;
 use crate::lock::{self, LockFile};
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::services;
 use crate::trust;
@@ -26,9 +28,10 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    arguments.gallery.refuse_without_gallery()?;
     let operands = std::mem::take(&mut arguments.operands);
     if let Some(file) = arguments.gallery.gallery.take() {
-        return by_name(&file, operands, arguments, environment, output).await;
+        return by_name(file, operands, arguments, environment, output).await;
     }
     let (reference, directory) = reference_and_directory(operands)?;
     let policy = services::policy(&arguments.policy)?;
@@ -37,27 +40,37 @@ pub(crate) async fn run(
     let trusted_root = instance.trusted_root(environment).await?;
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     let platform = arguments.platform.unwrap_or_else(Platform::host);
+    let options = arguments.replacing.options();
+    let plan = Plan::of_image(reference.clone(), policy.policy);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
     let events = |event| progress.installing(&event);
-    let installed = installer
-        .install(&reference, &platform, &policy.policy, &directory, &events)
+    let outcome = installer
+        .install(&plan, &platform, &directory, options, &events)
         .await;
     drop(progress);
-    let installed = installed?;
+    let outcome = outcome.map_err(Failure::of_one_image)?;
 
-    output.result(&text(
-        &reference,
-        &installed,
-        &directory.display().to_string(),
-    ));
-    output.document(&json!({ "installed": installed, "directory": directory }));
+    let name = format!("{reference} ({platform})");
+    output.result(&by_name::text(&name, &outcome, &directory, "the registry"));
+    output.document(&json!(Document {
+        directory: &directory,
+        outcome: &outcome,
+    }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a program is told of one image.
+#[derive(Serialize)]
+struct Document<'a> {
+    directory: &'a Path,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
 }
 
 /// Entries of galleries, into the store.
 async fn by_name(
-    file: &Path,
+    file: PathBuf,
     names: Vec<OsString>,
     arguments: InstallArguments,
     environment: &Environment,
@@ -65,11 +78,18 @@ async fn by_name(
 ) -> Result<ExitCode, Failure> {
     let InstallArguments {
         mut gallery,
+        replacing,
         trust,
         platform,
         registry,
         ..
     } = arguments;
+    if gallery.all && !gallery.dry_run {
+        return Err(
+            Failure::new(Kind::Usage, "--all has no effect without --dry-run")
+                .hint("to install, name the entries"),
+        );
+    }
     let platform = platform.unwrap_or_else(Platform::host);
     if gallery.planning.lock.is_some() {
         lock::refuse_files(&names, "--lock")?;
@@ -77,7 +97,7 @@ async fn by_name(
     let lock = match gallery.from_lock {
         Some(path) => {
             lock::refuse_files(&names, "--from-lock")?;
-            Some(LockFile::new(path).read()?)
+            Some(Arc::new(LockFile::new(path).read()?))
         }
         None => None,
     };
@@ -91,29 +111,32 @@ async fn by_name(
     let wanted = names.into_iter().map(|name| Wanted {
         name,
         platform: platform.clone(),
+        lock: lock.clone(),
     });
-    let wanted = wanted.collect();
-    let galleries = Galleries::load(file, &gallery.planning, &registry, environment).await?;
-    let galleries = galleries.locked(lock);
+    let wanted: Vec<Wanted> = wanted.collect();
+    let galleries = gallery::load(&file, &gallery.planning, &registry, environment).await?;
     if gallery.dry_run {
         let asked = if gallery.all {
             Asked::WithAll
         } else {
             Asked::ByName
         };
-        return gallery::dry_run(&galleries, wanted, asked, output);
+        return gallery::dry_run(&galleries, &wanted, asked, output);
     }
     let store = gallery::open_store(gallery.planning.store.as_deref(), environment)?;
-    let fulfilment = Fulfilment {
+    let by_name = ByName {
+        file,
         galleries,
         store,
-        succession: gallery.planning.succession(),
+        options: replacing.options(),
         lock_file: gallery.planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,
     };
-    fulfilment.run(wanted, environment, output).await
+    by_name
+        .run(&wanted, Named::ByUser, environment, output)
+        .await
 }
 
 /// The operands of installing one image: which, and where to.
@@ -130,24 +153,4 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
     let reference = image::parse(&reference.to_string_lossy());
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
     Ok((reference, directory.into()))
-}
-
-fn text(reference: &Reference, installed: &Installed, directory: &str) -> String {
-    let mut text = format!(
-        "installed {reference} ({}) in {directory}: {} {}, {}\n",
-        installed.platform,
-        installed.files,
-        if installed.files == 1 {
-            "file"
-        } else {
-            "files"
-        },
-        output::bytes(installed.bytes),
-    );
-    text.push_str(&format!("  image      {}\n", installed.digest));
-    text.push_str(&super::grounds_text(&installed.grounds));
-    for warning in &installed.warnings {
-        text.push_str(&format!("  warning    {warning}\n"));
-    }
-    text
 }

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use countersign_download::{Installation, RecordState};
 use serde_json::json;
 
 use super::StoreArguments;
-use super::fulfil::{details, digest_text};
+use super::by_name::{details, digest_text};
 use super::gallery::open_store;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -26,13 +27,25 @@ pub(crate) async fn run(
                 digest_text(&recorded.digest, recorded.reference.as_ref()),
                 details(&recorded.grounds, recorded.provenance.as_ref()),
             ),
-            None => {
-                "  warning    its record can't be read: remove it, and install it again\n".into()
-            }
+            None => warning(installation),
         };
         let directory = installation.directory.display();
         output.result(&format!("{} in {directory}\n{what}", installation.name));
     }
     output.document(&json!({ "installations": installations }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands in the place of a record.
+fn warning(installation: &Installation) -> String {
+    let name = &installation.name;
+    match installation.record {
+        RecordState::Missing => format!(
+            "  warning    no record says what it is; `countersign remove --unrecorded {name}` removes it\n"
+        ),
+        RecordState::Unfinished => format!(
+            "  warning    unfinished: a run is at work or was killed; `countersign remove {name}` clears it away\n"
+        ),
+        _ => "  warning    its record can't be read: remove it, and install it again\n".into(),
+    }
 }

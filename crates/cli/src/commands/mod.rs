@@ -1,6 +1,6 @@
 //! One file a command.
 
-mod fulfil;
+mod by_name;
 mod gallery;
 mod install;
 mod list;
@@ -10,7 +10,7 @@ mod sign;
 mod upgrade;
 mod verify;
 
-pub(crate) use gallery::{GalleryArguments, PlanningArguments, StoreArguments};
+pub(crate) use gallery::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
 
 use std::process::ExitCode;
 

@@ -1,38 +1,91 @@
-//! `countersign remove`: takes away what was installed from galleries, and nothing else.
+//! `countersign remove`: takes away what was installed from galleries, and nothing else unless that
+//! is asked for.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use serde_json::json;
+use countersign_download::{Installation, Name, RemoveOptions, StoreError};
+use serde_json::{Value, json};
 
 use super::gallery::open_store;
 use crate::arguments::RemoveArguments;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::progress::Progress;
 
 pub(crate) async fn run(
     arguments: RemoveArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let store = open_store(arguments.store.store.as_deref(), environment)?;
-    let (mut removed, mut failed) = (Vec::new(), Vec::new());
-    let mut code = None;
-    for name in &arguments.names {
-        match store.remove(name).await {
+    let RemoveArguments {
+        mut names,
+        unrecorded,
+        no_wait,
+        store,
+    } = arguments;
+    let store = open_store(store.store.as_deref(), environment)?;
+    let options = RemoveOptions {
+        unrecorded,
+        wait: !no_wait,
+    };
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let mut report = Report {
+        output,
+        removed: Vec::new(),
+        failed: Vec::new(),
+        first: None,
+    };
+    // All names are looked up before anything is removed: one that is wrong is a mistake.
+    for name in &names {
+        if let Err(error) = store.removable(name, unrecorded).await {
+            report.fail(name, error);
+        }
+    }
+    if !report.failed.is_empty() {
+        return Ok(report.end());
+    }
+    for name in &names {
+        let progress = Progress::new(output, format!("removing {name}"));
+        let events = |event| progress.installing(&event);
+        let removed = store.remove(name, options, &events).await;
+        drop(progress);
+        match removed {
             Ok(installation) => {
                 let directory = installation.directory.display();
                 output.result(&format!("removed {name} from {directory}\n"));
-                removed.push(installation);
+                report.removed.push(installation);
             }
-            Err(error) => {
-                let failure = Failure::from(error);
-                code.get_or_insert(failure.kind);
-                output.failure(&failure);
-                failed.push(json!({ "name": name, "error": failure.to_json() }));
-            }
+            Err(error) => report.fail(name, error),
         }
     }
-    output.document(&json!({ "removed": removed, "failed": failed }));
-    Ok(code.map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into()))
+    Ok(report.end())
+}
+
+/// What became of each name.
+struct Report<'a> {
+    output: &'a Output,
+    removed: Vec<Installation>,
+    failed: Vec<Value>,
+    first: Option<Kind>,
+}
+
+impl Report<'_> {
+    fn fail(&mut self, name: &Name, error: StoreError) {
+        let failure = Failure::from(error);
+        self.first.get_or_insert(failure.kind);
+        self.output.failure(&failure);
+        self.failed
+            .push(json!({ "name": name, "error": failure.to_json() }));
+    }
+
+    /// The exit code is that of the first failure.
+    fn end(self) -> ExitCode {
+        self.output
+            .document(&json!({ "removed": self.removed, "failed": self.failed }));
+        self.first
+            .map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into())
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use countersign_download::{Installation, Recorded};
+use countersign_download::{Installation, RecordState, Recorded};
 
-use super::fulfil::{Fulfilment, Wanted};
-use super::gallery::{Galleries, open_store};
+use super::by_name::{ByName, Named, Wanted};
+use super::gallery::{self as galleries, open_store};
 use crate::arguments::UpgradeArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -21,6 +21,7 @@ pub(crate) async fn run(
         names,
         gallery,
         mut planning,
+        replacing,
         trust,
         registry,
     } = arguments;
@@ -30,7 +31,11 @@ pub(crate) async fn run(
         for installation in store.list().await? {
             match &installation.recorded {
                 Some(recorded) => wanted.extend(from_gallery(recorded)),
-                None => return Err(unreadable(&installation)),
+                None if installation.record == RecordState::Unreadable => {
+                    return Err(unreadable(&installation));
+                }
+                // Not an installation: there is nothing to upgrade.
+                None => {}
             }
         }
     }
@@ -45,16 +50,22 @@ pub(crate) async fn run(
                 .hint("install it again as it was installed: `countersign install`")
         })?);
     }
-    let fulfilment = Fulfilment {
-        galleries: Galleries::load(&gallery, &planning, &registry, environment).await?,
+    let named = if names.is_empty() {
+        Named::ByStore
+    } else {
+        Named::ByUser
+    };
+    let by_name = ByName {
+        galleries: galleries::load(&gallery, &planning, &registry, environment).await?,
+        file: gallery,
         store,
-        succession: planning.succession(),
+        options: replacing.options(),
         lock_file: planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,
         registry: services::registry(&registry, environment)?,
     };
-    fulfilment.run(wanted, environment, output).await
+    by_name.run(&wanted, named, environment, output).await
 }
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
@@ -75,5 +86,6 @@ fn from_gallery(recorded: &Recorded) -> Option<Wanted> {
     Some(Wanted {
         name: format!("{}@{}", provenance.gallery, provenance.name),
         platform: recorded.platform.clone(),
+        lock: None,
     })
 }

@@ -68,6 +68,11 @@ impl From<countersign_download::PlanError> for Failure {
                     _ => Self::new(Kind::Usage, error).hint(CORRECT_THE_INDEX),
                 }
             }
+            PlanError::UnknownGallery { .. } => {
+                Self::new(Kind::Usage, error).hint("choose one of these galleries")
+            }
+            PlanError::Ambiguous { .. } => Self::new(Kind::Usage, error)
+                .hint("write the gallery before the name: its policy decides who must have signed"),
             PlanError::Local { .. } => Self::new(Kind::Policy, error)
                 .hint("to install from this machine, save the index as a file and name it by `url: file:…`"),
             PlanError::Source { .. } | PlanError::Mirrors { .. } => {

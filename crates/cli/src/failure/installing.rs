@@ -62,17 +62,56 @@ impl From<countersign_download::Error> for Failure {
                 );
                 Self::new(Kind::Internal, error).hint(hint)
             }
-            DownloadError::Busy { .. } => {
-                Self::new(Kind::Internal, error).hint("wait for the other installation to end")
+            DownloadError::Immovable { ref source, .. } => {
+                let hint = immovable_hint(source);
+                Self::new(Kind::Usage, error).hint(hint)
             }
+            DownloadError::UnreadableRecord { .. } => Self::new(Kind::Usage, error).hint(
+                "move the directory away or remove it, then install again; `countersign remove` removes what is in the store",
+            ),
+            DownloadError::Busy { .. } => Self::new(Kind::Internal, error)
+                .hint("leave out --no-wait, or wait for the other run to end"),
+            DownloadError::NoVerifier { .. } => Self::new(Kind::Internal, error)
+                .hint("report this: a plan that asks for a signature needs a verifier"),
             _ => Self::new(Kind::Internal, error),
         }
+    }
+}
+
+/// What to do about a directory that the system refuses to move.
+fn immovable_hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::ResourceBusy => {
+            "something is mounted there: install to a directory below it, or unmount it first"
+        }
+        ErrorKind::CrossesDevices => {
+            "it belongs to a lower layer of an overlay, such as a container's own image: remove it first, or name another directory"
+        }
+        ErrorKind::PermissionDenied => {
+            "it belongs to another user, or is marked immutable: run this as its owner, or name another directory"
+        }
+        _ => "remove it first, or name another directory",
+    }
+}
+
+impl Failure {
+    /// The failure of a plan of one image: the error of its one source, which the user named.
+    pub(crate) fn of_one_image(failure: countersign_download::PlanFailure) -> Self {
+        let message = failure.to_string();
+        failure
+            .into_decisive()
+            .map_or_else(|| Self::new(Kind::Internal, message), Self::from)
     }
 }
 
 impl From<countersign_download::PlanFailure> for Failure {
     /// Kind and hints are those of the decisive error; the text has those of all sources.
     fn from(failure: countersign_download::PlanFailure) -> Self {
+        // No source was asked: none has anything to do with it.
+        if failure.target().is_some() {
+            return Self::of_one_image(failure);
+        }
         let message = failure.to_string();
         let locked = failure.locked().is_some();
         let Some(decisive) = failure.into_decisive().map(Self::from) else {
@@ -100,6 +139,9 @@ impl From<countersign_download::StoreError> for Failure {
             StoreError::Plan(failure) => failure.into(),
             StoreError::Installation(error) => error.into(),
             StoreError::Name(error) => Self::new(Kind::Usage, error),
+            StoreError::NoRecord { .. } => Self::new(Kind::Usage, error).hint(
+                "look at what it is; if it can go, `countersign remove --unrecorded` removes it",
+            ),
             StoreError::NotInstalled { .. } => {
                 Self::new(Kind::NotFound, error).hint("`countersign list` shows what is installed")
             }

@@ -179,3 +179,85 @@ async fn processes_that_share_a_cold_cache_of_trusted_roots_all_work() {
     let told = String::from_utf8_lossy(&offline.stderr);
     assert!(offline.status.success(), "{told}");
 }
+
+/// Runs the program in a mount name space of its own, after a shell has set that up; nothing where
+/// this machine doesn't let us.
+fn mounted(stage: &Stage, set_up: &str, arguments: &[&str]) -> Option<Run> {
+    let script = format!("{set_up} && exec \"$0\" \"$@\"");
+    let allowed = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", "mount -t tmpfs none /mnt"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: mounting is not allowed here");
+        return None;
+    }
+    let program = stage.command(&[]);
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["-m", "sh", "-c", &script])
+        .arg(program.get_program())
+        .args(["--output", "json", "install", "--platform", "linux/amd64"])
+        .args(TRUST)
+        .args(POLICY)
+        .args(arguments)
+        .current_dir(stage.directory.path())
+        .env("HOME", stage.path("home"));
+    Some(run(&mut command))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_point_is_no_target_and_that_is_found_before_anything_is_fetched() {
+    let stage = installed().await;
+    publish_v2(&stage, 10);
+    fs::create_dir(stage.path("empty")).unwrap();
+    fs::create_dir_all(stage.path("other")).unwrap();
+    let app = stage.reference("app:v2");
+    stage.registry.reset_requests();
+    // Another file system, and a directory of the same one.
+    for (mount, target) in [
+        ("mount -t tmpfs none empty", "empty"),
+        ("mount --bind other empty", "empty"),
+        ("mount --bind app app", "app"),
+    ] {
+        let Some(run) = mounted(&stage, mount, &[&app, target]) else {
+            return;
+        };
+        let error = &run.json()["error"];
+        assert_eq!(run.code, 2, "{mount}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("refuses to move it"), "{message}");
+        let hint = error["hints"][0].as_str().unwrap();
+        assert!(hint.starts_with("something is mounted there: "), "{hint}");
+        assert!(stage.registry.requests().is_empty(), "{mount}");
+    }
+    assert_eq!(version(&stage), "linux/amd64");
+    assert_eq!(leftovers(&stage), 0);
+}
+
+/// In a sticky directory a user moves what is his own alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_s_installation_is_no_target_and_that_is_found_before_anything_is_fetched() {
+    const NOBODY: u32 = 65_534;
+    let stage = installed().await;
+    if fs::metadata(stage.path("app")).unwrap().uid() != 0 {
+        eprintln!("skipped: root alone can be somebody else");
+        return;
+    }
+    publish_v2(&stage, 10);
+    let sticky = fs::Permissions::from_mode(0o1777);
+    fs::set_permissions(stage.directory.path(), sticky).unwrap();
+    stage.registry.reset_requests();
+    let app = stage.reference("app:v2");
+    let first = ["--output", "json", "install", "--platform", "linux/amd64"];
+    let arguments = [&first[..], &TRUST, &POLICY, &[&app, "app"]].concat();
+    let mut command = stage.command(&arguments);
+    command.uid(NOBODY);
+    let run = run(&mut command);
+    let error = &run.json()["error"];
+    assert_eq!(run.code, 2, "{error}");
+    let hint = error["hints"][0].as_str().unwrap();
+    assert!(hint.starts_with("it belongs to another user"), "{hint}");
+    assert!(stage.registry.requests().is_empty());
+    assert_eq!(version(&stage), "linux/amd64");
+    assert_eq!(leftovers(&stage), 0);
+}

@@ -246,3 +246,39 @@ async fn a_command_line_that_can_not_be_read_is_told_in_json_where_json_was_aske
         assert!(message.contains("not a reference"), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_flag_that_would_do_nothing_is_refused_by_its_name() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.registry.reset_requests();
+    let app = stage.reference("app:v1");
+    for flags in [
+        &["--lock"][..],
+        &["--lock=my.lock"],
+        &["--from-lock"],
+        &["--store", "store"],
+        &["--require-integrity"],
+        &["--capability", "nvidia"],
+        &["--fallback-tag", "latest-*=master-*"],
+        &["--dry-run"],
+    ] {
+        let run = stage.install(&[flags, &[app.as_str(), "here"]].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.shown());
+        let flag = flags[0].split('=').next().unwrap();
+        let says = format!("error: {flag} has no effect without --gallery\n");
+        assert!(run.stderr.starts_with(&says), "{}", run.stderr);
+        assert!(run.stderr.contains("  hint: "), "{}", run.stderr);
+    }
+    let run = stage.install(&["--all"]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(run.stderr.contains("--all has no effect without --gallery"));
+    stage.write("galleries.yaml", "[{name: acme, url: 'file:index.yaml'}]");
+    for lock in [&[][..], &["--lock"]] {
+        let run = stage.run(&[&["install", "--gallery", "galleries.yaml", "--all"], lock]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains("--all has no effect without --dry-run"));
+    }
+    assert!(stage.registry.requests().is_empty());
+    assert!(!stage.path("here").exists());
+}

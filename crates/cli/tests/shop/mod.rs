@@ -69,16 +69,29 @@ impl Shop {
             .push(&self.registry, "acme/app", None);
     }
 
-    /// Exit code and the one JSON document.
-    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value) {
-        let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["--output", "json"])
+    /// The program in the shop's directory, with its store there and nothing else in its
+    /// environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
-            .env("COUNTERSIGN_STORE_DIR", self.directory.path().join("store"))
-            .output()
-            .unwrap();
+            .env("COUNTERSIGN_STORE_DIR", self.directory.path().join("store"));
+        command
+    }
+
+    /// Exit code, and what a person sees on standard output and on standard error.
+    pub(crate) fn shown(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+        (output.status.code().unwrap(), out, err)
+    }
+
+    /// Exit code and the one JSON document.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let json = [&["--output", "json"], arguments].concat();
+        let output = self.command(&json).output().unwrap();
         let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("{error}: {output:?}");
         });

@@ -29,18 +29,21 @@ impl Plan {
     pub fn locked(self, lock: &Lock, platform: &Platform) -> Result<Self, LockedError> {
         let entry = lock.entry(self.name(), platform)?;
         let name = || excerpt(&entry.name);
-        if self.gallery() != entry.gallery {
+        // An image by itself is of no gallery, and of no entry: the empty name is nobody's.
+        let gallery = self.gallery().unwrap_or_default();
+        if gallery != entry.gallery {
             return Err(LockedError::Gallery {
                 name: name(),
                 expected: excerpt(&entry.gallery),
-                found: excerpt(self.gallery()),
+                found: excerpt(gallery),
             });
         }
-        if self.entry().name != entry.entry {
+        let planned = self.entry().map_or("", |entry| entry.name.as_str());
+        if planned != entry.entry {
             return Err(LockedError::Entry {
                 name: name(),
                 expected: excerpt(&entry.entry),
-                found: excerpt(&self.entry().name),
+                found: excerpt(planned),
             });
         }
         let locked = Locked {
@@ -161,7 +164,7 @@ impl Locked {
     }
 
     /// Refuses what was admitted, and is not what was locked. To be asked of everything that a
-    /// locked plan is fulfilled with, before anything of it is unpacked.
+    /// locked plan is carried out with, before anything of it is unpacked.
     ///
     /// # Errors
     /// [`Error::OtherContent`] or [`Error::OtherSigner`].

@@ -19,7 +19,7 @@ impl Scene {
     }
 
     fn begin(&self) -> Result<Staging, Error> {
-        Staging::begin(&self.target())
+        begin(&self.target())
     }
 
     /// Installs a tree with one file of this content.
@@ -56,6 +56,12 @@ impl Scene {
             Ok(_) => panic!("not refused"),
         }
     }
+}
+
+fn begin(target: &Path) -> Result<Staging, Error> {
+    let held = Held::take(target)?;
+    held.check()?;
+    Arc::new(held).stage()
 }
 
 fn fill(staging: &Staging, content: &str) {
@@ -111,7 +117,7 @@ fn what_is_not_ours_is_not_replaced() {
     fs::create_dir(scene.0.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere", scene.target()).unwrap();
     assert_eq!(scene.refused(), "a symbolic link");
-    let slashed = Staging::begin(&scene.target().join(""));
+    let slashed = begin(&scene.target().join(""));
     assert!(matches!(slashed, Err(Error::Target { .. })));
     assert_eq!(scene.names(), ["app", "elsewhere"]);
 }
@@ -137,7 +143,7 @@ fn targets_without_a_name_or_a_directory_above_are_refused() {
         scene.0.path().join(".."),
         PathBuf::from("/"),
     ] {
-        let begun = Staging::begin(&path);
+        let begun = begin(&path);
         assert!(matches!(begun, Err(Error::Target { .. })), "{path:?}");
     }
 }
@@ -390,7 +396,7 @@ fn installation_that_is_killed() {
         // Run by somebody who runs ignored tests too.
         return;
     };
-    let staging = Staging::begin(Path::new(target)).unwrap();
+    let staging = begin(Path::new(target)).unwrap();
     if moment != "begun" {
         fill(&staging, "second");
     }

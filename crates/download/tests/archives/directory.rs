@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use countersign_download::{
-    Error, Fulfilled, Grounds, Integrity, Limits, PlanError, RequirementError, Role,
+    Error, Grounds, Integrity, Limits, Outcome, PlanError, RequirementError, Role,
 };
 
 use crate::shop::{Shop, installed, served};
@@ -56,9 +56,9 @@ async fn a_directory_installs_unverified_and_again_only_when_its_content_changes
     // Times are no content.
     fs::write(source.path().join("version"), "v1").unwrap();
     let again = install(&shop, &plan).await.unwrap();
-    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     fs::write(source.path().join("version"), "v2").unwrap();
-    let Fulfilled::Installed { replaced, .. } = install(&shop, &plan).await.unwrap() else {
+    let Outcome::Installed { replaced, .. } = install(&shop, &plan).await.unwrap() else {
         panic!("expected an upgrade");
     };
     assert_eq!(replaced, Some(first.digest));

@@ -16,8 +16,8 @@ use crate::{failures, install, open};
 /// Installs by `plan`, removes what was installed, and keeps the lock.
 async fn locked(shop: &Shop, plan: &Plan) -> Lock {
     let mut lock = Lock::new();
-    lock.insert(install(shop, plan).await.unwrap().locked().clone());
-    shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+    lock.insert(install(shop, plan).await.unwrap().locked().unwrap().clone());
+    shop.remove("app").await;
     lock
 }
 
@@ -75,7 +75,7 @@ async fn a_directory_that_has_changed_is_not_what_was_locked() {
     let lock = locked(&shop, &plan).await;
     let plan = plan.locked(&lock, &amd64()).unwrap();
     installed(install(&shop, &plan).await);
-    shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+    shop.remove("app").await;
     fs::write(content.join("version"), "v2").unwrap();
     let errors = failures(&shop, &plan, Limits::default()).await;
     assert!(

@@ -20,7 +20,7 @@ mod tarball;
 use std::time::Duration;
 
 use countersign_download::{
-    Error, Fulfilled, Installer, Integrity, Limits, Plan, PlanError, StoreError, Succession,
+    Error, InstallOptions, Installer, Integrity, Limits, Outcome, Plan, PlanError, StoreError,
 };
 use countersign_oci::{Options, Retries, Timeouts};
 use countersign_verify::Verifier;
@@ -50,10 +50,16 @@ pub(crate) fn installer(shop: &Shop, limits: Limits) -> Installer<Verifier> {
     installer.with_connection(connection)
 }
 
-pub(crate) async fn install(shop: &Shop, plan: &Plan) -> Result<Fulfilled, StoreError> {
+pub(crate) async fn install(shop: &Shop, plan: &Plan) -> Result<Outcome, StoreError> {
     let installer = installer(shop, Limits::default());
     shop.store
-        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
+        .install(
+            &installer,
+            plan,
+            &amd64(),
+            InstallOptions::default(),
+            &|_| {},
+        )
         .await
 }
 
@@ -62,7 +68,13 @@ pub(crate) async fn failures(shop: &Shop, plan: &Plan, limits: Limits) -> Vec<Er
     let installer = installer(shop, limits);
     let result = shop
         .store
-        .install(&installer, plan, &amd64(), Succession::NotOlder, &|_| {})
+        .install(
+            &installer,
+            plan,
+            &amd64(),
+            InstallOptions::default(),
+            &|_| {},
+        )
         .await;
     let Err(StoreError::Plan(failure)) = result else {
         panic!("expected a failure, found {result:?}");

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_download::{
-    ArchiveError, Error, Fulfilled, Grounds, HttpError, Integrity, Limits, PlanError,
-    RequirementError, Role, StoreError, Succession,
+    ArchiveError, Error, Grounds, HttpError, InstallOptions, Integrity, Limits, Outcome, PlanError,
+    RequirementError, Role, StoreError,
 };
 use countersign_oci::{Digest, Options, Retries, Timeouts};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -73,7 +73,7 @@ async fn a_tarball_installs_by_the_digest_that_the_index_names_in_strict_mode_to
     // What the digest promises is there: the server isn't asked again.
     let asked = server.received_requests().await.unwrap().len();
     let again = install(&shop, &plan).await.unwrap();
-    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     assert_eq!(server.received_requests().await.unwrap().len(), asked);
 }
 
@@ -122,7 +122,7 @@ async fn a_tarball_without_a_digest_installs_unverified_in_permissive_mode_alone
     assert_eq!(done.digest, Digest::sha256(&tarball("v1")));
     assert_eq!(shop.version("app").unwrap(), "v1");
     let again = install(&shop, &plan).await.unwrap();
-    assert!(matches!(again, Fulfilled::Unchanged { .. }), "{again:?}");
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     // A digest, once the index names one, is more than nothing; and nothing is less than it.
     let digest = Digest::sha256(&tarball("v1"));
     let named = open(&entry(&server, Some(&digest)), Integrity::Strict).unwrap();
@@ -149,7 +149,7 @@ async fn a_server_that_has_it_not_or_is_busy_leads_to_the_mirror() {
         let plan = open(&entry(&server, None), Integrity::Permissive).unwrap();
         let done = installed(install(&shop, &plan).await);
         assert_eq!(served(&done), (Role::Mirror, 1), "{status}");
-        shop.store.remove(&"app".parse().unwrap()).await.unwrap();
+        shop.remove("app").await;
         drop(busy);
     }
 }
@@ -356,7 +356,13 @@ async fn a_body_that_stops_coming_is_given_up() {
     let installer = shop.stage.installer().with_connection(connection);
     let result = shop
         .store
-        .install(&installer, &plan, &amd64(), Succession::NotOlder, &|_| {})
+        .install(
+            &installer,
+            &plan,
+            &amd64(),
+            InstallOptions::default(),
+            &|_| {},
+        )
         .await;
     let Err(StoreError::Plan(failure)) = result else {
         panic!("expected a failure, found {result:?}");
@@ -389,7 +395,7 @@ async fn a_mirror_is_asked_where_the_primary_answers_without_end_but_a_digest_te
             &installer(&shop, limits),
             &plan,
             &amd64(),
-            Succession::NotOlder,
+            InstallOptions::default(),
             &|_| {},
         )
         .await;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Error, FallbackTags, Fulfilled, Installed, Integrity, Plan, PlanFailure, Planner,
-    Role, Store, StoreError, Succession,
+    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
+    PlanFailure, Planner, RemoveOptions, Role, Store, StoreError,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -22,6 +22,13 @@ pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// A signature's age, for what has to have an order.
 pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
 pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
+
+/// Lets an older image replace a newer one.
+pub(crate) const ALLOW_OLDER: InstallOptions = InstallOptions {
+    allow_older: true,
+    reinstall: false,
+    wait: false,
+};
 
 /// A primary registry and a mirror, a gallery of images in them, and a store.
 pub(crate) struct Shop {
@@ -114,24 +121,31 @@ impl Shop {
         plan(&self.gallery(), &text, name, Integrity::Strict).unwrap()
     }
 
-    pub(crate) async fn install(&self, name: &str) -> Result<Fulfilled, StoreError> {
-        self.install_by(&self.plan(name), Succession::NotOlder)
+    pub(crate) async fn install(&self, name: &str) -> Result<Outcome, StoreError> {
+        self.install_by(&self.plan(name), InstallOptions::default())
             .await
     }
 
     pub(crate) async fn install_by(
         &self,
         plan: &Plan,
-        succession: Succession,
-    ) -> Result<Fulfilled, StoreError> {
+        options: InstallOptions,
+    ) -> Result<Outcome, StoreError> {
         let installer = self.stage.installer();
         self.store
-            .install(&installer, plan, &amd64(), succession, &|_| {})
+            .install(&installer, plan, &amd64(), options, &|_| {})
             .await
     }
 
     pub(crate) async fn installed(&self, name: &str) -> Box<Installed> {
         installed(self.install(name).await)
+    }
+
+    /// Removes what must be there.
+    pub(crate) async fn remove(&self, name: &str) {
+        let (name, options) = (name.parse().unwrap(), RemoveOptions::default());
+        let removed = self.store.remove(&name, options, &|_| {});
+        removed.await.unwrap();
     }
 
     /// The failure of an installation that must change nothing.
@@ -141,7 +155,7 @@ impl Shop {
 
     pub(crate) async fn failure_of(&self, plan: &Plan) -> PlanFailure {
         let before = self.version(plan.name());
-        let result = self.install_by(plan, Succession::NotOlder).await;
+        let result = self.install_by(plan, InstallOptions::default()).await;
         assert_eq!(self.version(plan.name()), before);
         assert_eq!(self.leftovers(), [""; 0]);
         match result {
@@ -198,9 +212,9 @@ pub(crate) fn plan(
     planner.plan(name)
 }
 
-pub(crate) fn installed(result: Result<Fulfilled, StoreError>) -> Box<Installed> {
+pub(crate) fn installed(result: Result<Outcome, StoreError>) -> Box<Installed> {
     match result.unwrap() {
-        Fulfilled::Installed { installed, .. } => installed,
+        Outcome::Installed { installed, .. } => installed,
         other => panic!("expected an installation, found {other:?}"),
     }
 }

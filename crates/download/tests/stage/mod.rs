@@ -6,7 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign_download::{Error, Event, Installed, Installer, Limits};
+use countersign_download::{
+    Error, Event, ImageVerifier, InstallOptions, Installed, Installer, Limits, Outcome, Plan,
+    PlanFailure,
+};
 use countersign_oci::{Options, Platform, Reference, Registry, Retries};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
@@ -112,9 +115,25 @@ impl Stage {
         events: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<Installed, Error> {
         let installer = self.installer().with_limits(limits);
-        let (reference, target) = (self.reference(name), self.target());
+        match self.carry_out(&installer, policy, name, events).await {
+            Ok(Outcome::Installed { installed, .. }) => Ok(*installed),
+            Ok(other) => panic!("expected an installation, found {other:?}"),
+            Err(failure) => Err(failure.into_decisive().unwrap()),
+        }
+    }
+
+    /// Installs the image `name` by itself.
+    pub(crate) async fn carry_out<V: ImageVerifier>(
+        &self,
+        installer: &Installer<V>,
+        policy: &Policy,
+        name: &str,
+        events: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<Outcome, PlanFailure> {
+        let plan = Plan::of_image(self.reference(name), policy.clone());
+        let (target, options) = (self.target(), InstallOptions::default());
         installer
-            .install(&reference, &amd64(), policy, &target, events)
+            .install(&plan, &amd64(), &target, options, events)
             .await
     }
 

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
 use countersign_policy::Policy;
 
-use super::{Fulfilled, Succession};
+use super::{InstallOptions, Outcome};
 use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::error::Error;
 use crate::install::{Event, Events, Installed, Installer};
 use crate::lock::{Content, Locked, LockedEntry, LockedGrounds};
 use crate::plan::{Plan, PlannedSource, Role};
-use crate::record::{self, Provenance, Recorded};
+use crate::record::{Provenance, Recorded};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
-use crate::target::Staging;
+use crate::target::{Held, Staging};
 use crate::unpack::{self, CancelOnDrop, blocking};
 
 /// One source's turn.
@@ -24,8 +24,10 @@ pub(super) struct Attempt<'a> {
     pub(super) plan: &'a Plan,
     pub(super) planned: &'a PlannedSource,
     pub(super) platform: &'a Platform,
-    pub(super) directory: &'a Path,
-    pub(super) succession: Succession,
+    pub(super) held: &'a Arc<Held>,
+    /// The record of what is installed.
+    pub(super) there: Option<&'a Recorded>,
+    pub(super) options: InstallOptions,
     pub(super) unserved: Vec<String>,
     /// What the source is to be asked for and, afterwards, what it resolved to.
     pub(super) pinned: Option<Digest>,
@@ -33,7 +35,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<V: ImageVerifier> Installer<V> {
-    pub(super) async fn attempt(&self, attempt: &mut Attempt<'_>) -> Result<Fulfilled, Error> {
+    pub(super) async fn attempt(&self, attempt: &mut Attempt<'_>) -> Result<Outcome, Error> {
         match &attempt.planned.source {
             Source::Image { reference } => self.attempt_image(reference, attempt).await,
             Source::Tarball(tarball) => self.attempt_tarball(tarball, attempt).await,
@@ -49,7 +51,7 @@ impl<V: ImageVerifier> Installer<V> {
         &self,
         reference: &Reference,
         attempt: &mut Attempt<'_>,
-    ) -> Result<Fulfilled, Error> {
+    ) -> Result<Outcome, Error> {
         let asked = match &attempt.pinned {
             Some(digest) => reference.pinned_to(digest.clone()),
             None => reference.clone(),
@@ -58,24 +60,23 @@ impl<V: ImageVerifier> Installer<V> {
         let resolved = resolved.asked_as(attempt.name(reference));
         attempt.pinned = Some(resolved.digest().clone());
         let image = self.admit_as_required(resolved, attempt).await?;
-        let staging = unpack::stage(attempt.directory).await?;
-        let there = attempt.occupant().await?;
         let content = Content::of(&image);
         let locked = attempt.locked_entry(content);
-        if let Some(unchanged) = attempt.unchanged(&there, content)? {
+        if let Some(unchanged) = attempt.unchanged(content)? {
             return Ok(unchanged);
         }
+        let staging = unpack::stage(attempt.held).await?;
         let installed = self
             .unpack_staged(
                 image,
                 reference,
                 attempt.platform,
                 staging,
-                Some(attempt.provenance()),
+                attempt.provenance(),
                 attempt.events,
             )
             .await?;
-        Ok(replacing(there, installed, locked))
+        Ok(attempt.replacing(installed, locked))
     }
 
     /// Admits an image on what the plan requires, and on nothing less.
@@ -139,13 +140,11 @@ impl<V: ImageVerifier> Installer<V> {
         &self,
         tarball: &Tarball,
         attempt: &Attempt<'_>,
-    ) -> Result<Fulfilled, Error> {
-        let staging = unpack::stage(attempt.directory).await?;
-        let there = attempt.occupant().await?;
+    ) -> Result<Outcome, Error> {
         // What the digest promises is there already: it needn't be fetched to be thrown away.
         if let Proof::Digest(digest) = attempt.plan.requirement().proof()
             && let Some(unchanged) =
-                attempt.unchanged(&there, Content::archive(digest, &Grounds::Digest))?
+                attempt.unchanged(Content::archive(digest, &Grounds::Digest))?
         {
             return Ok(unchanged);
         }
@@ -156,19 +155,19 @@ impl<V: ImageVerifier> Installer<V> {
                 size,
             });
         };
+        let staging = unpack::stage(attempt.held).await?;
         let path = staging.blob_path(0);
         let fetched = archive::fetch(self.http()?, tarball, self.limits(), &path, &progress);
         let archive = fetched.await?.admit(attempt.plan.requirement())?;
-        self.put_in_place(archive, staging, there, attempt).await
+        self.put_in_place(archive, staging, attempt).await
     }
 
     async fn attempt_directory(
         &self,
         directory: &Path,
         attempt: &Attempt<'_>,
-    ) -> Result<Fulfilled, Error> {
-        let staging = unpack::stage(attempt.directory).await?;
-        let there = attempt.occupant().await?;
+    ) -> Result<Outcome, Error> {
+        let staging = unpack::stage(attempt.held).await?;
         let (from, to) = (directory.to_owned(), staging.blob_path(0));
         let (limits, held) = (self.limits().clone(), Arc::clone(&staging));
         let guard = CancelOnDrop::default();
@@ -180,16 +179,15 @@ impl<V: ImageVerifier> Installer<V> {
         });
         let archive = packed.await?.admit(attempt.plan.requirement())?;
         drop(guard);
-        self.put_in_place(archive, staging, there, attempt).await
+        self.put_in_place(archive, staging, attempt).await
     }
 
     async fn put_in_place(
         &self,
         archive: AdmittedArchive,
         staging: Arc<Staging>,
-        there: Option<Recorded>,
         attempt: &Attempt<'_>,
-    ) -> Result<Fulfilled, Error> {
+    ) -> Result<Outcome, Error> {
         if let Grounds::Nothing = archive.grounds() {
             (attempt.events)(Event::Unverified {
                 digest: archive.digest().clone(),
@@ -197,7 +195,7 @@ impl<V: ImageVerifier> Installer<V> {
         }
         let content = Content::archive(archive.digest(), archive.grounds());
         let locked = attempt.locked_entry(content);
-        if let Some(unchanged) = attempt.unchanged(&there, content)? {
+        if let Some(unchanged) = attempt.unchanged(content)? {
             return Ok(unchanged);
         }
         let installed = self
@@ -209,7 +207,7 @@ impl<V: ImageVerifier> Installer<V> {
                 attempt.events,
             )
             .await?;
-        Ok(replacing(there, installed, locked))
+        Ok(attempt.replacing(installed, locked))
     }
 }
 
@@ -227,44 +225,25 @@ impl Attempt<'_> {
         }
     }
 
-    fn provenance(&self) -> Provenance {
-        Provenance {
-            gallery: self.plan.gallery().to_owned(),
+    /// `None` for an image by itself, whose reference says it all.
+    fn provenance(&self) -> Option<Provenance> {
+        Some(Provenance {
+            gallery: self.plan.gallery()?.to_owned(),
             name: self.plan.name().to_owned(),
-            entry: self.plan.entry().name.clone(),
+            entry: self.plan.entry()?.name.clone(),
             role: self.planned.role,
             source: self.planned.source.to_string(),
             unserved: self.unserved.clone(),
-        }
-    }
-
-    /// The record of what is installed. To be read under the lock: nobody can put something newer
-    /// there until we are through.
-    async fn occupant(&self) -> Result<Option<Recorded>, Error> {
-        let directory = self.directory.to_owned();
-        let (ours, recorded) =
-            blocking(move || Ok((record::is_at(&directory), record::read(&directory)))).await?;
-        // Without its times there is no telling what would be older than it, nor without its grounds
-        // what would be weaker: nothing is weaker than a signature.
-        let leave =
-            self.succession == Succession::AllowOlder && self.plan.requirement().policy().is_some();
-        if recorded.is_none() && ours && !leave {
-            return Err(record::unreadable(self.directory));
-        }
-        Ok(recorded)
+        })
     }
 
     /// Whether admitted content is what is there already; nothing where it is to take its place.
     ///
     /// # Errors
     /// When it may not take its place, or is not what was locked.
-    fn unchanged(
-        &self,
-        there: &Option<Recorded>,
-        content: Content<'_>,
-    ) -> Result<Option<Fulfilled>, Error> {
+    fn unchanged(&self, content: Content<'_>) -> Result<Option<Outcome>, Error> {
         self.check_locked(content)?;
-        let Some(recorded) = there else {
+        let Some(recorded) = self.there else {
             return Ok(None);
         };
         let Content {
@@ -273,10 +252,12 @@ impl Attempt<'_> {
         self.succeeds(recorded, digest, grounds)?;
         // On stronger grounds than before the same content is installed anew: its record tells.
         let same = recorded.digest == *digest && !recorded.grounds.weaker_than(grounds);
-        Ok(same.then(|| Fulfilled::Unchanged {
-            recorded: Box::new(recorded.clone()),
-            locked: Box::new(self.locked_entry(content)),
-        }))
+        Ok(
+            (same && !self.options.reinstall).then(|| Outcome::Unchanged {
+                recorded: Box::new(recorded.clone()),
+                locked: self.locked_entry(content).map(Box::new),
+            }),
+        )
     }
 
     /// Holds admitted content against the lock, where the plan is locked.
@@ -287,18 +268,18 @@ impl Attempt<'_> {
         }
     }
 
-    /// What a lock keeps of admitted content.
-    fn locked_entry(&self, content: Content<'_>) -> LockedEntry {
-        LockedEntry {
+    /// What a lock keeps of admitted content; `None` where no gallery names it.
+    fn locked_entry(&self, content: Content<'_>) -> Option<LockedEntry> {
+        Some(LockedEntry {
             name: self.plan.name().to_owned(),
             platform: self.platform.clone(),
-            gallery: self.plan.gallery().to_owned(),
-            entry: self.plan.entry().name.clone(),
+            gallery: self.plan.gallery()?.to_owned(),
+            entry: self.plan.entry()?.name.clone(),
             source: self.planned.source.to_string(),
             index: content.index.cloned(),
             digest: content.digest.clone(),
             grounds: LockedGrounds::of(content.grounds),
-        }
+        })
     }
 
     /// Whether content may take the place of what is installed: never on weaker grounds, whatever
@@ -315,12 +296,8 @@ impl Attempt<'_> {
         let content = || format!("{} ({digest})", self.planned.source);
         recorded.give_way(content(), grounds)?;
         let earliest = |grounds: &Grounds| grounds.evidence()?.signed_at.first().copied();
-        match (
-            self.succession,
-            earliest(&recorded.grounds),
-            earliest(grounds),
-        ) {
-            (Succession::NotOlder, Some(installed), Some(found)) if found < installed => {
+        match (earliest(&recorded.grounds), earliest(grounds)) {
+            (Some(installed), Some(found)) if found < installed && !self.options.allow_older => {
                 Err(Error::Older {
                     content: content(),
                     installed,
@@ -330,12 +307,12 @@ impl Attempt<'_> {
             _ => Ok(()),
         }
     }
-}
 
-fn replacing(there: Option<Recorded>, installed: Installed, locked: LockedEntry) -> Fulfilled {
-    Fulfilled::Installed {
-        installed: Box::new(installed),
-        replaced: there.map(|recorded| recorded.digest),
-        locked: Box::new(locked),
+    fn replacing(&self, installed: Installed, locked: Option<LockedEntry>) -> Outcome {
+        Outcome::Installed {
+            installed: Box::new(installed),
+            replaced: self.there.map(|recorded| recorded.digest.clone()),
+            locked: locked.map(Box::new),
+        }
     }
 }

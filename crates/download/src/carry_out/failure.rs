@@ -21,21 +21,28 @@ pub struct SourceFailure {
 impl fmt::Display for SourceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PlannedSource { role, source } = &self.planned;
-        write!(f, "{} {source}: {}", role.as_str(), self.error)?;
-        let mut cause = std::error::Error::source(&self.error);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        write!(f, "{} {source}: ", role.as_str())?;
+        with_causes(&self.error, f)
     }
 }
 
-/// Why a plan could not be carried out: the failure of each source that was tried, in order.
+fn with_causes(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
+}
+
+/// Why a plan could not be carried out: what is wrong with the place to install to, or the failure
+/// of each source that was tried, in order.
 #[derive(Debug)]
 pub struct PlanFailure {
     pub(super) name: String,
     pub(super) locked: Option<Digest>,
+    pub(super) target: Option<Error>,
     pub(super) failures: Vec<SourceFailure>,
 }
 
@@ -45,7 +52,12 @@ impl PlanFailure {
         self.locked.as_ref()
     }
 
-    /// The failure of each source that was tried, in their order; never empty.
+    /// What is wrong with the place to install to. No source was asked then.
+    pub fn target(&self) -> Option<&Error> {
+        self.target.as_ref()
+    }
+
+    /// The failure of each source that was tried, in their order.
     pub fn failures(&self) -> &[SourceFailure] {
         &self.failures
     }
@@ -55,17 +67,20 @@ impl PlanFailure {
         self.failures
     }
 
-    /// The error that speaks for all: the first that says more than *not found* or *unreachable*,
+    /// The error that speaks for all: that of the place to install to; else the first that says more than *not found* or *unreachable*,
     /// else the first.
     pub fn decisive(&self) -> Option<&Error> {
         let errors = || self.failures.iter().map(|failure| &failure.error);
-        errors()
-            .find(|error| error.consequence() != Consequence::TryNext)
-            .or_else(|| errors().next())
+        let tells = |error: &&Error| error.consequence() != Consequence::TryNext;
+        let of_a_source = || errors().find(tells).or_else(|| errors().next());
+        self.target.as_ref().or_else(of_a_source)
     }
 
     /// The same error, by value.
     pub fn into_decisive(mut self) -> Option<Error> {
+        if self.target.is_some() {
+            return self.target;
+        }
         let tells = |failure: &SourceFailure| failure.error.consequence() != Consequence::TryNext;
         let at = self.failures.iter().position(tells).unwrap_or(0);
         (at < self.failures.len()).then(|| self.failures.swap_remove(at).error)
@@ -74,6 +89,9 @@ impl PlanFailure {
 
 impl fmt::Display for PlanFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.target {
+            return with_causes(error, f);
+        }
         let name = countersign_oci::excerpt(&self.name);
         match &self.locked {
             None => write!(f, "`{name}` can't be installed from any source")?,

@@ -12,79 +12,98 @@ mod attempt;
 mod failure;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use countersign_oci::{Digest, Platform};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
-use crate::error::Consequence;
+use crate::error::{Consequence, Error};
 use crate::install::{Events, Installed, Installer};
 use crate::lock::LockedEntry;
 use crate::plan::{Plan, PlannedSource, Role};
-use crate::record::Recorded;
+use crate::record::{self, Recorded};
 use crate::source::Source;
+use crate::target::Held;
+use crate::unpack::{self, blocking};
 use attempt::Attempt;
 
 pub use failure::{PlanFailure, SourceFailure};
 
-/// Whether an image may take the place of one that was signed later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Succession {
-    /// Its signature must be as late as that of what is installed, or later.
-    NotOlder,
-    /// Any image that the policy accepts may.
-    AllowOlder,
+/// What may be replaced, and whether to wait for it. By default nothing is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InstallOptions {
+    /// Let an image replace one that was signed later.
+    pub allow_older: bool,
+    /// Fetch and replace what is installed even where the digest is the same.
+    pub reinstall: bool,
+    /// Wait while another run installs to the same directory, and don't fail.
+    pub wait: bool,
 }
 
 /// What carrying a plan out came to.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Fulfilled {
+pub enum Outcome {
     /// The image was installed, in the place of `replaced` where that is given.
     Installed {
         /// What is there now.
         installed: Box<Installed>,
         /// Digest of what was there before, as of [`Recorded::digest`].
         replaced: Option<Digest>,
-        /// What a lock keeps of it.
+        /// What a lock keeps of it; `None` for an image by itself, which no gallery names.
         #[serde(skip)]
-        locked: Box<LockedEntry>,
+        locked: Option<Box<LockedEntry>>,
     },
-    /// The digest that was admitted is that of what is installed, on grounds that are as strong:
-    /// nothing was unpacked.
+    /// The record says that this very digest is installed, on grounds that are as strong: nothing
+    /// was unpacked. The files were not looked at.
     Unchanged {
-        /// What is there.
+        /// What the record says.
         recorded: Box<Recorded>,
         /// What a lock keeps of it, by what was verified now, and not by the record.
         #[serde(skip)]
-        locked: Box<LockedEntry>,
+        locked: Option<Box<LockedEntry>>,
     },
 }
 
-impl Fulfilled {
+impl Outcome {
     /// What a lock keeps of what is installed now.
-    pub fn locked(&self) -> &LockedEntry {
+    pub fn locked(&self) -> Option<&LockedEntry> {
         match self {
-            Self::Installed { locked, .. } | Self::Unchanged { locked, .. } => locked,
+            Self::Installed { locked, .. } | Self::Unchanged { locked, .. } => locked.as_deref(),
         }
     }
 }
 
 impl<V: ImageVerifier> Installer<V> {
-    /// Installs what `plan` is for, in `platform`'s build, to `directory`, which is as for
-    /// [`Self::install`]. An installation there is replaced where `succession` lets it be.
+    /// Installs what `plan` is for, in `platform`'s build, to `directory`.
+    ///
+    /// The directory above `directory` must exist; `directory` itself must not, or be empty, or
+    /// hold an earlier installation, which is replaced in one step where `options` let it be.
+    /// Whether the system will let us is found before any source is asked.
     ///
     /// # Errors
-    /// [`PlanFailure`], with the error of every source that was tried.
-    pub async fn fulfil(
+    /// [`PlanFailure`], with the error of every source that was tried; nothing is left of the
+    /// attempt then. The same holds when the future is dropped, as soon as the blocking thread that
+    /// was at work has noticed.
+    pub async fn install(
         &self,
         plan: &Plan,
         platform: &Platform,
         directory: &Path,
-        succession: Succession,
+        options: InstallOptions,
         events: Events<'_>,
-    ) -> Result<Fulfilled, PlanFailure> {
+    ) -> Result<Outcome, PlanFailure> {
+        let failed = |target, failures| PlanFailure {
+            name: plan.name().to_owned(),
+            locked: plan.lock().map(LockedEntry::asked).cloned(),
+            target,
+            failures,
+        };
+        let (held, there) = occupy(plan, directory, options, events)
+            .await
+            .map_err(|error| failed(Some(error), Vec::new()))?;
         let mut failures: Vec<SourceFailure> = Vec::new();
         let mut pin: Option<Pin> = None;
         let mut refused = false;
@@ -94,8 +113,9 @@ impl<V: ImageVerifier> Installer<V> {
                 plan,
                 planned,
                 platform,
-                directory,
-                succession,
+                held: &held,
+                there: there.as_ref(),
+                options,
                 unserved: failures.iter().map(ToString::to_string).collect(),
                 pinned: locked.cloned().or_else(|| pin_of(planned, pin.as_ref())),
                 events,
@@ -106,7 +126,7 @@ impl<V: ImageVerifier> Installer<V> {
                 break;
             }
             let error = match self.attempt(&mut attempt).await {
-                Ok(fulfilled) => return Ok(fulfilled),
+                Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
             if let Some(digest) = attempt.pinned {
@@ -126,12 +146,34 @@ impl<V: ImageVerifier> Installer<V> {
                 Consequence::End => break,
             }
         }
-        Err(PlanFailure {
-            name: plan.name().to_owned(),
-            locked: locked.cloned(),
-            failures,
-        })
+        Err(failed(None, failures))
     }
+}
+
+/// Holds the target, and reads the record of what is installed there. It stays true while the
+/// target is held: nobody can put something newer there.
+async fn occupy(
+    plan: &Plan,
+    directory: &Path,
+    options: InstallOptions,
+    events: Events<'_>,
+) -> Result<(Arc<Held>, Option<Recorded>), Error> {
+    let held = unpack::hold(directory, options.wait, events).await?;
+    let (checked, path) = (Arc::clone(&held), directory.to_owned());
+    let (ours, recorded) = blocking(move || {
+        checked.check()?;
+        Ok((record::is_at(&path), record::read(&path)))
+    })
+    .await?;
+    // Without a record we can't compare ages or grounds. Nothing proves more than a signature, so
+    // whoever allows older images and asks for a signature may replace anything.
+    let may_replace = options.allow_older && plan.requirement().policy().is_some();
+    if recorded.is_none() && ours && !may_replace {
+        return Err(Error::UnreadableRecord {
+            path: directory.to_owned(),
+        });
+    }
+    Ok((held, recorded))
 }
 
 /// The digest that stands for the sources of one group.
@@ -157,13 +199,16 @@ fn group(planned: &PlannedSource) -> Group {
     }
 }
 
+/// The digest to ask a source for, where there is one: a mirror can't choose what is installed.
 fn pin_of(planned: &PlannedSource, pin: Option<&Pin>) -> Option<Digest> {
-    match &planned.source {
-        Source::Image { reference } => match pin {
-            Some(pin) if pin.group == group(planned) => Some(pin.digest.clone()),
-            _ => reference.digest().cloned(),
-        },
-        Source::Tarball(tarball) => tarball.digest().cloned(),
-        _ => None,
+    let own = match &planned.source {
+        Source::Image { reference } => reference.digest(),
+        Source::Layout { .. } => None,
+        Source::Tarball(tarball) => return tarball.digest().cloned(),
+        Source::Directory { .. } => return None,
+    };
+    match pin {
+        Some(pin) if pin.group == group(planned) => Some(pin.digest.clone()),
+        _ => own.cloned(),
     }
 }

@@ -1,0 +1,297 @@
+//! What `install` by name and `upgrade` have in common: all that is installed by them is installed
+//! here, so that neither can ask for less than the other.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use countersign_download::{
+    Galleries, Grounds, InstallOptions, Installed, Installer, Lock, Name, Outcome, Plan, PlanError,
+    Provenance, Store,
+};
+use countersign_oci::{Digest, Options, Platform, Reference, Registry};
+use countersign_verify::Verifier;
+use serde_json::{Value, json};
+
+use crate::arguments::TrustArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::lock::LockFile;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+use crate::services::LoadedPolicy;
+use crate::trust;
+
+/// Galleries to install from, and a store to install to.
+pub(super) struct ByName {
+    /// The file that names the galleries.
+    pub(super) file: PathBuf,
+    pub(super) galleries: Galleries,
+    pub(super) store: Store,
+    pub(super) options: InstallOptions,
+    pub(super) trust: TrustArguments,
+    pub(super) registry: Registry,
+    /// Where what was installed is pinned.
+    pub(super) lock_file: Option<LockFile>,
+    /// The way to tarballs.
+    pub(super) connection: Options,
+}
+
+/// An entry to install.
+pub(super) struct Wanted {
+    /// Its name, or `gallery@name`.
+    pub(super) name: String,
+    pub(super) platform: Platform,
+    /// What its plan is narrowed to.
+    pub(super) lock: Option<std::sync::Arc<Lock>>,
+}
+
+impl Wanted {
+    pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
+        let plan = galleries.plan(&self.name)?;
+        match &self.lock {
+            Some(lock) => Ok(plan.locked(lock, &self.platform)?),
+            None => Ok(plan),
+        }
+    }
+}
+
+/// Whether the names are the user's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// One that is wrong is a mistake: then nothing is installed.
+    ByUser,
+    /// They are all that is installed: one that a gallery has no more keeps no other from its
+    /// upgrade.
+    ByStore,
+}
+
+/// An entry that can be installed.
+struct Planned {
+    plan: Plan,
+    directory: PathBuf,
+    platform: Platform,
+}
+
+/// What became of each entry.
+struct Report<'a> {
+    output: &'a Output,
+    done: Vec<Value>,
+    failed: Vec<Value>,
+    first: Option<Kind>,
+}
+
+impl Report<'_> {
+    fn fail(&mut self, name: &str, failure: &Failure) {
+        self.first.get_or_insert(failure.kind);
+        self.output.failure(failure);
+        self.failed
+            .push(json!({ "name": name, "error": failure.to_json() }));
+    }
+
+    /// The exit code is that of the first failure.
+    fn end(self) -> ExitCode {
+        self.output
+            .document(&json!({ "done": self.done, "failed": self.failed }));
+        self.first
+            .map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into())
+    }
+}
+
+impl ByName {
+    /// Plans all, then installs one after the other. From then on a failure of one does not keep
+    /// the others from being installed.
+    pub(super) async fn run(
+        &self,
+        wanted: &[Wanted],
+        named: Named,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        // One that can't be read is better known of before anything is installed.
+        if let Some(file) = &self.lock_file {
+            file.read_if_there()?;
+        }
+        let mut report = Report {
+            output,
+            done: Vec::new(),
+            failed: Vec::new(),
+            first: None,
+        };
+        let planned = self.plan(wanted, &mut report);
+        if named == Named::ByUser && !report.failed.is_empty() {
+            return Ok(report.end());
+        }
+        for one in planned {
+            let Planned {
+                plan, directory, ..
+            } = &one;
+            match self.install(&one, environment, output).await {
+                Ok(outcome) => {
+                    let name = plan.name();
+                    let source = plan.lock().map_or("its source", |_| "the lock file");
+                    output.result(&text(name, &outcome, directory, source));
+                    report.done.push(json!({
+                        "name": name,
+                        "directory": directory,
+                        "result": outcome,
+                    }));
+                    if let Err(failure) = self.lock(&outcome, output) {
+                        report.fail(name, &failure);
+                    }
+                }
+                Err(failure) => report.fail(plan.name(), &failure),
+            }
+        }
+        Ok(report.end())
+    }
+
+    /// A plan for each entry, and where it is installed to. No two are installed to one directory.
+    fn plan(&self, wanted: &[Wanted], report: &mut Report<'_>) -> Vec<Planned> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for one in wanted {
+            let plan = one
+                .plan(&self.galleries)
+                .map_err(Failure::from)
+                .and_then(|plan| {
+                    let directory = self.store.directory(&plan.name().parse::<Name>()?);
+                    Ok(Planned {
+                        plan,
+                        directory,
+                        platform: one.platform.clone(),
+                    })
+                });
+            match plan {
+                Ok(plan) if planned.iter().any(|two| two.directory == plan.directory) => {
+                    let name = plan.plan.name();
+                    let message = format!("`{name}` is named twice, and can be installed once");
+                    let failure = Failure::new(Kind::Usage, message)
+                        .hint("leave one of them out, or install it with another --store");
+                    report.fail(&one.name, &failure);
+                }
+                Ok(plan) => planned.push(plan),
+                Err(failure) => report.fail(&one.name, &failure),
+            }
+        }
+        planned
+    }
+
+    async fn install(
+        &self,
+        planned: &Planned,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<Outcome, Failure> {
+        let Planned { plan, platform, .. } = planned;
+        let registry = self.registry.clone();
+        let installer = match self.verifier(plan, environment).await? {
+            Some(verifier) => Installer::new(registry, verifier),
+            None => Installer::without_verifier(registry),
+        };
+        let installer = installer.with_connection(self.connection.clone());
+        let progress = Progress::new(output, format!("resolving {}", plan.name()));
+        let events = |event| progress.installing(&event);
+        let outcome = self
+            .store
+            .install(&installer, plan, platform, self.options, &events)
+            .await;
+        drop(progress);
+        Ok(outcome?)
+    }
+
+    /// Pins what was installed, where that is asked for.
+    fn lock(&self, outcome: &Outcome, output: &Output) -> Result<(), Failure> {
+        let (Some(file), Some(entry)) = (&self.lock_file, outcome.locked()) else {
+            return Ok(());
+        };
+        file.record(entry)?;
+        output.result(&format!("  locked in  {}\n", file.path().display()));
+        Ok(())
+    }
+
+    /// The verifier for an entry. Where the gallery has no policy there is nothing to verify, and
+    /// the trusted root is not asked for.
+    async fn verifier(
+        &self,
+        plan: &Plan,
+        environment: &Environment,
+    ) -> Result<Option<Verifier>, Failure> {
+        let gallery = plan.gallery().and_then(|name| self.galleries.gallery(name));
+        let Some(policy) = gallery.and_then(|gallery| gallery.policy.as_ref()) else {
+            return Ok(None);
+        };
+        let loaded = LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(self.file.clone()),
+        };
+        let instance = trust::instance(&self.trust, Some(&loaded))?;
+        let trusted_root = instance.trusted_root(environment).await?;
+        Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
+    }
+}
+
+/// What became of `name`. `source` is what holds the digest.
+pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str) -> String {
+    let directory = directory.display();
+    match outcome {
+        Outcome::Installed {
+            installed,
+            replaced,
+            ..
+        } => {
+            let verb = match replaced {
+                None => "installed",
+                Some(before) if *before == installed.digest => "reinstalled",
+                Some(_) => "upgraded",
+            };
+            let Installed { files, bytes, .. } = **installed;
+            let noun = if files == 1 { "file" } else { "files" };
+            let mut text = format!(
+                "{verb} {name} in {directory}: {files} {noun}, {}\n",
+                output::bytes(bytes)
+            );
+            if let Some(replaced) = replaced {
+                text.push_str(&format!("  before     {replaced}\n"));
+            }
+            text.push_str(&digest_text(
+                &installed.digest,
+                installed.reference.as_ref(),
+            ));
+            text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
+            for warning in &installed.warnings {
+                text.push_str(&format!("  warning    {warning}\n"));
+            }
+            text
+        }
+        // The files may be others by now: nobody has looked at them.
+        Outcome::Unchanged { recorded, .. } => format!(
+            "{name} in {directory} is up to date by its record: {source} has the same digest\n{}  \
+             files      not checked; --reinstall fetches and replaces them\n",
+            digest_text(&recorded.digest, recorded.reference.as_ref())
+        ),
+        _ => String::new(),
+    }
+}
+
+/// What an installation is: an image, by its reference, or content that is none.
+pub(super) fn digest_text(digest: &Digest, reference: Option<&Reference>) -> String {
+    let what = if reference.is_some() {
+        "image"
+    } else {
+        "archive"
+    };
+    format!("  {what:<9}  {digest}\n")
+}
+
+/// On what grounds it is there, and from where.
+pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> String {
+    let mut text = super::grounds_text(grounds);
+    if let Some(provenance) = provenance {
+        let (role, source) = (provenance.role.as_str(), &provenance.source);
+        text.push_str(&format!("  served by  the {role}, {source}\n"));
+        for unserved in &provenance.unserved {
+            let unserved = unserved.replace('\n', "\n             ");
+            text.push_str(&format!("  not by     {unserved}\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,220 @@
+//! The galleries of one file together: which of them a name is of, and so whose policy decides.
+//!
+//! A bare name is of the first gallery that knows it. Where another one knows it too and has another
+//! policy, the order of the file would decide who must have signed: such a name is refused, and has
+//! to be written as `gallery@name`.
+
+use countersign_oci::excerpt;
+use countersign_policy::{Gallery, GalleryEntry};
+
+use crate::capability::{Capability, EntryError};
+use crate::fallback::FallbackTags;
+use crate::gallery::FetchedIndex;
+use crate::plan::{Plan, PlanError, Planner};
+use crate::requirement::Integrity;
+
+/// Galleries with their indexes, in the order of their file, and what to plan by.
+#[derive(Debug)]
+pub struct Galleries {
+    fetched: Vec<(Gallery, FetchedIndex)>,
+    /// What the machine has.
+    pub capability: Capability,
+    /// What becomes of content that nothing vouches for.
+    pub integrity: Integrity,
+    /// Tags to fall back to.
+    pub fallbacks: FallbackTags,
+}
+
+impl Galleries {
+    /// These galleries, the first to be asked first.
+    pub fn new(
+        fetched: Vec<(Gallery, FetchedIndex)>,
+        capability: Capability,
+        integrity: Integrity,
+        fallbacks: FallbackTags,
+    ) -> Self {
+        Self {
+            fetched,
+            capability,
+            integrity,
+            fallbacks,
+        }
+    }
+
+    /// The galleries with their indexes, in order.
+    pub fn fetched(&self) -> &[(Gallery, FetchedIndex)] {
+        &self.fetched
+    }
+
+    /// The gallery of this name.
+    pub fn gallery(&self, name: &str) -> Option<&Gallery> {
+        let mut galleries = self.fetched.iter().map(|(gallery, _)| gallery);
+        galleries.find(|gallery| gallery.name == name)
+    }
+
+    /// The plan for `name`, or for `gallery@name`.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownGallery`]; [`PlanError::Ambiguous`] where galleries with different
+    /// policies know a bare name; those of [`Planner::plan`].
+    pub fn plan(&self, name: &str) -> Result<Plan, PlanError> {
+        if let Some((gallery, name)) = name.split_once('@') {
+            let planner = self.planners().find(|one| one.gallery.name == gallery);
+            let planner = planner.ok_or_else(|| PlanError::UnknownGallery {
+                expected: self.names().collect(),
+                found: excerpt(gallery),
+            })?;
+            return planner.plan(name);
+        }
+        let mut known: Option<(&Gallery, Result<Plan, PlanError>)> = None;
+        let (mut unknown, mut others) = (None, Vec::new());
+        for planner in self.planners() {
+            let plan = planner.plan(name);
+            if is_unknown(&plan) {
+                unknown.get_or_insert(plan);
+                continue;
+            }
+            match &known {
+                None => known = Some((planner.gallery, plan)),
+                Some((first, _)) if first.policy != planner.gallery.policy => {
+                    others.push(excerpt(&planner.gallery.name));
+                }
+                Some(_) => {}
+            }
+        }
+        match known {
+            Some((first, _)) if !others.is_empty() => Err(PlanError::Ambiguous {
+                name: excerpt(name),
+                galleries: std::iter::once(excerpt(&first.name))
+                    .chain(others)
+                    .collect(),
+            }),
+            Some((_, plan)) => plan,
+            None => unknown.unwrap_or_else(|| {
+                Err(PlanError::UnknownGallery {
+                    expected: Vec::new(),
+                    found: String::new(),
+                })
+            }),
+        }
+    }
+
+    /// A plan for each entry of each gallery, with the gallery and the entry.
+    pub fn plan_all(
+        &self,
+    ) -> impl Iterator<Item = (&Gallery, &GalleryEntry, Result<Plan, PlanError>)> {
+        self.planners().flat_map(|planner| {
+            let entries = planner.index.entries().iter();
+            entries.map(move |entry| (planner.gallery, entry, planner.plan_entry(entry)))
+        })
+    }
+
+    fn planners(&self) -> impl Iterator<Item = Planner<'_>> {
+        self.fetched.iter().map(|(gallery, fetched)| Planner {
+            gallery,
+            index: &fetched.index,
+            location: &fetched.location,
+            capability: &self.capability,
+            integrity: self.integrity,
+            fallbacks: &self.fallbacks,
+        })
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.fetched
+            .iter()
+            .map(|(gallery, _)| excerpt(&gallery.name))
+    }
+}
+
+/// Whether the gallery has nothing by that name; any other error is about an entry that it has.
+fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
+    matches!(
+        plan,
+        Err(PlanError::Entry {
+            source: EntryError::Unknown { .. },
+            ..
+        })
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_policy::{GalleryIndex, PolicyFile};
+
+    use super::*;
+    use crate::gallery::Origin;
+
+    const SIGNED: &str = "verification: {issuer: 'https://ci.example.org', identity: me}";
+    const OTHER: &str = "verification: {issuer: 'https://ci.example.org', identity: you}";
+
+    /// Galleries `a`, `b` and `c`: what each asks for, and which entries it has.
+    fn galleries(of: &[(&str, &str)]) -> Galleries {
+        let mut fetched = Vec::new();
+        for ((rest, entries), name) in of.iter().zip(["a", "b", "c"]) {
+            let comma = if rest.is_empty() { "" } else { ", " };
+            let text = format!("[{{name: {name}, url: 'file:{name}.yaml'{comma}{rest}}}]");
+            let file = PolicyFile::parse(&text, "galleries.yaml").unwrap();
+            let index = FetchedIndex {
+                index: GalleryIndex::parse(entries, "index.yaml").unwrap(),
+                location: "file:index.yaml".parse().unwrap(),
+                origin: Origin::File,
+                unserved: Vec::new(),
+            };
+            fetched.push((file.galleries()[0].clone(), index));
+        }
+        let (capability, fallbacks) = (Capability::default(), FallbackTags::default());
+        Galleries::new(fetched, capability, Integrity::Permissive, fallbacks)
+    }
+
+    const CHAT: &str = "[{name: chat, uri: 'quay.io/a/chat:1'}]";
+    const CHAT_BY_ALIAS: &str = "[{name: chat-2, alias: chat, uri: 'quay.io/b/chat:2'}]";
+    const DRAW: &str = "[{name: draw, uri: 'quay.io/c/draw:1'}]";
+
+    #[test]
+    fn a_name_that_galleries_of_different_policies_know_needs_its_gallery() {
+        for (first, second) in [("", SIGNED), (SIGNED, ""), (SIGNED, OTHER)] {
+            for entries in [CHAT, CHAT_BY_ALIAS] {
+                let galleries = galleries(&[(first, CHAT), (OTHER, DRAW), (second, entries)]);
+                let Err(PlanError::Ambiguous {
+                    name,
+                    galleries: of,
+                }) = galleries.plan("chat")
+                else {
+                    panic!("{first} beside {second}: the order of the file decided");
+                };
+                assert_eq!((name.as_str(), of), ("chat", vec!["a".into(), "c".into()]));
+                for (gallery, policy) in [("a", first), ("c", second)] {
+                    let plan = galleries.plan(&format!("{gallery}@chat")).unwrap();
+                    assert_eq!(plan.gallery(), Some(gallery));
+                    assert_eq!(plan.requirement().policy().is_some(), !policy.is_empty());
+                }
+                assert_eq!(galleries.plan("draw").unwrap().gallery(), Some("b"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_of_the_first_gallery_where_all_that_know_it_have_one_policy() {
+        for policy in ["", SIGNED] {
+            let galleries = galleries(&[(OTHER, DRAW), (policy, CHAT), (policy, CHAT_BY_ALIAS)]);
+            assert_eq!(galleries.plan("chat").unwrap().gallery(), Some("b"));
+        }
+    }
+
+    #[test]
+    fn a_gallery_or_a_name_that_is_not_there_is_told() {
+        let galleries = galleries(&[(SIGNED, CHAT), ("", DRAW)]);
+        let Err(PlanError::UnknownGallery { expected, found }) = galleries.plan("x@chat") else {
+            panic!("a gallery of that name");
+        };
+        assert_eq!(
+            (expected, found),
+            (vec!["a".into(), "b".into()], "x".into())
+        );
+        for name in ["caht", "b@chat"] {
+            let plan = galleries.plan(name);
+            assert!(is_unknown(&plan), "{plan:?}");
+        }
+    }
+}
