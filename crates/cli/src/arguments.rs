@@ -10,11 +10,11 @@ use countersign_oci::{Platform, Reference};
 use url::Url;
 
 use crate::commands::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_codes_help};
 
 /// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, after_help = EXIT_CODES)]
+#[command(name = "countersign", version, after_help = exit_codes_help())]
 pub(crate) struct Arguments {
     /// How to print results: for a person, or as one JSON document on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
@@ -23,17 +23,6 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  internal error
-  2  wrong usage, or an input file that can't be used
-  3  no signature of a kind that counts
-  4  signed, but refused by the policy
-  5  invalid: signature, certificate, log entry, digest or archive
-  6  not found: image, tag or platform
-  7  network, registry or login";
 
 const SIGN_EXAMPLE: &str = "\
 Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:

@@ -3,55 +3,28 @@
 
 mod gallery;
 mod installing;
+mod kind;
 mod layout;
 mod lock;
 mod registry;
 mod signing;
 mod verification;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
 
-use countersign_oci::Repository;
-use serde::Serialize;
+use countersign_oci::{MachineFault, Repository};
+
+pub(crate) use countersign_oci::ErrorKind as Kind;
+pub(crate) use kind::{exit_code, exit_codes_help};
+pub(crate) use lock::lock_hint;
 
 use verification::refusal_hint;
-
-/// What kind of failure ended a command; each has its exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// A fault of this program or of the machine it runs on.
-    Internal,
-    /// The command line, or an input file, can't be used.
-    Usage,
-    /// No signature of a kind that counts.
-    Unsigned,
-    /// A genuine signature that the policy does not accept.
-    Policy,
-    /// Signature, certificate, log entry, digest or archive do not hold.
-    Invalid,
-    /// No such image, tag or platform.
-    NotFound,
-    /// Network, registry, signing service or login.
-    Unreachable,
-}
-
-impl Kind {
-    /// The process's exit code.
-    pub(crate) fn exit_code(self) -> u8 {
-        match self {
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Unsigned => 3,
-            Self::Policy => 4,
-            Self::Invalid => 5,
-            Self::NotFound => 6,
-            Self::Unreachable => 7,
-        }
-    }
-}
 
 /// A failure with all that is said of it.
 #[derive(Debug)]
@@ -64,6 +37,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Without a hint of its own: [`Self::hints`] then has the usual one of the kind.
     pub(crate) fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             kind,
@@ -84,6 +58,14 @@ impl Failure {
         self
     }
 
+    /// With a hint, where there is one better than the usual.
+    pub(crate) fn hinted(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// With what to do about a refusal of this kind, of an image in `repository`.
     fn hinted_as_refused(self, kind: Kind, repository: &Repository) -> Self {
         let failure = self.hint(refusal_hint(kind));
@@ -94,15 +76,60 @@ impl Failure {
     }
 
     /// An input file that can't be read.
-    pub(crate) fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Self {
-        let message = format!("the {what} {} can't be read: {error}", path.display());
-        Self::new(Kind::Usage, message).hint("check the path, and who may read it")
+    pub(crate) fn unreadable(path: &Path, what: &str, error: io::Error) -> Self {
+        let kind = Kind::of_input(&error);
+        let message = format!("the {what} {} can't be read", path.display());
+        Self::caused(kind, message, error).hint("check the path, and who may read it")
+    }
+
+    /// An output file that can't be written.
+    pub(crate) fn unwritable(path: &Path, what: &str, error: io::Error) -> Self {
+        let kind = match MachineFault::of(&error) {
+            None => Kind::Usage,
+            Some(_) => Kind::Machine,
+        };
+        let message = format!("the {what} {} can't be written", path.display());
+        Self::caused(kind, message, error).hint("check the path, and who may write there")
+    }
+
+    /// A failure with a cause that says more.
+    pub(crate) fn caused(
+        kind: Kind,
+        message: String,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        Self::new(kind, Caused { message, source })
+    }
+
+    /// The process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        exit_code(self.kind)
+    }
+
+    /// What to do about it, the most helpful first; never empty.
+    pub(crate) fn hints(&self) -> Vec<&str> {
+        let fault = match self.kind {
+            Kind::Machine => MachineFault::of(self.error.as_ref()),
+            _ => None,
+        };
+        let fault = fault.map(kind::machine_hint);
+        let mut hints: Vec<&str> = fault.into_iter().collect();
+        hints.extend(self.hints.iter().map(String::as_str));
+        if hints.is_empty() {
+            hints.push(kind::usual_hint(self.kind));
+        }
+        hints
     }
 
     /// The error's message and those of its causes, the outermost first. A cause that only
-    /// repeats what stands before it is left out.
+    /// repeats what stands before it is left out. Where the machine is at fault, that comes first.
     fn messages(&self) -> Vec<String> {
-        let mut messages = vec![self.error.to_string()];
+        let message = match self.kind {
+            Kind::Machine => on_this_machine(self.error.to_string()),
+            _ => self.error.to_string(),
+        };
+        let mut messages = vec![message];
         let mut source = self.error.source();
         while let Some(error) = source {
             let message = error.to_string();
@@ -127,7 +154,7 @@ impl Failure {
             let label = if at == 0 { "error" } else { "  caused by" };
             let _ = writeln!(text, "{label}: {}", indent(message));
         }
-        for hint in &self.hints {
+        for hint in self.hints() {
             let _ = writeln!(text, "  hint: {}", indent(hint));
         }
         text
@@ -138,16 +165,43 @@ impl Failure {
         let messages = self.messages();
         let mut json = serde_json::json!({
             "kind": self.kind,
-            "exit_code": self.kind.exit_code(),
+            "exit_code": self.exit_code(),
             "message": messages.first(),
             "causes": messages.get(1..).unwrap_or_default(),
-            "hints": self.hints,
+            "hints": self.hints(),
         });
         if let Some(object) = json.as_object_mut() {
             object.extend(self.fields.clone());
         }
         json
     }
+}
+
+/// What was not possible, and the error that says why.
+#[derive(Debug)]
+struct Caused {
+    message: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Caused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// A message that says that the fault is here, and nobody else's.
+fn on_this_machine(message: String) -> String {
+    if message.contains("this machine") {
+        return message;
+    }
+    format!("this machine: {message}")
 }
 
 fn indent(text: &str) -> String {
@@ -158,29 +212,26 @@ impl From<countersign_policy::PolicyError> for Failure {
     fn from(error: countersign_policy::PolicyError) -> Self {
         use countersign_policy::Problem;
         let hint = match error.problem() {
-            Problem::Syntax { .. } => Some(
-                "keys of one mapping begin in the same column, after spaces and never tabs; in \"double quotes\" a backslash is written twice, in 'single quotes' once",
-            ),
+            Problem::Syntax { .. } => {
+                "keys of one mapping begin in the same column, after spaces and never tabs; in \"double quotes\" a backslash is written twice, in 'single quotes' once"
+            }
             Problem::Regex { .. } => {
-                Some("write a backslash before what stands for itself: `\\.`, `\\(`, `\\+`, `\\?`")
+                "write a backslash before what stands for itself: `\\.`, `\\(`, `\\+`, `\\?`"
             }
             Problem::Form { .. } if error.place().path.to_string().ends_with("verification") => {
-                Some(
-                    "a `verification` block has `issuer` and `identity`, or `issuer_regex` and `identity_regex` in their places",
-                )
+                "a `verification` block has `issuer` and `identity`, or `issuer_regex` and `identity_regex` in their places"
             }
-            _ => None,
+            _ if error.place().file.is_some() => {
+                "correct the file there; `countersign policy check FILE` says what a policy file asks for"
+            }
+            _ => "correct the option; `countersign COMMAND --help` explains each",
         };
-        let failure = Self::new(Kind::Usage, error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error.kind(), error).hint(hint)
     }
 }
 
 impl From<crate::environment::NotABoolean> for Failure {
     fn from(error: crate::environment::NotABoolean) -> Self {
-        Self::new(Kind::Usage, error.to_string())
+        Self::new(Kind::Usage, error.to_string()).hint("set it to 1 or 0, or unset it")
     }
 }

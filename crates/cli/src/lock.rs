@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use countersign_download::{FileLock, Lock, LockError, LockedEntry};
+use countersign_download::{FileLock, Lock, LockedEntry};
 use countersign_oci::Platform;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, lock_hint};
 
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
@@ -40,7 +40,7 @@ impl LockFile {
     pub(crate) fn read(&self) -> Result<Lock, Failure> {
         match self.text() {
             Ok(text) => self.parse(&text),
-            Err(error) => Err(self.unreadable(&error)),
+            Err(error) => Err(self.unreadable(error)),
         }
     }
 
@@ -49,7 +49,7 @@ impl LockFile {
         match self.text() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::new()),
             Ok(text) => self.parse(&text),
-            Err(error) => Err(self.unreadable(&error)),
+            Err(error) => Err(self.unreadable(error)),
         }
     }
 
@@ -64,7 +64,7 @@ impl LockFile {
             return Ok(());
         };
         let text = lock.to_yaml()?;
-        self.replace(&text).map_err(|error| self.unwritable(&error))
+        self.replace(&text).map_err(|error| self.unwritable(error))
     }
 
     /// What it says with `entry`; `None` where that is what it says already.
@@ -77,7 +77,7 @@ impl LockFile {
 
     /// Waits until no other process writes the file.
     fn turn(&self) -> Result<FileLock, Failure> {
-        let path = self.resolved().map_err(|error| self.unwritable(&error))?;
+        let path = self.resolved().map_err(|error| self.unwritable(error))?;
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(".countersign.lock");
@@ -93,18 +93,16 @@ impl LockFile {
                         self.path.display(),
                         TURN.as_secs()
                     );
-                    return Err(Failure::new(Kind::Internal, message)
+                    return Err(Failure::new(Kind::Machine, message)
                         .hint("wait for the other run to end, and run this again"));
                 }
-                Err(error) => return Err(self.unwritable(&error)),
+                Err(error) => return Err(self.unwritable(error)),
             }
         }
     }
 
-    fn unwritable(&self, error: &io::Error) -> Failure {
-        let message = format!("the lock file {} can't be written", self.path.display());
-        Failure::new(Kind::Usage, format!("{message}: {error}"))
-            .hint("check the path, and who may write there")
+    fn unwritable(&self, error: io::Error) -> Failure {
+        Failure::unwritable(&self.path, "lock file", error)
     }
 
     /// The file itself where the path is a link to it.
@@ -135,15 +133,12 @@ impl LockFile {
                     ": "
                 },
             );
-            let hint = match error {
-                LockError::Version { .. } => "a later countersign wrote it: use that one",
-                _ => "restore it from version control, or remove it and install with --lock again",
-            };
-            Failure::new(Kind::Usage, format!("{path}{colon}{error}")).hint(hint)
+            let hint = lock_hint(&error);
+            Failure::new(error.kind(), format!("{path}{colon}{error}")).hint(hint)
         })
     }
 
-    fn unreadable(&self, error: &io::Error) -> Failure {
+    fn unreadable(&self, error: io::Error) -> Failure {
         Failure::unreadable(&self.path, "lock file", error)
     }
 

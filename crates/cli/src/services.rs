@@ -12,7 +12,7 @@ use crate::failure::{Failure, Kind};
 
 /// A text file named on the command line. `what` says in errors which one it is.
 pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, what, &error))
+    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, what, error))
 }
 
 /// The registry client, with the logins of docker and podman.
@@ -32,7 +32,7 @@ pub(crate) fn connection(
     let mut extra_roots = Vec::new();
     if let Some(path) = &arguments.registry_ca {
         let pem = std::fs::read(path)
-            .map_err(|error| Failure::unreadable(path, "certificate authority", &error))?;
+            .map_err(|error| Failure::unreadable(path, "certificate authority", error))?;
         extra_roots.push(pem);
     }
     let plain_http = if arguments.plain_http {

@@ -129,7 +129,7 @@ impl Instance {
 
 /// The initial `root.json` of a TUF repository.
 pub(crate) fn read_root(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", &error))
+    std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", error))
 }
 
 /// Where metadata of a TUF repository is kept. Two repositories must not share a cache, and

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_oci::excerpt;
+use countersign_oci::{ErrorKind, excerpt};
 use countersign_policy::{GalleryEntry, GalleryIndex};
 use serde::Serialize;
 
@@ -290,6 +290,20 @@ pub enum EntryError {
         /// The entry.
         name: String,
     },
+}
+
+impl EntryError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unknown { .. } | Self::NotForCapability { .. } => ErrorKind::NotFound,
+            Self::Ambiguous { .. }
+            | Self::MissingTarget { .. }
+            | Self::Cycle { .. }
+            | Self::TooManySteps { .. }
+            | Self::NoContent { .. } => ErrorKind::Usage,
+        }
+    }
 }
 
 #[cfg(test)]

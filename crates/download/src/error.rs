@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
+use countersign_oci::{
+    Consequence, Digest, ErrorKind, MachineFault, NoSuchPlatform, PinnedReference, Platform,
+};
 use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::admitted::Grounds;
@@ -292,42 +294,54 @@ pub enum Error {
     Cancelled,
 }
 
-/// What a failure of one source means for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Consequence {
-    /// The source doesn't have it or can't be reached: the next may serve it.
-    TryNext,
-    /// What it serves doesn't hold: only other copies of the same digest may be tried.
-    TrySameDigest,
-    /// No other source would do better.
-    End,
-}
-
-fn registry_consequence(error: &countersign_oci::Error) -> Consequence {
-    use countersign_oci::Error as Registry;
-    match error {
-        // A registry that hides what it doesn't have asks for a login instead of saying so.
-        Registry::NotFound { .. } | Registry::Network { .. } | Registry::Unauthorized { .. } => {
-            Consequence::TryNext
-        }
-        Registry::Status { status, .. } if *status == 429 || *status >= 500 => Consequence::TryNext,
-        Registry::DigestMismatch { .. }
-        | Registry::SizeMismatch { .. }
-        | Registry::Limit { .. }
-        | Registry::Protocol { .. }
-        | Registry::Status { .. }
-        | Registry::Manifest { .. }
-        | Registry::Layout { .. } => Consequence::TrySameDigest,
-        _ => Consequence::End,
-    }
-}
-
 /// A refusal below a line of its own: its candidates stand further in than what they belong to.
 fn nested(refusal: &Refusal) -> String {
     refusal.to_string().replace('\n', "\n  ")
 }
 
 impl Error {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Verify(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+            Self::Refused {
+                index, manifest, ..
+            } => index.kind().max(manifest.kind()).into(),
+            Self::Denied { .. }
+            | Self::OtherSigner { .. }
+            | Self::Older { .. }
+            | Self::Weaker { .. }
+            | Self::Unverifiable { .. } => ErrorKind::Policy,
+            Self::OtherProof { .. }
+            | Self::OtherPermit { .. }
+            | Self::NotCovered(_)
+            | Self::Configuration { .. }
+            | Self::LayerCount { .. }
+            | Self::LayerType { .. }
+            | Self::Limit { .. }
+            | Self::Checksum { .. }
+            | Self::OtherContent { .. } => ErrorKind::Invalid,
+            Self::Layer { source, .. } | Self::Archive { source, .. } | Self::Tree(source) => {
+                source.kind()
+            }
+            Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::NoDirectory { .. } => ErrorKind::NotFound,
+            Self::Directory { .. } | Self::Target { .. } | Self::UnreadableRecord { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Immovable { source, .. } => match MachineFault::of(source) {
+                None => ErrorKind::Usage,
+                Some(_) => ErrorKind::Machine,
+            },
+            Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Machine,
+            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => ErrorKind::Internal,
+        }
+    }
+
     /// Whether signatures were judged, and none of them counts.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
@@ -338,13 +352,15 @@ impl Error {
 
     /// What the error means for the other sources of the same content.
     pub(crate) fn consequence(&self) -> Consequence {
+        if self.kind() == ErrorKind::Machine {
+            // A full disk stays full, whoever serves the bytes.
+            return Consequence::End;
+        }
         match self {
-            Self::Registry(error) | Self::Verify(VerifyError::Registry(error)) => {
-                registry_consequence(error)
-            }
-            // Another copy may hold the signature or the bytes that are missing, bad or late here.
-            Self::Verify(VerifyError::Refused(_) | VerifyError::Late { .. })
-            | Self::Refused { .. }
+            Self::Registry(error) => error.consequence(),
+            Self::Verify(error) => error.consequence(),
+            // Another copy may hold the signature or the bytes that are missing or bad here.
+            Self::Refused { .. }
             | Self::OtherSigner { .. }
             | Self::Layer { .. }
             | Self::Checksum { .. } => Consequence::TrySameDigest,
@@ -352,7 +368,33 @@ impl Error {
             Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
             Self::Http(HttpError::Configuration { .. }) => Consequence::End,
             Self::Http(_) => Consequence::TrySameDigest,
-            _ => Consequence::End,
+            Self::Denied { .. }
+            | Self::OtherProof { .. }
+            | Self::OtherPermit { .. }
+            | Self::NotCovered(_)
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::Configuration { .. }
+            | Self::LayerCount { .. }
+            | Self::LayerType { .. }
+            | Self::Archive { .. }
+            | Self::Directory { .. }
+            | Self::Tree(_)
+            | Self::Limit { .. }
+            | Self::Target { .. }
+            | Self::NoVerifier { .. }
+            | Self::Immovable { .. }
+            | Self::UnreadableRecord { .. }
+            | Self::Displaced { .. }
+            | Self::Busy { .. }
+            | Self::Older { .. }
+            | Self::Weaker { .. }
+            | Self::OtherContent { .. }
+            | Self::Unverifiable { .. }
+            | Self::Record(_)
+            | Self::Io { .. }
+            | Self::Cancelled => Consequence::End,
         }
     }
 

@@ -45,6 +45,9 @@ mod store;
 mod target;
 mod unpack;
 
+#[doc(hidden)]
+pub mod samples;
+
 pub use admitted::{AdmittedImage, Grounds, ImageVerifier, PolicySummary, UnverifiedPermit};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{InstallOptions, Outcome, PlanFailure, SourceFailure};

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Reference, excerpt};
+use countersign_oci::{ErrorKind, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -380,4 +380,20 @@ pub enum PlanError {
         #[source]
         source: RequirementError,
     },
+}
+
+impl PlanError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Entry { source, .. } => source.kind(),
+            Self::UnknownGallery { .. }
+            | Self::Ambiguous { .. }
+            | Self::Source { .. }
+            | Self::Mirrors { .. } => ErrorKind::Usage,
+            Self::Local { .. } => ErrorKind::Policy,
+            Self::Locked(error) => error.kind(),
+            Self::Requirement { source, .. } => source.kind(),
+        }
+    }
 }

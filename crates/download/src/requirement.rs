@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, ErrorKind};
 use countersign_policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +195,19 @@ pub enum RequirementError {
     /// There is nothing to require anything of.
     #[error("expected at least one source, found none")]
     NoSource,
+}
+
+impl RequirementError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unsignable { .. }
+            | Self::NoPolicy { .. }
+            | Self::NoDigest { .. }
+            | Self::Unverifiable { .. } => ErrorKind::Policy,
+            Self::NoSource => ErrorKind::Internal,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use countersign_oci::{Platform, excerpt};
+use countersign_oci::{ErrorKind, Platform, excerpt};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
@@ -292,6 +292,26 @@ pub enum StoreError {
     /// The store's directory, or an installation in it, can't be worked on.
     #[error(transparent)]
     Installation(#[from] Error),
+}
+
+impl NameError {
+    /// What kind of failure it is: somebody wrote the name.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+}
+
+impl StoreError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Name(error) => error.kind(),
+            Self::Plan(failure) => failure.kind(),
+            Self::NotInstalled { .. } => ErrorKind::NotFound,
+            Self::NoRecord { .. } => ErrorKind::Usage,
+            Self::Installation(error) => error.kind(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::http::RedirectRefused;
+use crate::kind::{Consequence, ErrorKind, MachineFault};
 use crate::layout::{LayoutError, LayoutPath};
 use crate::manifest::ManifestError;
 
@@ -163,6 +164,62 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::NoReferrers { .. }
+            | Self::Contended { .. } => ErrorKind::Unreachable,
+            Self::Network { source, .. } => ErrorKind::of_network(source.as_ref()),
+            Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Limit { .. }
+            | Self::Manifest { .. } => ErrorKind::Invalid,
+            Self::Layout { source, .. } => source.kind(),
+            Self::Credentials { source, .. } => match MachineFault::of(source.as_ref()) {
+                None | Some(MachineFault::Permission) => ErrorKind::Usage,
+                Some(_) => ErrorKind::Machine,
+            },
+            Self::Configuration { .. } => ErrorKind::Usage,
+            Self::Io { .. } => ErrorKind::Machine,
+        }
+    }
+
+    /// What the error means for other sources of the same content. Every variant is named here: a
+    /// new one has to be sorted in.
+    pub fn consequence(&self) -> Consequence {
+        if self.kind() == ErrorKind::Machine {
+            // A full disk stays full, whoever serves the bytes.
+            return Consequence::End;
+        }
+        match self {
+            // A registry that hides what it doesn't have asks for a login instead of saying so.
+            Self::NotFound { .. } | Self::Network { .. } | Self::Unauthorized { .. } => {
+                Consequence::TryNext
+            }
+            Self::Status { status, .. } if *status == 429 || *status >= 500 => Consequence::TryNext,
+            Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Limit { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::Status { .. }
+            | Self::Manifest { .. }
+            | Self::Layout { .. } => Consequence::TrySameDigest,
+            Self::NoReferrers { .. }
+            | Self::Contended { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => Consequence::End,
+        }
+    }
 }
 
 /// Result of a registry operation.

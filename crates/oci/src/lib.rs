@@ -17,6 +17,7 @@ mod error;
 mod excerpt;
 
 pub mod http;
+mod kind;
 mod layout;
 mod manifest;
 mod options;
@@ -24,9 +25,13 @@ mod platform;
 mod reference;
 mod registry;
 
+#[doc(hidden)]
+pub mod samples;
+
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use error::{Error, Result};
 pub use excerpt::{excerpt, printable};
+pub use kind::{Consequence, ErrorKind, MachineFault};
 pub use layout::{LayoutError, LayoutPath, LayoutPathError};
 pub use manifest::{
     Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,

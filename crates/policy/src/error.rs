@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{DigestError, ReferenceError, printable};
+use countersign_oci::{DigestError, ErrorKind, ReferenceError, printable};
 
 use crate::matcher::RegexError;
 
@@ -30,6 +30,11 @@ impl PolicyError {
     /// What is wrong with it.
     pub fn problem(&self) -> &Problem {
         &self.problem
+    }
+
+    /// What kind of failure it is: whatever the problem, it is in a file or a flag.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
     }
 
     pub(crate) fn into_parts(self) -> (Place, Problem) {

@@ -47,6 +47,9 @@ mod violation;
 mod warning;
 mod yaml;
 
+#[doc(hidden)]
+pub mod samples;
+
 pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use file::{Gallery, PolicyFile};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, PinnedReference, Reference};
+use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference};
 use countersign_policy::Violation;
 
 use crate::clock::Skew;
@@ -133,6 +133,34 @@ pub enum Error {
         /// How many referrers are listed.
         found: usize,
     },
+}
+
+impl Error {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Registry(error) => error.kind(),
+            Self::Trust(error) => error.kind(),
+            Self::Token(error) => error.kind(),
+            Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
+            Self::Tag { found, .. } => match found {
+                Some(_) => ErrorKind::Invalid,
+                None => ErrorKind::NotFound,
+            },
+            Self::Policy { .. } => ErrorKind::Policy,
+            Self::Clock { .. } => ErrorKind::Machine,
+            Self::Service { source, .. } => ErrorKind::of_network(source.as_ref()),
+            Self::Limit { .. } => ErrorKind::Invalid,
+            Self::Bundle { source, .. } => source.kind().into(),
+            Self::Encode { .. } | Self::Key(_) => ErrorKind::Internal,
+            Self::Refused { source, .. } => match source.kind() {
+                // The image was there a moment ago.
+                ErrorKind::NotFound => ErrorKind::Unreachable,
+                kind => kind,
+            },
+            Self::NotListed { .. } => ErrorKind::Unreachable,
+        }
+    }
 }
 
 /// A service that takes part in signing.

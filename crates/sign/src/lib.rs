@@ -52,6 +52,9 @@ mod token;
 mod transport;
 mod tree;
 
+#[doc(hidden)]
+pub mod samples;
+
 pub use clock::Skew;
 pub use error::{Error, Service};
 pub use identity_endpoint::IdentityEndpoint;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_oci::excerpt;
+use countersign_oci::{ErrorKind, excerpt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -250,6 +250,18 @@ pub enum TokenError {
     /// The time at which the token was issued says that this machine's clock is wrong.
     #[error("the clock of this machine is {0}, by the identity token that was issued then")]
     Clock(Skew),
+}
+
+impl TokenError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotJwt | Self::Audience { .. } => ErrorKind::Usage,
+            // A login that has ended is refused by the signing service, not wrongly used.
+            Self::Expired { .. } => ErrorKind::Unreachable,
+            Self::Clock(_) => ErrorKind::Machine,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_oci::PinnedReference;
+use countersign_oci::{Consequence, ErrorKind, PinnedReference};
 
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
@@ -31,4 +31,27 @@ pub enum Error {
     /// There is no trusted root to verify by.
     #[error(transparent)]
     Trust(#[from] TrustError),
+}
+
+impl Error {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused(refusal) => refusal.kind().into(),
+            Self::Registry(error) => error.kind(),
+            Self::Late { .. } => ErrorKind::Unreachable,
+            Self::Trust(error) => error.kind(),
+        }
+    }
+
+    /// What the error means for other sources of the same image. Every variant is named here: a new
+    /// one has to be sorted in.
+    pub fn consequence(&self) -> Consequence {
+        match self {
+            // Another copy may hold the signature that is missing, bad or late here.
+            Self::Refused(_) | Self::Late { .. } => Consequence::TrySameDigest,
+            Self::Registry(error) => error.consequence(),
+            Self::Trust(_) => Consequence::End,
+        }
+    }
 }

@@ -188,14 +188,37 @@ pub enum Failure {
 
 impl Failure {
     /// The class that the failure belongs to; also how far the candidate came, by the order of
-    /// [`RefusalKind`].
+    /// [`RefusalKind`]. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> RefusalKind {
         match self {
             Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {
                 RefusalKind::Unsigned
             }
             Self::Policy(_) => RefusalKind::Policy,
-            _ => RefusalKind::Invalid,
+            Self::OtherTrust
+            | Self::Unreadable(_)
+            | Self::OtherSubject { .. }
+            | Self::LayerCount { .. }
+            | Self::Malformed { .. }
+            | Self::TooMany { .. }
+            | Self::Repeated { .. }
+            | Self::BundleVersion { .. }
+            | Self::Content { .. }
+            | Self::NoCertificate { .. }
+            | Self::PayloadType { .. }
+            | Self::StatementType { .. }
+            | Self::SubjectCount { .. }
+            | Self::SubjectDigest { .. }
+            | Self::Signature { .. }
+            | Self::Certificate(_)
+            | Self::TransparencyLog(_)
+            | Self::Timestamp(_)
+            | Self::NoInclusionProof { .. }
+            | Self::CheckpointLog { .. }
+            | Self::Identity { .. }
+            | Self::NoIssuer
+            | Self::NoVerifiedTime
+            | Self::Sigstore(_) => RefusalKind::Invalid,
         }
     }
 }

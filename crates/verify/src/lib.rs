@@ -29,6 +29,9 @@ mod statement;
 mod trust;
 mod verifier;
 
+#[doc(hidden)]
+pub mod samples;
+
 pub use certified::Certified;
 pub use error::Error;
 pub use failure::Failure;

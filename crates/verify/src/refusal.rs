@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, PinnedReference, printable};
+use countersign_oci::{Digest, ErrorKind, PinnedReference, printable};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -43,6 +43,16 @@ pub enum RefusalKind {
     Invalid,
     /// A genuine signature that the policy does not accept.
     Policy,
+}
+
+impl From<RefusalKind> for ErrorKind {
+    fn from(kind: RefusalKind) -> Self {
+        match kind {
+            RefusalKind::Unsigned => Self::Unsigned,
+            RefusalKind::Invalid => Self::Invalid,
+            RefusalKind::Policy => Self::Policy,
+        }
+    }
 }
 
 impl Refusal {

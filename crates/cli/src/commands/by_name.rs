@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::TrustArguments;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::lock::LockFile;
 use crate::output::{self, Output};
 use crate::progress::Progress;
@@ -93,7 +93,7 @@ impl Report<'_> {
         self.output
             .document(&json!({ "done": self.done, "failed": self.failed }));
         self.first
-            .map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into())
+            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
     }
 }
 

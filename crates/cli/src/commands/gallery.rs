@@ -15,7 +15,7 @@ use super::by_name::Wanted;
 use crate::arguments::RegistryArguments;
 use crate::capability;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::services;
@@ -378,7 +378,7 @@ impl<'a> Report<'a> {
     /// That of the first entry that failed.
     fn code(&self) -> ExitCode {
         self.failed
-            .map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into())
+            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
     }
 }
 

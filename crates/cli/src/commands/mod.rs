@@ -29,10 +29,10 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &Output) 
     match output.lost() {
         None => code,
         Some(error) => {
-            let message = format!("the result can't be written to standard output: {error}");
-            let failure = Failure::new(Kind::Internal, message);
+            let message = "the result can't be written to standard output".to_owned();
+            let failure = Failure::caused(Kind::Machine, message, error);
             output.failure(&failure);
-            failure.kind.exit_code().into()
+            failure.exit_code().into()
         }
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &Output) 
 pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
     output.failure(failure);
     output.document(&serde_json::json!({ "error": failure.to_json() }));
-    failure.kind.exit_code().into()
+    failure.exit_code().into()
 }
 
 fn dispatch(
@@ -53,7 +53,9 @@ fn dispatch(
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Kind::Internal, error))?;
+        .map_err(|error| {
+            Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
+        })?;
     runtime.block_on(async {
         match command {
             Command::Sign(arguments) => sign::run(arguments, environment, output).await,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::gallery::open_store;
 use crate::arguments::RemoveArguments;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -86,6 +86,6 @@ impl Report<'_> {
         self.output
             .document(&json!({ "removed": self.removed, "failed": self.failed }));
         self.first
-            .map_or(ExitCode::SUCCESS, |kind| kind.exit_code().into())
+            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn run(
                 results.push(failed_result(reference, &failure));
                 if !failed {
                     failed = true;
-                    code = failure.kind.exit_code().into();
+                    code = failure.exit_code().into();
                 }
             }
         }

@@ -4,44 +4,56 @@ use countersign_download::HttpError;
 
 use super::{Failure, Kind};
 
-pub(super) fn http_kind(error: &HttpError) -> Kind {
+/// What to do about a tarball or an index that the web doesn't have for us.
+pub(super) fn http_hint(error: &HttpError) -> Option<&'static str> {
     match error {
-        HttpError::NotFound { .. } => Kind::NotFound,
-        HttpError::TooLarge { .. } => Kind::Invalid,
-        HttpError::Configuration { .. } => Kind::Usage,
-        _ => Kind::Unreachable,
+        HttpError::NotFound { .. } => {
+            Some("check the URL, or give the entry or the gallery `mirrors`")
+        }
+        HttpError::TooLarge { .. } => Some(
+            "no honest file of this kind is as large: check the URL, and tell whoever serves it",
+        ),
+        HttpError::Redirect { .. } => {
+            Some("name the URL that it leads to, if that is an https URL you trust")
+        }
+        HttpError::Configuration { .. } => Some("check --registry-ca and the proxy's variables"),
+        // The usual hint says what there is to say: try again.
+        _ => None,
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let hint = http_hint(&error);
+        Self::new(error.kind(), error).hinted(hint)
     }
 }
 
 impl From<countersign_download::GalleryError> for Failure {
     fn from(error: countersign_download::GalleryError) -> Self {
         use countersign_download::GalleryError;
-        match &error {
-            GalleryError::Unserved { unserved, .. } => {
-                let absent = |error: &GalleryError| {
-                    matches!(
-                        error,
-                        GalleryError::NoFile { .. }
-                            | GalleryError::Http(HttpError::NotFound { .. })
-                    )
-                };
-                if unserved.iter().all(|one| absent(&one.error)) {
-                    Self::new(Kind::NotFound, error)
-                        .hint("correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery")
-                } else {
-                    Self::new(Kind::Unreachable, error)
-                        .hint("check the network and the proxy, or give the gallery `mirrors`")
-                }
+        let kind = error.kind();
+        let hint = match &error {
+            GalleryError::Unserved { .. } if kind == Kind::NotFound => Some(
+                "correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery",
+            ),
+            GalleryError::Unserved { .. } if kind == Kind::Unreachable => {
+                Some("check the network and the proxy, or give the gallery `mirrors`")
             }
-            GalleryError::NoFile { .. } => Self::new(Kind::NotFound, error),
-            GalleryError::Http(http) => Self::new(http_kind(http), error),
-            GalleryError::Index(_) | GalleryError::NotText { .. } => Self::new(Kind::Usage, error)
-                .hint("correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`"),
-            GalleryError::Location { .. } => Self::new(Kind::Usage, error)
-                .hint("correct the gallery's `url`; an index beside the file that names the gallery is `file:index.yaml`"),
-            GalleryError::File { .. } => Self::new(Kind::Usage, error),
-            _ => Self::new(Kind::Internal, error),
-        }
+            GalleryError::NoFile { .. } => Some(
+                "check the path after `file:`: it starts in the directory of the file that names the gallery",
+            ),
+            GalleryError::Http(http) => http_hint(http),
+            GalleryError::Index(_) | GalleryError::NotText { .. } => Some(
+                "correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`",
+            ),
+            GalleryError::Location { .. } => Some(
+                "correct the gallery's `url`; an index beside the file that names the gallery is `file:index.yaml`",
+            ),
+            GalleryError::File { .. } => Some("check the path, and who may read it"),
+            _ => None,
+        };
+        Self::new(kind, error).hinted(hint)
     }
 }
 
@@ -55,42 +67,34 @@ impl From<countersign_download::PlanError> for Failure {
         if let PlanError::Locked(error) = error {
             return error.into();
         }
-        match &error {
-            PlanError::Entry { source, .. } => {
-                match source {
-                    EntryError::Unknown { .. } => Self::new(Kind::NotFound, error)
-                        .hint("`--all --dry-run` shows every entry that there is"),
-                    EntryError::NotForCapability { .. } => Self::new(Kind::NotFound, error)
-                        .hint("choose one of these with --capability"),
-                    EntryError::Ambiguous { .. } => {
-                        Self::new(Kind::Usage, error).hint("choose one of these names")
-                    }
-                    _ => Self::new(Kind::Usage, error).hint(CORRECT_THE_INDEX),
+        let hint = match &error {
+            PlanError::Entry { source, .. } => match source {
+                EntryError::Unknown { .. } => "`--all --dry-run` shows every entry that there is",
+                EntryError::NotForCapability { .. } => "choose one of these with --capability",
+                EntryError::Ambiguous { .. } => "choose one of these names",
+                _ => CORRECT_THE_INDEX,
+            },
+            PlanError::Local { .. } => {
+                "to install from this machine, save the index as a file and name it by `url: file:…`"
+            }
+            PlanError::Requirement { source, .. } => match source {
+                RequirementError::NoPolicy { .. } => {
+                    "give the gallery a `verification` block that says who must have signed"
                 }
+                RequirementError::NoDigest { .. } => {
+                    "add the tarball's `sha256` to the entry, or tell the gallery's maintainer"
+                }
+                _ => "publish it as a signed image, or tell the gallery's maintainer",
+            },
+            PlanError::UnknownGallery { .. } => "choose one of these galleries",
+            PlanError::Ambiguous { .. } => {
+                "write the gallery before the name: its policy decides who must have signed"
             }
-            PlanError::UnknownGallery { .. } => {
-                Self::new(Kind::Usage, error).hint("choose one of these galleries")
-            }
-            PlanError::Ambiguous { .. } => Self::new(Kind::Usage, error)
-                .hint("write the gallery before the name: its policy decides who must have signed"),
-            PlanError::Local { .. } => Self::new(Kind::Policy, error)
-                .hint("to install from this machine, save the index as a file and name it by `url: file:…`"),
-            PlanError::Source { .. } | PlanError::Mirrors { .. } => {
-                Self::new(Kind::Usage, error).hint(CORRECT_THE_INDEX)
-            }
-            PlanError::Requirement { source, .. } => {
-                let hint = match source {
-                    RequirementError::NoPolicy { .. } => {
-                        "give the gallery a `verification` block that says who must have signed"
-                    }
-                    RequirementError::NoDigest { .. } => {
-                        "add the tarball's `sha256` to the entry, or tell the gallery's maintainer"
-                    }
-                    _ => "publish it as a signed image, or tell the gallery's maintainer",
-                };
-                Self::new(Kind::Policy, error).hint(hint)
-            }
-            _ => Self::new(Kind::Internal, error),
+            _ => CORRECT_THE_INDEX,
+        };
+        match error.kind() {
+            Kind::Internal => Self::new(Kind::Internal, error),
+            kind => Self::new(kind, error).hint(hint),
         }
     }
 }

@@ -1,80 +1,110 @@
 //! What is said of content that is not installed.
 
-use super::gallery::http_kind;
-use super::verification::refused;
+use countersign_download::ArchiveError;
+
+use super::gallery::http_hint;
 use super::{Failure, Kind};
+
+/// For an archive, or a manifest, that we do not unpack.
+const REFUSED_CONTENT: &str = "nothing was installed; tell whoever published it what the message says, or have it built again with another tool";
+
+fn archive_hint(error: &ArchiveError) -> Option<&'static str> {
+    match (error.kind(), error) {
+        (Kind::Machine | Kind::Internal, _) => None,
+        (_, ArchiveError::Write { .. }) => Some(
+            "this file system has no place for that name: install on another file system, or tell whoever published it",
+        ),
+        _ => Some(REFUSED_CONTENT),
+    }
+}
 
 impl From<countersign_download::Error> for Failure {
     fn from(error: countersign_download::Error) -> Self {
         use countersign_download::Error as DownloadError;
-        match error {
-            DownloadError::Verify(error) => error.into(),
-            DownloadError::Registry(error) => error.into(),
-            DownloadError::Platform(error) => error.into(),
-            DownloadError::Refused {
-                ref index,
-                ref manifest,
-                ..
-            } => {
-                let kind = refused(index.kind().max(manifest.kind()));
-                let repository = index.image.repository().clone();
-                Self::new(kind, error).hinted_as_refused(kind, &repository)
-            }
-            DownloadError::Denied { .. } => Self::new(Kind::Policy, error),
-            DownloadError::OtherSigner { .. } => Self::new(Kind::Policy, error).hint(
+        let kind = error.kind();
+        let hint = match &error {
+            DownloadError::Verify(_)
+            | DownloadError::Registry(_)
+            | DownloadError::Platform(_)
+            | DownloadError::Refused { .. } => return passed_on(error),
+            DownloadError::Denied { .. } => Some(
+                "do not use it: somebody put its digest on the policy's list `deny_digests`; take a newer version",
+            ),
+            DownloadError::OtherSigner { .. } => Some(
                 "find out why somebody else signed it; if that is right, install it with --lock again",
             ),
-            DownloadError::OtherContent { .. } => Self::new(Kind::Invalid, error).hint(
+            DownloadError::OtherContent { .. } => Some(
                 "if the lock file was edited, restore it; if the content was, and that is right, install it with --lock again",
             ),
-            DownloadError::Older { .. } => Self::new(Kind::Policy, error).hint(
+            DownloadError::Older { .. } => Some(
                 "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
             ),
-            DownloadError::Weaker { .. } => Self::new(Kind::Policy, error).hint(
-                "if it is wanted all the same, `countersign remove` what is installed first",
-            ),
-            DownloadError::Unverifiable { .. } => Self::new(Kind::Policy, error),
-            DownloadError::Checksum { .. } => Self::new(Kind::Invalid, error).hint(
+            DownloadError::Weaker { .. } => {
+                Some("if it is wanted all the same, `countersign remove` what is installed first")
+            }
+            DownloadError::Unverifiable { .. } => {
+                Some("publish it as a signed image, or tell the gallery's maintainer")
+            }
+            DownloadError::Checksum { .. } => Some(
                 "the file was changed, or the gallery's `sha256` is of another one; do not use it",
             ),
-            DownloadError::Http(ref http) => Self::new(http_kind(http), error),
-            DownloadError::NoDirectory { .. } => Self::new(Kind::NotFound, error),
-            DownloadError::Directory { .. } => Self::new(Kind::Usage, error),
-            DownloadError::WrongPlatform { .. } => Self::new(Kind::NotFound, error)
-                .hint("ask for the platform that there is with --platform"),
-            DownloadError::NotAnImage { .. } => Self::new(Kind::NotFound, error),
-            DownloadError::OtherProof { .. }
-            | DownloadError::OtherPermit { .. }
-            | DownloadError::Configuration { .. }
+            DownloadError::Http(http) => http_hint(http),
+            DownloadError::NoDirectory { .. } => {
+                Some("check the path after `file://` in the gallery's index")
+            }
+            DownloadError::Directory { .. } => {
+                Some("name a directory that can be read, in the gallery's index")
+            }
+            DownloadError::WrongPlatform { .. } => {
+                Some("ask for the platform that there is with --platform")
+            }
+            DownloadError::NotAnImage { .. } => Some(
+                "name the image itself: signatures, attestations and Helm charts can't be installed",
+            ),
+            DownloadError::Configuration { .. }
             | DownloadError::LayerCount { .. }
             | DownloadError::LayerType { .. }
-            | DownloadError::Layer { .. }
-            | DownloadError::Archive { .. }
-            | DownloadError::Tree(_)
-            | DownloadError::Limit { .. } => Self::new(Kind::Invalid, error),
-            DownloadError::Target { .. } => Self::new(Kind::Usage, error).hint(
+            | DownloadError::Limit { .. } => Some(REFUSED_CONTENT),
+            DownloadError::Layer { source, .. }
+            | DownloadError::Archive { source, .. }
+            | DownloadError::Tree(source) => archive_hint(source),
+            DownloadError::Target { .. } => Some(
                 "name a directory that does not exist, is empty, or holds an earlier installation",
             ),
-            DownloadError::Displaced { ref kept, .. } => {
+            DownloadError::Displaced { kept, .. } => {
                 let hint = format!(
                     "the old installation is whole in {}; installing again puts it back first",
                     kept.display()
                 );
-                Self::new(Kind::Internal, error).hint(hint)
+                return Self::new(kind, error).hint(hint);
             }
-            DownloadError::Immovable { ref source, .. } => {
-                let hint = immovable_hint(source);
-                Self::new(Kind::Usage, error).hint(hint)
-            }
-            DownloadError::UnreadableRecord { .. } => Self::new(Kind::Usage, error).hint(
+            DownloadError::Immovable { source, .. } => Some(immovable_hint(source)),
+            DownloadError::UnreadableRecord { .. } => Some(
                 "move the directory away or remove it, then install again; `countersign remove` removes what is in the store",
             ),
-            DownloadError::Busy { .. } => Self::new(Kind::Internal, error)
-                .hint("leave out --no-wait, or wait for the other run to end"),
-            DownloadError::NoVerifier { .. } => Self::new(Kind::Internal, error)
-                .hint("report this: a plan that asks for a signature needs a verifier"),
-            _ => Self::new(Kind::Internal, error),
+            DownloadError::Busy { .. } => {
+                Some("leave out --no-wait, or wait for the other run to end")
+            }
+            // Bugs, and what the system itself says: the usual hint has it.
+            _ => None,
+        };
+        Self::new(kind, error).hinted(hint)
+    }
+}
+
+/// What another library says, which knows more of it.
+fn passed_on(error: countersign_download::Error) -> Failure {
+    use countersign_download::Error as DownloadError;
+    match error {
+        DownloadError::Verify(error) => error.into(),
+        DownloadError::Registry(error) => error.into(),
+        DownloadError::Platform(error) => error.into(),
+        DownloadError::Refused { ref index, .. } => {
+            let kind = error.kind();
+            let repository = index.image.repository().clone();
+            Failure::new(kind, error).hinted_as_refused(kind, &repository)
         }
+        other => Failure::new(other.kind(), other),
     }
 }
 
@@ -121,7 +151,11 @@ impl From<countersign_download::PlanFailure> for Failure {
             let hint = "the locked digest is gone from the registries: if what is there now is wanted, install it with --lock again";
             vec![hint.to_owned()]
         } else {
-            decisive.hints
+            decisive
+                .hints()
+                .into_iter()
+                .map(ToOwned::to_owned)
+                .collect()
         };
         Self {
             error: message.into(),
@@ -138,20 +172,21 @@ impl From<countersign_download::StoreError> for Failure {
         match error {
             StoreError::Plan(failure) => failure.into(),
             StoreError::Installation(error) => error.into(),
-            StoreError::Name(error) => Self::new(Kind::Usage, error),
-            StoreError::NoRecord { .. } => Self::new(Kind::Usage, error).hint(
+            StoreError::Name(error) => error.into(),
+            error @ StoreError::NoRecord { .. } => Self::new(error.kind(), error).hint(
                 "look at what it is; if it can go, `countersign remove --unrecorded` removes it",
             ),
-            StoreError::NotInstalled { .. } => {
-                Self::new(Kind::NotFound, error).hint("`countersign list` shows what is installed")
+            error @ StoreError::NotInstalled { .. } => {
+                Self::new(error.kind(), error).hint("`countersign list` shows what is installed")
             }
-            _ => Self::new(Kind::Internal, error),
+            other => Self::new(other.kind(), other),
         }
     }
 }
 
 impl From<countersign_download::NameError> for Failure {
     fn from(error: countersign_download::NameError) -> Self {
-        Self::new(Kind::Usage, error)
+        Self::new(error.kind(), error)
+            .hint("`countersign list` shows the names of what is installed")
     }
 }

@@ -2,8 +2,6 @@
 
 use countersign_oci::{LayoutError, Repository};
 
-use super::Kind;
-
 /// For a path where nothing is, or a layout without the blob that is asked for.
 pub(super) const NOT_FOUND: &str =
     "check the path, and that whoever copied the image copied all of it";
@@ -22,29 +20,24 @@ pub(super) fn unsigned_hint(repository: &Repository) -> Option<&'static str> {
     repository.layout().map(|_| UNSIGNED)
 }
 
-pub(super) fn kind(error: &LayoutError) -> Kind {
-    match error {
-        LayoutError::Marker { .. }
-        | LayoutError::Index(_)
-        | LayoutError::NoFile { .. }
-        | LayoutError::Truncated { .. }
-        | LayoutError::Header { .. }
-        | LayoutError::Twice { .. }
-        | LayoutError::Headers { .. } => Kind::Invalid,
-        LayoutError::NoImage => Kind::NotFound,
-        _ => Kind::Usage,
-    }
-}
-
 pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
     match error {
         LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
             "make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`",
         ),
+        LayoutError::DockerArchive
+        | LayoutError::Version { .. }
+        | LayoutError::Compressed { .. } => Some("make an image layout of it, as the message says"),
         LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
             Some("copy the archive again, and compare its size")
         }
+        LayoutError::SeveralImages { .. } => {
+            Some("`skopeo copy oci:LAYOUT:NAME oci:OTHER` copies one of them")
+        }
+        LayoutError::ReadOnly => Some("name a repository in a registry"),
+        LayoutError::NoImage => Some(NOT_FOUND),
         LayoutError::Io { .. } => Some("check who may read it"),
-        _ => None,
+        // What is left is missing from the layout, or damaged.
+        _ => Some(CHANGED),
     }
 }

@@ -1,51 +1,59 @@
 //! What is said of lock files, and of what is not as locked.
 
+use countersign_download::LockError;
+
 use super::{Failure, Kind};
 
-impl From<countersign_download::LockError> for Failure {
-    fn from(error: countersign_download::LockError) -> Self {
-        Self::new(Kind::Usage, error)
+/// What to do about a lock file that can't be read.
+pub(crate) fn lock_hint(error: &LockError) -> &'static str {
+    match error {
+        LockError::Version { .. } => "a later countersign wrote it: use that one",
+        _ => "restore it from version control, or remove it and install with --lock again",
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error.kind() {
+            Kind::Internal => Self::new(Kind::Internal, error),
+            kind => {
+                let hint = lock_hint(&error);
+                Self::new(kind, error).hint(hint)
+            }
+        }
     }
 }
 
 impl From<countersign_download::LockedError> for Failure {
     fn from(error: countersign_download::LockedError) -> Self {
         use countersign_download::LockedError;
-        let (kind, hint) = match &error {
-            LockedError::Unknown { .. } => (
-                Kind::NotFound,
-                "install it with --lock first, and what there is now is locked",
-            ),
-            LockedError::Platform { .. } => (
-                Kind::NotFound,
+        let hint = match &error {
+            LockedError::Unknown { .. } => {
+                Some("install it with --lock first, and what there is now is locked")
+            }
+            LockedError::Platform { .. } => Some(
                 "install it for this platform with --lock first; what is locked for the others stays as it is",
             ),
-            LockedError::Gallery { .. } => (
-                Kind::Usage,
+            LockedError::Gallery { .. } => Some(
                 "pass the file with the gallery that it was locked from, or install it with --lock again",
             ),
-            LockedError::Entry { .. } => (
-                Kind::Policy,
+            LockedError::Entry { .. } => Some(
                 "pass the --capability that it was locked for; if the gallery has changed and this is wanted, install it with --lock again",
             ),
-            LockedError::Digest { .. } => (
-                Kind::Policy,
+            LockedError::Digest { .. } => Some(
                 "if the gallery's content is the one that is wanted, install it with --lock again",
             ),
-            LockedError::Weaker { .. } => (
-                Kind::Policy,
+            LockedError::Weaker { .. } => Some(
                 "somebody took it out of the gallery: put the `verification` block, or the `sha256`, back",
             ),
-            LockedError::Unverified { .. } => (
-                Kind::Policy,
-                "give the gallery a `verification` block, and install it with --lock again",
-            ),
-            LockedError::Signer { .. } => (
-                Kind::Policy,
-                "if the policy is right, do not use what is locked: install with --lock again",
-            ),
-            _ => return Self::new(Kind::Internal, error),
+            LockedError::Unverified { .. } => {
+                Some("give the gallery a `verification` block, and install it with --lock again")
+            }
+            LockedError::Signer { .. } => {
+                Some("if the policy is right, do not use what is locked: install with --lock again")
+            }
+            _ => None,
         };
-        Self::new(kind, error).hint(hint)
+        Self::new(error.kind(), error).hinted(hint)
     }
 }

@@ -6,71 +6,61 @@ use super::{Failure, Kind, layout};
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let (kind, hint) = match &error {
-            RegistryError::Layout { source, .. } => (layout::kind(source), layout::hint(source)),
-            RegistryError::NotFound { what } if layout::is_layout(what) => {
-                (Kind::NotFound, Some(layout::NOT_FOUND))
-            }
+        let hint = match &error {
+            RegistryError::Layout { source, .. } => layout::hint(source),
+            RegistryError::NotFound { what } if layout::is_layout(what) => Some(layout::NOT_FOUND),
             RegistryError::DigestMismatch { what, .. }
             | RegistryError::SizeMismatch { what, .. }
                 if layout::is_layout(what) =>
             {
-                (Kind::Invalid, Some(layout::CHANGED))
+                Some(layout::CHANGED)
             }
-            RegistryError::NotFound { .. } => (
-                Kind::NotFound,
-                Some(
-                    "check the name and the tag; a registry also answers so for a private repository without a login",
-                ),
+            RegistryError::NotFound { .. } => Some(
+                "check the name and the tag; a registry also answers so for a private repository without a login",
             ),
-            RegistryError::Unauthorized { .. } => (
-                Kind::Unreachable,
-                Some(
-                    "log in with `docker login` or `podman login`; countersign reads the same credential files and helpers",
-                ),
+            RegistryError::Unauthorized { .. } => Some(
+                "log in with `docker login` or `podman login`; countersign reads the same credential files and helpers",
             ),
-            RegistryError::DigestMismatch { .. } | RegistryError::SizeMismatch { .. } => (
-                Kind::Invalid,
-                Some(
-                    "the registry, or something between, serves other bytes than those asked for; do not use them",
-                ),
+            RegistryError::DigestMismatch { .. } | RegistryError::SizeMismatch { .. } => Some(
+                "the registry, or something between, serves other bytes than those asked for; do not use them",
             ),
-            RegistryError::Limit { .. } | RegistryError::Manifest { .. } => (Kind::Invalid, None),
-            RegistryError::Network { .. } => (
-                Kind::Unreachable,
-                Some(
-                    "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
-                ),
+            RegistryError::Limit { .. } | RegistryError::Manifest { .. } => Some(
+                "tell whoever published the image, or runs the registry, what the message says",
             ),
-            RegistryError::Redirect { .. } => (
-                Kind::Unreachable,
-                Some(
-                    "the server leads elsewhere than it may; ask whoever runs it, or name the other server yourself if you trust it",
-                ),
+            RegistryError::Network { .. } if error.kind() == Kind::Unreachable => Some(
+                "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
             ),
-            RegistryError::Protocol { .. } => (
-                Kind::Unreachable,
-                Some(
-                    "check that this is a registry's address: login pages and proxies answer like this",
-                ),
+            RegistryError::Redirect { .. } => Some(
+                "the server leads elsewhere than it may; ask whoever runs it, or name the other server yourself if you trust it",
             ),
-            RegistryError::NoReferrers { .. } => (
-                Kind::Unreachable,
-                Some(
-                    "the manifest was pushed, but nobody can find it; keep the image in a registry with the referrers API of OCI 1.1, or in one that takes the tag",
-                ),
+            RegistryError::Protocol { .. } => Some(
+                "check that this is a registry's address: login pages and proxies answer like this",
             ),
-            RegistryError::Status { .. } => (Kind::Unreachable, None),
-            RegistryError::Credentials { .. } | RegistryError::Configuration { .. } => {
-                (Kind::Usage, None)
+            RegistryError::NoReferrers { .. } => Some(
+                "the manifest was pushed, but nobody can find it; keep the image in a registry with the referrers API of OCI 1.1, or in one that takes the tag",
+            ),
+            RegistryError::Status { status, .. } => Some(status_hint(*status)),
+            RegistryError::Contended { .. } => {
+                Some("wait until nobody else signs this image, then try again")
             }
-            _ => (Kind::Internal, None),
+            RegistryError::Credentials { .. } => Some(
+                "correct the credential file or the helper, or log in again with `docker login` or `podman login`",
+            ),
+            RegistryError::Configuration { .. } => {
+                Some("check --registry-ca and the proxy's variables")
+            }
+            _ => None,
         };
-        let failure = Self::new(kind, error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error.kind(), error).hinted(hint)
+    }
+}
+
+/// What to do about an answer that is an error.
+fn status_hint(status: u16) -> &'static str {
+    match status {
+        429 => "the registry wants fewer requests: log in, or try again later",
+        500.. => "the registry has a fault: try again later, or tell whoever runs it",
+        _ => "check the reference; if it is right, tell whoever runs the registry what it answers",
     }
 }
 

@@ -1,26 +1,25 @@
 //! What is said of signatures that are refused, and of what they are judged by.
 
-use countersign_verify::RefusalKind;
-
-use super::{Failure, Kind};
+use super::{Failure, Kind, kind};
 
 impl From<countersign_verify::TrustError> for Failure {
     fn from(error: countersign_verify::TrustError) -> Self {
         use countersign_verify::{TrustError, TufError};
-        match error {
+        let hint = match &error {
+            _ if error.kind() == Kind::Machine => None,
             TrustError::Tuf {
                 source: TufError::Cache { .. },
                 ..
-            } => Self::new(Kind::Unreachable, error).hint(
+            } => Some(
                 "run it once without --offline, where the network reaches the TUF repository, or \
                  pass --trusted-root FILE",
             ),
-            TrustError::Tuf { .. } => Self::new(Kind::Unreachable, error).hint(
+            TrustError::Tuf { .. } => Some(
                 "check the network, or pass --trusted-root FILE to do without the TUF repository",
             ),
-            _ => Self::new(Kind::Usage, error)
-                .hint("pass a trusted_root.json as the instance's TUF repository distributes it"),
-        }
+            _ => Some("pass a trusted_root.json as the instance's TUF repository distributes it"),
+        };
+        Self::new(error.kind(), error).hinted(hint)
     }
 }
 
@@ -31,35 +30,31 @@ impl From<countersign_verify::Error> for Failure {
             VerifyError::Registry(error) => error.into(),
             VerifyError::Trust(error) => error.into(),
             VerifyError::Refused(refusal) => {
-                let kind = refused(refusal.kind());
+                let kind = refusal.kind().into();
                 let repository = refusal.image.repository().clone();
                 Self::new(kind, refusal).hinted_as_refused(kind, &repository)
             }
-            VerifyError::Late { .. } => Self::new(Kind::Unreachable, error)
+            late @ VerifyError::Late { .. } => Self::new(late.kind(), late)
                 .hint("the registry is very slow, or holds the verification up: try again later"),
-            other => Self::new(Kind::Internal, other),
+            other => Self::new(other.kind(), other),
         }
     }
 }
 
-pub(super) fn refused(kind: RefusalKind) -> Kind {
-    match kind {
-        RefusalKind::Unsigned => Kind::Unsigned,
-        RefusalKind::Policy => Kind::Policy,
-        RefusalKind::Invalid => Kind::Invalid,
-    }
-}
-
+/// What to do about an image that is refused.
 pub(super) fn refusal_hint(kind: Kind) -> &'static str {
     match kind {
-        Kind::Unsigned => {
-            "sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)"
-        }
         Kind::Policy => {
             "if this signer is the right one, correct the policy; if not, do not use the image"
         }
-        _ => {
+        Kind::Invalid => {
             "the signature can't be trusted: do not use the image; its publisher has to sign it again"
         }
+        Kind::Unsigned
+        | Kind::Internal
+        | Kind::Machine
+        | Kind::Usage
+        | Kind::NotFound
+        | Kind::Unreachable => kind::usual_hint(kind),
     }
 }

@@ -111,7 +111,10 @@ async fn a_disk_that_takes_no_more_is_told_and_the_old_version_is_whole() {
     let run = run(&mut command);
     let error = &run.json()["error"];
     assert_eq!(run.code, 1, "{error}");
-    assert_eq!(error["kind"], "internal");
+    assert_eq!(error["kind"], "machine");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("this machine: "), "{error}");
+    assert_ne!(error["hints"].as_array().unwrap().len(), 0, "{error}");
     let causes = error["causes"].to_string();
     assert!(causes.contains("File too large"), "{error}");
     assert_eq!(version(&stage), "linux/amd64");
@@ -147,7 +150,10 @@ async fn a_directory_that_takes_no_files_is_told_and_the_old_version_is_whole() 
     chmod(0o755);
     let error = &run.json()["error"];
     assert_eq!(run.code, 1, "{error}");
-    assert_eq!(error["kind"], "internal");
+    assert_eq!(error["kind"], "machine");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("this machine: "), "{error}");
+    assert_ne!(error["hints"].as_array().unwrap().len(), 0, "{error}");
     assert!(error.to_string().contains("Permission denied"), "{error}");
     assert_eq!(version(&stage), "linux/amd64");
     assert_eq!(leftovers(&stage), 0);

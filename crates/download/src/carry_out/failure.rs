@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use countersign_oci::Digest;
+use countersign_oci::{Consequence, Digest, ErrorKind};
 
-use crate::error::{Consequence, Error};
+use crate::error::Error;
 use crate::plan::PlannedSource;
 
 /// Why one source of a plan did not serve.
@@ -47,6 +47,11 @@ pub struct PlanFailure {
 }
 
 impl PlanFailure {
+    /// What kind of failure it is: that of the [decisive](Self::decisive) error.
+    pub fn kind(&self) -> ErrorKind {
+        self.decisive().map_or(ErrorKind::Internal, Error::kind)
+    }
+
     /// The digest that the plan is locked to, if it is.
     pub fn locked(&self) -> Option<&Digest> {
         self.locked.as_ref()

@@ -14,11 +14,11 @@ mod failure;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_oci::{Digest, Platform};
+use countersign_oci::{Consequence, Digest, Platform};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
-use crate::error::{Consequence, Error};
+use crate::error::Error;
 use crate::install::{Events, Installed, Installer};
 use crate::lock::LockedEntry;
 use crate::plan::{Plan, PlannedSource, Role};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign_oci::{Digest, printable};
+use countersign_oci::{Digest, ErrorKind, printable};
 
 /// What is wrong with a layer. Names are those in the archive, lossily decoded for display.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,33 @@ pub enum ArchiveError {
     /// The installation was given up while this layer was being unpacked.
     #[error("unpacking was cancelled")]
     Cancelled,
+}
+
+impl ArchiveError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read(source) | Self::Write { source, .. } => ErrorKind::of_content(source),
+            Self::Truncated { .. }
+            | Self::Checksum { .. }
+            | Self::Header { .. }
+            | Self::Extension { .. }
+            | Self::Compression { .. }
+            | Self::Sparse { .. }
+            | Self::EntryType { .. }
+            | Self::TrailingData
+            | Self::ParentName { .. }
+            | Self::Name { .. }
+            | Self::ReservedName { .. }
+            | Self::Whiteout { .. }
+            | Self::DanglingLink { .. }
+            | Self::NotADirectory { .. }
+            | Self::HardLink { .. }
+            | Self::Limit { .. }
+            | Self::DiffId { .. } => ErrorKind::Invalid,
+            Self::Cancelled => ErrorKind::Internal,
+        }
+    }
 }
 
 /// A reader between us and the archive reports its findings as an [`io::Error`]; this takes them

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use countersign_oci::ErrorKind;
 use countersign_policy::PolicyError;
 
 use super::client::Unserved;
@@ -61,12 +62,37 @@ pub enum GalleryError {
 }
 
 impl GalleryError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Location { .. } | Self::NotText { .. } => ErrorKind::Usage,
+            Self::Index(error) => error.kind(),
+            Self::File { source, .. } => ErrorKind::of_input(source),
+            Self::NoFile { .. } => ErrorKind::NotFound,
+            Self::Http(error) => error.kind(),
+            Self::Unserved { unserved, .. } => {
+                let kinds = || unserved.iter().map(|one| one.error.kind());
+                if kinds().any(|kind| kind == ErrorKind::Machine) {
+                    ErrorKind::Machine
+                } else if kinds().all(|kind| kind == ErrorKind::NotFound) {
+                    ErrorKind::NotFound
+                } else {
+                    ErrorKind::Unreachable
+                }
+            }
+        }
+    }
+
     /// Whether another place may be asked: it isn't there, or nobody answers.
     pub fn leaves_to_mirrors(&self) -> bool {
         match self {
             Self::NoFile { .. } => true,
             Self::Http(error) => error.leaves_to_mirrors(),
-            _ => false,
+            Self::Location { .. }
+            | Self::NotText { .. }
+            | Self::Index(_)
+            | Self::File { .. }
+            | Self::Unserved { .. } => false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Why content from the web is not there.
 
+use countersign_oci::ErrorKind;
+
 use super::Resource;
 
 /// Why content from the web is not there.
@@ -64,6 +66,19 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::Invalid,
+            Self::Configuration { .. } => ErrorKind::Usage,
+            Self::Unreachable { source, .. } => ErrorKind::of_network(source.as_ref()),
+            Self::Unavailable { .. } | Self::Status { .. } | Self::Redirect { .. } => {
+                ErrorKind::Unreachable
+            }
+        }
+    }
+
     pub(super) fn of_status(status: u16, resource: Resource<'_>) -> Self {
         let location = resource.name.to_string();
         match status {
@@ -83,6 +98,7 @@ impl HttpError {
     /// Whether the same request may succeed a little later.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
+            && self.kind() == ErrorKind::Unreachable
     }
 
     /// Whether another place may be asked: it isn't there, or nobody answers.

@@ -1,6 +1,6 @@
 //! What can be wrong with a lock file, and why a plan can't be carried out as locked.
 
-use countersign_oci::{Digest, DigestError, Platform, PlatformError};
+use countersign_oci::{Digest, DigestError, ErrorKind, Platform, PlatformError};
 use countersign_policy::Position;
 
 /// Why a text is no lock file: where, what was expected, and what is there.
@@ -104,6 +104,21 @@ pub enum LockError {
 }
 
 impl LockError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooLarge { .. }
+            | Self::Version { .. }
+            | Self::UnknownKey { .. }
+            | Self::Value { .. }
+            | Self::Missing { .. }
+            | Self::OutOfPlace { .. }
+            | Self::Duplicate { .. }
+            | Self::Syntax { .. } => ErrorKind::Usage,
+            Self::Write { .. } => ErrorKind::Internal,
+        }
+    }
+
     /// Where in the text it is, as the message begins; `None` where it is about the whole.
     pub fn position(&self) -> Option<Position> {
         match self {
@@ -233,6 +248,21 @@ pub enum LockedError {
         /// The locked signer.
         found: Box<super::LockedSigner>,
     },
+}
+
+impl LockedError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unknown { .. } | Self::Platform { .. } => ErrorKind::NotFound,
+            Self::Gallery { .. } => ErrorKind::Usage,
+            Self::Entry { .. }
+            | Self::Digest { .. }
+            | Self::Weaker { .. }
+            | Self::Unverified { .. }
+            | Self::Signer { .. } => ErrorKind::Policy,
+        }
+    }
 }
 
 fn list(platforms: &[Platform]) -> String {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::kind::ErrorKind;
 use crate::manifest::ManifestError;
 
 /// Why a file or directory can't be read as an image layout.
@@ -131,6 +132,29 @@ fn list(images: &[String]) -> String {
 }
 
 impl LayoutError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Marker { .. }
+            | Self::Index(_)
+            | Self::NoFile { .. }
+            | Self::Truncated { .. }
+            | Self::Header { .. }
+            | Self::Twice { .. }
+            | Self::Headers { .. } => ErrorKind::Invalid,
+            Self::NoImage => ErrorKind::NotFound,
+            Self::NoMarker
+            | Self::DockerArchive
+            | Self::Version { .. }
+            | Self::NoIndex
+            | Self::NoArchive { .. }
+            | Self::Compressed { .. }
+            | Self::SeveralImages { .. }
+            | Self::ReadOnly => ErrorKind::Usage,
+            Self::Io { source, .. } => ErrorKind::of_input(source),
+        }
+    }
+
     pub(super) fn io(part: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Io {
             part: part.into(),

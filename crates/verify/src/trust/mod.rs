@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use countersign_oci::ErrorKind;
 use countersign_policy::{Policy, Trust};
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_types::Sha256Hash;
@@ -217,4 +218,14 @@ pub enum TrustError {
         #[source]
         source: TufError,
     },
+}
+
+impl TrustError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Malformed { .. } | Self::Incomplete { .. } => ErrorKind::Usage,
+            Self::Tuf { source, .. } => source.kind(),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_tuf::{FileStore, HttpRepository, MetadataStore as _, Role, StoreRepository, Updater};
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, ErrorKind, MachineFault};
 
 use super::{TrustError, TrustedRoot};
 
@@ -248,6 +248,23 @@ pub enum TufError {
     /// There is no way to speak http.
     #[error("the http client can't be set up")]
     Client(#[source] reqwest::Error),
+}
+
+impl TufError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Cache { source, .. } | Self::Mirror(source) => match source.as_ref() {
+                // The cache is ours to write, so no permission there is this machine's fault.
+                sigstore_tuf::Error::Io { source, .. } => match MachineFault::of(source) {
+                    None => ErrorKind::Unreachable,
+                    Some(_) => ErrorKind::Machine,
+                },
+                other => ErrorKind::of_network(other),
+            },
+            Self::Client(_) => ErrorKind::Internal,
+        }
+    }
 }
 
 #[cfg(test)]

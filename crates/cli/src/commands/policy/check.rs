@@ -6,7 +6,7 @@ use countersign_policy::{Gallery, Policy, PolicyFile};
 use serde_json::{Value, json};
 
 use crate::arguments::PolicyCheckArguments;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::services;
 
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &PolicyCheckArguments, output: &Output) -> Result<E
     let policies: Vec<Value> = parts.iter().map(Part::to_json).collect();
     output.document(&json!({ "file": name, "policies": policies, "warnings": warnings }));
     Ok(if arguments.strict && warnings > 0 {
-        Kind::Policy.exit_code().into()
+        exit_code(Kind::Policy).into()
     } else {
         ExitCode::SUCCESS
     })

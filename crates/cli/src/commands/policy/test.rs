@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::PolicyTestArguments;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::services;
 use crate::trust;
@@ -55,7 +55,7 @@ pub(super) async fn run(
     let documents: Vec<Value> = results.iter().map(Outcome::to_json).collect();
     output.document(&json!({ "cases": documents, "failed": failed }));
     Ok(if failed > 0 {
-        Kind::Policy.exit_code().into()
+        exit_code(Kind::Policy).into()
     } else {
         ExitCode::SUCCESS
     })
@@ -261,12 +261,12 @@ impl Outcome<'_> {
 
 /// A file, whole, or an error where it is larger than such files are.
 fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error: &std::io::Error| Failure::unreadable(path, what, error);
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let unreadable = |error: std::io::Error| Failure::unreadable(path, what, error);
+    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(FILE_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&error))?;
+        .map_err(unreadable)?;
     if bytes.len() as u64 > FILE_MAX {
         let message = format!(
             "the {what} {} is larger than {FILE_MAX} bytes",

@@ -1,0 +1,161 @@
+//! The kinds of failure as a user meets them: an exit code, a line of help, and what to do when
+//! nothing better is known.
+
+use countersign_oci::{ErrorKind, MachineFault};
+
+/// A row of the table of exit codes in `--help` and README.
+pub(crate) struct ExitCode {
+    pub(crate) code: u8,
+    pub(crate) meaning: &'static str,
+}
+
+/// Every exit code, in order. `--help` is made from this table; README's is tested against it.
+pub(crate) const EXIT_CODES: [ExitCode; 11] = [
+    ExitCode {
+        code: 0,
+        meaning: "done",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Internal),
+        meaning: "this machine (a full disk, no permission, no memory), or a bug in countersign",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Usage),
+        meaning: "wrong usage, or an input file that can't be used",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Unsigned),
+        meaning: "no signature of a kind that counts",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Policy),
+        meaning: "signed, but refused by the policy; `policy check --strict` and `policy test`: not as wanted",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Invalid),
+        meaning: "invalid: signature, certificate, log entry, digest or archive",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::NotFound),
+        meaning: "not found: image, tag, platform, entry or installation",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Unreachable),
+        meaning: "network, registry, signing service or login (an expired identity token is one)",
+    },
+    ExitCode {
+        code: 129,
+        meaning: "ended by SIGHUP: the terminal was closed",
+    },
+    ExitCode {
+        code: 130,
+        meaning: "ended by Ctrl-C (SIGINT)",
+    },
+    ExitCode {
+        code: 143,
+        meaning: "ended by SIGTERM",
+    },
+];
+
+/// The exit code of a failure of this kind.
+pub(crate) const fn exit_code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Internal | ErrorKind::Machine => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::Unsigned => 3,
+        ErrorKind::Policy => 4,
+        ErrorKind::Invalid => 5,
+        ErrorKind::NotFound => 6,
+        ErrorKind::Unreachable => 7,
+    }
+}
+
+/// What to do about a failure of this kind of which nothing more is known.
+pub(super) fn usual_hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Internal => {
+            "this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug"
+        }
+        ErrorKind::Machine => {
+            "correct what the system's message names, then run the same command again"
+        }
+        ErrorKind::Usage => {
+            "correct what the message names; `countersign COMMAND --help` explains each option"
+        }
+        ErrorKind::Unsigned => {
+            "sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)"
+        }
+        ErrorKind::Policy => {
+            "do not use it, unless you know why it differs; if that is right, change the policy"
+        }
+        ErrorKind::Invalid => {
+            "do not use it: it is damaged, or somebody changed it; tell whoever published it"
+        }
+        ErrorKind::NotFound => "check the spelling, and that it was published",
+        ErrorKind::Unreachable => {
+            "check the network and the proxy, and whether the service works; then try again"
+        }
+    }
+}
+
+/// What to do about a machine's fault.
+pub(super) fn machine_hint(fault: MachineFault) -> &'static str {
+    match fault {
+        MachineFault::Full => {
+            "the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again"
+        }
+        MachineFault::FileTooLarge => {
+            "the file is larger than this file system or `ulimit -f` allows: raise the limit, or use another directory"
+        }
+        MachineFault::Descriptors => {
+            "too many files are open: raise the limit with `ulimit -n`, or end other programs"
+        }
+        MachineFault::Memory => "the memory is used up: end other programs, or give this one more",
+        MachineFault::Permission => {
+            "this user may not do that: check who owns the directory and who may write to it"
+        }
+        MachineFault::ReadOnly => {
+            "the file system is mounted read-only: use another directory, or mount it for writing"
+        }
+        MachineFault::Device => {
+            "the disk can't be read or written: check it (`dmesg`) before you go on"
+        }
+    }
+}
+
+/// The table of exit codes for `--help`.
+pub(crate) fn exit_codes_help() -> String {
+    let mut text = "Exit codes:".to_owned();
+    for ExitCode { code, meaning } in &EXIT_CODES {
+        text.push_str(&format!("\n  {code:<4} {meaning}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_same_exit_codes() {
+        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        let (_, table) = readme
+            .split_once("| Code | Meaning |\n|---|---|\n")
+            .unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let expected: Vec<String> = EXIT_CODES
+            .iter()
+            .map(|ExitCode { code, meaning }| format!("| {code} | {meaning} |"))
+            .collect();
+        assert_eq!(table.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn each_exit_code_stands_in_the_table_once() {
+        let mut codes: Vec<u8> = EXIT_CODES.iter().map(|row| row.code).collect();
+        assert!(codes.is_sorted());
+        codes.dedup();
+        assert_eq!(codes.len(), EXIT_CODES.len());
+    }
+}

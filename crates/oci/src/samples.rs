@@ -1,0 +1,139 @@
+//! A value of every error, for the tests of whoever turns errors into exit codes and hints.
+//!
+//! The lists are kept complete by the compiler: see [`samples!`](crate::samples!).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "for tests alone, on texts that are written here"
+)]
+
+use std::io;
+
+use crate::http::RedirectRefused;
+use crate::{Digest, Error, LayoutError, LayoutPath, ManifestError, Platform, Reference};
+
+/// A list of an error type's values, one or more of each variant, as a `Vec`.
+///
+/// It does not compile where a variant is missing. What can't be made outside of its own crate (an
+/// error that holds a proof, say) stands behind `but`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! samples {
+    ($error:ident { $($variant:ident $fields:tt),* $(,)? } $(but $($left_out:ident),*)?) => {{
+        #[allow(unreachable_patterns, reason = "a variant may have several values")]
+        fn each_variant_is_listed(error: &$error) {
+            match error {
+                $($error::$variant { .. } => {})*
+                $($($error::$left_out { .. } => {})*)?
+            }
+        }
+        let _ = each_variant_is_listed;
+        vec![$($error::$variant $fields),*]
+    }};
+}
+
+/// The error of a system call with this number.
+pub fn io_error(errno: rustix::io::Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.raw_os_error())
+}
+
+/// `ENOSPC`.
+pub fn disk_full() -> io::Error {
+    io_error(rustix::io::Errno::NOSPC)
+}
+
+/// `EMFILE`.
+pub fn too_many_files() -> io::Error {
+    io_error(rustix::io::Errno::MFILE)
+}
+
+/// `ENOENT`.
+pub fn no_such_file() -> io::Error {
+    io_error(rustix::io::Errno::NOENT)
+}
+
+/// A digest.
+pub fn digest() -> Digest {
+    Digest::sha256(b"")
+}
+
+/// A reference.
+pub fn reference() -> Reference {
+    "registry.example/app:v1".parse().unwrap()
+}
+
+/// A platform.
+pub fn platform() -> Platform {
+    "linux/amd64".parse().unwrap()
+}
+
+/// An error of a JSON parser.
+pub fn json_error() -> serde_json::Error {
+    serde_json::from_str::<bool>("{}").unwrap_err()
+}
+
+/// Values of every variant of [`Error`].
+pub fn errors() -> Vec<Error> {
+    let what = || "registry.example/app:v1".to_owned();
+    let url = || "https://registry.example/v2/app/manifests/v1".to_owned();
+    let mut errors = samples!(Error {
+        NotFound { what: what() },
+        NotFound { what: "ocifile:///srv/app.tar".into() },
+        Unauthorized { registry: "registry.example".into(), what: what(), detail: "denied".into() },
+        Status { url: url(), status: 403, detail: None },
+        Status { url: url(), status: 429, detail: None },
+        Status { url: url(), status: 503, detail: Some("down".into()) },
+        Network { url: url(), source: Box::new(io_error(rustix::io::Errno::CONNREFUSED)) },
+        Network { url: url(), source: Box::new(too_many_files()) },
+        Redirect { from: url(), to: url(), reason: RedirectRefused::HttpsRequired },
+        NoReferrers { subject: what(), tag: "sha256-0".into(), source: None },
+        Protocol { url: url(), expected: "a list of tags".into(), found: "a web page".into() },
+        DigestMismatch { what: what(), expected: digest(), found: Digest::sha256(b"x") },
+        DigestMismatch { what: "ocifile:///srv/a".into(), expected: digest(), found: digest() },
+        SizeMismatch { what: what(), expected: 1, found: 2 },
+        Limit { what: what(), limit: 4, unit: "bytes" },
+        Contended { what: what(), rounds: 5 },
+        Manifest { what: what(), source: ManifestError::SchemaOne },
+        Layout { layout: layout(), source: LayoutError::NoImage },
+        Credentials {
+            registry: "registry.example".into(),
+            from: "/root/.docker/config.json".into(),
+            source: Box::new(no_such_file()),
+        },
+        Configuration { detail: "no PEM".into() },
+        Io { what: what(), source: disk_full() },
+    });
+    let layouts = layout_errors().into_iter();
+    errors.extend(layouts.map(|source| Error::Layout {
+        layout: layout(),
+        source,
+    }));
+    errors
+}
+
+fn layout() -> LayoutPath {
+    LayoutPath::new("/srv/app".as_ref()).unwrap()
+}
+
+fn layout_errors() -> Vec<LayoutError> {
+    samples!(LayoutError {
+        NoMarker {},
+        DockerArchive {},
+        Marker { found: "[]".into() },
+        Version { expected: "1.0.0", found: "2.0.0".into() },
+        NoIndex {},
+        Index(ManifestError::NoIndex),
+        NoFile { part: "index.json".into(), expected: "a file", found: "a symbolic link" },
+        NoArchive { found: "a ZIP archive" },
+        Compressed { by: "gzip" },
+        Truncated { expected: 2, found: 1 },
+        Header { expected: "a size", offset: 512 },
+        Twice { part: "index.json".into() },
+        Headers { limit: 1 },
+        NoImage {},
+        SeveralImages { found: vec!["a".into(), "b".into()] },
+        ReadOnly {},
+        Io { part: "index.json".into(), source: no_such_file() },
+        Io { part: "index.json".into(), source: io_error(rustix::io::Errno::IO) },
+    })
+}

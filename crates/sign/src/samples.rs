@@ -1,0 +1,56 @@
+//! A value of every error, for the tests of whoever turns errors into exit codes and hints.
+
+use countersign_oci::samples;
+use countersign_oci::samples::{digest, reference, too_many_files};
+use countersign_policy::Violation;
+use countersign_verify::{Error as VerifyError, Failure, TrustError};
+use jiff::Timestamp;
+
+use crate::clock::Skew;
+use crate::error::{Error, Service};
+use crate::token::TokenError;
+
+/// Values of every variant of [`Error`].
+pub fn errors() -> Vec<Error> {
+    let image = || reference().repository().at(digest());
+    let refused =
+        |failures| VerifyError::Refused(Box::new(countersign_verify::samples::refusal(failures)));
+    let mut errors = samples!(Error {
+        Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
+        Trust(TrustError::Incomplete { name: "root.json".into(), missing: "log" }),
+        Token(TokenError::NotJwt),
+        ByTag { pinned: vec![reference().pinned_to(digest())] },
+        Tag { reference: reference().pinned_to(digest()), expected: digest(), found: None },
+        Tag { reference: reference().pinned_to(digest()), expected: digest(), found: Some(digest()) },
+        Policy { image: image(), source: Box::new(Violation::NoVerifiedTime) },
+        Clock { service: Service::Rekor, skew: skew() },
+        Services { expected: "Rekor".into(), found: "none".into() },
+        Service { service: Service::Fulcio, status: Some(503), source: "down".into() },
+        Service { service: Service::Rekor, status: None, source: Box::new(too_many_files()) },
+        Limit { image: image(), limit: 1, unit: "images" },
+        Encode { image: image(), source: "x".into() },
+        Key("x".into()),
+        Refused { image: image(), source: Box::new(refused(Vec::new())) },
+        Refused { image: image(), source: Box::new(refused(vec![Failure::NoIssuer])) },
+        Bundle { image: image(), source: Box::new(Failure::NoIssuer) },
+        NotListed { image: image(), expected: digest(), found: 3 },
+    });
+    errors.extend(token_errors().into_iter().map(Error::Token));
+    errors
+}
+
+fn token_errors() -> Vec<TokenError> {
+    samples!(TokenError {
+        NotJwt {},
+        Audience { found: "x".into() },
+        Clock(skew()),
+        Expired { expired: Timestamp::UNIX_EPOCH, now: Timestamp::UNIX_EPOCH },
+    })
+}
+
+fn skew() -> Skew {
+    Skew {
+        here: Timestamp::UNIX_EPOCH,
+        there: Timestamp::MAX,
+    }
+}

@@ -1,0 +1,109 @@
+//! A value of every error and of every reason to refuse, for the tests of whoever turns errors into
+//! exit codes and hints. Nothing here holds a proof.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign_oci::samples;
+use countersign_oci::samples::{digest, disk_full, no_such_file, reference};
+use countersign_policy::Violation;
+use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
+
+use crate::error::Error;
+use crate::failure::Failure;
+use crate::refusal::{Candidate, Refusal};
+use crate::trust::{TrustError, TufError};
+
+/// Values of every variant of [`Error`], and of the errors in them.
+pub fn errors() -> Vec<Error> {
+    let image = || reference().repository().at(digest());
+    let mut errors = samples!(Error {
+        Refused(Box::new(refusal(Vec::new()))),
+        Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
+        Late { image: image(), limit: Duration::from_secs(300) },
+        Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),
+    });
+    errors.extend(trust_errors().into_iter().map(Error::Trust));
+    let refused = |failure| Error::Refused(Box::new(refusal(vec![failure])));
+    errors.extend(failures().into_iter().map(refused));
+    errors
+}
+
+/// The refusal of an image whose candidates failed so.
+pub fn refusal(failures: Vec<Failure>) -> Refusal {
+    let candidate = |failure| Candidate {
+        manifest: digest(),
+        failure,
+    };
+    Refusal {
+        image: reference().repository().at(digest()),
+        candidates: failures.into_iter().map(candidate).collect(),
+        untried: 0,
+    }
+}
+
+fn trust_errors() -> Vec<TrustError> {
+    let url = || "https://tuf.example".to_owned();
+    let mut errors = samples!(TrustError {
+        Malformed { name: "root.json".into(), detail: "no JSON".into() },
+        Incomplete { name: "root.json".into(), missing: "log" },
+        Tuf { url: url(), source: TufError::Mirror(Box::new(tuf_error())) },
+    });
+    let sources = samples!(TufError {
+        Cache { cache: PathBuf::from("/cache"), source: Box::new(tuf_error()) },
+        Mirror(Box::new(tuf_error())),
+        Mirror(Box::new(sigstore_tuf::Error::Io {
+            context: "writing root.json".into(),
+            source: disk_full(),
+        })),
+        Mirror(Box::new(sigstore_tuf::Error::Io {
+            context: "reading root.json".into(),
+            source: no_such_file(),
+        })),
+    } but Client);
+    errors.extend(
+        sources
+            .into_iter()
+            .map(|source| TrustError::Tuf { url: url(), source }),
+    );
+    errors
+}
+
+fn tuf_error() -> sigstore_tuf::Error {
+    sigstore_tuf::Error::NotRefreshed
+}
+
+/// Values of every variant of [`Failure`].
+pub fn failures() -> Vec<Failure> {
+    let text = || "x".to_owned();
+    samples!(Failure {
+        LegacySignature {},
+        OtherTrust {},
+        Attestation { expected: vec![text()], found: text() },
+        OtherArtifact { found: text() },
+        Unreadable(Box::new(countersign_oci::Error::NotFound { what: text() })),
+        OtherSubject { expected: digest(), found: None },
+        LayerCount { found: 2 },
+        Malformed { part: "bundle", detail: text() },
+        TooMany { what: "log entries", limit: 1, found: 2 },
+        Repeated { what: "log entry" },
+        BundleVersion { expected: "v0.3", found: text() },
+        Content { found: "a message signature" },
+        NoCertificate { found: "a key" },
+        PayloadType { expected: "in-toto", found: text() },
+        StatementType { expected: "v1", found: text() },
+        SubjectCount { found: 0 },
+        SubjectDigest { expected: digest(), found: text() },
+        Signature { detail: text() },
+        Certificate(CertificateError::Malformed(text())),
+        TransparencyLog(TransparencyLogError::InclusionProof(text())),
+        Timestamp(TimestampError::Invalid(text())),
+        NoInclusionProof { index: 0 },
+        CheckpointLog { expected: text(), found: text() },
+        Identity { found: Vec::new() },
+        NoIssuer {},
+        NoVerifiedTime {},
+        Sigstore(Box::new(sigstore_verify::Error::InvalidBundle(text()))),
+        Policy(Box::new(Violation::NoVerifiedTime)),
+    })
+}
