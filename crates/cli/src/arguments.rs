@@ -159,6 +159,11 @@ pub(crate) struct SignArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 
+    /// Warn of what `install` would refuse in the images, as long as their layers are no more than so
+    /// many MiB in all; 0 looks at none
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) check_layers: u32,
+
     #[command(flatten)]
     pub(crate) services: ServiceArguments,
 

@@ -24,14 +24,14 @@ const OUTPUT_MAX: u64 = 64 << 10;
 
 /// A CI that hands out identity tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ci {
+pub(crate) enum Provider {
     GitHub,
     GitLab,
     Buildkite,
     CircleCi,
 }
 
-impl Ci {
+impl Provider {
     /// The CI that this process is a job of.
     pub(crate) fn detect(environment: &Environment) -> Option<Self> {
         let is = |name: &str| environment.variable(name) == Some("true");

@@ -42,6 +42,14 @@ impl Output {
         }
     }
 
+    /// What a person should know of what went well all the same. JSON has it in the document.
+    pub(crate) fn warning(&self, text: &str) {
+        if self.format == Format::Human {
+            // Where this can't be told there is nobody to tell.
+            let _ = writeln!(io::stderr(), "warning: {text}");
+        }
+    }
+
     /// One failure, for a person.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.format == Format::Human {

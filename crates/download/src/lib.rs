@@ -34,6 +34,7 @@ mod file_lock;
 mod galleries;
 mod gallery;
 mod http;
+mod inspect;
 mod install;
 mod limits;
 mod lock;
@@ -61,6 +62,7 @@ pub use gallery::{
     Origin, Unserved,
 };
 pub use http::HttpError;
+pub use inspect::inspect;
 pub use install::{Event, Events, Installed, Installer};
 pub use limits::Limits;
 pub use lock::{

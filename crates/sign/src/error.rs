@@ -38,7 +38,7 @@ pub enum Error {
     )]
     Tag {
         /// The reference.
-        reference: Reference,
+        reference: Box<Reference>,
         /// Its digest.
         expected: Digest,
         /// What the registry says that the tag names.

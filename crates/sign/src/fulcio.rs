@@ -22,9 +22,11 @@ pub(crate) async fn certify(
     let url = below(fulcio, "/api/v2/signingCert");
     let answer = transport
         .post(Service::Fulcio, url, "application/json", request)
-        .await
-        .map_err(|failure| failure.without(token.expose_secret()))?;
-    leaf(&answer)
+        .await;
+    // What it answers instead of a certificate may quote the token.
+    answer
+        .and_then(|answer| leaf(&answer))
+        .map_err(|failure| failure.without(token.expose_secret()))
 }
 
 fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {

@@ -42,6 +42,7 @@ mod identity_endpoint;
 mod log;
 mod referrer;
 mod retry;
+mod secret;
 mod services;
 mod session;
 mod signer;

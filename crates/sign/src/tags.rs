@@ -75,7 +75,7 @@ async fn checked(registry: &Registry, reference: &Reference) -> Result<ResolvedI
         Err(error) => return Err(error.into()),
     };
     Err(Error::Tag {
-        reference: reference.clone(),
+        reference: Box::new(reference.clone()),
         expected: digest.clone(),
         found,
     })

@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::error::{Error, Service};
 use crate::retry::{Pause, Retries, retrying};
+use crate::secret::without;
 
 /// Bytes of an answer: a bundle is made of them, and verifiers take bundles up to this size.
 const ANSWER_MAX: usize = 1 << 20;
@@ -189,9 +190,13 @@ impl Failure {
                 pause,
             } => Self::Status {
                 status,
-                said: said.replace(secret, "[token]"),
+                said: without(&said, secret),
                 location,
                 pause,
+            },
+            Self::Answer { expected, found } => Self::Answer {
+                expected,
+                found: without(&found, secret),
             },
             other => other,
         }

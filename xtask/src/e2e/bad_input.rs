@@ -56,6 +56,14 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
     let untrusted = install_from(["--trusted-root", "not-a-root.json"], &app);
     refused(stage, "A trusted root that isn't one", untrusted, USAGE)?;
 
+    let by_tag = sign(stage, "token", &app)?
+        .without("--by-tag")
+        .titled("An image to sign, by a tag alone")
+        .why("The registry decides what a tag names, and would decide what is signed.")
+        .exits(USAGE)
+        .says("expected a digest in each reference");
+    stage.play(&by_tag)?;
+
     let expired = sign(stage, "expired-token", &app)?
         .titled("An identity token that has expired")
         .exits(UNREACHABLE)

@@ -49,6 +49,12 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// The same command line without one word.
+    pub(super) fn without(mut self, word: &str) -> Self {
+        self.arguments.retain(|argument| argument != word);
+        self
+    }
+
     /// What is done, in words.
     pub(super) fn titled(mut self, title: &str) -> Self {
         title.clone_into(&mut self.title);

@@ -1,12 +1,14 @@
 //! `countersign sign`: signs images and runs the consumer on what it pushed.
 
+mod layers;
+
 use std::process::ExitCode;
 
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use serde_json::json;
 
 use crate::arguments::{ServiceArguments, SignArguments, annotations};
-use crate::ci::Ci;
+use crate::ci::Provider;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -27,6 +29,7 @@ pub(crate) async fn run(
         .transpose()?;
     let token = identity_token(arguments.identity_token.as_deref(), environment).await?;
     let registry = services::registry(&arguments.registry, environment)?;
+    let looked_at = registry.clone();
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
     let trusted_root = instance.trusted_root(environment).await?;
     let signing = signing_services(&arguments.services, &instance, environment).await?;
@@ -47,16 +50,30 @@ pub(crate) async fn run(
         Event::Verified { .. } => progress.say("signing"),
         _ => {}
     };
-    let signed = signer
-        .sign(&arguments.references, &token, &annotations, &events)
-        .await;
+    let sign = async {
+        let references = &arguments.references;
+        let signed = signer.sign(references, &token, &annotations, &events).await;
+        signed.map_err(Failure::from)
+    };
+    let look = async {
+        let bound = u64::from(arguments.check_layers) << 20;
+        Ok(layers::look(&looked_at, &arguments.references, bound).await)
+    };
+    // Side by side: layers are read while signing waits for its services.
+    let (signed, layers) = tokio::try_join!(sign, look)?;
     drop(progress);
-    let signed = signed?;
 
     for one in &signed {
         output.result(&text(one));
     }
-    output.document(&json!({ "signed": signed }));
+    for warning in &layers.warnings {
+        output.warning(warning);
+    }
+    output.document(&json!({
+        "signed": signed,
+        "warnings": layers.warnings,
+        "layers_not_checked": layers.unchecked,
+    }));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,7 +93,7 @@ async fn identity_token(
     if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
         return Ok(IdentityToken::from_jwt(token)?);
     }
-    match Ci::detect(environment) {
+    match Provider::detect(environment) {
         Some(ci) => ci.token(environment).await,
         None => Err(Failure::new(
             Kind::Usage,

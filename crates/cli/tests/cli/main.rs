@@ -9,6 +9,8 @@ mod help;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod layout;
 #[cfg(test)]
 mod login;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use countersign_oci::Descriptor;
+use countersign_oci::{Descriptor, Document};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
 use countersign_sign::{Error, RekorVersion, Signer, Tags};
 use countersign_verify::Error as VerifyError;
 
-use crate::common::{PATH, Stage, client_pausing};
+use crate::common::{PATH, PAUSE, Stage, client_pausing};
 
 /// Someone else's entry; what it names is there.
 fn stranger(stage: &Stage, subject: &Image) -> Descriptor {
@@ -119,11 +119,18 @@ async fn a_signature_that_the_registry_does_not_give_back_is_told_of() {
 async fn an_older_signature_does_not_stand_in_for_one_that_is_lost() {
     let stage = Stage::new().await;
     stage.one_image();
-    stage.sign().await.unwrap();
-    // The consumer fetches the new signature's bundle only if the old one, which comes first in
-    // the list, does not pass.
+    let older = stage.sign().await.unwrap().remove(0).signature_manifest;
+    let older = stage.registry.repository(PATH).at(older);
+    let older = client_pausing(PAUSE).manifest(&older).await.unwrap();
+    let Document::Manifest(manifest) = older.document() else {
+        panic!("expected a manifest, found {older:?}");
+    };
+    // Every bundle is lost but the older one, for which a fault that does nothing comes first.
+    let bundle = format!("GET /v2/{PATH}/blobs/{}", manifest.layers[0].digest);
+    let kept = Effect::ContentType("application/octet-stream".into());
+    stage.registry.add_fault(Fault::on(&bundle, kept));
     let blobs = format!("GET /v2/{PATH}/blobs/*");
-    let lost = Fault::on(&blobs, Effect::status(404)).after(1);
+    let lost = Fault::on(&blobs, Effect::status(404));
     stage.registry.add_fault(lost);
     let error = stage.sign().await.unwrap_err();
     assert!(

@@ -100,7 +100,7 @@ async fn a_tag_that_is_missing_or_names_another_digest_is_not_signed() {
                     expected: wanted,
                     found,
                 } => assert_eq!(
-                    (about, wanted, found),
+                    (*about, wanted, found),
                     (reference, digest.clone(), expected)
                 ),
                 error => panic!("expected a refusal, found {error:?}"),

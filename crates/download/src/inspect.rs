@@ -1,0 +1,80 @@
+//! Whether an image can be unpacked: for whoever is about to publish it.
+
+use std::path::Path;
+
+use countersign_oci::{Document, Platform, Registry, ResolvedImage};
+use serde::Deserialize;
+
+use crate::admitted::{AdmittedImage, UnverifiedPermit};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::unpack::{stage, unpack};
+
+/// Unpacks the image that a manifest is of as [`Installer`](crate::Installer) would, and throws the
+/// tree away. Returns what of the image an installer leaves out, one sentence each.
+///
+/// Nobody has to have signed the image, and nothing is installed: what is unpacked lies in a
+/// directory of its own below `scratch` while this runs, and is gone when it ends, in whichever way.
+/// `platform` is the one that an index says the image is for; without it the image's own
+/// configuration tells.
+///
+/// # Errors
+/// As for an installation: the first thing in the image that would be refused.
+pub async fn inspect(
+    registry: &Registry,
+    limits: &Limits,
+    image: &ResolvedImage,
+    platform: Option<&Platform>,
+    scratch: &Path,
+) -> Result<Vec<String>, Error> {
+    // To be told what is in it, and never to install it.
+    let permit = UnverifiedPermit::new(image.digest().clone());
+    let admitted = AdmittedImage::unverified(permit, image, None)?;
+    let platform = match platform {
+        Some(platform) => platform.clone(),
+        None => platform_of(registry, limits, image).await?,
+    };
+    let staging = stage(&scratch.join(image.digest().hex())).await?;
+    let unpacked = unpack(registry, limits, &admitted, &platform, staging, &|_| {}).await?;
+    Ok(unpacked.warnings())
+}
+
+/// The platform by the image's own configuration.
+async fn platform_of(
+    registry: &Registry,
+    limits: &Limits,
+    image: &ResolvedImage,
+) -> Result<Platform, Error> {
+    let config = match image.document() {
+        Document::Manifest(manifest) => &manifest.config,
+        // Refused above as no image.
+        Document::Index(_) => return Ok(Named::default().into()),
+    };
+    let repository = image.reference().repository();
+    let json = registry
+        .blob(repository, config, limits.config_bytes)
+        .await?;
+    // What can't be read is refused where an installation would refuse it.
+    let named: Named = serde_json::from_slice(&json).unwrap_or_default();
+    Ok(named.into())
+}
+
+/// The platform that a configuration names, as far as it does.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl From<Named> for Platform {
+    fn from(named: Named) -> Self {
+        Self {
+            os: named.os,
+            architecture: named.architecture,
+            variant: named.variant,
+            os_version: None,
+        }
+    }
+}
