@@ -23,7 +23,8 @@ pub struct Claimed<'a> {
     pub identity: &'a str,
     /// The certificate's other claims.
     pub certificate: &'a CertificateClaims,
-    /// Every time at which log or timestamp authority have seen the signature.
+    /// Every time at which log or timestamp authority have seen the signature, and the start of the
+    /// certificate's validity, which nobody can move. The earliest decides.
     pub verified_times: &'a [Timestamp],
     /// The statement's type.
     pub predicate_type: &'a str,

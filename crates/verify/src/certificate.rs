@@ -7,8 +7,8 @@ use sigstore_types::DerCertificate;
 use sigstore_verify::crypto::{CertificateInfo, FulcioCiClaims};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
-use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{SignedCertificateTimestampList, SubjectAltName};
 
 use crate::failure::Failure;
 
@@ -50,6 +50,26 @@ pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> 
             found: names.iter().map(describe).collect(),
         }),
     }
+}
+
+/// IDs of the certificate logs whose timestamps are in the certificate. Empty where there are none,
+/// or none that can be read.
+pub(crate) fn certificate_logs(certificate: &DerCertificate) -> Vec<[u8; 32]> {
+    let embedded = Certificate::from_der(certificate.as_bytes())
+        .and_then(|certificate| {
+            certificate
+                .tbs_certificate
+                .get::<SignedCertificateTimestampList>()
+        })
+        .ok()
+        .flatten()
+        .and_then(|(_critical, list)| list.parse_timestamps().ok());
+    embedded
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|timestamp| timestamp.parse_timestamp().ok())
+        .map(|timestamp| timestamp.log_id.key_id)
+        .collect()
 }
 
 /// What the certificate claims of the CI job that it was issued to.

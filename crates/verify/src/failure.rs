@@ -166,6 +166,26 @@ pub enum Failure {
         /// Names on the checkpoint's signatures.
         found: String,
     },
+    /// The trusted root has the log that this signature needs, but with a key that can't be used.
+    #[error(
+        "the {log} {id} can't be checked: its key in the trusted root is of a kind that isn't supported, {kind}"
+    )]
+    UnsupportedLogKey {
+        /// `transparency log` or `certificate transparency log`.
+        log: &'static str,
+        /// The log's ID, in hex.
+        id: String,
+        /// The kind of key, as the trusted root states it.
+        kind: String,
+    },
+    /// An entry of Rekor v1 without the log's promise, which alone proves when it was logged.
+    #[error(
+        "expected an inclusion promise (signed entry timestamp) in each log entry of Rekor v1, found none in entry {index}"
+    )]
+    NoInclusionPromise {
+        /// Position in the bundle, from 0.
+        index: usize,
+    },
     /// The certificate names nobody, or more than one.
     #[error("expected one identity in the certificate, an email address or a URI, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
     Identity {

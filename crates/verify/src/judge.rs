@@ -7,10 +7,10 @@
 //! from the future.
 
 use sigstore_types::{
-    ArtifactDigest, HashAlgorithm, KindVersion, Sha256Hash, TransparencyLogEntry,
+    ArtifactDigest, DerCertificate, HashAlgorithm, KindVersion, Sha256Hash, TransparencyLogEntry,
 };
-use sigstore_verify::VerificationPolicy;
 use sigstore_verify::types::DigestBytes;
+use sigstore_verify::{CertificateError, VerificationPolicy};
 
 use countersign_oci::{Algorithm, Digest, Reference, Repository, ResolvedImage, excerpt};
 use countersign_policy::{Claimed, Policy};
@@ -96,12 +96,21 @@ pub(crate) fn judge(
         return Err(Failure::OtherTrust);
     }
     let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
-    let genuine = trusted_root.verifier().verify(
-        artifact(digest)?,
-        &signed.bundle,
-        &VerificationPolicy::any_identity(),
-    )?;
     let entries = &signed.bundle.verification_material.tlog_entries;
+    check_promises(entries)?;
+    check_log_keys(entries, trusted_root)?;
+    let genuine = trusted_root
+        .verifier()
+        .verify(
+            artifact(digest)?,
+            &signed.bundle,
+            &VerificationPolicy::any_identity(),
+        )
+        .map_err(|error| {
+            let failure = Failure::from(error);
+            unsupported_certificate_log(&failure, &signed.certificate, trusted_root)
+                .unwrap_or(failure)
+        })?;
     for (index, entry) in entries.iter().enumerate() {
         check_own_checkpoint(index, entry, trusted_root)?;
     }
@@ -117,13 +126,17 @@ pub(crate) fn judge(
         found: "none that was verified",
     })?;
     let claims = certificate::claims(info);
+    // The signature's key was certified from here on, and nobody can move that: promises and
+    // timestamps lie outside what is signed, so that later ones can take the place of the first.
+    let mut times = signed_at.clone();
+    times.push(info.not_before);
     let statement = signed.statement;
     policy.judge(&Claimed {
         digest,
         issuer: &issuer,
         identity: &identity,
         certificate: &claims,
-        verified_times: &signed_at,
+        verified_times: &times,
         predicate_type: &statement.predicate_type,
         annotations: &statement.annotations,
         subject_name: statement.subject_name.as_deref(),
@@ -136,7 +149,7 @@ pub(crate) fn judge(
         identity,
         issuer,
         signed_at,
-        log_index: entries.first().and_then(proven_index),
+        log_index: entries.first().map(|entry| entry.log_index.get()),
         log_id: entries
             .first()
             .map(|entry| hex::encode(entry.log_id.key_id.as_bytes())),
@@ -166,6 +179,67 @@ fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     let bytes =
         DigestBytes::from_hex(digest.hex()).map_err(|error| malformed(error.to_string()))?;
     ArtifactDigest::new(algorithm, bytes).map_err(|error| malformed(error.to_string()))
+}
+
+/// Checks that each entry of Rekor v1 has the log's promise, as Rekor writes it and every client
+/// keeps it. Without one the time of logging is anybody's word, and the signature could be stamped
+/// anew later.
+fn check_promises(entries: &[TransparencyLogEntry]) -> Result<(), Failure> {
+    let missing = entries.iter().position(|entry| {
+        entry.kind_version != KindVersion::HashedRekordV002 && entry.inclusion_promise.is_none()
+    });
+    match missing {
+        Some(index) => Err(Failure::NoInclusionPromise { index }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that no entry is of a log whose key can't be used.
+fn check_log_keys(
+    entries: &[TransparencyLogEntry],
+    trusted_root: &TrustedRoot,
+) -> Result<(), Failure> {
+    for entry in entries {
+        let id = entry.log_id.key_id.as_bytes();
+        if let Some(kind) = trusted_root.unusable_log_key(id) {
+            return Err(Failure::UnsupportedLogKey {
+                log: "transparency log",
+                id: hex::encode(id),
+                kind: kind.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why the certificate's own timestamp does not hold, where that is for a log's key that can't be
+/// used.
+fn unsupported_certificate_log(
+    failure: &Failure,
+    certificate: &DerCertificate,
+    trusted_root: &TrustedRoot,
+) -> Option<Failure> {
+    let of_the_log = match failure {
+        Failure::Certificate(CertificateError::Sct(_)) => true,
+        // Where no certificate log has a key for the kind of signature.
+        Failure::Sigstore(error) => {
+            matches!(**error, sigstore_verify::Error::InvalidTrustRoot(_))
+        }
+        _ => false,
+    };
+    if !of_the_log {
+        return None;
+    }
+    certificate::certificate_logs(certificate)
+        .iter()
+        .find_map(|id| {
+            let kind = trusted_root.unusable_certificate_log_key(id)?;
+            Some(Failure::UnsupportedLogKey {
+                log: "certificate transparency log",
+                id: hex::encode(id),
+                kind: kind.to_owned(),
+            })
+        })
 }
 
 /// Checks that the log which the entry names signed the checkpoint that the entry is proven with.
@@ -203,12 +277,4 @@ fn check_own_checkpoint(
         expected: hex::encode(entry.log_id.key_id.as_bytes()),
         found: excerpt(&signers.join(", ")),
     })
-}
-
-/// The entry's index, where something proves it: the inclusion proof in Rekor v2, the inclusion
-/// promise in v1, whose proof is about the index in one shard.
-fn proven_index(entry: &TransparencyLogEntry) -> Option<u64> {
-    let proven =
-        entry.kind_version == KindVersion::HashedRekordV002 || entry.inclusion_promise.is_some();
-    proven.then(|| entry.log_index.get())
 }

@@ -134,10 +134,11 @@ pub struct Evidence {
     pub identity: String,
     /// Who vouched for the identity: the OIDC issuer's URL.
     pub issuer: String,
-    /// Every proven time of signing, in order, without repetition. Never empty.
+    /// Every proven time of signing, in order, without repetition. Never empty. None is before
+    /// [`certificate_not_before`](Self::certificate_not_before).
     pub signed_at: Vec<jiff::Timestamp>,
-    /// Where in the log the signature stands. `None` where the bundle states an index that nothing
-    /// proves (a Rekor v1 entry without inclusion promise).
+    /// Where in the log the signature stands. Records of earlier versions lack it where nothing
+    /// proved it.
     pub log_index: Option<u64>,
     /// ID of the log, in hex: the SHA-256 of its key, or for Rekor v2 of its name and key.
     pub log_id: Option<String>,
@@ -156,6 +157,19 @@ pub struct Evidence {
     pub certificate_not_before: jiff::Timestamp,
     /// End of the signing certificate's validity.
     pub certificate_not_after: jiff::Timestamp,
+}
+
+impl Evidence {
+    /// The time by which signatures are told older from newer: the earliest of all that is known,
+    /// the start of the certificate's validity included.
+    ///
+    /// That start is what the signer was certified with, so nobody else can move it. The proven
+    /// times of signing can be moved forward: whoever leaves them out of a bundle can have another
+    /// authority stamp the same signature later, as long as the certificate is valid.
+    pub fn earliest(&self) -> jiff::Timestamp {
+        let times = self.signed_at.iter().copied();
+        times.fold(self.certificate_not_before, jiff::Timestamp::min)
+    }
 }
 
 /// Evidence is read back from records alone, which may be of image layouts.

@@ -285,8 +285,7 @@ impl Attempt<'_> {
     /// Whether content may take the place of what is installed: never on weaker grounds, whatever
     /// is asked for, and only with leave on an older signature.
     ///
-    /// The earliest proven times are compared: a later one can be added to an old signature by
-    /// anybody, an earlier one can't be taken away without breaking it.
+    /// Compared are the times that nobody but the signer can move ([`Evidence::earliest`]).
     fn succeeds(
         &self,
         recorded: &Recorded,
@@ -295,7 +294,7 @@ impl Attempt<'_> {
     ) -> Result<(), Error> {
         let content = || format!("{} ({digest})", self.planned.source);
         recorded.give_way(content(), grounds)?;
-        let earliest = |grounds: &Grounds| grounds.evidence()?.signed_at.first().copied();
+        let earliest = |grounds: &Grounds| Some(grounds.evidence()?.earliest());
         match (earliest(&recorded.grounds), earliest(grounds)) {
             (Some(installed), Some(found)) if found < installed && !self.options.allow_older => {
                 Err(Error::Older {

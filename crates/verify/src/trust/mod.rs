@@ -4,6 +4,7 @@
 //! caller's to say: this module reads no environment and picks no directory.
 
 mod authority;
+mod keys;
 mod tuf;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use sigstore_types::Sha256Hash;
 use sigstore_verify::crypto::{Keyring, VerificationKey};
 use url::Url;
 
+use self::keys::UnusableKeys;
 pub use tuf::TufError;
 
 /// What every trusted root's media type begins with, whatever its version.
@@ -66,6 +68,7 @@ pub struct TrustedRoot {
 struct Inner {
     verifier: sigstore_verify::Verifier,
     logs: Keyring,
+    unusable: UnusableKeys,
 }
 
 impl TrustedRoot {
@@ -74,7 +77,8 @@ impl TrustedRoot {
     ///
     /// # Errors
     /// When it isn't one, or lacks what every signature is checked against: a certificate
-    /// authority, a certificate log and a transparency log.
+    /// authority, a certificate log and a transparency log. A log whose key is of a kind that isn't
+    /// supported is left out, with a warning.
     pub fn from_json(name: &str, json: &str) -> Result<Self, TrustError> {
         let malformed = |detail: String| TrustError::Malformed {
             name: name.to_owned(),
@@ -88,39 +92,31 @@ impl TrustedRoot {
                 root.media_type
             )));
         }
-        let mut certifying = Vec::new();
-        for mut authority in std::mem::take(&mut root.certificate_authorities) {
+        authority::narrow(&mut root.certificate_authorities, |authority| {
             let chain = authority.cert_chain.certificates.iter();
-            let chain = chain.map(|certificate| certificate.raw_bytes.as_bytes());
-            let window = authority::narrowed(authority.valid_for, chain)
-                .map_err(|error| malformed(format!("a certificate authority: {error}")))?;
-            if window.is_some() {
-                authority.valid_for = window;
-                certifying.push(authority);
-            }
-        }
-        root.certificate_authorities = certifying;
-        let needed = [
-            (
-                "certificate authority",
-                root.certificate_authorities.is_empty(),
-            ),
-            ("certificate transparency log", root.ctlogs.is_empty()),
-            ("transparency log", root.tlogs.is_empty()),
-        ];
-        if let Some((missing, _)) = needed.into_iter().find(|(_, empty)| *empty) {
-            return Err(TrustError::Incomplete {
-                name: name.to_owned(),
-                missing,
-            });
-        }
+            let chain = chain.map(|certificate| certificate.raw_bytes.clone());
+            (chain.collect(), &mut authority.valid_for)
+        })
+        .map_err(|error| malformed(format!("a certificate authority: {error}")))?;
+        authority::narrow(&mut root.timestamp_authorities, |authority| {
+            let chain = authority.cert_chain.certificates.iter();
+            let chain = chain.map(|certificate| certificate.raw_bytes.clone());
+            (chain.collect(), &mut authority.valid_for)
+        })
+        .map_err(|error| malformed(format!("a timestamp authority: {error}")))?;
+        let unusable = UnusableKeys::take_from(&mut root, name);
+        check_complete(&root, &unusable, name)?;
         let verifier =
             sigstore_verify::Verifier::new(&root).map_err(|error| malformed(error.to_string()))?;
         let logs = root
             .rekor_keys()
             .map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
-            inner: Arc::new(Inner { verifier, logs }),
+            inner: Arc::new(Inner {
+                verifier,
+                logs,
+                unusable,
+            }),
             trust: None,
         })
     }
@@ -175,9 +171,61 @@ impl TrustedRoot {
         &self.inner.verifier
     }
 
+    /// The kind of key that the transparency log with this ID has, if it is one that can't be used.
+    pub(crate) fn unusable_log_key(&self, id: &[u8]) -> Option<&str> {
+        self.inner.unusable.logs.get(id).map(String::as_str)
+    }
+
+    /// The same of a certificate transparency log.
+    pub(crate) fn unusable_certificate_log_key(&self, id: &[u8]) -> Option<&str> {
+        self.inner
+            .unusable
+            .certificate_logs
+            .get(id)
+            .map(String::as_str)
+    }
+
     /// The key of the transparency log with this ID, if its time has come.
     pub(crate) fn log_key(&self, id: &Sha256Hash) -> Option<&VerificationKey> {
         self.inner.logs.key_started_by(id, jiff::Timestamp::now())
+    }
+}
+
+/// Refuses a trusted root that lacks what every signature is checked against.
+fn check_complete(
+    root: &sigstore_trust_root::TrustedRoot,
+    unusable: &UnusableKeys,
+    name: &str,
+) -> Result<(), TrustError> {
+    let of_logs = |unusable: bool, what, supported| if unusable { supported } else { what };
+    let needed = [
+        (
+            root.certificate_authorities.is_empty(),
+            "certificate authority",
+        ),
+        (
+            root.ctlogs.is_empty(),
+            of_logs(
+                !unusable.certificate_logs.is_empty(),
+                "certificate transparency log",
+                "certificate transparency log with a key of a supported kind",
+            ),
+        ),
+        (
+            root.tlogs.is_empty(),
+            of_logs(
+                !unusable.logs.is_empty(),
+                "transparency log",
+                "transparency log with a key of a supported kind",
+            ),
+        ),
+    ];
+    match needed.into_iter().find(|(empty, _)| *empty) {
+        Some((_, missing)) => Err(TrustError::Incomplete {
+            name: name.to_owned(),
+            missing,
+        }),
+        None => Ok(()),
     }
 }
 

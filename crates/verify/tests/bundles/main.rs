@@ -11,6 +11,7 @@ mod bytes;
 mod form;
 mod material;
 mod policy;
+mod root;
 #[path = "../support/mod.rs"]
 mod support;
 

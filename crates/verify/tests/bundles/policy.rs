@@ -1,11 +1,11 @@
 //! Bundles that are good in themselves, and that the policy does not accept.
 
 use countersign_policy::{Claim, Miss, Violation};
-use countersign_sandbox::BundleSpec;
-use jiff::SignedDuration;
+use countersign_sandbox::{BundleSpec, RekorVersion};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::support::{IDENTITY, policy_with};
-use crate::{Fixture, hours_ago};
+use crate::{BOTH, Fixture, hours_ago};
 
 #[tokio::test]
 async fn each_field_of_a_policy_refuses_on_its_own() {
@@ -89,8 +89,10 @@ async fn an_identity_that_extends_the_one_wanted_is_refused() {
     }
 }
 
+/// Promises and timestamps can be made anew as long as the certificate is valid; its own start
+/// can't. The earliest of all counts.
 #[tokio::test]
-async fn every_verified_time_must_be_at_or_after_not_before() {
+async fn no_time_can_be_moved_past_not_before() {
     let fixture = Fixture::new().await;
     let (early, bound) = (hours_ago(30), hours_ago(30) + SignedDuration::from_mins(3));
     let late = early + SignedDuration::from_mins(6);
@@ -99,19 +101,54 @@ async fn every_verified_time_must_be_at_or_after_not_before() {
         spec.identity = Some(IDENTITY.into());
         spec.not_before = Some(bound.to_string());
     });
-    let signed = |logged, stamped| {
+    let signed = |certified, logged, stamped| {
         fixture
             .good()
-            .signed_at(early)
+            .signed_at(certified)
             .logged_at(logged)
             .timestamped_at(stamped)
     };
-    for (logged, stamped) in [(early, late), (late, early), (early, early)] {
-        assert!(matches!(
-            fixture.violation(&signed(logged, stamped), &policy),
-            Violation::SignedBefore { not_before, .. } if not_before == bound
-        ));
+    let times = [
+        (early, early, early),
+        (early, late, early),
+        (early, early, late),
+        (early, late, late),
+    ];
+    for rekor in BOTH {
+        for (certified, logged, stamped) in times {
+            let spec = signed(certified, logged, stamped).rekor(rekor);
+            let violation = fixture.violation(&spec, &policy);
+            let certified = Timestamp::from_second(certified.as_second()).unwrap();
+            assert!(
+                matches!(
+                    violation,
+                    Violation::SignedBefore { not_before, found }
+                        if not_before == bound && found == certified
+                ),
+                "{violation:?}"
+            );
+        }
+        let spec = signed(late, late, late).rekor(rekor);
+        let proof = fixture.judge(&spec, &policy).unwrap();
+        assert!(proof.evidence().earliest() >= bound);
     }
-    let proof = fixture.judge(&signed(late, late), &policy).unwrap();
-    assert!(proof.evidence().signed_at.iter().all(|at| *at >= bound));
+}
+
+/// What records keep for telling older from newer.
+#[tokio::test]
+async fn a_signature_stamped_anew_is_no_newer_than_before() {
+    let fixture = Fixture::new().await;
+    let certified = hours_ago(30);
+    let stamped_after = |minutes| {
+        let stamped = certified + SignedDuration::from_mins(minutes);
+        let spec = fixture.good().rekor(RekorVersion::V2).signed_at(certified);
+        let proof = fixture
+            .judge(&spec.timestamped_at(stamped), &fixture.policy())
+            .unwrap();
+        proof.evidence().clone()
+    };
+    let (first, anew) = (stamped_after(1), stamped_after(9));
+    assert!(first.signed_at < anew.signed_at);
+    assert_eq!(first.earliest(), anew.earliest());
+    assert_eq!(first.earliest(), first.certificate_not_before);
 }
