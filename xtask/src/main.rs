@@ -37,8 +37,12 @@ enum Task {
         #[arg(long, value_name = "DIRECTORY")]
         record: Option<PathBuf>,
     },
-    /// Time `countersign verify` against `cosign verify` on the same image
-    Bench,
+    /// Time `countersign verify` against `cosign verify` on the same image, and on hostile bundles
+    Bench {
+        /// Only the hostile bundles, which need no cosign
+        #[arg(long)]
+        hostile: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
         Task::Interop { record } => interop::run(record.as_deref()),
-        Task::Bench => bench::run(),
+        Task::Bench { hostile } => bench::run(hostile),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,11 +4,13 @@
 //! and both misbehave on demand: see [`Fault`], [`ServiceFault`] and [`Flaw`]. Keys are made at
 //! run time and are worth nothing; nothing that is shipped depends on this crate.
 
+mod hostile;
 pub mod image;
 mod registry;
 mod server;
 mod sigstore;
 
+pub use hostile::{HostileBundle, hostile_bundles};
 pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
 pub use sigstore::{
     BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError,

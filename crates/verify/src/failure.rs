@@ -59,7 +59,7 @@ pub enum Failure {
     /// Bytes that don't parse.
     #[error("the {part} is malformed: {detail}")]
     Malformed {
-        /// `bundle`, `in-toto statement`, `certificate`.
+        /// `bundle`, `in-toto statement`, `certificate`, `checkpoint`, `timestamp`.
         part: &'static str,
         /// The parser's complaint.
         detail: String,
@@ -74,6 +74,29 @@ pub enum Failure {
         /// How many there are.
         found: usize,
     },
+    /// More bytes of something than any honest bundle holds.
+    #[error("expected at most {limit} bytes of {what}, found {found}")]
+    TooLarge {
+        /// What was measured.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+        /// Its size.
+        found: usize,
+    },
+    /// Two places that have to say the same say different things.
+    #[error("the {what} is stated twice, and differently: expected {expected}, found {found}")]
+    Disagreement {
+        /// What they are about.
+        what: &'static str,
+        /// What the signed place says.
+        expected: String,
+        /// What the other says.
+        found: String,
+    },
+    /// The check broke off, through a fault of this program. Nothing is proven then.
+    #[error("the check broke off, through a fault of this program; please report it")]
+    Aborted,
     /// Something that would be counted twice.
     #[error("expected each {what} once, found one repeated")]
     Repeated {
@@ -163,7 +186,8 @@ pub enum Failure {
     CheckpointLog {
         /// The entry's log ID, in hex.
         expected: String,
-        /// Names on the checkpoint's signatures.
+        /// Names on the checkpoint's signatures. The log's own counts by the name that the checkpoint
+        /// gives the log.
         found: String,
     },
     /// The trusted root has the log that this signature needs, but with a key that can't be used.

@@ -2,23 +2,23 @@
 //!
 //! Every check of a bundle is made here or called from here, in one order, and the first that
 //! fails is reported. `sigstore-verify` does the cryptography; what it leaves to its caller is
-//! done around it (statement, bounds, repetition, the log's own checkpoint, the number of
-//! identities, the policy). It reads the clock by itself, and only to refuse what claims to come
+//! done around it (statement, bounds, repetition, the log's own checkpoint, what is stated twice, the
+//! number of identities, the policy). It reads the clock by itself, and only to refuse what claims to come
 //! from the future.
 
-use sigstore_types::{
-    ArtifactDigest, DerCertificate, HashAlgorithm, KindVersion, Sha256Hash, TransparencyLogEntry,
-};
+use sigstore_types::{ArtifactDigest, DerCertificate, HashAlgorithm};
 use sigstore_verify::types::DigestBytes;
 use sigstore_verify::{CertificateError, VerificationPolicy};
 
-use countersign_oci::{Algorithm, Digest, Reference, Repository, ResolvedImage, excerpt};
+use countersign_oci::{Algorithm, Digest, Reference, Repository, ResolvedImage};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
 use crate::certificate;
 use crate::failure::Failure;
+use crate::log;
 use crate::proof::{Evidence, VerifiedImage};
+use crate::timestamp;
 use crate::trust::TrustedRoot;
 
 /// Judges one bundle: is it a signature of `image`, genuine by `trusted_root`, that `policy`
@@ -97,8 +97,7 @@ pub(crate) fn judge(
     }
     let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
     let entries = &signed.bundle.verification_material.tlog_entries;
-    check_promises(entries)?;
-    check_log_keys(entries, trusted_root)?;
+    log::check_provable(entries, trusted_root)?;
     let genuine = trusted_root
         .verifier()
         .verify(
@@ -111,8 +110,9 @@ pub(crate) fn judge(
             unsupported_certificate_log(&failure, &signed.certificate, trusted_root)
                 .unwrap_or(failure)
         })?;
-    for (index, entry) in entries.iter().enumerate() {
-        check_own_checkpoint(index, entry, trusted_root)?;
+    let logged = log::prove(entries, trusted_root)?;
+    for stamped in signed.timestamps() {
+        timestamp::check(stamped.signed_timestamp.as_bytes(), trusted_root)?;
     }
     let mut signed_at = genuine.verified_timestamps().to_vec();
     signed_at.sort_unstable();
@@ -149,10 +149,8 @@ pub(crate) fn judge(
         identity,
         issuer,
         signed_at,
-        log_index: entries.first().map(|entry| entry.log_index.get()),
-        log_id: entries
-            .first()
-            .map(|entry| hex::encode(entry.log_id.key_id.as_bytes())),
+        log_index: Some(logged.index),
+        log_id: Some(logged.id),
         predicate_type: statement.predicate_type,
         subject_name: statement.subject_name,
         signature_manifest: signature_manifest.cloned(),
@@ -179,37 +177,6 @@ fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     let bytes =
         DigestBytes::from_hex(digest.hex()).map_err(|error| malformed(error.to_string()))?;
     ArtifactDigest::new(algorithm, bytes).map_err(|error| malformed(error.to_string()))
-}
-
-/// Checks that each entry of Rekor v1 has the log's promise, as Rekor writes it and every client
-/// keeps it. Without one the time of logging is anybody's word, and the signature could be stamped
-/// anew later.
-fn check_promises(entries: &[TransparencyLogEntry]) -> Result<(), Failure> {
-    let missing = entries.iter().position(|entry| {
-        entry.kind_version != KindVersion::HashedRekordV002 && entry.inclusion_promise.is_none()
-    });
-    match missing {
-        Some(index) => Err(Failure::NoInclusionPromise { index }),
-        None => Ok(()),
-    }
-}
-
-/// Checks that no entry is of a log whose key can't be used.
-fn check_log_keys(
-    entries: &[TransparencyLogEntry],
-    trusted_root: &TrustedRoot,
-) -> Result<(), Failure> {
-    for entry in entries {
-        let id = entry.log_id.key_id.as_bytes();
-        if let Some(kind) = trusted_root.unusable_log_key(id) {
-            return Err(Failure::UnsupportedLogKey {
-                log: "transparency log",
-                id: hex::encode(id),
-                kind: kind.to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Why the certificate's own timestamp does not hold, where that is for a log's key that can't be
@@ -240,41 +207,4 @@ fn unsupported_certificate_log(
                 kind: kind.to_owned(),
             })
         })
-}
-
-/// Checks that the log which the entry names signed the checkpoint that the entry is proven with.
-///
-/// `sigstore-verify` has found by now that *some* trusted log signed it; an entry of one log proven
-/// by the tree of another would still pass there.
-fn check_own_checkpoint(
-    index: usize,
-    entry: &TransparencyLogEntry,
-    trusted_root: &TrustedRoot,
-) -> Result<(), Failure> {
-    let checkpoint = entry
-        .inclusion_proof
-        .as_ref()
-        .and_then(|proof| proof.checkpoint.checkpoint())
-        .ok_or(Failure::NoInclusionProof { index })?;
-    let own_key = Sha256Hash::try_from(entry.log_id.key_id.as_bytes())
-        .ok()
-        .and_then(|id| trusted_root.log_key(&id));
-    let signed_by_own = own_key.is_some_and(|key| {
-        checkpoint.signatures().iter().any(|signature| {
-            key.verify(checkpoint.signed_data(), &signature.signature)
-                .is_ok()
-        })
-    });
-    if signed_by_own {
-        return Ok(());
-    }
-    let signers: Vec<&str> = checkpoint
-        .signatures()
-        .iter()
-        .map(|signature| signature.name.as_str())
-        .collect();
-    Err(Failure::CheckpointLog {
-        expected: hex::encode(entry.log_id.key_id.as_bytes()),
-        found: excerpt(&signers.join(", ")),
-    })
 }

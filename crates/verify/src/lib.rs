@@ -11,8 +11,8 @@
 //! names the image's digest as its only subject; it was signed with the key of a certificate that
 //! one of the trusted authorities issued to the one identity named, and recorded in a trusted
 //! certificate log; the signature was recorded in a trusted transparency log whose own checkpoint
-//! includes it; each verified time lies in the certificate's validity; and the policy accepts all
-//! of it. Trust then follows digest edges only: [`VerifiedImage::into_child`].
+//! includes it; each verified time lies in the certificate's validity; what the bundle states twice it
+//! states alike; and the policy accepts all of it. Trust then follows digest edges only: [`VerifiedImage::into_child`].
 //!
 //! The crate reads no environment, prints nothing and picks no directories.
 
@@ -23,9 +23,11 @@ mod certified;
 mod error;
 mod failure;
 mod judge;
+mod log;
 mod proof;
 mod refusal;
 mod statement;
+mod timestamp;
 mod trust;
 mod verifier;
 

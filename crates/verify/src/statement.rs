@@ -17,6 +17,9 @@ use crate::failure::Failure;
 /// `https://in-toto.io/Statement/v0.1`: cosign's new bundles have been v1 from the first.
 pub(crate) const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
 
+/// Annotations of one subject. `sign -a` takes each from the command line.
+const ANNOTATIONS_MAX: usize = 256;
+
 /// What the signer states about the image ([in-toto Statement v1][spec]).
 ///
 /// [spec]: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
@@ -38,7 +41,7 @@ impl Statement {
     ///
     /// # Errors
     /// [`Failure::Attestation`], [`Failure::StatementType`], [`Failure::SubjectCount`],
-    /// [`Failure::SubjectDigest`], or [`Failure::Malformed`] for anything that isn't a statement.
+    /// [`Failure::SubjectDigest`], [`Failure::TooMany`], or [`Failure::Malformed`] for anything that isn't a statement.
     pub(crate) fn about(
         digest: &Digest,
         payload: &[u8],
@@ -80,12 +83,18 @@ impl Statement {
                 ),
             });
         }
+        let annotations = subject.annotations.unwrap_or_default();
+        if annotations.len() > ANNOTATIONS_MAX {
+            return Err(Failure::TooMany {
+                what: "annotations of the subject",
+                limit: ANNOTATIONS_MAX,
+                found: annotations.len(),
+            });
+        }
         Ok(Self {
             predicate_type: wire.predicate_type,
             subject_name: subject.name.filter(|name| !name.is_empty()),
-            annotations: subject
-                .annotations
-                .unwrap_or_default()
+            annotations: annotations
                 .into_iter()
                 .filter_map(|(key, value)| match value {
                     serde_json::Value::String(value) => Some((key, value)),

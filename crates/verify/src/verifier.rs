@@ -3,13 +3,18 @@
 //! All that a [`Verifier`] reads is bounded: the number of referrers it fetches, how many at once,
 //! and the size of each. It never takes a registry's word for what a referrer is.
 
+use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use countersign_oci::{
-    Descriptor, Document, Error as RegistryError, Reference, Registry, Repository, ResolvedImage,
+    Descriptor, Digest, Document, Error as RegistryError, Reference, Registry, Repository,
+    ResolvedImage,
 };
 use countersign_policy::Policy;
 
@@ -17,7 +22,7 @@ use crate::candidate;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::judge::{self, Subject};
-use crate::proof::VerifiedImage;
+use crate::proof::{Evidence, VerifiedImage};
 use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
 
@@ -57,6 +62,9 @@ pub struct Verifier {
     registry: Registry,
     trust: Trust,
     limits: Limits,
+    /// Whose turn it is to judge, of all verifications by this verifier and its clones: as many at
+    /// once as there are processors.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -76,6 +84,7 @@ impl Verifier {
             registry,
             trust: Trust::Root(trusted_root),
             limits: Limits::default(),
+            turns: turns(),
         }
     }
 
@@ -86,6 +95,7 @@ impl Verifier {
             registry,
             trust: Trust::Source(source),
             limits: Limits::default(),
+            turns: turns(),
         }
     }
 
@@ -132,7 +142,11 @@ impl Verifier {
         let mut search = Search {
             image,
             policy,
-            trusted_root: trusted_root?,
+            question: Arc::new(Question {
+                image: image.clone(),
+                policy: policy.clone(),
+                trusted_root: trusted_root?,
+            }),
             refusal: Refusal {
                 image: image.reference().clone(),
                 candidates: Vec::new(),
@@ -197,13 +211,10 @@ impl Verifier {
             let manifest = descriptor.digest;
             let failure = match outcome {
                 Ok(bundle) => {
-                    let Search {
-                        trusted_root,
-                        policy,
-                        ..
-                    } = &*search;
-                    let subject = Subject::of(image);
-                    match judge::judge(subject, Some(&manifest), &bundle, trusted_root, policy) {
+                    let question = Arc::clone(&search.question);
+                    let holder = manifest.clone();
+                    let judged = aside(&self.turns, move || question.judge(&holder, &bundle));
+                    match judged.await.unwrap_or(Err(Failure::Aborted)) {
                         Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
                         Err(failure) => failure,
                     }
@@ -294,11 +305,51 @@ impl Verifier {
     }
 }
 
-/// A verification that goes on.
+/// What is asked of every candidate, in a form that threads can share.
+struct Question {
+    image: ResolvedImage,
+    policy: Policy,
+    trusted_root: TrustedRoot,
+}
+
+impl Question {
+    fn judge(&self, holder: &Digest, bundle: &[u8]) -> Result<Evidence, Failure> {
+        let subject = Subject::of(&self.image);
+        let (trusted_root, policy) = (&self.trusted_root, &self.policy);
+        judge::judge(subject, Some(holder), bundle, trusted_root, policy)
+    }
+}
+
+fn turns() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism();
+    Arc::new(Semaphore::new(processors.map_or(1, NonZero::get)))
+}
+
+/// Does work that computes on a thread that may, and leaves this one to the network and to time
+/// limits. When nobody waits for it any longer, work that hasn't begun never does, and work that has
+/// keeps its turn to its end, which the bounds on bundles put milliseconds away.
+///
+/// # Errors
+/// When the work panicked.
+async fn aside<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    // An error would mean that the semaphore is closed, which nobody does.
+    let turn = Arc::clone(turns).acquire_owned().await.ok();
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    working.await
+}
+
+/// The state of one verification.
 struct Search<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
-    trusted_root: TrustedRoot,
+    question: Arc<Question>,
     /// What is told if none passes.
     refusal: Refusal,
     /// Referrers fetched so far, of all repositories together.
@@ -347,5 +398,46 @@ impl From<RegistryError> for Obstacle {
             | RegistryError::Manifest { .. } => Self::Failure(Failure::Unreadable(Box::new(error))),
             error => Self::Registry(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn judging_leaves_the_thread_that_time_limits_need() {
+        let turns = Arc::new(Semaphore::new(1));
+        let here = std::thread::current().id();
+        let there = aside(&turns, || std::thread::current().id()).await.unwrap();
+        assert_ne!(here, there);
+
+        let (end, ended) = mpsc::channel::<()>();
+        let endless = aside(&turns, move || ended.recv());
+        let late = tokio::time::timeout(Duration::from_millis(10), endless).await;
+        assert!(late.is_err(), "the time limit fires while the work goes on");
+
+        // It keeps its turn, so that work nobody waits for doesn't pile up.
+        assert_eq!(turns.available_permits(), 0);
+        let (begun, beginning) = mpsc::channel::<()>();
+        let next = aside(&turns, move || begun.send(()));
+        let late = tokio::time::timeout(Duration::from_millis(10), next).await;
+        assert!(late.is_err());
+        assert_eq!(
+            beginning.try_recv(),
+            Err(mpsc::TryRecvError::Disconnected),
+            "work that hasn't begun when nobody waits any longer never does"
+        );
+        end.send(()).unwrap();
+        aside(&turns, || ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error_and_gives_its_turn_back() {
+        let turns = Arc::new(Semaphore::new(1));
+        let judged: Result<(), JoinError> = aside(&turns, || panic!("a fault")).await;
+        assert!(judged.unwrap_err().is_panic());
+        assert_eq!(turns.available_permits(), 1);
     }
 }

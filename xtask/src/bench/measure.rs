@@ -27,10 +27,7 @@ pub(super) struct Measurement {
 
 impl Measurement {
     pub(super) fn median(&self) -> Duration {
-        self.times
-            .get(self.times.len() / 2)
-            .copied()
-            .unwrap_or_default()
+        median(&self.times)
     }
 
     pub(super) fn fastest(&self) -> Duration {
@@ -46,6 +43,11 @@ impl Measurement {
     pub(super) fn binary_mb(&self) -> f64 {
         self.binary as f64 / MB
     }
+}
+
+/// The middle one of sorted times.
+pub(super) fn median(times: &[Duration]) -> Duration {
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// Runs the programs `runs` times each, in turns, so that whatever else the machine does falls on

@@ -1,10 +1,11 @@
-//! `countersign verify` against `cosign verify`, on the same image, in turns; and then what it takes
-//! to read a large gallery.
+//! `countersign verify` against `cosign verify`, on the same image, in turns; then what it takes to read
+//! a large gallery, and what bundles cost that a hostile registry serves.
 //!
 //! Both are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
 mod gallery;
+mod hostile;
 mod measure;
 
 use std::fs;
@@ -28,19 +29,15 @@ const REQUESTS: usize = 4;
 const RESIDENT_MIB: f64 = 20.0;
 const BINARY_MB: f64 = 15.0;
 
-/// Measures, and prints what it found.
+/// Measures, and prints what it found: everything, or `hostile` bundles alone.
 ///
 /// # Errors
 /// When a target was missed, or something can't be run.
-pub(crate) fn run() -> anyhow::Result<()> {
-    println!(
-        "This times `countersign verify` (release build) against `cosign verify` on one image of \
-         two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
-    );
+pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
     println!("Building countersign …");
     let countersign = build_countersign(Profile::Release)?;
     let root = workspace().join("target/interop");
-    let cosign = cosign(&root)?;
+    fs::create_dir_all(&root)?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(&root)?;
@@ -61,7 +58,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     )?;
 
     let mut missed = Vec::new();
-    for version in [RekorVersion::V1, RekorVersion::V2] {
+    if !hostile {
+        println!(
+            "This times `countersign verify` (release build) against `cosign verify` on one image of \
+             two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
+        );
+        let cosign = cosign(&root)?;
         let bench = Bench {
             countersign: &countersign,
             cosign: &cosign,
@@ -69,9 +71,17 @@ pub(crate) fn run() -> anyhow::Result<()> {
             sigstore: &sigstore,
             registry: &registry,
         };
-        missed.extend(bench.compare(version)?);
+        for version in [RekorVersion::V1, RekorVersion::V2] {
+            missed.extend(bench.compare(version)?);
+        }
+        missed.extend(gallery::run(&countersign, &registry, directory.path())?);
     }
-    missed.extend(gallery::run(&countersign, &registry, directory.path())?);
+    missed.extend(hostile::run(
+        &countersign,
+        &sigstore,
+        &registry,
+        directory.path(),
+    )?);
     for target in &missed {
         println!("missed: {target}");
     }

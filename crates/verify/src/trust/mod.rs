@@ -7,6 +7,7 @@ mod authority;
 mod keys;
 mod tuf;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,6 +70,8 @@ struct Inner {
     verifier: sigstore_verify::Verifier,
     logs: Keyring,
     unusable: UnusableKeys,
+    /// DER of the certificates of all timestamp authorities.
+    timestamp_certificates: BTreeSet<Vec<u8>>,
 }
 
 impl TrustedRoot {
@@ -104,6 +107,11 @@ impl TrustedRoot {
             (chain.collect(), &mut authority.valid_for)
         })
         .map_err(|error| malformed(format!("a timestamp authority: {error}")))?;
+        let authorities = root.timestamp_authorities.iter();
+        let timestamp_certificates = authorities
+            .flat_map(|authority| &authority.cert_chain.certificates)
+            .map(|certificate| certificate.raw_bytes.as_bytes().to_vec())
+            .collect();
         let unusable = UnusableKeys::take_from(&mut root, name);
         check_complete(&root, &unusable, name)?;
         let verifier =
@@ -116,6 +124,7 @@ impl TrustedRoot {
                 verifier,
                 logs,
                 unusable,
+                timestamp_certificates,
             }),
             trust: None,
         })
@@ -169,6 +178,11 @@ impl TrustedRoot {
 
     pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
         &self.inner.verifier
+    }
+
+    /// Whether this certificate, DER, is of a timestamp authority.
+    pub(crate) fn has_timestamp_certificate(&self, der: &[u8]) -> bool {
+        self.inner.timestamp_certificates.contains(der)
     }
 
     /// The kind of key that the transparency log with this ID has, if it is one that can't be used.

@@ -1,7 +1,7 @@
 //! Genuine signatures of statements, and bundles, that are not of the form that counts.
 
 use countersign_oci::Digest;
-use countersign_sandbox::{BundleSpec, Statement};
+use countersign_sandbox::{BundleSpec, RekorVersion, Statement};
 use countersign_verify::{Failure, RefusalKind};
 use serde_json::{Value, json};
 
@@ -62,10 +62,7 @@ async fn bundles_of_another_shape_are_refused() {
         let media_type = format!("application/vnd.dev.sigstore.bundle+json;version={version}");
         let failure = fixture.failure_after(|bundle| bundle["mediaType"] = json!(media_type));
         assert!(
-            matches!(
-                failure,
-                Failure::BundleVersion { .. } | Failure::Malformed { .. }
-            ),
+            matches!(&failure, Failure::BundleVersion { found, .. } if *found == media_type),
             "{failure:?}"
         );
     }
@@ -104,7 +101,11 @@ async fn bundles_of_another_shape_are_refused() {
     });
     assert!(matches!(
         two_signatures,
-        Failure::Malformed { part: "bundle", .. }
+        Failure::TooMany {
+            what: "signatures in the envelope",
+            limit: 1,
+            found: 2
+        }
     ));
     let long_proof = fixture.failure_after(|bundle| {
         let proof = &mut bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"];
@@ -130,4 +131,62 @@ async fn a_bundle_that_two_readers_could_read_differently_is_refused() {
         refused(fixture.judge_text(&twice, &fixture.policy())),
         Failure::Malformed { part: "bundle", .. }
     ));
+}
+
+#[tokio::test]
+async fn what_a_bundle_states_twice_it_states_alike() {
+    let fixture = Fixture::new().await;
+    let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (pointer, value, expected) in [
+        (
+            "inclusionProof/rootHash",
+            root,
+            "root hash of the log's tree",
+        ),
+        (
+            "inclusionProof/treeSize",
+            "1000000",
+            "size of the log's tree",
+        ),
+        ("inclusionProof/logIndex", "0", "index in the log"),
+        ("integratedTime", "1", "time of logging"),
+    ] {
+        let spec = fixture.good().rekor(RekorVersion::V2);
+        let bundle = fixture.sigstore.issue(&spec).unwrap();
+        let mut bundle: Value = serde_json::from_str(&bundle).unwrap();
+        let mut place = &mut bundle["verificationMaterial"]["tlogEntries"][0];
+        for part in pointer.split('/') {
+            place = &mut place[part];
+        }
+        *place = json!(value);
+        match refused(fixture.judge_text(&bundle.to_string(), &fixture.policy())) {
+            Failure::Disagreement { what, .. } => assert_eq!(what, expected),
+            other => panic!("{pointer}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_that_nobody_knows_and_other_ways_to_write_base64_are_refused() {
+    let fixture = Fixture::new().await;
+    let certificate = |change: fn(&str) -> String| {
+        move |bundle: &mut Value| {
+            let bytes = &mut bundle["verificationMaterial"]["certificate"]["rawBytes"];
+            *bytes = json!(change(bytes.as_str().unwrap()));
+        }
+    };
+    for failure in [
+        fixture.failure_after(|bundle| bundle["verificationMaterial"]["more"] = json!({})),
+        fixture.failure_after(|bundle| {
+            bundle["verificationMaterial"]["tlogEntries"][0]["logIndex"] = json!("+1");
+        }),
+        fixture.failure_after(certificate(|text| format!("{text}===="))),
+        fixture.failure_after(certificate(|text| text.replace(['+', '/'], "-"))),
+        fixture.failure_after(certificate(|text| format!("{text}\n"))),
+    ] {
+        assert!(
+            matches!(failure, Failure::Malformed { part: "bundle", .. }),
+            "{failure:?}"
+        );
+    }
 }

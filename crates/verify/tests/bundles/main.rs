@@ -7,8 +7,8 @@
     reason = "a test's helpers may panic, as the test may"
 )]
 
-mod bytes;
 mod form;
+mod hostile;
 mod material;
 mod policy;
 mod root;

@@ -85,7 +85,12 @@ async fn a_timestamp_from_after_the_end_of_its_authority_s_own_certificate_is_re
     let fixture = Fixture::new().await;
     let end = hours_ago(48);
     let root = with_root(&fixture, |root| {
-        let chain = &mut root["timestampAuthorities"][0]["certChain"]["certificates"];
+        let authorities = root["timestampAuthorities"].as_array_mut().unwrap();
+        // The certificates that come with timestamps are known, but stamped nothing so late.
+        let mut earlier = authorities[0].clone();
+        earlier["validFor"]["end"] = json!(hours_ago(100).to_string());
+        authorities.push(earlier);
+        let chain = &mut authorities[0]["certChain"]["certificates"];
         let anchor = chain.as_array_mut().unwrap().last_mut().unwrap();
         let der = BASE64.decode(anchor["rawBytes"].as_str().unwrap()).unwrap();
         let shortened = BASE64.encode(ending(&der, end));

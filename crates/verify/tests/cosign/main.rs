@@ -1,7 +1,14 @@
 //! What real cosign wrote verifies, and is refused where anything about it is not as it should be.
 //! `fixtures/README.md` says how it was made.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may panic, as the test may"
+)]
+
+mod changes;
 
 use std::fs;
 use std::path::PathBuf;
@@ -129,15 +136,19 @@ impl Recorded {
         ResolvedImage::from_bytes(&repository, bytes.into(), None).unwrap()
     }
 
+    fn bundle(&self) -> Vec<u8> {
+        fs::read(self.directory.join("bundle.json")).unwrap()
+    }
+
     fn judge(&self, digest: &Digest, spec: PolicySpec) -> Result<Evidence, Failure> {
-        let bundle = fs::read(self.directory.join("bundle.json")).unwrap();
+        let bundle = self.bundle();
         let policy = Policy::try_from(spec).unwrap();
         let asked = "registry.example/app:v1".parse().unwrap();
         judge_digest(digest, &asked, &bundle, &self.trusted_root(), &policy)
     }
 
     fn verify(&self, root: &TrustedRoot, spec: PolicySpec) -> Result<VerifiedImage, Failure> {
-        let bundle = fs::read(self.directory.join("bundle.json")).unwrap();
+        let bundle = self.bundle();
         let policy = Policy::try_from(spec).unwrap();
         verify_bundle(&self.image(), &bundle, root, &policy)
     }

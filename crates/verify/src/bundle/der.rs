@@ -1,0 +1,134 @@
+//! The bounds of DER: how many elements one part may have, and how deep parts may lie.
+//!
+//! The `der` crate sorts sets by insertion, at a cost that grows with the square of their size, and
+//! `x509-cert` and `cms` decode whole what they are given. So what a stranger sent is first walked
+//! through here, which costs as much as reading it once.
+
+use crate::failure::Failure;
+
+/// Elements of one set or sequence. Signing certificates have up to 35 extensions, and nothing else
+/// in them or in timestamps has as many elements.
+const ELEMENTS_MAX: usize = 64;
+/// A timestamp's certificates have their names' texts at the sixteenth level.
+const DEPTH_MAX: usize = 32;
+
+const OCTET_STRING: u8 = 0x04;
+const CONSTRUCTED: u8 = 0x20;
+/// All bits of the number: it goes on in the bytes that follow, which the `der` crate refuses.
+const LONG_TAG: u8 = 0x1f;
+
+/// Checks the elements of all sets and sequences in `bytes`, also of those in octet strings, in
+/// which certificates and timestamps keep most of what they say.
+///
+/// What isn't DER is not looked at any further: whoever decodes it doesn't come further either.
+///
+/// # Errors
+/// [`Failure::TooMany`], with `elements` or `levels` for what there is too much of.
+pub(super) fn check(
+    bytes: &[u8],
+    elements: &'static str,
+    levels: &'static str,
+) -> Result<(), Failure> {
+    let too_many = |what, limit, found| Failure::TooMany { what, limit, found };
+    // The rest of each part that the walk is in, and how many of its elements came before.
+    let mut parts: Vec<(&[u8], usize)> = vec![(bytes, 0)];
+    while let Some((rest, count)) = parts.last_mut() {
+        let Some((tag, content, after)) = element(rest) else {
+            parts.pop();
+            continue;
+        };
+        *rest = after;
+        *count += 1;
+        if *count > ELEMENTS_MAX {
+            let found = *count + elements_in(after);
+            return Err(too_many(elements, ELEMENTS_MAX, found));
+        }
+        if tag & CONSTRUCTED != 0 || tag == OCTET_STRING {
+            if parts.len() > DEPTH_MAX {
+                return Err(too_many(levels, DEPTH_MAX, parts.len()));
+            }
+            parts.push((content, 0));
+        }
+    }
+    Ok(())
+}
+
+fn elements_in(mut rest: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((_, _, after)) = element(rest) {
+        rest = after;
+        count += 1;
+    }
+    count
+}
+
+/// Tag and content of the first element, and what comes after it. `None` at the end, and where
+/// there is no DER.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    if tag & LONG_TAG == LONG_TAG {
+        return None;
+    }
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (length, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+            let length = length
+                .iter()
+                .fold(0, |length, byte| length << 8 | usize::from(*byte));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82][..], &length, content].concat()
+    }
+
+    fn found(bytes: &[u8]) -> Option<(&'static str, usize)> {
+        match check(bytes, "elements", "levels") {
+            Ok(()) => None,
+            Err(Failure::TooMany { what, found, .. }) => Some((what, found)),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn elements_are_counted_wherever_they_lie() {
+        let null = [0x05, 0x00];
+        for tag in [0x30, 0x31, 0xa0, OCTET_STRING] {
+            assert_eq!(found(&tlv(tag, &null.repeat(64))), None);
+            let many = tlv(tag, &null.repeat(1_000));
+            assert_eq!(found(&many), Some(("elements", 1_000)));
+            let deeper = tlv(0x30, &[&null[..], &tlv(0x31, &many)].concat());
+            assert_eq!(found(&deeper), Some(("elements", 1_000)));
+        }
+        // Numbers and texts hold no elements.
+        assert_eq!(found(&tlv(0x0c, &null.repeat(1_000))), None);
+    }
+
+    /// The decoder reads the elements before it sees where they end.
+    #[test]
+    fn elements_before_what_is_no_der_are_counted() {
+        let many = [&[0x05, 0x00].repeat(1_000)[..], &[0xff, 0xff]].concat();
+        assert_eq!(found(&tlv(0x31, &many)), Some(("elements", 1_000)));
+        let cut = [&tlv(0x31, &many)[..], &[0x30, 0x84, 0xff]].concat();
+        assert_eq!(found(&cut), Some(("elements", 1_000)));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |levels| (0..levels).fold(Vec::new(), |inner, _| tlv(0x30, &inner));
+        assert_eq!(found(&nested(32)), None);
+        assert_eq!(found(&nested(33)), Some(("levels", 33)));
+    }
+}

@@ -1,0 +1,186 @@
+//! Sigstore bundles, bounded before they are parsed in depth.
+//!
+//! A [`SignedBundle`] has the one shape in which images are signed: version 0.3, one certificate,
+//! one DSSE envelope with one signature, a few log entries and timestamps without repetition. It
+//! proves nothing yet.
+
+mod der;
+mod wire;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sigstore_types::bundle::Rfc3161Timestamp;
+use sigstore_types::{Bundle, DerCertificate};
+
+use countersign_oci::{Digest, excerpt};
+
+use self::wire::{Material, Wire};
+use crate::failure::Failure;
+use crate::statement::Statement;
+
+/// How the layer of a signature manifest calls a bundle, of whatever version.
+pub(crate) const BUNDLE_MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+const BUNDLE_V03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// The same version, as bundles were labelled before the label changed.
+const BUNDLE_V03_OLD: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// A bundle of the shape that an image's signature has, and what it states.
+#[derive(Debug)]
+pub(crate) struct SignedBundle {
+    pub(crate) bundle: Bundle,
+    pub(crate) certificate: DerCertificate,
+    pub(crate) statement: Statement,
+}
+
+impl SignedBundle {
+    /// Parses a bundle whose statement must be about `digest`.
+    ///
+    /// The statement is read before the rest, so that an attestation is called one whatever else
+    /// its bundle holds.
+    ///
+    /// # Errors
+    /// The first thing that is not as it has to be.
+    pub(crate) fn about(
+        digest: &Digest,
+        bytes: &[u8],
+        predicate_types: &[String],
+    ) -> Result<Self, Failure> {
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+        let outline: Outline = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        let payload = outline.into_payload()?;
+        let statement = Statement::about(digest, &payload, predicate_types)?;
+
+        let wire: Wire = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        wire.check_bounds()?;
+        check_media_type(wire.media_type.as_deref())?;
+        check_key_material(&wire.verification_material)?;
+        wire.check_der()?;
+        let bundle = Bundle::from_json(text).map_err(|error| malformed(&error))?;
+        check_repetition(&bundle)?;
+        let certificate = bundle
+            .signing_certificate()
+            .cloned()
+            .ok_or(Failure::NoCertificate {
+                found: "nothing in its place",
+            })?;
+        Ok(Self {
+            bundle,
+            certificate,
+            statement,
+        })
+    }
+
+    pub(crate) fn timestamps(&self) -> &[Rfc3161Timestamp] {
+        let material = &self.bundle.verification_material;
+        &material.timestamp_verification_data.rfc3161_timestamps
+    }
+}
+
+fn malformed(error: &dyn std::error::Error) -> Failure {
+    Failure::Malformed {
+        part: "bundle",
+        detail: excerpt(&error.to_string()),
+    }
+}
+
+/// A bundle's content, and nothing of what proves it. Fields are named, so that repeated ones and
+/// a bundle with two contents are errors here and can't be read in two ways further on.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    dsse_envelope: Option<Content>,
+    message_signature: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    payload_type: String,
+    payload: String,
+}
+
+impl Outline {
+    /// The bytes that are signed, which have to be an in-toto statement.
+    fn into_payload(self) -> Result<Vec<u8>, Failure> {
+        let content = match (self.dsse_envelope, self.message_signature) {
+            (Some(content), None) => content,
+            (None, Some(_)) => {
+                return Err(Failure::Content {
+                    found: "a message signature",
+                });
+            }
+            (Some(_), Some(_)) => {
+                return Err(Failure::Content {
+                    found: "an envelope and a message signature",
+                });
+            }
+            (None, None) => return Err(Failure::Content { found: "neither" }),
+        };
+        if content.payload_type != IN_TOTO {
+            return Err(Failure::PayloadType {
+                expected: IN_TOTO,
+                found: excerpt(&content.payload_type),
+            });
+        }
+        wire::decode(&content.payload, "the payload")
+    }
+}
+
+fn check_media_type(found: Option<&str>) -> Result<(), Failure> {
+    match found {
+        Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(()),
+        other => Err(Failure::BundleVersion {
+            expected: BUNDLE_V03,
+            found: excerpt(other.unwrap_or("no media type")),
+        }),
+    }
+}
+
+fn check_key_material(material: &Material) -> Result<(), Failure> {
+    match (
+        &material.certificate,
+        &material.x509_certificate_chain,
+        &material.public_key,
+    ) {
+        (Some(_), None, None) => Ok(()),
+        (None, Some(_), None) => Err(Failure::NoCertificate {
+            found: "a certificate chain",
+        }),
+        (None, None, Some(_)) => Err(Failure::NoCertificate {
+            found: "a public key",
+        }),
+        (None, None, None) => Err(Failure::NoCertificate { found: "nothing" }),
+        _ => Err(Failure::NoCertificate {
+            found: "several kinds of key material",
+        }),
+    }
+}
+
+/// Refuses what counts only once (GHSA-9vcr-p3rj-q5q6): the same place in a log, the same entry in
+/// one log, the same timestamp.
+fn check_repetition(bundle: &Bundle) -> Result<(), Failure> {
+    let material = &bundle.verification_material;
+    let entries = &material.tlog_entries;
+    for (at, entry) in entries.iter().enumerate() {
+        let again = entries.iter().skip(at + 1).any(|other| {
+            other.log_id == entry.log_id
+                && (other.log_index == entry.log_index
+                    || other.canonicalized_body == entry.canonicalized_body)
+        });
+        if again {
+            return Err(Failure::Repeated { what: "log entry" });
+        }
+    }
+    let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;
+    for (at, timestamp) in timestamps.iter().enumerate() {
+        if timestamps
+            .iter()
+            .skip(at + 1)
+            .any(|other| other == timestamp)
+        {
+            return Err(Failure::Repeated { what: "timestamp" });
+        }
+    }
+    Ok(())
+}

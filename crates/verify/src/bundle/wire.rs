@@ -1,0 +1,375 @@
+//! The JSON of a bundle, read whole and strictly: every field that there is, by name, and no others.
+//!
+//! A field that stands twice, or that nobody knows, is an error here, so that nothing in a bundle
+//! is read in two ways or passed over. Everything that can repeat is counted, and everything in
+//! base64 is measured, before any of it is decoded.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::de::{IgnoredAny, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::der;
+use crate::failure::Failure;
+
+/// Today's signing certificates have 1 to 3 KiB, and timestamps up to 6.
+const CERTIFICATE_BYTES: usize = 16 << 10;
+const TIMESTAMP_BYTES: usize = 16 << 10;
+/// What the log keeps of an entry: a hash, the signature and the certificate.
+const BODY_BYTES: usize = 16 << 10;
+/// The largest signatures in sight (ML-DSA-87) have 4,627 bytes.
+const SIGNATURE_BYTES: usize = 8 << 10;
+/// Sixteen witnesses with signatures of 2,420 bytes (ML-DSA-44), in base64.
+const CHECKPOINT_BYTES: usize = 64 << 10;
+/// The log's own and those of witnesses.
+const CHECKPOINT_SIGNATURES_MAX: usize = 16;
+/// SHA-256, of which all hashes and log IDs are.
+const HASH_BYTES: usize = 32;
+/// One log and one authority suffice, and today's signers use one or two of each. Every one costs
+/// a signature check, and counts for nothing when repeated (CVE-2024-45395).
+const LOG_ENTRIES_MAX: usize = 8;
+const TIMESTAMPS_MAX: usize = 8;
+/// The path in a tree of 2^64 leaves.
+const PROOF_HASHES_MAX: usize = 64;
+
+/// A bundle (`dev.sigstore.bundle.v1.Bundle` in protobuf's JSON).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wire {
+    pub(super) media_type: Option<String>,
+    pub(super) verification_material: Material,
+    dsse_envelope: Option<Envelope>,
+    #[serde(rename = "messageSignature")]
+    _message_signature: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Material {
+    pub(super) certificate: Option<Certificate>,
+    pub(super) x509_certificate_chain: Option<IgnoredAny>,
+    pub(super) public_key: Option<IgnoredAny>,
+    tlog_entries: Option<Items<Entry, LOG_ENTRIES_MAX>>,
+    timestamp_verification_data: Option<Timestamps>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Certificate {
+    raw_bytes: Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Timestamps {
+    rfc3161_timestamps: Option<Items<Timestamp, TIMESTAMPS_MAX>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Timestamp {
+    signed_timestamp: Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    #[serde(rename = "logIndex")]
+    _log_index: Option<Number>,
+    log_id: LogId,
+    #[serde(rename = "kindVersion")]
+    _kind_version: KindVersion,
+    #[serde(rename = "integratedTime")]
+    _integrated_time: Option<Number>,
+    inclusion_promise: Option<Promise>,
+    inclusion_proof: Option<Proof>,
+    canonicalized_body: Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LogId {
+    key_id: Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KindVersion {
+    #[serde(rename = "kind")]
+    _kind: String,
+    #[serde(rename = "version")]
+    _version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Promise {
+    signed_entry_timestamp: Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Proof {
+    #[serde(rename = "logIndex")]
+    _log_index: Option<Number>,
+    root_hash: Base64,
+    #[serde(rename = "treeSize")]
+    _tree_size: Number,
+    hashes: Option<Items<Base64, PROOF_HASHES_MAX>>,
+    checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    #[serde(default)]
+    envelope: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Envelope {
+    #[serde(rename = "payload")]
+    _payload: IgnoredAny,
+    #[serde(rename = "payloadType")]
+    _payload_type: IgnoredAny,
+    signatures: Items<Signature, 1>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signature {
+    sig: Base64,
+    /// A hint for whoever has several keys. Nobody here has, so it says nothing.
+    #[serde(rename = "keyid")]
+    _key_id: Option<String>,
+}
+
+impl Wire {
+    /// Checks counts and sizes, and that all base64 is in the one form that writers use.
+    ///
+    /// # Errors
+    /// [`Failure::TooMany`], [`Failure::TooLarge`], [`Failure::Malformed`].
+    pub(super) fn check_bounds(&self) -> Result<(), Failure> {
+        let material = &self.verification_material;
+        if let Some(certificate) = &material.certificate {
+            certificate
+                .raw_bytes
+                .check("the certificate", CERTIFICATE_BYTES)?;
+        }
+        if let Some(envelope) = &self.dsse_envelope {
+            for signature in envelope.signatures.at_most("signatures in the envelope")? {
+                signature.sig.check("the signature", SIGNATURE_BYTES)?;
+            }
+        }
+        if let Some(entries) = &material.tlog_entries {
+            for entry in entries.at_most("log entries")? {
+                entry.check_bounds()?;
+            }
+        }
+        let timestamps = material.timestamp_verification_data.as_ref();
+        if let Some(timestamps) = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref()) {
+            for timestamp in timestamps.at_most("timestamps")? {
+                timestamp
+                    .signed_timestamp
+                    .check("a timestamp", TIMESTAMP_BYTES)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Wire {
+    /// Checks what is in the certificate and the timestamps, before anything decodes it.
+    ///
+    /// # Errors
+    /// [`Failure::TooMany`].
+    pub(super) fn check_der(&self) -> Result<(), Failure> {
+        let material = &self.verification_material;
+        if let Some(certificate) = &material.certificate {
+            der::check(
+                &certificate.raw_bytes.decode("the certificate")?,
+                "elements in one part of the certificate",
+                "levels in the certificate",
+            )?;
+        }
+        let timestamps = material.timestamp_verification_data.as_ref();
+        let timestamps = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref());
+        for timestamp in timestamps.map_or(&[][..], |timestamps| &timestamps.kept) {
+            der::check(
+                &timestamp.signed_timestamp.decode("a timestamp")?,
+                "elements in one part of a timestamp",
+                "levels in a timestamp",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn check_bounds(&self) -> Result<(), Failure> {
+        self.log_id.key_id.check("a log's ID", HASH_BYTES)?;
+        self.canonicalized_body
+            .check("a log entry's body", BODY_BYTES)?;
+        if let Some(promise) = &self.inclusion_promise {
+            promise
+                .signed_entry_timestamp
+                .check("an inclusion promise", SIGNATURE_BYTES)?;
+        }
+        let Some(proof) = &self.inclusion_proof else {
+            return Ok(());
+        };
+        proof.root_hash.check("a root hash", HASH_BYTES)?;
+        if let Some(hashes) = &proof.hashes {
+            for hash in hashes.at_most("hashes in an inclusion proof")? {
+                hash.check("a hash in an inclusion proof", HASH_BYTES)?;
+            }
+        }
+        match &proof.checkpoint {
+            Some(checkpoint) => checkpoint.check_bounds(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checkpoint {
+    fn check_bounds(&self) -> Result<(), Failure> {
+        let note = &self.envelope;
+        at_most_bytes("a checkpoint", CHECKPOINT_BYTES, note.len())?;
+        let signatures = note.split_once("\n\n").map_or("", |(_, lines)| lines);
+        let found = signatures.lines().count();
+        if found > CHECKPOINT_SIGNATURES_MAX {
+            return Err(Failure::TooMany {
+                what: "signatures on a checkpoint",
+                limit: CHECKPOINT_SIGNATURES_MAX,
+                found,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
+    if found > limit {
+        return Err(Failure::TooLarge { what, limit, found });
+    }
+    Ok(())
+}
+
+/// Bytes in base64.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Base64(String);
+
+impl Base64 {
+    /// Checks the size first, then the form. Protobuf's JSON lets readers take other alphabets and
+    /// leave out the padding, and then one thing can be written in several ways; no writer does.
+    fn check(&self, what: &'static str, limit: usize) -> Result<(), Failure> {
+        let text = &self.0;
+        let padding = text.len() - text.trim_end_matches('=').len();
+        let found = (text.len() / 4 * 3).saturating_sub(padding);
+        at_most_bytes(what, limit, found)?;
+        self.decode(what).map(drop)
+    }
+
+    /// The bytes, which [`check`](Self::check) has measured.
+    fn decode(&self, what: &'static str) -> Result<Vec<u8>, Failure> {
+        decode(&self.0, what)
+    }
+}
+
+/// Decodes base64 of the standard alphabet, with padding.
+pub(super) fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Failure> {
+    BASE64.decode(text).map_err(|error| Failure::Malformed {
+        part: "bundle",
+        detail: format!("expected {what} in base64 (standard alphabet, padded): {error}"),
+    })
+}
+
+/// A number that isn't negative, in protobuf's JSON a string of digits. What it is, `sigstore-types`
+/// reads; here it has to be written in the one way that there is.
+struct Number;
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Digits;
+
+        impl Visitor<'_> for Digits {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number without sign and leading zeros")
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Number, E> {
+                Ok(Number)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
+                let canonical = |number: u64| number.to_string() == text;
+                match text.parse().ok().filter(|number| canonical(*number)) {
+                    Some(_) => Ok(Number),
+                    None => Err(E::invalid_value(Unexpected::Other("other text"), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Digits)
+    }
+}
+
+/// A list that is counted whole, and of which at most `MAX` are kept.
+struct Items<T, const MAX: usize> {
+    kept: Vec<T>,
+    count: usize,
+}
+
+impl<T, const MAX: usize> Items<T, MAX> {
+    /// All of them, if they are not too many.
+    fn at_most(&self, what: &'static str) -> Result<&[T], Failure> {
+        if self.count > MAX {
+            return Err(Failure::TooMany {
+                what,
+                limit: MAX,
+                found: self.count,
+            });
+        }
+        Ok(&self.kept)
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Items<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counting<T, const MAX: usize>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Counting<T, MAX> {
+            type Value = Items<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Items {
+                    kept: Vec::new(),
+                    count: 0,
+                };
+                while items.count < MAX {
+                    let Some(item) = seq.next_element()? else {
+                        return Ok(items);
+                    };
+                    items.kept.push(item);
+                    items.count += 1;
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(Counting(std::marker::PhantomData))
+    }
+}

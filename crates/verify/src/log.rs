@@ -1,0 +1,248 @@
+//! That the transparency log has the signature: what `sigstore-verify` leaves unchecked of it.
+//!
+//! `sigstore-verify` is content when *some* trusted log signed a checkpoint, and it looks at one of
+//! the places where an entry states a thing twice. Here each entry is held against its own log, and
+//! what is stated twice against itself.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sigstore_types::bundle::InclusionProof;
+use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, TransparencyLogEntry};
+
+use countersign_oci::excerpt;
+
+use crate::failure::Failure;
+use crate::trust::TrustedRoot;
+
+/// That every log entry of a bundle is proven by the log that it names. Only [`prove`] makes one.
+#[derive(Debug)]
+pub(crate) struct LogProven {
+    /// Where the first entry stands in its log.
+    pub(crate) index: u64,
+    /// ID of that log, in hex.
+    pub(crate) id: String,
+}
+
+/// Checks that the entries can be proven at all, before any cryptography: each is of a log whose
+/// key can be used, and has the promise that its log writes.
+///
+/// # Errors
+/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`].
+pub(crate) fn check_provable(
+    entries: &[TransparencyLogEntry],
+    trusted_root: &TrustedRoot,
+) -> Result<(), Failure> {
+    for (index, entry) in entries.iter().enumerate() {
+        let id = entry.log_id.key_id.as_bytes();
+        if let Some(kind) = trusted_root.unusable_log_key(id) {
+            return Err(Failure::UnsupportedLogKey {
+                log: "transparency log",
+                id: hex::encode(id),
+                kind: kind.to_owned(),
+            });
+        }
+        // Rekor v1 always writes one, and every client keeps it. Without one the time of logging is
+        // anybody's word, and the signature could be stamped anew later.
+        if !is_rekor_v2(entry) && entry.inclusion_promise.is_none() {
+            return Err(Failure::NoInclusionPromise { index });
+        }
+    }
+    Ok(())
+}
+
+/// Checks what `sigstore-verify`, which has accepted the entries by now, has not checked of them.
+///
+/// # Errors
+/// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
+/// [`Failure::Malformed`] for a checkpoint of another form than logs write.
+pub(crate) fn prove(
+    entries: &[TransparencyLogEntry],
+    trusted_root: &TrustedRoot,
+) -> Result<LogProven, Failure> {
+    for (index, entry) in entries.iter().enumerate() {
+        let proof = entry.inclusion_proof.as_ref();
+        let (proof, checkpoint) = proof
+            .and_then(|proof| Some((proof, proof.checkpoint.checkpoint()?)))
+            .ok_or(Failure::NoInclusionProof { index })?;
+        check_own_signature(entry, proof.checkpoint.envelope(), checkpoint, trusted_root)?;
+        check_agreement(entry, proof, checkpoint)?;
+    }
+    let first = entries
+        .first()
+        .ok_or(Failure::NoInclusionProof { index: 0 })?;
+    Ok(LogProven {
+        index: first.log_index.get(),
+        id: hex::encode(first.log_id.key_id.as_bytes()),
+    })
+}
+
+fn is_rekor_v2(entry: &TransparencyLogEntry) -> bool {
+    entry.kind_version == KindVersion::HashedRekordV002
+}
+
+/// Checks that the log which the entry names signed the checkpoint, under the name that the
+/// checkpoint gives the log.
+///
+/// `sigstore-verify` has found by now that *some* trusted log signed it; an entry of one log proven
+/// by the tree of another would still pass there.
+fn check_own_signature(
+    entry: &TransparencyLogEntry,
+    note: &str,
+    checkpoint: &Checkpoint,
+    trusted_root: &TrustedRoot,
+) -> Result<(), Failure> {
+    let id = entry.log_id.key_id.as_bytes();
+    let own_key = Sha256Hash::try_from(id)
+        .ok()
+        .and_then(|id| trusted_root.log_key(&id));
+    let signatures = note_signatures(note)?;
+    let signed_by_own = own_key.is_some_and(|key| {
+        signatures.iter().any(|signature| {
+            names(checkpoint.origin(), signature.name)
+                && id.starts_with(&signature.key_hint)
+                && key
+                    .verify(checkpoint.signed_data(), &signature.signature)
+                    .is_ok()
+        })
+    });
+    if signed_by_own {
+        return Ok(());
+    }
+    let signers: Vec<&str> = signatures.iter().map(|signature| signature.name).collect();
+    Err(Failure::CheckpointLog {
+        expected: hex::encode(id),
+        found: excerpt(&signers.join(", ")),
+    })
+}
+
+/// Whether the log of this origin signs as `name`. Rekor v1 adds the tree's ID to the origin, after
+/// a dash.
+fn names(origin: &str, name: &str) -> bool {
+    origin
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(" - "))
+}
+
+/// A signature line of a note.
+struct NoteSignature<'a> {
+    name: &'a str,
+    key_hint: [u8; 4],
+    signature: SignatureBytes,
+}
+
+/// The signature lines, in exactly the form in which logs write them ([C2SP signed-note][spec]):
+/// `sigstore-types` overlooks blanks, and whatever comes after another empty line.
+///
+/// [spec]: https://c2sp.org/signed-note
+fn note_signatures(note: &str) -> Result<Vec<NoteSignature<'_>>, Failure> {
+    let malformed = || Failure::Malformed {
+        part: "checkpoint",
+        detail: "expected lines of the form `— NAME SIGNATURE` after the one empty line".into(),
+    };
+    let (_, lines) = note.split_once("\n\n").ok_or_else(malformed)?;
+    let lines = lines.strip_suffix('\n').ok_or_else(malformed)?;
+    lines
+        .split('\n')
+        .map(|line| {
+            let line = line.strip_prefix("— ")?;
+            let (name, signature) = line.split_once(' ')?;
+            let signature = BASE64.decode(signature).ok()?;
+            let (key_hint, signature) = signature.split_first_chunk()?;
+            Some(NoteSignature {
+                name,
+                key_hint: *key_hint,
+                signature: SignatureBytes::new(signature.to_vec()),
+            })
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(malformed)
+}
+
+/// Checks that what the entry states besides its checkpoint is what the checkpoint says.
+fn check_agreement(
+    entry: &TransparencyLogEntry,
+    proof: &InclusionProof,
+    checkpoint: &Checkpoint,
+) -> Result<(), Failure> {
+    agree(
+        "root hash of the log's tree",
+        &checkpoint.root_hash().to_hex(),
+        &proof.root_hash.to_hex(),
+    )?;
+    agree(
+        "size of the log's tree",
+        &checkpoint.tree_size(),
+        &proof.tree_size,
+    )?;
+    if is_rekor_v2(entry) {
+        // In Rekor v1 the proof's index is of one shard, and the tree proves it; the entry's is of
+        // all shards, and the promise proves it.
+        agree(
+            "index in the log",
+            &entry.log_index.get(),
+            &proof.log_index.get(),
+        )?;
+        // Rekor v2 has no time, and nothing would prove one.
+        let time = entry.integrated_time.map_or(0, jiff::Timestamp::as_second);
+        agree("time of logging", &0, &time)?;
+    }
+    Ok(())
+}
+
+fn agree<T: PartialEq + ToString>(
+    what: &'static str,
+    expected: &T,
+    found: &T,
+) -> Result<(), Failure> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Failure::Disagreement {
+        what,
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_signs_as_its_origin_or_as_what_comes_before_the_trees_id() {
+        assert!(names("rekor.example", "rekor.example"));
+        assert!(names("rekor.example - 123", "rekor.example"));
+        for other in ["rekor.exampl", "rekor", "", "rekor.example2", "other"] {
+            assert!(!names("rekor.example - 123", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_note_has_one_form() {
+        let line = "— log AAAAAAA=\n";
+        let read = |lines: &str| {
+            let note = format!("log\n1\nroot\n\n{lines}");
+            note_signatures(&note)
+                .map(|signatures| signatures.len())
+                .ok()
+        };
+        assert_eq!(read(line), Some(1));
+        assert_eq!(read(&line.repeat(2)), Some(2));
+        for other in [
+            "",
+            "\n",
+            "— log AAAAAAA=",
+            "— log  AAAAAAA=\n",
+            " — log AAAAAAA=\n",
+            "— log AAAAAAA= \n",
+            "— log AAAAAAA=\r\n",
+            "— log AAAAAAB=\n",
+            "- log AAAAAAA=\n",
+            "— log AAA=\n",
+            "— log AAAAAAA=\n\n",
+            "— log AAAAAAA=\n\nmore\n",
+        ] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The parts of a timestamp that no signature covers.
+//!
+//! `sigstore-verify` checks the signature of an RFC 3161 timestamp and what it covers. Around it, CMS
+//! states algorithms a second time, and has room for certificates, revocation lists and attributes
+//! that nobody reads. Here all of it has to be what the signed part calls for, so that a timestamp
+//! can't be changed without being refused.
+
+use cmpv2::status::PkiStatus;
+use cms::cert::CertificateChoices;
+use cms::content_info::CmsVersion;
+use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Encode as _, Tag, Tagged as _};
+use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_tsp::TimeStampResp;
+
+use crate::failure::Failure;
+use crate::trust::TrustedRoot;
+
+/// Hash algorithms, each with the signature algorithm that goes by it.
+const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
+    // SHA-256 and ecdsa-with-SHA256, and so on (RFC 5754).
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"),
+        ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"),
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"),
+        ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3"),
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"),
+        ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4"),
+    ),
+];
+
+/// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`) whose signature holds.
+///
+/// # Errors
+/// [`Failure::Malformed`] with the first part that is not as it has to be.
+pub(crate) fn check(token: &[u8], trusted_root: &TrustedRoot) -> Result<(), Failure> {
+    let undecodable = |error: x509_cert::der::Error| malformed(error.to_string());
+    let response = TimeStampResp::from_der(token).map_err(undecodable)?;
+    if response.status.status != PkiStatus::Accepted
+        || response.status.status_string.is_some()
+        || response.status.fail_info.is_some()
+    {
+        return Err(malformed("expected the status granted and nothing with it"));
+    }
+    let content = response
+        .time_stamp_token
+        .ok_or_else(|| malformed("expected a token, found none"))?
+        .content;
+    let signed: SignedData = content.decode_as().map_err(undecodable)?;
+    check_envelope(&signed, trusted_root)?;
+    match signed.signer_infos.0.as_slice() {
+        [signer] => check_signer(signer, &signed),
+        signers => Err(malformed(format!(
+            "expected 1 signer, found {}",
+            signers.len()
+        ))),
+    }
+}
+
+/// What lies around content and signer.
+fn check_envelope(signed: &SignedData, trusted_root: &TrustedRoot) -> Result<(), Failure> {
+    if signed.version != CmsVersion::V3 {
+        return Err(malformed("expected signed data of version 3"));
+    }
+    let content = signed.encap_content_info.econtent.as_ref();
+    if content.map(|content| content.tag()) != Some(Tag::OctetString) {
+        return Err(malformed("expected the content in an octet string"));
+    }
+    if signed.crls.is_some() {
+        return Err(malformed("expected no revocation lists, found some"));
+    }
+    // Only the trusted root's own certificates are used. Those that come with the timestamp are
+    // no more than a copy of them.
+    let certificates = signed.certificates.as_ref();
+    for certificate in certificates.map_or(&[][..], |certificates| certificates.0.as_slice()) {
+        let known = match certificate {
+            CertificateChoices::Certificate(certificate) => certificate
+                .to_der()
+                .is_ok_and(|der| trusted_root.has_timestamp_certificate(&der)),
+            CertificateChoices::Other(_) => false,
+        };
+        if !known {
+            return Err(malformed(
+                "expected certificates of the trusted root's authorities only, found another",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<(), Failure> {
+    let version = match signer.sid {
+        SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
+        SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
+    };
+    if signer.version != version {
+        return Err(malformed("the signer's version is not the one of its form"));
+    }
+    if signer.unsigned_attrs.is_some() {
+        return Err(malformed("expected no unsigned attributes, found some"));
+    }
+    let hash = signer.digest_alg.oid;
+    let same_hash = match signed.digest_algorithms.as_slice() {
+        [algorithm] => algorithm.oid == hash && is_plain(algorithm),
+        _ => false,
+    };
+    let fitting = ALGORITHMS.contains(&(hash, signer.signature_algorithm.oid));
+    if !same_hash
+        || !fitting
+        || !is_plain(&signer.digest_alg)
+        || !is_plain(&signer.signature_algorithm)
+    {
+        return Err(malformed(
+            "expected the same hash algorithm throughout, and ECDSA with it",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether there are no parameters, which is written in two ways (RFC 5754, section 2).
+fn is_plain(algorithm: &AlgorithmIdentifierOwned) -> bool {
+    algorithm
+        .parameters
+        .as_ref()
+        .is_none_or(|parameters| parameters.is_null())
+}
+
+fn malformed(detail: impl Into<String>) -> Failure {
+    Failure::Malformed {
+        part: "timestamp",
+        detail: detail.into(),
+    }
+}

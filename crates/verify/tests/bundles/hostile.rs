@@ -1,0 +1,36 @@
+//! What 1 MiB can do to a reader: every hostile shape is refused for what it is, before anything
+//! decodes it at a cost that grows faster than its size. `cargo xtask bench` shows the time.
+
+use countersign_sandbox::{RekorVersion, hostile_bundles};
+use countersign_verify::Failure;
+
+use crate::{Fixture, refused};
+
+const BUNDLE_MAX: usize = 1 << 20;
+
+#[tokio::test]
+async fn hostile_bundles_are_refused_for_what_they_are() {
+    let fixture = Fixture::new().await;
+    let good = fixture.good().rekor(RekorVersion::V2);
+    let good = fixture.sigstore.issue(&good).unwrap();
+    let mut refusals = String::new();
+    for hostile in hostile_bundles(&good) {
+        assert!(hostile.bundle.len() <= BUNDLE_MAX, "{}", hostile.name);
+        let outcome = match fixture.judge_text(&hostile.bundle, &fixture.policy()) {
+            Ok(_) => "accepted".to_owned(),
+            failed => told(&refused(failed)),
+        };
+        refusals.push_str(&format!("{}: {outcome}\n", hostile.name));
+    }
+    insta::assert_snapshot!(refusals);
+}
+
+fn told(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
