@@ -67,6 +67,59 @@ async fn what_the_installer_s_policy_will_refuse_is_refused_before_a_key_is_made
 }
 
 #[tokio::test]
+async fn a_job_of_github_is_judged_by_the_workflow_that_its_token_names() {
+    const GITHUB: &str = "https://token.actions.githubusercontent.com";
+    const WORKFLOW: &str = "acme/app/.github/workflows/release.yml@refs/tags/v1";
+    let job = serde_json::json!({
+        "iss": GITHUB,
+        "sub": "repo:acme/app:ref:refs/tags/v1",
+        "job_workflow_ref": WORKFLOW,
+        "event_name": "push",
+    });
+    let stage = Stage::new().await;
+    stage.one_image();
+    let by_github = |identity: &str, trigger: &str| {
+        let identity = identity.to_owned();
+        let claims = [("build_trigger".to_owned(), trigger.to_owned())];
+        move |spec: &mut PolicySpec| {
+            spec.issuer = Some(GITHUB.into());
+            spec.identity = Some(identity);
+            spec.claims = claims.into();
+        }
+    };
+    let uri = format!("https://github.com/{WORKFLOW}");
+    // The subject is not what the certificate will name.
+    let subject = by_github("repo:acme/app:ref:refs/tags/v1", "push");
+    let violation = refused(&stage, &job, subject).await.to_string();
+    assert!(violation.contains(&format!("found `{uri}`")), "{violation}");
+    let scheduled = by_github(&uri, "schedule");
+    let violation = refused(&stage, &job, scheduled).await.to_string();
+    assert!(violation.contains("found `push`"), "{violation}");
+    assert_eq!(stage.sigstore.requests(), []);
+
+    // What is accepted goes on to Fulcio, which knows GitHub by no key here.
+    let token = stage.sigstore.token_with(IDENTITY, &job);
+    let token = IdentityToken::from_jwt(&token).unwrap();
+    let policy = stage.policy(by_github(&uri, "push"));
+    let signer = stage.signer().with_consumer_policy(policy);
+    let references = [stage.reference(":v1")];
+    let annotations = BTreeMap::new();
+    let signed = signer.sign(&references, &token, &annotations, &|_| {});
+    let error = signed.await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Service {
+                service: countersign_sign::Service::Fulcio,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(stage.answers(Service::Fulcio), [401]);
+}
+
+#[tokio::test]
 async fn what_only_the_certificate_tells_is_refused_before_anything_is_recorded() {
     // A token of a CI that nobody knows: its certificate could name anything.
     let pipeline = serde_json::json!({"pipeline": "release"});

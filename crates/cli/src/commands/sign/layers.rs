@@ -4,15 +4,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use countersign_download::{Error as InstallError, Limits, inspect};
-use countersign_oci::{Digest, Document, Manifest, Platform, Reference, Registry, ResolvedImage};
+use countersign_download::{Limits, inspect};
+use countersign_oci::{
+    Digest, Document, ErrorKind, Manifest, Platform, Reference, Registry, ResolvedImage,
+};
 
 use crate::failure::Failure;
 
 /// What was found about the images that references lead to.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    /// What `install` will refuse, or leave out.
+    /// What `install` will refuse.
     pub(super) warnings: Vec<String>,
     /// Manifests whose layers were too large to look at, or can't be had.
     pub(super) unchecked: Vec<Digest>,
@@ -67,19 +69,19 @@ async fn check(
             rest -= size;
             let limits = Limits::default();
             match inspect(registry, &limits, &manifest, platform.as_ref(), scratch).await {
-                Ok(warnings) => {
-                    let about = manifest.reference();
-                    let said = warnings.into_iter().map(|said| format!("{about}: {said}"));
-                    layers.warnings.extend(said);
-                }
-                Err(InstallError::Registry(_) | InstallError::Io { .. }) => {
-                    layers.unchecked.push(manifest.digest().clone());
-                }
-                Err(error) => layers.warnings.push(format!(
-                    "`install` will refuse {}: {}",
-                    manifest.reference(),
-                    Failure::from(error).line()
-                )),
+                // What is left out by rule, such as devices, is for whoever installs to know.
+                Ok(_left_out) => {}
+                Err(error) => match error.kind() {
+                    // Nothing was found out about the image.
+                    ErrorKind::Unreachable | ErrorKind::Machine | ErrorKind::Internal => {
+                        layers.unchecked.push(manifest.digest().clone());
+                    }
+                    _ => layers.warnings.push(format!(
+                        "`install` will refuse {}: {}",
+                        manifest.reference(),
+                        Failure::from(error).line()
+                    )),
+                },
             }
         }
     }
