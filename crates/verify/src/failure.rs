@@ -245,6 +245,9 @@ impl Failure {
             | Self::LayerCount { .. }
             | Self::Malformed { .. }
             | Self::TooMany { .. }
+            | Self::TooLarge { .. }
+            | Self::Disagreement { .. }
+            | Self::Aborted
             | Self::Repeated { .. }
             | Self::BundleVersion { .. }
             | Self::Content { .. }
@@ -259,6 +262,8 @@ impl Failure {
             | Self::Timestamp(_)
             | Self::NoInclusionProof { .. }
             | Self::CheckpointLog { .. }
+            | Self::UnsupportedLogKey { .. }
+            | Self::NoInclusionPromise { .. }
             | Self::Identity { .. }
             | Self::NoIssuer
             | Self::NoVerifiedTime
