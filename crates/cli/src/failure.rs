@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use countersign_oci::{MachineFault, Repository};
+use countersign_oci::{MachineFault, Repository, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
 pub(crate) use kind::{exit_code, exit_codes_help};
@@ -138,7 +138,11 @@ impl Failure {
             }
             source = error.source();
         }
+        // Libraries escape what others wrote. This is the second wall: parsers quote what they read.
         messages
+            .iter()
+            .map(|message| printable_lines(message))
+            .collect()
     }
 
     /// The error and its causes in one line.
@@ -202,6 +206,12 @@ fn on_this_machine(message: String) -> String {
         return message;
     }
     format!("this machine: {message}")
+}
+
+/// Every line printable and of bounded length; the line breaks are ours.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    lines.join("\n")
 }
 
 fn indent(text: &str) -> String {

@@ -146,11 +146,12 @@ pub struct Limits {
     pub manifest_bytes: u64,
     /// Pages of one referrers list. Default 10.
     pub referrer_pages: usize,
-    /// Referrers of one subject. Default 10,000 listed (callers have their own, lower limit on those they fetch).
+    /// Entries of one referrers list, on all its pages, those that can't be followed included. Default
+    /// 10,000 (callers have their own, lower limit on those they fetch).
     pub referrers: usize,
     /// Redirects of one request. Default 5.
     pub redirects: usize,
-    /// Manifests and indexes in the `index.json` of an image layout. Default 1,000.
+    /// Entries in the `index.json` of an image layout. Default 1,000.
     pub layout_entries: usize,
 }
 

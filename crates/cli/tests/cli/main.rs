@@ -21,6 +21,8 @@ mod output;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod registries;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod tags;

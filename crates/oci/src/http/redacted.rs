@@ -35,9 +35,17 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
+/// Characters that errors show of a URL. Servers name URLs, and a header may be long.
+const SHOWN_MAX: usize = 1000;
+
 /// A URL as errors show it.
 pub(crate) fn shown(url: &Url) -> String {
-    Redacted(url).to_string()
+    let mut shown = Redacted(url).to_string();
+    if let Some((end, _)) = shown.char_indices().nth(SHOWN_MAX) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
 }
 
 /// Host and port.
@@ -60,5 +68,12 @@ mod tests {
         assert_eq!(format!("{:?}", Redacted(&url)), "https://host:8443/v2/a");
         let url = Url::parse("user:secret@host:8443").unwrap();
         assert_eq!(shown(&url), "a URL without a host");
+    }
+
+    #[test]
+    fn errors_show_the_beginning_of_a_long_url() {
+        let url = Url::parse(&format!("https://host/{}", "a".repeat(100_000))).unwrap();
+        let expected = format!("https://host/{}…", "a".repeat(SHOWN_MAX - 13));
+        assert_eq!(shown(&url), expected);
     }
 }

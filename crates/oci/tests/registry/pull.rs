@@ -380,3 +380,25 @@ async fn the_proxy_is_left_out_for_named_hosts_and_their_subdomains() {
     let far = "outside.invalid/a/b:t".parse().unwrap();
     assert_eq!(client.resolve(&far).await.unwrap().bytes(), body.as_bytes());
 }
+
+#[tokio::test]
+async fn what_a_registry_says_of_an_error_is_escaped_and_cut() {
+    let server = MockServer::start().await;
+    let message = format!("a\u{202e}b\u{1b}[2J{}", "y".repeat(10_000));
+    let body = serde_json::json!({"errors": [{"code": "ODD", "message": message}]});
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(405).set_body_json(body))
+        .mount(&server)
+        .await;
+    let error = client().resolve(&reference(&server, ":t")).await;
+    let Err(Error::Status {
+        status: 405,
+        detail: Some(detail),
+        ..
+    }) = error
+    else {
+        panic!("{error:?}")
+    };
+    let expected = format!(r"a\u{{202e}}b\u{{1b}}[2J{}…", "y".repeat(193));
+    assert_eq!(detail, expected);
+}
