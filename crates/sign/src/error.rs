@@ -84,7 +84,7 @@ pub enum Error {
         source: Box<Violation>,
     },
     /// This machine's clock is wrong by more than can be waited for.
-    #[error("the clock of this machine is {skew}, by {service}")]
+    #[error("the local clock is {skew}, by {service}")]
     Clock {
         /// Who has the other time.
         service: Service,

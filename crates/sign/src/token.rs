@@ -248,7 +248,7 @@ pub enum TokenError {
         now: Timestamp,
     },
     /// The time at which the token was issued says that this machine's clock is wrong.
-    #[error("the clock of this machine is {0}, by the identity token that was issued then")]
+    #[error("the local clock is {0}, by the identity token that was issued then")]
     Clock(Skew),
 }
 
@@ -376,7 +376,7 @@ mod tests {
         );
         assert_eq!(
             error(&issued(931)).to_string(),
-            "the clock of this machine is 31s behind: it shows 1970-01-01T00:15:00Z when it is \
+            "the local clock is 31s behind: it shows 1970-01-01T00:15:00Z when it is \
              1970-01-01T00:15:31Z, by the identity token that was issued then"
         );
     }

@@ -211,6 +211,32 @@ async fn neither_token_nor_secret_of_the_job_is_shown_even_by_diagnostics() {
 }
 
 #[tokio::test]
+async fn a_wrong_clock_is_this_machine_s_fault_and_told_as_that() {
+    let stage = Stage::new().await;
+    let variables = github(&stage);
+    for (ahead, says) in [(600, " behind: it shows "), (-1200, " ahead: it shows ")] {
+        let ahead = jiff::SignedDuration::from_secs(ahead);
+        stage.sigstore.set_clock_ahead(ahead);
+        let run = sign(&stage, &[], &borrowed(&variables));
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(run.stderr.contains("the local clock is "), "{}", run.stderr);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hint: set the clock of this machine"),
+            "{}",
+            run.stderr
+        );
+    }
+    let requests = stage.sigstore.requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.service == Service::Oidc)
+    );
+    assert_eq!(stage.registry.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn what_the_installer_s_policy_refuses_fails_the_job_that_signs() {
     let stage = Stage::new().await;
     stage.write("policy.yaml", stage.policy(STRANGER));
