@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::commands::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
 use crate::failure::{Failure, Kind, exit_codes_help};
+use crate::limits::LimitArguments;
 
 /// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
@@ -246,6 +247,9 @@ pub(crate) struct InstallArguments {
     pub(crate) gallery: GalleryArguments,
 
     #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+
+    #[command(flatten)]
     pub(crate) policy: PolicyArguments,
 
     #[command(flatten)]
@@ -277,6 +281,9 @@ pub(crate) struct UpgradeArguments {
 
     #[command(flatten)]
     pub(crate) planning: PlanningArguments,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,

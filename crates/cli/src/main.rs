@@ -7,6 +7,7 @@ mod commands;
 mod environment;
 mod failure;
 mod image;
+mod limits;
 mod lock;
 mod output;
 mod progress;

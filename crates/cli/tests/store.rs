@@ -12,9 +12,10 @@ mod shop;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use countersign_download::FileLock;
+use countersign_sandbox::image::{Compression, Image, Layer};
 use serde_json::Value;
 use shop::{EARLIER, LATER, SIGNER, Shop, unsigned};
 
@@ -339,4 +340,137 @@ async fn what_no_record_explains_is_listed_and_removed_where_that_is_asked_for()
     assert!(shop.path("chat").exists());
     assert_eq!(shop.run(&["remove", "--unrecorded", "chat"]).0, 0);
     assert!(!shop.path("chat").exists());
+}
+
+/// Runs the program in a mount name space of its own, after a shell has mounted something at the
+/// store; nothing where this machine doesn't let us.
+fn with_store_at(shop: &Shop, options: &str, arguments: &[&str]) -> Option<(i32, Value)> {
+    let mount = format!("mount -t tmpfs -o {options} none store");
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script]);
+        command.current_dir(shop.directory.path());
+        command
+    };
+    if !unshared(&mount)
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: mounting is not allowed here");
+        return None;
+    }
+    let program = shop.command(&[]);
+    let mut command = unshared(&format!("{mount} && exec \"$0\" \"$@\""));
+    command
+        .arg(program.get_program())
+        .args(["--output", "json", "install", "--platform", "linux/amd64"])
+        .args(shop::FLAGS)
+        .args(["--store", "store"])
+        .args(arguments);
+    let output = command.output().unwrap();
+    let document = serde_json::from_slice(&output.stdout);
+    Some((output.status.code().unwrap(), document.unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_no_more_is_the_machine_s_fault_and_no_mirror_is_asked() {
+    let shop = Shop::open().await;
+    let host = shop.registry.host();
+    shop.write(
+        "index.yaml",
+        &format!(
+            "[{{name: chat, uri: '{host}/acme/app:latest-chat', mirrors: ['{host}/acme/mirror:latest-chat']}}]"
+        ),
+    );
+    // Small as it is fetched, and too large for the disk once it is unpacked.
+    shop.publish("latest-chat", &"0".repeat(4 << 20), EARLIER);
+    fs::create_dir(shop.directory.path().join("store")).unwrap();
+    for (options, hint) in [
+        (
+            "size=256k",
+            "the disk or the quota is full, or has no inodes",
+        ),
+        (
+            "nr_inodes=6",
+            "the disk or the quota is full, or has no inodes",
+        ),
+        ("ro", "the file system is mounted read-only"),
+    ] {
+        let Some((code, document)) = with_store_at(&shop, options, &["chat"]) else {
+            return;
+        };
+        let error = &document["failed"][0]["error"];
+        assert_eq!((code, &error["kind"]), (1, &"machine".into()), "{document}");
+        let found = error["hints"][0].as_str().unwrap();
+        assert!(found.starts_with(hint), "{options}: {document}");
+        let requests = shop.registry.requests();
+        assert!(requests.iter().all(|one| !one.path.contains("/mirror/")));
+    }
+}
+
+/// Under a limit on descriptors, whatever is opened when there are none left.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_descriptors_left_is_the_machine_s_fault_wherever_it_happens() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let program = shop.command(&[]);
+    let mut failed = 0;
+    for limit in 9..24 {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
+            .arg(program.get_program())
+            .args(["--output", "json", "install", "--platform", "linux/amd64"])
+            .args(shop::FLAGS)
+            .args(["--store", "store", "--reinstall", "chat"])
+            .current_dir(shop.directory.path())
+            .env_clear();
+        let output = command.output().unwrap();
+        let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) else {
+            panic!("{limit}: {output:?}");
+        };
+        if output.status.code() == Some(0) {
+            continue;
+        }
+        failed += 1;
+        assert_eq!(output.status.code(), Some(1), "{limit}: {document}");
+        let hint = "too many files are open: raise the limit";
+        assert!(document.to_string().contains(hint), "{limit}: {document}");
+    }
+    assert!(failed > 0, "every limit was enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_was_reached_names_the_flag_that_raises_it() {
+    let shop = Shop::open().await;
+    let layer = Layer::builder().file("version", "v1", 0o644);
+    let layer = layer.file("some/where/below", "", 0o644);
+    let image = Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer.build(Compression::Gzip))
+        .build();
+    shop.publish_image("latest-chat", &image, EARLIER);
+    for (flag, low, enough) in [
+        ("--max-size", "1000", "1M"),
+        ("--max-download", "10", "1M"),
+        ("--max-files", "1", "10"),
+        ("--max-layers", "0", "1"),
+        ("--max-depth", "1", "3"),
+        ("--max-path", "8", "20"),
+        ("--max-config", "1", "4KiB"),
+    ] {
+        let (code, document) = shop.install(&[flag, low, "chat"]);
+        let error = &document["failed"][0]["error"];
+        assert_eq!((code, &error["kind"]), (5, &"invalid".into()), "{document}");
+        let hint =
+            format!("if you trust the content to be that large, raise the limit with {flag}");
+        assert_eq!(error["hints"][0], hint, "{document}");
+        assert_eq!(shop.version("chat"), None);
+        let (code, document) = shop.install(&[flag, enough, "chat"]);
+        assert_eq!(code, 0, "{document}");
+        assert_eq!(shop.run(&["remove", "chat"]).0, 0);
+    }
+    let (code, document) = shop.install(&["--max-index", "10", "chat"]);
+    assert_eq!(code, 5, "{document}");
+    let hint = document["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.ends_with("raise the limit with --max-index"), "{hint}");
 }

@@ -11,6 +11,7 @@ use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 use crate::admitted::Grounds;
 use crate::extract::ArchiveError;
 use crate::http::HttpError;
+use crate::limits::Bound;
 use crate::lock::LockedSigner;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
@@ -182,6 +183,8 @@ pub enum Error {
         limit: u64,
         /// The manifest's number.
         found: u64,
+        /// Which bound it is.
+        bound: Bound,
     },
     /// The target can't be installed to.
     #[error("can't install to {}: expected {expected}, found {found}", .path.display())]

@@ -23,6 +23,8 @@ pub struct Galleries {
     pub integrity: Integrity,
     /// Tags to fall back to.
     pub fallbacks: FallbackTags,
+    /// Whether an index from elsewhere may name private addresses. No by default.
+    pub private_addresses: bool,
 }
 
 impl Galleries {
@@ -38,6 +40,7 @@ impl Galleries {
             capability,
             integrity,
             fallbacks,
+            private_addresses: false,
         }
     }
 
@@ -117,6 +120,7 @@ impl Galleries {
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
+            private_addresses: self.private_addresses,
         })
     }
 

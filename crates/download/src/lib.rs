@@ -64,7 +64,7 @@ pub use gallery::{
 pub use http::HttpError;
 pub use inspect::inspect;
 pub use install::{Event, Events, Installed, Installer};
-pub use limits::Limits;
+pub use limits::{Bound, Limits};
 pub use lock::{
     Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds, LockedSigner,
 };

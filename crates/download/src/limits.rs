@@ -28,6 +28,32 @@ pub struct Limits {
     pub depth: u64,
 }
 
+/// Which of the [`Limits`] was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bound {
+    /// [`Limits::index_bytes`]
+    IndexBytes,
+    /// [`Limits::layers`]
+    Layers,
+    /// [`Limits::config_bytes`]
+    ConfigBytes,
+    /// [`Limits::compressed_bytes`]
+    CompressedBytes,
+    /// [`Limits::unpacked_bytes`]
+    UnpackedBytes,
+    /// [`Limits::expansion`]
+    Expansion,
+    /// [`Limits::entries`]
+    Entries,
+    /// [`Limits::path_bytes`]
+    PathBytes,
+    /// [`Limits::depth`]
+    Depth,
+    /// One that is none of these and can't be changed.
+    Fixed,
+}
+
 impl Limits {
     /// Decompressed bytes of a layer up to which [`Self::expansion`] isn't looked at: a small file
     /// of zeros is no bomb. 64 MiB.

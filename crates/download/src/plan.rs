@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use countersign_oci::http::HostKind;
 use countersign_oci::{ErrorKind, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct Planner<'a> {
     pub integrity: Integrity,
     /// Tags to fall back to.
     pub fallbacks: &'a FallbackTags,
+    /// Whether an index from elsewhere may name private addresses.
+    pub private_addresses: bool,
 }
 
 /// What installing one entry of a gallery, or one image, would do.
@@ -162,6 +165,7 @@ impl<'a> Planner<'a> {
                     found: Box::new(source),
                 });
             }
+            self.refuse_inward(entry, &source)?;
             if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -176,6 +180,33 @@ impl<'a> Planner<'a> {
             .chain(fallbacks)
             .map(|(role, source)| PlannedSource { role, source })
             .collect())
+    }
+}
+
+impl Planner<'_> {
+    /// Refuses an address that is further inside than the index may name: whoever serves the index
+    /// would choose which of our own services are asked. Fallback tags are at the addresses of the
+    /// sources that they are of.
+    fn refuse_inward(&self, entry: &GalleryEntry, source: &Source) -> Result<(), PlanError> {
+        let from = match self.location {
+            Location::File(_) => return Ok(()),
+            Location::Url(url) => HostKind::of(url),
+            Location::GitHub(_) => HostKind::Public,
+        };
+        let allowed = if self.private_addresses {
+            from.max(HostKind::Private)
+        } else {
+            from
+        };
+        match source.host_kind() {
+            Some(found) if found > allowed => Err(PlanError::Inward {
+                entry: excerpt(&entry.name),
+                location: self.location.to_string(),
+                found: Box::new(source.clone()),
+                kind: found,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -356,6 +387,21 @@ pub enum PlanError {
         /// The source.
         found: Box<Source>,
     },
+    /// An address of this machine, of the same link or of a private network, named by an index from
+    /// elsewhere: whoever serves it would choose which of our own services are asked.
+    #[error(
+        "the entry `{entry}` names {found}, {kind}: the index from {location} may not lead there"
+    )]
+    Inward {
+        /// The entry's name.
+        entry: String,
+        /// Where the index is from.
+        location: String,
+        /// The source.
+        found: Box<Source>,
+        /// Where it is.
+        kind: HostKind,
+    },
     /// The plan is not what was locked.
     #[error(transparent)]
     Locked(#[from] LockedError),
@@ -391,7 +437,7 @@ impl PlanError {
             | Self::Ambiguous { .. }
             | Self::Source { .. }
             | Self::Mirrors { .. } => ErrorKind::Usage,
-            Self::Local { .. } => ErrorKind::Policy,
+            Self::Local { .. } | Self::Inward { .. } => ErrorKind::Policy,
             Self::Locked(error) => error.kind(),
             Self::Requirement { source, .. } => source.kind(),
         }

@@ -7,6 +7,7 @@
 )]
 
 use countersign_oci::NoSuchPlatform;
+use countersign_oci::http::HostKind;
 use countersign_oci::samples;
 use countersign_oci::samples::{
     digest, disk_full, json_error, no_such_file, platform, reference, too_many_files,
@@ -19,8 +20,9 @@ use crate::gallery::{LocationError, Unserved};
 use crate::lock::LockedSigner;
 use crate::store::Name;
 use crate::{
-    ArchiveError, Capability, EntryError, Error, GalleryError, Grounds, HttpError, LockError,
-    LockValueError, LockedError, PlanError, RequirementError, Source, SourceError, StoreError,
+    ArchiveError, Bound, Capability, EntryError, Error, GalleryError, Grounds, HttpError,
+    LockError, LockValueError, LockedError, PlanError, RequirementError, Source, SourceError,
+    StoreError,
 };
 
 fn text() -> String {
@@ -69,7 +71,7 @@ pub fn errors() -> Vec<Error> {
         NoDirectory { path: "/srv/app".into() },
         Directory { path: "/srv/app".into(), expected: "a directory", found: text() },
         Tree(ArchiveError::Write { name: text(), source: disk_full() }),
-        Limit { image: image(), what: "layers", limit: 1, found: 2 },
+        Limit { image: image(), what: "layers", limit: 1, found: 2, bound: Bound::Layers },
         Target { path: "/srv/app".into(), expected: "a directory", found: "a file" },
         Displaced { path: "/srv/app".into(), kept: "/srv/kept".into(), source: disk_full() },
         NoVerifier { image: image() },
@@ -124,7 +126,8 @@ fn archive_errors() -> Vec<ArchiveError> {
         DanglingLink { name: text() },
         NotADirectory { name: text() },
         HardLink { name: text(), target: text(), found: "is not there" },
-        Limit { what: text(), limit: 1, unit: "entries" },
+        Limit { what: text(), limit: 1, unit: "entries", bound: Bound::Entries },
+        Limit { what: text(), limit: 1, unit: "bytes", bound: Bound::Fixed },
         DiffId { expected: digest(), found: digest() },
         Write { name: text(), source: disk_full() },
         Write { name: text(), source: std::io::ErrorKind::InvalidFilename.into() },
@@ -215,6 +218,13 @@ pub fn plan_errors() -> Vec<PlanError> {
         UnknownGallery { expected: vec![text()], found: text() },
         Ambiguous { name: text(), galleries: vec![text(), text()] },
         Local { entry: text(), location: text(), found: source() },
+        Inward {
+            entry: text(),
+            location: text(),
+            found: source(),
+            kind: HostKind::ThisMachine,
+        },
+        Inward { entry: text(), location: text(), found: source(), kind: HostKind::Private },
         Locked(LockedError::Unverified { name: text() }),
         Mirrors { entry: text(), limit: 1, found: 2 },
         Requirement { entry: text(), gallery: text(), source: RequirementError::NoSource },

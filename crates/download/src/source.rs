@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use countersign_oci::http::HostKind;
 use countersign_oci::{Digest, LayoutPath, LayoutPathError, Reference, ReferenceError, excerpt};
 use serde::{Serialize, Serializer};
 use url::Url;
@@ -91,6 +92,22 @@ impl Source {
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Layout { .. } | Self::Directory { .. })
+    }
+
+    /// Where its server is; `None` where it has none. A name is not looked up. A host that can't be a
+    /// URL's counts as the one that is trusted least.
+    pub fn host_kind(&self) -> Option<HostKind> {
+        match self {
+            Self::Image { reference } => match reference.repository().layout() {
+                Some(_) => None,
+                None => {
+                    let kind = HostKind::of_authority(reference.repository().api_host());
+                    Some(kind.unwrap_or(HostKind::ThisMachine))
+                }
+            },
+            Self::Tarball(tarball) => Some(HostKind::of(tarball.url())),
+            Self::Layout { .. } | Self::Directory { .. } => None,
+        }
     }
 
     fn by_form(uri: &str, digest: Option<Digest>) -> Result<Self, SourceError> {

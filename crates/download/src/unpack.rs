@@ -20,7 +20,7 @@ use crate::config::ImageConfig;
 use crate::error::Error;
 use crate::extract::{self, Cancellation, Extractor, Form};
 use crate::install::{Event, Events};
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 use crate::record::Record;
 use crate::target::{Held, Staging};
 
@@ -203,7 +203,7 @@ fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<Descriptor>, Error
             found: manifest.config.media_type.clone(),
         });
     }
-    let within = |what, found: u64, limit: u64| {
+    let within = |bound, what, found: u64, limit: u64| {
         if found <= limit {
             return Ok(());
         }
@@ -212,12 +212,17 @@ fn plan(image: &AdmittedImage, limits: &Limits) -> Result<Vec<Descriptor>, Error
             what,
             limit,
             found,
+            bound,
         })
     };
-    within("layers", manifest.layers.len() as u64, limits.layers)?;
+    let layers = manifest.layers.len() as u64;
+    within(Bound::Layers, "layers", layers, limits.layers)?;
+    let (what, size) = ("bytes of configuration", manifest.config.size);
+    within(Bound::ConfigBytes, what, size, limits.config_bytes)?;
     let sizes = manifest.layers.iter().map(|layer| layer.size);
     let compressed = sizes.fold(0, u64::saturating_add);
-    within("compressed bytes", compressed, limits.compressed_bytes)?;
+    let (what, limit) = ("compressed bytes", limits.compressed_bytes);
+    within(Bound::CompressedBytes, what, compressed, limit)?;
     let layers = manifest.layers.iter();
     let unknown = layers
         .clone()

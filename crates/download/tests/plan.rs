@@ -15,6 +15,7 @@ use countersign_download::{
     Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner, Proof,
     Requirement, RequirementError, Role, Source, SourceError,
 };
+use countersign_oci::http::HostKind;
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
 use insta::assert_snapshot;
 
@@ -59,6 +60,7 @@ struct Case {
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
+    private_addresses: bool,
 }
 
 impl Case {
@@ -70,6 +72,7 @@ impl Case {
             capability: Capability::default(),
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
+            private_addresses: false,
         }
     }
 
@@ -81,6 +84,7 @@ impl Case {
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
+            private_addresses: self.private_addresses,
         }
     }
 
@@ -389,4 +393,64 @@ fn an_index_from_elsewhere_can_t_name_what_is_on_this_machine() {
         case.location = "file:index.yaml".parse().unwrap();
         assert!(case.plan("app").is_ok());
     }
+}
+
+/// What a plan for `uri`, by an index from `location`, is refused for.
+fn inward(location: &str, uri: &str, private_addresses: bool) -> Option<HostKind> {
+    let text = format!("[{{name: app, uri: 'quay.io/acme/app:1', mirrors: ['{uri}']}}]");
+    let mut case = Case::new(UNCOVERED, index(&text));
+    case.integrity = Integrity::Permissive;
+    case.location = location.parse().unwrap();
+    case.private_addresses = private_addresses;
+    match case.plan("app") {
+        Ok(_) => None,
+        Err(PlanError::Inward { kind, .. }) => Some(kind),
+        Err(other) => panic!("{location} names {uri}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_index_from_elsewhere_names_no_address_further_inside_than_its_own() {
+    let spellings = [
+        ("localhost:5000/acme/app:1", HostKind::ThisMachine),
+        ("127.0.0.1:5000/acme/app:1", HostKind::ThisMachine),
+        ("127.1:5000/acme/app:1", HostKind::ThisMachine),
+        ("http://2130706433/app.tar", HostKind::ThisMachine),
+        ("http://0x7f.1/app.tar", HostKind::ThisMachine),
+        ("http://[::1]/app.tar", HostKind::ThisMachine),
+        ("http://[::ffff:127.0.0.1]/app.tar", HostKind::ThisMachine),
+        ("http://0.0.0.0/app.tar", HostKind::ThisMachine),
+        ("https://a.LOCALHOST./app.tar", HostKind::ThisMachine),
+        ("[::]:5000/acme/app:1", HostKind::ThisMachine),
+        ("http://169.254.169.254/app.tar", HostKind::LinkLocal),
+        ("169.254.169.254:80/acme/app:1", HostKind::LinkLocal),
+        ("http://[fe80::1]/app.tar", HostKind::LinkLocal),
+        ("10.0.0.1:5000/acme/app:1", HostKind::Private),
+        ("https://192.168.1.1/app.tar", HostKind::Private),
+        ("[fd00::1]:5000/acme/app:1", HostKind::Private),
+    ];
+    for (uri, kind) in spellings {
+        for location in [
+            "https://example.org/index.yaml",
+            "github:acme/gallery/index.yaml",
+        ] {
+            assert_eq!(inward(location, uri, false), Some(kind), "{uri}");
+            // The user may allow private addresses, and no others.
+            let allowed = Some(kind).filter(|kind| *kind > HostKind::Private);
+            assert_eq!(inward(location, uri, true), allowed, "{uri}");
+        }
+        // A gallery may name its own kind, and what is further out.
+        let from_private = inward("https://10.0.0.2/index.yaml", uri, false);
+        assert_eq!(
+            from_private,
+            Some(kind).filter(|kind| *kind > HostKind::Private)
+        );
+        for own in ["http://localhost/index.yaml", "file:index.yaml"] {
+            assert_eq!(inward(own, uri, false), None, "{uri}");
+        }
+    }
+    assert_eq!(
+        inward("https://example.org/index.yaml", "quay.io/acme/b:1", false),
+        None
+    );
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, Grounds, InstallOptions, Installed, Installer, Lock, Name, Outcome, Plan, PlanError,
-    Provenance, Store,
+    Galleries, Grounds, InstallOptions, Installed, Installer, Limits, Lock, Name, Outcome, Plan,
+    PlanError, Provenance, Store,
 };
 use countersign_oci::{Digest, Options, Platform, Reference, Registry};
 use countersign_verify::Verifier;
@@ -28,6 +28,7 @@ pub(super) struct ByName {
     pub(super) galleries: Galleries,
     pub(super) store: Store,
     pub(super) options: InstallOptions,
+    pub(super) limits: Limits,
     pub(super) trust: TrustArguments,
     pub(super) registry: Registry,
     /// Where what was installed is pinned.
@@ -187,7 +188,9 @@ impl ByName {
             Some(verifier) => Installer::new(registry, verifier),
             None => Installer::without_verifier(registry),
         };
-        let installer = installer.with_connection(self.connection.clone());
+        let installer = installer
+            .with_connection(self.connection.clone())
+            .with_limits(self.limits.clone());
         let progress = Progress::new(output, format!("resolving {}", plan.name()));
         let events = |event| progress.installing(&event);
         let outcome = self

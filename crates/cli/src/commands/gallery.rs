@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_download::{
     Capability, EntryError, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions,
-    InstallOptions, Integrity, LockedEntry, Plan, PlanError, Proof, Store, TagRule,
+    InstallOptions, Integrity, Limits, LockedEntry, Plan, PlanError, Proof, Store, TagRule,
 };
 use countersign_policy::{Gallery, Policy, PolicyFile};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::arguments::RegistryArguments;
 use crate::capability;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
+use crate::limits;
 use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::services;
@@ -70,6 +71,14 @@ pub(crate) struct PlanningArguments {
     #[arg(long)]
     pub(crate) require_integrity: bool,
 
+    /// Let an index from elsewhere name addresses in private networks (such as 10.0.0.0/8)
+    #[arg(long)]
+    pub(crate) allow_private_addresses: bool,
+
+    /// Size of a gallery's index [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = limits::size)]
+    pub(crate) max_index: Option<u64>,
+
     /// Directory that entries are installed in, each under its name [default:
     /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
     #[arg(long, value_name = "DIR")]
@@ -114,6 +123,8 @@ impl GalleryArguments {
             capability,
             fallback_tags,
             require_integrity,
+            allow_private_addresses,
+            max_index,
             store,
             lock,
         } = planning;
@@ -124,6 +135,8 @@ impl GalleryArguments {
             ("--capability", capability.is_some()),
             ("--fallback-tag", !fallback_tags.is_empty()),
             ("--require-integrity", *require_integrity),
+            ("--allow-private-addresses", *allow_private_addresses),
+            ("--max-index", max_index.is_some()),
             ("--store", store.is_some()),
             ("--lock", lock.is_some()),
         ];
@@ -255,11 +268,16 @@ pub(super) async fn load(
         Some(capability) => capability,
         None => capability::detect()?,
     };
+    let mut limits = Limits::default();
+    if let Some(bytes) = arguments.max_index {
+        limits.index_bytes = bytes;
+    }
     let client = GalleryClient::new(GalleryOptions {
         cache: environment
             .cache_directory()
             .map(|directory| directory.join("galleries")),
         connection: services::connection(registry, environment)?,
+        limits,
         ..GalleryOptions::default()
     })?;
     let directory = file.parent().unwrap_or(Path::new(""));
@@ -269,7 +287,9 @@ pub(super) async fn load(
         fetched.push((gallery.clone(), index));
     }
     let fallbacks = FallbackTags::new(arguments.fallback_tags.clone());
-    Ok(Galleries::new(fetched, capability, integrity, fallbacks))
+    let mut galleries = Galleries::new(fetched, capability, integrity, fallbacks);
+    galleries.private_addresses = arguments.allow_private_addresses;
+    Ok(galleries)
 }
 
 fn text(galleries: &Galleries) -> String {

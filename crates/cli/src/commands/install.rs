@@ -39,6 +39,7 @@ pub(crate) async fn run(
     let registry = services::registry(&arguments.registry, environment)?;
     let trusted_root = instance.trusted_root(environment).await?;
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
+    let installer = installer.with_limits(arguments.limits.limits());
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let options = arguments.replacing.options();
     let plan = Plan::of_image(reference.clone(), policy.policy);
@@ -79,6 +80,7 @@ async fn by_name(
     let InstallArguments {
         mut gallery,
         replacing,
+        limits,
         trust,
         platform,
         registry,
@@ -129,6 +131,7 @@ async fn by_name(
         galleries,
         store,
         options: replacing.options(),
+        limits: limits.limits(),
         lock_file: gallery.planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,

@@ -22,6 +22,7 @@ pub(crate) async fn run(
         gallery,
         mut planning,
         replacing,
+        limits,
         trust,
         registry,
     } = arguments;
@@ -60,6 +61,7 @@ pub(crate) async fn run(
         file: gallery,
         store,
         options: replacing.options(),
+        limits: limits.limits(),
         lock_file: planning.lock_file(),
         trust,
         connection: services::connection(&registry, environment)?,

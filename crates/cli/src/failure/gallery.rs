@@ -1,18 +1,19 @@
 //! What is said of galleries, their indexes and their entries.
 
-use countersign_download::HttpError;
+use countersign_download::{Bound, HttpError};
+use countersign_oci::http::HostKind;
 
 use super::{Failure, Kind};
+use crate::limits;
 
-/// What to do about a tarball or an index that the web doesn't have for us.
-pub(super) fn http_hint(error: &HttpError) -> Option<&'static str> {
+/// What to do about a tarball or an index that the web doesn't have for us. `bound` is the one of its
+/// size.
+pub(super) fn http_hint(error: &HttpError, bound: Bound) -> Option<&'static str> {
     match error {
         HttpError::NotFound { .. } => {
             Some("check the URL, or give the entry or the gallery `mirrors`")
         }
-        HttpError::TooLarge { .. } => Some(
-            "no honest file of this kind is as large: check the URL, and tell whoever serves it",
-        ),
+        HttpError::TooLarge { .. } => Some(limits::hint(bound)),
         HttpError::Redirect { .. } => {
             Some("name the URL that it leads to, if that is an https URL you trust")
         }
@@ -24,7 +25,7 @@ pub(super) fn http_hint(error: &HttpError) -> Option<&'static str> {
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        let hint = http_hint(&error);
+        let hint = http_hint(&error, Bound::IndexBytes);
         Self::new(error.kind(), error).hinted(hint)
     }
 }
@@ -43,7 +44,7 @@ impl From<countersign_download::GalleryError> for Failure {
             GalleryError::NoFile { .. } => Some(
                 "check the path after `file:`: it starts in the directory of the file that names the gallery",
             ),
-            GalleryError::Http(http) => http_hint(http),
+            GalleryError::Http(http) => http_hint(http, Bound::IndexBytes),
             GalleryError::Index(_) | GalleryError::NotText { .. } => Some(
                 "correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`",
             ),
@@ -77,6 +78,12 @@ impl From<countersign_download::PlanError> for Failure {
             PlanError::Local { .. } => {
                 "to install from this machine, save the index as a file and name it by `url: file:…`"
             }
+            PlanError::Inward { kind, .. } => match kind {
+                HostKind::Private => {
+                    "if you trust whoever serves the index, pass --allow-private-addresses"
+                }
+                _ => "to install from there, save the index as a file and name it by `url: file:…`",
+            },
             PlanError::Requirement { source, .. } => match source {
                 RequirementError::NoPolicy { .. } => {
                     "give the gallery a `verification` block that says who must have signed"

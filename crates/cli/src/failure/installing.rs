@@ -1,9 +1,10 @@
 //! What is said of content that is not installed.
 
-use countersign_download::ArchiveError;
+use countersign_download::{ArchiveError, Bound};
 
 use super::gallery::http_hint;
 use super::{Failure, Kind};
+use crate::limits;
 
 /// For an archive, or a manifest, that we do not unpack.
 const REFUSED_CONTENT: &str = "nothing was installed; tell whoever published it what the message says, or have it built again with another tool";
@@ -11,6 +12,7 @@ const REFUSED_CONTENT: &str = "nothing was installed; tell whoever published it 
 fn archive_hint(error: &ArchiveError) -> Option<&'static str> {
     match (error.kind(), error) {
         (Kind::Machine | Kind::Internal, _) => None,
+        (_, ArchiveError::Limit { bound, .. }) => Some(limits::hint(*bound)),
         (_, ArchiveError::Write { .. }) => Some(
             "this file system has no place for that name: install on another file system, or tell whoever published it",
         ),
@@ -48,7 +50,7 @@ impl From<countersign_download::Error> for Failure {
             DownloadError::Checksum { .. } => Some(
                 "the file was changed, or the gallery's `sha256` is of another one; do not use it",
             ),
-            DownloadError::Http(http) => http_hint(http),
+            DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
             DownloadError::NoDirectory { .. } => {
                 Some("check the path after `file://` in the gallery's index")
             }
@@ -63,8 +65,8 @@ impl From<countersign_download::Error> for Failure {
             ),
             DownloadError::Configuration { .. }
             | DownloadError::LayerCount { .. }
-            | DownloadError::LayerType { .. }
-            | DownloadError::Limit { .. } => Some(REFUSED_CONTENT),
+            | DownloadError::LayerType { .. } => Some(REFUSED_CONTENT),
+            DownloadError::Limit { bound, .. } => Some(limits::hint(*bound)),
             DownloadError::Layer { source, .. }
             | DownloadError::Archive { source, .. }
             | DownloadError::Tree(source) => archive_hint(source),

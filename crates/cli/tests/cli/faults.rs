@@ -260,8 +260,8 @@ async fn another_user_s_installation_is_no_target_and_that_is_found_before_anyth
     command.uid(NOBODY);
     let run = run(&mut command);
     let error = &run.json()["error"];
-    assert_eq!(run.code, 2, "{error}");
-    let hint = error["hints"][0].as_str().unwrap();
+    assert_eq!(run.code, 1, "{error}");
+    let hint = error["hints"][1].as_str().unwrap();
     assert!(hint.starts_with("it belongs to another user"), "{hint}");
     assert!(stage.registry.requests().is_empty());
     assert_eq!(version(&stage), "linux/amd64");

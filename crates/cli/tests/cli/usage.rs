@@ -261,6 +261,8 @@ async fn a_flag_that_would_do_nothing_is_refused_by_its_name() {
         &["--require-integrity"],
         &["--capability", "nvidia"],
         &["--fallback-tag", "latest-*=master-*"],
+        &["--allow-private-addresses"],
+        &["--max-index", "1M"],
         &["--dry-run"],
     ] {
         let run = stage.install(&[flags, &[app.as_str(), "here"]].concat());

@@ -58,7 +58,10 @@ impl Shop {
 
     /// An image with its version in the file `version`, signed at `time`.
     pub(crate) fn publish(&self, tag: &str, version: &str, time: &str) {
-        let image = unsigned(version);
+        self.publish_image(tag, &unsigned(version), time);
+    }
+
+    pub(crate) fn publish_image(&self, tag: &str, image: &Image, time: &str) {
         let digest = image.push(&self.registry, "acme/app", Some(tag));
         let spec = BundleSpec::new(Statement::of(digest), SIGNER);
         let bundle = self.sigstore.issue(&spec.signed_at(time.parse().unwrap()));

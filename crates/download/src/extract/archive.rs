@@ -16,7 +16,7 @@ use super::header::{self, Header};
 use super::name::EntryName;
 use super::pax::PaxRecords;
 use super::sparse::{Segment, SparseMap};
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 
 const BLOCK: u64 = header::BLOCK as u64;
 /// Extended attributes may have 64 KiB each; a header with more than a few of them is no image's.
@@ -279,6 +279,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 what: format!("the target of the link `{}`", name.display()),
                 limit: self.limits.path_bytes,
                 unit: "bytes",
+                bound: Bound::PathBytes,
             });
         }
         Ok(target)
@@ -296,6 +297,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 what: what.into(),
                 limit,
                 unit: "bytes",
+                bound: Bound::Fixed,
             });
         }
         self.expect_content(size);

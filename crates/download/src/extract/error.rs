@@ -4,6 +4,8 @@ use std::io;
 
 use countersign_oci::{Digest, ErrorKind, printable};
 
+use crate::limits::Bound;
+
 /// What is wrong with a layer. Names are those in the archive, lossily decoded for display.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -129,6 +131,8 @@ pub enum ArchiveError {
         limit: u64,
         /// What is counted: `bytes`, `entries`, `directories`.
         unit: &'static str,
+        /// Which bound it is.
+        bound: Bound,
     },
     /// The decompressed layer isn't the one that the image's configuration names.
     #[error("its decompressed content has the wrong digest: expected {expected}, found {found}")]

@@ -5,7 +5,7 @@
 //! symbolic links do to it is the resolver's matter.
 
 use super::error::{ArchiveError, display_name};
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 
 /// A path below the root of the image: components joined by single slashes. The empty path is the
 /// root itself.
@@ -20,10 +20,14 @@ impl EntryName {
     /// nothing and are dropped. `..` takes back the component before it, whatever that is on disk.
     pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
         let shown = || display_name(bytes);
-        let over = |what: &str, limit, unit| ArchiveError::Limit {
+        let over = |what: &str, limit, bound| ArchiveError::Limit {
             what: format!("{what} `{}`", shown()),
             limit,
-            unit,
+            unit: match bound {
+                Bound::Depth => "directories",
+                _ => "bytes",
+            },
+            bound,
         };
         if bytes.is_empty() || bytes.contains(&0) {
             return Err(ArchiveError::Name {
@@ -32,7 +36,7 @@ impl EntryName {
             });
         }
         if bytes.len() as u64 > limits.path_bytes {
-            return Err(over("the name", limits.path_bytes, "bytes"));
+            return Err(over("the name", limits.path_bytes, Bound::PathBytes));
         }
         let mut components: Vec<&[u8]> = Vec::new();
         for component in bytes.split(|&byte| byte == b'/') {
@@ -47,12 +51,12 @@ impl EntryName {
             }
             if component.len() as u64 > Self::COMPONENT_BYTES {
                 let what = "a component of the name";
-                return Err(over(what, Self::COMPONENT_BYTES, "bytes"));
+                return Err(over(what, Self::COMPONENT_BYTES, Bound::Fixed));
             }
             components.push(component);
         }
         if components.len() as u64 > limits.depth {
-            return Err(over("the depth of", limits.depth, "directories"));
+            return Err(over("the depth of", limits.depth, Bound::Depth));
         }
         Ok(Self(components.join(&b'/')))
     }

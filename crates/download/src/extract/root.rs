@@ -24,7 +24,7 @@ use super::error::{ArchiveError, display_name};
 use super::name::{EntryName, split};
 use super::resolve::{Resolver, open_child};
 use super::stream::Cancellation;
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 use remove::Scope;
 
 pub(super) use finish::{OTHERS_WRITE, finish_file};
@@ -88,6 +88,7 @@ impl EntryTally {
                 what: "the image".into(),
                 limit: self.limit,
                 unit: "entries",
+                bound: Bound::Entries,
             });
         }
         Ok(())
@@ -322,6 +323,7 @@ impl Root {
                 what: format!("the depth of `{}`", entry.display()),
                 limit: self.depth_limit,
                 unit: "directories",
+                bound: Bound::Depth,
             });
         }
         Ok(parent.depth + 1)

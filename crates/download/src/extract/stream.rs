@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use countersign_oci::{Algorithm, Digest, Digester};
 
 use super::error::ArchiveError;
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 
 const BUFFER: usize = 128 << 10;
 
@@ -82,11 +82,16 @@ impl Budget {
     /// That a layer may have become `count` bytes, and `holes` in its files.
     fn check(&self, count: u64, holes: u64) -> Result<(), ArchiveError> {
         if count.saturating_add(holes) > self.left {
-            Err(over("the decompressed image", self.total))
+            Err(over(
+                "the decompressed image",
+                self.total,
+                Bound::UnpackedBytes,
+            ))
         } else if count > self.expanded {
             Err(over(
                 "the decompressed layer, by its compressed size,",
                 self.expanded,
+                Bound::Expansion,
             ))
         } else {
             Ok(())
@@ -94,11 +99,12 @@ impl Budget {
     }
 }
 
-fn over(what: &str, limit: u64) -> ArchiveError {
+fn over(what: &str, limit: u64, bound: Bound) -> ArchiveError {
     ArchiveError::Limit {
         what: what.into(),
         limit,
         unit: "bytes",
+        bound,
     }
 }
 

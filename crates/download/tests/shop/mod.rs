@@ -208,6 +208,7 @@ pub(crate) fn plan(
         capability: &Capability::default(),
         integrity,
         fallbacks: &FallbackTags::localai(),
+        private_addresses: false,
     };
     planner.plan(name)
 }

@@ -8,6 +8,7 @@ use crate::extract::header::{self, Header};
 use crate::extract::name::EntryName;
 use crate::extract::pax::{PaxMap, PaxSparse};
 use crate::extract::sparse::{MAP_BYTES, MapReader, Segment, SparseMap};
+use crate::limits::Bound;
 
 impl<R: BufRead> Archive<'_, R> {
     /// A file of `size` bytes of content, with holes where the PAX records say so.
@@ -100,5 +101,6 @@ fn within_map_bytes(name: &EntryName, bytes: u64) -> Result<(), ArchiveError> {
         what: format!("the map of the sparse file `{}`", name.display()),
         limit: MAP_BYTES,
         unit: "bytes",
+        bound: Bound::Fixed,
     })
 }
