@@ -2,9 +2,11 @@
 
 use crate::digest::Digest;
 use crate::http::RedirectRefused;
+use crate::index::NoSuchPlatform;
 use crate::kind::{Consequence, ErrorKind, MachineFault};
 use crate::layout::{LayoutError, LayoutPath};
 use crate::manifest::ManifestError;
+use crate::platform::Platform;
 
 /// An error of the registry client. Every variant names the request's target and says what was
 /// expected and what was found; none holds a credential.
@@ -129,6 +131,19 @@ pub enum Error {
         #[source]
         source: ManifestError,
     },
+    /// An image has nothing for the platform asked for.
+    #[error(transparent)]
+    Platform(NoSuchPlatform),
+    /// The image's configuration names another platform than the one asked for.
+    #[error("{what} is for another platform: expected {expected}, found {found}")]
+    WrongPlatform {
+        /// The platform's manifest.
+        what: String,
+        /// The platform asked for.
+        expected: Platform,
+        /// The platform by the configuration.
+        found: Platform,
+    },
     /// An image layout that is none, that is damaged, or that was asked for what layouts don't have.
     #[error("the image layout {layout} can't be used")]
     Layout {
@@ -170,7 +185,9 @@ impl Error {
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::Platform(_) | Self::WrongPlatform { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Unauthorized { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
@@ -213,7 +230,9 @@ impl Error {
             | Self::Status { .. }
             | Self::Manifest { .. }
             | Self::Layout { .. } => Consequence::TrySameDigest,
-            Self::NoReferrers { .. }
+            Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NoReferrers { .. }
             | Self::Contended { .. }
             | Self::Credentials { .. }
             | Self::Configuration { .. }

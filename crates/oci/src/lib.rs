@@ -17,6 +17,7 @@ mod error;
 mod excerpt;
 
 pub mod http;
+mod index;
 mod kind;
 mod layout;
 mod manifest;
@@ -31,12 +32,11 @@ pub mod samples;
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use error::{Error, Result};
 pub use excerpt::{excerpt, printable};
+pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault};
 pub use layout::{LayoutError, LayoutPath, LayoutPathError};
-pub use manifest::{
-    Descriptor, Document, Index, Manifest, ManifestError, NoSuchPlatform, ResolvedImage, media_type,
-};
+pub use manifest::{Descriptor, Document, Manifest, ManifestError, ResolvedImage, media_type};
 pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
 pub use platform::{Platform, PlatformError};
 pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
-pub use registry::{Credentials, Registry};
+pub use registry::{Credentials, Registry, Selected};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
+use crate::index::Index;
 use crate::platform::Platform;
 use crate::reference::{PinnedReference, Reference, Repository};
 
@@ -81,8 +82,8 @@ pub struct Manifest {
     pub artifact_type: Option<String>,
     /// The configuration blob.
     pub config: Descriptor,
-    /// The layers, lowest first. Go writes a list of none as `null`.
-    #[serde(deserialize_with = "null_is_empty")]
+    /// The layers, lowest first. Go writes a list of none as `null`, or leaves it out.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// The manifest that this one refers to, for a referrer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,94 +95,6 @@ pub struct Manifest {
         deserialize_with = "null_is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
-}
-
-/// An image index: manifests by platform, or the list of an image's referrers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Index {
-    /// Always 2.
-    pub schema_version: u32,
-    /// Media type of the index itself; optional in OCI.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// What kind of artifact this is, where it isn't an image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// The children. Some registries write `null` for an empty list.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub manifests: Vec<Descriptor>,
-    /// The manifest that this index refers to, for a referrer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
-    /// Remarks by the builder.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl Index {
-    /// The child that serves `wanted` best; of equals, the first. Children without a platform, and
-    /// the attestation manifests that BuildKit lists as `unknown/unknown`, never match.
-    ///
-    /// # Errors
-    /// With the platforms that there are, when none serves.
-    pub fn select(&self, wanted: &Platform) -> Result<&Descriptor, NoSuchPlatform> {
-        let mut best: Option<(u32, &Descriptor)> = None;
-        for child in &self.manifests {
-            let rank = child.platform.as_ref().and_then(|p| p.serves(wanted));
-            if let Some(rank) = rank
-                && best.is_none_or(|(other, _)| rank > other)
-            {
-                best = Some((rank, child));
-            }
-        }
-        best.map(|(_, child)| child).ok_or_else(|| NoSuchPlatform {
-            wanted: wanted.clone(),
-            available: self.platforms(),
-        })
-    }
-
-    /// The platforms of the children, in order, without repetition and without `unknown`.
-    pub fn platforms(&self) -> Vec<Platform> {
-        let mut platforms = Vec::new();
-        for platform in self.manifests.iter().filter_map(|m| m.platform.as_ref()) {
-            if platform.os != "unknown" && !platforms.contains(platform) {
-                platforms.push(platform.clone());
-            }
-        }
-        platforms
-    }
-}
-
-/// There is no image for the platform asked for: an index has no such child, or the one image there
-/// is is for another platform.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no image for {wanted}; there is {}", list(.available))]
-pub struct NoSuchPlatform {
-    /// What was asked for.
-    pub wanted: Platform,
-    /// What the index has.
-    pub available: Vec<Platform>,
-}
-
-/// Platforms that an error names. An index for people has fewer.
-const PLATFORMS_SHOWN: usize = 20;
-
-fn list(platforms: &[Platform]) -> String {
-    if platforms.is_empty() {
-        return "none for any platform".into();
-    }
-    let shown = platforms.iter().take(PLATFORMS_SHOWN);
-    let names: Vec<String> = shown.map(|p| excerpt(&p.to_string())).collect();
-    let names = names.join(", ");
-    match platforms.len().saturating_sub(PLATFORMS_SHOWN) {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
 }
 
 /// What a registry keeps under a manifest digest.
@@ -200,8 +113,10 @@ pub enum Document {
 impl Document {
     /// Parses a manifest or index. Which of the two it is follows from its `mediaType`, else from
     /// its fields; a document with both `manifests` and `layers` or `config` is refused, because
-    /// two readers could take it for two things (CVE-2021-41190). The `mediaType` field must not
-    /// contradict `content_type`, the type that the registry named or the parent's descriptor holds.
+    /// two readers could take it for two things (CVE-2021-41190). `content_type` is what the registry
+    /// or the parent's descriptor calls it. It must not name the other kind than the `mediaType`
+    /// field; OCI's name where the document has Docker's is no contradiction, nor is a type that is
+    /// neither's, such as `application/json`.
     ///
     /// # Errors
     /// [`ManifestError`], when it is neither or both.
@@ -223,8 +138,8 @@ impl Document {
         }
         let content_type = content_type.map(essence);
         if let (Some(inner), Some(outer)) = (&probe.media_type, content_type)
-            && inner != outer
-            && kind_of(outer).is_some()
+            && let (Some(inner_kind), Some(outer_kind)) = (kind_of(inner), kind_of(outer))
+            && inner_kind != outer_kind
         {
             return Err(ManifestError::MediaTypeMismatch {
                 expected: outer.into(),
@@ -233,15 +148,16 @@ impl Document {
         }
         let image_fields = probe.layers.is_some() || probe.config.is_some();
         let named = probe.media_type.as_deref().or(content_type);
+        let inner_kind = probe.media_type.as_deref().and_then(kind_of);
         let kind = match (
-            named.and_then(kind_of),
+            inner_kind.or_else(|| content_type.and_then(kind_of)),
             probe.manifests.is_some(),
             image_fields,
         ) {
             (_, true, true) => return Err(ManifestError::Ambiguous),
             (Some(Kind::Index) | None, true, false) => Kind::Index,
             (Some(Kind::Manifest) | None, false, true) => Kind::Manifest,
-            // A list of nobody: Go writes no `manifests` at all.
+            // An empty list: Go leaves `manifests` out.
             (Some(Kind::Index), false, false) => Kind::Index,
             (Some(_), _, _) | (None, false, false) => {
                 return Err(ManifestError::Unknown {
@@ -265,11 +181,17 @@ impl Document {
     }
 }
 
+/// Whether a descriptor says that it is of an index.
+pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
+    kind_of(&descriptor.media_type) == Some(Kind::Index)
+}
+
 /// Whether a descriptor says that it is of a manifest or an index.
 pub(crate) fn is_document(descriptor: &Descriptor) -> bool {
     kind_of(&descriptor.media_type).is_some()
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Manifest,
     Index,
@@ -317,6 +239,20 @@ pub enum ManifestError {
     /// An index was expected.
     #[error("expected an index, found an image manifest")]
     NoIndex,
+    /// The entry of an index that is for the platform asked for can't be read.
+    #[error("entry {position} of the index, which is for {platform}, can't be read")]
+    Child {
+        /// Position of the entry, from 1.
+        position: usize,
+        /// The platform that it names.
+        platform: Platform,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An image's configuration is no JSON, or its platform is of another form.
+    #[error("the image's configuration can't be read")]
+    Configuration(#[source] serde_json::Error),
     /// The document calls itself something else than the registry or its parent does.
     #[error(
         "the registry or the parent index calls the document {expected}, it calls itself {found}"
@@ -419,7 +355,7 @@ impl ResolvedImage {
 }
 
 /// Go writes a nil map or slice as `null`.
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -473,9 +409,46 @@ mod tests {
 
     #[test]
     fn a_document_that_contradicts_its_descriptor_is_refused() {
-        let json = manifest_json(&format!(r#","mediaType":"{}""#, media_type::OCI_MANIFEST));
-        let error = parse(&json, Some(media_type::OCI_INDEX)).unwrap_err();
-        assert!(matches!(error, ManifestError::MediaTypeMismatch { .. }));
+        for (inner, outer) in [
+            (media_type::OCI_MANIFEST, media_type::OCI_INDEX),
+            (media_type::DOCKER_MANIFEST, media_type::OCI_INDEX),
+            (media_type::OCI_INDEX, media_type::DOCKER_MANIFEST),
+        ] {
+            let json = manifest_json(&format!(r#","mediaType":"{inner}""#));
+            let error = parse(&json, Some(outer)).unwrap_err();
+            let ManifestError::MediaTypeMismatch { expected, found } = error else {
+                panic!("{error:?}");
+            };
+            assert_eq!((&*expected, &*found), (outer, inner));
+        }
+    }
+
+    #[test]
+    fn other_names_for_the_same_kind_are_no_contradiction() {
+        let json = "application/json";
+        for (inner, outer) in [
+            (
+                Some(media_type::DOCKER_MANIFEST),
+                Some(media_type::OCI_MANIFEST),
+            ),
+            (
+                Some(media_type::OCI_MANIFEST),
+                Some(media_type::DOCKER_MANIFEST),
+            ),
+            (Some(media_type::OCI_MANIFEST), Some(json)),
+            (Some(json), Some(media_type::OCI_MANIFEST)),
+            (Some(json), None),
+            (None, Some(media_type::DOCKER_MANIFEST)),
+            (None, Some("text/plain; charset=utf-8")),
+            (None, Some(json)),
+        ] {
+            let named = inner.map(|inner| format!(r#","mediaType":"{inner}""#));
+            let parsed = parse(&manifest_json(&named.unwrap_or_default()), outer);
+            assert!(
+                matches!(parsed, Ok(Document::Manifest(_))),
+                "{inner:?} {outer:?}"
+            );
+        }
     }
 
     #[test]
@@ -487,32 +460,5 @@ mod tests {
             parse("{}", None),
             Err(ManifestError::Unknown { .. })
         ));
-    }
-
-    #[test]
-    fn selection_prefers_the_nearest_variant_and_lists_what_there_is() {
-        let child = |platform: &str, bytes: &[u8]| Descriptor {
-            platform: Some(platform.parse().unwrap()),
-            ..Descriptor::of(media_type::OCI_MANIFEST, bytes)
-        };
-        let index = Index {
-            schema_version: 2,
-            media_type: None,
-            artifact_type: None,
-            manifests: vec![
-                child("unknown/unknown", b"attestation"),
-                child("linux/arm/v6", b"6"),
-                child("linux/arm/v7", b"7"),
-            ],
-            subject: None,
-            annotations: BTreeMap::new(),
-        };
-        let arm = "linux/arm/v7".parse().unwrap();
-        assert_eq!(index.select(&arm).unwrap().digest, Digest::sha256(b"7"));
-        let error = index.select(&"linux/s390x".parse().unwrap()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no image for linux/s390x; there is linux/arm/v6, linux/arm/v7"
-        );
     }
 }

@@ -10,7 +10,9 @@
 use std::io;
 
 use crate::http::RedirectRefused;
-use crate::{Digest, Error, LayoutError, LayoutPath, ManifestError, Platform, Reference};
+use crate::{
+    Digest, Error, LayoutError, LayoutPath, ManifestError, NoSuchPlatform, Platform, Reference,
+};
 
 /// A list of an error type's values, one or more of each variant, as a `Vec`.
 ///
@@ -94,6 +96,8 @@ pub fn errors() -> Vec<Error> {
         Limit { what: what(), limit: 4, unit: "bytes" },
         Contended { what: what(), rounds: 5 },
         Manifest { what: what(), source: ManifestError::SchemaOne },
+        Platform(NoSuchPlatform { wanted: platform(), available: Vec::new() }),
+        WrongPlatform { what: what(), expected: platform(), found: platform() },
         Layout { layout: layout(), source: LayoutError::NoImage },
         Credentials {
             registry: "registry.example".into(),

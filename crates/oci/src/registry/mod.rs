@@ -26,6 +26,7 @@ mod open_list;
 mod pull;
 mod push;
 mod referrers;
+mod select;
 mod upload;
 
 use std::collections::HashMap;
@@ -45,12 +46,13 @@ use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
 
 pub use credentials::Credentials;
+pub use select::Selected;
 
 /// A client of any number of registries, and a reader of image layouts, which stand in for them.
 /// Cheap to clone; clones share connections and tokens.
 ///
 /// ```no_run
-/// use countersign_oci::{Credentials, Document, Options, Reference, Registry};
+/// use countersign_oci::{Credentials, Options, Reference, Registry};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let registry = Registry::new(Options {
@@ -60,12 +62,8 @@ pub use credentials::Credentials;
 /// let reference: Reference = "quay.io/team/app:v1".parse()?;
 /// let image = registry.resolve(&reference).await?;
 /// // From here on by digest, whatever becomes of the tag.
-/// if let Document::Index(index) = image.document() {
-///     let child = index.select(&"linux/arm64".parse()?)?;
-///     let repository = image.reference().repository();
-///     let manifest = registry.child(repository, child).await?;
-///     println!("{}", manifest.reference());
-/// }
+/// let selected = registry.select(&image, &"linux/arm64".parse()?).await?;
+/// println!("{}", selected.manifest.reference());
 /// # Ok(())
 /// # }
 /// ```

@@ -29,6 +29,8 @@ mod round_trip;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod select;
+#[cfg(test)]
 mod strangers;
 #[cfg(test)]
 mod tls;

@@ -1,0 +1,302 @@
+//! Indexes, and which of their children may be for a platform.
+//!
+//! Children are read one by one: one that can't be read, or that is of a kind unknown here, doesn't
+//! keep the others from being used. Go's tools read them so.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::excerpt::excerpt;
+use crate::manifest::{Descriptor, ManifestError, is_document, null_is_empty};
+use crate::platform::Platform;
+
+/// An image index: manifests by platform, or the list of an image's referrers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Media type of the index itself; optional in OCI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// What kind of artifact this is, where it isn't an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The children that can be read. Some registries write `null` for an empty list.
+    #[serde(default, deserialize_with = "readable")]
+    pub manifests: Vec<Descriptor>,
+    /// The manifest that this index refers to, for a referrer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Remarks by the builder.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// The child that serves `wanted` best by what the index says; of equals, the first. Children
+    /// without a platform are passed over: [`Registry::select`](crate::Registry::select) asks their
+    /// configurations, and looks into nested indexes.
+    ///
+    /// # Errors
+    /// With the platforms that there are, when none serves.
+    pub fn select(&self, wanted: &Platform) -> Result<&Descriptor, NoSuchPlatform> {
+        let named = self.candidates(wanted).named;
+        named.into_iter().next().ok_or_else(|| NoSuchPlatform {
+            wanted: wanted.clone(),
+            available: self.platforms(),
+        })
+    }
+
+    /// The children that may be for `wanted`.
+    pub(crate) fn candidates(&self, wanted: &Platform) -> Candidates<'_> {
+        let mut named = Vec::new();
+        let mut unnamed = Vec::new();
+        for child in self.manifests.iter().filter(|child| is_document(child)) {
+            match &child.platform {
+                Some(platform) if platform.is_complete() => {
+                    if let Some(rank) = platform.serves(wanted) {
+                        named.push((rank, child));
+                    }
+                }
+                Some(platform) if platform.contradicts(wanted) => {}
+                _ => unnamed.push(child),
+            }
+        }
+        // The sort is stable: of equals, the first stays first.
+        named.sort_by_key(|(rank, _)| Reverse(*rank));
+        Candidates {
+            named: named.into_iter().map(|(_, child)| child).collect(),
+            unnamed,
+        }
+    }
+
+    /// The platforms of the children, in order, without repetition and without `unknown`.
+    pub fn platforms(&self) -> Vec<Platform> {
+        let mut platforms = Vec::new();
+        let children = self.manifests.iter().filter(|child| is_document(child));
+        for platform in children.filter_map(|child| child.platform.as_ref()) {
+            if platform.is_complete() && platform.os != "unknown" && !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
+        platforms
+    }
+}
+
+/// The children of an index that may be for a platform.
+pub(crate) struct Candidates<'a> {
+    /// Those that say so, the nearest first.
+    pub(crate) named: Vec<&'a Descriptor>,
+    /// Those that don't say for which platform they are, or not all of it.
+    pub(crate) unnamed: Vec<&'a Descriptor>,
+}
+
+/// The children that are descriptors.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    let children: Vec<serde_json::Value> = null_is_empty(deserializer)?;
+    let read = |child| serde_json::from_value(child).ok();
+    Ok(children.into_iter().filter_map(read).collect())
+}
+
+/// Refuses an index, given as its bytes, whose entry for `wanted` can't be read: the first that serves
+/// it better than `best`, the child that would be selected of those that can be read. Entries that
+/// don't say in a readable way for which platform they are can't be what somebody asked for.
+///
+/// # Errors
+/// [`ManifestError::Child`].
+pub(crate) fn refuse_unreadable(
+    bytes: &[u8],
+    wanted: &Platform,
+    best: Option<&Descriptor>,
+) -> Result<(), ManifestError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        #[serde(default, deserialize_with = "null_is_empty")]
+        manifests: Vec<serde_json::Value>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        platform: Platform,
+    }
+    let best = best.and_then(|child| child.platform.as_ref()?.serves(wanted));
+    let listed: Listed = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+    for (position, child) in (1..).zip(listed.manifests) {
+        let Ok(Named { platform }) = Named::deserialize(&child) else {
+            continue;
+        };
+        let Some(rank) = platform
+            .is_complete()
+            .then(|| platform.serves(wanted))
+            .flatten()
+        else {
+            continue;
+        };
+        if best.is_some_and(|best| best >= rank) {
+            continue;
+        }
+        if let Err(source) = serde_json::from_value::<Descriptor>(child) {
+            return Err(ManifestError::Child {
+                position,
+                platform,
+                source,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// There is no image for the platform asked for: an index has no such child, or the one image there
+/// is is for another platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no image for {wanted}; there is {}", list(.available))]
+pub struct NoSuchPlatform {
+    /// What was asked for.
+    pub wanted: Platform,
+    /// What there is.
+    pub available: Vec<Platform>,
+}
+
+/// Platforms that an error names. An index for people has fewer.
+const PLATFORMS_SHOWN: usize = 20;
+
+fn list(platforms: &[Platform]) -> String {
+    if platforms.is_empty() {
+        return "none for any platform".into();
+    }
+    let shown = platforms.iter().take(PLATFORMS_SHOWN);
+    let names: Vec<String> = shown.map(|p| excerpt(&p.to_string())).collect();
+    let names = names.join(", ");
+    match platforms.len().saturating_sub(PLATFORMS_SHOWN) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::manifest::{Document, media_type};
+
+    fn platform(text: &str) -> Platform {
+        text.parse().unwrap()
+    }
+
+    /// A child of an index in JSON, with `bytes` under its digest and `more` among its fields.
+    fn child(bytes: &str, more: &str) -> String {
+        let (digest, size) = (Digest::sha256(bytes.as_bytes()), bytes.len());
+        let media_type = media_type::OCI_MANIFEST;
+        format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}{more}}}"#)
+    }
+
+    fn for_platform(os: &str, architecture: &str, variant: &str) -> String {
+        format!(
+            r#","platform":{{"os":"{os}","architecture":"{architecture}","variant":"{variant}"}}"#
+        )
+    }
+
+    fn json(children: &[String]) -> String {
+        format!(
+            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+            children.join(",")
+        )
+    }
+
+    fn index(children: &[String]) -> Index {
+        match Document::parse(json(children).as_bytes(), None) {
+            Ok(Document::Index(index)) => index,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn selected(index: &Index, wanted: &str) -> Option<Digest> {
+        let child = index.select(&platform(wanted)).ok()?;
+        Some(child.digest.clone())
+    }
+
+    #[test]
+    fn selection_prefers_the_nearest_variant_and_lists_what_there_is() {
+        let index = index(&[
+            child("attestation", &for_platform("unknown", "unknown", "")),
+            child("6", &for_platform("linux", "arm", "v6")),
+            child("7", &for_platform("linux", "arm", "v7")),
+        ]);
+        assert_eq!(selected(&index, "linux/arm/v7"), Some(Digest::sha256(b"7")));
+        let error = index.select(&platform("linux/s390x")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no image for linux/s390x; there is linux/arm/v6, linux/arm/v7"
+        );
+        // The attestation is for nobody, whatever is asked for.
+        assert_eq!(selected(&index, "unknown/unknown"), None);
+    }
+
+    #[test]
+    fn of_equals_the_first_is_selected() {
+        let index = index(&[
+            child("first", &for_platform("linux", "arm64", "")),
+            child("second", &for_platform("linux", "arm64", "v8")),
+            child("third", &for_platform("linux", "aarch64", "8")),
+        ]);
+        let first = Some(Digest::sha256(b"first"));
+        assert_eq!(selected(&index, "linux/arm64"), first);
+        assert_eq!(selected(&index, "linux/arm64/v8"), first);
+    }
+
+    #[test]
+    fn children_that_cannot_be_read_or_used_are_passed_over() {
+        let wanted = child("wanted", &for_platform("linux", "amd64", ""));
+        let index = index(&[
+            "7".into(),
+            "{}".into(),
+            r#"{"mediaType":"a","digest":"sha256:abc","size":1}"#.into(),
+            child("x", r#","size":-1"#),
+            child("x", r#","platform":7"#),
+            child("x", &for_platform("linux", "amd64", "")).replace("manifest.v1", "other.v1"),
+            wanted.clone(),
+        ]);
+        assert_eq!(
+            selected(&index, "linux/amd64"),
+            Some(Digest::sha256(b"wanted"))
+        );
+        assert_eq!(index.platforms(), [platform("linux/amd64")]);
+        let nulls = child(
+            "x",
+            r#","platform":{"os":null,"variant":null},"annotations":null"#,
+        );
+        let index = self::index(&[nulls]);
+        assert_eq!(index.manifests.len(), 1);
+        assert_eq!(index.candidates(&platform("linux/amd64")).unnamed.len(), 1);
+    }
+
+    #[test]
+    fn an_unreadable_child_is_an_error_where_it_would_be_selected() {
+        let odd = |platform: &str| child("odd", platform).replace("sha256:", "sha256:x");
+        let (v7, v6) = (
+            for_platform("linux", "arm", "v7"),
+            for_platform("linux", "arm", "v6"),
+        );
+        let outcome = |children: &[String], wanted: &str| {
+            let (json, index, wanted) = (json(children), index(children), platform(wanted));
+            let best = index.select(&wanted).ok();
+            refuse_unreadable(json.as_bytes(), &wanted, best)
+        };
+        let better = [child("6", &v6), odd(&v7)];
+        let error = outcome(&better, "linux/arm/v7").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "entry 2 of the index, which is for linux/arm/v7, can't be read"
+        );
+        assert!(outcome(&better, "linux/arm/v6").is_ok());
+        assert!(outcome(&better, "linux/amd64").is_ok());
+        assert!(outcome(&[odd(&v6), child("7", &v7)], "linux/arm/v7").is_ok());
+        assert!(outcome(&[odd("")], "linux/arm/v7").is_ok());
+    }
+}
