@@ -7,38 +7,14 @@
 //! and says for good which of the two it was.
 
 use std::fmt;
-use std::future::Future;
 
-use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage};
+use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage, Selected};
 use countersign_policy::{Policy, Signer};
-use countersign_verify::{Error as VerifyError, Evidence, VerifiedImage, Verifier};
+pub use countersign_verify::ImageVerifier;
+use countersign_verify::{Evidence, VerifiedImage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-
-/// What an installer asks of a verifier; implement it to stack a check of one's own on [`Verifier`].
-pub trait ImageVerifier: Send + Sync {
-    /// Proves that a signature which `policy` accepts covers `image`.
-    ///
-    /// # Errors
-    /// [`VerifyError::Refused`] when no signature counts: the caller may then ask about another
-    /// document of the same image. Any other error ends the installation.
-    fn verify(
-        &self,
-        image: &ResolvedImage,
-        policy: &Policy,
-    ) -> impl Future<Output = Result<VerifiedImage, VerifyError>> + Send;
-}
-
-impl ImageVerifier for Verifier {
-    async fn verify(
-        &self,
-        image: &ResolvedImage,
-        policy: &Policy,
-    ) -> Result<VerifiedImage, VerifyError> {
-        Self::verify(self, image, policy).await
-    }
-}
 
 /// Leave to install content that nothing proves, for one digest.
 ///
@@ -116,36 +92,40 @@ impl AdmittedImage {
         Self::of(proof.image(), index, grounds)
     }
 
-    /// Admits an image that nothing proves: `resolved`, which the permit is for, or the `child` of
-    /// it where it is an index.
+    /// Admits an image that nothing proves: `resolved`, which the permit is for, or what was
+    /// `selected` of it where it is an index.
     ///
     /// # Errors
-    /// [`Error::OtherPermit`] when the permit is for something else, or the index doesn't list the
-    /// child; [`Error::NotAnImage`] when what remains is an index.
+    /// [`Error::OtherPermit`] when the permit is for something else, or what was selected isn't
+    /// listed, step by step; [`Error::NotAnImage`] when what remains is an index.
     pub fn unverified(
         permit: UnverifiedPermit,
         resolved: &ResolvedImage,
-        child: Option<&ResolvedImage>,
+        selected: Option<&Selected>,
     ) -> Result<Self, Error> {
         let permitted = permit.digest().clone();
         let grounds = permit.redeem(resolved.digest())?;
-        let Some(child) = child else {
+        let Some(selected) = selected else {
             return Self::of(resolved, None, grounds);
         };
-        let listed = match resolved.document() {
-            Document::Index(index) => {
-                let mut children = index.manifests.iter();
-                children.any(|listed| listed.digest == *child.digest())
+        let mut parent = resolved;
+        for step in selected.indexes.iter().chain([&selected.manifest]) {
+            let listed = match parent.document() {
+                Document::Index(index) => {
+                    let mut children = index.manifests.iter();
+                    children.any(|listed| listed.digest == *step.digest())
+                }
+                Document::Manifest(_) => false,
+            };
+            if !listed {
+                return Err(Error::OtherPermit {
+                    expected: step.digest().clone(),
+                    found: permitted,
+                });
             }
-            Document::Manifest(_) => false,
-        };
-        if !listed {
-            return Err(Error::OtherPermit {
-                expected: child.digest().clone(),
-                found: permitted,
-            });
+            parent = step;
         }
-        Self::of(child, Some(permitted), grounds)
+        Self::of(&selected.manifest, Some(permitted), grounds)
     }
 
     fn of(image: &ResolvedImage, index: Option<Digest>, grounds: Grounds) -> Result<Self, Error> {
@@ -251,6 +231,7 @@ pub(crate) fn refuse_denied(policy: &Policy, image: &PinnedReference) -> Result<
     if policy.denies(image.digest()) {
         return Err(Error::Denied {
             image: image.clone(),
+            listed_by: None,
         });
     }
     Ok(())

@@ -12,12 +12,8 @@ const MEDIA_TYPES: [&str; 2] = [
 /// What is taken from an image configuration.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ImageConfig {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    variant: Option<String>,
+    #[serde(flatten)]
+    platform: Platform,
     rootfs: RootFs,
 }
 
@@ -37,21 +33,10 @@ impl ImageConfig {
         self.rootfs.diff_ids
     }
 
-    /// The platform, where it contradicts the one wanted. Fields that are empty say nothing, as in
-    /// images that were put together from bare layers.
+    /// The platform, where it contradicts the one wanted.
     pub(crate) fn contradiction(&self, wanted: &Platform) -> Option<Platform> {
-        let found = Platform {
-            os: self.os.clone(),
-            architecture: self.architecture.clone(),
-            variant: self.variant.clone().filter(|variant| !variant.is_empty()),
-            os_version: None,
-        };
-        let differs = |found: &str, wanted: &str| !found.is_empty() && found != wanted;
-        let complete = !found.os.is_empty() && !found.architecture.is_empty();
-        let contradicts = differs(&found.os, &wanted.os)
-            || differs(&found.architecture, &wanted.architecture)
-            || (complete && found.variant.is_some() && found.serves(wanted).is_none());
-        contradicts.then_some(found)
+        let contradicts = self.platform.contradicts(wanted);
+        contradicts.then(|| self.platform.clone())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::lock::LockedSigner;
 pub enum Error {
     /// The verifier refused the image, or could not come to a judgement.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(VerifyError),
     /// Neither the index nor the platform's manifest has a signature that counts.
     #[error(
         "neither the index nor its image for {platform} is signed as the policy wants\n  index: {}\n  image: {}",
@@ -37,10 +37,15 @@ pub enum Error {
         manifest: Box<Refusal>,
     },
     /// The policy forbids the index or the platform's manifest, whoever signed either of them.
-    #[error("the policy denies {image}")]
+    #[error(
+        "the policy denies {image}{}",
+        .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
+    )]
     Denied {
         /// The one of the two that is denied.
         image: PinnedReference,
+        /// The index that is denied, where the image itself isn't on the policy's list.
+        listed_by: Option<Digest>,
     },
     /// A signature is asked for, and the installer was made without a verifier.
     #[error("{image} must be verified, and this installer has no verifier")]
@@ -69,7 +74,7 @@ pub enum Error {
     NotCovered(#[from] NotCovered),
     /// The registry could not be read, or served something else than what was asked for.
     #[error(transparent)]
-    Registry(#[from] countersign_oci::Error),
+    Registry(countersign_oci::Error),
     /// The index has no image for the platform.
     #[error(transparent)]
     Platform(#[from] NoSuchPlatform),
@@ -300,6 +305,37 @@ pub enum Error {
 /// A refusal below a line of its own: its candidates stand further in than what they belong to.
 fn nested(refusal: &Refusal) -> String {
     refusal.to_string().replace('\n', "\n  ")
+}
+
+/// What an installation is refused for goes by one variant, whoever found it.
+impl From<VerifyError> for Error {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::BothRefused {
+                platform,
+                index,
+                manifest,
+            } => Self::Refused {
+                platform,
+                index,
+                manifest,
+            },
+            VerifyError::Denied { image, listed_by } => Self::Denied { image, listed_by },
+            VerifyError::OtherProof { expected, found } => Self::OtherProof { expected, found },
+            VerifyError::NotCovered(error) => Self::NotCovered(error),
+            VerifyError::Registry(countersign_oci::Error::Platform(error)) => Self::Platform(error),
+            error => Self::Verify(error),
+        }
+    }
+}
+
+impl From<countersign_oci::Error> for Error {
+    fn from(error: countersign_oci::Error) -> Self {
+        match error {
+            countersign_oci::Error::Platform(error) => Self::Platform(error),
+            error => Self::Registry(error),
+        }
+    }
 }
 
 impl Error {

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use countersign_oci::{Digest, Document, Options, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{Error as VerifyError, Refusal, VerifiedImage};
+use countersign_verify::{VerifiedPlatform, verify_platform};
 use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, Grounds, ImageVerifier, UnverifiedPermit, refuse_denied};
+use crate::admitted::{AdmittedImage, Grounds, ImageVerifier, UnverifiedPermit};
 use crate::archive::AdmittedArchive;
 use crate::error::Error;
 use crate::http::Http;
@@ -142,34 +142,12 @@ impl<V: ImageVerifier> Installer<V> {
         policy: &Policy,
         events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
-        let image = match resolved.document() {
-            Document::Manifest(_) => {
-                AdmittedImage::new(self.prove(&resolved, policy).await?, policy, None)?
-            }
-            Document::Index(index) => {
-                // The verifier's refusal of a denied index would look like that of an unsigned
-                // one, after which the manifest's own signature counts.
-                refuse_denied(policy, resolved.reference())?;
-                let child = index.select(platform)?;
-                let repository = resolved.reference().repository();
-                let asked = resolved.asked();
-                // The platform's manifest is needed whichever of the two is signed.
-                let (by_index, manifest) = tokio::join!(
-                    self.prove(&resolved, policy),
-                    self.registry.child(repository, child),
-                );
-                let proof = match by_index {
-                    Ok(proof) => proof.into_child(manifest?)?,
-                    Err(Error::Verify(VerifyError::Refused(index))) => {
-                        let manifest = manifest?.asked_as(asked.clone());
-                        let by_manifest = self.prove(&manifest, policy).await;
-                        by_manifest.map_err(|error| both_refused(platform, index, error))?
-                    }
-                    Err(error) => return Err(error),
-                };
-                AdmittedImage::new(proof, policy, Some(resolved.digest().clone()))?
-            }
-        };
+        let verifier = self.verifier.as_ref().ok_or_else(|| Error::NoVerifier {
+            image: resolved.reference().clone(),
+        })?;
+        let VerifiedPlatform { proof, index, .. } =
+            verify_platform(&self.registry, verifier, &resolved, platform, policy).await?;
+        let image = AdmittedImage::new(proof, policy, index)?;
         if let Some(evidence) = image.grounds().evidence() {
             events(Event::Verified {
                 digest: evidence.digest.clone(),
@@ -187,15 +165,11 @@ impl<V: ImageVerifier> Installer<V> {
         events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
         let digest = permit.digest().clone();
-        let child = match resolved.document() {
+        let selected = match resolved.document() {
             Document::Manifest(_) => None,
-            Document::Index(index) => {
-                let repository = resolved.reference().repository();
-                let child = index.select(platform)?;
-                Some(self.registry.child(repository, child).await?)
-            }
+            Document::Index(_) => Some(self.registry.select(resolved, platform).await?),
         };
-        let image = AdmittedImage::unverified(permit, resolved, child.as_ref())?;
+        let image = AdmittedImage::unverified(permit, resolved, selected.as_ref())?;
         events(Event::Unverified { digest });
         Ok(image)
     }
@@ -270,34 +244,6 @@ impl<V: ImageVerifier> Installer<V> {
         }
         let http = Http::new(self.connection.clone())?;
         Ok(self.http.get_or_init(|| http))
-    }
-
-    /// A proof of this very image.
-    async fn prove(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
-        let verifier = self.verifier.as_ref().ok_or_else(|| Error::NoVerifier {
-            image: image.reference().clone(),
-        })?;
-        let proof = verifier.verify(image, policy).await?;
-        // A verifier of the caller's own could hand on what it got for another image.
-        if proof.digest() != image.digest() {
-            return Err(Error::OtherProof {
-                expected: image.digest().clone(),
-                found: proof.digest().clone(),
-            });
-        }
-        Ok(proof)
-    }
-}
-
-/// The index was refused, then its child: both refusals matter. Any other error stands for itself.
-fn both_refused(platform: &Platform, index: Box<Refusal>, error: Error) -> Error {
-    match error {
-        Error::Verify(VerifyError::Refused(manifest)) => Error::Refused {
-            platform: Box::new(platform.clone()),
-            index,
-            manifest,
-        },
-        other => other,
     }
 }
 

@@ -50,7 +50,7 @@ pub fn errors() -> Vec<Error> {
     let mut errors = samples!(Error {
         Verify(VerifyError::Refused(refusal())),
         Refused { platform: Box::new(platform()), index: refusal(), manifest: refusal() },
-        Denied { image: image() },
+        Denied { image: image(), listed_by: None },
         OtherProof { expected: digest(), found: digest() },
         OtherPermit { expected: digest(), found: digest() },
         Registry(countersign_oci::Error::NotFound { what: text() }),

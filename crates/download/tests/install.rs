@@ -116,7 +116,7 @@ async fn a_denied_manifest_is_refused_under_a_signed_index() {
     spec.deny_digests = vec![index.images()[0].digest().to_string()];
     let policy = Policy::try_from(spec).unwrap();
     let installed = stage.install_by(&policy, Limits::default(), "app:v1", &|_| {});
-    let Err(Error::Denied { image }) = installed.await else {
+    let Err(Error::Denied { image, .. }) = installed.await else {
         panic!("not denied");
     };
     assert_eq!(*image.digest(), index.images()[0].digest());
@@ -131,7 +131,7 @@ async fn a_denied_index_is_refused_though_its_manifests_are_signed_too() {
     let policy = Policy::try_from(spec).unwrap();
     for name in ["app:v1".into(), format!("app@{}", index.digest())] {
         let installed = stage.install_by(&policy, Limits::default(), &name, &|_| {});
-        let Err(Error::Denied { image }) = installed.await else {
+        let Err(Error::Denied { image, .. }) = installed.await else {
             panic!("{name} is not denied");
         };
         assert_eq!(*image.digest(), index.digest());
@@ -150,7 +150,7 @@ async fn a_proof_of_a_manifest_admits_nothing_found_by_a_denied_index() {
     spec.deny_digests = vec![index.digest().to_string()];
     let policy = Policy::try_from(spec).unwrap();
     let admitted = AdmittedImage::new(proof.unwrap(), &policy, Some(index.digest()));
-    let Err(Error::Denied { image }) = admitted else {
+    let Err(Error::Denied { image, .. }) = admitted else {
         panic!("not denied");
     };
     assert_eq!(*image.digest(), index.digest());

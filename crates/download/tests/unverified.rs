@@ -18,7 +18,7 @@ use countersign_download::{
     AdmittedImage, Error, Grounds, InstallOptions, Integrity, Outcome, Plan, PlanError,
     RequirementError, Role, StoreError,
 };
-use countersign_oci::{Digest, Error as RegistryError, ResolvedImage};
+use countersign_oci::{Digest, Error as RegistryError, ResolvedImage, Selected};
 use countersign_sandbox::image::ImageIndex;
 use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
@@ -233,6 +233,10 @@ async fn a_permit_admits_nothing_but_what_it_is_for() {
     stranger.push(shop.primary(), PATH, Some("stranger"));
     let stranger = resolved(&shop, "stranger").await;
     let permit = permit(image.digest());
-    let other = AdmittedImage::unverified(permit, &image, Some(&stranger)).unwrap_err();
+    let selected = Selected {
+        indexes: Vec::new(),
+        manifest: stranger,
+    };
+    let other = AdmittedImage::unverified(permit, &image, Some(&selected)).unwrap_err();
     assert!(matches!(other, Error::OtherPermit { .. }), "{other:?}");
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use countersign_oci::{Consequence, ErrorKind, PinnedReference};
+use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform};
 
+use crate::proof::NotCovered;
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
 
@@ -14,6 +15,41 @@ pub enum Error {
     /// No candidate passed.
     #[error(transparent)]
     Refused(Box<Refusal>),
+    /// Neither a signature of the index nor one of the platform's manifest counts.
+    #[error(
+        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {}\n  image: {}",
+        nested(.index), nested(.manifest)
+    )]
+    BothRefused {
+        /// The platform asked for.
+        platform: Box<Platform>,
+        /// Why no signature of the index counts.
+        index: Box<Refusal>,
+        /// Why no signature of the manifest counts.
+        manifest: Box<Refusal>,
+    },
+    /// The policy's `deny_digests` refuses the image, or an index that lists it.
+    #[error(
+        "the policy denies {image}{}",
+        .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
+    )]
+    Denied {
+        /// The index or the manifest.
+        image: PinnedReference,
+        /// The index that is denied, where the image itself isn't on the policy's list.
+        listed_by: Option<Digest>,
+    },
+    /// A proof that is about another image than the one at hand.
+    #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
+    OtherProof {
+        /// Digest of the image at hand.
+        expected: Digest,
+        /// Digest that the proof is for.
+        found: Digest,
+    },
+    /// A manifest that the verified index doesn't name.
+    #[error(transparent)]
+    NotCovered(#[from] NotCovered),
     /// The registry could not be asked, or a candidate could not be fetched for a reason that
     /// isn't the candidate's own (no network, no access) and no other one passed. Whether the
     /// image is signed is not known then.
@@ -39,6 +75,11 @@ impl Error {
         match self {
             Self::Refused(refusal) => refusal.kind().into(),
             Self::Registry(error) => error.kind(),
+            Self::BothRefused {
+                index, manifest, ..
+            } => index.kind().max(manifest.kind()).into(),
+            Self::Denied { .. } => ErrorKind::Policy,
+            Self::OtherProof { .. } | Self::NotCovered(_) => ErrorKind::Invalid,
             Self::Late { .. } => ErrorKind::Unreachable,
             Self::Trust(error) => error.kind(),
         }
@@ -49,9 +90,19 @@ impl Error {
     pub fn consequence(&self) -> Consequence {
         match self {
             // Another copy may hold the signature that is missing, bad or late here.
-            Self::Refused(_) | Self::Late { .. } => Consequence::TrySameDigest,
+            Self::Refused(_) | Self::BothRefused { .. } | Self::Late { .. } => {
+                Consequence::TrySameDigest
+            }
             Self::Registry(error) => error.consequence(),
-            Self::Trust(_) => Consequence::End,
+            Self::Denied { .. }
+            | Self::OtherProof { .. }
+            | Self::NotCovered(_)
+            | Self::Trust(_) => Consequence::End,
         }
     }
+}
+
+/// A refusal below a line of its own: its candidates stand further in than what they belong to.
+fn nested(refusal: &Refusal) -> String {
+    refusal.to_string().replace('\n', "\n  ")
 }

@@ -15,6 +15,7 @@ use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
 use crate::certificate;
+use crate::denial::Denials;
 use crate::failure::Failure;
 use crate::log;
 use crate::proof::{Evidence, VerifiedImage};
@@ -36,7 +37,8 @@ pub fn verify_bundle(
     policy: &Policy,
 ) -> Result<VerifiedImage, Failure> {
     let evidence = judge(Subject::of(image), None, bundle, trusted_root, policy)?;
-    Ok(VerifiedImage::new(image.clone(), evidence))
+    let denials = Denials::of(policy);
+    Ok(VerifiedImage::new(image.clone(), evidence, denials))
 }
 
 /// Judges one bundle by the digest of what it signs, whose bytes nobody has: is it a signature,

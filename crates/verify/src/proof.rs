@@ -11,6 +11,8 @@ use countersign_oci::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::denial::Denials;
+
 /// Proof that a signature which the policy accepts covers this image.
 ///
 /// Made by [`Verifier`](crate::Verifier) and [`verify_bundle`](crate::verify_bundle) alone. It
@@ -20,16 +22,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// A proof can't be cloned, defaulted or deserialised: whoever holds one was handed it by a check
 /// that was run. [`Evidence`] is the record that may be kept and copied.
 #[derive(Debug)]
-#[must_use = "a proof that nobody asks for protects nothing"]
+#[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedImage {
     image: ResolvedImage,
     evidence: Evidence,
+    /// What the policy denies: it holds for the children too.
+    denials: Denials,
 }
 
 impl VerifiedImage {
     /// To be called where every check has passed, and nowhere else.
-    pub(crate) fn new(image: ResolvedImage, evidence: Evidence) -> Self {
-        Self { image, evidence }
+    pub(crate) fn new(image: ResolvedImage, evidence: Evidence, denials: Denials) -> Self {
+        Self {
+            image,
+            evidence,
+            denials,
+        }
+    }
+
+    /// What the policy that accepted the signature denies.
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     /// Where the image is, by digest.
@@ -87,12 +100,13 @@ impl VerifiedImage {
     /// the child.
     ///
     /// # Errors
-    /// [`NotCovered`], with this proof given back, when the index doesn't list the child.
+    /// [`NotCovered`], with this proof given back, when the index doesn't list the child, or the
+    /// policy denies it.
     pub fn into_child(self, child: ResolvedImage) -> Result<Self, NotCovered> {
-        if self.covers(&child) {
+        if self.covers(&child) && !self.denials.contains(child.digest()) {
             Ok(Self {
                 image: child,
-                evidence: self.evidence,
+                ..self
             })
         } else {
             Err(NotCovered {
@@ -103,10 +117,10 @@ impl VerifiedImage {
     }
 }
 
-/// A manifest that the proven document doesn't lead to.
+/// A manifest that the proven document doesn't lead to, or that the policy denies.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the signature does not cover {found}: expected {} or a child that it lists",
+    "the signature does not cover {found}: expected {} or a child that it lists and that the policy does not deny",
     .proof.digest()
 )]
 pub struct NotCovered {

@@ -20,9 +20,16 @@ pub fn errors() -> Vec<Error> {
     let mut errors = samples!(Error {
         Refused(Box::new(refusal(Vec::new()))),
         Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
+        BothRefused {
+            platform: Box::new(samples::platform()),
+            index: Box::new(refusal(Vec::new())),
+            manifest: Box::new(refusal(Vec::new())),
+        },
+        Denied { image: image(), listed_by: Some(digest()) },
+        OtherProof { expected: digest(), found: digest() },
         Late { image: image(), limit: Duration::from_secs(300) },
         Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),
-    });
+    } but NotCovered);
     errors.extend(trust_errors().into_iter().map(Error::Trust));
     let refused = |failure| Error::Refused(Box::new(refusal(vec![failure])));
     errors.extend(failures().into_iter().map(refused));

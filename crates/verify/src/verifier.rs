@@ -19,6 +19,7 @@ use countersign_oci::{
 use countersign_policy::Policy;
 
 use crate::candidate;
+use crate::denial::Denials;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::judge::{self, Subject};
@@ -112,7 +113,8 @@ impl Verifier {
     /// a signature is bound to the digest, wherever it lies.
     ///
     /// # Errors
-    /// [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
+    /// [`Error::Denied`] when the policy denies the image, or a denied index in its repository lists
+    /// it; [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
     /// passes and the registry kept something from us that might have; [`Error::Late`] when
     /// [`Limits::total`] is over before there is an answer.
     pub async fn verify(
@@ -135,10 +137,16 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
-        let (trusted_root, own) = tokio::join!(
+        let repository = image.reference().repository();
+        // Without a single request where the policy itself says it.
+        Denials::of(policy).refuse(image.reference())?;
+        let (trusted_root, own, denials) = tokio::join!(
             self.trusted_root(),
-            self.registry.referrers(image.reference())
+            self.registry.referrers(image.reference()),
+            Denials::known_in(&self.registry, repository, policy),
         );
+        let denials = denials.map_err(Error::Registry)?;
+        denials.refuse(image.reference())?;
         let mut search = Search {
             image,
             policy,
@@ -147,6 +155,7 @@ impl Verifier {
                 policy: policy.clone(),
                 trusted_root: trusted_root?,
             }),
+            denials,
             refusal: Refusal {
                 image: image.reference().clone(),
                 candidates: Vec::new(),
@@ -155,7 +164,6 @@ impl Verifier {
             tried: 0,
             unknown: None,
         };
-        let repository = image.reference().repository();
         if let Some(proof) = self.search(repository, own, &mut search).await {
             return Ok(proof);
         }
@@ -215,7 +223,10 @@ impl Verifier {
                     let holder = manifest.clone();
                     let judged = aside(&self.turns, move || question.judge(&holder, &bundle));
                     match judged.await.unwrap_or(Err(Failure::Aborted)) {
-                        Ok(evidence) => return Some(VerifiedImage::new(image.clone(), evidence)),
+                        Ok(evidence) => {
+                            let denials = search.denials.clone();
+                            return Some(VerifiedImage::new(image.clone(), evidence, denials));
+                        }
                         Err(failure) => failure,
                     }
                 }
@@ -350,6 +361,7 @@ struct Search<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
     question: Arc<Question>,
+    denials: Denials,
     /// What is told if none passes.
     refusal: Refusal,
     /// Referrers fetched so far, of all repositories together.

@@ -1,10 +1,10 @@
-//! `countersign verify`: judges the very digest that each reference names.
+//! `countersign verify`: judges the digest that each reference names, or one platform's image of it.
 
 use std::process::ExitCode;
 
-use countersign_oci::{Document, NoSuchPlatform, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{Digest, Platform, Reference, Registry};
 use countersign_policy::Policy;
-use countersign_verify::{Evidence, Verifier};
+use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
 use serde_json::{Value, json};
 
 use crate::arguments::VerifyArguments;
@@ -43,11 +43,9 @@ pub(crate) async fn run(
         .await;
         drop(progress);
         match outcome {
-            Ok(evidence) => {
-                output.result(&text(reference, &evidence));
-                results.push(
-                    json!({ "reference": reference, "verified": true, "evidence": evidence }),
-                );
+            Ok(verified) => {
+                output.result(&text(reference, &verified));
+                results.push(verified_result(reference, &verified));
             }
             Err(failure) => {
                 output.failure(&failure);
@@ -63,69 +61,69 @@ pub(crate) async fn run(
     Ok(code)
 }
 
+/// What was verified, and which of its documents is signed.
+struct Verified {
+    evidence: Evidence,
+    signed: SignedDocument,
+    /// The platform's manifest, where a platform was asked for.
+    manifest: Option<Digest>,
+}
+
 async fn verify(
     registry: &Registry,
     verifier: &Verifier,
     policy: &Policy,
     reference: &Reference,
     platform: Option<&Platform>,
-) -> Result<Evidence, Failure> {
+) -> Result<Verified, Failure> {
     let image = registry.resolve(reference).await?;
-    let image = match platform {
-        Some(platform) => {
-            // The verifier is only asked about the manifest; a denial of the index that leads to it
-            // holds all the same, as it does for an installation.
-            if policy.denies(image.digest()) {
-                let image = image.reference().clone();
-                return Err(countersign_download::Error::Denied { image }.into());
-            }
-            child(registry, image, platform).await?
-        }
-        None => image,
+    let Some(platform) = platform else {
+        let proof = verifier.verify(&image, policy).await?;
+        return Ok(Verified {
+            evidence: proof.evidence().clone(),
+            signed: SignedDocument::of(&image),
+            manifest: None,
+        });
     };
-    Ok(verifier.verify(&image, policy).await?.evidence().clone())
-}
-
-/// Bytes of an image's configuration that are read to learn its platform.
-const CONFIG_MAX: u64 = 4 << 20;
-
-/// The manifest for `platform`, where `image` is an index; else `image` itself, if its configuration
-/// does not say that it is for another platform.
-async fn child(
-    registry: &Registry,
-    image: ResolvedImage,
-    platform: &Platform,
-) -> Result<ResolvedImage, Failure> {
-    match image.document() {
-        Document::Index(index) => {
-            let descriptor = index.select(platform)?;
-            let repository = image.reference().repository();
-            let child = registry.child(repository, descriptor).await?;
-            Ok(child.asked_as(image.asked().clone()))
-        }
-        Document::Manifest(manifest) => {
-            let repository = image.reference().repository();
-            let config = registry
-                .blob(repository, &manifest.config, CONFIG_MAX)
-                .await?;
-            match serde_json::from_slice::<Platform>(&config) {
-                Ok(found) if found.serves(platform).is_none() => {
-                    Err(Failure::from(NoSuchPlatform {
-                        wanted: platform.clone(),
-                        available: vec![found],
-                    }))
-                }
-                // An artifact's configuration names no platform, and contradicts none.
-                _ => Ok(image),
-            }
-        }
-    }
+    let verified = verify_platform(registry, verifier, &image, platform, policy).await?;
+    let manifest = verified.proof.image();
+    // An index may say anything of its children; an installation would find out.
+    registry.require_platform(manifest, platform).await?;
+    Ok(Verified {
+        evidence: verified.proof.evidence().clone(),
+        signed: verified.signed,
+        manifest: Some(manifest.digest().clone()),
+    })
 }
 
 fn failed_result(reference: &Reference, failure: &Failure) -> Value {
     json!({ "reference": reference, "verified": false, "error": failure.to_json() })
 }
 
-fn text(reference: &Reference, evidence: &Evidence) -> String {
-    format!("verified {reference}\n{}", super::evidence_text(evidence))
+fn verified_result(reference: &Reference, verified: &Verified) -> Value {
+    let mut result = json!({
+        "reference": reference,
+        "verified": true,
+        "signed": verified.signed,
+        "evidence": verified.evidence,
+    });
+    if let (Some(fields), Some(manifest)) = (result.as_object_mut(), &verified.manifest) {
+        fields.insert("manifest".to_owned(), json!(manifest));
+    }
+    result
+}
+
+fn text(reference: &Reference, verified: &Verified) -> String {
+    let mut text = format!(
+        "verified {reference}\n{}",
+        super::evidence_text(&verified.evidence)
+    );
+    match verified.signed {
+        SignedDocument::Index => text.push_str("  by         the index's signature\n"),
+        SignedDocument::Manifest => text.push_str("  by         the manifest's own signature\n"),
+    }
+    if let Some(manifest) = &verified.manifest {
+        text.push_str(&format!("  manifest   {manifest}\n"));
+    }
+    text
 }

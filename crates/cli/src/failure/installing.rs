@@ -3,6 +3,7 @@
 use countersign_download::{ArchiveError, Bound};
 
 use super::gallery::http_hint;
+use super::verification::DENIED;
 use super::{Failure, Kind};
 use crate::limits;
 
@@ -29,9 +30,7 @@ impl From<countersign_download::Error> for Failure {
             | DownloadError::Registry(_)
             | DownloadError::Platform(_)
             | DownloadError::Refused { .. } => return passed_on(error),
-            DownloadError::Denied { .. } => Some(
-                "do not use it: somebody put its digest on the policy's list `deny_digests`; take a newer version",
-            ),
+            DownloadError::Denied { .. } => Some(DENIED),
             DownloadError::OtherSigner { .. } => Some(
                 "find out why somebody else signed it; if that is right, install it with --lock again",
             ),

@@ -4,9 +4,14 @@ use countersign_oci::Error as RegistryError;
 
 use super::{Failure, Kind, layout};
 
+const NO_SUCH_PLATFORM: &str = "choose one of these with --platform";
+const WRONG_PLATFORM: &str = "ask for the platform that there is with --platform";
+
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let hint = match &error {
+            RegistryError::Platform(_) => Some(NO_SUCH_PLATFORM),
+            RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
             RegistryError::Layout { source, .. } => layout::hint(source),
             RegistryError::NotFound { what } if layout::is_layout(what) => Some(layout::NOT_FOUND),
             RegistryError::DigestMismatch { what, .. }
@@ -66,6 +71,6 @@ fn status_hint(status: u16) -> &'static str {
 
 impl From<countersign_oci::NoSuchPlatform> for Failure {
     fn from(error: countersign_oci::NoSuchPlatform) -> Self {
-        Self::new(Kind::NotFound, error).hint("choose one of these with --platform")
+        Self::new(Kind::NotFound, error).hint(NO_SUCH_PLATFORM)
     }
 }

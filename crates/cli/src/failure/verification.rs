@@ -34,12 +34,25 @@ impl From<countersign_verify::Error> for Failure {
                 let repository = refusal.image.repository().clone();
                 Self::new(kind, refusal).hinted_as_refused(kind, &repository)
             }
+            VerifyError::BothRefused {
+                ref index,
+                ref manifest,
+                ..
+            } => {
+                let kind = index.kind().max(manifest.kind()).into();
+                let repository = index.image.repository().clone();
+                Self::new(kind, error).hinted_as_refused(kind, &repository)
+            }
+            denied @ VerifyError::Denied { .. } => Self::new(denied.kind(), denied).hint(DENIED),
             late @ VerifyError::Late { .. } => Self::new(late.kind(), late)
                 .hint("the registry is very slow, or holds the verification up: try again later"),
             other => Self::new(other.kind(), other),
         }
     }
 }
+
+/// What to do about an image that a policy denies by digest.
+pub(super) const DENIED: &str = "do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version";
 
 /// What to do about an image that is refused.
 pub(super) fn refusal_hint(kind: Kind) -> &'static str {

@@ -1,5 +1,6 @@
 //! Every exit code from its real cause, as a person sees it and as JSON.
 
+use countersign_oci::Descriptor;
 use countersign_sandbox::Sigstore;
 
 use crate::stage::{RELEASE, STRANGER, Stage};
@@ -173,8 +174,65 @@ async fn a_single_image_for_another_platform_is_6_too() {
     assert_eq!(stage.verify(&["--platform", "linux/s390x", &app]).code, 0);
     let run = stage.verify(&["--platform", "linux/amd64", &app]);
     assert_eq!(run.code, 6, "{}", run.shown());
-    let says = "there is no image for linux/amd64; there is linux/s390x";
+    let says = "is for another platform: expected linux/amd64, found linux/s390x";
     assert!(run.stderr.contains(says), "{}", run.shown());
+}
+
+#[tokio::test]
+async fn an_index_that_names_another_platform_for_an_image_is_6_whichever_is_signed() {
+    let stage = Stage::new().await;
+    let child = stage.index.images()[1].clone();
+    assert_eq!(child.descriptor().platform, "linux/arm64".parse().ok());
+    let descriptor = Descriptor {
+        platform: "linux/amd64".parse().ok(),
+        ..child.descriptor()
+    };
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [descriptor] });
+    let bytes = serde_json::to_vec(&index).unwrap();
+    let index_type = countersign_oci::media_type::OCI_INDEX;
+    stage
+        .registry
+        .put_manifest("app", index_type, bytes, Some("lie"));
+    let lie = stage.reference("app:lie");
+    // First the manifest alone is signed, and then the index too.
+    stage.signed(&format!("app@{}", child.digest()), RELEASE);
+    for signed in ["manifest", "index"] {
+        if signed == "index" {
+            stage.signed("app:lie", RELEASE);
+        }
+        let run = stage.verify(&["--platform", "linux/amd64", &lie, JSON[0], JSON[1]]);
+        assert_eq!(run.code, 6, "{}", run.shown());
+        let error = &run.json()["results"][0]["error"];
+        let message = error["message"].as_str().unwrap();
+        let says = "is for another platform: expected linux/amd64, found linux/arm64";
+        assert!(message.ends_with(says), "{message}");
+        let installed = stage.install(&[&lie, "here", JSON[0], JSON[1]]);
+        assert_eq!(installed.code, 6, "{}", installed.shown());
+        assert_eq!(installed.json()["error"]["message"], *message);
+    }
+}
+
+#[tokio::test]
+async fn verify_and_install_accept_a_signature_of_either_and_verify_says_which() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let manifest = stage.index.images()[0].digest();
+    let platform = ["--platform", "linux/amd64"];
+    stage.signed(&format!("app@{manifest}"), RELEASE);
+    for signed in ["manifest", "index"] {
+        if signed == "index" {
+            stage.signed("app:v1", RELEASE);
+        }
+        let run = stage.verify(&[platform[0], platform[1], &app, JSON[0], JSON[1]]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        let result = &run.json()["results"][0];
+        assert_eq!(result["signed"], signed);
+        assert_eq!(result["manifest"], manifest.to_string());
+        let text = stage.verify(&[platform[0], platform[1], &app]).stdout;
+        assert!(text.contains(&format!("by         the {signed}")), "{text}");
+        let installed = stage.install(&[&app, signed]);
+        assert_eq!(installed.code, 0, "{}", installed.shown());
+    }
 }
 
 #[tokio::test]
