@@ -113,6 +113,14 @@ pub(crate) struct PolicyCheckArguments {
     /// is exit code 2 in any case
     #[arg(long)]
     pub(crate) strict: bool,
+
+    /// Look up the policy's `deny_digests` in this repository, and print what the indexes among them
+    /// list. May be given several times
+    #[arg(long, value_name = "REPOSITORY", value_parser = crate::image::parse)]
+    pub(crate) resolve: Vec<Reference>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
 }
 
 /// `countersign policy test`
@@ -209,7 +217,8 @@ pub(crate) struct VerifyArguments {
     #[arg(required = true, value_name = "REFERENCE", value_parser = crate::image::parse)]
     pub(crate) references: Vec<Reference>,
 
-    /// Judge this platform's manifest of an index instead of the index
+    /// Verify the image for this platform. A signature on the index or on the platform's manifest
+    /// counts, as for `install`
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 

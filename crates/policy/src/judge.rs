@@ -46,99 +46,114 @@ impl Policy {
     /// The first condition that does not hold: the denied digests, then the statement's type, the
     /// signer, the times, the annotations, the name.
     pub fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Violation> {
-        if self.denies(claimed.digest) {
+        let Self {
+            signers,
+            not_before,
+            predicate_types,
+            annotations,
+            bind_name,
+            deny_digests,
+            // Which root the signature holds by, and where it is looked for, is the verifier's.
+            trust: _,
+            signature_sources: _,
+        } = self;
+        if deny_digests.contains(claimed.digest) {
             return Err(Violation::DeniedDigest {
                 digest: claimed.digest.clone(),
             });
         }
-        self.judge_predicate_type(claimed.predicate_type)?;
+        judge_predicate_type(predicate_types, claimed.predicate_type)?;
         if claimed.verified_times.is_empty() {
             return Err(Violation::NoVerifiedTime);
         }
-        self.judge_signer(claimed)?;
-        judge_times(self.not_before(), claimed.verified_times)
+        judge_signer(signers, claimed)?;
+        judge_times(*not_before, claimed.verified_times)
             .map_err(|(not_before, found)| Violation::SignedBefore { not_before, found })?;
-        self.judge_annotations(claimed.annotations)?;
-        self.judge_name(claimed)
-    }
-
-    fn judge_predicate_type(&self, found: &str) -> Result<(), Violation> {
-        if self
-            .predicate_types()
-            .iter()
-            .any(|expected| expected == found)
-        {
-            return Ok(());
-        }
-        Err(Violation::PredicateType {
-            expected: self.predicate_types().to_vec(),
-            found: found.to_owned(),
-        })
-    }
-
-    fn judge_signer(&self, claimed: &Claimed<'_>) -> Result<(), Violation> {
-        let mut misses = Vec::with_capacity(self.signers().len());
-        for signer in self.signers() {
-            match signer.judge(claimed) {
-                Ok(()) => return Ok(()),
-                Err(miss) => misses.push(miss),
-            }
-        }
-        Err(Violation::Signer(Box::new(SignerMismatch::of(&misses))))
-    }
-
-    fn judge_annotations(&self, found: &BTreeMap<String, String>) -> Result<(), Violation> {
-        for (key, expected) in self.annotations() {
-            let found = found.get(key);
-            if found != Some(expected) {
-                return Err(Violation::Annotation {
-                    key: key.clone(),
-                    expected: expected.clone(),
-                    found: found.cloned(),
-                });
-            }
+        judge_annotations(annotations, claimed.annotations)?;
+        if *bind_name {
+            judge_name(claimed)?;
         }
         Ok(())
     }
+}
 
-    fn judge_name(&self, claimed: &Claimed<'_>) -> Result<(), Violation> {
-        if !self.bind_name() || names(claimed.subject_name, claimed.repository, claimed.tag) {
-            return Ok(());
-        }
-        Err(Violation::Name {
-            expected: match claimed.tag {
-                Some(tag) => format!("{}:{tag}", claimed.repository),
-                None => claimed.repository.to_string(),
-            },
-            found: claimed.subject_name.map(str::to_owned),
-        })
+fn judge_predicate_type(accepted: &[String], found: &str) -> Result<(), Violation> {
+    if accepted.iter().any(|expected| expected == found) {
+        return Ok(());
     }
+    Err(Violation::PredicateType {
+        expected: accepted.to_vec(),
+        found: found.to_owned(),
+    })
+}
+
+fn judge_signer(signers: &[Signer], claimed: &Claimed<'_>) -> Result<(), Violation> {
+    let mut misses = Vec::with_capacity(signers.len());
+    for signer in signers {
+        match signer.judge(claimed) {
+            Ok(()) => return Ok(()),
+            Err(miss) => misses.push(miss),
+        }
+    }
+    Err(Violation::Signer(Box::new(SignerMismatch::of(&misses))))
+}
+
+fn judge_annotations(
+    wanted: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Result<(), Violation> {
+    for (key, expected) in wanted {
+        let found = found.get(key);
+        if found != Some(expected) {
+            return Err(Violation::Annotation {
+                key: key.clone(),
+                expected: expected.clone(),
+                found: found.cloned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn judge_name(claimed: &Claimed<'_>) -> Result<(), Violation> {
+    if names(claimed.subject_name, claimed.repository, claimed.tag) {
+        return Ok(());
+    }
+    Err(Violation::Name {
+        expected: match claimed.tag {
+            Some(tag) => format!("{}:{tag}", claimed.repository),
+            None => claimed.repository.to_string(),
+        },
+        found: claimed.subject_name.map(str::to_owned),
+    })
 }
 
 impl Signer {
     fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Miss> {
+        let Self {
+            issuer,
+            identity,
+            claims,
+            not_before,
+        } = self;
         let mismatch = |expected: &Matcher, found: &str| Mismatch {
             expected: expected.clone(),
             found: found.to_owned(),
         };
-        if !self.issuer.matches(claimed.issuer) {
-            return Err(Miss::Issuer(mismatch(&self.issuer, claimed.issuer)));
+        if !issuer.matches(claimed.issuer) {
+            return Err(Miss::Issuer(mismatch(issuer, claimed.issuer)));
         }
-        if !self.identity.matches(claimed.identity) {
-            return Err(Miss::Identity(mismatch(&self.identity, claimed.identity)));
+        if !identity.matches(claimed.identity) {
+            return Err(Miss::Identity(mismatch(identity, claimed.identity)));
         }
-        if let Some(rule) = self
-            .claims
-            .iter()
-            .find(|rule| !rule.holds(claimed.certificate))
-        {
+        if let Some(rule) = claims.iter().find(|rule| !rule.holds(claimed.certificate)) {
             return Err(Miss::Claim {
                 claim: rule.claim,
                 expected: rule.matcher.clone(),
                 found: claimed.certificate.value(rule.claim).map(str::to_owned),
             });
         }
-        judge_times(self.not_before, claimed.verified_times)
+        judge_times(*not_before, claimed.verified_times)
             .map_err(|(not_before, found)| Miss::SignedBefore { not_before, found })
     }
 }

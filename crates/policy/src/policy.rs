@@ -23,17 +23,18 @@ pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// What `verification` says, checked: at least one signer; everything here can refuse on its own.
 ///
-/// [`Policy::judge`] applies it.
+/// [`Policy::judge`] applies it. It and [`Policy::explain`] take the fields apart one by one, so that
+/// a field that is added and forgotten there doesn't compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    signers: Vec<Signer>,
-    not_before: Option<Timestamp>,
-    predicate_types: Vec<String>,
-    annotations: BTreeMap<String, String>,
-    bind_name: bool,
-    trust: Option<Trust>,
-    signature_sources: Vec<Repository>,
-    deny_digests: BTreeSet<Digest>,
+    pub(crate) signers: Vec<Signer>,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) predicate_types: Vec<String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) bind_name: bool,
+    pub(crate) trust: Option<Trust>,
+    pub(crate) signature_sources: Vec<Repository>,
+    pub(crate) deny_digests: BTreeSet<Digest>,
 }
 
 /// One acceptable signer.

@@ -77,7 +77,8 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::texts")]
     pub signature_sources: Vec<String>,
-    /// Images that are refused whoever signed them: `sha256:…`.
+    /// Images that are refused whoever signed them: `sha256:…`. An index also denies what it lists, where
+    /// the image's repository has that index.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::digests")]
     pub deny_digests: Vec<String>,

@@ -94,6 +94,12 @@ pub enum Warning {
          to the time from which signatures are good again"
     )]
     NoNotBefore,
+    /// Digests are denied, and one may be an index, whose children can be served under another one.
+    #[error(
+        "`deny_digests` of an index denies what it lists only where the repository still has that \
+         index; list its children too: `countersign policy check --resolve` prints them"
+    )]
+    DeniedIndexes,
     /// The signer looks like a workflow made to be called by others, and no claim says by whom.
     #[error(
         "the identity `{}` looks like a reusable workflow, which signs for every repository that \
@@ -121,6 +127,9 @@ impl Policy {
         let unbounded = |signer: &Signer| signer.not_before.is_none();
         if self.not_before().is_none() && self.signers().iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
+        }
+        if self.deny_digests().next().is_some() {
+            warnings.push(Warning::DeniedIndexes);
         }
         warnings
     }

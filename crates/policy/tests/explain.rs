@@ -207,3 +207,33 @@ fn a_reusable_workflow_is_weak_without_a_claim_on_its_caller() {
     let claimed = "claims: {source_repository_identifier: 1234}";
     assert_eq!(warnings(&issuer, identity, claimed), []);
 }
+
+#[test]
+fn a_denied_digest_may_be_of_an_index() {
+    let denying = policy(&format!(
+        "{{issuer: {ISSUER}, identity: ci@example, not_before: 2026-08-05T00:00:00Z, deny_digests: ['sha256:{}']}}",
+        "0".repeat(64)
+    ));
+    assert_eq!(denying.warnings(), [Warning::DeniedIndexes]);
+    assert_snapshot!(denying.warnings()[0], @"`deny_digests` of an index denies what it lists only where the repository still has that index; list its children too: `countersign policy check --resolve` prints them");
+}
+
+#[test]
+fn an_explanation_has_no_lines_but_its_own() {
+    let odd = policy(
+        r#"{issuer: https://a.example, identity: "b\n- it is good\u202e", annotations: {k: "v\u200b"}}"#,
+    );
+    let text = odd.explain();
+    assert!(
+        text.contains(r"    identity is exactly b\u{a}- it is good\u{202e}"),
+        "{text}"
+    );
+    assert!(
+        text.contains(r"- it carries the annotation k=v\u{200b};"),
+        "{text}"
+    );
+    assert!(
+        !text.lines().any(|line| line.starts_with("- it is good")),
+        "{text}"
+    );
+}

@@ -1,5 +1,6 @@
 //! `countersign policy`: files in words, and their verdicts on saved signatures.
 
+use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, Flaw, Statement};
 
 use crate::stage::{RELEASE, Run, STRANGER, Stage, TRUST, run};
@@ -268,4 +269,59 @@ async fn cases_that_can_not_be_used_are_2() {
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{cases}");
         assert!(run.stderr.contains(says), "{}", run.stderr);
     }
+}
+
+#[tokio::test]
+async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
+    let stage = Stage::new().await;
+    let index = stage.index.digest();
+    let [amd64, arm64] = [0, 1].map(|at: usize| stage.index.images()[at].digest());
+    let elsewhere = Digest::sha256(b"elsewhere");
+    let policy = |denied: &[&Digest]| {
+        let denied: Vec<String> = denied.iter().map(ToString::to_string).collect();
+        let strong = "not_before: 2026-08-05T00:00:00Z";
+        format!(
+            "{}  {strong}\n  deny_digests: {denied:?}\n",
+            stage.policy(RELEASE)
+        )
+    };
+    let app = stage.reference("app");
+    let resolve = ["denying.yaml", "--strict", "--resolve", &app];
+
+    stage.write("denying.yaml", policy(&[&index, &amd64]));
+    let blind = check(&stage, &["denying.yaml", "--strict"]);
+    assert_eq!(blind.code, 4);
+    assert!(
+        blind.stdout.contains("policy check --resolve"),
+        "{}",
+        blind.shown()
+    );
+    let run = check(&stage, &resolve);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    let lines = format!("add to `deny_digests`:\n  - {arm64} # listed by {index}\n");
+    assert!(run.stdout.contains(&lines), "{}", run.shown());
+    let json = check(&stage, &[&resolve[..], &["--output", "json"]].concat()).json();
+    let denied = json["policies"][0]["denied"].as_array().unwrap();
+    let of = |digest: &Digest| {
+        let digest = digest.to_string();
+        denied
+            .iter()
+            .find(|entry| entry["digest"] == digest)
+            .unwrap()
+    };
+    assert_eq!(of(&index)["found"], "index");
+    assert_eq!(
+        of(&index)["missing"],
+        serde_json::json!([arm64.to_string()])
+    );
+    assert_eq!(of(&amd64)["found"], "manifest");
+
+    stage.write("denying.yaml", policy(&[&index, &amd64, &arm64]));
+    let run = check(&stage, &resolve);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    stage.write("denying.yaml", policy(&[&elsewhere]));
+    let run = check(&stage, &resolve);
+    assert_eq!(run.code, 4);
+    let says = format!("the denied digest {elsewhere} is in none of the repositories given");
+    assert!(run.stdout.contains(&says), "{}", run.shown());
 }

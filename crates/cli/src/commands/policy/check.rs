@@ -2,19 +2,34 @@
 
 use std::process::ExitCode;
 
-use countersign_policy::{Gallery, Policy, PolicyFile};
+use countersign_policy::{Gallery, Policy, PolicyFile, Warning};
 use serde_json::{Value, json};
 
+use super::denied::Denied;
 use crate::arguments::PolicyCheckArguments;
+use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::services;
 
-pub(super) fn run(arguments: &PolicyCheckArguments, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    arguments: &PolicyCheckArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let name = arguments.file.display().to_string();
     let text = services::read_text(&arguments.file, "policy")?;
     let file = PolicyFile::parse(&text, &name)?;
-    let parts = parts(&file)?;
+    let mut parts = parts(&file)?;
+    if !arguments.resolve.is_empty() {
+        let registry = services::registry(&arguments.registry, environment)?;
+        for part in &mut parts {
+            if let Some(policy) = part.policy {
+                let denied = Denied::look_up(policy, &arguments.resolve, &registry).await?;
+                part.resolve(policy, denied);
+            }
+        }
+    }
     let warnings: usize = parts.iter().map(|part| part.warnings.len()).sum();
 
     for part in &parts {
@@ -35,38 +50,58 @@ pub(super) fn run(arguments: &PolicyCheckArguments, output: &Output) -> Result<E
 }
 
 /// One policy of the file, or a gallery that has none.
-struct Part {
+struct Part<'a> {
     gallery: Option<String>,
+    policy: Option<&'a Policy>,
     explanation: Option<String>,
     warnings: Vec<String>,
+    /// What was found by the denied digests, where they were looked up.
+    denied: Option<Vec<Denied>>,
 }
 
 /// The file's one policy, or its galleries.
-fn parts(file: &PolicyFile) -> Result<Vec<Part>, Failure> {
+fn parts(file: &PolicyFile) -> Result<Vec<Part<'_>>, Failure> {
     if file.galleries().is_empty() {
         return Ok(vec![Part::of(None, file.policy()?)]);
     }
-    let part = |gallery: &Gallery| match &gallery.policy {
-        Some(policy) => Part::of(Some(gallery.name.clone()), policy),
-        None => Part {
-            gallery: Some(gallery.name.clone()),
-            explanation: None,
-            warnings: vec![
-                "there is no `verification`, so that nothing is asked of its images' signatures"
-                    .to_owned(),
-            ],
-        },
-    };
-    Ok(file.galleries().iter().map(part).collect())
+    Ok(file.galleries().iter().map(Part::of_gallery).collect())
 }
 
-impl Part {
-    fn of(gallery: Option<String>, policy: &Policy) -> Self {
+impl<'a> Part<'a> {
+    fn of_gallery(gallery: &'a Gallery) -> Self {
+        match &gallery.policy {
+            Some(policy) => Self::of(Some(gallery.name.clone()), policy),
+            None => Self {
+                gallery: Some(gallery.name.clone()),
+                policy: None,
+                explanation: None,
+                warnings: vec![
+                    "there is no `verification`, so that nothing is asked of its images' signatures"
+                        .to_owned(),
+                ],
+                denied: None,
+            },
+        }
+    }
+
+    fn of(gallery: Option<String>, policy: &'a Policy) -> Self {
         Self {
             gallery,
+            policy: Some(policy),
             explanation: Some(policy.explain()),
             warnings: policy.warnings().iter().map(ToString::to_string).collect(),
+            denied: None,
         }
+    }
+
+    /// With what was found by the denied digests, in place of the warning that nobody knows.
+    fn resolve(&mut self, policy: &Policy, denied: Vec<Denied>) {
+        let known = policy.warnings().into_iter();
+        let known = known.filter(|warning| *warning != Warning::DeniedIndexes);
+        self.warnings = known.map(|warning| warning.to_string()).collect();
+        self.warnings
+            .extend(denied.iter().filter_map(Denied::warning));
+        self.denied = Some(denied);
     }
 
     fn text(&self) -> String {
@@ -80,15 +115,22 @@ impl Part {
         for warning in &self.warnings {
             text.push_str(&format!("warning: {warning}\n"));
         }
+        let lines: String = self.denied.iter().flatten().map(Denied::lines).collect();
+        if !lines.is_empty() {
+            text.push_str("add to `deny_digests`:\n");
+            text.push_str(&lines);
+        }
         text.push('\n');
         text
     }
 
     fn to_json(&self) -> Value {
+        let denied = self.denied.iter().flatten().map(Denied::to_json);
         json!({
             "gallery": self.gallery,
             "explanation": self.explanation,
             "warnings": self.warnings,
+            "denied": self.denied.is_some().then(|| denied.collect::<Vec<_>>()),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `countersign policy`: what a policy file means, and whether it does what its author wants.
 
 mod check;
+mod denied;
 mod schema;
 mod test;
 
@@ -17,7 +18,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     match command {
-        PolicyCommand::Check(arguments) => check::run(&arguments, output),
+        PolicyCommand::Check(arguments) => check::run(&arguments, environment, output).await,
         PolicyCommand::Schema => {
             schema::run(output);
             Ok(ExitCode::SUCCESS)

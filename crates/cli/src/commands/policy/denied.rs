@@ -1,0 +1,114 @@
+//! What the indexes among a policy's denied digests list, for `countersign policy check --resolve`.
+
+use std::fmt::Write as _;
+
+use countersign_oci::{Digest, Document, Error as RegistryError, Reference, Registry, Repository};
+use countersign_policy::Policy;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// A digest that a policy denies, and what was found by it.
+pub(super) struct Denied {
+    digest: Digest,
+    found: Found,
+}
+
+enum Found {
+    /// None of the repositories has it.
+    Nothing,
+    /// One image, which lists nothing.
+    Manifest,
+    /// An index; these of what it lists are not denied by themselves.
+    Index { missing: Vec<Digest> },
+}
+
+impl Denied {
+    /// Looks up each digest that `policy` denies.
+    pub(super) async fn look_up(
+        policy: &Policy,
+        repositories: &[Reference],
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Failure> {
+        let mut denied = Vec::new();
+        for digest in policy.deny_digests() {
+            let mut found = Found::Nothing;
+            for reference in repositories {
+                if let Some(there) =
+                    look_up(policy, digest, reference.repository(), registry).await?
+                {
+                    found = there;
+                    break;
+                }
+            }
+            denied.push(Self {
+                digest: digest.clone(),
+                found,
+            });
+        }
+        Ok(denied)
+    }
+
+    /// What is still open of it, if anything.
+    pub(super) fn warning(&self) -> Option<String> {
+        let digest = &self.digest;
+        match &self.found {
+            Found::Nothing => Some(format!(
+                "the denied digest {digest} is in none of the repositories given: if it is of an \
+                 index, what that lists is not known"
+            )),
+            Found::Manifest => None,
+            Found::Index { missing } if missing.is_empty() => None,
+            Found::Index { missing } => Some(format!(
+                "the denied index {digest} lists {} that `deny_digests` does not have",
+                match missing.len() {
+                    1 => "1 digest".to_owned(),
+                    several => format!("{several} digests"),
+                }
+            )),
+        }
+    }
+
+    /// Lines to be added to `deny_digests`; empty where there are none.
+    pub(super) fn lines(&self) -> String {
+        let mut lines = String::new();
+        if let Found::Index { missing } = &self.found {
+            for digest in missing {
+                // Writing to a String does not fail.
+                let _ = writeln!(lines, "  - {digest} # listed by {}", self.digest);
+            }
+        }
+        lines
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let (kind, missing) = match &self.found {
+            Found::Nothing => ("not_found", &[][..]),
+            Found::Manifest => ("manifest", &[][..]),
+            Found::Index { missing } => ("index", &missing[..]),
+        };
+        json!({ "digest": self.digest, "found": kind, "missing": missing })
+    }
+}
+
+/// What `repository` has by this digest; `None` if nothing.
+async fn look_up(
+    policy: &Policy,
+    digest: &Digest,
+    repository: &Repository,
+    registry: &Registry,
+) -> Result<Option<Found>, Failure> {
+    let image = match registry.manifest(&repository.at(digest.clone())).await {
+        Ok(image) => image,
+        Err(RegistryError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(match image.document() {
+        Document::Manifest(_) => Found::Manifest,
+        Document::Index(_) => {
+            let mut missing = registry.descendants(&image).await?;
+            missing.retain(|digest| !policy.denies(digest));
+            Found::Index { missing }
+        }
+    }))
+}
