@@ -30,8 +30,12 @@ enum Task {
     E2e,
     /// Run the tests of the whole workspace
     Test,
-    /// Run against cosign, sigstore-python, real registries and the real Sigstore services
+    /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
+        /// Parts to play [default: all]
+        #[arg(value_enum)]
+        parts: Vec<interop::Part>,
+
         /// Keep what cosign signed, with all that it takes to verify it, in this directory: so were
         /// the fixtures made
         #[arg(long, value_name = "DIRECTORY")]
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
-        Task::Interop { record } => interop::run(record.as_deref()),
+        Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Bench { hostile } => bench::run(hostile),
     };
     match outcome {

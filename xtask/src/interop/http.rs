@@ -11,6 +11,33 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// # Errors
 /// When there is none.
 pub(super) fn text(url: &str) -> anyhow::Result<String> {
+    text_of(url, "*/*")
+}
+
+/// The body of a successful answer, of the type asked for.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn text_of(url: &str, media_type: &str) -> anyhow::Result<String> {
+    ask(url, |client| client.get(url).header("Accept", media_type))
+}
+
+/// Puts `body`, which must be taken.
+///
+/// # Errors
+/// When it isn't.
+pub(super) fn put(url: &str, media_type: &str, body: &str) -> anyhow::Result<()> {
+    ask(url, |client| {
+        let request = client.put(url).header("Content-Type", media_type);
+        request.body(body.to_owned())
+    })?;
+    Ok(())
+}
+
+fn ask(
+    url: &str,
+    request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -20,13 +47,8 @@ pub(super) fn text(url: &str) -> anyhow::Result<String> {
                 .no_proxy()
                 .timeout(LIMIT)
                 .build()?;
-            client
-                .get(url)
-                .send()
-                .await?
-                .error_for_status()?
-                .text()
-                .await
+            let answer = request(&client).send().await?;
+            answer.error_for_status()?.text().await
         })
         .with_context(|| format!("no answer at {url}"))
 }

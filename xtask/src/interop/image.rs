@@ -103,7 +103,7 @@ pub(super) fn push(tools: &Tools, root: &Path, target: &str) -> anyhow::Result<T
 /// # Errors
 /// When it fails.
 pub(super) fn crane(tools: &Tools, home: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(&tools.crane)
+    let output = Command::new(&tools.programs.crane)
         .args(arguments)
         .env("HOME", home)
         .run()?

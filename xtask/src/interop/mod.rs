@@ -8,6 +8,7 @@ mod actors;
 mod debian;
 mod http;
 mod image;
+mod indexes;
 mod instance;
 mod ledger;
 mod registries;
@@ -16,6 +17,7 @@ mod server;
 mod services;
 mod tools;
 
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -29,7 +31,7 @@ use self::instance::{Instance, bare};
 use self::ledger::Ledger;
 use self::scenarios::World;
 use self::services::Services;
-use self::tools::Tools;
+use self::tools::{Programs, Skopeo, Tools};
 use crate::command::{Profile, build_countersign, workspace};
 
 const INTRODUCTION: &str = "\
@@ -45,43 +47,89 @@ it is run.
 /// Where the image is in each registry before it is signed.
 const ORIGINAL: &str = "original/app:v1";
 
-/// Runs all of it and prints what it does. What cosign writes is kept in `record`, if that is given.
+/// A part of the run, to be played without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Each side signs, and the other verifies: all of the software
+    Signatures,
+    /// Indexes of every shape, selected as by skopeo and crane: the registries, skopeo and crane
+    Indexes,
+}
+
+/// Runs `parts`, or all of them if none is named, and prints what it does. What cosign writes is kept
+/// in `record`, if that is given.
 ///
 /// # Errors
 /// When a case failed, or the software can't be installed or started.
-pub(crate) fn run(record: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
     let started = Instant::now();
     println!("{INTRODUCTION}");
     println!("Building countersign …");
     let countersign = build_countersign(Profile::Debug)?;
     let root = workspace().join("target/interop");
-    let tools = Tools::install(&root)?;
-    let installed = started.elapsed();
-
+    fs::create_dir_all(&root)?;
     let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&root)?;
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
+
+    let mut ledger = Ledger::default();
+    if wanted(Part::Indexes) {
+        let (programs, skopeo) = (Programs::install(&root)?, Skopeo::install(&root)?);
+        println!("Playing indexes of every shape …");
+        let directory = directory.path().join("indexes");
+        fs::create_dir_all(&directory)?;
+        indexes::run(&countersign, &programs, &skopeo, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Signatures) {
+        signatures(&countersign, &root, directory.path(), record, &mut ledger)?;
+    }
+
+    let failures = ledger.failures();
+    if !failures.is_empty() {
+        println!("\nFailed:");
+        for failure in failures {
+            println!("  {failure}");
+        }
+        let kept = directory.keep();
+        println!("The servers' logs are in {}", kept.display());
+    }
+    println!("\nIt took {} s.", started.elapsed().as_secs());
+    println!("{} passed, {} failed", ledger.passed(), failures.len());
+    ensure!(failures.is_empty(), "{} cases failed", failures.len());
+    Ok(())
+}
+
+/// cosign and countersign sign, and each verifies what the other signed.
+fn signatures(
+    countersign: &Path,
+    root: &Path,
+    directory: &Path,
+    record: Option<&Path>,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
+    let tools = Tools::install(root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     println!("Starting the sandbox, Fulcio, a CT log, rekor-tiles and the timestamp authority …");
     let sandbox = runtime.block_on(Sigstore::start())?;
-    let services = Services::start(&tools, &bare(&sandbox.oidc_issuer()), directory.path())?;
-    let v1 = Instance::sandbox(&sandbox, RekorVersion::V1, directory.path())?;
-    let v2 = Instance::sandbox(&sandbox, RekorVersion::V2, directory.path())?;
+    let services = Services::start(&tools, &bare(&sandbox.oidc_issuer()), directory)?;
+    let v1 = Instance::sandbox(&sandbox, RekorVersion::V1, directory)?;
+    let v2 = Instance::sandbox(&sandbox, RekorVersion::V2, directory)?;
     let actors = Actors {
-        countersign: &countersign,
+        countersign,
         tools: &tools,
         sandbox: &sandbox,
-        directory: directory.path(),
+        directory,
     };
     seed(&actors, &services.instance)?;
 
     println!("Starting olareg and docker-registry, and pushing the image into both …");
-    let registries = registries::start(&tools, directory.path())?;
+    let registries = registries::start(&tools.programs, directory)?;
     let mut image = None;
     for registry in &registries {
         let target = format!("{}/{ORIGINAL}", registry.host);
-        image = Some(image::push(&tools, &root, &target)?);
+        image = Some(image::push(&tools, root, &target)?);
     }
     let Some(image) = image else {
         return Ok(());
@@ -95,27 +143,9 @@ pub(crate) fn run(record: Option<&Path>) -> anyhow::Result<()> {
         original: ORIGINAL,
         record,
     };
-    let mut ledger = Ledger::default();
-    scenarios::cosign_signs(&world, &mut ledger);
-    scenarios::countersign_signs(&world, &mut ledger);
-    scenarios::refusals(&world, &mut ledger);
-
-    let failures = ledger.failures();
-    if !failures.is_empty() {
-        println!("\nFailed:");
-        for failure in failures {
-            println!("  {failure}");
-        }
-        let kept = directory.keep();
-        println!("The servers' logs are in {}", kept.display());
-    }
-    println!(
-        "\nInstalling took {} s, the cases {} s.",
-        installed.as_secs(),
-        (started.elapsed() - installed).as_secs()
-    );
-    println!("{} passed, {} failed", ledger.passed(), failures.len());
-    ensure!(failures.is_empty(), "{} cases failed", failures.len());
+    scenarios::cosign_signs(&world, ledger);
+    scenarios::countersign_signs(&world, ledger);
+    scenarios::refusals(&world, ledger);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::server::Server;
-use super::tools::Tools;
+use super::tools::Programs;
 use crate::command::Command;
 
 /// A running registry.
@@ -33,18 +33,18 @@ pub(super) enum Referrers {
 ///
 /// # Errors
 /// When one doesn't start.
-pub(super) fn start(tools: &Tools, directory: &Path) -> anyhow::Result<[Registry; 2]> {
+pub(super) fn start(programs: &Programs, directory: &Path) -> anyhow::Result<[Registry; 2]> {
     let directory = directory.join("registries");
     fs::create_dir_all(&directory)?;
     Ok([
-        olareg(tools, &directory)?,
-        docker_registry(tools, &directory)?,
+        olareg(programs, &directory)?,
+        docker_registry(programs, &directory)?,
     ])
 }
 
-fn olareg(tools: &Tools, directory: &Path) -> anyhow::Result<Registry> {
+fn olareg(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
     let (server, [address]) = Server::start("olareg", directory, |[address]| {
-        Ok(Command::new(&tools.olareg)
+        Ok(Command::new(&programs.olareg)
             .args(["serve", "--store-type", "mem", "--addr", "127.0.0.1"])
             .args(["--port", &address.port().to_string()]))
     })?;
@@ -56,7 +56,7 @@ fn olareg(tools: &Tools, directory: &Path) -> anyhow::Result<Registry> {
     })
 }
 
-fn docker_registry(tools: &Tools, directory: &Path) -> anyhow::Result<Registry> {
+fn docker_registry(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
     let storage = directory.join("docker-registry");
     let config = directory.join("docker-registry.yaml");
     let (server, [address]) = Server::start("docker-registry", directory, |[address]| {
@@ -66,7 +66,7 @@ fn docker_registry(tools: &Tools, directory: &Path) -> anyhow::Result<Registry> 
             storage.display().to_string()
         );
         fs::write(&config, text)?;
-        Ok(Command::new(&tools.docker_registry)
+        Ok(Command::new(&programs.docker_registry)
             .args(["serve"])
             .args([&config]))
     })?;

@@ -91,19 +91,78 @@ pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
     COSIGN_3.install(root)
 }
 
+/// What every run needs: crane and the registries.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) crane: PathBuf,
+    pub(super) olareg: PathBuf,
+    pub(super) docker_registry: PathBuf,
+}
+
+impl Programs {
+    /// Installs what is missing into `root`.
+    ///
+    /// # Errors
+    /// When a package client fails.
+    pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(root)?;
+        Ok(Self {
+            crane: CRANE.install(root)?,
+            olareg: OLAREG.install(root)?,
+            docker_registry: docker_registry(root)?,
+        })
+    }
+}
+
+/// Debian's skopeo, with the libraries that it needs, unpacked without being installed.
+#[derive(Debug)]
+pub(super) struct Skopeo {
+    folder: PathBuf,
+}
+
+impl Skopeo {
+    /// Installs it into `root` if it is missing.
+    ///
+    /// # Errors
+    /// When a package client fails.
+    pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
+        const PACKAGES: [&str; 4] = ["skopeo", "libgpgme11", "libassuan0", "libdevmapper1.02.1"];
+        let folder = install(root, "skopeo", "debian", |partial| {
+            let debs = partial.join("debs");
+            debian::download(&PACKAGES, debian::architecture()?, &debs)?;
+            for package in PACKAGES {
+                let package = debian::package_file(&debs, package)?;
+                client("dpkg-deb")
+                    .args(["--extract".as_ref(), package.as_os_str()])
+                    .args([partial])
+                    .run()?
+                    .success()?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// The program, which finds its libraries.
+    pub(super) fn command(&self) -> Command {
+        let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let folders = ["usr/lib", "lib"].map(|lib| self.folder.join(lib).join(&machine));
+        let folders = folders.map(|folder| folder.display().to_string());
+        Command::new(self.folder.join("usr/bin/skopeo")).env("LD_LIBRARY_PATH", folders.join(":"))
+    }
+}
+
 /// Where the installed programs are.
 #[derive(Debug)]
 pub(super) struct Tools {
+    pub(super) programs: Programs,
     pub(super) cosign_3: PathBuf,
     pub(super) cosign_2: PathBuf,
-    pub(super) crane: PathBuf,
     pub(super) oras: PathBuf,
     pub(super) fulcio: PathBuf,
     pub(super) rekor: PathBuf,
     pub(super) timestamp_authority: PathBuf,
     pub(super) ct_log: PathBuf,
-    pub(super) olareg: PathBuf,
-    pub(super) docker_registry: PathBuf,
     pub(super) sigstore_python: PathBuf,
 }
 
@@ -115,11 +174,9 @@ impl Tools {
     pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(root)?;
         Ok(Self {
+            programs: Programs::install(root)?,
             cosign_3: COSIGN_3.install(root)?,
-            crane: CRANE.install(root)?,
             oras: ORAS.install(root)?,
-            olareg: OLAREG.install(root)?,
-            docker_registry: docker_registry(root)?,
             sigstore_python: sigstore_python(root)?,
             fulcio: FULCIO.install(root)?,
             ct_log: CT_LOG.install(root)?,
