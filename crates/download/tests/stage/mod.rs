@@ -71,7 +71,10 @@ impl Stage {
         };
         let signer = Signer::new(self.client.clone(), &services, self.trusted_root()).unwrap();
         let token = IdentityToken::from_jwt(&self.sigstore.token(identity)).unwrap();
-        let (references, annotations) = ([self.reference(name)], BTreeMap::new());
+        let reference = self.reference(name);
+        let image = self.client.resolve(&reference).await.unwrap();
+        let reference = reference.pinned_to(image.digest().clone());
+        let (references, annotations) = ([reference], BTreeMap::new());
         let signed = signer.sign(&references, &token, &annotations, &|_| {});
         signed.await.unwrap();
         self.registry.reset_requests();
