@@ -117,9 +117,10 @@ impl Registry {
                 .await?;
             match answer.status() {
                 StatusCode::NOT_FOUND => Ok(Page::NoApi(judge_not_found(answer).await)),
-                StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE => {
-                    Ok(Page::NoApi(Support::Missing))
-                }
+                StatusCode::BAD_REQUEST
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_ACCEPTABLE
+                | StatusCode::NOT_IMPLEMENTED => Ok(Page::NoApi(Support::Missing)),
                 // GHCR sends whoever asks for the API to a web page of another host.
                 status if is_redirect(status) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK if !may_be_index(&answer) => Ok(Page::NoApi(Support::Missing)),

@@ -181,7 +181,9 @@ async fn registries_without_the_api_are_asked_for_the_tag() {
         answer("text/html", &index(&[])),
         ResponseTemplate::new(404),
         ResponseTemplate::new(400),
+        ResponseTemplate::new(405),
         ResponseTemplate::new(406),
+        ResponseTemplate::new(501),
         page,
     ] {
         let server = MockServer::start().await;
