@@ -55,7 +55,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::DigestMismatch`] and [`Error::Manifest`] are about the
-    /// document; [`Error::Limit`] if it is larger than [`Limits::manifest_bytes`](super::Limits);
+    /// document; [`Error::Limit`] if it is larger than [`Limits::manifest_bytes`](crate::Limits);
     /// the others about access, transport and the registry.
     pub async fn manifest(&self, reference: &PinnedReference) -> Result<ResolvedImage> {
         let what = reference.to_string();

@@ -30,7 +30,7 @@ impl Registry {
     /// platforms and all but the first 16 annotations of an entry.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the list is longer than [`Limits`](super::Limits) allow;
+    /// [`Error::Limit`] when the list is longer than [`Limits`](crate::Limits) allow;
     /// [`Error::Protocol`] when its pages lead in a circle or to another host; the others as for
     /// manifests, but never [`Error::NotFound`].
     pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
