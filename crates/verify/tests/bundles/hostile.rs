@@ -32,5 +32,9 @@ fn told(failure: &Failure) -> String {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    text
+    // Where a bundle stops making sense depends on the length of its signatures, which varies.
+    match text.split_once(" at line 1 column ") {
+        Some((before, _)) => before.to_owned(),
+        None => text,
+    }
 }
