@@ -39,12 +39,12 @@ impl Environment {
     /// Where trust roots are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
     /// directory (XDG base directory specification).
     pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
-        if let Some(directory) = self.variable("COUNTERSIGN_CACHE_DIR") {
+        if let Some(directory) = self.raw("COUNTERSIGN_CACHE_DIR") {
             return Some(directory.into());
         }
-        let base = match self.variable("XDG_CACHE_HOME") {
+        let base = match self.raw("XDG_CACHE_HOME") {
             Some(base) => PathBuf::from(base),
-            None => PathBuf::from(self.variable("HOME")?).join(".cache"),
+            None => PathBuf::from(self.raw("HOME")?).join(".cache"),
         };
         Some(base.join("countersign"))
     }
@@ -52,12 +52,12 @@ impl Environment {
     /// Where entries of galleries are installed: `COUNTERSIGN_STORE_DIR`, else `countersign` in the
     /// user's data directory (XDG base directory specification).
     pub(crate) fn store_directory(&self) -> Option<PathBuf> {
-        if let Some(directory) = self.variable("COUNTERSIGN_STORE_DIR") {
+        if let Some(directory) = self.raw("COUNTERSIGN_STORE_DIR") {
             return Some(directory.into());
         }
-        let base = match self.variable("XDG_DATA_HOME") {
+        let base = match self.raw("XDG_DATA_HOME") {
             Some(base) => PathBuf::from(base),
-            None => PathBuf::from(self.variable("HOME")?).join(".local/share"),
+            None => PathBuf::from(self.raw("HOME")?).join(".local/share"),
         };
         Some(base.join("countersign"))
     }

@@ -21,9 +21,12 @@ use std::path::Path;
 use countersign_oci::{MachineFault, Repository, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
+#[cfg(test)]
+pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help};
 pub(crate) use lock::lock_hint;
 
+use crate::signals::Signal;
 use verification::refusal_hint;
 
 /// A failure with all that is said of it.
@@ -34,6 +37,8 @@ pub(crate) struct Failure {
     hints: Vec<String>,
     /// What JSON has beside the text, by name.
     fields: serde_json::Map<String, serde_json::Value>,
+    /// The signal that ended the run, if one did.
+    signal: Option<Signal>,
 }
 
 impl Failure {
@@ -44,6 +49,19 @@ impl Failure {
             error: error.into(),
             hints: Vec::new(),
             fields: serde_json::Map::new(),
+            signal: None,
+        }
+    }
+
+    /// The end of a run that a signal asked for.
+    pub(crate) fn stopped_by(signal: Signal) -> Self {
+        let message = format!("stopped by {}", signal.name());
+        let failure = Self::new(Kind::Machine, message).hint(
+            "what was unfinished is removed, and what was there before is as it was; run the same command again",
+        );
+        Self {
+            signal: Some(signal),
+            ..failure
         }
     }
 
@@ -104,7 +122,7 @@ impl Failure {
 
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
-        exit_code(self.kind)
+        self.signal.map_or(exit_code(self.kind), Signal::exit_code)
     }
 
     /// What to do about it, the most helpful first; never empty.
@@ -126,7 +144,7 @@ impl Failure {
     /// repeats what stands before it is left out. Where the machine is at fault, that comes first.
     fn messages(&self) -> Vec<String> {
         let message = match self.kind {
-            Kind::Machine => on_this_machine(self.error.to_string()),
+            Kind::Machine if self.signal.is_none() => on_this_machine(self.error.to_string()),
             _ => self.error.to_string(),
         };
         let mut messages = vec![message];
@@ -167,8 +185,12 @@ impl Failure {
     /// For a program.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let messages = self.messages();
+        let kind = match self.signal {
+            Some(_) => serde_json::json!("stopped"),
+            None => serde_json::json!(self.kind),
+        };
         let mut json = serde_json::json!({
-            "kind": self.kind,
+            "kind": kind,
             "exit_code": self.exit_code(),
             "message": messages.first(),
             "causes": messages.get(1..).unwrap_or_default(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use countersign_download::{FileLock, Lock, LockedEntry};
 use countersign_oci::Platform;
 
+use crate::commands::text;
 use crate::failure::{Failure, Kind, lock_hint};
 
 /// The name of a lock file where none is given.
@@ -171,10 +172,8 @@ pub(crate) fn wanted(
     names: &[OsString],
     platform: &Platform,
 ) -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> = names
-        .iter()
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
+    let names = names.iter().cloned().map(|name| text(name, "name"));
+    let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
     if names.is_empty() {
         names = lock.entries().map(|entry| entry.name.clone()).collect();
         names.dedup();

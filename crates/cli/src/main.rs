@@ -10,8 +10,10 @@ mod image;
 mod limits;
 mod lock;
 mod output;
+mod printable;
 mod progress;
 mod services;
+mod signals;
 mod trust;
 
 use std::process::ExitCode;

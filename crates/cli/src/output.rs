@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::arguments::Format;
 use crate::failure::Failure;
+use crate::printable;
 
 /// Where results and failures are written, and how.
 #[derive(Debug)]
@@ -38,30 +39,43 @@ impl Output {
     /// [`Self::document`].
     pub(crate) fn result(&self, text: &str) {
         if self.format == Format::Human {
-            self.write(text);
-        }
-    }
-
-    /// What a person should know of what went well all the same. JSON has it in the document.
-    pub(crate) fn warning(&self, text: &str) {
-        if self.format == Format::Human {
-            // Where this can't be told there is nobody to tell.
-            let _ = writeln!(io::stderr(), "warning: {text}");
+            self.write(&printable::lines(text));
         }
     }
 
     /// One failure, for a person.
     pub(crate) fn failure(&self, failure: &Failure) {
+        self.note_text(&failure.to_text());
+    }
+
+    /// That results are lost: told on standard error in JSON mode too, because the document is what
+    /// can't be written.
+    pub(crate) fn lost_result(&self, failure: &Failure) {
+        let _ = io::stderr().write_all(printable::lines(&failure.to_text()).as_bytes());
+    }
+
+    /// What a person has to know even if nobody reads the results: on standard error. JSON has it in
+    /// a field.
+    pub(crate) fn warning(&self, warning: &str) {
+        self.note_text(&format!("warning: {}\n", warning.replace('\n', "\n    ")));
+    }
+
+    /// What is going on, on standard error.
+    pub(crate) fn note(&self, line: &str) {
+        self.note_text(&format!("{line}\n"));
+    }
+
+    fn note_text(&self, text: &str) {
         if self.format == Format::Human {
-            // Where this can't be told there is nobody to tell.
-            let _ = io::stderr().write_all(failure.to_text().as_bytes());
+            // Where standard error is closed, nobody is left to tell.
+            let _ = io::stderr().write_all(printable::lines(text).as_bytes());
         }
     }
 
     /// The one JSON document of this run, where JSON was asked for.
     pub(crate) fn document(&self, document: &Value) {
         if self.format == Format::Json {
-            self.write(&format!("{document:#}\n"));
+            self.write(&printable::json(&format!("{document:#}\n")));
         }
     }
 

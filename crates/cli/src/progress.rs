@@ -10,6 +10,7 @@ use countersign_oci::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{self, Output};
+use crate::printable;
 
 /// Draws what a long command is doing; draws nothing where no terminal is.
 pub(crate) struct Progress {
@@ -22,7 +23,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(output: &Output, message: impl Into<String>) -> Self {
         let bar = if output.shows_progress() {
-            let bar = ProgressBar::new_spinner().with_message(message.into());
+            let bar = ProgressBar::new_spinner().with_message(printable::lines(&message.into()));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         } else {
@@ -37,7 +38,7 @@ impl Progress {
 
     /// Says what is going on now.
     pub(crate) fn say(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+        self.bar.set_message(printable::lines(&message.into()));
     }
 
     /// Says what a person has to know, also where no terminal is.
@@ -45,7 +46,7 @@ impl Progress {
         if self.tells {
             self.bar.suspend(|| {
                 // Where standard error is closed, nobody is left to tell.
-                let _ = writeln!(io::stderr(), "{line}");
+                let _ = writeln!(io::stderr(), "{}", printable::lines(line));
             });
         }
     }

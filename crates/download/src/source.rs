@@ -34,7 +34,8 @@ pub enum Source {
     Tarball(Tarball),
     /// A directory on this machine: `file://` and an absolute path, or the path alone.
     Directory {
-        /// Absolute.
+        /// Absolute. In JSON, U+FFFD stands for each byte that is not UTF-8.
+        #[serde(serialize_with = "crate::store::lossily")]
         path: PathBuf,
     },
 }

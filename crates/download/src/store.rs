@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, Platform, excerpt};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::admitted::ImageVerifier;
 use crate::carry_out::{InstallOptions, Outcome, PlanFailure};
@@ -44,13 +44,19 @@ pub struct Name(String);
 pub struct Installation {
     /// Its name.
     pub name: Name,
-    /// Where it is.
+    /// Where it is. In JSON, U+FFFD stands for each byte that is not UTF-8.
+    #[serde(serialize_with = "lossily")]
     pub directory: PathBuf,
     /// Whether it has a record.
     pub record: RecordState,
     /// What its record says, where it can be read.
     #[serde(flatten)]
     pub recorded: Option<Recorded>,
+}
+
+/// A path as a text: serde refuses one that is not UTF-8.
+pub(crate) fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// Whether a record says what something in a store is.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use countersign_download::{
     Galleries, Grounds, InstallOptions, Installed, Installer, Limits, Lock, Name, Outcome, Plan,
-    PlanError, Provenance, Store,
+    PlanError, Provenance, Store, UNPROVEN,
 };
 use countersign_oci::{Digest, Options, Platform, Reference, Registry};
 use countersign_verify::Verifier;
@@ -17,6 +17,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::lock::LockFile;
 use crate::output::{self, Output};
+use crate::printable;
 use crate::progress::Progress;
 use crate::services::LoadedPolicy;
 use crate::trust;
@@ -131,9 +132,10 @@ impl ByName {
                     let name = plan.name();
                     let source = plan.lock().map_or("its source", |_| "the lock file");
                     output.result(&text(name, &outcome, directory, source));
+                    warn(output, name, &outcome);
                     report.done.push(json!({
                         "name": name,
-                        "directory": directory,
+                        "directory": directory.to_string_lossy(),
                         "result": outcome,
                     }));
                     if let Err(failure) = self.lock(&outcome, output) {
@@ -207,7 +209,7 @@ impl ByName {
             return Ok(());
         };
         file.record(entry)?;
-        output.result(&format!("  locked in  {}\n", file.path().display()));
+        output.result(&format!("  locked in  {}\n", printable::path(file.path())));
         Ok(())
     }
 
@@ -234,7 +236,7 @@ impl ByName {
 
 /// What became of `name`. `source` is what holds the digest.
 pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str) -> String {
-    let directory = directory.display();
+    let directory = printable::path(directory);
     match outcome {
         Outcome::Installed {
             installed,
@@ -260,9 +262,6 @@ pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str
                 installed.reference.as_ref(),
             ));
             text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
-            for warning in &installed.warnings {
-                text.push_str(&format!("  warning    {warning}\n"));
-            }
             text
         }
         // The files may be others by now: nobody has looked at them.
@@ -272,6 +271,19 @@ pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
         _ => String::new(),
+    }
+}
+
+/// Tells what is to know of what was installed, even where nobody reads the results.
+pub(super) fn warn(output: &Output, name: &str, outcome: &Outcome) {
+    let Outcome::Installed { installed, .. } = outcome else {
+        return;
+    };
+    if matches!(installed.grounds, Grounds::Nothing) {
+        output.warning(&format!("{name} is unverified: {UNPROVEN}"));
+    }
+    for warning in &installed.warnings {
+        output.warning(&format!("{name}: {warning}"));
     }
 }
 

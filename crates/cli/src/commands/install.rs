@@ -1,12 +1,13 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use countersign_download::{Installer, Outcome, Plan};
-use countersign_oci::{Platform, Reference};
+use countersign_oci::{Platform, Reference, printable};
 use countersign_verify::Verifier;
 use serde::Serialize;
 use serde_json::json;
@@ -54,8 +55,9 @@ pub(crate) async fn run(
 
     let name = format!("{reference} ({platform})");
     output.result(&by_name::text(&name, &outcome, &directory, "the registry"));
+    by_name::warn(output, &name, &outcome);
     output.document(&json!(Document {
-        directory: &directory,
+        directory: directory.to_string_lossy(),
         outcome: &outcome,
     }));
     Ok(ExitCode::SUCCESS)
@@ -64,7 +66,7 @@ pub(crate) async fn run(
 /// What a program is told of one image.
 #[derive(Serialize)]
 struct Document<'a> {
-    directory: &'a Path,
+    directory: Cow<'a, str>,
     #[serde(flatten)]
     outcome: &'a Outcome,
 }
@@ -106,8 +108,8 @@ async fn by_name(
     let names = match &lock {
         Some(lock) => lock::wanted(lock, &names, &platform)?,
         None => {
-            let names = names.iter().map(|name| name.to_string_lossy().into_owned());
-            names.collect()
+            let names = names.into_iter().map(|name| text(name, "name"));
+            names.collect::<Result<_, _>>()?
         }
     };
     let wanted = names.into_iter().map(|name| Wanted {
@@ -142,6 +144,15 @@ async fn by_name(
         .await
 }
 
+/// An operand that is a text. A path may hold any bytes, a name may not.
+pub(crate) fn text(operand: OsString, what: &str) -> Result<String, Failure> {
+    operand.into_string().map_err(|operand| {
+        let found = printable(&operand.to_string_lossy());
+        let message = format!("expected a {what} in UTF-8, found `{found}`");
+        Failure::new(Kind::Usage, message).hint("check the encoding of the terminal or the script")
+    })
+}
+
 /// The operands of installing one image: which, and where to.
 fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBuf), Failure> {
     let [reference, directory] = <[OsString; 2]>::try_from(operands).map_err(|found| {
@@ -153,7 +164,7 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
             .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
             .hint("to install entries of a gallery by name, pass --gallery FILE")
     })?;
-    let reference = image::parse(&reference.to_string_lossy());
+    let reference = image::parse(&text(reference, "reference")?);
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
     Ok((reference, directory.into()))
 }

@@ -11,6 +11,7 @@ use super::gallery::open_store;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::printable;
 
 pub(crate) async fn run(
     arguments: &StoreArguments,
@@ -29,7 +30,7 @@ pub(crate) async fn run(
             ),
             None => warning(installation),
         };
-        let directory = installation.directory.display();
+        let directory = printable::path(&installation.directory);
         output.result(&format!("{} in {directory}\n{what}", installation.name));
     }
     output.document(&json!({ "installations": installations }));

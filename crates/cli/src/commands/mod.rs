@@ -11,8 +11,10 @@ mod upgrade;
 mod verify;
 
 pub(crate) use gallery::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
+pub(crate) use install::text;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use countersign_download::{Grounds, UNPROVEN};
 
@@ -20,6 +22,11 @@ use crate::arguments::Command;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::signals;
+
+/// How long threads have to remove what is unfinished, after a signal. One that waits for a name
+/// server has nothing to remove, and can't be told to stop.
+const CLEANING: Duration = Duration::from_secs(30);
 
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
@@ -31,7 +38,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &Output) 
         Some(error) => {
             let message = "the result can't be written to standard output".to_owned();
             let failure = Failure::caused(Kind::Machine, message, error);
-            output.failure(&failure);
+            output.lost_result(&failure);
             failure.exit_code().into()
         }
     }
@@ -56,7 +63,10 @@ fn dispatch(
         .map_err(|error| {
             Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
         })?;
-    runtime.block_on(async {
+    let stopped = signals::first().map_err(|error| {
+        Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
+    })?;
+    let work = async {
         match command {
             Command::Sign(arguments) => sign::run(arguments, environment, output).await,
             Command::Verify(arguments) => verify::run(arguments, environment, output).await,
@@ -66,7 +76,23 @@ fn dispatch(
             Command::List(arguments) => list::run(&arguments, environment, output).await,
             Command::Remove(arguments) => remove::run(arguments, environment, output).await,
         }
-    })
+    };
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            Ok(signal) = stopped => Err(signal),
+            result = work => Ok(result),
+        }
+    });
+    match ended {
+        Ok(result) => result,
+        Err(signal) => {
+            // The work was dropped, and threads that were at it clean up before they end.
+            output.note("stopping, and removing what is unfinished; once more ends at once");
+            runtime.shutdown_timeout(CLEANING);
+            Err(Failure::stopped_by(signal))
+        }
+    }
 }
 
 /// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
@@ -83,7 +109,7 @@ fn grounds_text(grounds: &Grounds) -> String {
     match grounds {
         Grounds::Signature { evidence, .. } => evidence_text(evidence),
         Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
-        _ => format!("  warning    unverified: {UNPROVEN}\n"),
+        _ => format!("  unverified {UNPROVEN}\n"),
     }
 }
 
@@ -91,7 +117,9 @@ fn grounds_text(grounds: &Grounds) -> String {
 fn evidence_text(evidence: &countersign_verify::Evidence) -> String {
     let mut text = format!(
         "  signed     {}\n  signer     {}\n  issuer     {}\n",
-        evidence.digest, evidence.identity, evidence.issuer
+        evidence.digest,
+        countersign_oci::printable(&evidence.identity),
+        countersign_oci::printable(&evidence.issuer),
     );
     let times: Vec<String> = evidence.signed_at.iter().map(ToString::to_string).collect();
     text.push_str(&format!("  signed at  {}\n", times.join(", ")));

@@ -12,6 +12,7 @@ use crate::arguments::RemoveArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
+use crate::printable;
 use crate::progress::Progress;
 
 pub(crate) async fn run(
@@ -54,7 +55,7 @@ pub(crate) async fn run(
         drop(progress);
         match removed {
             Ok(installation) => {
-                let directory = installation.directory.display();
+                let directory = printable::path(&installation.directory);
                 output.result(&format!("removed {name} from {directory}\n"));
                 report.removed.push(installation);
             }

@@ -163,6 +163,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             kind: decisive.kind,
             hints,
             fields: decisive.fields,
+            signal: None,
         }
     }
 }

@@ -170,7 +170,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: if this signer is the right one, correct the policy; if not, do not use the image
         Refused/Policy/NoVerifiedTime
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/Malformed, Refused/TooMany, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
         Registry/NotFound
     7 Unreachable: check the network, or pass --trusted-root FILE to do without the TUF repository
@@ -232,23 +232,29 @@ fn what_is_said_of_content_that_is_not_installed() {
     let errors = countersign_download::samples::errors();
     assert_snapshot!(table(errors, label), @r#"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
-        Record/Error, Cancelled, Layer/Cancelled
+        NoVerifier, Record/Error, Cancelled, Layer/Cancelled
     1 Machine: correct what the system's message names, then run the same command again
         Io/Os
+    1 Machine: leave out --no-wait, or wait for the other run to end
+        Busy
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
         Tree/Write/Os, Io/Os, Layer/Write/Os
+    1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again + remove it first, or name another directory
+        Immovable/Os
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again + the old installation is whole in /srv/kept; installing again puts it back first
         Displaced/Os
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
         Io/Os, Layer/Read/Os, Http/Unreachable/Os
-    1 Machine: wait for the other installation to end
-        Busy
     2 Usage: check --registry-ca and the proxy's variables
         Http/Configuration
+    2 Usage: move the directory away or remove it, then install again; `countersign remove` removes what is in the store
+        UnreadableRecord
     2 Usage: name a directory that can be read, in the gallery's index
         Directory
     2 Usage: name a directory that does not exist, is empty, or holds an earlier installation
         Target
+    2 Usage: remove it first, or name another directory
+        Immovable/Os
     4 Policy: do not use it: somebody put its digest on the policy's list `deny_digests`; take a newer version
         Denied
     4 Policy: find out why somebody else signed it; if that is right, install it with --lock again
@@ -331,12 +337,16 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     assert_snapshot!(table(errors, label), @r#"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         Requirement/NoSource
+    2 Usage: choose one of these galleries
+        UnknownGallery
     2 Usage: choose one of these names
         Entry/Ambiguous
     2 Usage: correct the entry in the gallery's index, or tell the gallery's maintainer
         Entry/NoContent, Source/Empty, Mirrors, Entry/MissingTarget, Entry/Cycle, Entry/TooManySteps
     2 Usage: pass the file with the gallery that it was locked from, or install it with --lock again
         Locked/Gallery
+    2 Usage: write the gallery before the name: its policy decides who must have signed
+        Ambiguous
     4 Policy: add the tarball's `sha256` to the entry, or tell the gallery's maintainer
         Requirement/NoDigest
     4 Policy: give the gallery a `verification` block that says who must have signed
@@ -387,6 +397,8 @@ fn what_is_said_of_stores() {
         Installation/Cancelled
     2 Usage: `countersign list` shows the names of what is installed
         Name/NameError
+    2 Usage: look at what it is; if it can go, `countersign remove --unrecorded` removes it
+        NoRecord
     6 NotFound: `countersign list` shows what is installed
         NotInstalled
     "#);

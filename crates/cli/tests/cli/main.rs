@@ -21,7 +21,11 @@ mod output;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod printed;
+#[cfg(test)]
 mod registries;
+#[cfg(test)]
+mod signals;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

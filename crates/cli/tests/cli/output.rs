@@ -1,6 +1,7 @@
 //! Standard output and standard error: what goes where, and when nobody listens.
 
-use std::process::Stdio;
+use std::fs::File;
+use std::process::{Command, Stdio};
 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -23,6 +24,84 @@ async fn a_closed_pipe_changes_neither_the_code_nor_says_a_word() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+/// Both ways of printing, to a disk that takes nothing.
+#[tokio::test]
+async fn a_result_that_can_not_be_written_is_told_on_standard_error() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    for format in ["human", "json"] {
+        let format = ["--output", format];
+        let arguments = [&["verify"][..], &TRUST, &POLICY, &format, &[&app]].concat();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = stage.command(&arguments);
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let expected = "error: this machine: the result can't be written to standard output\n  caused by: No space left on device (os error 28)\n";
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_panics_where_standard_error_is_closed_or_full() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let program = stage.command(&[]);
+    for to in ["2>&-", "2>/dev/full", "2>&- <&-"] {
+        let script = format!("exec \"$0\" \"$@\" {to}");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script])
+            .arg(program.get_program())
+            .arg("verify")
+            .args(TRUST)
+            .args(POLICY)
+            .arg(&app)
+            .current_dir(stage.directory.path())
+            .env_clear();
+        let run = run(&mut command);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn warnings_are_told_where_nobody_reads_the_results() {
+    let stage = Stage::new().await;
+    let weak = "verification: { issuer: \"https://ci.example\", identity: me }\n";
+    stage.write("weak.yaml", weak);
+    let run = stage.run(&[&["policy", "check", "weak.yaml"]]);
+    let warning = "warning: there is no `not_before`";
+    assert_eq!(run.code, 0);
+    assert!(run.stderr.starts_with(warning), "{}", run.shown());
+    assert!(!run.stdout.contains("warning: "), "{}", run.shown());
+
+    let index = "- { name: chat, uri: \"file://CONTENT\" }\n";
+    let content = stage.path("content");
+    std::fs::create_dir(&content).unwrap();
+    stage.write("content/file", "x");
+    stage.write(
+        "index.yaml",
+        index.replace("CONTENT", content.to_str().unwrap()),
+    );
+    let galleries = "galleries: [{ name: acme, url: \"file:index.yaml\" }]\n";
+    stage.write("galleries.yaml", galleries);
+    let run = stage.run(&[&[
+        "install",
+        "--gallery",
+        "galleries.yaml",
+        "--store",
+        "store",
+        "chat",
+    ]]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert_eq!(
+        run.stderr,
+        "warning: chat is unverified: nothing proves who made this content, or that it is unchanged\n"
+    );
 }
 
 #[tokio::test]

@@ -34,6 +34,12 @@ pub(super) async fn run(
 
     for part in &parts {
         output.result(&part.text());
+        for warning in &part.warnings {
+            output.warning(&match &part.gallery {
+                Some(gallery) => format!("gallery {gallery:?}: {warning}"),
+                None => warning.clone(),
+            });
+        }
     }
     output.result(&match warnings {
         0 => format!("{name} can be used, without warnings\n"),
@@ -111,9 +117,6 @@ impl<'a> Part<'a> {
         }
         if let Some(explanation) = &self.explanation {
             text.push_str(&format!("{explanation}\n"));
-        }
-        for warning in &self.warnings {
-            text.push_str(&format!("warning: {warning}\n"));
         }
         let lines: String = self.denied.iter().flatten().map(Denied::lines).collect();
         if !lines.is_empty() {

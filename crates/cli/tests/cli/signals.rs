@@ -1,0 +1,229 @@
+//! Ctrl-C, SIGTERM and SIGHUP: what is left of a run that somebody ends.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
+use serde_json::Value;
+
+use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST};
+
+const SIGNALS: [(&str, i32, &str); 3] = [
+    ("INT", 130, "Ctrl-C (SIGINT)"),
+    ("TERM", 143, "SIGTERM"),
+    ("HUP", 129, "SIGHUP: the terminal was closed"),
+];
+
+/// The stage with `app:v1` installed at `app`, and a signed `app:v2` of two layers.
+async fn installed() -> (Stage, Image) {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let run = stage.install(&[&stage.reference("app:v1"), "app"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let layer = |name: &str| {
+        let layer = Layer::builder().file(name, "2".repeat(100_000), 0o755);
+        layer.build(Compression::None)
+    };
+    let image = Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer("bin/app"))
+        .layer(layer("bin/other"))
+        .build();
+    image.push(&stage.registry, "app", Some("v2"));
+    stage.signed("app:v2", RELEASE);
+    (stage, image)
+}
+
+fn start(stage: &Stage, arguments: &[&str]) -> Child {
+    let mut command = stage.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// Waits until the registry was asked this.
+async fn asked(stage: &Stage, line: &str, child: &mut Child) {
+    while !stage.registry.requests().iter().any(|r| r.line() == line) {
+        assert!(child.try_wait().unwrap().is_none(), "{line}: it ended");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The exit code, standard output and standard error.
+async fn end(child: Child) -> (Option<i32>, String, String) {
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
+    let output = tokio::time::timeout(Duration::from_secs(20), output);
+    let output = output.await.expect("it ends").unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+fn names(stage: &Stage) -> Vec<String> {
+    let entries = fs::read_dir(stage.directory.path()).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mid_install_nothing_is_left_and_the_old_installation_is_whole() {
+    let (stage, image) = installed().await;
+    let before = names(&stage);
+    let last = &image.manifest().layers[1].digest;
+    let line = format!("GET /v2/app/blobs/{last}");
+    let stall = Effect::Stall { after: 1000 };
+    stage.registry.add_fault(Fault::on(&line, stall));
+    let reference = stage.reference("app:v2");
+    let platform = ["--platform", "linux/amd64"];
+    for (signal, code, name) in SIGNALS {
+        for format in ["human", "json"] {
+            stage.registry.reset_requests();
+            let format = ["--output", format];
+            let arguments = [
+                &["install"],
+                &TRUST[..],
+                &POLICY,
+                &platform,
+                &format,
+                &[&reference, "app"],
+            ];
+            let mut child = start(&stage, &arguments.concat());
+            asked(&stage, &line, &mut child).await;
+            send(signal, &child);
+            let (ended, stdout, stderr) = end(child).await;
+            assert_eq!(ended, Some(code), "{signal}: {stderr}");
+            if format[1] == "human" {
+                let expected = format!(
+                    "stopping, and removing what is unfinished; once more ends at once\nerror: stopped by {name}\n  hint: what was unfinished is removed, and what was there before is as it was; run the same command again\n"
+                );
+                assert_eq!((stdout.as_str(), stderr), ("", expected), "{signal}");
+            } else {
+                let document: Value = serde_json::from_str(&stdout).unwrap();
+                assert_eq!(document["error"]["kind"], "stopped", "{signal}");
+                assert_eq!(document["error"]["exit_code"], code, "{signal}");
+                assert_eq!(stderr, "", "{signal}");
+            }
+            assert_eq!(names(&stage), before, "{signal}");
+            let app = fs::read_to_string(stage.path("app/bin/app")).unwrap();
+            assert_eq!(app, "linux/amd64", "{signal}");
+            assert!(!stage.path("app/bin/other").exists(), "{signal}");
+        }
+    }
+    stage.registry.clear_faults();
+    let run = stage.install(&[&reference, "app"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(stage.path("app/bin/other").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mid_sign_nothing_is_published() {
+    let stage = Stage::new().await;
+    let before = names(&stage);
+    let app = stage.reference(&format!("app@{}", stage.index.digest()));
+    for (signal, code, _) in SIGNALS {
+        stage.registry.reset_requests();
+        stage
+            .sigstore
+            .inject(Service::RekorV1, ServiceFault::Hang, 1);
+        let certificates = || {
+            let requests = stage.sigstore.requests().into_iter();
+            requests
+                .filter(|one| one.service == Service::Fulcio)
+                .count()
+        };
+        let certified = certificates();
+        let token = ["--identity-token", "@token"];
+        let arguments = [&["sign"], &TRUST[..], &SERVICES, &token, &[&app]].concat();
+        let mut child = start(&stage, &arguments);
+        while certificates() == certified {
+            assert!(child.try_wait().unwrap().is_none(), "it ended");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The log is asked next, and does not answer.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        send(signal, &child);
+        let (ended, stdout, stderr) = end(child).await;
+        assert_eq!(ended, Some(code), "{signal}: {stderr}");
+        assert_eq!(stdout, "", "{signal}");
+        let requests = stage.registry.requests();
+        let writes = |line: &str| !line.starts_with("GET ") && !line.starts_with("HEAD ");
+        let written = requests.iter().find(|r| writes(&r.line()));
+        assert!(written.is_none(), "{signal}: {}", written.unwrap().line());
+        assert_eq!(names(&stage), before, "{signal}");
+    }
+    assert_eq!(stage.verify(&[&app]).code, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_at_once_whatever_the_program_waits_for() {
+    let stage = Stage::new().await;
+    let fifo = stage.path("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let app = stage.reference("app:v1");
+    let policy = ["--policy", "fifo"];
+    let arguments = [&["verify"], &TRUST[..], &policy, &[&app]].concat();
+    let mut child = start(&stage, &arguments);
+    // Nobody writes to the fifo, so that the program waits in the middle of opening it.
+    let wchan = format!("/proc/{}/syscall", child.id());
+    let waits = || fs::read_to_string(&wchan).is_ok_and(|call| !call.starts_with("running"));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    while !waits() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    send("INT", &child);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(child.try_wait().unwrap().is_none(), "it can't be dropped");
+    send("INT", &child);
+    let (ended, stdout, stderr) = end(child).await;
+    assert_eq!(
+        (ended, stdout.as_str(), stderr.as_str()),
+        (Some(130), "", "")
+    );
+}
+
+/// As `nohup` starts a program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+    let stage = Stage::new().await;
+    let line = "GET /v2/app/manifests/v1";
+    let stall = Effect::Stall { after: 1 };
+    stage.registry.add_fault(Fault::on(line, stall));
+    let app = stage.reference("app:v1");
+    let program = stage.command(&[]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .arg("verify")
+        .args(TRUST)
+        .args(POLICY)
+        .arg(&app)
+        .current_dir(stage.directory.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    asked(&stage, line, &mut child).await;
+    send("HUP", &child);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(child.try_wait().unwrap().is_none(), "SIGHUP is ignored");
+    send("TERM", &child);
+    assert_eq!(end(child).await.0, Some(143));
+}
