@@ -14,7 +14,8 @@ pub struct Limits {
     pub config_bytes: u64,
     /// Compressed bytes of all layers together, by their descriptors. Default 32 GiB.
     pub compressed_bytes: u64,
-    /// Bytes of all layers together once decompressed, headers and padding included. Default 128 GiB.
+    /// Bytes of all layers together once decompressed, headers and padding included, and the holes of
+    /// sparse files as if they were bytes. Default 128 GiB.
     pub unpacked_bytes: u64,
     /// How many bytes one compressed byte of a layer may become, beyond the first
     /// [`Self::EXPANSION_FLOOR`]. Default 250; deflate ends at 1032, zstd at nothing.

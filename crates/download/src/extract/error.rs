@@ -75,7 +75,7 @@ pub enum ArchiveError {
     #[error("there is data in the middle of the zeros that end the archive")]
     TrailingData,
     /// A name whose `..` leads above the root of the image, or a hard link's target with any `..`.
-    #[error("`{name}` leads upwards")]
+    #[error("`{name}` has a `..` that may lead out of the image")]
     ParentName {
         /// The name.
         name: String,
@@ -97,6 +97,12 @@ pub enum ArchiveError {
     /// A whiteout that names nothing which could be removed.
     #[error("`{name}` is a malformed whiteout")]
     Whiteout {
+        /// The entry.
+        name: String,
+    },
+    /// A whiteout of what its own layer has, which is for layers below.
+    #[error("`{name}` removes what its own layer wrote before: some tools do that, others don't")]
+    OwnWhiteout {
         /// The entry.
         name: String,
     },

@@ -255,7 +255,7 @@ impl Extractor {
 
     fn apply_whiteout(&mut self, name: &EntryName, whiteout: Whiteout) -> Result<(), ArchiveError> {
         match whiteout {
-            Whiteout::Of(removed) => self.root.whiteout(&removed),
+            Whiteout::Of(removed) => self.root.whiteout(&removed, name),
             Whiteout::Opaque => {
                 let (directory, _) = name.split().unwrap_or_default();
                 self.root.opaque_whiteout(directory, name)

@@ -101,7 +101,10 @@ impl EntryName {
 
     /// For error messages.
     pub(super) fn display(&self) -> String {
-        display_name(&self.0)
+        match self.0.as_slice() {
+            b"" => "/".into(),
+            path => display_name(path),
+        }
     }
 }
 

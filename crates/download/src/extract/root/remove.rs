@@ -17,22 +17,36 @@ pub(super) enum Scope {
     Everything,
     /// Only what layers below the current one wrote.
     LowerLayers,
+    /// The same, where the current layer may have written nothing.
+    LowerLayersAlone,
 }
 
 impl Root {
-    /// Removes what lower layers have at `name`; it's fine if they have nothing.
-    pub(in crate::extract) fn whiteout(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
-        let Some((path, leaf)) = name.split() else {
+    /// Removes what lower layers have at `removed`, as the whiteout `name` wants; it's fine if they have nothing. What its own layer
+    /// wrote there before is removed by containerd and containers/storage, and kept by umoci.
+    ///
+    /// # Errors
+    /// [`ArchiveError::OwnWhiteout`] in that case.
+    pub(in crate::extract) fn whiteout(
+        &mut self,
+        removed: &EntryName,
+        name: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let Some((path, leaf)) = removed.split() else {
             return Ok(());
         };
         let Some(parent) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
         self.check_reserved(&parent, leaf, name)?;
-        self.remove(&parent, leaf, Scope::LowerLayers, name)
+        self.remove(&parent, leaf, Scope::LowerLayersAlone, name)
     }
 
-    /// Removes what lower layers have in the directory `path`.
+    /// Removes what lower layers have in the directory `path`. Readers differ on what the layer
+    /// itself has written into a directory that has no entry in it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::OwnWhiteout`] in that case.
     pub(in crate::extract) fn opaque_whiteout(
         &mut self,
         path: &[u8],
@@ -58,7 +72,7 @@ impl Root {
     }
 
     /// Removes `leaf`, with all that is in it where it is a directory, for `entry`'s sake. By
-    /// [`Scope::LowerLayers`], what the current layer wrote stays, with the directories it is in.
+    /// [`Scope::LowerLayers`], what the current layer wrote stays.
     pub(super) fn remove(
         &mut self,
         parent: &Directory,
@@ -68,7 +82,13 @@ impl Root {
     ) -> Result<(), ArchiveError> {
         let error = |errno| write_error(entry.as_bytes(), errno);
         let key = self.hasher.hash_one((parent.inode, leaf));
-        let stays = scope == Scope::LowerLayers && self.written.contains(&key);
+        let own = || ArchiveError::OwnWhiteout {
+            name: entry.display(),
+        };
+        let stays = scope != Scope::Everything && self.written.contains(&key);
+        if stays && scope == Scope::LowerLayersAlone {
+            return Err(own());
+        }
         if !stays {
             self.no_longer_left_out(parent, leaf);
         }
@@ -106,7 +126,7 @@ impl Root {
                 self.cleared.remove(&directory.inode);
                 Ok(())
             }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Scope::LowerLayers => Err(own()),
             Err(errno) => Err(error(errno)),
         }
     }
@@ -125,7 +145,7 @@ impl Root {
                 let key = self.hasher.hash_one((directory.inode, leaf.as_slice()));
                 self.written.contains(&key)
             };
-            names.retain(|leaf| scope == Scope::LowerLayers && is_written(leaf));
+            names.retain(|leaf| scope != Scope::Everything && is_written(leaf));
         }
         let children =
             children(&directory.handle).map_err(|errno| write_error(entry.as_bytes(), errno))?;

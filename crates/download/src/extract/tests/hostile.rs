@@ -418,8 +418,13 @@ fn whiteouts_look_into_a_directory_once_for_each_layer() {
     let lower = layer(&tar, &tar);
     extractor.layer(lower).unwrap();
     let name = |name: &[u8]| EntryName::parse(name, &scene.limits).unwrap();
-    let (opaque, directory) = (name(b"d/.wh..wh..opq"), name(b"d"));
+    let opaque = name(b"d/.wh..wh..opq");
     extractor.root.next_layer();
+    let metadata = archive::Metadata {
+        mode: 0o755,
+        mtime: None,
+    };
+    extractor.root.directory(&name(b"d/e"), metadata).unwrap();
     drop(extractor.root.file(&name(b"d/e/mine")).unwrap());
     extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
     assert!(!scene.has("d/e/x") && scene.has("d/e/mine"));
@@ -428,7 +433,6 @@ fn whiteouts_look_into_a_directory_once_for_each_layer() {
     fs::write(scene.path("d/e/seen"), "").unwrap();
     extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
     extractor.root.opaque_whiteout(b"d/e", &opaque).unwrap();
-    extractor.root.whiteout(&directory).unwrap();
     assert!(scene.has("d/seen") && scene.has("d/e/seen"));
     extractor.root.next_layer();
     extractor.root.opaque_whiteout(b"d", &opaque).unwrap();

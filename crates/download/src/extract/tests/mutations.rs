@@ -50,8 +50,8 @@ fn archive() -> Vec<u8> {
         .pax("GNU.sparse.major", "1")
         .pax("GNU.sparse.minor", "0")
         .file("more", &[&b"0\n"[..], &[0; 510]].concat())
-        .file("d/.wh..wh..opq", b"")
-        .file(".wh.l", b"")
+        .file("e/.wh..wh..opq", b"")
+        .file(".wh.gone", b"")
         .end()
 }
 
