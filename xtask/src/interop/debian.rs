@@ -18,35 +18,93 @@ pub(super) fn download(
     architecture: &str,
     directory: &Path,
 ) -> anyhow::Result<()> {
-    fs::create_dir_all(directory)?;
-    let state = tempfile::Builder::new()
-        .prefix("apt-")
-        .tempdir_in(directory)?;
-    for folder in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.path().join(folder))?;
-    }
-    let options = [
-        format!("APT::Architecture={architecture}"),
-        format!("APT::Architectures={architecture}"),
-        format!("Dir::State={}", state.path().display()),
-        "Dir::State::status=/dev/null".to_owned(),
-        format!("Dir::Cache={}", state.path().join("cache").display()),
-        "Debug::NoLocking=1".to_owned(),
-        "Acquire::Languages=none".to_owned(),
+    let apt = Apt::new(architecture, directory)?;
+    apt.get(&[&["download"], packages].concat())
+}
+
+/// The same, with all that the packages depend on.
+///
+/// # Errors
+/// When apt-get fails.
+pub(super) fn download_all(
+    packages: &[&str],
+    architecture: &str,
+    directory: &Path,
+) -> anyhow::Result<()> {
+    let apt = Apt::new(architecture, directory)?;
+    let install = [
+        "install",
+        "--download-only",
+        "--no-install-recommends",
+        "--yes",
     ];
-    let apt_get = |arguments: &[&str]| {
-        let options = options.iter().flat_map(|option| ["--option", option]);
+    apt.get(&[&install[..], packages].concat())?;
+    for entry in fs::read_dir(apt.archives())? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::rename(entry.path(), directory.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// apt-get, with package lists and a cache of its own, in which nothing is installed.
+struct Apt<'a> {
+    directory: &'a Path,
+    state: tempfile::TempDir,
+    options: Vec<String>,
+}
+
+impl<'a> Apt<'a> {
+    fn new(architecture: &str, directory: &'a Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let state = tempfile::Builder::new()
+            .prefix("apt-")
+            .tempdir_in(directory)?;
+        for folder in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(state.path().join(folder))?;
+        }
+        let options = vec![
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
+            format!("Dir::State={}", state.path().display()),
+            "Dir::State::status=/dev/null".to_owned(),
+            format!("Dir::Cache={}", state.path().join("cache").display()),
+            "Debug::NoLocking=1".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ];
+        let apt = Self {
+            directory,
+            state,
+            options,
+        };
+        apt.get(&["update"])?;
+        Ok(apt)
+    }
+
+    fn get(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let options = self.options.iter();
         client("apt-get")
             .args(["--quiet", "--quiet"])
-            .args(options)
+            .args(options.flat_map(|option| ["--option", option]))
             .args(arguments)
-            .directory(directory)
+            .directory(self.directory)
             .run()?
-            .success()
-    };
-    apt_get(&["update"])?;
-    apt_get(&[&["download"], packages].concat())?;
-    Ok(())
+            .success()?;
+        Ok(())
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.state.path().join("cache/archives")
+    }
+}
+
+/// What Debian's folders of libraries are called on this machine.
+pub(super) fn multiarch() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "aarch64-linux-gnu",
+        _ => "x86_64-linux-gnu",
+    }
 }
 
 /// What Debian calls this machine's architecture.

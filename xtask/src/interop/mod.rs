@@ -16,6 +16,7 @@ mod scenarios;
 mod server;
 mod services;
 mod tools;
+mod trees;
 
 use std::fs;
 use std::path::Path;
@@ -40,8 +41,9 @@ Countersign against the software of others
 
 This installs cosign, crane, oras, registries, sigstore-python and the services of Sigstore by pinned
 version under target/interop (the first time takes some ten minutes), starts them on this machine's
-loopback interface, and has each side verify what the other signed. Every command is shown before
-it is run.
+loopback interface, and has each side verify what the other signed. Images by many builders are unpacked
+by countersign, umoci, containerd and containers/storage, and their trees compared. Every command is
+shown before it is run.
 ";
 
 /// Where the image is in each registry before it is signed.
@@ -54,6 +56,9 @@ pub(crate) enum Part {
     Signatures,
     /// Indexes of every shape, selected as by skopeo and crane: the registries, skopeo and crane
     Indexes,
+    /// Images by many builders, unpacked to the same files as by umoci, containerd and
+    /// containers/storage
+    Trees,
 }
 
 /// Runs `parts`, or all of them if none is named, and prints what it does. What cosign writes is kept
@@ -78,6 +83,11 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("indexes");
         fs::create_dir_all(&directory)?;
         indexes::run(&countersign, &programs, &skopeo, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Trees) {
+        let directory = directory.path().join("trees");
+        fs::create_dir_all(&directory)?;
+        same_trees(&countersign, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Signatures) {
         signatures(&countersign, &root, directory.path(), record, &mut ledger)?;
@@ -147,6 +157,28 @@ fn signatures(
     scenarios::countersign_signs(&world, ledger);
     scenarios::refusals(&world, ledger);
     Ok(())
+}
+
+/// Images by many builders come to the same files with all that unpack them.
+fn same_trees(
+    countersign: &Path,
+    root: &Path,
+    directory: &Path,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let sandbox = runtime.block_on(Sigstore::start())?;
+    let instance = Instance::sandbox(&sandbox, RekorVersion::V1, directory)?;
+    let world = trees::World {
+        countersign,
+        sandbox: &sandbox,
+        instance: &instance,
+        directory,
+    };
+    trees::run(&world, root, ledger)
 }
 
 /// Logs two entries. A log's very first lacks fields whose value is zero, which sigstore-python

@@ -37,14 +37,18 @@ pub(super) fn start(programs: &Programs, directory: &Path) -> anyhow::Result<[Re
     let directory = directory.join("registries");
     fs::create_dir_all(&directory)?;
     Ok([
-        olareg(programs, &directory)?,
+        olareg(&programs.olareg, &directory)?,
         docker_registry(programs, &directory)?,
     ])
 }
 
-fn olareg(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
+/// Starts olareg alone.
+///
+/// # Errors
+/// When it doesn't start.
+pub(super) fn olareg(program: &Path, directory: &Path) -> anyhow::Result<Registry> {
     let (server, [address]) = Server::start("olareg", directory, |[address]| {
-        Ok(Command::new(&programs.olareg)
+        Ok(Command::new(program)
             .args(["serve", "--store-type", "mem", "--addr", "127.0.0.1"])
             .args(["--port", &address.port().to_string()]))
     })?;

@@ -14,7 +14,7 @@ use crate::command::{Command, workspace};
 const INSTALL_LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// A program that `go install` builds.
-struct GoProgram {
+pub(super) struct GoProgram {
     name: &'static str,
     version: &'static str,
     package: &'static str,
@@ -30,7 +30,7 @@ const COSIGN_2: GoProgram = GoProgram {
     version: "2.6.4",
     package: "github.com/sigstore/cosign/v2/cmd/cosign",
 };
-const CRANE: GoProgram = GoProgram {
+pub(super) const CRANE: GoProgram = GoProgram {
     name: "crane",
     version: "0.20.6",
     package: "github.com/google/go-containerregistry/cmd/crane",
@@ -50,25 +50,33 @@ const REKOR: GoProgram = GoProgram {
     version: "2.3.0",
     package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
 };
+pub(super) const KO: GoProgram = GoProgram {
+    name: "ko",
+    version: "0.19.1",
+    package: "github.com/google/ko",
+};
 const TIMESTAMP_AUTHORITY: GoProgram = GoProgram {
     name: "timestamp-authority",
     version: "2.1.3",
     package: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
 };
 
-/// A program out of the module in `programs/`, whose go.mod and go.sum pin it. Used where
+/// A program out of a module in `programs/`, whose go.mod and go.sum pin it. Used where
 /// `go install` won't do.
-struct PinnedProgram {
+pub(super) struct PinnedProgram {
     name: &'static str,
     version: &'static str,
+    /// The module's folder.
+    module: &'static str,
     package: &'static str,
 }
 
 /// A registry with the referrers API. It stands in for zot, whose module not every module proxy
 /// serves (some answer 403 for its host).
-const OLAREG: PinnedProgram = PinnedProgram {
+pub(super) const OLAREG: PinnedProgram = PinnedProgram {
     name: "olareg",
     version: "0.1.2",
+    module: ".",
     package: "github.com/olareg/olareg/cmd/olareg",
 };
 /// The CT front end and Trillian, which the public instance began with. They stand in for
@@ -76,7 +84,23 @@ const OLAREG: PinnedProgram = PinnedProgram {
 const CT_LOG: PinnedProgram = PinnedProgram {
     name: "ctlog",
     version: "1.4.0",
+    module: ".",
     package: "./ctlog",
+};
+/// umoci's module has a replacement in it, with which Go installs none.
+pub(super) const UMOCI: PinnedProgram = PinnedProgram {
+    name: "umoci",
+    version: "0.6.0",
+    module: "peers",
+    package: "github.com/opencontainers/umoci/cmd/umoci",
+};
+/// containerd and containers/storage, which have no program that unpacks an image and no more. The
+/// version is that of our own program, to be raised with it.
+pub(super) const PEERS: PinnedProgram = PinnedProgram {
+    name: "peers",
+    version: "1",
+    module: "peers",
+    package: ".",
 };
 
 /// The sigstore-python release.
@@ -188,7 +212,7 @@ impl Tools {
 }
 
 impl GoProgram {
-    fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
+    pub(super) fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
         let folder = install(root, self.name, self.version, |partial| {
             let package = format!("{}@v{}", self.package, self.version);
             go().args(["install", "-trimpath", "-ldflags", "-s -w", &package])
@@ -204,9 +228,10 @@ impl GoProgram {
 }
 
 impl PinnedProgram {
-    fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
+    pub(super) fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
         let folder = install(root, self.name, self.version, |partial| {
-            let source = workspace().join("xtask/src/interop/programs");
+            let programs = workspace().join("xtask/src/interop/programs");
+            let source = programs.join(self.module);
             go().args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
                 .args([&partial.join(self.name)])
                 .args([self.package])
@@ -238,6 +263,32 @@ fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
         Ok(())
     })?;
     Ok(folder.join("usr/bin/docker-registry"))
+}
+
+/// Debian's packages with all that they depend on, unpacked into a folder of their own, without being
+/// installed.
+pub(super) fn debian_packages(
+    root: &Path,
+    name: &str,
+    packages: &[&str],
+) -> anyhow::Result<PathBuf> {
+    install(root, name, "debian", |partial| {
+        let debs = partial.join("debs");
+        debian::download_all(packages, debian::architecture()?, &debs)?;
+        for entry in fs::read_dir(&debs)? {
+            let path = entry?.path();
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            // The C library must be the one that the machine's loader is made for.
+            if !file.ends_with(".deb") || file.starts_with("libc6_") {
+                continue;
+            }
+            client("dpkg-deb")
+                .args(["--extract".as_ref(), path.as_os_str(), partial.as_os_str()])
+                .run()?
+                .success()?;
+        }
+        Ok(fs::remove_dir_all(debs)?)
+    })
 }
 
 /// In a virtual environment, whose scripts name its path: it is made in place.
