@@ -140,9 +140,9 @@ pub enum Error {
         /// The platform's manifest.
         what: String,
         /// The platform asked for.
-        expected: Platform,
+        expected: Box<Platform>,
         /// The platform by the configuration.
-        found: Platform,
+        found: Box<Platform>,
     },
     /// An image layout that is none, that is damaged, or that was asked for what layouts don't have.
     #[error("the image layout {layout} can't be used")]

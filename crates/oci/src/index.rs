@@ -144,7 +144,7 @@ pub(crate) fn refuse_unreadable(
         if let Err(source) = serde_json::from_value::<Descriptor>(child) {
             return Err(ManifestError::Child {
                 position,
-                platform,
+                platform: Box::new(platform),
                 source,
             });
         }

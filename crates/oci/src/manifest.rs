@@ -245,7 +245,7 @@ pub enum ManifestError {
         /// Position of the entry, from 1.
         position: usize,
         /// The platform that it names.
-        platform: Platform,
+        platform: Box<Platform>,
         /// Why not.
         #[source]
         source: serde_json::Error,

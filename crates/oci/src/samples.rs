@@ -97,7 +97,7 @@ pub fn errors() -> Vec<Error> {
         Contended { what: what(), rounds: 5 },
         Manifest { what: what(), source: ManifestError::SchemaOne },
         Platform(NoSuchPlatform { wanted: platform(), available: Vec::new() }),
-        WrongPlatform { what: what(), expected: platform(), found: platform() },
+        WrongPlatform { what: what(), expected: Box::new(platform()), found: Box::new(platform()) },
         Layout { layout: layout(), source: LayoutError::NoImage },
         Credentials {
             registry: "registry.example".into(),

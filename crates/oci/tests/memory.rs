@@ -1,6 +1,11 @@
 //! Memory that hostile documents take: pages of referrers lists and indexes of 4 MiB, made of as many
 //! small parts as fit in. Alone in its binary, because what is measured is the whole process.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests too"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

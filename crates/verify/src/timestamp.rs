@@ -10,7 +10,7 @@ use cms::cert::CertificateChoices;
 use cms::content_info::CmsVersion;
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
 use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode as _, Encode as _, Tag, Tagged as _};
+use x509_cert::der::{Any, Decode as _, Encode as _, Tag, Tagged};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::TimeStampResp;
 
@@ -68,7 +68,7 @@ fn check_envelope(signed: &SignedData, trusted_root: &TrustedRoot) -> Result<(),
         return Err(malformed("expected signed data of version 3"));
     }
     let content = signed.encap_content_info.econtent.as_ref();
-    if content.map(|content| content.tag()) != Some(Tag::OctetString) {
+    if content.map(Tagged::tag) != Some(Tag::OctetString) {
         return Err(malformed("expected the content in an octet string"));
     }
     if signed.crls.is_some() {
@@ -124,10 +124,7 @@ fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<(), Failure>
 
 /// Whether there are no parameters, which is written in two ways (RFC 5754, section 2).
 fn is_plain(algorithm: &AlgorithmIdentifierOwned) -> bool {
-    algorithm
-        .parameters
-        .as_ref()
-        .is_none_or(|parameters| parameters.is_null())
+    algorithm.parameters.as_ref().is_none_or(Any::is_null)
 }
 
 fn malformed(detail: impl Into<String>) -> Failure {

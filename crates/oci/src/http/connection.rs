@@ -359,7 +359,7 @@ enum Unsent {
     /// The body was sent before, and can't be sent again.
     Spent,
     Network(reqwest::Error),
-    Other(Failure),
+    Other(Box<Failure>),
 }
 
 impl Unsent {
@@ -375,20 +375,20 @@ impl Unsent {
                 }
                 None => network(url, source),
             },
-            Self::Other(failure) => failure,
+            Self::Other(failure) => *failure,
         }
     }
 }
 
 impl From<Failure> for Unsent {
     fn from(failure: Failure) -> Self {
-        Self::Other(failure)
+        Self::Other(Box::new(failure))
     }
 }
 
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
-        Self::Other(error.into())
+        Self::Other(Box::new(error.into()))
     }
 }
 

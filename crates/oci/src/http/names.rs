@@ -57,7 +57,7 @@ impl Names {
     }
 
     /// Of the addresses of `name`, those that may be connected to.
-    fn permitted(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Inward> {
+    fn permitted(&self, name: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, Inward> {
         let kinds = || found.iter().map(|address| HostKind::of_ip(address.ip()));
         let mut known = self.lock();
         // Every request admits its host first. What was not admitted goes nowhere inside.
@@ -83,8 +83,8 @@ impl Resolve for Names {
         let names = self.clone();
         Box::pin(async move {
             let name = name.as_str();
-            let found = tokio::net::lookup_host((name, 0)).await?.collect();
-            let permitted = names.permitted(name, found)?;
+            let found: Vec<_> = tokio::net::lookup_host((name, 0)).await?.collect();
+            let permitted = names.permitted(name, &found)?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
@@ -130,15 +130,15 @@ mod tests {
     fn a_name_that_was_led_to_resolves_to_no_address_further_in() {
         let names = Names::default();
         names.admit(&url("https://led.example/"), HostKind::Public);
-        let inside = names.permitted("led.example", addresses(&["127.0.0.1", "10.0.0.1"]));
+        let inside = names.permitted("led.example", &addresses(&["127.0.0.1", "10.0.0.1"]));
         let inside = inside.unwrap_err();
         let kinds = (inside.from, inside.to);
         assert_eq!(kinds, (HostKind::Public, HostKind::ThisMachine));
         // Of several, those that may be are taken.
-        let both = names.permitted("led.example", addresses(&["10.0.0.1", "8.8.8.8"]));
+        let both = names.permitted("led.example", &addresses(&["10.0.0.1", "8.8.8.8"]));
         assert_eq!(both.unwrap(), addresses(&["8.8.8.8"]));
         names.admit(&url("https://inner.example/"), HostKind::Private);
-        let inner = names.permitted("INNER.example.", addresses(&["10.0.0.1"]));
+        let inner = names.permitted("INNER.example.", &addresses(&["10.0.0.1"]));
         assert_eq!(inner.unwrap(), addresses(&["10.0.0.1"]));
     }
 
@@ -147,7 +147,7 @@ mod tests {
         let names = Names::default();
         names.admit(&url("https://given.example/"), HostKind::ThisMachine);
         names.admit(&url("https://given.example/"), HostKind::Public);
-        let found = names.permitted("given.example", addresses(&["127.0.0.1"]));
+        let found = names.permitted("given.example", &addresses(&["127.0.0.1"]));
         assert_eq!(found.unwrap(), addresses(&["127.0.0.1"]));
     }
 
@@ -158,14 +158,14 @@ mod tests {
         names.admit(&given, HostKind::ThisMachine);
         assert_eq!(names.kind(&given), HostKind::Public);
         names
-            .permitted("given.example", addresses(&["10.0.0.1"]))
+            .permitted("given.example", &addresses(&["10.0.0.1"]))
             .unwrap();
         assert_eq!(names.kind(&given), HostKind::Private);
         let public = addresses(&["8.8.8.8", "10.0.0.1"]);
-        names.permitted("given.example", public).unwrap();
+        names.permitted("given.example", &public).unwrap();
         assert_eq!(names.kind(&given), HostKind::Public);
         names
-            .permitted("given.example", addresses(&["10.0.0.1"]))
+            .permitted("given.example", &addresses(&["10.0.0.1"]))
             .unwrap();
         assert_eq!(names.kind(&given), HostKind::Public, "it was public before");
     }

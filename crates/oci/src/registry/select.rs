@@ -91,8 +91,8 @@ impl Registry {
         match self.configured_platform(image, manifest).await? {
             Some(found) if found.contradicts(wanted) => Err(Error::WrongPlatform {
                 what: image.reference().to_string(),
-                expected: wanted.clone(),
-                found,
+                expected: Box::new(wanted.clone()),
+                found: Box::new(found),
             }),
             _ => Ok(()),
         }

@@ -244,7 +244,7 @@ async fn odd_children_leave_the_others_readable() {
     else {
         panic!("{error:?}");
     };
-    assert_eq!(platform, parsed("linux/arm64"));
+    assert_eq!(*platform, parsed("linux/arm64"));
     // What is missing may have been the one asked for.
     let error = stage.select("linux/s390x").await.unwrap_err();
     let Error::NotFound { what } = error else {
@@ -296,7 +296,7 @@ async fn a_configuration_for_another_platform_is_refused() {
         panic!("{error:?}");
     };
     assert_eq!(
-        (expected, found),
+        (*expected, *found),
         (parsed("linux/arm64"), parsed("linux/amd64"))
     );
 }
