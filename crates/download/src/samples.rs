@@ -123,6 +123,7 @@ fn archive_errors() -> Vec<ArchiveError> {
         Name { name: text(), kind: "file" },
         ReservedName { name: text() },
         Whiteout { name: text() },
+        OwnWhiteout { name: text() },
         DanglingLink { name: text() },
         NotADirectory { name: text() },
         HardLink { name: text(), target: text(), found: "is not there" },

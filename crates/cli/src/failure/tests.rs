@@ -272,7 +272,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     5 Invalid: no honest file of this kind is as large: check the URL, and tell whoever serves it
         Http/TooLarge
     5 Invalid: nothing was installed; tell whoever published it what the message says, or have it built again with another tool
-        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Limit, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Checksum, Layer/Header, Layer/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/Limit, Layer/DiffId
+        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Limit, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Checksum, Layer/Header, Layer/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/Limit, Layer/DiffId
     5 Invalid: the file was changed, or the gallery's `sha256` is of another one; do not use it
         Checksum
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again

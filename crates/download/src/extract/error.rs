@@ -179,6 +179,7 @@ impl ArchiveError {
             | Self::Name { .. }
             | Self::ReservedName { .. }
             | Self::Whiteout { .. }
+            | Self::OwnWhiteout { .. }
             | Self::DanglingLink { .. }
             | Self::NotADirectory { .. }
             | Self::HardLink { .. }
