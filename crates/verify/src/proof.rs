@@ -22,7 +22,7 @@ use crate::denial::Denials;
 /// A proof can't be cloned, defaulted or deserialised: whoever holds one was handed it by a check
 /// that was run. [`Evidence`] is the record that may be kept and copied.
 #[derive(Debug)]
-#[must_use = "dropping a proof discards the verification"]
+#[must_use = "a proof that nobody asks for protects nothing"]
 pub struct VerifiedImage {
     image: ResolvedImage,
     evidence: Evidence,

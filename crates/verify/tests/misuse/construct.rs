@@ -3,7 +3,7 @@ use countersign_oci::ResolvedImage;
 use countersign_verify::{Evidence, VerifiedImage};
 
 fn proof(image: ResolvedImage, evidence: Evidence) -> VerifiedImage {
-    VerifiedImage::new(image, evidence)
+    VerifiedImage::new(image, evidence, Default::default())
 }
 
 fn main() {

@@ -3,7 +3,7 @@ use countersign_oci::ResolvedImage;
 use countersign_verify::{Evidence, VerifiedImage};
 
 fn proof(image: ResolvedImage, evidence: Evidence) -> VerifiedImage {
-    VerifiedImage { image, evidence }
+    VerifiedImage { image, evidence, denials: Default::default() }
 }
 
 fn main() {
