@@ -31,7 +31,7 @@ enum Peer {
 }
 
 const BOTH: &[Peer] = &[Peer::Skopeo, Peer::Crane];
-// skopeo 1.9 looks into no nested index, as containerd and later releases of it do.
+// Debian's skopeo (1.9) refuses a nested index. crane takes a child without a platform for linux/amd64.
 const CRANE: &[Peer] = &[Peer::Crane];
 
 /// An index, and who is asked which child of it is for which architecture.
