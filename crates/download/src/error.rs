@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use countersign_oci::{Consequence, Digest, ErrorKind, NoSuchPlatform, PinnedReference, Platform};
+use countersign_oci::{
+    Consequence, Digest, ErrorKind, MachineFault, NoSuchPlatform, PinnedReference, Platform,
+};
 use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::admitted::Grounds;
@@ -370,8 +372,10 @@ impl Error {
             Self::Directory { .. } | Self::Target { .. } | Self::UnreadableRecord { .. } => {
                 ErrorKind::Usage
             }
-            // The user chose the target, and may choose another that is theirs.
-            Self::Immovable { source, .. } => ErrorKind::of_input(source),
+            Self::Immovable { source, .. } => match MachineFault::of(source) {
+                None => ErrorKind::Usage,
+                Some(_) => ErrorKind::Machine,
+            },
             Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Machine,
             Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => ErrorKind::Internal,
         }

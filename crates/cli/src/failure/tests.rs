@@ -109,10 +109,14 @@ fn what_is_said_of_registries_and_layouts() {
         DigestMismatch, Layout/Marker, Layout/Index/NoIndex, Layout/NoFile, Layout/Twice, Layout/Headers
     5 Invalid: the registry, or something between, serves other bytes than those asked for; do not use them
         DigestMismatch, SizeMismatch
+    6 NotFound: ask for the platform that there is with --platform
+        WrongPlatform
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
         NotFound
     6 NotFound: check the path, and that whoever copied the image copied all of it
         NotFound, Layout/NoImage
+    6 NotFound: choose one of these with --platform
+        Platform/NoSuchPlatform
     7 Unreachable: check that this is a registry's address: login pages and proxies answer like this
         Protocol
     7 Unreachable: check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address
@@ -166,9 +170,13 @@ fn what_is_said_of_signatures_that_are_refused() {
     2 Usage: pass a trusted_root.json as the instance's TUF repository distributes it
         Trust/Malformed, Trust/Incomplete
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
-        Refused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
+        Refused, BothRefused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
+    4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version
+        Denied
     4 Policy: if this signer is the right one, correct the policy; if not, do not use the image
         Refused/Policy/NoVerifiedTime
+    5 Invalid: do not use it: it is damaged, or somebody changed it; tell whoever published it
+        OtherProof
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
@@ -255,7 +263,7 @@ fn what_is_said_of_content_that_is_not_installed() {
         Target
     2 Usage: remove it first, or name another directory
         Immovable/Os
-    4 Policy: do not use it: somebody put its digest on the policy's list `deny_digests`; take a newer version
+    4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version
         Denied
     4 Policy: find out why somebody else signed it; if that is right, install it with --lock again
         OtherSigner
@@ -269,16 +277,22 @@ fn what_is_said_of_content_that_is_not_installed() {
         OtherProof, OtherPermit
     5 Invalid: if the lock file was edited, restore it; if the content was, and that is right, install it with --lock again
         OtherContent
-    5 Invalid: no honest file of this kind is as large: check the URL, and tell whoever serves it
+    5 Invalid: if you trust the content to be that large, raise the limit with --max-download
         Http/TooLarge
+    5 Invalid: if you trust the content to be that large, raise the limit with --max-files
+        Layer/Limit
+    5 Invalid: if you trust the content to be that large, raise the limit with --max-layers
+        Limit
     5 Invalid: nothing was installed; tell whoever published it what the message says, or have it built again with another tool
-        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Limit, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Checksum, Layer/Header, Layer/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/Limit, Layer/DiffId
+        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Checksum, Layer/Header, Layer/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/DiffId
     5 Invalid: the file was changed, or the gallery's `sha256` is of another one; do not use it
         Checksum
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again
         Verify/Refused/Refusal, Refused
     5 Invalid: this file system has no place for that name: install on another file system, or tell whoever published it
         Layer/Write/Kind/InvalidFilename
+    5 Invalid: this limit is fixed; tell whoever published it to make the content smaller
+        Layer/Limit
     6 NotFound: ask for the platform that there is with --platform
         WrongPlatform
     6 NotFound: check the URL, or give the entry or the gallery `mirrors`
@@ -314,7 +328,7 @@ fn what_is_said_of_galleries() {
         Location/Form
     2 Usage: correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`
         NotText, Index/PolicyError
-    5 Invalid: no honest file of this kind is as large: check the URL, and tell whoever serves it
+    5 Invalid: if you trust the content to be that large, raise the limit with --max-index
         Http/TooLarge
     6 NotFound: check the URL, or give the entry or the gallery `mirrors`
         Http/NotFound
@@ -357,12 +371,16 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Digest
     4 Policy: if the policy is right, do not use what is locked: install with --lock again
         Locked/Signer
+    4 Policy: if you trust whoever serves the index, pass --allow-private-addresses
+        Inward
     4 Policy: pass the --capability that it was locked for; if the gallery has changed and this is wanted, install it with --lock again
         Locked/Entry
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Requirement/Unsignable, Requirement/Unverifiable
     4 Policy: somebody took it out of the gallery: put the `verification` block, or the `sha256`, back
         Locked/Weaker
+    4 Policy: to install from there, save the index as a file and name it by `url: file:…`
+        Inward
     4 Policy: to install from this machine, save the index as a file and name it by `url: file:…`
         Local
     6 NotFound: `--all --dry-run` shows every entry that there is

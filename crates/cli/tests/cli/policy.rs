@@ -292,7 +292,7 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     let blind = check(&stage, &["denying.yaml", "--strict"]);
     assert_eq!(blind.code, 4);
     assert!(
-        blind.stdout.contains("policy check --resolve"),
+        blind.stderr.contains("policy check --resolve"),
         "{}",
         blind.shown()
     );
