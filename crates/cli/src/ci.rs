@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use countersign_oci::excerpt;
+use countersign_oci::http::Connection;
 use countersign_sign::{IdentityEndpoint, IdentityToken};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -73,9 +74,13 @@ impl Provider {
     }
 
     /// The job's token for Sigstore.
-    pub(crate) async fn token(self, environment: &Environment) -> Result<IdentityToken, Failure> {
+    pub(crate) async fn token(
+        self,
+        environment: &Environment,
+        connection: &Connection,
+    ) -> Result<IdentityToken, Failure> {
         match self {
-            Self::GitHub => self.of_endpoint(environment).await,
+            Self::GitHub => self.of_endpoint(environment, connection).await,
             Self::GitLab => Err(self.failure("the job has no variable SIGSTORE_ID_TOKEN")),
             Self::Buildkite => {
                 let arguments = ["oidc", "request-token", "--audience", "sigstore"];
@@ -94,7 +99,11 @@ impl Provider {
         Failure::new(Kind::Unreachable, message).hint(self.hint())
     }
 
-    async fn of_endpoint(self, environment: &Environment) -> Result<IdentityToken, Failure> {
+    async fn of_endpoint(
+        self,
+        environment: &Environment,
+        connection: &Connection,
+    ) -> Result<IdentityToken, Failure> {
         let variable = |name: &str| {
             let value = environment.variable(name);
             value.ok_or_else(|| self.failure(format_args!("the job has no variable {name}")))
@@ -106,7 +115,7 @@ impl Provider {
                 "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"
             ))
         })?;
-        let token = IdentityEndpoint::new(url, bearer).token().await;
+        let token = IdentityEndpoint::new(connection, url, bearer).token().await;
         token.map_err(|error| match error {
             error @ countersign_sign::Error::Service { .. } => {
                 let line = Failure::from(error).line();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign_oci::http::{Connection, proxy_url};
 use countersign_oci::{Credentials, Options, PlainHttp, Registry};
 use countersign_policy::{Policy, PolicySpec};
 use url::Url;
@@ -68,18 +69,27 @@ fn credentials(environment: &Environment) -> Result<Credentials, Failure> {
     }
 }
 
+/// How TUF repositories are reached by a command that has nothing to do with registries.
+pub(crate) fn connection_of(environment: &Environment) -> Result<Connection, Failure> {
+    Ok(Connection::new(Options {
+        proxy: proxy(environment)?,
+        no_proxy: environment.no_proxy().to_owned(),
+        ..Options::default()
+    })?)
+}
+
 /// The proxy that the environment names. Errors don't repeat it: there may be a password in it.
 fn proxy(environment: &Environment) -> Result<Option<Url>, Failure> {
     let Some((variable, value)) = environment.proxy() else {
         return Ok(None);
     };
-    match Url::parse(value) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
-        _ => Err(Failure::new(
+    match proxy_url(value) {
+        Some(url) => Ok(Some(url)),
+        None => Err(Failure::new(
             Kind::Usage,
-            format!("the variable {variable} does not hold the http or https URL of a proxy"),
+            format!("the variable {variable} does not hold the address of a proxy"),
         )
-        .hint("write it as http://host:port, or unset it")),
+        .hint("write it as http://host:port, https://host:port, socks5://host:port or socks5h://host:port, or unset it")),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use countersign_oci::Digest;
+use countersign_oci::http::Connection;
 use countersign_policy::Trust;
 use countersign_verify::{TrustSource, TrustedRoot};
 use url::Url;
@@ -95,8 +96,9 @@ impl Instance {
     pub(crate) async fn trusted_root(
         &self,
         environment: &Environment,
+        connection: &Connection,
     ) -> Result<TrustedRoot, Failure> {
-        let root = TrustedRoot::load(&self.source(environment)?).await?;
+        let root = TrustedRoot::load(&self.source(environment)?, connection).await?;
         Ok(match &self.trust {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,

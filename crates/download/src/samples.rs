@@ -143,7 +143,11 @@ fn http_errors() -> Vec<HttpError> {
         Unreachable { location: text(), source: Box::new(too_many_files()) },
         Unavailable { location: text(), status: 503 },
         Status { location: text(), status: 403 },
-        Redirect { location: text(), found: text(), limit: 5 },
+        Redirect {
+            location: text(),
+            found: text(),
+            reason: countersign_oci::http::RedirectRefused::HttpsRequired,
+        },
         TooLarge { location: text(), limit: 1 },
         Configuration { detail: text() },
     })

@@ -14,6 +14,7 @@ use countersign_download::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, HttpError, Limits, Location,
     LocationError, Origin,
 };
+use countersign_oci::http::RedirectRefused::{HttpsRequired, Nowhere, TooMany};
 use countersign_oci::{Limits as RegistryLimits, Options, Retries, Timeouts};
 use countersign_policy::{Gallery, Problem};
 use tempfile::TempDir;
@@ -363,17 +364,21 @@ async fn redirects_are_followed_within_bounds_and_never_to_plain_http_elsewhere(
 
     let fetched = fetch(&at(&server, "/one"), &[]).await.unwrap();
     assert_eq!(fetched.location.to_string(), at(&server, "/one"));
-    for (path, expected) in [
-        ("/loop", at(&server, "/loop")),
-        ("/out", "http://example.org/index.yaml".into()),
-        ("/file", "file:///etc/passwd".into()),
-        ("/nowhere", "nowhere".into()),
+    for (path, expected, why) in [
+        ("/loop", at(&server, "/loop"), TooMany { limit: 2 }),
+        (
+            "/out",
+            "http://example.org/index.yaml".into(),
+            HttpsRequired,
+        ),
+        ("/file", "file:///etc/passwd".into(), HttpsRequired),
+        ("/nowhere", "nowhere".into(), Nowhere),
     ] {
         let error = fetch(&at(&server, path), &[]).await.unwrap_err();
-        let GalleryError::Http(HttpError::Redirect { found, limit, .. }) = error else {
+        let GalleryError::Http(HttpError::Redirect { found, reason, .. }) = error else {
             panic!("{path}: {error:?}");
         };
-        assert_eq!((found, limit), (expected, 2));
+        assert_eq!((found, reason), (expected, why));
     }
 }
 
@@ -445,7 +450,7 @@ async fn a_mirror_that_can_not_be_read_is_an_error_before_anything_is_fetched() 
 #[test]
 fn a_proxy_of_another_kind_is_refused_and_its_login_not_shown() {
     let mut options = options();
-    options.connection.proxy = Some("socks5://me:hunter2@proxy.example".parse().unwrap());
+    options.connection.proxy = Some("socks4://me:hunter2@proxy.example".parse().unwrap());
     let error = GalleryClient::new(options).unwrap_err();
     assert!(
         matches!(error, GalleryError::Http(HttpError::Configuration { .. })),

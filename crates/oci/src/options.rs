@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy};
+use reqwest::{Client, ClientBuilder, Identity};
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
-use crate::http::{is_loopback_host, shown};
+use crate::http::{is_loopback_host, proxy, shown};
 use crate::registry::Credentials;
 
 /// How to reach registries, and how long and how much to take from them.
@@ -27,12 +27,14 @@ pub struct Options {
     pub extra_roots: Vec<Vec<u8>>,
     /// The certificate by which we identify ourselves to servers that ask for one.
     pub client_identity: Option<ClientIdentity>,
-    /// The proxy for everything but loopback addresses: an http or https URL, with user and password
-    /// if it wants them. Without one, connections are direct, whatever the environment says.
+    /// The proxy for everything but this machine: an http, https, socks5 or socks5h URL, with user and
+    /// password if it wants them (see [`proxy_url`](crate::http::proxy_url)). Without one, connections
+    /// are direct, whatever the environment says.
     pub proxy: Option<Url>,
-    /// Hosts reached without the proxy, besides loopback addresses: host names, which stand for
-    /// their subdomains too, IP addresses and networks, separated by commas, or `*` for all; the
-    /// form that `NO_PROXY` has by convention.
+    /// Hosts reached without the proxy, besides this machine, in the form that `NO_PROXY` has by
+    /// convention: separated by commas, each a host name, which stands for its subdomains too (as do
+    /// `.name` and `*.name`), an IP address or a network (`10.0.0.0/8`); a port may stand behind a
+    /// name or an address, and then counts (`host:5000`); `*` is everything.
     pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
@@ -56,13 +58,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// An HTTP client to be, for registries and what is fetched beside them: with this proxy, these
-    /// exceptions, this user agent and this time for a connection. It reads no environment, follows
-    /// no redirect, and hands bodies on as they are sent. Roots and logins are not in it.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`], when the proxy can't be one.
-    pub fn http_client(&self) -> Result<ClientBuilder> {
+    /// An HTTP client to be: with this proxy, these exceptions, this user agent and this time for a
+    /// connection. It reads no environment, follows no redirect, and hands bodies on as they are
+    /// sent. Roots and logins are not in it.
+    pub(crate) fn http_client(&self) -> Result<ClientBuilder> {
         // `no_proxy` also keeps reqwest from reading the environment's proxies.
         let mut builder = Client::builder()
             .no_proxy()
@@ -77,25 +76,10 @@ impl Options {
             .user_agent(&self.user_agent)
             .connect_timeout(self.timeouts.connect);
         if let Some(url) = &self.proxy {
-            // A proxy of another kind would be left out without a word.
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(unusable(format!(
-                    "the proxy {} is not at an http or https URL",
-                    shown(url)
-                )));
-            }
-            let proxy = Proxy::all(url.clone())
-                .map_err(|e| unusable(format!("the proxy {}: {}", shown(url), e.without_url())))?;
-            let direct = format!("localhost,127.0.0.0/8,::1,{}", self.no_proxy);
-            let direct = NoProxy::from_string(&direct);
-            builder = builder.proxy(proxy.no_proxy(direct));
+            builder = builder.proxy(proxy(url, &self.no_proxy)?);
         }
         Ok(builder)
     }
-}
-
-fn unusable(detail: String) -> Error {
-    Error::Configuration { detail }
 }
 
 /// Hides secrets: the proxy's URL may hold a password.
@@ -180,6 +164,12 @@ pub struct Timeouts {
     /// For a streamed blob: a connection that moves less than 16 KiB in this time is given up.
     /// Default 30 seconds.
     pub stall: Duration,
+    /// For a streamed blob: what moves fewer bytes a second than this, on the whole and without
+    /// [`Timeouts::grace`], is given up. So the longest time for a blob grows with its size. Default
+    /// 32 KiB, by which a gibibyte may take nine hours; 0 for no floor.
+    pub slowest: u64,
+    /// Time that doesn't count for [`Timeouts::slowest`]. Default 60 seconds.
+    pub grace: Duration,
     /// For a credential helper. Default 30 seconds.
     pub helper: Duration,
 }
@@ -191,6 +181,8 @@ impl Default for Timeouts {
             answer: Duration::from_secs(30),
             document: Duration::from_secs(60),
             stall: Duration::from_secs(30),
+            slowest: 32 << 10,
+            grace: Duration::from_secs(60),
             helper: Duration::from_secs(30),
         }
     }

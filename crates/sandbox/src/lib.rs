@@ -6,11 +6,13 @@
 
 mod hostile;
 pub mod image;
+mod proxy;
 mod registry;
 mod server;
 mod sigstore;
 
 pub use hostile::{HostileBundle, hostile_bundles};
+pub use proxy::RecordingProxy;
 pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
 pub use sigstore::{
     BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use countersign_oci::http::Connection;
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// `Debug` does not show the bearer token.
 #[derive(Clone)]
 pub struct IdentityEndpoint {
+    connection: Connection,
     url: Url,
     bearer: Zeroizing<String>,
     patience: Duration,
@@ -29,9 +31,10 @@ pub struct IdentityEndpoint {
 
 impl IdentityEndpoint {
     /// The endpoint at `url` (`ACTIONS_ID_TOKEN_REQUEST_URL`), asked with `bearer`
-    /// (`ACTIONS_ID_TOKEN_REQUEST_TOKEN`).
-    pub fn new(url: Url, bearer: impl Into<String>) -> Self {
+    /// (`ACTIONS_ID_TOKEN_REQUEST_TOKEN`), by `connection`.
+    pub fn new(connection: &Connection, url: Url, bearer: impl Into<String>) -> Self {
         Self {
+            connection: connection.clone(),
             url,
             bearer: Zeroizing::new(bearer.into()),
             patience: PATIENCE,
@@ -61,7 +64,8 @@ impl IdentityEndpoint {
     pub async fn token(&self) -> Result<IdentityToken, Error> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("audience", "sigstore");
-        let transport = Transport::new(self.retries.clone())?.with_patience(self.patience);
+        let transport = Transport::new(self.connection.clone(), self.retries.clone());
+        let transport = transport.with_patience(self.patience);
         let service = Service::IdentityEndpoint;
         let failed = |failure: Failure| failure.without(&self.bearer).of(service);
         let answer = transport.get_as(service, url, Some(&self.bearer)).await;

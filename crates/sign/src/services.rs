@@ -1,13 +1,19 @@
 //! Which services sign and record.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use countersign_oci::http::{Connection, Redacted, is_loopback};
 use sigstore_trust_root::{
-    ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig, TufBootstrap, TufConfig,
+    ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig, SigstoreInstance,
+    TufBootstrap, TufConfig,
 };
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::{Error, Service};
+
+/// For the whole of TUF's workflow: some six small files.
+const TUF_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The API of a transparency log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +71,13 @@ impl Services {
     /// # Errors
     /// [`Error::Service`] when TUF fails, else as [`Self::from_signing_config`].
     pub async fn public_good(
+        connection: &Connection,
         cache: PathBuf,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        Self::from_tuf(TufConfig::production().with_cache_dir(cache), rekor_version).await
+        let url = SigstoreInstance::PublicGood.tuf_url();
+        let config = TufConfig::production().with_cache_dir(cache);
+        Self::from_tuf(connection, &parse(url)?, config, rekor_version).await
     }
 
     /// The services by the signing config that the TUF repository at `url` distributes; `root` is
@@ -77,6 +86,7 @@ impl Services {
     /// # Errors
     /// As [`Self::public_good`].
     pub async fn tuf(
+        connection: &Connection,
         url: &Url,
         root: &[u8],
         cache: PathBuf,
@@ -84,21 +94,25 @@ impl Services {
     ) -> Result<Self, Error> {
         let config =
             TufConfig::custom(url.as_str(), TufBootstrap::trusted(root)).with_cache_dir(cache);
-        Self::from_tuf(config, rekor_version).await
+        Self::from_tuf(connection, url, config, rekor_version).await
     }
 
     async fn from_tuf(
+        connection: &Connection,
+        url: &Url,
         config: TufConfig,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let client = crate::transport::http_client()?;
-        let config = SigningConfig::from_tuf(config.with_http_client(client))
-            .await
-            .map_err(|source| Error::Service {
-                service: Service::Tuf,
-                status: None,
-                source: Box::new(source),
-            })?;
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Service {
+            service: Service::Tuf,
+            status: None,
+            source,
+        };
+        let client = connection.client_for(url).map_err(|e| failed(e.into()))?;
+        let fetching = SigningConfig::from_tuf(config.with_http_client(client));
+        let fetched = tokio::time::timeout(TUF_PATIENCE, fetching).await;
+        let fetched = fetched.map_err(|late| failed(late.into()))?;
+        let config = fetched.map_err(|error| failed(error.into()))?;
         Self::select(&config, rekor_version)
     }
 
@@ -146,21 +160,11 @@ impl Services {
             if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)) {
                 return Err(Error::Services {
                     expected: "https URLs (http only on a loopback address)".into(),
-                    // A URL may hold a login.
-                    found: format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
+                    found: Redacted(url).to_string(),
                 });
             }
         }
         Ok(())
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

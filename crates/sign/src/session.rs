@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use countersign_oci::PinnedReference;
+use countersign_oci::http::Connection;
 use countersign_verify::Certified;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
@@ -33,11 +34,11 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// The only way to the services, so that none that [`Services::check`] refuses is ever asked.
-    pub(crate) fn new(services: &Services) -> Result<Self, Error> {
+    pub(crate) fn new(connection: Connection, services: &Services) -> Result<Self, Error> {
         services.check()?;
         Ok(Self {
             services: services.clone(),
-            transport: Transport::new(Retries::default())?,
+            transport: Transport::new(connection, Retries::default()),
         })
     }
 

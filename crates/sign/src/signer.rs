@@ -30,7 +30,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer that pushes through `registry`, is certified and recorded by `services`, and
+    /// A signer that pushes through `registry`, reaches all else by the same connection, is certified and recorded by `services`, and
     /// checks its work against `trusted_root`.
     ///
     /// # Errors
@@ -42,8 +42,8 @@ impl Signer {
         trusted_root: TrustedRoot,
     ) -> Result<Self, Error> {
         Ok(Self {
+            clients: Clients::new(registry.connection().clone(), services)?,
             registry,
-            clients: Clients::new(services)?,
             trusted_root,
             consumer: None,
             tags: Tags::default(),

@@ -1,8 +1,8 @@
 //! How requests to the signing services travel.
 //!
-//! No answer is read further than its bound or waited for longer than its time, no redirect is
-//! followed (a token would go along), and the environment's proxies are not heard. What may pass
-//! is asked for again, not before the service wants to be asked (`Retry-After`).
+//! By the connection that registries are reached by, so by the same proxy. No answer is read further
+//! than its bound or waited for longer than its time, and no redirect is followed.
+//! What may pass is asked for again, not before the service wants to be asked (`Retry-After`).
 //!
 //! The clients of the `sigstore-*` crates are not used for this: they read bodies of any length,
 //! and keep from their callers the headers that matter here, `Retry-After` and the `Location` by
@@ -10,10 +10,11 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use countersign_oci::excerpt;
-use reqwest::header::{self, HeaderMap};
-use reqwest::{Client, Response};
+use countersign_oci::http::{Answer, Body, Connection, Credential, Request};
+use reqwest::Method;
+use reqwest::header::{self, HeaderValue};
 use url::Url;
 
 use crate::error::{Error, Service};
@@ -21,31 +22,28 @@ use crate::retry::{Pause, Retries, retrying};
 use crate::secret::without;
 
 /// Bytes of an answer: a bundle is made of them, and verifiers take bundles up to this size.
-const ANSWER_MAX: usize = 1 << 20;
+const ANSWER_MAX: u64 = 1 << 20;
 /// Bytes of an error's body that are read.
 const ERROR_MAX: usize = 16 << 10;
-/// For a connection, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
 /// For one request, from its start to the end of its answer. Rekor v2 answers when the entry is
 /// included, which takes seconds.
 const REQUEST: Duration = Duration::from_secs(60);
 
 /// The way to the services.
 pub(crate) struct Transport {
-    client: Client,
+    connection: Connection,
     retries: Retries,
     /// For one request, from its start to the end of its answer.
     patience: Duration,
 }
 
 impl Transport {
-    pub(crate) fn new(retries: Retries) -> Result<Self, Error> {
-        let client = http_client()?;
-        Ok(Self {
-            client,
+    pub(crate) fn new(connection: Connection, retries: Retries) -> Self {
+        Self {
+            connection,
             retries,
             patience: REQUEST,
-        })
+        }
     }
 
     pub(crate) fn with_patience(self, patience: Duration) -> Self {
@@ -69,10 +67,11 @@ impl Transport {
         body: impl Into<Bytes>,
     ) -> Result<Bytes, Failure> {
         let body = body.into();
-        retrying(service, &self.retries, || async {
-            let request = self.client.post(url.clone());
-            let request = request.header(header::CONTENT_TYPE, content_type);
-            read(request.body(body.clone()).send().await?).await
+        let request = Request::new(Method::POST, url, service.to_string())
+            .header(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        // To Fulcio the body is a secret, and to nobody else is it of use.
+        retrying(service, &self.retries, || {
+            self.ask(&request, None, Body::Secret(body.clone()))
         })
         .await
     }
@@ -89,31 +88,37 @@ impl Transport {
         url: Url,
         bearer: Option<&str>,
     ) -> Result<Bytes, Failure> {
-        retrying(service, &self.retries, || async {
-            let request = self.client.get(url.clone()).timeout(self.patience);
-            let request = match bearer {
-                Some(bearer) => request.bearer_auth(bearer),
-                None => request,
-            };
-            read(request.send().await?).await
+        let credential = bearer.map(|bearer| Credential::new(&format!("Bearer {bearer}"), &url));
+        let credential = match credential {
+            Some(None) => return Err(Failure::Header),
+            Some(Some(credential)) => Some(credential),
+            None => None,
+        };
+        let request = Request::new(Method::GET, url, service.to_string());
+        retrying(service, &self.retries, || {
+            self.ask(&request, credential.as_ref(), Body::Empty)
         })
         .await
     }
-}
 
-/// A client for the signing services, and for the TUF repository that names them.
-pub(crate) fn http_client() -> Result<Client, Error> {
-    Client::builder()
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .timeout(REQUEST)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|source| Error::Services {
-            expected: "a working HTTP client".into(),
-            found: source.to_string(),
+    async fn ask(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        mut body: Body,
+    ) -> Result<Bytes, Failure> {
+        let request = request.clone().without_redirects().patience(self.patience);
+        let asking = async {
+            let asked = self.connection.exchange(&request, credential, &mut body);
+            read(asked.await.map_err(|failure| failure.error)?).await
+        };
+        let asked = tokio::time::timeout(self.patience, asking).await;
+        asked.unwrap_or_else(|_| {
+            Err(Failure::Late {
+                patience: self.patience,
+            })
         })
+    }
 }
 
 /// `path`, which begins with a slash, below a service's base URL, which may end in one.
@@ -139,10 +144,19 @@ pub(crate) enum Failure {
     },
     /// There was no answer, or part of one.
     #[error("there was no whole answer")]
-    Network(#[source] reqwest::Error),
+    Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There was no whole answer in time.
+    #[error("there was no whole answer in {} s", .patience.as_secs_f64())]
+    Late { patience: Duration },
+    /// It leads elsewhere, or there is no way to ask it.
+    #[error("it can't be asked")]
+    Connection(#[source] Box<countersign_oci::Error>),
+    /// The bearer token has characters that a header can't hold.
+    #[error("the request can't be made: the bearer token has characters that no header can hold")]
+    Header,
     /// It answered at a length that nothing it could say has.
     #[error("its answer is too long: expected {limit} bytes at most, found more")]
-    Length { limit: usize },
+    Length { limit: u64 },
     /// It answered something else than its interface has.
     #[error("its answer can't be used: expected {expected}, found {found}")]
     Answer {
@@ -211,57 +225,39 @@ impl Failure {
                 pause,
                 ..
             } => pause.map_or(Pause::Scheduled, Pause::AtLeast),
-            Self::Network(_) => Pause::Scheduled,
+            Self::Network(_) | Self::Late { .. } => Pause::Scheduled,
             _ => Pause::Never,
         }
     }
 }
 
-/// The error's URL goes: which service it was is known, and a URL may hold a login.
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Network(error.without_url())
+/// The error's URL goes: which service it was is known.
+impl From<countersign_oci::Error> for Failure {
+    fn from(error: countersign_oci::Error) -> Self {
+        match error {
+            countersign_oci::Error::Network { source, .. } => Self::Network(source),
+            countersign_oci::Error::Limit { limit, .. } => Self::Length { limit },
+            other => Self::Connection(Box::new(other)),
+        }
     }
 }
 
 /// Reads an answer within its bound.
-async fn read(mut response: Response) -> Result<Bytes, Failure> {
-    let status = response.status();
+async fn read(answer: Answer) -> Result<Bytes, Failure> {
+    let status = answer.status();
     if status.is_success() {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > ANSWER_MAX {
-                return Err(Failure::Length { limit: ANSWER_MAX });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        return Ok(body.freeze());
+        let read = answer.bytes(ANSWER_MAX).await;
+        return Ok(read.map_err(|failure| failure.error)?);
     }
-    let mut said = BytesMut::new();
-    // What can't be read of an explanation is not worth another error.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let rest = ERROR_MAX.saturating_sub(said.len());
-        said.extend(chunk.iter().take(rest));
-        if chunk.len() >= rest {
-            break;
-        }
-    }
+    let location = answer.header(&header::LOCATION).map(str::to_owned);
+    let pause = answer.retry_after();
+    let said = answer.beginning(ERROR_MAX).await;
     Err(Failure::Status {
         status: status.as_u16(),
         said: String::from_utf8_lossy(&said).into_owned(),
-        location: text(response.headers(), &header::LOCATION),
-        pause: text(response.headers(), &header::RETRY_AFTER).and_then(|value| seconds(&value)),
+        location,
+        pause,
     })
-}
-
-fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
-}
-
-/// `Retry-After` in seconds, as Sigstore's services and the proxies in front of them have it. Its
-/// other form, a date, leaves the schedule as it is.
-fn seconds(value: &str) -> Option<Duration> {
-    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -286,16 +282,6 @@ mod tests {
             assert_eq!(status(code, None).pause(), Pause::Never, "{code}");
         }
         assert_eq!(Failure::Length { limit: 1 }.pause(), Pause::Never);
-    }
-
-    #[test]
-    fn a_service_says_when_to_come_back() {
-        let pause = seconds("7");
-        assert_eq!(
-            status(429, pause).pause(),
-            Pause::AtLeast(Duration::from_secs(7))
-        );
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), None);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn trust_errors() -> Vec<TrustError> {
             context: "reading root.json".into(),
             source: no_such_file(),
         })),
-    } but Client);
+    });
     errors.extend(
         sources
             .into_iter()

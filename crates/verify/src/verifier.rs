@@ -249,7 +249,9 @@ impl Verifier {
     async fn trusted_root(&self) -> Result<TrustedRoot, Error> {
         match &self.trust {
             Trust::Root(root) => Ok(root.clone()),
-            Trust::Source(source) => Ok(TrustedRoot::load(source).await?),
+            Trust::Source(source) => {
+                Ok(TrustedRoot::load(source, self.registry.connection()).await?)
+            }
         }
     }
 

@@ -10,7 +10,11 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use countersign_oci::http::{Connection, proxy_url};
+use countersign_oci::{Options, Retries};
+use countersign_sandbox::RecordingProxy;
 use countersign_verify::{TrustError, TrustSource, TrustedRoot, TufError};
 use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
 use support::tuf::{FAR, Files, Owner, PAST};
@@ -59,7 +63,7 @@ impl Fixture {
     }
 
     async fn load(&self) -> Result<TrustedRoot, TrustError> {
-        TrustedRoot::load(&self.source(self.cache(), false)).await
+        TrustedRoot::load(&self.source(self.cache(), false), &connection()).await
     }
 
     /// As another process would: the same directory by another name, so that nothing in this
@@ -67,7 +71,7 @@ impl Fixture {
     async fn load_elsewhere(&self, name: &str, offline: bool) -> Result<TrustedRoot, TrustError> {
         let alias = self.directory.path().join(name);
         std::os::unix::fs::symlink(self.cache(), &alias).unwrap();
-        TrustedRoot::load(&self.source(alias, offline)).await
+        TrustedRoot::load(&self.source(alias, offline), &connection()).await
     }
 
     async fn requests(&self) -> Vec<String> {
@@ -89,6 +93,19 @@ impl Fixture {
 
 fn good(owner: &Owner) -> Files {
     owner.files(PRODUCTION.as_bytes(), 1, FAR)
+}
+
+/// A connection that doesn't make tests wait.
+fn connection() -> Connection {
+    let retries = Retries {
+        pause: Duration::from_millis(1),
+        ..Retries::default()
+    };
+    Connection::new(Options {
+        retries,
+        ..Options::default()
+    })
+    .unwrap()
 }
 
 fn tuf_error(result: Result<TrustedRoot, TrustError>) -> TufError {
@@ -187,7 +204,7 @@ async fn an_expired_cache_does_not_serve_while_the_mirror_is_down() {
 async fn offline_without_a_cache_is_an_error_without_a_request() {
     let fixture = Fixture::serving(good).await;
     let source = fixture.source(fixture.cache(), true);
-    let error = tuf_error(TrustedRoot::load(&source).await);
+    let error = tuf_error(TrustedRoot::load(&source, &connection()).await);
     assert!(matches!(error, TufError::Cache { .. }));
     assert_eq!(fixture.requests().await, Vec::<String>::new());
 }
@@ -200,7 +217,7 @@ async fn the_public_good_root_starts_from_what_is_built_in() {
         offline: true,
     };
     // The root itself is good: what is missing is everything that only the network has.
-    match tuf_error(TrustedRoot::load(&source).await) {
+    match tuf_error(TrustedRoot::load(&source, &connection()).await) {
         TufError::Cache { source, .. } => assert!(
             matches!(
                 *source,
@@ -319,17 +336,17 @@ async fn another_root_does_not_share_what_is_loaded() {
         cache: fixture.cache(),
         offline: false,
     };
-    assert!(TrustedRoot::load(&source).await.is_err());
+    assert!(TrustedRoot::load(&source, &connection()).await.is_err());
 }
 
 #[tokio::test]
 async fn a_file_is_parsed_under_its_name() {
     let load = async |json: &str| {
-        TrustedRoot::load(&TrustSource::File {
+        let source = TrustSource::File {
             name: "roots/mine.json".into(),
             json: json.into(),
-        })
-        .await
+        };
+        TrustedRoot::load(&source, &connection()).await
     };
     load(PRODUCTION).await.unwrap();
     for not_one in ["", "<html>", "[]", "{}", r#"{"mediaType":"text/plain"}"#] {
@@ -354,4 +371,31 @@ fn a_root_that_lacks_what_every_signature_needs_is_refused() {
             other => panic!("{field}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_repository_is_asked_by_the_proxy() {
+    let proxy = RecordingProxy::start().await.unwrap();
+    let connection = Connection::new(Options {
+        proxy: proxy_url(&proxy.authority()),
+        retries: Retries {
+            times: 0,
+            ..Retries::default()
+        },
+        ..Options::default()
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let source = TrustSource::Tuf {
+        url: "https://tuf.invalid/".parse().unwrap(),
+        root: Owner::new().root(),
+        cache: directory.path().join("cache"),
+        offline: false,
+    };
+    let error = mirror_error(TrustedRoot::load(&source, &connection).await);
+    assert!(
+        matches!(error, sigstore_tuf::Error::Transport { .. }),
+        "{error:?}"
+    );
+    assert_eq!(proxy.targets(), ["tuf.invalid:443"]);
 }

@@ -229,7 +229,9 @@ impl ByName {
             file: Some(self.file.clone()),
         };
         let instance = trust::instance(&self.trust, Some(&loaded))?;
-        let trusted_root = instance.trusted_root(environment).await?;
+        let trusted_root = instance
+            .trusted_root(environment, self.registry.connection())
+            .await?;
         Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
     }
 }

@@ -38,7 +38,9 @@ pub(crate) async fn run(
     let policy = services::policy(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
-    let trusted_root = instance.trusted_root(environment).await?;
+    let trusted_root = instance
+        .trusted_root(environment, registry.connection())
+        .await?;
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     let installer = installer.with_limits(arguments.limits.limits());
     let platform = arguments.platform.unwrap_or_else(Platform::host);

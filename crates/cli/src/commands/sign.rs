@@ -4,6 +4,7 @@ mod layers;
 
 use std::process::ExitCode;
 
+use countersign_oci::http::Connection;
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use serde_json::json;
 
@@ -27,12 +28,15 @@ pub(crate) async fn run(
         .as_deref()
         .map(services::policy_file)
         .transpose()?;
-    let token = identity_token(arguments.identity_token.as_deref(), environment).await?;
     let registry = services::registry(&arguments.registry, environment)?;
     let looked_at = registry.clone();
+    let connection = registry.connection().clone();
+    let flag = arguments.identity_token.as_deref();
+    let token = identity_token(flag, environment, &connection).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
-    let trusted_root = instance.trusted_root(environment).await?;
-    let signing = signing_services(&arguments.services, &instance, environment).await?;
+    let trusted_root = instance.trusted_root(environment, &connection).await?;
+    let signing =
+        signing_services(&arguments.services, &instance, environment, &connection).await?;
     let tags = match (arguments.by_tag, arguments.tag_later) {
         (true, _) => Tags::Followed,
         (_, true) => Tags::Later,
@@ -81,6 +85,7 @@ pub(crate) async fn run(
 async fn identity_token(
     flag: Option<&str>,
     environment: &Environment,
+    connection: &Connection,
 ) -> Result<IdentityToken, Failure> {
     if let Some(flag) = flag {
         return Ok(match flag.strip_prefix('@') {
@@ -94,7 +99,7 @@ async fn identity_token(
         return Ok(IdentityToken::from_jwt(token)?);
     }
     match Provider::detect(environment) {
-        Some(ci) => ci.token(environment).await,
+        Some(ci) => ci.token(environment, connection).await,
         None => Err(Failure::new(
             Kind::Usage,
             "nothing says who signs: there is no identity token, and this is no CI that hands one out",
@@ -107,6 +112,7 @@ async fn signing_services(
     named: &ServiceArguments,
     instance: &Instance,
     environment: &Environment,
+    connection: &Connection,
 ) -> Result<Services, Failure> {
     let rekor_version = named.rekor_version.map(|version| match version {
         1 => RekorVersion::V1,
@@ -143,11 +149,11 @@ async fn signing_services(
         Choice::Tuf { url, root } => {
             let root = trust::read_root(root)?;
             let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
-            Services::tuf(url, &root, cache, rekor_version).await?
+            Services::tuf(connection, url, &root, cache, rekor_version).await?
         }
         Choice::PublicGood => {
             let cache = trust::cache(environment, "public-good")?.join("signing-config");
-            Services::public_good(cache, rekor_version).await?
+            Services::public_good(connection, cache, rekor_version).await?
         }
     })
 }

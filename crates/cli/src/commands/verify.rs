@@ -25,7 +25,9 @@ pub(crate) async fn run(
     let policy = services::policy(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = services::registry(&arguments.registry, environment)?;
-    let trusted_root = instance.trusted_root(environment).await?;
+    let trusted_root = instance
+        .trusted_root(environment, registry.connection())
+        .await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
 
     let mut results = Vec::new();

@@ -34,7 +34,7 @@ pub(crate) async fn fetch(
         name: &location,
     };
     let limit = limits.compressed_bytes;
-    let fetched = http.retrying(|| async {
+    let fetched = http.retrying(resource, || async {
         match attempt(http, resource, limit, path, progress).await {
             Err(StreamError::Http(error)) => Err(error),
             Err(StreamError::Sink(error)) => Ok(Err(Error::io("write", path)(error))),

@@ -18,6 +18,7 @@ use super::error::GalleryError;
 use super::location::Location;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
+use countersign_oci::http::Failure;
 
 /// How galleries are reached, and what is taken from them.
 #[derive(Debug, Clone, Default)]
@@ -146,7 +147,9 @@ impl GalleryClient {
             Location::Url(url) => self.by_url(url, location).await?,
             Location::GitHub(file) => {
                 let url = self.github().and_then(|server| file.url(&server));
-                let url = url.map_err(|error| http::configuration(&error))?;
+                let url = url.map_err(|error| HttpError::Configuration {
+                    detail: error.to_string(),
+                })?;
                 self.by_url(&url, location).await?
             }
             Location::File(path) => (self.by_file(path, location).await?, Origin::File),
@@ -198,9 +201,13 @@ impl GalleryClient {
     ) -> Result<(Vec<u8>, Origin), GalleryError> {
         let cached = self.cache.as_ref().and_then(|cache| cache.read(url));
         let validators = cached.as_ref().map(|cached| &cached.validators);
+        let resource = Resource {
+            url,
+            name: location,
+        };
         let answer = self
             .http
-            .retrying(|| self.ask(url, validators, location))
+            .retrying(resource, || self.ask(resource, validators))
             .await?;
         match (answer, cached) {
             (Answer::Content(fresh), _) => {
@@ -221,14 +228,9 @@ impl GalleryClient {
     /// Asks once whether there is anything newer.
     async fn ask(
         &self,
-        url: &Url,
+        resource: Resource<'_>,
         validators: Option<&Validators>,
-        location: &Location,
-    ) -> Result<Answer, HttpError> {
-        let resource = Resource {
-            url,
-            name: location,
-        };
+    ) -> Result<Answer, Failure> {
         let headers = validators.map(conditions).unwrap_or_default();
         let response = self.http.get(resource, &headers).await?;
         if response.status() == StatusCode::NOT_MODIFIED {
@@ -241,7 +243,7 @@ impl GalleryClient {
         let limit = self.options.limits.index_bytes;
         Ok(Answer::Content(Cached {
             validators,
-            content: self.http.document(response, resource, limit).await?,
+            content: response.bytes(limit).await?.to_vec(),
         }))
     }
 }

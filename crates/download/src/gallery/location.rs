@@ -7,7 +7,8 @@ use std::str::FromStr;
 use countersign_oci::excerpt;
 use url::Url;
 
-use crate::http::{is_loopback, shown};
+use crate::http::shown;
+use countersign_oci::http::is_loopback;
 
 /// The branch of a `github:` location that names none.
 const BRANCH: &str = "main";

@@ -1,8 +1,9 @@
 //! Why content from the web is not there.
 
-use countersign_oci::ErrorKind;
+use std::fmt::Display;
 
-use super::Resource;
+use countersign_oci::http::RedirectRefused;
+use countersign_oci::{Error, ErrorKind};
 
 /// Why content from the web is not there.
 #[derive(Debug, thiserror::Error)]
@@ -40,14 +41,14 @@ pub enum HttpError {
         status: u16,
     },
     /// A redirect that isn't followed.
-    #[error("{location} leads to {found}, expected at most {limit} redirects, and all to https")]
+    #[error("won't follow {location} to {found}: {reason}")]
     Redirect {
         /// Where it was asked for.
         location: String,
         /// Where the last one leads.
         found: String,
-        /// How many are followed.
-        limit: usize,
+        /// Why it isn't followed.
+        reason: RedirectRefused,
     },
     /// More bytes than [`Limits`](crate::Limits) allows of its kind.
     #[error("{location} is over the limit of {limit} bytes")]
@@ -79,19 +80,31 @@ impl HttpError {
         }
     }
 
-    pub(super) fn of_status(status: u16, resource: Resource<'_>) -> Self {
-        let location = resource.name.to_string();
-        match status {
-            404 | 410 => Self::NotFound { location },
-            429 | 500.. => Self::Unavailable { location, status },
-            _ => Self::Status { location, status },
-        }
-    }
-
-    pub(super) fn too_large(resource: Resource<'_>, limit: u64) -> Self {
-        Self::TooLarge {
-            location: resource.name.to_string(),
-            limit,
+    /// What the error of a connection says of the place that was asked.
+    pub(crate) fn of(error: Error, name: &dyn Display) -> Self {
+        let location = name.to_string();
+        match error {
+            Error::NotFound { .. } | Error::Status { status: 410, .. } => {
+                Self::NotFound { location }
+            }
+            Error::Status {
+                status: status @ (429 | 500..),
+                ..
+            } => Self::Unavailable { location, status },
+            Error::Status { status, .. } => Self::Status { location, status },
+            Error::Network { source, .. } => Self::Unreachable { location, source },
+            Error::Limit { limit, .. } => Self::TooLarge { location, limit },
+            Error::Redirect { to, reason, .. } => Self::Redirect {
+                location,
+                found: to,
+                reason,
+            },
+            Error::Configuration { detail } => Self::Configuration { detail },
+            // Of a connection there are no others.
+            other => Self::Unreachable {
+                location,
+                source: Box::new(other),
+            },
         }
     }
 

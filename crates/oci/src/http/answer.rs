@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
+use super::pace::{Pace, TooSlow};
 use super::redacted::{host, shown};
 use super::retry::{Failure, status_may_pass};
 use crate::error::Error;
@@ -20,8 +21,6 @@ use crate::excerpt::excerpt;
 
 /// Bytes of an error body that are looked at for the registry's message.
 const ERROR_BODY_MAX: u64 = 16 << 10;
-/// Bytes that reset the stall watchdog: fewer in its whole time counts as none.
-const PROGRESS: u64 = 16 << 10;
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
@@ -73,6 +72,26 @@ impl Answer {
         self.headers().get(name)?.to_str().ok()
     }
 
+    /// How long the server wants not to be asked: its `Retry-After`, in seconds or as a date.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header(&header::RETRY_AFTER).and_then(retry_after)
+    }
+
+    /// The beginning of the body, of at most `limit` bytes, as far as it can be read: what a server
+    /// says for an explanation is not worth another error.
+    pub async fn beginning(mut self, limit: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = self.chunk_until(self.deadline).await {
+            let rest = limit.saturating_sub(body.len());
+            body.extend(chunk.iter().take(rest));
+            if chunk.len() >= rest {
+                break;
+            }
+        }
+        body
+    }
+
     /// The media type without parameters, in lower case.
     pub(crate) fn content_type(&self) -> Option<String> {
         let value = self.header(&header::CONTENT_TYPE)?;
@@ -81,7 +100,8 @@ impl Answer {
     }
 
     /// The body's length as announced.
-    pub(crate) fn content_length(&self) -> Option<u64> {
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
         self.header(&header::CONTENT_LENGTH)?.parse().ok()
     }
 
@@ -112,8 +132,9 @@ impl Answer {
         }
     }
 
-    /// What is wrong, for an answer that isn't a success.
-    pub(crate) async fn into_error(self) -> Error {
+    /// What is wrong, for an answer that isn't what the caller can use: [`Error::NotFound`] or
+    /// [`Error::Status`].
+    pub async fn into_error(self) -> Error {
         if self.status() == StatusCode::NOT_FOUND {
             return Error::NotFound { what: self.what };
         }
@@ -148,13 +169,16 @@ impl Answer {
         Ok(body.freeze())
     }
 
-    /// The next piece of the body, before `watchdog` bites; `None` at the end.
-    pub(crate) async fn chunk(
-        &mut self,
-        watchdog: &mut Watchdog,
-    ) -> Result<Option<Bytes>, Failure> {
-        let chunk = self.chunk_until(watchdog.deadline).await?;
-        watchdog.fed(chunk.as_ref().map_or(0, Bytes::len));
+    /// The next piece of a body that may take long; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: the connection broke, stands still, or is slower than `pace` allows, which
+    /// another try doesn't mend.
+    pub async fn chunk(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Failure> {
+        let asked = Instant::now();
+        let chunk = self.chunk_until(pace.stalled_at()).await?;
+        pace.fed(chunk.as_ref().map_or(0, Bytes::len), asked.elapsed())
+            .map_err(|slow| too_slow(self.url(), slow))?;
         Ok(chunk)
     }
 
@@ -223,7 +247,7 @@ impl Answer {
     }
 
     async fn passing(self) -> Failure {
-        let after = self.header(&header::RETRY_AFTER).and_then(retry_after);
+        let after = self.retry_after();
         let (url, status) = (shown(self.url()), self.status().as_u16());
         let said = self.error_message().await.map(|message| message.text);
         let wait = after.map(|pause| format!("it asks for a pause of {} s", pause.as_secs()));
@@ -252,35 +276,17 @@ pub(crate) struct ErrorMessage {
     pub(crate) text: String,
 }
 
-/// Bites when a body moves too slowly: less than [`PROGRESS`] bytes in the whole time.
-#[derive(Debug)]
-pub(crate) struct Watchdog {
-    patience: Duration,
-    deadline: Instant,
-    since: u64,
-}
-
-impl Watchdog {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self {
-            patience,
-            deadline: Instant::now() + patience,
-            since: 0,
-        }
-    }
-
-    fn fed(&mut self, bytes: usize) {
-        self.since += bytes as u64;
-        if self.since >= PROGRESS {
-            *self = Self::new(self.patience);
-        }
-    }
-}
-
 /// Why there is no answer, where the transport has no error of its own for it.
 #[derive(Debug, thiserror::Error)]
 #[error("timed out waiting for {0}")]
 struct TimedOut(&'static str);
+
+pub(crate) fn too_slow(url: &Url, slow: TooSlow) -> Failure {
+    Failure::from(Error::Network {
+        url: shown(url),
+        source: Box::new(slow),
+    })
+}
 
 pub(super) fn timed_out(url: &Url, waiting_for: &'static str) -> Failure {
     Failure::passing(Error::Network {

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,9 +14,10 @@ use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::{Origin, Url};
 
-use super::answer::{Answer, network, timed_out};
+use super::answer::{Answer, network, timed_out, too_slow};
 use super::host::HostKind;
 use super::names::{Inward, Names};
+use super::pace;
 use super::redacted::shown;
 use super::redirect::{RedirectRefused, permit};
 use super::retry::Failure;
@@ -32,6 +34,7 @@ pub struct Request {
     pub(crate) what: String,
     led_from: Option<Url>,
     redirects: Redirects,
+    patience: Option<Duration>,
 }
 
 /// Which redirects of a request are followed.
@@ -41,6 +44,8 @@ enum Redirects {
     Follow,
     /// Those within the origin that is asked. A redirect to another origin is the answer itself.
     WithinOrigin,
+    /// None: a redirect is the answer itself.
+    Never,
 }
 
 impl Request {
@@ -55,6 +60,7 @@ impl Request {
             what: what.into(),
             led_from: None,
             redirects: Redirects::Follow,
+            patience: None,
         }
     }
 
@@ -73,11 +79,29 @@ impl Request {
         self
     }
 
+    /// Follows no redirect: it is the answer itself.
+    #[must_use]
+    pub fn without_redirects(mut self) -> Self {
+        self.redirects = Redirects::Never;
+        self
+    }
+
     /// Whether a redirect leads where this request does not follow.
     fn ends_at(&self, response: &Response) -> bool {
-        self.redirects == Redirects::WithinOrigin
-            && location(response.url(), response.headers())
-                .is_some_and(|target| target.origin() != self.url.origin())
+        match self.redirects {
+            Redirects::Follow => false,
+            Redirects::WithinOrigin => location(response.url(), response.headers())
+                .is_some_and(|target| target.origin() != self.url.origin()),
+            Redirects::Never => true,
+        }
+    }
+
+    /// Waits this long for the head of the answer, in place of
+    /// [`Timeouts::answer`](crate::Timeouts::answer).
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
     }
 
     /// Sets a header. A login isn't given like this: see [`Credential`].
@@ -141,10 +165,15 @@ pub struct Upload {
     pub(crate) open: Box<dyn FnMut() -> Option<reqwest::Body> + Send>,
 }
 
-/// The connections. TLS is set up when the first https URL comes, because reading the system's
+/// The connections. Cheap to clone; clones share them. TLS is set up when the first https URL comes, because reading the system's
 /// certificates takes longer than most requests, and fails where there are none.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     options: Options,
     names: Names,
     roots: Vec<Certificate>,
@@ -179,24 +208,47 @@ impl Connection {
             .tls_certs_only([])
             .build()
             .map_err(|e| configuration(e.to_string()))?;
-        Ok(Self {
+        let tls = OnceLock::new();
+        let shared = Shared {
             options,
             names,
             roots,
             plain,
-            tls: OnceLock::new(),
+            tls,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
         })
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
+    /// What it was made of.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// A client for libraries that want one of their own, with this proxy and these roots. It
+    /// follows no redirect, and of time-outs has only the one for a connection.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`], when there is no way to speak TLS.
+    pub fn client_for(&self, url: &Url) -> Result<Client> {
+        self.shared.client(url).cloned()
+    }
+
+    /// Sends a request that has no body and needs no login, as [`Self::exchange`] does.
+    ///
+    /// # Errors
+    /// Those of [`Self::exchange`].
+    pub async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+        self.exchange(request, None, &mut Body::Empty).await
     }
 
     /// Sends a request and follows redirects; any status is an answer. The body is begun anew where
     /// a redirect wants it to be repeated, and can be sent once more afterwards.
     ///
     /// # Errors
-    /// [`Error::Redirect`], [`Error::Limit`] for redirects, [`Error::Network`], and
+    /// [`Error::Redirect`], [`Error::Network`], and
     /// [`Error::Configuration`], when there is no way to speak TLS.
     pub async fn exchange(
         &self,
@@ -204,16 +256,17 @@ impl Connection {
         credential: Option<&Credential>,
         body: &mut Body,
     ) -> Result<Answer, Failure> {
+        let limits = &self.options().limits;
         let home = request.url.origin();
         let mut url = request.url.clone();
         let mut led_from = request.led_from.clone();
         let mut credential = credential;
-        for _ in 0..=self.options.limits.redirects {
+        for _ in 0..=limits.redirects {
             let limit = match &led_from {
                 Some(from) => self.permit(from, &url)?,
                 None => HostKind::ThisMachine,
             };
-            self.names.admit(&url, limit);
+            self.shared.names.admit(&url, limit);
             credential = credential.filter(|_| url.origin() == home);
             let response = self
                 .send(request, &url, credential, body)
@@ -221,24 +274,22 @@ impl Connection {
                 .map_err(|failure| failure.of(&url, led_from.as_ref()))?;
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
-                let deadline = Instant::now() + self.options.timeouts.document;
+                let deadline = Instant::now() + self.options().timeouts.document;
                 return Ok(Answer::new(response, &request.what, elsewhere, deadline));
             }
             let next = redirected(request, &response, body, &home)?;
             led_from = Some(std::mem::replace(&mut url, next));
         }
-        Err(Failure::from(Error::Limit {
-            what: request.what.clone(),
-            limit: self.options.limits.redirects as u64,
-            unit: "redirects",
-        }))
+        let limit = limits.redirects;
+        let from = led_from.as_ref().unwrap_or(&request.url);
+        Err(refused(from, &url, RedirectRefused::TooMany { limit }).into())
     }
 
     /// Checks a URL that a server names against the one it named it at. Returns the innermost kind of
     /// address that it may be at.
     fn permit(&self, from: &Url, to: &Url) -> Result<HostKind> {
-        let kind = self.names.kind(from);
-        match permit(self.options.plain_http, from, kind, to) {
+        let kind = self.shared.names.kind(from);
+        match permit(self.options().plain_http, from, kind, to) {
             Ok(()) => Ok(kind),
             Err(reason) => Err(refused(from, to, reason)),
         }
@@ -252,6 +303,7 @@ impl Connection {
         body: &mut Body,
     ) -> Result<Response, Unsent> {
         let mut builder = self
+            .shared
             .client(url)?
             .request(request.method.clone(), url.clone())
             .headers(request.headers.clone());
@@ -270,14 +322,16 @@ impl Connection {
         }
         tracing::debug!(method = %request.method, url = %shown(url), "request");
         let sending = builder.send();
-        let timeouts = &self.options.timeouts;
+        let timeouts = &self.options().timeouts;
         let Some((sent, size)) = upload else {
-            return match tokio::time::timeout(timeouts.answer, sending).await {
+            let patience = request.patience.unwrap_or(timeouts.answer);
+            return match tokio::time::timeout(patience, sending).await {
                 Ok(result) => result.map_err(Unsent::Network),
                 Err(_) => Err(timed_out(url, "an answer").into()),
             };
         };
         tokio::pin!(sending);
+        let begun = Instant::now();
         let mut before = 0;
         let mut patience = timeouts.stall;
         loop {
@@ -296,11 +350,16 @@ impl Connection {
             if now == size {
                 // A registry may hash the whole blob before it answers.
                 patience = timeouts.document;
+            } else {
+                pace::check(now, begun.elapsed(), timeouts.grace, timeouts.slowest)
+                    .map_err(|slow| too_slow(url, slow))?;
             }
             before = now;
         }
     }
+}
 
+impl Shared {
     fn client(&self, url: &Url) -> Result<&Client> {
         if url.scheme() == "http" {
             return Ok(&self.plain);
@@ -329,10 +388,10 @@ impl Connection {
 /// Where a redirect leads, if the request can be repeated there.
 fn redirected(request: &Request, response: &Response, body: &Body, home: &Origin) -> Result<Url> {
     let from = response.url();
-    let to = location(from, response.headers()).ok_or_else(|| Error::Protocol {
-        url: shown(from),
-        expected: "a redirect with a Location".into(),
-        found: "none that is a URL".into(),
+    let to = location(from, response.headers()).ok_or_else(|| Error::Redirect {
+        from: shown(from),
+        to: "nowhere".into(),
+        reason: RedirectRefused::Nowhere,
     })?;
     let status = response.status().as_u16();
     let reads = matches!(request.method, Method::GET | Method::HEAD);
@@ -422,6 +481,37 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn names_are_resolved_under_the_rule() {
+        let connection = Connection::new(Options::default()).unwrap();
+        // Nobody named this host, so it may lead nowhere inside.
+        let url = Url::parse("http://localhost:1/").unwrap();
+        let client = connection.shared.client(&url).unwrap();
+        let error = client.get(url.clone()).send().await.unwrap_err();
+        let Inward { from, to } = Inward::among(&error).unwrap();
+        assert_eq!((from, to), (HostKind::Public, HostKind::ThisMachine));
+        let from = Url::parse("https://public.example/").unwrap();
+        match Unsent::Network(error).of(&url, Some(&from)).error {
+            Error::Redirect { from, to, reason } => {
+                assert_eq!(
+                    (&*from, &*to),
+                    ("https://public.example/", "http://localhost:1/")
+                );
+                let (from, to) = (HostKind::Public, HostKind::ThisMachine);
+                assert_eq!(reason, RedirectRefused::Inward { from, to });
+            }
+            other => panic!("{other:?}"),
+        }
+        // The user may name what he likes.
+        let request = Request::new(Method::GET, url, "it");
+        let failure = connection.exchange(&request, None, &mut Body::Empty).await;
+        let failure = failure.unwrap_err();
+        assert!(
+            matches!(failure.error, Error::Network { .. }),
+            "{failure:?}"
+        );
+    }
+
     #[test]
     fn options_that_cannot_be_used_are_named() {
         let fault = |options: Options| match Connection::new(options) {
@@ -445,7 +535,7 @@ mod tests {
         assert!(!format!("{options:?}").contains("secret"));
         assert_eq!(
             fault(options),
-            "the proxy ftp://proxy.example/ is not at an http or https URL"
+            "the proxy ftp://proxy.example/ is not at an http, https, socks5 or socks5h URL"
         );
     }
 }

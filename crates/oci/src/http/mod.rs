@@ -8,7 +8,7 @@
 //!   resolves, and what the user names himself.
 //! - **Logins** are bound to one origin ([`Credential`]) and go nowhere else: the place that
 //!   attaches headers compares.
-//! - **Waiting** has an end ([`Timeouts`](crate::Timeouts)), bodies have bounds, and what may pass
+//! - **Waiting** has an end ([`Timeouts`](crate::Timeouts), [`Pace`]), bodies have bounds, and what may pass
 //!   is asked for again with growing, varied pauses, not before the server wants to be asked
 //!   ([`retrying`]).
 //! - **URLs** lose logins and queries before anybody sees them ([`Redacted`]).
@@ -17,6 +17,8 @@ mod answer;
 mod connection;
 mod host;
 mod names;
+mod pace;
+mod proxy;
 mod redacted;
 mod redirect;
 mod retry;
@@ -24,12 +26,15 @@ mod retry;
 pub use answer::Answer;
 pub use connection::{Body, Connection, Credential, Request};
 pub use host::{HostKind, is_loopback};
+pub use pace::{Pace, TooSlow};
+pub use proxy::proxy_url;
 pub use redacted::Redacted;
 pub use redirect::RedirectRefused;
 pub use retry::{Failure, retrying};
 
-pub(crate) use answer::Watchdog;
+pub(crate) use answer::too_slow;
 pub(crate) use connection::{Upload, is_redirect, location};
 pub(crate) use host::is_loopback_host;
+pub(crate) use proxy::proxy;
 pub(crate) use redacted::{host, shown};
 pub(crate) use retry::pauses;

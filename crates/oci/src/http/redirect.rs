@@ -22,6 +22,15 @@ pub enum RedirectRefused {
         /// Where it leads.
         to: HostKind,
     },
+    /// It doesn't say where to.
+    #[error("the redirect has no Location that is a URL")]
+    Nowhere,
+    /// It is one redirect too many.
+    #[error("it is one of more than {limit} redirects, which is the limit")]
+    TooMany {
+        /// How many are followed: [`Limits::redirects`](crate::Limits::redirects).
+        limit: usize,
+    },
     /// The request can't be repeated there: only 307 and 308 repeat a request that writes.
     #[error("a redirect with the status {status} doesn't repeat a request that writes")]
     NotRepeated {

@@ -6,6 +6,7 @@
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::Registry;
 use super::challenge::Access;
@@ -13,7 +14,7 @@ use super::layouts;
 use super::pull::size_mismatch;
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
-use crate::http::{Answer, Body, Failure, Request, Watchdog, pauses};
+use crate::http::{Answer, Body, Failure, Pace, Request, pauses, too_slow};
 use crate::layout::Content;
 use crate::manifest::Descriptor;
 use crate::reference::Repository;
@@ -45,6 +46,7 @@ impl Registry {
             progress,
             digester: Digester::new(descriptor.digest.algorithm()),
             written: 0,
+            pace: Pace::new(&self.options().timeouts),
             version: None,
         };
         if let Some(layout) = repository.layout() {
@@ -86,11 +88,15 @@ impl Registry {
                 request = request.header(header::IF_RANGE, version.clone());
             }
         }
-        let answer = self
-            .ask(&request, repository, Access::Pull, Body::Empty)
-            .await?;
-        let patience = self.options().timeouts.stall;
-        transfer.take(answer, Watchdog::new(patience)).await
+        let asked = Instant::now();
+        let answer = self.ask(&request, repository, Access::Pull, Body::Empty);
+        let answer = answer.await;
+        // Connections that break without end are slow as well.
+        transfer
+            .pace
+            .waits(asked.elapsed())
+            .map_err(|slow| too_slow(&request.url, slow))?;
+        transfer.take(answer?).await
     }
 }
 
@@ -102,21 +108,24 @@ struct Transfer<'a> {
     progress: &'a (dyn Fn(u64) + Send + Sync),
     digester: Digester,
     written: u64,
+    /// Of all the tries together.
+    pace: Pace,
     /// The `ETag` of the first answer: later pieces must be of the same version.
     version: Option<HeaderValue>,
 }
 
 impl Transfer<'_> {
     /// Writes what an answer adds to what is there.
-    async fn take(&mut self, answer: Answer, mut watchdog: Watchdog) -> Result<(), Failure> {
+    async fn take(&mut self, answer: Answer) -> Result<(), Failure> {
         let mut answer = self.judge(answer).await?;
+        self.pace.restart();
         // A server that doesn't do ranges starts over; the beginning is here already, and the
         // digest at the end shows whether it was the same.
         let mut skip = match answer.status() {
             StatusCode::PARTIAL_CONTENT => 0,
             _ => self.written,
         };
-        while let Some(chunk) = answer.chunk(&mut watchdog).await? {
+        while let Some(chunk) = answer.chunk(&mut self.pace).await? {
             let skipped = usize::try_from(skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
             skip -= skipped as u64;
             self.write(chunk.get(skipped..).unwrap_or_default()).await?;

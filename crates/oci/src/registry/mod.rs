@@ -95,6 +95,12 @@ impl Registry {
         })
     }
 
+    /// The way to registries, to be shared with whatever else is asked.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.shared.connection
+    }
+
     fn options(&self) -> &Options {
         self.shared.connection.options()
     }

@@ -17,6 +17,10 @@ mod manners;
 #[cfg(test)]
 mod other_hosts;
 #[cfg(test)]
+mod pace;
+#[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod pull;
 #[cfg(test)]
 mod push;

@@ -4,7 +4,7 @@ use countersign_sandbox::Service as Sandbox;
 use countersign_sign::{Error, IdentityEndpoint, IdentityToken, Service, TokenError};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::common::{IDENTITY, Stage, retries};
+use crate::common::{IDENTITY, Stage, connection, retries};
 
 fn seconds(count: i64) -> SignedDuration {
     SignedDuration::from_secs(count)
@@ -58,7 +58,7 @@ async fn a_clock_that_is_ahead_of_a_token_s_end_is_told_as_that() {
     let stage = Stage::new().await;
     stage.sigstore.set_clock_ahead(seconds(-1200));
     let (url, bearer) = stage.sigstore.identity_endpoint(IDENTITY);
-    let endpoint = IdentityEndpoint::new(url, bearer)
+    let endpoint = IdentityEndpoint::new(&connection(), url, bearer)
         .with_patience(std::time::Duration::from_secs(5), retries());
     let error = endpoint.token().await.unwrap_err();
     let Error::Token(TokenError::Clock(skew)) = error else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use countersign_oci::http::Connection;
 use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, Registry};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Image, ImageIndex};
@@ -17,6 +18,11 @@ pub(crate) const IDENTITY: &str =
 pub(crate) const PATH: &str = "acme/app";
 /// The pause of retries in tests.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
+
+/// The way to services and their like.
+pub(crate) fn connection() -> Connection {
+    client().connection().clone()
+}
 
 pub(crate) struct Stage {
     pub(crate) sigstore: Sigstore,

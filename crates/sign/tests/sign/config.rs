@@ -3,7 +3,7 @@
 use countersign_sandbox::Sigstore;
 use countersign_sign::{Error, RekorVersion, Service, Services, Signer};
 
-use crate::common::{Stage, client};
+use crate::common::{Stage, client, connection};
 
 #[tokio::test]
 async fn services_that_would_see_the_token_in_plain_text_make_no_signer() {
@@ -34,9 +34,15 @@ async fn the_signing_config_comes_from_a_file_or_through_tuf() {
     let cache = tempfile::tempdir().unwrap();
     let root = stage.sigstore.tuf_root();
     let path = cache.path().join("tuf");
-    let services = Services::tuf(&stage.sigstore.tuf_url(), &root, path.clone(), None)
-        .await
-        .unwrap();
+    let services = Services::tuf(
+        &connection(),
+        &stage.sigstore.tuf_url(),
+        &root,
+        path.clone(),
+        None,
+    )
+    .await
+    .unwrap();
     assert_eq!(services, with_tsa(RekorVersion::V1));
     assert!(path.read_dir().unwrap().next().is_some());
 
@@ -54,7 +60,7 @@ async fn a_tuf_repository_of_another_root_is_refused() {
     let other = Sigstore::start().await.unwrap();
     let cache = tempfile::tempdir().unwrap();
     let (url, root) = (stage.sigstore.tuf_url(), other.tuf_root());
-    let error = Services::tuf(&url, &root, cache.path().into(), None)
+    let error = Services::tuf(&connection(), &url, &root, cache.path().into(), None)
         .await
         .unwrap_err();
     let tuf = Service::Tuf;

@@ -9,11 +9,12 @@ use countersign_sign::{Error, IdentityEndpoint, Service};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::common::{IDENTITY, Stage, retries};
+use crate::common::{IDENTITY, Stage, connection, retries};
 
 fn endpoint(stage: &Stage) -> IdentityEndpoint {
     let (url, bearer) = stage.sigstore.identity_endpoint(IDENTITY);
-    IdentityEndpoint::new(url, bearer).with_patience(Duration::from_millis(300), retries())
+    IdentityEndpoint::new(&connection(), url, bearer)
+        .with_patience(Duration::from_millis(300), retries())
 }
 
 fn refuse(status: u16) -> ServiceFault {
@@ -63,8 +64,8 @@ async fn an_endpoint_that_does_not_answer_is_asked_again_and_then_given_up() {
 async fn an_endpoint_that_refuses_is_asked_once() {
     let stage = Stage::new().await;
     let (url, _) = stage.sigstore.identity_endpoint(IDENTITY);
-    let stranger =
-        IdentityEndpoint::new(url, "another").with_patience(Duration::from_secs(5), retries());
+    let stranger = IdentityEndpoint::new(&connection(), url, "another")
+        .with_patience(Duration::from_secs(5), retries());
     assert_failed(&stranger.token().await.unwrap_err(), Some(401));
     assert_eq!(stage.answers(Sandbox::Oidc), [401]);
 }
@@ -82,7 +83,7 @@ async fn neither_the_job_s_secret_nor_the_token_is_told() {
         let answer = ResponseTemplate::new(status).set_body_string(body);
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let url = server.uri().parse().unwrap();
-        let endpoint = IdentityEndpoint::new(url, "hunter2");
+        let endpoint = IdentityEndpoint::new(&connection(), url, "hunter2");
         let error = endpoint.token().await.unwrap_err();
         assert_failed(&error, (status != 200).then_some(status));
         let shown = format!("{error:?} {error} {} {endpoint:?}", error.source().unwrap());

@@ -12,6 +12,7 @@ mod common;
 mod config;
 mod identity;
 mod listing;
+mod proxies;
 mod recursion;
 mod refusals;
 mod services;

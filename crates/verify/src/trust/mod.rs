@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use countersign_oci::ErrorKind;
+use countersign_oci::http::Connection;
 use countersign_policy::{Policy, Trust};
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_types::Sha256Hash;
@@ -145,7 +146,8 @@ impl TrustedRoot {
         policy.trust().is_none() || policy.trust() == self.trust.as_deref()
     }
 
-    /// Loads the trusted root that `source` names.
+    /// Loads the trusted root that `source` names. TUF repositories are reached by `connection`, which
+    /// may be a registry client's ([`Registry::connection`](countersign_oci::Registry::connection)).
     ///
     /// A file is parsed. A TUF repository is asked when its cache is older than a day or no longer
     /// valid; what the process has loaded is shared by all who name the same repository, root and
@@ -154,7 +156,7 @@ impl TrustedRoot {
     ///
     /// # Errors
     /// [`TrustError`]. Offline, when the cache is missing, damaged or expired.
-    pub async fn load(source: &TrustSource) -> Result<Self, TrustError> {
+    pub async fn load(source: &TrustSource, connection: &Connection) -> Result<Self, TrustError> {
         match source {
             TrustSource::File { name, json } => Self::from_json(name, json),
             TrustSource::Tuf {
@@ -163,13 +165,13 @@ impl TrustedRoot {
                 cache,
                 offline,
             } => {
-                tuf::Repository::new(url.as_str(), root, cache)
+                tuf::Repository::new(url.as_str(), root, cache, connection)
                     .load(*offline)
                     .await
             }
             TrustSource::PublicGood { cache, offline } => {
                 let instance = SigstoreInstance::PublicGood;
-                tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache)
+                tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache, connection)
                     .load(*offline)
                     .await
             }

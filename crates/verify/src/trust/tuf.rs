@@ -6,11 +6,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sigstore_tuf::{FileStore, HttpRepository, MetadataStore as _, Role, StoreRepository, Updater};
+use reqwest::Method;
+use sigstore_tuf::transport::FetchFuture;
+use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater};
+use url::Url;
 
+use countersign_oci::http::{Connection, Request, retrying};
 use countersign_oci::{Digest, ErrorKind, MachineFault};
 
 use super::{TrustError, TrustedRoot};
@@ -24,16 +27,13 @@ const REFRESHED: &str = "refreshed";
 const REFRESH_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// How soon a process asks again when the mirror failed and the cache served.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
-const REDIRECTS_MAX: usize = 5;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A TUF repository, the root it is trusted by, and where it is kept.
 pub(super) struct Repository<'a> {
     url: &'a str,
     root: &'a [u8],
     cache: &'a Path,
+    connection: &'a Connection,
 }
 
 /// What the process holds of one repository.
@@ -60,8 +60,18 @@ type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
 static SLOTS: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
 
 impl<'a> Repository<'a> {
-    pub(super) fn new(url: &'a str, root: &'a [u8], cache: &'a Path) -> Self {
-        Self { url, root, cache }
+    pub(super) fn new(
+        url: &'a str,
+        root: &'a [u8],
+        cache: &'a Path,
+        connection: &'a Connection,
+    ) -> Self {
+        Self {
+            url,
+            root,
+            cache,
+            connection,
+        }
     }
 
     pub(super) async fn load(&self, offline: bool) -> Result<TrustedRoot, TrustError> {
@@ -142,13 +152,8 @@ impl<'a> Repository<'a> {
     /// The whole workflow, over the network; what is verified goes to the cache.
     async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
         let refused = |source| self.error(TufError::Mirror(Box::new(source)));
-        let client = http_client().map_err(|source| self.error(TufError::Client(source)))?;
         let store = FileStore::new(self.cache);
-        // `new` makes a client of its own, which looks at the environment's proxies; it is dropped
-        // unused for ours.
-        let mirror = HttpRepository::new(self.url)
-            .map_err(refused)?
-            .with_http_client(client);
+        let mirror = Mirror::new(self.url, self.connection.clone()).map_err(refused)?;
         let mut updater = Updater::new(mirror, self.root)
             .map_err(refused)?
             .with_store(store.clone());
@@ -208,24 +213,62 @@ fn refreshed(store: &FileStore) -> Option<Timestamp> {
     std::str::from_utf8(&text).ok()?.parse().ok()
 }
 
-/// A client that takes proxies from nowhere, follows no redirect from https to http, and doesn't
-/// wait for ever (TUF specification, "slow retrieval attacks").
-fn http_client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::custom(|attempt| {
-            let downgraded = attempt.url().scheme() != "https"
-                && attempt.previous().iter().any(|url| url.scheme() == "https");
-            if downgraded || attempt.previous().len() > REDIRECTS_MAX {
-                attempt.stop()
-            } else {
-                attempt.follow()
-            }
-        }))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .build()
+/// A repository on the network. Every answer has a bound, which the workflow gives, and an end in
+/// time (TUF specification, "slow retrieval attacks").
+struct Mirror {
+    metadata: Url,
+    targets: Url,
+    connection: Connection,
+}
+
+impl Mirror {
+    fn new(url: &str, connection: Connection) -> Result<Self, sigstore_tuf::Error> {
+        let unlike = |error| sigstore_tuf::Error::transport_with_source("not a URL", error);
+        // A URL is joined to below its last slash.
+        let metadata = format!("{}/", url.trim_end_matches('/'));
+        let metadata = Url::parse(&metadata).map_err(unlike)?;
+        let targets = metadata.join("targets/").map_err(unlike)?;
+        Ok(Self {
+            metadata,
+            targets,
+            connection,
+        })
+    }
+
+    fn get<'a>(&'a self, base: &Url, name: &'a str, limit: u64) -> FetchFuture<'a> {
+        let url = base.join(name);
+        Box::pin(async move {
+            let url = url.map_err(|error| {
+                sigstore_tuf::Error::transport_with_source(format!("{name:?} is no path"), error)
+            })?;
+            let request = Request::new(Method::GET, url, name);
+            let connection = &self.connection;
+            let fetched = retrying(&connection.options().retries, || async {
+                let answer = connection.ask(&request).await?;
+                // Stores of objects answer 403 where there is none.
+                if matches!(answer.status().as_u16(), 403 | 404) {
+                    return Ok(None);
+                }
+                let bytes = answer.success().await?.bytes(limit).await?;
+                Ok(Some(bytes.to_vec()))
+            });
+            let fetched = fetched.await;
+            fetched.map_err(|error| {
+                let message = format!("{name} can't be fetched");
+                sigstore_tuf::Error::transport_with_source(message, error)
+            })
+        })
+    }
+}
+
+impl sigstore_tuf::Repository for Mirror {
+    fn fetch_metadata<'a>(&'a self, name: &'a str, max_length: u64) -> FetchFuture<'a> {
+        self.get(&self.metadata, name, max_length)
+    }
+
+    fn fetch_target<'a>(&'a self, path: &'a str, max_length: u64) -> FetchFuture<'a> {
+        self.get(&self.targets, path, max_length)
+    }
 }
 
 /// Why a TUF repository gives no trusted root.
@@ -245,9 +288,6 @@ pub enum TufError {
     /// one, is no longer valid.
     #[error("neither the mirror nor the cache has metadata that is valid now")]
     Mirror(#[source] Box<sigstore_tuf::Error>),
-    /// There is no way to speak http.
-    #[error("the http client can't be set up")]
-    Client(#[source] reqwest::Error),
 }
 
 impl TufError {
@@ -262,7 +302,6 @@ impl TufError {
                 },
                 other => ErrorKind::of_network(other),
             },
-            Self::Client(_) => ErrorKind::Internal,
         }
     }
 }

@@ -37,7 +37,8 @@ pub(super) async fn run(
     let policy = services::policy_file(&arguments.file)?;
     let cases = Cases::read(&arguments.cases)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let trusted_root = instance.trusted_root(environment).await?;
+    let connection = services::connection_of(environment)?;
+    let trusted_root = instance.trusted_root(environment, &connection).await?;
 
     let directory = arguments.cases.parent().unwrap_or(Path::new(""));
     let mut results = Vec::new();

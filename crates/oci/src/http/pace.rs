@@ -1,0 +1,136 @@
+//! Whether a body comes fast enough.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::options::Timeouts;
+
+/// Bytes that reset the stall watch: fewer in its whole time counts as none.
+const PROGRESS: u64 = 16 << 10;
+
+/// Watches the pace of a body, or of all the pieces of one that is fetched in several: a connection
+/// that stands still is given up, and so is one that is slower than the floor
+/// ([`Timeouts::slowest`]).
+#[derive(Debug, Clone)]
+pub struct Pace {
+    stall: Duration,
+    grace: Duration,
+    slowest: u64,
+    /// When the stall watch gives up.
+    stalled_at: Instant,
+    /// Bytes since the stall watch was last reset.
+    since: u64,
+    bytes: u64,
+    /// How long bytes were waited for. Time that the reader takes is not the server's.
+    waited: Duration,
+}
+
+impl Pace {
+    /// A watch that begins now.
+    #[must_use]
+    pub fn new(timeouts: &Timeouts) -> Self {
+        Self {
+            stall: timeouts.stall,
+            grace: timeouts.grace,
+            slowest: timeouts.slowest,
+            stalled_at: Instant::now() + timeouts.stall,
+            since: 0,
+            bytes: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// The same watch for the next piece, on a new connection.
+    pub(crate) fn restart(&mut self) {
+        (self.stalled_at, self.since) = (Instant::now() + self.stall, 0);
+    }
+
+    pub(super) fn stalled_at(&self) -> Instant {
+        self.stalled_at
+    }
+
+    /// Counts bytes that were waited for.
+    pub(super) fn fed(&mut self, bytes: usize, waited: Duration) -> Result<(), TooSlow> {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.since = self.since.saturating_add(bytes as u64);
+        if self.since >= PROGRESS {
+            self.restart();
+        }
+        self.waits(waited)
+    }
+
+    /// Counts time in which nothing came.
+    pub(crate) fn waits(&mut self, waited: Duration) -> Result<(), TooSlow> {
+        self.waited = self.waited.saturating_add(waited);
+        check(self.bytes, self.waited, self.grace, self.slowest)
+    }
+}
+
+/// Whether `bytes` are enough for the time that was waited for them.
+pub(super) fn check(
+    bytes: u64,
+    waited: Duration,
+    grace: Duration,
+    slowest: u64,
+) -> Result<(), TooSlow> {
+    let counted = waited.saturating_sub(grace);
+    let floor = u128::from(slowest) * counted.as_millis() / 1000;
+    if u128::from(bytes) >= floor {
+        return Ok(());
+    }
+    Err(TooSlow {
+        slowest,
+        grace,
+        bytes,
+        waited,
+    })
+}
+
+/// A transfer that is slower than the floor, and was given up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the transfer is too slow: expected {slowest} bytes a second at least, not counting the first {grace:?}; found {bytes} bytes in {} s",
+    .waited.as_secs()
+)]
+#[non_exhaustive]
+pub struct TooSlow {
+    /// The floor, in bytes a second.
+    pub slowest: u64,
+    /// Time that doesn't count.
+    pub grace: Duration,
+    /// Bytes that moved.
+    pub bytes: u64,
+    /// How long they were waited for.
+    pub waited: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_given_up_below_the_floor_and_not_above_it() {
+        let mut pace = Pace::new(&Timeouts::default());
+        let second = Duration::from_secs(1);
+        // As slow as the stall watch lets it be: 16 KiB in 30 seconds.
+        let drip = |pace: &mut Pace| pace.fed(16 << 10, 30 * second);
+        assert_eq!(drip(&mut pace), Ok(()));
+        assert_eq!(drip(&mut pace), Ok(()));
+        let given_up = TooSlow {
+            slowest: 32 << 10,
+            grace: 60 * second,
+            bytes: 48 << 10,
+            waited: 90 * second,
+        };
+        assert_eq!(drip(&mut pace), Err(given_up));
+
+        let mut pace = Pace::new(&Timeouts::default());
+        for _ in 0..1000 {
+            assert_eq!(pace.fed(32 << 10, second), Ok(()));
+        }
+        // What came fast before is time to wait later.
+        assert_eq!(pace.waits(60 * second), Ok(()));
+        assert!(pace.waits(2 * second).is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! Proxies, and what is reached without one.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use reqwest::Proxy;
+use url::{Host, Url};
+
+use super::host::HostKind;
+use super::redacted::shown;
+use crate::error::{Error, Result};
+
+/// Reads a proxy's address as people and systems write it: `http://proxy.example:3128`, with
+/// `https://`, `socks5://` or `socks5h://` in front, with a user and a password, or without a scheme
+/// (`proxy.example:3128`), which means http. `None`, if it is of another kind. With `socks5` names are
+/// resolved here, with `socks5h` by the proxy.
+#[must_use]
+pub fn proxy_url(text: &str) -> Option<Url> {
+    let text = text.trim();
+    let url = match text.contains("://") {
+        true => Url::parse(text),
+        false => Url::parse(&format!("http://{text}")),
+    };
+    url.ok().filter(is_usable)
+}
+
+fn is_usable(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
+        && url.host().is_some_and(|host| host != Host::Domain(""))
+}
+
+/// The proxy at `url` for everything but this machine and what `no_proxy` lists.
+pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
+    // A proxy of another kind would be left out without a word.
+    if !is_usable(url) {
+        let detail = format!(
+            "the proxy {} is not at an http, https, socks5 or socks5h URL",
+            shown(url)
+        );
+        return Err(Error::Configuration { detail });
+    }
+    let (url, direct) = (url.clone(), NoProxy::parse(no_proxy));
+    Ok(Proxy::custom(move |target: &Url| {
+        (!direct.covers(target)).then(|| url.clone())
+    }))
+}
+
+/// The hosts of a `NO_PROXY`: separated by commas or blanks, each a name (which stands for its
+/// subdomains too, as do `.name` and `*.name`), an address or a network (`10.0.0.0/8`), a name or an
+/// address with a port behind it (which then counts as well), or `*` for everything. What is none of
+/// these covers nothing.
+#[derive(Debug, Default)]
+struct NoProxy {
+    all: bool,
+    networks: Vec<IpNet>,
+    hosts: Vec<(Host, Option<u16>)>,
+}
+
+impl NoProxy {
+    fn parse(text: &str) -> Self {
+        let mut found = Self::default();
+        let entries = text.split(|c: char| c == ',' || c.is_whitespace());
+        for entry in entries.filter(|entry| !entry.is_empty()) {
+            if entry == "*" {
+                found.all = true;
+            } else if let Ok(network) = entry.parse() {
+                found.networks.push(network);
+            } else if let Some(host) = host_and_port(entry) {
+                found.hosts.push(host);
+            } else {
+                tracing::warn!(entry, "an entry of the hosts without proxy can't be read");
+            }
+        }
+        found
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        let Some(host) = url.host() else {
+            return true;
+        };
+        if self.all || HostKind::of(url) == HostKind::ThisMachine {
+            return true;
+        }
+        let address = match host {
+            Host::Domain(_) => None,
+            Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        };
+        let in_network = |address: IpAddr| self.networks.iter().any(|net| net.contains(&address));
+        address.is_some_and(in_network)
+            || self.hosts.iter().any(|(listed, port)| {
+                matches(listed, &host)
+                    && port.is_none_or(|p| url.port_or_known_default() == Some(p))
+            })
+    }
+}
+
+fn matches(listed: &Host, host: &Host<&str>) -> bool {
+    match (listed, host) {
+        (Host::Domain(listed), Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name.strip_suffix(listed.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        }
+        (Host::Ipv4(listed), Host::Ipv4(address)) => listed == address,
+        (Host::Ipv6(listed), Host::Ipv6(address)) => listed == address,
+        _ => false,
+    }
+}
+
+fn host_and_port(entry: &str) -> Option<(Host, Option<u16>)> {
+    // An IPv6 address without brackets has no port.
+    if let Ok(IpAddr::V6(address)) = entry.parse() {
+        return Some((Host::Ipv6(address), None));
+    }
+    let (host, port) = match entry.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+        _ => (entry, None),
+    };
+    let host = host.strip_prefix('*').unwrap_or(host);
+    let host = host.trim_start_matches('.').trim_end_matches('.');
+    Some((Host::parse(host).ok()?, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_read_with_and_without_a_scheme() {
+        let read = |text: &str| proxy_url(text).map(String::from);
+        for (text, url) in [
+            ("proxy.corp:3128", "http://proxy.corp:3128/"),
+            ("localhost:3128", "http://localhost:3128/"),
+            ("10.0.0.1", "http://10.0.0.1/"),
+            ("[fd00::1]:3128", "http://[fd00::1]:3128/"),
+            ("me:pass@proxy.corp:3128", "http://me:pass@proxy.corp:3128/"),
+            (" http://proxy.corp:3128 ", "http://proxy.corp:3128/"),
+            ("HTTPS://proxy.corp", "https://proxy.corp/"),
+            ("socks5://proxy.corp:1080", "socks5://proxy.corp:1080"),
+            (
+                "socks5h://me:pass@proxy.corp",
+                "socks5h://me:pass@proxy.corp",
+            ),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(url), "{text}");
+        }
+        for text in [
+            "",
+            "ftp://proxy.corp",
+            "socks4://proxy.corp",
+            "file:///proxy",
+            "proxy.corp:port",
+            "http://",
+            "socks5://",
+            "socks5:proxy.corp",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_without_proxy_are_told_in_every_usual_form() {
+        let covers = |list: &str, url: &str| NoProxy::parse(list).covers(&url.parse().unwrap());
+        for (list, inside, outside) in [
+            (
+                "corp.example",
+                "https://corp.example/",
+                "https://notcorp.example/",
+            ),
+            (
+                "corp.example",
+                "https://a.b.corp.example/",
+                "https://corp.example.org/",
+            ),
+            (
+                ".corp.example",
+                "https://a.corp.example/",
+                "https://acorp.example/",
+            ),
+            (
+                "*.corp.example",
+                "https://a.corp.example/",
+                "https://acorp.example/",
+            ),
+            (
+                "CORP.example.",
+                "https://corp.EXAMPLE./",
+                "https://example/",
+            ),
+            (
+                "b\u{fc}ro.example",
+                "https://xn--bro-hoa.example/",
+                "https://example/",
+            ),
+            ("host:5000", "https://host:5000/", "https://host/"),
+            ("host:443", "https://host/", "http://host/"),
+            (
+                ".corp.example:8443",
+                "https://a.corp.example:8443/",
+                "https://a.corp.example/",
+            ),
+            ("10.1.2.3", "https://10.1.2.3/", "https://10.1.2.4/"),
+            ("10.1.2.3:80", "http://10.1.2.3/", "https://10.1.2.3/"),
+            ("10.0.0.0/8", "https://10.1.2.3:5000/", "https://11.1.2.3/"),
+            ("fd00::1", "https://[fd00::1]:5000/", "https://[fd00::2]/"),
+            (
+                "[fd00::1]:5000",
+                "https://[fd00::1]:5000/",
+                "https://[fd00::1]/",
+            ),
+            ("fd00::/8", "https://[fdff::1]/", "https://[fe00::1]/"),
+            (
+                "a.example, b.example",
+                "https://b.example/",
+                "https://c.example/",
+            ),
+            (
+                "a.example b.example",
+                "https://b.example/",
+                "https://c.example/",
+            ),
+        ] {
+            assert!(covers(list, inside), "{list} {inside}");
+            assert!(!covers(list, outside), "{list} {outside}");
+        }
+        assert!(covers("*", "https://a.example/"));
+        for nothing in ["", ",", "a b:c", "10.0.0.0/99", "host:port"] {
+            assert!(!covers(nothing, "https://host.example/"), "{nothing}");
+            for here in ["http://localhost:1/", "http://127.0.0.2/", "http://[::1]/"] {
+                assert!(covers(nothing, here), "{here}");
+            }
+        }
+    }
+}
