@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_download::Name;
 use countersign_oci::{Platform, Reference};
+use jiff::SignedDuration;
 use url::Url;
 
 use crate::commands::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
@@ -100,6 +102,19 @@ pub(crate) enum PolicyCommand {
     Test(PolicyTestArguments),
     /// Print the JSON Schema of policy files, for editors
     Schema,
+}
+
+impl Command {
+    /// How long the whole run may take.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Sign(SignArguments { registry, .. })
+            | Self::Verify(VerifyArguments { registry, .. })
+            | Self::Install(InstallArguments { registry, .. })
+            | Self::Upgrade(UpgradeArguments { registry, .. }) => registry.timeout,
+            Self::List(_) | Self::Remove(_) | Self::Policy(_) => None,
+        }
+    }
 }
 
 /// `countersign policy check`
@@ -393,6 +408,20 @@ pub(crate) struct RegistryArguments {
     /// Certificates (PEM) of further authorities to trust for TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+
+    /// Give up when the whole run takes longer: `90s`, `10m`, `1h 30m` [default: no limit but those
+    /// of each request]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A time as people write it.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+    match Duration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!("expected more than nothing, found `{text}`")),
+    }
 }
 
 /// The pairs of a repeated `--annotation`. A key given twice would silently drop a condition.

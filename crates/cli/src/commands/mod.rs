@@ -63,6 +63,7 @@ fn dispatch(
         .map_err(|error| {
             Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
         })?;
+    let timeout = command.timeout();
     let stopped = signals::first().map_err(|error| {
         Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
     })?;
@@ -77,20 +78,52 @@ fn dispatch(
             Command::Remove(arguments) => remove::run(arguments, environment, output).await,
         }
     };
+    let late = async {
+        match timeout {
+            Some(timeout) => {
+                tokio::time::sleep(timeout).await;
+                Stopped::Late(timeout)
+            }
+            None => std::future::pending().await,
+        }
+    };
     let ended = runtime.block_on(async {
         tokio::select! {
             biased;
-            Ok(signal) = stopped => Err(signal),
+            Ok(signal) = stopped => Err(Stopped::By(signal)),
             result = work => Ok(result),
+            late = late => Err(late),
         }
     });
     match ended {
         Ok(result) => result,
-        Err(signal) => {
+        Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
             output.note("stopping, and removing what is unfinished; once more ends at once");
             runtime.shutdown_timeout(CLEANING);
-            Err(Failure::stopped_by(signal))
+            Err(stopped.into())
+        }
+    }
+}
+
+/// Why a run ends before its work is done.
+enum Stopped {
+    By(signals::Signal),
+    /// It took longer than its `--timeout`.
+    Late(Duration),
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::By(signal) => Self::stopped_by(signal),
+            Stopped::Late(timeout) => {
+                let message =
+                    format!("the run took longer than {timeout:?}, which is its --timeout");
+                Self::new(Kind::Unreachable, message).hint(
+                    "give it a longer --timeout, or leave the flag out: each request still has limits of its own",
+                )
+            }
         }
     }
 }

@@ -31,4 +31,6 @@ mod stage;
 #[cfg(test)]
 mod tags;
 #[cfg(test)]
+mod timeout;
+#[cfg(test)]
 mod usage;
