@@ -323,5 +323,5 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     let run = check(&stage, &resolve);
     assert_eq!(run.code, 4);
     let says = format!("the denied digest {elsewhere} is in none of the repositories given");
-    assert!(run.stdout.contains(&says), "{}", run.shown());
+    assert!(run.stderr.contains(&says), "{}", run.shown());
 }
