@@ -196,8 +196,9 @@ fn signed_content(good: &Value) -> Vec<Shape> {
             "a statement about many subjects",
             PAYLOAD,
             statement(good, |statement| {
-                let subject = statement["subject"][0].clone();
-                statement["subject"] = Value::Array(vec![subject; 6_000]);
+                if let Some(subject) = statement.pointer("/subject/0").cloned() {
+                    statement["subject"] = Value::Array(vec![subject; 6_000]);
+                }
             }),
         ),
         (
@@ -205,7 +206,10 @@ fn signed_content(good: &Value) -> Vec<Shape> {
             PAYLOAD,
             statement(good, |statement| {
                 let annotations = (0..40_000).map(|n| (n.to_string(), json!("x")));
-                statement["subject"][0]["annotations"] = Value::Object(annotations.collect());
+                if let Some(Value::Object(subject)) = statement.pointer_mut("/subject/0") {
+                    let annotations = Value::Object(annotations.collect());
+                    subject.insert("annotations".into(), annotations);
+                }
             }),
         ),
         (
