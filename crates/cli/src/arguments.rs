@@ -111,8 +111,13 @@ impl Command {
             Self::Sign(SignArguments { registry, .. })
             | Self::Verify(VerifyArguments { registry, .. })
             | Self::Install(InstallArguments { registry, .. })
-            | Self::Upgrade(UpgradeArguments { registry, .. }) => registry.timeout,
-            Self::List(_) | Self::Remove(_) | Self::Policy(_) => None,
+            | Self::Upgrade(UpgradeArguments { registry, .. })
+            | Self::Policy(PolicyCommand::Check(PolicyCheckArguments { registry, .. })) => {
+                registry.timeout
+            }
+            Self::List(_)
+            | Self::Remove(_)
+            | Self::Policy(PolicyCommand::Test(_) | PolicyCommand::Schema) => None,
         }
     }
 }
