@@ -183,7 +183,7 @@ impl Staging {
         sync(&self.root()?).map_err(Error::io("flush", &root))?;
         match self.held.target.occupant()? {
             Occupant::Nobody => {
-                rename_new(&root, &self.held.target.path).map_err(self.not_moved())?
+                rename_new(&root, &self.held.target.path).map_err(self.not_moved())?;
             }
             Occupant::EmptyDirectory => {
                 fs::rename(&root, &self.held.target.path).map_err(self.not_moved())?;
