@@ -20,6 +20,8 @@ use crate::failure::{Failure, Kind};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a CI's own program is run. Those ask a server, which may be away for a moment.
 const TRIES: u32 = 3;
+/// What to do where an endpoint does not answer, or fails.
+const AWAY: &str = "run the job again; if it stays so, look at the CI's status and at the network and proxy of the runner";
 /// Bytes of a program's output.
 const OUTPUT_MAX: u64 = 64 << 10;
 
@@ -95,8 +97,12 @@ impl Provider {
     }
 
     fn failure(self, why: impl std::fmt::Display) -> Failure {
+        self.no_token(why).hint(self.hint())
+    }
+
+    fn no_token(self, why: impl std::fmt::Display) -> Failure {
         let message = format!("{} gave this job no identity token: {why}", self.name());
-        Failure::new(Kind::Unreachable, message).hint(self.hint())
+        Failure::new(Kind::Unreachable, message)
     }
 
     async fn of_endpoint(
@@ -117,9 +123,14 @@ impl Provider {
         })?;
         let token = IdentityEndpoint::new(connection, url, bearer).token().await;
         token.map_err(|error| match error {
-            error @ countersign_sign::Error::Service { .. } => {
+            countersign_sign::Error::Service { status, .. }
+                if error.kind() == Kind::Unreachable =>
+            {
                 let line = Failure::from(error).line();
-                self.failure(line)
+                match status {
+                    Some(400..=428 | 430..=499) => self.failure(line),
+                    _ => self.no_token(line).hint(AWAY),
+                }
             }
             other => other.into(),
         })

@@ -99,7 +99,12 @@ fn dispatch(
         Ok(result) => result,
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
-            output.note("stopping, and removing what is unfinished; once more ends at once");
+            output.note(match stopped {
+                Stopped::By(_) => {
+                    "stopping, and removing what is unfinished; once more ends at once"
+                }
+                Stopped::Late(_) => "the time is over: removing what is unfinished",
+            });
             runtime.shutdown_timeout(CLEANING);
             Err(stopped.into())
         }

@@ -3,10 +3,12 @@
 mod layers;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use countersign_oci::http::Connection;
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use crate::arguments::{ServiceArguments, SignArguments, annotations};
 use crate::ci::Provider;
@@ -16,12 +18,17 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::services;
 use crate::trust::{self, Choice, Instance};
+use layers::Layers;
+
+/// How long layers are looked at once everything is signed. What is not looked at by then is told.
+const GRACE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(
     arguments: SignArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
     let annotations = annotations(&arguments.annotations)?;
     let consumer = arguments
         .policy
@@ -54,17 +61,27 @@ pub(crate) async fn run(
         Event::Verified { .. } => progress.say("signing"),
         _ => {}
     };
+    let (done, all_signed) = oneshot::channel();
     let sign = async {
         let references = &arguments.references;
         let signed = signer.sign(references, &token, &annotations, &events).await;
-        signed.map_err(Failure::from)
+        let signed = signed.map_err(Failure::from)?;
+        // Nobody listens where the layers have been looked at.
+        let _ = done.send(());
+        Ok(signed)
     };
+
+    let mut layers = Layers::default();
     let look = async {
         let bound = u64::from(arguments.check_layers) << 20;
-        Ok(layers::look(&looked_at, &arguments.references, bound).await)
+        tokio::select! {
+            () = layers.look(&looked_at, &arguments.references, bound) => {}
+            () = patience(all_signed, started, arguments.registry.timeout) => {}
+        }
+        Ok::<_, Failure>(())
     };
     // Side by side: layers are read while signing waits for its services.
-    let (signed, layers) = tokio::try_join!(sign, look)?;
+    let (signed, ()) = tokio::try_join!(sign, look)?;
     drop(progress);
 
     for one in &signed {
@@ -79,6 +96,16 @@ pub(crate) async fn run(
         "layers_not_checked": layers.unchecked,
     }));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends when layers have been looked at for long enough: some time after everything is signed, and
+/// well before a `--timeout` would end the run and lose what it has to tell.
+async fn patience(signed: oneshot::Receiver<()>, started: Instant, timeout: Option<Duration>) {
+    // Without an answer signing has failed, and that ends the run.
+    if signed.await.is_ok() {
+        let rest = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()) / 2);
+        tokio::time::sleep(rest.unwrap_or(GRACE).min(GRACE)).await;
+    }
 }
 
 /// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in.

@@ -92,6 +92,10 @@ async fn each_ci_that_gives_no_token_is_named_with_what_to_change_there() {
     let run = sign(&stage, &[], &borrowed(&variables));
     assert_eq!(run.code, 7);
     stage.snapshot("no_token_github_refuses", &run);
+    stage.sigstore.inject(Service::Oidc, unavailable(), 5);
+    let run = sign(&stage, &[], &borrowed(&github(&stage)));
+    assert_eq!(run.code, 7);
+    stage.snapshot("no_token_github_is_away", &run);
     assert_eq!(stage.registry.requests().len(), 0);
 }
 

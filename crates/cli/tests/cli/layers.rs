@@ -1,7 +1,8 @@
 //! `sign` looks at the layers beside signing, and warns of what `install` refuses.
 
-use countersign_oci::Platform;
+use countersign_oci::{Digest, Platform, media_type};
 use countersign_sandbox::image::{Compression, Entry, EntryKind, Image, ImageIndex, Layer};
+use countersign_sandbox::{Effect, Fault};
 use serde_json::json;
 
 use crate::stage::{Stage, image};
@@ -95,8 +96,50 @@ async fn layers_are_looked_at_where_they_are_small_enough_and_that_is_wanted() {
 
     stage.registry.reset_requests();
     assert_eq!(sign(&["--check-layers", "0"]), (0, json!([])));
-    let layer = countersign_oci::Digest::sha256(&large.layers()[0]);
+    let layer = Digest::sha256(&large.layers()[0]);
     let layer = format!("GET /v2/app/blobs/{layer}");
     let requests = stage.registry.requests();
     assert!(!requests.iter().any(|request| request.line() == layer));
+}
+
+#[tokio::test]
+async fn layers_that_do_not_come_keep_no_signature_from_being_told() {
+    let stage = Stage::new().await;
+    let image = image("linux/amd64");
+    image.push(&stage.registry, "app", Some("stalls"));
+    let line = format!("GET /v2/app/blobs/{}", Digest::sha256(&image.layers()[0]));
+    let fault = Fault::on(&line, Effect::Stall { after: 1 });
+    stage.registry.add_fault(fault);
+    let app = stage.reference("app:stalls");
+    let flags = ["--identity-token", "@token", "--output", "json", &app];
+    let run = stage.sign(&[&flags[..], &["--timeout", "8s"]].concat());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let json = run.json();
+    assert_eq!(json["signed"].as_array().unwrap().len(), 1);
+    assert_eq!(json["warnings"], json!([]));
+    let not_checked = json!([image.digest().to_string()]);
+    assert_eq!(json["layers_not_checked"], not_checked);
+}
+
+#[tokio::test]
+async fn images_of_an_index_within_an_index_are_looked_at() {
+    let stage = Stage::new().await;
+    let bad = escaping();
+    let inner = ImageIndex::new(vec![bad.clone()]);
+    inner.push(&stage.registry, "app", None);
+    let outer = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_INDEX,
+        "manifests": [inner.descriptor()],
+    });
+    let outer = outer.to_string().into_bytes();
+    let registry = &stage.registry;
+    registry.put_manifest("app", media_type::OCI_INDEX, outer, Some("outer"));
+    let app = stage.reference("app:outer");
+    let run = stage.sign(&["--identity-token", "@token", "--output", "json", &app]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let warning = run.json()["warnings"][0].as_str().unwrap().to_owned();
+    let bad = stage.reference(&format!("app@{}", bad.digest()));
+    let about = format!("`install` will refuse {bad}: ");
+    assert!(warning.starts_with(&about), "{warning}");
 }

@@ -228,11 +228,13 @@ impl Connection {
     }
 
     /// A client for libraries that want one of their own, with this proxy and these roots. It
-    /// follows no redirect, and of time-outs has only the one for a connection.
+    /// follows no redirect, and of time-outs has only the one for a connection. It is for the host of
+    /// `url`, which the user named: names of other hosts resolve to public addresses alone.
     ///
     /// # Errors
     /// [`Error::Configuration`], when there is no way to speak TLS.
     pub fn client_for(&self, url: &Url) -> Result<Client> {
+        self.shared.names.admit(url, HostKind::ThisMachine);
         self.shared.client(url).cloned()
     }
 

@@ -55,6 +55,20 @@ async fn the_signing_config_comes_from_a_file_or_through_tuf() {
 }
 
 #[tokio::test]
+async fn a_tuf_repository_that_the_user_names_may_resolve_to_this_machine() {
+    let stage = Stage::new().await;
+    let mut url = stage.sigstore.tuf_url();
+    url.set_host(Some("localhost")).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let root = stage.sigstore.tuf_root();
+    // Nothing was asked of this host before, as where the trusted root is cached.
+    let services = Services::tuf(&connection(), &url, &root, cache.path().into(), None)
+        .await
+        .unwrap();
+    assert_eq!(services.rekor, stage.services(RekorVersion::V1).rekor);
+}
+
+#[tokio::test]
 async fn a_tuf_repository_of_another_root_is_refused() {
     let stage = Stage::new().await;
     let other = Sigstore::start().await.unwrap();

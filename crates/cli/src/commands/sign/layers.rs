@@ -1,22 +1,23 @@
 //! Whether `install` will unpack what is signed. Nothing here keeps anything from being signed: it
 //! is told, for whoever reads the job's output.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
 use countersign_download::{Limits, inspect};
-use countersign_oci::{
-    Digest, Document, ErrorKind, Manifest, Platform, Reference, Registry, ResolvedImage,
-};
+use countersign_oci::{Digest, Document, ErrorKind, Platform, Reference, Registry, ResolvedImage};
 
 use crate::failure::Failure;
+
+/// How deep indexes in an index are followed, as signing follows them.
+const DEPTH_MAX: usize = 4;
 
 /// What was found about the images that references lead to.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     /// What `install` will refuse.
     pub(super) warnings: Vec<String>,
-    /// Manifests whose layers were too large to look at, or can't be had.
+    /// Manifests whose layers have not been looked at: too large, not to be had, or not yet.
     pub(super) unchecked: Vec<Digest>,
 }
 
@@ -26,44 +27,47 @@ struct Image {
     platform: Option<Platform>,
 }
 
-/// Unpacks each image once, in a temporary directory, as long as all layers together have no more
-/// than `bound` compressed bytes. With a bound of 0 nothing is asked for.
-pub(super) async fn look(registry: &Registry, references: &[Reference], bound: u64) -> Layers {
-    if bound == 0 {
-        return Layers::default();
-    }
-    match tempfile::tempdir() {
-        Ok(scratch) => check(registry, references, bound, scratch.path()).await,
-        Err(error) => Layers {
-            warnings: vec![format!(
-                "the layers were not looked at: there is no temporary directory: {error}"
-            )],
-            ..Layers::default()
-        },
-    }
-}
-
-/// It fails at nothing: a reference that can't be read is not signed either, and told there.
-async fn check(
-    registry: &Registry,
-    references: &[Reference],
-    bound: u64,
-    scratch: &Path,
-) -> Layers {
-    let mut layers = Layers::default();
-    let mut rest = bound;
-    let mut seen = HashSet::new();
-    for reference in references {
-        for Image { manifest, platform } in images(registry, reference).await {
-            if !seen.insert(manifest.reference().clone()) {
-                continue;
+impl Layers {
+    /// Unpacks each image once, in a temporary directory, as long as all layers together have no
+    /// more than `bound` compressed bytes. With a bound of 0 nothing is asked for. Where this is
+    /// given up half-way, what was found so far stays.
+    pub(super) async fn look(&mut self, registry: &Registry, references: &[Reference], bound: u64) {
+        if bound == 0 {
+            return;
+        }
+        match tempfile::tempdir() {
+            Ok(scratch) => {
+                self.check(registry, references, bound, scratch.path())
+                    .await
             }
-            let size = match manifest.document() {
-                Document::Manifest(document) => size(document),
-                Document::Index(_) => continue,
-            };
+            Err(error) => self.warnings.push(format!(
+                "the layers were not looked at: there is no temporary directory: {error}"
+            )),
+        }
+    }
+
+    /// It fails at nothing: a reference that can't be read is not signed either, and told there.
+    async fn check(
+        &mut self,
+        registry: &Registry,
+        references: &[Reference],
+        bound: u64,
+        scratch: &Path,
+    ) {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for reference in references {
+            for image in images(registry, reference).await {
+                if seen.insert(image.manifest.reference().clone()) {
+                    self.unchecked.push(image.manifest.digest().clone());
+                    found.push(image);
+                }
+            }
+        }
+        let mut rest = bound;
+        for Image { manifest, platform } in found {
+            let size = size(&manifest);
             if size > rest {
-                layers.unchecked.push(manifest.digest().clone());
                 continue;
             }
             rest -= size;
@@ -73,50 +77,52 @@ async fn check(
                 Ok(_left_out) => {}
                 Err(error) => match error.kind() {
                     // Nothing was found out about the image.
-                    ErrorKind::Unreachable | ErrorKind::Machine | ErrorKind::Internal => {
-                        layers.unchecked.push(manifest.digest().clone());
-                    }
-                    _ => layers.warnings.push(format!(
+                    ErrorKind::Unreachable | ErrorKind::Machine | ErrorKind::Internal => continue,
+                    _ => self.warnings.push(format!(
                         "`install` will refuse {}: {}",
                         manifest.reference(),
                         Failure::from(error).line()
                     )),
                 },
             }
+            self.unchecked.retain(|digest| digest != manifest.digest());
         }
     }
-    layers
 }
 
-/// The images that a reference leads to. Members of an index that are for no platform, such as
-/// attestations, are none.
+/// The images that a reference leads to, those in nested indexes too. Members of an index that are
+/// for no platform, such as attestations, are none.
 async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
     let mut images = Vec::new();
     let Ok(resolved) = registry.resolve(reference).await else {
         return images;
     };
-    let Document::Index(index) = resolved.document() else {
-        images.push(Image {
-            manifest: resolved,
-            platform: None,
-        });
-        return images;
-    };
-    let repository = reference.repository();
-    for child in &index.manifests {
-        let platform = child.platform.clone();
-        if platform.as_ref().is_some_and(|one| one.os == "unknown") {
-            continue;
-        }
-        if let Ok(manifest) = registry.child(repository, child).await {
+    let mut open = VecDeque::from([(resolved, None, 0)]);
+    while let Some((manifest, platform, depth)) = open.pop_front() {
+        let Document::Index(index) = manifest.document() else {
             images.push(Image { manifest, platform });
+            continue;
+        };
+        for child in &index.manifests {
+            let platform = child.platform.clone();
+            if depth > DEPTH_MAX || platform.as_ref().is_some_and(|one| one.os == "unknown") {
+                continue;
+            }
+            if let Ok(manifest) = registry.child(reference.repository(), child).await {
+                open.push_back((manifest, platform, depth + 1));
+            }
         }
     }
     images
 }
 
 /// Compressed bytes of all layers.
-fn size(manifest: &Manifest) -> u64 {
-    let sizes = manifest.layers.iter().map(|layer| layer.size);
-    sizes.fold(0, u64::saturating_add)
+fn size(image: &ResolvedImage) -> u64 {
+    match image.document() {
+        Document::Manifest(manifest) => {
+            let sizes = manifest.layers.iter().map(|layer| layer.size);
+            sizes.fold(0, u64::saturating_add)
+        }
+        Document::Index(_) => 0,
+    }
 }
