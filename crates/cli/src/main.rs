@@ -4,6 +4,7 @@ mod arguments;
 mod capability;
 mod ci;
 mod commands;
+mod descriptors;
 mod environment;
 mod failure;
 mod image;

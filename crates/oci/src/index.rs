@@ -5,8 +5,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use crate::excerpt::excerpt;
 use crate::manifest::{Descriptor, ManifestError, is_document, null_is_empty};
@@ -100,9 +103,34 @@ pub(crate) struct Candidates<'a> {
 
 /// The children that are descriptors.
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
-    let children: Vec<serde_json::Value> = null_is_empty(deserializer)?;
-    let read = |child| serde_json::from_value(child).ok();
-    Ok(children.into_iter().filter_map(read).collect())
+    let mut children = Vec::new();
+    deserializer.deserialize_any(Entries(|entry: &RawValue| {
+        children.extend(serde_json::from_str::<Descriptor>(entry.get()));
+    }))?;
+    Ok(children)
+}
+
+/// Reads a list and hands on its entries, one after the other: 4 MiB of JSON, read as a whole, could
+/// take hundreds of MiB of memory. Go writes a list of none as `null`.
+struct Entries<F>(F);
+
+impl<'de, F: FnMut(&RawValue)> Visitor<'de> for Entries<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of descriptors")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element::<Box<RawValue>>()? {
+            (self.0)(&entry);
+        }
+        Ok(())
+    }
 }
 
 /// Refuses an index, given as its bytes, whose entry for `wanted` can't be read: the first that serves
@@ -117,39 +145,42 @@ pub(crate) fn refuse_unreadable(
     best: Option<&Descriptor>,
 ) -> Result<(), ManifestError> {
     #[derive(Deserialize)]
-    struct Listed {
-        #[serde(default, deserialize_with = "null_is_empty")]
-        manifests: Vec<serde_json::Value>,
+    struct Listed<'a> {
+        #[serde(borrow)]
+        manifests: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
     struct Named {
         platform: Platform,
     }
     let best = best.and_then(|child| child.platform.as_ref()?.serves(wanted));
-    let listed: Listed = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-    for (position, child) in (1..).zip(listed.manifests) {
-        let Ok(Named { platform }) = Named::deserialize(&child) else {
-            continue;
+    let listed: Listed<'_> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+    let Some(list) = listed.manifests else {
+        return Ok(());
+    };
+    let mut position = 0;
+    let mut unreadable = None;
+    let entries = Entries(|entry: &RawValue| {
+        position += 1;
+        let Ok(Named { platform }) = serde_json::from_str(entry.get()) else {
+            return;
         };
-        let Some(rank) = platform
-            .is_complete()
-            .then(|| platform.serves(wanted))
-            .flatten()
-        else {
-            continue;
-        };
-        if best.is_some_and(|best| best >= rank) {
-            continue;
+        let rank = platform.serves(wanted).filter(|_| platform.is_complete());
+        if rank.is_none() || rank <= best || unreadable.is_some() {
+            return;
         }
-        if let Err(source) = serde_json::from_value::<Descriptor>(child) {
-            return Err(ManifestError::Child {
+        if let Err(source) = serde_json::from_str::<Descriptor>(entry.get()) {
+            unreadable = Some(ManifestError::Child {
                 position,
                 platform: Box::new(platform),
                 source,
             });
         }
-    }
-    Ok(())
+    });
+    serde_json::Deserializer::from_str(list.get())
+        .deserialize_any(entries)
+        .map_err(ManifestError::Json)?;
+    unreadable.map_or(Ok(()), Err)
 }
 
 /// There is no image for the platform asked for: an index has no such child, or the one image there

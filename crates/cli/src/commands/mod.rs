@@ -19,6 +19,7 @@ use std::time::Duration;
 use countersign_download::{Grounds, UNPROVEN};
 
 use crate::arguments::Command;
+use crate::descriptors;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -56,6 +57,7 @@ fn dispatch(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    descriptors::require()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

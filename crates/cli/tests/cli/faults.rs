@@ -267,3 +267,22 @@ async fn another_user_s_installation_is_no_target_and_that_is_found_before_anyth
     assert_eq!(version(&stage), "linux/amd64");
     assert_eq!(leftovers(&stage), 0);
 }
+
+/// By `ulimit`, whose hard limit root alone can raise again: root becomes nobody first.
+#[test]
+fn too_few_descriptors_are_told_before_anything_begins() {
+    let script = r#"ulimit -n 6 && exec "$0" list --store store"#;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_countersign")]);
+    shell.env_clear();
+    if rustix::process::geteuid().is_root() {
+        shell.uid(65_534);
+    }
+    insta::assert_snapshot!(run(&mut shell).shown(), @"
+    exit code 1
+    --- standard output
+    --- standard error
+    error: this machine lets too few files be open at once: expected at least 9, found 6
+      hint: raise the limit, as by `ulimit -n 1024`
+    ");
+}

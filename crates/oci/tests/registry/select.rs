@@ -333,7 +333,7 @@ async fn a_configuration_that_cannot_be_read_is_no_yes() {
 async fn descendants_are_those_of_nested_indexes_too() {
     let stage = Stage::new().await;
     let (amd64, arm64) = (stage.image("linux/amd64"), stage.image("linux/arm64"));
-    let inner = stage.index(&[amd64.clone()]);
+    let inner = stage.index(std::slice::from_ref(&amd64));
     let missing = Descriptor::of(media_type::OCI_INDEX, b"missing");
     let missing = serde_json::to_value(missing).unwrap();
     stage.index(&[inner.clone(), arm64.clone(), missing.clone()]);
