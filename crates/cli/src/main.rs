@@ -5,6 +5,8 @@ mod capability;
 mod ci;
 mod commands;
 mod descriptors;
+#[cfg(test)]
+mod documents;
 mod environment;
 mod failure;
 mod image;

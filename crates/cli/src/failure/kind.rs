@@ -3,13 +3,13 @@
 
 use countersign_oci::{ErrorKind, MachineFault};
 
-/// A row of the table of exit codes in `--help` and README.
+/// A row of the table of exit codes in `--help` and `docs/scripting.md`.
 pub(crate) struct ExitCode {
     pub(crate) code: u8,
     pub(crate) meaning: &'static str,
 }
 
-/// Every exit code, in order. `--help` is made from this table; README's is tested against it.
+/// Every exit code, in order. `--help` is made from this table; the page's is tested against it.
 pub(crate) const EXIT_CODES: [ExitCode; 11] = [
     ExitCode {
         code: 0,
@@ -137,12 +137,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_the_same_exit_codes() {
-        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-        let readme = std::fs::read_to_string(readme).unwrap();
-        let (_, table) = readme
-            .split_once("| Code | Meaning |\n|---|---|\n")
-            .unwrap();
+    fn the_page_about_scripting_has_the_same_exit_codes() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scripting.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, table) = page.split_once("| Code | Meaning |\n|---|---|\n").unwrap();
         let (table, _) = table.split_once("\n\n").unwrap();
         let expected: Vec<String> = EXIT_CODES
             .iter()

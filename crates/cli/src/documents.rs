@@ -1,0 +1,81 @@
+//! README and `docs/`, held against the program: each command that they show is one that it reads, and
+//! each file that they show is one that it reads too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use countersign_download::Lock;
+use countersign_policy::{GalleryIndex, PolicyFile};
+
+use crate::arguments::Arguments;
+
+/// A fenced block of a page.
+struct Block {
+    page: String,
+    language: String,
+    text: String,
+}
+
+fn blocks() -> Vec<Block> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = docs.filter(|path| path.is_file()).collect();
+    pages.push(root.join("README.md"));
+    let mut blocks = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let page = page.file_name().unwrap().display().to_string();
+        for (position, part) in text.split("```").enumerate() {
+            // Every second part is inside a fence.
+            if position % 2 == 1 {
+                let (language, text) = part.split_once('\n').unwrap();
+                blocks.push(Block {
+                    page: page.clone(),
+                    language: language.to_owned(),
+                    // What stands for a digest in prose.
+                    text: text.replace("sha256:…", &format!("sha256:{}", "a".repeat(64))),
+                });
+            }
+        }
+    }
+    blocks
+}
+
+#[test]
+fn every_command_that_the_pages_show_can_be_typed() {
+    let mut commands = 0;
+    for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "sh") {
+        for line in text.replace("\\\n", " ").lines() {
+            let line = line.split(" > ").next().unwrap();
+            let words = shlex::split(line).unwrap_or_else(|| panic!("{page}: {line}"));
+            if words.first().is_none_or(|word| word != "countersign") {
+                continue;
+            }
+            commands += 1;
+            if let Err(error) = Arguments::try_parse_from(&words) {
+                panic!("{page}: {line}\n{error}");
+            }
+        }
+    }
+    assert!(commands >= 20, "{commands}");
+}
+
+#[test]
+fn every_file_that_the_pages_show_can_be_read() {
+    let (mut policies, mut indexes, mut locks) = (0, 0, 0);
+    for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "yaml") {
+        if text.starts_with("verification:") || text.contains("\ngalleries:") {
+            PolicyFile::parse(text, page).unwrap();
+            policies += 1;
+        } else if text.starts_with("- name:") {
+            GalleryIndex::parse(text, page).unwrap();
+            indexes += 1;
+        } else if text.starts_with("version: 1") {
+            Lock::parse(text).unwrap();
+            locks += 1;
+        }
+    }
+    assert_eq!((policies, indexes, locks), (3, 1, 1));
+}
