@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "what clippy allows in tests it denies in the functions that they share"
 )]
 

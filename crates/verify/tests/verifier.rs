@@ -437,7 +437,7 @@ async fn a_denied_index_denies_what_it_lists_under_another_index_and_by_itself()
     let child = platform_image("linux/amd64");
     child.push(&stage.scene.server, PATH, Some("child"));
     let inner = push_index(&stage, "inner", &[child.descriptor()]);
-    let outer = push_index(&stage, "bad", &[inner.clone()]);
+    let outer = push_index(&stage, "bad", std::slice::from_ref(&inner));
     push_index(&stage, "other", &[child.descriptor()]);
     let (other, alone) = (
         resolved(&stage, "other", true).await,

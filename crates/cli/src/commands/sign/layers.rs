@@ -38,7 +38,7 @@ impl Layers {
         match tempfile::tempdir() {
             Ok(scratch) => {
                 self.check(registry, references, bound, scratch.path())
-                    .await
+                    .await;
             }
             Err(error) => self.warnings.push(format!(
                 "the layers were not looked at: there is no temporary directory: {error}"
