@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sigstore_types::DerCertificate;
 use sigstore_verify::crypto::parse_certificate_info;
 
+use crate::bundle;
 use crate::certificate;
 use crate::failure::Failure;
 
@@ -32,9 +33,10 @@ impl Certified {
     /// Reads a certificate in DER.
     ///
     /// # Errors
-    /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`], where no signature by
-    /// this certificate would be accepted.
+    /// [`Failure::TooLarge`], [`Failure::TooMany`], [`Failure::Malformed`], [`Failure::Identity`] and
+    /// [`Failure::NoIssuer`], where no signature by this certificate would be accepted.
     pub fn read(der: &[u8]) -> Result<Self, Failure> {
+        bundle::check_certificate(der)?;
         let certificate = DerCertificate::new(der.to_vec());
         let info = parse_certificate_info(&certificate).map_err(|error| Failure::Malformed {
             part: "certificate",

@@ -4,7 +4,13 @@
 //! `x509-cert` and `cms` decode whole what they are given. So what a stranger sent is first walked
 //! through here, which costs as much as reading it once.
 
+use super::wire::at_most_bytes;
 use crate::failure::Failure;
+
+/// Today's signing certificates have 1 to 3 KiB.
+pub(super) const CERTIFICATE_BYTES: usize = 16 << 10;
+/// What errors call it.
+pub(super) const CERTIFICATE: &str = "the certificate";
 
 /// Elements of one set or sequence. Signing certificates have up to 35 extensions, and nothing else
 /// in them or in timestamps has as many elements.
@@ -16,6 +22,19 @@ const OCTET_STRING: u8 = 0x04;
 const CONSTRUCTED: u8 = 0x20;
 /// All bits of the number: it goes on in the bytes that follow, which the `der` crate refuses.
 const LONG_TAG: u8 = 0x1f;
+
+/// Checks a signing certificate, whoever sent it, before anything decodes it.
+///
+/// # Errors
+/// [`Failure::TooLarge`], [`Failure::TooMany`].
+pub(crate) fn check_certificate(bytes: &[u8]) -> Result<(), Failure> {
+    at_most_bytes(CERTIFICATE, CERTIFICATE_BYTES, bytes.len())?;
+    check(
+        bytes,
+        "elements in one part of the certificate",
+        "levels in the certificate",
+    )
+}
 
 /// Checks the elements of all sets and sequences in `bytes`, also of those in octet strings, in
 /// which certificates and timestamps keep most of what they say.

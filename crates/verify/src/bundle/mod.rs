@@ -14,6 +14,7 @@ use sigstore_types::{Bundle, DerCertificate};
 
 use countersign_oci::{Digest, excerpt};
 
+pub(crate) use self::der::check_certificate;
 use self::wire::{Material, Wire};
 use crate::failure::Failure;
 use crate::statement::Statement;

@@ -14,8 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::der;
 use crate::failure::Failure;
 
-/// Today's signing certificates have 1 to 3 KiB, and timestamps up to 6.
-const CERTIFICATE_BYTES: usize = 16 << 10;
+/// Today's have up to 6 KiB.
 const TIMESTAMP_BYTES: usize = 16 << 10;
 /// What the log keeps of an entry: a hash, the signature and the certificate.
 const BODY_BYTES: usize = 16 << 10;
@@ -157,7 +156,7 @@ impl Wire {
         if let Some(certificate) = &material.certificate {
             certificate
                 .raw_bytes
-                .check("the certificate", CERTIFICATE_BYTES)?;
+                .check(der::CERTIFICATE, der::CERTIFICATE_BYTES)?;
         }
         if let Some(envelope) = &self.dsse_envelope {
             for signature in envelope.signatures.at_most("signatures in the envelope")? {
@@ -189,11 +188,7 @@ impl Wire {
     pub(super) fn check_der(&self) -> Result<(), Failure> {
         let material = &self.verification_material;
         if let Some(certificate) = &material.certificate {
-            der::check(
-                &certificate.raw_bytes.decode("the certificate")?,
-                "elements in one part of the certificate",
-                "levels in the certificate",
-            )?;
+            der::check_certificate(&certificate.raw_bytes.decode(der::CERTIFICATE)?)?;
         }
         let timestamps = material.timestamp_verification_data.as_ref();
         let timestamps = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref());
@@ -251,7 +246,7 @@ impl Checkpoint {
     }
 }
 
-fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
+pub(super) fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
     if found > limit {
         return Err(Failure::TooLarge { what, limit, found });
     }
