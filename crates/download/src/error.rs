@@ -1,11 +1,11 @@
 //! Why an image was not installed.
 
+mod sorted;
+
 use std::io;
 use std::path::PathBuf;
 
-use countersign_oci::{
-    Consequence, Digest, ErrorKind, MachineFault, NoSuchPlatform, PinnedReference, Platform,
-};
+use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
 use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
 use crate::admitted::Grounds;
@@ -210,6 +210,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Something is mounted inside what is at the target. It would be moved and removed with it.
+    #[error("{} can't be replaced or removed: something is mounted inside it, at {}", .path.display(), .mount.display())]
+    Mounted {
+        /// The target.
+        path: PathBuf,
+        /// Where it is mounted.
+        mount: PathBuf,
+    },
     /// The record of what is installed can't be read, so that nothing says what may replace it.
     #[error("the record of the installation in {} can't be read", .path.display())]
     UnreadableRecord {
@@ -339,104 +347,6 @@ impl From<countersign_oci::Error> for Error {
 }
 
 impl Error {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Verify(error) => error.kind(),
-            Self::Registry(error) => error.kind(),
-            Self::Http(error) => error.kind(),
-            Self::Refused {
-                index, manifest, ..
-            } => index.kind().max(manifest.kind()).into(),
-            Self::Denied { .. }
-            | Self::OtherSigner { .. }
-            | Self::Older { .. }
-            | Self::Weaker { .. }
-            | Self::Unverifiable { .. } => ErrorKind::Policy,
-            Self::OtherProof { .. }
-            | Self::OtherPermit { .. }
-            | Self::NotCovered(_)
-            | Self::Configuration { .. }
-            | Self::LayerCount { .. }
-            | Self::LayerType { .. }
-            | Self::Limit { .. }
-            | Self::Checksum { .. }
-            | Self::OtherContent { .. } => ErrorKind::Invalid,
-            Self::Layer { source, .. } | Self::Archive { source, .. } | Self::Tree(source) => {
-                source.kind()
-            }
-            Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NotAnImage { .. }
-            | Self::NoDirectory { .. } => ErrorKind::NotFound,
-            Self::Directory { .. } | Self::Target { .. } | Self::UnreadableRecord { .. } => {
-                ErrorKind::Usage
-            }
-            Self::Immovable { source, .. } => match MachineFault::of(source) {
-                None => ErrorKind::Usage,
-                Some(_) => ErrorKind::Machine,
-            },
-            Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Machine,
-            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => ErrorKind::Internal,
-        }
-    }
-
-    /// Whether signatures were judged, and none of them counts.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { .. } | Self::Verify(VerifyError::Refused(_))
-        )
-    }
-
-    /// What the error means for the other sources of the same content.
-    pub(crate) fn consequence(&self) -> Consequence {
-        if self.kind() == ErrorKind::Machine {
-            // A full disk stays full, whoever serves the bytes.
-            return Consequence::End;
-        }
-        match self {
-            Self::Registry(error) => error.consequence(),
-            Self::Verify(error) => error.consequence(),
-            // Another copy may hold the signature or the bytes that are missing or bad here.
-            Self::Refused { .. }
-            | Self::OtherSigner { .. }
-            | Self::Layer { .. }
-            | Self::Checksum { .. } => Consequence::TrySameDigest,
-            Self::NoDirectory { .. } => Consequence::TryNext,
-            Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
-            Self::Http(HttpError::Configuration { .. }) => Consequence::End,
-            Self::Http(_) => Consequence::TrySameDigest,
-            Self::Denied { .. }
-            | Self::OtherProof { .. }
-            | Self::OtherPermit { .. }
-            | Self::NotCovered(_)
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NotAnImage { .. }
-            | Self::Configuration { .. }
-            | Self::LayerCount { .. }
-            | Self::LayerType { .. }
-            | Self::Archive { .. }
-            | Self::Directory { .. }
-            | Self::Tree(_)
-            | Self::Limit { .. }
-            | Self::Target { .. }
-            | Self::NoVerifier { .. }
-            | Self::Immovable { .. }
-            | Self::UnreadableRecord { .. }
-            | Self::Displaced { .. }
-            | Self::Busy { .. }
-            | Self::Older { .. }
-            | Self::Weaker { .. }
-            | Self::OtherContent { .. }
-            | Self::Unverifiable { .. }
-            | Self::Record(_)
-            | Self::Io { .. }
-            | Self::Cancelled => Consequence::End,
-        }
-    }
-
     /// For use with `map_err`.
     pub(crate) fn io<E: Into<io::Error>>(
         action: &'static str,

@@ -77,6 +77,7 @@ pub fn errors() -> Vec<Error> {
         NoVerifier { image: image() },
         Immovable { path: "/srv/app".into(), source: no_such_file() },
         Immovable { path: "/srv/app".into(), source: disk_full() },
+        Mounted { path: "/srv/app".into(), mount: "/srv/app/data".into() },
         UnreadableRecord { path: "/srv/app".into() },
         Busy { path: "/srv/app".into() },
         Older {

@@ -1,8 +1,9 @@
 //! A directory of installations, each by its name.
 //!
 //! An installation is a directory below the store's own that carries our record. What else is there
-//! by an installation's name is listed as what it is, and removed where that is asked for. Installing and upgrading are one function: whatever takes
-//! an installation's place met the plan's requirement, and the old one stays whole until it does.
+//! by an installation's name is listed as what it is, and removed where that is asked for.
+//! Installing and upgrading are one function: whatever takes an installation's place met the plan's
+//! requirement, and the old one stays whole until it does.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -152,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::removable`]; [`Error::Busy`] where another run holds it and `options` don't say
-    /// to wait.
+    /// to wait; [`Error::Mounted`] where something is mounted inside.
     pub async fn remove(
         &self,
         name: &Name,
@@ -160,9 +161,21 @@ impl Store {
         events: Events<'_>,
     ) -> Result<Installation, StoreError> {
         let RemoveOptions { unrecorded, wait } = options;
-        let installation = self.removable(name, unrecorded).await?;
+        let before = self.removable(name, unrecorded).await?;
         let held = unpack::hold(&self.directory(name), wait, events).await?;
-        if installation.record != RecordState::Unfinished {
+        // Now that nobody else is at work: whom we waited for may have installed or removed it.
+        let installation = match self.removable(name, unrecorded).await {
+            // Taking the lock cleared it away.
+            Err(StoreError::NotInstalled { .. }) if before.record == RecordState::Unfinished => {
+                return Ok(before);
+            }
+            found => found?,
+        };
+        if installation.record == RecordState::Unfinished {
+            // That did not work, and trying once more tells why.
+            let path = installation.directory.clone();
+            blocking(move || held.clear(&path)).await?;
+        } else {
             let staging = unpack::stage(&held).await?;
             blocking(move || staging.take_away(unrecorded)).await?;
         }

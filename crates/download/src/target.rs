@@ -6,14 +6,15 @@
 //! what a killed one left. Others may be able to make names beside the target: what only looks like
 //! a leftover is neither followed, nor installed, nor removed.
 
+mod leftovers;
+mod mounts;
 mod removal;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ use crate::error::Error;
 use crate::file_lock::FileLock;
 use crate::record;
 use removal::remove_tree;
+
+pub(crate) use leftovers::staged;
 
 /// Random characters at the end of a staging directory's name.
 const RANDOM: usize = 8;
@@ -94,12 +97,21 @@ impl Held {
     /// before anything is fetched.
     ///
     /// # Errors
-    /// [`Error::Target`] or [`Error::Immovable`].
+    /// [`Error::Target`], [`Error::Immovable`] or [`Error::Mounted`].
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self.target.occupant()? {
             Occupant::Nobody => Ok(()),
-            Occupant::EmptyDirectory | Occupant::Installation => self.target.movable(),
+            Occupant::EmptyDirectory | Occupant::Installation => {
+                self.target.refuse_mounts()?;
+                self.target.movable()
+            }
         }
+    }
+
+    /// Removes the staging directory that a killed run left at `path`.
+    pub(crate) fn clear(&self, path: &Path) -> Result<(), Error> {
+        let cleared = self.target.clear_leftover(path);
+        cleared.map_err(Error::io("remove", path))
     }
 
     /// Makes a staging directory.
@@ -131,7 +143,7 @@ impl Staging {
     /// What carries no record of ours is taken only where `unrecorded` says so.
     ///
     /// # Errors
-    /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`].
+    /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`]; [`Error::Mounted`].
     pub(crate) fn take_away(&self, unrecorded: bool) -> Result<(), Error> {
         let path = &self.held.target.path;
         if !unrecorded && self.held.target.occupant()? != Occupant::Installation {
@@ -141,6 +153,7 @@ impl Staging {
                 found: "none",
             });
         }
+        self.held.target.refuse_mounts()?;
         fs::rename(path, self.path.join(REMOVED)).map_err(|source| Error::Immovable {
             path: path.clone(),
             source,
@@ -188,7 +201,11 @@ impl Staging {
             Occupant::EmptyDirectory => {
                 fs::rename(&root, &self.held.target.path).map_err(self.not_moved())?;
             }
-            Occupant::Installation => self.exchange(&root)?,
+            Occupant::Installation => {
+                // Once more: fetching may have taken long.
+                self.held.target.refuse_mounts()?;
+                self.exchange(&root)?;
+            }
         }
         let parent = open_directory(&self.held.target.parent);
         parent
@@ -254,7 +271,7 @@ impl Drop for Staging {
             remove_tree(&self.path)
         };
         if let Err(error) = removed {
-            tracing::warn!(%error, path = %self.path.display(), "can't remove the staging directory");
+            tracing::error!(%error, path = %self.path.display(), "can't remove the staging directory: the next run tries again");
         }
     }
 }
@@ -314,6 +331,18 @@ impl Target {
         Err(refused("a directory with files that are not ours"))
     }
 
+    /// Refuses a target with something mounted inside: moving it would move that as well.
+    fn refuse_mounts(&self) -> Result<(), Error> {
+        let found = mounts::mounted_below(&self.parent, Path::new(&self.name));
+        match found.map_err(Error::io("look at", &self.parent))? {
+            None => Ok(()),
+            Some(mount) => Err(Error::Mounted {
+                path: self.path.clone(),
+                mount,
+            }),
+        }
+    }
+
     /// Whether the directory at the target can be moved: a mount point can't, nor what belongs to
     /// another user in a sticky directory, nor a directory of a lower layer of an overlay.
     ///
@@ -343,50 +372,6 @@ impl Target {
         }
     }
 
-    /// Removes staging directories of earlier runs. The lock is ours, so none of them is at work.
-    /// One that stays costs space and nothing else, so it's no reason not to install.
-    fn clear_leftovers(&self) -> Result<(), Error> {
-        let error = || Error::io("list", &self.parent);
-        for entry in fs::read_dir(&self.parent).map_err(error())? {
-            let entry = entry.map_err(error())?;
-            if !self.is_staging(&entry.file_name()) {
-                continue;
-            }
-            let path = entry.path();
-            match self.clear_leftover(&path) {
-                Ok(()) => {
-                    tracing::info!(path = %path.display(), "removed what a killed installation left");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, path = %path.display(), "can't remove what a killed installation left");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts back the old installation, if a killed one had moved it aside, and removes the rest.
-    fn clear_leftover(&self, path: &Path) -> io::Result<()> {
-        // Nobody else can have put anything into such a directory.
-        let there = fs::symlink_metadata(path)?;
-        if !there.is_dir() || there.uid() != self.owner || there.mode() & 0o022 != 0 {
-            let found = "not a directory that this user alone writes to";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, found));
-        }
-        let old = path.join(OLD);
-        if record::is_at(&old) && !record::is_at(&self.path) {
-            // Fails where there is something by now that is not ours; then there are two to keep.
-            fs::rename(&old, &self.path)?;
-        }
-        remove_tree(path)
-    }
-
-    /// Whether a name is of a staging directory for this target, and not for one whose name merely
-    /// begins the same.
-    fn is_staging(&self, name: &OsStr) -> bool {
-        staged(name) == Some(&self.name)
-    }
-
     fn staging_prefix(&self) -> OsString {
         self.beside("-")
     }
@@ -403,18 +388,6 @@ impl Target {
         name.push(ending);
         name
     }
-}
-
-/// The name of the target that a staging directory of this name is for; `None` where it is none.
-pub(crate) fn staged(name: &OsStr) -> Option<&OsStr> {
-    let name = name.as_bytes().strip_prefix(b".")?;
-    let (rest, random) = name.split_at_checked(name.len().checked_sub(RANDOM)?)?;
-    let target = rest.strip_suffix(b".countersign-")?;
-    (is_random(random) && !target.is_empty()).then(|| OsStr::from_bytes(target))
-}
-
-fn is_random(bytes: &[u8]) -> bool {
-    bytes.len() == RANDOM && bytes.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Renames where nothing is at `to`. On file systems that can't promise that, `rename(2)` itself

@@ -19,10 +19,16 @@ use countersign_download::{
     RecordState, Recorded, RemoveOptions, Role, StoreError,
 };
 use countersign_oci::Error as RegistryError;
-use countersign_sandbox::{Effect, Fault};
+use countersign_sandbox::{BundleSpec, Effect, Fault, RekorVersion, Statement};
 use countersign_verify::RefusalKind;
 use shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
 use stage::{SIGNER, STRANGER, amd64, app};
+
+const REINSTALL: InstallOptions = InstallOptions {
+    allow_older: false,
+    reinstall: true,
+    wait: false,
+};
 
 #[tokio::test]
 async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
@@ -242,6 +248,77 @@ async fn a_tag_rolled_back_is_refused_unless_older_is_allowed() {
     let plan = shop.plan("cpu-app");
     installed(shop.install_by(&plan, ALLOW_OLDER).await);
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+}
+
+/// Whoever has an older signature can have another authority stamp it anew, as long as its
+/// certificate is valid. That makes the image no newer: the certificate's own start counts.
+#[tokio::test]
+async fn an_older_signature_that_was_stamped_anew_is_no_newer() {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let certified = time("2024-12-31T23:59:00Z");
+    for rekor in [RekorVersion::V1, RekorVersion::V2] {
+        let shop = Shop::open().await;
+        let old = app("linux/amd64", "v1");
+        let new = app("linux/amd64", "v2");
+        shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+        shop.installed("cpu-app").await;
+        old.push(shop.primary(), PATH, Some("latest-cpu-app"));
+        let stamped = time("2025-01-01T00:05:00Z");
+        let statement = Statement::of(old.digest());
+        let spec = BundleSpec::new(statement, SIGNER).rekor(rekor);
+        let spec = spec.signed_at(certified).logged_at(stamped);
+        let spec = spec.timestamped_at(stamped);
+        shop.put_bundle(&[shop.primary()], old.descriptor(), &spec);
+        for options in [InstallOptions::default(), REINSTALL] {
+            let result = shop.install_by(&shop.plan("cpu-app"), options).await;
+            let Err(StoreError::Plan(failure)) = result else {
+                panic!("{rekor:?}: expected a failure, found {result:?}");
+            };
+            let Some(Error::Older {
+                installed: there,
+                found,
+                ..
+            }) = failure.decisive()
+            else {
+                panic!("{rekor:?}: another error: {failure}");
+            };
+            assert_eq!((*there, *found), (time(LATER), certified), "{rekor:?}");
+            assert_eq!(shop.version("cpu-app").unwrap(), "v2");
+        }
+        assert_eq!(shop.leftovers(), [""; 0]);
+        installed(shop.install_by(&shop.plan("cpu-app"), ALLOW_OLDER).await);
+        assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_waited_for_leaves_something_to_remove() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let (name, store): (Name, _) = ("cpu-app".parse().unwrap(), shop.root.path().join("store"));
+    // As a first installation at work has it: staged, locked, and nothing in place.
+    let staged = store.join(".cpu-app.countersign-AbCd1234");
+    fs::create_dir(&staged).unwrap();
+    let elsewhere = shop.root.path().join("elsewhere");
+    fs::rename(shop.directory("cpu-app"), &elsewhere).unwrap();
+    let first = FileLock::try_take(&store.join(".cpu-app.countersign.lock")).unwrap();
+    let first = std::sync::Mutex::new(first);
+    // It ends well while we wait.
+    let events = |event: Event| {
+        let Event::Waiting { .. } = event else {
+            panic!("expected to wait, found {event:?}");
+        };
+        fs::remove_dir(&staged).unwrap();
+        fs::rename(&elsewhere, shop.directory("cpu-app")).unwrap();
+        first.lock().unwrap().take();
+    };
+    let options = RemoveOptions {
+        wait: true,
+        ..RemoveOptions::default()
+    };
+    let removed = shop.store.remove(&name, options, &events).await.unwrap();
+    assert_eq!(removed.record, RecordState::Read);
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0);
 }
 
 #[tokio::test]

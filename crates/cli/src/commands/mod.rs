@@ -13,6 +13,7 @@ mod verify;
 pub(crate) use gallery::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
 pub(crate) use install::text;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -141,6 +142,7 @@ fn start_diagnostics(environment: &Environment) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 

@@ -80,6 +80,9 @@ impl From<countersign_download::Error> for Failure {
                 return Self::new(kind, error).hint(hint);
             }
             DownloadError::Immovable { source, .. } => Some(immovable_hint(source)),
+            DownloadError::Mounted { .. } => Some(
+                "nothing was changed: unmount it (`umount`), run the same command again, and mount it again",
+            ),
             DownloadError::UnreadableRecord { .. } => Some(
                 "move the directory away or remove it, then install again; `countersign remove` removes what is in the store",
             ),

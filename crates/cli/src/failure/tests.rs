@@ -261,6 +261,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Directory
     2 Usage: name a directory that does not exist, is empty, or holds an earlier installation
         Target
+    2 Usage: nothing was changed: unmount it (`umount`), run the same command again, and mount it again
+        Mounted
     2 Usage: remove it first, or name another directory
         Immovable/Os
     4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version

@@ -1,4 +1,4 @@
-//! Removes trees, also where directories were made read-only.
+//! Removes trees, also where directories were made read-only, and nothing that is mounted in them.
 //!
 //! Permissions are changed through handles: others may have been allowed to write to a directory of
 //! an old installation, and what was a directory when we looked could be a link to one of ours by
@@ -7,10 +7,13 @@
 use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chmodat, fchmod, openat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, chmodat, fchmod, fstat, openat, statat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -18,56 +21,122 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// Removes a directory and everything in it. It's fine if there is none.
+/// Removes a directory and everything in it. It's fine if there is none. What is mounted in it is
+/// left, with all that it holds.
 ///
 /// # Errors
-/// The system's, where something stays.
+/// The system's, where something stays; [`io::ErrorKind::CrossesDevices`] at a mount.
 pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
+    match remove(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             make_removable(path)?;
-            fs::remove_dir_all(path)
+            remove(path)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
 }
 
-/// Gives us every right to a directory, and to every directory in it.
-pub(super) fn make_removable(path: &Path) -> io::Result<()> {
-    open_up(&openat(CWD, path, DIRECTORY, Mode::empty())?)
+fn remove(path: &Path) -> io::Result<()> {
+    empty(openat(CWD, path, DIRECTORY, Mode::empty())?)?;
+    fs::remove_dir(path)
 }
 
-fn open_up(directory: &OwnedFd) -> io::Result<()> {
-    // From here on nobody else can put anything else in the place of what is in it.
-    fchmod(directory, Mode::RWXU)?;
-    for entry in Dir::read_from(directory)? {
+fn empty(directory: OwnedFd) -> io::Result<()> {
+    let mut directory = Dir::new(directory)?;
+    while let Some(entry) = directory.read() {
         let entry = entry?;
-        let leaf = entry.file_name();
-        if matches!(leaf.to_bytes(), b"." | b"..") {
+        let (within, leaf) = (directory.fd()?, entry.file_name());
+        if is_dot(&entry) {
             continue;
         }
-        if let Some(child) = open_child(directory, leaf)? {
-            open_up(&child)?;
+        if is_directory(within, &entry)? {
+            empty(open_within(within, leaf)?)?;
+            unlinkat(within, leaf, AtFlags::REMOVEDIR)?;
+        } else {
+            unlinkat(within, leaf, AtFlags::empty())?;
         }
     }
     Ok(())
 }
 
-/// Opens what is `leaf` in `directory`, which is ours alone, if it is a directory itself.
-fn open_child(directory: &OwnedFd, leaf: &CStr) -> io::Result<Option<OwnedFd>> {
-    let stat = statat(directory, leaf, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-        return Ok(None);
-    }
-    let open = || openat(directory, leaf, DIRECTORY, Mode::empty());
-    let child = match open() {
-        // Not even its owner may read it, and without reading there is no handle to change it by.
-        Err(Errno::ACCESS) => {
-            chmodat(directory, leaf, Mode::RWXU, AtFlags::empty())?;
-            open()?
+/// Gives us every right to a directory, and to every directory in it.
+pub(super) fn make_removable(path: &Path) -> io::Result<()> {
+    open_up(openat(CWD, path, DIRECTORY, Mode::empty())?)
+}
+
+fn open_up(directory: OwnedFd) -> io::Result<()> {
+    // From here on nobody else can put anything else in the place of what is in it.
+    fchmod(&directory, Mode::RWXU)?;
+    let mut directory = Dir::new(directory)?;
+    while let Some(entry) = directory.read() {
+        let entry = entry?;
+        let within = directory.fd()?;
+        if !is_dot(&entry) && is_directory(within, &entry)? {
+            open_up(open_closed(within, entry.file_name())?)?;
         }
-        result => result?,
+    }
+    Ok(())
+}
+
+/// Opens a directory in `directory`, which is ours alone.
+fn open_closed(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> {
+    match open_within(directory, leaf) {
+        // Not even its owner may read it, and without reading there is no handle to change it by.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            chmodat(directory, leaf, Mode::RWXU, AtFlags::empty())?;
+            open_within(directory, leaf)
+        }
+        result => result,
+    }
+}
+
+/// Opens a directory in another one, on the same mount. That something is mounted there is found
+/// before the right to read it is looked at.
+fn open_within(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> {
+    let mounted = || {
+        let leaf = leaf.to_string_lossy();
+        let found = format!("something is mounted at `{}`", leaf.escape_default());
+        io::Error::new(io::ErrorKind::CrossesDevices, found)
     };
-    Ok(Some(child))
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{ResolveFlags, openat2};
+        // Also tells a mount of another directory of the same file system.
+        match openat2(
+            directory,
+            leaf,
+            DIRECTORY,
+            Mode::empty(),
+            ResolveFlags::NO_XDEV,
+        ) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {}
+            Err(Errno::XDEV) => return Err(mounted()),
+            result => return Ok(result?),
+        }
+    }
+    let here = fstat(directory)?.st_dev;
+    if statat(directory, leaf, AtFlags::SYMLINK_NOFOLLOW)?.st_dev != here {
+        return Err(mounted());
+    }
+    let child = openat(directory, leaf, DIRECTORY, Mode::empty())?;
+    if fstat(&child)?.st_dev != here {
+        return Err(mounted());
+    }
+    Ok(child)
+}
+
+fn is_dot(entry: &DirEntry) -> bool {
+    matches!(entry.file_name().to_bytes(), b"." | b"..")
+}
+
+fn is_directory(directory: impl AsFd, entry: &DirEntry) -> io::Result<bool> {
+    let kind = match entry.file_type() {
+        FileType::Unknown => {
+            let stat = statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+            FileType::from_raw_mode(stat.st_mode)
+        }
+        kind => kind,
+    };
+    Ok(kind == FileType::Directory)
 }

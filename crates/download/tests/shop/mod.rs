@@ -94,7 +94,17 @@ impl Shop {
         time: &str,
     ) {
         let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
-        let bundle = self.stage.sigstore.issue(&spec).unwrap();
+        self.put_bundle(registries, subject, &spec);
+    }
+
+    /// Puts this signature of `subject` into the registries.
+    pub(crate) fn put_bundle(
+        &self,
+        registries: &[&RegistryServer],
+        subject: Descriptor,
+        spec: &BundleSpec,
+    ) {
+        let bundle = self.stage.sigstore.issue(spec).unwrap();
         let signature = Image::artifact(BUNDLE).subject(subject);
         let signature = signature.layer(BUNDLE, bundle).build();
         for registry in registries {

@@ -1,0 +1,109 @@
+//! What kind of failure each error is, and what it means for the other sources of the same content.
+
+use countersign_oci::{Consequence, ErrorKind, MachineFault};
+use countersign_verify::Error as VerifyError;
+
+use super::Error;
+use crate::http::HttpError;
+
+impl Error {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Verify(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+            Self::Refused {
+                index, manifest, ..
+            } => index.kind().max(manifest.kind()).into(),
+            Self::Denied { .. }
+            | Self::OtherSigner { .. }
+            | Self::Older { .. }
+            | Self::Weaker { .. }
+            | Self::Unverifiable { .. } => ErrorKind::Policy,
+            Self::OtherProof { .. }
+            | Self::OtherPermit { .. }
+            | Self::NotCovered(_)
+            | Self::Configuration { .. }
+            | Self::LayerCount { .. }
+            | Self::LayerType { .. }
+            | Self::Limit { .. }
+            | Self::Checksum { .. }
+            | Self::OtherContent { .. } => ErrorKind::Invalid,
+            Self::Layer { source, .. } | Self::Archive { source, .. } | Self::Tree(source) => {
+                source.kind()
+            }
+            Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::NoDirectory { .. } => ErrorKind::NotFound,
+            Self::Directory { .. }
+            | Self::Target { .. }
+            | Self::Mounted { .. }
+            | Self::UnreadableRecord { .. } => ErrorKind::Usage,
+            Self::Immovable { source, .. } => match MachineFault::of(source) {
+                None => ErrorKind::Usage,
+                Some(_) => ErrorKind::Machine,
+            },
+            Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Machine,
+            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether signatures were judged, and none of them counts.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::Verify(VerifyError::Refused(_))
+        )
+    }
+
+    /// What the error means for the other sources of the same content.
+    pub(crate) fn consequence(&self) -> Consequence {
+        if self.kind() == ErrorKind::Machine {
+            // A full disk stays full, whoever serves the bytes.
+            return Consequence::End;
+        }
+        match self {
+            Self::Registry(error) => error.consequence(),
+            Self::Verify(error) => error.consequence(),
+            // Another copy may hold the signature or the bytes that are missing or bad here.
+            Self::Refused { .. }
+            | Self::OtherSigner { .. }
+            | Self::Layer { .. }
+            | Self::Checksum { .. } => Consequence::TrySameDigest,
+            Self::NoDirectory { .. } => Consequence::TryNext,
+            Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
+            Self::Http(HttpError::Configuration { .. }) => Consequence::End,
+            Self::Http(_) => Consequence::TrySameDigest,
+            Self::Denied { .. }
+            | Self::OtherProof { .. }
+            | Self::OtherPermit { .. }
+            | Self::NotCovered(_)
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::Configuration { .. }
+            | Self::LayerCount { .. }
+            | Self::LayerType { .. }
+            | Self::Archive { .. }
+            | Self::Directory { .. }
+            | Self::Tree(_)
+            | Self::Limit { .. }
+            | Self::Target { .. }
+            | Self::NoVerifier { .. }
+            | Self::Immovable { .. }
+            | Self::Mounted { .. }
+            | Self::UnreadableRecord { .. }
+            | Self::Displaced { .. }
+            | Self::Busy { .. }
+            | Self::Older { .. }
+            | Self::Weaker { .. }
+            | Self::OtherContent { .. }
+            | Self::Unverifiable { .. }
+            | Self::Record(_)
+            | Self::Io { .. }
+            | Self::Cancelled => Consequence::End,
+        }
+    }
+}
