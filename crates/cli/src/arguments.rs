@@ -184,7 +184,8 @@ pub(crate) struct SignArguments {
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) annotations: Vec<(String, String)>,
 
-    /// The installer's policy file: fail if it would refuse what was signed
+    /// The installer's policy file: fail, before anything is recorded or pushed, if it would refuse
+    /// the signature
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 

@@ -248,7 +248,10 @@ impl fmt::Display for Named<'_> {
                     (_, "", more) => write!(f, " (the same, and then `{more}`)"),
                     (_, missing, "") => write!(f, " (the same, but `{missing}` is missing)"),
                     (_, expected, found) => {
-                        write!(f, " (the same up to `{found}` in place of `{expected}`)")
+                        write!(
+                            f,
+                            " (the difference: expected `{expected}`, found `{found}`)"
+                        )
                     }
                 }
             }

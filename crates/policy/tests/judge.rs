@@ -117,7 +117,7 @@ fn the_issuer_alone_refuses() {
     }
     .refused_by(&policy(""));
     assert!(matches!(miss(&violation), Miss::Issuer(_)));
-    assert_snapshot!(violation, @"not by the policy's signer: expected the issuer `https://token.actions.githubusercontent.com`, found `https://accounts.google.com` (the same up to `accounts.google.com` in place of `token.actions.githubusercontent.com`)");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the issuer `https://token.actions.githubusercontent.com`, found `https://accounts.google.com` (the difference: expected `token.actions.githubusercontent.com`, found `accounts.google.com`)");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn the_identity_alone_refuses() {
         mismatch.departs_at(),
         Some("https://github.com/acme/app/.github/workflows/".len())
     );
-    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main` (the same up to `test.yml@refs/heads/main` in place of `release.yml@refs/tags/v1.2.3`); the issuer is the right one");
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main` (the difference: expected `release.yml@refs/tags/v1.2.3`, found `test.yml@refs/heads/main`); the issuer is the right one");
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn the_signer_that_came_nearest_is_shown() {
         ..Signature::good()
     });
     assert_eq!(position(&other_workflow), 2);
-    assert_snapshot!(other_workflow, @"by none of the policy's 3 signers; the nearest is number 3: expected the identity `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`, found `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev` (the same up to `dev` in place of `main`); the issuer is the right one");
+    assert_snapshot!(other_workflow, @"by none of the policy's 3 signers; the nearest is number 3: expected the identity `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`, found `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev` (the difference: expected `main`, found `dev`); the issuer is the right one");
 
     let other_trigger = nearest(Signature {
         certificate: CertificateClaims::default(),
