@@ -21,20 +21,23 @@ mod pace;
 mod proxy;
 mod redacted;
 mod redirect;
+mod request;
 mod retry;
 
 pub use answer::Answer;
-pub use connection::{Body, Connection, Credential, Request};
+pub use connection::Connection;
 pub use host::{HostKind, is_loopback};
 pub use pace::{Pace, TooSlow};
 pub use proxy::proxy_url;
 pub use redacted::Redacted;
 pub use redirect::RedirectRefused;
+pub use request::{Body, Credential, Request};
 pub use retry::{Failure, retrying};
 
 pub(crate) use answer::too_slow;
-pub(crate) use connection::{Upload, is_redirect, location};
+pub(crate) use connection::{is_redirect, location};
 pub(crate) use host::is_loopback_host;
 pub(crate) use proxy::proxy;
 pub(crate) use redacted::{host, shown};
+pub(crate) use request::Upload;
 pub(crate) use retry::pauses;

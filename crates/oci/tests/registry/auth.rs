@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{Credentials, Error, Registry, media_type};
 use futures_util::future::join_all;
-use wiremock::matchers::{body_string_contains, header, method, path, query_param};
+use wiremock::matchers::{any, body_string_contains, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::common::{
-    answer, client, manifest, not_followed, options, reference, requests, text_of,
+    answer, client, manifest, not_followed, options, reference, repository, requests, text_of,
 };
 
 pub(super) const PASSWORD: &str = "hunter2";
@@ -357,4 +357,45 @@ async fn a_token_service_without_tls_gets_no_login() {
     let error = refused(&client_with(login(&server)), &server).await;
     let expected = ("http://auth.example/token".to_owned(), HttpsRequired);
     assert_eq!(not_followed(error), expected);
+}
+
+#[tokio::test]
+async fn a_token_to_push_that_is_refused_for_reading_gives_way_to_one_to_read() {
+    let server = MockServer::start().await;
+    let challenged = bearer_challenge(&server);
+    let respond = move |request: &Request| {
+        let login = request.headers.get("authorization");
+        let login = login.map(|value| value.to_str().unwrap().to_owned());
+        match (request.method.as_str(), login.as_deref()) {
+            _ if request.url.path() == "/token" => {
+                let push = request.url.as_str().contains("push");
+                token(if push { "to-push" } else { "to-read" })
+            }
+            ("PUT", Some("Bearer to-push")) => ResponseTemplate::new(201),
+            ("GET", Some("Bearer to-read")) => answer(media_type::OCI_MANIFEST, &manifest("x")),
+            _ => challenged.clone(),
+        }
+    };
+    Mock::given(any())
+        .respond_with(respond)
+        .mount(&server)
+        .await;
+    let client = client();
+    let bytes = manifest("x").into();
+    let pushed = client
+        .push_manifest(&repository(&server), media_type::OCI_MANIFEST, bytes, None)
+        .await;
+    pushed.unwrap();
+    for _ in 0..3 {
+        client.resolve(&reference(&server, ":t")).await.unwrap();
+    }
+    let received = server.received_requests().await.unwrap();
+    let reads = received
+        .iter()
+        .filter(|one| one.url.path() == "/v2/a/b/manifests/t");
+    let logins: Vec<&str> = reads
+        .map(|one| one.headers["authorization"].to_str().unwrap())
+        .collect();
+    let read = "Bearer to-read";
+    assert_eq!(logins, ["Bearer to-push", read, read, read]);
 }

@@ -300,3 +300,37 @@ async fn a_stream_that_is_redirected_says_that_it_can_not_be_read_again() {
     let (_, reason) = not_followed(error.unwrap_err());
     assert_eq!(reason, RedirectRefused::Spent);
 }
+
+#[tokio::test]
+async fn a_login_that_a_redirect_left_behind_does_not_come_back_by_another() {
+    for login in [Login::Basic, Login::Bearer, Login::RegistryToken] {
+        let home = MockServer::start().await;
+        let stranger = MockServer::start().await;
+        let back = format!("{}/back", home.uri());
+        let respond = ResponseTemplate::new(307).insert_header("location", back);
+        Mock::given(any())
+            .respond_with(respond)
+            .mount(&stranger)
+            .await;
+        let challenged = match login {
+            Login::Basic => challenge(r#"Basic realm="home""#),
+            _ => bearer_challenge(&home),
+        };
+        let away = format!("{}/away", stranger.uri());
+        let respond = move |request: &Request| match request.url.path() {
+            "/token" => token(TOKEN),
+            "/back" => answer(media_type::OCI_MANIFEST, &manifest("x")),
+            _ if request.headers.contains_key("authorization") => {
+                ResponseTemplate::new(307).insert_header("location", away.as_str())
+            }
+            _ => challenged.clone(),
+        };
+        Mock::given(any()).respond_with(respond).mount(&home).await;
+        let asked = ask(&client(login, &home), &home, Asked::Manifest).await;
+        assert!(asked.is_ok(), "{login:?}: {asked:?}");
+        let received = home.received_requests().await.unwrap();
+        let back = received.iter().filter(|one| one.url.path() == "/back");
+        let logins: Vec<_> = back.map(|one| one.headers.get("authorization")).collect();
+        assert_eq!(logins, [None], "{login:?}");
+    }
+}
