@@ -411,6 +411,11 @@ pub(crate) struct RegistryArguments {
     #[arg(long)]
     pub(crate) plain_http: bool,
 
+    /// Follow redirects from a public server into a private network (such as 10.0.0.0/8), where a
+    /// registry has its storage behind a private link
+    #[arg(long)]
+    pub(crate) allow_private_redirects: bool,
+
     /// Certificates (PEM) of further authorities to trust for TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,

@@ -44,6 +44,7 @@ pub(crate) fn connection(
     Ok(Options {
         credentials,
         plain_http,
+        private_redirects: arguments.allow_private_redirects,
         extra_roots,
         proxy: proxy(environment)?,
         no_proxy: environment.no_proxy().to_owned(),

@@ -17,6 +17,9 @@ pub struct Options {
     pub credentials: Credentials,
     /// Which registries are spoken to without TLS.
     pub plain_http: PlainHttp,
+    /// Whether a public server may lead into a private network, as one does that has its storage
+    /// behind a private link. Never to this machine, nor to a link-local address.
+    pub private_redirects: bool,
     /// Upper bounds on what is read.
     pub limits: Limits,
     /// Upper bounds on waiting.
@@ -45,6 +48,7 @@ impl Default for Options {
         Self {
             credentials: Credentials::default(),
             plain_http: PlainHttp::default(),
+            private_redirects: false,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),
@@ -88,6 +92,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("credentials", &self.credentials)
             .field("plain_http", &self.plain_http)
+            .field("private_redirects", &self.private_redirects)
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .field("retries", &self.retries)

@@ -9,7 +9,7 @@
 
 use std::io;
 
-use crate::http::RedirectRefused;
+use crate::http::{HostKind, RedirectRefused};
 use crate::{
     Digest, Error, LayoutError, LayoutPath, ManifestError, NoSuchPlatform, Platform, Reference,
 };
@@ -88,6 +88,11 @@ pub fn errors() -> Vec<Error> {
         Network { url: url(), source: Box::new(io_error(rustix::io::Errno::CONNREFUSED)) },
         Network { url: url(), source: Box::new(too_many_files()) },
         Redirect { from: url(), to: url(), reason: RedirectRefused::HttpsRequired },
+        Redirect {
+            from: url(),
+            to: url(),
+            reason: RedirectRefused::Inward { from: HostKind::Public, to: HostKind::Private },
+        },
         NoReferrers { subject: what(), tag: "sha256-0".into(), source: None },
         Protocol { url: url(), expected: "a list of tags".into(), found: "a web page".into() },
         DigestMismatch { what: what(), expected: digest(), found: Digest::sha256(b"x") },

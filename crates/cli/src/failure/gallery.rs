@@ -1,8 +1,9 @@
 //! What is said of galleries, their indexes and their entries.
 
 use countersign_download::{Bound, HttpError};
-use countersign_oci::http::HostKind;
+use countersign_oci::http::{HostKind, RedirectRefused};
 
+use super::registry::redirect_hint;
 use super::{Failure, Kind};
 use crate::limits;
 
@@ -14,9 +15,11 @@ pub(super) fn http_hint(error: &HttpError, bound: Bound) -> Option<&'static str>
             Some("check the URL, or give the entry or the gallery `mirrors`")
         }
         HttpError::TooLarge { .. } => Some(limits::hint(bound)),
-        HttpError::Redirect { .. } => {
-            Some("name the URL that it leads to, if that is an https URL you trust")
-        }
+        HttpError::Redirect {
+            reason: RedirectRefused::HttpsRequired,
+            ..
+        } => Some("name the URL that it leads to, if that is an https URL you trust"),
+        HttpError::Redirect { reason, .. } => Some(redirect_hint(*reason)),
         HttpError::Configuration { .. } => Some("check --registry-ca and the proxy's variables"),
         // The usual hint says what there is to say: try again.
         _ => None,

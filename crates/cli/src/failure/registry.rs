@@ -1,6 +1,7 @@
 //! What is said of registries.
 
 use countersign_oci::Error as RegistryError;
+use countersign_oci::http::{HostKind, RedirectRefused};
 
 use super::{Failure, Kind, layout};
 
@@ -35,9 +36,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Network { .. } if error.kind() == Kind::Unreachable => Some(
                 "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
             ),
-            RegistryError::Redirect { .. } => Some(
-                "the server leads elsewhere than it may; ask whoever runs it, or name the other server yourself if you trust it",
-            ),
+            RegistryError::Redirect { reason, .. } => Some(redirect_hint(*reason)),
             RegistryError::Protocol { .. } => Some(
                 "check that this is a registry's address: login pages and proxies answer like this",
             ),
@@ -57,6 +56,19 @@ impl From<RegistryError> for Failure {
             _ => None,
         };
         Self::new(error.kind(), error).hinted(hint)
+    }
+}
+
+/// What to do about a redirect that isn't followed.
+pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
+    match reason {
+        RedirectRefused::Inward {
+            to: HostKind::Private,
+            ..
+        } => {
+            "if that is your own network, and the server may lead there, pass --allow-private-redirects"
+        }
+        _ => "the server leads elsewhere than it may; tell whoever runs it, or use another server",
     }
 }
 

@@ -123,6 +123,8 @@ fn what_is_said_of_registries_and_layouts() {
         Network/Os
     7 Unreachable: check the reference; if it is right, tell whoever runs the registry what it answers
         Status
+    7 Unreachable: if that is your own network, and the server may lead there, pass --allow-private-redirects
+        Redirect
     7 Unreachable: log in with `docker login` or `podman login`; countersign reads the same credential files and helpers
         Unauthorized
     7 Unreachable: the manifest was pushed, but nobody can find it; keep the image in a registry with the referrers API of OCI 1.1, or in one that takes the tag
@@ -131,7 +133,7 @@ fn what_is_said_of_registries_and_layouts() {
         Status
     7 Unreachable: the registry wants fewer requests: log in, or try again later
         Status
-    7 Unreachable: the server leads elsewhere than it may; ask whoever runs it, or name the other server yourself if you trust it
+    7 Unreachable: the server leads elsewhere than it may; tell whoever runs it, or use another server
         Redirect
     7 Unreachable: wait until nobody else signs this image, then try again
         Contended

@@ -148,8 +148,19 @@ impl Connection {
     /// address that it may be at.
     fn permit(&self, from: &Url, to: &Url) -> Result<HostKind> {
         let kind = self.shared.names.kind(from);
-        match permit(self.options().plain_http, from, kind, to) {
-            Ok(()) => Ok(kind),
+        let limit = match self.options().private_redirects {
+            true => kind.max(HostKind::Private),
+            false => kind,
+        };
+        match permit(self.options().plain_http, from, limit, to) {
+            Ok(()) => Ok(limit),
+            Err(RedirectRefused::Inward { to: inner, .. }) => {
+                let reason = RedirectRefused::Inward {
+                    from: kind,
+                    to: inner,
+                };
+                Err(refused(from, to, reason))
+            }
             Err(reason) => Err(refused(from, to, reason)),
         }
     }

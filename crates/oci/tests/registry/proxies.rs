@@ -110,3 +110,40 @@ async fn a_public_registry_leads_to_no_address_inside_even_with_plain_http_every
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
     assert_eq!(requests(&internet).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_public_registry_leads_into_a_private_network_where_the_user_allows_it() {
+    let internet = MockServer::start().await;
+    let client = Registry::new(Options {
+        proxy: Some(internet.uri().parse().unwrap()),
+        plain_http: PlainHttp::Always,
+        private_redirects: true,
+        ..options()
+    })
+    .unwrap();
+    for (host, refused) in [
+        ("10.0.0.1", None),
+        ("169.254.169.254", Some(HostKind::LinkLocal)),
+        ("127.0.0.1", Some(HostKind::ThisMachine)),
+    ] {
+        internet.reset().await;
+        let inside = format!("http://{host}/v2/app/manifests/v1");
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(307).insert_header("location", inside))
+            .up_to_n_times(1)
+            .mount(&internet)
+            .await;
+        let error = ask(&client, "registry.example/app:v1").await;
+        match refused {
+            None => {
+                assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+                assert_eq!(requests(&internet).await.len(), 2);
+            }
+            Some(to) => {
+                let from = HostKind::Public;
+                let inward = RedirectRefused::Inward { from, to };
+                assert_eq!(not_followed(error).1, inward, "{host}");
+            }
+        }
+    }
+}
