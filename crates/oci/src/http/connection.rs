@@ -382,6 +382,24 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_name_that_a_server_leads_to_resolves_no_further_in_than_the_server_is() {
+        let connection = Connection::new(Options::default()).unwrap();
+        let url = |text: &str| Url::parse(text).unwrap();
+        let public = url("https://public.example/");
+        let led = Request::new(Method::GET, url("https://led.invalid/"), "it").led_from(&public);
+        let named = Request::new(Method::GET, url("https://named.invalid/"), "it");
+        for request in [&led, &named] {
+            let asked = connection.exchange(request, None, &mut Body::Empty).await;
+            assert!(asked.is_err(), "there is no such name");
+        }
+        let here = ["127.0.0.1:0".parse().unwrap()];
+        let names = &connection.shared.names;
+        let Inward { from, to } = names.permitted("led.invalid", &here).unwrap_err();
+        assert_eq!((from, to), (HostKind::Public, HostKind::ThisMachine));
+        assert_eq!(names.permitted("named.invalid", &here).unwrap(), here);
+    }
+
     #[test]
     fn options_that_cannot_be_used_are_named() {
         let fault = |options: Options| match Connection::new(options) {

@@ -57,7 +57,11 @@ impl Names {
     }
 
     /// Of the addresses of `name`, those that may be connected to.
-    fn permitted(&self, name: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, Inward> {
+    pub(super) fn permitted(
+        &self,
+        name: &str,
+        found: &[SocketAddr],
+    ) -> Result<Vec<SocketAddr>, Inward> {
         let kinds = || found.iter().map(|address| HostKind::of_ip(address.ip()));
         let mut known = self.lock();
         // Every request admits its host first. What was not admitted goes nowhere inside.

@@ -12,8 +12,8 @@ use super::common::{options, text_of};
 const DRIP: usize = 16 << 10;
 const EVERY: Duration = Duration::from_millis(30);
 
-/// Serves `drips` times [`DRIP`] bytes to one client, with a pause after each.
-async fn dripping(drips: usize) -> Repository {
+/// Serves `drips` times [`DRIP`] bytes to one client, `late`, with a pause after each.
+async fn dripping(late: Duration, drips: usize) -> Repository {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -22,6 +22,7 @@ async fn dripping(drips: usize) -> Repository {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.unwrap());
         }
+        tokio::time::sleep(late).await;
         let size = drips * DRIP;
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -37,6 +38,11 @@ async fn dripping(drips: usize) -> Repository {
 
 /// Fetches a blob of so many drips, with `slowest` bytes a second as the floor.
 async fn fetch(drips: usize, slowest: u64) -> Result<(), Error> {
+    fetch_late(Duration::ZERO, drips, slowest).await
+}
+
+/// The same from a server whose answer begins `late`.
+async fn fetch_late(late: Duration, drips: usize, slowest: u64) -> Result<(), Error> {
     let client = Registry::new(Options {
         timeouts: Timeouts {
             slowest,
@@ -48,7 +54,7 @@ async fn fetch(drips: usize, slowest: u64) -> Result<(), Error> {
     .unwrap();
     let content = vec![0; drips * DRIP];
     let descriptor = Descriptor::of("application/octet-stream", &content);
-    let repository = dripping(drips).await;
+    let repository = dripping(late, drips).await;
     let mut into = Vec::new();
     client
         .fetch_blob(&repository, &descriptor, &mut into, &|_| ())
@@ -77,4 +83,16 @@ async fn a_blob_that_drips_is_given_up_at_the_floor_and_not_asked_for_again() {
 async fn a_blob_above_the_floor_comes_whole_and_without_a_floor_any_does() {
     fetch(12, 32 << 10).await.unwrap();
     fetch(12, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn time_in_which_no_answer_comes_counts() {
+    let error = fetch_late(Duration::from_millis(400), 1, 1 << 20).await;
+    let error = error.unwrap_err();
+    let Error::Network { source, .. } = error else {
+        panic!("{error:?}")
+    };
+    let slow = source.downcast_ref::<TooSlow>().unwrap();
+    assert_eq!(slow.bytes, 0);
+    assert!(slow.waited >= Duration::from_millis(400), "{slow:?}");
 }
