@@ -2,9 +2,13 @@
 //!
 //! All but one thing in each is genuine, so that a reader comes as far as it can before it refuses.
 
+mod asn1;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+use self::asn1::{algorithms, attributes, certificates, content, names, nested, with_names};
 
 /// Bytes of DER that fill a bundle of 1 MiB, in base64.
 const HUGE: usize = 700_000;
@@ -26,6 +30,7 @@ pub fn hostile_bundles(good: &str) -> Vec<HostileBundle> {
     let value: Value = serde_json::from_str(good).unwrap_or_default();
     let shapes = [
         certificates_and_timestamps(),
+        genuine_timestamps(&value),
         log_entries(&value),
         signed_content(&value),
     ];
@@ -77,9 +82,14 @@ fn certificates_and_timestamps() -> Vec<Shape> {
             der(names(LARGE, usize::MAX)),
         ),
         (
-            "a certificate whose name is of many small sets",
+            "a certificate whose name is of many sets",
             CERTIFICATE,
             der(names(LARGE, 60)),
+        ),
+        (
+            "a certificate whose name is of many small sets",
+            CERTIFICATE,
+            der(names(LARGE, 16)),
         ),
         (
             "a certificate of nothing but depth",
@@ -116,6 +126,30 @@ fn certificates_and_timestamps() -> Vec<Shape> {
             "thirty thousand timestamps",
             TIMESTAMPS,
             timestamps(vec![Vec::new(); 30_000]),
+        ),
+    ]
+}
+
+/// Timestamps that an authority made, so that readers decode all of them, and one certificate in each
+/// that it did not send.
+fn genuine_timestamps(good: &Value) -> Vec<Shape> {
+    let token = good.pointer(TIMESTAMP).and_then(Value::as_str);
+    let token = STANDARD.decode(token.unwrap_or_default());
+    let token = token.unwrap_or_default();
+    let eight = |in_one_set| {
+        let tokens = (0..8).map(|other| with_names(&token, in_one_set, other));
+        timestamps(tokens.collect())
+    };
+    vec![
+        (
+            "eight genuine timestamps with certificates of many sets",
+            TIMESTAMPS,
+            eight(60),
+        ),
+        (
+            "eight genuine timestamps with certificates of many small sets",
+            TIMESTAMPS,
+            eight(16),
         ),
     ]
 }
@@ -237,6 +271,8 @@ fn timestamps(tokens: Vec<Vec<u8>>) -> Value {
 
 const CERTIFICATE: &str = "/verificationMaterial/certificate/rawBytes";
 const TIMESTAMPS: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps";
+const TIMESTAMP: &str =
+    "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
 const ENTRIES: &str = "/verificationMaterial/tlogEntries";
 const ENTRY: &str = "/verificationMaterial/tlogEntries/0";
 const BODY: &str = "/verificationMaterial/tlogEntries/0/canonicalizedBody";
@@ -279,135 +315,4 @@ fn forged_line(own: &str) -> String {
         *last ^= 1;
     }
     format!("{name} {}\n", STANDARD.encode(signature))
-}
-
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
-const SHA256: [u8; 11] = [
-    0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
-];
-const ECDSA_WITH_SHA256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-const SIGNED_DATA: [u8; 11] = [
-    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02,
-];
-const TST_INFO: [u8; 13] = [
-    0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04,
-];
-
-/// DER of one value.
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let significant = length.iter().position(|byte| *byte != 0);
-    let length = length.get(significant.unwrap_or(length.len() - 1)..);
-    let length = length.unwrap_or_default();
-    let mut value = vec![tag];
-    if content.len() > 0x7f {
-        value.push(0x80 | u8::try_from(length.len()).unwrap_or(8));
-    }
-    value.extend(length);
-    value.extend(content);
-    value
-}
-
-fn sequence(parts: &[&[u8]]) -> Vec<u8> {
-    tlv(SEQUENCE, &parts.concat())
-}
-
-fn number(number: u32) -> Vec<u8> {
-    tlv(INTEGER, &(number & 0x7fff_ffff | 0x4000_0000).to_be_bytes())
-}
-
-/// Elements up to this many bytes, the greatest first, which is the worst order for a sort by
-/// insertion.
-fn descending(bytes: usize, element: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
-    let size = element(0).len().max(1);
-    let count = u32::try_from(bytes / size).unwrap_or(u32::MAX);
-    (0..count).rev().map(element).collect()
-}
-
-/// A certificate up to its issuer, whose name has sets of so many parts.
-fn names(bytes: usize, in_one_set: usize) -> Vec<u8> {
-    let parts = descending(bytes, |n| sequence(&[&COMMON_NAME, &number(n)]));
-    let sets: Vec<u8> = parts
-        .chunks(in_one_set)
-        .flat_map(|parts| tlv(SET, &parts.concat()))
-        .collect();
-    let version = tlv(0xa0, &tlv(INTEGER, &[2]));
-    let algorithm = sequence(&[&ECDSA_WITH_SHA256]);
-    let tbs = sequence(&[&version, &number(1), &algorithm, &tlv(SEQUENCE, &sets)]);
-    sequence(&[&tbs, &algorithm])
-}
-
-/// Sequences in sequences.
-fn nested(bytes: usize) -> Vec<u8> {
-    let mut value = Vec::new();
-    while value.len() < bytes {
-        value = tlv(SEQUENCE, &value);
-    }
-    value
-}
-
-/// A timestamp response around the parts of signed data that come after the version.
-fn response(parts: &[&[u8]]) -> Vec<u8> {
-    let signed = sequence(&[&tlv(INTEGER, &[3]), &parts.concat()]);
-    let token = sequence(&[&SIGNED_DATA, &tlv(0xa0, &signed)]);
-    sequence(&[&sequence(&[&tlv(INTEGER, &[0])]), &token])
-}
-
-fn no_content() -> Vec<u8> {
-    sequence(&[&TST_INFO, &tlv(0xa0, &tlv(OCTET_STRING, &[]))])
-}
-
-/// Each of the following differs with `other`: timestamps must not repeat.
-fn algorithms(bytes: usize, other: u32) -> Vec<u8> {
-    let algorithms = descending(bytes, |n| sequence(&[&SHA256, &number(n << 3 | other)]));
-    response(&[&tlv(SET, &algorithms.concat()), &no_content()])
-}
-
-fn certificates(bytes: usize, other: u32) -> Vec<u8> {
-    let certificates = descending(bytes, |n| sequence(&[&number(n << 3 | other)]));
-    let algorithms = tlv(SET, &sequence(&[&SHA256]));
-    response(&[
-        &algorithms,
-        &no_content(),
-        &tlv(0xa0, &certificates.concat()),
-    ])
-}
-
-fn attributes(bytes: usize, other: u32) -> Vec<u8> {
-    let values = descending(bytes, |n| number(n << 3 | other));
-    let attribute = sequence(&[&SHA256, &tlv(SET, &values.concat())]);
-    let algorithm = sequence(&[&SHA256]);
-    let issuer = sequence(&[&tlv(SEQUENCE, &[]), &number(1)]);
-    let signer = sequence(&[
-        &tlv(INTEGER, &[1]),
-        &issuer,
-        &algorithm,
-        &tlv(0xa0, &attribute),
-        &algorithm,
-        &tlv(OCTET_STRING, &[]),
-    ]);
-    response(&[&tlv(SET, &algorithm), &no_content(), &tlv(SET, &signer)])
-}
-
-/// The set lies in an octet string, in the name of the authority.
-fn content(bytes: usize, other: u32) -> Vec<u8> {
-    let parts = descending(bytes, |n| {
-        sequence(&[&COMMON_NAME, &number(n << 3 | other)])
-    });
-    let name = tlv(SEQUENCE, &tlv(SET, &parts.concat()));
-    let imprint = sequence(&[&sequence(&[&SHA256]), &tlv(OCTET_STRING, &[0; 32])]);
-    let info = sequence(&[
-        &tlv(INTEGER, &[1]),
-        &COMMON_NAME,
-        &imprint,
-        &number(1),
-        &tlv(0x18, b"20260101000000Z"),
-        &tlv(0xa0, &tlv(0xa4, &name)),
-    ]);
-    let content = sequence(&[&TST_INFO, &tlv(0xa0, &tlv(OCTET_STRING, &info))]);
-    response(&[&tlv(SET, &sequence(&[&SHA256])), &content, &tlv(SET, &[])])
 }

@@ -12,13 +12,17 @@ pub(super) const CERTIFICATE_BYTES: usize = 16 << 10;
 /// What errors call it.
 pub(super) const CERTIFICATE: &str = "the certificate";
 
-/// Elements of one set or sequence. Signing certificates have up to 35 extensions, and nothing else
-/// in them or in timestamps has as many elements.
+/// Elements of one sequence. Signing certificates have up to 35 extensions, and nothing else in them or
+/// in timestamps has as many elements.
 const ELEMENTS_MAX: usize = 64;
+/// Elements of one set. Honest ones have up to 8 (the signed attributes of a timestamp). Many sets fit
+/// into 16 KiB, and what sorting all of them costs grows with this bound.
+const SET_MAX: usize = 16;
 /// A timestamp's certificates have their names' texts at the sixteenth level.
 const DEPTH_MAX: usize = 32;
 
 const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
 const CONSTRUCTED: u8 = 0x20;
 /// All bits of the number: it goes on in the bytes that follow, which the `der` crate refuses.
 const LONG_TAG: u8 = 0x1f;
@@ -49,24 +53,30 @@ pub(super) fn check(
     levels: &'static str,
 ) -> Result<(), Failure> {
     let too_many = |what, limit, found| Failure::TooMany { what, limit, found };
-    // The rest of each part that the walk is in, and how many of its elements came before.
-    let mut parts: Vec<(&[u8], usize)> = vec![(bytes, 0)];
-    while let Some((rest, count)) = parts.last_mut() {
+    // The rest of each part that the walk is in, how many of its elements came before, and how many
+    // it may have.
+    let mut parts: Vec<(&[u8], usize, usize)> = vec![(bytes, 0, ELEMENTS_MAX)];
+    while let Some((rest, count, limit)) = parts.last_mut() {
         let Some((tag, content, after)) = element(rest) else {
             parts.pop();
             continue;
         };
         *rest = after;
         *count += 1;
-        if *count > ELEMENTS_MAX {
+        if *count > *limit {
             let found = *count + elements_in(after);
-            return Err(too_many(elements, ELEMENTS_MAX, found));
+            return Err(too_many(elements, *limit, found));
         }
         if tag & CONSTRUCTED != 0 || tag == OCTET_STRING {
             if parts.len() > DEPTH_MAX {
                 return Err(too_many(levels, DEPTH_MAX, parts.len()));
             }
-            parts.push((content, 0));
+            let limit = match tag {
+                SEQUENCE | OCTET_STRING => ELEMENTS_MAX,
+                // A tag of the context's own (`[0]`) may stand for that of a set.
+                _ => SET_MAX,
+            };
+            parts.push((content, 0, limit));
         }
     }
     Ok(())
@@ -124,8 +134,10 @@ mod tests {
     #[test]
     fn elements_are_counted_wherever_they_lie() {
         let null = [0x05, 0x00];
-        for tag in [0x30, 0x31, 0xa0, OCTET_STRING] {
-            assert_eq!(found(&tlv(tag, &null.repeat(64))), None);
+        for (tag, limit) in [(SEQUENCE, 64), (0x31, 16), (0xa0, 16), (OCTET_STRING, 64)] {
+            assert_eq!(found(&tlv(tag, &null.repeat(limit))), None);
+            let one_more = found(&tlv(tag, &null.repeat(limit + 1)));
+            assert_eq!(one_more, Some(("elements", limit + 1)));
             let many = tlv(tag, &null.repeat(1_000));
             assert_eq!(found(&many), Some(("elements", 1_000)));
             let deeper = tlv(0x30, &[&null[..], &tlv(0x31, &many)].concat());
