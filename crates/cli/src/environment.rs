@@ -115,9 +115,13 @@ impl Environment {
 
     /// The filter for diagnostics, in the syntax of `tracing-subscriber`.
     pub(crate) fn log_filter(&self) -> &str {
-        self.variable("COUNTERSIGN_LOG").unwrap_or("error")
+        self.variable("COUNTERSIGN_LOG")
+            .unwrap_or(DEFAULT_LOG_FILTER)
     }
 }
+
+/// What is logged where `COUNTERSIGN_LOG` doesn't say it.
+pub(crate) const DEFAULT_LOG_FILTER: &str = "error";
 
 /// The variable that names the one credential file to use.
 pub(crate) const CREDENTIAL_FILE: &str = "REGISTRY_AUTH_FILE";

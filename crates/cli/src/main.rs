@@ -19,6 +19,7 @@ mod services;
 mod signals;
 mod trust;
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,12 +39,24 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() && asks_for_json(std::env::args_os()) => {
             let text = error.to_string();
             let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            // The hint says it.
+            let message = message.strip_suffix(SEE_HELP).unwrap_or(message).trim_end();
             let failure = Failure::new(Kind::Usage, message.to_owned());
             commands::fail(&failure, &Output::new(Format::Json))
         }
-        Err(error) => error.exit(),
+        Err(error) if error.use_stderr() => error.exit(),
+        // Help, or the version.
+        Err(text) => match text.print().and_then(|()| std::io::stdout().flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                commands::lost(error, &Output::new(Format::Human))
+            }
+            _ => ExitCode::SUCCESS,
+        },
     }
 }
+
+/// How clap ends what it says of a command line that it refuses.
+const SEE_HELP: &str = "For more information, try '--help'.";
 
 /// Whether `--output json` is among arguments that clap refuses as a whole.
 fn asks_for_json(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {

@@ -70,7 +70,11 @@ async fn a_tag_moved_back_is_refused_by_either_command_unless_older_is_allowed()
         assert!(hint.contains("--allow-older"), "{hint}");
         assert_eq!(shop.version("chat").unwrap(), "v2");
     }
-    assert_eq!(shop.upgrade(&["chat", "--allow-older"]).0, 0);
+    let upgrade = [&["upgrade"][..], &shop::FLAGS, &["chat", "--allow-older"]].concat();
+    let (code, out, err) = shop.shown(&upgrade);
+    assert_eq!(code, 0, "{err}");
+    // An older image is no upgrade.
+    assert!(out.starts_with("replaced chat in "), "{out}");
     assert_eq!(shop.version("chat").unwrap(), "v1");
 }
 

@@ -248,7 +248,8 @@ pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str
             let verb = match replaced {
                 None => "installed",
                 Some(before) if *before == installed.digest => "reinstalled",
-                Some(_) => "upgraded",
+                // Which of the two is newer is not always known.
+                Some(_) => "replaced",
             };
             let Installed { files, bytes, .. } = **installed;
             let noun = if files == 1 { "file" } else { "files" };

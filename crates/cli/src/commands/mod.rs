@@ -18,10 +18,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use countersign_download::{Grounds, UNPROVEN};
+use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Command;
 use crate::descriptors;
-use crate::environment::Environment;
+use crate::environment::{DEFAULT_LOG_FILTER, Environment};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::signals;
@@ -32,18 +33,21 @@ const CLEANING: Duration = Duration::from_secs(30);
 
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
-    start_diagnostics(environment);
+    start_diagnostics(environment, output);
     let code =
         dispatch(command, environment, output).unwrap_or_else(|failure| fail(&failure, output));
     match output.lost() {
         None => code,
-        Some(error) => {
-            let message = "the result can't be written to standard output".to_owned();
-            let failure = Failure::caused(Kind::Machine, message, error);
-            output.lost_result(&failure);
-            failure.exit_code().into()
-        }
+        Some(error) => lost(error, output),
     }
+}
+
+/// Reports that what was asked for can't be written.
+pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
+    let message = "the result can't be written to standard output".to_owned();
+    let failure = Failure::caused(Kind::Machine, message, error);
+    output.lost_result(&failure);
+    failure.exit_code().into()
 }
 
 /// Reports a failure that ended the run.
@@ -137,10 +141,19 @@ impl From<Stopped> for Failure {
 }
 
 /// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
-fn start_diagnostics(environment: &Environment) {
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(environment.log_filter());
+fn start_diagnostics(environment: &Environment, output: &Output) {
+    let asked = environment.log_filter();
+    let filter = EnvFilter::builder().parse(asked).unwrap_or_else(|_| {
+        output.warning(&format!(
+            "COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or \
+             levels by module such as countersign_oci=debug, found `{asked}`"
+        ));
+        EnvFilter::builder().parse_lossy(DEFAULT_LOG_FILTER)
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A file or a CI's log has no use for colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

@@ -47,6 +47,45 @@ async fn a_result_that_can_not_be_written_is_told_on_standard_error() {
 }
 
 #[tokio::test]
+async fn help_that_can_not_be_written_is_no_success() {
+    let stage = Stage::new().await;
+    for arguments in [&["--help"][..], &["--version"], &["help", "sign"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = stage.command(arguments);
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = "error: this machine: the result can't be written to standard output\n";
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn diagnostics_are_plain_text_where_no_terminal_is() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &[&app]].concat();
+    let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", "debug"));
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(run.stderr.contains("DEBUG"), "{}", run.shown());
+    assert!(!run.stderr.contains('\u{1b}'), "{}", run.shown());
+}
+
+#[tokio::test]
+async fn a_level_of_diagnostics_that_is_none_is_told_and_ends_nothing() {
+    let stage = Stage::new().await;
+    let arguments = ["list", "--store", "store"];
+    let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", "app=loud"));
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert_eq!(
+        run.stderr,
+        "warning: COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or levels by module such as countersign_oci=debug, found `app=loud`\n"
+    );
+}
+
+#[tokio::test]
 async fn nothing_panics_where_standard_error_is_closed_or_full() {
     let stage = Stage::new().await;
     let app = stage.reference("app:v1");

@@ -244,6 +244,10 @@ async fn a_command_line_that_can_not_be_read_is_told_in_json_where_json_was_aske
         assert_eq!(document["error"]["kind"], "usage");
         let message = document["error"]["message"].as_str().unwrap();
         assert!(message.contains("not a reference"), "{message}");
+        // It is a message: what to do next is among the hints.
+        assert!(!message.contains("--help"), "{message}");
+        let hint = document["error"]["hints"][0].as_str().unwrap();
+        assert!(hint.contains("--help"), "{hint}");
     }
 }
 
