@@ -78,11 +78,11 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Sign images in a registry, an index with all its children, and check the result
     Sign(SignArguments),
-    /// Prove that images are signed by whom the policy names
+    /// Prove that images are signed by the signer that a policy names
     Verify(VerifyArguments),
     /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(InstallArguments),
-    /// Upgrade installed entries, on the same proof
+    /// Update what is installed to what its gallery has now, by the gallery's policy
     Upgrade(UpgradeArguments),
     /// Show what was installed from galleries, and on what evidence
     List(StoreArguments),
@@ -167,11 +167,11 @@ pub(crate) struct SignArguments {
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
 
-    /// Also sign what a tag alone names: whatever the registry answers
+    /// Accept a tag without a digest: sign whatever the registry says that it names
     #[arg(long)]
     pub(crate) by_tag: bool,
 
-    /// Don't ask what a tag beside a digest names: it is set once the image is signed
+    /// Don't check the tag beside a digest: it will be set after the image is signed
     #[arg(long, conflicts_with = "by_tag")]
     pub(crate) tag_later: bool,
 
@@ -189,8 +189,8 @@ pub(crate) struct SignArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 
-    /// Warn of what `install` would refuse in the images, as long as their layers are no more than so
-    /// many MiB in all; 0 looks at none
+    /// Read layers of up to so many MiB in all, and warn of what `install` would refuse in them; 0
+    /// reads none
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) check_layers: u32,
 
@@ -329,7 +329,7 @@ pub(crate) struct RemoveArguments {
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// Remove what has one of these names and no record of an installation too, whatever it is
+    /// Also remove a file or directory that has one of these names but no record of an installation
     #[arg(long)]
     pub(crate) unrecorded: bool,
 
@@ -370,7 +370,7 @@ pub(crate) struct PolicyArguments {
     #[arg(long, value_name = "REGEX")]
     pub(crate) identity_regex: Option<String>,
 
-    /// Refuse signatures made before this time (RFC 3339): the revocation lever
+    /// Refuse signatures made before this time (RFC 3339). This is how to revoke
     #[arg(long, value_name = "TIME")]
     pub(crate) not_before: Option<String>,
 
@@ -428,10 +428,13 @@ pub(crate) struct RegistryArguments {
 
 /// A time as people write it.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(format!("expected more than nothing, found `{text}`")),
+    let duration = text.parse::<SignedDuration>().ok();
+    match duration.map(Duration::try_from) {
+        Some(Ok(duration)) if !duration.is_zero() => Ok(duration),
+        Some(_) => Err(format!("expected more than nothing, found `{text}`")),
+        None => Err(format!(
+            "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found `{text}`"
+        )),
     }
 }
 
@@ -464,6 +467,20 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_is_more_than_nothing() {
+        let minutes = |minutes: u64| Ok(Duration::from_secs(60 * minutes));
+        assert_eq!(parse_duration("1h 30m"), minutes(90));
+        assert_eq!(parse_duration("10m"), minutes(10));
+        let nothing = |text: &str| Err(format!("expected more than nothing, found `{text}`"));
+        assert_eq!(parse_duration("0s"), nothing("0s"));
+        assert_eq!(parse_duration("-5s"), nothing("-5s"));
+        for text in ["5", "soon", ""] {
+            let says = "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found";
+            assert_eq!(parse_duration(text), Err(format!("{says} `{text}`")));
+        }
     }
 
     #[test]

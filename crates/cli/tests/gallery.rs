@@ -89,7 +89,7 @@ fn a_plan_says_from_where_and_on_what_proof() {
     let (code, out, err) = directory.plan(&["chat", "--fallback-tag", "latest-*=master-*"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_snapshot!(out, @r#"
-    gallery acme: 4 entries from file:index.yaml, for default
+    gallery acme: 4 entries from file:index.yaml, for the hardware `default`
       A signature counts when all of this holds:
       - it is a cosign signature, not another kind of statement;
       - its certificate says:

@@ -29,7 +29,7 @@ pub(crate) struct GalleryArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "policy_flags")]
     pub(crate) gallery: Option<PathBuf>,
 
-    /// Show what the same command without this flag would install from where, and on what proof
+    /// Show what would be installed, from where and on what proof. Asks no registry, installs nothing
     #[arg(long, conflicts_with = "lock")]
     pub(crate) dry_run: bool,
 
@@ -84,8 +84,8 @@ pub(crate) struct PlanningArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
-    /// Pin digest and signer of what is installed in a lock file, whose other entries stay as they
-    /// are [default FILE: countersign.lock]
+    /// Pin digest and signer of what is installed in a lock file. Its other entries stay as they are
+    /// [default FILE: countersign.lock]
     #[arg(
         long,
         value_name = "FILE",
@@ -296,7 +296,7 @@ fn text(galleries: &Galleries) -> String {
     let mut text = String::new();
     for (gallery, fetched) in galleries.fetched() {
         text.push_str(&format!(
-            "gallery {}: {} entries from {}, for {}\n",
+            "gallery {}: {} entries from {}, for the hardware `{}`\n",
             gallery.name,
             fetched.index.entries().len(),
             fetched.location,

@@ -164,13 +164,12 @@ async fn signing_services(
     Ok(match &instance.choice {
         Choice::File(_) => {
             return Err(unnamed(
-                "a trusted root says whom to trust, and nothing says which services sign",
+                "no flag says which services sign: --trusted-root says only whom to trust",
             ));
         }
         _ if instance.offline => {
             return Err(unnamed(
-                "with --offline no TUF repository is asked which services sign, and nothing else \
-                 says it",
+                "no flag says which services sign, and with --offline no TUF repository is asked",
             ));
         }
         Choice::Tuf { url, root } => {

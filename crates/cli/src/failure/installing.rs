@@ -70,7 +70,7 @@ impl From<countersign_download::Error> for Failure {
             | DownloadError::Archive { source, .. }
             | DownloadError::Tree(source) => archive_hint(source),
             DownloadError::Target { .. } => Some(
-                "name a directory that does not exist, is empty, or holds an earlier installation",
+                "name a directory that is missing, empty or an earlier installation; the directory above it must exist",
             ),
             DownloadError::Displaced { kept, .. } => {
                 let hint = format!(

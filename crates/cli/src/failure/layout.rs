@@ -25,9 +25,12 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
         LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
             "make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`",
         ),
-        LayoutError::DockerArchive
-        | LayoutError::Version { .. }
-        | LayoutError::Compressed { .. } => Some("make an image layout of it, as the message says"),
+        LayoutError::DockerArchive | LayoutError::Version { .. } => {
+            Some("make an image layout of it, as the message says")
+        }
+        LayoutError::Compressed { .. } => {
+            Some("decompress it (`gunzip`, `zstd -d`), then name the file that this leaves")
+        }
         LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
             Some("copy the archive again, and compare its size")
         }

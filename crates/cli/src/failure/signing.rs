@@ -16,7 +16,7 @@ impl From<countersign_sign::TokenError> for Failure {
             TokenError::Audience { .. } => Self::new(kind, error)
                 .hint("ask the issuer for a token with the audience `sigstore`"),
             _ => Self::new(kind, error)
-                .hint("pass the token itself, or @FILE to read it from a file"),
+                .hint("pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE"),
         }
     }
 }
@@ -39,13 +39,19 @@ impl From<countersign_sign::Error> for Failure {
                     .hint("or pass --by-tag, to sign whatever the registry answers")
                     .field("pinned_references", words);
             }
-            SignError::Tag { reference, .. } => {
+            SignError::Tag {
+                reference, found, ..
+            } => {
                 let untagged = match reference.digest() {
                     Some(digest) => format!("{}@{digest}", reference.repository()),
                     None => reference.to_string(),
                 };
+                let first = match found {
+                    Some(_) => "find out which of the two digests your build pushed",
+                    None => "push the tag first",
+                };
                 let hint = format!(
-                    "push the tag first, or sign without it: {untagged}; if the tag is set once the image is signed, pass --tag-later",
+                    "{first}, or sign without the tag: {untagged}; if your build sets the tag after it signs, pass --tag-later",
                 );
                 return Self::new(kind, error).hint(hint);
             }

@@ -93,8 +93,10 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Io/Os
     2 Usage: correct the credential file or the helper, or log in again with `docker login` or `podman login`
         Credentials/Os
+    2 Usage: decompress it (`gunzip`, `zstd -d`), then name the file that this leaves
+        Layout/Compressed
     2 Usage: make an image layout of it, as the message says
-        Layout/DockerArchive, Layout/Version, Layout/Compressed
+        Layout/DockerArchive, Layout/Version
     2 Usage: make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`
         Layout/NoMarker, Layout/NoArchive
     2 Usage: name a repository in a registry
@@ -208,17 +210,17 @@ fn what_is_said_of_signing() {
         ByTag
     2 Usage: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
         Services
+    2 Usage: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
+        Token/NotJwt
     2 Usage: pass a trusted_root.json as the instance's TUF repository distributes it
         Trust/Incomplete
-    2 Usage: pass the token itself, or @FILE to read it from a file
-        Token/NotJwt
     3 Unsigned: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
         Refused/Refusal
     4 Policy: an installer would refuse what would be signed here: compare the policy with the job that signs, and with the references and annotations given
         Policy/NoVerifiedTime
     5 Invalid: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
         Refused/Refusal
-    5 Invalid: push the tag first, or sign without it: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if the tag is set once the image is signed, pass --tag-later
+    5 Invalid: find out which of the two digests your build pushed, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after it signs, pass --tag-later
         Tag
     5 Invalid: sign the images of the index one by one, by digest
         Limit
@@ -226,7 +228,7 @@ fn what_is_said_of_signing() {
         Bundle/NoIssuer
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
         Registry/NotFound
-    6 NotFound: push the tag first, or sign without it: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if the tag is set once the image is signed, pass --tag-later
+    6 NotFound: push the tag first, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after it signs, pass --tag-later
         Tag
     7 Unreachable: check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev
         Service
@@ -261,7 +263,7 @@ fn what_is_said_of_content_that_is_not_installed() {
         UnreadableRecord
     2 Usage: name a directory that can be read, in the gallery's index
         Directory
-    2 Usage: name a directory that does not exist, is empty, or holds an earlier installation
+    2 Usage: name a directory that is missing, empty or an earlier installation; the directory above it must exist
         Target
     2 Usage: nothing was changed: unmount it (`umount`), run the same command again, and mount it again
         Mounted

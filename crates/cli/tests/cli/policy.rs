@@ -79,6 +79,17 @@ async fn a_file_that_can_not_be_used_is_2_with_its_line() {
 }
 
 #[tokio::test]
+async fn a_file_of_cases_that_can_not_be_used_is_2_and_says_where_to_see_one() {
+    let stage = Stage::new().await;
+    let run = test(&stage, "verification:\n  issuer: x\n", &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert_eq!(
+        run.stderr,
+        "error: the cases cases/cases.yaml can't be used: unknown field `verification`, expected one of cases at line 1, column 1\n  hint: `countersign policy test --help` shows a file of cases\n"
+    );
+}
+
+#[tokio::test]
 async fn the_schema_is_printed_for_a_person_and_a_program_alike() {
     let stage = Stage::new().await;
     let committed = include_str!("../../../../fixtures/policy.schema.json");

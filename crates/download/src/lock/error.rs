@@ -164,7 +164,7 @@ pub enum LockValueError {
 pub enum LockedError {
     /// No entry of that name.
     #[error(
-        "expected a name of the lock file, found `{name}`{}",
+        "the lock file has no entry `{name}`{}",
         .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     )]
     Unknown {

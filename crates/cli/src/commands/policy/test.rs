@@ -118,10 +118,11 @@ impl Cases {
         let unusable = |detail: String| {
             let message = format!("the cases {} can't be used: {detail}", path.display());
             Failure::new(Kind::Usage, message)
+                .hint("`countersign policy test --help` shows a file of cases")
         };
         let text = services::read_text(path, "file of cases")?;
-        let cases: Self =
-            serde_saphyr::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let cases: Self = serde_saphyr::from_str(&text)
+            .map_err(|error| unusable(error.without_snippet().to_string()))?;
         if cases.cases.is_empty() {
             // A test of nothing must not look like one that passed.
             return Err(unusable("there is no case in it".to_owned()));
