@@ -326,6 +326,18 @@ async fn a_second_run_waits_and_says_so_unless_it_is_told_not_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_store_is_told_by_its_place_and_is_no_failure() {
+    let shop = Shop::open().await;
+    let store = shop.path("");
+    let store = store.to_str().unwrap().trim_end_matches('/');
+    let said = format!("nothing is installed in {store}\n");
+    assert_eq!(shop.shown(&["list"]), (0, String::new(), said));
+    let upgrade = [&["upgrade"][..], &shop::FLAGS].concat();
+    let said = format!("nothing from a gallery is installed in {store}\n");
+    assert_eq!(shop.shown(&upgrade), (0, String::new(), said));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_no_record_explains_is_listed_and_removed_where_that_is_asked_for() {
     let shop = Shop::open().await;
     fs::create_dir_all(shop.path("chat").join("deep")).unwrap();

@@ -203,9 +203,17 @@ pub(super) fn open_store(
     directory: Option<&Path>,
     environment: &Environment,
 ) -> Result<Store, Failure> {
+    store_directory(directory, environment).map(Store::new)
+}
+
+/// Where that store is.
+pub(super) fn store_directory(
+    directory: Option<&Path>,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
     let directory = directory.map(ToOwned::to_owned);
     let directory = directory.or_else(|| environment.store_directory());
-    directory.map(Store::new).ok_or_else(|| {
+    directory.ok_or_else(|| {
         Failure::new(Kind::Usage, "nothing says where entries are installed")
             .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR")
     })

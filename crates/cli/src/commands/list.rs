@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use countersign_download::{Installation, RecordState};
+use countersign_download::{Installation, RecordState, Store};
 use serde_json::json;
 
 use super::StoreArguments;
 use super::by_name::{details, digest_text};
-use super::gallery::open_store;
+use super::gallery::store_directory;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -18,9 +18,13 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let installations = open_store(arguments.store.as_deref(), environment)?
-        .list()
-        .await?;
+    let store = store_directory(arguments.store.as_deref(), environment)?;
+    let installations = Store::new(&store).list().await?;
+    if installations.is_empty() {
+        // It may be the wrong place that was looked at.
+        let store = printable::path(&store);
+        output.note(&format!("nothing is installed in {store}"));
+    }
     for installation in &installations {
         let what = match &installation.recorded {
             Some(recorded) => format!(

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use countersign_download::{Installation, RecordState, Recorded};
+use countersign_download::{Installation, RecordState, Recorded, Store};
 
 use super::by_name::{ByName, Named, Wanted};
-use super::gallery::{self as galleries, open_store};
+use super::gallery::{self as galleries, store_directory};
 use crate::arguments::UpgradeArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::printable;
 use crate::services;
 
 pub(crate) async fn run(
@@ -26,7 +27,8 @@ pub(crate) async fn run(
         trust,
         registry,
     } = arguments;
-    let store = open_store(planning.store.as_deref(), environment)?;
+    let directory = store_directory(planning.store.as_deref(), environment)?;
+    let store = Store::new(&directory);
     let mut wanted = Vec::new();
     if names.is_empty() {
         for installation in store.list().await? {
@@ -38,6 +40,12 @@ pub(crate) async fn run(
                 // Not an installation: there is nothing to upgrade.
                 None => {}
             }
+        }
+        if wanted.is_empty() {
+            let directory = printable::path(&directory);
+            output.note(&format!(
+                "nothing from a gallery is installed in {directory}"
+            ));
         }
     }
     for name in &names {
