@@ -117,6 +117,7 @@ impl Galleries {
             gallery,
             index: &fetched.index,
             location: &fetched.location,
+            server: fetched.server,
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
@@ -162,6 +163,7 @@ mod tests {
             let index = FetchedIndex {
                 index: GalleryIndex::parse(entries, "index.yaml").unwrap(),
                 location: "file:index.yaml".parse().unwrap(),
+                server: None,
                 origin: Origin::File,
                 unserved: Vec::new(),
             };

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use countersign_oci::{Digest, Document, Options, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{
+    Digest, Document, LedFrom, Options, Platform, Reference, Registry, ResolvedImage,
+};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedPlatform, verify_platform};
 use serde::Serialize;
@@ -72,7 +74,7 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 /// Installs images that a verifier admits.
 pub struct Installer<V> {
     registry: Registry,
-    verifier: Option<V>,
+    verifier: Option<Arc<V>>,
     limits: Limits,
     connection: Options,
     // Set up when the first tarball is asked for.
@@ -93,7 +95,7 @@ impl<V: ImageVerifier> Installer<V> {
     fn with_or_without(registry: Registry, verifier: Option<V>) -> Self {
         Self {
             registry,
-            verifier,
+            verifier: verifier.map(Arc::new),
             limits: Limits::default(),
             connection: Options::default(),
             http: OnceLock::new(),
@@ -116,6 +118,23 @@ impl<V: ImageVerifier> Installer<V> {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same for sources that `led_from` names: none of them may be further in than it is,
+    /// whatever their names resolve to. The verifier has its own way, which the user's policy leads:
+    /// it asks an image's registry only after that was asked here.
+    pub(crate) fn led_from(&self, led_from: &LedFrom) -> Result<Self, Error> {
+        let narrowed = |options: &Options| Options {
+            led_from: Some(led_from.clone()),
+            ..options.clone()
+        };
+        Ok(Self {
+            registry: Registry::new(narrowed(self.registry.connection().options()))?,
+            verifier: self.verifier.clone(),
+            limits: self.limits.clone(),
+            connection: narrowed(&self.connection),
+            http: OnceLock::new(),
+        })
     }
 
     /// Asks for `reference`, the only time that anything is asked for by tag.
@@ -142,7 +161,7 @@ impl<V: ImageVerifier> Installer<V> {
         policy: &Policy,
         events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
-        let verifier = self.verifier.as_ref().ok_or_else(|| Error::NoVerifier {
+        let verifier = self.verifier.as_deref().ok_or_else(|| Error::NoVerifier {
             image: resolved.reference().clone(),
         })?;
         let VerifiedPlatform { proof, index, .. } =

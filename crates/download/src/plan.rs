@@ -4,10 +4,12 @@
 //! to be tried, one after the other where the one before is *not found* or *unreachable* and never
 //! where it failed verification; its one [`Requirement`] is for all of them.
 
+mod error;
+
 use std::fmt;
 
 use countersign_oci::http::HostKind;
-use countersign_oci::{ErrorKind, Reference, excerpt};
+use countersign_oci::{LedFrom, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +17,11 @@ use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
 use crate::gallery::Location;
 use crate::limits::Limits;
-use crate::lock::{Locked, LockedEntry, LockedError};
-use crate::requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
-use crate::source::{Source, SourceError};
+use crate::lock::{Locked, LockedEntry};
+use crate::requirement::{Integrity, Proof, Requirement, UNPROVEN};
+use crate::source::Source;
+
+pub use error::PlanError;
 
 /// A gallery with its index, and the machine and the rules to plan by.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,8 @@ pub struct Planner<'a> {
     pub index: &'a GalleryIndex,
     /// Where the index is from: only one that is itself a file of this machine may name others.
     pub location: &'a Location,
+    /// Where the server of the index is, if that is known; else the location's spelling tells.
+    pub server: Option<HostKind>,
     /// What the machine has.
     pub capability: &'a Capability,
     /// What becomes of content that nothing vouches for.
@@ -55,6 +61,7 @@ pub struct Plan {
     requirement: Requirement,
     integrity: Integrity,
     locked: Option<Box<Locked>>,
+    led_from: Option<LedFrom>,
 }
 
 /// Where a gallery lists what the plan is for.
@@ -136,6 +143,7 @@ impl<'a> Planner<'a> {
             requirement,
             integrity: self.integrity,
             locked: None,
+            led_from: self.led_from(),
         })
     }
 
@@ -184,22 +192,31 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Refuses an address that is further inside than the index may name: whoever serves the index
-    /// would choose which of our own services are asked. Fallback tags are at the addresses of the
-    /// sources that they are of.
-    fn refuse_inward(&self, entry: &GalleryEntry, source: &Source) -> Result<(), PlanError> {
+    /// The index, where it is from elsewhere, and the innermost kind of address that it may name.
+    fn led_from(&self) -> Option<LedFrom> {
         let from = match self.location {
-            Location::File(_) => return Ok(()),
-            Location::Url(url) => HostKind::of(url),
+            Location::File(_) => return None,
+            Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),
             Location::GitHub(_) => HostKind::Public,
         };
-        let allowed = if self.private_addresses {
+        let kind = if self.private_addresses {
             from.max(HostKind::Private)
         } else {
             from
         };
+        let place = self.location.to_string();
+        Some(LedFrom { place, kind })
+    }
+
+    /// Refuses an address that is further inside than the index may name: whoever serves the index
+    /// would choose which of our own services are asked. Fallback tags are at the addresses of the
+    /// sources that they are of. What a name resolves to is held against the same when it is asked.
+    fn refuse_inward(&self, entry: &GalleryEntry, source: &Source) -> Result<(), PlanError> {
+        let Some(LedFrom { kind, .. }) = self.led_from() else {
+            return Ok(());
+        };
         match source.host_kind() {
-            Some(found) if found > allowed => Err(PlanError::Inward {
+            Some(found) if found > kind => Err(PlanError::Inward {
                 entry: excerpt(&entry.name),
                 location: self.location.to_string(),
                 found: Box::new(source.clone()),
@@ -225,6 +242,7 @@ impl Plan {
             requirement: Requirement::signature(policy),
             integrity: Integrity::Strict,
             locked: None,
+            led_from: None,
         }
     }
 
@@ -267,6 +285,11 @@ impl Plan {
     /// What the plan is locked to, if it is.
     pub fn lock(&self) -> Option<&LockedEntry> {
         self.locked_to().map(|locked| &locked.entry)
+    }
+
+    /// Who names the sources, where it isn't the user.
+    pub(crate) fn led_from(&self) -> Option<&LedFrom> {
+        self.led_from.as_ref()
     }
 
     pub(crate) fn locked_to(&self) -> Option<&Locked> {
@@ -329,117 +352,5 @@ impl fmt::Display for Plan {
             write!(f, "\n  {:<9}{warning}", "warning")?;
         }
         Ok(())
-    }
-}
-
-/// Why there is no plan for an entry.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// No gallery has this name.
-    #[error("there is no gallery `{found}`: expected one of {}", .expected.join(", "))]
-    UnknownGallery {
-        /// The galleries that there are.
-        expected: Vec<String>,
-        /// The name asked for.
-        found: String,
-    },
-    /// Galleries with different policies know the name: which of them it is of decides who must
-    /// have signed.
-    #[error(
-        "several galleries have `{name}`, and their policies differ: expected {}",
-        .galleries.iter().map(|gallery| format!("{gallery}@{name}")).collect::<Vec<_>>().join(" or ")
-    )]
-    Ambiguous {
-        /// The name asked for.
-        name: String,
-        /// The galleries that have it.
-        galleries: Vec<String>,
-    },
-    /// The name does not lead to an entry with content.
-    #[error("the gallery `{gallery}` has nothing to install by that name")]
-    Entry {
-        /// The gallery's name.
-        gallery: String,
-        /// Why not.
-        #[source]
-        source: EntryError,
-    },
-    /// A uri or a mirror that can't be read.
-    #[error("the entry `{entry}` names a source that can't be read")]
-    Source {
-        /// The entry's name.
-        entry: String,
-        /// Why not.
-        #[source]
-        source: SourceError,
-    },
-    /// A file or directory of this machine, named by an index from elsewhere: whoever serves it
-    /// would choose what of this machine is read.
-    #[error(
-        "the entry `{entry}` names a place on this machine: expected a registry or a URL in the index from {location}, found {found}"
-    )]
-    Local {
-        /// The entry's name.
-        entry: String,
-        /// Where the index is from.
-        location: String,
-        /// The source.
-        found: Box<Source>,
-    },
-    /// An address of this machine, of the same link or of a private network, named by an index from
-    /// elsewhere: whoever serves it would choose which of our own services are asked.
-    #[error(
-        "the entry `{entry}` names {found}, {kind}: the index from {location} may not lead there"
-    )]
-    Inward {
-        /// The entry's name.
-        entry: String,
-        /// Where the index is from.
-        location: String,
-        /// The source.
-        found: Box<Source>,
-        /// Where it is.
-        kind: HostKind,
-    },
-    /// The plan is not what was locked.
-    #[error(transparent)]
-    Locked(#[from] LockedError),
-    /// More mirrors than anybody needs.
-    #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
-    Mirrors {
-        /// The entry's name.
-        entry: String,
-        /// How many may be.
-        limit: usize,
-        /// How many are.
-        found: usize,
-    },
-    /// The content can't be proven as is required.
-    #[error("the entry `{entry}` of the gallery `{gallery}` is refused")]
-    Requirement {
-        /// The entry's name.
-        entry: String,
-        /// The gallery's name.
-        gallery: String,
-        /// Why.
-        #[source]
-        source: RequirementError,
-    },
-}
-
-impl PlanError {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Entry { source, .. } => source.kind(),
-            Self::UnknownGallery { .. }
-            | Self::Ambiguous { .. }
-            | Self::Source { .. }
-            | Self::Mirrors { .. } => ErrorKind::Usage,
-            Self::Local { .. } | Self::Inward { .. } => ErrorKind::Policy,
-            Self::Locked(error) => error.kind(),
-            Self::Requirement { source, .. } => source.kind(),
-        }
     }
 }

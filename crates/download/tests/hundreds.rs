@@ -66,6 +66,7 @@ impl Hundreds {
             capability: &capability.parse::<Capability>().unwrap(),
             integrity: Integrity::Strict,
             fallbacks,
+            server: None,
             private_addresses: false,
         };
         planner.plan(name).unwrap()

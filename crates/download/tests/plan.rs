@@ -61,6 +61,7 @@ struct Case {
     integrity: Integrity,
     fallbacks: FallbackTags,
     private_addresses: bool,
+    server: Option<HostKind>,
 }
 
 impl Case {
@@ -73,6 +74,7 @@ impl Case {
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
             private_addresses: false,
+            server: None,
         }
     }
 
@@ -85,6 +87,7 @@ impl Case {
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
             private_addresses: self.private_addresses,
+            server: self.server,
         }
     }
 
@@ -453,4 +456,25 @@ fn an_index_from_elsewhere_names_no_address_further_inside_than_its_own() {
         inward("https://example.org/index.yaml", "quay.io/acme/b:1", false),
         None
     );
+}
+
+#[test]
+fn an_index_names_what_is_as_far_in_as_its_server_is_known_to_be() {
+    let text = "[{name: app, uri: '10.0.0.1:5000/acme/app:1'}]";
+    let mut case = Case::new(UNCOVERED, index(text));
+    case.integrity = Integrity::Permissive;
+    case.location = "https://gallery.example/index.yaml".parse().unwrap();
+    case.server = Some(HostKind::Private);
+    assert!(case.plan("app").is_ok());
+    for server in [Some(HostKind::Public), None] {
+        case.server = server;
+        let error = case.plan("app").unwrap_err();
+        assert!(matches!(
+            error,
+            PlanError::Inward {
+                kind: HostKind::Private,
+                ..
+            }
+        ));
+    }
 }

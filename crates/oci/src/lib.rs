@@ -36,7 +36,7 @@ pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault};
 pub use layout::{LayoutError, LayoutPath, LayoutPathError};
 pub use manifest::{Descriptor, Document, Manifest, ManifestError, ResolvedImage, media_type};
-pub use options::{ClientIdentity, Limits, Options, PlainHttp, Retries, Timeouts};
+pub use options::{ClientIdentity, LedFrom, Limits, Options, PlainHttp, Retries, Timeouts};
 pub use platform::{Platform, PlatformError};
 pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
 pub use registry::{Credentials, Registry, Selected};

@@ -7,7 +7,7 @@ use reqwest::{Client, ClientBuilder, Identity};
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
-use crate::http::{is_loopback_host, proxy, shown};
+use crate::http::{HostKind, is_loopback_host, proxy, shown};
 use crate::registry::Credentials;
 
 /// How to reach registries, and how long and how much to take from them.
@@ -41,6 +41,18 @@ pub struct Options {
     pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
+    /// Who named the addresses that are asked, where it wasn't the user. Then none of them may be
+    /// further in than that place itself, whatever its name resolves to.
+    pub led_from: Option<LedFrom>,
+}
+
+/// A place that names addresses to ask: the index of a gallery, say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedFrom {
+    /// The place, as errors name it.
+    pub place: String,
+    /// The innermost kind of address that it may name.
+    pub kind: HostKind,
 }
 
 impl Default for Options {
@@ -57,6 +69,7 @@ impl Default for Options {
             proxy: None,
             no_proxy: String::new(),
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
+            led_from: None,
         }
     }
 }
@@ -100,6 +113,7 @@ impl fmt::Debug for Options {
             .field("client_identity", &self.client_identity)
             .field("proxy", &self.proxy.as_ref().map(shown))
             .field("no_proxy", &self.no_proxy)
+            .field("led_from", &self.led_from)
             .field("user_agent", &self.user_agent)
             .finish()
     }

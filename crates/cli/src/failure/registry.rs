@@ -66,7 +66,7 @@ pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
             to: HostKind::Private,
             ..
         } => {
-            "if that is your own network, and the server may lead there, pass --allow-private-redirects"
+            "if that is your own network, and the server may lead there, pass --allow-private-redirects; where a gallery's index leads there, pass --allow-private-addresses"
         }
         _ => "the server leads elsewhere than it may; tell whoever runs it, or use another server",
     }

@@ -125,7 +125,7 @@ fn what_is_said_of_registries_and_layouts() {
         Network/Os
     7 Unreachable: check the reference; if it is right, tell whoever runs the registry what it answers
         Status
-    7 Unreachable: if that is your own network, and the server may lead there, pass --allow-private-redirects
+    7 Unreachable: if that is your own network, and the server may lead there, pass --allow-private-redirects; where a gallery's index leads there, pass --allow-private-addresses
         Redirect
     7 Unreachable: log in with `docker login` or `podman login`; countersign reads the same credential files and helpers
         Unauthorized

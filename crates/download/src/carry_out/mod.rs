@@ -104,6 +104,11 @@ impl<V: ImageVerifier> Installer<V> {
         let (held, there) = occupy(plan, directory, options, events)
             .await
             .map_err(|error| failed(Some(error), Vec::new()))?;
+        let led = plan.led_from().map(|led_from| self.led_from(led_from));
+        let led = led
+            .transpose()
+            .map_err(|error| failed(Some(error), Vec::new()))?;
+        let installer = led.as_ref().unwrap_or(self);
         let mut failures: Vec<SourceFailure> = Vec::new();
         let mut pin: Option<Pin> = None;
         let mut refused = false;
@@ -125,7 +130,7 @@ impl<V: ImageVerifier> Installer<V> {
             if refused && (planned.role == Role::Fallback || !same) {
                 break;
             }
-            let error = match self.attempt(&mut attempt).await {
+            let error = match installer.attempt(&mut attempt).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };

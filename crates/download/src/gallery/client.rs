@@ -18,7 +18,7 @@ use super::error::GalleryError;
 use super::location::Location;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
-use countersign_oci::http::Failure;
+use countersign_oci::http::{Failure, HostKind};
 
 /// How galleries are reached, and what is taken from them.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,9 @@ pub struct FetchedIndex {
     pub index: GalleryIndex,
     /// The place that served it.
     pub location: Location,
+    /// Where the server is, by the addresses that its name had when it was asked. `None` where the
+    /// index is a file, or is read from GitHub.
+    pub server: Option<HostKind>,
     /// Whether its bytes came over the network.
     pub origin: Origin,
     /// The places before it, each with why it didn't.
@@ -122,8 +125,13 @@ impl GalleryClient {
         for location in locations {
             match self.index(&location).await {
                 Ok((index, origin)) => {
+                    let server = match &location {
+                        Location::Url(url) => Some(self.http.host_kind(url)),
+                        Location::GitHub(_) | Location::File(_) => None,
+                    };
                     return Ok(FetchedIndex {
                         index,
+                        server,
                         location,
                         origin,
                         unserved,

@@ -6,7 +6,9 @@
 
 mod error;
 
-use countersign_oci::http::{Answer, Connection, Failure, Pace, Redacted, Request, retrying};
+use countersign_oci::http::{
+    Answer, Connection, Failure, HostKind, Pace, Redacted, Request, retrying,
+};
 use countersign_oci::{Options, PlainHttp};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -41,6 +43,11 @@ impl Http {
         };
         let connection = Connection::new(options).map_err(|error| HttpError::of(error, &""))?;
         Ok(Self { connection })
+    }
+
+    /// Where the host of `url` is, by its addresses where it was asked.
+    pub(crate) fn host_kind(&self, url: &Url) -> HostKind {
+        self.connection.host_kind(url)
     }
 
     /// Does `work` again where its failure may pass.

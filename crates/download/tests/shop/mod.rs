@@ -218,6 +218,7 @@ pub(crate) fn plan(
         capability: &Capability::default(),
         integrity,
         fallbacks: &FallbackTags::localai(),
+        server: None,
         private_addresses: false,
     };
     planner.plan(name)

@@ -20,7 +20,7 @@ use super::redirect::{RedirectRefused, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::Failure;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{LedFrom, Options};
 
 /// The connections. Cheap to clone; clones share them. TLS is set up when the first https URL comes, because reading the system's
 /// certificates takes longer than most requests, and fails where there are none.
@@ -121,16 +121,17 @@ impl Connection {
         let mut led_from = request.led_from.clone();
         let mut credential = credential;
         for _ in 0..=limits.redirects {
-            let limit = match &led_from {
-                Some(from) => self.permit(from, &url)?,
-                None => HostKind::ThisMachine,
+            let limit = match (&led_from, &self.options().led_from) {
+                (Some(from), _) => self.permit(from, &url)?,
+                (None, Some(place)) => permit_named(place, &url)?,
+                (None, None) => HostKind::ThisMachine,
             };
             self.shared.names.admit(&url, limit);
             credential = credential.filter(|_| url.origin() == home);
             let response = self
                 .send(request, &url, credential, body)
                 .await
-                .map_err(|failure| failure.of(&url, led_from.as_ref()))?;
+                .map_err(|failure| failure.of(&url, &self.leader(led_from.as_ref(), &url)))?;
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
                 let deadline = Instant::now() + self.options().timeouts.document;
@@ -142,6 +143,22 @@ impl Connection {
         let limit = limits.redirects;
         let from = led_from.as_ref().unwrap_or(&request.url);
         Err(refused(from, &url, RedirectRefused::TooMany { limit }).into())
+    }
+
+    /// Where the host of `url` is: by the addresses that it had when it was asked, else by its
+    /// spelling.
+    #[must_use]
+    pub fn host_kind(&self, url: &Url) -> HostKind {
+        self.shared.names.kind(url)
+    }
+
+    /// Who names `url`, as errors show it.
+    fn leader(&self, led_from: Option<&Url>, url: &Url) -> String {
+        match (led_from, &self.options().led_from) {
+            (Some(from), _) => shown(from),
+            (None, Some(place)) => place.place.clone(),
+            (None, None) => shown(url),
+        }
     }
 
     /// Checks a URL that a server names against the one it named it at. Returns the innermost kind of
@@ -275,9 +292,24 @@ fn redirected(request: &Request, response: &Response, body: &Body, home: &Origin
     Ok(to)
 }
 
+/// Checks a URL that was named at `place`, by its spelling. Returns the innermost kind of address
+/// that it may be at.
+fn permit_named(place: &LedFrom, url: &Url) -> Result<HostKind> {
+    let (from, to) = (place.kind, HostKind::of(url));
+    if to > from {
+        let reason = RedirectRefused::Inward { from, to };
+        return Err(refused_by(place.place.clone(), url, reason));
+    }
+    Ok(from)
+}
+
 fn refused(from: &Url, to: &Url, reason: RedirectRefused) -> Error {
+    refused_by(shown(from), to, reason)
+}
+
+fn refused_by(from: String, to: &Url, reason: RedirectRefused) -> Error {
     Error::Redirect {
-        from: shown(from),
+        from,
         to: shown(to),
         reason,
     }
@@ -292,15 +324,15 @@ enum Unsent {
 }
 
 impl Unsent {
-    /// As a failure of the request to `url`, to which the server at `led_from` led.
-    fn of(self, url: &Url, led_from: Option<&Url>) -> Failure {
-        let from = led_from.unwrap_or(url);
+    /// As a failure of the request to `url`, to which `from` led.
+    fn of(self, url: &Url, from: &str) -> Failure {
+        let refused = |reason| refused_by(from.to_owned(), url, reason);
         match self {
-            Self::Spent => refused(from, url, RedirectRefused::Spent).into(),
+            Self::Spent => refused(RedirectRefused::Spent).into(),
             Self::Network(source) => match Inward::among(&source) {
                 Some(Inward { from: kind, to }) => {
                     let reason = RedirectRefused::Inward { from: kind, to };
-                    refused(from, url, reason).into()
+                    refused(reason).into()
                 }
                 None => network(url, source),
             },
@@ -361,7 +393,7 @@ mod tests {
         let Inward { from, to } = Inward::among(&error).unwrap();
         assert_eq!((from, to), (HostKind::Public, HostKind::ThisMachine));
         let from = Url::parse("https://public.example/").unwrap();
-        match Unsent::Network(error).of(&url, Some(&from)).error {
+        match Unsent::Network(error).of(&url, &shown(&from)).error {
             Error::Redirect { from, to, reason } => {
                 assert_eq!(
                     (&*from, &*to),

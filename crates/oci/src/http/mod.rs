@@ -4,7 +4,8 @@
 //!
 //! - **Redirects and links** are followed one by one, by one rule ([`RedirectRefused`]): https never
 //!   leads to http, and no server leads further in than it is itself ([`HostKind`]), not by an
-//!   address in any spelling, nor by a name that resolves to one. Not covered: names that a proxy
+//!   address in any spelling, nor by a name that resolves to one. The same holds for what a place
+//!   such as a gallery's index names ([`LedFrom`](crate::LedFrom)). Not covered: names that a proxy
 //!   resolves, and what the user names himself.
 //! - **Logins** are bound to one origin ([`Credential`]) and go nowhere else: the place that
 //!   attaches headers compares.

@@ -1,0 +1,121 @@
+//! Why there is no plan for an entry.
+
+use countersign_oci::ErrorKind;
+use countersign_oci::http::HostKind;
+
+use crate::capability::EntryError;
+use crate::lock::LockedError;
+use crate::requirement::RequirementError;
+use crate::source::{Source, SourceError};
+
+/// Why there is no plan for an entry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// No gallery has this name.
+    #[error("there is no gallery `{found}`: expected one of {}", .expected.join(", "))]
+    UnknownGallery {
+        /// The galleries that there are.
+        expected: Vec<String>,
+        /// The name asked for.
+        found: String,
+    },
+    /// Galleries with different policies know the name: which of them it is of decides who must
+    /// have signed.
+    #[error(
+        "several galleries have `{name}`, and their policies differ: expected {}",
+        .galleries.iter().map(|gallery| format!("{gallery}@{name}")).collect::<Vec<_>>().join(" or ")
+    )]
+    Ambiguous {
+        /// The name asked for.
+        name: String,
+        /// The galleries that have it.
+        galleries: Vec<String>,
+    },
+    /// The name does not lead to an entry with content.
+    #[error("the gallery `{gallery}` has nothing to install by that name")]
+    Entry {
+        /// The gallery's name.
+        gallery: String,
+        /// Why not.
+        #[source]
+        source: EntryError,
+    },
+    /// A uri or a mirror that can't be read.
+    #[error("the entry `{entry}` names a source that can't be read")]
+    Source {
+        /// The entry's name.
+        entry: String,
+        /// Why not.
+        #[source]
+        source: SourceError,
+    },
+    /// A file or directory of this machine, named by an index from elsewhere: whoever serves it
+    /// would choose what of this machine is read.
+    #[error(
+        "the entry `{entry}` names a place on this machine: expected a registry or a URL in the index from {location}, found {found}"
+    )]
+    Local {
+        /// The entry's name.
+        entry: String,
+        /// Where the index is from.
+        location: String,
+        /// The source.
+        found: Box<Source>,
+    },
+    /// An address of this machine, of the same link or of a private network, named by an index from
+    /// elsewhere: whoever serves it would choose which of our own services are asked.
+    #[error(
+        "the entry `{entry}` names {found}, {kind}: the index from {location} may not lead there"
+    )]
+    Inward {
+        /// The entry's name.
+        entry: String,
+        /// Where the index is from.
+        location: String,
+        /// The source.
+        found: Box<Source>,
+        /// Where it is.
+        kind: HostKind,
+    },
+    /// The plan is not what was locked.
+    #[error(transparent)]
+    Locked(#[from] LockedError),
+    /// More mirrors than anybody needs.
+    #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
+    Mirrors {
+        /// The entry's name.
+        entry: String,
+        /// How many may be.
+        limit: usize,
+        /// How many are.
+        found: usize,
+    },
+    /// The content can't be proven as is required.
+    #[error("the entry `{entry}` of the gallery `{gallery}` is refused")]
+    Requirement {
+        /// The entry's name.
+        entry: String,
+        /// The gallery's name.
+        gallery: String,
+        /// Why.
+        #[source]
+        source: RequirementError,
+    },
+}
+
+impl PlanError {
+    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Entry { source, .. } => source.kind(),
+            Self::UnknownGallery { .. }
+            | Self::Ambiguous { .. }
+            | Self::Source { .. }
+            | Self::Mirrors { .. } => ErrorKind::Usage,
+            Self::Local { .. } | Self::Inward { .. } => ErrorKind::Policy,
+            Self::Locked(error) => error.kind(),
+            Self::Requirement { source, .. } => source.kind(),
+        }
+    }
+}
