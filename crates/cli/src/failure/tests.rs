@@ -177,7 +177,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused, BothRefused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version
         Denied
-    4 Policy: if this signer is the right one, correct the policy; if not, do not use the image
+    4 Policy: do not use the image, unless you are sure that the policy is wrong: then correct the policy
         Refused/Policy/NoVerifiedTime
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell whoever published it
         OtherProof

@@ -58,7 +58,7 @@ pub(super) const DENIED: &str = "do not use it: somebody put its digest, or that
 pub(super) fn refusal_hint(kind: Kind) -> &'static str {
     match kind {
         Kind::Policy => {
-            "if this signer is the right one, correct the policy; if not, do not use the image"
+            "do not use the image, unless you are sure that the policy is wrong: then correct the policy"
         }
         Kind::Invalid => {
             "the signature can't be trusted: do not use the image; its publisher has to sign it again"
