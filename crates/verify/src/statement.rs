@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use countersign_oci::{Algorithm, Digest, excerpt};
 
@@ -84,22 +84,20 @@ impl Statement {
             });
         }
         let annotations = subject.annotations.unwrap_or_default();
-        if annotations.len() > ANNOTATIONS_MAX {
+        if annotations.count > ANNOTATIONS_MAX {
             return Err(Failure::TooMany {
                 what: "annotations of the subject",
                 limit: ANNOTATIONS_MAX,
-                found: annotations.len(),
+                found: annotations.count,
             });
         }
         Ok(Self {
             predicate_type: wire.predicate_type,
             subject_name: subject.name.filter(|name| !name.is_empty()),
             annotations: annotations
+                .first
                 .into_iter()
-                .filter_map(|(key, value)| match value {
-                    serde_json::Value::String(value) => Some((key, value)),
-                    _ => None,
-                })
+                .filter_map(|(key, value)| Some((key, value?)))
                 .collect(),
         })
     }
@@ -120,13 +118,57 @@ struct Wire {
 struct Subject {
     name: Option<String>,
     digest: SubjectDigest,
-    annotations: Option<BTreeMap<String, serde_json::Value>>,
+    annotations: Option<Annotations>,
 }
 
 #[derive(Deserialize)]
 struct SubjectDigest {
     sha256: Option<String>,
     sha512: Option<String>,
+}
+
+/// Annotations of which only as many are kept as there may be, counted to the end. One that is no
+/// string is kept without its value.
+#[derive(Default)]
+struct Annotations {
+    first: BTreeMap<String, Option<String>>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct First;
+
+        impl<'de> Visitor<'de> for First {
+            type Value = Annotations;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
+                let mut annotations = Annotations::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    annotations.count += 1;
+                    if annotations.count > ANNOTATIONS_MAX {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let value = match map.next_value()? {
+                        serde_json::Value::String(value) => Some(value),
+                        _ => None,
+                    };
+                    // Go's readers refuse a key that is there twice.
+                    if annotations.first.insert(key, value).is_some() {
+                        return Err(A::Error::custom("an annotation is there twice"));
+                    }
+                }
+                Ok(annotations)
+            }
+        }
+
+        deserializer.deserialize_map(First)
+    }
 }
 
 /// A list of which only the first is kept: there must not be a second.
@@ -186,6 +228,23 @@ mod tests {
 
     fn subject() -> String {
         format!(r#"{{"digest":{{"sha256":"{}"}}}}"#, digest().hex())
+    }
+
+    #[test]
+    fn an_annotation_that_is_there_twice_is_refused() {
+        let subject = format!(
+            r#"[{{"digest":{{"sha256":"{}"}},"annotations":{{"k":"v","k":"w"}}}}]"#,
+            digest().hex()
+        );
+        let error = parse(&statement(STATEMENT_V1, &subject)).unwrap_err();
+        let Failure::Malformed { part, detail } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(part, "in-toto statement");
+        assert!(
+            detail.starts_with("an annotation is there twice"),
+            "{detail}"
+        );
     }
 
     #[test]
