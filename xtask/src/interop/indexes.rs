@@ -13,7 +13,7 @@ use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
 use super::http;
-use super::instance::{Instance, bare};
+use super::instance::{Instance, Sandbox, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
 use super::tools::{Programs, Skopeo};
@@ -92,17 +92,13 @@ pub(super) fn run(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let sandbox = runtime.block_on(Sigstore::start())?;
-    let instance = Instance::sandbox(&sandbox, RekorVersion::V1, directory)?;
+    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let stage = Stage {
         countersign,
         programs,
         skopeo,
-        sandbox: &sandbox,
+        sandbox: sigstore,
         instance: &instance,
         directory,
     };

@@ -23,12 +23,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::ensure;
-use countersign_sandbox::{RekorVersion, Sigstore};
+use countersign_sandbox::RekorVersion;
 
 pub(crate) use self::tools::cosign;
 
 use self::actors::{Actors, Cosign, WORKFLOW};
-use self::instance::{Instance, bare};
+use self::instance::{Instance, Sandbox, bare};
 use self::ledger::Ledger;
 use self::scenarios::World;
 use self::services::Services;
@@ -117,19 +117,15 @@ fn signatures(
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
     let tools = Tools::install(root)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
     println!("Starting the sandbox, Fulcio, a CT log, rekor-tiles and the timestamp authority …");
-    let sandbox = runtime.block_on(Sigstore::start())?;
-    let services = Services::start(&tools, &bare(&sandbox.oidc_issuer()), directory)?;
-    let v1 = Instance::sandbox(&sandbox, RekorVersion::V1, directory)?;
-    let v2 = Instance::sandbox(&sandbox, RekorVersion::V2, directory)?;
+    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let services = Services::start(&tools, &bare(&sigstore.oidc_issuer()), directory)?;
+    let v1 = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
+    let v2 = Instance::sandbox(sigstore, RekorVersion::V2, directory)?;
     let actors = Actors {
         countersign,
         tools: &tools,
-        sandbox: &sandbox,
+        sandbox: sigstore,
         directory,
     };
     seed(&actors, &services.instance)?;
@@ -166,15 +162,11 @@ fn same_trees(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let sandbox = runtime.block_on(Sigstore::start())?;
-    let instance = Instance::sandbox(&sandbox, RekorVersion::V1, directory)?;
+    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let world = trees::World {
         countersign,
-        sandbox: &sandbox,
+        sandbox: sigstore,
         instance: &instance,
         directory,
     };

@@ -28,13 +28,13 @@ impl UnusableKeys {
         root.tlogs.retain(|log| {
             let usable = is_usable(&log.public_key.raw_bytes);
             if !usable {
-                skipped(
+                leave_out(
+                    &mut unusable.logs,
                     name,
                     &log.base_url,
                     &log.log_id,
                     &log.public_key.key_details,
-                )
-                .remember_in(&mut unusable.logs);
+                );
             }
             usable
         });
@@ -44,13 +44,13 @@ impl UnusableKeys {
             let usable = is_usable(key)
                 || VerificationKey::from_der(key, SigningScheme::RsaPkcs1Sha256).is_ok();
             if !usable {
-                skipped(
+                leave_out(
+                    &mut unusable.certificate_logs,
                     name,
                     &log.base_url,
                     &log.log_id,
                     &log.public_key.key_details,
-                )
-                .remember_in(&mut unusable.certificate_logs);
+                );
             }
             usable
         });
@@ -62,13 +62,14 @@ fn is_usable(key: &DerPublicKey) -> bool {
     VerificationKey::from_spki(key).is_ok()
 }
 
-/// A log that is left out.
-struct Skipped {
-    id: Vec<u8>,
-    kind: String,
-}
-
-fn skipped(name: &str, url: &str, id: &LogId, kind: &PublicKeyDetails) -> Skipped {
+/// Remembers among `logs` one whose key can't be used, and warns of it.
+fn leave_out(
+    logs: &mut BTreeMap<Vec<u8>, String>,
+    name: &str,
+    url: &str,
+    id: &LogId,
+    kind: &PublicKeyDetails,
+) {
     let kind = excerpt(kind.as_str());
     tracing::warn!(
         trusted_root = name,
@@ -76,14 +77,5 @@ fn skipped(name: &str, url: &str, id: &LogId, kind: &PublicKeyDetails) -> Skippe
         %kind,
         "a log's key is of a kind that isn't supported: signatures that need this log are refused",
     );
-    Skipped {
-        id: id.key_id.as_bytes().to_vec(),
-        kind,
-    }
-}
-
-impl Skipped {
-    fn remember_in(self, logs: &mut BTreeMap<Vec<u8>, String>) {
-        logs.insert(self.id, self.kind);
-    }
+    logs.insert(id.key_id.as_bytes().to_vec(), kind);
 }
