@@ -1,0 +1,352 @@
+//! `countersign install --gallery`, as a person at a terminal and a script meet it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const INDEX: &str = "
+- &chat
+  name: chat
+  alias: chat
+  capabilities: {default: cpu-chat, nvidia: cuda-chat}
+- <<: *chat
+  name: cpu-chat
+  uri: quay.io/acme/galleries:latest-cpu-chat
+  mirrors: [acme/galleries:latest-cpu-chat]
+- <<: *chat
+  name: cuda-chat
+  uri: quay.io/acme/galleries:latest-cuda-chat
+- name: mac-chat
+  capabilities: {metal: cpu-chat}
+";
+
+const COVERED: &str = r"
+- name: acme
+  url: file:index.yaml
+  verification:
+    issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\.com/acme/galleries/.+
+";
+
+const UNCOVERED: &str = "[{name: acme, url: 'file:index.yaml'}]";
+
+/// A directory with a gallery file and an index, to run in.
+struct Directory(TempDir);
+
+impl Directory {
+    fn new(galleries: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("galleries.yaml"), galleries).unwrap();
+        fs::write(directory.path().join("index.yaml"), INDEX).unwrap();
+        Self(directory)
+    }
+
+    fn install(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .arg("install")
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env_clear()
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    /// Exit code, standard output and standard error of planning.
+    fn plan(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut all = vec!["--gallery", "galleries.yaml", "--dry-run"];
+        // Not this machine's: what is printed must not depend on it.
+        if !arguments.contains(&"--capability") {
+            all.extend(["--capability", "default"]);
+        }
+        all.extend(arguments);
+        read(&self.install(&all, &[]))
+    }
+}
+
+fn read(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn a_plan_says_from_where_and_on_what_proof() {
+    let directory = Directory::new(COVERED);
+    let (code, out, err) = directory.plan(&["chat", "--fallback-tag", "latest-*=master-*"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_snapshot!(out, @r#"
+    gallery acme: 4 entries from file:index.yaml, for the hardware `default`
+      A signature counts when all of this holds:
+      - it is a cosign signature, not another kind of statement;
+      - its certificate says:
+          issuer is exactly https://token.actions.githubusercontent.com
+          identity matches, from end to end, https://github\.com/acme/galleries/.+
+      - it was made at a time that a log or a timestamp authority vouches for, whenever that was;
+      - it holds by the trusted root in use.
+      Signatures are looked for beside the image.
+
+    chat → cpu-chat
+      primary  quay.io/acme/galleries:latest-cpu-chat
+      mirror   docker.io/acme/galleries:latest-cpu-chat
+      fallback quay.io/acme/galleries:master-cpu-chat
+      fallback docker.io/acme/galleries:master-cpu-chat
+      requires a signature that the gallery's policy accepts
+    "#);
+}
+
+#[test]
+fn another_capability_leads_to_another_entry() {
+    let directory = Directory::new(COVERED);
+    let (code, out, _) = directory.plan(&["acme@chat", "--capability", "nvidia-cuda-12"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("chat → cuda-chat\n"), "{out}");
+}
+
+#[test]
+fn every_entry_is_planned_and_those_for_other_machines_are_no_failure() {
+    let directory = Directory::new(COVERED);
+    let (code, out, err) = directory.plan(&["--all"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(
+        out.contains("`mac-chat` is not for the capability default, only for metal\n"),
+        "{out}"
+    );
+    let (code, _, err) = directory.plan(&["mac-chat"]);
+    assert_eq!(code, Some(6));
+    assert!(
+        err.contains("hint: choose one of these with --capability"),
+        "{err}"
+    );
+}
+
+/// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
+const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
+
+#[test]
+fn all_of_localai_s_gallery_is_planned() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(LOCALAI);
+    if !path.exists() {
+        eprintln!("skipped: {LOCALAI} is not there");
+        return;
+    }
+    let directory = Directory::new(COVERED);
+    fs::copy(path, directory.0.path().join("index.yaml")).unwrap();
+    for (capability, planned, unplanned) in [("default", 1023, 10), ("nvidia", 1033, 0)] {
+        let arguments = ["--all", "--capability", capability, "--output", "json"];
+        let (code, out, err) = directory.plan(&arguments);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{capability}");
+        let document: Value = serde_json::from_str(&out).unwrap();
+        let count = |key: &str| document.get(key).and_then(Value::as_array).unwrap().len();
+        assert_eq!(
+            (count("plans"), count("unplanned")),
+            (planned, unplanned),
+            "{capability}"
+        );
+    }
+}
+
+#[test]
+fn json_holds_plans_and_what_has_none() {
+    let directory = Directory::new(UNCOVERED);
+    let (code, out, err) = directory.plan(&["chat", "chatt", "--output", "json"]);
+    assert_eq!((code, err.as_str()), (Some(6), ""));
+    let document: Value = serde_json::from_str(&out).unwrap();
+    insta::assert_json_snapshot!(document, @r#"
+    {
+      "capability": "default",
+      "integrity": "permissive",
+      "galleries": [
+        {
+          "name": "acme",
+          "location": "file:index.yaml",
+          "entries": 4,
+          "policy": null,
+          "unserved": []
+        }
+      ],
+      "plans": [
+        {
+          "gallery": "acme",
+          "name": "chat",
+          "via": [
+            "chat"
+          ],
+          "entry": "cpu-chat",
+          "alias": "chat",
+          "sources": [
+            {
+              "role": "primary",
+              "source": {
+                "kind": "image",
+                "reference": "quay.io/acme/galleries:latest-cpu-chat"
+              }
+            },
+            {
+              "role": "mirror",
+              "source": {
+                "kind": "image",
+                "reference": "docker.io/acme/galleries:latest-cpu-chat"
+              }
+            }
+          ],
+          "requirement": {
+            "kind": "none",
+            "digest": null,
+            "words": "nothing"
+          },
+          "locked": null,
+          "warning": "nothing proves who made this content, or that it is unchanged"
+        }
+      ],
+      "unplanned": [
+        {
+          "gallery": "acme",
+          "name": "chatt",
+          "error": {
+            "kind": "not_found",
+            "exit_code": 6,
+            "message": "the gallery `acme` has nothing to install by that name",
+            "causes": [
+              "expected the name of an entry, found `chatt`; did you mean `chat`?"
+            ],
+            "hints": [
+              "`--all --dry-run` shows every entry that there is"
+            ]
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn strict_mode_is_asked_for_by_flag_variable_or_file() {
+    let strict_file =
+        "{require_integrity: true, galleries: [{name: acme, url: 'file:index.yaml'}]}";
+    let arguments = ["--gallery", "galleries.yaml", "--dry-run", "cpu-chat"];
+    let variable = |value| [("COUNTERSIGN_REQUIRE_INTEGRITY", value)];
+    for (file, flags, variables, expected) in [
+        (UNCOVERED, vec![], vec![], 0),
+        (UNCOVERED, vec!["--require-integrity"], vec![], 4),
+        (UNCOVERED, vec![], variable("1").to_vec(), 4),
+        (UNCOVERED, vec![], variable("0").to_vec(), 0),
+        (UNCOVERED, vec![], variable("maybe").to_vec(), 2),
+        (strict_file, vec![], vec![], 4),
+        // Nothing turns it off again.
+        (strict_file, vec![], variable("0").to_vec(), 4),
+        (COVERED, vec!["--require-integrity"], vec![], 0),
+    ] {
+        let arguments = [&arguments[..], &flags].concat();
+        let output = Directory::new(file).install(&arguments, &variables);
+        let (code, _, err) = read(&output);
+        assert_eq!(
+            code,
+            Some(expected),
+            "{file} {flags:?} {variables:?}: {err}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_do() {
+    let directory = Directory::new(UNCOVERED);
+    let (code, _, err) = directory.plan(&["cpu-chat", "--require-integrity"]);
+    assert_eq!(code, Some(4));
+    assert_snapshot!(err, @r#"
+    error: the entry `cpu-chat` of the gallery `acme` is refused
+      caused by: integrity is required: expected a gallery with a `verification` block, found none to verify quay.io/acme/galleries:latest-cpu-chat by
+      hint: give the gallery a `verification` block that says who must have signed
+    "#);
+}
+
+#[test]
+fn wrong_usage_of_either_form_is_told_apart() {
+    let directory = Directory::new(COVERED);
+    let gallery = ["--gallery", "galleries.yaml"];
+    for (arguments, told) in [
+        (vec![], "REFERENCE DIRECTORY"),
+        (vec!["quay.io/acme/app"], "found only one of them"),
+        (vec!["quay.io/acme/app", "a", "b"], "found more than these"),
+        (vec!["quay.io/ACME/app", "a"], "is not an image reference"),
+        (
+            vec!["quay.io/acme/app", "a", "--dry-run"],
+            "--dry-run has no effect without --gallery",
+        ),
+        (vec!["--all"], "--all has no effect without --gallery"),
+        (
+            [&gallery[..], &["--dry-run"]].concat(),
+            "REFERENCE DIRECTORY|NAME",
+        ),
+        (
+            [&gallery[..], &["--dry-run", "--all", "chat"]].concat(),
+            "cannot be used with",
+        ),
+        (
+            [&gallery[..], &["--dry-run", "chat", "--issuer", "x"]].concat(),
+            "cannot be used with",
+        ),
+        (
+            [&gallery[..], &["chat"]].concat(),
+            "pass --store DIR, or set COUNTERSIGN_STORE_DIR",
+        ),
+        (
+            vec!["quay.io/acme/app", "a", "--allow-older"],
+            "nothing says who must have signed",
+        ),
+        (
+            [&gallery[..], &["--dry-run", "other@chat"]].concat(),
+            "there is no gallery `other`: expected one of acme",
+        ),
+    ] {
+        let (code, _, err) = read(&directory.install(&arguments, &[]));
+        assert_eq!(code, Some(2), "{arguments:?}: {err}");
+        assert!(err.contains(told), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_gallery_file_are_told_with_what_to_change() {
+    for (file, code, told) in [
+        ("[]", 2, "names no gallery"),
+        (
+            "{issuer: https://a.example, identity: me}",
+            2,
+            "names no gallery",
+        ),
+        (
+            "[{name: acme, url: index.yaml}]",
+            2,
+            "file:path, found `index.yaml`",
+        ),
+        (
+            "[{name: acme, url: 'http://acme.example/'}]",
+            2,
+            "expected https for acme.example",
+        ),
+        ("[{name: acme, url: 'file:gone.yaml'}]", 6, "was not found"),
+        (
+            "[{name: acme, url: 'file:galleries.yaml'}]",
+            6,
+            "expected the name of an entry",
+        ),
+        (
+            "[{name: acme, url: 'file:index.yaml', verificaton: {}}]",
+            2,
+            "verificaton",
+        ),
+    ] {
+        let (found, _, err) = Directory::new(file).plan(&["chat"]);
+        assert!(err.contains(told), "{file}: {err}");
+        assert_eq!(found, Some(code), "{file}: {err}");
+    }
+}

@@ -1,0 +1,280 @@
+//! `install --lock`, `upgrade --lock` and `install --from-lock`, as a person and a script meet them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::shop::{EARLIER, LATER, SIGNER, Shop};
+use countersign_download::{FileLock, Lock};
+use serde_json::Value;
+
+const LOCK: &str = "countersign.lock";
+
+/// A shop with `chat` and `draw`, both installed and locked, and removed again.
+async fn locked() -> Shop {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let (code, document) = shop.install(&["--lock", "chat", "draw"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(shop.run(&["remove", "chat", "draw"]).0, 0);
+    shop
+}
+
+fn read(shop: &Shop, name: &str) -> String {
+    fs::read_to_string(shop.directory.path().join(name)).unwrap()
+}
+
+fn replace(shop: &Shop, old: &str, new: &str) {
+    let text = read(shop, LOCK);
+    assert!(text.contains(old), "{old} in {text}");
+    shop.write(LOCK, &text.replacen(old, new, 1));
+}
+
+fn texts(error: &Value) -> String {
+    format!(
+        "{} {} {}",
+        error["message"], error["causes"], error["hints"]
+    )
+}
+
+/// The error of a run that ended before anything was installed.
+fn refused(shop: &Shop, arguments: &[&str], expected: i32) -> String {
+    let (code, document) = shop.install(arguments);
+    assert_eq!(code, expected, "{document}");
+    assert!(!shop.path("chat").exists());
+    let error = match &document["error"] {
+        Value::Null => &document["failed"][0]["error"],
+        error => error,
+    };
+    texts(error)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_is_installed_again_whatever_the_tags_say_now() {
+    let shop = locked().await;
+    shop.publish("latest-chat", "v2", LATER);
+    let (code, document) = shop.install(&["--from-lock"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(document["done"][0]["name"], "chat");
+    assert_eq!(shop.version("chat").unwrap(), "v1");
+    assert_eq!(shop.version("draw").unwrap(), "d1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_choose_among_what_is_locked() {
+    let shop = locked().await;
+    let (code, document) = shop.install(&["--from-lock", "acme@draw"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(shop.version("draw").unwrap(), "d1");
+    assert!(!shop.path("chat").exists());
+    let error = refused(&shop, &["--from-lock", "caht"], 6);
+    assert!(error.contains("did you mean `chat`?"), "{error}");
+    assert!(error.contains("--lock first"), "{error}");
+    for flag in ["--from-lock", "--lock"] {
+        let error = refused(&shop, &[flag, "other.lock"], 2);
+        assert!(error.contains(&format!("{flag}=other.lock")), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locking_the_same_again_leaves_the_file_and_upgrading_changes_what_it_upgrades() {
+    let shop = locked().await;
+    let before = read(&shop, LOCK);
+    let path = shop.directory.path().join(LOCK);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(shop.install(&["--from-lock"]).0, 0);
+    assert_eq!(shop.install(&["--lock=countersign.lock", "chat"]).0, 0);
+    assert_eq!(read(&shop, LOCK), before);
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
+
+    shop.publish("latest-chat", "v2", LATER);
+    let (code, document) = shop.upgrade(&["--lock"]);
+    assert_eq!(code, 0, "{document}");
+    let after = read(&shop, LOCK);
+    let digest = &document["done"][0]["result"]["installed"]["digest"];
+    assert!(after.contains(digest.as_str().unwrap()));
+    let of_draw = |text: &str| text[text.find("- name: draw").unwrap()..].to_owned();
+    assert_eq!(of_draw(&after), of_draw(&before));
+    let changed = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
+    let pairs = changed(&before).into_iter().zip(changed(&after));
+    let changes = pairs.filter(|(one, other)| one != other).count();
+    assert_eq!(changes, 2, "digest and time, a line each:\n{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_edited_by_hand_is_refused_with_both_signers() {
+    let shop = locked().await;
+    let other = SIGNER.replace("release.yml", "nightly.yml");
+    replace(&shop, SIGNER, &other);
+    let error = refused(&shop, &["--from-lock", "chat"], 4);
+    assert!(error.contains("nightly.yml"), "{error}");
+    assert!(error.contains("does not accept the signer"), "{error}");
+    // The policy accepts either; the lock does not.
+    let galleries = read(&shop, "galleries.yaml");
+    let open = galleries.replace(&format!("identity: '{SIGNER}'"), "identity_regex: '.*'");
+    assert_ne!(open, galleries);
+    shop.write("galleries.yaml", &open);
+    let error = refused(&shop, &["--from-lock", "chat"], 4);
+    assert!(error.contains(&format!("expected {other}")), "{error}");
+    assert!(error.contains(&format!("found    {SIGNER}")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_gone_is_not_found_and_said_to_be_locked() {
+    let shop = locked().await;
+    let digest = shop.registry.tagged("acme/app", "latest-chat").unwrap();
+    shop.publish("latest-chat", "v2", LATER);
+    assert!(shop.registry.remove_manifest("acme/app", &digest));
+    let error = refused(&shop, &["--from-lock", "chat"], 6);
+    assert!(error.contains(&format!("locked to {digest}")), "{error}");
+    assert!(error.contains("gone from the registries"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_a_lock_file_is_said_with_its_place_before_anything_is_asked() {
+    let shop = locked().await;
+    shop.registry.reset_requests();
+    let good = read(&shop, LOCK);
+    for (old, new, expected) in [
+        (
+            "  digest: sha256:",
+            "  digest: sha256:0",
+            "countersign.lock:10:11: `digest`: ",
+        ),
+        ("grounds:", "ground:", "did you mean `grounds`?"),
+        (
+            "version: 1",
+            "version: 2",
+            "expected a lock file of version 1, found version 2",
+        ),
+        (
+            "- name: draw",
+            "- name: chat",
+            "expected one entry of `chat` for linux/amd64",
+        ),
+        (
+            "  gallery: acme",
+            "<<<<<<< HEAD\n  gallery: acme",
+            "countersign.lock:7",
+        ),
+    ] {
+        replace(&shop, old, new);
+        for flag in ["--from-lock", "--lock"] {
+            let error = refused(&shop, &[flag, "chat"], 2);
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        shop.write(LOCK, &good);
+    }
+    assert!(shop.registry.requests().is_empty());
+    let error = refused(&shop, &["--from-lock=never.lock"], 2);
+    assert!(error.contains("never.lock can't be read"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_for_another_platform_is_not_installed_on_this() {
+    let shop = locked().await;
+    let (code, document) = shop.run(&[
+        "install",
+        "--platform=linux/arm64",
+        "--gallery=galleries.yaml",
+        "--trusted-root=root.json",
+        "--from-lock",
+    ]);
+    assert_eq!(code, 6, "{document}");
+    let error = texts(&document["error"]);
+    assert!(
+        error.contains("expected linux/amd64, found linux/arm64"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_what_is_locked() {
+    let shop = locked().await;
+    shop.publish("latest-chat", "v2", LATER);
+    let (code, document) = shop.install(&["--from-lock", "--dry-run"]);
+    assert_eq!(code, 0, "{document}");
+    let plan = &document["plans"][0];
+    let digest = plan["locked"].as_str().unwrap();
+    assert!(read(&shop, LOCK).contains(digest));
+    let source = plan["sources"][0]["source"]["reference"].as_str().unwrap();
+    assert!(source.ends_with(digest), "{source}");
+    assert!(!shop.path("chat").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_file_is_written_through_a_link_and_keeps_its_mode() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let (real, link) = ("real.lock", shop.directory.path().join("link.lock"));
+    shop.write(real, "version: 1\nentries: []\n");
+    let path = shop.directory.path().join(real);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(real, &link).unwrap();
+    let (code, document) = shop.install(&["--lock=link.lock", "chat"]);
+    assert_eq!(code, 0, "{document}");
+    assert!(read(&shop, real).contains("- name: chat"));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_file_that_can_not_be_written_fails_the_run_though_the_image_is_installed() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let (code, document) = shop.install(&["--lock=nowhere/countersign.lock", "chat"]);
+    assert_eq!(code, 2, "{document}");
+    assert_eq!(document["done"][0]["name"], "chat");
+    let error = texts(&document["failed"][0]["error"]);
+    assert!(
+        error.contains("nowhere/countersign.lock can't be written"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let path = shop.directory.path().join("countersign.lock");
+    assert_eq!(shop.install(&["--lock", "draw"]).0, 0);
+    let others = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+
+    // Another run is about to write what it has read and changed.
+    let beside = shop
+        .directory
+        .path()
+        .join(".countersign.lock.countersign.lock");
+    let other = FileLock::try_take(&beside).unwrap().unwrap();
+    let arguments = [
+        &["install", "--platform", "linux/amd64", "--lock"],
+        &crate::shop::FLAGS[..],
+        &["chat"],
+    ]
+    .concat();
+    let mut child = shop
+        .command(&arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while shop.version("chat").is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!path.exists(), "it did not wait for its turn");
+    fs::write(&path, others).unwrap();
+    drop(other);
+    assert!(child.wait().unwrap().success());
+    let lock = Lock::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+    let names: Vec<_> = lock.entries().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["chat", "draw"]);
+    assert!(!beside.exists());
+}

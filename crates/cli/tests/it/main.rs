@@ -1,0 +1,33 @@
+//! The real program, as people and scripts run it, against the sandbox's Sigstore and registry.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
+mod exit_codes;
+mod faults;
+mod gallery;
+mod help;
+mod identity;
+mod layers;
+mod layout;
+mod lock;
+mod login;
+mod mounts;
+mod newcomer;
+mod output;
+mod policy;
+mod printed;
+mod registries;
+mod shop;
+mod signals;
+mod stage;
+mod store;
+mod tags;
+mod timeout;
+mod usage;

@@ -1,0 +1,155 @@
+//! Stores on file systems that give out, and with file systems mounted inside.
+
+use std::fs;
+use std::process::Command;
+
+use crate::shop::{EARLIER, LATER, Shop};
+use serde_json::Value;
+
+/// Runs `script` in a mount name space of its own, where it may mount and `countersign` is a function
+/// that runs the program; nothing where this machine doesn't let us.
+fn mounting(shop: &Shop, script: &str) -> Option<(i32, Value, String)> {
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script]);
+        command.current_dir(shop.directory.path());
+        command
+    };
+    let allowed = unshared("mount -t tmpfs none .").status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: mounting is not allowed here");
+        return None;
+    }
+    let program = shop.command(&[]);
+    let script = format!("countersign() {{ \"$program\" --output json \"$@\"; }}; {script}");
+    let output = unshared(&script)
+        .env("program", program.get_program())
+        .output()
+        .unwrap();
+    let document = serde_json::from_slice(&output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    Some((output.status.code().unwrap(), document, said))
+}
+
+/// `command` for `chat`, into the store.
+fn command(command: &str) -> String {
+    let flags = crate::shop::FLAGS.join(" ");
+    format!("countersign {command} {flags} --store store chat")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_no_more_is_the_machine_s_fault_and_no_mirror_is_asked() {
+    let shop = Shop::open().await;
+    let host = shop.registry.host();
+    shop.write(
+        "index.yaml",
+        &format!(
+            "[{{name: chat, uri: '{host}/acme/app:latest-chat', mirrors: ['{host}/acme/mirror:latest-chat']}}]"
+        ),
+    );
+    // Small as it is fetched, and too large for the disk once it is unpacked.
+    shop.publish("latest-chat", &"0".repeat(4 << 20), EARLIER);
+    fs::create_dir(shop.directory.path().join("store")).unwrap();
+    for (options, hint) in [
+        (
+            "size=256k",
+            "the disk or the quota is full, or has no inodes",
+        ),
+        (
+            "nr_inodes=6",
+            "the disk or the quota is full, or has no inodes",
+        ),
+        ("ro", "the file system is mounted read-only"),
+    ] {
+        let mount = format!("mount -t tmpfs -o {options} none store");
+        let script = format!("{mount} && {}", command("install --platform linux/amd64"));
+        let Some((code, document, _)) = mounting(&shop, &script) else {
+            return;
+        };
+        let error = &document["failed"][0]["error"];
+        assert_eq!((code, &error["kind"]), (1, &"machine".into()), "{document}");
+        let found = error["hints"][0].as_str().unwrap();
+        assert!(found.starts_with(hint), "{options}: {document}");
+        let requests = shop.registry.requests();
+        assert!(requests.iter().all(|one| !one.path.contains("/mirror/")));
+    }
+}
+
+/// Two ways to mount something at `$at`: another file system, and another place of the same one.
+const MOUNTS: [&str; 2] = ["mount -t tmpfs none $at", "mount --bind volume $at"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_mounted_in_an_installation_is_told_before_anything_is_fetched_and_stays() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    assert_eq!(shop.install(&["chat"]).0, 0);
+    shop.publish("latest-chat", "v2", LATER);
+    fs::create_dir(shop.directory.path().join("volume")).unwrap();
+    fs::create_dir(shop.path("chat").join("my data")).unwrap();
+    for mount in MOUNTS {
+        for (run, list) in [
+            (command("upgrade"), "done"),
+            (
+                command("install --platform linux/amd64 --reinstall"),
+                "done",
+            ),
+            ("countersign remove --store store chat".into(), "removed"),
+        ] {
+            shop.registry.reset_requests();
+            let mount = mount.replace("$at", "'store/chat/my data'");
+            let script = format!(
+                "{mount} && echo precious > 'store/chat/my data/file' && {run}; \
+                 code=$?; cat 'store/chat/my data/file' >&2; exit $code"
+            );
+            let Some((code, document, said)) = mounting(&shop, &script) else {
+                return;
+            };
+            assert!(said.ends_with("precious\n"), "{run}: {said}");
+            assert_eq!(code, 2, "{document}");
+            assert_eq!(document[list], Value::Array(Vec::new()));
+            let error = &document["failed"][0]["error"];
+            let at = shop.path("chat").canonicalize().unwrap().join("my data");
+            let expected = format!(
+                "store/chat can't be replaced or removed: something is mounted inside it, at {}",
+                at.display()
+            );
+            assert_eq!(error["kind"], "usage");
+            assert!(
+                error["message"].as_str().unwrap().ends_with(&expected),
+                "{document}"
+            );
+            let hint = error["hints"][0].as_str().unwrap();
+            assert!(hint.contains("umount"), "{hint}");
+            assert!(shop.registry.requests().is_empty(), "{run}");
+            assert_eq!(shop.version("chat").unwrap(), "v1");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_mounted_in_the_remains_of_a_killed_run_is_not_removed_with_them() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let remains = shop.path(".chat.countersign-AbCd1234");
+    let at = "store/.chat.countersign-AbCd1234/removed/data";
+    fs::create_dir(shop.directory.path().join("volume")).unwrap();
+    for mount in MOUNTS {
+        fs::create_dir_all(remains.join("removed/data")).unwrap();
+        // Not even where directories are closed, so that they have to be opened up.
+        let script = format!(
+            "at={at}; {mount} && echo precious > $at/file && chmod 500 $at && {}; \
+             code=$?; cat $at/file >&2; stat -c %a $at >&2; exit $code",
+            command("install --platform linux/amd64 --reinstall")
+        );
+        let Some((code, document, said)) = mounting(&shop, &script) else {
+            return;
+        };
+        assert!(said.ends_with("precious\n500\n"), "{said}");
+        assert!(said.contains("something is mounted at `data`"), "{said}");
+        assert_eq!(code, 0, "{document}");
+        assert_eq!(shop.version("chat").unwrap(), "v1");
+    }
+    // Without the mount they go.
+    assert_eq!(shop.install(&["--reinstall", "chat"]).0, 0);
+    assert!(!remains.exists());
+}

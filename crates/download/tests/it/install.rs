@@ -1,0 +1,459 @@
+//! Whole installations, against a registry and a Sigstore in this process.
+
+use std::fs;
+
+use crate::stage::{SIGNER, STRANGER, Stage, amd64, app, image, layer};
+use bytes::Bytes;
+use countersign_download::{
+    AdmittedImage, ArchiveError, Error, Event, ImageVerifier, Installer, Limits,
+};
+use countersign_oci::ResolvedImage;
+use countersign_policy::Policy;
+use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
+use countersign_sandbox::{Effect, Fault};
+use countersign_verify::{Error as VerifyError, RefusalKind, VerifiedImage, Verifier};
+use tokio::sync::Notify;
+
+#[tokio::test]
+async fn a_signed_index_installs_with_its_evidence() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let installed = stage.install("app:v1").await.unwrap();
+    assert_eq!(stage.names(), ["app"]);
+    assert_eq!(stage.read("version"), "v1");
+    assert_eq!(stage.read("base"), "linux/amd64");
+    assert_eq!((installed.files, installed.bytes), (2, 13));
+    assert_eq!(installed.digest, index.images()[0].digest());
+    assert_eq!(installed.index, Some(index.digest()));
+    assert_eq!(installed.grounds.evidence().unwrap().digest, index.digest());
+    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
+    let record = stage.read(".countersign/record.json");
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["digest"], installed.digest.to_string());
+    assert_eq!(record["evidence"]["identity"], SIGNER);
+    let signer = record["policy"]["signers"][0].as_str().unwrap();
+    assert!(signer.contains(SIGNER), "{signer}");
+    assert_eq!(record["version"], 1);
+    assert!(record["installed_at"].is_string());
+}
+
+#[tokio::test]
+async fn one_request_by_tag_and_everything_else_by_digest() {
+    let (stage, _) = Stage::set_with_signed_app().await;
+    let other = ImageIndex::new(vec![app("linux/amd64", "other")]);
+    let other = other.push(&stage.registry, "app", None);
+    let moved = Effect::Manifests(vec![other]);
+    let tag = Fault::on("GET /v2/app/manifests/v1", moved).after(1);
+    stage.registry.add_fault(tag);
+    stage.install("app:v1").await.unwrap();
+    assert_eq!(stage.read("version"), "v1");
+    let requests = stage.requests();
+    let (first, rest) = requests.split_first().unwrap();
+    assert_eq!(first, "GET manifests/v1");
+    assert!(rest.iter().all(|line| line.contains("sha256")), "{rest:?}");
+    // The platform's manifest, the referrers, a signature's manifest and bundle, the
+    // configuration, two layers.
+    assert_eq!(rest.len(), 7, "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_signature_on_the_platforms_manifest_suffices() {
+    let stage = Stage::set().await;
+    let index = ImageIndex::new(vec![app("linux/amd64", "v1")]);
+    index.push(&stage.registry, "app", Some("v1"));
+    let child = index.images()[0].digest();
+    stage.sign(&format!("app@{child}"), SIGNER).await;
+    let installed = stage.install("app:v1").await.unwrap();
+    assert_eq!(installed.grounds.evidence().unwrap().digest, child);
+    assert_eq!(installed.index, Some(index.digest()));
+    assert_eq!(stage.read("version"), "v1");
+}
+
+#[tokio::test]
+async fn refused_twice_both_refusals_are_shown_and_no_content_is_asked_for() {
+    let stage = Stage::set().await;
+    let index = ImageIndex::new(vec![app("linux/amd64", "v1")]);
+    index.push(&stage.registry, "app", Some("v1"));
+    let image = &index.images()[0];
+    let child = format!("app@{}", image.digest());
+    stage.sign(&child, STRANGER).await;
+    let Error::Refused {
+        index, manifest, ..
+    } = stage.refusal("app:v1").await
+    else {
+        panic!("another error");
+    };
+    assert_eq!(index.kind(), RefusalKind::Unsigned);
+    assert_eq!(manifest.kind(), RefusalKind::Policy);
+    for blob in &image.manifest().layers {
+        let request = format!("GET blobs/{}", blob.digest);
+        assert!(!stage.requests().contains(&request), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_is_no_refusal() {
+    let (stage, _) = Stage::set_with_signed_app().await;
+    let down = Fault::on("GET /v2/app/referrers/*", Effect::status(503));
+    stage.registry.add_fault(down);
+    let error = stage.refusal("app:v1").await;
+    assert!(
+        matches!(&error, Error::Verify(VerifyError::Registry(_))),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_denied_manifest_is_refused_under_a_signed_index() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.images()[0].digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    let installed = stage.install_by(&policy, Limits::default(), "app:v1", &|_| {});
+    let Err(Error::Denied { image, .. }) = installed.await else {
+        panic!("not denied");
+    };
+    assert_eq!(*image.digest(), index.images()[0].digest());
+    assert_eq!(stage.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_denied_index_is_refused_though_its_manifests_are_signed_too() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    for name in ["app:v1".into(), format!("app@{}", index.digest())] {
+        let installed = stage.install_by(&policy, Limits::default(), &name, &|_| {});
+        let Err(Error::Denied { image, .. }) = installed.await else {
+            panic!("{name} is not denied");
+        };
+        assert_eq!(*image.digest(), index.digest());
+        assert_eq!(stage.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_proof_of_a_manifest_admits_nothing_found_by_a_denied_index() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let child = format!("app@{}", index.images()[0].digest());
+    let manifest = stage.client.resolve(&stage.reference(&child)).await;
+    let (manifest, accepting) = (manifest.unwrap(), stage.policy());
+    let proof = stage.verifier().verify(&manifest, &accepting).await;
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    let admitted = AdmittedImage::new(proof.unwrap(), &policy, Some(index.digest()));
+    let Err(Error::Denied { image, .. }) = admitted else {
+        panic!("not denied");
+    };
+    assert_eq!(*image.digest(), index.digest());
+}
+
+#[tokio::test]
+async fn a_layer_with_other_content_is_refused() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let layer = &index.images()[0].manifest().layers[1];
+    let mut bytes = stage.registry.blob("app", &layer.digest).unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    stage
+        .registry
+        .replace_blob("app", &layer.digest, bytes.clone());
+    let error = stage.refusal("app:v1").await;
+    let oci = |error| match error {
+        Error::Registry(error) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(
+        oci(error),
+        countersign_oci::Error::DigestMismatch { .. }
+    ));
+    bytes.push(0);
+    stage.registry.replace_blob("app", &layer.digest, bytes);
+    let error = stage.refusal("app:v1").await;
+    assert!(matches!(
+        oci(error),
+        countersign_oci::Error::SizeMismatch { .. }
+    ));
+}
+
+/// Pushes, signs and installs an image that a builder made wrong.
+async fn refusal_of(image: Image) -> Error {
+    let stage = Stage::set().await;
+    image.push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    stage.refusal("app:v1").await
+}
+
+#[tokio::test]
+async fn images_that_contradict_themselves_are_refused_though_signed() {
+    let other = countersign_oci::Digest::sha256(b"other");
+    let wrong = image("linux/amd64").diff_ids(vec![other]).build();
+    let error = refusal_of(wrong).await;
+    assert!(
+        matches!(
+            &error,
+            Error::Layer {
+                source: ArchiveError::DiffId { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let fewer = image("linux/amd64").diff_ids(Vec::new()).build();
+    let error = refusal_of(fewer).await;
+    assert!(
+        matches!(
+            error,
+            Error::LayerCount {
+                expected: 1,
+                found: 0,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_hostile_layer_is_refused_though_signed() {
+    let hostile = layer(Compression::Gzip, "../escaped", "x");
+    let error = refusal_of(image("linux/amd64").layer(hostile).build()).await;
+    let Error::Layer { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(source, ArchiveError::ParentName { .. }));
+}
+
+#[tokio::test]
+async fn the_bytes_tell_how_a_layer_is_compressed() {
+    let tar = |path: &str| Layer::builder().file(path, path, 0o644).tar();
+    let (oci, docker) = (
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    );
+    let disagreeing = [
+        (oci, Compression::Gzip, tar("gzip")),
+        (docker, Compression::None, tar("none")),
+        (
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            Compression::Zstd,
+            tar("zstd"),
+        ),
+        // Builders make empty layers of nothing at all.
+        (
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            Compression::None,
+            Vec::new(),
+        ),
+    ];
+    let layers = disagreeing.iter().map(|(media_type, compression, tar)| {
+        let diff_id = countersign_oci::Digest::sha256(tar);
+        Layer::from_bytes(compression.compress(tar), media_type, diff_id)
+    });
+    let image = layers
+        .fold(image("linux/amd64"), ImageBuilder::layer)
+        .build();
+    let stage = Stage::set().await;
+    image.push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    let installed = stage.install("app:v1").await.unwrap();
+    assert_eq!(installed.files, 4);
+    for name in ["gzip", "none", "zstd"] {
+        assert_eq!(stage.read(name), name);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_image_is_named() {
+    let bytes = Bytes::from_static(b"x");
+    let digest = countersign_oci::Digest::sha256(&bytes);
+    let unknown = Layer::from_bytes(bytes, "application/vnd.example.layer", digest);
+    let error = refusal_of(image("linux/amd64").layer(unknown).build()).await;
+    assert!(matches!(error, Error::LayerType { .. }), "{error:?}");
+    let artifact = Image::artifact("application/vnd.example").build();
+    let error = refusal_of(artifact).await;
+    assert!(matches!(error, Error::NotAnImage { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn another_platform_is_refused_with_what_there_is() {
+    let error = refusal_of(app("linux/arm64", "v1")).await;
+    let Error::WrongPlatform { found, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(found.to_string(), "linux/arm64");
+
+    let stage = Stage::set().await;
+    let index = ImageIndex::new(vec![app("linux/arm64", "v1")]);
+    index.push(&stage.registry, "app", Some("v1"));
+    let Error::Platform(error) = stage.refusal("app:v1").await else {
+        panic!("another error");
+    };
+    assert_eq!(error.available, ["linux/arm64".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn an_image_over_the_limits_is_refused_before_it_is_fetched() {
+    let (stage, _) = Stage::set_with_signed_app().await;
+    let limits = Limits {
+        layers: 1,
+        ..Limits::default()
+    };
+    let policy = stage.policy();
+    let installed = stage.install_by(&policy, limits, "app:v1", &|_| {});
+    let error = installed.await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Limit {
+                limit: 1,
+                found: 2,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(stage.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_upgrade_replaces_the_old_and_a_failed_one_leaves_it() {
+    let (stage, _) = Stage::set_with_signed_app().await;
+    stage.install("app:v1").await.unwrap();
+
+    let unsigned = ImageIndex::new(vec![app("linux/amd64", "unsigned")]);
+    unsigned.push(&stage.registry, "app", Some("v2"));
+    let error = stage.install("app:v2").await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    assert_eq!(stage.read("version"), "v1");
+
+    let broken = layer(Compression::Zstd, "../x", "");
+    let broken = image("linux/amd64").layer(broken).build();
+    broken.push(&stage.registry, "app", Some("v3"));
+    stage.sign("app:v3", SIGNER).await;
+    let error = stage.install("app:v3").await.unwrap_err();
+    assert!(matches!(error, Error::Layer { .. }), "{error:?}");
+    assert_eq!(stage.read("version"), "v1");
+    assert_eq!(stage.names(), ["app"]);
+
+    app("linux/amd64", "v4").push(&stage.registry, "app", Some("v4"));
+    stage.sign("app:v4", SIGNER).await;
+    stage.install("app:v4").await.unwrap();
+    assert_eq!(stage.read("version"), "v4");
+    assert_eq!(stage.names(), ["app"]);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_gone_on_from() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let layer = &index.images()[0].manifest().layers[0].digest;
+    let blob = format!("GET /v2/app/blobs/{layer}");
+    let cut = Fault::on(&blob, Effect::Truncate { after: 20 }).times(1);
+    stage.registry.add_fault(cut);
+    stage.install("app:v1").await.unwrap();
+    assert_eq!(stage.read("base"), "linux/amd64");
+}
+
+#[tokio::test]
+async fn a_layer_that_is_missing_ends_the_unpacking_of_those_before_it() {
+    let stage = Stage::set().await;
+    let zeros = vec![0; 32 << 20];
+    let large = Layer::builder().file("zeros", zeros, 0o644);
+    let missing = layer(Compression::Gzip, "missing", "");
+    let image = Image::builder(amd64())
+        .layer(large.build(Compression::Zstd))
+        .layer(missing.clone())
+        .build();
+    image.push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    let digest = missing.descriptor().digest;
+    stage.registry.remove_blob("app", &digest);
+    let error = stage.refusal("app:v1").await;
+    let Error::Registry(countersign_oci::Error::NotFound { what }) = error else {
+        panic!("{error:?}");
+    };
+    assert!(what.contains(digest.hex()), "{what}");
+}
+
+#[tokio::test]
+async fn an_installation_that_nobody_waits_for_leaves_nothing() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let upper = &index.images()[0].manifest().layers[1].digest;
+    let blob = format!("GET /v2/app/blobs/{upper}");
+    stage
+        .registry
+        .add_fault(Fault::on(&blob, Effect::Stall { after: 20 }));
+    let extracted = Notify::new();
+    let events = |event| {
+        if matches!(event, Event::LayerExtracted { .. }) {
+            extracted.notify_one();
+        }
+    };
+    let policy = stage.policy();
+    let installation = stage.install_by(&policy, Limits::default(), "app:v1", &events);
+    tokio::select! {
+        result = installation => panic!("it ended with {result:?}"),
+        () = extracted.notified() => {}
+    }
+    assert_eq!(stage.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_at_the_target_already_is_not_touched() {
+    let (stage, _) = Stage::set_with_signed_app().await;
+    fs::create_dir(stage.target()).unwrap();
+    fs::write(stage.target().join("precious"), "").unwrap();
+    let error = stage.install("app:v1").await.unwrap_err();
+    assert!(matches!(error, Error::Target { .. }), "{error:?}");
+    assert_eq!(stage.read("precious"), "");
+    assert_eq!(stage.names(), ["app"]);
+}
+
+/// Gets its proofs for another image than the one it is asked about.
+struct Confused {
+    verifier: Verifier,
+    other: ResolvedImage,
+}
+
+impl ImageVerifier for Confused {
+    async fn verify(
+        &self,
+        _image: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<VerifiedImage, VerifyError> {
+        self.verifier.verify(&self.other, policy).await
+    }
+}
+
+#[tokio::test]
+async fn a_proof_of_another_image_is_not_taken() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let evil = app("linux/amd64", "evil").push(&stage.registry, "app", Some("evil"));
+    let other = stage.client.resolve(&stage.reference("app:v1")).await;
+    let verifier = Confused {
+        verifier: stage.verifier(),
+        other: other.unwrap(),
+    };
+    let installer = Installer::new(stage.client.clone(), verifier);
+    let policy = stage.policy();
+    let refused = stage.carry_out(&installer, &policy, "app:evil", &|_| {});
+    let Some(Error::OtherProof { expected, found }) = refused.await.unwrap_err().into_decisive()
+    else {
+        panic!("another error");
+    };
+    assert_eq!(expected, evil);
+    assert_eq!(found, index.digest());
+}
+
+#[tokio::test]
+async fn an_installer_without_a_verifier_installs_nothing_that_must_be_signed() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let installer = Installer::<Verifier>::without_verifier(stage.client.clone());
+    let policy = stage.policy();
+    let refused = stage.carry_out(&installer, &policy, "app:v1", &|_| {});
+    let Some(Error::NoVerifier { image }) = refused.await.unwrap_err().into_decisive() else {
+        panic!("another error");
+    };
+    assert_eq!(*image.digest(), index.digest());
+    assert_eq!(stage.names(), [""; 0]);
+}

@@ -1,0 +1,25 @@
+//! The installer: galleries, plans, locks and stores, against registries that behave and misbehave.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
+mod archives;
+mod gallery;
+mod hundreds;
+mod inspect;
+mod install;
+mod inward;
+mod layouts;
+mod lock;
+mod misuse;
+mod names;
+mod plan;
+mod shop;
+mod stage;
+mod store;
+mod unverified;

@@ -1,0 +1,634 @@
+//! Plans carried out into a store: sources that fail, mirrors that lie, tags that were rolled back.
+
+use std::fs;
+
+use crate::shop::{
+    ALLOW_OLDER, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served,
+};
+use crate::stage::{SIGNER, STRANGER, amd64, app};
+use countersign_download::{
+    Error, Event, FileLock, Grounds, InstallOptions, Installation, Integrity, Name, Outcome, Plan,
+    RecordState, Recorded, RemoveOptions, Role, StoreError,
+};
+use countersign_oci::Error as RegistryError;
+use countersign_sandbox::{BundleSpec, Effect, Fault, RekorVersion, Statement};
+use countersign_verify::RefusalKind;
+
+const REINSTALL: InstallOptions = InstallOptions {
+    allow_older: false,
+    reinstall: true,
+    wait: false,
+};
+
+#[tokio::test]
+async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
+    let (shop, image) = Shop::open_with_app().await;
+    let installed = shop.installed("cpu-app").await;
+    assert_eq!(served(&installed), (Role::Primary, 0));
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    assert!(shop.mirror.requests().is_empty());
+    let [Installation { name, recorded, .. }] = &shop.store.list().await.unwrap()[..] else {
+        panic!("expected one installation");
+    };
+    assert_eq!(name.to_string(), "cpu-app");
+    let Recorded {
+        digest,
+        grounds,
+        provenance,
+        ..
+    } = recorded.as_ref().unwrap();
+    let Grounds::Signature { evidence, policy } = grounds else {
+        panic!("another ground: {grounds:?}");
+    };
+    assert_eq!(*digest, image.digest());
+    assert_eq!(evidence.identity, SIGNER);
+    assert_eq!(evidence.signed_at, [EARLIER.parse().unwrap()]);
+    assert!(evidence.log_index.is_some());
+    assert!(policy.signers[0].contains(SIGNER));
+    let provenance = provenance.as_ref().unwrap();
+    assert_eq!(
+        (&*provenance.gallery, &*provenance.name),
+        ("acme", "cpu-app")
+    );
+}
+
+#[tokio::test]
+async fn any_of_dozens_of_entries_installs_with_the_primary_down() {
+    let shop = Shop::open().await;
+    for number in 0..24 {
+        let image = app("linux/amd64", &format!("v{number}"));
+        let tag = format!("latest-cpu-{number}");
+        shop.publish_to(&shop.mirror, &image, &tag, SIGNER, EARLIER);
+    }
+    Shop::fail(shop.primary(), 503);
+    for number in [0, 7, 23] {
+        let name = format!("cpu-{number}");
+        let installed = shop.installed(&name).await;
+        assert_eq!(served(&installed), (Role::Mirror, 1));
+        assert_eq!(shop.version(&name).unwrap(), format!("v{number}"));
+    }
+    let names = shop.store.list().await.unwrap();
+    let names: Vec<_> = names.iter().map(|one| one.name.to_string()).collect();
+    assert_eq!(names, ["cpu-0", "cpu-23", "cpu-7"]);
+}
+
+#[tokio::test]
+async fn a_primary_that_does_not_have_it_leads_to_the_mirror() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.primary().untag(PATH, "latest-cpu-app");
+    let installed = shop.installed("cpu-app").await;
+    assert_eq!(served(&installed), (Role::Mirror, 1));
+    let unserved = &installed.provenance.unwrap().unserved[0];
+    assert!(unserved.starts_with("primary "), "{unserved}");
+    assert!(unserved.contains("was not found"), "{unserved}");
+}
+
+#[tokio::test]
+async fn a_mirror_is_asked_for_the_digest_that_the_primary_resolved() {
+    let (shop, image) = Shop::open_with_app().await;
+    // Signed by the right signer, and still not what the primary says the tag is.
+    let other = app("linux/amd64", "other");
+    shop.publish_to(&shop.mirror, &other, "latest-cpu-app", SIGNER, LATER);
+    let blobs = format!("GET /v2/{PATH}/blobs/{}", image.manifest().layers[0].digest);
+    shop.primary()
+        .add_fault(Fault::on(&blobs, Effect::status(404)));
+    let installed = shop.installed("cpu-app").await;
+    assert_eq!(served(&installed), (Role::Mirror, 1));
+    assert_eq!(installed.digest, image.digest());
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn a_mirror_that_serves_other_bytes_for_the_digest_is_refused() {
+    let (shop, image) = Shop::open_with_app().await;
+    let layer = &image.manifest().layers[0].digest;
+    let blobs = format!("GET /v2/{PATH}/blobs/{layer}");
+    shop.primary()
+        .add_fault(Fault::on(&blobs, Effect::status(503)));
+    let mut bytes = shop.mirror.blob(PATH, layer).unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    shop.mirror.replace_blob(PATH, layer, bytes);
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        matches!(
+            failure.decisive(),
+            Some(Error::Registry(RegistryError::DigestMismatch { .. }))
+        ),
+        "{failure}"
+    );
+    assert_eq!(failure.failures().len(), 2);
+}
+
+#[tokio::test]
+async fn a_mirror_with_somebody_elses_image_is_judged_by_the_same_policy() {
+    let shop = Shop::open().await;
+    let image = app("linux/amd64", "evil");
+    shop.publish_to(&shop.mirror, &image, "latest-cpu-app", STRANGER, LATER);
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Policy),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn not_found_everywhere_leads_to_the_fallback_tag_and_the_result_names_it() {
+    let shop = Shop::open().await;
+    let image = app("linux/amd64", "dev");
+    shop.publish(&image, "master-cpu-app", SIGNER, EARLIER);
+    let installed = shop.installed("cpu-app").await;
+    assert_eq!(served(&installed), (Role::Fallback, 2));
+    let source = installed.provenance.unwrap().source;
+    assert!(source.ends_with(":master-cpu-app"), "{source}");
+}
+
+#[tokio::test]
+async fn a_fallback_tag_is_verified_like_the_first() {
+    let shop = Shop::open().await;
+    let image = app("linux/amd64", "dev");
+    shop.publish(&image, "master-cpu-app", STRANGER, EARLIER);
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Policy),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_verification_never_leads_to_another_tag_or_digest() {
+    let (shop, _) = Shop::open_with_app().await;
+    let evil = app("linux/amd64", "evil");
+    shop.publish(&evil, "latest-cpu-app", STRANGER, LATER);
+    let good = app("linux/amd64", "dev");
+    shop.publish(&good, "master-cpu-app", SIGNER, LATER);
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Policy),
+        "{failure}"
+    );
+    // The mirror was asked for that digest, which it doesn't have, and for nothing else.
+    let asked: Vec<String> = shop
+        .mirror
+        .requests()
+        .iter()
+        .map(|r| r.path.clone())
+        .collect();
+    assert_eq!(asked, [format!("/v2/{PATH}/manifests/{}", evil.digest())]);
+    let roles: Vec<Role> = failure.failures().iter().map(|f| f.planned.role).collect();
+    assert_eq!(roles, [Role::Primary, Role::Mirror]);
+}
+
+#[tokio::test]
+async fn an_upgrade_replaces_the_old_version_and_says_which_it_was() {
+    let (shop, old) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let new = app("linux/amd64", "v2");
+    shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+    let Outcome::Installed {
+        installed,
+        replaced,
+        ..
+    } = shop.install("cpu-app").await.unwrap()
+    else {
+        panic!("expected an installation");
+    };
+    assert_eq!(installed.digest, new.digest());
+    assert_eq!(replaced, Some(old.digest()));
+    assert_eq!(shop.version("cpu-app").unwrap(), "v2");
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_installed_already_is_verified_and_not_fetched() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    shop.primary().reset_requests();
+    let again = shop.install("cpu-app").await.unwrap();
+    assert!(
+        matches!(&again, Outcome::Unchanged { recorded, .. } if recorded.digest == image.digest())
+    );
+    let layer = image.manifest().layers[0].digest.to_string();
+    let requests = shop.primary().requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| !request.path.contains(&layer))
+    );
+}
+
+#[tokio::test]
+async fn a_tag_rolled_back_is_refused_unless_older_is_allowed() {
+    let (shop, old) = Shop::open_with_app().await;
+    let new = app("linux/amd64", "v2");
+    shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+    shop.installed("cpu-app").await;
+    shop.primary().tag(PATH, "latest-cpu-app", &old.digest());
+    let failure = shop.failure("cpu-app").await;
+    let Some(Error::Older {
+        installed: there,
+        found,
+        ..
+    }) = failure.decisive()
+    else {
+        panic!("another error: {failure}");
+    };
+    assert_eq!(*there, LATER.parse().unwrap());
+    assert_eq!(*found, EARLIER.parse().unwrap());
+    assert_eq!(failure.failures().len(), 1);
+    let plan = shop.plan("cpu-app");
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+}
+
+/// Whoever has an older signature can have another authority stamp it anew, as long as its
+/// certificate is valid. That makes the image no newer: the certificate's own start counts.
+#[tokio::test]
+async fn an_older_signature_that_was_stamped_anew_is_no_newer() {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let certified = time("2024-12-31T23:59:00Z");
+    for rekor in [RekorVersion::V1, RekorVersion::V2] {
+        let shop = Shop::open().await;
+        let old = app("linux/amd64", "v1");
+        let new = app("linux/amd64", "v2");
+        shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+        shop.installed("cpu-app").await;
+        old.push(shop.primary(), PATH, Some("latest-cpu-app"));
+        let stamped = time("2025-01-01T00:05:00Z");
+        let statement = Statement::of(old.digest());
+        let spec = BundleSpec::new(statement, SIGNER).rekor(rekor);
+        let spec = spec.signed_at(certified).logged_at(stamped);
+        let spec = spec.timestamped_at(stamped);
+        shop.put_bundle(&[shop.primary()], old.descriptor(), &spec);
+        for options in [InstallOptions::default(), REINSTALL] {
+            let result = shop.install_by(&shop.plan("cpu-app"), options).await;
+            let Err(StoreError::Plan(failure)) = result else {
+                panic!("{rekor:?}: expected a failure, found {result:?}");
+            };
+            let Some(Error::Older {
+                installed: there,
+                found,
+                ..
+            }) = failure.decisive()
+            else {
+                panic!("{rekor:?}: another error: {failure}");
+            };
+            assert_eq!((*there, *found), (time(LATER), certified), "{rekor:?}");
+            assert_eq!(shop.version("cpu-app").unwrap(), "v2");
+        }
+        assert_eq!(shop.leftovers(), [""; 0]);
+        installed(shop.install_by(&shop.plan("cpu-app"), ALLOW_OLDER).await);
+        assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_waited_for_leaves_something_to_remove() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let (name, store): (Name, _) = ("cpu-app".parse().unwrap(), shop.root.path().join("store"));
+    // As a first installation at work has it: staged, locked, and nothing in place.
+    let staged = store.join(".cpu-app.countersign-AbCd1234");
+    fs::create_dir(&staged).unwrap();
+    let elsewhere = shop.root.path().join("elsewhere");
+    fs::rename(shop.directory("cpu-app"), &elsewhere).unwrap();
+    let first = FileLock::try_take(&store.join(".cpu-app.countersign.lock")).unwrap();
+    let first = std::sync::Mutex::new(first);
+    // It ends well while we wait.
+    let events = |event: Event| {
+        let Event::Waiting { .. } = event else {
+            panic!("expected to wait, found {event:?}");
+        };
+        fs::remove_dir(&staged).unwrap();
+        fs::rename(&elsewhere, shop.directory("cpu-app")).unwrap();
+        first.lock().unwrap().take();
+    };
+    let options = RemoveOptions {
+        wait: true,
+        ..RemoveOptions::default()
+    };
+    let removed = shop.store.remove(&name, options, &events).await.unwrap();
+    assert_eq!(removed.record, RecordState::Read);
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_upgrade_asks_for_the_same_proof_as_the_installation() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let unsigned = app("linux/amd64", "v2");
+    unsigned.push(shop.primary(), PATH, Some("latest-cpu-app"));
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Unsigned),
+        "{failure}"
+    );
+    shop.publish(&unsigned, "latest-cpu-app", STRANGER, LATER);
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Policy),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn an_upgrade_whose_content_fails_leaves_the_old_version_whole() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let new = app("linux/amd64", "v2");
+    shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+    let layer = &new.manifest().layers[1].digest;
+    shop.primary().replace_blob(PATH, layer, "not the layer");
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        matches!(
+            failure.decisive(),
+            Some(Error::Registry(RegistryError::SizeMismatch { .. }))
+        ),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_killed_upgrade_left_is_not_listed_and_the_next_one_clears_it_away() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    // As a process that was killed while unpacking leaves it: staged, and nothing committed.
+    let staged = shop.root.path().join("store/.cpu-app.countersign-AbCd1234");
+    fs::create_dir_all(staged.join("root")).unwrap();
+    fs::write(staged.join("root/version"), "half").unwrap();
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    assert_eq!(shop.store.list().await.unwrap().len(), 1);
+    let new = app("linux/amd64", "v2");
+    shop.publish(&new, "latest-cpu-app", SIGNER, LATER);
+    shop.installed("cpu-app").await;
+    assert_eq!(shop.version("cpu-app").unwrap(), "v2");
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_says() {
+    let (shop, image) = Shop::open_with_app().await;
+    let bare = "acme/copies";
+    image.push(&shop.mirror, bare, Some("latest-cpu-app"));
+    let issuer = shop.stage.sigstore.oidc_issuer();
+    let issuer = issuer.as_str().trim_end_matches('/');
+    let text = |more: &str| {
+        format!(
+            "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'{more}}}}}]"
+        )
+    };
+    let index = format!(
+        "[{{name: cpu-app, uri: '{}/{bare}:latest-cpu-app'}}]",
+        shop.mirror.host()
+    );
+    let unsigned = plan(&gallery(&text("")), &index, "cpu-app", Integrity::Strict).unwrap();
+    let error = shop.install_by(&unsigned, InstallOptions::default()).await;
+    let Err(StoreError::Plan(failure)) = error else {
+        panic!("expected a failure, found {error:?}");
+    };
+    assert!(
+        is_refused(failure.decisive(), RefusalKind::Unsigned),
+        "{failure}"
+    );
+    let sources = format!(", signature_sources: ['{}/{PATH}']", shop.primary().host());
+    let signed = plan(
+        &gallery(&text(&sources)),
+        &index,
+        "cpu-app",
+        Integrity::Strict,
+    )
+    .unwrap();
+    let installed = installed(shop.install_by(&signed, InstallOptions::default()).await);
+    assert_eq!(installed.digest, image.digest());
+    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
+}
+
+#[tokio::test]
+async fn an_installation_whose_record_tells_no_time_is_not_replaced_unasked() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let record = shop.directory("cpu-app").join(".countersign/record.json");
+    fs::write(
+        record,
+        format!(r#"{{"version":1,"digest":"{}"}}"#, image.digest()),
+    )
+    .unwrap();
+    let failure = shop.failure("cpu-app").await;
+    assert!(
+        matches!(failure.decisive(), Some(Error::UnreadableRecord { .. })),
+        "{failure}"
+    );
+    let plan = shop.plan("cpu-app");
+    installed(shop.install_by(&plan, ALLOW_OLDER).await);
+}
+
+#[tokio::test]
+async fn an_installation_whose_record_can_not_be_read_is_listed_as_such_and_can_be_removed() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let record = shop.directory("cpu-app").join(".countersign/record.json");
+    let probe = format!(r#"{{"version":1,"digest":"{}"}}"#, image.digest());
+    fs::write(record, probe).unwrap();
+    let listed = shop.store.list().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].recorded, None);
+    let removed = remove(&shop, &listed[0].name).await.unwrap();
+    assert_eq!(removed.directory, shop.directory("cpu-app"));
+    assert!(!removed.directory.exists());
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone_and_what_is_not_there_is_told() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let error = remove(&shop, &name("never-there")).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::NotInstalled { .. }),
+        "{error:?}"
+    );
+    let removed = remove(&shop, &name("cpu-app")).await.unwrap();
+    assert!(!removed.directory.exists());
+    assert!(shop.store.list().await.unwrap().is_empty());
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+async fn remove(shop: &Shop, name: &Name) -> Result<Installation, StoreError> {
+    let options = RemoveOptions::default();
+    shop.store.remove(name, options, &|_| {}).await
+}
+
+/// Installs the tag by itself, to a directory beside the store.
+async fn by_itself(shop: &Shop, tag: &str, options: InstallOptions) -> Result<Outcome, Error> {
+    let reference = format!("{}/{PATH}:{tag}", shop.primary().host());
+    let policy = shop.gallery().policy.unwrap();
+    let plan = Plan::of_image(reference.parse().unwrap(), policy);
+    let (installer, platform) = (shop.stage.installer(), amd64());
+    let target = shop.root.path().join("here");
+    let outcome = installer.install(&plan, &platform, &target, options, &|_| {});
+    outcome
+        .await
+        .map_err(|failure| failure.into_decisive().unwrap())
+}
+
+#[tokio::test]
+async fn an_image_by_itself_is_not_rolled_back_either_unless_older_is_allowed() {
+    let shop = Shop::open().await;
+    let version = || fs::read_to_string(shop.root.path().join("here/version")).unwrap();
+    shop.publish(&app("linux/amd64", "v2"), "app", SIGNER, LATER);
+    by_itself(&shop, "app", InstallOptions::default())
+        .await
+        .unwrap();
+    let old = shop.publish(&app("linux/amd64", "v1"), "app", SIGNER, EARLIER);
+    // Neither by default, nor for repairing.
+    for reinstall in [false, true] {
+        let options = InstallOptions {
+            reinstall,
+            ..InstallOptions::default()
+        };
+        let error = by_itself(&shop, "app", options).await.unwrap_err();
+        let Error::Older {
+            installed, found, ..
+        } = error
+        else {
+            panic!("another error: {error:?}");
+        };
+        assert_eq!(installed, LATER.parse().unwrap());
+        assert_eq!(found, EARLIER.parse().unwrap());
+        assert_eq!(version(), "v2");
+    }
+    let outcome = by_itself(&shop, "app", ALLOW_OLDER).await.unwrap();
+    assert!(outcome.locked().is_none(), "no gallery names it");
+    let Outcome::Installed { installed, .. } = outcome else {
+        panic!("expected an installation, found {outcome:?}");
+    };
+    assert_eq!((installed.digest, version()), (old, "v1".to_owned()));
+    assert_eq!(installed.provenance, None);
+}
+
+#[tokio::test]
+async fn the_same_digest_is_fetched_again_only_to_reinstall() {
+    let (shop, image) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let file = shop.directory("cpu-app").join("version");
+    fs::write(&file, "changed").unwrap();
+    shop.primary().reset_requests();
+    let again = shop.install("cpu-app").await.unwrap();
+    assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
+    let layer = format!("blobs/{}", image.manifest().layers[0].digest);
+    let asked = |shop: &Shop| {
+        let requests = shop.primary().requests();
+        requests
+            .iter()
+            .filter(|one| one.path.ends_with(&layer))
+            .count()
+    };
+    assert_eq!(
+        (asked(&shop), shop.version("cpu-app").unwrap()),
+        (0, "changed".into())
+    );
+    let options = InstallOptions {
+        reinstall: true,
+        ..InstallOptions::default()
+    };
+    let outcome = shop.install_by(&shop.plan("cpu-app"), options).await;
+    let Outcome::Installed { replaced, .. } = outcome.unwrap() else {
+        panic!("not installed");
+    };
+    assert_eq!(replaced, Some(image.digest()));
+    assert_eq!(
+        (asked(&shop), shop.version("cpu-app").unwrap()),
+        (1, "v1".into())
+    );
+}
+
+#[tokio::test]
+async fn a_second_run_waits_for_the_first_where_it_may_and_fails_where_not() {
+    let (shop, _) = Shop::open_with_app().await;
+    fs::create_dir(shop.root.path().join("store")).unwrap();
+    let path = shop.root.path().join("store/.cpu-app.countersign.lock");
+    let first = FileLock::try_take(&path).unwrap();
+    assert!(first.is_some());
+    let Err(StoreError::Plan(failure)) = shop.install("cpu-app").await else {
+        panic!("two at once");
+    };
+    assert!(
+        matches!(failure.decisive(), Some(Error::Busy { .. })),
+        "{failure}"
+    );
+    assert!(shop.primary().requests().is_empty(), "nobody is asked");
+
+    let (plan, installer) = (shop.plan("cpu-app"), shop.stage.installer());
+    let waiting = tokio::sync::Notify::new();
+    let events = |event| {
+        if let Event::Waiting { path } = event {
+            assert_eq!(path, shop.directory("cpu-app"));
+            waiting.notify_one();
+        }
+    };
+    let options = InstallOptions {
+        wait: true,
+        ..InstallOptions::default()
+    };
+    let platform = amd64();
+    let second = shop
+        .store
+        .install(&installer, &plan, &platform, options, &events);
+    let release = async {
+        waiting.notified().await;
+        assert_eq!(shop.version("cpu-app"), None);
+        drop(first);
+    };
+    let (outcome, ()) = tokio::join!(second, release);
+    installed(outcome);
+    assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    assert_eq!(shop.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_no_record_explains_is_listed_and_removed_only_where_that_is_asked_for() {
+    let (shop, _) = Shop::open_with_app().await;
+    shop.installed("cpu-app").await;
+    let store = shop.root.path().join("store");
+    fs::create_dir_all(store.join("foreign/deep")).unwrap();
+    fs::write(store.join("file"), "").unwrap();
+    fs::create_dir_all(store.join(".killed.countersign-abcDEF12/root")).unwrap();
+    fs::create_dir(store.join(".hidden")).unwrap();
+    let listed = shop.store.list().await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|one| (one.name.to_string(), one.record))
+        .collect();
+    let expected = [
+        ("cpu-app", RecordState::Read),
+        ("file", RecordState::Missing),
+        ("foreign", RecordState::Missing),
+        ("killed", RecordState::Unfinished),
+    ];
+    assert_eq!(
+        listed,
+        expected.map(|(name, record)| (name.to_owned(), record))
+    );
+
+    let remove = async |name: &str, unrecorded| {
+        let options = RemoveOptions {
+            unrecorded,
+            wait: false,
+        };
+        let name: Name = name.parse().unwrap();
+        shop.store.remove(&name, options, &|_| {}).await
+    };
+    for name in ["file", "foreign"] {
+        let error = remove(name, false).await.unwrap_err();
+        assert!(matches!(error, StoreError::NoRecord { .. }), "{error:?}");
+        assert!(store.join(name).exists());
+        remove(name, true).await.unwrap();
+    }
+    remove("killed", false).await.unwrap();
+    let mut names: Vec<_> = fs::read_dir(&store)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".hidden", "cpu-app"]);
+}

@@ -1,0 +1,22 @@
+//! The registry client against servers that do what registries should not, and against one that
+//! does what they should.
+
+mod auth;
+mod common;
+mod download;
+#[cfg(unix)]
+mod helpers;
+mod layout;
+mod manners;
+mod other_hosts;
+mod pace;
+mod proxies;
+mod pull;
+mod push;
+mod redirects;
+mod referrers;
+mod round_trip;
+mod script;
+mod select;
+mod strangers;
+mod tls;

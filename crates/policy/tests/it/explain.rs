@@ -1,0 +1,237 @@
+//! A policy in words, and what is said of a weak one.
+
+use countersign_policy::{Policy, Warning};
+use insta::assert_snapshot;
+
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+
+fn policy(text: &str) -> Policy {
+    Policy::from_yaml(text, "policy.yaml").unwrap()
+}
+
+/// The warnings of a policy with one signer and a `not_before`.
+fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
+    policy(&format!(
+        "{issuer}\n{identity}\nnot_before: 2026-08-05T00:00:00Z\n{extra}\n"
+    ))
+    .warnings()
+}
+
+#[test]
+fn the_smallest_policy_in_words() {
+    let smallest = policy("{issuer: https://accounts.example, identity: ci@example}");
+    assert_snapshot!(smallest.explain(), @r#"
+A signature counts when all of this holds:
+- it is a cosign signature, not another kind of statement;
+- its certificate says:
+    issuer is exactly https://accounts.example
+    identity is exactly ci@example
+- it was made at a time that a log or a timestamp authority vouches for, whenever that was;
+- it holds by the trusted root in use.
+Signatures are looked for beside the image.
+"#);
+}
+
+#[test]
+fn every_field_in_words() {
+    let everything = policy(
+        r"
+identities:
+  - issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
+    claims: {source_repository_identifier: 1234}
+    not_before: 2026-08-06T00:00:00Z
+  - issuer: https://gitlab.com
+    identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
+claims: {runner_environment_regex: github-hosted|gitlab-hosted}
+not_before: 2026-08-05T00:00:00Z
+predicate_types: [https://sigstore.dev/cosign/sign/v1, https://slsa.dev/provenance/v1]
+annotations: {tier: stable}
+bind_name: true
+trust: {tuf_url: https://tuf.example, tuf_root: root.json}
+signature_sources: [ghcr.io/acme/signatures]
+deny_digests: ['sha256:0000000000000000000000000000000000000000000000000000000000000000']
+",
+    );
+    assert_snapshot!(everything.explain(), @r"
+    A signature counts when all of this holds:
+    - it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
+    - its certificate fits one of these signers:
+      1.
+        issuer is exactly https://token.actions.githubusercontent.com
+        identity matches, from end to end, https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
+        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+        source_repository_identifier is exactly 1234
+        and, of this signer, it was made at or after 2026-08-06T00:00:00Z
+      2.
+        issuer is exactly https://gitlab.com
+        identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
+        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+    - it was made at or after 2026-08-05T00:00:00Z;
+    - it carries the annotation tier=stable;
+    - it names the repository asked for, and the tag where one was asked for;
+    - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
+    - it holds by the trusted root of https://tuf.example/, which starts from root.json.
+    Signatures are looked for beside the image and in ghcr.io/acme/signatures.
+    ");
+}
+
+#[test]
+fn a_tight_policy_has_no_warnings() {
+    let tight = warnings(
+        &format!("issuer: {ISSUER}"),
+        r"identity_regex: https://github\.com/mudler/LocalAI/\.github/workflows/backend_merge\.yml@refs/(heads/master|tags/.+)",
+        "",
+    );
+    assert_eq!(tight, []);
+}
+
+#[test]
+fn an_issuer_pattern_for_two_providers_is_weak() {
+    let weak = warnings("issuer_regex: https://.*", "identity: ci@example", "");
+    assert!(matches!(
+        weak.as_slice(),
+        [Warning::SeveralProviders { .. }]
+    ));
+    let weak = warnings(
+        r"issuer_regex: https://(gitlab|accounts\.google)\.com",
+        "identity: ci@example",
+        "",
+    );
+    assert_snapshot!(weak[0], @r#"the issuer pattern `https://(gitlab|accounts\.google)\.com` matches more than one provider (https://gitlab.com, https://accounts.google.com); write the one you mean as `issuer`"#);
+}
+
+#[test]
+fn an_issuer_without_its_scheme_is_idle() {
+    let idle = |issuer: &str| {
+        let warnings = warnings(issuer, "identity: ci@example", "");
+        assert!(
+            matches!(warnings.as_slice(), [Warning::IssuerWithoutScheme { .. }]),
+            "{issuer}: {warnings:?}"
+        );
+        warnings[0].to_string()
+    };
+    assert_snapshot!(idle("issuer: token.actions.githubusercontent.com"), @"no certificate has the issuer `token.actions.githubusercontent.com`, because Fulcio records issuers as URLs; write `https://token.actions.githubusercontent.com`");
+    assert_snapshot!(idle(r"issuer_regex: ^gitlab\.com$"), @r"no certificate has the issuer `^gitlab\.com$`, because Fulcio records issuers as URLs; write `^https://gitlab\.com$`");
+    assert_snapshot!(idle(r"issuer_regex: gitlab\.com|gitlab\.example"), @r"no certificate has the issuer `gitlab\.com|gitlab\.example`, because Fulcio records issuers as URLs; write `https://(gitlab\.com|gitlab\.example)`");
+    // Of an issuer that only runs here, the scheme says enough.
+    assert_eq!(
+        warnings("issuer: http://127.0.0.1:8080", "identity: ci@example", ""),
+        []
+    );
+}
+
+#[test]
+fn an_identity_pattern_open_at_the_organisation_is_weak() {
+    for pattern in [
+        r"https://github\.com/acme/.*",
+        r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/tags/.+",
+        r"^https://github\.com/acme/app.*",
+        r".*@acme\.example",
+        r"https://github\.com/acme/app/\.github/.+|https://github\.com/acme/.*",
+        r"https://github\.com/(acme/app|evil/.*)/\.github/workflows/release\.yml@refs/tags/.+",
+        r"https://(github\.com/acme/app|gitlab\.com)/.+",
+    ] {
+        let weak = warnings(
+            &format!("issuer: {ISSUER}"),
+            &format!("identity_regex: {pattern}"),
+            "",
+        );
+        assert!(
+            matches!(weak.as_slice(), [Warning::OpenRepository { .. }]),
+            "{pattern}: {weak:?}"
+        );
+    }
+    let weak = warnings(
+        &format!("issuer: {ISSUER}"),
+        r"identity_regex: https://github\.com/acme/.*",
+        "",
+    );
+    assert_snapshot!(weak[0], @r#"the identity pattern `https://github\.com/acme/.*` leaves the repository open, so that every workflow of every repository it matches can sign; write owner and repository out"#);
+}
+
+#[test]
+fn an_unescaped_dot_in_a_host_name_is_weak() {
+    let weak = warnings(
+        &format!("issuer: {ISSUER}"),
+        r"identity_regex: https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+",
+        "",
+    );
+    for (identity, claims) in [
+        (r"identity_regex: ci@mail.acme\.example", ""),
+        (
+            "identity: ci@example",
+            r"claims: {source_repository_uri_regex: https://github.com/acme/(app|tool)}",
+        ),
+    ] {
+        let weak = warnings(&format!("issuer: {ISSUER}"), identity, claims);
+        assert!(
+            matches!(weak.as_slice(), [Warning::UnescapedDot { .. }]),
+            "{weak:?}"
+        );
+    }
+    let second = warnings(
+        &format!("issuer: {ISSUER}"),
+        r"identity_regex: https://github\.com/acme/app/release\.yml@.+|https://gitlab.com/acme/app/release\.yml@.+",
+        "",
+    );
+    assert!(
+        matches!(second.as_slice(), [Warning::UnescapedDot { host, .. }] if host == "gitlab.com"),
+        "{second:?}"
+    );
+    assert_eq!(weak.len(), 1);
+    assert_snapshot!(weak[0], @r#"in the pattern `https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+` a `.` of the host name `github.com` stands for any character; write `\.`"#);
+}
+
+#[test]
+fn no_not_before_is_weak_unless_every_signer_has_its_own() {
+    let none = policy("{issuer: https://accounts.example, identity: ci@example}");
+    assert_eq!(none.warnings(), [Warning::NoNotBefore]);
+    assert_snapshot!(none.warnings()[0], @"there is no `not_before`, so that signatures of any age count; after an incident, set it to the time from which signatures are good again");
+    let own = policy(
+        "identities: [{issuer: https://a.example, identity: b, not_before: 2026-08-05T00:00:00Z}]",
+    );
+    assert_eq!(own.warnings(), []);
+}
+
+#[test]
+fn a_reusable_workflow_is_weak_without_a_claim_on_its_caller() {
+    let issuer = format!("issuer: {ISSUER}");
+    let identity =
+        "identity: https://github.com/acme/workflows/.github/workflows/sign.yml@refs/tags/v1";
+    let weak = warnings(&issuer, identity, "");
+    assert_eq!(weak.len(), 1);
+    assert_snapshot!(weak[0], @"the identity `https://github.com/acme/workflows/.github/workflows/sign.yml@refs/tags/v1` looks like a reusable workflow, which signs for every repository that calls it; say which in `claims`: `source_repository_uri`, or better `source_repository_identifier`");
+    let claimed = "claims: {source_repository_identifier: 1234}";
+    assert_eq!(warnings(&issuer, identity, claimed), []);
+}
+
+#[test]
+fn a_denied_digest_may_be_of_an_index() {
+    let denying = policy(&format!(
+        "{{issuer: {ISSUER}, identity: ci@example, not_before: 2026-08-05T00:00:00Z, deny_digests: ['sha256:{}']}}",
+        "0".repeat(64)
+    ));
+    assert_eq!(denying.warnings(), [Warning::DeniedIndexes]);
+    assert_snapshot!(denying.warnings()[0], @"`deny_digests` of an index denies what it lists only where the repository still has that index; list its children too: `countersign policy check --resolve` prints them");
+}
+
+#[test]
+fn an_explanation_has_no_lines_but_its_own() {
+    let odd = policy(
+        r#"{issuer: https://a.example, identity: "b\n- it is good\u202e", annotations: {k: "v\u200b"}}"#,
+    );
+    let text = odd.explain();
+    assert!(
+        text.contains(r"    identity is exactly b\u{a}- it is good\u{202e}"),
+        "{text}"
+    );
+    assert!(
+        text.contains(r"- it carries the annotation k=v\u{200b};"),
+        "{text}"
+    );
+    assert!(
+        !text.lines().any(|line| line.starts_with("- it is good")),
+        "{text}"
+    );
+}

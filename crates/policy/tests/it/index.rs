@@ -1,0 +1,92 @@
+//! Gallery indexes, LocalAI's own among them.
+
+use std::path::Path;
+
+use countersign_policy::{GalleryIndex, Problem};
+use insta::assert_snapshot;
+
+/// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
+const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
+
+#[test]
+fn localai_s_own_index_is_read_with_its_merges_applied() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = workspace.join(LOCALAI);
+    if !path.exists() {
+        eprintln!("skipped: {LOCALAI} is not there");
+        return;
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    let index = GalleryIndex::parse(&text, "localai-backends.yaml").unwrap();
+    let entries = index.entries();
+    let count = |holds: fn(&&countersign_policy::GalleryEntry) -> bool| {
+        entries.iter().filter(holds).count()
+    };
+    assert_eq!(entries.len(), 1033);
+    assert_eq!(count(|entry| entry.alias.is_some()), 931);
+    assert_eq!(count(|entry| !entry.is_meta()), 893);
+    assert_eq!(count(|entry| !entry.mirrors.is_empty()), 892);
+    let cpu = index.named("cpu-llama-cpp").unwrap();
+    assert_eq!(cpu.alias.as_deref(), Some("llama-cpp"));
+    assert!(cpu.uri.as_deref().unwrap().starts_with("quay.io/"));
+}
+
+#[test]
+fn entries_keep_their_own_keys_over_merged_ones_and_tolerate_unknown_keys() {
+    let text = "\
+- &base
+  name: base
+  alias: base
+  tags: [a]
+  colour: {of: [the, wall]}
+- !!merge <<: *base
+  name: derived
+  uri: quay.io/acme/derived:latest
+";
+    let index = GalleryIndex::parse(text, "index.yaml").unwrap();
+    let derived = index.named("derived").unwrap();
+    assert_eq!(derived.alias.as_deref(), Some("base"));
+    assert_eq!(derived.tags, ["a"]);
+    assert!(index.named("base").unwrap().is_meta());
+    assert!(!derived.is_meta());
+}
+
+#[test]
+fn null_takes_back_what_was_merged_in() {
+    let text = "\
+- &meta
+  name: app
+  capabilities: {default: cpu-app}
+  mirrors: [acme/app:latest]
+- !!merge <<: *meta
+  name: cpu-app
+  uri: quay.io/acme/app:latest
+  capabilities: null
+  mirrors: ~
+";
+    let index = GalleryIndex::parse(text, "index.yaml").unwrap();
+    let derived = index.named("cpu-app").unwrap();
+    assert!(derived.capabilities.is_empty() && derived.mirrors.is_empty());
+}
+
+#[test]
+fn a_broken_entry_says_where() {
+    let error = |text: &str| GalleryIndex::parse(text, "index.yaml").unwrap_err();
+    assert_snapshot!(error("- name: a\n- uri: b\n"), @"index.yaml:2:3: [1]: expected the key `name`, which is missing; add it");
+    assert_snapshot!(error("- name: a\n  mirrors: b\n"), @"index.yaml:2:12: [0].mirrors: expected a list, found `b`");
+    assert_snapshot!(error("galleries: []"), @"index.yaml:1:1: expected a list, found a mapping");
+    assert_snapshot!(error("<html><body>login</body></html>"), @"index.yaml:1:1: expected a list, found `<html><body>login</body></html>`");
+    let page = "<!doctype html>\n<title>404: Not Found</title>\n";
+    assert_snapshot!(error(page), @"index.yaml:1:1: expected a list, found `<!doctype html>`");
+}
+
+#[test]
+fn an_index_that_unfolds_without_end_is_refused() {
+    let mut bomb = String::from("- &a0 {name: x, tags: [x, x, x, x, x, x, x, x, x, x]}\n");
+    for level in 1..12 {
+        let below = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("- &a{level} {{name: x, other: [{below}]}}\n"));
+    }
+    let error = GalleryIndex::parse(&bomb, "index.yaml").unwrap_err();
+    assert!(matches!(error.problem(), Problem::Budget { .. }), "{error}");
+}

@@ -1,0 +1,389 @@
+//! The judgement: every field of a policy can refuse on its own, and says how near it was.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::{Digest, Repository};
+use countersign_policy::{
+    CertificateClaims, Claim, Claimed, Miss, Policy, SignerMismatch, Violation,
+};
+use insta::assert_snapshot;
+use jiff::Timestamp;
+
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+const IDENTITY: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3";
+
+/// What a good signature says. Each test changes one thing, or asks for one thing more.
+struct Signature {
+    digest: Digest,
+    issuer: &'static str,
+    identity: &'static str,
+    certificate: CertificateClaims,
+    times: Vec<Timestamp>,
+    predicate_type: &'static str,
+    annotations: BTreeMap<String, String>,
+    subject_name: Option<&'static str>,
+    tag: Option<&'static str>,
+}
+
+impl Signature {
+    fn good() -> Self {
+        Self {
+            digest: Digest::sha256(b"image"),
+            issuer: ISSUER,
+            identity: IDENTITY,
+            certificate: CertificateClaims::from_iter([
+                (
+                    Claim::SourceRepositoryUri,
+                    Some("https://github.com/acme/app".into()),
+                ),
+                (Claim::SourceRepositoryIdentifier, Some("1234".into())),
+                (Claim::BuildTrigger, Some("push".into())),
+                (Claim::RunnerEnvironment, Some("github-hosted".into())),
+                (Claim::DeploymentEnvironment, None),
+            ]),
+            times: vec![time("2026-08-06T10:00:00Z"), time("2026-08-06T10:00:05Z")],
+            predicate_type: countersign_policy::COSIGN_SIGN_PREDICATE,
+            annotations: BTreeMap::from([("tier".into(), "stable".into())]),
+            subject_name: Some("ghcr.io/acme/app:v1"),
+            tag: Some("v1"),
+        }
+    }
+
+    fn judged_by(&self, policy: &str) -> Result<(), Violation> {
+        let repository: Repository = "ghcr.io/acme/app".parse().unwrap();
+        Policy::from_yaml(policy, "policy.yaml")
+            .unwrap()
+            .judge(&Claimed {
+                digest: &self.digest,
+                issuer: self.issuer,
+                identity: self.identity,
+                certificate: &self.certificate,
+                verified_times: &self.times,
+                predicate_type: self.predicate_type,
+                annotations: &self.annotations,
+                subject_name: self.subject_name,
+                repository: &repository,
+                tag: self.tag,
+            })
+    }
+
+    fn refused_by(&self, policy: &str) -> Violation {
+        self.judged_by(policy).unwrap_err()
+    }
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A policy that accepts the good signature, and `extra` at its end.
+fn policy(extra: &str) -> String {
+    format!("issuer: {ISSUER}\nidentity: {IDENTITY}\n{extra}\n")
+}
+
+fn miss(violation: &Violation) -> &Miss {
+    match violation {
+        Violation::Signer(mismatch) => mismatch.nearest().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_good_signature_satisfies_every_field_at_once() {
+    let everything = "
+not_before: 2026-08-05T00:00:00Z
+claims:
+  source_repository_uri: https://github.com/acme/app
+  source_repository_identifier: 1234
+  build_trigger_regex: push|release
+predicate_types: [https://sigstore.dev/cosign/sign/v1, https://example.org/other]
+annotations: {tier: stable}
+bind_name: true
+deny_digests: ['sha256:0000000000000000000000000000000000000000000000000000000000000000']";
+    assert_eq!(Signature::good().judged_by(&policy(everything)), Ok(()));
+}
+
+#[test]
+fn the_issuer_alone_refuses() {
+    let violation = Signature {
+        issuer: "https://accounts.google.com",
+        ..Signature::good()
+    }
+    .refused_by(&policy(""));
+    assert!(matches!(miss(&violation), Miss::Issuer(_)));
+    assert_snapshot!(violation, @"not by the policy's signer: expected the issuer `https://token.actions.githubusercontent.com`, found `https://accounts.google.com` (the difference: expected `token.actions.githubusercontent.com`, found `accounts.google.com`)");
+}
+
+#[test]
+fn the_issuer_pattern_alone_refuses() {
+    let text = format!("issuer_regex: https://token\\.actions\nidentity: {IDENTITY}");
+    let violation = Signature::good().refused_by(&text);
+    assert!(matches!(miss(&violation), Miss::Issuer(_)));
+    assert_snapshot!(violation, @r#"not by the policy's signer: expected an issuer matching `https://token\.actions`, found `https://token.actions.githubusercontent.com` (only `https://token.actions` matches, and a pattern has to match the whole)"#);
+}
+
+#[test]
+fn the_identity_alone_refuses() {
+    let violation = Signature {
+        identity: "https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main",
+        ..Signature::good()
+    }
+    .refused_by(&policy(""));
+    let Miss::Identity(mismatch) = miss(&violation) else {
+        panic!("{violation:?}");
+    };
+    assert_eq!(
+        mismatch.departs_at(),
+        Some("https://github.com/acme/app/.github/workflows/".len())
+    );
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/test.yml@refs/heads/main` (the difference: expected `release.yml@refs/tags/v1.2.3`, found `test.yml@refs/heads/main`); the issuer is the right one");
+}
+
+#[test]
+fn the_identity_pattern_alone_refuses_what_merely_extends_it() {
+    let pattern = r"https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v1";
+    let violation =
+        Signature::good().refused_by(&format!("issuer: {ISSUER}\nidentity_regex: {pattern}"));
+    assert!(matches!(miss(&violation), Miss::Identity(_)));
+    assert_snapshot!(violation, @r#"not by the policy's signer: expected an identity matching `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v1`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3` (only `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1` matches, and a pattern has to match the whole); the issuer is the right one"#);
+}
+
+#[test]
+fn an_identity_that_extends_the_expected_one_is_refused() {
+    let violation = Signature {
+        identity: "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3-evil",
+        ..Signature::good()
+    }
+    .refused_by(&policy(""));
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3-evil` (the same, and then `-evil`); the issuer is the right one");
+}
+
+#[test]
+fn an_identity_that_is_cut_short_is_refused() {
+    let violation = Signature {
+        identity: "https://github.com/acme/app/.github/workflows/release.yml",
+        ..Signature::good()
+    }
+    .refused_by(&policy(""));
+    assert_snapshot!(violation, @"not by the policy's signer: expected the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`, found `https://github.com/acme/app/.github/workflows/release.yml` (the same, but `@refs/tags/v1.2.3` is missing); the issuer is the right one");
+}
+
+#[test]
+fn each_claim_alone_refuses() {
+    for claim in Claim::ALL {
+        for text in [
+            policy(&format!("claims: {{{claim}: wanted}}")),
+            policy(&format!("claims: {{{claim}_regex: want.+d}}")),
+        ] {
+            let signature = |value: Option<&str>| Signature {
+                certificate: CertificateClaims::from_iter([(claim, value.map(str::to_owned))]),
+                ..Signature::good()
+            };
+            assert_eq!(signature(Some("wanted")).judged_by(&text), Ok(()));
+            for value in [Some("wanted-not"), None] {
+                let violation = signature(value).refused_by(&text);
+                let Miss::Claim {
+                    claim: named,
+                    found,
+                    ..
+                } = miss(&violation)
+                else {
+                    panic!("{violation:?}");
+                };
+                assert_eq!((*named, found.as_deref()), (claim, value));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_s_pattern_alone_refuses() {
+    let text = policy("claims: {build_trigger_regex: release|schedule}");
+    assert_snapshot!(Signature::good().refused_by(&text), @"not by the policy's signer: expected the certificate's build_trigger to be a match of `release|schedule`, found `push`; issuer and identity are the right ones");
+    let missing = policy("claims: {deployment_environment_regex: .*}");
+    assert_snapshot!(Signature::good().refused_by(&missing), @"not by the policy's signer: expected the certificate's deployment_environment to be a match of `.*`, found no such claim; issuer and identity are the right ones");
+}
+
+#[test]
+fn not_before_alone_refuses_by_the_earliest_time() {
+    let text = policy("not_before: 2026-08-06T10:00:03Z");
+    let violation = Signature::good().refused_by(&text);
+    assert_eq!(
+        violation,
+        Violation::SignedBefore {
+            not_before: time("2026-08-06T10:00:03Z"),
+            found: time("2026-08-06T10:00:00Z"),
+        }
+    );
+    assert_snapshot!(violation, @"expected a signature made at or after 2026-08-06T10:00:03Z, found one made at 2026-08-06T10:00:00Z");
+    let at_the_bound = policy("not_before: 2026-08-06T10:00:00Z");
+    assert_eq!(Signature::good().judged_by(&at_the_bound), Ok(()));
+}
+
+#[test]
+fn no_verified_time_is_refused_with_or_without_not_before() {
+    let signature = Signature {
+        times: Vec::new(),
+        ..Signature::good()
+    };
+    for text in [policy(""), policy("not_before: 2026-08-05T00:00:00Z")] {
+        assert_eq!(signature.refused_by(&text), Violation::NoVerifiedTime);
+    }
+}
+
+#[test]
+fn predicate_types_alone_refuse() {
+    let signature = Signature {
+        predicate_type: "https://slsa.dev/provenance/v1",
+        ..Signature::good()
+    };
+    assert_snapshot!(signature.refused_by(&policy("")), @"expected a statement of type https://sigstore.dev/cosign/sign/v1, found https://slsa.dev/provenance/v1");
+    let text = policy("predicate_types: [https://slsa.dev/provenance/v1]");
+    assert_eq!(signature.judged_by(&text), Ok(()));
+    assert!(matches!(
+        Signature::good().refused_by(&text),
+        Violation::PredicateType { .. }
+    ));
+}
+
+#[test]
+fn annotations_alone_refuse() {
+    assert_snapshot!(Signature::good().refused_by(&policy("annotations: {tier: nightly}")), @"expected the signed annotation tier=`nightly`, found `stable`");
+    assert_snapshot!(Signature::good().refused_by(&policy("annotations: {team: a}")), @"expected the signed annotation team=`a`, found none of that name");
+}
+
+#[test]
+fn bind_name_alone_refuses() {
+    let named = |subject_name, tag| Signature {
+        subject_name,
+        tag,
+        ..Signature::good()
+    };
+    let text = policy("bind_name: true");
+    for (name, tag) in [
+        (Some("ghcr.io/acme/app:v1"), Some("v1")),
+        (Some("ghcr.io/acme/app:v1"), None),
+        (Some("ghcr.io/acme/app"), None),
+    ] {
+        assert_eq!(
+            named(name, tag).judged_by(&text),
+            Ok(()),
+            "{name:?} {tag:?}"
+        );
+    }
+    for (name, tag) in [
+        (Some("ghcr.io/acme/app:v2"), Some("v1")),
+        (Some("ghcr.io/acme/app"), Some("v1")),
+        (Some("ghcr.io/acme/other:v1"), Some("v1")),
+        (Some("ghcr.io/acme/other"), None),
+        (Some("not a name"), None),
+        (None, Some("v1")),
+        (None, None),
+    ] {
+        let violation = named(name, tag).refused_by(&text);
+        assert!(
+            matches!(violation, Violation::Name { .. }),
+            "{name:?} {tag:?}"
+        );
+    }
+    assert_snapshot!(named(Some("ghcr.io/acme/other:v1"), Some("v1")).refused_by(&text), @"expected the signed statement to name ghcr.io/acme/app:v1, found `ghcr.io/acme/other:v1`");
+    assert_snapshot!(named(None, None).refused_by(&text), @"expected the signed statement to name ghcr.io/acme/app, found no name in it");
+}
+
+#[test]
+fn deny_digests_alone_refuse() {
+    let signature = Signature::good();
+    let text = policy(&format!("deny_digests: ['{}']", signature.digest));
+    assert_eq!(
+        signature.refused_by(&text),
+        Violation::DeniedDigest {
+            digest: signature.digest.clone()
+        }
+    );
+}
+
+const ROTATION: &str = "
+identities:
+  - issuer: https://gitlab.com
+    identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
+  - issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+
+    not_before: 2026-08-06T00:00:00Z
+    claims: {build_trigger: push}
+  - issuer: https://token.actions.githubusercontent.com
+    identity: https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main
+";
+
+#[test]
+fn any_one_of_several_identities_suffices() {
+    assert_eq!(Signature::good().judged_by(ROTATION), Ok(()));
+    let nightly = Signature {
+        identity: "https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main",
+        ..Signature::good()
+    };
+    assert_eq!(nightly.judged_by(ROTATION), Ok(()));
+}
+
+#[test]
+fn issuer_and_identity_of_different_signers_do_not_mix() {
+    let signature = Signature {
+        issuer: "https://gitlab.com",
+        ..Signature::good()
+    };
+    assert!(matches!(
+        miss(&signature.refused_by(ROTATION)),
+        Miss::Identity(_)
+    ));
+}
+
+#[test]
+fn the_signer_that_came_nearest_is_shown() {
+    let nearest = |signature: Signature| match signature.refused_by(ROTATION) {
+        Violation::Signer(mismatch) => *mismatch,
+        other => panic!("{other:?}"),
+    };
+    let position = |mismatch: &SignerMismatch| mismatch.signer();
+
+    let other_workflow = nearest(Signature {
+        identity: "https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev",
+        ..Signature::good()
+    });
+    assert_eq!(position(&other_workflow), 2);
+    assert_snapshot!(other_workflow, @"by none of the policy's 3 signers; the nearest is number 3: expected the identity `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`, found `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev` (the difference: expected `main`, found `dev`); the issuer is the right one");
+
+    let other_trigger = nearest(Signature {
+        certificate: CertificateClaims::default(),
+        ..Signature::good()
+    });
+    assert_eq!(position(&other_trigger), 1);
+    assert_snapshot!(other_trigger, @"by none of the policy's 3 signers; the nearest is number 2: expected the certificate's build_trigger to be `push`, found no such claim; issuer and identity are the right ones");
+
+    let too_old = nearest(Signature {
+        times: vec![time("2026-08-01T00:00:00Z")],
+        ..Signature::good()
+    });
+    assert_eq!(position(&too_old), 1);
+    assert_snapshot!(too_old, @"by none of the policy's 3 signers; the nearest is number 2: expected a signature made at or after 2026-08-06T00:00:00Z, found one made at 2026-08-01T00:00:00Z; issuer and identity are the right ones");
+}
+
+#[test]
+fn claims_at_top_level_hold_for_every_identity() {
+    let text = format!("{ROTATION}claims: {{runner_environment: self-hosted}}");
+    assert!(matches!(
+        miss(&Signature::good().refused_by(&text)),
+        Miss::Claim {
+            claim: Claim::RunnerEnvironment,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn what_a_stranger_wrote_can_t_reach_the_terminal_raw() {
+    let violation = Signature {
+        identity: "https://github.com/acme/app\u{1b}[2K\r\nall is well",
+        ..Signature::good()
+    }
+    .refused_by(&policy(""));
+    assert!(!violation.to_string().chars().any(char::is_control));
+}

@@ -1,0 +1,321 @@
+//! The JSON Schema: that it says of every document what the reader says, and where it can't.
+
+use boon::{Compiler, SchemaIndex, Schemas};
+use countersign_policy::{Claim, PolicyError, PolicyFile, Problem};
+use serde_json::Value;
+
+/// A validator that nobody here wrote, with formats asserted.
+struct Validator {
+    schemas: Schemas,
+    index: SchemaIndex,
+}
+
+impl Validator {
+    fn new() -> Self {
+        let mut schemas = Schemas::new();
+        let mut compiler = Compiler::new();
+        compiler.enable_format_assertions();
+        let name = "policy.schema.json";
+        compiler
+            .add_resource(name, PolicyFile::json_schema())
+            .unwrap();
+        let index = compiler.compile(name, &mut schemas).unwrap();
+        Self { schemas, index }
+    }
+
+    fn accepts(&self, document: &str) -> bool {
+        // As editors read YAML: by version 1.2, to which `yes` is a text.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let document: Value = serde_saphyr::from_str_with_options(document, options).unwrap();
+        self.schemas.validate(&document, self.index).is_ok()
+    }
+}
+
+/// What `policy check` takes: a file that can be read, with a policy or a gallery in it.
+fn read(document: &str) -> Result<(), PolicyError> {
+    let file = PolicyFile::parse(document, "policy.yaml")?;
+    if file.galleries().is_empty() {
+        file.policy()?;
+    }
+    Ok(())
+}
+
+const SIGNER: &str = "issuer: https://accounts.example\nidentity: ci@example\n";
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A whole block, and `extra` at its end.
+fn block_and(extra: &str) -> String {
+    format!("{SIGNER}{extra}\n")
+}
+
+/// A bare list of one gallery, with `extra` (in flow style) among its keys.
+fn gallery_and(extra: &str) -> String {
+    format!("- {{name: a, url: https://example.org/index.yaml, {extra}}}\n")
+}
+
+#[test]
+fn the_committed_copy_is_what_the_program_prints() {
+    let committed = include_str!("../../../../fixtures/policy.schema.json");
+    let now = format!("{:#}\n", PolicyFile::json_schema());
+    assert!(
+        committed == now,
+        "fixtures/policy.schema.json is not what the types say; write it anew: \
+         cargo run -p countersign -- policy schema > fixtures/policy.schema.json"
+    );
+}
+
+#[test]
+fn what_the_reader_accepts_the_schema_accepts() {
+    let validator = Validator::new();
+    let mut documents = vec![
+        SIGNER.to_owned(),
+        "{issuer_regex: .+, identity_regex: .+}".to_owned(),
+        r#"{"verification": {"issuer": "https://accounts.example", "identity": "ci@example"}}"#
+            .to_owned(),
+        "require_integrity: true\nverification: {issuer: a, identity: b}".to_owned(),
+        format!("require_integrity: false\ngalleries:\n{}", gallery_and("")),
+        gallery_and("battery: included, 7: seven"),
+        gallery_and("mirrors: []"),
+        gallery_and("mirrors: [https://mirror.example/index.yaml]"),
+        gallery_and("verification: {issuer: a, identity: b}"),
+        "- {name: 7, url: file:index.yaml}".to_owned(),
+        "- name: a\n  url: file:a\n  verification: &ours {issuer: a, identity: b}\n\
+         - name: b\n  url: file:b\n  verification: *ours\n\
+         - name: c\n  url: file:c\n  verification: {<<: *ours, bind_name: true}\n"
+            .to_owned(),
+        "identities: [{issuer: a, identity: b}, {issuer_regex: a, identity: b}]".to_owned(),
+        "identities: [{issuer: a, identity: b, not_before: 2026-08-05T00:00:00Z, \
+         claims: {build_trigger: push}}]"
+            .to_owned(),
+        // YAML takes these for numbers and booleans; as texts they are as good as any.
+        "{issuer: 5, identity: true}".to_owned(),
+        block_and("claims: {source_repository_identifier: 0123456789}"),
+        block_and("annotations: {version: 1.10, stable: true}"),
+    ];
+    let extras = [
+        "not_before: 2026-08-05T00:00:00Z",
+        "not_before: 2026-08-05T02:00:00.5+02:00",
+        "predicate_types: [https://slsa.dev/provenance/v1]",
+        "bind_name: true",
+        "bind_name: false",
+        "trust: {trusted_root: trusted_root.json}",
+        "trust: {tuf_url: https://tuf.example, tuf_root: root.json}",
+        "signature_sources: [ghcr.io/acme/signatures, localhost:5000/app]",
+    ];
+    documents.extend(extras.map(block_and));
+    documents.push(block_and(&format!("deny_digests: ['{DIGEST}']")));
+    let sha512 = format!("deny_digests: ['sha512:{}']", "0".repeat(128));
+    documents.push(block_and(&sha512));
+    for claim in Claim::ALL {
+        documents.push(block_and(&format!("claims: {{{claim}: a}}")));
+        documents.push(block_and(&format!("claims: {{{claim}_regex: a}}")));
+    }
+    for document in documents {
+        assert_eq!(read(&document), Ok(()), "{document}");
+        assert!(validator.accepts(&document), "{document}");
+    }
+}
+
+#[test]
+fn what_the_reader_refuses_the_schema_refuses() {
+    let validator = Validator::new();
+    let mut documents: Vec<String> = [
+        // Nothing to go by.
+        "{}",
+        "[]",
+        "~",
+        "a policy",
+        "require_integrity: true",
+        "galleries: []",
+        // Neither of a pair, and both.
+        "issuer: a",
+        "identity: a",
+        "{issuer: a, issuer_regex: a, identity: b}",
+        "{issuer: a, identity: b, identity_regex: b}",
+        "identities: []",
+        "identities: [{issuer: a}]",
+        "identities: [{issuer: a, identity: b, identity_regex: b}]",
+        "{identities: [{issuer: a, identity: b}], issuer: a}",
+        "{identities: [{issuer: a, identity: b}], identity_regex: b}",
+        // A key of the block's in the wrong place, or a misspelt one.
+        "{verification: {issuer: a, identity: b}, issuer: a}",
+        "{verification: {issuer: a, identity: b}, bind_name: true}",
+        "{require_integrty: true, verification: {issuer: a, identity: b}}",
+        "identities: [{issuer: a, identity: b, bind_name: true}]",
+        "identities: [{isuer: a, identity: b}]",
+        "{verification: {issuer: a, identity: b}, galleries: [{name: a, url: 'file:a'}]}",
+        // Galleries.
+        "- {name: a}",
+        "- {url: 'file:a'}",
+        "- {name: '', url: 'file:a'}",
+        "- {name: a, url: ' '}",
+        "- a",
+        "galleries: {name: a, url: 'file:a'}",
+    ]
+    .map(str::to_owned)
+    .into();
+    let verifications = ["{}", "~", "[]", "{issuer: a}", "{isuer: a, identity: b}"];
+    documents.extend(verifications.map(|text| format!("verification: {text}")));
+    documents.extend(verifications.map(|text| gallery_and(&format!("verification: {text}"))));
+    documents.push(gallery_and("mirrors: https://mirror.example"));
+    documents.push(gallery_and("mirrors: [[]]"));
+    // Each key of a text: empty, blank, of another form; and misspelt.
+    for key in ["issuer", "issuer_regex", "identity", "identity_regex"] {
+        let other = if key.starts_with("issuer") {
+            "identity: b"
+        } else {
+            "issuer: a"
+        };
+        for value in ["", "''", "'  '", "[a]", "{a: b}"] {
+            documents.push(format!("{other}\n{key}: {value}\n"));
+        }
+        documents.push(format!("{other}\n{key}s: a\n"));
+    }
+    let extras = [
+        "isuer_regex: a",
+        "notBefore: 2026-08-05T00:00:00Z",
+        "not_befor: 2026-08-05T00:00:00Z",
+        "not_before:",
+        "not_before: ''",
+        "not_before: 2026-08-05",
+        "not_before: 2026-08-05T00:00:00",
+        "not_before: 2026",
+        "not_before: yesterday",
+        "not_before: [2026-08-05T00:00:00Z]",
+        "identites: [{issuer: a, identity: b}]",
+        "identities: [{issuer: a, identity: b}]",
+        "claim: {build_trigger: push}",
+        "claims:",
+        "claims: {}",
+        "claims: []",
+        "claims: {build_triger: push}",
+        "claims: {build_trigger: ''}",
+        "claims: {build_trigger: }",
+        "claims: {build_trigger: [push]}",
+        "claims: {build_trigger: push, build_trigger_regex: push}",
+        "claims: {build_trigger_regexp: push}",
+        "predicate_type: [a]",
+        "predicate_types:",
+        "predicate_types: []",
+        "predicate_types: ['']",
+        "predicate_types: a",
+        "annotation: {a: b}",
+        "annotations:",
+        "annotations: {}",
+        "annotations: {a: ''}",
+        "annotations: {'': a}",
+        "annotations: {a: [b]}",
+        "annotations: [a=b]",
+        "bind_nam: true",
+        "bind_name:",
+        "bind_name: yes",
+        "bind_name: 1",
+        "trusts: {trusted_root: a}",
+        "trust:",
+        "trust: {}",
+        "trust: trusted_root.json",
+        "trust: {trusted_roots: a}",
+        "trust: {trusted_root: ''}",
+        "trust: {trusted_root: a, tuf_root: b}",
+        "trust: {trusted_root: a, tuf_url: https://tuf.example, tuf_root: b}",
+        "trust: {tuf_url: https://tuf.example}",
+        "trust: {tuf_root: a}",
+        "trust: {tuf_url: tuf.example, tuf_root: a}",
+        "trust: {tuf_url: file:///srv/tuf, tuf_root: a}",
+        "trust: {tuf_url: 5, tuf_root: a}",
+        "signature_source: [ghcr.io/acme/app]",
+        "signature_sources:",
+        "signature_sources: []",
+        "signature_sources: ['']",
+        "signature_sources: ghcr.io/acme/app",
+        "deny_digest: []",
+        "deny_digests:",
+        "deny_digests: []",
+        "deny_digests: ['']",
+        "deny_digests: [sha256:abc]",
+        "deny_digests: [md5:00000000000000000000000000000000]",
+        "colour: green",
+    ];
+    documents.extend(extras.map(block_and));
+    for document in documents {
+        assert!(read(&document).is_err(), "{document}");
+        assert!(!validator.accepts(&document), "{document}");
+    }
+}
+
+/// A schema describes forms. What is right by its form and wrong all the same is the reader's.
+#[test]
+fn what_the_schema_can_not_say_the_reader_refuses_still() {
+    let validator = Validator::new();
+    let refused = |document: &str| {
+        assert!(validator.accepts(document), "{document}");
+        let error = read(document).unwrap_err();
+        error.problem().clone()
+    };
+    // The dialect of patterns is not JSON Schema's.
+    for pattern in ["(a", r"(?<=a)b", r"a\1"] {
+        let document = format!("issuer: a\nidentity_regex: '{pattern}'");
+        let problem = refused(&document);
+        assert!(matches!(problem, Problem::Regex { .. }), "{problem:?}");
+    }
+    // The grammar of repositories.
+    let document = block_and("signature_sources: ['https://ghcr.io/acme']");
+    assert!(matches!(refused(&document), Problem::Repository { .. }));
+    // One name in two places.
+    let document = gallery_and("").repeat(2);
+    let problem = refused(&document);
+    assert!(
+        matches!(problem, Problem::DuplicateGallery { .. }),
+        "{problem:?}"
+    );
+    // A gallery's other keys are the installer's, but not those that resemble ours.
+    let document = gallery_and("verificaton: {issuer: a, identity: b}");
+    assert!(matches!(refused(&document), Problem::UnknownKey { .. }));
+}
+
+/// The reader is lenient where nothing is left open; an editor may well mark it.
+#[test]
+fn what_the_schema_marks_the_reader_reads_still() {
+    let validator = Validator::new();
+    for extra in [
+        "bind_name: 'true'",
+        // RFC 3339, section 5.6, allows it; not all who check the format do.
+        "not_before: 2026-08-05 00:00:00Z",
+    ] {
+        let document = block_and(extra);
+        assert_eq!(read(&document), Ok(()), "{document}");
+        assert!(!validator.accepts(&document), "{document}");
+    }
+}
+
+#[test]
+fn every_key_is_described_without_rust_s_links() {
+    fn descriptions<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
+        match schema {
+            Value::Object(keywords) => {
+                if let Some(Value::Object(properties)) = keywords.get("properties") {
+                    for (key, property) in properties {
+                        let described = property.get("description").is_some();
+                        assert!(described || property.is_boolean(), "{key}");
+                    }
+                }
+                if let Some(Value::String(description)) = keywords.get("description") {
+                    found.push(description);
+                }
+                keywords
+                    .values()
+                    .for_each(|below| descriptions(below, found));
+            }
+            Value::Array(items) => items.iter().for_each(|below| descriptions(below, found)),
+            _ => {}
+        }
+    }
+    let schema = PolicyFile::json_schema();
+    let mut found = Vec::new();
+    descriptions(&schema, &mut found);
+    for description in found {
+        assert!(!description.contains("[`"), "{description}");
+        assert!(!description.contains("::"), "{description}");
+        assert!(!description.contains('\n'), "{description}");
+    }
+}

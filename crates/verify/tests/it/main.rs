@@ -1,0 +1,18 @@
+//! The consumer: bundles, trusted roots and registries, good and with one flaw each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
+mod bundles;
+mod cosign;
+mod fields;
+mod misuse;
+mod refusals;
+mod support;
+mod trust;
+mod verifier;
