@@ -26,8 +26,8 @@ pub(crate) fn workspace() -> &'static Path {
 pub(crate) enum Profile {
     /// Quick to build.
     Debug,
-    /// What users get.
-    Release,
+    /// What is published.
+    Dist,
 }
 
 /// Builds the `countersign` program and says where it is. Compiler output goes to the terminal.
@@ -41,8 +41,11 @@ pub(crate) fn build_countersign(profile: Profile) -> anyhow::Result<PathBuf> {
         .args(["build", "--locked", "--package", "countersign"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
-    if profile == Profile::Release {
-        cargo.arg("--release");
+    match profile {
+        Profile::Debug => {}
+        Profile::Dist => {
+            cargo.args(["--profile", "dist"]);
+        }
     }
     let output = cargo.output().context("cargo can't be run")?;
     ensure!(output.status.success(), "countersign does not build");

@@ -35,7 +35,7 @@ const BINARY_MB: f64 = 15.0;
 /// When a target was missed, or something can't be run.
 pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
     println!("Building countersign …");
-    let countersign = build_countersign(Profile::Release)?;
+    let countersign = build_countersign(Profile::Dist)?;
     let root = workspace().join("target/interop");
     fs::create_dir_all(&root)?;
     let directory = tempfile::Builder::new()
@@ -60,7 +60,7 @@ pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
     let mut missed = Vec::new();
     if !hostile {
         println!(
-            "This times `countersign verify` (release build) against `cosign verify` on one image of \
+            "This times `countersign verify` (as published) against `cosign verify` on one image of \
              two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
         );
         let cosign = cosign(&root)?;
