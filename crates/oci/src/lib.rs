@@ -39,4 +39,4 @@ pub use manifest::{Descriptor, Document, Manifest, ManifestError, ResolvedImage,
 pub use options::{ClientIdentity, LedFrom, Limits, Options, PlainHttp, Retries, Timeouts};
 pub use platform::{Platform, PlatformError};
 pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
-pub use registry::{Credentials, Registry, Selected};
+pub use registry::{Copied, Credentials, Registry, Selected};

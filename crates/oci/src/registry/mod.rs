@@ -6,7 +6,7 @@
 //! no `HEAD` before a `GET`.
 //!
 //! - `layouts`: the same for image layouts, without requests
-//! - `pull`, `download`, `referrers`, `push`, `upload`, `fallback`, `entries`, `open_list`: the
+//! - `pull`, `download`, `copy`, `referrers`, `push`, `upload`, `fallback`, `entries`, `open_list`: the
 //!   operations
 //! - `auth`, `authenticate`, `challenge`, `credentials`, `login_file`, `helper`: who we are
 //!
@@ -15,6 +15,7 @@
 mod auth;
 mod authenticate;
 mod challenge;
+mod copy;
 mod credentials;
 mod download;
 mod entries;
@@ -45,6 +46,7 @@ use crate::reference::Repository;
 use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
 
+pub use copy::Copied;
 pub use credentials::Credentials;
 pub use select::Selected;
 

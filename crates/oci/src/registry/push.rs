@@ -115,7 +115,7 @@ pub(super) struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn of(image: &ResolvedImage, media_type: &'a str) -> Self {
+    pub(super) fn of(image: &ResolvedImage, media_type: &'a str) -> Self {
         Self {
             media_type,
             bytes: image.bytes().clone(),

@@ -117,7 +117,12 @@ impl Registry {
         }
     }
 
-    async fn has_blob(&self, repository: &Repository, digest: &Digest, what: &str) -> Result<bool> {
+    pub(super) async fn has_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        what: &str,
+    ) -> Result<bool> {
         let url = self.url(repository, &format!("blobs/{digest}"))?;
         let request = Request::new(Method::HEAD, url, what);
         retrying(&self.options().retries, || async {

@@ -1,9 +1,7 @@
 //! The endpoints of the OCI distribution specification 1.1, over the [`Store`].
 //!
 //! Answers follow the specification; where it leaves a choice, the stricter registries (zot,
-//! distribution) are followed, so that a client which works here works there. Two things are left
-//! out: blobs are never mounted from another repository (the request becomes an upload, as the
-//! specification allows), and `Accept` is ignored.
+//! distribution) are followed, so that a client which works here works there. `Accept` is ignored.
 
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
@@ -33,6 +31,7 @@ pub(super) struct Manner {
     pub(super) claims_subjects: bool,
     pub(super) dashed_tags: DashedTags,
     pub(super) page_size: Option<usize>,
+    pub(super) mounts: bool,
 }
 
 /// What a tag like `sha256-<hex>` is in a manifest's URL, when a manifest is read.
@@ -80,7 +79,7 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
         (Route::Manifest { name, reference }, "DELETE") => delete_manifest(store, name, reference),
         (Route::Blob { name, digest }, "GET" | "HEAD") => blob(store, name, digest, call.headers),
         (Route::Blob { name, digest }, "DELETE") => delete_blob(store, name, digest),
-        (Route::Uploads { name }, "POST") => upload::begin(store, name, call),
+        (Route::Uploads { name }, "POST") => upload::begin(store, manner, name, call),
         (Route::Upload { name, id }, _) => upload::go_on(store, name, id, call),
         (Route::Tags { name }, "GET") => tags(store, name, call.query),
         (Route::Referrers { name, digest }, "GET") if manner.referrers_api => {

@@ -51,6 +51,9 @@ pub struct RegistryOptions {
     pub auth: Auth,
     /// Misbehaviour from the start on; [`RegistryServer::add_fault`] adds more.
     pub faults: Vec<Fault>,
+    /// Never mounts a blob from another repository: the request becomes an upload, as the
+    /// specification allows.
+    pub no_mounts: bool,
     /// Referrers per page; all on one page by default.
     pub page_size: Option<usize>,
     /// With [`Auth::Bearer`]: how many requests a token is good for before it has expired.
@@ -189,6 +192,7 @@ impl Shared {
                 claims_subjects: options.claims_subjects,
                 dashed_tags: options.dashed_tags,
                 page_size: options.page_size,
+                mounts: !options.no_mounts,
             },
             gate,
             store: Mutex::default(),

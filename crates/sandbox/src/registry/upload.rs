@@ -3,13 +3,19 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
 use countersign_oci::Digest;
 
 use super::answer::{self, UPLOAD_ID};
-use super::api::{Call, created, parameter};
+use super::api::{Call, Manner, created, parameter};
 use super::store::Store;
 
-pub(super) fn begin(store: &mut Store, name: &str, call: &Call) -> Response {
+pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) -> Response {
+    if let Some((digest, bytes)) = mountable(store, manner, call) {
+        let blobs = &mut store.shelf_mut(name).blobs;
+        blobs.insert(digest.clone(), bytes);
+        return created(&format!("/v2/{name}/blobs/{digest}"), &digest);
+    }
     match parameter(call.query, "digest") {
         Some(digest) => finish(store, name, &digest, call.body.to_vec()),
         None => {
@@ -17,6 +23,14 @@ pub(super) fn begin(store: &mut Store, name: &str, call: &Call) -> Response {
             progress(StatusCode::ACCEPTED, name, &id, call.body.len())
         }
     }
+}
+
+/// The blob of another repository that is asked for ("Mounting a blob from another repository").
+fn mountable(store: &Store, manner: Manner, call: &Call) -> Option<(Digest, Bytes)> {
+    let digest: Digest = parameter(call.query, "mount")?.parse().ok()?;
+    let from = parameter(call.query, "from")?;
+    let bytes = store.shelf(&from)?.blobs.get(&digest)?.clone();
+    manner.mounts.then_some((digest, bytes))
 }
 
 pub(super) fn go_on(store: &mut Store, name: &str, id: &str, call: &Call) -> Response {

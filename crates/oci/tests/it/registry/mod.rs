@@ -3,6 +3,7 @@
 
 mod auth;
 mod common;
+mod copy;
 mod download;
 #[cfg(unix)]
 mod helpers;
