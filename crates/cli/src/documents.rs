@@ -8,7 +8,7 @@ use clap::Parser as _;
 use countersign_download::Lock;
 use countersign_policy::{GalleryIndex, PolicyFile};
 
-use crate::arguments::Arguments;
+use crate::commands::Arguments;
 
 /// A fenced block of a page.
 struct Block {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use countersign_download::{FileLock, Lock, LockedEntry};
 use countersign_oci::Platform;
 
-use crate::commands::text;
 use crate::failure::{Failure, Kind, lock_hint};
+use crate::operand;
 
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
@@ -172,7 +172,10 @@ pub(crate) fn wanted(
     names: &[OsString],
     platform: &Platform,
 ) -> Result<Vec<String>, Failure> {
-    let names = names.iter().cloned().map(|name| text(name, "name"));
+    let names = names
+        .iter()
+        .cloned()
+        .map(|name| operand::text(name, "name"));
     let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
     if names.is_empty() {
         names = lock.entries().map(|entry| entry.name.clone()).collect();

@@ -4,18 +4,20 @@ mod arguments;
 mod capability;
 mod ci;
 mod commands;
+mod connection;
 mod descriptors;
 #[cfg(test)]
 mod documents;
 mod environment;
 mod failure;
-mod image;
-mod limits;
+mod input;
 mod lock;
+mod operand;
 mod output;
+mod policy;
 mod printable;
 mod progress;
-mod services;
+mod run;
 mod signals;
 mod trust;
 
@@ -24,16 +26,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Format};
+use commands::Arguments;
 use failure::{Failure, Kind};
-use output::Output;
+use output::{Format, Output};
 
 fn main() -> ExitCode {
     let environment = environment::Environment::read();
     match Arguments::try_parse() {
         Ok(arguments) => {
             let output = Output::new(arguments.output);
-            commands::run(arguments.command, &environment, &output)
+            run::run(arguments.command, &environment, &output)
         }
         // A program that asked for JSON gets JSON, even for a command line that can't be read.
         Err(error) if error.use_stderr() && asks_for_json(std::env::args_os()) => {
@@ -42,13 +44,13 @@ fn main() -> ExitCode {
             // The hint says it.
             let message = message.strip_suffix(SEE_HELP).unwrap_or(message).trim_end();
             let failure = Failure::new(Kind::Usage, message.to_owned());
-            commands::fail(&failure, &Output::new(Format::Json))
+            run::fail(&failure, &Output::new(Format::Json))
         }
         Err(error) if error.use_stderr() => error.exit(),
         // Help, or the version.
         Err(text) => match text.print().and_then(|()| std::io::stdout().flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                commands::lost(error, &Output::new(Format::Human))
+                run::lost(error, &Output::new(Format::Human))
             }
             _ => ExitCode::SUCCESS,
         },

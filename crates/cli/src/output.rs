@@ -3,11 +3,20 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::arguments::Format;
 use crate::failure::Failure;
 use crate::printable;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for a person; progress on standard error if it is a terminal
+    Human,
+    /// One JSON document on standard output, for success and failure alike
+    Json,
+}
 
 /// Where results and failures are written, and how.
 #[derive(Debug)]

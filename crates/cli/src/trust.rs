@@ -8,10 +8,11 @@ use countersign_policy::Trust;
 use countersign_verify::{TrustSource, TrustedRoot};
 use url::Url;
 
-use crate::arguments::TrustArguments;
+use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::services::{LoadedPolicy, read_text};
+use crate::input::read_text;
+use crate::policy::LoadedPolicy;
 
 /// An instance that was chosen, not yet read.
 pub(crate) struct Instance {

@@ -1,25 +1,26 @@
 //! What `install` by name and `upgrade` have in common: all that is installed by them is installed
 //! here, so that neither can ask for less than the other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, Grounds, InstallOptions, Installed, Installer, Limits, Lock, Name, Outcome, Plan,
-    PlanError, Provenance, Store, UNPROVEN,
+    Galleries, InstallOptions, Installer, Limits, Name, Outcome, Plan, Store,
 };
-use countersign_oci::{Digest, Options, Platform, Reference, Registry};
+use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
 use serde_json::{Value, json};
 
-use crate::arguments::TrustArguments;
+use super::text::{outcome_text, warn};
+use super::wanted::Wanted;
+use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::lock::LockFile;
-use crate::output::{self, Output};
+use crate::output::Output;
+use crate::policy::LoadedPolicy;
 use crate::printable;
 use crate::progress::Progress;
-use crate::services::LoadedPolicy;
 use crate::trust;
 
 /// Galleries to install from, and a store to install to.
@@ -36,25 +37,6 @@ pub(super) struct ByName {
     pub(super) lock_file: Option<LockFile>,
     /// The way to tarballs.
     pub(super) connection: Options,
-}
-
-/// An entry to install.
-pub(super) struct Wanted {
-    /// Its name, or `gallery@name`.
-    pub(super) name: String,
-    pub(super) platform: Platform,
-    /// What its plan is narrowed to.
-    pub(super) lock: Option<std::sync::Arc<Lock>>,
-}
-
-impl Wanted {
-    pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
-        let plan = galleries.plan(&self.name)?;
-        match &self.lock {
-            Some(lock) => Ok(plan.locked(lock, &self.platform)?),
-            None => Ok(plan),
-        }
-    }
 }
 
 /// Whether the names are the user's own.
@@ -131,7 +113,7 @@ impl ByName {
                 Ok(outcome) => {
                     let name = plan.name();
                     let source = plan.lock().map_or("its source", |_| "the lock file");
-                    output.result(&text(name, &outcome, directory, source));
+                    output.result(&outcome_text(name, &outcome, directory, source));
                     warn(output, name, &outcome);
                     report.done.push(json!({
                         "name": name,
@@ -234,82 +216,4 @@ impl ByName {
             .await?;
         Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
     }
-}
-
-/// What became of `name`. `source` is what holds the digest.
-pub(super) fn text(name: &str, outcome: &Outcome, directory: &Path, source: &str) -> String {
-    let directory = printable::path(directory);
-    match outcome {
-        Outcome::Installed {
-            installed,
-            replaced,
-            ..
-        } => {
-            let verb = match replaced {
-                None => "installed",
-                Some(before) if *before == installed.digest => "reinstalled",
-                // Which of the two is newer is not always known.
-                Some(_) => "replaced",
-            };
-            let Installed { files, bytes, .. } = **installed;
-            let noun = if files == 1 { "file" } else { "files" };
-            let mut text = format!(
-                "{verb} {name} in {directory}: {files} {noun}, {}\n",
-                output::bytes(bytes)
-            );
-            if let Some(replaced) = replaced {
-                text.push_str(&format!("  before     {replaced}\n"));
-            }
-            text.push_str(&digest_text(
-                &installed.digest,
-                installed.reference.as_ref(),
-            ));
-            text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
-            text
-        }
-        // The files may be others by now: nobody has looked at them.
-        Outcome::Unchanged { recorded, .. } => format!(
-            "{name} in {directory} is up to date by its record: {source} has the same digest\n{}  \
-             files      not checked; --reinstall fetches and replaces them\n",
-            digest_text(&recorded.digest, recorded.reference.as_ref())
-        ),
-        _ => String::new(),
-    }
-}
-
-/// Tells what is to know of what was installed, even where nobody reads the results.
-pub(super) fn warn(output: &Output, name: &str, outcome: &Outcome) {
-    let Outcome::Installed { installed, .. } = outcome else {
-        return;
-    };
-    if matches!(installed.grounds, Grounds::Nothing) {
-        output.warning(&format!("{name} is unverified: {UNPROVEN}"));
-    }
-    for warning in &installed.warnings {
-        output.warning(&format!("{name}: {warning}"));
-    }
-}
-
-/// What an installation is: an image, by its reference, or content that is none.
-pub(super) fn digest_text(digest: &Digest, reference: Option<&Reference>) -> String {
-    let what = if reference.is_some() {
-        "image"
-    } else {
-        "archive"
-    };
-    format!("  {what:<9}  {digest}\n")
-}
-
-/// On what grounds it is there, and from where.
-pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> String {
-    let mut text = super::grounds_text(grounds);
-    if let Some(provenance) = provenance {
-        let (role, source) = (provenance.role.as_str(), &provenance.source);
-        text.push_str(&format!("  served by  the {role}, {source}\n"));
-        for unserved in &provenance.unserved {
-            let unserved = unserved.replace('\n', "\n             ");
-            text.push_str(&format!("  not by     {unserved}\n"));
-        }
-    }
-    text
 }

@@ -6,23 +6,173 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Args;
 use countersign_download::{Installer, Outcome, Plan};
-use countersign_oci::{Platform, Reference, printable};
+use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
 use serde::Serialize;
 use serde_json::json;
 
-use super::by_name::{self, ByName, Named, Wanted};
-use super::gallery::{self, Asked};
-use crate::arguments::InstallArguments;
+use super::by_name::{ByName, Named};
+use super::dry_run::{self, Asked};
+use super::galleries;
+use super::text::{outcome_text, warn};
+use super::wanted::Wanted;
+use crate::arguments::limits::LimitArguments;
+use crate::arguments::planning::PlanningArguments;
+use crate::arguments::policy::PolicyArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::arguments::replacing::ReplacingArguments;
+use crate::arguments::store::open_store;
+use crate::arguments::trust::TrustArguments;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::image;
 use crate::lock::{self, LockFile};
+use crate::operand;
 use crate::output::Output;
+use crate::policy;
 use crate::progress::Progress;
-use crate::services;
 use crate::trust;
+
+const EXAMPLE: &str = "\
+Example: unpack the image into ./app, if it is signed as policy.yaml says
+  countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
+
+Example: see where the entry `chat` of a gallery would come from, and on what proof
+  countersign install --gallery galleries.yaml --dry-run chat
+
+policy.yaml:
+  verification:
+    issuer: https://token.actions.githubusercontent.com
+    identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+";
+
+const USAGE: &str = "\
+countersign install [OPTIONS] REFERENCE DIRECTORY
+       countersign install [OPTIONS] --gallery FILE NAME...
+       countersign install [OPTIONS] --gallery FILE --from-lock[=FILE] [NAME...]
+       countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
+
+/// `countersign install`
+#[derive(Debug, Args)]
+#[command(override_usage = USAGE, after_help = EXAMPLE)]
+pub(crate) struct InstallArguments {
+    /// REFERENCE: the image. DIRECTORY: where to unpack it; must be missing, empty, or an earlier
+    /// installation. The index or the platform's manifest must be signed. With --gallery, the names
+    /// of entries instead
+    #[arg(
+        value_name = "REFERENCE DIRECTORY|NAME",
+        required_unless_present_any = ["all", "from_lock"]
+    )]
+    pub(crate) operands: Vec<OsString>,
+
+    /// Which image of an index to install [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) replacing: ReplacingArguments,
+
+    #[command(flatten)]
+    pub(crate) gallery: GalleryArguments,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// The flags of installing by name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Galleries: entries to install by name")]
+pub(crate) struct GalleryArguments {
+    /// File with galleries, YAML or JSON: where their indexes are, and who must have signed
+    #[arg(long, value_name = "FILE", conflicts_with = "policy_flags")]
+    pub(crate) gallery: Option<PathBuf>,
+
+    /// Show what would be installed, from where and on what proof. Asks no registry, installs nothing
+    #[arg(long, conflicts_with = "lock")]
+    pub(crate) dry_run: bool,
+
+    /// Every entry of every gallery
+    #[arg(long, conflicts_with = "operands")]
+    pub(crate) all: bool,
+
+    /// Install the exact digests in a lock file. The signer must match the lock file and the
+    /// gallery's policy. Without names, installs every entry [default FILE: countersign.lock]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = lock::DEFAULT,
+        conflicts_with_all = ["lock", "all"],
+    )]
+    pub(crate) from_lock: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+}
+
+impl GalleryArguments {
+    /// Refuses flags that would do nothing where one image is installed: whoever gives one counts on
+    /// it. Clap's `requires` doesn't do: it is waived where what is required conflicts with another
+    /// flag that is given.
+    ///
+    /// # Errors
+    /// The first flag that is given without `--gallery`.
+    fn refuse_without_gallery(&self) -> Result<(), Failure> {
+        // Whole, so that a new flag has to be thought of here.
+        let Self {
+            gallery,
+            dry_run,
+            all,
+            from_lock,
+            planning,
+        } = self;
+        let PlanningArguments {
+            capability,
+            fallback_tags,
+            require_integrity,
+            allow_private_addresses,
+            max_index,
+            store,
+            lock,
+        } = planning;
+        let given = [
+            ("--dry-run", *dry_run),
+            ("--all", *all),
+            ("--from-lock", from_lock.is_some()),
+            ("--capability", capability.is_some()),
+            ("--fallback-tag", !fallback_tags.is_empty()),
+            ("--require-integrity", *require_integrity),
+            ("--allow-private-addresses", *allow_private_addresses),
+            ("--max-index", max_index.is_some()),
+            ("--store", store.is_some()),
+            ("--lock", lock.is_some()),
+        ];
+        if gallery.is_some() {
+            return Ok(());
+        }
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Failure::new(
+                Kind::Usage,
+                format!("{flag} has no effect without --gallery"),
+            )
+            .hint(format!(
+                "leave {flag} out, or pass --gallery FILE and the names of entries"
+            ))),
+        }
+    }
+}
 
 pub(crate) async fn run(
     mut arguments: InstallArguments,
@@ -35,9 +185,9 @@ pub(crate) async fn run(
         return by_name(file, operands, arguments, environment, output).await;
     }
     let (reference, directory) = reference_and_directory(operands)?;
-    let policy = services::policy(&arguments.policy)?;
+    let policy = policy::from_arguments(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let registry = services::registry(&arguments.registry, environment)?;
+    let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
         .trusted_root(environment, registry.connection())
         .await?;
@@ -56,8 +206,8 @@ pub(crate) async fn run(
     let outcome = outcome.map_err(Failure::of_one_image)?;
 
     let name = format!("{reference} ({platform})");
-    output.result(&by_name::text(&name, &outcome, &directory, "the registry"));
-    by_name::warn(output, &name, &outcome);
+    output.result(&outcome_text(&name, &outcome, &directory, "the registry"));
+    warn(output, &name, &outcome);
     output.document(&json!(Document {
         directory: directory.to_string_lossy(),
         outcome: &outcome,
@@ -110,7 +260,7 @@ async fn by_name(
     let names = match &lock {
         Some(lock) => lock::wanted(lock, &names, &platform)?,
         None => {
-            let names = names.into_iter().map(|name| text(name, "name"));
+            let names = names.into_iter().map(|name| operand::text(name, "name"));
             names.collect::<Result<_, _>>()?
         }
     };
@@ -120,16 +270,16 @@ async fn by_name(
         lock: lock.clone(),
     });
     let wanted: Vec<Wanted> = wanted.collect();
-    let galleries = gallery::load(&file, &gallery.planning, &registry, environment).await?;
+    let galleries = galleries::load(&file, &gallery.planning, &registry, environment).await?;
     if gallery.dry_run {
         let asked = if gallery.all {
             Asked::WithAll
         } else {
             Asked::ByName
         };
-        return gallery::dry_run(&galleries, &wanted, asked, output);
+        return dry_run::run(&galleries, &wanted, asked, output);
     }
-    let store = gallery::open_store(gallery.planning.store.as_deref(), environment)?;
+    let store = open_store(gallery.planning.store.as_deref(), environment)?;
     let by_name = ByName {
         file,
         galleries,
@@ -138,21 +288,12 @@ async fn by_name(
         limits: limits.limits(),
         lock_file: gallery.planning.lock_file(),
         trust,
-        connection: services::connection(&registry, environment)?,
-        registry: services::registry(&registry, environment)?,
+        connection: connection::options(&registry, environment)?,
+        registry: connection::registry(&registry, environment)?,
     };
     by_name
         .run(&wanted, Named::ByUser, environment, output)
         .await
-}
-
-/// An operand that is a text. A path may hold any bytes, a name may not.
-pub(crate) fn text(operand: OsString, what: &str) -> Result<String, Failure> {
-    operand.into_string().map_err(|operand| {
-        let found = printable(&operand.to_string_lossy());
-        let message = format!("expected a {what} in UTF-8, found `{found}`");
-        Failure::new(Kind::Usage, message).hint("check the encoding of the terminal or the script")
-    })
 }
 
 /// The operands of installing one image: which, and where to.
@@ -166,7 +307,7 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
             .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
             .hint("to install entries of a gallery by name, pass --gallery FILE")
     })?;
-    let reference = image::parse(&text(reference, "reference")?);
+    let reference = operand::image(&operand::text(reference, "reference")?);
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
     Ok((reference, directory.into()))
 }

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use countersign_download::{Installation, RecordState, Store};
 use serde_json::json;
 
-use super::StoreArguments;
-use super::by_name::{details, digest_text};
-use super::gallery::store_directory;
+use super::text::{details, digest_text};
+use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;

@@ -1,185 +1,97 @@
-//! One file a command.
+//! The command line, as clap reads it, and its commands, one file each: a command's own arguments
+//! stand beside what it does. Names of flags are the policy file's names.
 
 mod by_name;
-mod gallery;
+mod dry_run;
+mod galleries;
 mod install;
 mod list;
 mod policy;
 mod remove;
 mod sign;
+mod text;
 mod upgrade;
 mod verify;
+mod wanted;
 
-pub(crate) use gallery::{GalleryArguments, PlanningArguments, ReplacingArguments, StoreArguments};
-pub(crate) use install::text;
-
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign_download::{Grounds, UNPROVEN};
-use tracing_subscriber::EnvFilter;
+use clap::{Parser, Subcommand};
 
-use crate::arguments::Command;
-use crate::descriptors;
-use crate::environment::{DEFAULT_LOG_FILTER, Environment};
-use crate::failure::{Failure, Kind};
-use crate::output::Output;
-use crate::signals;
+use crate::arguments::store::StoreArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, exit_codes_help};
+use crate::output::{Format, Output};
 
-/// How long threads have to remove what is unfinished, after a signal. One that waits for a name
-/// server has nothing to remove, and can't be told to stop.
-const CLEANING: Duration = Duration::from_secs(30);
+/// Sign container images in CI; install only what a signature and a policy prove.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = exit_codes_help())]
+pub(crate) struct Arguments {
+    /// How to print results: for a person, or as one JSON document on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) output: Format,
 
-/// Runs `command` and turns its outcome into output and an exit code.
-pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
-    start_diagnostics(environment, output);
-    let code =
-        dispatch(command, environment, output).unwrap_or_else(|failure| fail(&failure, output));
-    match output.lost() {
-        None => code,
-        Some(error) => lost(error, output),
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign images in a registry, an index with all its children, and check the result
+    Sign(sign::SignArguments),
+    /// Prove that images are signed by the signer that a policy names
+    Verify(verify::VerifyArguments),
+    /// Unpack an image into a directory, if and only if the policy's signer signed it
+    Install(install::InstallArguments),
+    /// Update what is installed to what its gallery has now, by the gallery's policy
+    Upgrade(upgrade::UpgradeArguments),
+    /// Show what was installed from galleries, and on what evidence
+    List(StoreArguments),
+    /// Remove what was installed from galleries
+    Remove(remove::RemoveArguments),
+    /// Understand and test policy files
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+}
+
+impl Command {
+    /// How long the whole run may take.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Sign(arguments) => arguments.registry.timeout,
+            Self::Verify(arguments) => arguments.registry.timeout,
+            Self::Install(arguments) => arguments.registry.timeout,
+            Self::Upgrade(arguments) => arguments.registry.timeout,
+            Self::Policy(command) => command.timeout(),
+            Self::List(_) | Self::Remove(_) => None,
+        }
     }
-}
 
-/// Reports that what was asked for can't be written.
-pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
-    let message = "the result can't be written to standard output".to_owned();
-    let failure = Failure::caused(Kind::Machine, message, error);
-    output.lost_result(&failure);
-    failure.exit_code().into()
-}
-
-/// Reports a failure that ended the run.
-pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
-    output.failure(failure);
-    output.document(&serde_json::json!({ "error": failure.to_json() }));
-    failure.exit_code().into()
-}
-
-fn dispatch(
-    command: Command,
-    environment: &Environment,
-    output: &Output,
-) -> Result<ExitCode, Failure> {
-    descriptors::require()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
-        })?;
-    let timeout = command.timeout();
-    let stopped = signals::first().map_err(|error| {
-        Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
-    })?;
-    let work = async {
-        match command {
-            Command::Sign(arguments) => sign::run(arguments, environment, output).await,
-            Command::Verify(arguments) => verify::run(arguments, environment, output).await,
-            Command::Install(arguments) => install::run(arguments, environment, output).await,
-            Command::Policy(command) => policy::run(command, environment, output).await,
-            Command::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
-            Command::List(arguments) => list::run(&arguments, environment, output).await,
-            Command::Remove(arguments) => remove::run(arguments, environment, output).await,
-        }
-    };
-    let late = async {
-        match timeout {
-            Some(timeout) => {
-                tokio::time::sleep(timeout).await;
-                Stopped::Late(timeout)
-            }
-            None => std::future::pending().await,
-        }
-    };
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            biased;
-            Ok(signal) = stopped => Err(Stopped::By(signal)),
-            result = work => Ok(result),
-            late = late => Err(late),
-        }
-    });
-    match ended {
-        Ok(result) => result,
-        Err(stopped) => {
-            // The work was dropped, and threads that were at it clean up before they end.
-            output.note(match stopped {
-                Stopped::By(_) => {
-                    "stopping, and removing what is unfinished; once more ends at once"
-                }
-                Stopped::Late(_) => "the time is over: removing what is unfinished",
-            });
-            runtime.shutdown_timeout(CLEANING);
-            Err(stopped.into())
+    pub(crate) async fn run(
+        self,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Sign(arguments) => sign::run(arguments, environment, output).await,
+            Self::Verify(arguments) => verify::run(arguments, environment, output).await,
+            Self::Install(arguments) => install::run(arguments, environment, output).await,
+            Self::Policy(command) => policy::run(command, environment, output).await,
+            Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
+            Self::List(arguments) => list::run(&arguments, environment, output).await,
+            Self::Remove(arguments) => remove::run(arguments, environment, output).await,
         }
     }
 }
 
-/// Why a run ends before its work is done.
-enum Stopped {
-    By(signals::Signal),
-    /// It took longer than its `--timeout`.
-    Late(Duration),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<Stopped> for Failure {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::By(signal) => Self::stopped_by(signal),
-            Stopped::Late(timeout) => {
-                let message =
-                    format!("the run took longer than {timeout:?}, which is its --timeout");
-                Self::new(Kind::Unreachable, message).hint(
-                    "give it a longer --timeout, or leave the flag out: each request still has limits of its own",
-                )
-            }
-        }
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
     }
-}
-
-/// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
-fn start_diagnostics(environment: &Environment, output: &Output) {
-    let asked = environment.log_filter();
-    let filter = EnvFilter::builder().parse(asked).unwrap_or_else(|_| {
-        output.warning(&format!(
-            "COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or \
-             levels by module such as countersign_oci=debug, found `{asked}`"
-        ));
-        EnvFilter::builder().parse_lossy(DEFAULT_LOG_FILTER)
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // A file or a CI's log has no use for colours.
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-}
-
-/// What content was admitted on, in aligned lines.
-fn grounds_text(grounds: &Grounds) -> String {
-    match grounds {
-        Grounds::Signature { evidence, .. } => evidence_text(evidence),
-        Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
-        _ => format!("  unverified {UNPROVEN}\n"),
-    }
-}
-
-/// Who signed what and when, in aligned lines.
-fn evidence_text(evidence: &countersign_verify::Evidence) -> String {
-    let mut text = format!(
-        "  signed     {}\n  signer     {}\n  issuer     {}\n",
-        evidence.digest,
-        countersign_oci::printable(&evidence.identity),
-        countersign_oci::printable(&evidence.issuer),
-    );
-    let times: Vec<String> = evidence.signed_at.iter().map(ToString::to_string).collect();
-    text.push_str(&format!("  signed at  {}\n", times.join(", ")));
-    if let Some(index) = evidence.log_index {
-        text.push_str(&format!("  log entry  {index}\n"));
-    }
-    text
 }

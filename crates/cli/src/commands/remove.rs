@@ -4,16 +4,35 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign_download::{Installation, Name, RemoveOptions, StoreError};
 use serde_json::{Value, json};
 
-use super::gallery::open_store;
-use crate::arguments::RemoveArguments;
+use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::printable;
 use crate::progress::Progress;
+
+/// `countersign remove`
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArguments {
+    /// Names of what is installed
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    /// Also remove a file or directory that has one of these names but no record of an installation
+    #[arg(long)]
+    pub(crate) unrecorded: bool,
+
+    /// Fail if another run installs to the same directory, instead of waiting for it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
 
 pub(crate) async fn run(
     arguments: RemoveArguments,

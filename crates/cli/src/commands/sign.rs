@@ -2,23 +2,106 @@
 
 mod layers;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Args;
+use countersign_oci::Reference;
 use countersign_oci::http::Connection;
 use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use serde_json::json;
 use tokio::sync::oneshot;
+use url::Url;
 
-use crate::arguments::{ServiceArguments, SignArguments, annotations};
+use super::text::evidence_text;
+use crate::arguments::annotations::{annotations, parse_pair};
+use crate::arguments::registry::RegistryArguments;
+use crate::arguments::trust::TrustArguments;
 use crate::ci::Provider;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::input::read_text;
 use crate::output::Output;
+use crate::policy;
 use crate::progress::Progress;
-use crate::services;
 use crate::trust::{self, Choice, Instance};
 use layers::Layers;
+
+const EXAMPLE: &str = "\
+Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:
+  countersign sign ghcr.io/acme/app:v1@sha256:DIGEST";
+
+/// `countersign sign`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct SignArguments {
+    /// The images to sign, by digest: `NAME@DIGEST`, or `NAME:TAG@DIGEST` to sign the tag's name too
+    #[arg(required = true, value_name = "REFERENCE")]
+    pub(crate) references: Vec<Reference>,
+
+    /// Accept a tag without a digest: sign whatever the registry says that it names
+    #[arg(long)]
+    pub(crate) by_tag: bool,
+
+    /// Don't check the tag beside a digest: it will be set after the image is signed
+    #[arg(long, conflicts_with = "by_tag")]
+    pub(crate) tag_later: bool,
+
+    /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
+    /// SIGSTORE_ID_TOKEN or requested from the CI (GitHub, GitLab, Buildkite, CircleCI)
+    #[arg(long, value_name = "TOKEN|@FILE")]
+    pub(crate) identity_token: Option<String>,
+
+    /// A pair to put into the signed statement; may be given several times
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) annotations: Vec<(String, String)>,
+
+    /// The installer's policy file: fail, before anything is recorded or pushed, if it would refuse
+    /// the signature
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Read layers of up to so many MiB in all, and warn of what `install` would refuse in them; 0
+    /// reads none
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) check_layers: u32,
+
+    #[command(flatten)]
+    pub(crate) services: ServiceArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// Which Sigstore services sign.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signing services (default: the public-good instance)")]
+pub(crate) struct ServiceArguments {
+    /// Sigstore signing config: a signing_config.json of version 0.2
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fulcio_url", "rekor_url", "tsa_url"])]
+    pub(crate) signing_config: Option<PathBuf>,
+
+    /// Certificate authority that issues the signing certificate
+    #[arg(long, value_name = "URL", requires = "rekor_url")]
+    pub(crate) fulcio_url: Option<Url>,
+
+    /// Transparency log that records the signature
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) rekor_url: Option<Url>,
+
+    /// API version of the transparency log: with a signing config, which of its logs to use
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) rekor_version: Option<u8>,
+
+    /// Timestamp authority; Rekor version 2 needs one
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) tsa_url: Option<Url>,
+}
 
 /// How long layers are looked at once everything is signed. What is not looked at by then is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -33,9 +116,9 @@ pub(crate) async fn run(
     let consumer = arguments
         .policy
         .as_deref()
-        .map(services::policy_file)
+        .map(policy::from_file)
         .transpose()?;
-    let registry = services::registry(&arguments.registry, environment)?;
+    let registry = connection::registry(&arguments.registry, environment)?;
     let looked_at = registry.clone();
     let connection = registry.connection().clone();
     let flag = arguments.identity_token.as_deref();
@@ -116,9 +199,7 @@ async fn identity_token(
 ) -> Result<IdentityToken, Failure> {
     if let Some(flag) = flag {
         return Ok(match flag.strip_prefix('@') {
-            Some(file) => {
-                IdentityToken::from_jwt(&services::read_text(file.as_ref(), "identity token")?)?
-            }
+            Some(file) => IdentityToken::from_jwt(&read_text(file.as_ref(), "identity token")?)?,
             None => IdentityToken::from_jwt(flag)?,
         });
     }
@@ -146,7 +227,7 @@ async fn signing_services(
         _ => RekorVersion::V2,
     });
     if let Some(path) = &named.signing_config {
-        let json = services::read_text(path, "signing config")?;
+        let json = read_text(path, "signing config")?;
         return Ok(Services::from_signing_config(&json, rekor_version)?);
     }
     if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
@@ -194,6 +275,6 @@ fn text(signed: &Signed) -> String {
         "signed {}{platform}\n  signature  {}\n{}",
         signed.reference,
         signed.signature_manifest,
-        super::evidence_text(&signed.evidence)
+        evidence_text(&signed.evidence)
     )
 }

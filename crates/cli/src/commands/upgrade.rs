@@ -1,17 +1,52 @@
 //! `countersign upgrade`: what is installed, again from its gallery, by the same rules.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use countersign_download::{Installation, RecordState, Recorded, Store};
+use clap::Args;
+use countersign_download::{Installation, Name, RecordState, Recorded, Store};
 
-use super::by_name::{ByName, Named, Wanted};
-use super::gallery::{self as galleries, store_directory};
-use crate::arguments::UpgradeArguments;
+use super::by_name::{ByName, Named};
+use super::galleries;
+use super::wanted::Wanted;
+use crate::arguments::limits::LimitArguments;
+use crate::arguments::planning::PlanningArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::arguments::replacing::ReplacingArguments;
+use crate::arguments::store::store_directory;
+use crate::arguments::trust::TrustArguments;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::printable;
-use crate::services;
+
+/// `countersign upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArguments {
+    /// Names of what is installed [default: all that came from galleries]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
+    /// File with galleries, as for `install`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gallery: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) replacing: ReplacingArguments,
+
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
 
 pub(crate) async fn run(
     arguments: UpgradeArguments,
@@ -72,8 +107,8 @@ pub(crate) async fn run(
         limits: limits.limits(),
         lock_file: planning.lock_file(),
         trust,
-        connection: services::connection(&registry, environment)?,
-        registry: services::registry(&registry, environment)?,
+        connection: connection::options(&registry, environment)?,
+        registry: connection::registry(&registry, environment)?,
     };
     by_name.run(&wanted, named, environment, output).await
 }

@@ -2,18 +2,55 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign_oci::{Digest, Platform, Reference, Registry};
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
 use serde_json::{Value, json};
 
-use crate::arguments::VerifyArguments;
+use super::text::evidence_text;
+use crate::arguments::policy::PolicyArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::arguments::trust::TrustArguments;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::operand;
 use crate::output::Output;
+use crate::policy;
 use crate::progress::Progress;
-use crate::services;
 use crate::trust;
+
+const EXAMPLE: &str = "\
+Example: was this image signed by the release workflow of acme/app, for a tag?
+  countersign verify \\
+    --issuer https://token.actions.githubusercontent.com \\
+    --identity-regex 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+' \\
+    ghcr.io/acme/app:v1";
+
+/// `countersign verify`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct VerifyArguments {
+    /// The images to verify: the very manifest or index that each names is judged. `ocifile://PATH` is
+    /// the one in an OCI image layout, a directory or a tar archive
+    #[arg(required = true, value_name = "REFERENCE", value_parser = operand::image)]
+    pub(crate) references: Vec<Reference>,
+
+    /// Verify the image for this platform. A signature on the index or on the platform's manifest
+    /// counts, as for `install`
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
 
 /// Verifies every reference, whatever became of those before it; the exit code is that of the
 /// first failure.
@@ -22,9 +59,9 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let policy = services::policy(&arguments.policy)?;
+    let policy = policy::from_arguments(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let registry = services::registry(&arguments.registry, environment)?;
+    let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
         .trusted_root(environment, registry.connection())
         .await?;
@@ -118,7 +155,7 @@ fn verified_result(reference: &Reference, verified: &Verified) -> Value {
 fn text(reference: &Reference, verified: &Verified) -> String {
     let mut text = format!(
         "verified {reference}\n{}",
-        super::evidence_text(&verified.evidence)
+        evidence_text(&verified.evidence)
     );
     match verified.signed {
         SignedDocument::Index => text.push_str("  by         the index's signature\n"),

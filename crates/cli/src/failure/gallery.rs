@@ -5,7 +5,7 @@ use countersign_oci::http::{HostKind, RedirectRefused};
 
 use super::registry::redirect_hint;
 use super::{Failure, Kind};
-use crate::limits;
+use crate::arguments::limits;
 
 /// What to do about a tarball or an index that the web doesn't have for us. `bound` is the one of its
 /// size.

@@ -5,7 +5,7 @@ use countersign_download::{ArchiveError, Bound};
 use super::gallery::http_hint;
 use super::verification::DENIED;
 use super::{Failure, Kind};
-use crate::limits;
+use crate::arguments::limits;
 
 /// For an archive, or a manifest, that we do not unpack.
 const REFUSED_CONTENT: &str = "nothing was installed; tell whoever published it what the message says, or have it built again with another tool";

@@ -1,16 +1,42 @@
 //! `countersign policy check`: a policy file in words, then what is legal in it but weak.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
+use countersign_oci::Reference;
 use countersign_policy::{Gallery, Policy, PolicyFile, Warning};
 use serde_json::{Value, json};
 
 use super::denied::Denied;
-use crate::arguments::PolicyCheckArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
+use crate::input::read_text;
+use crate::operand;
 use crate::output::Output;
-use crate::services;
+
+/// `countersign policy check`
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// End with exit code 4 if there are warnings; without it, with 0. A file that can't be used
+    /// is exit code 2 in any case
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Look up the policy's `deny_digests` in this repository, and print what the indexes among them
+    /// list. May be given several times
+    #[arg(long, value_name = "REPOSITORY", value_parser = operand::image)]
+    pub(crate) resolve: Vec<Reference>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
 
 pub(super) async fn run(
     arguments: &PolicyCheckArguments,
@@ -18,11 +44,11 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let name = arguments.file.display().to_string();
-    let text = services::read_text(&arguments.file, "policy")?;
+    let text = read_text(&arguments.file, "policy")?;
     let file = PolicyFile::parse(&text, &name)?;
     let mut parts = parts(&file)?;
     if !arguments.resolve.is_empty() {
-        let registry = services::registry(&arguments.registry, environment)?;
+        let registry = connection::registry(&arguments.registry, environment)?;
         for part in &mut parts {
             if let Some(policy) = part.policy {
                 let denied = Denied::look_up(policy, &arguments.resolve, &registry).await?;

@@ -6,11 +6,34 @@ mod schema;
 mod test;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::arguments::PolicyCommand;
+use clap::Subcommand;
+
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `countersign policy`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say in words what a policy file asks for, and warn of what is weak in it
+    Check(check::PolicyCheckArguments),
+    /// Judge saved signatures by a policy file, and compare with the verdicts expected
+    Test(test::PolicyTestArguments),
+    /// Print the JSON Schema of policy files, for editors
+    Schema,
+}
+
+impl PolicyCommand {
+    /// How long the whole run may take.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Check(arguments) => arguments.registry.timeout,
+            Self::Test(_) | Self::Schema => None,
+        }
+    }
+}
 
 pub(super) async fn run(
     command: PolicyCommand,

@@ -10,18 +10,52 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::arguments::PolicyTestArguments;
+use crate::arguments::trust::TrustArguments;
+use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
+use crate::input::read_text;
 use crate::output::Output;
-use crate::services;
+use crate::policy;
 use crate::trust;
+
+const EXAMPLE: &str = "\
+Example of a file of cases:
+  cases:
+    - name: a release is accepted
+      manifest: image.json          # the image's manifest or index, as the registry has it
+      bundle: release.sigstore.json # the signature: a Sigstore bundle
+      expect: accepted
+    - name: a fork's workflow is refused
+      digest: sha256:DIGEST         # the image's digest serves as well
+      bundle: fork.sigstore.json
+      image: ghcr.io/acme/app:v1    # its name; only a policy with bind_name asks for it
+      expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
+
+Exit code 4 if a verdict is not the one expected.";
+
+/// `countersign policy test`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct PolicyTestArguments {
+    /// The policy file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The cases, a YAML file; paths in it are relative to it
+    #[arg(long = "case", value_name = "CASES")]
+    pub(crate) cases: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+}
 
 /// Stands for the name of an image that no condition asks for.
 const NAMELESS: &str = "registry.invalid/image";
@@ -34,10 +68,10 @@ pub(super) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let policy = services::policy_file(&arguments.file)?;
+    let policy = policy::from_file(&arguments.file)?;
     let cases = Cases::read(&arguments.cases)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let connection = services::connection_of(environment)?;
+    let connection = connection::without_registries(environment)?;
     let trusted_root = instance.trusted_root(environment, &connection).await?;
 
     let directory = arguments.cases.parent().unwrap_or(Path::new(""));
@@ -120,7 +154,7 @@ impl Cases {
             Failure::new(Kind::Usage, message)
                 .hint("`countersign policy test --help` shows a file of cases")
         };
-        let text = services::read_text(path, "file of cases")?;
+        let text = read_text(path, "file of cases")?;
         let cases: Self = serde_saphyr::from_str(&text)
             .map_err(|error| unusable(error.without_snippet().to_string()))?;
         if cases.cases.is_empty() {

@@ -1,0 +1,39 @@
+//! `--annotation KEY=VALUE`, which may be given several times.
+
+use std::collections::BTreeMap;
+
+use crate::failure::{Failure, Kind};
+
+/// The pairs of a repeated `--annotation`. A key given twice would silently drop a condition.
+pub(crate) fn annotations(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut annotations = BTreeMap::new();
+    for (key, value) in pairs {
+        if let Some(other) = annotations.insert(key.clone(), value.clone()) {
+            let message =
+                format!("the annotation `{key}` is given twice, as `{other}` and as `{value}`");
+            return Err(Failure::new(Kind::Usage, message).hint("give each key once"));
+        }
+    }
+    Ok(annotations)
+}
+
+/// `KEY=VALUE`, split at the first equals sign.
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err(format!("expected KEY=VALUE, found `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_split_at_the_first_equals_sign() {
+        assert_eq!(parse_pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(parse_pair("a="), Ok(("a".into(), String::new())));
+        assert!(parse_pair("=b").is_err());
+        assert!(parse_pair("a").is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! How registries, and whatever else is fetched, are reached: the flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+/// How registries are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct RegistryArguments {
+    /// Speak plain http to every registry, not only to those on a loopback address
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+
+    /// Follow redirects from a public server into a private network (such as 10.0.0.0/8), where a
+    /// registry has its storage behind a private link
+    #[arg(long)]
+    pub(crate) allow_private_redirects: bool,
+
+    /// Certificates (PEM) of further authorities to trust for TLS
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Option<PathBuf>,
+
+    /// Give up when the whole run takes longer: `90s`, `10m`, `1h 30m` [default: no limit but those
+    /// of each request]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A time as people write it.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<SignedDuration>().ok();
+    match duration.map(Duration::try_from) {
+        Some(Ok(duration)) if !duration.is_zero() => Ok(duration),
+        Some(_) => Err(format!("expected more than nothing, found `{text}`")),
+        None => Err(format!(
+            "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found `{text}`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_unit_and_is_more_than_nothing() {
+        let minutes = |minutes: u64| Ok(Duration::from_secs(60 * minutes));
+        assert_eq!(parse_duration("1h 30m"), minutes(90));
+        assert_eq!(parse_duration("10m"), minutes(10));
+        let nothing = |text: &str| Err(format!("expected more than nothing, found `{text}`"));
+        assert_eq!(parse_duration("0s"), nothing("0s"));
+        assert_eq!(parse_duration("-5s"), nothing("-5s"));
+        for text in ["5", "soon", ""] {
+            let says = "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found";
+            assert_eq!(parse_duration(text), Err(format!("{says} `{text}`")));
+        }
+    }
+}

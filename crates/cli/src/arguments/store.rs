@@ -1,0 +1,39 @@
+//! Where entries of galleries are installed: the flag, and the store that it names.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use countersign_download::Store;
+
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+
+/// Where entries are installed.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// Directory that entries are installed in, each under its name [default:
+    /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// The store at `directory`, else the one that the environment names.
+pub(crate) fn open_store(
+    directory: Option<&Path>,
+    environment: &Environment,
+) -> Result<Store, Failure> {
+    store_directory(directory, environment).map(Store::new)
+}
+
+/// Where that store is.
+pub(crate) fn store_directory(
+    directory: Option<&Path>,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
+    let directory = directory.map(ToOwned::to_owned);
+    let directory = directory.or_else(|| environment.store_directory());
+    directory.ok_or_else(|| {
+        Failure::new(Kind::Usage, "nothing says where entries are installed")
+            .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR")
+    })
+}

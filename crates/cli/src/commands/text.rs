@@ -1,0 +1,119 @@
+//! What a person is told of an installation: its digest, its grounds and its evidence, in aligned
+//! lines.
+
+use std::path::Path;
+
+use countersign_download::{Grounds, Installed, Outcome, Provenance, UNPROVEN};
+use countersign_oci::{Digest, Reference};
+use countersign_verify::Evidence;
+
+use crate::output::{self, Output};
+use crate::printable;
+
+/// What became of `name`. `source` is what holds the digest.
+pub(super) fn outcome_text(
+    name: &str,
+    outcome: &Outcome,
+    directory: &Path,
+    source: &str,
+) -> String {
+    let directory = printable::path(directory);
+    match outcome {
+        Outcome::Installed {
+            installed,
+            replaced,
+            ..
+        } => {
+            let verb = match replaced {
+                None => "installed",
+                Some(before) if *before == installed.digest => "reinstalled",
+                // Which of the two is newer is not always known.
+                Some(_) => "replaced",
+            };
+            let Installed { files, bytes, .. } = **installed;
+            let noun = if files == 1 { "file" } else { "files" };
+            let mut text = format!(
+                "{verb} {name} in {directory}: {files} {noun}, {}\n",
+                output::bytes(bytes)
+            );
+            if let Some(replaced) = replaced {
+                text.push_str(&format!("  before     {replaced}\n"));
+            }
+            text.push_str(&digest_text(
+                &installed.digest,
+                installed.reference.as_ref(),
+            ));
+            text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
+            text
+        }
+        // The files may be others by now: nobody has looked at them.
+        Outcome::Unchanged { recorded, .. } => format!(
+            "{name} in {directory} is up to date by its record: {source} has the same digest\n{}  \
+             files      not checked; --reinstall fetches and replaces them\n",
+            digest_text(&recorded.digest, recorded.reference.as_ref())
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Tells what is to know of what was installed, even where nobody reads the results.
+pub(super) fn warn(output: &Output, name: &str, outcome: &Outcome) {
+    let Outcome::Installed { installed, .. } = outcome else {
+        return;
+    };
+    if matches!(installed.grounds, Grounds::Nothing) {
+        output.warning(&format!("{name} is unverified: {UNPROVEN}"));
+    }
+    for warning in &installed.warnings {
+        output.warning(&format!("{name}: {warning}"));
+    }
+}
+
+/// What an installation is: an image, by its reference, or content that is none.
+pub(super) fn digest_text(digest: &Digest, reference: Option<&Reference>) -> String {
+    let what = if reference.is_some() {
+        "image"
+    } else {
+        "archive"
+    };
+    format!("  {what:<9}  {digest}\n")
+}
+
+/// On what grounds it is there, and from where.
+pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> String {
+    let mut text = grounds_text(grounds);
+    if let Some(provenance) = provenance {
+        let (role, source) = (provenance.role.as_str(), &provenance.source);
+        text.push_str(&format!("  served by  the {role}, {source}\n"));
+        for unserved in &provenance.unserved {
+            let unserved = unserved.replace('\n', "\n             ");
+            text.push_str(&format!("  not by     {unserved}\n"));
+        }
+    }
+    text
+}
+
+/// What content was admitted on, in aligned lines.
+fn grounds_text(grounds: &Grounds) -> String {
+    match grounds {
+        Grounds::Signature { evidence, .. } => evidence_text(evidence),
+        Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
+        _ => format!("  unverified {UNPROVEN}\n"),
+    }
+}
+
+/// Who signed what and when, in aligned lines.
+pub(super) fn evidence_text(evidence: &Evidence) -> String {
+    let mut text = format!(
+        "  signed     {}\n  signer     {}\n  issuer     {}\n",
+        evidence.digest,
+        countersign_oci::printable(&evidence.identity),
+        countersign_oci::printable(&evidence.issuer),
+    );
+    let times: Vec<String> = evidence.signed_at.iter().map(ToString::to_string).collect();
+    text.push_str(&format!("  signed at  {}\n", times.join(", ")));
+    if let Some(index) = evidence.log_index {
+        text.push_str(&format!("  log entry  {index}\n"));
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! One run of a command: diagnostics, signals, the time that it may take, and how it ends.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::Command;
+use crate::descriptors;
+use crate::environment::{DEFAULT_LOG_FILTER, Environment};
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::signals;
+
+/// How long threads have to remove what is unfinished, after a signal. One that waits for a name
+/// server has nothing to remove, and can't be told to stop.
+const CLEANING: Duration = Duration::from_secs(30);
+
+/// Runs `command` and turns its outcome into output and an exit code.
+pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
+    start_diagnostics(environment, output);
+    let code =
+        dispatch(command, environment, output).unwrap_or_else(|failure| fail(&failure, output));
+    match output.lost() {
+        None => code,
+        Some(error) => lost(error, output),
+    }
+}
+
+/// Reports that what was asked for can't be written.
+pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
+    let message = "the result can't be written to standard output".to_owned();
+    let failure = Failure::caused(Kind::Machine, message, error);
+    output.lost_result(&failure);
+    failure.exit_code().into()
+}
+
+/// Reports a failure that ended the run.
+pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
+    output.failure(failure);
+    output.document(&serde_json::json!({ "error": failure.to_json() }));
+    failure.exit_code().into()
+}
+
+fn dispatch(
+    command: Command,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    descriptors::require()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
+        })?;
+    let timeout = command.timeout();
+    let stopped = signals::first().map_err(|error| {
+        Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
+    })?;
+    let work = command.run(environment, output);
+    let late = async {
+        match timeout {
+            Some(timeout) => {
+                tokio::time::sleep(timeout).await;
+                Stopped::Late(timeout)
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            Ok(signal) = stopped => Err(Stopped::By(signal)),
+            result = work => Ok(result),
+            late = late => Err(late),
+        }
+    });
+    match ended {
+        Ok(result) => result,
+        Err(stopped) => {
+            // The work was dropped, and threads that were at it clean up before they end.
+            output.note(match stopped {
+                Stopped::By(_) => {
+                    "stopping, and removing what is unfinished; once more ends at once"
+                }
+                Stopped::Late(_) => "the time is over: removing what is unfinished",
+            });
+            runtime.shutdown_timeout(CLEANING);
+            Err(stopped.into())
+        }
+    }
+}
+
+/// Why a run ends before its work is done.
+enum Stopped {
+    By(signals::Signal),
+    /// It took longer than its `--timeout`.
+    Late(Duration),
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::By(signal) => Self::stopped_by(signal),
+            Stopped::Late(timeout) => {
+                let message =
+                    format!("the run took longer than {timeout:?}, which is its --timeout");
+                Self::new(Kind::Unreachable, message).hint(
+                    "give it a longer --timeout, or leave the flag out: each request still has limits of its own",
+                )
+            }
+        }
+    }
+}
+
+/// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
+fn start_diagnostics(environment: &Environment, output: &Output) {
+    let asked = environment.log_filter();
+    let filter = EnvFilter::builder().parse(asked).unwrap_or_else(|_| {
+        output.warning(&format!(
+            "COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or \
+             levels by module such as countersign_oci=debug, found `{asked}`"
+        ));
+        EnvFilter::builder().parse_lossy(DEFAULT_LOG_FILTER)
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        // A file or a CI's log has no use for colours.
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
