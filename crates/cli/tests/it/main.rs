@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too"
 )]
 
+mod documents;
 mod exit_codes;
 mod faults;
 mod gallery;
