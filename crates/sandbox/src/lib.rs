@@ -6,12 +6,14 @@
 
 mod hostile;
 pub mod image;
+mod misuse;
 mod proxy;
 mod registry;
 mod server;
 mod sigstore;
 
 pub use hostile::{HostileBundle, hostile_bundles};
+pub use misuse::Compiler;
 pub use proxy::RecordingProxy;
 pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
 pub use sigstore::{
