@@ -1,7 +1,7 @@
 //! What an installation may replace: the flags.
 
 use clap::Args;
-use countersign_download::InstallOptions;
+use countersign_download::{Downgrade, InstallOptions, WhenBusy, WhenSame};
 
 /// What an installation may replace, and whether it waits for another.
 #[derive(Debug, Args)]
@@ -29,9 +29,26 @@ impl ReplacingArguments {
             no_wait,
         } = *self;
         InstallOptions {
-            allow_older,
-            reinstall,
-            wait: !no_wait,
+            downgrade: if allow_older {
+                Downgrade::Allow
+            } else {
+                Downgrade::Refuse
+            },
+            same: if reinstall {
+                WhenSame::Reinstall
+            } else {
+                WhenSame::Keep
+            },
+            busy: when_busy(no_wait),
         }
+    }
+}
+
+/// What `--no-wait` means to the library.
+pub(crate) fn when_busy(no_wait: bool) -> WhenBusy {
+    if no_wait {
+        WhenBusy::Fail
+    } else {
+        WhenBusy::Wait
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RemoveOptions, StoreError};
+use countersign_download::{Installation, Name, RemoveOptions, StoreError, Unrecorded};
 use serde_json::{Value, json};
 
+use crate::arguments::replacing::when_busy;
 use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
@@ -46,9 +47,14 @@ pub(crate) async fn run(
         store,
     } = arguments;
     let store = open_store(store.store.as_deref(), environment)?;
+    let unrecorded = if unrecorded {
+        Unrecorded::Remove
+    } else {
+        Unrecorded::Refuse
+    };
     let options = RemoveOptions {
         unrecorded,
-        wait: !no_wait,
+        busy: when_busy(no_wait),
     };
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
