@@ -6,17 +6,21 @@ use countersign_download::{Downgrade, InstallOptions, WhenBusy, WhenSame};
 /// What an installation may replace, and whether it waits for another.
 #[derive(Debug, Args)]
 pub(crate) struct ReplacingArguments {
-    /// Let an image replace one that was signed later. Without this flag, a tag that was moved back
-    /// is refused
+    /// Allow an image that was signed before the installed one
+    ///
+    /// Without this flag, such an image is refused: somebody may have moved the tag back.
     #[arg(long)]
     pub(crate) allow_older: bool,
 
-    /// Fetch and replace what is installed even if the digest is the same. Repairs files that were
-    /// changed or deleted
+    /// Install again even if the digest is the same
+    ///
+    /// This repairs files that were changed or deleted.
     #[arg(long)]
     pub(crate) reinstall: bool,
 
-    /// Fail if another run installs to the same directory, instead of waiting for it
+    /// Do not wait for another run; fail instead
+    ///
+    /// Without this flag, a run waits while another run installs to the same directory.
     #[arg(long)]
     pub(crate) no_wait: bool,
 }

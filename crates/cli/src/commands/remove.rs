@@ -19,15 +19,19 @@ use crate::progress::Progress;
 /// `countersign remove`
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArguments {
-    /// Names of what is installed
+    /// Installed entries to remove
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// Also remove a file or directory that has one of these names but no record of an installation
+    /// Also remove what has no record of an installation
+    ///
+    /// This removes a file or directory in the store that has one of these names.
     #[arg(long)]
     pub(crate) unrecorded: bool,
 
-    /// Fail if another run installs to the same directory, instead of waiting for it
+    /// Do not wait for another run; fail instead
+    ///
+    /// Without this flag, a run waits while another run installs to the same directory.
     #[arg(long)]
     pub(crate) no_wait: bool,
 
