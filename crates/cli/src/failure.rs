@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use countersign_oci::{MachineFault, Repository, printable};
+use countersign_oci::{Location, MachineFault, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
@@ -84,10 +84,10 @@ impl Failure {
         }
     }
 
-    /// With what to do about a refusal of this kind, of an image in `repository`.
-    fn hinted_as_refused(self, kind: Kind, repository: &Repository) -> Self {
+    /// With what to do about a refusal of this kind, of an image at `location`.
+    fn hinted_as_refused(self, kind: Kind, location: &Location) -> Self {
         let failure = self.hint(refusal_hint(kind));
-        match layout::unsigned_hint(repository) {
+        match layout::unsigned_hint(location) {
             Some(hint) if kind == Kind::Unsigned => failure.hint(hint),
             _ => failure,
         }

@@ -10,7 +10,6 @@ use countersign_policy::{Gallery, GalleryEntry};
 use crate::capability::{Capability, EntryError};
 use crate::fallback::FallbackTags;
 use crate::gallery::FetchedIndex;
-use crate::options::PrivateAddresses;
 use crate::plan::{Plan, PlanError, Planner};
 use crate::requirement::Integrity;
 
@@ -24,8 +23,8 @@ pub struct Galleries {
     pub integrity: Integrity,
     /// Tags to fall back to.
     pub fallbacks: FallbackTags,
-    /// Whether an index from elsewhere may name private addresses.
-    pub private_addresses: PrivateAddresses,
+    /// Whether an index from elsewhere may name private addresses. No by default.
+    pub private_addresses: bool,
 }
 
 impl Galleries {
@@ -41,7 +40,7 @@ impl Galleries {
             capability,
             integrity,
             fallbacks,
-            private_addresses: PrivateAddresses::default(),
+            private_addresses: false,
         }
     }
 
@@ -166,7 +165,7 @@ mod tests {
                 location: "file:index.yaml".parse().unwrap(),
                 server: None,
                 origin: Origin::File,
-                skipped: Vec::new(),
+                unserved: Vec::new(),
             };
             fetched.push((file.galleries()[0].clone(), index));
         }

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use crate::admitted::{AdmittedImage, UnverifiedPermit};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::options::WhenBusy;
 use crate::unpack::{hold, stage, unpack};
 
 /// Unpacks the image that a manifest is of as [`Installer`](crate::Installer) would, and throws the
@@ -35,7 +34,7 @@ pub async fn inspect(
         Some(platform) => platform.clone(),
         None => platform_of(registry, limits, image).await?,
     };
-    let held = hold(&scratch.join(image.digest().hex()), WhenBusy::Fail, &|_| {}).await?;
+    let held = hold(&scratch.join(image.digest().hex()), false, &|_| {}).await?;
     let staging = stage(&held).await?;
     let unpacked = unpack(registry, limits, &admitted, &platform, staging, &|_| {}).await?;
     Ok(unpacked.warnings())
@@ -52,10 +51,8 @@ async fn platform_of(
         // Refused above as no image.
         Document::Index(_) => return Ok(Named::default().into()),
     };
-    let repository = image.reference().repository();
-    let json = registry
-        .blob(repository, config, limits.config_bytes)
-        .await?;
+    let location = image.reference().location();
+    let json = registry.blob(location, config, limits.config_bytes).await?;
     // What can't be read is refused where an installation would refuse it.
     let named: Named = serde_json::from_slice(&json).unwrap_or_default();
     Ok(named.into())

@@ -16,8 +16,8 @@ use countersign_policy::Position;
 use countersign_verify::{Error as VerifyError, Failure};
 use jiff::Timestamp;
 
-use crate::gallery::{LocationError, SkippedPlace};
-use crate::grounds::LockedSigner;
+use crate::gallery::{LocationError, Unserved};
+use crate::lock::LockedSigner;
 use crate::store::Name;
 use crate::{
     ArchiveError, Bound, Capability, EntryError, Error, GalleryError, Grounds, HttpError,
@@ -31,7 +31,7 @@ fn text() -> String {
 
 /// Values of every variant of [`Error`], and of the errors in them.
 pub fn errors() -> Vec<Error> {
-    let image = || reference().repository().at(digest());
+    let image = || reference().location().at(digest());
     let refusal = || {
         Box::new(countersign_verify::samples::refusal(vec![
             Failure::NoIssuer,
@@ -156,7 +156,7 @@ fn http_errors() -> Vec<HttpError> {
 
 /// Values of every variant of [`GalleryError`].
 pub fn gallery_errors() -> Vec<GalleryError> {
-    let skipped = |error| SkippedPlace {
+    let unserved = |error| Unserved {
         location: "https://example.org/index.yaml".parse().unwrap(),
         error,
     };
@@ -172,15 +172,15 @@ pub fn gallery_errors() -> Vec<GalleryError> {
         Index(indexes.swap_remove(0)),
         File { location: text(), source: no_such_file() },
         File { location: text(), source: too_many_files() },
-        NotFetched {
+        Unserved {
             gallery: text(),
-            skipped: vec![skipped(GalleryError::NoFile { location: text() })],
+            unserved: vec![unserved(GalleryError::NoFile { location: text() })],
         },
-        NotFetched {
+        Unserved {
             gallery: text(),
-            skipped: vec![
-                skipped(GalleryError::NoFile { location: text() }),
-                skipped(GalleryError::Http(HttpError::Unavailable {
+            unserved: vec![
+                unserved(GalleryError::NoFile { location: text() }),
+                unserved(GalleryError::Http(HttpError::Unavailable {
                     location: text(),
                     status: 503,
                 })),

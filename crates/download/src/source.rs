@@ -8,7 +8,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::http::HostKind;
-use countersign_oci::{Digest, LayoutPath, LayoutPathError, Reference, ReferenceError, excerpt};
+use countersign_oci::{
+    Digest, LayoutPath, LayoutPathError, Location, Reference, ReferenceError, excerpt,
+};
 use serde::{Serialize, Serializer};
 use url::Url;
 
@@ -35,7 +37,7 @@ pub enum Source {
     /// A directory on this machine: `file://` and an absolute path, or the path alone.
     Directory {
         /// Absolute. In JSON, U+FFFD stands for each byte that is not UTF-8.
-        #[serde(serialize_with = "lossily")]
+        #[serde(serialize_with = "crate::store::lossily")]
         path: PathBuf,
     },
 }
@@ -99,10 +101,10 @@ impl Source {
     /// URL's counts as the one that is trusted least.
     pub fn host_kind(&self) -> Option<HostKind> {
         match self {
-            Self::Image { reference } => match reference.repository().layout() {
-                Some(_) => None,
-                None => {
-                    let kind = HostKind::of_authority(reference.repository().api_host());
+            Self::Image { reference } => match reference.location() {
+                Location::Layout(_) => None,
+                Location::Registry(repository) => {
+                    let kind = HostKind::of_authority(repository.api_host());
                     Some(kind.unwrap_or(HostKind::ThisMachine))
                 }
             },
@@ -223,11 +225,6 @@ impl Tarball {
             digest,
         })
     }
-}
-
-/// A path as a text: serde refuses one that is not UTF-8.
-pub(crate) fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
 }
 
 fn without_query<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {

@@ -24,7 +24,6 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 use crate::file_lock::FileLock;
-use crate::options::Unrecorded;
 use crate::record;
 use removal::remove_tree;
 
@@ -145,11 +144,9 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`]; [`Error::Mounted`].
-    pub(crate) fn take_away(&self, unrecorded: Unrecorded) -> Result<(), Error> {
+    pub(crate) fn take_away(&self, unrecorded: bool) -> Result<(), Error> {
         let path = &self.held.target.path;
-        if unrecorded == Unrecorded::Refuse
-            && self.held.target.occupant()? != Occupant::Installation
-        {
+        if !unrecorded && self.held.target.occupant()? != Occupant::Installation {
             return Err(Error::Target {
                 path: path.clone(),
                 expected: "an installation",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_oci::{Descriptor, Digest, Platform, Registry, Repository};
+use countersign_oci::{Descriptor, Digest, Location, Platform, Registry};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -18,10 +18,9 @@ use crate::admitted::AdmittedImage;
 use crate::archive::AdmittedArchive;
 use crate::config::ImageConfig;
 use crate::error::Error;
-use crate::events::{Event, Events};
 use crate::extract::{self, Cancellation, Extractor, Form};
+use crate::install::{Event, Events};
 use crate::limits::{Bound, Limits};
-use crate::options::WhenBusy;
 use crate::record::Record;
 use crate::target::{Held, Staging};
 
@@ -88,17 +87,17 @@ impl Drop for CancelOnDrop {
 }
 
 /// The target `directory`, which nobody else installs to while it is held. Where somebody else
-/// holds it this waits, if `busy` says so, and says so once.
+/// holds it this waits, if `wait` says so, and says so once.
 pub(crate) async fn hold(
     directory: &Path,
-    busy: WhenBusy,
+    wait: bool,
     events: Events<'_>,
 ) -> Result<Arc<Held>, Error> {
     let mut told = false;
     loop {
         let path = directory.to_path_buf();
         match blocking(move || Held::take(&path)).await {
-            Err(Error::Busy { path }) if busy == WhenBusy::Wait => {
+            Err(Error::Busy { path }) if wait => {
                 if !told {
                     events(Event::Waiting { path });
                     told = true;
@@ -132,9 +131,9 @@ pub(crate) async fn unpack(
     let extractor = Extractor::new(root, limits.clone(), guard.cancellation())
         .map_err(Error::io("look at", staging.target()))?;
 
-    let repository = image.reference().repository();
+    let location = image.reference().location();
     let (fetched, waiting) = mpsc::unbounded_channel();
-    let fetch = fetch_layers(registry, repository, &layers, &staging, events, fetched);
+    let fetch = fetch_layers(registry, location, &layers, &staging, events, fetched);
     let extract = async {
         let diff_ids = diff_ids(registry, limits, image, platform).await?;
         extract_layers(extractor, &staging, &layers, diff_ids, waiting, events).await
@@ -244,10 +243,10 @@ async fn diff_ids(
     image: &AdmittedImage,
     platform: &Platform,
 ) -> Result<Vec<Digest>, Error> {
-    let repository = image.reference().repository();
+    let location = image.reference().location();
     let manifest = image.manifest();
     let json = registry
-        .blob(repository, &manifest.config, limits.config_bytes)
+        .blob(location, &manifest.config, limits.config_bytes)
         .await?;
     let config: ImageConfig =
         serde_json::from_slice(&json).map_err(|source| Error::Configuration {
@@ -276,7 +275,7 @@ async fn diff_ids(
 /// and its digest was checked.
 async fn fetch_layers(
     registry: &Registry,
-    repository: &Repository,
+    location: &Location,
     layers: &[Descriptor],
     staging: &Staging,
     events: Events<'_>,
@@ -285,7 +284,7 @@ async fn fetch_layers(
     let fetches = layers.iter().enumerate().map(|(number, layer)| {
         let path = staging.blob_path(number);
         async move {
-            fetch_layer(registry, repository, layer, &path, events).await?;
+            fetch_layer(registry, location, layer, &path, events).await?;
             Ok::<_, Error>(path)
         }
     });
@@ -300,7 +299,7 @@ async fn fetch_layers(
 
 async fn fetch_layer(
     registry: &Registry,
-    repository: &Repository,
+    location: &Location,
     layer: &Descriptor,
     path: &Path,
     events: Events<'_>,
@@ -315,7 +314,7 @@ async fn fetch_layer(
         });
     };
     registry
-        .fetch_blob(repository, layer, &mut file, &progress)
+        .fetch_blob(location, layer, &mut file, &progress)
         .await?;
     file.flush().await.map_err(Error::io("write", path))
 }

@@ -11,8 +11,10 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use crate::descriptor::{Descriptor, is_document};
 use crate::excerpt::excerpt;
-use crate::manifest::{Descriptor, ManifestError, is_document, null_is_empty};
+use crate::json::null_is_empty;
+use crate::manifest::ManifestError;
 use crate::platform::Platform;
 
 /// An image index: manifests by platform, or the list of an image's referrers.
@@ -213,8 +215,9 @@ fn list(platforms: &[Platform]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptor::media_type;
     use crate::digest::Digest;
-    use crate::manifest::{Document, media_type};
+    use crate::document::Document;
 
     fn platform(text: &str) -> Platform {
         text.parse().unwrap()

@@ -12,33 +12,39 @@
 //! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
 //! and limits are values in [`Options`].
 
+mod descriptor;
 mod digest;
+mod document;
 mod error;
 mod excerpt;
 
 pub mod http;
 mod index;
+mod json;
 mod kind;
 mod layout;
 mod manifest;
 mod options;
-mod patience;
 mod platform;
 mod reference;
 mod registry;
+mod resolved;
 
 #[doc(hidden)]
 pub mod samples;
 
+pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, DigestError, Digester};
-pub use error::{Error, Result};
+pub use document::Document;
+pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault};
-pub use layout::{LayoutError, LayoutPath, LayoutPathError};
-pub use manifest::{Descriptor, Document, Manifest, ManifestError, ResolvedImage, media_type};
+pub use manifest::{Manifest, ManifestError};
 pub use options::{ClientIdentity, LedFrom, Limits, Options, PlainHttp, Retries, Timeouts};
-pub use patience::Patience;
 pub use platform::{Platform, PlatformError};
-pub use reference::{PinnedReference, Reference, ReferenceError, Repository};
+pub use reference::{
+    LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,
+};
 pub use registry::{Copied, Credentials, Registry, Selected};
+pub use resolved::ResolvedImage;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::excerpt::excerpt;
-use crate::manifest::null_is_empty;
+use crate::json::null_is_empty;
 
 /// The platform of an image, in the names of Go's `GOOS` and `GOARCH` (OCI image specification,
 /// "Image Index", `platform`).

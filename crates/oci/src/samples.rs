@@ -11,7 +11,8 @@ use std::io;
 
 use crate::http::{HostKind, RedirectRefused};
 use crate::{
-    Digest, Error, LayoutError, LayoutPath, ManifestError, NoSuchPlatform, Platform, Reference,
+    Digest, Error, LayoutError, LayoutPath, Location, ManifestError, NoSuchPlatform,
+    PinnedReference, Platform, Reference,
 };
 
 /// A list of an error type's values, one or more of each variant, as a `Vec`.
@@ -80,7 +81,6 @@ pub fn errors() -> Vec<Error> {
     let url = || "https://registry.example/v2/app/manifests/v1".to_owned();
     let mut errors = samples!(Error {
         NotFound { what: what() },
-        NotFound { what: "ocifile:///srv/app.tar".into() },
         Unauthorized { registry: "registry.example".into(), what: what(), detail: "denied".into() },
         Status { url: url(), status: 403, detail: None },
         Status { url: url(), status: 429, detail: None },
@@ -95,9 +95,10 @@ pub fn errors() -> Vec<Error> {
         },
         NoReferrers { subject: what(), tag: "sha256-0".into(), source: None },
         Protocol { url: url(), expected: "a list of tags".into(), found: "a web page".into() },
-        DigestMismatch { what: what(), expected: digest(), found: Digest::sha256(b"x") },
-        DigestMismatch { what: "ocifile:///srv/a".into(), expected: digest(), found: digest() },
-        SizeMismatch { what: what(), expected: 1, found: 2 },
+        DigestMismatch { what: pinned(), found: Digest::sha256(b"x") },
+        DigestMismatch { what: in_layout(), found: Digest::sha256(b"x") },
+        SizeMismatch { what: pinned(), expected: 1, found: 2 },
+        SizeMismatch { what: in_layout(), expected: 1, found: 2 },
         Limit { what: what(), limit: 4, unit: "bytes" },
         Contended { what: what(), rounds: 5 },
         Manifest { what: what(), source: ManifestError::SchemaOne },
@@ -120,12 +121,22 @@ pub fn errors() -> Vec<Error> {
     errors
 }
 
+fn pinned() -> Box<PinnedReference> {
+    Box::new(reference().location().at(digest()))
+}
+
+fn in_layout() -> Box<PinnedReference> {
+    Box::new(Location::from(layout()).at(digest()))
+}
+
 fn layout() -> LayoutPath {
     LayoutPath::new("/srv/app".as_ref()).unwrap()
 }
 
 fn layout_errors() -> Vec<LayoutError> {
     samples!(LayoutError {
+        Nothing {},
+        NoBlob { digest: digest() },
         NoMarker {},
         DockerArchive {},
         Marker { found: "[]".into() },

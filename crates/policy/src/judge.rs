@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Digest, Reference, Repository};
+use countersign_oci::{Digest, Location, Reference, Repository};
 use jiff::Timestamp;
 
 use crate::claims::CertificateClaims;
@@ -32,8 +32,8 @@ pub struct Claimed<'a> {
     pub annotations: &'a BTreeMap<String, String>,
     /// Name of the statement's subject, where it has one.
     pub subject_name: Option<&'a str>,
-    /// The repository asked for.
-    pub repository: &'a Repository,
+    /// Where the image was asked for.
+    pub location: &'a Location,
     /// The tag asked for; `None` where the image was asked for by digest.
     pub tag: Option<&'a str>,
 }
@@ -116,13 +116,13 @@ fn judge_annotations(
 }
 
 fn judge_name(claimed: &Claimed<'_>) -> Result<(), Violation> {
-    if names(claimed.subject_name, claimed.repository, claimed.tag) {
+    if names(claimed.subject_name, claimed.location, claimed.tag) {
         return Ok(());
     }
     Err(Violation::Name {
         expected: match claimed.tag {
-            Some(tag) => format!("{}:{tag}", claimed.repository),
-            None => claimed.repository.to_string(),
+            Some(tag) => format!("{}:{tag}", claimed.location),
+            None => claimed.location.to_string(),
         },
         found: claimed.subject_name.map(str::to_owned),
     })
@@ -169,15 +169,15 @@ fn judge_times(
     }
 }
 
-/// Whether a subject's name is the repository and, where one was asked for, the tag.
-fn names(name: Option<&str>, repository: &Repository, tag: Option<&str>) -> bool {
+/// Whether a subject's name is the place asked for and, where a tag was asked for, that tag.
+fn names(name: Option<&str>, location: &Location, tag: Option<&str>) -> bool {
     let Some(name) = name else { return false };
     match (tag, name.parse::<Repository>()) {
         // A repository alone, which says nothing of the tag.
-        (None, Ok(named)) => named == *repository,
+        (None, Ok(named)) => Location::from(named) == *location,
         (Some(_), Ok(_)) => false,
         (tag, Err(_)) => name.parse::<Reference>().is_ok_and(|named| {
-            named.repository() == repository && (tag.is_none() || named.tag() == tag)
+            named.location() == location && (tag.is_none() || named.tag() == tag)
         }),
     }
 }

@@ -74,7 +74,7 @@ impl Foreseen {
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 annotations,
                 subject_name: Some(&name),
-                repository: image.asked().repository(),
+                location: image.asked().location(),
                 tag: image.asked().tag(),
             })
         };

@@ -20,7 +20,7 @@ pub(crate) async fn push(
     bundle: Bytes,
     created: Timestamp,
 ) -> Result<ResolvedImage, Error> {
-    let repository = image.reference().repository();
+    let repository = image.reference().location().writable()?;
     let empty = Bytes::from_static(b"{}");
     let manifest = manifest(image, &bundle, &empty, created);
     let bytes = serde_json::to_vec(&manifest).map_err(|source| Error::Encode {
@@ -36,11 +36,11 @@ pub(crate) async fn push(
 
 /// Fetches a signature that was pushed, by its digests, as who installs the image has to.
 pub(crate) async fn fetch(registry: &Registry, signature: &ResolvedImage) -> Result<(), Error> {
-    let repository = signature.reference().repository();
+    let location = signature.reference().location();
     let pulled = registry.manifest(signature.reference()).await?;
     if let Document::Manifest(manifest) = pulled.document() {
         for layer in &manifest.layers {
-            registry.blob(repository, layer, layer.size).await?;
+            registry.blob(location, layer, layer.size).await?;
         }
     }
     Ok(())
@@ -74,9 +74,10 @@ mod tests {
 
     #[test]
     fn the_signature_manifest_has_cosigns_form() {
-        let repository = "registry.example/app".parse().unwrap();
+        let repository: countersign_oci::Repository = "registry.example/app".parse().unwrap();
+        let location = repository.into();
         let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
-        let image = ResolvedImage::from_bytes(&repository, index, None).unwrap();
+        let image = ResolvedImage::from_bytes(&location, index, None).unwrap();
         let created = "2026-11-23T01:02:03.456Z".parse().unwrap();
         let manifest = manifest(&image, &"bundle".into(), &"{}".into(), created);
         insta::assert_snapshot!(serde_json::to_string_pretty(&manifest).unwrap(), @r#"

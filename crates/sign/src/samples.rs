@@ -12,7 +12,7 @@ use crate::token::TokenError;
 
 /// Values of every variant of [`Error`].
 pub fn errors() -> Vec<Error> {
-    let image = || reference().repository().at(digest());
+    let image = || reference().location().at(digest());
     let refused =
         |failures| VerifyError::Refused(Box::new(countersign_verify::samples::refusal(failures)));
     let mut errors = samples!(Error {

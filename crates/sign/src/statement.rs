@@ -51,8 +51,8 @@ impl<'a> Statement<'a> {
 /// The repository, and the tag where the image was asked for by one.
 pub(crate) fn name(asked: &Reference) -> String {
     match asked.tag() {
-        Some(tag) => format!("{}:{tag}", asked.repository()),
-        None => asked.repository().to_string(),
+        Some(tag) => format!("{}:{tag}", asked.location()),
+        None => asked.location().to_string(),
     }
 }
 
@@ -64,9 +64,10 @@ mod tests {
 
     #[test]
     fn the_statement_has_cosigns_form_and_a_name() {
-        let repository = "registry.example/app".parse().unwrap();
+        let repository: countersign_oci::Repository = "registry.example/app".parse().unwrap();
+        let location = repository.into();
         let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
-        let image = ResolvedImage::from_bytes(&repository, index, None).unwrap();
+        let image = ResolvedImage::from_bytes(&location, index, None).unwrap();
         let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
         let json = serde_json::to_string_pretty(&Statement::new(&image, &annotations)).unwrap();
         insta::assert_snapshot!(json, @r#"

@@ -3,7 +3,7 @@
 //! A registry decides what a tag names, and it is the one who is not trusted. What is signed is
 //! therefore named by digest, by whoever built it.
 
-use countersign_oci::{Error as RegistryError, Reference, Registry, ResolvedImage};
+use countersign_oci::{Reference, Registry, ResolvedImage};
 
 use crate::error::Error;
 
@@ -67,7 +67,7 @@ async fn checked(registry: &Registry, reference: &Reference) -> Result<ResolvedI
             return Ok(registry.resolve(reference).await?);
         }
         Ok(tagged) => Some(tagged.digest().clone()),
-        Err(RegistryError::NotFound { .. }) => {
+        Err(error) if error.is_absence() => {
             // Where the image is missing too, that is what to say.
             registry.resolve(reference).await?;
             None

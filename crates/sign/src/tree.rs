@@ -52,7 +52,7 @@ impl Walk<'_> {
             Document::Index(index) => index.manifests.clone(),
             Document::Manifest(_) => Vec::new(),
         };
-        let repository = leaf.image.reference().repository().clone();
+        let location = leaf.image.reference().location().clone();
         let asked = leaf.image.asked().clone();
         let is_index = matches!(leaf.image.document(), Document::Index(_));
         if is_index && depth > DEPTH_MAX {
@@ -61,7 +61,7 @@ impl Walk<'_> {
         self.leaves.push(leaf);
         self.account(&children)?;
         for child in children {
-            let image = self.registry.child(&repository, &child).await?;
+            let image = self.registry.child(&location, &child).await?;
             // A part of what was asked for is signed by its name.
             let image = image.asked_as(asked.clone());
             let platform = child.platform;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use countersign_oci::{Digest, Error as RegistryError, PinnedReference, Registry, Repository};
+use countersign_oci::{Digest, Error as RegistryError, Location, PinnedReference, Registry};
 use countersign_policy::Policy;
 
 use crate::error::Error;
@@ -28,25 +28,21 @@ impl Denials {
         Self(listed.map(|digest| (digest.clone(), None)).collect())
     }
 
-    /// Those that the policy lists, and what the indexes among them list, as far as `repository` has
+    /// Those that the policy lists, and what the indexes among them list, as far as `location` has
     /// them.
     ///
     /// # Errors
     /// When the repository can't be asked: whether the image is denied is not known then.
     pub(crate) async fn known_in(
         registry: &Registry,
-        repository: &Repository,
+        location: &Location,
         policy: &Policy,
     ) -> Result<Self, RegistryError> {
         let listed: Vec<Digest> = policy.deny_digests().cloned().collect();
         let asked = listed.into_iter().map(|digest| async move {
-            let below = match listed_by(registry, repository, &digest).await {
+            let below = match listed_by(registry, location, &digest).await {
                 // There is nothing here by this digest, or it is no index.
-                Err(
-                    RegistryError::NotFound { .. }
-                    | RegistryError::Manifest { .. }
-                    | RegistryError::DigestMismatch { .. },
-                ) => Vec::new(),
+                Err(error) if error.is_about_content() => Vec::new(),
                 below => below?,
             };
             Ok::<_, RegistryError>((digest, below))
@@ -86,9 +82,9 @@ impl Denials {
 /// What the index of this digest lists, itself or by the indexes in it.
 async fn listed_by(
     registry: &Registry,
-    repository: &Repository,
+    location: &Location,
     index: &Digest,
 ) -> Result<Vec<Digest>, RegistryError> {
-    let index = registry.manifest(&repository.at(index.clone())).await?;
+    let index = registry.manifest(&location.at(index.clone())).await?;
     registry.descendants(&index).await
 }

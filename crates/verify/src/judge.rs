@@ -10,7 +10,7 @@ use sigstore_types::{ArtifactDigest, DerCertificate, HashAlgorithm};
 use sigstore_verify::types::DigestBytes;
 use sigstore_verify::{CertificateError, VerificationPolicy};
 
-use countersign_oci::{Algorithm, Digest, Reference, Repository, ResolvedImage};
+use countersign_oci::{Algorithm, Digest, Location, Reference, ResolvedImage};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
@@ -59,7 +59,7 @@ pub fn judge_digest(
 ) -> Result<Evidence, Failure> {
     let subject = Subject {
         digest,
-        repository: asked.repository(),
+        location: asked.location(),
         asked,
     };
     judge(subject, None, bundle, trusted_root, policy)
@@ -70,7 +70,7 @@ pub fn judge_digest(
 pub(crate) struct Subject<'a> {
     digest: &'a Digest,
     /// Where it was found.
-    repository: &'a Repository,
+    location: &'a Location,
     /// The name that it was asked for by.
     asked: &'a Reference,
 }
@@ -79,7 +79,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn of(image: &'a ResolvedImage) -> Self {
         Self {
             digest: image.digest(),
-            repository: image.reference().repository(),
+            location: image.reference().location(),
             asked: image.asked(),
         }
     }
@@ -142,12 +142,12 @@ pub(crate) fn judge(
         predicate_type: &statement.predicate_type,
         annotations: &statement.annotations,
         subject_name: statement.subject_name.as_deref(),
-        repository: subject.asked.repository(),
+        location: subject.asked.location(),
         tag: subject.asked.tag(),
     })?;
     Ok(Evidence {
         digest: digest.clone(),
-        repository: subject.repository.clone(),
+        repository: subject.location.clone(),
         identity,
         issuer,
         signed_at,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{
-    Descriptor, Digest, Document, NoSuchPlatform, PinnedReference, Platform, Repository,
+    Descriptor, Digest, Document, Location, NoSuchPlatform, PinnedReference, Platform,
     ResolvedImage,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -143,7 +143,7 @@ pub struct Evidence {
     pub digest: Digest,
     /// Where the image was found.
     #[serde(deserialize_with = "recorded")]
-    pub repository: Repository,
+    pub repository: Location,
     /// Who signed: the certificate's subject alternative name, an email address or a URI.
     pub identity: String,
     /// Who vouched for the identity: the OIDC issuer's URL.
@@ -187,7 +187,7 @@ impl Evidence {
 }
 
 /// Evidence is read back from records alone, which may be of image layouts.
-fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Repository, D::Error> {
+fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Location, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Repository::recorded(&text).map_err(serde::de::Error::custom)
+    Location::recorded(&text).map_err(serde::de::Error::custom)
 }

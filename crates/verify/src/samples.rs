@@ -16,7 +16,7 @@ use crate::trust::{TrustError, TufError};
 
 /// Values of every variant of [`Error`], and of the errors in them.
 pub fn errors() -> Vec<Error> {
-    let image = || reference().repository().at(digest());
+    let image = || reference().location().at(digest());
     let mut errors = samples!(Error {
         Refused(Box::new(refusal(Vec::new()))),
         Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
@@ -43,7 +43,7 @@ pub fn refusal(failures: Vec<Failure>) -> Refusal {
         failure,
     };
     Refusal {
-        image: reference().repository().at(digest()),
+        image: reference().location().at(digest()),
         candidates: failures.into_iter().map(candidate).collect(),
         untried: 0,
     }

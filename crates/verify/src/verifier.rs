@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use countersign_oci::{
-    Descriptor, Digest, Document, Error as RegistryError, Reference, Registry, Repository,
+    Descriptor, Digest, Document, Error as RegistryError, Location, Reference, Registry,
     ResolvedImage,
 };
 use countersign_policy::Policy;
@@ -137,13 +137,13 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
-        let repository = image.reference().repository();
+        let location = image.reference().location();
         // Without a single request where the policy itself says it.
         Denials::of(policy).refuse(image.reference())?;
         let (trusted_root, own, denials) = tokio::join!(
             self.trusted_root(),
             self.registry.referrers(image.reference()),
-            Denials::known_in(&self.registry, repository, policy),
+            Denials::known_in(&self.registry, location, policy),
         );
         let denials = denials.map_err(Error::Registry)?;
         denials.refuse(image.reference())?;
@@ -164,15 +164,17 @@ impl Verifier {
             tried: 0,
             unknown: None,
         };
-        if let Some(proof) = self.search(repository, own, &mut search).await {
+        if let Some(proof) = self.search(location, own, &mut search).await {
             return Ok(proof);
         }
-        let elsewhere = policy.signature_sources().iter();
-        let elsewhere = elsewhere.filter(|source| *source != repository);
+        let elsewhere = policy.signature_sources().iter().cloned();
+        let elsewhere = elsewhere
+            .map(Location::from)
+            .filter(|source| source != location);
         for source in elsewhere.take(self.limits.signature_sources) {
             let there = source.at(image.digest().clone());
             let referrers = self.registry.referrers(&there).await;
-            if let Some(proof) = self.search(source, referrers, &mut search).await {
+            if let Some(proof) = self.search(&source, referrers, &mut search).await {
                 return Ok(proof);
             }
         }
@@ -188,10 +190,10 @@ impl Verifier {
         Err(Error::Refused(Box::new(refusal)))
     }
 
-    /// Judges what `repository` lists as referrers, up to the first that passes.
+    /// Judges what `location` lists as referrers, up to the first that passes.
     async fn search(
         &self,
-        repository: &Repository,
+        location: &Location,
         referrers: Result<Vec<Descriptor>, RegistryError>,
         search: &mut Search<'_>,
     ) -> Option<VerifiedImage> {
@@ -199,7 +201,7 @@ impl Verifier {
         let referrers = match referrers {
             Ok(referrers) => referrers,
             Err(error) => {
-                tracing::debug!(%repository, %error, "referrers could not be listed");
+                tracing::debug!(%location, %error, "referrers could not be listed");
                 search.unknown.get_or_insert(error);
                 return None;
             }
@@ -211,7 +213,7 @@ impl Verifier {
         let at_once = self.limits.concurrency.max(1);
         let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
             stream::iter(equally_likely)
-                .map(|descriptor| self.fetch(repository, image, descriptor))
+                .map(|descriptor| self.fetch(location, image, descriptor))
                 .buffered(at_once)
         });
         while let Some((descriptor, outcome)) = fetched.next().await {
@@ -258,28 +260,28 @@ impl Verifier {
     /// Fetches a referrer's bundle, by way of its manifest.
     async fn fetch(
         &self,
-        repository: &Repository,
+        location: &Location,
         image: &ResolvedImage,
         descriptor: Descriptor,
     ) -> (Descriptor, Result<bytes::Bytes, Obstacle>) {
-        let outcome = self.fetch_bundle(repository, image, &descriptor).await;
+        let outcome = self.fetch_bundle(location, image, &descriptor).await;
         (descriptor, outcome)
     }
 
     async fn fetch_bundle(
         &self,
-        repository: &Repository,
+        location: &Location,
         image: &ResolvedImage,
         descriptor: &Descriptor,
     ) -> Result<bytes::Bytes, Obstacle> {
         let manifest = self
             .registry
-            .manifest(&repository.at(descriptor.digest.clone()))
+            .manifest(&location.at(descriptor.digest.clone()))
             .await?;
         let layer = candidate::bundle_layer(image.digest(), &manifest)?;
         let bundle = self
             .registry
-            .blob(repository, layer, self.limits.bundle_bytes)
+            .blob(location, layer, self.limits.bundle_bytes)
             .await?;
         Ok(bundle)
     }
@@ -404,12 +406,12 @@ impl From<Failure> for Obstacle {
 impl From<RegistryError> for Obstacle {
     fn from(error: RegistryError) -> Self {
         match error {
-            RegistryError::NotFound { .. }
-            | RegistryError::Protocol { .. }
-            | RegistryError::DigestMismatch { .. }
-            | RegistryError::SizeMismatch { .. }
-            | RegistryError::Limit { .. }
-            | RegistryError::Manifest { .. } => Self::Failure(Failure::Unreadable(Box::new(error))),
+            RegistryError::Protocol { .. } | RegistryError::Limit { .. } => {
+                Self::Failure(Failure::Unreadable(Box::new(error)))
+            }
+            error if error.is_about_content() => {
+                Self::Failure(Failure::Unreadable(Box::new(error)))
+            }
             error => Self::Registry(error),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign_download::{
-    FallbackTags, Galleries, GalleryClient, GalleryOptions, Integrity, Limits, PrivateAddresses,
+    FallbackTags, Galleries, GalleryClient, GalleryOptions, Integrity, Limits,
 };
 use countersign_policy::PolicyFile;
 
@@ -63,8 +63,6 @@ pub(super) async fn load(
     }
     let fallbacks = FallbackTags::new(arguments.fallback_tags.clone());
     let mut galleries = Galleries::new(fetched, capability, integrity, fallbacks);
-    if arguments.allow_private_addresses {
-        galleries.private_addresses = PrivateAddresses::Allow;
-    }
+    galleries.private_addresses = arguments.allow_private_addresses;
     Ok(galleries)
 }

@@ -24,22 +24,12 @@ use crate::environment::Environment;
 use crate::failure::{Failure, exit_codes_help};
 use crate::output::{Format, Output};
 
-/// Sign container images in CI, and install them only if a policy accepts the signature.
+/// Sign container images in CI; install only what a signature and a policy prove.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, after_help = exit_codes_help())]
 pub(crate) struct Arguments {
-    /// Form of results: human or json
-    ///
-    /// human is text, with progress on standard error if it is a terminal. json is one JSON
-    /// document on standard output, for success and failure.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t = Format::Human,
-        value_name = "FORMAT",
-        hide_possible_values = true,
-    )]
+    /// How to print results: for a person, or as one JSON document on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub(crate) output: Format,
 
     #[command(subcommand)]
@@ -48,29 +38,19 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign images in a registry, then verify the signatures
-    ///
-    /// The signature is bound to a digest. If the image is an index, all images in it are signed
-    /// too.
+    /// Sign images in a registry, an index with all its children, and check the result
     Sign(sign::SignArguments),
-    /// Verify that images are signed as a policy requires
-    ///
-    /// This installs nothing. It prints who signed, and when.
+    /// Prove that images are signed by the signer that a policy names
     Verify(verify::VerifyArguments),
-    /// Verify an image and unpack it into a directory
-    ///
-    /// Nothing is unpacked before it is verified as the policy requires. With --gallery, entries are
-    /// installed by name.
+    /// Unpack an image into a directory, if and only if the policy's signer signed it
     Install(install::InstallArguments),
-    /// Install the current image of installed entries
-    ///
-    /// The gallery's policy must accept the new image.
+    /// Update what is installed to what its gallery has now, by the gallery's policy
     Upgrade(upgrade::UpgradeArguments),
-    /// List installed entries of galleries
+    /// Show what was installed from galleries, and on what evidence
     List(StoreArguments),
-    /// Remove installed entries of galleries
+    /// Remove what was installed from galleries
     Remove(remove::RemoveArguments),
-    /// Check and test policy files
+    /// Understand and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RemoveOptions, StoreError, Unrecorded};
+use countersign_download::{Installation, Name, RemoveOptions, StoreError};
 use serde_json::{Value, json};
 
-use crate::arguments::replacing::when_busy;
 use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
@@ -19,19 +18,15 @@ use crate::progress::Progress;
 /// `countersign remove`
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArguments {
-    /// Installed entries to remove
+    /// Names of what is installed
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// Also remove what has no record of an installation
-    ///
-    /// This removes a file or directory in the store that has one of these names.
+    /// Also remove a file or directory that has one of these names but no record of an installation
     #[arg(long)]
     pub(crate) unrecorded: bool,
 
-    /// Do not wait for another run; fail instead
-    ///
-    /// Without this flag, a run waits while another run installs to the same directory.
+    /// Fail if another run installs to the same directory, instead of waiting for it
     #[arg(long)]
     pub(crate) no_wait: bool,
 
@@ -51,14 +46,9 @@ pub(crate) async fn run(
         store,
     } = arguments;
     let store = open_store(store.store.as_deref(), environment)?;
-    let unrecorded = if unrecorded {
-        Unrecorded::Remove
-    } else {
-        Unrecorded::Refuse
-    };
     let options = RemoveOptions {
         unrecorded,
-        busy: when_busy(no_wait),
+        wait: !no_wait,
     };
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

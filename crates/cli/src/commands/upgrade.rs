@@ -24,11 +24,11 @@ use crate::printable;
 /// `countersign upgrade`
 #[derive(Debug, Args)]
 pub(crate) struct UpgradeArguments {
-    /// Installed entries to upgrade [default: all]
+    /// Names of what is installed [default: all that came from galleries]
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// Gallery file, as for `install`
+    /// File with galleries, as for `install`
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: PathBuf,
 

@@ -105,8 +105,8 @@ fn passed_on(error: countersign_download::Error) -> Failure {
         DownloadError::Platform(error) => error.into(),
         DownloadError::Refused { ref index, .. } => {
             let kind = error.kind();
-            let repository = index.image.repository().clone();
-            Failure::new(kind, error).hinted_as_refused(kind, &repository)
+            let location = index.image.location().clone();
+            Failure::new(kind, error).hinted_as_refused(kind, &location)
         }
         other => Failure::new(other.kind(), other),
     }

@@ -1,23 +1,20 @@
 //! What is said of images in layouts where it differs from what is said of those in registries.
 
-use countersign_oci::{LayoutError, Repository};
+use countersign_oci::{LayoutError, Location};
 
 /// For a path where nothing is, or a layout without the blob that is asked for.
-pub(super) const NOT_FOUND: &str =
-    "check the path, and that whoever copied the image copied all of it";
+const NOT_FOUND: &str = "check the path, and that whoever copied the image copied all of it";
 /// For bytes that are not those that a digest names.
 pub(super) const CHANGED: &str =
     "the layout was changed or damaged; do not use it, copy the image anew";
 const UNSIGNED: &str = "if it is signed in its registry, copy the signatures along (`oras copy --recursive --to-oci-layout`), or name that repository in the policy's `signature_sources`";
 
-/// Whether an error about `what` is about a layout's content.
-pub(super) fn is_layout(what: &str) -> bool {
-    what.starts_with("ocifile://")
-}
-
-/// What to do about an image of `repository` that nobody signed, if it is in a layout.
-pub(super) fn unsigned_hint(repository: &Repository) -> Option<&'static str> {
-    repository.layout().map(|_| UNSIGNED)
+/// What to do about an image at `location` that nobody signed, if it is in a layout.
+pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
+    match location {
+        Location::Layout(_) => Some(UNSIGNED),
+        Location::Registry(_) => None,
+    }
 }
 
 pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
@@ -38,7 +35,7 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
             Some("`skopeo copy oci:LAYOUT:NAME oci:OTHER` copies one of them")
         }
         LayoutError::ReadOnly => Some("name a repository in a registry"),
-        LayoutError::NoImage => Some(NOT_FOUND),
+        LayoutError::Nothing | LayoutError::NoBlob { .. } | LayoutError::NoImage => Some(NOT_FOUND),
         LayoutError::Io { .. } => Some("check who may read it"),
         // What is left is missing from the layout, or damaged.
         _ => Some(CHANGED),

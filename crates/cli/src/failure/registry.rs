@@ -1,7 +1,7 @@
 //! What is said of registries.
 
-use countersign_oci::Error as RegistryError;
 use countersign_oci::http::{HostKind, RedirectRefused};
+use countersign_oci::{Error as RegistryError, Location};
 
 use super::{Failure, Kind, layout};
 
@@ -14,22 +14,19 @@ impl From<RegistryError> for Failure {
             RegistryError::Platform(_) => Some(NO_SUCH_PLATFORM),
             RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
             RegistryError::Layout { source, .. } => layout::hint(source),
-            RegistryError::NotFound { what } if layout::is_layout(what) => Some(layout::NOT_FOUND),
-            RegistryError::DigestMismatch { what, .. }
-            | RegistryError::SizeMismatch { what, .. }
-                if layout::is_layout(what) =>
-            {
-                Some(layout::CHANGED)
-            }
             RegistryError::NotFound { .. } => Some(
                 "check the name and the tag; a registry also answers so for a private repository without a login",
             ),
             RegistryError::Unauthorized { .. } => Some(
                 "log in with `docker login` or `podman login`; countersign reads the same credential files and helpers",
             ),
-            RegistryError::DigestMismatch { .. } | RegistryError::SizeMismatch { .. } => Some(
-                "the registry, or something between, serves other bytes than those asked for; do not use them",
-            ),
+            RegistryError::DigestMismatch { what, .. }
+            | RegistryError::SizeMismatch { what, .. } => Some(match what.location() {
+                Location::Registry(_) => {
+                    "the registry, or something between, serves other bytes than those asked for; do not use them"
+                }
+                Location::Layout(_) => layout::CHANGED,
+            }),
             RegistryError::Limit { .. } | RegistryError::Manifest { .. } => Some(
                 "tell whoever published the image, or runs the registry, what the message says",
             ),

@@ -43,7 +43,7 @@ impl From<countersign_sign::Error> for Failure {
                 reference, found, ..
             } => {
                 let untagged = match reference.digest() {
-                    Some(digest) => format!("{}@{digest}", reference.repository()),
+                    Some(digest) => format!("{}@{digest}", reference.location()),
                     None => reference.to_string(),
                 };
                 let first = match found {

@@ -108,7 +108,7 @@ fn what_is_said_of_registries_and_layouts() {
     5 Invalid: tell whoever published the image, or runs the registry, what the message says
         Limit, Manifest/SchemaOne
     5 Invalid: the layout was changed or damaged; do not use it, copy the image anew
-        DigestMismatch, Layout/Marker, Layout/Index/NoIndex, Layout/NoFile, Layout/Twice, Layout/Headers
+        DigestMismatch, SizeMismatch, Layout/Marker, Layout/Index/NoIndex, Layout/NoFile, Layout/Twice, Layout/Headers
     5 Invalid: the registry, or something between, serves other bytes than those asked for; do not use them
         DigestMismatch, SizeMismatch
     6 NotFound: ask for the platform that there is with --platform
@@ -116,7 +116,7 @@ fn what_is_said_of_registries_and_layouts() {
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
         NotFound
     6 NotFound: check the path, and that whoever copied the image copied all of it
-        NotFound, Layout/NoImage
+        Layout/NoImage, Layout/Nothing, Layout/NoBlob
     6 NotFound: choose one of these with --platform
         Platform/NoSuchPlatform
     7 Unreachable: check that this is a registry's address: login pages and proxies answer like this
@@ -341,11 +341,11 @@ fn what_is_said_of_galleries() {
     6 NotFound: check the path after `file:`: it starts in the directory of the file that names the gallery
         NoFile
     6 NotFound: correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery
-        NotFetched
+        Unserved
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
         Http/Unreachable, Http/Unavailable, Http/Status
     7 Unreachable: check the network and the proxy, or give the gallery `mirrors`
-        NotFetched
+        Unserved
     7 Unreachable: name the URL that it leads to, if that is an https URL you trust
         Http/Redirect
     "#);

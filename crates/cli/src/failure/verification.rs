@@ -31,8 +31,8 @@ impl From<countersign_verify::Error> for Failure {
             VerifyError::Trust(error) => error.into(),
             VerifyError::Refused(refusal) => {
                 let kind = refusal.kind().into();
-                let repository = refusal.image.repository().clone();
-                Self::new(kind, refusal).hinted_as_refused(kind, &repository)
+                let location = refusal.image.location().clone();
+                Self::new(kind, refusal).hinted_as_refused(kind, &location)
             }
             VerifyError::BothRefused {
                 ref index,
@@ -40,8 +40,8 @@ impl From<countersign_verify::Error> for Failure {
                 ..
             } => {
                 let kind = index.kind().max(manifest.kind()).into();
-                let repository = index.image.repository().clone();
-                Self::new(kind, error).hinted_as_refused(kind, &repository)
+                let location = index.image.location().clone();
+                Self::new(kind, error).hinted_as_refused(kind, &location)
             }
             denied @ VerifyError::Denied { .. } => Self::new(denied.kind(), denied).hint(DENIED),
             late @ VerifyError::Late { .. } => Self::new(late.kind(), late)

@@ -84,7 +84,11 @@ fn fails(stage: &Stage, code: i32, expected: &[&str]) {
 #[tokio::test]
 async fn each_failure_has_its_exit_code_and_says_what_to_do() {
     let stage = Stage::new().await;
-    fails(&stage, 6, &["app.tar was not found", "check the path"]);
+    fails(
+        &stage,
+        6,
+        &["there is no such file or directory", "check the path"],
+    );
 
     stage.write("app.tar", "<html>");
     fails(
@@ -115,7 +119,11 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
 
     let lost = Descriptor::of(media_type::OCI_MANIFEST, b"lost");
     stage.write("app.tar", Layout::new().entry(lost, None).archive().tar());
-    fails(&stage, 6, &["was not found", "copied all of it"]);
+    fails(
+        &stage,
+        6,
+        &["it does not contain sha256:", "copied all of it"],
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! The next place is asked only where the one before has no index or doesn't answer. One that
 //! answers with something else than an index ends the search: that is worth knowing.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Options, excerpt};
@@ -13,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::cache::{Cache, Cached, Validators};
-use super::error::{GalleryError, SkippedPlace};
+use super::error::GalleryError;
 use super::location::Location;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
@@ -58,7 +59,7 @@ pub struct FetchedIndex {
     /// Whether its bytes came over the network.
     pub origin: Origin,
     /// The places before it, each with why it didn't.
-    pub skipped: Vec<SkippedPlace>,
+    pub unserved: Vec<Unserved>,
 }
 
 /// Where an index's bytes are from.
@@ -71,6 +72,16 @@ pub enum Origin {
     Cache,
     /// A file on this machine.
     File,
+}
+
+/// A place that has no index for us, and why not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unserved {
+    /// The place.
+    pub location: Location,
+    /// Why not.
+    pub error: GalleryError,
 }
 
 impl GalleryClient {
@@ -95,7 +106,7 @@ impl GalleryClient {
     /// Paths of `file:` locations that are not absolute are below `directory`.
     ///
     /// # Errors
-    /// [`GalleryError::NotFetched`] when no place has it; any other error as soon as it occurs.
+    /// [`GalleryError::Unserved`] when no place has it; any other error as soon as it occurs.
     pub async fn fetch(
         &self,
         gallery: &Gallery,
@@ -110,7 +121,7 @@ impl GalleryClient {
                 gallery: excerpt(&gallery.name),
                 source,
             })?;
-        let mut skipped = Vec::new();
+        let mut unserved = Vec::new();
         for location in locations {
             match self.index(&location).await {
                 Ok((index, origin)) => {
@@ -123,19 +134,19 @@ impl GalleryClient {
                         server,
                         location,
                         origin,
-                        skipped,
+                        unserved,
                     });
                 }
                 Err(error) if error.leaves_to_mirrors() => {
                     tracing::info!(%location, %error, "a gallery has no index here");
-                    skipped.push(SkippedPlace { location, error });
+                    unserved.push(Unserved { location, error });
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(GalleryError::NotFetched {
+        Err(GalleryError::Unserved {
             gallery: excerpt(&gallery.name),
-            skipped,
+            unserved,
         })
     }
 
@@ -256,6 +267,18 @@ fn conditions(known: &Validators) -> HeaderMap {
         Some((name, value))
     });
     conditions.collect()
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error: &dyn std::error::Error = &self.error;
+        // The last cause says most: "connection refused", say.
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        match causes.last() {
+            Some(cause) => write!(f, "{error}: {cause}"),
+            None => write!(f, "{error}"),
+        }
+    }
 }
 
 enum Answer {

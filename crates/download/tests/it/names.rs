@@ -53,7 +53,7 @@ async fn what_is_signed_by_its_tag_installs_by_this_tag_alone() {
     let Error::Verify(VerifyError::Refused(refusal)) = &error else {
         panic!("another error: {error:?}");
     };
-    let repository = stage.reference("app:chat").repository().to_string();
+    let repository = stage.reference("app:chat").location().to_string();
     let expected = (
         format!("{repository}:chat"),
         Some(format!("{repository}:draw")),
@@ -82,7 +82,7 @@ async fn what_is_asked_for_by_digest_is_bound_to_the_repository() {
     let Error::Verify(VerifyError::Refused(refusal)) = &error else {
         panic!("another error: {error:?}");
     };
-    let repository = stage.reference("app").repository().to_string();
+    let repository = stage.reference("app").location().to_string();
     assert_eq!(
         names(refusal),
         (format!("{repository}:v2"), Some(repository))

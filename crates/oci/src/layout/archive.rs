@@ -11,7 +11,8 @@ use std::fs::File;
 
 use tar::{EntryType, Header, PaxExtensions};
 
-use super::{Content, LayoutError, Part};
+use super::{Content, Part};
+use crate::error::LayoutError;
 
 const BLOCK: u64 = 512;
 /// An image has one member per blob, each with an extension header at most.

@@ -8,7 +8,8 @@ use std::fs::File;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::{Content, LayoutError, Part};
+use super::{Content, Part};
+use crate::error::LayoutError;
 
 #[derive(Debug)]
 pub(super) struct Directory {

@@ -8,8 +8,6 @@
 
 mod archive;
 mod directory;
-mod error;
-mod path;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,14 +19,12 @@ use rustix::io::Errno;
 use serde::Deserialize;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, LayoutError, Result};
 use crate::excerpt::excerpt;
+use crate::reference::{LayoutPath, Location, Repository};
 
 use archive::Archive;
 use directory::Directory;
-
-pub use error::LayoutError;
-pub use path::{LayoutPath, LayoutPathError};
 
 /// The version of the format (OCI image specification, "oci-layout file").
 const VERSION: &str = "1.0.0";
@@ -77,27 +73,30 @@ impl Layout {
     /// Opens a directory or an archive.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is nothing, [`Error::Layout`] where it is something else.
+    /// [`Error::Layout`], also where there is nothing.
     pub(crate) fn open(path: &LayoutPath) -> Result<Self> {
-        let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file: File = match openat(CWD, path.as_path(), way, Mode::empty()) {
+        let opened = Self::opened(path);
+        opened.map_err(|source| failure(path, source))
+    }
+
+    fn opened(path: &LayoutPath) -> Result<Self, LayoutError> {
+        let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file: File = match openat(CWD, path.as_path(), how, Mode::empty()) {
             Ok(file) => file.into(),
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                return Err(Error::NotFound {
-                    what: path.to_string(),
-                });
-            }
-            Err(source) => return Err(path.failure(LayoutError::io(".", source))),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Err(LayoutError::Nothing),
+            Err(source) => return Err(LayoutError::io(".", source)),
         };
-        let store = Store::of(file).map_err(|source| path.failure(source))?;
         let layout = Self {
             path: path.clone(),
-            store,
+            store: Store::of(file)?,
         };
-        layout
-            .check_marker()
-            .map_err(|source| path.failure(source))?;
+        layout.check_marker()?;
         Ok(layout)
+    }
+
+    /// The error that something is wrong with this layout.
+    pub(crate) fn failure(&self, source: LayoutError) -> Error {
+        failure(&self.path, source)
     }
 
     fn check_marker(&self) -> Result<(), LayoutError> {
@@ -133,25 +132,32 @@ impl Layout {
         let what = format!("index.json of {}", self.path);
         match self.content(Part::Index)? {
             Some(content) => self.whole(content, Part::Index, limit, what),
-            None => Err(self.path.failure(LayoutError::NoIndex)),
+            None => Err(self.failure(LayoutError::NoIndex)),
         }
     }
 
     /// The bytes at a digest, of `limit` at most, unchecked.
     pub(crate) fn document(&self, digest: &Digest, limit: u64, what: &str) -> Result<Bytes> {
-        let content = self.blob(digest, what)?;
+        let content = self.blob(digest)?;
         self.whole(content, Part::Blob(digest), limit, what.into())
     }
 
     /// What lies at a digest, unchecked.
-    pub(crate) fn blob(&self, digest: &Digest, what: &str) -> Result<Content> {
+    ///
+    /// # Errors
+    /// [`LayoutError::NoBlob`] where there is nothing.
+    pub(crate) fn blob(&self, digest: &Digest) -> Result<Content> {
         let content = self.content(Part::Blob(digest))?;
-        content.ok_or_else(|| Error::NotFound { what: what.into() })
+        content.ok_or_else(|| {
+            self.failure(LayoutError::NoBlob {
+                digest: digest.clone(),
+            })
+        })
     }
 
     fn content(&self, part: Part<'_>) -> Result<Option<Content>> {
         let content = self.store.content(part);
-        content.map_err(|source| self.path.failure(source))
+        content.map_err(|source| self.failure(source))
     }
 
     fn whole(&self, content: Content, part: Part<'_>, limit: u64, what: String) -> Result<Bytes> {
@@ -163,8 +169,29 @@ impl Layout {
             });
         }
         let bytes = content.bytes(limit);
-        let io = |source| self.path.failure(LayoutError::io(part.name(), source));
+        let io = |source| self.failure(LayoutError::io(part.name(), source));
         bytes.map(Bytes::from).map_err(io)
+    }
+}
+
+impl Location {
+    /// The repository, for whoever writes to it.
+    ///
+    /// # Errors
+    /// [`Error::Layout`]: layouts are only read.
+    pub fn writable(&self) -> Result<&Repository> {
+        match self {
+            Self::Registry(repository) => Ok(repository),
+            Self::Layout(path) => Err(failure(path, LayoutError::ReadOnly)),
+        }
+    }
+}
+
+/// The error that something is wrong with the layout at `path`.
+fn failure(path: &LayoutPath, source: LayoutError) -> Error {
+    Error::Layout {
+        layout: path.clone(),
+        source,
     }
 }
 

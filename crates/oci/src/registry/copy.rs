@@ -16,11 +16,12 @@ use tokio::task::JoinHandle;
 
 use super::Registry;
 use super::challenge::Access;
-use super::push::Document;
+use super::manifests::Outgoing;
+use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::http::{Body, Request, retrying};
-use crate::manifest::{Descriptor, ResolvedImage};
-use crate::reference::Repository;
+use crate::reference::{Location, PinnedReference, Repository};
+use crate::resolved::ResolvedImage;
 
 /// Bytes that were read from one registry, and not yet sent to the other.
 const IN_FLIGHT: usize = 256 << 10;
@@ -45,18 +46,22 @@ impl Registry {
     /// descriptor's; the others about access, transport and the two registries.
     pub async fn copy_blob(
         &self,
-        source: &Repository,
+        source: &Location,
         target: &Repository,
         blob: &Descriptor,
         progress: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<Copied> {
-        let what = target.at(blob.digest.clone()).to_string();
-        if source == target || self.has_blob(target, &blob.digest, &what).await? {
+        let what = target.at(blob.digest.clone());
+        if source == what.location() || self.has_blob(target, &what).await? {
             return Ok(Copied::Present);
         }
-        if source.api_host() == target.api_host() && self.mount(source, target, blob, &what).await?
-        {
-            return Ok(Copied::Mounted);
+        match source {
+            Location::Registry(from) if from.api_host() == target.api_host() => {
+                if self.mount(from, target, &what).await? {
+                    return Ok(Copied::Mounted);
+                }
+            }
+            Location::Registry(_) | Location::Layout(_) => {}
         }
         let failed = Arc::new(Mutex::new(None));
         let open = || {
@@ -82,14 +87,13 @@ impl Registry {
         &self,
         source: &Repository,
         target: &Repository,
-        blob: &Descriptor,
-        what: &str,
+        what: &PinnedReference,
     ) -> Result<bool> {
         let mut url = self.url(target, "blobs/uploads/")?;
         url.query_pairs_mut()
-            .append_pair("mount", &blob.digest.to_string())
+            .append_pair("mount", &what.digest().to_string())
             .append_pair("from", source.path());
-        let request = Request::new(Method::POST, url, what)
+        let request = Request::new(Method::POST, url, what.to_string())
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         let asked = retrying(&self.options().retries, || async {
             let answer = self
@@ -114,31 +118,25 @@ impl Registry {
     /// [`Registry::resolve`] tells what the tag names afterwards.
     ///
     /// # Errors
-    /// About access, transport and the registry.
+    /// About access, transport and the registry; [`Error::Layout`] for an image of a layout.
     pub async fn tag(&self, image: &ResolvedImage, tag: &str) -> Result<()> {
         let media_type = image.document().media_type();
-        let document = Document::of(image, media_type);
-        self.put_manifest(image.reference().repository(), tag, &document)
-            .await?;
+        let repository = image.reference().location().writable()?;
+        let outgoing = Outgoing::of(image, media_type);
+        self.put_manifest(repository, tag, &outgoing).await?;
         Ok(())
     }
 }
 
 /// An error about content names who served it.
-fn of_source(error: Error, source: &Repository, blob: &Descriptor) -> Error {
-    let served = source.at(blob.digest.clone()).to_string();
+fn of_source(error: Error, source: &Location, blob: &Descriptor) -> Error {
+    let what = Box::new(source.at(blob.digest.clone()));
     match error {
-        Error::DigestMismatch {
-            expected, found, ..
-        } => Error::DigestMismatch {
-            what: served,
-            expected,
-            found,
-        },
+        Error::DigestMismatch { found, .. } => Error::DigestMismatch { what, found },
         Error::SizeMismatch {
             expected, found, ..
         } => Error::SizeMismatch {
-            what: served,
+            what,
             expected,
             found,
         },
@@ -157,7 +155,7 @@ impl Fetched {
     /// Begins to fetch. What goes wrong is put into `failed`.
     fn start(
         registry: &Registry,
-        source: &Repository,
+        source: &Location,
         blob: &Descriptor,
         progress: &Arc<dyn Fn(u64) + Send + Sync>,
         failed: &Arc<Mutex<Option<Error>>>,

@@ -11,9 +11,10 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
-use crate::manifest::{Descriptor, ManifestError, media_type};
+use crate::manifest::ManifestError;
 
 /// Annotations that are kept of an entry. Signatures have three.
 const ANNOTATIONS_MAX: usize = 16;

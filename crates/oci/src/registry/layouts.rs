@@ -10,16 +10,17 @@ use std::io::Read;
 use bytes::Bytes;
 
 use super::Registry;
+use super::checks::{check_content, check_limit, size_mismatch};
 use super::entries::{self, Fault};
-use super::pull::{Served, check_content, check_limit, size_mismatch};
-use super::push::listed;
-use super::referrers::List;
+use super::referrers::{List, listed};
+use crate::descriptor::{Descriptor, is_document};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
-use crate::layout::{Content, Layout, LayoutError, LayoutPath};
-use crate::manifest::{Descriptor, Document, ResolvedImage, is_document};
+use crate::document::Document;
+use crate::error::{Error, LayoutError, Result};
+use crate::layout::{Content, Layout};
 use crate::options::Limits;
-use crate::reference::{PinnedReference, Repository};
+use crate::reference::{LayoutPath, Location, PinnedReference};
+use crate::resolved::ResolvedImage;
 
 /// Where an entry of `index.json` says what it is called (OCI image specification, "Pre-Defined
 /// Annotation Keys").
@@ -46,7 +47,7 @@ impl Registry {
         blocking(move || {
             let layout = Layout::open(&path)?;
             work(Survey {
-                repository: path.clone().into(),
+                location: path.clone().into(),
                 path,
                 layout,
                 limits,
@@ -70,20 +71,13 @@ impl Registry {
     pub(super) async fn layout_document(
         &self,
         path: &LayoutPath,
-        digest: &str,
-        what: &str,
-    ) -> Result<Served> {
-        let what = what.to_owned();
-        // There are no tags in a layout.
-        let Ok(digest) = digest.parse::<Digest>() else {
-            return Err(Error::NotFound { what });
-        };
+        digest: &Digest,
+    ) -> Result<Bytes> {
+        let digest = digest.clone();
         self.in_layout(path, move |survey| {
             let limit = survey.limits.manifest_bytes;
-            Ok(Served {
-                bytes: survey.layout.document(&digest, limit, &what)?,
-                media_type: None,
-            })
+            let what = survey.location.at(digest.clone()).to_string();
+            survey.layout.document(&digest, limit, &what)
         })
         .await
     }
@@ -107,8 +101,8 @@ impl Registry {
     ) -> Result<Content> {
         let descriptor = descriptor.clone();
         self.in_layout(path, move |survey| {
-            let what = survey.repository.at(descriptor.digest.clone()).to_string();
-            let content = survey.layout.blob(&descriptor.digest, &what)?;
+            let what = survey.location.at(descriptor.digest.clone());
+            let content = survey.layout.blob(&descriptor.digest)?;
             if content.size() != descriptor.size {
                 return Err(size_mismatch(&descriptor, content.size(), &what));
             }
@@ -132,7 +126,7 @@ impl Registry {
 /// A layout whose documents are being looked at.
 struct Survey {
     path: LayoutPath,
-    repository: Repository,
+    location: Location,
     layout: Layout,
     limits: Limits,
     /// Bytes of documents that may still be read.
@@ -145,7 +139,7 @@ impl Survey {
         let bytes = self.layout.index(self.limits.manifest_bytes)?;
         let limit = self.limits.layout_entries;
         let listed = entries::read(&bytes, limit).map_err(|fault| match fault {
-            Fault::Form(source) => self.path.failure(LayoutError::Index(source)),
+            Fault::Form(source) => self.layout.failure(LayoutError::Index(source)),
             Fault::TooMany(limit) => Error::Limit {
                 what: format!("index.json of {}", self.path),
                 limit: limit as u64,
@@ -156,9 +150,9 @@ impl Survey {
     }
 
     fn document(&mut self, descriptor: &Descriptor) -> Result<ResolvedImage> {
-        let reference = self.repository.at(descriptor.digest.clone());
+        let reference = self.location.at(descriptor.digest.clone());
+        check_limit(descriptor, self.limits.manifest_bytes, &reference)?;
         let what = reference.to_string();
-        check_limit(descriptor, self.limits.manifest_bytes, &what)?;
         self.left = self
             .left
             .checked_sub(descriptor.size)
@@ -173,9 +167,12 @@ impl Survey {
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Bytes> {
-        let what = self.repository.at(descriptor.digest.clone()).to_string();
+        let what = self.location.at(descriptor.digest.clone());
         let limit = descriptor.size;
-        let bytes = match self.layout.document(&descriptor.digest, limit, &what) {
+        let read = self
+            .layout
+            .document(&descriptor.digest, limit, &what.to_string());
+        let bytes = match read {
             // More than the descriptor says is a lie about the size, not a large blob.
             Err(Error::Limit { .. }) => {
                 return Err(size_mismatch(descriptor, limit.saturating_add(1), &what));
@@ -200,10 +197,10 @@ impl Survey {
         };
         match (roots.pop(), roots.is_empty()) {
             (Some(root), true) => Ok(root),
-            (None, _) => Err(self.path.failure(LayoutError::NoImage)),
+            (None, _) => Err(self.layout.failure(LayoutError::NoImage)),
             (Some(last), false) => {
                 let found = roots.iter().chain([&last]).map(called).collect();
-                Err(self.path.failure(LayoutError::SeveralImages { found }))
+                Err(self.layout.failure(LayoutError::SeveralImages { found }))
             }
         }
     }
@@ -246,11 +243,7 @@ impl Survey {
             }
             match self.document(&entry) {
                 Ok(image) => {
-                    let refers_to = match image.document() {
-                        Document::Manifest(manifest) => &manifest.subject,
-                        Document::Index(index) => &index.subject,
-                    };
-                    let refers_to = refers_to.as_ref().map(|subject| &subject.digest);
+                    let refers_to = image.document().subject().map(|subject| &subject.digest);
                     if refers_to == Some(subject.digest()) {
                         list.push(listed(&image))?;
                     }

@@ -5,30 +5,29 @@
 //! in bytes, in number and in time. Requests are only those that the task needs: no `GET /v2/`,
 //! no `HEAD` before a `GET`.
 //!
-//! - `layouts`: the same for image layouts, without requests
-//! - `pull`, `download`, `copy`, `referrers`, `push`, `upload`, `fallback`, `entries`, `open_list`: the
-//!   operations
+//! - `manifests`, `blobs`, `uploads`, `copy`, `referrers`: the operations, by what they are about; `checks` is
+//!   what they have in common, `entries` reads lists of descriptors
+//! - `select`: the manifest of an index for one platform
+//! - `layouts`: reading the same from image layouts, without requests
 //! - `auth`, `authenticate`, `challenge`, `credentials`, `login_file`, `helper`: who we are
 //!
 //! How requests travel is in [`crate::http`].
 
 mod auth;
 mod authenticate;
+mod blobs;
 mod challenge;
+mod checks;
 mod copy;
 mod credentials;
-mod download;
 mod entries;
-mod fallback;
 mod helper;
 mod layouts;
 mod login_file;
-mod open_list;
-mod pull;
-mod push;
+mod manifests;
 mod referrers;
 mod select;
-mod upload;
+mod uploads;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -39,7 +38,6 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::http::{Answer, Body, Connection, Failure, Request};
-use crate::layout::LayoutError;
 use crate::options::Options;
 use crate::reference::Repository;
 
@@ -109,9 +107,6 @@ impl Registry {
 
     /// The URL of something in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
     fn url(&self, repository: &Repository, tail: &str) -> Result<Url> {
-        if let Some(layout) = repository.layout() {
-            return Err(layout.failure(LayoutError::ReadOnly));
-        }
         let host = repository.api_host();
         let parse = |scheme: &str| {
             let text = format!("{scheme}://{host}/v2/{}/{tail}", repository.path());

@@ -4,6 +4,9 @@
 //! for it. *There are none* is only ever said when a registry said so: refused access, overload
 //! and failures are errors. Pages come from the registry's own origin alone.
 
+mod open_list;
+mod push;
+
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
@@ -14,11 +17,14 @@ use url::Url;
 use super::Registry;
 use super::challenge::Access;
 use super::entries::{self, Fault, Listed};
+use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Body, Request, is_redirect, retrying, shown};
-use crate::manifest::{Descriptor, ManifestError, media_type};
-use crate::reference::{PinnedReference, Repository};
+use crate::manifest::ManifestError;
+use crate::reference::{Location, PinnedReference, Repository};
+
+pub(super) use push::listed;
 
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
 
@@ -34,12 +40,19 @@ impl Registry {
     /// [`Error::Protocol`] when its pages lead in a circle or to another host; the others as for
     /// manifests, but never [`Error::NotFound`].
     pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
-        let repository = subject.repository();
-        if let Some(layout) = repository.layout() {
-            return self.layout_referrers(layout, subject).await;
+        match subject.location() {
+            Location::Registry(repository) => self.listed_by_registry(repository, subject).await,
+            Location::Layout(layout) => self.layout_referrers(layout, subject).await,
         }
+    }
+
+    async fn listed_by_registry(
+        &self,
+        repository: &Repository,
+        subject: &PinnedReference,
+    ) -> Result<Vec<Descriptor>> {
         if self.referrers_api(repository) != Some(false) {
-            match self.listed_by_api(subject).await? {
+            match self.listed_by_api(repository, subject).await? {
                 Support::Listed(descriptors) => {
                     self.remember_referrers_api(repository, true);
                     return Ok(descriptors);
@@ -48,17 +61,20 @@ impl Registry {
                 Support::Unknown => {}
             }
         }
-        self.listed_by_tag(subject).await
+        self.listed_by_tag(repository, subject).await
     }
 
     /// Whether the registry has the referrers API for `subject`, to which a referrer was pushed. It
     /// is asked for the list, once a repository.
-    pub(super) async fn lists_referrers(&self, subject: &PinnedReference) -> Result<bool> {
-        let repository = subject.repository();
+    async fn lists_referrers(
+        &self,
+        repository: &Repository,
+        subject: &PinnedReference,
+    ) -> Result<bool> {
         if let Some(known) = self.referrers_api(repository) {
             return Ok(known);
         }
-        let url = self.referrers_url(subject)?;
+        let url = self.referrers_url(repository, subject)?;
         let list = List::new(subject, self.options().limits.referrers);
         let page = self.page(repository, &url, &list).await?;
         let there = matches!(page, Page::Index { .. });
@@ -66,16 +82,19 @@ impl Registry {
         Ok(there)
     }
 
-    fn referrers_url(&self, subject: &PinnedReference) -> Result<Url> {
-        let tail = format!("referrers/{}", subject.digest());
-        self.url(subject.repository(), &tail)
+    fn referrers_url(&self, repository: &Repository, subject: &PinnedReference) -> Result<Url> {
+        self.url(repository, &format!("referrers/{}", subject.digest()))
     }
 
-    async fn listed_by_api(&self, subject: &PinnedReference) -> Result<Support> {
+    async fn listed_by_api(
+        &self,
+        repository: &Repository,
+        subject: &PinnedReference,
+    ) -> Result<Support> {
         let limits = &self.options().limits;
         let mut list = List::new(subject, limits.referrers);
         let mut visited = HashSet::new();
-        let mut next = Some(self.referrers_url(subject)?);
+        let mut next = Some(self.referrers_url(repository, subject)?);
         while let Some(url) = next {
             if visited.len() >= limits.referrer_pages {
                 return Err(list.limit(limits.referrer_pages, "pages"));
@@ -87,7 +106,7 @@ impl Registry {
                     found: "a page that links to one before it".into(),
                 });
             }
-            next = match self.page(subject.repository(), &url, &list).await? {
+            next = match self.page(repository, &url, &list).await? {
                 Page::Index { listed, next } => {
                     list.add(listed);
                     next
@@ -145,10 +164,14 @@ impl Registry {
         .await
     }
 
-    async fn listed_by_tag(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
+    async fn listed_by_tag(
+        &self,
+        repository: &Repository,
+        subject: &PinnedReference,
+    ) -> Result<Vec<Descriptor>> {
         let mut list = List::new(subject, self.options().limits.referrers);
         let tag = subject.digest().referrers_tag();
-        let served = match self.document(subject.repository(), &tag, &list.what).await {
+        let served = match self.served(repository, &tag, &list.what).await {
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
             other => other?,
         };

@@ -10,11 +10,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::Registry;
+use crate::descriptor::{Descriptor, is_index};
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::index::{NoSuchPlatform, refuse_unreadable};
-use crate::manifest::{Descriptor, Document, Manifest, ManifestError, ResolvedImage, is_index};
+use crate::manifest::{Manifest, ManifestError};
 use crate::platform::Platform;
+use crate::resolved::ResolvedImage;
 
 /// Indexes on the way from the outermost to a manifest, both ends counted without the manifest. Real
 /// ones have one, and `docker buildx imagetools` makes two.
@@ -94,7 +97,7 @@ impl Registry {
                 expected: Box::new(wanted.clone()),
                 found: Box::new(found),
             }),
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -131,9 +134,9 @@ impl Registry {
                             unit: "documents",
                         });
                     }
-                    match self.child(image.reference().repository(), child).await {
+                    match self.child(image.reference().location(), child).await {
                         Ok(child) => below.push(child),
-                        Err(error) if is_about_content(&error) => {}
+                        Err(error) if error.is_about_content() => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -149,8 +152,8 @@ impl Registry {
         image: &ResolvedImage,
         manifest: &Manifest,
     ) -> Result<Option<Platform>> {
-        let repository = image.reference().repository();
-        let json = self.blob(repository, &manifest.config, CONFIG_MAX).await?;
+        let location = image.reference().location();
+        let json = self.blob(location, &manifest.config, CONFIG_MAX).await?;
         match serde_json::from_slice(&json) {
             Ok(platform) => Ok(Some(platform)),
             Err(source) if is_image(manifest) => Err(Error::Manifest {
@@ -165,17 +168,6 @@ impl Registry {
 /// Whether a manifest is of an image that can be unpacked, and not of an artifact.
 fn is_image(manifest: &Manifest) -> bool {
     CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) && manifest.artifact_type.is_none()
-}
-
-/// Whether an error is about what was asked for, and not about the way there.
-fn is_about_content(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::NotFound { .. }
-            | Error::Manifest { .. }
-            | Error::SizeMismatch { .. }
-            | Error::DigestMismatch { .. }
-    )
 }
 
 struct Search<'a> {
@@ -236,7 +228,7 @@ impl Search<'_> {
                     Ok(Some(found)) => found,
                     Ok(None) => continue,
                     // It may be anything: a signature that was deleted, say.
-                    Err(error) if is_about_content(&error) => {
+                    Err(error) if error.is_about_content() => {
                         self.passed_over.get_or_insert(error);
                         continue;
                     }
@@ -303,8 +295,8 @@ impl Search<'_> {
             return Ok(None);
         }
         self.count()?;
-        let repository = self.outermost.reference().repository();
-        let child = self.registry.child(repository, child).await?;
+        let location = self.outermost.reference().location();
+        let child = self.registry.child(location, child).await?;
         Ok(Some(child.asked_as(self.outermost.asked().clone())))
     }
 

@@ -51,6 +51,7 @@ impl Signature {
 
     fn judged_by(&self, policy: &str) -> Result<(), Violation> {
         let repository: Repository = "ghcr.io/acme/app".parse().unwrap();
+        let location = repository.into();
         Policy::from_yaml(policy, "policy.yaml")
             .unwrap()
             .judge(&Claimed {
@@ -62,7 +63,7 @@ impl Signature {
                 predicate_type: self.predicate_type,
                 annotations: &self.annotations,
                 subject_name: self.subject_name,
-                repository: &repository,
+                location: &location,
                 tag: self.tag,
             })
     }

@@ -320,10 +320,10 @@ async fn signed_index(stage: &Stage) -> (VerifiedImage, Vec<ResolvedImage>) {
         .build();
     stage.scene.list(&signature);
     let proof = stage.verifier().verify(&resolved, &stage.policy()).await;
-    let repository = resolved.reference().repository();
+    let location = resolved.reference().location();
     let mut children = Vec::new();
     for descriptor in &index.index().manifests {
-        children.push(client.child(repository, descriptor).await.unwrap());
+        children.push(client.child(location, descriptor).await.unwrap());
     }
     (proof.unwrap(), children)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use countersign_oci::{Digest, Document, Error as RegistryError, Reference, Registry, Repository};
+use countersign_oci::{Digest, Document, Location, Reference, Registry};
 use countersign_policy::Policy;
 use serde_json::{Value, json};
 
@@ -34,8 +34,7 @@ impl Denied {
         for digest in policy.deny_digests() {
             let mut found = Found::Nothing;
             for reference in repositories {
-                if let Some(there) =
-                    look_up(policy, digest, reference.repository(), registry).await?
+                if let Some(there) = look_up(policy, digest, reference.location(), registry).await?
                 {
                     found = there;
                     break;
@@ -91,16 +90,16 @@ impl Denied {
     }
 }
 
-/// What `repository` has by this digest; `None` if nothing.
+/// What `location` has by this digest; `None` if nothing.
 async fn look_up(
     policy: &Policy,
     digest: &Digest,
-    repository: &Repository,
+    location: &Location,
     registry: &Registry,
 ) -> Result<Option<Found>, Failure> {
-    let image = match registry.manifest(&repository.at(digest.clone())).await {
+    let image = match registry.manifest(&location.at(digest.clone())).await {
         Ok(image) => image,
-        Err(RegistryError::NotFound { .. }) => return Ok(None),
+        Err(error) if error.is_absence() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok(Some(match image.document() {

@@ -34,12 +34,12 @@ Example of a file of cases:
       bundle: release.sigstore.json # the signature: a Sigstore bundle
       expect: accepted
     - name: a fork's workflow is refused
-      digest: sha256:DIGEST         # the image's digest is enough
+      digest: sha256:DIGEST         # the image's digest serves as well
       bundle: fork.sigstore.json
-      image: ghcr.io/acme/app:v1    # needed only for a policy with bind_name
+      image: ghcr.io/acme/app:v1    # its name; only a policy with bind_name asks for it
       expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
 
-The exit code is 4 if a result is not the expected one.";
+Exit code 4 if a verdict is not the one expected.";
 
 /// `countersign policy test`
 #[derive(Debug, Args)]
@@ -49,9 +49,7 @@ pub(crate) struct PolicyTestArguments {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// File of cases, YAML
-    ///
-    /// Paths in the file are relative to it.
+    /// The cases, a YAML file; paths in it are relative to it
     #[arg(long = "case", value_name = "CASES")]
     pub(crate) cases: PathBuf,
 
@@ -204,7 +202,7 @@ impl Case {
         let digest = match (&self.manifest, &self.digest) {
             (Some(path), None) => {
                 let manifest = read(&directory.join(path), "manifest")?;
-                let image = ResolvedImage::from_bytes(asked.repository(), manifest.into(), None)
+                let image = ResolvedImage::from_bytes(asked.location(), manifest.into(), None)
                     .map_err(|error| self.unusable(error))?;
                 image.digest().clone()
             }

@@ -108,7 +108,7 @@ async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
             if depth > DEPTH_MAX || platform.as_ref().is_some_and(|one| one.os == "unknown") {
                 continue;
             }
-            if let Ok(manifest) = registry.child(reference.repository(), child).await {
+            if let Ok(manifest) = registry.child(reference.location(), child).await {
                 open.push_back((manifest, platform, depth + 1));
             }
         }

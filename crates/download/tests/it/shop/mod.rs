@@ -5,9 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Downgrade, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome,
-    Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions, Role, Store, StoreError, WhenBusy,
-    WhenSame,
+    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
+    PlanFailure, Planner, RemoveOptions, Role, Store, StoreError,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -26,9 +25,9 @@ pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
 
 /// Lets an older image replace a newer one.
 pub(crate) const ALLOW_OLDER: InstallOptions = InstallOptions {
-    downgrade: Downgrade::Allow,
-    same: WhenSame::Keep,
-    busy: WhenBusy::Fail,
+    allow_older: true,
+    reinstall: false,
+    wait: false,
 };
 
 /// A primary registry and a mirror, a gallery of images in them, and a store.
@@ -220,7 +219,7 @@ pub(crate) fn plan(
         integrity,
         fallbacks: &FallbackTags::localai(),
         server: None,
-        private_addresses: PrivateAddresses::Refuse,
+        private_addresses: false,
     };
     planner.plan(name)
 }
@@ -234,7 +233,7 @@ pub(crate) fn installed(result: Result<Outcome, StoreError>) -> Box<Installed> {
 
 pub(crate) fn served(installed: &Installed) -> (Role, usize) {
     let provenance = installed.provenance.as_ref().unwrap();
-    (provenance.role, provenance.skipped.len())
+    (provenance.role, provenance.unserved.len())
 }
 
 pub(crate) fn is_refused(error: Option<&Error>, kind: RefusalKind) -> bool {

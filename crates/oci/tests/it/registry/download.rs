@@ -25,7 +25,7 @@ async fn fetch(
 ) -> (Result<()>, String) {
     let mut into = Vec::new();
     let result = client
-        .fetch_blob(repository, descriptor, &mut into, &|_| {})
+        .fetch_blob(&repository.clone().into(), descriptor, &mut into, &|_| {})
         .await;
     (result, String::from_utf8(into).unwrap())
 }
@@ -72,9 +72,14 @@ async fn a_blob_is_written_and_counted() {
     let told = Mutex::new(Vec::new());
     let mut into = Vec::new();
     client()
-        .fetch_blob(&repository(&server), &descriptor(), &mut into, &|bytes| {
-            told.lock().unwrap().push(bytes);
-        })
+        .fetch_blob(
+            &repository(&server).into(),
+            &descriptor(),
+            &mut into,
+            &|bytes| {
+                told.lock().unwrap().push(bytes);
+            },
+        )
         .await
         .unwrap();
     assert_eq!(into, CONTENT.as_bytes());
@@ -235,7 +240,7 @@ async fn a_document_that_never_ends_is_given_up() {
     options.retries.times = 1;
     let client = Registry::new(options).unwrap();
     let error = client
-        .blob(&script.repository(), &descriptor(), 10)
+        .blob(&script.repository().into(), &descriptor(), 10)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
@@ -246,7 +251,9 @@ async fn a_document_that_never_ends_is_given_up() {
 async fn a_truncated_document_is_asked_for_again() {
     let whole = raw("200 OK", "content-length: 10\n", CONTENT);
     let script = Script::start(vec![cut(""), (whole, Then::Close)]).await;
-    let blob = client().blob(&script.repository(), &descriptor(), 10).await;
+    let blob = client()
+        .blob(&script.repository().into(), &descriptor(), 10)
+        .await;
     assert_eq!(blob.unwrap(), CONTENT);
 }
 
@@ -291,7 +298,12 @@ async fn a_full_disk_is_an_error_of_ours() {
         .mount(&server)
         .await;
     let result = client()
-        .fetch_blob(&repository(&server), &descriptor(), &mut Full, &|_| {})
+        .fetch_blob(
+            &repository(&server).into(),
+            &descriptor(),
+            &mut Full,
+            &|_| {},
+        )
         .await;
     let Err(Error::Io { source, .. }) = result else {
         panic!("{result:?}")

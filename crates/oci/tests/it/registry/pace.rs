@@ -57,7 +57,7 @@ async fn fetch_late(late: Duration, drips: usize, slowest: u64) -> Result<(), Er
     let repository = dripping(late, drips).await;
     let mut into = Vec::new();
     client
-        .fetch_blob(&repository, &descriptor, &mut into, &|_| ())
+        .fetch_blob(&repository.clone().into(), &descriptor, &mut into, &|_| ())
         .await
 }
 

@@ -37,7 +37,10 @@ async fn a_redirect_to_another_host_leaves_the_login_behind() {
     let client = client_with(login(&server));
     let descriptor = Descriptor::of("application/octet-stream", b"content");
     let repository: Repository = repository(&server);
-    let blob = client.blob(&repository, &descriptor, 10).await.unwrap();
+    let blob = client
+        .blob(&repository.clone().into(), &descriptor, 10)
+        .await
+        .unwrap();
     assert_eq!(blob, "content");
 
     // What storage then asks for is not ours to answer, and its query stays out of the error.
@@ -46,7 +49,9 @@ async fn a_redirect_to_another_host_leaves_the_login_behind() {
         .respond_with(challenge(r#"Basic realm="storage""#))
         .mount(&storage)
         .await;
-    let error = client.blob(&repository, &descriptor, 10).await;
+    let error = client
+        .blob(&repository.clone().into(), &descriptor, 10)
+        .await;
     let error = error.unwrap_err();
     assert!(
         matches!(&error, Error::Unauthorized { registry, .. } if *registry == storage.address().to_string()),

@@ -279,7 +279,13 @@ async fn a_verifier_needs_four_requests() {
     let reference = super::common::reference(&server, ":t");
     let image = client.resolve(&reference).await.unwrap();
     let found = client.referrers(image.reference()).await.unwrap();
-    client.child(&repository, &found[0]).await.unwrap();
-    client.blob(&repository, &bundle, 1024).await.unwrap();
+    client
+        .child(&repository.clone().into(), &found[0])
+        .await
+        .unwrap();
+    client
+        .blob(&repository.clone().into(), &bundle, 1024)
+        .await
+        .unwrap();
     assert_eq!(requests(&server).await.len(), 4);
 }

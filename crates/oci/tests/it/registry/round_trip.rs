@@ -60,7 +60,12 @@ async fn round_trip(server: &RegistryServer, client: &Registry) {
     };
     let mut read = Vec::new();
     client
-        .fetch_blob(&repository, &manifest.layers[0], &mut read, &|_| {})
+        .fetch_blob(
+            &repository.clone().into(),
+            &manifest.layers[0],
+            &mut read,
+            &|_| {},
+        )
         .await
         .unwrap();
     assert_eq!(read, layer);
@@ -71,12 +76,15 @@ async fn round_trip(server: &RegistryServer, client: &Registry) {
     assert_eq!(found, signatures);
     for descriptor in &listed {
         assert_eq!(descriptor.artifact_type.as_deref(), Some(ARTIFACT));
-        client.child(&repository, descriptor).await.unwrap();
+        client
+            .child(&repository.clone().into(), descriptor)
+            .await
+            .unwrap();
     }
 }
 
 async fn push_signature(client: &Registry, subject: &ResolvedImage, content: &str) -> Digest {
-    let repository = subject.reference().repository();
+    let repository = subject.reference().location().writable().unwrap();
     let artifact = Image::artifact(ARTIFACT)
         .subject(subject.descriptor())
         .layer(ARTIFACT, content.to_owned())
@@ -168,7 +176,10 @@ async fn with_tokens_that_expire_in_the_middle() {
     let client = client(Credentials::default());
     let repository = server.repository("team/app");
     for _ in 0..6 {
-        let read = client.blob(&repository, &descriptor, 100).await.unwrap();
+        let read = client
+            .blob(&repository.clone().into(), &descriptor, 100)
+            .await
+            .unwrap();
         assert_eq!(read, "content");
     }
     let requests = server.requests();
@@ -208,7 +219,12 @@ async fn a_blob_that_is_cut_off_arrives_whole() {
         .add_fault(Fault::on("GET /v2/app/blobs/*", Effect::Truncate { after: 300_000 }).times(2));
     let mut read = Vec::new();
     client(Credentials::default())
-        .fetch_blob(&server.repository("app"), &descriptor, &mut read, &|_| {})
+        .fetch_blob(
+            &server.repository("app").into(),
+            &descriptor,
+            &mut read,
+            &|_| {},
+        )
         .await
         .unwrap();
     assert!(read == content.as_bytes());
@@ -229,7 +245,7 @@ async fn tries_count_anew_after_progress_worth_it_and_run_out_without() {
     server.add_fault(cut(3 << 19).times(3));
     let mut read = Vec::new();
     client
-        .fetch_blob(&repository, &descriptor, &mut read, &|_| {})
+        .fetch_blob(&repository.clone().into(), &descriptor, &mut read, &|_| {})
         .await
         .unwrap();
     assert!(read == content);
@@ -239,7 +255,12 @@ async fn tries_count_anew_after_progress_worth_it_and_run_out_without() {
     server.reset_requests();
     server.add_fault(cut(1000));
     let error = client
-        .fetch_blob(&repository, &descriptor, &mut Vec::new(), &|_| {})
+        .fetch_blob(
+            &repository.clone().into(),
+            &descriptor,
+            &mut Vec::new(),
+            &|_| {},
+        )
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
@@ -258,7 +279,9 @@ async fn storage_at_another_host_sees_no_login() {
     let login = Credentials::default().with_login(&server.host(), "me", "secret");
     let descriptor = Descriptor::of("application/octet-stream", b"content");
     let repository = server.repository("app");
-    let blob = client(login).blob(&repository, &descriptor, 100).await;
+    let blob = client(login)
+        .blob(&repository.clone().into(), &descriptor, 100)
+        .await;
     assert_eq!(blob.unwrap(), "content");
     let requests = storage.requests();
     assert_eq!(requests.len(), 1);
@@ -327,6 +350,8 @@ async fn we_read_what_another_client_pushes() {
         panic!("{image:?}")
     };
     let repository = server.repository("team/app");
-    let read = client.blob(&repository, &manifest.layers[0], 100).await;
+    let read = client
+        .blob(&repository.clone().into(), &manifest.layers[0], 100)
+        .await;
     assert_eq!(read.unwrap(), "content");
 }

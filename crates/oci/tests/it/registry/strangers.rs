@@ -126,12 +126,15 @@ async fn ask(client: &Registry, home: &MockServer, asked: Asked) -> Result<(), E
     let descriptor = Descriptor::of("application/octet-stream", CONTENT);
     match asked {
         Asked::Manifest => client.resolve(&reference(home, ":t")).await.map(drop),
-        Asked::SmallBlob => client.blob(&repository, &descriptor, 10).await.map(drop),
+        Asked::SmallBlob => client
+            .blob(&repository.clone().into(), &descriptor, 10)
+            .await
+            .map(drop),
         Asked::StreamedBlob => {
             let mut into = Vec::new();
             let told = |_| ();
             client
-                .fetch_blob(&repository, &descriptor, &mut into, &told)
+                .fetch_blob(&repository.clone().into(), &descriptor, &mut into, &told)
                 .await
         }
         Asked::Referrers => client.referrers(&pinned(home, b"x")).await.map(drop),

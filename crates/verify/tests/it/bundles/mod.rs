@@ -30,8 +30,8 @@ impl Fixture {
         let root = TrustedRoot::from_json("sandbox", &sigstore.trusted_root_json()).unwrap();
         let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
         let manifest = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#);
-        let repository = "registry.example/acme/app".parse().unwrap();
-        let image = ResolvedImage::from_bytes(&repository, manifest.into(), None).unwrap();
+        let repository: countersign_oci::Repository = "registry.example/acme/app".parse().unwrap();
+        let image = ResolvedImage::from_bytes(&repository.into(), manifest.into(), None).unwrap();
         Self {
             sigstore,
             root,

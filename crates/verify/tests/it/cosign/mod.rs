@@ -124,9 +124,9 @@ impl Recorded {
     }
 
     fn image(&self) -> ResolvedImage {
-        let repository = "registry.example/app".parse().unwrap();
+        let repository: countersign_oci::Repository = "registry.example/app".parse().unwrap();
         let bytes = fs::read(self.directory.join("image.json")).unwrap();
-        ResolvedImage::from_bytes(&repository, bytes.into(), None).unwrap()
+        ResolvedImage::from_bytes(&repository.into(), bytes.into(), None).unwrap()
     }
 
     fn bundle(&self) -> Vec<u8> {

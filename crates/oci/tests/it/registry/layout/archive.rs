@@ -142,7 +142,7 @@ async fn names_and_sizes_of_extension_headers_are_heeded() {
     let reference = stored.reference("archive.tar");
     for descriptor in [&image.manifest().config, &image.manifest().layers[0]] {
         let found = client()
-            .blob(reference.repository(), descriptor, 1 << 20)
+            .blob(reference.location(), descriptor, 1 << 20)
             .await;
         assert!(found.is_ok(), "{found:?}");
     }

@@ -67,7 +67,7 @@ async fn documents_of_more_bytes_in_all_than_signatures_have_are_too_many() {
     let layout = entries.fold(Layout::new(), |layout, entry| layout.entry(entry, None));
     let subject = Digest::sha256(b"");
     for reference in Stored::new(&layout).both() {
-        let subject = reference.repository().at(subject.clone());
+        let subject = reference.location().at(subject.clone());
         let error = client().referrers(&subject).await.unwrap_err();
         assert!(
             matches!(error, Error::Limit { limit, unit: "bytes", .. } if limit == 64 << 20),

@@ -1,7 +1,7 @@
-//! Writing the referrers list of a registry without the referrers API: the index at the subject's
-//! fallback tag (OCI distribution specification 1.1, "Referrers Tag Schema").
+//! Pushing referrers. Where a registry has no referrers API, we write the list ourselves: the index
+//! at the subject's fallback tag (OCI distribution specification 1.1, "Referrers Tag Schema").
 //!
-//! The list is read, changed and written back without a lock, so another writer can undo our
+//! That list is read, changed and written back without a lock, so another writer can undo our
 //! change. We take it for done only when our entry is there when read back after a pause longer
 //! than a read and a write take: a writer that had read the list before we wrote has written by
 //! then.
@@ -9,25 +9,63 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Registry;
-use super::entries::Fault;
+use super::super::Registry;
+use super::super::entries::Fault;
+use super::super::manifests::{Outgoing, parse_outgoing};
 use super::open_list::OpenList;
-use super::push::Document;
+use crate::descriptor::{Descriptor, media_type};
+use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::manifest::{Descriptor, media_type};
-use crate::reference::PinnedReference;
+use crate::manifest::ManifestError;
+use crate::reference::{PinnedReference, Repository};
+use crate::resolved::ResolvedImage;
 
 impl Registry {
-    /// Sees to it that the list of `subject` has `entry`.
-    pub(super) async fn list_by_tag(
+    /// Pushes a manifest with a `subject` by digest and sees to it that the subject's referrers
+    /// list names it. The registry does so itself if it says so and has the referrers API. Else we
+    /// write the manifest into the list at the fallback tag and read it back.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], before anything is sent, if `bytes` are no manifest of `media_type` or
+    /// have no `subject`; [`Error::Contended`] if others kept overwriting the list;
+    /// [`Error::NoReferrers`] if the registry can't keep one; the others about access, transport
+    /// and the registry.
+    pub async fn push_referrer(
         &self,
+        repository: &Repository,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<ResolvedImage> {
+        let image = parse_outgoing(repository, media_type, bytes)?;
+        let subject = image.document().subject().cloned();
+        let subject = subject.ok_or_else(|| Error::Manifest {
+            what: image.reference().to_string(),
+            source: ManifestError::NoSubject,
+        })?;
+        let digest = image.digest().to_string();
+        let outgoing = Outgoing::of(&image, media_type);
+        let indexed = self.put_manifest(repository, &digest, &outgoing).await?;
+        let indexed = indexed.is_some_and(|found| found == subject.digest.to_string());
+        let subject = repository.at(subject.digest);
+        // Some registries pass the header on from what they are made of, and have no such API.
+        if !(indexed && self.lists_referrers(repository, &subject).await?) {
+            self.list_by_tag(repository, &subject, &listed(&image))
+                .await?;
+        }
+        Ok(image)
+    }
+
+    /// Sees to it that the list of `subject` has `entry`.
+    async fn list_by_tag(
+        &self,
+        repository: &Repository,
         subject: &PinnedReference,
         entry: &Descriptor,
     ) -> Result<()> {
         let retries = &self.options().retries;
-        let repository = subject.repository();
         let tag = subject.digest().referrers_tag();
         let what = format!("the list of referrers of {subject}");
         let mut pauses = ExponentialBuilder::new()
@@ -40,7 +78,10 @@ impl Registry {
         let mut written = false;
         loop {
             let started = Instant::now();
-            let list = match self.list_at(subject, &tag, &what, entry).await? {
+            let list = match self
+                .list_at(repository, subject, &tag, &what, entry)
+                .await?
+            {
                 Found::List(list) if list.names_it() => return Ok(()),
                 Found::List(list) => list,
                 Found::Subject if written => {
@@ -55,7 +96,7 @@ impl Registry {
             if written {
                 tracing::debug!(%subject, "another writer has overwritten the list of referrers");
             }
-            let index = Document {
+            let index = Outgoing {
                 media_type: media_type::OCI_INDEX,
                 bytes: list.with(entry),
                 what: what.clone(),
@@ -75,12 +116,13 @@ impl Registry {
 
     async fn list_at(
         &self,
+        repository: &Repository,
         subject: &PinnedReference,
         tag: &str,
         what: &str,
         entry: &Descriptor,
     ) -> Result<Found> {
-        let served = match self.document(subject.repository(), tag, what).await {
+        let served = match self.served(repository, tag, what).await {
             Ok(served) => served,
             Err(Error::NotFound { .. }) => return Ok(Found::List(OpenList::empty())),
             Err(other) => return Err(other),
@@ -104,6 +146,24 @@ impl Registry {
                 unit: "referrers",
             }),
         }
+    }
+}
+
+/// The descriptor of a referrer in its subject's list: with the manifest's annotations and its
+/// artifact type, which for a manifest without one is its config's media type.
+pub(in crate::registry) fn listed(image: &ResolvedImage) -> Descriptor {
+    let document = image.document();
+    let config = match document {
+        Document::Manifest(manifest) => Some(&manifest.config.media_type),
+        Document::Index(_) => None,
+    };
+    Descriptor {
+        artifact_type: document
+            .artifact_type()
+            .or(config.map(String::as_str))
+            .map(str::to_owned),
+        annotations: document.annotations().clone(),
+        ..image.descriptor()
     }
 }
 

@@ -2,13 +2,23 @@
 
 use std::io;
 
-use crate::kind::ErrorKind;
+use crate::digest::Digest;
+use crate::kind::{Consequence, ErrorKind};
 use crate::manifest::ManifestError;
 
 /// Why a file or directory can't be read as an image layout.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
+    /// There is nothing at the path.
+    #[error("there is no such file or directory")]
+    Nothing,
+    /// The layout has no content with the digest asked for.
+    #[error("it does not contain {digest}")]
+    NoBlob {
+        /// The digest asked for.
+        digest: Digest,
+    },
     /// There is no `oci-layout` in it.
     #[error("expected a file `oci-layout` in it, as every image layout has, found none")]
     NoMarker,
@@ -142,7 +152,7 @@ impl LayoutError {
             | Self::Header { .. }
             | Self::Twice { .. }
             | Self::Headers { .. } => ErrorKind::Invalid,
-            Self::NoImage => ErrorKind::NotFound,
+            Self::Nothing | Self::NoBlob { .. } | Self::NoImage => ErrorKind::NotFound,
             Self::NoMarker
             | Self::DockerArchive
             | Self::Version { .. }
@@ -155,7 +165,37 @@ impl LayoutError {
         }
     }
 
-    pub(super) fn io(part: impl Into<String>, source: impl Into<io::Error>) -> Self {
+    /// What the error means for other sources of the same content. Every variant is named here: a
+    /// new one has to be sorted in.
+    pub fn consequence(&self) -> Consequence {
+        match self {
+            Self::Nothing | Self::NoBlob { .. } => Consequence::TryNext,
+            Self::NoMarker
+            | Self::DockerArchive
+            | Self::Marker { .. }
+            | Self::Version { .. }
+            | Self::NoIndex
+            | Self::Index(_)
+            | Self::NoFile { .. }
+            | Self::NoArchive { .. }
+            | Self::Compressed { .. }
+            | Self::Truncated { .. }
+            | Self::Header { .. }
+            | Self::Twice { .. }
+            | Self::Headers { .. }
+            | Self::NoImage
+            | Self::SeveralImages { .. }
+            | Self::ReadOnly
+            | Self::Io { .. } => Consequence::TrySameDigest,
+        }
+    }
+
+    /// Whether the layout, or the content asked of it, is not there.
+    pub(super) fn is_absence(&self) -> bool {
+        self.consequence() == Consequence::TryNext
+    }
+
+    pub(crate) fn io(part: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Io {
             part: part.into(),
             source: source.into(),

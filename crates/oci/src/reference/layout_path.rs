@@ -6,13 +6,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::error::Error;
 use crate::excerpt::excerpt;
 
-use super::LayoutError;
-
 /// How a layout's path is marked off from an image's name, as LocalAI has it.
-const SCHEME: &str = "ocifile://";
+pub(super) const SCHEME: &str = "ocifile://";
 
 /// The path of an image layout on this machine: absolute, printable, and written `ocifile://path`.
 ///
@@ -52,21 +49,13 @@ impl LayoutPath {
 
     /// Reads what [`Display`](fmt::Display) wrote, and the digest that may stand behind it. `None`
     /// where the text is no layout's.
-    pub(crate) fn written(text: &str) -> Option<(Self, Option<Digest>)> {
+    pub(super) fn written(text: &str) -> Option<(Self, Option<Digest>)> {
         let rest = text.strip_prefix(SCHEME)?;
         let (path, digest) = match pinned(rest) {
             Some((path, digest)) => (path, Some(digest)),
             None => (rest, None),
         };
         Some((Self::new(Path::new(path)).ok()?, digest))
-    }
-
-    /// The error that something is wrong with this layout.
-    pub(crate) fn failure(&self, source: LayoutError) -> Error {
-        Error::Layout {
-            layout: self.clone(),
-            source,
-        }
     }
 }
 

@@ -13,11 +13,12 @@ use tokio::sync::mpsc;
 
 use super::Registry;
 use super::challenge::Access;
+use super::checks::check_computed;
+use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::http::{Body, Failure, Request, Upload, location, retrying};
-use crate::manifest::Descriptor;
-use crate::reference::Repository;
+use crate::reference::{PinnedReference, Repository};
 
 /// Bytes handed to the transport at a time.
 const PIECE: usize = 64 << 10;
@@ -31,8 +32,8 @@ impl Registry {
     /// About access, transport and the registry.
     pub async fn push_blob(&self, repository: &Repository, bytes: Bytes) -> Result<Descriptor> {
         let descriptor = Descriptor::of("application/octet-stream", &bytes);
-        let what = repository.at(descriptor.digest.clone()).to_string();
-        if !self.has_blob(repository, &descriptor.digest, &what).await? {
+        let what = repository.at(descriptor.digest.clone());
+        if !self.has_blob(repository, &what).await? {
             // An upload that broke off can't be gone on with, so each try opens a new one.
             retrying(&self.options().retries, || async {
                 let request = self.open_upload(repository, &what).await?;
@@ -65,13 +66,13 @@ impl Registry {
         Opening: Future<Output = std::io::Result<Content>>,
         Content: AsyncRead + Send + Unpin,
     {
-        let what = repository.at(digest.clone()).to_string();
-        if self.has_blob(repository, digest, &what).await? {
+        let what = repository.at(digest.clone());
+        if self.has_blob(repository, &what).await? {
             return Ok(());
         }
         retrying(&self.options().retries, || async {
             let request = self.open_upload(repository, &what).await?;
-            renewing(|| self.stream(repository, &request, digest, size, open(), &what)).await
+            renewing(|| self.stream(repository, &request, size, open(), &what)).await
         })
         .await
     }
@@ -81,13 +82,12 @@ impl Registry {
         &self,
         repository: &Repository,
         request: &Request,
-        digest: &Digest,
         size: u64,
         opening: impl Future<Output = std::io::Result<impl AsyncRead + Send + Unpin>>,
-        what: &str,
+        what: &PinnedReference,
     ) -> Result<(), Failure> {
         let mut from = opening.await.map_err(|source| Error::Io {
-            what: what.into(),
+            what: what.to_string(),
             source,
         })?;
         let (pieces, receiver) = mpsc::channel(1);
@@ -104,8 +104,8 @@ impl Registry {
                 Some(reqwest::Body::wrap_stream(pieces))
             }),
         };
-        let sending = self.send_upload(repository, request, digest, body);
-        let reading = pump(&mut from, digest, size, what, pieces, &sent);
+        let sending = self.send_upload(repository, request, what.digest(), body);
+        let reading = pump(&mut from, size, what, pieces, &sent);
         tokio::pin!(sending, reading);
         tokio::select! {
             // The registry answered before it had everything, or nothing is left to read.
@@ -120,11 +120,10 @@ impl Registry {
     pub(super) async fn has_blob(
         &self,
         repository: &Repository,
-        digest: &Digest,
-        what: &str,
+        what: &PinnedReference,
     ) -> Result<bool> {
-        let url = self.url(repository, &format!("blobs/{digest}"))?;
-        let request = Request::new(Method::HEAD, url, what);
+        let url = self.url(repository, &format!("blobs/{}", what.digest()))?;
+        let request = Request::new(Method::HEAD, url, what.to_string());
         retrying(&self.options().retries, || async {
             let answer = self
                 .ask(&request, repository, Access::Push, Body::Empty)
@@ -138,9 +137,13 @@ impl Registry {
     }
 
     /// Where to send the blob, which may be storage at another host.
-    async fn open_upload(&self, repository: &Repository, what: &str) -> Result<Request, Failure> {
+    async fn open_upload(
+        &self,
+        repository: &Repository,
+        what: &PinnedReference,
+    ) -> Result<Request, Failure> {
         let url = self.url(repository, "blobs/uploads/")?;
-        let request = Request::new(Method::POST, url, what)
+        let request = Request::new(Method::POST, url, what.to_string())
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         let answer = self
             .ask(&request, repository, Access::Push, Body::Empty)
@@ -149,7 +152,7 @@ impl Registry {
             .await?;
         let target = location(answer.url(), answer.headers())
             .ok_or_else(|| answer.unlike("a Location to upload to", "none that is a URL"))?;
-        Ok(Request::new(Method::PUT, target, what)
+        Ok(Request::new(Method::PUT, target, what.to_string())
             .led_from(answer.url())
             .header(header::CONTENT_TYPE, OCTETS))
     }
@@ -214,25 +217,24 @@ fn upload_of(bytes: Bytes) -> Upload {
 /// Reads `from` to its end and hands it on, checking that it is what it was said to be.
 async fn pump(
     from: &mut (dyn AsyncRead + Send + Unpin),
-    digest: &Digest,
     size: u64,
-    what: &str,
+    what: &PinnedReference,
     pieces: mpsc::Sender<Bytes>,
     sent: &AtomicU64,
 ) -> Result<()> {
     let size_mismatch = |found| Error::SizeMismatch {
-        what: what.into(),
+        what: Box::new(what.clone()),
         expected: size,
         found,
     };
-    let mut digester = Digester::new(digest.algorithm());
+    let mut digester = Digester::new(what.digest().algorithm());
     let mut read = 0_u64;
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         let mut bounded = (&mut *from).take(PIECE as u64);
         let count = bounded.read_to_end(&mut piece).await;
         let count = count.map_err(|source| Error::Io {
-            what: what.into(),
+            what: what.to_string(),
             source,
         })?;
         if count == 0 {
@@ -245,7 +247,7 @@ async fn pump(
         digester.update(&piece);
         if read == size {
             // The registry would find out, too, but ours is the better message.
-            check(&digester, digest, what)?;
+            check_computed(digester.clone().finish(), what)?;
         }
         if pieces.send(piece.into()).await.is_err() {
             // The transport gave up; its own error says why.
@@ -255,19 +257,7 @@ async fn pump(
     }
     match (read < size, size) {
         (true, _) => Err(size_mismatch(read)),
-        (false, 0) => check(&digester, digest, what),
+        (false, 0) => check_computed(digester.finish(), what),
         (false, _) => Ok(()),
     }
-}
-
-fn check(digester: &Digester, expected: &Digest, what: &str) -> Result<()> {
-    let found = digester.clone().finish();
-    if found == *expected {
-        return Ok(());
-    }
-    Err(Error::DigestMismatch {
-        what: what.into(),
-        expected: expected.clone(),
-        found,
-    })
 }

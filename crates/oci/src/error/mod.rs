@@ -1,19 +1,24 @@
 //! What can go wrong between us and a registry.
 
+mod layout;
+
 use crate::digest::Digest;
 use crate::http::RedirectRefused;
 use crate::index::NoSuchPlatform;
 use crate::kind::{Consequence, ErrorKind, MachineFault};
-use crate::layout::{LayoutError, LayoutPath};
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
+use crate::reference::{LayoutPath, PinnedReference};
+
+pub use layout::LayoutError;
 
 /// An error of the registry client. Every variant names the request's target and says what was
 /// expected and what was found; none holds a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry has no such manifest, blob or repository (or hides it from us).
+    /// The registry has no such manifest, blob or repository (or hides it from us). What a layout
+    /// doesn't have is a [`LayoutError::NoBlob`].
     #[error("{what} was not found")]
     NotFound {
         /// The reference asked for.
@@ -69,20 +74,18 @@ pub enum Error {
         found: String,
     },
     /// Bytes whose digest is not the one asked for.
-    #[error("{what} has the wrong content: expected {expected}, found {found}")]
+    #[error("{what} has the wrong content: expected {}, found {found}", .what.digest())]
     DigestMismatch {
-        /// The reference asked for.
-        what: String,
-        /// The digest asked for.
-        expected: Digest,
+        /// What was asked for, in a registry or a layout. Its digest is the one expected.
+        what: Box<PinnedReference>,
         /// The digest of what came.
         found: Digest,
     },
     /// More or fewer bytes than the descriptor says.
     #[error("{what} has the wrong size: expected {expected} bytes, found {found}")]
     SizeMismatch {
-        /// The reference asked for.
-        what: String,
+        /// What was asked for, in a registry or a layout.
+        what: Box<PinnedReference>,
         /// Bytes by the descriptor.
         expected: u64,
         /// Bytes that came; where reading stopped early, one more than `expected`.
@@ -228,8 +231,8 @@ impl Error {
             | Self::Redirect { .. }
             | Self::Protocol { .. }
             | Self::Status { .. }
-            | Self::Manifest { .. }
-            | Self::Layout { .. } => Consequence::TrySameDigest,
+            | Self::Manifest { .. } => Consequence::TrySameDigest,
+            Self::Layout { source, .. } => source.consequence(),
             Self::Platform(_)
             | Self::WrongPlatform { .. }
             | Self::NoReferrers { .. }
@@ -237,6 +240,56 @@ impl Error {
             | Self::Credentials { .. }
             | Self::Configuration { .. }
             | Self::Io { .. } => Consequence::End,
+        }
+    }
+}
+
+impl Error {
+    /// Whether there is no such content, by the word of the registry or as the layout shows. Every
+    /// variant is named here: a new one has to be sorted in.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Layout { source, .. } => source.is_absence(),
+            Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Network { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Limit { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Manifest { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
+    /// Whether the fault lies with the content asked for, which is absent, of another digest or
+    /// size, or no manifest; and not with the way to it. Every variant is named here: a new one has
+    /// to be sorted in.
+    pub fn is_about_content(&self) -> bool {
+        match self {
+            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } | Self::Manifest { .. } => true,
+            Self::NotFound { .. } | Self::Layout { .. } => self.is_absence(),
+            Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Network { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::Limit { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => false,
         }
     }
 }

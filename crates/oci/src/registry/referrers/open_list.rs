@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::entries::{Fault, Sink, walk};
+use super::super::entries::{Fault, Sink, walk};
+use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
-use crate::manifest::{Descriptor, media_type};
 
 /// The list.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
-//! Streaming a blob, and going on where a broken connection left off.
+//! Reading blobs: small ones whole, large ones as a stream, which goes on where a broken connection
+//! left off.
 //!
-//! Never writes more bytes than the descriptor says. What was written counts only when
+//! Never reads or writes more bytes than the descriptor says. What was written counts only when
 //! [`Registry::fetch_blob`] returned `Ok`: the digest is known at the end.
 
+use bytes::Bytes;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -10,20 +12,74 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::challenge::Access;
+use super::checks::{check_computed, check_content, check_limit, size_mismatch};
 use super::layouts;
-use super::pull::size_mismatch;
-use crate::digest::{Digest, Digester};
+use crate::descriptor::Descriptor;
+use crate::digest::Digester;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Body, Failure, Pace, Request, pauses, too_slow};
+use crate::http::{Answer, Body, Failure, Pace, Request, pauses, retrying, too_slow};
 use crate::layout::Content;
-use crate::manifest::Descriptor;
-use crate::reference::Repository;
+use crate::reference::{Location, PinnedReference, Repository};
 
 /// Bytes that make a broken try count as progress, so that the next ones start counting anew. A
 /// server that gives less each time runs out of tries.
 const WORTH_ANOTHER_ROUND: u64 = 1 << 20;
 
 impl Registry {
+    /// A small blob in memory, of at most `limit` bytes, size and digest checked.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] before anything is asked for, if the descriptor's size is over `limit`;
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if it is other content than the
+    /// descriptor's; the others as for manifests.
+    pub async fn blob(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Bytes> {
+        let what = location.at(descriptor.digest.clone());
+        check_limit(descriptor, limit, &what)?;
+        match location {
+            Location::Registry(repository) => self.small_blob(repository, descriptor, &what).await,
+            Location::Layout(layout) => self.layout_blob(layout, descriptor).await,
+        }
+    }
+
+    async fn small_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        what: &PinnedReference,
+    ) -> Result<Bytes> {
+        let url = self.url(repository, &format!("blobs/{}", descriptor.digest))?;
+        let request = Request::new(Method::GET, url, what.to_string());
+        let bytes = retrying(&self.options().retries, || async {
+            let answer = self
+                .ask(&request, repository, Access::Pull, Body::Empty)
+                .await?
+                .success()
+                .await?;
+            if let Some(found) = answer.content_length()
+                && found != descriptor.size
+            {
+                return Err(Failure::from(size_mismatch(descriptor, found, what)));
+            }
+            answer.bytes(descriptor.size).await.map_err(|failure| {
+                match failure.error {
+                    // More than the descriptor says is a lie about the size, not a large blob.
+                    Error::Limit { .. } => {
+                        size_mismatch(descriptor, descriptor.size.saturating_add(1), what).into()
+                    }
+                    _ => failure,
+                }
+            })
+        })
+        .await?;
+        check_content(&bytes, descriptor, what)?;
+        Ok(bytes)
+    }
+
     /// Streams a blob into `into`, going on after broken connections; the size is enforced as it
     /// flows, the digest at the end. `progress` is told the bytes written so far.
     ///
@@ -33,15 +89,14 @@ impl Registry {
     /// what was written is of no use.
     pub async fn fetch_blob(
         &self,
-        repository: &Repository,
+        location: &Location,
         descriptor: &Descriptor,
         into: &mut (dyn AsyncWrite + Send + Unpin),
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<()> {
-        let retries = &self.options().retries;
         let mut transfer = Transfer {
             descriptor,
-            what: repository.at(descriptor.digest.clone()).to_string(),
+            what: location.at(descriptor.digest.clone()),
             into,
             progress,
             digester: Digester::new(descriptor.digest.algorithm()),
@@ -49,15 +104,27 @@ impl Registry {
             pace: Pace::new(&self.options().timeouts),
             version: None,
         };
-        if let Some(layout) = repository.layout() {
-            let content = self.layout_content(layout, descriptor).await?;
-            transfer.copy(content).await?;
-            return transfer.finish().await;
+        match location {
+            Location::Registry(repository) => self.stream_into(&mut transfer, repository).await?,
+            Location::Layout(layout) => {
+                let content = self.layout_content(layout, descriptor).await?;
+                transfer.copy(content).await?;
+            }
         }
+        transfer.finish().await
+    }
+
+    /// Sends requests until everything is there.
+    async fn stream_into(
+        &self,
+        transfer: &mut Transfer<'_>,
+        repository: &Repository,
+    ) -> Result<()> {
+        let retries = &self.options().retries;
         let mut schedule = pauses(retries);
         let mut counted_from = 0;
-        while let Err(failure) = self.go_on(repository, &mut transfer).await {
-            if transfer.written == descriptor.size && failure.may_pass() {
+        while let Err(failure) = self.go_on(repository, transfer).await {
+            if transfer.written == transfer.descriptor.size && failure.may_pass() {
                 // The connection broke after the last byte.
                 break;
             }
@@ -71,7 +138,7 @@ impl Registry {
             tracing::debug!(error = %failure.error, ?pause, written = transfer.written, "resuming");
             tokio::time::sleep(pause).await;
         }
-        transfer.finish().await
+        Ok(())
     }
 
     /// One request, for what is still missing.
@@ -81,7 +148,7 @@ impl Registry {
         transfer: &mut Transfer<'_>,
     ) -> Result<(), Failure> {
         let url = self.url(repository, &format!("blobs/{}", transfer.descriptor.digest))?;
-        let mut request = Request::new(Method::GET, url, transfer.what.as_str());
+        let mut request = Request::new(Method::GET, url, transfer.what.to_string());
         if transfer.written > 0 {
             request = request.header(header::RANGE, range_from(transfer.written));
             if let Some(version) = &transfer.version {
@@ -103,7 +170,7 @@ impl Registry {
 /// A blob on its way.
 struct Transfer<'a> {
     descriptor: &'a Descriptor,
-    what: String,
+    what: PinnedReference,
     into: &'a mut (dyn AsyncWrite + Send + Unpin),
     progress: &'a (dyn Fn(u64) + Send + Sync),
     digester: Digester,
@@ -139,7 +206,7 @@ impl Transfer<'_> {
     /// Writes what lies in a layout.
     async fn copy(&mut self, mut content: Content) -> Result<()> {
         loop {
-            let (rest, chunk) = layouts::chunk(content, &self.what).await?;
+            let (rest, chunk) = layouts::chunk(content, &self.what.to_string()).await?;
             if chunk.is_empty() {
                 break;
             }
@@ -190,7 +257,7 @@ impl Transfer<'_> {
             .write_all(bytes)
             .await
             .map_err(|source| Error::Io {
-                what: self.what.clone(),
+                what: self.what.to_string(),
                 source,
             })?;
         self.digester.update(bytes);
@@ -200,16 +267,9 @@ impl Transfer<'_> {
     }
 
     async fn finish(self) -> Result<()> {
-        let found: Digest = self.digester.finish();
-        if found != self.descriptor.digest {
-            return Err(Error::DigestMismatch {
-                what: self.what,
-                expected: self.descriptor.digest.clone(),
-                found,
-            });
-        }
+        check_computed(self.digester.finish(), &self.what)?;
         self.into.flush().await.map_err(|source| Error::Io {
-            what: self.what,
+            what: self.what.to_string(),
             source,
         })
     }

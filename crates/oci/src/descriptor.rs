@@ -1,0 +1,89 @@
+//! Descriptors, which tie manifests, indexes and blobs together, and their media types.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::json::null_is_empty;
+use crate::platform::Platform;
+
+/// Media types of the OCI image specification 1.1 and of Docker's schema 2.
+pub mod media_type {
+    /// OCI image manifest.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// Docker image manifest, version 2, schema 2.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// The empty JSON object, `{}`.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+}
+
+/// Points at content: what it is, how to check it, how long it is (OCI image specification,
+/// "Descriptors").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Media type of the content.
+    pub media_type: String,
+    /// Digest of the content.
+    pub digest: Digest,
+    /// Length of the content, in bytes.
+    pub size: u64,
+    /// In an index: the platform the image is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// In a referrers list: what the referrer says it is. Registries get it wrong; judge by the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Remarks by whoever wrote the descriptor.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// A descriptor of `bytes`, with nothing optional set.
+    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest: Digest::sha256(bytes),
+            size: bytes.len() as u64,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+/// Whether a descriptor says that it is of an index.
+pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
+    kind_of(&descriptor.media_type) == Some(DocumentKind::Index)
+}
+
+/// Whether a descriptor says that it is of a manifest or an index.
+pub(crate) fn is_document(descriptor: &Descriptor) -> bool {
+    kind_of(&descriptor.media_type).is_some()
+}
+
+/// The two kinds of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DocumentKind {
+    Manifest,
+    Index,
+}
+
+/// What a media type says that a document is; `None` for other types.
+pub(crate) fn kind_of(media_type: &str) -> Option<DocumentKind> {
+    match media_type {
+        media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(DocumentKind::Manifest),
+        media_type::OCI_INDEX | media_type::DOCKER_INDEX => Some(DocumentKind::Index),
+        _ => None,
+    }
+}

@@ -1,0 +1,225 @@
+//! Documents: manifests and indexes, told apart from their bytes.
+//!
+//! Unknown fields are left alone, since the bytes are what is signed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::descriptor::{Descriptor, DocumentKind, kind_of, media_type};
+use crate::excerpt::excerpt;
+use crate::index::Index;
+use crate::manifest::{Manifest, ManifestError};
+
+/// What a registry keeps under a manifest digest.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "documents are few and live behind references; a box would show in every match"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// One image or artifact.
+    Manifest(Manifest),
+    /// Several.
+    Index(Index),
+}
+
+impl Document {
+    /// Parses a manifest or index. Which of the two it is follows from its `mediaType`, else from
+    /// its fields; a document with both `manifests` and `layers` or `config` is refused, because
+    /// two readers could take it for two things (CVE-2021-41190). `content_type` is what the registry
+    /// or the parent's descriptor calls it. It must not name the other kind than the `mediaType`
+    /// field; OCI's name where the document has Docker's is no contradiction, nor is a type that is
+    /// neither's, such as `application/json`.
+    ///
+    /// # Errors
+    /// [`ManifestError`], when it is neither or both.
+    pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Probe {
+            schema_version: Option<u32>,
+            media_type: Option<String>,
+            manifests: Option<serde::de::IgnoredAny>,
+            layers: Option<serde::de::IgnoredAny>,
+            config: Option<serde::de::IgnoredAny>,
+            #[serde(rename = "fsLayers")]
+            fs_layers: Option<serde::de::IgnoredAny>,
+        }
+        let probe: Probe = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        if probe.schema_version == Some(1) || probe.fs_layers.is_some() {
+            return Err(ManifestError::SchemaOne);
+        }
+        let content_type = content_type.map(essence);
+        if let (Some(inner), Some(outer)) = (&probe.media_type, content_type)
+            && let (Some(inner_kind), Some(outer_kind)) = (kind_of(inner), kind_of(outer))
+            && inner_kind != outer_kind
+        {
+            return Err(ManifestError::MediaTypeMismatch {
+                expected: outer.into(),
+                found: excerpt(inner),
+            });
+        }
+        let image_fields = probe.layers.is_some() || probe.config.is_some();
+        let named = probe.media_type.as_deref().or(content_type);
+        let inner_kind = probe.media_type.as_deref().and_then(kind_of);
+        let kind = match (
+            inner_kind.or_else(|| content_type.and_then(kind_of)),
+            probe.manifests.is_some(),
+            image_fields,
+        ) {
+            (_, true, true) => return Err(ManifestError::Ambiguous),
+            (Some(DocumentKind::Index) | None, true, false) => DocumentKind::Index,
+            (Some(DocumentKind::Manifest) | None, false, true) => DocumentKind::Manifest,
+            // An empty list: Go leaves `manifests` out.
+            (Some(DocumentKind::Index), false, false) => DocumentKind::Index,
+            (Some(_), _, _) | (None, false, false) => {
+                return Err(ManifestError::Unknown {
+                    found: excerpt(named.unwrap_or("no media type")),
+                });
+            }
+        };
+        match kind {
+            DocumentKind::Index => serde_json::from_slice(bytes).map(Self::Index),
+            DocumentKind::Manifest => serde_json::from_slice(bytes).map(Self::Manifest),
+        }
+        .map_err(ManifestError::Json)
+    }
+
+    /// The media type the document goes by: its own field, else the OCI type of its kind.
+    pub fn media_type(&self) -> &str {
+        match self {
+            Self::Manifest(m) => m.media_type.as_deref().unwrap_or(media_type::OCI_MANIFEST),
+            Self::Index(i) => i.media_type.as_deref().unwrap_or(media_type::OCI_INDEX),
+        }
+    }
+
+    /// What kind of artifact the document says it is.
+    pub fn artifact_type(&self) -> Option<&str> {
+        match self {
+            Self::Manifest(manifest) => manifest.artifact_type.as_deref(),
+            Self::Index(index) => index.artifact_type.as_deref(),
+        }
+    }
+
+    /// The manifest or index that the document refers to, if it is a referrer.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Manifest(manifest) => manifest.subject.as_ref(),
+            Self::Index(index) => index.subject.as_ref(),
+        }
+    }
+
+    /// The builder's remarks.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        match self {
+            Self::Manifest(manifest) => &manifest.annotations,
+            Self::Index(index) => &index.annotations,
+        }
+    }
+}
+
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str, content_type: Option<&str>) -> Result<Document, ManifestError> {
+        Document::parse(json.as_bytes(), content_type)
+    }
+
+    fn manifest_json(extra: &str) -> String {
+        let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]{extra}}}"#)
+    }
+
+    #[test]
+    fn kind_follows_fields_where_no_type_is_named() {
+        assert!(matches!(
+            parse(&manifest_json(""), None),
+            Ok(Document::Manifest(_))
+        ));
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert!(matches!(parse(index, None), Ok(Document::Index(_))));
+        let of_nobody = r#"{"schemaVersion":2,"manifests":null}"#;
+        let index_type = Some(media_type::OCI_INDEX);
+        assert!(matches!(
+            parse(of_nobody, index_type),
+            Ok(Document::Index(_))
+        ));
+    }
+
+    #[test]
+    fn a_document_of_both_kinds_is_refused() {
+        let both = manifest_json(r#","manifests":[]"#);
+        for content_type in [
+            None,
+            Some(media_type::OCI_INDEX),
+            Some(media_type::OCI_MANIFEST),
+        ] {
+            assert!(matches!(
+                parse(&both, content_type),
+                Err(ManifestError::Ambiguous)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_document_that_contradicts_its_descriptor_is_refused() {
+        for (inner, outer) in [
+            (media_type::OCI_MANIFEST, media_type::OCI_INDEX),
+            (media_type::DOCKER_MANIFEST, media_type::OCI_INDEX),
+            (media_type::OCI_INDEX, media_type::DOCKER_MANIFEST),
+        ] {
+            let json = manifest_json(&format!(r#","mediaType":"{inner}""#));
+            let error = parse(&json, Some(outer)).unwrap_err();
+            let ManifestError::MediaTypeMismatch { expected, found } = error else {
+                panic!("{error:?}");
+            };
+            assert_eq!((&*expected, &*found), (outer, inner));
+        }
+    }
+
+    #[test]
+    fn other_names_for_the_same_kind_are_no_contradiction() {
+        let json = "application/json";
+        for (inner, outer) in [
+            (
+                Some(media_type::DOCKER_MANIFEST),
+                Some(media_type::OCI_MANIFEST),
+            ),
+            (
+                Some(media_type::OCI_MANIFEST),
+                Some(media_type::DOCKER_MANIFEST),
+            ),
+            (Some(media_type::OCI_MANIFEST), Some(json)),
+            (Some(json), Some(media_type::OCI_MANIFEST)),
+            (Some(json), None),
+            (None, Some(media_type::DOCKER_MANIFEST)),
+            (None, Some("text/plain; charset=utf-8")),
+            (None, Some(json)),
+        ] {
+            let named = inner.map(|inner| format!(r#","mediaType":"{inner}""#));
+            let parsed = parse(&manifest_json(&named.unwrap_or_default()), outer);
+            assert!(
+                matches!(parsed, Ok(Document::Manifest(_))),
+                "{inner:?} {outer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn schema_one_and_html_are_named() {
+        let old = parse(r#"{"schemaVersion":1,"fsLayers":[]}"#, None);
+        assert!(matches!(old, Err(ManifestError::SchemaOne)));
+        assert!(matches!(parse("<html>", None), Err(ManifestError::Json(_))));
+        assert!(matches!(
+            parse("{}", None),
+            Err(ManifestError::Unknown { .. })
+        ));
+    }
+}

@@ -1,0 +1,12 @@
+//! JSON as Go writes it.
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads `null` as an empty list or map: so Go writes those that were never set.
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}

@@ -1,0 +1,49 @@
+//! Why a text is not a reference.
+
+use super::grammar::{NAME_MAX, TAG_MAX};
+use crate::digest::DigestError;
+
+/// Why a text is not a reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not an image reference (registry/repository:tag or registry/repository@sha256:…): {reason}"
+)]
+pub struct ReferenceError {
+    text: String,
+    pub(super) reason: Reason,
+}
+
+impl ReferenceError {
+    pub(super) fn new(text: &str, reason: Reason) -> Self {
+        Self {
+            text: text.into(),
+            reason,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("it is empty")]
+    Empty,
+    #[error("write it without `{0}://`")]
+    Scheme(String),
+    #[error("expected an image in a registry, found an image layout")]
+    Layout,
+    #[error("`{0}` is not a host name with an optional port")]
+    Host(String),
+    #[error("the repository name has {0} characters, at most {NAME_MAX} are allowed")]
+    NameTooLong(usize),
+    #[error("repository names are lower-case, `{0}` is not")]
+    Uppercase(String),
+    #[error(
+        "`{0}` is not a repository path component (a-z, 0-9, separated by `.`, `_`, `__` or dashes)"
+    )]
+    Component(String),
+    #[error(
+        "`{0}` is not a tag (up to {TAG_MAX} letters, digits, `_`, `.` or `-`, the first not `.` or `-`)"
+    )]
+    Tag(String),
+    #[error(transparent)]
+    Digest(DigestError),
+}

@@ -1,0 +1,328 @@
+//! References to images: where they are, and under which tag or digest.
+//!
+//! The grammar is that of the distribution project's `reference` package, with its Docker Hub
+//! defaults, so that a reference means here what it means to `docker`, `crane` and `cosign`.
+
+mod error;
+mod grammar;
+mod layout_path;
+mod location;
+mod repository;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+use error::Reason;
+use grammar::valid_tag;
+
+pub use error::ReferenceError;
+pub use layout_path::{LayoutPath, LayoutPathError};
+pub use location::Location;
+pub use repository::Repository;
+
+/// An image as a person names it: a repository with a tag, a digest, or both; or a layout, with or
+/// without a digest.
+///
+/// With tag and digest, the digest decides, and the tag is a remark. A repository without either
+/// means the tag `latest`. A layout without a digest means its only image: layouts have no tags.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference {
+    location: Location,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Reference {
+    /// Where the image is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The tag, if one was written, or `latest` if neither tag nor digest was. A layout's image has
+    /// none.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, if one was written.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The same image by its digest; the tag, if there is one, stays as a remark.
+    #[must_use]
+    pub fn pinned_to(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
+    /// The same repository with the tag of `other`, and no digest. A layout has no tags.
+    #[must_use]
+    pub fn with_tag_of(&self, other: &Self) -> Self {
+        Self {
+            location: self.location.clone(),
+            tag: match &self.location {
+                Location::Registry(_) => other.tag.clone(),
+                Location::Layout(_) => None,
+            },
+            digest: None,
+        }
+    }
+
+    /// Reads what [`Display`](fmt::Display) wrote, of a layout too. Only for records of one's own: in
+    /// a text by somebody else it could name any file of this machine.
+    ///
+    /// # Errors
+    /// As for parsing.
+    pub fn recorded(text: &str) -> Result<Self, ReferenceError> {
+        match LayoutPath::written(text) {
+            Some((layout, digest)) => Ok(Self {
+                digest,
+                ..layout.into()
+            }),
+            None => text.parse(),
+        }
+    }
+
+    /// The same repository with another tag, and no digest.
+    ///
+    /// # Errors
+    /// When `tag` is not a tag by the distribution specification, or this is a layout.
+    pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
+        format!("{}:{tag}", self.location).parse()
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.location)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let error = |reason| ReferenceError::new(text, reason);
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => {
+                let digest = digest.parse().map_err(|e| error(Reason::Digest(e)))?;
+                (rest, Some(digest))
+            }
+            None => (text, None),
+        };
+        // A colon after the last slash separates a tag; before it, a port.
+        let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match rest.get(name_start..).and_then(|name| name.find(':')) {
+            Some(colon) => {
+                let (name, tag) = rest.split_at(name_start + colon);
+                (name, Some(tag.strip_prefix(':').unwrap_or(tag)))
+            }
+            None => (rest, None),
+        };
+        if let Some(tag) = tag.filter(|tag| !valid_tag(tag)) {
+            return Err(error(Reason::Tag(tag.into())));
+        }
+        let repository = name
+            .parse::<Repository>()
+            .map_err(|e| error(e.reason.clone()))?;
+        let tag = match (tag, &digest) {
+            (Some(tag), _) => Some(tag.to_owned()),
+            (None, None) => Some("latest".to_owned()),
+            (None, Some(_)) => None,
+        };
+        Ok(Self {
+            location: repository.into(),
+            tag,
+            digest,
+        })
+    }
+}
+
+/// An image by digest: what it names can't change.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PinnedReference {
+    location: Location,
+    digest: Digest,
+}
+
+impl PinnedReference {
+    /// Where the image is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The digest of the manifest or index.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Another digest at the same place.
+    pub fn sibling(&self, digest: Digest) -> Self {
+        self.location.at(digest)
+    }
+}
+
+impl fmt::Display for PinnedReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.location, self.digest)
+    }
+}
+
+impl fmt::Debug for PinnedReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<PinnedReference> for Reference {
+    fn from(pinned: PinnedReference) -> Self {
+        Self {
+            location: pinned.location,
+            tag: None,
+            digest: Some(pinned.digest),
+        }
+    }
+}
+
+impl Repository {
+    /// This repository at `digest`.
+    pub fn at(&self, digest: Digest) -> PinnedReference {
+        Location::from(self.clone()).at(digest)
+    }
+}
+
+impl Location {
+    /// The content with this digest, here.
+    pub fn at(&self, digest: Digest) -> PinnedReference {
+        PinnedReference {
+            location: self.clone(),
+            digest,
+        }
+    }
+}
+
+/// The one image of a layout.
+impl From<LayoutPath> for Reference {
+    fn from(layout: LayoutPath) -> Self {
+        Self {
+            location: layout.into(),
+            tag: None,
+            digest: None,
+        }
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = ReferenceError;
+
+    fn try_from(text: String) -> Result<Self, ReferenceError> {
+        text.parse()
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> String {
+        text.parse::<Reference>().unwrap().to_string()
+    }
+
+    #[test]
+    fn docker_hub_defaults_apply() {
+        assert_eq!(whole("alpine"), "docker.io/library/alpine:latest");
+        assert_eq!(whole("localai/localai:v1"), "docker.io/localai/localai:v1");
+        assert_eq!(whole("index.docker.io/a/b:c"), "docker.io/a/b:c");
+        let hub: Repository = "alpine".parse().unwrap();
+        assert_eq!(hub.api_host(), "registry-1.docker.io");
+    }
+
+    #[test]
+    fn hosts_with_ports_and_addresses() {
+        assert_eq!(whole("localhost:5000/a"), "localhost:5000/a:latest");
+        assert_eq!(whole("127.0.0.1:5000/a/b:t"), "127.0.0.1:5000/a/b:t");
+        assert_eq!(whole("[::1]:5000/a:t"), "[::1]:5000/a:t");
+    }
+
+    #[test]
+    fn a_digest_leaves_the_tag_a_remark() {
+        let digest = Digest::sha256(b"{}");
+        let both: Reference = format!("quay.io/a/b:t@{digest}").parse().unwrap();
+        assert_eq!(both.tag(), Some("t"));
+        assert_eq!(both.digest(), Some(&digest));
+        let pinned: Reference = format!("quay.io/a/b@{digest}").parse().unwrap();
+        assert_eq!(pinned.tag(), None);
+    }
+
+    #[test]
+    fn a_layout_is_named_by_its_path_and_never_by_a_text() {
+        let layout = LayoutPath::new("/srv/app.tar".as_ref()).unwrap();
+        let (location, digest) = (Location::from(layout.clone()), Digest::sha256(b"{}"));
+        let whole = Reference::from(layout);
+        let pinned = Reference::from(location.at(digest));
+        assert_eq!(whole.to_string(), "ocifile:///srv/app.tar");
+        assert_eq!((whole.tag(), whole.digest()), (None, None));
+        assert!(whole.with_tag("latest").is_err());
+        for reference in [whole, pinned] {
+            let text = reference.to_string();
+            assert!(text.parse::<Reference>().is_err());
+            assert!(serde_json::from_value::<Reference>(text.clone().into()).is_err());
+            assert_eq!(Reference::recorded(&text), Ok(reference));
+        }
+        let text = location.to_string();
+        assert!(text.parse::<Repository>().is_err());
+        assert!(serde_json::from_value::<Repository>(text.clone().into()).is_err());
+        assert_eq!(Location::recorded(&text), Ok(location));
+        let repository: Repository = "alpine".parse().unwrap();
+        assert_eq!(Location::recorded("alpine"), Ok(repository.into()));
+    }
+
+    #[test]
+    fn malformed_references_name_the_fault() {
+        let reason = |text: &str| text.parse::<Reference>().unwrap_err().reason;
+        assert_eq!(reason(""), Reason::Empty);
+        assert_eq!(reason("oci://a/b"), Reason::Scheme("oci".into()));
+        assert_eq!(reason("ocifile:///srv/app"), Reason::Layout);
+        assert_eq!(
+            reason("quay.io/Mudler/x"),
+            Reason::Uppercase("Mudler".into())
+        );
+        assert_eq!(reason("quay.io/a//b"), Reason::Component(String::new()));
+        assert_eq!(reason("quay.io/../b"), Reason::Component("..".into()));
+        assert_eq!(reason("quay.io/a:"), Reason::Tag(String::new()));
+        assert_eq!(reason("quay.io/a::t"), Reason::Tag(":t".into()));
+        assert_eq!(reason("quay.io/a:.x"), Reason::Tag(".x".into()));
+        assert_eq!(
+            reason("quay.io:99999/a"),
+            Reason::Host("quay.io:99999".into())
+        );
+        assert!(matches!(reason("a@sha256:0"), Reason::Digest(_)));
+    }
+}

@@ -1,0 +1,227 @@
+//! Reading and writing manifests and indexes.
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{self, HeaderName, HeaderValue};
+
+use super::Registry;
+use super::challenge::Access;
+use super::checks::{check_content, check_digest, check_limit};
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::http::{Body, Request, retrying};
+use crate::manifest::ManifestError;
+use crate::reference::{Location, PinnedReference, Reference, Repository};
+use crate::resolved::ResolvedImage;
+
+/// The manifests that we can read.
+const MANIFEST_TYPES: HeaderValue = HeaderValue::from_static(concat!(
+    "application/vnd.oci.image.index.v1+json, ",
+    "application/vnd.oci.image.manifest.v1+json, ",
+    "application/vnd.docker.distribution.manifest.list.v2+json, ",
+    "application/vnd.docker.distribution.manifest.v2+json",
+));
+/// By this header a registry says that it has put a referrer into its subject's list (OCI
+/// distribution specification 1.1, "Pushing Manifests with Subject").
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+impl Registry {
+    /// Resolves a reference by one `GET`. Its bytes are kept, so that the tag is not asked for again.
+    /// If the reference has a digest, the content with that digest is fetched. A layout without a
+    /// digest means its only image; signatures, and what an index in the layout lists, don't count.
+    /// The result keeps the reference ([`ResolvedImage::asked`]).
+    ///
+    /// # Errors
+    /// As [`Registry::manifest`]; [`Error::Layout`] where a layout has no image, or several.
+    pub async fn resolve(&self, reference: &Reference) -> Result<ResolvedImage> {
+        let location = reference.location();
+        let image = match (reference.digest(), location) {
+            (Some(digest), _) => self.manifest(&location.at(digest.clone())).await?,
+            (None, Location::Layout(layout)) => self.layout_image(layout).await?,
+            (None, Location::Registry(repository)) => {
+                let tag = reference.tag().unwrap_or("latest");
+                let what = reference.to_string();
+                let served = self.served(repository, tag, &what).await?;
+                let pinned = repository.at(Digest::sha256(&served.bytes));
+                served.parse(pinned, what)?
+            }
+        };
+        Ok(image.asked_as(reference.clone()))
+    }
+
+    /// A manifest or index by digest.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::DigestMismatch`] and [`Error::Manifest`] are about the
+    /// document; [`Error::Limit`] if it is larger than [`Limits::manifest_bytes`](crate::Limits);
+    /// the others about access, transport and the registry, or [`Error::Layout`].
+    pub async fn manifest(&self, reference: &PinnedReference) -> Result<ResolvedImage> {
+        let served = self.document(reference).await?;
+        check_digest(&served.bytes, reference)?;
+        served.parse(reference.clone(), reference.to_string())
+    }
+
+    /// The child manifest that a descriptor of an index names. Its size, digest and media type
+    /// must be the descriptor's.
+    ///
+    /// # Errors
+    /// As [`Registry::manifest`], and [`Error::SizeMismatch`].
+    pub async fn child(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<ResolvedImage> {
+        let reference = location.at(descriptor.digest.clone());
+        let limit = self.options().limits.manifest_bytes;
+        check_limit(descriptor, limit, &reference)?;
+        let served = self.document(&reference).await?;
+        check_content(&served.bytes, descriptor, &reference)?;
+        let what = reference.to_string();
+        let media_type = Some(descriptor.media_type.clone());
+        Served {
+            media_type,
+            ..served
+        }
+        .parse(reference, what)
+    }
+
+    /// Pushes a manifest or index by digest, and under `tag` too if given.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], before anything is sent, if `bytes` are no manifest of `media_type`;
+    /// the others about access, transport and the registry.
+    pub async fn push_manifest(
+        &self,
+        repository: &Repository,
+        media_type: &str,
+        bytes: Bytes,
+        tag: Option<&str>,
+    ) -> Result<ResolvedImage> {
+        let image = parse_outgoing(repository, media_type, bytes)?;
+        let outgoing = Outgoing::of(&image, media_type);
+        let digest = image.digest().to_string();
+        self.put_manifest(repository, &digest, &outgoing).await?;
+        if let Some(tag) = tag {
+            self.put_manifest(repository, tag, &outgoing).await?;
+        }
+        Ok(image)
+    }
+
+    /// The bytes at a digest, unchecked.
+    async fn document(&self, reference: &PinnedReference) -> Result<Served> {
+        match reference.location() {
+            Location::Registry(repository) => {
+                let digest = reference.digest().to_string();
+                self.served(repository, &digest, &reference.to_string())
+                    .await
+            }
+            Location::Layout(layout) => Ok(Served {
+                bytes: self.layout_document(layout, reference.digest()).await?,
+                media_type: None,
+            }),
+        }
+    }
+
+    /// The bytes that a registry serves at a tag or digest, unchecked.
+    pub(super) async fn served(
+        &self,
+        repository: &Repository,
+        tag_or_digest: &str,
+        what: &str,
+    ) -> Result<Served> {
+        let url = self.url(repository, &format!("manifests/{tag_or_digest}"))?;
+        let request =
+            Request::new(Method::GET, url, what).header(header::ACCEPT, MANIFEST_TYPES.clone());
+        retrying(&self.options().retries, || async {
+            let answer = self
+                .ask(&request, repository, Access::Pull, Body::Empty)
+                .await?
+                .success()
+                .await?;
+            answer.expect_machine_readable("a manifest or index")?;
+            Ok(Served {
+                media_type: answer.content_type(),
+                bytes: answer.bytes(self.options().limits.manifest_bytes).await?,
+            })
+        })
+        .await
+    }
+
+    /// Puts a manifest under a tag or digest. Returns the subject in whose list of referrers the
+    /// registry has put it, if it says so.
+    pub(super) async fn put_manifest(
+        &self,
+        repository: &Repository,
+        tag_or_digest: &str,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<Option<String>> {
+        let what = outgoing.what.as_str();
+        let content_type =
+            HeaderValue::from_str(outgoing.media_type).map_err(|_| Error::Manifest {
+                what: what.into(),
+                source: ManifestError::Unknown {
+                    found: outgoing.media_type.into(),
+                },
+            })?;
+        let url = self.url(repository, &format!("manifests/{tag_or_digest}"))?;
+        let request =
+            Request::new(Method::PUT, url, what).header(header::CONTENT_TYPE, content_type);
+        retrying(&self.options().retries, || async {
+            let body = Body::Bytes(outgoing.bytes.clone());
+            let answer = self
+                .ask(&request, repository, Access::Push, body)
+                .await?
+                .success()
+                .await?;
+            Ok(answer.header(&OCI_SUBJECT).map(str::to_owned))
+        })
+        .await
+    }
+}
+
+/// A manifest's bytes as they are served, and what the registry calls them.
+pub(super) struct Served {
+    pub(super) bytes: Bytes,
+    media_type: Option<String>,
+}
+
+impl Served {
+    fn parse(self, reference: PinnedReference, what: String) -> Result<ResolvedImage> {
+        ResolvedImage::checked(reference, self.bytes, self.media_type.as_deref())
+            .map_err(|source| Error::Manifest { what, source })
+    }
+}
+
+/// A manifest to be pushed.
+pub(super) struct Outgoing<'a> {
+    pub(super) media_type: &'a str,
+    pub(super) bytes: Bytes,
+    /// What errors call it.
+    pub(super) what: String,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn of(image: &ResolvedImage, media_type: &'a str) -> Self {
+        Self {
+            media_type,
+            bytes: image.bytes().clone(),
+            what: image.reference().to_string(),
+        }
+    }
+}
+
+/// Parses what is to be pushed, before anything is sent.
+pub(super) fn parse_outgoing(
+    repository: &Repository,
+    media_type: &str,
+    bytes: Bytes,
+) -> Result<ResolvedImage> {
+    let location = Location::from(repository.clone());
+    ResolvedImage::from_bytes(&location, bytes, Some(media_type)).map_err(|source| {
+        Error::Manifest {
+            what: format!("the manifest to push to {repository}"),
+            source,
+        }
+    })
+}
