@@ -10,7 +10,9 @@ mod bench;
 mod command;
 mod e2e;
 mod interop;
+mod ledger;
 mod test;
+mod workflows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Task {
         #[arg(long, value_name = "DIRECTORY")]
         record: Option<PathBuf>,
     },
+    /// Run the shell of the actions and workflows in .github against a local Sigstore and registry
+    Workflows,
     /// Time `countersign verify` against `cosign verify` on the same image, and on hostile bundles
     Bench {
         /// Only the hostile bundles, which need no cosign
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
+        Task::Workflows => workflows::run(),
         Task::Bench { hostile } => bench::run(hostile),
     };
     match outcome {

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
 use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
 
-use crate::admitted::Grounds;
 use crate::extract::ArchiveError;
+use crate::grounds::Grounds;
+use crate::grounds::LockedSigner;
 use crate::http::HttpError;
 use crate::limits::Bound;
-use crate::lock::LockedSigner;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
 /// attempt, and what was installed before is as it was.

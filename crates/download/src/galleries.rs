@@ -10,6 +10,7 @@ use countersign_policy::{Gallery, GalleryEntry};
 use crate::capability::{Capability, EntryError};
 use crate::fallback::FallbackTags;
 use crate::gallery::FetchedIndex;
+use crate::options::PrivateAddresses;
 use crate::plan::{Plan, PlanError, Planner};
 use crate::requirement::Integrity;
 
@@ -23,8 +24,8 @@ pub struct Galleries {
     pub integrity: Integrity,
     /// Tags to fall back to.
     pub fallbacks: FallbackTags,
-    /// Whether an index from elsewhere may name private addresses. No by default.
-    pub private_addresses: bool,
+    /// Whether an index from elsewhere may name private addresses.
+    pub private_addresses: PrivateAddresses,
 }
 
 impl Galleries {
@@ -40,7 +41,7 @@ impl Galleries {
             capability,
             integrity,
             fallbacks,
-            private_addresses: false,
+            private_addresses: PrivateAddresses::default(),
         }
     }
 
@@ -165,7 +166,7 @@ mod tests {
                 location: "file:index.yaml".parse().unwrap(),
                 server: None,
                 origin: Origin::File,
-                unserved: Vec::new(),
+                skipped: Vec::new(),
             };
             fetched.push((file.galleries()[0].clone(), index));
         }

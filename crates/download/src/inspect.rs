@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::admitted::{AdmittedImage, UnverifiedPermit};
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::options::WhenBusy;
 use crate::unpack::{hold, stage, unpack};
 
 /// Unpacks the image that a manifest is of as [`Installer`](crate::Installer) would, and throws the
@@ -34,7 +35,7 @@ pub async fn inspect(
         Some(platform) => platform.clone(),
         None => platform_of(registry, limits, image).await?,
     };
-    let held = hold(&scratch.join(image.digest().hex()), false, &|_| {}).await?;
+    let held = hold(&scratch.join(image.digest().hex()), WhenBusy::Fail, &|_| {}).await?;
     let staging = stage(&held).await?;
     let unpacked = unpack(registry, limits, &admitted, &platform, staging, &|_| {}).await?;
     Ok(unpacked.warnings())

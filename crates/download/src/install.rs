@@ -1,75 +1,20 @@
 //! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use countersign_oci::{
-    Digest, Document, LedFrom, Options, Platform, Reference, Registry, ResolvedImage,
-};
+use countersign_oci::{Document, LedFrom, Options, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedPlatform, verify_platform};
-use serde::Serialize;
 
-use crate::admitted::{AdmittedImage, Grounds, ImageVerifier, UnverifiedPermit};
+use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 use crate::archive::AdmittedArchive;
 use crate::error::Error;
+use crate::events::{Event, Events};
 use crate::http::Http;
 use crate::limits::Limits;
-use crate::record::{Provenance, Record};
+use crate::record::{Installed, Provenance, Record};
 use crate::target::Staging;
 use crate::unpack;
-
-/// What happens, for a display of progress.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// Another run installs to the same directory. This one waits for it.
-    Waiting {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The reference was resolved to this digest, of an index or of a manifest.
-    Resolved {
-        /// The digest that everything after depends on.
-        digest: Digest,
-    },
-    /// A proof is there.
-    Verified {
-        /// Digest of the document that the signature is for.
-        digest: Digest,
-    },
-    /// Nothing proves the content, and nothing is required to: it is let be.
-    Unverified {
-        /// Digest that the permit is for.
-        digest: Digest,
-    },
-    /// Some more of a tarball was fetched.
-    ArchiveProgress {
-        /// The tarball.
-        source: String,
-        /// Bytes fetched so far.
-        bytes: u64,
-        /// Bytes of the whole tarball, where the server states them.
-        size: Option<u64>,
-    },
-    /// Some more of a layer was fetched.
-    LayerProgress {
-        /// The layer.
-        digest: Digest,
-        /// Bytes fetched so far.
-        bytes: u64,
-        /// Bytes of the whole layer.
-        size: u64,
-    },
-    /// A layer was unpacked.
-    LayerExtracted {
-        /// The layer.
-        digest: Digest,
-    },
-}
-
-/// Takes [`Event`]s, on whichever thread they happen.
-pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
 /// Installs images that a verifier admits.
 pub struct Installer<V> {
@@ -264,32 +209,4 @@ impl<V: ImageVerifier> Installer<V> {
         let http = Http::new(self.connection.clone())?;
         Ok(self.http.get_or_init(|| http))
     }
-}
-
-/// What was installed, and on what grounds.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct Installed {
-    /// The image as it was asked for; `None` for content that is no image.
-    pub reference: Option<Reference>,
-    /// The platform asked for.
-    pub platform: Platform,
-    /// Digest of the platform's manifest, whose content this is; of the archive's bytes where it is
-    /// no image.
-    pub digest: Digest,
-    /// Digest of the index that named it, if it was found by one.
-    pub index: Option<Digest>,
-    /// What was proven about the index, the manifest or the archive.
-    #[serde(flatten)]
-    pub grounds: Grounds,
-    /// Files written.
-    pub files: u64,
-    /// Bytes of their content.
-    pub bytes: u64,
-    /// What of the image was left out by rule, a sentence each.
-    pub warnings: Vec<String>,
-    /// Which entry of which gallery it is, and which source served it; `None` where the image was
-    /// asked for by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provenance: Option<Provenance>,
 }

@@ -27,18 +27,23 @@ mod archive;
 mod capability;
 mod carry_out;
 mod config;
+mod content;
 mod error;
+mod events;
 mod extract;
 mod fallback;
 mod file_lock;
 mod galleries;
 mod gallery;
+mod grounds;
 mod http;
 mod inspect;
 mod install;
 mod limits;
 mod lock;
+mod options;
 mod plan;
+mod planned;
 mod record;
 mod requirement;
 mod source;
@@ -49,27 +54,31 @@ mod unpack;
 #[doc(hidden)]
 pub mod samples;
 
-pub use admitted::{AdmittedImage, Grounds, ImageVerifier, PolicySummary, UnverifiedPermit};
+pub use admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
-pub use carry_out::{InstallOptions, Outcome, PlanFailure, SourceFailure};
+pub use carry_out::{Outcome, PlanFailure, SourceFailure};
 pub use error::Error;
+pub use events::{Event, Events};
 pub use extract::ArchiveError;
 pub use fallback::{FallbackTags, TagRule, TagRuleError};
 pub use file_lock::FileLock;
 pub use galleries::Galleries;
 pub use gallery::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
-    Origin, Unserved,
+    Origin, SkippedPlace,
 };
+pub use grounds::{Grounds, LockedSigner, PolicySummary};
 pub use http::HttpError;
 pub use inspect::inspect;
-pub use install::{Event, Events, Installed, Installer};
+pub use install::Installer;
 pub use limits::{Bound, Limits};
-pub use lock::{
-    Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds, LockedSigner,
+pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
+pub use options::{
+    Downgrade, InstallOptions, PrivateAddresses, RemoveOptions, Unrecorded, WhenBusy, WhenSame,
 };
-pub use plan::{Plan, PlanError, PlannedSource, Planner, Role};
-pub use record::{Provenance, Recorded};
+pub use plan::{Plan, PlanError, Planner};
+pub use planned::{PlannedSource, Role};
+pub use record::{Installed, Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 pub use source::{Source, SourceError, Tarball, TarballCompression};
-pub use store::{Installation, Name, NameError, RecordState, RemoveOptions, Store, StoreError};
+pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};

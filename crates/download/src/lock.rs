@@ -11,19 +11,14 @@
 
 mod error;
 mod format;
-mod narrow;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use countersign_oci::{Digest, Platform};
 use countersign_policy::nearest;
-use countersign_verify::Evidence;
-use serde::Serialize;
 
-use crate::admitted::Grounds;
-
-pub(crate) use narrow::{Content, Locked};
+use crate::grounds::{Grounds, LockedSigner};
 
 pub use error::{LockError, LockValueError, LockedError};
 
@@ -74,15 +69,6 @@ pub enum LockedGrounds {
     Digest,
     /// Nothing: it was installed unverified.
     Nothing,
-}
-
-/// Whose signature it was: both texts have to be the same again, byte for byte.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LockedSigner {
-    /// Who vouched for the identity: the OIDC issuer's URL.
-    pub issuer: String,
-    /// The certificate's subject alternative name.
-    pub identity: String,
 }
 
 impl Lock {
@@ -149,7 +135,7 @@ impl Lock {
 impl LockedEntry {
     /// What is asked of a registry: the index where there is one, so that a signature on either
     /// document counts again as it did.
-    pub fn asked(&self) -> &Digest {
+    pub fn requested(&self) -> &Digest {
         self.index.as_ref().unwrap_or(&self.digest)
     }
 
@@ -180,15 +166,6 @@ impl LockedGrounds {
     }
 }
 
-impl LockedSigner {
-    pub(crate) fn of(evidence: &Evidence) -> Self {
-        Self {
-            issuer: evidence.issuer.clone(),
-            identity: evidence.identity.clone(),
-        }
-    }
-}
-
 /// In words, with its article; of a signature, whose it is.
 impl fmt::Display for LockedGrounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,15 +174,6 @@ impl fmt::Display for LockedGrounds {
             Self::Digest => f.write_str("a digest of the gallery's index"),
             Self::Nothing => f.write_str("nothing"),
         }
-    }
-}
-
-/// One line, for a person.
-impl fmt::Display for LockedSigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { issuer, identity } = self;
-        let [identity, issuer] = [identity, issuer].map(|text| countersign_oci::excerpt(text));
-        write!(f, "{identity} (issuer {issuer})")
     }
 }
 

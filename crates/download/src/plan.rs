@@ -5,21 +5,25 @@
 //! where it failed verification; its one [`Requirement`] is for all of them.
 
 mod error;
+mod locked;
 
 use std::fmt;
 
 use countersign_oci::http::HostKind;
 use countersign_oci::{LedFrom, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
-use serde::{Deserialize, Serialize};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
 use crate::gallery::Location;
 use crate::limits::Limits;
-use crate::lock::{Locked, LockedEntry};
+use crate::lock::LockedEntry;
+use crate::options::PrivateAddresses;
+use crate::planned::{PlannedSource, Role};
 use crate::requirement::{Integrity, Proof, Requirement, UNPROVEN};
 use crate::source::Source;
+
+pub(crate) use locked::Locked;
 
 pub use error::PlanError;
 
@@ -41,7 +45,7 @@ pub struct Planner<'a> {
     /// Tags to fall back to.
     pub fallbacks: &'a FallbackTags,
     /// Whether an index from elsewhere may name private addresses.
-    pub private_addresses: bool,
+    pub private_addresses: PrivateAddresses,
 }
 
 /// What installing one entry of a gallery, or one image, would do.
@@ -70,29 +74,6 @@ struct Listed {
     gallery: String,
     via: Vec<String>,
     entry: GalleryEntry,
-}
-
-/// A source, and why it is in the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PlannedSource {
-    /// Why it is in the plan.
-    pub role: Role,
-    /// Where the content is.
-    pub source: Source,
-}
-
-/// Why a source is in a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Role {
-    /// The entry's `uri`.
-    Primary,
-    /// One of the entry's `mirrors`.
-    Mirror,
-    /// Another tag in a repository of the former, by [`FallbackTags`].
-    Fallback,
 }
 
 impl<'a> Planner<'a> {
@@ -199,10 +180,9 @@ impl Planner<'_> {
             Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),
             Location::GitHub(_) => HostKind::Public,
         };
-        let kind = if self.private_addresses {
-            from.max(HostKind::Private)
-        } else {
-            from
+        let kind = match self.private_addresses {
+            PrivateAddresses::Allow => from.max(HostKind::Private),
+            PrivateAddresses::Refuse => from,
         };
         let place = self.location.to_string();
         Some(LedFrom { place, kind })
@@ -314,17 +294,6 @@ impl Plan {
     }
 }
 
-impl Role {
-    /// The role's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Mirror => "mirror",
-            Self::Fallback => "fallback",
-        }
-    }
-}
-
 /// Several lines, for a person, the last without a line break.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -344,7 +313,7 @@ impl fmt::Display for Plan {
                 f,
                 "\n  {:<9}to {}, {}",
                 "locked",
-                entry.asked(),
+                entry.requested(),
                 entry.grounds
             )?;
         }

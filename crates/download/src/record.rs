@@ -13,11 +13,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::admitted::Grounds;
 use crate::error::Error;
 use crate::extract::RESERVED;
-use crate::install::Installed;
-use crate::plan::Role;
+use crate::grounds::Grounds;
+use crate::planned::Role;
 
 const FILE: &str = "record.json";
 const VERSION: u32 = 1;
@@ -53,6 +52,34 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What was installed, and on what grounds.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Installed {
+    /// The image as it was asked for; `None` for content that is no image.
+    pub reference: Option<Reference>,
+    /// The platform asked for.
+    pub platform: Platform,
+    /// Digest of the platform's manifest, whose content this is; of the archive's bytes where it is
+    /// no image.
+    pub digest: Digest,
+    /// Digest of the index that named it, if it was found by one.
+    pub index: Option<Digest>,
+    /// What was proven about the index, the manifest or the archive.
+    #[serde(flatten)]
+    pub grounds: Grounds,
+    /// Files written.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// What of the image was left out by rule, a sentence each.
+    pub warnings: Vec<String>,
+    /// Which entry of which gallery it is, and which source served it; `None` where the image was
+    /// asked for by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
 /// Which entry of which gallery an installation is, and how it was come by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -67,8 +94,9 @@ pub struct Provenance {
     pub role: Role,
     /// The source that served it.
     pub source: String,
-    /// Why the sources before it did not, a text each.
-    pub unserved: Vec<String>,
+    /// Why the sources before it did not, a text each. In JSON: `unserved`.
+    #[serde(rename = "unserved")]
+    pub skipped: Vec<String>,
 }
 
 /// What a record tells of an installation.

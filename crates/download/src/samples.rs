@@ -16,8 +16,8 @@ use countersign_policy::Position;
 use countersign_verify::{Error as VerifyError, Failure};
 use jiff::Timestamp;
 
-use crate::gallery::{LocationError, Unserved};
-use crate::lock::LockedSigner;
+use crate::gallery::{LocationError, SkippedPlace};
+use crate::grounds::LockedSigner;
 use crate::store::Name;
 use crate::{
     ArchiveError, Bound, Capability, EntryError, Error, GalleryError, Grounds, HttpError,
@@ -156,7 +156,7 @@ fn http_errors() -> Vec<HttpError> {
 
 /// Values of every variant of [`GalleryError`].
 pub fn gallery_errors() -> Vec<GalleryError> {
-    let unserved = |error| Unserved {
+    let skipped = |error| SkippedPlace {
         location: "https://example.org/index.yaml".parse().unwrap(),
         error,
     };
@@ -172,15 +172,15 @@ pub fn gallery_errors() -> Vec<GalleryError> {
         Index(indexes.swap_remove(0)),
         File { location: text(), source: no_such_file() },
         File { location: text(), source: too_many_files() },
-        Unserved {
+        NotFetched {
             gallery: text(),
-            unserved: vec![unserved(GalleryError::NoFile { location: text() })],
+            skipped: vec![skipped(GalleryError::NoFile { location: text() })],
         },
-        Unserved {
+        NotFetched {
             gallery: text(),
-            unserved: vec![
-                unserved(GalleryError::NoFile { location: text() }),
-                unserved(GalleryError::Http(HttpError::Unavailable {
+            skipped: vec![
+                skipped(GalleryError::NoFile { location: text() }),
+                skipped(GalleryError::Http(HttpError::Unavailable {
                     location: text(),
                     status: 503,
                 })),

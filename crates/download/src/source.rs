@@ -37,7 +37,7 @@ pub enum Source {
     /// A directory on this machine: `file://` and an absolute path, or the path alone.
     Directory {
         /// Absolute. In JSON, U+FFFD stands for each byte that is not UTF-8.
-        #[serde(serialize_with = "crate::store::lossily")]
+        #[serde(serialize_with = "lossily")]
         path: PathBuf,
     },
 }
@@ -225,6 +225,11 @@ impl Tarball {
             digest,
         })
     }
+}
+
+/// A path as a text: serde refuses one that is not UTF-8.
+pub(crate) fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 fn without_query<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {

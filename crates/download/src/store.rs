@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, Platform, excerpt};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
-use crate::carry_out::{InstallOptions, Outcome, PlanFailure};
+use crate::carry_out::{Outcome, PlanFailure};
 use crate::error::Error;
-use crate::install::{Events, Installer};
+use crate::events::Events;
+use crate::install::Installer;
+use crate::options::{InstallOptions, RemoveOptions, Unrecorded};
 use crate::plan::Plan;
 use crate::record::{self, Recorded};
 use crate::target;
@@ -46,18 +48,13 @@ pub struct Installation {
     /// Its name.
     pub name: Name,
     /// Where it is. In JSON, U+FFFD stands for each byte that is not UTF-8.
-    #[serde(serialize_with = "lossily")]
+    #[serde(serialize_with = "crate::source::lossily")]
     pub directory: PathBuf,
     /// Whether it has a record.
     pub record: RecordState,
     /// What its record says, where it can be read.
     #[serde(flatten)]
     pub recorded: Option<Recorded>,
-}
-
-/// A path as a text: serde refuses one that is not UTF-8.
-pub(crate) fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// Whether a record says what something in a store is.
@@ -114,22 +111,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name.
     pub async fn installation(&self, name: &Name) -> Result<Installation, StoreError> {
-        self.removable(name, false).await
+        self.removable(name, Unrecorded::Refuse).await
     }
 
     /// What [`Self::remove`] would remove by that name.
     ///
     /// # Errors
     /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name and
-    /// `unrecorded` doesn't say that it may be removed.
+    /// `unrecorded` refuses to remove it.
     pub async fn removable(
         &self,
         name: &Name,
-        unrecorded: bool,
+        unrecorded: Unrecorded,
     ) -> Result<Installation, StoreError> {
         let found = self.list().await?.into_iter().find(|one| one.name == *name);
         let found = found.ok_or_else(|| self.not_installed(name))?;
-        if found.record == RecordState::Missing && !unrecorded {
+        if found.record == RecordState::Missing && unrecorded == Unrecorded::Refuse {
             return Err(StoreError::NoRecord {
                 name: name.clone(),
                 path: found.directory,
@@ -160,9 +157,9 @@ impl Store {
         options: RemoveOptions,
         events: Events<'_>,
     ) -> Result<Installation, StoreError> {
-        let RemoveOptions { unrecorded, wait } = options;
+        let RemoveOptions { unrecorded, busy } = options;
         let before = self.removable(name, unrecorded).await?;
-        let held = unpack::hold(&self.directory(name), wait, events).await?;
+        let held = unpack::hold(&self.directory(name), busy, events).await?;
         // Now that nobody else is at work: whom we waited for may have installed or removed it.
         let installation = match self.removable(name, unrecorded).await {
             // Taking the lock cleared it away.
@@ -241,15 +238,6 @@ fn installation(name: Name, directory: PathBuf, is_directory: bool) -> Installat
         record,
         recorded,
     }
-}
-
-/// What [`Store::remove`] may remove, and whether it waits. By default it does neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RemoveOptions {
-    /// Remove what has no record too, whatever it is.
-    pub unrecorded: bool,
-    /// Wait while another run installs to the same directory, and don't fail.
-    pub wait: bool,
 }
 
 impl FromStr for Name {

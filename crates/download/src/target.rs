@@ -24,6 +24,7 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 use crate::file_lock::FileLock;
+use crate::options::Unrecorded;
 use crate::record;
 use removal::remove_tree;
 
@@ -144,9 +145,11 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`]; [`Error::Mounted`].
-    pub(crate) fn take_away(&self, unrecorded: bool) -> Result<(), Error> {
+    pub(crate) fn take_away(&self, unrecorded: Unrecorded) -> Result<(), Error> {
         let path = &self.held.target.path;
-        if !unrecorded && self.held.target.occupant()? != Occupant::Installation {
+        if unrecorded == Unrecorded::Refuse
+            && self.held.target.occupant()? != Occupant::Installation
+        {
             return Err(Error::Target {
                 path: path.clone(),
                 expected: "an installation",

@@ -18,9 +18,10 @@ use crate::admitted::AdmittedImage;
 use crate::archive::AdmittedArchive;
 use crate::config::ImageConfig;
 use crate::error::Error;
+use crate::events::{Event, Events};
 use crate::extract::{self, Cancellation, Extractor, Form};
-use crate::install::{Event, Events};
 use crate::limits::{Bound, Limits};
+use crate::options::WhenBusy;
 use crate::record::Record;
 use crate::target::{Held, Staging};
 
@@ -87,17 +88,17 @@ impl Drop for CancelOnDrop {
 }
 
 /// The target `directory`, which nobody else installs to while it is held. Where somebody else
-/// holds it this waits, if `wait` says so, and says so once.
+/// holds it this waits, if `busy` says so, and says so once.
 pub(crate) async fn hold(
     directory: &Path,
-    wait: bool,
+    busy: WhenBusy,
     events: Events<'_>,
 ) -> Result<Arc<Held>, Error> {
     let mut told = false;
     loop {
         let path = directory.to_path_buf();
         match blocking(move || Held::take(&path)).await {
-            Err(Error::Busy { path }) if wait => {
+            Err(Error::Busy { path }) if busy == WhenBusy::Wait => {
                 if !told {
                     events(Event::Waiting { path });
                     told = true;

@@ -25,6 +25,7 @@ mod kind;
 mod layout;
 mod manifest;
 mod options;
+mod patience;
 mod platform;
 mod reference;
 mod registry;
@@ -42,6 +43,7 @@ pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{ClientIdentity, LedFrom, Limits, Options, PlainHttp, Retries, Timeouts};
+pub use patience::Patience;
 pub use platform::{Platform, PlatformError};
 pub use reference::{
     LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,

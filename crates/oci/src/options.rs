@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use crate::error::{Error, Result};
 use crate::http::{HostKind, is_loopback_host, proxy, shown};
+use crate::patience::Patience;
 use crate::registry::Credentials;
 
 /// How to reach registries, and how long and how much to take from them.
@@ -220,6 +221,9 @@ pub struct Retries {
     pub longest_pause: Duration,
     /// Rounds of writing an entry into a referrers list that others may be writing too. Default 10.
     pub merge_rounds: usize,
+    /// Where there is patience, it counts in place of [`times`](Self::times), and a `Retry-After` is
+    /// kept however long it is, as long as it ends in time. Default none.
+    pub patience: Option<Patience>,
 }
 
 impl Default for Retries {
@@ -229,6 +233,7 @@ impl Default for Retries {
             pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(30),
             merge_rounds: 10,
+            patience: None,
         }
     }
 }

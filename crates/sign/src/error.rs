@@ -53,7 +53,7 @@ pub enum Error {
         found: String,
     },
     /// A signing service answers with an error, after retries where they make sense.
-    #[error("{service} did not do its part{}", .status.map(|s| format!(" (HTTP status {s})")).unwrap_or_default())]
+    #[error("{service} failed{}", .status.map(|s| format!(" (HTTP status {s})")).unwrap_or_default())]
     Service {
         /// Which one.
         service: Service,

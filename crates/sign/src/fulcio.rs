@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::error::Service;
 use crate::token::IdentityToken;
-use crate::transport::{Failure, Transport, below};
+use crate::transport::{Call, NoAnswer, Transport, below};
 
 /// Has Fulcio certify that `key` belongs to whom `token` names. Asked again after a lost answer,
 /// Fulcio issues another certificate; the first is never used.
@@ -17,20 +17,19 @@ pub(crate) async fn certify(
     fulcio: &Url,
     token: &IdentityToken,
     key: &KeyPair,
-) -> Result<DerCertificate, Failure> {
+) -> Result<DerCertificate, NoAnswer> {
     let request = request(token, key)?;
     let url = below(fulcio, "/api/v2/signingCert");
-    let answer = transport
-        .post(Service::Fulcio, url, "application/json", request)
-        .await;
+    let call = Call::post(Service::Fulcio, url, "application/json", request);
+    let answer = transport.ask(&call).await;
     // What it answers instead of a certificate may quote the token.
     answer
         .and_then(|answer| leaf(&answer))
-        .map_err(|failure| failure.without(token.expose_secret()))
+        .map_err(|reason| reason.without(token.expose_secret()))
 }
 
-fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {
-    let unusable = |error: sigstore_crypto::Error| Failure::Request(Box::new(error));
+fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, NoAnswer> {
+    let unusable = |error: sigstore_crypto::Error| NoAnswer::Request(Box::new(error));
     let request = Request {
         credentials: Credentials {
             oidc_identity_token: token.expose_secret(),
@@ -42,28 +41,28 @@ fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, Failure> {
             proof_of_possession: key.sign(token.challenge().as_bytes()).map_err(unusable)?,
         },
     };
-    serde_json::to_vec(&request).map_err(|error| Failure::Request(Box::new(error)))
+    serde_json::to_vec(&request).map_err(|error| NoAnswer::Request(Box::new(error)))
 }
 
 /// The signer's own certificate, which a bundle of version 0.3 has alone: the rest of the chain
 /// comes from the trusted root.
-fn leaf(answer: &[u8]) -> Result<DerCertificate, Failure> {
+fn leaf(answer: &[u8]) -> Result<DerCertificate, NoAnswer> {
     const EXPECTED: &str = "a certificate chain with an embedded certificate timestamp";
     let answer: Answer =
-        serde_json::from_slice(answer).map_err(|error| Failure::answer(EXPECTED, error))?;
+        serde_json::from_slice(answer).map_err(|error| NoAnswer::answer(EXPECTED, error))?;
     let Some(issued) = answer.signed_certificate_embedded_sct else {
         let found = match answer.signed_certificate_detached_sct {
             // A bundle has no place for it.
             Some(_) => "one with a detached certificate timestamp",
             None => "no chain",
         };
-        return Err(Failure::answer(EXPECTED, found));
+        return Err(NoAnswer::answer(EXPECTED, found));
     };
     let chain = issued.chain.certificates;
     let leaf = chain
         .first()
-        .ok_or_else(|| Failure::answer(EXPECTED, "an empty chain"))?;
-    DerCertificate::from_pem(leaf).map_err(|error| Failure::answer(EXPECTED, error))
+        .ok_or_else(|| NoAnswer::answer(EXPECTED, "an empty chain"))?;
+    DerCertificate::from_pem(leaf).map_err(|error| NoAnswer::answer(EXPECTED, error))
 }
 
 /// Not `Debug`: it holds the token.
@@ -118,7 +117,7 @@ mod tests {
 
     fn found(answer: &str) -> String {
         match leaf(answer.as_bytes()) {
-            Err(Failure::Answer { found, .. }) => found,
+            Err(NoAnswer::Answer { found, .. }) => found,
             other => panic!("expected an unusable answer, found {other:?}"),
         }
     }

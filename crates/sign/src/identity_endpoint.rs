@@ -4,17 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use countersign_oci::http::Connection;
+use countersign_oci::{Patience, Retries};
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Service};
-use crate::retry::Retries;
 use crate::token::IdentityToken;
-use crate::transport::{Failure, Transport};
+use crate::transport::{Call, NoAnswer, Transport};
 
 /// For one answer. It takes GitHub well under a second.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// An endpoint that hands out identity tokens to the jobs of a CI, as GitHub Actions has it and
 /// Forgejo and Gitea have taken it over: `GET`, a bearer token, and `{"value": "TOKEN"}`.
@@ -22,36 +22,44 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// `Debug` does not show the bearer token.
 #[derive(Clone)]
 pub struct IdentityEndpoint {
-    connection: Connection,
+    transport: Transport,
     url: Url,
     bearer: Zeroizing<String>,
-    patience: Duration,
-    retries: Retries,
 }
 
 impl IdentityEndpoint {
     /// The endpoint at `url` (`ACTIONS_ID_TOKEN_REQUEST_URL`), asked with `bearer`
-    /// (`ACTIONS_ID_TOKEN_REQUEST_TOKEN`), by `connection`.
+    /// (`ACTIONS_ID_TOKEN_REQUEST_TOKEN`), over `connection`.
     pub fn new(connection: &Connection, url: Url, bearer: impl Into<String>) -> Self {
+        let retries = Retries {
+            times: 4,
+            pause: Duration::from_millis(500),
+            ..Retries::default()
+        };
+        let transport = Transport::new(connection.clone());
         Self {
-            connection: connection.clone(),
+            transport: transport.with_answer_time(ANSWER).with_retries(retries),
             url,
             bearer: Zeroizing::new(bearer.into()),
-            patience: PATIENCE,
-            retries: Retries {
-                times: 4,
-                ..Retries::default()
-            },
         }
     }
 
-    /// Waits `patience` for one answer (default 15 seconds), and asks again as `retries` say
+    /// Waits for one answer as long as `answer` (default 15 seconds), and asks again as `retries` say
     /// (default four times).
     #[must_use]
-    pub fn with_patience(self, patience: Duration, retries: Retries) -> Self {
+    pub fn with_retries(self, answer: Duration, retries: Retries) -> Self {
+        let transport = self.transport.with_answer_time(answer);
         Self {
-            patience,
-            retries,
+            transport: transport.with_retries(retries),
+            ..self
+        }
+    }
+
+    /// Asks again until `patience` ends.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self {
+            transport: self.transport.with_patience(patience),
             ..self
         }
     }
@@ -64,16 +72,15 @@ impl IdentityEndpoint {
     pub async fn token(&self) -> Result<IdentityToken, Error> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("audience", "sigstore");
-        let transport = Transport::new(self.connection.clone(), self.retries.clone());
-        let transport = transport.with_patience(self.patience);
         let service = Service::IdentityEndpoint;
-        let failed = |failure: Failure| failure.without(&self.bearer).of(service);
-        let answer = transport.get_as(service, url, Some(&self.bearer)).await;
+        let failed = |reason: NoAnswer| reason.without(&self.bearer).of(service);
+        let call = Call::get_as(service, url, &self.bearer).map_err(failed)?;
+        let answer = self.transport.ask(&call).await;
         let answer = Zeroizing::new(answer.map_err(failed)?.to_vec());
         // What the answer holds instead may be a secret, so it isn't quoted.
         let answer: Answer = serde_json::from_slice(&answer).map_err(|_| {
             let expected = "JSON with an identity token as its `value`";
-            failed(Failure::answer(expected, "something else"))
+            failed(NoAnswer::answer(expected, "something else"))
         })?;
         let token = Zeroizing::new(answer.value);
         Ok(IdentityToken::just_issued(&token)?)

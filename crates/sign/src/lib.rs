@@ -1,17 +1,5 @@
 //! The producer: signs images in a registry, and runs the consumer on what it pushed.
 //!
-//! One run of [`Signer::sign`] takes one ephemeral key and one certificate from Fulcio (another
-//! when that one is about to expire), signs each manifest that the references lead to (an index
-//! first, then its children, nested ones depth-first, as cosign does), records each signature in
-//! the transparency log, pushes it as an OCI 1.1 referrer in the Sigstore bundle format, and then
-//! verifies it with [`countersign_verify`]. What the consumer refuses is an error here: a run that
-//! succeeds has produced what an installer accepts.
-//!
-//! Requests, statements and bundles are composed from the types of the `sigstore-*` crates rather
-//! than by `sigstore-sign`, which asks Fulcio anew for every statement and doesn't retry. The
-//! services are not trusted: their answers are read within bounds, and count for what the verifier
-//! finds in them.
-//!
 //! ```no_run
 //! use std::collections::BTreeMap;
 //!
@@ -32,6 +20,18 @@
 //! # }
 //! ```
 //!
+//! One run of [`Signer::sign`] takes one ephemeral key and one certificate from Fulcio (another
+//! when that one is about to expire), signs each manifest that the references lead to (an index
+//! first, then its children, nested ones depth-first, as cosign does), records each signature in
+//! the transparency log, pushes it as an OCI 1.1 referrer in the Sigstore bundle format, and then
+//! verifies it with [`countersign_verify`]. What the consumer refuses is an error here: a run that
+//! succeeds has produced what an installer accepts.
+//!
+//! Requests, statements and bundles are composed from the types of the `sigstore-*` crates rather
+//! than by `sigstore-sign`, which asks Fulcio anew for every statement and doesn't retry. The
+//! services are not trusted: their answers are read within bounds, and count for what the verifier
+//! finds in them.
+//!
 //! The crate reads no environment, prints nothing and picks no directories.
 
 mod clock;
@@ -41,7 +41,6 @@ mod fulcio;
 mod identity_endpoint;
 mod log;
 mod referrer;
-mod retry;
 mod secret;
 mod services;
 mod session;
@@ -59,7 +58,6 @@ pub mod samples;
 pub use clock::Skew;
 pub use error::{Error, Service};
 pub use identity_endpoint::IdentityEndpoint;
-pub use retry::Retries;
 pub use services::{RekorVersion, Services};
 pub use signer::{Event, Signed, Signer};
 pub use tags::Tags;

@@ -12,14 +12,14 @@ use url::Url;
 
 use crate::error::Service;
 use crate::services::RekorVersion;
-use crate::transport::{Failure, Transport, below};
+use crate::transport::{Call, NoAnswer, Transport, below};
 
 /// What came of a signature that was to be recorded.
 pub(crate) enum Recorded {
     /// It stands in the log.
     Entry(Box<TransparencyLogEntry>),
     /// It does so already, for an answer was lost, and this log can't be asked for the entry.
-    Lost(Failure),
+    Lost(NoAnswer),
 }
 
 /// Records the envelope's signature in the log at `rekor`.
@@ -28,7 +28,7 @@ pub(crate) async fn record(
     (rekor, version): (&Url, RekorVersion),
     envelope: &DsseEnvelope,
     certificate: &DerCertificate,
-) -> Result<Recorded, Failure> {
+) -> Result<Recorded, NoAnswer> {
     match version {
         RekorVersion::V1 => record_v1(transport, rekor, envelope, certificate).await,
         RekorVersion::V2 => record_v2(transport, rekor, envelope, certificate).await,
@@ -42,15 +42,15 @@ async fn record_v1(
     rekor: &Url,
     envelope: &DsseEnvelope,
     certificate: &DerCertificate,
-) -> Result<Recorded, Failure> {
-    let request =
-        DsseEntry::new(envelope, certificate).map_err(|error| Failure::Request(Box::new(error)))?;
+) -> Result<Recorded, NoAnswer> {
+    let request = DsseEntry::new(envelope, certificate)
+        .map_err(|error| NoAnswer::Request(Box::new(error)))?;
     let url = below(rekor, "/api/v1/log/entries");
     let answer = match post(transport, url, &request).await {
         Err(failure) => match existing(&failure) {
             Some(uuid) => {
                 let url = below(rekor, &format!("/api/v1/log/entries/{uuid}"));
-                transport.get(Service::Rekor, url).await?
+                transport.ask(&Call::get(Service::Rekor, url)).await?
             }
             None => return Err(failure),
         },
@@ -59,15 +59,15 @@ async fn record_v1(
     const EXPECTED: &str = "one log entry";
     // A map from the entry's UUID.
     let entries: HashMap<String, LogEntry> =
-        serde_json::from_slice(&answer).map_err(|error| Failure::answer(EXPECTED, error))?;
+        serde_json::from_slice(&answer).map_err(|error| NoAnswer::answer(EXPECTED, error))?;
     let found = entries.len();
     let mut entries = entries.into_values();
     match (entries.next(), entries.next()) {
         (Some(entry), None) => entry
             .to_bundle_entry(KindVersion::DsseV001)
             .map(|entry| Recorded::Entry(Box::new(entry)))
-            .map_err(|error| Failure::answer(EXPECTED, error)),
-        _ => Err(Failure::answer(EXPECTED, format_args!("{found} of them"))),
+            .map_err(|error| NoAnswer::answer(EXPECTED, error)),
+        _ => Err(NoAnswer::answer(EXPECTED, format_args!("{found} of them"))),
     }
 }
 
@@ -78,7 +78,7 @@ async fn record_v2(
     rekor: &Url,
     envelope: &DsseEnvelope,
     certificate: &DerCertificate,
-) -> Result<Recorded, Failure> {
+) -> Result<Recorded, NoAnswer> {
     let request = HashedRekordV2::new_with_certificate(
         &sigstore_crypto::sha256(&envelope.pae()),
         &envelope.signature.sig,
@@ -87,10 +87,10 @@ async fn record_v2(
     );
     let url = below(rekor, "/api/v2/log/entries");
     match post(transport, url, &request).await {
-        Err(failure @ Failure::Status { status: 409, .. }) => Ok(Recorded::Lost(failure)),
+        Err(failure @ NoAnswer::Status { status: 409, .. }) => Ok(Recorded::Lost(failure)),
         answer => serde_json::from_slice(&answer?)
             .map(|entry| Recorded::Entry(Box::new(entry)))
-            .map_err(|error| Failure::answer("a log entry", error)),
+            .map_err(|error| NoAnswer::answer("a log entry", error)),
     }
 }
 
@@ -98,24 +98,31 @@ async fn post(
     transport: &Transport,
     url: Url,
     request: &impl Serialize,
-) -> Result<bytes::Bytes, Failure> {
-    let request = serde_json::to_vec(request).map_err(|error| Failure::Request(Box::new(error)))?;
-    transport
-        .post(Service::Rekor, url, "application/json", request)
-        .await
+) -> Result<bytes::Bytes, NoAnswer> {
+    let request =
+        serde_json::to_vec(request).map_err(|error| NoAnswer::Request(Box::new(error)))?;
+    let call = Call::post(Service::Rekor, url, "application/json", request);
+    transport.ask(&call).await
 }
 
 /// The UUID of the entry that a conflict names: in its `Location`, and in its message ("an
 /// equivalent entry already exists in the transparency log with UUID …").
-fn existing(failure: &Failure) -> Option<&str> {
+fn existing(failure: &NoAnswer) -> Option<&str> {
     match failure {
-        Failure::Status {
+        NoAnswer::Status {
             status: 409,
             said,
             location,
             ..
         } => location.as_deref().and_then(uuid).or_else(|| uuid(said)),
-        _ => None,
+        NoAnswer::Status { .. }
+        | NoAnswer::Network(_)
+        | NoAnswer::Late { .. }
+        | NoAnswer::Connection(_)
+        | NoAnswer::Header
+        | NoAnswer::Length { .. }
+        | NoAnswer::Answer { .. }
+        | NoAnswer::Request(_) => None,
     }
 }
 
@@ -129,12 +136,11 @@ fn uuid(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn conflict(said: &str, location: Option<&str>) -> Failure {
-        Failure::Status {
+    fn conflict(said: &str, location: Option<&str>) -> NoAnswer {
+        NoAnswer::Status {
             status: 409,
             said: said.into(),
             location: location.map(str::to_owned),
-            pause: None,
         }
     }
 

@@ -1,8 +1,8 @@
 //! One key and one certificate, and the signatures made with them.
 
 use bytes::Bytes;
-use countersign_oci::PinnedReference;
 use countersign_oci::http::Connection;
+use countersign_oci::{PinnedReference, Retries};
 use countersign_verify::Certified;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
@@ -15,12 +15,11 @@ use crate::clock::{self, Skew};
 use crate::error::{Error, Service};
 use crate::fulcio;
 use crate::log::{self, Recorded};
-use crate::retry::Retries;
 use crate::services::Services;
 use crate::statement::PAYLOAD_TYPE;
 use crate::timestamp::timestamp;
 use crate::token::IdentityToken;
-use crate::transport::{Failure, Transport};
+use crate::transport::{NoAnswer, Transport};
 
 /// Time that a certificate must have left when a signature is begun: log and timestamp authority
 /// have to vouch for a time within its validity, and may have to be asked more than once.
@@ -38,7 +37,7 @@ impl Clients {
         services.check()?;
         Ok(Self {
             services: services.clone(),
-            transport: Transport::new(connection, Retries::default()),
+            transport: Transport::new(connection),
         })
     }
 
@@ -76,13 +75,13 @@ impl Session {
             services,
             transport,
         } = clients;
-        let failed = |failure: Failure| failure.of(Service::Fulcio);
+        let failed = |failure: NoAnswer| failure.of(Service::Fulcio);
         let certificate = fulcio::certify(transport, &services.fulcio, token, &key)
             .await
             .map_err(failed)?;
         let certified = Certified::read(certificate.as_bytes()).map_err(|error| {
             let expected = "a certificate with an identity and its issuer";
-            failed(Failure::answer(expected, error))
+            failed(NoAnswer::answer(expected, error))
         })?;
         let issued = Skew {
             here: clock::second(Timestamp::now()),
@@ -158,7 +157,7 @@ impl Session {
             services,
             transport,
         } = clients;
-        let failed = |failure: Failure| failure.of(Service::Rekor);
+        let failed = |failure: NoAnswer| failure.of(Service::Rekor);
         let log = (&services.rekor, services.rekor_version);
         let mut again = true;
         loop {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use backon::Retryable as _;
-use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::http::{Failure, retrying};
+use countersign_oci::{
+    Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage, Retries,
+};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
 use jiff::Timestamp;
@@ -12,7 +14,6 @@ use serde::Serialize;
 use crate::error::{Error, Service};
 use crate::foreseen::{self, Foreseen};
 use crate::referrer;
-use crate::retry::Retries;
 use crate::services::Services;
 use crate::session::{Clients, Session};
 use crate::statement::Statement;
@@ -269,20 +270,18 @@ impl Signer {
     /// Waits until the registry lists the signature: some answer from a cache for a while.
     async fn listed(&self, image: &ResolvedImage, signature: &Digest) -> Result<(), Error> {
         let pinned = image.reference();
-        let ask = || async {
-            let listed = self.registry.referrers(pinned).await?;
+        retrying(self.clients.retries(), || async {
+            let listed = self.registry.referrers(pinned).await.map_err(Error::from)?;
             if listed.iter().any(|referrer| referrer.digest == *signature) {
                 return Ok(());
             }
-            Err(Error::NotListed {
+            Err(Failure::passing(Error::NotListed {
                 image: pinned.clone(),
                 expected: signature.clone(),
                 found: listed.len(),
-            })
-        };
-        ask.retry(self.clients.retries().schedule())
-            .when(|error| matches!(error, Error::NotListed { .. }))
-            .await
+            }))
+        })
+        .await
     }
 }
 

@@ -8,7 +8,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion};
 
 use crate::error::Service;
-use crate::transport::{Failure, Transport};
+use crate::transport::{Call, NoAnswer, Transport};
 
 const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 
@@ -20,16 +20,15 @@ pub(crate) async fn timestamp(
     transport: &Transport,
     url: &Url,
     signature: &SignatureBytes,
-) -> Result<TimestampToken, Failure> {
-    let request = request(signature).map_err(|error| Failure::Request(Box::new(error)))?;
-    let answer = transport
-        .post(
-            Service::TimestampAuthority,
-            url.clone(),
-            "application/timestamp-query",
-            request,
-        )
-        .await?;
+) -> Result<TimestampToken, NoAnswer> {
+    let request = request(signature).map_err(|error| NoAnswer::Request(Box::new(error)))?;
+    let call = Call::post(
+        Service::TimestampAuthority,
+        url.clone(),
+        "application/timestamp-query",
+        request,
+    );
+    let answer = transport.ask(&call).await?;
     check(&answer)?;
     Ok(TimestampToken::new(answer.into()))
 }
@@ -54,13 +53,13 @@ fn request(signature: &SignatureBytes) -> der::Result<Vec<u8>> {
 }
 
 /// A response has a token if, and only if, the request was granted (section 2.4.2).
-fn check(answer: &[u8]) -> Result<(), Failure> {
+fn check(answer: &[u8]) -> Result<(), NoAnswer> {
     const EXPECTED: &str = "a timestamp";
     let response =
-        TimeStampResp::from_der(answer).map_err(|error| Failure::answer(EXPECTED, error))?;
+        TimeStampResp::from_der(answer).map_err(|error| NoAnswer::answer(EXPECTED, error))?;
     if response.time_stamp_token.is_none() {
         let status = response.status.status;
-        return Err(Failure::answer(
+        return Err(NoAnswer::answer(
             EXPECTED,
             format_args!("the status {status:?}"),
         ));
@@ -76,10 +75,10 @@ mod tests {
     fn a_refusal_in_due_form_is_one() {
         // SEQUENCE { SEQUENCE { INTEGER 2 } }: rejection, no token.
         let refused = check(&[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02]);
-        let Err(Failure::Answer { found, .. }) = refused else {
+        let Err(NoAnswer::Answer { found, .. }) = refused else {
             panic!("expected an unusable answer, found {refused:?}");
         };
         assert_eq!(found, "the status Rejection");
-        assert!(matches!(check(b"<html>"), Err(Failure::Answer { .. })));
+        assert!(matches!(check(b"<html>"), Err(NoAnswer::Answer { .. })));
     }
 }

@@ -1,24 +1,26 @@
 //! How requests to the signing services travel.
 //!
-//! By the connection that registries are reached by, so by the same proxy. No answer is read further
-//! than its bound or waited for longer than its time, and no redirect is followed.
-//! What may pass is asked for again, not before the service wants to be asked (`Retry-After`).
+//! Over the connection that reaches registries, so through the same proxy. Each answer has a bound in
+//! bytes and in time. No redirect is followed.
+//! What may pass is asked for again by [`retrying`], as registries are.
 //!
 //! The clients of the `sigstore-*` crates are not used for this: they read bodies of any length,
 //! and keep from their callers the headers that matter here, `Retry-After` and the `Location` by
 //! which Rekor names an entry that it has already.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_oci::excerpt;
-use countersign_oci::http::{Answer, Body, Connection, Credential, Request};
+use countersign_oci::http::{
+    Answer, Body, Connection, Credential, Failure, Request, retrying, status_may_pass,
+};
+use countersign_oci::{Patience, Retries, excerpt};
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use url::Url;
 
 use crate::error::{Error, Service};
-use crate::retry::{Pause, Retries, retrying};
 use crate::secret::without;
 
 /// Bytes of an answer: a bundle is made of them, and verifiers take bundles up to this size.
@@ -29,95 +31,147 @@ const ERROR_MAX: usize = 16 << 10;
 /// included, which takes seconds.
 const REQUEST: Duration = Duration::from_secs(60);
 
+/// How often services are asked again: more often than registries, since without them a whole build
+/// was for nothing. With these pauses it takes half a minute.
+fn retries() -> Retries {
+    Retries {
+        times: 6,
+        pause: Duration::from_millis(500),
+        ..Retries::default()
+    }
+}
+
 /// The way to the services.
+#[derive(Clone)]
 pub(crate) struct Transport {
     connection: Connection,
     retries: Retries,
     /// For one request, from its start to the end of its answer.
-    patience: Duration,
+    answer: Duration,
 }
 
 impl Transport {
-    pub(crate) fn new(connection: Connection, retries: Retries) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
-            retries,
-            patience: REQUEST,
+            retries: retries(),
+            answer: REQUEST,
         }
     }
 
-    pub(crate) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub(crate) fn with_answer_time(self, answer: Duration) -> Self {
+        Self { answer, ..self }
     }
 
     pub(crate) fn with_retries(self, retries: Retries) -> Self {
         Self { retries, ..self }
     }
 
+    pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
+        self.retries.patience = Some(patience);
+        self
+    }
+
     pub(crate) fn retries(&self) -> &Retries {
         &self.retries
     }
 
-    /// Posts `body`, and returns the body of an answer that says it went well.
-    pub(crate) async fn post(
-        &self,
+    /// Asks until there is an answer that says it went well, and returns its body.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<Bytes, NoAnswer> {
+        let unserved = |reason| Unserved {
+            service: call.service,
+            reason,
+        };
+        let asked = retrying(&self.retries, || async {
+            self.ask_once(call)
+                .await
+                .map_err(|failure| failure.map(unserved))
+        });
+        asked.await.map_err(|unserved| unserved.reason)
+    }
+
+    /// Asks once.
+    pub(crate) async fn ask_once(&self, call: &Call) -> Result<Bytes, Failure<NoAnswer>> {
+        let request = call.request.clone();
+        let request = request.without_redirects().patience(self.answer);
+        // To Fulcio the body is a secret, and to nobody else is it of use.
+        let mut body = match &call.body {
+            Some(bytes) => Body::Secret(bytes.clone()),
+            None => Body::Empty,
+        };
+        let asking = async {
+            let credential = call.credential.as_ref();
+            let asked = self.connection.exchange(&request, credential, &mut body);
+            read(asked.await.map_err(|failure| failure.map(NoAnswer::from))?).await
+        };
+        let asked = tokio::time::timeout(self.answer, asking).await;
+        asked.unwrap_or_else(|_| {
+            Err(Failure::passing(NoAnswer::Late {
+                patience: self.answer,
+            }))
+        })
+    }
+}
+
+/// One question to a service. It may hold a token, so it isn't `Debug`.
+pub(crate) struct Call {
+    service: Service,
+    request: Request,
+    credential: Option<Credential>,
+    body: Option<Bytes>,
+}
+
+impl Call {
+    /// Posts `body`.
+    pub(crate) fn post(
         service: Service,
         url: Url,
         content_type: &'static str,
         body: impl Into<Bytes>,
-    ) -> Result<Bytes, Failure> {
-        let body = body.into();
+    ) -> Self {
         let request = Request::new(Method::POST, url, service.to_string())
             .header(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        // To Fulcio the body is a secret, and to nobody else is it of use.
-        retrying(service, &self.retries, || {
-            self.ask(&request, None, Body::Secret(body.clone()))
-        })
-        .await
+        Self {
+            service,
+            request,
+            credential: None,
+            body: Some(body.into()),
+        }
     }
 
-    /// Gets the body of an answer that says it went well.
-    pub(crate) async fn get(&self, service: Service, url: Url) -> Result<Bytes, Failure> {
-        self.get_as(service, url, None).await
+    /// Gets what is at `url`.
+    pub(crate) fn get(service: Service, url: Url) -> Self {
+        Self {
+            service,
+            request: Request::new(Method::GET, url, service.to_string()),
+            credential: None,
+            body: None,
+        }
     }
 
-    /// As [`Self::get`], as who has the bearer token.
-    pub(crate) async fn get_as(
-        &self,
-        service: Service,
-        url: Url,
-        bearer: Option<&str>,
-    ) -> Result<Bytes, Failure> {
-        let credential = bearer.map(|bearer| Credential::new(&format!("Bearer {bearer}"), &url));
-        let credential = match credential {
-            Some(None) => return Err(Failure::Header),
-            Some(Some(credential)) => Some(credential),
-            None => None,
-        };
-        let request = Request::new(Method::GET, url, service.to_string());
-        retrying(service, &self.retries, || {
-            self.ask(&request, credential.as_ref(), Body::Empty)
+    /// Gets what is at `url` for whoever has the bearer token.
+    pub(crate) fn get_as(service: Service, url: Url, bearer: &str) -> Result<Self, NoAnswer> {
+        let credential = Credential::new(&format!("Bearer {bearer}"), &url);
+        Ok(Self {
+            credential: Some(credential.ok_or(NoAnswer::Header)?),
+            ..Self::get(service, url)
         })
-        .await
     }
+}
 
-    async fn ask(
-        &self,
-        request: &Request,
-        credential: Option<&Credential>,
-        mut body: Body,
-    ) -> Result<Bytes, Failure> {
-        let request = request.clone().without_redirects().patience(self.patience);
-        let asking = async {
-            let asked = self.connection.exchange(&request, credential, &mut body);
-            read(asked.await.map_err(|failure| failure.error)?).await
-        };
-        let asked = tokio::time::timeout(self.patience, asking).await;
-        asked.unwrap_or_else(|_| {
-            Err(Failure::Late {
-                patience: self.patience,
-            })
-        })
+/// That a service gave no answer that can be used, told without what it said: that may quote the
+/// token.
+pub(crate) struct Unserved {
+    pub(crate) service: Service,
+    pub(crate) reason: NoAnswer,
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.status() {
+            Some(status) => write!(f, "{} answered with HTTP status {status}", self.service),
+            None => write!(f, "{} can't be reached", self.service),
+        }
     }
 }
 
@@ -130,7 +184,7 @@ pub(crate) fn below(base: &Url, path: &str) -> Url {
 
 /// Why a service gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum NoAnswer {
     /// It answered with a status of failure.
     #[error("it answered: {}", if .said.is_empty() { "nothing more".into() } else { excerpt(.said) })]
     Status {
@@ -139,8 +193,6 @@ pub(crate) enum Failure {
         said: String,
         /// The `Location` header.
         location: Option<String>,
-        /// The `Retry-After` header.
-        pause: Option<Duration>,
     },
     /// There was no answer, or part of one.
     #[error("there was no whole answer")]
@@ -168,7 +220,7 @@ pub(crate) enum Failure {
     Request(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl Failure {
+impl NoAnswer {
     /// An answer of another form than `expected`; `error` says where it differs.
     pub(crate) fn answer(expected: &'static str, error: impl std::fmt::Display) -> Self {
         Self::Answer {
@@ -190,7 +242,13 @@ impl Failure {
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            _ => None,
+            Self::Network(_)
+            | Self::Late { .. }
+            | Self::Connection(_)
+            | Self::Header
+            | Self::Length { .. }
+            | Self::Answer { .. }
+            | Self::Request(_) => None,
         }
     }
 
@@ -201,38 +259,27 @@ impl Failure {
                 status,
                 said,
                 location,
-                pause,
             } => Self::Status {
                 status,
                 said: without(&said, secret),
                 location,
-                pause,
             },
             Self::Answer { expected, found } => Self::Answer {
                 expected,
                 found: without(&found, secret),
             },
-            other => other,
-        }
-    }
-
-    /// Whether, and when, the same request may go well. Busy, overloaded and unreachable services
-    /// may be back soon; a refusal stays one.
-    pub(crate) fn pause(&self) -> Pause {
-        match self {
-            Self::Status {
-                status: 408 | 425 | 429 | 500..=599,
-                pause,
-                ..
-            } => pause.map_or(Pause::Scheduled, Pause::AtLeast),
-            Self::Network(_) | Self::Late { .. } => Pause::Scheduled,
-            _ => Pause::Never,
+            Self::Network(_)
+            | Self::Late { .. }
+            | Self::Connection(_)
+            | Self::Header
+            | Self::Length { .. }
+            | Self::Request(_) => self,
         }
     }
 }
 
 /// The error's URL goes: which service it was is known.
-impl From<countersign_oci::Error> for Failure {
+impl From<countersign_oci::Error> for NoAnswer {
     fn from(error: countersign_oci::Error) -> Self {
         match error {
             countersign_oci::Error::Network { source, .. } => Self::Network(source),
@@ -243,20 +290,24 @@ impl From<countersign_oci::Error> for Failure {
 }
 
 /// Reads an answer within its bound.
-async fn read(answer: Answer) -> Result<Bytes, Failure> {
+async fn read(answer: Answer) -> Result<Bytes, Failure<NoAnswer>> {
     let status = answer.status();
     if status.is_success() {
         let read = answer.bytes(ANSWER_MAX).await;
-        return Ok(read.map_err(|failure| failure.error)?);
+        return read.map_err(|failure| failure.map(NoAnswer::from));
     }
     let location = answer.header(&header::LOCATION).map(str::to_owned);
     let pause = answer.retry_after();
     let said = answer.beginning(ERROR_MAX).await;
-    Err(Failure::Status {
+    let refused = NoAnswer::Status {
         status: status.as_u16(),
         said: String::from_utf8_lossy(&said).into_owned(),
         location,
-        pause,
+    };
+    Err(match (status_may_pass(status), pause) {
+        (false, _) => refused.into(),
+        (true, None) => Failure::passing(refused),
+        (true, Some(pause)) => Failure::passing_after(refused, pause),
     })
 }
 
@@ -264,31 +315,36 @@ async fn read(answer: Answer) -> Result<Bytes, Failure> {
 mod tests {
     use super::*;
 
-    fn status(status: u16, pause: Option<Duration>) -> Failure {
-        Failure::Status {
-            status,
-            said: String::new(),
-            location: None,
-            pause,
-        }
-    }
-
-    #[test]
-    fn overload_may_pass_and_refusals_are_final() {
-        for code in [408, 425, 429, 500, 502, 503, 504] {
-            assert_eq!(status(code, None).pause(), Pause::Scheduled, "{code}");
-        }
-        for code in [301, 400, 401, 403, 404, 409, 422] {
-            assert_eq!(status(code, None).pause(), Pause::Never, "{code}");
-        }
-        assert_eq!(Failure::Length { limit: 1 }.pause(), Pause::Never);
-    }
-
     #[test]
     fn paths_go_below_a_base_with_or_without_its_slash() {
         for base in ["https://rekor.example/log", "https://rekor.example/log/"] {
             let url = below(&base.parse().unwrap(), "/api/v1");
             assert_eq!(url.as_str(), "https://rekor.example/log/api/v1");
         }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_without_what_the_service_said() {
+        let unserved = |reason| {
+            Unserved {
+                service: Service::Fulcio,
+                reason,
+            }
+            .to_string()
+        };
+        let said = unserved(NoAnswer::Status {
+            status: 503,
+            said: "hunter2".into(),
+            location: None,
+        });
+        assert_eq!(
+            said,
+            "the certificate authority (Fulcio) answered with HTTP status 503"
+        );
+        let patience = REQUEST;
+        assert_eq!(
+            unserved(NoAnswer::Late { patience }),
+            "the certificate authority (Fulcio) can't be reached"
+        );
     }
 }

@@ -10,7 +10,6 @@ mod http;
 mod image;
 mod indexes;
 mod instance;
-mod ledger;
 mod registries;
 mod scenarios;
 mod server;
@@ -29,11 +28,11 @@ pub(crate) use self::tools::cosign;
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, Sandbox, bare};
-use self::ledger::Ledger;
 use self::scenarios::World;
 use self::services::Services;
 use self::tools::{Programs, Skopeo, Tools};
 use crate::command::{Profile, build_countersign, workspace};
+use crate::ledger::{self, Ledger};
 
 const INTRODUCTION: &str = "\
 Countersign against the software of others

@@ -5,13 +5,15 @@ use countersign_download::{Bound, Limits};
 
 /// Bounds on one image or archive.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Limits: what an image may cost")]
+#[command(next_help_heading = "Limits on an image")]
 pub(crate) struct LimitArguments {
     /// Size of all files together, unpacked [default: 128GiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_size: Option<u64>,
 
-    /// Size of all layers together, or of a tarball, as fetched [default: 32GiB]
+    /// Size of all layers, or of a tarball [default: 32GiB]
+    ///
+    /// This is the size as downloaded, before unpacking.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_download: Option<u64>,
 
@@ -23,15 +25,15 @@ pub(crate) struct LimitArguments {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_layers: Option<u64>,
 
-    /// How many times larger than fetched a layer may be, unpacked [default: 250]
+    /// How many times a layer may grow unpacked [default: 250]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_expansion: Option<u64>,
 
-    /// Number of directories within each other [default: 128]
+    /// Depth of directories [default: 128]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_depth: Option<u64>,
 
-    /// Length of a path, and of what a link points to, in bytes [default: 4096]
+    /// Length of a path or link target, in bytes [default: 4096]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_path: Option<u64>,
 

@@ -10,23 +10,29 @@ use crate::lock::{self, LockFile};
 
 /// What entries are planned by, the same for installing and upgrading.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Galleries: entries to install by name")]
+#[command(next_help_heading = "Galleries (entries by name)")]
 pub(crate) struct PlanningArguments {
-    /// The hardware to choose entries for: default, nvidia, nvidia-cuda-12, amd, intel, metal,
-    /// vulkan … [default: this machine's]
+    /// Hardware to choose entries for [default: this machine's]
+    ///
+    /// One of default, nvidia, nvidia-cuda-12, amd, intel, metal, vulkan and others.
     #[arg(long, value_name = "NAME")]
     pub(crate) capability: Option<Capability>,
 
-    /// A tag to fall back to where an entry's isn't there, such as `latest-*=master-*`; may be
-    /// given several times [default: none]
+    /// Another tag to try if an entry's tag is not there
+    ///
+    /// For example `latest-*=master-*`. May be given several times.
     #[arg(long = "fallback-tag", value_name = "FROM=TO")]
     pub(crate) fallback_tags: Vec<TagRule>,
 
-    /// Refuse what no policy covers, and tarballs without sha256, instead of warning
+    /// Refuse what nothing proves, instead of warning
+    ///
+    /// This refuses what has neither a policy nor a `sha256`.
     #[arg(long)]
     pub(crate) require_integrity: bool,
 
-    /// Let an index from elsewhere name addresses in private networks (such as 10.0.0.0/8)
+    /// Allow entries of remote indexes in private networks
+    ///
+    /// Without this flag, an index from the internet may not name addresses such as 10.0.0.0/8.
     #[arg(long)]
     pub(crate) allow_private_addresses: bool,
 
@@ -34,13 +40,17 @@ pub(crate) struct PlanningArguments {
     #[arg(long, value_name = "SIZE", value_parser = limits::size)]
     pub(crate) max_index: Option<u64>,
 
-    /// Directory that entries are installed in, each under its name [default:
-    /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
+    /// Directory for installed entries
+    ///
+    /// Each entry is in a directory with its name. The default is COUNTERSIGN_STORE_DIR, or else
+    /// `countersign` in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
-    /// Pin digest and signer of what is installed in a lock file. Its other entries stay as they are
-    /// [default FILE: countersign.lock]
+    /// Write what is installed to a lock file
+    ///
+    /// The lock file pins digest and signer. Other entries in it stay as they are. The default FILE
+    /// is countersign.lock.
     #[arg(
         long,
         value_name = "FILE",

@@ -10,21 +10,26 @@ use jiff::SignedDuration;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct RegistryArguments {
-    /// Speak plain http to every registry, not only to those on a loopback address
+    /// Use plain HTTP for all registries
+    ///
+    /// Without this flag, only registries on a loopback address are asked over plain HTTP.
     #[arg(long)]
     pub(crate) plain_http: bool,
 
-    /// Follow redirects from a public server into a private network (such as 10.0.0.0/8), where a
-    /// registry has its storage behind a private link
+    /// Follow redirects from public to private networks
+    ///
+    /// Some public registries keep their layers in a private network (such as 10.0.0.0/8). Without
+    /// this flag, such redirects are refused.
     #[arg(long)]
     pub(crate) allow_private_redirects: bool,
 
-    /// Certificates (PEM) of further authorities to trust for TLS
+    /// More certificate authorities for TLS (PEM)
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
 
-    /// Give up when the whole run takes longer: `90s`, `10m`, `1h 30m` [default: no limit but those
-    /// of each request]
+    /// Time limit for the whole run: 90s, 10m, `1h 30m`
+    ///
+    /// Without this flag, only each request has a time limit.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 }

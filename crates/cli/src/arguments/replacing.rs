@@ -1,22 +1,26 @@
 //! What an installation may replace: the flags.
 
 use clap::Args;
-use countersign_download::InstallOptions;
+use countersign_download::{Downgrade, InstallOptions, WhenBusy, WhenSame};
 
 /// What an installation may replace, and whether it waits for another.
 #[derive(Debug, Args)]
 pub(crate) struct ReplacingArguments {
-    /// Let an image replace one that was signed later. Without this flag, a tag that was moved back
-    /// is refused
+    /// Allow an image that was signed before the installed one
+    ///
+    /// Without this flag, such an image is refused: somebody may have moved the tag back.
     #[arg(long)]
     pub(crate) allow_older: bool,
 
-    /// Fetch and replace what is installed even if the digest is the same. Repairs files that were
-    /// changed or deleted
+    /// Install again even if the digest is the same
+    ///
+    /// This repairs files that were changed or deleted.
     #[arg(long)]
     pub(crate) reinstall: bool,
 
-    /// Fail if another run installs to the same directory, instead of waiting for it
+    /// Do not wait for another run; fail instead
+    ///
+    /// Without this flag, a run waits while another run installs to the same directory.
     #[arg(long)]
     pub(crate) no_wait: bool,
 }
@@ -29,9 +33,26 @@ impl ReplacingArguments {
             no_wait,
         } = *self;
         InstallOptions {
-            allow_older,
-            reinstall,
-            wait: !no_wait,
+            downgrade: if allow_older {
+                Downgrade::Allow
+            } else {
+                Downgrade::Refuse
+            },
+            same: if reinstall {
+                WhenSame::Reinstall
+            } else {
+                WhenSame::Keep
+            },
+            busy: when_busy(no_wait),
         }
+    }
+}
+
+/// What `--no-wait` means to the library.
+pub(crate) fn when_busy(no_wait: bool) -> WhenBusy {
+    if no_wait {
+        WhenBusy::Fail
+    } else {
+        WhenBusy::Wait
     }
 }

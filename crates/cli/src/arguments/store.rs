@@ -11,8 +11,10 @@ use crate::failure::{Failure, Kind};
 /// Where entries are installed.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
-    /// Directory that entries are installed in, each under its name [default:
-    /// COUNTERSIGN_STORE_DIR, else countersign in the user's data directory]
+    /// Directory for installed entries
+    ///
+    /// Each entry is in a directory with its name. The default is COUNTERSIGN_STORE_DIR, or else
+    /// `countersign` in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 }

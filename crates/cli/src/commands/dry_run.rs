@@ -51,8 +51,8 @@ fn text(galleries: &Galleries) -> String {
             fetched.location,
             galleries.capability,
         ));
-        for unserved in &fetched.unserved {
-            text.push_str(&format!("  not from: {unserved}\n"));
+        for skipped in &fetched.skipped {
+            text.push_str(&format!("  not from: {skipped}\n"));
         }
         let words = match &gallery.policy {
             Some(policy) => policy.explain(),
@@ -65,13 +65,13 @@ fn text(galleries: &Galleries) -> String {
 
 fn to_json(galleries: &Galleries) -> Vec<Value> {
     let one = |(gallery, fetched): &(Gallery, FetchedIndex)| {
-        let unserved: Vec<String> = fetched.unserved.iter().map(ToString::to_string).collect();
+        let skipped: Vec<String> = fetched.skipped.iter().map(ToString::to_string).collect();
         json!({
             "name": gallery.name,
             "location": fetched.location.to_string(),
             "entries": fetched.index.entries().len(),
             "policy": gallery.policy.as_ref().map(Policy::explain),
-            "unserved": unserved,
+            "unserved": skipped,
         })
     };
     galleries.fetched().iter().map(one).collect()
@@ -166,7 +166,7 @@ fn plan_json(plan: &Plan) -> Value {
         "alias": plan.entry().and_then(|entry| entry.alias.as_ref()),
         "sources": plan.sources(),
         "requirement": { "kind": kind, "digest": digest, "words": requirement.to_string() },
-        "locked": plan.lock().map(LockedEntry::asked),
+        "locked": plan.lock().map(LockedEntry::requested),
         "warning": plan.warning(),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign_download::{
-    FallbackTags, Galleries, GalleryClient, GalleryOptions, Integrity, Limits,
+    FallbackTags, Galleries, GalleryClient, GalleryOptions, Integrity, Limits, PrivateAddresses,
 };
 use countersign_policy::PolicyFile;
 
@@ -63,6 +63,8 @@ pub(super) async fn load(
     }
     let fallbacks = FallbackTags::new(arguments.fallback_tags.clone());
     let mut galleries = Galleries::new(fetched, capability, integrity, fallbacks);
-    galleries.private_addresses = arguments.allow_private_addresses;
+    if arguments.allow_private_addresses {
+        galleries.private_addresses = PrivateAddresses::Allow;
+    }
     Ok(galleries)
 }

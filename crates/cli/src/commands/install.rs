@@ -36,10 +36,10 @@ use crate::progress::Progress;
 use crate::trust;
 
 const EXAMPLE: &str = "\
-Example: unpack the image into ./app, if it is signed as policy.yaml says
+Example: unpack the image into ./app, if policy.yaml accepts its signature
   countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
 
-Example: see where the entry `chat` of a gallery would come from, and on what proof
+Example: show the sources of the entry `chat`, and what has to be proven
   countersign install --gallery galleries.yaml --dry-run chat
 
 policy.yaml:
@@ -57,16 +57,20 @@ countersign install [OPTIONS] REFERENCE DIRECTORY
 #[derive(Debug, Args)]
 #[command(override_usage = USAGE, after_help = EXAMPLE)]
 pub(crate) struct InstallArguments {
-    /// REFERENCE: the image. DIRECTORY: where to unpack it; must be missing, empty, or an earlier
-    /// installation. The index or the platform's manifest must be signed. With --gallery, the names
-    /// of entries instead
+    /// An image and a directory, or names of entries
+    ///
+    /// REFERENCE is the image. The index or the platform's manifest must be signed.
+    ///
+    /// DIRECTORY is where to unpack it. It must be missing, empty, or an earlier installation.
+    ///
+    /// NAME is an entry of a gallery. Use it with --gallery.
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",
         required_unless_present_any = ["all", "from_lock"]
     )]
     pub(crate) operands: Vec<OsString>,
 
-    /// Which image of an index to install [default: this machine's]
+    /// Platform of the image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
@@ -91,22 +95,28 @@ pub(crate) struct InstallArguments {
 
 /// The flags of installing by name.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Galleries: entries to install by name")]
+#[command(next_help_heading = "Galleries (entries by name)")]
 pub(crate) struct GalleryArguments {
-    /// File with galleries, YAML or JSON: where their indexes are, and who must have signed
+    /// Gallery file, YAML or JSON
+    ///
+    /// The file says where the galleries are and who must have signed.
     #[arg(long, value_name = "FILE", conflicts_with = "policy_flags")]
     pub(crate) gallery: Option<PathBuf>,
 
-    /// Show what would be installed, from where and on what proof. Asks no registry, installs nothing
+    /// Show the plan and install nothing
+    ///
+    /// This shows the sources of each entry and what has to be proven. It asks no registry.
     #[arg(long, conflicts_with = "lock")]
     pub(crate) dry_run: bool,
 
-    /// Every entry of every gallery
+    /// Show every entry of every gallery; needs --dry-run
     #[arg(long, conflicts_with = "operands")]
     pub(crate) all: bool,
 
-    /// Install the exact digests in a lock file. The signer must match the lock file and the
-    /// gallery's policy. Without names, installs every entry [default FILE: countersign.lock]
+    /// Install the exact digests in a lock file
+    ///
+    /// The signer must match the lock file and the gallery's policy. Without names, every entry is
+    /// installed. The default FILE is countersign.lock.
     #[arg(
         long,
         value_name = "FILE",

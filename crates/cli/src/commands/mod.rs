@@ -24,12 +24,22 @@ use crate::environment::Environment;
 use crate::failure::{Failure, exit_codes_help};
 use crate::output::{Format, Output};
 
-/// Sign container images in CI; install only what a signature and a policy prove.
+/// Sign container images in CI, and install them only if a policy accepts the signature.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, after_help = exit_codes_help())]
 pub(crate) struct Arguments {
-    /// How to print results: for a person, or as one JSON document on standard output
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    /// Form of results: human or json
+    ///
+    /// human is text, with progress on standard error if it is a terminal. json is one JSON
+    /// document on standard output, for success and failure.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Format::Human,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+    )]
     pub(crate) output: Format,
 
     #[command(subcommand)]
@@ -38,19 +48,29 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign images in a registry, an index with all its children, and check the result
+    /// Sign images in a registry, then verify the signatures
+    ///
+    /// The signature is bound to a digest. If the image is an index, all images in it are signed
+    /// too.
     Sign(sign::SignArguments),
-    /// Prove that images are signed by the signer that a policy names
+    /// Verify that images are signed as a policy requires
+    ///
+    /// This installs nothing. It prints who signed, and when.
     Verify(verify::VerifyArguments),
-    /// Unpack an image into a directory, if and only if the policy's signer signed it
+    /// Verify an image and unpack it into a directory
+    ///
+    /// Nothing is unpacked before it is verified as the policy requires. With --gallery, entries are
+    /// installed by name.
     Install(install::InstallArguments),
-    /// Update what is installed to what its gallery has now, by the gallery's policy
+    /// Install the current image of installed entries
+    ///
+    /// The gallery's policy must accept the new image.
     Upgrade(upgrade::UpgradeArguments),
-    /// Show what was installed from galleries, and on what evidence
+    /// List installed entries of galleries
     List(StoreArguments),
-    /// Remove what was installed from galleries
+    /// Remove installed entries of galleries
     Remove(remove::RemoveArguments),
-    /// Understand and test policy files
+    /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RemoveOptions, StoreError};
+use countersign_download::{Installation, Name, RemoveOptions, StoreError, Unrecorded};
 use serde_json::{Value, json};
 
+use crate::arguments::replacing::when_busy;
 use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
@@ -18,15 +19,19 @@ use crate::progress::Progress;
 /// `countersign remove`
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArguments {
-    /// Names of what is installed
+    /// Installed entries to remove
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// Also remove a file or directory that has one of these names but no record of an installation
+    /// Also remove what has no record of an installation
+    ///
+    /// This removes a file or directory in the store that has one of these names.
     #[arg(long)]
     pub(crate) unrecorded: bool,
 
-    /// Fail if another run installs to the same directory, instead of waiting for it
+    /// Do not wait for another run; fail instead
+    ///
+    /// Without this flag, a run waits while another run installs to the same directory.
     #[arg(long)]
     pub(crate) no_wait: bool,
 
@@ -46,9 +51,14 @@ pub(crate) async fn run(
         store,
     } = arguments;
     let store = open_store(store.store.as_deref(), environment)?;
+    let unrecorded = if unrecorded {
+        Unrecorded::Remove
+    } else {
+        Unrecorded::Refuse
+    };
     let options = RemoveOptions {
         unrecorded,
-        wait: !no_wait,
+        busy: when_busy(no_wait),
     };
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

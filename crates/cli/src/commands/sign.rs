@@ -37,34 +37,47 @@ Example, in a GitHub Actions job with `permissions: { id-token: write }`, after 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct SignArguments {
-    /// The images to sign, by digest: `NAME@DIGEST`, or `NAME:TAG@DIGEST` to sign the tag's name too
+    /// Images to sign: NAME@DIGEST or NAME:TAG@DIGEST
+    ///
+    /// With a tag, the signature names the tag too. If the image is an index, all images in it are
+    /// signed.
     #[arg(required = true, value_name = "REFERENCE")]
     pub(crate) references: Vec<Reference>,
 
-    /// Accept a tag without a digest: sign whatever the registry says that it names
+    /// Accept a tag without a digest
+    ///
+    /// This signs whatever image the registry has at that tag.
     #[arg(long)]
     pub(crate) by_tag: bool,
 
-    /// Don't check the tag beside a digest: it will be set after the image is signed
+    /// Do not check the tag beside a digest
+    ///
+    /// Use this if the tag is set after the image is signed.
     #[arg(long, conflicts_with = "by_tag")]
     pub(crate) tag_later: bool,
 
-    /// OIDC token that says who signs, or @FILE to read it from; without this flag it is taken from
-    /// SIGSTORE_ID_TOKEN or requested from the CI (GitHub, GitLab, Buildkite, CircleCI)
+    /// OIDC token that proves who signs, or @FILE
+    ///
+    /// Without this flag, the token comes from SIGSTORE_ID_TOKEN or from the CI (GitHub, GitLab,
+    /// Buildkite, CircleCI).
     #[arg(long, value_name = "TOKEN|@FILE")]
     pub(crate) identity_token: Option<String>,
 
-    /// A pair to put into the signed statement; may be given several times
+    /// Key and value to put into the signature
+    ///
+    /// May be given several times.
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) annotations: Vec<(String, String)>,
 
-    /// The installer's policy file: fail, before anything is recorded or pushed, if it would refuse
-    /// the signature
+    /// Fail if the installer's policy file would refuse
+    ///
+    /// This is checked before anything is sent to the log or the registry.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 
-    /// Read layers of up to so many MiB in all, and warn of what `install` would refuse in them; 0
-    /// reads none
+    /// MiB of layers to read for warnings; 0 reads none
+    ///
+    /// `sign` warns of files that `install` would refuse.
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) check_layers: u32,
 
@@ -80,21 +93,23 @@ pub(crate) struct SignArguments {
 
 /// Which Sigstore services sign.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Signing services (default: the public-good instance)")]
+#[command(next_help_heading = "Signing services (default: public Sigstore)")]
 pub(crate) struct ServiceArguments {
-    /// Sigstore signing config: a signing_config.json of version 0.2
+    /// Sigstore signing config: a signing_config.json (0.2)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["fulcio_url", "rekor_url", "tsa_url"])]
     pub(crate) signing_config: Option<PathBuf>,
 
-    /// Certificate authority that issues the signing certificate
+    /// Certificate authority (Fulcio)
     #[arg(long, value_name = "URL", requires = "rekor_url")]
     pub(crate) fulcio_url: Option<Url>,
 
-    /// Transparency log that records the signature
+    /// Transparency log (Rekor)
     #[arg(long, value_name = "URL", requires = "fulcio_url")]
     pub(crate) rekor_url: Option<Url>,
 
-    /// API version of the transparency log: with a signing config, which of its logs to use
+    /// API version of the transparency log
+    ///
+    /// With a signing config, this selects one of its logs.
     #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) rekor_version: Option<u8>,
 

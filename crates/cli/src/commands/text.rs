@@ -85,9 +85,9 @@ pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> Str
     if let Some(provenance) = provenance {
         let (role, source) = (provenance.role.as_str(), &provenance.source);
         text.push_str(&format!("  served by  the {role}, {source}\n"));
-        for unserved in &provenance.unserved {
-            let unserved = unserved.replace('\n', "\n             ");
-            text.push_str(&format!("  not by     {unserved}\n"));
+        for skipped in &provenance.skipped {
+            let skipped = skipped.replace('\n', "\n             ");
+            text.push_str(&format!("  not by     {skipped}\n"));
         }
     }
     text

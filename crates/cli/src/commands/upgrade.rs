@@ -24,11 +24,11 @@ use crate::printable;
 /// `countersign upgrade`
 #[derive(Debug, Args)]
 pub(crate) struct UpgradeArguments {
-    /// Names of what is installed [default: all that came from galleries]
+    /// Installed entries to upgrade [default: all]
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<Name>,
 
-    /// File with galleries, as for `install`
+    /// Gallery file, as for `install`
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: PathBuf,
 

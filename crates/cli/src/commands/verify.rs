@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::trust;
 
 const EXAMPLE: &str = "\
-Example: was this image signed by the release workflow of acme/app, for a tag?
+Example: the release workflow of acme/app must have signed the image, for a tag
   countersign verify \\
     --issuer https://token.actions.githubusercontent.com \\
     --identity-regex 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+' \\
@@ -32,13 +32,16 @@ Example: was this image signed by the release workflow of acme/app, for a tag?
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct VerifyArguments {
-    /// The images to verify: the very manifest or index that each names is judged. `ocifile://PATH` is
-    /// the one in an OCI image layout, a directory or a tar archive
+    /// Images to verify
+    ///
+    /// The manifest or index that the reference names must be signed. `ocifile://PATH` is an OCI
+    /// image layout: a directory or a tar archive.
     #[arg(required = true, value_name = "REFERENCE", value_parser = operand::image)]
     pub(crate) references: Vec<Reference>,
 
-    /// Verify the image for this platform. A signature on the index or on the platform's manifest
-    /// counts, as for `install`
+    /// Verify the image for this platform
+    ///
+    /// Then the index or the platform's manifest must be signed, as for `install`.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 

@@ -38,10 +38,10 @@ impl From<countersign_download::GalleryError> for Failure {
         use countersign_download::GalleryError;
         let kind = error.kind();
         let hint = match &error {
-            GalleryError::Unserved { .. } if kind == Kind::NotFound => Some(
+            GalleryError::NotFetched { .. } if kind == Kind::NotFound => Some(
                 "correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery",
             ),
-            GalleryError::Unserved { .. } if kind == Kind::Unreachable => {
+            GalleryError::NotFetched { .. } if kind == Kind::Unreachable => {
                 Some("check the network and the proxy, or give the gallery `mirrors`")
             }
             GalleryError::NoFile { .. } => Some(

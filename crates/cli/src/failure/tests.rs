@@ -341,11 +341,11 @@ fn what_is_said_of_galleries() {
     6 NotFound: check the path after `file:`: it starts in the directory of the file that names the gallery
         NoFile
     6 NotFound: correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery
-        Unserved
+        NotFetched
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
         Http/Unreachable, Http/Unavailable, Http/Status
     7 Unreachable: check the network and the proxy, or give the gallery `mirrors`
-        Unserved
+        NotFetched
     7 Unreachable: name the URL that it leads to, if that is an https URL you trust
         Http/Redirect
     "#);

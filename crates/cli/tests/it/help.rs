@@ -66,6 +66,34 @@ fn policy_schema() {
     help("help_policy_schema", &["policy", "schema", "--help"]);
 }
 
+/// `-h` is the short form: who looks for a flag reads one line an option.
+#[test]
+fn the_short_help_has_one_line_an_option() {
+    for command in [
+        &[][..],
+        &["sign"],
+        &["verify"],
+        &["install"],
+        &["upgrade"],
+        &["list"],
+        &["remove"],
+        &["policy", "check"],
+        &["policy", "test"],
+        &["policy", "schema"],
+    ] {
+        let shown = run(&mut program(&[command, &["-h"]].concat()));
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+        let options = shown.stdout.split_once("\n\nOptions:\n").unwrap().1;
+        let options = options.split("\n\nExample").next().unwrap();
+        let options = options.split("\n\nExit codes").next().unwrap();
+        for line in options.lines().filter(|line| line.starts_with(' ')) {
+            let option = line.trim_start();
+            assert!(option.starts_with('-'), "{command:?}: {line}");
+            assert!(line.chars().count() <= 100, "{command:?}: {line}");
+        }
+    }
+}
+
 #[test]
 fn the_version_is_told_on_standard_output() {
     let version = run(&mut program(&["--version"]));

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 
 use countersign_oci::Digest;
 
-use crate::admitted::Grounds;
 use crate::error::Error;
 use crate::extract::{Form, Layer};
+use crate::grounds::Grounds;
 use crate::requirement::{Proof, Requirement};
 
 pub(crate) use directory::pack;

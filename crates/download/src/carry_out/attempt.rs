@@ -6,14 +6,19 @@ use std::sync::Arc;
 use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
 use countersign_policy::Policy;
 
-use super::{InstallOptions, Outcome};
-use crate::admitted::{AdmittedImage, Grounds, ImageVerifier};
+use super::Outcome;
+use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
+use crate::content::Content;
 use crate::error::Error;
-use crate::install::{Event, Events, Installed, Installer};
-use crate::lock::{Content, Locked, LockedEntry, LockedGrounds};
-use crate::plan::{Plan, PlannedSource, Role};
-use crate::record::{Provenance, Recorded};
+use crate::events::{Event, Events};
+use crate::grounds::Grounds;
+use crate::install::Installer;
+use crate::lock::{LockedEntry, LockedGrounds};
+use crate::options::{Downgrade, InstallOptions, WhenSame};
+use crate::plan::{Locked, Plan};
+use crate::planned::{PlannedSource, Role};
+use crate::record::{Installed, Provenance, Recorded};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
@@ -28,7 +33,7 @@ pub(super) struct Attempt<'a> {
     /// The record of what is installed.
     pub(super) there: Option<&'a Recorded>,
     pub(super) options: InstallOptions,
-    pub(super) unserved: Vec<String>,
+    pub(super) skipped: Vec<String>,
     /// What the source is to be asked for and, afterwards, what it resolved to.
     pub(super) pinned: Option<Digest>,
     pub(super) events: Events<'a>,
@@ -233,7 +238,7 @@ impl Attempt<'_> {
             entry: self.plan.entry()?.name.clone(),
             role: self.planned.role,
             source: self.planned.source.to_string(),
-            unserved: self.unserved.clone(),
+            skipped: self.skipped.clone(),
         })
     }
 
@@ -253,7 +258,7 @@ impl Attempt<'_> {
         // On stronger grounds than before the same content is installed anew: its record tells.
         let same = recorded.digest == *digest && !recorded.grounds.weaker_than(grounds);
         Ok(
-            (same && !self.options.reinstall).then(|| Outcome::Unchanged {
+            (same && self.options.same == WhenSame::Keep).then(|| Outcome::Unchanged {
                 recorded: Box::new(recorded.clone()),
                 locked: self.locked_entry(content).map(Box::new),
             }),
@@ -296,7 +301,9 @@ impl Attempt<'_> {
         recorded.give_way(content(), grounds)?;
         let earliest = |grounds: &Grounds| Some(grounds.evidence()?.earliest());
         match (earliest(&recorded.grounds), earliest(grounds)) {
-            (Some(installed), Some(found)) if found < installed && !self.options.allow_older => {
+            (Some(installed), Some(found))
+                if found < installed && self.options.downgrade == Downgrade::Refuse =>
+            {
                 Err(Error::Older {
                     content: content(),
                     installed,

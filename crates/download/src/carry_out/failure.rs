@@ -5,7 +5,7 @@ use std::fmt;
 use countersign_oci::{Consequence, Digest, ErrorKind};
 
 use crate::error::Error;
-use crate::plan::PlannedSource;
+use crate::planned::PlannedSource;
 
 /// Why one source of a plan did not serve.
 #[derive(Debug)]

@@ -19,27 +19,19 @@ use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
-use crate::install::{Events, Installed, Installer};
+use crate::events::Events;
+use crate::install::Installer;
 use crate::lock::LockedEntry;
-use crate::plan::{Plan, PlannedSource, Role};
-use crate::record::{self, Recorded};
+use crate::options::{Downgrade, InstallOptions};
+use crate::plan::Plan;
+use crate::planned::{PlannedSource, Role};
+use crate::record::{self, Installed, Recorded};
 use crate::source::Source;
 use crate::target::Held;
 use crate::unpack::{self, blocking};
 use attempt::Attempt;
 
 pub use failure::{PlanFailure, SourceFailure};
-
-/// What may be replaced, and whether to wait for it. By default nothing is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct InstallOptions {
-    /// Let an image replace one that was signed later.
-    pub allow_older: bool,
-    /// Fetch and replace what is installed even where the digest is the same.
-    pub reinstall: bool,
-    /// Wait while another run installs to the same directory, and don't fail.
-    pub wait: bool,
-}
 
 /// What carrying a plan out came to.
 #[derive(Debug, Clone, Serialize)]
@@ -97,7 +89,7 @@ impl<V: ImageVerifier> Installer<V> {
     ) -> Result<Outcome, PlanFailure> {
         let failed = |target, failures| PlanFailure {
             name: plan.name().to_owned(),
-            locked: plan.lock().map(LockedEntry::asked).cloned(),
+            locked: plan.lock().map(LockedEntry::requested).cloned(),
             target,
             failures,
         };
@@ -112,7 +104,7 @@ impl<V: ImageVerifier> Installer<V> {
         let mut failures: Vec<SourceFailure> = Vec::new();
         let mut pin: Option<Pin> = None;
         let mut refused = false;
-        let locked = plan.lock().map(LockedEntry::asked);
+        let locked = plan.lock().map(LockedEntry::requested);
         for planned in plan.sources() {
             let mut attempt = Attempt {
                 plan,
@@ -121,7 +113,7 @@ impl<V: ImageVerifier> Installer<V> {
                 held: &held,
                 there: there.as_ref(),
                 options,
-                unserved: failures.iter().map(ToString::to_string).collect(),
+                skipped: failures.iter().map(ToString::to_string).collect(),
                 pinned: locked.cloned().or_else(|| pin_of(planned, pin.as_ref())),
                 events,
             };
@@ -163,7 +155,7 @@ async fn occupy(
     options: InstallOptions,
     events: Events<'_>,
 ) -> Result<(Arc<Held>, Option<Recorded>), Error> {
-    let held = unpack::hold(directory, options.wait, events).await?;
+    let held = unpack::hold(directory, options.busy, events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
     let (ours, recorded) = blocking(move || {
         checked.check()?;
@@ -172,7 +164,8 @@ async fn occupy(
     .await?;
     // Without a record we can't compare ages or grounds. Nothing proves more than a signature, so
     // whoever allows older images and asks for a signature may replace anything.
-    let may_replace = options.allow_older && plan.requirement().policy().is_some();
+    let may_replace =
+        options.downgrade == Downgrade::Allow && plan.requirement().policy().is_some();
     if recorded.is_none() && ours && !may_replace {
         return Err(Error::UnreadableRecord {
             path: directory.to_owned(),

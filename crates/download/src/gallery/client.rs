@@ -3,7 +3,6 @@
 //! The next place is asked only where the one before has no index or doesn't answer. One that
 //! answers with something else than an index ends the search: that is worth knowing.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Options, excerpt};
@@ -14,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::cache::{Cache, Cached, Validators};
-use super::error::GalleryError;
+use super::error::{GalleryError, SkippedPlace};
 use super::location::Location;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
@@ -59,7 +58,7 @@ pub struct FetchedIndex {
     /// Whether its bytes came over the network.
     pub origin: Origin,
     /// The places before it, each with why it didn't.
-    pub unserved: Vec<Unserved>,
+    pub skipped: Vec<SkippedPlace>,
 }
 
 /// Where an index's bytes are from.
@@ -72,16 +71,6 @@ pub enum Origin {
     Cache,
     /// A file on this machine.
     File,
-}
-
-/// A place that has no index for us, and why not.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Unserved {
-    /// The place.
-    pub location: Location,
-    /// Why not.
-    pub error: GalleryError,
 }
 
 impl GalleryClient {
@@ -106,7 +95,7 @@ impl GalleryClient {
     /// Paths of `file:` locations that are not absolute are below `directory`.
     ///
     /// # Errors
-    /// [`GalleryError::Unserved`] when no place has it; any other error as soon as it occurs.
+    /// [`GalleryError::NotFetched`] when no place has it; any other error as soon as it occurs.
     pub async fn fetch(
         &self,
         gallery: &Gallery,
@@ -121,7 +110,7 @@ impl GalleryClient {
                 gallery: excerpt(&gallery.name),
                 source,
             })?;
-        let mut unserved = Vec::new();
+        let mut skipped = Vec::new();
         for location in locations {
             match self.index(&location).await {
                 Ok((index, origin)) => {
@@ -134,19 +123,19 @@ impl GalleryClient {
                         server,
                         location,
                         origin,
-                        unserved,
+                        skipped,
                     });
                 }
                 Err(error) if error.leaves_to_mirrors() => {
                     tracing::info!(%location, %error, "a gallery has no index here");
-                    unserved.push(Unserved { location, error });
+                    skipped.push(SkippedPlace { location, error });
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(GalleryError::Unserved {
+        Err(GalleryError::NotFetched {
             gallery: excerpt(&gallery.name),
-            unserved,
+            skipped,
         })
     }
 
@@ -267,18 +256,6 @@ fn conditions(known: &Validators) -> HeaderMap {
         Some((name, value))
     });
     conditions.collect()
-}
-
-impl fmt::Display for Unserved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let error: &dyn std::error::Error = &self.error;
-        // The last cause says most: "connection refused", say.
-        let causes = std::iter::successors(error.source(), |error| error.source());
-        match causes.last() {
-            Some(cause) => write!(f, "{error}: {cause}"),
-            None => write!(f, "{error}"),
-        }
-    }
 }
 
 enum Answer {

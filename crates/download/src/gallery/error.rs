@@ -1,13 +1,35 @@
 //! Why a gallery's index is not there.
 
+use std::fmt;
 use std::io;
 
 use countersign_oci::ErrorKind;
 use countersign_policy::PolicyError;
 
-use super::client::Unserved;
-use super::location::LocationError;
+use super::location::{Location, LocationError};
 use crate::http::HttpError;
+
+/// A place that has no index for us, and why not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SkippedPlace {
+    /// The place.
+    pub location: Location,
+    /// Why not.
+    pub error: GalleryError,
+}
+
+impl fmt::Display for SkippedPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error: &dyn std::error::Error = &self.error;
+        // The last cause says most: "connection refused", say.
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        match causes.last() {
+            Some(cause) => write!(f, "{error}: {cause}"),
+            None => write!(f, "{error}"),
+        }
+    }
+}
 
 /// Why a gallery's index is not there.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +74,12 @@ pub enum GalleryError {
         source: io::Error,
     },
     /// No place has the index.
-    #[error("the index of the gallery `{gallery}` can't be had{}", list(.unserved))]
-    Unserved {
+    #[error("the index of the gallery `{gallery}` can't be had{}", list(.skipped))]
+    NotFetched {
         /// The gallery's name.
         gallery: String,
         /// Every place asked, in order, with its error.
-        unserved: Vec<Unserved>,
+        skipped: Vec<SkippedPlace>,
     },
 }
 
@@ -70,8 +92,8 @@ impl GalleryError {
             Self::File { source, .. } => ErrorKind::of_input(source),
             Self::NoFile { .. } => ErrorKind::NotFound,
             Self::Http(error) => error.kind(),
-            Self::Unserved { unserved, .. } => {
-                let kinds = || unserved.iter().map(|one| one.error.kind());
+            Self::NotFetched { skipped, .. } => {
+                let kinds = || skipped.iter().map(|one| one.error.kind());
                 if kinds().any(|kind| kind == ErrorKind::Machine) {
                     ErrorKind::Machine
                 } else if kinds().all(|kind| kind == ErrorKind::NotFound) {
@@ -92,12 +114,12 @@ impl GalleryError {
             | Self::NotText { .. }
             | Self::Index(_)
             | Self::File { .. }
-            | Self::Unserved { .. } => false,
+            | Self::NotFetched { .. } => false,
         }
     }
 }
 
 /// One line for each place.
-fn list(unserved: &[Unserved]) -> String {
-    unserved.iter().map(|one| format!("\n  {one}")).collect()
+fn list(skipped: &[SkippedPlace]) -> String {
+    skipped.iter().map(|one| format!("\n  {one}")).collect()
 }

@@ -10,6 +10,6 @@ mod client;
 mod error;
 mod location;
 
-pub use client::{FetchedIndex, GalleryClient, GalleryOptions, Origin, Unserved};
-pub use error::GalleryError;
+pub use client::{FetchedIndex, GalleryClient, GalleryOptions, Origin};
+pub use error::{GalleryError, SkippedPlace};
 pub use location::{GitHubFile, Location, LocationError};

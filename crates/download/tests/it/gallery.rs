@@ -221,8 +221,8 @@ async fn mirrors_serve_what_is_not_found_or_not_answered() {
     .await
     .unwrap();
     assert_eq!(fetched.location.to_string(), at(&server, "/mirror"));
-    let [missing, unreachable, busy] = fetched.unserved.as_slice() else {
-        panic!("{:?}", fetched.unserved);
+    let [missing, unreachable, busy] = fetched.skipped.as_slice() else {
+        panic!("{:?}", fetched.skipped);
     };
     assert!(matches!(
         missing.error,
@@ -250,7 +250,7 @@ async fn a_server_that_is_busy_once_is_asked_again() {
         .await;
     serve(&server, "/index.yaml", index()).await;
     let fetched = fetch(&at(&server, "/index.yaml"), &[]).await.unwrap();
-    assert!(fetched.unserved.is_empty());
+    assert!(fetched.skipped.is_empty());
 }
 
 #[tokio::test]
@@ -266,10 +266,10 @@ async fn when_no_place_has_the_index_every_error_is_told() {
       [server]/missing was not found
       [server]/busy answered 503, expected 200
     ");
-    let GalleryError::Unserved { unserved, .. } = error else {
+    let GalleryError::NotFetched { skipped, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(unserved.len(), 2);
+    assert_eq!(skipped.len(), 2);
 }
 
 #[tokio::test]
@@ -331,10 +331,10 @@ async fn a_server_that_says_nothing_is_unreachable() {
     let client = GalleryClient::new(options).unwrap();
     let gallery = gallery(&at(&server, "/index.yaml"), &[]);
     let error = client.fetch(&gallery, Path::new("")).await.unwrap_err();
-    let GalleryError::Unserved { unserved, .. } = error else {
+    let GalleryError::NotFetched { skipped, .. } = error else {
         panic!("{error:?}");
     };
-    let errors: Vec<_> = unserved.iter().map(|one| &one.error).collect();
+    let errors: Vec<_> = skipped.iter().map(|one| &one.error).collect();
     assert!(
         matches!(
             errors.as_slice(),
@@ -406,7 +406,7 @@ async fn files_are_read_below_the_directory_given() {
         .await
         .unwrap();
     assert_eq!(fetched.origin, Origin::File);
-    assert_eq!(fetched.unserved.len(), 1);
+    assert_eq!(fetched.skipped.len(), 1);
     let error = fetch("file:large.yaml", &[]).await.unwrap_err();
     assert!(
         matches!(error, GalleryError::Http(HttpError::TooLarge { .. })),

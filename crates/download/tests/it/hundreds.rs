@@ -8,7 +8,7 @@ use crate::shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, installed, is_refused
 use crate::stage::{SIGNER, STRANGER, app, image, layer};
 use countersign_download::{
     Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
-    PlanFailure, Planner, Role, StoreError,
+    PlanFailure, Planner, PrivateAddresses, Role, StoreError,
 };
 use countersign_oci::{Descriptor, Error as RegistryError};
 use countersign_policy::{Gallery, GalleryIndex};
@@ -55,7 +55,7 @@ impl Hundreds {
             integrity: Integrity::Strict,
             fallbacks,
             server: None,
-            private_addresses: false,
+            private_addresses: PrivateAddresses::Refuse,
         };
         planner.plan(name).unwrap()
     }
@@ -174,8 +174,8 @@ async fn with_the_primary_down_any_name_installs_from_the_mirror() {
     for name in hundreds.some(13) {
         let done = hundreds.installed(name).await;
         assert_eq!(served(&done), (Role::Mirror, 1), "{name}");
-        let unserved = &done.provenance.unwrap().unserved[0];
-        assert!(unserved.contains("503"), "{unserved}");
+        let skipped = &done.provenance.unwrap().skipped[0];
+        assert!(skipped.contains("503"), "{skipped}");
     }
 }
 
@@ -297,7 +297,7 @@ async fn a_tag_that_is_gone_leads_to_a_fallback_only_where_one_is_configured() {
         provenance.source.ends_with(":master-cpu-b11"),
         "{provenance:?}"
     );
-    assert_eq!(provenance.unserved.len(), 2);
+    assert_eq!(provenance.skipped.len(), 2);
 
     // What the fallback tag has is held to the same policy.
     let unsigned = app("linux/amd64", "unsigned");

@@ -8,7 +8,7 @@ use std::net::ToSocketAddrs;
 use crate::shop::{PATH, Shop, gallery};
 use countersign_download::{
     Capability, Error, FallbackTags, HttpError, InstallOptions, Integrity, Plan, Planner,
-    StoreError,
+    PrivateAddresses, StoreError,
 };
 use countersign_oci::Error as RegistryError;
 use countersign_oci::http::{HostKind, RedirectRefused};
@@ -38,7 +38,7 @@ fn plan(uri: &str, file: bool) -> Plan {
         capability: &Capability::default(),
         integrity: Integrity::Permissive,
         fallbacks: &FallbackTags::default(),
-        private_addresses: false,
+        private_addresses: PrivateAddresses::Refuse,
     };
     planner.plan("app").unwrap()
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_download::{
-    Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner, Proof,
-    Requirement, RequirementError, Role, Source, SourceError,
+    Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner,
+    PrivateAddresses, Proof, Requirement, RequirementError, Role, Source, SourceError,
 };
 use countersign_oci::http::HostKind;
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -52,7 +52,7 @@ struct Case {
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
-    private_addresses: bool,
+    private_addresses: PrivateAddresses,
     server: Option<HostKind>,
 }
 
@@ -65,7 +65,7 @@ impl Case {
             capability: Capability::default(),
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
-            private_addresses: false,
+            private_addresses: PrivateAddresses::Refuse,
             server: None,
         }
     }
@@ -392,7 +392,7 @@ fn an_index_from_elsewhere_can_t_name_what_is_on_this_machine() {
 }
 
 /// What a plan for `uri`, by an index from `location`, is refused for.
-fn inward(location: &str, uri: &str, private_addresses: bool) -> Option<HostKind> {
+fn inward(location: &str, uri: &str, private_addresses: PrivateAddresses) -> Option<HostKind> {
     let text = format!("[{{name: app, uri: 'quay.io/acme/app:1', mirrors: ['{uri}']}}]");
     let mut case = Case::new(UNCOVERED, index(&text));
     case.integrity = Integrity::Permissive;
@@ -430,23 +430,35 @@ fn an_index_from_elsewhere_names_no_address_further_inside_than_its_own() {
             "https://example.org/index.yaml",
             "github:acme/gallery/index.yaml",
         ] {
-            assert_eq!(inward(location, uri, false), Some(kind), "{uri}");
+            assert_eq!(
+                inward(location, uri, PrivateAddresses::Refuse),
+                Some(kind),
+                "{uri}"
+            );
             // The user may allow private addresses, and no others.
             let allowed = Some(kind).filter(|kind| *kind > HostKind::Private);
-            assert_eq!(inward(location, uri, true), allowed, "{uri}");
+            assert_eq!(
+                inward(location, uri, PrivateAddresses::Allow),
+                allowed,
+                "{uri}"
+            );
         }
         // A gallery may name its own kind, and what is further out.
-        let from_private = inward("https://10.0.0.2/index.yaml", uri, false);
+        let from_private = inward("https://10.0.0.2/index.yaml", uri, PrivateAddresses::Refuse);
         assert_eq!(
             from_private,
             Some(kind).filter(|kind| *kind > HostKind::Private)
         );
         for own in ["http://localhost/index.yaml", "file:index.yaml"] {
-            assert_eq!(inward(own, uri, false), None, "{uri}");
+            assert_eq!(inward(own, uri, PrivateAddresses::Refuse), None, "{uri}");
         }
     }
     assert_eq!(
-        inward("https://example.org/index.yaml", "quay.io/acme/b:1", false),
+        inward(
+            "https://example.org/index.yaml",
+            "quay.io/acme/b:1",
+            PrivateAddresses::Refuse
+        ),
         None
     );
 }

@@ -7,17 +7,18 @@ use crate::shop::{
 };
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Error, Event, FileLock, Grounds, InstallOptions, Installation, Integrity, Name, Outcome, Plan,
-    RecordState, Recorded, RemoveOptions, Role, StoreError,
+    Downgrade, Error, Event, FileLock, Grounds, InstallOptions, Installation, Integrity, Name,
+    Outcome, Plan, RecordState, Recorded, RemoveOptions, Role, StoreError, Unrecorded, WhenBusy,
+    WhenSame,
 };
 use countersign_oci::Error as RegistryError;
 use countersign_sandbox::{BundleSpec, Effect, Fault, RekorVersion, Statement};
 use countersign_verify::RefusalKind;
 
 const REINSTALL: InstallOptions = InstallOptions {
-    allow_older: false,
-    reinstall: true,
-    wait: false,
+    downgrade: Downgrade::Refuse,
+    same: WhenSame::Reinstall,
+    busy: WhenBusy::Fail,
 };
 
 #[tokio::test]
@@ -78,9 +79,9 @@ async fn a_primary_that_does_not_have_it_leads_to_the_mirror() {
     shop.primary().untag(PATH, "latest-cpu-app");
     let installed = shop.installed("cpu-app").await;
     assert_eq!(served(&installed), (Role::Mirror, 1));
-    let unserved = &installed.provenance.unwrap().unserved[0];
-    assert!(unserved.starts_with("primary "), "{unserved}");
-    assert!(unserved.contains("was not found"), "{unserved}");
+    let skipped = &installed.provenance.unwrap().skipped[0];
+    assert!(skipped.starts_with("primary "), "{skipped}");
+    assert!(skipped.contains("was not found"), "{skipped}");
 }
 
 #[tokio::test]
@@ -303,7 +304,7 @@ async fn a_run_that_was_waited_for_leaves_something_to_remove() {
         first.lock().unwrap().take();
     };
     let options = RemoveOptions {
-        wait: true,
+        busy: WhenBusy::Wait,
         ..RemoveOptions::default()
     };
     let removed = shop.store.remove(&name, options, &events).await.unwrap();
@@ -481,9 +482,9 @@ async fn an_image_by_itself_is_not_rolled_back_either_unless_older_is_allowed() 
         .unwrap();
     let old = shop.publish(&app("linux/amd64", "v1"), "app", SIGNER, EARLIER);
     // Neither by default, nor for repairing.
-    for reinstall in [false, true] {
+    for same in [WhenSame::Keep, WhenSame::Reinstall] {
         let options = InstallOptions {
-            reinstall,
+            same,
             ..InstallOptions::default()
         };
         let error = by_itself(&shop, "app", options).await.unwrap_err();
@@ -528,7 +529,7 @@ async fn the_same_digest_is_fetched_again_only_to_reinstall() {
         (0, "changed".into())
     );
     let options = InstallOptions {
-        reinstall: true,
+        same: WhenSame::Reinstall,
         ..InstallOptions::default()
     };
     let outcome = shop.install_by(&shop.plan("cpu-app"), options).await;
@@ -567,7 +568,7 @@ async fn a_second_run_waits_for_the_first_where_it_may_and_fails_where_not() {
         }
     };
     let options = InstallOptions {
-        wait: true,
+        busy: WhenBusy::Wait,
         ..InstallOptions::default()
     };
     let platform = amd64();
@@ -613,18 +614,18 @@ async fn what_no_record_explains_is_listed_and_removed_only_where_that_is_asked_
     let remove = async |name: &str, unrecorded| {
         let options = RemoveOptions {
             unrecorded,
-            wait: false,
+            busy: WhenBusy::Fail,
         };
         let name: Name = name.parse().unwrap();
         shop.store.remove(&name, options, &|_| {}).await
     };
     for name in ["file", "foreign"] {
-        let error = remove(name, false).await.unwrap_err();
+        let error = remove(name, Unrecorded::Refuse).await.unwrap_err();
         assert!(matches!(error, StoreError::NoRecord { .. }), "{error:?}");
         assert!(store.join(name).exists());
-        remove(name, true).await.unwrap();
+        remove(name, Unrecorded::Remove).await.unwrap();
     }
-    remove("killed", false).await.unwrap();
+    remove("killed", Unrecorded::Refuse).await.unwrap();
     let mut names: Vec<_> = fs::read_dir(&store)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())

@@ -33,7 +33,7 @@ pub use proxy::proxy_url;
 pub use redacted::Redacted;
 pub use redirect::RedirectRefused;
 pub use request::{Body, Credential, Request};
-pub use retry::{Failure, retrying};
+pub use retry::{Failure, retrying, status_may_pass};
 
 pub(crate) use answer::too_slow;
 pub(crate) use connection::{is_redirect, location};

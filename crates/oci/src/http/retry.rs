@@ -1,19 +1,22 @@
 //! Asking again: which failures may pass, and how long to wait for it.
+//!
+//! Whoever asks a server asks through [`retrying`], with an error type of its own where it has one.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use reqwest::StatusCode;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::options::Retries;
 
 /// An error, and whether the same request may succeed later.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure<E = Error> {
     /// What went wrong.
-    pub error: Error,
+    pub error: E,
     again: Again,
 }
 
@@ -26,9 +29,10 @@ enum Again {
     After(Duration),
 }
 
-/// The statuses of answers that another try may bring a better one than: 408, 425, 429, and those of
-/// a server in trouble.
-pub(super) fn status_may_pass(status: StatusCode) -> bool {
+/// Whether another try may bring a better answer than one of this status: after 408, 425, 429, and
+/// those of a server in trouble.
+#[must_use]
+pub fn status_may_pass(status: StatusCode) -> bool {
     match status.as_u16() {
         408 | 425 | 429 => true,
         // What a server doesn't implement it won't learn in a minute.
@@ -37,10 +41,10 @@ pub(super) fn status_may_pass(status: StatusCode) -> bool {
     }
 }
 
-impl Failure {
+impl<E> Failure<E> {
     /// May pass by itself.
     #[must_use]
-    pub fn passing(error: Error) -> Self {
+    pub fn passing(error: E) -> Self {
         Self {
             error,
             again: Again::Soon,
@@ -48,7 +52,8 @@ impl Failure {
     }
 
     /// May pass, and the server says when.
-    pub(super) fn passing_after(error: Error, pause: Duration) -> Self {
+    #[must_use]
+    pub fn passing_after(error: E, pause: Duration) -> Self {
         Self {
             error,
             again: Again::After(pause),
@@ -74,21 +79,40 @@ impl Failure {
         matches!(self.again, Again::Soon | Again::After(_))
     }
 
+    /// The same failure, with its error in another type.
+    #[must_use]
+    pub fn map<F>(self, change: impl FnOnce(E) -> F) -> Failure<F> {
+        Failure {
+            error: change(self.error),
+            again: self.again,
+        }
+    }
+}
+
+impl<E: Display> Failure<E> {
     /// How long to wait before the next try, given what the schedule has; `None` if there should
-    /// be no next try.
+    /// be no next try. Where there is [`Patience`](crate::Patience), it tells what is waited for.
     pub(crate) fn pause(&self, scheduled: Option<Duration>, retries: &Retries) -> Option<Duration> {
-        match self.again {
+        let pause = match self.again {
             Again::Never | Again::WithNewLogin => None,
             Again::Soon => scheduled,
-            Again::After(wanted) if wanted > retries.longest_pause => None,
+            Again::After(wanted)
+                if retries.patience.is_none() && wanted > retries.longest_pause =>
+            {
+                None
+            }
             Again::After(wanted) => scheduled.map(|pause| pause.max(wanted)),
+        }?;
+        match &retries.patience {
+            Some(patience) if !patience.bears(&self.error, pause) => None,
+            Some(_) | None => Some(pause),
         }
     }
 }
 
 /// Errors are final unless said otherwise.
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl<E> From<E> for Failure<E> {
+    fn from(error: E) -> Self {
         Self {
             error,
             again: Again::Never,
@@ -96,14 +120,16 @@ impl From<Error> for Failure {
     }
 }
 
-/// Runs `attempt` until it succeeds, fails for good, or has been tried as often as `retries` allow.
+/// Runs `attempt` until it succeeds, fails for good, or has been tried as often or as long as
+/// `retries` allow.
 ///
 /// # Errors
 /// That of the last try.
-pub async fn retrying<T, Attempt, Running>(retries: &Retries, attempt: Attempt) -> Result<T>
+pub async fn retrying<T, E, Attempt, Running>(retries: &Retries, attempt: Attempt) -> Result<T, E>
 where
+    E: Display,
     Attempt: FnMut() -> Running,
-    Running: Future<Output = Result<T, Failure>>,
+    Running: Future<Output = Result<T, Failure<E>>>,
 {
     attempt
         .retry(schedule(retries))
@@ -121,12 +147,16 @@ pub(crate) fn pauses(retries: &Retries) -> ExponentialBackoff {
 }
 
 fn schedule(retries: &Retries) -> ExponentialBuilder {
-    ExponentialBuilder::new()
+    let growing = ExponentialBuilder::new()
         .with_min_delay(retries.pause)
         .with_max_delay(retries.longest_pause)
         .with_factor(2.0)
-        .with_jitter()
-        .with_max_times(retries.times)
+        .with_jitter();
+    match &retries.patience {
+        // It ends by the clock.
+        Some(_) => growing.without_max_times(),
+        None => growing.with_max_times(retries.times),
+    }
 }
 
 #[cfg(test)]

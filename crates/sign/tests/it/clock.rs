@@ -59,7 +59,7 @@ async fn a_clock_that_is_ahead_of_a_token_s_end_is_told_as_that() {
     stage.sigstore.set_clock_ahead(seconds(-1200));
     let (url, bearer) = stage.sigstore.identity_endpoint(IDENTITY);
     let endpoint = IdentityEndpoint::new(&connection(), url, bearer)
-        .with_patience(std::time::Duration::from_secs(5), retries());
+        .with_retries(std::time::Duration::from_secs(5), retries());
     let error = endpoint.token().await.unwrap_err();
     let Error::Token(TokenError::Clock(skew)) = error else {
         panic!("expected a wrong clock, found {error:?}");

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_oci::http::Connection;
-use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, Registry};
+use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, Registry, Retries};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{RegistryOptions, RegistryServer, Service, Sigstore};
-use countersign_sign::{
-    Error, IdentityToken, RekorVersion, Retries, Services, Signed, Signer, Tags,
-};
+use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
 use countersign_verify::TrustedRoot;
 
 pub(crate) const IDENTITY: &str =
@@ -174,6 +172,7 @@ pub(crate) fn retries() -> Retries {
         times: 4,
         pause: PAUSE,
         longest_pause: Duration::from_secs(1),
+        ..Retries::default()
     }
 }
 

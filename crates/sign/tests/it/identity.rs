@@ -14,7 +14,7 @@ use crate::common::{IDENTITY, Stage, connection, retries};
 fn endpoint(stage: &Stage) -> IdentityEndpoint {
     let (url, bearer) = stage.sigstore.identity_endpoint(IDENTITY);
     IdentityEndpoint::new(&connection(), url, bearer)
-        .with_patience(Duration::from_millis(300), retries())
+        .with_retries(Duration::from_millis(300), retries())
 }
 
 fn refuse(status: u16) -> ServiceFault {
@@ -65,7 +65,7 @@ async fn an_endpoint_that_refuses_is_asked_once() {
     let stage = Stage::new().await;
     let (url, _) = stage.sigstore.identity_endpoint(IDENTITY);
     let stranger = IdentityEndpoint::new(&connection(), url, "another")
-        .with_patience(Duration::from_secs(5), retries());
+        .with_retries(Duration::from_secs(5), retries());
     assert_failed(&stranger.token().await.unwrap_err(), Some(401));
     assert_eq!(stage.answers(Sandbox::Oidc), [401]);
 }

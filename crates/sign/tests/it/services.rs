@@ -3,9 +3,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use countersign_oci::Retries;
 use countersign_sandbox::Service as Sandbox;
 use countersign_sandbox::ServiceFault;
-use countersign_sign::{Error, RekorVersion, Retries, Service, Services, Signer, Tags};
+use countersign_sign::{Error, RekorVersion, Service, Services, Signer, Tags};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -24,13 +24,16 @@ pub(crate) struct PolicyCheckArguments {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// End with exit code 4 if there are warnings; without it, with 0. A file that can't be used
-    /// is exit code 2 in any case
+    /// End with exit code 4 if there are warnings
+    ///
+    /// A file with a mistake always ends with exit code 2.
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Look up the policy's `deny_digests` in this repository, and print what the indexes among them
-    /// list. May be given several times
+    /// Look up denied digests in this repository
+    ///
+    /// If a denied digest is an index, its images are printed, ready to paste. May be given several
+    /// times.
     #[arg(long, value_name = "REPOSITORY", value_parser = operand::image)]
     pub(crate) resolve: Vec<Reference>,
 

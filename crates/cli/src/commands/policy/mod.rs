@@ -17,9 +17,9 @@ use crate::output::Output;
 /// `countersign policy`
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Say in words what a policy file asks for, and warn of what is weak in it
+    /// Explain a policy file in words, and warn of weak points
     Check(check::PolicyCheckArguments),
-    /// Judge saved signatures by a policy file, and compare with the verdicts expected
+    /// Apply a policy file to saved signatures
     Test(test::PolicyTestArguments),
     /// Print the JSON Schema of policy files, for editors
     Schema,

@@ -34,12 +34,12 @@ Example of a file of cases:
       bundle: release.sigstore.json # the signature: a Sigstore bundle
       expect: accepted
     - name: a fork's workflow is refused
-      digest: sha256:DIGEST         # the image's digest serves as well
+      digest: sha256:DIGEST         # the image's digest is enough
       bundle: fork.sigstore.json
-      image: ghcr.io/acme/app:v1    # its name; only a policy with bind_name asks for it
+      image: ghcr.io/acme/app:v1    # needed only for a policy with bind_name
       expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
 
-Exit code 4 if a verdict is not the one expected.";
+The exit code is 4 if a result is not the expected one.";
 
 /// `countersign policy test`
 #[derive(Debug, Args)]
@@ -49,7 +49,9 @@ pub(crate) struct PolicyTestArguments {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// The cases, a YAML file; paths in it are relative to it
+    /// File of cases, YAML
+    ///
+    /// Paths in the file are relative to it.
     #[arg(long = "case", value_name = "CASES")]
     pub(crate) cases: PathBuf,
 

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
-    PlanFailure, Planner, RemoveOptions, Role, Store, StoreError,
+    Capability, Downgrade, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome,
+    Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions, Role, Store, StoreError, WhenBusy,
+    WhenSame,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -25,9 +26,9 @@ pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
 
 /// Lets an older image replace a newer one.
 pub(crate) const ALLOW_OLDER: InstallOptions = InstallOptions {
-    allow_older: true,
-    reinstall: false,
-    wait: false,
+    downgrade: Downgrade::Allow,
+    same: WhenSame::Keep,
+    busy: WhenBusy::Fail,
 };
 
 /// A primary registry and a mirror, a gallery of images in them, and a store.
@@ -219,7 +220,7 @@ pub(crate) fn plan(
         integrity,
         fallbacks: &FallbackTags::localai(),
         server: None,
-        private_addresses: false,
+        private_addresses: PrivateAddresses::Refuse,
     };
     planner.plan(name)
 }
@@ -233,7 +234,7 @@ pub(crate) fn installed(result: Result<Outcome, StoreError>) -> Box<Installed> {
 
 pub(crate) fn served(installed: &Installed) -> (Role, usize) {
     let provenance = installed.provenance.as_ref().unwrap();
-    (provenance.role, provenance.unserved.len())
+    (provenance.role, provenance.skipped.len())
 }
 
 pub(crate) fn is_refused(error: Option<&Error>, kind: RefusalKind) -> bool {

@@ -2,14 +2,14 @@
 
 /// Counts cases and prints each as it ends.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     passed: usize,
     failures: Vec<String>,
 }
 
 impl Ledger {
     /// Tries one case. `check` prints the commands that it runs and says what it saw.
-    pub(super) fn case(&mut self, title: &str, check: impl FnOnce() -> anyhow::Result<String>) {
+    pub(crate) fn case(&mut self, title: &str, check: impl FnOnce() -> anyhow::Result<String>) {
         let number = self.passed + self.failures.len() + 1;
         println!("\n{number}. {title}");
         match check() {
@@ -24,12 +24,12 @@ impl Ledger {
         }
     }
 
-    pub(super) fn passed(&self) -> usize {
+    pub(crate) fn passed(&self) -> usize {
         self.passed
     }
 
     /// The titles of the cases that failed.
-    pub(super) fn failures(&self) -> &[String] {
+    pub(crate) fn failures(&self) -> &[String] {
         &self.failures
     }
 }

@@ -3,10 +3,12 @@
 use countersign_oci::{Digest, Platform, Reference, excerpt};
 use countersign_policy::Policy;
 
-use super::{Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner};
-use crate::admitted::{AdmittedImage, Grounds};
+use super::Plan;
+use crate::content::Content;
 use crate::error::Error;
-use crate::plan::{Plan, PlannedSource};
+use crate::grounds::LockedSigner;
+use crate::lock::{Lock, LockedEntry, LockedError, LockedGrounds};
+use crate::planned::PlannedSource;
 use crate::requirement::{Integrity, Proof};
 use crate::source::Source;
 
@@ -130,9 +132,9 @@ fn pinned(source: &Source, entry: &LockedEntry) -> Result<Source, LockedError> {
     Ok(match source {
         Source::Image { reference } => {
             if let Some(digest) = reference.digest() {
-                same(entry, entry.asked(), digest)?;
+                same(entry, entry.requested(), digest)?;
             }
-            let reference = reference.pinned_to(entry.asked().clone());
+            let reference = reference.pinned_to(entry.requested().clone());
             Source::Image { reference }
         }
         Source::Tarball(tarball) => {
@@ -177,7 +179,7 @@ impl Locked {
         }
         if found.index != self.entry.index.as_ref() {
             return Err(other(
-                self.entry.asked(),
+                self.entry.requested(),
                 found.index.unwrap_or(found.digest),
             ));
         }
@@ -192,34 +194,5 @@ impl Locked {
             expected: Box::new(expected.clone()),
             found: signer.map(Box::new),
         })
-    }
-}
-
-/// What a source has, once it is admitted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Content<'a> {
-    /// The index that it was found by.
-    pub(crate) index: Option<&'a Digest>,
-    /// The platform's manifest, or the archive's bytes.
-    pub(crate) digest: &'a Digest,
-    pub(crate) grounds: &'a Grounds,
-}
-
-impl<'a> Content<'a> {
-    pub(crate) fn of(image: &'a AdmittedImage) -> Self {
-        Self {
-            index: image.index(),
-            digest: image.reference().digest(),
-            grounds: image.grounds(),
-        }
-    }
-
-    /// Content that is no image.
-    pub(crate) fn archive(digest: &'a Digest, grounds: &'a Grounds) -> Self {
-        Self {
-            index: None,
-            digest,
-            grounds,
-        }
     }
 }

@@ -1,0 +1,57 @@
+//! What an installation tells while it is under way.
+
+use std::path::PathBuf;
+
+use countersign_oci::Digest;
+
+/// What happens, for a display of progress.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another run installs to the same directory. This one waits for it.
+    Waiting {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The reference was resolved to this digest, of an index or of a manifest.
+    Resolved {
+        /// The digest that everything after depends on.
+        digest: Digest,
+    },
+    /// A proof is there.
+    Verified {
+        /// Digest of the document that the signature is for.
+        digest: Digest,
+    },
+    /// Nothing proves the content, and nothing is required to: it is let be.
+    Unverified {
+        /// Digest that the permit is for.
+        digest: Digest,
+    },
+    /// Some more of a tarball was fetched.
+    ArchiveProgress {
+        /// The tarball.
+        source: String,
+        /// Bytes fetched so far.
+        bytes: u64,
+        /// Bytes of the whole tarball, where the server states them.
+        size: Option<u64>,
+    },
+    /// Some more of a layer was fetched.
+    LayerProgress {
+        /// The layer.
+        digest: Digest,
+        /// Bytes fetched so far.
+        bytes: u64,
+        /// Bytes of the whole layer.
+        size: u64,
+    },
+    /// A layer was unpacked.
+    LayerExtracted {
+        /// The layer.
+        digest: Digest,
+    },
+}
+
+/// Takes [`Event`]s, on whichever thread they happen.
+pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);

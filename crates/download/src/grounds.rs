@@ -1,0 +1,121 @@
+//! What content was admitted on, in words: to be read, recorded and compared, never to be admitted by.
+
+use std::fmt;
+
+use countersign_policy::{Policy, Signer};
+use countersign_verify::Evidence;
+use serde::{Deserialize, Serialize};
+
+/// What content was admitted on, for the record: to be read, not to be admitted by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "grounds", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Grounds {
+    /// A signature that the policy accepts.
+    Signature {
+        /// What was proven; its digest says whether of the index or of the manifest.
+        evidence: Box<Evidence>,
+        /// The policy that accepted it, in words.
+        policy: PolicySummary,
+    },
+    /// Its bytes have the digest that the gallery's index names.
+    Digest,
+    /// Nothing: it is unverified, which permissive mode let be.
+    Nothing,
+}
+
+impl Grounds {
+    /// What was proven by a signature, if one was asked for.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Signature { evidence, .. } => Some(evidence),
+            _ => None,
+        }
+    }
+
+    /// The policy that accepted a signature, in words.
+    pub fn policy(&self) -> Option<&PolicySummary> {
+        match self {
+            Self::Signature { policy, .. } => Some(policy),
+            _ => None,
+        }
+    }
+
+    /// Whether these prove less than `other`. A digest from a gallery's index is whoever's word
+    /// who serves the gallery; a signature is the signer's.
+    pub fn weaker_than(&self, other: &Self) -> bool {
+        self.strength() < other.strength()
+    }
+
+    fn strength(&self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::Digest => 1,
+            Self::Signature { .. } => 2,
+        }
+    }
+}
+
+/// In words, with its article.
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signature { .. } => "a signature",
+            Self::Digest => "a digest of the gallery's index",
+            Self::Nothing => "nothing",
+        })
+    }
+}
+
+/// A policy in words, for the record: to be read, not to be verified by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PolicySummary {
+    /// Whose signature it accepts, a sentence each.
+    pub signers: Vec<String>,
+    /// Since when the signature had to be there.
+    pub not_before: Option<jiff::Timestamp>,
+}
+
+impl PolicySummary {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let signers = policy.signers().iter();
+        let sentence = |signer: &Signer| {
+            let Signer {
+                issuer, identity, ..
+            } = signer;
+            format!("the issuer is {issuer}, the identity is {identity}")
+        };
+        Self {
+            signers: signers.map(sentence).collect(),
+            not_before: policy.not_before(),
+        }
+    }
+}
+
+/// Whose signature it was: both texts have to be the same again, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockedSigner {
+    /// Who vouched for the identity: the OIDC issuer's URL.
+    pub issuer: String,
+    /// The certificate's subject alternative name.
+    pub identity: String,
+}
+
+impl LockedSigner {
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        Self {
+            issuer: evidence.issuer.clone(),
+            identity: evidence.identity.clone(),
+        }
+    }
+}
+
+/// One line, for a person.
+impl fmt::Display for LockedSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issuer, identity } = self;
+        let [identity, issuer] = [identity, issuer].map(|text| countersign_oci::excerpt(text));
+        write!(f, "{identity} (issuer {issuer})")
+    }
+}

@@ -1,0 +1,250 @@
+//! The installation of a release by the actions, from files in place of a release's page.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+
+use super::runner::Ended;
+use super::stage::{Stage, WORKFLOW, image};
+use crate::command::Command;
+use crate::ledger::Ledger;
+
+const VERSION: &str = "1.2.3";
+/// Who else could sign.
+const STRANGER: &str =
+    "https://github.com/stranger/app/.github/workflows/release.yml@refs/tags/v1.2.3";
+
+pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+    ledger.case(
+        "install: by the checksums that are pinned beside the action",
+        || {
+            let release = Release::publish(stage, "pinned", WORKFLOW, Content::AsPublished)?;
+            let actions = release.pinned_actions()?;
+            let ended = release.sign(&actions, &[])?;
+            ended.expect(0, "countersign 1.2.3 is installed")?;
+            ended.expect(0, "is signed by")?;
+            ensure!(!ended.path.is_empty(), "nothing is in the PATH");
+            Ok("it is installed and has signed".into())
+        },
+    );
+    ledger.case(
+        "install: by a version and a checksum that the caller names",
+        || {
+            let release = Release::publish(stage, "named", WORKFLOW, Content::AsPublished)?;
+            let sha256 = release.sha256()?;
+            let inputs = [("version", "v1.2.3"), ("sha256", &sha256)];
+            release
+                .sign(&Stage::action("sign"), &inputs)?
+                .expect(0, "is signed by")?;
+            Ok("it is installed and has signed".into())
+        },
+    );
+    refused(stage, ledger, "an archive with another checksum", |stage| {
+        let release = Release::publish(stage, "changed", WORKFLOW, Content::AsPublished)?;
+        let sha256 = "0".repeat(64);
+        let inputs = [("version", VERSION), ("sha256", &sha256)];
+        let ended = release.sign(&Stage::action("sign"), &inputs)?;
+        Ok((ended, "has another SHA-256: expected 0000"))
+    });
+    refused(
+        stage,
+        ledger,
+        "a release that a stranger has signed",
+        |stage| {
+            let release = Release::publish(stage, "strangers", STRANGER, Content::AsPublished)?;
+            let ended = release.sign(&release.pinned_actions()?, &[])?;
+            Ok((ended, "is not signed as the policy for releases says"))
+        },
+    );
+    refused(
+        stage,
+        ledger,
+        "an archive in place of the one that is signed",
+        |stage| {
+            let release = Release::publish(stage, "swapped", WORKFLOW, Content::Swapped)?;
+            let ended = release.sign(&release.pinned_actions()?, &[])?;
+            Ok((ended, "the signed archive is another one"))
+        },
+    );
+    refused(stage, ledger, "a version without its checksum", |stage| {
+        let release = Release::publish(stage, "half", WORKFLOW, Content::AsPublished)?;
+        let ended = release.sign(&Stage::action("sign"), &[("version", VERSION)])?;
+        Ok((ended, "belong together"))
+    });
+    refused(
+        stage,
+        ledger,
+        "a commit of the action that pins no release",
+        |stage| {
+            let release = Release::publish(stage, "unpinned", WORKFLOW, Content::AsPublished)?;
+            let actions = release.copied_actions()?;
+            fs::write(actions.join("shared/checksums.txt"), "# nothing\n")?;
+            let ended = release.sign(&actions.join("sign"), &[])?;
+            Ok((ended, "pins no release for"))
+        },
+    );
+}
+
+/// A case in which nothing must be installed, and the log says why.
+fn refused(
+    stage: &Stage,
+    ledger: &mut Ledger,
+    title: &str,
+    play: impl FnOnce(&Stage) -> anyhow::Result<(Ended, &'static str)>,
+) {
+    ledger.case(&format!("install: refused is {title}"), || {
+        let (ended, why) = play(stage)?;
+        ended.expect(1, why)?;
+        ensure!(ended.path.is_empty(), "the PATH has {:?}", ended.path);
+        Ok(ended.log.lines().last().unwrap_or_default().to_owned())
+    });
+}
+
+/// What the signed image has in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    AsPublished,
+    Swapped,
+}
+
+/// A release of a program that runs the one that was built: a folder with archives, and their image.
+struct Release<'a> {
+    stage: &'a Stage,
+    name: &'static str,
+    archive: PathBuf,
+}
+
+impl<'a> Release<'a> {
+    fn publish(
+        stage: &'a Stage,
+        name: &'static str,
+        signer: &str,
+        content: Content,
+    ) -> anyhow::Result<Self> {
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let folder = format!("countersign-{VERSION}-{target}");
+        let program = stage.countersign.display();
+        let script = format!("#!/bin/sh\n# {name}\nexec '{program}' \"$@\"\n");
+        let path = stage.write(&format!("{name}/{folder}/countersign"), script)?;
+        Command::new("/bin/chmod")
+            .args(["+x"])
+            .args([path])
+            .run()?
+            .success()?;
+        let file = format!("{folder}.tar.gz");
+        let archive = stage.write(&format!("{name}/v{VERSION}/{file}"), "")?;
+        let from = stage.directory.path().join(name);
+        Command::new("/bin/tar")
+            .args(["-c", "-z", "-f"])
+            .args([&archive])
+            .args(["-C"])
+            .args([&from])
+            .args([&folder])
+            .env("PATH", "/usr/bin:/bin")
+            .run()?
+            .success()?;
+
+        let bytes = match content {
+            Content::AsPublished => fs::read(&archive)?,
+            Content::Swapped => b"something else".to_vec(),
+        };
+        let repository = format!("{name}/archives");
+        let tag = format!("v{VERSION}-{target}");
+        let image = image("linux/amd64", &file, bytes)?;
+        let digest = image.push(&stage.registry, &repository, Some(&tag));
+        let image = format!("{}/{repository}@{digest}", stage.registry.host());
+        let runner = stage.runner(signer)?;
+        runner
+            .action(&Stage::action("sign"), &stage.inputs(&[("images", &image)]))?
+            .expect(0, "")?;
+
+        let issuer = stage.sigstore.oidc_issuer();
+        let issuer = issuer.as_str().trim_end_matches('/');
+        let policy = format!(
+            "verification:\n  issuer: {issuer}\n  identity: {WORKFLOW}\n  \
+             trust:\n    trusted_root: trusted_root.json\n"
+        );
+        stage.write("release-policy.yaml", policy)?;
+        Ok(Self {
+            stage,
+            name,
+            archive,
+        })
+    }
+
+    /// The archive's checksum, as another program computes it.
+    fn sha256(&self) -> anyhow::Result<String> {
+        let output = Command::new("/usr/bin/sha256sum")
+            .args([&self.archive])
+            .run()?
+            .success()?;
+        let sum = output
+            .stdout
+            .split(' ')
+            .next()
+            .context("sha256sum prints a checksum")?;
+        Ok(sum.to_owned())
+    }
+
+    /// A copy of the actions, in a folder of this release's.
+    fn copied_actions(&self) -> anyhow::Result<PathBuf> {
+        let copy = self.stage.directory.path().join(self.name).join("actions");
+        Command::new("/bin/cp")
+            .args(["-R"])
+            .args([Stage::action(""), copy.clone()])
+            .run()?
+            .success()?;
+        Ok(copy)
+    }
+
+    /// The action that signs, in a copy that pins this release by its `pin.sh`.
+    fn pinned_actions(&self) -> anyhow::Result<PathBuf> {
+        let actions = self.copied_actions()?;
+        let name = self
+            .archive
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let sums = format!(
+            "{}  {name}\n{}  other.txt\n",
+            self.sha256()?,
+            "a".repeat(64)
+        );
+        let sums = self
+            .stage
+            .write(&format!("{}/SHA256SUMS", self.name), sums)?;
+        Command::new(actions.join("shared/pin.sh"))
+            .args([format!("v{VERSION}").as_ref(), sums.as_os_str()])
+            .env("PATH", "/usr/bin:/bin")
+            .run()?
+            .success()?;
+        Ok(actions.join("sign"))
+    }
+
+    /// Signs an image with what the action installs.
+    fn sign(&self, action: &std::path::Path, further: &[(&str, &str)]) -> anyhow::Result<Ended> {
+        let digest = self.stage.push_index(&format!("{}/app", self.name), "v1")?;
+        let host = self.stage.registry.host();
+        let image = format!("{host}/{}/app@{digest}", self.name);
+        let releases = format!(
+            "file://{}/{}",
+            self.stage.directory.path().display(),
+            self.name
+        );
+        let archives = format!("{host}/{}/archives", self.name);
+        let mut inputs = self.stage.inputs(&[
+            ("images", &image),
+            ("releases", &releases),
+            ("archives", &archives),
+            ("release-policy", "release-policy.yaml"),
+        ]);
+        inputs.remove("executable");
+        inputs.extend(
+            further
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        self.stage.runner(WORKFLOW)?.action(action, &inputs)
+    }
+}

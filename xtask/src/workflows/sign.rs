@@ -1,0 +1,117 @@
+//! The action that signs.
+
+use anyhow::ensure;
+
+use super::runner::Ended;
+use super::stage::{LOG_SEARCH_URL, Stage, WORKFLOW};
+use crate::ledger::Ledger;
+
+pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+    ledger.case(
+        "sign: an index is signed, verified and listed in the job summary",
+        || {
+            let digest = stage.push_index("app", "v1")?;
+            let image = format!("{}/app:v1@{digest}", stage.registry.host());
+            let ended = sign(stage, &[("images", &image)])?;
+            ended.expect(0, &format!("{digest} is signed by {WORKFLOW}"))?;
+            ensure!(
+                ended.output("digest")? == digest,
+                "the output is another digest"
+            );
+            ensure!(
+                ended
+                    .summary
+                    .lines()
+                    .filter(|line| line.contains("| `sha256:"))
+                    .count()
+                    == 3
+            );
+            for text in [
+                "### countersign sign",
+                "| linux/amd64 |",
+                "| linux/arm64 |",
+                &format!("| all | `{digest}` |"),
+                &format!("]({LOG_SEARCH_URL}"),
+                &format!("signed by {WORKFLOW}"),
+            ] {
+                contains(&ended, text)?;
+            }
+            stage.verify(&image, WORKFLOW)?;
+            Ok(format!("{image} is signed by {WORKFLOW}"))
+        },
+    );
+
+    ledger.case(
+        "sign: several images, annotations, and lines without anything",
+        || {
+            let first = stage.push_index("first", "v1")?;
+            let second = stage.push_index("second", "v1")?;
+            let host = stage.registry.host();
+            let images = format!("{host}/first@{first}\n\n{host}/second@{second}\n");
+            let annotations = "commit=abc\nnote=two words; $(false) `false`\n";
+            let ended = sign(stage, &[("images", &images), ("annotations", annotations)])?;
+            ended.expect(0, &second)?;
+            let json = std::fs::read_to_string(ended.output("result")?)?;
+            ensure!(json.contains("two words; $(false) `false`"), "found {json}");
+            Ok("both are signed, and the annotation is as it was given".into())
+        },
+    );
+
+    ledger.case(
+        "sign: what can't be signed fails the job, and the summary says why",
+        || {
+            stage.push_index("untold", "v1")?;
+            let image = format!("{}/untold:v1", stage.registry.host());
+            let ended = sign(stage, &[("images", &image)])?;
+            ended.expect(2, "::error title=countersign::")?;
+            contains(&ended, "**Failed:** ")?;
+            contains(&ended, "- What to do: ")?;
+            ensure!(ended.output("digest")?.is_empty(), "there is a digest");
+            Ok(ended.log.trim().to_owned())
+        },
+    );
+
+    ledger.case(
+        "sign: what an image is called can't put anything into the log or the summary",
+        || {
+            let ended = sign(stage, &[("images", "--help")])?;
+            ended.expect(2, "::error title=countersign::")?;
+            let ended = sign(stage, &[("images", "a|<b>[c](d)%0A::add-mask::e")])?;
+            ended.expect(2, "%250A::add-mask::e")?;
+            ensure!(!ended.summary.contains("<b>") && !ended.summary.contains("[c](d)"));
+            Ok(ended.summary.trim().to_owned())
+        },
+    );
+
+    ledger.case(
+        "sign: no identity token, as in the pull request of a fork",
+        || {
+            let digest = stage.push_index("forked", "v1")?;
+            let image = format!("{}/forked@{digest}", stage.registry.host());
+            let mut runner = stage.runner(WORKFLOW)?;
+            runner
+                .environment
+                .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
+            let ended =
+                runner.action(&Stage::action("sign"), &stage.inputs(&[("images", &image)]))?;
+            ended.expect(7, "id-token: write")?;
+            contains(&ended, "id-token: write")?;
+            Ok("the error names the permission".into())
+        },
+    );
+}
+
+fn sign(stage: &Stage, inputs: &[(&str, &str)]) -> anyhow::Result<Ended> {
+    stage
+        .runner(WORKFLOW)?
+        .action(&Stage::action("sign"), &stage.inputs(inputs))
+}
+
+fn contains(ended: &Ended, text: &str) -> anyhow::Result<()> {
+    ensure!(
+        ended.summary.contains(text),
+        "expected `{text}` in the summary, found:\n{}",
+        ended.summary
+    );
+    Ok(())
+}

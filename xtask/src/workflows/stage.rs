@@ -1,0 +1,199 @@
+//! What the cases play on: a registry, a Sigstore, a workspace, and a runner of jobs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
+use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::runner::{Ended, Names, Runner};
+use crate::command::{Command, workspace};
+
+/// The workflow that signs, as tokens name it.
+pub(super) const WORKFLOW: &str =
+    "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1.2.3";
+/// Where entries of the sandbox's log could be looked up.
+pub(super) const LOG_SEARCH_URL: &str = "https://log.example/?entry=";
+
+/// The servers and the files.
+pub(super) struct Stage {
+    pub(super) countersign: PathBuf,
+    pub(super) sigstore: Sigstore,
+    pub(super) registry: RegistryServer,
+    pub(super) directory: TempDir,
+    // Last: its end would stop the servers in the middle of their own.
+    _runtime: Runtime,
+}
+
+impl Stage {
+    /// Starts the servers and writes the files that name them.
+    ///
+    /// # Errors
+    /// When ports or files can't be had.
+    pub(super) fn set(countersign: &Path) -> anyhow::Result<Self> {
+        let root = workspace().join("target/workflows");
+        fs::create_dir_all(&root)?;
+        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&root)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let sigstore = runtime.block_on(Sigstore::start())?;
+        let options = RegistryOptions {
+            referrers_api: true,
+            ..Default::default()
+        };
+        let registry = runtime.block_on(RegistryServer::start(options))?;
+        let stage = Self {
+            countersign: countersign.to_owned(),
+            sigstore,
+            registry,
+            directory,
+            _runtime: runtime,
+        };
+        stage.write("trusted_root.json", stage.sigstore.trusted_root_json())?;
+        let config = stage.sigstore.signing_config_json(RekorVersion::V2);
+        stage.write("signing_config.json", config)?;
+        Ok(stage)
+    }
+
+    /// Writes a file into the jobs' workspace, and says where it is.
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
+        let path = self.directory.path().join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, content)?;
+        Ok(path)
+    }
+
+    /// The folder of an action in this repository.
+    pub(super) fn action(name: &str) -> PathBuf {
+        workspace().join(".github/actions").join(name)
+    }
+
+    /// A machine whose jobs are given tokens for `identity`.
+    pub(super) fn runner(&self, identity: &str) -> anyhow::Result<Runner<'_>> {
+        let scratch = self.directory.path().join("temp");
+        let home = self.directory.path().join("home");
+        fs::create_dir_all(&scratch)?;
+        fs::create_dir_all(&home)?;
+        let (url, bearer) = self.sigstore.identity_endpoint(identity);
+        let architecture = match std::env::consts::ARCH {
+            "aarch64" => "ARM64",
+            _ => "X64",
+        };
+        let environment = [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("HOME", home.display().to_string()),
+            ("RUNNER_OS", "Linux".to_owned()),
+            ("RUNNER_ARCH", architecture.to_owned()),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", url.to_string()),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", bearer),
+        ];
+        let environment: BTreeMap<_, _> = environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        Ok(Runner {
+            workspace: self.directory.path().to_owned(),
+            scratch,
+            environment,
+            stand_in: &|uses, _| bail!("nothing stands in for {uses}"),
+        })
+    }
+
+    /// Pushes an index of two images, and gives its digest.
+    pub(super) fn push_index(&self, repository: &str, tag: &str) -> anyhow::Result<String> {
+        let images =
+            ["linux/amd64", "linux/arm64"].map(|platform| image(platform, "bin/app", repository));
+        let images = images.into_iter().collect::<anyhow::Result<_>>()?;
+        let index = ImageIndex::new(images);
+        Ok(index
+            .push(&self.registry, repository, Some(tag))
+            .to_string())
+    }
+
+    /// Verifies an image as signed by `identity`, with the program.
+    pub(super) fn verify(&self, image: &str, identity: &str) -> anyhow::Result<()> {
+        let issuer = self.sigstore.oidc_issuer();
+        let issuer = issuer.as_str().trim_end_matches('/');
+        Command::new(&self.countersign)
+            .args(["verify", "--trusted-root", "trusted_root.json"])
+            .args(["--issuer", issuer, "--identity", identity, image])
+            .directory(self.directory.path())
+            .env("HOME", self.directory.path())
+            .run()?
+            .success()?;
+        Ok(())
+    }
+
+    /// What tells the actions of the sandbox, and of the program that is there.
+    pub(super) fn inputs<'a>(&'a self, further: &[(&'a str, &'a str)]) -> Names {
+        let mut names = Names::from([
+            (
+                "signing-config".to_owned(),
+                "signing_config.json".to_owned(),
+            ),
+            ("trusted-root".to_owned(), "trusted_root.json".to_owned()),
+            ("log-search-url".to_owned(), LOG_SEARCH_URL.to_owned()),
+            (
+                "executable".to_owned(),
+                self.countersign.display().to_string(),
+            ),
+        ]);
+        names.extend(
+            further
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        names
+    }
+}
+
+/// An image of one file.
+pub(super) fn image(
+    platform: &str,
+    path: &str,
+    content: impl AsRef<[u8]>,
+) -> anyhow::Result<Image> {
+    let layer = Layer::builder().file(path, content, 0o755);
+    Ok(Image::builder(platform.parse()?)
+        .layer(layer.build(Compression::Gzip))
+        .build())
+}
+
+impl Ended {
+    /// That it ended with `code`, and that its log has `text` in it.
+    ///
+    /// # Errors
+    /// When not, with the log.
+    pub(super) fn expect(&self, code: i32, text: &str) -> anyhow::Result<()> {
+        let Self {
+            code: found, log, ..
+        } = self;
+        ensure!(
+            *found == code,
+            "expected exit code {code}, found {found}:\n{log}"
+        );
+        ensure!(
+            log.contains(text),
+            "expected `{text}` in the log, found:\n{log}"
+        );
+        Ok(())
+    }
+
+    /// An output of the action.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub(super) fn output(&self, name: &str) -> anyhow::Result<&str> {
+        let value = self.names.get(&format!("outputs.{name}"));
+        value
+            .map(String::as_str)
+            .with_context(|| format!("there is no output `{name}`"))
+    }
+}
