@@ -62,10 +62,8 @@ impl FallbackTags {
         let mut fallbacks: Vec<Source> = Vec::new();
         for rule in &self.0 {
             for source in sources {
-                let Source::Image { reference } = source else {
-                    continue;
-                };
-                if let Some(reference) = rule.apply(reference) {
+                let fallback = source.reference().and_then(|named| rule.apply(named));
+                if let Some(reference) = fallback {
                     let source = Source::Image { reference };
                     if !fallbacks.contains(&source) && !sources.contains(&source) {
                         fallbacks.push(source);

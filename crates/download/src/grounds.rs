@@ -29,7 +29,7 @@ impl Grounds {
     pub fn evidence(&self) -> Option<&Evidence> {
         match self {
             Self::Signature { evidence, .. } => Some(evidence),
-            _ => None,
+            Self::Digest | Self::Nothing => None,
         }
     }
 
@@ -37,7 +37,7 @@ impl Grounds {
     pub fn policy(&self) -> Option<&PolicySummary> {
         match self {
             Self::Signature { policy, .. } => Some(policy),
-            _ => None,
+            Self::Digest | Self::Nothing => None,
         }
     }
 

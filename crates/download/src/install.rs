@@ -7,14 +7,10 @@ use countersign_policy::Policy;
 use countersign_verify::{VerifiedPlatform, verify_platform};
 
 use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
-use crate::archive::AdmittedArchive;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::http::Http;
 use crate::limits::Limits;
-use crate::record::{Installed, Provenance, Record};
-use crate::target::Staging;
-use crate::unpack;
 
 /// Installs images that a verifier admits.
 pub struct Installer<V> {
@@ -138,64 +134,8 @@ impl<V: ImageVerifier> Installer<V> {
         Ok(image)
     }
 
-    /// Fetches an admitted image and unpacks it to the directory that `staging` is for.
-    pub(crate) async fn unpack_staged(
-        &self,
-        image: AdmittedImage,
-        reference: &Reference,
-        platform: &Platform,
-        staging: Arc<Staging>,
-        provenance: Option<Provenance>,
-        events: Events<'_>,
-    ) -> Result<Installed, Error> {
-        let unpacked = unpack::unpack(
-            &self.registry,
-            &self.limits,
-            &image,
-            platform,
-            staging,
-            events,
-        )
-        .await?;
-        let installed = Installed {
-            reference: Some(reference.clone()),
-            platform: platform.clone(),
-            digest: image.reference().digest().clone(),
-            index: image.index().cloned(),
-            grounds: image.grounds().clone(),
-            files: unpacked.files(),
-            bytes: unpacked.bytes(),
-            warnings: unpacked.warnings(),
-            provenance,
-        };
-        unpacked.commit(Record::new(&installed)).await?;
-        Ok(installed)
-    }
-
-    /// Unpacks an admitted archive to the directory that `staging` is for.
-    pub(crate) async fn unpack_archive(
-        &self,
-        archive: AdmittedArchive,
-        platform: &Platform,
-        staging: Arc<Staging>,
-        provenance: Option<Provenance>,
-        events: Events<'_>,
-    ) -> Result<Installed, Error> {
-        let (digest, grounds) = (archive.digest().clone(), archive.grounds().clone());
-        let unpacked = unpack::unpack_archive(&self.limits, archive, staging, events).await?;
-        let installed = Installed {
-            reference: None,
-            platform: platform.clone(),
-            digest,
-            index: None,
-            grounds,
-            files: unpacked.files(),
-            bytes: unpacked.bytes(),
-            warnings: unpacked.warnings(),
-            provenance,
-        };
-        unpacked.commit(Record::new(&installed)).await?;
-        Ok(installed)
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     pub(crate) fn limits(&self) -> &Limits {

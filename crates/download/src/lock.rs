@@ -161,7 +161,7 @@ impl LockedGrounds {
     pub fn signer(&self) -> Option<&LockedSigner> {
         match self {
             Self::Signature { signer, .. } => Some(signer),
-            _ => None,
+            Self::Digest | Self::Nothing => None,
         }
     }
 }

@@ -289,7 +289,7 @@ impl Plan {
     pub fn warning(&self) -> Option<&'static str> {
         match self.requirement.proof() {
             Proof::None => Some(UNPROVEN),
-            _ => None,
+            Proof::Signature(_) | Proof::Digest(_) => None,
         }
     }
 }

@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::Error;
 use crate::extract::RESERVED;
 use crate::grounds::Grounds;
 use crate::planned::Role;
@@ -127,20 +126,6 @@ fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Referen
     let text = Option::<String>::deserialize(deserializer)?;
     let reference = text.map(|text| Reference::recorded(&text));
     reference.transpose().map_err(serde::de::Error::custom)
-}
-
-impl Recorded {
-    /// Refuses `content` that was admitted on weaker grounds than what is recorded here.
-    pub(crate) fn give_way(&self, content: String, grounds: &Grounds) -> Result<(), Error> {
-        if grounds.weaker_than(&self.grounds) {
-            return Err(Error::Weaker {
-                content,
-                installed: Box::new(self.grounds.clone()),
-                found: Box::new(grounds.clone()),
-            });
-        }
-        Ok(())
-    }
 }
 
 /// The record of the installation at `root`; `None` where there is none that we can read.

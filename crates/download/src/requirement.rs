@@ -1,9 +1,10 @@
-//! What has to be proven of an entry's content before it is unpacked.
+//! What has to be proven of content before it is unpacked.
 //!
-//! [`Requirement::of`] makes the one of a gallery's entry, [`Requirement::signature`] that of an image
-//! by itself: installing and upgrading can't but ask for the same, and a mirror or a fallback can't be asked for less than the primary, because one requirement is
-//! for all sources of a plan. Where a policy is given, whatever can't be judged by it is refused,
-//! strict or not: permissive mode is for what no policy covers.
+//! [`Requirement::of`] makes the requirement of a gallery's entry, [`Requirement::signature`] that of
+//! an image by itself. A plan has one requirement for all its sources: a mirror or a fallback can't
+//! be asked for less than the primary, nor an upgrade for less than an installation. Where there is
+//! a policy, content that it can't judge is refused, strict or not: permissive mode is for content
+//! that no policy covers.
 
 use std::fmt;
 
@@ -69,7 +70,7 @@ impl Requirement {
     ) -> Result<Self, RequirementError> {
         if let Some(policy) = policy {
             for source in sources {
-                if !can_be_signed(source) {
+                if !source.can_be_signed() {
                     return Err(RequirementError::Unsignable {
                         found: Box::new(source.clone()),
                     });
@@ -77,7 +78,7 @@ impl Requirement {
             }
             return Ok(Self::signature(policy.clone()));
         }
-        let mut digests = sources.iter().map(digest);
+        let mut digests = sources.iter().map(Source::checksum);
         if let Some(Some(first)) = digests.next()
             && digests.all(|digest| digest == Some(first))
         {
@@ -103,7 +104,7 @@ impl Requirement {
     pub fn permit(&self, digest: &Digest) -> Option<UnverifiedPermit> {
         match &self.0 {
             Proof::None => Some(UnverifiedPermit::new(digest.clone())),
-            _ => None,
+            Proof::Signature(_) | Proof::Digest(_) => None,
         }
     }
 
@@ -111,25 +112,14 @@ impl Requirement {
     pub fn policy(&self) -> Option<&Policy> {
         match &self.0 {
             Proof::Signature(policy) => Some(policy),
-            _ => None,
+            Proof::Digest(_) | Proof::None => None,
         }
-    }
-}
-
-fn can_be_signed(source: &Source) -> bool {
-    matches!(source, Source::Image { .. } | Source::Layout { .. })
-}
-
-fn digest(source: &Source) -> Option<&Digest> {
-    match source {
-        Source::Tarball(tarball) => tarball.digest(),
-        _ => None,
     }
 }
 
 /// Which of `sources` strict mode refuses first, and why.
 fn uncovered(sources: &[Source]) -> RequirementError {
-    let source = sources.iter().find(|source| digest(source).is_none());
+    let source = sources.iter().find(|source| source.checksum().is_none());
     match source.or(sources.first()) {
         None => RequirementError::NoSource,
         Some(source) => {

@@ -74,7 +74,7 @@ impl Source {
     pub fn parse(uri: &str, sha256: Option<&str>) -> Result<Self, SourceError> {
         let digest = sha256.map(parse_sha256).transpose()?;
         let source = Self::by_form(uri, digest.clone())?;
-        if digest.is_some() && !matches!(source, Self::Tarball(_)) {
+        if digest.is_some() && source.checksum().is_none() {
             return Err(SourceError::DigestOutOfPlace {
                 kind: source.kind(),
             });
@@ -94,7 +94,60 @@ impl Source {
 
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Layout { .. } | Self::Directory { .. })
+        match self {
+            Self::Layout { .. } | Self::Directory { .. } => true,
+            Self::Image { .. } | Self::Tarball(_) => false,
+        }
+    }
+
+    /// Whether content of this kind can carry a signature.
+    pub fn can_be_signed(&self) -> bool {
+        match self {
+            Self::Image { .. } | Self::Layout { .. } => true,
+            Self::Tarball(_) | Self::Directory { .. } => false,
+        }
+    }
+
+    /// The digest that its text names: of an image's index or manifest, or of a tarball's bytes.
+    pub fn own_digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Image { reference } => reference.digest(),
+            Self::Tarball(tarball) => tarball.digest(),
+            Self::Layout { .. } | Self::Directory { .. } => None,
+        }
+    }
+
+    /// What the bytes of a tarball must hash to; `None` for every other kind.
+    pub fn checksum(&self) -> Option<&Digest> {
+        match self {
+            Self::Tarball(tarball) => tarball.digest(),
+            Self::Image { .. } | Self::Layout { .. } | Self::Directory { .. } => None,
+        }
+    }
+
+    /// The reference of an image in a registry; `None` for every other kind.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Self::Image { reference } => Some(reference),
+            Self::Layout { .. } | Self::Tarball(_) | Self::Directory { .. } => None,
+        }
+    }
+
+    /// The tag of an image in a registry, if it is named by one.
+    pub fn tag(&self) -> Option<&str> {
+        self.reference()?.tag()
+    }
+
+    /// The same source, asked for one digest alone where its kind can be: an image for `requested`,
+    /// a tarball for `bytes`.
+    pub(crate) fn pinned_to(&self, requested: &Digest, bytes: &Digest) -> Self {
+        match self {
+            Self::Image { reference } => Self::Image {
+                reference: reference.pinned_to(requested.clone()),
+            },
+            Self::Tarball(tarball) => Self::Tarball(tarball.with_digest(bytes.clone())),
+            Self::Layout { .. } | Self::Directory { .. } => self.clone(),
+        }
     }
 
     /// Where its server is; `None` where it has none. A name is not looked up. A host that can't be a

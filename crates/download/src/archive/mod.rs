@@ -46,7 +46,7 @@ impl Archive {
     pub(crate) fn admit(self, requirement: &Requirement) -> Result<AdmittedArchive, Error> {
         let required = match requirement.proof() {
             Proof::Digest(digest) => Some(digest),
-            _ => self.expected.as_ref(),
+            Proof::Signature(_) | Proof::None => self.expected.as_ref(),
         };
         if let Some(expected) = required
             && *expected != self.digest
@@ -59,7 +59,7 @@ impl Archive {
         }
         let grounds = match requirement.proof() {
             Proof::Digest(_) => Grounds::Digest,
-            _ => {
+            Proof::Signature(_) | Proof::None => {
                 let permit = requirement.permit(&self.digest);
                 let permit = permit.ok_or_else(|| Error::Unverifiable {
                     location: self.location.clone(),

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
-use countersign_policy::Policy;
 
 use super::Outcome;
+use super::replace::{Decision, There, decide};
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::content::Content;
@@ -15,10 +15,10 @@ use crate::events::{Event, Events};
 use crate::grounds::Grounds;
 use crate::install::Installer;
 use crate::lock::{LockedEntry, LockedGrounds};
-use crate::options::{Downgrade, InstallOptions, WhenSame};
-use crate::plan::{Locked, Plan};
+use crate::options::InstallOptions;
+use crate::plan::Plan;
 use crate::planned::{PlannedSource, Role};
-use crate::record::{Installed, Provenance, Recorded};
+use crate::record::{Installed, Provenance, Record};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
@@ -28,117 +28,85 @@ use crate::unpack::{self, CancelOnDrop, blocking};
 pub(super) struct Attempt<'a> {
     pub(super) plan: &'a Plan,
     pub(super) planned: &'a PlannedSource,
+    /// The digest that the source is asked for; `None` where its name decides.
+    pub(super) digest: Option<Digest>,
     pub(super) platform: &'a Platform,
     pub(super) held: &'a Arc<Held>,
-    /// The record of what is installed.
-    pub(super) there: Option<&'a Recorded>,
+    pub(super) there: &'a There,
     pub(super) options: InstallOptions,
+    /// Why the sources before did not serve.
     pub(super) skipped: Vec<String>,
-    /// What the source is to be asked for and, afterwards, what it resolved to.
-    pub(super) pinned: Option<Digest>,
     pub(super) events: Events<'a>,
 }
 
+/// What became of a source's turn.
+pub(super) struct Turn {
+    /// What the source was asked for or, where it resolved a name, what that resolved to.
+    pub(super) digest: Option<Digest>,
+    pub(super) result: Result<Outcome, Error>,
+}
+
+/// What a source has, admitted and not yet unpacked.
+enum Admitted {
+    Image {
+        image: AdmittedImage,
+        /// As the source names it.
+        requested: Reference,
+    },
+    Archive {
+        archive: AdmittedArchive,
+        /// Where it is quarantined.
+        staging: Arc<Staging>,
+    },
+}
+
 impl<V: ImageVerifier> Installer<V> {
-    pub(super) async fn attempt(&self, attempt: &mut Attempt<'_>) -> Result<Outcome, Error> {
+    pub(super) async fn attempt(&self, attempt: Attempt<'_>) -> Turn {
         match &attempt.planned.source {
-            Source::Image { reference } => self.attempt_image(reference, attempt).await,
-            Source::Tarball(tarball) => self.attempt_tarball(tarball, attempt).await,
-            Source::Directory { path } => self.attempt_directory(path, attempt).await,
+            Source::Image { reference } => self.attempt_image(reference, &attempt).await,
             Source::Layout { path } => {
                 let reference = Reference::from(path.clone());
-                self.attempt_image(&reference, attempt).await
+                self.attempt_image(&reference, &attempt).await
             }
+            Source::Tarball(tarball) => Turn {
+                result: self.attempt_tarball(tarball, &attempt).await,
+                digest: attempt.digest,
+            },
+            Source::Directory { path } => Turn {
+                result: self.attempt_directory(path, &attempt).await,
+                digest: attempt.digest,
+            },
         }
     }
 
-    async fn attempt_image(
-        &self,
-        reference: &Reference,
-        attempt: &mut Attempt<'_>,
-    ) -> Result<Outcome, Error> {
-        let asked = match &attempt.pinned {
+    async fn attempt_image(&self, reference: &Reference, attempt: &Attempt<'_>) -> Turn {
+        let requested = match &attempt.digest {
             Some(digest) => reference.pinned_to(digest.clone()),
             None => reference.clone(),
         };
-        let resolved = self.resolve(&asked, attempt.events).await?;
+        match self.resolve(&requested, attempt.events).await {
+            Ok(resolved) => Turn {
+                digest: Some(resolved.digest().clone()),
+                result: self.attempt_resolved(resolved, reference, attempt).await,
+            },
+            Err(error) => Turn {
+                digest: attempt.digest.clone(),
+                result: Err(error),
+            },
+        }
+    }
+
+    async fn attempt_resolved(
+        &self,
+        resolved: ResolvedImage,
+        reference: &Reference,
+        attempt: &Attempt<'_>,
+    ) -> Result<Outcome, Error> {
         let resolved = resolved.asked_as(attempt.name(reference));
-        attempt.pinned = Some(resolved.digest().clone());
         let image = self.admit_as_required(resolved, attempt).await?;
-        let content = Content::of(&image);
-        let locked = attempt.locked_entry(content);
-        if let Some(unchanged) = attempt.unchanged(content)? {
-            return Ok(unchanged);
-        }
-        let staging = unpack::stage(attempt.held).await?;
-        let installed = self
-            .unpack_staged(
-                image,
-                reference,
-                attempt.platform,
-                staging,
-                attempt.provenance(),
-                attempt.events,
-            )
-            .await?;
-        Ok(attempt.replacing(installed, locked))
-    }
-
-    /// Admits an image on what the plan requires, and on nothing less.
-    async fn admit_as_required(
-        &self,
-        resolved: ResolvedImage,
-        attempt: &Attempt<'_>,
-    ) -> Result<AdmittedImage, Error> {
-        let requirement = attempt.plan.requirement();
-        let (platform, events) = (attempt.platform, attempt.events);
-        if let Some(policy) = requirement.policy() {
-            return match attempt.plan.locked_to() {
-                None => {
-                    self.admit_resolved(resolved, platform, policy, events)
-                        .await
-                }
-                Some(locked) => self.admit_locked(resolved, locked, policy, attempt).await,
-            };
-        }
-        let Some(permit) = requirement.permit(resolved.digest()) else {
-            return Err(Error::Unverifiable {
-                location: resolved.reference().to_string(),
-                required: requirement.to_string(),
-            });
-        };
-        self.admit_unverified(permit, &resolved, platform, events)
+        let requested = reference.clone();
+        self.put_in_place(Admitted::Image { image, requested }, attempt)
             .await
-    }
-
-    /// Admits an image by the gallery's policy for the locked signer alone.
-    ///
-    /// Whether there is a signature by somebody else that the policy would accept is asked only to
-    /// say so: nothing is admitted by that.
-    async fn admit_locked(
-        &self,
-        resolved: ResolvedImage,
-        locked: &Locked,
-        policy: &Policy,
-        attempt: &Attempt<'_>,
-    ) -> Result<AdmittedImage, Error> {
-        let (platform, events) = (attempt.platform, attempt.events);
-        let narrowed = locked.policy().unwrap_or(policy);
-        let admitted = self
-            .admit_resolved(resolved.clone(), platform, narrowed, events)
-            .await;
-        let refusal = match admitted {
-            Err(error) if locked.policy().is_some() && error.is_refusal() => error,
-            other => return other,
-        };
-        let by_others = self.admit_resolved(resolved, platform, policy, &|_| {});
-        let Ok(image) = by_others.await else {
-            return Err(refusal);
-        };
-        match attempt.check_locked(Content::of(&image)) {
-            Err(other) => Err(other),
-            Ok(()) => Err(refusal),
-        }
     }
 
     async fn attempt_tarball(
@@ -164,7 +132,8 @@ impl<V: ImageVerifier> Installer<V> {
         let path = staging.blob_path(0);
         let fetched = archive::fetch(self.http()?, tarball, self.limits(), &path, &progress);
         let archive = fetched.await?.admit(attempt.plan.requirement())?;
-        self.put_in_place(archive, staging, attempt).await
+        self.put_in_place(Admitted::Archive { archive, staging }, attempt)
+            .await
     }
 
     async fn attempt_directory(
@@ -184,35 +153,76 @@ impl<V: ImageVerifier> Installer<V> {
         });
         let archive = packed.await?.admit(attempt.plan.requirement())?;
         drop(guard);
-        self.put_in_place(archive, staging, attempt).await
+        self.put_in_place(Admitted::Archive { archive, staging }, attempt)
+            .await
     }
 
+    /// Unpacks what was admitted and puts it in the target's place, unless it is there already.
     async fn put_in_place(
         &self,
-        archive: AdmittedArchive,
-        staging: Arc<Staging>,
+        admitted: Admitted,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        if let Grounds::Nothing = archive.grounds() {
+        if let Admitted::Archive { archive, .. } = &admitted
+            && let Grounds::Nothing = archive.grounds()
+        {
             (attempt.events)(Event::Unverified {
                 digest: archive.digest().clone(),
             });
         }
-        let content = Content::archive(archive.digest(), archive.grounds());
-        let locked = attempt.locked_entry(content);
+        let content = admitted.content();
         if let Some(unchanged) = attempt.unchanged(content)? {
             return Ok(unchanged);
         }
-        let installed = self
-            .unpack_archive(
-                archive,
-                attempt.platform,
-                staging,
-                attempt.provenance(),
-                attempt.events,
-            )
-            .await?;
-        Ok(attempt.replacing(installed, locked))
+        let locked = attempt.locked_entry(content);
+        let (digest, index) = (content.digest.clone(), content.index.cloned());
+        let grounds = content.grounds.clone();
+        let (reference, unpacked) = match admitted {
+            Admitted::Image { image, requested } => {
+                let staging = unpack::stage(attempt.held).await?;
+                let unpacked = unpack::unpack(
+                    self.registry(),
+                    self.limits(),
+                    &image,
+                    attempt.platform,
+                    staging,
+                    attempt.events,
+                );
+                (Some(requested), unpacked.await?)
+            }
+            Admitted::Archive { archive, staging } => {
+                let unpacked =
+                    unpack::unpack_archive(self.limits(), archive, staging, attempt.events);
+                (None, unpacked.await?)
+            }
+        };
+        let installed = Installed {
+            reference,
+            platform: attempt.platform.clone(),
+            digest,
+            index,
+            grounds,
+            files: unpacked.files(),
+            bytes: unpacked.bytes(),
+            warnings: unpacked.warnings(),
+            provenance: attempt.provenance(),
+        };
+        unpacked.commit(Record::new(&installed)).await?;
+        let recorded = attempt.there.recorded();
+        Ok(Outcome::Installed {
+            installed: Box::new(installed),
+            replaced: recorded.map(|recorded| recorded.digest.clone()),
+            locked: locked.map(Box::new),
+        })
+    }
+}
+
+impl Admitted {
+    fn content(&self) -> Content<'_> {
+        match self {
+            Self::Image { image, .. } => Content::of(image),
+            Self::Archive { archive, .. } => Content::archive(archive.digest(), archive.grounds()),
+        }
     }
 }
 
@@ -221,12 +231,12 @@ impl Attempt<'_> {
     /// primary's name stands for, and a fallback is another tag of the primary's repository.
     fn name(&self, reference: &Reference) -> Reference {
         let primary = self.plan.sources().first().map(|first| &first.source);
-        match (primary, self.planned.role) {
-            (Some(Source::Image { reference: primary }), Role::Fallback) => {
-                primary.with_tag_of(reference)
-            }
-            (Some(Source::Image { reference: primary }), _) => primary.clone(),
-            _ => reference.clone(),
+        let Some(primary) = primary.and_then(Source::reference) else {
+            return reference.clone();
+        };
+        match self.planned.role {
+            Role::Primary | Role::Mirror => primary.clone(),
+            Role::Fallback => primary.with_tag_of(reference),
         }
     }
 
@@ -242,31 +252,37 @@ impl Attempt<'_> {
         })
     }
 
-    /// Whether admitted content is what is there already; nothing where it is to take its place.
+    /// Whether admitted content is there already; `None` where it is to be put in place.
     ///
     /// # Errors
-    /// When it may not take its place, or is not what was locked.
+    /// When it is not what was locked, or may not replace what is installed.
     fn unchanged(&self, content: Content<'_>) -> Result<Option<Outcome>, Error> {
         self.check_locked(content)?;
-        let Some(recorded) = self.there else {
+        let Some(recorded) = self.there.recorded() else {
             return Ok(None);
         };
-        let Content {
-            digest, grounds, ..
-        } = content;
-        self.succeeds(recorded, digest, grounds)?;
-        // On stronger grounds than before the same content is installed anew: its record tells.
-        let same = recorded.digest == *digest && !recorded.grounds.weaker_than(grounds);
-        Ok(
-            (same && self.options.same == WhenSame::Keep).then(|| Outcome::Unchanged {
+        let refused = || format!("{} ({})", self.planned.source, content.digest);
+        match decide(recorded, content, self.options) {
+            Decision::Install => Ok(None),
+            Decision::Keep => Ok(Some(Outcome::Unchanged {
                 recorded: Box::new(recorded.clone()),
                 locked: self.locked_entry(content).map(Box::new),
+            })),
+            Decision::Weaker => Err(Error::Weaker {
+                content: refused(),
+                installed: Box::new(recorded.grounds.clone()),
+                found: Box::new(content.grounds.clone()),
             }),
-        )
+            Decision::Older { installed, found } => Err(Error::Older {
+                content: refused(),
+                installed,
+                found,
+            }),
+        }
     }
 
-    /// Holds admitted content against the lock, where the plan is locked.
-    fn check_locked(&self, content: Content<'_>) -> Result<(), Error> {
+    /// Compares admitted content with the lock, where the plan is locked.
+    pub(super) fn check_locked(&self, content: Content<'_>) -> Result<(), Error> {
         match self.plan.locked_to() {
             Some(locked) => locked.check(content),
             None => Ok(()),
@@ -285,40 +301,5 @@ impl Attempt<'_> {
             digest: content.digest.clone(),
             grounds: LockedGrounds::of(content.grounds),
         })
-    }
-
-    /// Whether content may take the place of what is installed: never on weaker grounds, whatever
-    /// is asked for, and only with leave on an older signature.
-    ///
-    /// Compared are the times that nobody but the signer can move ([`Evidence::earliest`]).
-    fn succeeds(
-        &self,
-        recorded: &Recorded,
-        digest: &Digest,
-        grounds: &Grounds,
-    ) -> Result<(), Error> {
-        let content = || format!("{} ({digest})", self.planned.source);
-        recorded.give_way(content(), grounds)?;
-        let earliest = |grounds: &Grounds| Some(grounds.evidence()?.earliest());
-        match (earliest(&recorded.grounds), earliest(grounds)) {
-            (Some(installed), Some(found))
-                if found < installed && self.options.downgrade == Downgrade::Refuse =>
-            {
-                Err(Error::Older {
-                    content: content(),
-                    installed,
-                    found,
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn replacing(&self, installed: Installed, locked: Option<LockedEntry>) -> Outcome {
-        Outcome::Installed {
-            installed: Box::new(installed),
-            replaced: self.there.map(|recorded| recorded.digest.clone()),
-            locked: locked.map(Box::new),
-        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use countersign_oci::{Consequence, Digest, ErrorKind};
+use countersign_oci::{Digest, ErrorKind};
 
+use super::next::decisive;
 use crate::error::Error;
 use crate::planned::PlannedSource;
 
@@ -72,12 +73,11 @@ impl PlanFailure {
         self.failures
     }
 
-    /// The error that speaks for all: that of the place to install to; else the first that says more than *not found* or *unreachable*,
-    /// else the first.
+    /// The error that speaks for all: that of the place to install to; else the first that says more
+    /// than *not found* or *unreachable*, else the first.
     pub fn decisive(&self) -> Option<&Error> {
-        let errors = || self.failures.iter().map(|failure| &failure.error);
-        let tells = |error: &&Error| error.consequence() != Consequence::TryNext;
-        let of_a_source = || errors().find(tells).or_else(|| errors().next());
+        let of_a_source = || self.failures.get(self.decisive_source()?);
+        let of_a_source = || of_a_source().map(|failure| &failure.error);
         self.target.as_ref().or_else(of_a_source)
     }
 
@@ -86,9 +86,13 @@ impl PlanFailure {
         if self.target.is_some() {
             return self.target;
         }
-        let tells = |failure: &SourceFailure| failure.error.consequence() != Consequence::TryNext;
-        let at = self.failures.iter().position(tells).unwrap_or(0);
-        (at < self.failures.len()).then(|| self.failures.swap_remove(at).error)
+        let at = self.decisive_source()?;
+        Some(self.failures.swap_remove(at).error)
+    }
+
+    fn decisive_source(&self) -> Option<usize> {
+        let errors = self.failures.iter().map(|failure| &failure.error);
+        decisive(errors.map(Error::consequence))
     }
 }
 

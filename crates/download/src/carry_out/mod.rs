@@ -1,20 +1,20 @@
 //! Carries a plan out: one source after the other, all by the same requirement.
 //!
-//! The next source is tried where one is *not found* or *unreachable*. Where what a source serves
-//! doesn't hold, only other copies of the very digest that it resolved to are tried, and never a
-//! fallback tag. The digest that the first source of a tag resolved to is the one that every
-//! further source of that tag is asked for: a mirror can't choose what is installed.
-//!
-//! A locked plan has that digest from the start. What is admitted for it has to be what was locked,
-//! and by the locked signer, or it is refused like anything else that doesn't hold.
+//! `next` says which source is asked, `replace` what may take the place of what is installed; both
+//! are tables without any I/O. A locked plan has a digest from the start. What is admitted for it has
+//! to be what was locked, and by the locked signer, or it is refused like anything else that doesn't
+//! hold.
 
+mod admit;
 mod attempt;
 mod failure;
+mod next;
+mod replace;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_oci::{Consequence, Digest, Platform};
+use countersign_oci::{Digest, Platform};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
@@ -22,14 +22,14 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::install::Installer;
 use crate::lock::LockedEntry;
-use crate::options::{Downgrade, InstallOptions};
+use crate::options::InstallOptions;
 use crate::plan::Plan;
-use crate::planned::{PlannedSource, Role};
 use crate::record::{self, Installed, Recorded};
-use crate::source::Source;
 use crate::target::Held;
 use crate::unpack::{self, blocking};
-use attempt::Attempt;
+use attempt::{Attempt, Turn};
+use next::{Ask, Tried};
+use replace::There;
 
 pub use failure::{PlanFailure, SourceFailure};
 
@@ -101,47 +101,33 @@ impl<V: ImageVerifier> Installer<V> {
             .transpose()
             .map_err(|error| failed(Some(error), Vec::new()))?;
         let installer = led.as_ref().unwrap_or(self);
-        let mut failures: Vec<SourceFailure> = Vec::new();
-        let mut pin: Option<Pin> = None;
-        let mut refused = false;
         let locked = plan.lock().map(LockedEntry::requested);
-        for planned in plan.sources() {
-            let mut attempt = Attempt {
+        let (mut tried, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
+        while let Some(Ask { planned, digest }) = next::next(plan.sources(), locked, &tried) {
+            let attempt = Attempt {
                 plan,
                 planned,
+                digest,
                 platform,
                 held: &held,
-                there: there.as_ref(),
+                there: &there,
                 options,
                 skipped: failures.iter().map(ToString::to_string).collect(),
-                pinned: locked.cloned().or_else(|| pin_of(planned, pin.as_ref())),
                 events,
             };
-            let same = attempt.pinned.is_some()
-                && attempt.pinned.as_ref() == pin.as_ref().map(|pin| &pin.digest);
-            if refused && (planned.role == Role::Fallback || !same) {
-                break;
-            }
-            let error = match installer.attempt(&mut attempt).await {
+            let Turn { digest, result } = installer.attempt(attempt).await;
+            let error = match result {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
-            if let Some(digest) = attempt.pinned {
-                pin = Some(Pin {
-                    group: group(planned),
-                    digest,
-                });
-            }
-            let consequence = error.consequence();
+            tried.push(Tried {
+                digest,
+                consequence: error.consequence(),
+            });
             failures.push(SourceFailure {
                 planned: planned.clone(),
                 error,
             });
-            match consequence {
-                Consequence::TryNext => {}
-                Consequence::TrySameDigest => refused = true,
-                Consequence::End => break,
-            }
         }
         Err(failed(None, failures))
     }
@@ -154,59 +140,22 @@ async fn occupy(
     directory: &Path,
     options: InstallOptions,
     events: Events<'_>,
-) -> Result<(Arc<Held>, Option<Recorded>), Error> {
+) -> Result<(Arc<Held>, There), Error> {
     let held = unpack::hold(directory, options.busy, events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
-    let (ours, recorded) = blocking(move || {
+    let there = blocking(move || {
         checked.check()?;
-        Ok((record::is_at(&path), record::read(&path)))
+        Ok(match (record::read(&path), record::is_at(&path)) {
+            (Some(recorded), _) => There::Recorded(Box::new(recorded)),
+            (None, true) => There::Unreadable,
+            (None, false) => There::Nothing,
+        })
     })
     .await?;
-    // Without a record we can't compare ages or grounds. Nothing proves more than a signature, so
-    // whoever allows older images and asks for a signature may replace anything.
-    let may_replace =
-        options.downgrade == Downgrade::Allow && plan.requirement().policy().is_some();
-    if recorded.is_none() && ours && !may_replace {
+    if !there.may_be_replaced(plan.requirement(), options.downgrade) {
         return Err(Error::UnreadableRecord {
             path: directory.to_owned(),
         });
     }
-    Ok((held, recorded))
-}
-
-/// The digest that stands for the sources of one group.
-struct Pin {
-    group: Group,
-    digest: Digest,
-}
-
-/// Sources that name the same content: the primary and its mirrors, or a fallback tag of them.
-#[derive(Debug, PartialEq, Eq)]
-enum Group {
-    Named,
-    Fallback(Option<String>),
-}
-
-fn group(planned: &PlannedSource) -> Group {
-    match (planned.role, &planned.source) {
-        (Role::Fallback, Source::Image { reference }) => {
-            Group::Fallback(reference.tag().map(ToOwned::to_owned))
-        }
-        (Role::Fallback, _) => Group::Fallback(None),
-        _ => Group::Named,
-    }
-}
-
-/// The digest to ask a source for, where there is one: a mirror can't choose what is installed.
-fn pin_of(planned: &PlannedSource, pin: Option<&Pin>) -> Option<Digest> {
-    let own = match &planned.source {
-        Source::Image { reference } => reference.digest(),
-        Source::Layout { .. } => None,
-        Source::Tarball(tarball) => return tarball.digest().cloned(),
-        Source::Directory { .. } => return None,
-    };
-    match pin {
-        Some(pin) if pin.group == group(planned) => Some(pin.digest.clone()),
-        _ => own.cloned(),
-    }
+    Ok((held, there))
 }

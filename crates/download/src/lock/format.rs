@@ -169,8 +169,10 @@ fn grounds(
             },
             signed_at: signed_at.map(|text| time("signed_at", &text)).transpose()?,
         }),
-        (_, Some(_), _) => Err(out_of_place("signer")),
-        (_, _, Some(_)) => Err(out_of_place("signed_at")),
+        (GroundsSpec::Digest | GroundsSpec::Nothing, Some(_), _) => Err(out_of_place("signer")),
+        (GroundsSpec::Digest | GroundsSpec::Nothing, None, Some(_)) => {
+            Err(out_of_place("signed_at"))
+        }
         (GroundsSpec::Digest, None, None) => Ok(LockedGrounds::Digest),
         (GroundsSpec::Nothing, None, None) => Ok(LockedGrounds::Nothing),
     }

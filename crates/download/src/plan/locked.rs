@@ -82,10 +82,12 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
         (LockedGrounds::Signature { .. }, Proof::Digest(_) | Proof::None)
         | (LockedGrounds::Digest, Proof::None) => Err(weaker()),
         (LockedGrounds::Digest, Proof::Signature(_) | Proof::Digest(_)) => Ok(None),
-        (LockedGrounds::Nothing, _) => match plan.integrity() {
-            Integrity::Strict => Err(LockedError::Unverified { name: name() }),
-            Integrity::Permissive => Ok(None),
-        },
+        (LockedGrounds::Nothing, Proof::Signature(_) | Proof::Digest(_) | Proof::None) => {
+            match plan.integrity() {
+                Integrity::Strict => Err(LockedError::Unverified { name: name() }),
+                Integrity::Permissive => Ok(None),
+            }
+        }
     }
 }
 
@@ -95,20 +97,21 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
     let mut planned = plan.sources().iter();
     let locked = planned.find(|planned| planned.source.to_string() == entry.source);
-    let locked_tag = locked.and_then(|planned| image(planned)?.tag());
+    let locked_tag = locked.and_then(|planned| planned.source.tag());
     let mut kept: Vec<PlannedSource> = Vec::new();
     for planned in plan.sources() {
         let pinned = PlannedSource {
             role: planned.role,
             source: pinned(&planned.source, entry)?,
         };
-        let repository = |planned: &PlannedSource| image(planned).map(Reference::location).cloned();
+        let place =
+            |planned: &PlannedSource| planned.source.reference().map(Reference::location).cloned();
         let same = |other: &&mut PlannedSource| {
-            let other = repository(other);
-            other.is_some() && other == repository(&pinned)
+            let other = place(other);
+            other.is_some() && other == place(&pinned)
         };
         let is_locked = |planned: &PlannedSource| {
-            let tag = image(planned).and_then(Reference::tag);
+            let tag = planned.source.tag();
             tag.is_some() && tag == locked_tag
         };
         match kept.iter_mut().find(same) {
@@ -120,31 +123,17 @@ fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, Locke
     Ok(kept)
 }
 
-fn image(planned: &PlannedSource) -> Option<&Reference> {
-    match &planned.source {
-        Source::Image { reference } => Some(reference),
-        _ => None,
-    }
-}
-
 /// A source that can only serve the locked digest, where sources of its kind have one.
 fn pinned(source: &Source, entry: &LockedEntry) -> Result<Source, LockedError> {
-    Ok(match source {
-        Source::Image { reference } => {
-            if let Some(digest) = reference.digest() {
-                same(entry, entry.requested(), digest)?;
-            }
-            let reference = reference.pinned_to(entry.requested().clone());
-            Source::Image { reference }
-        }
-        Source::Tarball(tarball) => {
-            if let Some(digest) = tarball.digest() {
-                same(entry, &entry.digest, digest)?;
-            }
-            Source::Tarball(tarball.with_digest(entry.digest.clone()))
-        }
-        Source::Layout { .. } | Source::Directory { .. } => source.clone(),
-    })
+    let (requested, bytes) = (entry.requested(), &entry.digest);
+    if let Some(own) = source.own_digest() {
+        let expected = match source.checksum() {
+            Some(_) => bytes,
+            None => requested,
+        };
+        same(entry, expected, own)?;
+    }
+    Ok(source.pinned_to(requested, bytes))
 }
 
 fn same(entry: &LockedEntry, expected: &Digest, found: &Digest) -> Result<(), LockedError> {

@@ -1,0 +1,70 @@
+//! Admits an image on what a plan requires, and on nothing less.
+
+use countersign_oci::ResolvedImage;
+use countersign_policy::Policy;
+
+use super::attempt::Attempt;
+use crate::admitted::{AdmittedImage, ImageVerifier};
+use crate::content::Content;
+use crate::error::Error;
+use crate::install::Installer;
+use crate::plan::Locked;
+
+impl<V: ImageVerifier> Installer<V> {
+    /// Admits an image on what the plan requires, and on nothing less.
+    pub(super) async fn admit_as_required(
+        &self,
+        resolved: ResolvedImage,
+        attempt: &Attempt<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let requirement = attempt.plan.requirement();
+        let (platform, events) = (attempt.platform, attempt.events);
+        if let Some(policy) = requirement.policy() {
+            return match attempt.plan.locked_to() {
+                None => {
+                    self.admit_resolved(resolved, platform, policy, events)
+                        .await
+                }
+                Some(locked) => self.admit_locked(resolved, locked, policy, attempt).await,
+            };
+        }
+        let Some(permit) = requirement.permit(resolved.digest()) else {
+            return Err(Error::Unverifiable {
+                location: resolved.reference().to_string(),
+                required: requirement.to_string(),
+            });
+        };
+        self.admit_unverified(permit, &resolved, platform, events)
+            .await
+    }
+
+    /// Admits an image by the gallery's policy for the locked signer alone.
+    ///
+    /// Whether there is a signature by somebody else that the policy would accept is asked only to
+    /// say so: nothing is admitted by that.
+    async fn admit_locked(
+        &self,
+        resolved: ResolvedImage,
+        locked: &Locked,
+        policy: &Policy,
+        attempt: &Attempt<'_>,
+    ) -> Result<AdmittedImage, Error> {
+        let (platform, events) = (attempt.platform, attempt.events);
+        let narrowed = locked.policy().unwrap_or(policy);
+        let admitted = self
+            .admit_resolved(resolved.clone(), platform, narrowed, events)
+            .await;
+        let refusal = match admitted {
+            Err(error) if locked.policy().is_some() && error.is_refusal() => error,
+            other => return other,
+        };
+        let by_others = self.admit_resolved(resolved, platform, policy, &|_| {});
+        let Ok(image) = by_others.await else {
+            return Err(refusal);
+        };
+        match attempt.check_locked(Content::of(&image)) {
+            Err(other) => Err(other),
+            Ok(()) => Err(refusal),
+        }
+    }
+}

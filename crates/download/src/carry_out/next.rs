@@ -1,0 +1,124 @@
+//! Which source of a plan is asked next, by what became of those before it.
+//!
+//! A function of its arguments alone: it asks nobody and knows no clock, so that the whole rule is
+//! one table of tests.
+//!
+//! - The sources are asked in the plan's order, one after the other.
+//! - After a source that is *not found* or *unreachable* comes the next one.
+//! - After a source whose content doesn't hold, only other copies of the digest that it resolved to
+//!   are asked, and never a fallback tag.
+//! - After any other error no source is asked.
+//! - The first source of a tag that resolves it decides for all sources of that tag: they are asked
+//!   for the digest that it resolved to. A mirror can't choose what is installed.
+//! - A locked plan has the digest from the start.
+
+use countersign_oci::{Consequence, Digest};
+
+use crate::planned::{PlannedSource, Role};
+use crate::source::Source;
+
+/// What to ask for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ask<'p> {
+    pub(super) planned: &'p PlannedSource,
+    /// The digest that it has to be; `None` where the source's name decides.
+    pub(super) digest: Option<Digest>,
+}
+
+/// What became of a source that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// What the source was asked for or, where it resolved a name, what that resolved to.
+    pub(super) digest: Option<Digest>,
+    /// What its error means for the other sources.
+    pub(super) consequence: Consequence,
+}
+
+/// The source to ask after those that were `tried`, which are the first of `sources`; `None` where
+/// the plan has failed.
+pub(super) fn next<'p>(
+    sources: &'p [PlannedSource],
+    locked: Option<&Digest>,
+    tried: &[Tried],
+) -> Option<Ask<'p>> {
+    let planned = sources.get(tried.len())?;
+    let pin = pin(sources, tried);
+    let digest = match locked {
+        Some(locked) => Some(locked.clone()),
+        None => digest_to_ask(planned, pin.as_ref()),
+    };
+    let is_copy = match (&pin, &digest) {
+        (Some(pin), Some(digest)) => pin.digest == digest,
+        (None, _) | (_, None) => false,
+    };
+    let may_be_asked = tried.iter().all(|one| match one.consequence {
+        Consequence::TryNext => true,
+        Consequence::TrySameDigest => is_copy && planned.role != Role::Fallback,
+        Consequence::End => false,
+    });
+    may_be_asked.then_some(Ask { planned, digest })
+}
+
+/// Which of the failures speaks for all: the first that says more than *not found* or *unreachable*,
+/// else the first; `None` where there is none.
+pub(super) fn decisive(consequences: impl IntoIterator<Item = Consequence>) -> Option<usize> {
+    let mut first = None;
+    for (at, consequence) in consequences.into_iter().enumerate() {
+        match consequence {
+            Consequence::TryNext => {
+                first.get_or_insert(at);
+            }
+            Consequence::TrySameDigest | Consequence::End => return Some(at),
+        }
+    }
+    first
+}
+
+/// The digest that the sources of one group are asked for.
+struct Pin<'a> {
+    group: Group<'a>,
+    digest: &'a Digest,
+}
+
+/// Sources that name the same content.
+#[derive(Debug, PartialEq, Eq)]
+enum Group<'a> {
+    /// The primary and its mirrors.
+    Named,
+    /// A fallback tag of them.
+    Fallback(Option<&'a str>),
+}
+
+impl<'a> Group<'a> {
+    fn of(planned: &'a PlannedSource) -> Self {
+        match planned.role {
+            Role::Primary | Role::Mirror => Self::Named,
+            Role::Fallback => Self::Fallback(planned.source.tag()),
+        }
+    }
+}
+
+/// What the last source that has a digest pins its group to.
+fn pin<'a>(sources: &'a [PlannedSource], tried: &'a [Tried]) -> Option<Pin<'a>> {
+    let mut pins = sources.iter().zip(tried).filter_map(|(planned, tried)| {
+        let digest = tried.digest.as_ref()?;
+        let group = Group::of(planned);
+        Some(Pin { group, digest })
+    });
+    pins.next_back()
+}
+
+/// The digest to ask a source for, where there is one. Other sources of its group decide for an
+/// image; what a tarball has to be only its entry says, and a directory can't be asked for a digest.
+fn digest_to_ask(planned: &PlannedSource, pin: Option<&Pin<'_>>) -> Option<Digest> {
+    match &planned.source {
+        Source::Image { .. } | Source::Layout { .. } => match pin {
+            Some(pin) if pin.group == Group::of(planned) => Some(pin.digest.clone()),
+            Some(_) | None => planned.source.own_digest().cloned(),
+        },
+        Source::Tarball(_) | Source::Directory { .. } => planned.source.own_digest().cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+use Consequence::{End, TryNext, TrySameDigest};
+
+use super::*;
+
+const A: char = 'a';
+const B: char = 'b';
+
+fn digest(of: char) -> Digest {
+    let hex = of.to_string().repeat(64);
+    format!("sha256:{hex}").parse().unwrap()
+}
+
+fn planned(role: Role, text: &str) -> PlannedSource {
+    // A digest's one letter stands for 64 of them.
+    let text = match text.split_once('@') {
+        Some((name, of)) => format!("{name}@sha256:{}", of.repeat(64)),
+        None => text.to_owned(),
+    };
+    let (uri, sha256) = match text.split_once(" of ") {
+        Some((uri, of)) => (uri.to_owned(), Some(of.repeat(64))),
+        None => (text, None),
+    };
+    let source = Source::parse(&uri, sha256.as_deref()).unwrap();
+    PlannedSource { role, source }
+}
+
+/// A primary, two mirrors, two fallback tags of the primary and one of a mirror.
+fn images() -> Vec<PlannedSource> {
+    vec![
+        planned(Role::Primary, "one.example.org/app:latest"),
+        planned(Role::Mirror, "two.example.org/app:latest"),
+        planned(Role::Mirror, "three.example.org/app:other"),
+        planned(Role::Fallback, "one.example.org/app:master"),
+        planned(Role::Fallback, "two.example.org/app:master"),
+        planned(Role::Fallback, "one.example.org/app:master-development"),
+    ]
+}
+
+type Outcome = (Option<char>, Consequence);
+
+/// What is asked next, as `number of the source: digest`; `-` where nothing is.
+fn asked(sources: &[PlannedSource], locked: Option<char>, outcomes: &[Outcome]) -> String {
+    let tried: Vec<Tried> = outcomes
+        .iter()
+        .map(|(of, consequence)| Tried {
+            digest: of.map(digest),
+            consequence: *consequence,
+        })
+        .collect();
+    match next(sources, locked.map(digest).as_ref(), &tried) {
+        None => "-".to_owned(),
+        Some(Ask { planned, digest }) => {
+            let at = sources.iter().position(|one| one == planned).unwrap();
+            let digest = digest.map_or("its name".to_owned(), |digest| {
+                digest.hex().chars().take(1).collect()
+            });
+            format!("{at}: {digest}")
+        }
+    }
+}
+
+#[test]
+fn the_next_image_by_the_outcomes_of_those_before() {
+    let rows: &[(&[Outcome], &str)] = &[
+        (&[], "0: its name"),
+        // Not there: the next is asked, by its own name as long as no name was resolved.
+        (&[(None, TryNext)], "1: its name"),
+        (&[(None, TryNext), (None, TryNext)], "2: its name"),
+        // It resolved, and then became unreachable: mirrors are asked for what it resolved to.
+        (&[(Some(A), TryNext)], "1: a"),
+        (&[(Some(A), TryNext), (Some(A), TryNext)], "2: a"),
+        (&[(None, TryNext), (Some(B), TryNext)], "2: b"),
+        // Its content doesn't hold: only copies of the same digest.
+        (&[(Some(A), TrySameDigest)], "1: a"),
+        (&[(Some(A), TrySameDigest), (Some(A), TryNext)], "2: a"),
+        (&[(None, TryNext), (Some(B), TrySameDigest)], "2: b"),
+        // It doesn't hold, and what it is is not known: nothing is a copy of it.
+        (&[(None, TrySameDigest)], "-"),
+        // Any other error ends it, at whichever source.
+        (&[(None, End)], "-"),
+        (&[(Some(A), End)], "-"),
+        (&[(None, TryNext), (Some(B), End)], "-"),
+        (&[(Some(A), TrySameDigest), (Some(A), End)], "-"),
+        // A fallback is another name: it isn't asked for what the primary resolved to.
+        (&[(None, TryNext); 3], "3: its name"),
+        (
+            &[(Some(A), TryNext), (Some(A), TryNext), (Some(A), TryNext)],
+            "3: its name",
+        ),
+        // After content that doesn't hold there is no fallback.
+        (
+            &[
+                (Some(A), TrySameDigest),
+                (Some(A), TryNext),
+                (Some(A), TryNext),
+            ],
+            "-",
+        ),
+        (
+            &[(None, TryNext), (None, TryNext), (Some(B), TrySameDigest)],
+            "-",
+        ),
+        // Of one fallback tag the first source that resolves it decides; another tag is another name.
+        (
+            &[
+                (None, TryNext),
+                (None, TryNext),
+                (None, TryNext),
+                (Some(B), TryNext),
+            ],
+            "4: b",
+        ),
+        (
+            &[
+                (None, TryNext),
+                (None, TryNext),
+                (None, TryNext),
+                (Some(B), TryNext),
+                (Some(B), TryNext),
+            ],
+            "5: its name",
+        ),
+        // A fallback whose content doesn't hold leads to none of the others, copies included.
+        (
+            &[
+                (None, TryNext),
+                (None, TryNext),
+                (None, TryNext),
+                (Some(B), TrySameDigest),
+            ],
+            "-",
+        ),
+        // There are no more.
+        (&[(None, TryNext); 6], "-"),
+    ];
+    for (outcomes, expected) in rows {
+        assert_eq!(asked(&images(), None, outcomes), *expected, "{outcomes:?}");
+    }
+}
+
+#[test]
+fn a_locked_plan_asks_every_source_for_the_locked_digest() {
+    let rows: &[(&[Outcome], &str)] = &[
+        (&[], "0: a"),
+        (&[(Some(A), TryNext)], "1: a"),
+        (&[(Some(A), TrySameDigest)], "1: a"),
+        (&[(Some(A), TryNext); 3], "3: a"),
+        (&[(Some(A), TrySameDigest); 3], "-"),
+        (&[(Some(A), End)], "-"),
+    ];
+    for (outcomes, expected) in rows {
+        let found = asked(&images(), Some(A), outcomes);
+        assert_eq!(found, *expected, "{outcomes:?}");
+    }
+}
+
+#[test]
+fn a_digest_of_a_source_s_own_holds_unless_its_group_has_another() {
+    let sources = [
+        planned(Role::Primary, "one.example.org/app@a"),
+        planned(Role::Mirror, "two.example.org/app@b"),
+    ];
+    assert_eq!(asked(&sources, None, &[]), "0: a");
+    // Unreachable, it decides all the same: its entry names it first.
+    assert_eq!(asked(&sources, None, &[(Some(A), TryNext)]), "1: a");
+    assert_eq!(asked(&sources, None, &[(None, TryNext)]), "1: b");
+}
+
+#[test]
+fn other_kinds_of_sources_are_asked_for_what_their_entry_says() {
+    let sources = [
+        planned(Role::Primary, "https://one.example.org/app.tar of a"),
+        planned(Role::Mirror, "https://two.example.org/app.tar of a"),
+        planned(Role::Mirror, "https://two.example.org/app.tar of b"),
+        planned(Role::Mirror, "/srv/app"),
+        planned(Role::Mirror, "ocifile:///srv/layout"),
+    ];
+    let rows: &[(&[Outcome], &str)] = &[
+        (&[], "0: a"),
+        (&[(Some(A), TryNext)], "1: a"),
+        (&[(Some(A), TrySameDigest)], "1: a"),
+        // Other bytes are no copy.
+        (&[(Some(A), TryNext); 2], "2: b"),
+        (&[(Some(A), TrySameDigest); 2], "-"),
+        // A directory can't be asked for a digest, so it is never known to be a copy.
+        (&[(Some(A), TryNext); 3], "3: its name"),
+        (
+            &[
+                (Some(A), TryNext),
+                (Some(A), TryNext),
+                (Some(B), TrySameDigest),
+            ],
+            "-",
+        ),
+        // A layout can.
+        (
+            &[
+                (Some(A), TryNext),
+                (Some(A), TryNext),
+                (Some(B), TryNext),
+                (None, TryNext),
+            ],
+            "4: b",
+        ),
+    ];
+    for (outcomes, expected) in rows {
+        assert_eq!(asked(&sources, None, outcomes), *expected, "{outcomes:?}");
+    }
+}
+
+#[test]
+fn what_is_told_is_the_first_failure_that_says_more_than_not_there() {
+    let rows: &[(&[Consequence], Option<usize>)] = &[
+        (&[], None),
+        (&[TryNext], Some(0)),
+        (&[TryNext, TryNext], Some(0)),
+        (&[TryNext, TrySameDigest], Some(1)),
+        (&[TryNext, End], Some(1)),
+        (&[TrySameDigest, TryNext], Some(0)),
+        (&[TrySameDigest, End], Some(0)),
+        (&[TryNext, TrySameDigest, TrySameDigest], Some(1)),
+    ];
+    for (consequences, expected) in rows {
+        let found = decisive(consequences.iter().copied());
+        assert_eq!(found, *expected, "{consequences:?}");
+    }
+}

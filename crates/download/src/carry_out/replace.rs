@@ -1,0 +1,100 @@
+//! Whether admitted content may take the place of what is installed: the one rule for installing,
+//! reinstalling and upgrading.
+//!
+//! | installed | found | what becomes of it |
+//! |---|---|---|
+//! | nothing | anything | it is installed |
+//! | a record that can't be read | anything | refused; unless a signature is required and [`Downgrade::Allow`] is given |
+//! | stronger grounds | weaker grounds | refused, always |
+//! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
+//! | the same digest, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given |
+//! | anything else | | it is replaced |
+//!
+//! The ages of signatures are compared by the times that nobody but the signer can move
+//! ([`Evidence::earliest`](countersign_verify::Evidence::earliest)).
+
+use crate::content::Content;
+use crate::grounds::Grounds;
+use crate::options::{Downgrade, InstallOptions, WhenSame};
+use crate::record::Recorded;
+use crate::requirement::{Proof, Requirement};
+
+/// What is at the place to install to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum There {
+    /// No installation.
+    Nothing,
+    /// An installation, and its record.
+    Recorded(Box<Recorded>),
+    /// An installation whose record can't be read.
+    Unreadable,
+}
+
+/// What becomes of admitted content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It is put in place.
+    Install,
+    /// It is there already.
+    Keep,
+    /// It proves less than what is installed.
+    Weaker,
+    /// It was signed before what is installed.
+    Older {
+        installed: jiff::Timestamp,
+        found: jiff::Timestamp,
+    },
+}
+
+impl There {
+    /// Whether anything may be installed here by what is required. To be asked before any source.
+    ///
+    /// Without a record neither ages nor grounds can be compared. Nothing proves more than a
+    /// signature, so whoever asks for one and allows older ones may replace anything.
+    pub(super) fn may_be_replaced(&self, requirement: &Requirement, downgrade: Downgrade) -> bool {
+        match self {
+            Self::Nothing | Self::Recorded(_) => true,
+            Self::Unreadable => match (requirement.proof(), downgrade) {
+                (Proof::Signature(_), Downgrade::Allow) => true,
+                (Proof::Signature(_), Downgrade::Refuse) => false,
+                (Proof::Digest(_) | Proof::None, _) => false,
+            },
+        }
+    }
+
+    /// What the record says, where there is one that can be read.
+    pub(super) fn recorded(&self) -> Option<&Recorded> {
+        match self {
+            Self::Recorded(recorded) => Some(recorded),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
+
+/// What becomes of `found` where `installed` is.
+pub(super) fn decide(
+    installed: &Recorded,
+    found: Content<'_>,
+    options: InstallOptions,
+) -> Decision {
+    if found.grounds.weaker_than(&installed.grounds) {
+        return Decision::Weaker;
+    }
+    let earliest = |grounds: &Grounds| Some(grounds.evidence()?.earliest());
+    let ages = earliest(&installed.grounds).zip(earliest(found.grounds));
+    if let Some((installed, found)) = ages.filter(|(installed, found)| found < installed) {
+        match options.downgrade {
+            Downgrade::Refuse => return Decision::Older { installed, found },
+            Downgrade::Allow => {}
+        }
+    }
+    // On stronger grounds than before the same content is installed anew: its record tells.
+    let same = installed.digest == *found.digest && !installed.grounds.weaker_than(found.grounds);
+    match options.same {
+        WhenSame::Keep if same => Decision::Keep,
+        WhenSame::Keep | WhenSame::Reinstall => Decision::Install,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+use countersign_oci::Digest;
+use countersign_policy::Policy;
+use serde_json::json;
+
+use super::*;
+
+const SAME: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+const OTHER: &str = "sha256:54136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// A signature of this hour.
+fn signature(hour: i8) -> Grounds {
+    let time = at(hour);
+    serde_json::from_value(json!({
+        "grounds": "signature",
+        "evidence": {
+            "digest": SAME,
+            "repository": "registry.example.org/acme/app",
+            "identity": "me",
+            "issuer": "https://ci.example.org",
+            "signed_at": [time],
+            "log_index": null,
+            "log_id": null,
+            "predicate_type": "https://sigstore.dev/cosign/sign/v1",
+            "subject_name": null,
+            "signature_manifest": null,
+            "annotations": {},
+            "claims": {},
+            "certificate_not_before": time,
+            "certificate_not_after": "2024-01-02T00:00:00Z",
+        },
+        "policy": {"signers": [], "not_before": null},
+    }))
+    .unwrap()
+}
+
+fn at(hour: i8) -> jiff::Timestamp {
+    format!("2024-01-01T{hour:02}:00:00Z").parse().unwrap()
+}
+
+fn recorded(grounds: &Grounds) -> Recorded {
+    Recorded {
+        installed_at: at(0),
+        reference: None,
+        platform: "linux/amd64".parse().unwrap(),
+        digest: SAME.parse().unwrap(),
+        index: None,
+        grounds: grounds.clone(),
+        provenance: None,
+    }
+}
+
+fn options(downgrade: Downgrade, same: WhenSame) -> InstallOptions {
+    InstallOptions {
+        downgrade,
+        same,
+        ..InstallOptions::default()
+    }
+}
+
+fn decided(
+    installed: &Grounds,
+    digest: &str,
+    found: &Grounds,
+    options: InstallOptions,
+) -> Decision {
+    let digest: Digest = digest.parse().unwrap();
+    decide(
+        &recorded(installed),
+        Content::archive(&digest, found),
+        options,
+    )
+}
+
+/// Every combination of the options.
+const OPTIONS: [(Downgrade, WhenSame); 4] = [
+    (Downgrade::Refuse, WhenSame::Keep),
+    (Downgrade::Refuse, WhenSame::Reinstall),
+    (Downgrade::Allow, WhenSame::Keep),
+    (Downgrade::Allow, WhenSame::Reinstall),
+];
+
+#[test]
+fn other_content_replaces_what_is_installed_on_grounds_that_are_as_strong() {
+    use Decision::{Install, Weaker};
+    let (nothing, digest, signed) = (Grounds::Nothing, Grounds::Digest, signature(1));
+    let rows = [
+        (&nothing, &nothing, Install),
+        (&nothing, &digest, Install),
+        (&nothing, &signed, Install),
+        (&digest, &nothing, Weaker),
+        (&digest, &digest, Install),
+        (&digest, &signed, Install),
+        (&signed, &nothing, Weaker),
+        (&signed, &digest, Weaker),
+        (&signed, &signed, Install),
+    ];
+    // No option lets weaker grounds replace stronger ones.
+    for (installed, found, expected) in rows {
+        for (downgrade, same) in OPTIONS {
+            let options = options(downgrade, same);
+            let decision = decided(installed, OTHER, found, options);
+            assert_eq!(decision, expected, "{installed} by {found}: {options:?}");
+        }
+    }
+}
+
+#[test]
+fn an_older_signature_replaces_a_later_one_only_where_that_is_allowed() {
+    let older = Decision::Older {
+        installed: at(2),
+        found: at(1),
+    };
+    let rows = [
+        // The hours of what is installed and of what is found, then without and with leave.
+        (2, 1, older, Decision::Install),
+        (2, 2, Decision::Install, Decision::Install),
+        (2, 3, Decision::Install, Decision::Install),
+    ];
+    for (installed, found, refusing, allowing) in rows {
+        let (installed, found) = (signature(installed), signature(found));
+        for (downgrade, expected) in [(Downgrade::Refuse, refusing), (Downgrade::Allow, allowing)] {
+            for same in [WhenSame::Keep, WhenSame::Reinstall] {
+                let decision = decided(&installed, OTHER, &found, options(downgrade, same));
+                assert_eq!(decision, expected, "{downgrade:?} {same:?}");
+            }
+        }
+    }
+    // The same content by an older signature is an older one too.
+    let decision = decided(
+        &signature(2),
+        SAME,
+        &signature(1),
+        InstallOptions::default(),
+    );
+    assert_eq!(decision, older);
+}
+
+#[test]
+fn the_same_content_is_kept_unless_its_grounds_are_stronger_now_or_it_is_to_be_reinstalled() {
+    use Decision::{Install, Keep, Weaker};
+    let (nothing, digest, signed) = (Grounds::Nothing, Grounds::Digest, signature(1));
+    let rows = [
+        (&nothing, &nothing, Keep),
+        (&nothing, &digest, Install),
+        (&digest, &digest, Keep),
+        (&digest, &signed, Install),
+        (&signed, &signed, Keep),
+        (&signed, &digest, Weaker),
+    ];
+    for (installed, found, expected) in rows {
+        for downgrade in [Downgrade::Refuse, Downgrade::Allow] {
+            let decision = decided(installed, SAME, found, options(downgrade, WhenSame::Keep));
+            assert_eq!(decision, expected, "{installed} by {found}");
+            let again = options(downgrade, WhenSame::Reinstall);
+            let expected = if expected == Keep { Install } else { expected };
+            assert_eq!(decided(installed, SAME, found, again), expected);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_readable_record_gives_way_to_a_signature_alone_and_only_where_older_ones_may() {
+    let policy = "{issuer: https://ci.example.org, identity: me}";
+    let signature = Requirement::signature(Policy::from_yaml(policy, "policy").unwrap());
+    let of = |uri, sha256| {
+        let source = crate::source::Source::parse(uri, sha256).unwrap();
+        Requirement::of(None, &[source], crate::Integrity::Permissive).unwrap()
+    };
+    let hex = SAME.strip_prefix("sha256:");
+    let digest = of("https://example.org/app.tar", hex);
+    let nothing = of("registry.example.org/acme/app:1", None);
+    let rows = [
+        (&signature, Downgrade::Refuse, false),
+        (&signature, Downgrade::Allow, true),
+        (&digest, Downgrade::Refuse, false),
+        (&digest, Downgrade::Allow, false),
+        (&nothing, Downgrade::Refuse, false),
+        (&nothing, Downgrade::Allow, false),
+    ];
+    let readable = There::Recorded(Box::new(recorded(&Grounds::Nothing)));
+    for (requirement, downgrade, expected) in rows {
+        let may = |there: &There| there.may_be_replaced(requirement, downgrade);
+        assert_eq!(
+            may(&There::Unreadable),
+            expected,
+            "{requirement} {downgrade:?}"
+        );
+        // What has a record is compared with it, once there is something to compare.
+        assert!(may(&There::Nothing) && may(&readable));
+    }
+}
