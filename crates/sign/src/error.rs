@@ -121,6 +121,9 @@ pub enum Error {
         #[source]
         source: Box<countersign_verify::Failure>,
     },
+    /// Images can't be joined into one, or a tag can't be written.
+    #[error(transparent)]
+    Merge(#[from] crate::merge::MergeError),
     /// The signature was pushed, and the registry's list of referrers doesn't name it.
     #[error(
         "the signature of {image} was pushed, but the registry does not list it: expected {expected} among {found} referrers"
@@ -159,6 +162,7 @@ impl Error {
                 kind => kind,
             },
             Self::NotListed { .. } => ErrorKind::Unreachable,
+            Self::Merge(error) => error.kind(),
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::clock::Skew;
 use crate::error::{Error, Service};
+use crate::merge::MergeError;
 use crate::token::TokenError;
 
 /// Values of every variant of [`Error`].
@@ -34,9 +35,24 @@ pub fn errors() -> Vec<Error> {
         Refused { image: image(), source: Box::new(refused(vec![Failure::NoIssuer])) },
         Bundle { image: image(), source: Box::new(Failure::NoIssuer) },
         NotListed { image: image(), expected: digest(), found: 3 },
+        Merge(MergeError::Nothing { found: "no image was given".into() }),
     });
+    errors.extend(merge_errors().into_iter().map(Error::Merge));
     errors.extend(token_errors().into_iter().map(Error::Token));
     errors
+}
+
+fn merge_errors() -> Vec<MergeError> {
+    let image = || Box::new(reference().repository().at(digest()));
+    samples!(MergeError {
+        Nothing { found: "no image was given".into() },
+        SamePlatform { platform: samples::platform(), first: image(), second: image() },
+        NoPlatform { image: image(), found: "its configuration is not JSON".into() },
+        Entry { index: image(), position: 2, found: "the type `text/html`".into() },
+        Target { reference: Box::new(reference()), expected: "a tag" },
+        Unproven { image: image(), expected: "a signature for each tag".into() },
+        TagMoved { tag: Box::new(reference()), expected: digest(), found: digest() },
+    })
 }
 
 fn token_errors() -> Vec<TokenError> {

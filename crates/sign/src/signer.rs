@@ -267,6 +267,33 @@ impl Signer {
         Ok(())
     }
 
+    /// Verifies what was signed once more, by a client that has asked for nothing yet: each manifest is
+    /// fetched by its digest, and one of its signatures accepted, as an installer does it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; the others about the registry.
+    pub(crate) async fn verify_as_stranger(
+        &self,
+        stranger: &Registry,
+        signed: &[Signed],
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());
+        for one in signed {
+            let own = policy_of(&one.evidence.issuer, &one.evidence.identity, annotations)?;
+            let name = one.reference.pinned_to(one.digest.clone());
+            let image = stranger.resolve(&name).await?;
+            for policy in [Some(&own), self.consumer.as_ref()].into_iter().flatten() {
+                let verified = verifier.verify(&image, policy).await;
+                let _proof = verified.map_err(|source| Error::Refused {
+                    image: image.reference().clone(),
+                    source: Box::new(source),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the registry lists the signature: some answer from a cache for a while.
     async fn listed(&self, image: &ResolvedImage, signature: &Digest) -> Result<(), Error> {
         let pinned = image.reference();
@@ -288,9 +315,18 @@ impl Signer {
 /// The policy that accepts exactly what this session signs.
 fn own_policy(session: &Session, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
     let certified = session.certified();
+    policy_of(&certified.issuer, &certified.identity, annotations)
+}
+
+/// The policy that accepts one signer's signatures with these annotations.
+fn policy_of(
+    issuer: &str,
+    identity: &str,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Policy, Error> {
     let spec = PolicySpec {
-        issuer: Some(certified.issuer.clone()),
-        identity: Some(certified.identity.clone()),
+        issuer: Some(issuer.to_owned()),
+        identity: Some(identity.to_owned()),
         annotations: annotations.clone(),
         bind_name: true,
         ..PolicySpec::default()

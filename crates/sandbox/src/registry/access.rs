@@ -2,11 +2,21 @@
 //! came. Nothing here is checked, refused, struck by a fault or written down as a request.
 
 use bytes::Bytes;
-use countersign_oci::Digest;
+use countersign_oci::{Descriptor, Digest};
 
 use super::{RegistryServer, lock};
 
 impl RegistryServer {
+    /// Descriptors of the manifests that refer to `subject`, in the order in which they came, whether
+    /// or not the registry lists them.
+    pub fn referrers(&self, path: &str, subject: &Digest) -> Vec<Descriptor> {
+        let store = lock(&self.shared.store);
+        let shelf = store.shelf(path);
+        shelf
+            .map(|shelf| shelf.referrers(subject))
+            .unwrap_or_default()
+    }
+
     /// Names of the repositories that something was pushed to, sorted.
     pub fn repositories(&self) -> Vec<String> {
         lock(&self.shared.store).names()

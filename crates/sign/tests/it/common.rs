@@ -41,7 +41,7 @@ impl Stage {
         Self::with(RegistryOptions::default()).await
     }
 
-    async fn with(options: RegistryOptions) -> Self {
+    pub(crate) async fn with(options: RegistryOptions) -> Self {
         Self {
             sigstore: Sigstore::start().await.unwrap(),
             registry: RegistryServer::start(options).await.unwrap(),

@@ -12,6 +12,7 @@ mod common;
 mod config;
 mod identity;
 mod listing;
+mod merge;
 mod proxies;
 mod recursion;
 mod refusals;

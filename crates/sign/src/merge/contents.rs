@@ -1,0 +1,85 @@
+//! Copies the images of a merge, with all their blobs, into a target repository.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use countersign_oci::{Descriptor, Digest, Document, Registry, Repository, ResolvedImage};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{Merge, MergeEvent};
+use crate::error::Error;
+
+/// Blobs that are copied at once.
+const AT_ONCE: usize = 4;
+
+/// Copies the members of `merge` to `target`, blobs first, and pushes the index by its digest.
+pub(super) async fn copy(
+    registry: &Registry,
+    merge: &Merge,
+    target: &Repository,
+    events: &(dyn Fn(MergeEvent) + Send + Sync),
+) -> Result<ResolvedImage, Error> {
+    let mut seen: HashSet<Digest> = HashSet::new();
+    let mut blobs: Vec<(&Repository, &Descriptor)> = Vec::new();
+    for member in &merge.members {
+        let source = member.image.reference().repository();
+        if source == target {
+            continue;
+        }
+        for blob in blobs_of(&member.image) {
+            if seen.insert(blob.digest.clone()) {
+                blobs.push((source, blob));
+            }
+        }
+    }
+    let copies = blobs.into_iter().map(|(source, blob)| async move {
+        let copied = registry
+            .copy_blob(source, target, blob, Arc::new(|_bytes| {}))
+            .await?;
+        events(MergeEvent::Copied {
+            blob: target.at(blob.digest.clone()),
+            size: blob.size,
+            copied,
+        });
+        Ok::<(), Error>(())
+    });
+    stream::iter(copies)
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    for member in &merge.members {
+        if member.image.reference().repository() != target {
+            let bytes = member.image.bytes().clone();
+            registry
+                .push_manifest(target, &member.media_type, bytes, None)
+                .await?;
+        }
+    }
+    let bytes = merge.bytes.clone();
+    let index = registry
+        .push_manifest(target, merge.media_type, bytes, None)
+        .await?;
+    events(MergeEvent::Pushed {
+        index: index.reference().clone(),
+    });
+    Ok(index)
+}
+
+/// The configuration and the layers, but for layers that no registry may hand on.
+fn blobs_of(image: &ResolvedImage) -> Vec<&Descriptor> {
+    match image.document() {
+        Document::Manifest(manifest) => std::iter::once(&manifest.config)
+            .chain(&manifest.layers)
+            .filter(|blob| !is_foreign(blob))
+            .collect(),
+        Document::Index(_) => Vec::new(),
+    }
+}
+
+/// Layers that are fetched from their maker and kept by no registry: base layers of Windows (OCI
+/// image specification, "Non-Distributable Layers").
+fn is_foreign(blob: &Descriptor) -> bool {
+    let media_type = blob.media_type.as_str();
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
+}

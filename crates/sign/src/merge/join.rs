@@ -1,0 +1,256 @@
+//! From images by platform to one index: reads, and writes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use countersign_oci::{
+    Descriptor, Digest, Document, PinnedReference, Platform, Reference, Registry, ResolvedImage,
+    media_type,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Member, Merge, MergeError};
+use crate::error::Error;
+use crate::tags::{self, Tags};
+
+/// How deep indexes may be nested in a source.
+const DEPTH_MAX: usize = 4;
+/// How many manifests one merge may have.
+const MEMBERS_MAX: usize = 256;
+/// Bytes of a configuration: 4 MiB.
+const CONFIG_MAX: u64 = 4 << 20;
+
+pub(super) async fn plan(
+    registry: &Registry,
+    sources: &[Reference],
+    annotations: &BTreeMap<String, String>,
+) -> Result<Merge, Error> {
+    let mut join = Join {
+        registry,
+        members: Vec::new(),
+        known: HashMap::new(),
+    };
+    // Sources are named by digest; what their tags name is of no interest.
+    for image in tags::resolve(registry, sources, Tags::Later).await? {
+        let entry = entry_of(&image.descriptor(), &image)?;
+        join.add(image, entry, 0).await?;
+    }
+    let members = join.members;
+    if members.iter().all(|member| member.platform.is_none()) {
+        let found = match members.len() {
+            0 => "no image was given".to_owned(),
+            count => format!("none of the {count} manifests is an image"),
+        };
+        return Err(MergeError::Nothing { found }.into());
+    }
+    let docker = annotations.is_empty()
+        && members
+            .iter()
+            .all(|member| member.media_type == media_type::DOCKER_MANIFEST);
+    let media_type = match docker {
+        true => media_type::DOCKER_INDEX,
+        false => media_type::OCI_INDEX,
+    };
+    let entries: Vec<&Value> = members.iter().map(|member| &member.entry).collect();
+    let mut index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+    if !annotations.is_empty()
+        && let Some(index) = index.as_object_mut()
+    {
+        index.insert("annotations".to_owned(), json!(annotations));
+    }
+    let bytes: bytes::Bytes = index.to_string().into();
+    Ok(Merge {
+        media_type,
+        digest: Digest::sha256(&bytes),
+        bytes,
+        members,
+    })
+}
+
+struct Join<'a> {
+    registry: &'a Registry,
+    members: Vec<Member>,
+    /// Where each manifest is in `members`.
+    known: HashMap<Digest, usize>,
+}
+
+impl Join<'_> {
+    /// Adds an image, or what an index lists. `entry` is how it will be listed.
+    async fn add(&mut self, image: ResolvedImage, entry: Value, depth: usize) -> Result<(), Error> {
+        let Document::Index(index) = image.document() else {
+            return self.add_manifest(image, entry).await;
+        };
+        let reference = image.reference();
+        if depth >= DEPTH_MAX {
+            return Err(Error::Limit {
+                image: reference.clone(),
+                limit: DEPTH_MAX,
+                unit: "levels of nested indexes",
+            });
+        }
+        let entries = entries(&image)?;
+        for (at, entry) in entries.into_iter().enumerate() {
+            let descriptor: Descriptor =
+                serde_json::from_value(entry.clone()).map_err(|error| MergeError::Entry {
+                    index: Box::new(reference.clone()),
+                    position: at + 1,
+                    found: format!("an entry that can't be read ({error})"),
+                })?;
+            if !index.manifests.contains(&descriptor) || !is_manifest(&descriptor) {
+                return Err(MergeError::Entry {
+                    index: Box::new(reference.clone()),
+                    position: at + 1,
+                    found: format!(
+                        "the type `{}`",
+                        countersign_oci::excerpt(&descriptor.media_type)
+                    ),
+                }
+                .into());
+            }
+            let child = self
+                .registry
+                .child(reference.repository(), &descriptor)
+                .await?;
+            Box::pin(self.add(child, entry, depth + 1)).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_manifest(&mut self, image: ResolvedImage, mut entry: Value) -> Result<(), Error> {
+        if self.known.contains_key(image.digest()) {
+            return Ok(());
+        }
+        if self.members.len() == MEMBERS_MAX {
+            return Err(Error::Limit {
+                image: image.reference().clone(),
+                limit: MEMBERS_MAX,
+                unit: "manifests in one merge",
+            });
+        }
+        let platform = match is_attestation(&entry) {
+            true => None,
+            false => Some(self.platform(&image, &mut entry).await?),
+        };
+        if let Some(platform) = &platform {
+            self.refuse_second(platform, image.reference())?;
+        }
+        self.known
+            .insert(image.digest().clone(), self.members.len());
+        let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
+        self.members.push(Member {
+            image,
+            media_type,
+            platform,
+            entry,
+        });
+        Ok(())
+    }
+
+    /// The platform by the entry, else by the configuration, from where it is written into the entry.
+    async fn platform(&self, image: &ResolvedImage, entry: &mut Value) -> Result<Platform, Error> {
+        let named: Option<Platform> = serde_json::from_value(entry["platform"].clone()).ok();
+        if let Some(platform) = named.filter(is_complete) {
+            return Ok(platform);
+        }
+        let Document::Manifest(manifest) = image.document() else {
+            return Err(no_platform(image, "it is an index".to_owned()));
+        };
+        let repository = image.reference().repository();
+        let json = self
+            .registry
+            .blob(repository, &manifest.config, CONFIG_MAX)
+            .await?;
+        let configuration: Value = serde_json::from_slice(&json)
+            .map_err(|_| no_platform(image, "its configuration is not JSON".to_owned()))?;
+        let platform: Platform = serde_json::from_value(configuration.clone())
+            .map_err(|error| no_platform(image, format!("its configuration: {error}")))?;
+        if !is_complete(&platform) {
+            let found = "its configuration names no operating system or no architecture";
+            return Err(no_platform(image, found.to_owned()));
+        }
+        let mut written = Map::new();
+        for key in ["architecture", "os", "os.version", "os.features", "variant"] {
+            if let Some(value) = configuration.get(key)
+                && !value.is_null()
+                && value != ""
+            {
+                written.insert(key.to_owned(), value.clone());
+            }
+        }
+        entry["platform"] = Value::Object(written);
+        Ok(platform)
+    }
+
+    fn refuse_second(&self, platform: &Platform, second: &PinnedReference) -> Result<(), Error> {
+        let same = |other: &Platform| {
+            platform.serves(other).is_some()
+                && other.serves(platform).is_some()
+                && platform.os_version == other.os_version
+        };
+        let first = self
+            .members
+            .iter()
+            .find(|member| member.platform.as_ref().is_some_and(same));
+        match first {
+            None => Ok(()),
+            Some(first) => Err(MergeError::SamePlatform {
+                platform: platform.clone(),
+                first: Box::new(first.image.reference().clone()),
+                second: Box::new(second.clone()),
+            }
+            .into()),
+        }
+    }
+}
+
+fn no_platform(image: &ResolvedImage, found: String) -> Error {
+    MergeError::NoPlatform {
+        image: Box::new(image.reference().clone()),
+        found,
+    }
+    .into()
+}
+
+fn is_complete(platform: &Platform) -> bool {
+    !platform.os.is_empty() && !platform.architecture.is_empty()
+}
+
+/// Whether an entry is what BuildKit lists beside images: provenance and SBOM of one of them, for the
+/// platform `unknown/unknown`.
+fn is_attestation(entry: &Value) -> bool {
+    let reference_type = &entry["annotations"]["vnd.docker.reference.type"];
+    reference_type.is_string() || entry["platform"]["os"] == "unknown"
+}
+
+fn is_manifest(descriptor: &Descriptor) -> bool {
+    match descriptor.media_type.as_str() {
+        media_type::OCI_MANIFEST
+        | media_type::DOCKER_MANIFEST
+        | media_type::OCI_INDEX
+        | media_type::DOCKER_INDEX => true,
+        _other => false,
+    }
+}
+
+/// A descriptor as an entry of an index.
+fn entry_of(descriptor: &Descriptor, image: &ResolvedImage) -> Result<Value, Error> {
+    serde_json::to_value(descriptor).map_err(|source| Error::Encode {
+        image: image.reference().clone(),
+        source: Box::new(source),
+    })
+}
+
+/// The entries of an index, with every field that they have: a builder's own are kept.
+fn entries(index: &ResolvedImage) -> Result<Vec<Value>, Error> {
+    #[derive(Deserialize)]
+    struct Entries {
+        manifests: Option<Vec<Value>>,
+    }
+    let entries: Entries =
+        serde_json::from_slice(index.bytes()).map_err(|error| MergeError::Entry {
+            index: Box::new(index.reference().clone()),
+            position: 1,
+            found: error.to_string(),
+        })?;
+    Ok(entries.manifests.unwrap_or_default())
+}
