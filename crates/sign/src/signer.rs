@@ -8,6 +8,7 @@ use countersign_oci::{
 };
 use countersign_policy::{Policy, PolicySpec};
 use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -20,6 +21,9 @@ use crate::statement::Statement;
 use crate::tags::{self, Tags};
 use crate::token::IdentityToken;
 use crate::tree::{self, Leaf};
+
+/// Images that are verified at once.
+const CHECKS_AT_ONCE: usize = 8;
 
 /// Signs images in registries.
 pub struct Signer {
@@ -279,7 +283,7 @@ impl Signer {
         annotations: &BTreeMap<String, String>,
     ) -> Result<(), Error> {
         let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());
-        for one in signed {
+        let checks = signed.iter().map(|one| async {
             let own = policy_of(&one.evidence.issuer, &one.evidence.identity, annotations)?;
             let name = one.reference.pinned_to(one.digest.clone());
             let image = stranger.resolve(&name).await?;
@@ -290,8 +294,12 @@ impl Signer {
                     source: Box::new(source),
                 })?;
             }
-        }
-        Ok(())
+            Ok::<(), Error>(())
+        });
+        stream::iter(checks)
+            .buffer_unordered(CHECKS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Waits until the registry lists the signature: some answer from a cache for a while.

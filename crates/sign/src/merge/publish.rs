@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
+use countersign_oci::http::{Failure, retrying};
 use countersign_oci::{
     Copied, Digest, Error as RegistryError, PinnedReference, Platform, Reference, Registry,
-    Repository, ResolvedImage,
+    Repository, ResolvedImage, Retries,
 };
 use serde::Serialize;
 
@@ -273,9 +273,7 @@ async fn write(
         }
     };
     match written {
-        Ok(()) => read
-            .retry(READING_BACK)
-            .when(is_early)
+        Ok(()) => retrying(&reading_back(), || async { read().await.map_err(early) })
             .await
             .map_err(|error| Unwritten {
                 error,
@@ -295,15 +293,20 @@ async fn write(
     }
 }
 
-/// How long a registry may show what a tag named before: three seconds in all.
-const READING_BACK: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(200))
-    .with_max_times(4);
+/// How long a registry may show what a tag named before: about three seconds in all.
+fn reading_back() -> Retries {
+    Retries {
+        times: 4,
+        pause: Duration::from_millis(200),
+        ..Retries::default()
+    }
+}
 
-/// Whether a tag that was just written may not have come through yet.
-fn is_early(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Merge(MergeError::TagMoved { .. }) | Error::Registry(RegistryError::NotFound { .. })
-    )
+/// A tag that was just written may not have come through yet.
+fn early(error: Error) -> Failure<Error> {
+    match error {
+        Error::Merge(MergeError::TagMoved { .. })
+        | Error::Registry(RegistryError::NotFound { .. }) => Failure::passing(error),
+        other => other.into(),
+    }
 }

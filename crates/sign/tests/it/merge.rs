@@ -318,18 +318,17 @@ async fn a_tag_that_can_t_be_written_is_told_apart_from_those_that_were() {
 }
 
 #[tokio::test]
-async fn a_name_without_a_tag_or_with_a_digest_is_refused_before_anything_is_written() {
+async fn no_name_and_one_with_a_digest_are_refused_before_anything_is_written() {
     let stage = Stage::new().await;
     let sources = stage.cached(&two());
     let digest = Digest::sha256(b"x");
-    for tail in [String::new(), format!(":v1@{digest}")] {
-        let failure = stage
-            .merge(&sources, &[stage.reference(&tail)])
-            .await
-            .unwrap_err();
-        let target = matches!(failure.error, Error::Merge(MergeError::Target { .. }));
-        assert!(target, "{failure:?}");
-    }
+    let name = stage.reference(&format!(":v1@{digest}"));
+    let failure = stage.merge(&sources, &[name]).await.unwrap_err();
+    let target = matches!(failure.error, Error::Merge(MergeError::Target { .. }));
+    assert!(target, "{failure:?}");
+    let failure = stage.merge(&sources, &[]).await.unwrap_err();
+    let nothing = matches!(failure.error, Error::Merge(MergeError::Nothing { .. }));
+    assert!(nothing, "{failure:?}");
     assert!(
         !stage
             .registry
