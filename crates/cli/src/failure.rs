@@ -6,6 +6,7 @@ mod installing;
 mod kind;
 mod layout;
 mod lock;
+mod merging;
 mod registry;
 mod signing;
 mod verification;

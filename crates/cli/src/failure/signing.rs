@@ -26,9 +26,10 @@ impl From<countersign_sign::Error> for Failure {
         use countersign_sign::Error as SignError;
         let kind = error.kind();
         let hint = match &error {
-            SignError::Registry(_) | SignError::Trust(_) | SignError::Token(_) => {
-                return passed_on(error);
-            }
+            SignError::Registry(_)
+            | SignError::Trust(_)
+            | SignError::Token(_)
+            | SignError::Merge(_) => return passed_on(error),
             SignError::ByTag { pinned } => {
                 let words: Vec<_> = pinned.iter().map(ToString::to_string).collect();
                 return Self::new(kind, error)
@@ -88,6 +89,7 @@ fn passed_on(error: countersign_sign::Error) -> Failure {
         SignError::Registry(error) => error.into(),
         SignError::Trust(error) => error.into(),
         SignError::Token(error) => error.into(),
+        SignError::Merge(error) => error.into(),
         other => Failure::new(other.kind(), other),
     }
 }

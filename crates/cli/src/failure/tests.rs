@@ -210,8 +210,14 @@ fn what_is_said_of_signing() {
         ByTag
     2 Usage: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
         Services
+    2 Usage: give one image for each platform
+        Merge/SamePlatform
+    2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR
+        Merge/Nothing
     2 Usage: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
         Token/NotJwt
+    2 Usage: pass --tag NAME:TAG
+        Merge/Target
     2 Usage: pass a trusted_root.json as the instance's TUF repository distributes it
         Trust/Incomplete
     3 Unsigned: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
@@ -220,8 +226,14 @@ fn what_is_said_of_signing() {
         Policy/NoVerifiedTime
     5 Invalid: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
         Refused/Refusal
+    5 Invalid: build the image with its platform, as `docker buildx build --platform` does
+        Merge/NoPlatform
     5 Invalid: find out which of the two digests your build pushed, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after it signs, pass --tag-later
         Tag
+    5 Invalid: merge the images of the index one by one, by digest
+        Merge/Entry
+    5 Invalid: run the same command again; if it stays so, the registry did not keep what was pushed
+        Merge/Unproven
     5 Invalid: sign the images of the index one by one, by digest
         Limit
     5 Invalid: the trusted root has to be of the instance whose services signed
@@ -230,6 +242,8 @@ fn what_is_said_of_signing() {
         Registry/NotFound
     6 NotFound: push the tag first, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after it signs, pass --tag-later
         Tag
+    7 Unreachable: another job may have set the tag, or the registry shows old tags for a while: look at the tag, and run the same command again
+        Merge/TagMoved
     7 Unreachable: check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev
         Service
     7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, the clock of this machine is ahead: set it
