@@ -1,24 +1,58 @@
 //! Fetches and unpacks images that a verifier admitted, and nothing else.
 //!
-//! [`Installer::install`] carries a [`Plan`] out, into a directory. In between stands
-//! [`AdmittedImage`]: fetching and unpacking accept nothing else, and only a verifier's proof makes
-//! one, or the [`UnverifiedPermit`] that permissive mode gives for what nothing covers. The content
-//! is reached by digests alone from there on, and unpacked into a staging directory that takes the
-//! target's place in one step. Where any of it fails, nothing is left. Tarballs and directories go
-//! the same way, each as one archive.
+//! ```no_run
+//! use std::path::Path;
 //!
-//! A plan says what is to be installed from where, and on what proof: its sources in order and one
-//! [`Requirement`] for all. A [`Planner`] makes one of a gallery's entry without asking any
-//! registry, [`Plan::of_image`] one of an image by itself.
+//! use countersign_download::{Event, InstallOptions, Installer, Plan};
+//! use countersign_oci::{Options, Platform, Registry};
+//! use countersign_policy::Policy;
+//! use countersign_verify::{TrustSource, TrustedRoot, Verifier};
 //!
-//! A [`Store`] keeps what plans installed, by name: there an upgrade is an installation of the same
-//! name, and asks for the same proof.
+//! # async fn install() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = "{issuer: 'https://accounts.google.com', identity: 'release@example.org'}";
+//! let policy = Policy::from_yaml(policy, "policy")?;
+//!
+//! let registry = Registry::new(Options::default())?;
+//! let source = TrustSource::PublicGood { cache: "cache/trust".into(), offline: false };
+//! let trusted_root = TrustedRoot::load(&source, registry.connection()).await?;
+//! let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
+//!
+//! let plan = Plan::of_image("quay.io/acme/app:v1".parse()?, policy);
+//! let (platform, options) = (Platform::host(), InstallOptions::default());
+//! let progress = |event| match event {
+//!     Event::Verified { digest } => println!("the signature on {digest} is accepted"),
+//!     Event::LayerProgress { digest, bytes, size } => println!("{digest}: {bytes} of {size}"),
+//!     _ => {}
+//! };
+//! installer.install(&plan, &platform, Path::new("app"), options, &progress).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/install.rs` is the same as a program; `examples/own_downloader.rs` takes only the proof
+//! and downloads by itself.
+//!
+//! # From a plan to files
+//!
+//! [`Installer::install`] carries out a [`Plan`]. It is the only way to install. Fetching and
+//! unpacking accept nothing but an [`AdmittedImage`], which only a verifier's proof makes, or the
+//! [`UnverifiedPermit`] that permissive mode gives for content that nothing covers. From there on all
+//! content is asked for by digest. It is unpacked into a directory beside the target, which takes the
+//! target's place in one step. If anything fails, nothing is left. Tarballs and directories go the
+//! same way, each as one archive.
+//!
+//! A plan says what to install, from where, and on what proof: its sources in order, and one
+//! [`Requirement`] for all of them. A [`Planner`] makes the plan of a gallery's entry without asking
+//! any registry, [`Plan::of_image`] that of one image.
+//!
+//! A [`Store`] keeps installations by name. An upgrade is an installation of the same name, and needs
+//! the same proof.
 //!
 //! A [`Lock`] says what was installed and who had signed it. [`Plan::locked`] makes that one more
-//! condition on a plan: the same digests, and the same signer.
+//! condition of a plan: the same digests, and the same signer.
 //!
-//! The crate writes below the target's parent directory only. It reads no environment, prints
-//! nothing and picks no directories.
+//! The crate writes only below the directory above the target. It reads no environment, prints
+//! nothing and chooses no directories.
 
 #![cfg(unix)]
 
@@ -82,3 +116,8 @@ pub use record::{Installed, Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
 pub use source::{Source, SourceError, Tarball, TarballCompression};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};
+
+/// The Rust blocks of the page on embedding, compiled as the tests of documentation are.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;
