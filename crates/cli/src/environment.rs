@@ -8,6 +8,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::terminal::ColorWhen;
+
 /// What the environment says, read once at start.
 #[derive(Debug)]
 pub(crate) struct Environment {
@@ -113,15 +115,27 @@ impl Environment {
         }
     }
 
-    /// The filter for diagnostics, in the syntax of `tracing-subscriber`.
-    pub(crate) fn log_filter(&self) -> &str {
+    /// The filter for diagnostics that `COUNTERSIGN_LOG` has, in the syntax of `tracing-subscriber`.
+    pub(crate) fn log_filter(&self) -> Option<&str> {
         self.variable("COUNTERSIGN_LOG")
-            .unwrap_or(DEFAULT_LOG_FILTER)
+    }
+
+    /// When colours are used, if no flag says it: by `NO_COLOR`, then `CLICOLOR_FORCE`, then
+    /// `CLICOLOR` (the conventions of no-color.org and bixense.com/clicolors), and never where `TERM`
+    /// is `dumb`.
+    pub(crate) fn colours(&self) -> ColorWhen {
+        let forced = self.variable("CLICOLOR_FORCE");
+        if self.raw("NO_COLOR").is_some() {
+            ColorWhen::Never
+        } else if forced.is_some_and(|value| value != "0") {
+            ColorWhen::Always
+        } else if self.variable("CLICOLOR") == Some("0") || self.variable("TERM") == Some("dumb") {
+            ColorWhen::Never
+        } else {
+            ColorWhen::Auto
+        }
     }
 }
-
-/// What is logged where `COUNTERSIGN_LOG` doesn't say it.
-pub(crate) const DEFAULT_LOG_FILTER: &str = "error";
 
 /// The variable that names the one credential file to use.
 pub(crate) const CREDENTIAL_FILE: &str = "REGISTRY_AUTH_FILE";
@@ -176,6 +190,30 @@ mod tests {
             environment.cache_directory(),
             Some("/home/u/.cache/countersign".into())
         );
+    }
+
+    #[test]
+    fn colours_follow_the_usual_variables_and_no_color_comes_first() {
+        for (variables, when) in [
+            (&[][..], ColorWhen::Auto),
+            (&[("NO_COLOR", "")], ColorWhen::Auto),
+            (&[("NO_COLOR", "1")], ColorWhen::Never),
+            (&[("CLICOLOR_FORCE", "1")], ColorWhen::Always),
+            (&[("CLICOLOR_FORCE", "0")], ColorWhen::Auto),
+            (
+                &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")],
+                ColorWhen::Never,
+            ),
+            (&[("CLICOLOR", "0")], ColorWhen::Never),
+            (
+                &[("CLICOLOR", "0"), ("CLICOLOR_FORCE", "1")],
+                ColorWhen::Always,
+            ),
+            (&[("TERM", "dumb")], ColorWhen::Never),
+            (&[("TERM", "xterm-256color")], ColorWhen::Auto),
+        ] {
+            assert_eq!(environment(variables).colours(), when, "{variables:?}");
+        }
     }
 
     #[test]

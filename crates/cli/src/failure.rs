@@ -15,7 +15,6 @@ mod verification;
 mod tests;
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -169,18 +168,16 @@ impl Failure {
         self.messages().join(": ")
     }
 
-    /// For a terminal: `error:`, the causes, then the hints.
-    pub(crate) fn to_text(&self) -> String {
-        let messages = self.messages();
-        let mut text = String::new();
-        for (at, message) in messages.iter().enumerate() {
-            let label = if at == 0 { "error" } else { "  caused by" };
-            let _ = writeln!(text, "{label}: {}", indent(message));
-        }
-        for hint in self.hints() {
-            let _ = writeln!(text, "  hint: {}", indent(hint));
-        }
-        text
+    /// For a person: the error, its causes, then the hints.
+    pub(crate) fn said(&self) -> Vec<(Label, String)> {
+        let messages = self.messages().into_iter().enumerate();
+        let labelled = messages.map(|(at, message)| match at {
+            0 => (Label::Error, message),
+            _ => (Label::Cause, message),
+        });
+        let hints = self.hints();
+        let hints = hints.iter().map(|hint| (Label::Hint, (*hint).to_owned()));
+        labelled.chain(hints).collect()
     }
 
     /// For a program.
@@ -202,6 +199,14 @@ impl Failure {
         }
         json
     }
+}
+
+/// What a line about a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Label {
+    Error,
+    Cause,
+    Hint,
 }
 
 /// What was not possible, and the error that says why.
@@ -235,10 +240,6 @@ fn on_this_machine(message: String) -> String {
 fn printable_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(printable).collect();
     lines.join("\n")
-}
-
-fn indent(text: &str) -> String {
-    text.trim_end().replace('\n', "\n    ")
 }
 
 impl From<countersign_policy::PolicyError> for Failure {

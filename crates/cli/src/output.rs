@@ -4,10 +4,14 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
+use clap::builder::StyledStr;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::arguments::terminal::{TerminalArguments, Verbosity};
+use crate::environment::Environment;
+use crate::failure::{Failure, Label};
 use crate::printable;
+use crate::terminal::{self, ColorWhen, Colours, Role};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,31 +26,83 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
+    verbosity: Verbosity,
+    stdout: Colours,
+    stderr: Colours,
     /// The first error in writing a result.
     lost: RefCell<Option<io::Error>>,
 }
 
+/// Who was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Person,
+    Nobody,
+}
+
 impl Output {
-    pub(crate) fn new(format: Format) -> Self {
+    pub(crate) fn new(arguments: &TerminalArguments, environment: &Environment) -> Self {
+        let when = match arguments.color {
+            ColorWhen::Auto => environment.colours(),
+            flag @ (ColorWhen::Always | ColorWhen::Never) => flag,
+        };
         Self {
-            format,
+            format: arguments.output,
+            verbosity: arguments.verbosity(),
+            stdout: Colours::of(&io::stdout(), when),
+            stderr: Colours::of(&io::stderr(), when),
             lost: RefCell::new(None),
         }
     }
 
     /// Whether progress may be drawn: for a person, at a terminal.
     pub(crate) fn shows_progress(&self) -> bool {
-        self.format == Format::Human && std::io::stderr().is_terminal()
+        self.tells() && io::stderr().is_terminal()
     }
 
-    /// Whether lines for a person go to standard error.
+    /// Whether lines for a person go to standard error, beside errors.
     pub(crate) fn tells(&self) -> bool {
-        self.format == Format::Human
+        self.format == Format::Human && self.verbosity > Verbosity::Errors
     }
 
-    /// One result: its text is written at once, for a person; its JSON is left to
-    /// [`Self::document`].
+    /// Whether each step is told.
+    pub(crate) fn tells_steps(&self) -> bool {
+        self.format == Format::Human && self.verbosity >= Verbosity::Steps
+    }
+
+    /// Whether the libraries' diagnostics are written, if the environment doesn't say.
+    pub(crate) fn diagnoses(&self) -> bool {
+        self.verbosity >= Verbosity::Diagnostics
+    }
+
+    /// What diagnostics are painted with.
+    pub(crate) fn stderr_colours(&self) -> Colours {
+        self.stderr
+    }
+
+    /// The columns of the terminal that results are shown on; `None` where there is none.
+    pub(crate) fn width(&self) -> Option<u16> {
+        terminal::width()
+    }
+
+    /// One result: what was done. Its text is written at once, for a person, the first line as a
+    /// headline; its JSON is left to [`Self::document`].
     pub(crate) fn result(&self, text: &str) {
+        if !self.tells() {
+            return;
+        }
+        let text = printable::lines(text);
+        match text.split_once('\n') {
+            Some((headline, details)) if !headline.starts_with(' ') => {
+                let headline = self.stdout.paint(Role::Headline, headline);
+                self.write(&format!("{headline}\n{details}"));
+            }
+            _ => self.write(&text),
+        }
+    }
+
+    /// What the command is there to print, for a person; `--quiet` leaves it.
+    pub(crate) fn answer(&self, text: &str) {
         if self.format == Format::Human {
             self.write(&printable::lines(text));
         }
@@ -54,30 +110,60 @@ impl Output {
 
     /// One failure, for a person.
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.note_text(&failure.to_text());
+        if self.format == Format::Human {
+            self.write_failure(failure);
+        }
     }
 
     /// That results are lost: told on standard error in JSON mode too, because the document is what
     /// can't be written.
     pub(crate) fn lost_result(&self, failure: &Failure) {
-        let _ = io::stderr().write_all(printable::lines(&failure.to_text()).as_bytes());
+        self.write_failure(failure);
+    }
+
+    fn write_failure(&self, failure: &Failure) {
+        let mut text = String::new();
+        for (label, said) in failure.said() {
+            let (indent, name, role) = match label {
+                Label::Error => ("", "error", Role::Error),
+                Label::Cause => ("  ", "caused by", Role::Error),
+                Label::Hint => ("  ", "hint", Role::Hint),
+            };
+            let name = self.stderr.paint(role, &format!("{name}:"));
+            let said = printable::lines(&said.trim_end().replace('\n', "\n    "));
+            text.push_str(&format!("{indent}{name} {said}\n"));
+        }
+        tell(&text);
+    }
+
+    /// A command line that can't be read, as clap explains it.
+    pub(crate) fn usage(&self, said: &StyledStr) -> Told {
+        if self.format == Format::Json {
+            return Told::Nobody;
+        }
+        tell(&styled(said, self.stderr));
+        Told::Person
+    }
+
+    /// Help, or the version, as clap writes it.
+    pub(crate) fn help(&self, said: &StyledStr) {
+        self.write(&styled(said, self.stdout));
     }
 
     /// What a person has to know even if nobody reads the results: on standard error. JSON has it in
     /// a field.
     pub(crate) fn warning(&self, warning: &str) {
-        self.note_text(&format!("warning: {}\n", warning.replace('\n', "\n    ")));
+        if self.tells() {
+            let label = self.stderr.paint(Role::Warning, "warning:");
+            let warning = printable::lines(&warning.replace('\n', "\n    "));
+            tell(&format!("{label} {warning}\n"));
+        }
     }
 
     /// What is going on, on standard error.
     pub(crate) fn note(&self, line: &str) {
-        self.note_text(&format!("{line}\n"));
-    }
-
-    fn note_text(&self, text: &str) {
-        if self.format == Format::Human {
-            // Where standard error is closed, nobody is left to tell.
-            let _ = io::stderr().write_all(printable::lines(text).as_bytes());
+        if self.tells() {
+            tell(&format!("{}\n", printable::lines(line)));
         }
     }
 
@@ -104,6 +190,18 @@ impl Output {
         {
             self.lost.borrow_mut().get_or_insert(error);
         }
+    }
+}
+
+/// To standard error. Where it is closed, nobody is left to tell.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn styled(said: &StyledStr, colours: Colours) -> String {
+    match colours {
+        Colours::Ansi => said.ansi().to_string(),
+        Colours::Plain => said.to_string(),
     }
 }
 

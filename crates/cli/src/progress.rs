@@ -1,4 +1,5 @@
-//! Progress on a terminal: one line for what is going on, one bar for the bytes.
+//! Progress on a terminal: one row that says what is going on, how much of the bytes has come, how
+//! fast, and how long the rest takes. With `--verbose`, a line a step as well.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -7,48 +8,72 @@ use std::time::Duration;
 
 use countersign_download::Event;
 use countersign_oci::Digest;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Output};
 use crate::printable;
+
+/// A terminal with so many columns has room for a bar.
+const WIDE: u16 = 80;
+const STEP: &str = "{spinner} {wide_msg}";
+const NARROW: &str = "{spinner} {wide_msg} {percent:>3}% {bytes_per_sec} {eta}";
+const WITH_BAR: &str =
+    "{spinner} {wide_msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+/// Where nobody knows how much will come.
+const ENDLESS: &str = "{spinner} {wide_msg} {bytes} {bytes_per_sec}";
 
 /// Draws what a long command is doing; draws nothing where no terminal is.
 pub(crate) struct Progress {
     /// Whether a person reads standard error.
     tells: bool,
+    /// Whether that person wants to know of each step.
+    steps: bool,
     bar: ProgressBar,
     layers: Mutex<HashMap<Digest, (u64, u64)>>,
 }
 
 impl Progress {
     pub(crate) fn new(output: &Output, message: impl Into<String>) -> Self {
-        let bar = if output.shows_progress() {
-            let bar = ProgressBar::new_spinner().with_message(printable::lines(&message.into()));
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
+        let target = if output.shows_progress() {
+            ProgressDrawTarget::stderr()
         } else {
-            ProgressBar::hidden()
+            ProgressDrawTarget::hidden()
         };
-        Self {
+        let progress = Self {
             tells: output.tells(),
-            bar,
+            steps: output.tells_steps(),
+            bar: ProgressBar::with_draw_target(None, target),
             layers: Mutex::new(HashMap::new()),
+        };
+        progress.look(STEP);
+        progress.say(message);
+        if !progress.bar.is_hidden() {
+            progress.bar.enable_steady_tick(Duration::from_millis(100));
         }
+        progress
     }
 
-    /// Says what is going on now.
+    /// Says what is going on now: the next step.
     pub(crate) fn say(&self, message: impl Into<String>) {
-        self.bar.set_message(printable::lines(&message.into()));
+        let message = printable::lines(&message.into());
+        if self.steps {
+            self.line(&message);
+        }
+        self.bar.set_message(message);
     }
 
     /// Says what a person has to know, also where no terminal is.
     fn tell(&self, line: &str) {
         if self.tells {
-            self.bar.suspend(|| {
-                // Where standard error is closed, nobody is left to tell.
-                let _ = writeln!(io::stderr(), "{}", printable::lines(line));
-            });
+            self.line(&printable::lines(line));
         }
+    }
+
+    fn line(&self, printable: &str) {
+        self.bar.suspend(|| {
+            // Where standard error is closed, nobody is left to tell.
+            let _ = writeln!(io::stderr(), "{printable}");
+        });
     }
 
     /// Shows how far an installation is.
@@ -58,43 +83,177 @@ impl Progress {
                 "waiting: another run installs to {}",
                 path.display()
             )),
-            Event::Resolved { digest } => self.say(format!("verifying {digest}")),
-            Event::Verified { .. } | Event::Unverified { .. } => self.say("unpacking"),
-            Event::ArchiveProgress { bytes, .. } => {
-                self.say(format!("fetching, {}", output::bytes(*bytes)));
+            Event::Resolved { digest } => {
+                // Another source begins anew.
+                if let Ok(mut layers) = self.layers.lock() {
+                    layers.clear();
+                }
+                self.look(STEP);
+                self.say(format!("verifying {digest}"));
             }
+            Event::Verified { digest } => self.say(format!("verified {digest}")),
+            Event::Unverified { digest } => self.say(format!("not verified: {digest}")),
+            Event::ArchiveProgress {
+                source,
+                bytes,
+                size,
+            } => self.archive(source, *bytes, *size),
             Event::LayerProgress {
                 digest,
                 bytes,
                 size,
             } => self.transferred(digest, *bytes, *size),
+            Event::LayerExtracted { digest } if self.steps => {
+                self.line(&format!("unpacked {digest}"));
+            }
             _ => {}
         }
     }
 
-    /// Of the blob `digest`, `bytes` of `size` have come.
-    pub(crate) fn transferred(&self, digest: &Digest, bytes: u64, size: u64) {
+    /// Of the tarball `source`, `bytes` have come.
+    fn archive(&self, source: &str, bytes: u64, size: Option<u64>) {
+        if self.bar.position() == 0 {
+            self.look(if size.is_some() {
+                self.bytes()
+            } else {
+                ENDLESS
+            });
+            self.say(format!("fetching {source}"));
+        }
+        if let Some(size) = size {
+            self.bar.set_length(size);
+        }
+        self.bar.set_position(bytes);
+    }
+
+    /// Of the blob `digest`, `bytes` of `size` have come. All blobs are named before the first has
+    /// any, so that the total stays.
+    fn transferred(&self, digest: &Digest, bytes: u64, size: u64) {
         let Ok(mut layers) = self.layers.lock() else {
             return;
         };
-        layers.insert(digest.clone(), (bytes, size));
+        if layers.is_empty() {
+            self.look(self.bytes());
+        }
+        if layers.insert(digest.clone(), (bytes, size)).is_none() {
+            let size = output::bytes(size);
+            if self.steps {
+                self.line(&format!("fetching {digest}, {size}"));
+            }
+            self.bar.set_message("fetching");
+        }
         let (position, length) = layers
             .values()
             .fold((0, 0), |(a, b), (bytes, size)| (a + bytes, b + size));
-        if self.bar.length().is_none()
-            && let Ok(style) = ProgressStyle::with_template(
-                "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
-            )
-        {
-            self.bar.set_style(style);
-        }
         self.bar.set_length(length);
         self.bar.set_position(position);
+        if position == length {
+            self.bar.set_message("unpacking");
+        }
+    }
+
+    /// The row for bytes of which the number is known.
+    fn bytes(&self) -> &'static str {
+        let columns = terminal_size::terminal_size_of(io::stderr());
+        match columns {
+            Some((columns, _)) if columns.0 < WIDE => NARROW,
+            _ => WITH_BAR,
+        }
+    }
+
+    fn look(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::InMemoryTerm;
+
+    fn progress(terminal: &InMemoryTerm) -> Progress {
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let progress = Progress {
+            tells: true,
+            steps: false,
+            bar: ProgressBar::with_draw_target(None, target),
+            layers: Mutex::new(HashMap::new()),
+        };
+        progress.look(STEP);
+        progress
+    }
+
+    fn layer(name: &str, bytes: u64, size: u64) -> Event {
+        Event::LayerProgress {
+            digest: Digest::sha256(name.as_bytes()),
+            bytes,
+            size,
+        }
+    }
+
+    #[test]
+    fn every_template_takes_one_row_at_forty_columns() {
+        let terminal = InMemoryTerm::new(10, 40);
+        let progress = progress(&terminal);
+        let digest = Digest::sha256(b"image");
+        progress.installing(&Event::Resolved { digest });
+        progress.bar.tick();
+        assert!(terminal.contents().starts_with("⠁ verifying sha256:"));
+        assert_eq!(terminal.contents().lines().count(), 1);
+
+        progress.look(NARROW);
+        progress
+            .bar
+            .set_message("fetching quay.io/example/application:v1");
+        progress.bar.set_length(3 << 30);
+        progress.bar.set_position(1 << 30);
+        progress.bar.tick();
+        let shown = terminal.contents();
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        assert!(shown.contains(" 33% "), "{shown}");
+        assert!(shown.contains("/s "), "{shown}");
+    }
+
+    #[test]
+    fn the_total_stays_where_all_layers_are_named_first() {
+        let terminal = InMemoryTerm::new(10, 200);
+        let progress = progress(&terminal);
+        for event in [layer("a", 0, 100), layer("b", 0, 300)] {
+            progress.installing(&event);
+        }
+        for (event, position) in [
+            (layer("a", 50, 100), 50),
+            (layer("b", 100, 300), 150),
+            (layer("a", 100, 100), 200),
+            (layer("b", 300, 300), 400),
+        ] {
+            progress.installing(&event);
+            assert_eq!(progress.bar.length(), Some(400));
+            assert_eq!(progress.bar.position(), position);
+        }
+        progress.bar.tick();
+        let shown = terminal.contents();
+        assert!(shown.contains("unpacking"), "{shown}");
+        assert!(shown.contains("400 B/400 B"), "{shown}");
+        assert!(shown.ends_with(" left"), "{shown}");
+    }
+
+    #[test]
+    fn nothing_is_left_of_it() {
+        let terminal = InMemoryTerm::new(10, 80);
+        let progress = progress(&terminal);
+        progress.say("working");
+        progress.bar.tick();
+        assert!(terminal.contents().contains("working"));
+        drop(progress);
+        assert_eq!(terminal.contents(), "");
     }
 }

@@ -1,6 +1,5 @@
 //! One run of a command: diagnostics, signals, the time that it may take, and how it ends.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,10 +7,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::commands::Command;
 use crate::descriptors;
-use crate::environment::{DEFAULT_LOG_FILTER, Environment};
+use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::signals;
+use crate::terminal::Colours;
 
 /// How long threads have to remove what is unfinished, after a signal. One that waits for a name
 /// server has nothing to remove, and can't be told to stop.
@@ -116,21 +116,22 @@ impl From<Stopped> for Failure {
     }
 }
 
-/// Diagnostics of the libraries, to standard error, where `COUNTERSIGN_LOG` asks for them.
+/// Diagnostics of the libraries, to standard error: as `COUNTERSIGN_LOG` asks for them, else as `-vv`
+/// does.
 fn start_diagnostics(environment: &Environment, output: &Output) {
-    let asked = environment.log_filter();
+    let usual = if output.diagnoses() { "debug" } else { "error" };
+    let asked = environment.log_filter().unwrap_or(usual);
     let filter = EnvFilter::builder().parse(asked).unwrap_or_else(|_| {
         output.warning(&format!(
             "COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or \
              levels by module such as countersign_oci=debug, found `{asked}`"
         ));
-        EnvFilter::builder().parse_lossy(DEFAULT_LOG_FILTER)
+        EnvFilter::builder().parse_lossy(usual)
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         // A file or a CI's log has no use for colours.
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(output.stderr_colours() == Colours::Ansi)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }

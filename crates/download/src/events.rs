@@ -37,7 +37,8 @@ pub enum Event {
         /// Bytes of the whole tarball, where the server states them.
         size: Option<u64>,
     },
-    /// Some more of a layer was fetched.
+    /// Some more of a layer was fetched. Every layer of an image is told of with no bytes before any
+    /// has some: that is the total.
     LayerProgress {
         /// The layer.
         digest: Digest,

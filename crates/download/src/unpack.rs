@@ -127,6 +127,14 @@ pub(crate) async fn unpack(
     events: Events<'_>,
 ) -> Result<UnpackedImage, Error> {
     let layers = plan(image, limits)?;
+    // All of them before the first has any bytes, so that whoever adds them up knows the total.
+    for layer in &layers {
+        events(Event::LayerProgress {
+            digest: layer.digest.clone(),
+            bytes: 0,
+            size: layer.size,
+        });
+    }
     let guard = CancelOnDrop::default();
     let root = staging.root()?;
     let extractor = Extractor::new(root, limits.clone(), guard.cancellation())

@@ -8,4 +8,5 @@ pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod replacing;
 pub(crate) mod store;
+pub(crate) mod terminal;
 pub(crate) mod trust;

@@ -19,7 +19,7 @@ pub(super) fn run(
     asked: Asked,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    output.result(&text(galleries));
+    output.answer(&text(galleries));
 
     let mut report = Report::new(output, asked);
     if asked == Asked::WithAll {
@@ -109,14 +109,14 @@ impl<'a> Report<'a> {
     fn add(&mut self, gallery: Option<&str>, name: &str, plan: Result<Plan, PlanError>) {
         match plan {
             Ok(plan) => {
-                self.output.result(&format!("{plan}\n"));
+                self.output.answer(&format!("{plan}\n"));
                 self.plans.push(plan_json(&plan));
             }
             Err(PlanError::Entry {
                 source: elsewhere @ EntryError::NotForCapability { .. },
                 ..
             }) if self.asked == Asked::WithAll => {
-                self.output.result(&format!("{elsewhere}\n"));
+                self.output.answer(&format!("{elsewhere}\n"));
                 let failure = Failure::new(Kind::NotFound, elsewhere);
                 self.unplanned(gallery, name, &failure);
             }

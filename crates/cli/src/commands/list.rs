@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign_download::{Installation, RecordState, Store};
 use serde_json::json;
 
+use super::table::table;
 use super::text::{details, digest_text};
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
@@ -12,44 +14,74 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::printable;
 
+/// `countersign list`
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Show all that is recorded, not a table
+    ///
+    /// This shows whole digests and identities, the source of each entry, and why other sources
+    /// were not used.
+    #[arg(long)]
+    pub(crate) long: bool,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
 pub(crate) async fn run(
-    arguments: &StoreArguments,
+    arguments: &ListArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let store = store_directory(arguments.store.as_deref(), environment)?;
+    let store = store_directory(arguments.store.store.as_deref(), environment)?;
     let installations = Store::new(&store).list().await?;
     if installations.is_empty() {
         // It may be the wrong place that was looked at.
         let store = printable::path(&store);
         output.note(&format!("nothing is installed in {store}"));
-    }
-    for installation in &installations {
-        let what = match &installation.recorded {
-            Some(recorded) => format!(
-                "{}{}",
-                digest_text(&recorded.digest, recorded.reference.as_ref()),
-                details(&recorded.grounds, recorded.provenance.as_ref()),
-            ),
-            None => warning(installation),
-        };
-        let directory = printable::path(&installation.directory);
-        output.result(&format!("{} in {directory}\n{what}", installation.name));
+    } else if arguments.long {
+        for installation in &installations {
+            output.answer(&long(installation));
+        }
+    } else {
+        output.answer(&table(&installations, output.width()));
+        for installation in &installations {
+            if let Some(advice) = advice(installation) {
+                output.answer(&format!("{}: {advice}\n", installation.name));
+            }
+        }
     }
     output.document(&json!({ "installations": installations }));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What stands in the place of a record.
-fn warning(installation: &Installation) -> String {
+/// Everything that is recorded, in aligned lines.
+fn long(installation: &Installation) -> String {
+    let directory = printable::path(&installation.directory);
+    let mut text = format!("{} in {directory}\n", installation.name);
+    if let Some(recorded) = &installation.recorded {
+        text.push_str(&digest_text(&recorded.digest, recorded.reference.as_ref()));
+        text.push_str(&details(&recorded.grounds, recorded.provenance.as_ref()));
+    }
+    if let Some(advice) = advice(installation) {
+        text.push_str(&format!("  warning    {advice}\n"));
+    }
+    text
+}
+
+/// What to do about one that has no record that can be read.
+fn advice(installation: &Installation) -> Option<String> {
+    if installation.recorded.is_some() {
+        return None;
+    }
     let name = &installation.name;
-    match installation.record {
+    Some(match installation.record {
         RecordState::Missing => format!(
-            "  warning    no record says what it is; `countersign remove --unrecorded {name}` removes it\n"
+            "no record says what this is; `countersign remove --unrecorded {name}` removes it"
         ),
         RecordState::Unfinished => format!(
-            "  warning    unfinished: a run is at work or was killed; `countersign remove {name}` clears it away\n"
+            "unfinished: a run is at work or was killed; `countersign remove {name}` removes what it left"
         ),
-        _ => "  warning    its record can't be read: remove it, and install it again\n".into(),
-    }
+        _ => "the record can't be read; remove the entry, then install it again".to_owned(),
+    })
 }

@@ -2,13 +2,16 @@
 //! stand beside what it does. Names of flags are the policy file's names.
 
 mod by_name;
+mod completions;
 mod dry_run;
 mod galleries;
 mod install;
 mod list;
+mod man;
 mod policy;
 mod remove;
 mod sign;
+mod table;
 mod text;
 mod upgrade;
 mod verify;
@@ -19,28 +22,23 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::arguments::store::StoreArguments;
+use crate::arguments::terminal::TerminalArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, exit_codes_help};
-use crate::output::{Format, Output};
+use crate::output::Output;
+use crate::terminal::HELP_STYLES;
 
 /// Sign container images in CI, and install them only if a policy accepts the signature.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, after_help = exit_codes_help())]
+#[command(
+    name = "countersign",
+    version,
+    styles = HELP_STYLES,
+    after_long_help = exit_codes_help(),
+)]
 pub(crate) struct Arguments {
-    /// Form of results: human or json
-    ///
-    /// human is text, with progress on standard error if it is a terminal. json is one JSON
-    /// document on standard output, for success and failure.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t = Format::Human,
-        value_name = "FORMAT",
-        hide_possible_values = true,
-    )]
-    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) terminal: TerminalArguments,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -67,12 +65,16 @@ pub(crate) enum Command {
     /// The gallery's policy must accept the new image.
     Upgrade(upgrade::UpgradeArguments),
     /// List installed entries of galleries
-    List(StoreArguments),
+    List(list::ListArguments),
     /// Remove installed entries of galleries
     Remove(remove::RemoveArguments),
     /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArguments),
+    /// Write manual pages, one for each command
+    Man(man::ManArguments),
 }
 
 impl Command {
@@ -84,7 +86,7 @@ impl Command {
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
-            Self::List(_) | Self::Remove(_) => None,
+            Self::List(_) | Self::Remove(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }
 
@@ -101,6 +103,14 @@ impl Command {
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
             Self::List(arguments) => list::run(&arguments, environment, output).await,
             Self::Remove(arguments) => remove::run(arguments, environment, output).await,
+            Self::Completions(arguments) => {
+                completions::run(&arguments, output);
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Man(arguments) => {
+                man::run(&arguments, output)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

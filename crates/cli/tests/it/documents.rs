@@ -157,7 +157,7 @@ async fn the_commands_about_policies_work() {
 
 #[tokio::test]
 async fn the_commands_about_installing_work() {
-    play("docs/installing.md", 1).await;
+    play("docs/installing.md", 5).await;
 }
 
 #[tokio::test]

@@ -47,6 +47,16 @@ fn remove() {
 }
 
 #[test]
+fn completions() {
+    help("help_completions", &["completions", "--help"]);
+}
+
+#[test]
+fn man() {
+    help("help_man", &["man", "--help"]);
+}
+
+#[test]
 fn policy() {
     help("help_policy", &["policy", "--help"]);
 }
@@ -77,6 +87,8 @@ fn the_short_help_has_one_line_an_option() {
         &["upgrade"],
         &["list"],
         &["remove"],
+        &["completions"],
+        &["man"],
         &["policy", "check"],
         &["policy", "test"],
         &["policy", "schema"],

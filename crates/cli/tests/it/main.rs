@@ -30,5 +30,6 @@ mod signals;
 mod stage;
 mod store;
 mod tags;
+mod terminal;
 mod timeout;
 mod usage;

@@ -140,7 +140,7 @@ async fn a_store_of_any_name_is_listed_and_emptied() {
     let install = ["install", "--gallery", "galleries.yaml", "chat"];
     for (arguments, format) in [
         (&install[..], "json"),
-        (&["list"], "human"),
+        (&["list", "--long"], "human"),
         (&["list"], "json"),
         (&["remove", "chat"], "json"),
     ] {

@@ -62,7 +62,7 @@ pub(super) async fn run(
     let warnings: usize = parts.iter().map(|part| part.warnings.len()).sum();
 
     for part in &parts {
-        output.result(&part.text());
+        output.answer(&part.text());
         for warning in &part.warnings {
             output.warning(&match &part.gallery {
                 Some(gallery) => format!("gallery {gallery:?}: {warning}"),
@@ -70,7 +70,7 @@ pub(super) async fn run(
             });
         }
     }
-    output.result(&match warnings {
+    output.answer(&match warnings {
         0 => format!("{name} can be used, without warnings\n"),
         1 => format!("{name} can be used, with 1 warning\n"),
         count => format!("{name} can be used, with {count} warnings\n"),

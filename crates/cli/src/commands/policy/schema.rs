@@ -7,6 +7,6 @@ use crate::output::Output;
 /// The schema is a JSON document for a person and for a program alike.
 pub(super) fn run(output: &Output) {
     let schema = PolicyFile::json_schema();
-    output.result(&format!("{schema:#}\n"));
+    output.answer(&format!("{schema:#}\n"));
     output.document(&schema);
 }

@@ -81,11 +81,11 @@ pub(super) async fn run(
     for case in &cases.cases {
         let verdict = case.judge(directory, &trusted_root, &policy.policy)?;
         let outcome = Outcome { case, verdict };
-        output.result(&outcome.text());
+        output.answer(&outcome.text());
         results.push(outcome);
     }
     let failed = results.iter().filter(|outcome| !outcome.passed()).count();
-    output.result(&format!(
+    output.answer(&format!(
         "{} passed, {failed} failed\n",
         results.len() - failed
     ));

@@ -1,0 +1,25 @@
+//! `countersign completions`: what a shell needs to complete commands and flags.
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+use serde_json::json;
+
+use crate::output::Output;
+
+/// `countersign completions`
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell: bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub(crate) shell: Shell,
+}
+
+pub(super) fn run(arguments: &CompletionsArguments, output: &Output) {
+    let mut command = super::Arguments::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, name, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    output.answer(&script);
+    output.document(&json!({ "shell": arguments.shell.to_string(), "script": script }));
+}

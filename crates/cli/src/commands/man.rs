@@ -1,0 +1,55 @@
+//! `countersign man`: a manual page for each command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory as _};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::printable;
+
+/// `countersign man`
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Directory to write the pages to
+    ///
+    /// It is made if it is missing. Pages that are there are replaced.
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
+}
+
+pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failure> {
+    let directory = &arguments.directory;
+    let unwritable = |path: &Path, error| Failure::unwritable(path, "manual page", error);
+    fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))?;
+    let mut root = super::Arguments::command();
+    // Names the flags that all commands have in each of them, and the commands by their whole names.
+    root.build();
+    let mut pages = Vec::new();
+    let mut open = vec![root];
+    while let Some(command) = open.pop() {
+        open.extend(
+            command
+                .get_subcommands()
+                .filter(|one| one.get_name() != "help")
+                .cloned(),
+        );
+        let page = clap_mangen::Man::new(command);
+        let path = directory.join(page.get_filename());
+        let mut text = Vec::new();
+        page.render(&mut text)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| unwritable(&path, error))?;
+        pages.push(page.get_filename());
+    }
+    pages.sort();
+    let count = pages.len();
+    output.result(&format!(
+        "wrote {count} pages to {}\n",
+        printable::path(directory)
+    ));
+    output.document(&json!({ "directory": directory.to_string_lossy(), "pages": pages }));
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The table of `countersign list`: a row an installation, as wide as the terminal.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
+use countersign_download::{Grounds, Installation, RecordState, Recorded};
+use countersign_oci::printable;
+
+/// Hexadecimal digits of a digest that are shown.
+const DIGITS: usize = 12;
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// The least that is left for signers.
+const SIGNER_MIN: u16 = 20;
+/// The columns, and the one that gives way to the terminal's width.
+const COLUMNS: [&str; 6] = ["NAME", "GALLERY", "TAG", "DIGEST", "SIGNER", "SIGNED"];
+const SIGNER: usize = 4;
+/// What is left out on a narrow terminal, the first first.
+const DISPENSABLE: [usize; 4] = [5, 1, 2, 3];
+
+/// One row each. On a terminal of `width` columns no row is wider: signers are cut, and columns left
+/// out where that is not enough. Without a terminal nothing is cut.
+pub(super) fn table(installations: &[Installation], width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_truncation_indicator("…");
+    table.set_header(COLUMNS.to_vec());
+    for installation in installations {
+        let mut row = Row::from(cells(installation).to_vec());
+        row.max_height(1);
+        table.add_row(row);
+    }
+    let widths = table.column_max_content_widths();
+    for (at, column) in table.column_iter_mut().enumerate() {
+        let last = at + 1 == COLUMNS.len();
+        column.set_padding((0, if last { 0 } else { GAP }));
+        if at != SIGNER {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    match width {
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(width);
+            let mut needed = widths.iter().enumerate().fold(0, |sum, (at, content)| {
+                let content = if at == SIGNER {
+                    SIGNER_MIN.min(*content)
+                } else {
+                    *content
+                };
+                sum + content + GAP
+            });
+            for at in DISPENSABLE {
+                if needed <= width {
+                    break;
+                }
+                if let (Some(column), Some(content)) = (table.column_mut(at), widths.get(at)) {
+                    column.set_constraint(ColumnConstraint::Hidden);
+                    needed -= content + GAP;
+                }
+            }
+        }
+    }
+    let mut text = String::new();
+    for line in table.trim_fmt().lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
+    let name = printable(&installation.name.to_string());
+    let Some(recorded) = &installation.recorded else {
+        let state = match installation.record {
+            RecordState::Missing => "(no record)",
+            RecordState::Unfinished => "(unfinished)",
+            _ => "(unreadable record)",
+        };
+        let none = || "-".to_owned();
+        return [name, none(), none(), none(), state.to_owned(), none()];
+    };
+    let gallery = recorded
+        .provenance
+        .as_ref()
+        .map(|one| printable(&one.gallery));
+    let tag = recorded.reference.as_ref().and_then(|image| image.tag());
+    let digest = recorded.digest.hex().chars().take(DIGITS).collect();
+    let (signer, signed) = signer(recorded);
+    [
+        name,
+        gallery.unwrap_or_else(|| "-".to_owned()),
+        tag.unwrap_or("-").to_owned(),
+        digest,
+        signer,
+        signed,
+    ]
+}
+
+/// Who signed, without the scheme of a URL, and on which day (UTC).
+fn signer(recorded: &Recorded) -> (String, String) {
+    let none = "-".to_owned();
+    match &recorded.grounds {
+        Grounds::Signature { evidence, .. } => {
+            let identity = evidence.identity.strip_prefix("https://");
+            let identity = printable(identity.unwrap_or(&evidence.identity));
+            let day = evidence.signed_at.first();
+            (
+                identity,
+                day.map_or(none, |time| time.strftime("%Y-%m-%d").to_string()),
+            )
+        }
+        Grounds::Digest => ("(digest of the gallery)".to_owned(), none),
+        _ => ("(unverified)".to_owned(), none),
+    }
+}
