@@ -16,7 +16,8 @@ def entry:
   else "\(.log_index)"
   end;
 
-def platform: if . == null then "all" else [.os, .architecture, .variant // empty] | join("/") end;
+# An index has none.
+def platform: if . == null then "–" else [.os, .architecture, .variant // empty] | join("/") end;
 
 "### countersign \($command)",
 "",

@@ -19,8 +19,11 @@ struct Block {
 
 fn blocks() -> Vec<Block> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let docs = fs::read_dir(root.join("docs")).unwrap();
-    let docs = docs.map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/ci"].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let docs = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
     let mut pages: Vec<PathBuf> = docs.filter(|path| path.is_file()).collect();
     pages.push(root.join("README.md"));
     let mut blocks = Vec::new();

@@ -1,7 +1,8 @@
-//! The shell of the actions and workflows in `.github`, run by bash against a registry and a Sigstore
+//! The shell of the actions and workflows in `.github` and `docs/ci`, run by bash against a registry and a Sigstore
 //! on loopback. Only what GitHub alone has is stood in for: its runner and what hands out tokens.
 
 mod definition;
+mod pages;
 mod release;
 mod runner;
 mod sign;
@@ -24,6 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut ledger = Ledger::default();
     sign::run(&stage, &mut ledger);
     release::run(&stage, &mut ledger);
+    pages::run(&stage, &mut ledger);
     let failures = ledger.failures();
     println!("\n{} passed, {} failed", ledger.passed(), failures.len());
     ensure!(

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use super::runner::Ended;
-use super::stage::{Stage, WORKFLOW, image};
+use super::stage::{Stage, WORKFLOW, image, named, target};
 use crate::command::Command;
 use crate::ledger::Ledger;
 
@@ -32,7 +32,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
         "install: by a version and a checksum that the caller names",
         || {
             let release = Release::publish(stage, "named", WORKFLOW, Content::AsPublished)?;
-            let sha256 = release.sha256()?;
+            let sha256 = stage.sha256(&release.archive)?;
             let inputs = [("version", "v1.2.3"), ("sha256", &sha256)];
             release
                 .sign(&Stage::action("sign"), &inputs)?
@@ -122,36 +122,14 @@ impl<'a> Release<'a> {
         signer: &str,
         content: Content,
     ) -> anyhow::Result<Self> {
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let folder = format!("countersign-{VERSION}-{target}");
-        let program = stage.countersign.display();
-        let script = format!("#!/bin/sh\n# {name}\nexec '{program}' \"$@\"\n");
-        let path = stage.write(&format!("{name}/{folder}/countersign"), script)?;
-        Command::new("/bin/chmod")
-            .args(["+x"])
-            .args([path])
-            .run()?
-            .success()?;
-        let file = format!("{folder}.tar.gz");
-        let archive = stage.write(&format!("{name}/v{VERSION}/{file}"), "")?;
-        let from = stage.directory.path().join(name);
-        Command::new("/bin/tar")
-            .args(["-c", "-z", "-f"])
-            .args([&archive])
-            .args(["-C"])
-            .args([&from])
-            .args([&folder])
-            .env("PATH", "/usr/bin:/bin")
-            .run()?
-            .success()?;
-
+        let archive = stage.archive(name, VERSION, "")?;
         let bytes = match content {
             Content::AsPublished => fs::read(&archive)?,
             Content::Swapped => b"something else".to_vec(),
         };
         let repository = format!("{name}/archives");
-        let tag = format!("v{VERSION}-{target}");
-        let image = image("linux/amd64", &file, bytes)?;
+        let tag = format!("v{VERSION}-{}", target());
+        let image = image("linux/amd64", &format!("{}.tar.gz", named(VERSION)), bytes)?;
         let digest = image.push(&stage.registry, &repository, Some(&tag));
         let image = format!("{}/{repository}@{digest}", stage.registry.host());
         let runner = stage.runner(signer)?;
@@ -171,20 +149,6 @@ impl<'a> Release<'a> {
             name,
             archive,
         })
-    }
-
-    /// The archive's checksum, as another program computes it.
-    fn sha256(&self) -> anyhow::Result<String> {
-        let output = Command::new("/usr/bin/sha256sum")
-            .args([&self.archive])
-            .run()?
-            .success()?;
-        let sum = output
-            .stdout
-            .split(' ')
-            .next()
-            .context("sha256sum prints a checksum")?;
-        Ok(sum.to_owned())
     }
 
     /// A copy of the actions, in a folder of this release's.
@@ -208,7 +172,7 @@ impl<'a> Release<'a> {
             .to_string_lossy();
         let sums = format!(
             "{}  {name}\n{}  other.txt\n",
-            self.sha256()?,
+            self.stage.sha256(&self.archive)?,
             "a".repeat(64)
         );
         let sums = self

@@ -30,7 +30,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
                 "### countersign sign",
                 "| linux/amd64 |",
                 "| linux/arm64 |",
-                &format!("| all | `{digest}` |"),
+                &format!("| – | `{digest}` |"),
                 &format!("]({LOG_SEARCH_URL}"),
                 &format!("signed by {WORKFLOW}"),
             ] {

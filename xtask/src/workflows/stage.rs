@@ -71,6 +71,53 @@ impl Stage {
         Ok(path)
     }
 
+    /// Writes a shell script that can be run.
+    pub(super) fn program(&self, name: &str, script: &str) -> anyhow::Result<PathBuf> {
+        let path = self.write(name, format!("#!/bin/sh\n{script}"))?;
+        let chmod = Command::new("/bin/chmod").args(["+x"]).args([&path]);
+        chmod.run()?.success()?;
+        Ok(path)
+    }
+
+    /// Makes a release's archive in `folder/vVERSION`. The program in it runs the one that was built,
+    /// with `flags`.
+    pub(super) fn archive(
+        &self,
+        folder: &str,
+        version: &str,
+        flags: &str,
+    ) -> anyhow::Result<PathBuf> {
+        let name = named(version);
+        let program = self.countersign.display();
+        let script = format!("# {folder}\nexec '{program}' \"$@\" {flags}\n");
+        self.program(&format!("{folder}/{name}/countersign"), &script)?;
+        let archive = self.write(&format!("{folder}/v{version}/{name}.tar.gz"), "")?;
+        Command::new("/bin/tar")
+            .args(["-c", "-z", "-f"])
+            .args([&archive])
+            .args(["-C"])
+            .args([self.directory.path().join(folder)])
+            .args([&name])
+            .env("PATH", "/usr/bin:/bin")
+            .run()?
+            .success()?;
+        Ok(archive)
+    }
+
+    /// A file's checksum, as another program computes it.
+    pub(super) fn sha256(&self, file: &Path) -> anyhow::Result<String> {
+        let output = Command::new("/usr/bin/sha256sum")
+            .args([file])
+            .run()?
+            .success()?;
+        let sum = output
+            .stdout
+            .split(' ')
+            .next()
+            .context("sha256sum prints a checksum")?;
+        Ok(sum.to_owned())
+    }
+
     /// The folder of an action in this repository.
     pub(super) fn action(name: &str) -> PathBuf {
         workspace().join(".github/actions").join(name)
@@ -152,6 +199,16 @@ impl Stage {
         );
         names
     }
+}
+
+/// What the archive of a version is called, without its ending, and the folder in it.
+pub(super) fn named(version: &str) -> String {
+    format!("countersign-{version}-{}", target())
+}
+
+/// What programs for this machine are published as.
+pub(super) fn target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
 /// An image of one file.
