@@ -7,7 +7,6 @@
 //! and says for good which of the two it was.
 
 use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage, Selected};
-use countersign_policy::Policy;
 pub use countersign_verify::ImageVerifier;
 use countersign_verify::VerifiedImage;
 
@@ -64,30 +63,21 @@ pub struct AdmittedImage {
 
 impl AdmittedImage {
     /// Admits the manifest that `proof` is of: that was signed itself, or that
-    /// [`VerifiedImage::into_child`] led to. `policy` is the one that the proof was made by, and
-    /// `index` the index that the manifest was found by, for the record.
+    /// [`VerifiedImage::into_child`] led to. The proof says by which policy it was made, and by which
+    /// index the manifest was found.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the policy denies the index or the manifest, whichever of the two is
-    /// signed and by whomever; [`Error::NotAnImage`] when the proof is of an index.
+    /// [`Error::NotAnImage`] when the proof is of an index.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a proof is used up by what it admits"
     )]
-    pub fn new(
-        proof: VerifiedImage,
-        policy: &Policy,
-        index: Option<Digest>,
-    ) -> Result<Self, Error> {
-        if let Some(index) = &index {
-            refuse_denied(policy, &proof.reference().sibling(index.clone()))?;
-        }
-        refuse_denied(policy, proof.reference())?;
+    pub fn new(proof: VerifiedImage) -> Result<Self, Error> {
         let grounds = Grounds::Signature {
             evidence: Box::new(proof.evidence().clone()),
-            policy: PolicySummary::of(policy),
+            policy: PolicySummary::of(proof.policy()),
         };
-        Self::of(proof.image(), index, grounds)
+        Self::of(proof.image(), proof.index().cloned(), grounds)
     }
 
     /// Admits an image that nothing proves: `resolved`, which the permit is for, or what was
@@ -108,14 +98,7 @@ impl AdmittedImage {
         };
         let mut parent = resolved;
         for step in selected.indexes.iter().chain([&selected.manifest]) {
-            let listed = match parent.document() {
-                Document::Index(index) => {
-                    let mut children = index.manifests.iter();
-                    children.any(|listed| listed.digest == *step.digest())
-                }
-                Document::Manifest(_) => false,
-            };
-            if !listed {
+            if !parent.document().lists(step.digest()) {
                 return Err(Error::OtherPermit {
                     expected: step.digest().clone(),
                     found: permitted,
@@ -160,16 +143,4 @@ impl AdmittedImage {
     pub fn grounds(&self) -> &Grounds {
         &self.grounds
     }
-}
-
-/// Refuses what the policy forbids by digest. A verifier asks this of the document that a signature
-/// is for; trust also comes by way of documents that nobody signed, and a denial holds for those.
-pub(crate) fn refuse_denied(policy: &Policy, image: &PinnedReference) -> Result<(), Error> {
-    if policy.denies(image.digest()) {
-        return Err(Error::Denied {
-            image: image.clone(),
-            listed_by: None,
-        });
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
-use countersign_verify::{Error as VerifyError, NotCovered, Refusal};
+use countersign_verify::Error as VerifyError;
 
 use crate::extract::ArchiveError;
 use crate::grounds::Grounds;
@@ -22,44 +22,11 @@ pub enum Error {
     /// The verifier refused the image, or could not come to a judgement.
     #[error(transparent)]
     Verify(VerifyError),
-    /// Neither the index nor the platform's manifest has a signature that counts.
-    #[error(
-        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {}\n  image: {}",
-        nested(index),
-        nested(manifest)
-    )]
-    Refused {
-        /// The platform asked for.
-        platform: Box<Platform>,
-        /// What is wrong with the index's signatures.
-        index: Box<Refusal>,
-        /// What is wrong with those of the platform's manifest.
-        manifest: Box<Refusal>,
-    },
-    /// The policy forbids the index or the platform's manifest, whoever signed either of them.
-    #[error(
-        "the policy denies {image}{}",
-        .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
-    )]
-    Denied {
-        /// The one of the two that is denied.
-        image: PinnedReference,
-        /// The index that is denied, where the image itself isn't on the policy's list.
-        listed_by: Option<Digest>,
-    },
     /// A signature is asked for, and the installer was made without a verifier.
     #[error("{image} must be verified, and this installer has no verifier")]
     NoVerifier {
         /// The image.
         image: PinnedReference,
-    },
-    /// A proof that is about another image than the one at hand.
-    #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
-    OtherProof {
-        /// Digest of the image at hand.
-        expected: Digest,
-        /// Digest that the proof is for.
-        found: Digest,
     },
     /// A permit that is for other content than that at hand.
     #[error("the permit is for other content: expected {expected}, found {found}")]
@@ -69,9 +36,6 @@ pub enum Error {
         /// Digest that the permit is for.
         found: Digest,
     },
-    /// A manifest that the verified index doesn't name.
-    #[error(transparent)]
-    NotCovered(#[from] NotCovered),
     /// The registry could not be read, or served something else than what was asked for.
     #[error(transparent)]
     Registry(countersign_oci::Error),
@@ -310,27 +274,10 @@ pub enum Error {
     Cancelled,
 }
 
-/// A refusal below a line of its own: its candidates stand further in than what they belong to.
-fn nested(refusal: &Refusal) -> String {
-    refusal.to_string().replace('\n', "\n  ")
-}
-
-/// What an installation is refused for goes by one variant, whoever found it.
 impl From<VerifyError> for Error {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::BothRefused {
-                platform,
-                index,
-                manifest,
-            } => Self::Refused {
-                platform,
-                index,
-                manifest,
-            },
-            VerifyError::Denied { image, listed_by } => Self::Denied { image, listed_by },
-            VerifyError::OtherProof { expected, found } => Self::OtherProof { expected, found },
-            VerifyError::NotCovered(error) => Self::NotCovered(error),
+            // What there is no image for goes by one variant, whoever found it.
             VerifyError::Registry(countersign_oci::Error::Platform(error)) => Self::Platform(error),
             error => Self::Verify(error),
         }

@@ -82,7 +82,11 @@ impl PolicySummary {
         let signers = policy.signers().iter();
         let sentence = |signer: &Signer| {
             let Signer {
-                issuer, identity, ..
+                issuer,
+                identity,
+                // Too long for a line; the policy itself has them.
+                claims: _,
+                not_before: _,
             } = signer;
             format!("the issuer is {issuer}, the identity is {identity}")
         };

@@ -105,9 +105,9 @@ impl<V: ImageVerifier> Installer<V> {
         let verifier = self.verifier.as_deref().ok_or_else(|| Error::NoVerifier {
             image: resolved.reference().clone(),
         })?;
-        let VerifiedPlatform { proof, index, .. } =
+        let VerifiedPlatform { proof, .. } =
             verify_platform(&self.registry, verifier, &resolved, platform, policy).await?;
-        let image = AdmittedImage::new(proof, policy, index)?;
+        let image = AdmittedImage::new(proof)?;
         if let Some(evidence) = image.grounds().evidence() {
             events(Event::Verified {
                 digest: evidence.digest.clone(),

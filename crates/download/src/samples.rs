@@ -49,9 +49,6 @@ pub fn errors() -> Vec<Error> {
     };
     let mut errors = samples!(Error {
         Verify(VerifyError::Refused(refusal())),
-        Refused { platform: Box::new(platform()), index: refusal(), manifest: refusal() },
-        Denied { image: image(), listed_by: None },
-        OtherProof { expected: digest(), found: digest() },
         OtherPermit { expected: digest(), found: digest() },
         Registry(countersign_oci::Error::NotFound { what: text() }),
         Platform(no_platform()),
@@ -98,7 +95,7 @@ pub fn errors() -> Vec<Error> {
         Io { action: "open", path: "/srv/app".into(), source: too_many_files() },
         Io { action: "open", path: "/srv/app".into(), source: no_such_file() },
         Cancelled {},
-    } but NotCovered);
+    });
     let layer = |source| Error::Layer {
         layer: digest(),
         source,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::descriptor::{Descriptor, DocumentKind, kind_of, media_type};
+use crate::digest::Digest;
 use crate::excerpt::excerpt;
 use crate::index::Index;
 use crate::manifest::{Manifest, ManifestError};
@@ -25,6 +26,14 @@ pub enum Document {
 }
 
 impl Document {
+    /// Whether this is an index that lists `digest`.
+    pub fn lists(&self, digest: &Digest) -> bool {
+        match self {
+            Self::Index(index) => index.manifests.iter().any(|child| child.digest == *digest),
+            Self::Manifest(_) => false,
+        }
+    }
+
     /// Parses a manifest or index. Which of the two it is follows from its `mediaType`, else from
     /// its fields; a document with both `manifests` and `layers` or `config` is refused, because
     /// two readers could take it for two things (CVE-2021-41190). `content_type` is what the registry

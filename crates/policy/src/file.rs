@@ -206,18 +206,22 @@ impl Source<'_> {
             let spec: PolicySpec = self.typed()?;
             return Ok(file(false, Some(self.policy(&spec, &root)?), Vec::new()));
         }
-        let document: DocumentSpec = self.typed()?;
+        let DocumentSpec {
+            require_integrity,
+            verification,
+            galleries,
+        } = self.typed()?;
         let path = root.key(VERIFICATION);
-        match (&document.verification, document.galleries.as_slice()) {
+        match (&verification, galleries.as_slice()) {
             (Some(_), [_, ..]) => Err(self.error(path, Problem::PolicyBesideGalleries)),
             (None, []) => Err(self.error(root, Problem::NoPolicy)),
             (Some(spec), []) => {
                 let policy = self.policy(spec, &path)?;
-                Ok(file(document.require_integrity, Some(policy), Vec::new()))
+                Ok(file(require_integrity, Some(policy), Vec::new()))
             }
             (None, galleries) => {
                 let galleries = self.galleries(galleries, &root.key(GALLERIES))?;
-                Ok(file(document.require_integrity, None, galleries))
+                Ok(file(require_integrity, None, galleries))
             }
         }
     }
@@ -240,20 +244,25 @@ impl Source<'_> {
     }
 
     fn gallery(&self, spec: &GallerySpec, path: &KeyPath) -> Result<Gallery, PolicyError> {
-        let name = self.required("name", &spec.name, path)?;
-        let url = self.required("url", &spec.url, path)?;
-        if spec.verification.is_none() {
+        let GallerySpec {
+            name,
+            url,
+            mirrors,
+            verification,
+        } = spec;
+        let name = self.required("name", name, path)?;
+        let url = self.required("url", url, path)?;
+        if verification.is_none() {
             self.refuse_misspelt_verification(path)?;
         }
-        let policy = spec
-            .verification
+        let policy = verification
             .as_ref()
             .map(|policy| self.policy(policy, &path.key(VERIFICATION)))
             .transpose()?;
         Ok(Gallery {
             name,
             url,
-            mirrors: spec.mirrors.clone(),
+            mirrors: mirrors.clone(),
             policy,
         })
     }

@@ -1,6 +1,7 @@
 //! The judgement: does what a verified signature claims satisfy the policy?
 //!
-//! Pure: everything judged is in [`Claimed`], which the verifier fills from what it has proven.
+//! No clock, no network: everything judged is in [`Claimed`], which the verifier fills from what it
+//! has proven. The answer is a value, [`Accepted`], which nothing else makes.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +24,9 @@ pub struct Claimed<'a> {
     pub identity: &'a str,
     /// The certificate's other claims.
     pub certificate: &'a CertificateClaims,
-    /// Every time at which log or timestamp authority have seen the signature, and the start of the
-    /// certificate's validity, which nobody can move. The earliest decides.
-    pub verified_times: &'a [Timestamp],
+    /// The earliest of the times at which a log or a timestamp authority saw the signature, and of the
+    /// start of the certificate's validity, which nobody can move.
+    pub earliest: Timestamp,
     /// The statement's type.
     pub predicate_type: &'a str,
     /// Annotations of the statement's subject.
@@ -38,42 +39,70 @@ pub struct Claimed<'a> {
     pub tag: Option<&'a str>,
 }
 
+/// That a policy accepts a signature: which policy, and what the signature claims.
+///
+/// [`Policy::judge`] alone makes one. Whoever records what was accepted takes it from here, so that
+/// it can't be what another signature claims, or be judged by another policy.
+#[derive(Debug)]
+#[must_use = "dropping it discards the judgement"]
+pub struct Accepted<'a> {
+    policy: &'a Policy,
+    claimed: Claimed<'a>,
+}
+
+impl<'a> Accepted<'a> {
+    /// The policy that accepts.
+    pub fn policy(&self) -> &'a Policy {
+        self.policy
+    }
+
+    /// What it accepts.
+    pub fn claimed(&self) -> &Claimed<'a> {
+        &self.claimed
+    }
+}
+
 impl Policy {
     /// Judges what a verified signature claims.
     ///
     /// # Errors
     ///
     /// The first condition that does not hold: the denied digests, then the statement's type, the
-    /// signer, the times, the annotations, the name.
-    pub fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Violation> {
+    /// signer, the time, the annotations, the name.
+    pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,
             not_before,
             predicate_types,
             annotations,
             bind_name,
-            deny_digests,
+            // Asked by `denies`, as for what nobody signed.
+            deny_digests: _,
             // Which root the signature holds by, and where it is looked for, is the verifier's.
             trust: _,
             signature_sources: _,
         } = self;
-        if deny_digests.contains(claimed.digest) {
+        if self.denies(claimed.digest) {
             return Err(Violation::DeniedDigest {
                 digest: claimed.digest.clone(),
             });
         }
         judge_predicate_type(predicate_types, claimed.predicate_type)?;
-        if claimed.verified_times.is_empty() {
-            return Err(Violation::NoVerifiedTime);
+        judge_signer(signers, &claimed)?;
+        if let Some(not_before) = not_before.filter(|bound| claimed.earliest < *bound) {
+            return Err(Violation::SignedBefore {
+                not_before,
+                found: claimed.earliest,
+            });
         }
-        judge_signer(signers, claimed)?;
-        judge_times(*not_before, claimed.verified_times)
-            .map_err(|(not_before, found)| Violation::SignedBefore { not_before, found })?;
         judge_annotations(annotations, claimed.annotations)?;
         if *bind_name {
-            judge_name(claimed)?;
+            judge_name(&claimed)?;
         }
-        Ok(())
+        Ok(Accepted {
+            policy: self,
+            claimed,
+        })
     }
 }
 
@@ -153,19 +182,13 @@ impl Signer {
                 found: claimed.certificate.value(rule.claim).map(str::to_owned),
             });
         }
-        judge_times(*not_before, claimed.verified_times)
-            .map_err(|(not_before, found)| Miss::SignedBefore { not_before, found })
-    }
-}
-
-/// The bound and the earliest time, where that is before it.
-fn judge_times(
-    not_before: Option<Timestamp>,
-    times: &[Timestamp],
-) -> Result<(), (Timestamp, Timestamp)> {
-    match (not_before, times.iter().min()) {
-        (Some(not_before), Some(&earliest)) if earliest < not_before => Err((not_before, earliest)),
-        _ => Ok(()),
+        match not_before {
+            Some(not_before) if claimed.earliest < *not_before => Err(Miss::SignedBefore {
+                not_before: *not_before,
+                found: claimed.earliest,
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

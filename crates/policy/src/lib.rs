@@ -54,7 +54,7 @@ pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use file::{Gallery, PolicyFile};
 pub use index::{GalleryEntry, GalleryIndex};
-pub use judge::Claimed;
+pub use judge::{Accepted, Claimed};
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use nearest::nearest;
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};

@@ -33,9 +33,6 @@ pub enum Violation {
     /// Signed by somebody else.
     #[error("{0}")]
     Signer(Box<SignerMismatch>),
-    /// Neither log nor timestamp authority vouches for a time.
-    #[error("expected a time verified by a log or a timestamp authority, found none")]
-    NoVerifiedTime,
     /// Signed before the policy's `not_before`.
     #[error("expected a signature made at or after {not_before}, found one made at {found}")]
     SignedBefore {

@@ -118,17 +118,27 @@ pub enum Warning {
 impl Policy {
     /// What is legal here but weak, signer by signer.
     pub fn warnings(&self) -> Vec<Warning> {
-        let mut warnings: Vec<Warning> = self
-            .signers()
+        let Self {
+            signers,
+            not_before,
+            deny_digests,
+            // Whatever these say, they only narrow what is accepted or say where to look.
+            predicate_types: _,
+            annotations: _,
+            bind_name: _,
+            trust: _,
+            signature_sources: _,
+        } = self;
+        let mut warnings: Vec<Warning> = signers
             .iter()
             .enumerate()
             .flat_map(|(position, signer)| signer_warnings(position, signer))
             .collect();
         let unbounded = |signer: &Signer| signer.not_before.is_none();
-        if self.not_before().is_none() && self.signers().iter().any(unbounded) {
+        if not_before.is_none() && signers.iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
         }
-        if self.deny_digests().next().is_some() {
+        if !deny_digests.is_empty() {
             warnings.push(Warning::DeniedIndexes);
         }
         warnings
@@ -136,15 +146,22 @@ impl Policy {
 }
 
 fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
+    let Signer {
+        issuer,
+        identity,
+        claims,
+        // Judged together with the policy's.
+        not_before: _,
+    } = signer;
     let mut warnings = Vec::new();
-    if let Some(expected) = with_scheme(&signer.issuer) {
+    if let Some(expected) = with_scheme(issuer) {
         warnings.push(Warning::IssuerWithoutScheme {
             signer: position,
-            issuer: signer.issuer.as_str().to_owned(),
+            issuer: issuer.as_str().to_owned(),
             expected,
         });
     }
-    if let Matcher::Regex(pattern) = &signer.issuer {
+    if let Matcher::Regex(pattern) = issuer {
         let providers = providers_matching(pattern);
         if providers.len() > 1 {
             warnings.push(Warning::SeveralProviders {
@@ -154,8 +171,8 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
             });
         }
     }
-    let claims = signer.claims.iter().map(|rule| &rule.matcher);
-    for matcher in [&signer.issuer, &signer.identity].into_iter().chain(claims) {
+    let matchers = claims.iter().map(|rule| &rule.matcher);
+    for matcher in [issuer, identity].into_iter().chain(matchers) {
         if let Matcher::Regex(pattern) = matcher
             && let Some(host) = host_with_unescaped_dot(pattern.as_str())
         {
@@ -166,7 +183,7 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
             });
         }
     }
-    if let Matcher::Regex(pattern) = &signer.identity
+    if let Matcher::Regex(pattern) = identity
         && leaves_repository_open(pattern.as_str())
     {
         warnings.push(Warning::OpenRepository {
@@ -174,8 +191,8 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
             pattern: pattern.to_string(),
         });
     }
-    let identity = signer.identity.as_str();
-    let names_caller = |claim| signer.claims.iter().any(|rule| rule.claim == claim);
+    let identity = identity.as_str();
+    let names_caller = |claim| claims.iter().any(|rule| rule.claim == claim);
     if looks_reusable(identity) && !CALLER_CLAIMS.into_iter().any(names_caller) {
         warnings.push(Warning::AnyCaller {
             signer: position,

@@ -65,18 +65,19 @@ impl Foreseen {
             policy.as_far_as_known(|claim| self.are_all || self.claims.value(claim).is_some());
         let name = statement::name(image.asked());
         let judge = |identity: &String| {
-            policy.judge(&Claimed {
+            let judged = policy.judge(Claimed {
                 digest: image.digest(),
                 issuer: &self.issuer,
                 identity,
                 certificate: &self.claims,
-                verified_times: &[at],
+                earliest: at,
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 annotations,
                 subject_name: Some(&name),
                 location: image.asked().location(),
                 tag: image.asked().tag(),
-            })
+            });
+            judged.map(drop)
         };
         let mut judged = self.identities.iter().map(judge);
         let first = judged.next().unwrap_or(Ok(()));

@@ -23,7 +23,7 @@ pub fn errors() -> Vec<Error> {
         ByTag { pinned: vec![reference().pinned_to(digest())] },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: None },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: Some(digest()) },
-        Policy { image: image(), source: Box::new(Violation::NoVerifiedTime) },
+        Policy { image: image(), source: Box::new(Violation::DeniedDigest { digest: digest() }) },
         Clock { service: Service::Rekor, skew: skew() },
         Services { expected: "Rekor".into(), found: "none".into() },
         Service { service: Service::Fulcio, status: Some(503), source: "down".into() },

@@ -213,12 +213,12 @@ impl Signer {
         })?;
         let bundle = session.sign(&self.clients, pinned, &statement).await?;
         let judge = |policy| {
-            verify_bundle(image, &bundle, &self.trusted_root, policy).map_err(|source| {
-                Error::Bundle {
+            verify_bundle(image, &bundle, &self.trusted_root, policy, Timestamp::now()).map_err(
+                |source| Error::Bundle {
                     image: pinned.clone(),
                     source: Box::new(source),
-                }
-            })
+                },
+            )
         };
         let proof = judge(&own)?;
         // An installer is content with one signature that passes, and an older one could stand in

@@ -1,9 +1,9 @@
-//! What a certificate says, before anything is signed with it.
+//! What a certificate says of its holder.
 
 use countersign_policy::CertificateClaims;
 use jiff::Timestamp;
 use sigstore_types::DerCertificate;
-use sigstore_verify::crypto::parse_certificate_info;
+use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
 
 use crate::bundle;
 use crate::certificate;
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certified {
-    /// The OIDC issuer.
+    /// The OIDC issuer's URL.
     pub issuer: String,
     /// The one email address or URI.
     pub identity: String,
@@ -42,10 +42,21 @@ impl Certified {
             part: "certificate",
             detail: error.to_string(),
         })?;
+        Self::of(&certificate, &info)
+    }
+
+    /// What `certificate` says, of which `info` is what `sigstore-verify` has read.
+    ///
+    /// # Errors
+    /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`].
+    pub(crate) fn of(
+        certificate: &DerCertificate,
+        info: &CertificateInfo,
+    ) -> Result<Self, Failure> {
         Ok(Self {
-            identity: certificate::identity(&certificate)?,
-            claims: certificate::claims(&info),
-            issuer: info.issuer.ok_or(Failure::NoIssuer)?,
+            identity: certificate::identity(certificate)?,
+            issuer: info.issuer.clone().ok_or(Failure::NoIssuer)?,
+            claims: certificate::claims(info),
             not_before: info.not_before,
             not_after: info.not_after,
         })

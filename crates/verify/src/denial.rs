@@ -12,24 +12,28 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use countersign_oci::{Digest, Error as RegistryError, Location, PinnedReference, Registry};
 use countersign_policy::Policy;
 
-use crate::error::Error;
-
 /// Denied digests asked for at once.
 const AT_ONCE: usize = 6;
 
-/// The digests that a policy denies, each with the denied index that lists it, if that is why.
+/// A policy's `deny_digests` refuses the image, or an index that lists it, whoever signed it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the policy denies {image}{}",
+    .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
+)]
+pub struct Denied {
+    /// The index or the manifest.
+    pub image: PinnedReference,
+    /// The index that is denied, where the image itself isn't on the policy's list.
+    pub listed_by: Option<Digest>,
+}
+
+/// What the indexes that a policy denies list, as far as is known; each with the index that lists it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Denials(BTreeMap<Digest, Option<Digest>>);
+pub(crate) struct DeniedChildren(BTreeMap<Digest, Digest>);
 
-impl Denials {
-    /// Those that the policy lists.
-    pub(crate) fn of(policy: &Policy) -> Self {
-        let listed = policy.deny_digests();
-        Self(listed.map(|digest| (digest.clone(), None)).collect())
-    }
-
-    /// Those that the policy lists, and what the indexes among them list, as far as `location` has
-    /// them.
+impl DeniedChildren {
+    /// What the denied indexes list that `location` has.
     ///
     /// # Errors
     /// When the repository can't be asked: whether the image is denied is not known then.
@@ -48,34 +52,32 @@ impl Denials {
             Ok::<_, RegistryError>((digest, below))
         });
         let all: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        let mut denials = Self::of(policy);
+        let mut children = BTreeMap::new();
         for (index, below) in all {
             for digest in below {
-                denials
-                    .0
-                    .entry(digest)
-                    .or_insert_with(|| Some(index.clone()));
+                children.entry(digest).or_insert_with(|| index.clone());
             }
         }
-        Ok(denials)
+        Ok(Self(children))
     }
 
-    /// Refuses an image that is denied.
+    /// Refuses an image that `policy` denies, or an index that it denies lists.
     ///
     /// # Errors
-    /// [`Error::Denied`].
-    pub(crate) fn refuse(&self, image: &PinnedReference) -> Result<(), Error> {
-        match self.0.get(image.digest()) {
-            None => Ok(()),
-            Some(listed_by) => Err(Error::Denied {
-                image: image.clone(),
-                listed_by: listed_by.clone(),
-            }),
+    /// [`Denied`].
+    pub(crate) fn refuse(&self, policy: &Policy, image: &PinnedReference) -> Result<(), Denied> {
+        let digest = image.digest();
+        let denied = |listed_by| Denied {
+            image: image.clone(),
+            listed_by,
+        };
+        if policy.denies(digest) {
+            return Err(denied(None));
         }
-    }
-
-    pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.0.contains_key(digest)
+        match self.0.get(digest) {
+            None => Ok(()),
+            Some(index) => Err(denied(Some(index.clone()))),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform};
 
+use crate::denial::Denied;
 use crate::proof::NotCovered;
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
@@ -29,16 +30,8 @@ pub enum Error {
         manifest: Box<Refusal>,
     },
     /// The policy's `deny_digests` refuses the image, or an index that lists it.
-    #[error(
-        "the policy denies {image}{}",
-        .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
-    )]
-    Denied {
-        /// The index or the manifest.
-        image: PinnedReference,
-        /// The index that is denied, where the image itself isn't on the policy's list.
-        listed_by: Option<Digest>,
-    },
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A proof that is about another image than the one at hand.
     #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
     OtherProof {
@@ -46,6 +39,12 @@ pub enum Error {
         expected: Digest,
         /// Digest that the proof is for.
         found: Digest,
+    },
+    /// A proof that was made by another policy than the one in use.
+    #[error("the verifier's proof of {image} was made by another policy than the one in use")]
+    OtherPolicy {
+        /// The image at hand.
+        image: PinnedReference,
     },
     /// A manifest that the verified index doesn't name.
     #[error(transparent)]
@@ -78,8 +77,10 @@ impl Error {
             Self::BothRefused {
                 index, manifest, ..
             } => index.kind().max(manifest.kind()).into(),
-            Self::Denied { .. } => ErrorKind::Policy,
-            Self::OtherProof { .. } | Self::NotCovered(_) => ErrorKind::Invalid,
+            Self::Denied(_) => ErrorKind::Policy,
+            Self::OtherProof { .. } | Self::OtherPolicy { .. } | Self::NotCovered(_) => {
+                ErrorKind::Invalid
+            }
             Self::Late { .. } => ErrorKind::Unreachable,
             Self::Trust(error) => error.kind(),
         }
@@ -94,8 +95,9 @@ impl Error {
                 Consequence::TrySameDigest
             }
             Self::Registry(error) => error.consequence(),
-            Self::Denied { .. }
+            Self::Denied(_)
             | Self::OtherProof { .. }
+            | Self::OtherPolicy { .. }
             | Self::NotCovered(_)
             | Self::Trust(_) => Consequence::End,
         }

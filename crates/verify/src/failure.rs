@@ -7,7 +7,7 @@ use countersign_oci::Digest;
 use countersign_policy::Violation;
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
-use crate::refusal::RefusalKind;
+use crate::kind::RefusalKind;
 
 /// The first check that a candidate failed.
 #[derive(Debug, thiserror::Error)]

@@ -22,27 +22,35 @@ mod certificate;
 mod certified;
 mod denial;
 mod error;
+mod evidence;
 mod failure;
+mod genuine;
 mod judge;
+mod kind;
 mod log;
 mod platform;
 mod proof;
+mod proven;
 mod refusal;
 mod statement;
 mod timestamp;
 mod trust;
+mod turns;
 mod verifier;
 
 #[doc(hidden)]
 pub mod samples;
 
 pub use certified::Certified;
+pub use denial::Denied;
 pub use error::Error;
+pub use evidence::Evidence;
 pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle};
+pub use kind::RefusalKind;
 pub use platform::{ImageVerifier, SignedDocument, VerifiedPlatform, verify_platform};
-pub use proof::{Evidence, NotCovered, VerifiedImage};
-pub use refusal::{Candidate, Refusal, RefusalKind};
+pub use proof::{NotCovered, VerifiedImage};
+pub use refusal::{Candidate, Refusal};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 pub use trust::{TrustError, TrustSource, TrustedRoot, TufError};
 pub use verifier::{Limits, Verifier};

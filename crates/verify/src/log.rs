@@ -11,30 +11,62 @@ use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, Transp
 
 use countersign_oci::excerpt;
 
+use crate::bundle::SignedBundle;
 use crate::failure::Failure;
-use crate::trust::TrustedRoot;
+use crate::genuine::Genuine;
+use crate::trust::RootInUse;
+
+/// Log entries that can be proven at all. Only [`check_provable`] makes one.
+#[derive(Debug)]
+pub(crate) struct Provable<'a>(&'a [TransparencyLogEntry]);
 
 /// That every log entry of a bundle is proven by the log that it names. Only [`prove`] makes one.
 #[derive(Debug)]
 pub(crate) struct LogProven {
-    /// Where the first entry stands in its log.
-    pub(crate) index: u64,
-    /// ID of that log, in hex.
-    pub(crate) id: String,
+    first: EntryProven,
 }
+
+impl LogProven {
+    /// Where the first entry stands in its log.
+    pub(crate) fn index(&self) -> u64 {
+        self.first.index
+    }
+
+    /// ID of that log, in hex.
+    pub(crate) fn id(&self) -> &str {
+        &self.first.id
+    }
+}
+
+/// That one entry is proven by its own log. Only [`prove_entry`] makes one.
+#[derive(Debug)]
+struct EntryProven {
+    /// Where the entry stands in its log.
+    index: u64,
+    /// ID of that log, in hex.
+    id: String,
+}
+
+/// That the log which an entry names signed the entry's checkpoint. Only [`check_own_signature`]
+/// makes one.
+struct OwnSignature;
+
+/// That an entry states everything alike. Only [`check_agreement`] makes one.
+struct Agreement;
 
 /// Checks that the entries can be proven at all, before any cryptography: each is of a log whose
 /// key can be used, and has the promise that its log writes.
 ///
 /// # Errors
 /// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`].
-pub(crate) fn check_provable(
-    entries: &[TransparencyLogEntry],
-    trusted_root: &TrustedRoot,
-) -> Result<(), Failure> {
+pub(crate) fn check_provable<'a>(
+    signed: &'a SignedBundle,
+    root: RootInUse<'_>,
+) -> Result<Provable<'a>, Failure> {
+    let entries = &signed.bundle.verification_material.tlog_entries;
     for (index, entry) in entries.iter().enumerate() {
         let id = entry.log_id.key_id.as_bytes();
-        if let Some(kind) = trusted_root.unusable_log_key(id) {
+        if let Some(kind) = root.unusable_log_key(id) {
             return Err(Failure::UnsupportedLogKey {
                 log: "transparency log",
                 id: hex::encode(id),
@@ -47,33 +79,54 @@ pub(crate) fn check_provable(
             return Err(Failure::NoInclusionPromise { index });
         }
     }
-    Ok(())
+    Ok(Provable(entries))
 }
 
-/// Checks what `sigstore-verify`, which has accepted the entries by now, has not checked of them.
+/// Checks what `sigstore-verify`, which has accepted the entries of a genuine bundle, has not checked
+/// of them.
 ///
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
 /// [`Failure::Malformed`] for a checkpoint of another form than logs write.
 pub(crate) fn prove(
-    entries: &[TransparencyLogEntry],
-    trusted_root: &TrustedRoot,
+    provable: Provable<'_>,
+    _genuine: &Genuine<'_>,
+    root: RootInUse<'_>,
 ) -> Result<LogProven, Failure> {
-    for (index, entry) in entries.iter().enumerate() {
-        let proof = entry.inclusion_proof.as_ref();
-        let (proof, checkpoint) = proof
-            .and_then(|proof| Some((proof, proof.checkpoint.checkpoint()?)))
-            .ok_or(Failure::NoInclusionProof { index })?;
-        check_own_signature(entry, proof.checkpoint.envelope(), checkpoint, trusted_root)?;
-        check_agreement(entry, proof, checkpoint)?;
-    }
-    let first = entries
-        .first()
-        .ok_or(Failure::NoInclusionProof { index: 0 })?;
+    let Provable(entries) = provable;
+    let proven: Vec<EntryProven> = entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| prove_entry(index, entry, root))
+        .collect::<Result<_, _>>()?;
+    let first = proven.into_iter().next();
     Ok(LogProven {
-        index: first.log_index.get(),
-        id: hex::encode(first.log_id.key_id.as_bytes()),
+        first: first.ok_or(Failure::NoInclusionProof { index: 0 })?,
     })
+}
+
+/// Proves the entry at `index` in the bundle.
+fn prove_entry(
+    index: usize,
+    entry: &TransparencyLogEntry,
+    root: RootInUse<'_>,
+) -> Result<EntryProven, Failure> {
+    let proof = entry.inclusion_proof.as_ref();
+    let (proof, checkpoint) = proof
+        .and_then(|proof| Some((proof, proof.checkpoint.checkpoint()?)))
+        .ok_or(Failure::NoInclusionProof { index })?;
+    let own = check_own_signature(entry, proof.checkpoint.envelope(), checkpoint, root)?;
+    let agreement = check_agreement(entry, proof, checkpoint)?;
+    Ok(EntryProven::by(entry, own, agreement))
+}
+
+impl EntryProven {
+    fn by(entry: &TransparencyLogEntry, _: OwnSignature, _: Agreement) -> Self {
+        Self {
+            index: entry.log_index.get(),
+            id: hex::encode(entry.log_id.key_id.as_bytes()),
+        }
+    }
 }
 
 fn is_rekor_v2(entry: &TransparencyLogEntry) -> bool {
@@ -89,12 +142,12 @@ fn check_own_signature(
     entry: &TransparencyLogEntry,
     note: &str,
     checkpoint: &Checkpoint,
-    trusted_root: &TrustedRoot,
-) -> Result<(), Failure> {
+    root: RootInUse<'_>,
+) -> Result<OwnSignature, Failure> {
     let id = entry.log_id.key_id.as_bytes();
     let own_key = Sha256Hash::try_from(id)
         .ok()
-        .and_then(|id| trusted_root.log_key(&id));
+        .and_then(|id| root.log_key(&id));
     let signatures = note_signatures(note)?;
     let signed_by_own = own_key.is_some_and(|key| {
         signatures.iter().any(|signature| {
@@ -106,7 +159,7 @@ fn check_own_signature(
         })
     });
     if signed_by_own {
-        return Ok(());
+        return Ok(OwnSignature);
     }
     let signers: Vec<&str> = signatures.iter().map(|signature| signature.name).collect();
     Err(Failure::CheckpointLog {
@@ -163,7 +216,7 @@ fn check_agreement(
     entry: &TransparencyLogEntry,
     proof: &InclusionProof,
     checkpoint: &Checkpoint,
-) -> Result<(), Failure> {
+) -> Result<Agreement, Failure> {
     agree(
         "root hash of the log's tree",
         &checkpoint.root_hash().to_hex(),
@@ -186,7 +239,7 @@ fn check_agreement(
         let time = entry.integrated_time.map_or(0, jiff::Timestamp::as_second);
         agree("time of logging", &0, &time)?;
     }
-    Ok(())
+    Ok(Agreement)
 }
 
 fn agree<T: PartialEq + ToString>(

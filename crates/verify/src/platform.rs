@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use countersign_oci::{Digest, Document, Platform, Registry, ResolvedImage};
+use countersign_oci::{Document, Platform, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -65,10 +65,9 @@ impl SignedDocument {
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedPlatform {
-    /// The proof, of the platform's manifest.
+    /// The proof, of the platform's manifest. It names the index that the reference names, if it
+    /// names one ([`VerifiedImage::index`]).
     pub proof: VerifiedImage,
-    /// The index that the reference names, if it names one.
-    pub index: Option<Digest>,
     /// Which of the two is signed.
     pub signed: SignedDocument,
 }
@@ -93,7 +92,6 @@ pub async fn verify_platform<V: ImageVerifier>(
     if let Document::Manifest(_) = image.document() {
         return Ok(VerifiedPlatform {
             proof: prove(verifier, image, policy).await?,
-            index: None,
             signed: SignedDocument::Manifest,
         });
     }
@@ -106,7 +104,7 @@ pub async fn verify_platform<V: ImageVerifier>(
         Ok(mut proof) => {
             let selected = selected.map_err(Error::Registry)?;
             for step in selected.indexes.iter().chain([&selected.manifest]) {
-                proof.denials().refuse(step.reference())?;
+                proof.refuse_denied(step.reference())?;
                 proof = proof.into_child(step.clone())?;
             }
             (proof, SignedDocument::Index, selected)
@@ -119,18 +117,13 @@ pub async fn verify_platform<V: ImageVerifier>(
         }
         Err(error) => return Err(error),
     };
-    // Trust may have come by way of documents that nobody signed. A denial holds for those too.
-    for step in [image].into_iter().chain(&selected.indexes) {
-        proof.denials().refuse(step.reference())?;
-    }
     Ok(VerifiedPlatform {
-        proof,
-        index: Some(image.digest().clone()),
+        proof: proof.found_by(image, &selected.indexes)?,
         signed,
     })
 }
 
-/// A proof of this very image.
+/// A proof of this very image by this very policy.
 async fn prove<V: ImageVerifier>(
     verifier: &V,
     image: &ResolvedImage,
@@ -142,6 +135,11 @@ async fn prove<V: ImageVerifier>(
         return Err(Error::OtherProof {
             expected: image.digest().clone(),
             found: proof.digest().clone(),
+        });
+    }
+    if proof.policy() != policy {
+        return Err(Error::OtherPolicy {
+            image: image.reference().clone(),
         });
     }
     Ok(proof)

@@ -1,17 +1,16 @@
-//! Proofs, and the record of what was proven.
+//! Proofs.
 //!
 //! A [`VerifiedImage`] exists only where a signature that the policy accepts was found to cover
-//! the image; nothing else makes one, and no record can be turned back into one.
-
-use std::collections::BTreeMap;
+//! the image; nothing else makes one, and no record ([`Evidence`]) can be turned back into one.
 
 use countersign_oci::{
-    Descriptor, Digest, Document, Location, NoSuchPlatform, PinnedReference, Platform,
-    ResolvedImage,
+    Descriptor, Digest, Document, NoSuchPlatform, PinnedReference, Platform, ResolvedImage,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use countersign_policy::Policy;
 
-use crate::denial::Denials;
+use crate::denial::{Denied, DeniedChildren};
+use crate::evidence::Evidence;
+use crate::proven::Proven;
 
 /// Proof that a signature which the policy accepts covers this image.
 ///
@@ -20,29 +19,72 @@ use crate::denial::Denials;
 /// [`document`](Self::document), whose descriptors name everything else by digest.
 ///
 /// A proof can't be cloned, defaulted or deserialised: whoever holds one was handed it by a check
-/// that was run. [`Evidence`] is the record that may be kept and copied.
+/// that was run. [`Evidence`] is the record that may be kept and copied. The proof keeps the policy
+/// that it was made by, and the index by which its image was found.
 #[derive(Debug)]
-#[must_use = "a proof that nobody asks for protects nothing"]
+#[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedImage {
     image: ResolvedImage,
     evidence: Evidence,
-    /// What the policy denies: it holds for the children too.
-    denials: Denials,
+    /// The policy that accepted the signature. What it denies, it denies of the children too.
+    policy: Policy,
+    denied_children: DeniedChildren,
+    index: Option<Digest>,
 }
 
 impl VerifiedImage {
-    /// To be called where every check has passed, and nowhere else.
-    pub(crate) fn new(image: ResolvedImage, evidence: Evidence, denials: Denials) -> Self {
+    /// What `proven` proves is of `image`.
+    pub(crate) fn new(
+        image: ResolvedImage,
+        proven: Proven,
+        denied_children: DeniedChildren,
+    ) -> Self {
+        let (evidence, policy) = proven.into_parts();
         Self {
             image,
             evidence,
-            denials,
+            policy,
+            denied_children,
+            index: None,
         }
     }
 
-    /// What the policy that accepted the signature denies.
-    pub(crate) fn denials(&self) -> &Denials {
-        &self.denials
+    /// Refuses an image that the policy denies, whether or not anybody signed it.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub(crate) fn refuse_denied(&self, image: &PinnedReference) -> Result<(), Denied> {
+        self.denied_children.refuse(&self.policy, image)
+    }
+
+    /// The same proof, of an image that was found by `index` and the indexes `below` it, which nobody
+    /// signed. A denial holds for those too.
+    ///
+    /// # Errors
+    /// [`Denied`] for the first of them that the policy denies.
+    pub(crate) fn found_by(
+        self,
+        index: &ResolvedImage,
+        below: &[ResolvedImage],
+    ) -> Result<Self, Denied> {
+        for step in [index].into_iter().chain(below) {
+            self.refuse_denied(step.reference())?;
+        }
+        Ok(Self {
+            index: Some(index.digest().clone()),
+            ..self
+        })
+    }
+
+    /// The policy that accepted the signature.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The index by which the image was found, if there is one: the outermost of several. It is
+    /// signed, or lists what is.
+    pub fn index(&self) -> Option<&Digest> {
+        self.index.as_ref()
     }
 
     /// Where the image is, by digest.
@@ -86,14 +128,7 @@ impl VerifiedImage {
     /// Whether this proof extends to `child`: it is the proven document itself, or one that a
     /// proven index lists by digest. Grandchildren don't count: go there step by step.
     pub fn covers(&self, child: &ResolvedImage) -> bool {
-        child.digest() == self.digest()
-            || match self.document() {
-                Document::Index(index) => index
-                    .manifests
-                    .iter()
-                    .any(|listed| listed.digest == *child.digest()),
-                Document::Manifest(_) => false,
-            }
+        child.digest() == self.digest() || self.document().lists(child.digest())
     }
 
     /// Follows the digest edge from a proven index to one of its children: the same proof, now of
@@ -103,17 +138,22 @@ impl VerifiedImage {
     /// [`NotCovered`], with this proof given back, when the index doesn't list the child, or the
     /// policy denies it.
     pub fn into_child(self, child: ResolvedImage) -> Result<Self, NotCovered> {
-        if self.covers(&child) && !self.denials.contains(child.digest()) {
-            Ok(Self {
-                image: child,
-                ..self
-            })
-        } else {
-            Err(NotCovered {
+        if !self.covers(&child) || self.refuse_denied(child.reference()).is_err() {
+            return Err(NotCovered {
                 found: child.digest().clone(),
                 proof: Box::new(self),
-            })
+            });
         }
+        let index = if self.digest() == child.digest() {
+            self.index
+        } else {
+            self.index.or_else(|| Some(self.image.digest().clone()))
+        };
+        Ok(Self {
+            image: child,
+            index,
+            ..self
+        })
     }
 }
 
@@ -133,61 +173,4 @@ impl NotCovered {
     pub fn into_proof(self) -> VerifiedImage {
         *self.proof
     }
-}
-
-/// What was proven, for records and output: not itself a proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Evidence {
-    /// The digest that the signer signed.
-    pub digest: Digest,
-    /// Where the image was found.
-    #[serde(deserialize_with = "recorded")]
-    pub repository: Location,
-    /// Who signed: the certificate's subject alternative name, an email address or a URI.
-    pub identity: String,
-    /// Who vouched for the identity: the OIDC issuer's URL.
-    pub issuer: String,
-    /// Every proven time of signing, in order, without repetition. Never empty. None is before
-    /// [`certificate_not_before`](Self::certificate_not_before).
-    pub signed_at: Vec<jiff::Timestamp>,
-    /// Where in the log the signature stands. Records of earlier versions lack it where nothing
-    /// proved it.
-    pub log_index: Option<u64>,
-    /// ID of the log, in hex: the SHA-256 of its key, or for Rekor v2 of its name and key.
-    pub log_id: Option<String>,
-    /// Predicate type of the signed statement.
-    pub predicate_type: String,
-    /// Name of the signed subject, where the signer wrote one.
-    pub subject_name: Option<String>,
-    /// Digest of the manifest that holds the signature, where it came from a registry.
-    pub signature_manifest: Option<Digest>,
-    /// Annotations of the signed subject.
-    pub annotations: BTreeMap<String, String>,
-    /// What the certificate claims of the CI workload, by the names of Fulcio's extensions:
-    /// `source_repository_uri`, `build_trigger`, `runner_environment` and so on.
-    pub claims: BTreeMap<String, String>,
-    /// Start of the signing certificate's validity.
-    pub certificate_not_before: jiff::Timestamp,
-    /// End of the signing certificate's validity.
-    pub certificate_not_after: jiff::Timestamp,
-}
-
-impl Evidence {
-    /// The time by which signatures are told older from newer: the earliest of all that is known,
-    /// the start of the certificate's validity included.
-    ///
-    /// That start is what the signer was certified with, so nobody else can move it. The proven
-    /// times of signing can be moved forward: whoever leaves them out of a bundle can have another
-    /// authority stamp the same signature later, as long as the certificate is valid.
-    pub fn earliest(&self) -> jiff::Timestamp {
-        let times = self.signed_at.iter().copied();
-        times.fold(self.certificate_not_before, jiff::Timestamp::min)
-    }
-}
-
-/// Evidence is read back from records alone, which may be of image layouts.
-fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Location, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Location::recorded(&text).map_err(serde::de::Error::custom)
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, ErrorKind, PinnedReference, printable};
-use serde::Serialize;
+use countersign_oci::{Digest, PinnedReference, printable};
 
 use crate::failure::Failure;
+use crate::kind::RefusalKind;
 
 /// Characters of one candidate's failure. Two identities of GitHub's length fit in several times.
 const LINE_MAX: usize = 2_000;
@@ -30,29 +30,6 @@ pub struct Candidate {
     pub manifest: Digest,
     /// The first check that it failed.
     pub failure: Failure,
-}
-
-/// The class of a refusal. The order is by how far the signature came: a genuine one that misses
-/// the policy tells more than a broken one, and a broken one more than none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalKind {
-    /// No signature of a kind that counts (none, legacy only, attestations only).
-    Unsigned,
-    /// Signature, certificate, log or digest do not hold.
-    Invalid,
-    /// A genuine signature that the policy does not accept.
-    Policy,
-}
-
-impl From<RefusalKind> for ErrorKind {
-    fn from(kind: RefusalKind) -> Self {
-        match kind {
-            RefusalKind::Unsigned => Self::Unsigned,
-            RefusalKind::Invalid => Self::Invalid,
-            RefusalKind::Policy => Self::Policy,
-        }
-    }
 }
 
 impl Refusal {

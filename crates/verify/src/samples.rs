@@ -9,6 +9,7 @@ use countersign_oci::samples::{digest, disk_full, no_such_file, reference};
 use countersign_policy::Violation;
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
+use crate::denial::Denied;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::refusal::{Candidate, Refusal};
@@ -25,8 +26,9 @@ pub fn errors() -> Vec<Error> {
             index: Box::new(refusal(Vec::new())),
             manifest: Box::new(refusal(Vec::new())),
         },
-        Denied { image: image(), listed_by: Some(digest()) },
+        Denied(Denied { image: image(), listed_by: Some(digest()) }),
         OtherProof { expected: digest(), found: digest() },
+        OtherPolicy { image: image() },
         Late { image: image(), limit: Duration::from_secs(300) },
         Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),
     } but NotCovered);
@@ -116,6 +118,6 @@ pub fn failures() -> Vec<Failure> {
         NoIssuer {},
         NoVerifiedTime {},
         Sigstore(Box::new(sigstore_verify::Error::InvalidBundle(text()))),
-        Policy(Box::new(Violation::NoVerifiedTime)),
+        Policy(Box::new(Violation::DeniedDigest { digest: digest() })),
     })
 }

@@ -1,4 +1,4 @@
-//! The parts of a timestamp that no signature covers.
+//! When a signature was made, and the parts of a timestamp that no signature covers.
 //!
 //! `sigstore-verify` checks the signature of an RFC 3161 timestamp and what it covers. Around it, CMS
 //! states algorithms a second time, and has room for certificates, revocation lists and attributes
@@ -9,13 +9,16 @@ use cmpv2::status::PkiStatus;
 use cms::cert::CertificateChoices;
 use cms::content_info::CmsVersion;
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
+use jiff::Timestamp;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Any, Decode as _, Encode as _, Tag, Tagged};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::TimeStampResp;
 
+use crate::evidence;
 use crate::failure::Failure;
-use crate::trust::TrustedRoot;
+use crate::genuine::Genuine;
+use crate::trust::RootInUse;
 
 /// Hash algorithms, each with the signature algorithm that goes by it.
 const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
@@ -34,11 +37,56 @@ const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
     ),
 ];
 
+/// When a signature was made: every time that a log or a timestamp authority vouches for. Only
+/// [`prove`] makes one.
+#[derive(Debug)]
+pub(crate) struct SigningTimes(Vec<Timestamp>);
+
+impl SigningTimes {
+    /// The times of a genuine bundle whose timestamps are all `_plain`.
+    fn of(times: &[Timestamp], _plain: &[Plain]) -> Result<Self, Failure> {
+        let mut times = times.to_vec();
+        times.sort_unstable();
+        times.dedup();
+        if times.is_empty() {
+            return Err(Failure::NoVerifiedTime);
+        }
+        Ok(Self(times))
+    }
+
+    /// The earliest time that is known, where the certificate is valid from `certificate_not_before`
+    /// on: see [`Evidence::earliest`](crate::Evidence::earliest).
+    pub(crate) fn earliest(&self, certificate_not_before: Timestamp) -> Timestamp {
+        evidence::earliest(&self.0, certificate_not_before)
+    }
+
+    /// In order, without repetition, never empty.
+    pub(crate) fn into_inner(self) -> Vec<Timestamp> {
+        self.0
+    }
+}
+
+/// That a timestamp has nothing in it that isn't signed or called for. Only [`check`] makes one.
+struct Plain;
+
+/// The proven times of signing.
+///
+/// # Errors
+/// [`Failure::Malformed`] for a timestamp with an unsigned part that is not as it has to be;
+/// [`Failure::NoVerifiedTime`].
+pub(crate) fn prove(genuine: &Genuine<'_>, root: RootInUse<'_>) -> Result<SigningTimes, Failure> {
+    let timestamps = genuine.signed().timestamps().iter();
+    let plain: Vec<Plain> = timestamps
+        .map(|stamped| check(stamped.signed_timestamp.as_bytes(), root))
+        .collect::<Result<_, _>>()?;
+    SigningTimes::of(genuine.times(), &plain)
+}
+
 /// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`) whose signature holds.
 ///
 /// # Errors
 /// [`Failure::Malformed`] with the first part that is not as it has to be.
-pub(crate) fn check(token: &[u8], trusted_root: &TrustedRoot) -> Result<(), Failure> {
+fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
     let undecodable = |error: x509_cert::der::Error| malformed(error.to_string());
     let response = TimeStampResp::from_der(token).map_err(undecodable)?;
     if response.status.status != PkiStatus::Accepted
@@ -52,9 +100,9 @@ pub(crate) fn check(token: &[u8], trusted_root: &TrustedRoot) -> Result<(), Fail
         .ok_or_else(|| malformed("expected a token, found none"))?
         .content;
     let signed: SignedData = content.decode_as().map_err(undecodable)?;
-    check_envelope(&signed, trusted_root)?;
+    check_envelope(&signed, root)?;
     match signed.signer_infos.0.as_slice() {
-        [signer] => check_signer(signer, &signed),
+        [signer] => check_signer(signer, &signed).map(|()| Plain),
         signers => Err(malformed(format!(
             "expected 1 signer, found {}",
             signers.len()
@@ -63,7 +111,7 @@ pub(crate) fn check(token: &[u8], trusted_root: &TrustedRoot) -> Result<(), Fail
 }
 
 /// What lies around content and signer.
-fn check_envelope(signed: &SignedData, trusted_root: &TrustedRoot) -> Result<(), Failure> {
+fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<(), Failure> {
     if signed.version != CmsVersion::V3 {
         return Err(malformed("expected signed data of version 3"));
     }
@@ -81,7 +129,7 @@ fn check_envelope(signed: &SignedData, trusted_root: &TrustedRoot) -> Result<(),
         let known = match certificate {
             CertificateChoices::Certificate(certificate) => certificate
                 .to_der()
-                .is_ok_and(|der| trusted_root.has_timestamp_certificate(&der)),
+                .is_ok_and(|der| root.has_timestamp_certificate(&der)),
             CertificateChoices::Other(_) => false,
         };
         if !known {
@@ -131,5 +179,21 @@ fn malformed(detail: impl Into<String>) -> Failure {
     Failure::Malformed {
         part: "timestamp",
         detail: detail.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_order_and_there_is_one() {
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let times = SigningTimes::of(&[time(3), time(2), time(3)], &[]).unwrap();
+        assert_eq!(times.earliest(time(9)), time(2));
+        assert_eq!(times.earliest(time(1)), time(1));
+        assert_eq!(times.into_inner(), [time(2), time(3)]);
+        let none = SigningTimes::of(&[], &[]);
+        assert!(matches!(none, Err(Failure::NoVerifiedTime)));
     }
 }

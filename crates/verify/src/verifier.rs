@@ -3,14 +3,13 @@
 //! All that a [`Verifier`] reads is bounded: the number of referrers it fetches, how many at once,
 //! and the size of each. It never takes a registry's word for what a referrer is.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::task::JoinError;
 
 use countersign_oci::{
     Descriptor, Digest, Document, Error as RegistryError, Location, Reference, Registry,
@@ -19,13 +18,14 @@ use countersign_oci::{
 use countersign_policy::Policy;
 
 use crate::candidate;
-use crate::denial::Denials;
+use crate::denial::DeniedChildren;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::judge::{self, Subject};
-use crate::proof::{Evidence, VerifiedImage};
+use crate::judge::Judge;
+use crate::proof::VerifiedImage;
 use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
+use crate::turns::{aside, turns};
 
 /// Upper bounds on what one verification reads.
 #[derive(Debug, Clone)]
@@ -137,16 +137,17 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
+        let now = Timestamp::now();
         let location = image.reference().location();
         // Without a single request where the policy itself says it.
-        Denials::of(policy).refuse(image.reference())?;
-        let (trusted_root, own, denials) = tokio::join!(
-            self.trusted_root(),
+        DeniedChildren::default().refuse(policy, image.reference())?;
+        let (trusted_root, own, denied_children) = tokio::join!(
+            self.trusted_root(now),
             self.registry.referrers(image.reference()),
-            Denials::known_in(&self.registry, location, policy),
+            DeniedChildren::known_in(&self.registry, location, policy),
         );
-        let denials = denials.map_err(Error::Registry)?;
-        denials.refuse(image.reference())?;
+        let denied_children = denied_children.map_err(Error::Registry)?;
+        denied_children.refuse(policy, image.reference())?;
         let mut search = Search {
             image,
             policy,
@@ -154,8 +155,9 @@ impl Verifier {
                 image: image.clone(),
                 policy: policy.clone(),
                 trusted_root: trusted_root?,
+                denied_children,
+                now,
             }),
-            denials,
             refusal: Refusal {
                 image: image.reference().clone(),
                 candidates: Vec::new(),
@@ -225,10 +227,7 @@ impl Verifier {
                     let holder = manifest.clone();
                     let judged = aside(&self.turns, move || question.judge(&holder, &bundle));
                     match judged.await.unwrap_or(Err(Failure::Aborted)) {
-                        Ok(evidence) => {
-                            let denials = search.denials.clone();
-                            return Some(VerifiedImage::new(image.clone(), evidence, denials));
-                        }
+                        Ok(proof) => return Some(proof),
                         Err(failure) => failure,
                     }
                 }
@@ -248,11 +247,11 @@ impl Verifier {
         None
     }
 
-    async fn trusted_root(&self) -> Result<TrustedRoot, Error> {
+    async fn trusted_root(&self, now: Timestamp) -> Result<TrustedRoot, Error> {
         match &self.trust {
             Trust::Root(root) => Ok(root.clone()),
             Trust::Source(source) => {
-                Ok(TrustedRoot::load(source, self.registry.connection()).await?)
+                Ok(TrustedRoot::load_at(source, self.registry.connection(), now).await?)
             }
         }
     }
@@ -325,39 +324,26 @@ struct Question {
     image: ResolvedImage,
     policy: Policy,
     trusted_root: TrustedRoot,
+    denied_children: DeniedChildren,
+    now: Timestamp,
 }
 
 impl Question {
-    fn judge(&self, holder: &Digest, bundle: &[u8]) -> Result<Evidence, Failure> {
-        let subject = Subject::of(&self.image);
-        let (trusted_root, policy) = (&self.trusted_root, &self.policy);
-        judge::judge(subject, Some(holder), bundle, trusted_root, policy)
+    fn judge(&self, holder: &Digest, bundle: &[u8]) -> Result<VerifiedImage, Failure> {
+        let Self {
+            image,
+            policy,
+            trusted_root,
+            denied_children,
+            now,
+        } = self;
+        let judge = Judge {
+            trusted_root,
+            policy,
+            now: *now,
+        };
+        judge.image(image, Some(holder), bundle, denied_children.clone())
     }
-}
-
-fn turns() -> Arc<Semaphore> {
-    let processors = std::thread::available_parallelism();
-    Arc::new(Semaphore::new(processors.map_or(1, NonZero::get)))
-}
-
-/// Does work that computes on a thread that may, and leaves this one to the network and to time
-/// limits. When nobody waits for it any longer, work that hasn't begun never does, and work that has
-/// keeps its turn to its end, which the bounds on bundles put milliseconds away.
-///
-/// # Errors
-/// When the work panicked.
-async fn aside<T: Send + 'static>(
-    turns: &Arc<Semaphore>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JoinError> {
-    // An error would mean that the semaphore is closed, which nobody does.
-    let turn = Arc::clone(turns).acquire_owned().await.ok();
-    let working = tokio::task::spawn_blocking(move || {
-        let result = work();
-        drop(turn);
-        result
-    });
-    working.await
 }
 
 /// The state of one verification.
@@ -365,7 +351,6 @@ struct Search<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
     question: Arc<Question>,
-    denials: Denials,
     /// What is told if none passes.
     refusal: Refusal,
     /// Referrers fetched so far, of all repositories together.
@@ -414,46 +399,5 @@ impl From<RegistryError> for Obstacle {
             }
             error => Self::Registry(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-
-    #[tokio::test]
-    async fn judging_leaves_the_thread_that_time_limits_need() {
-        let turns = Arc::new(Semaphore::new(1));
-        let here = std::thread::current().id();
-        let there = aside(&turns, || std::thread::current().id()).await.unwrap();
-        assert_ne!(here, there);
-
-        let (end, ended) = mpsc::channel::<()>();
-        let endless = aside(&turns, move || ended.recv());
-        let late = tokio::time::timeout(Duration::from_millis(10), endless).await;
-        assert!(late.is_err(), "the time limit fires while the work goes on");
-
-        // It keeps its turn, so that work nobody waits for doesn't pile up.
-        assert_eq!(turns.available_permits(), 0);
-        let (begun, beginning) = mpsc::channel::<()>();
-        let next = aside(&turns, move || begun.send(()));
-        let late = tokio::time::timeout(Duration::from_millis(10), next).await;
-        assert!(late.is_err());
-        assert_eq!(
-            beginning.try_recv(),
-            Err(mpsc::TryRecvError::Disconnected),
-            "work that hasn't begun when nobody waits any longer never does"
-        );
-        end.send(()).unwrap();
-        aside(&turns, || ()).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn work_that_panics_is_an_error_and_gives_its_turn_back() {
-        let turns = Arc::new(Semaphore::new(1));
-        let judged: Result<(), JoinError> = aside(&turns, || panic!("a fault")).await;
-        assert!(judged.unwrap_err().is_panic());
-        assert_eq!(turns.available_permits(), 1);
     }
 }

@@ -3,7 +3,6 @@
 use countersign_download::{ArchiveError, Bound};
 
 use super::gallery::http_hint;
-use super::verification::DENIED;
 use super::{Failure, Kind};
 use crate::arguments::limits;
 
@@ -26,11 +25,9 @@ impl From<countersign_download::Error> for Failure {
         use countersign_download::Error as DownloadError;
         let kind = error.kind();
         let hint = match &error {
-            DownloadError::Verify(_)
-            | DownloadError::Registry(_)
-            | DownloadError::Platform(_)
-            | DownloadError::Refused { .. } => return passed_on(error),
-            DownloadError::Denied { .. } => Some(DENIED),
+            DownloadError::Verify(_) | DownloadError::Registry(_) | DownloadError::Platform(_) => {
+                return passed_on(error);
+            }
             DownloadError::OtherSigner { .. } => Some(
                 "find out why somebody else signed it; if that is right, install it with --lock again",
             ),
@@ -103,11 +100,6 @@ fn passed_on(error: countersign_download::Error) -> Failure {
         DownloadError::Verify(error) => error.into(),
         DownloadError::Registry(error) => error.into(),
         DownloadError::Platform(error) => error.into(),
-        DownloadError::Refused { ref index, .. } => {
-            let kind = error.kind();
-            let location = index.image.location().clone();
-            Failure::new(kind, error).hinted_as_refused(kind, &location)
-        }
         other => Failure::new(other.kind(), other),
     }
 }

@@ -176,11 +176,11 @@ fn what_is_said_of_signatures_that_are_refused() {
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
         Refused, BothRefused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version
-        Denied
+        Denied/Denied
     4 Policy: do not use the image, unless you are sure that the policy is wrong: then correct the policy
-        Refused/Policy/NoVerifiedTime
+        Refused/Policy/DeniedDigest
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell whoever published it
-        OtherProof
+        OtherProof, OtherPolicy
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; a registry also answers so for a private repository without a login
@@ -223,7 +223,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
         Refused/Refusal
     4 Policy: an installer would refuse what would be signed here: compare the policy with the job that signs, and with the references and annotations given
-        Policy/NoVerifiedTime
+        Policy/DeniedDigest
     5 Invalid: an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does
@@ -283,8 +283,6 @@ fn what_is_said_of_content_that_is_not_installed() {
         Mounted
     2 Usage: remove it first, or name another directory
         Immovable/Os
-    4 Policy: do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version
-        Denied
     4 Policy: find out why somebody else signed it; if that is right, install it with --lock again
         OtherSigner
     4 Policy: if it is wanted all the same, `countersign remove` what is installed first
@@ -294,7 +292,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     4 Policy: somebody may have moved the tag back; if the older image is wanted, pass --allow-older
         Older
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell whoever published it
-        OtherProof, OtherPermit
+        OtherPermit
     5 Invalid: if the lock file was edited, restore it; if the content was, and that is right, install it with --lock again
         OtherContent
     5 Invalid: if you trust the content to be that large, raise the limit with --max-download
@@ -308,7 +306,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     5 Invalid: the file was changed, or the gallery's `sha256` is of another one; do not use it
         Checksum
     5 Invalid: the signature can't be trusted: do not use the image; its publisher has to sign it again
-        Verify/Refused/Refusal, Refused
+        Verify/Refused/Refusal
     5 Invalid: this file system has no place for that name: install on another file system, or tell whoever published it
         Layer/Write/Kind/InvalidFilename
     5 Invalid: this limit is fixed; tell whoever published it to make the content smaller

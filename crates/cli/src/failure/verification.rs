@@ -43,7 +43,7 @@ impl From<countersign_verify::Error> for Failure {
                 let location = index.image.location().clone();
                 Self::new(kind, error).hinted_as_refused(kind, &location)
             }
-            denied @ VerifyError::Denied { .. } => Self::new(denied.kind(), denied).hint(DENIED),
+            denied @ VerifyError::Denied(_) => Self::new(denied.kind(), denied).hint(DENIED),
             late @ VerifyError::Late { .. } => Self::new(late.kind(), late)
                 .hint("the registry is very slow, or holds the verification up: try again later"),
             other => Self::new(other.kind(), other),
@@ -52,7 +52,7 @@ impl From<countersign_verify::Error> for Failure {
 }
 
 /// What to do about an image that a policy denies by digest.
-pub(super) const DENIED: &str = "do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version";
+const DENIED: &str = "do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version";
 
 /// What to do about an image that is refused.
 pub(super) fn refusal_hint(kind: Kind) -> &'static str {

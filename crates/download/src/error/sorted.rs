@@ -13,17 +13,11 @@ impl Error {
             Self::Verify(error) => error.kind(),
             Self::Registry(error) => error.kind(),
             Self::Http(error) => error.kind(),
-            Self::Refused {
-                index, manifest, ..
-            } => index.kind().max(manifest.kind()).into(),
-            Self::Denied { .. }
-            | Self::OtherSigner { .. }
+            Self::OtherSigner { .. }
             | Self::Older { .. }
             | Self::Weaker { .. }
             | Self::Unverifiable { .. } => ErrorKind::Policy,
-            Self::OtherProof { .. }
-            | Self::OtherPermit { .. }
-            | Self::NotCovered(_)
+            Self::OtherPermit { .. }
             | Self::Configuration { .. }
             | Self::LayerCount { .. }
             | Self::LayerType { .. }
@@ -54,7 +48,7 @@ impl Error {
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Refused { .. } | Self::Verify(VerifyError::Refused(_))
+            Self::Verify(VerifyError::Refused(_) | VerifyError::BothRefused { .. })
         )
     }
 
@@ -68,18 +62,14 @@ impl Error {
             Self::Registry(error) => error.consequence(),
             Self::Verify(error) => error.consequence(),
             // Another copy may hold the signature or the bytes that are missing or bad here.
-            Self::Refused { .. }
-            | Self::OtherSigner { .. }
-            | Self::Layer { .. }
-            | Self::Checksum { .. } => Consequence::TrySameDigest,
+            Self::OtherSigner { .. } | Self::Layer { .. } | Self::Checksum { .. } => {
+                Consequence::TrySameDigest
+            }
             Self::NoDirectory { .. } => Consequence::TryNext,
             Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
             Self::Http(HttpError::Configuration { .. }) => Consequence::End,
             Self::Http(_) => Consequence::TrySameDigest,
-            Self::Denied { .. }
-            | Self::OtherProof { .. }
-            | Self::OtherPermit { .. }
-            | Self::NotCovered(_)
+            Self::OtherPermit { .. }
             | Self::Platform(_)
             | Self::WrongPlatform { .. }
             | Self::NotAnImage { .. }

@@ -4,14 +4,12 @@ use std::fs;
 
 use crate::stage::{SIGNER, STRANGER, Stage, amd64, app, image, layer};
 use bytes::Bytes;
-use countersign_download::{
-    AdmittedImage, ArchiveError, Error, Event, ImageVerifier, Installer, Limits,
-};
+use countersign_download::{ArchiveError, Error, Event, ImageVerifier, Installer, Limits};
 use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
 use countersign_sandbox::{Effect, Fault};
-use countersign_verify::{Error as VerifyError, RefusalKind, VerifiedImage, Verifier};
+use countersign_verify::{Denied, Error as VerifyError, RefusalKind, VerifiedImage, Verifier};
 use tokio::sync::Notify;
 
 #[tokio::test]
@@ -76,9 +74,9 @@ async fn refused_twice_both_refusals_are_shown_and_no_content_is_asked_for() {
     let image = &index.images()[0];
     let child = format!("app@{}", image.digest());
     stage.sign(&child, STRANGER).await;
-    let Error::Refused {
+    let Error::Verify(VerifyError::BothRefused {
         index, manifest, ..
-    } = stage.refusal("app:v1").await
+    }) = stage.refusal("app:v1").await
     else {
         panic!("another error");
     };
@@ -109,7 +107,7 @@ async fn a_denied_manifest_is_refused_under_a_signed_index() {
     spec.deny_digests = vec![index.images()[0].digest().to_string()];
     let policy = Policy::try_from(spec).unwrap();
     let installed = stage.install_by(&policy, Limits::default(), "app:v1", &|_| {});
-    let Err(Error::Denied { image, .. }) = installed.await else {
+    let Err(Error::Verify(VerifyError::Denied(Denied { image, .. }))) = installed.await else {
         panic!("not denied");
     };
     assert_eq!(*image.digest(), index.images()[0].digest());
@@ -124,29 +122,12 @@ async fn a_denied_index_is_refused_though_its_manifests_are_signed_too() {
     let policy = Policy::try_from(spec).unwrap();
     for name in ["app:v1".into(), format!("app@{}", index.digest())] {
         let installed = stage.install_by(&policy, Limits::default(), &name, &|_| {});
-        let Err(Error::Denied { image, .. }) = installed.await else {
+        let Err(Error::Verify(VerifyError::Denied(Denied { image, .. }))) = installed.await else {
             panic!("{name} is not denied");
         };
         assert_eq!(*image.digest(), index.digest());
         assert_eq!(stage.names(), [""; 0]);
     }
-}
-
-#[tokio::test]
-async fn a_proof_of_a_manifest_admits_nothing_found_by_a_denied_index() {
-    let (stage, index) = Stage::set_with_signed_app().await;
-    let child = format!("app@{}", index.images()[0].digest());
-    let manifest = stage.client.resolve(&stage.reference(&child)).await;
-    let (manifest, accepting) = (manifest.unwrap(), stage.policy());
-    let proof = stage.verifier().verify(&manifest, &accepting).await;
-    let mut spec = stage.spec();
-    spec.deny_digests = vec![index.digest().to_string()];
-    let policy = Policy::try_from(spec).unwrap();
-    let admitted = AdmittedImage::new(proof.unwrap(), &policy, Some(index.digest()));
-    let Err(Error::Denied { image, .. }) = admitted else {
-        panic!("not denied");
-    };
-    assert_eq!(*image.digest(), index.digest());
 }
 
 #[tokio::test]
@@ -324,7 +305,10 @@ async fn an_upgrade_replaces_the_old_and_a_failed_one_leaves_it() {
     let unsigned = ImageIndex::new(vec![app("linux/amd64", "unsigned")]);
     unsigned.push(&stage.registry, "app", Some("v2"));
     let error = stage.install("app:v2").await.unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::Verify(VerifyError::BothRefused { .. })),
+        "{error:?}"
+    );
     assert_eq!(stage.read("version"), "v1");
 
     let broken = layer(Compression::Zstd, "../x", "");
@@ -409,6 +393,43 @@ async fn what_is_at_the_target_already_is_not_touched() {
     assert_eq!(stage.names(), ["app"]);
 }
 
+/// Verifies by a policy of its own.
+struct Lenient {
+    verifier: Verifier,
+    policy: Policy,
+}
+
+impl ImageVerifier for Lenient {
+    async fn verify(
+        &self,
+        image: &ResolvedImage,
+        _policy: &Policy,
+    ) -> Result<VerifiedImage, VerifyError> {
+        self.verifier.verify(image, &self.policy).await
+    }
+}
+
+#[tokio::test]
+async fn a_proof_by_another_policy_is_not_taken() {
+    let (stage, index) = Stage::set_with_signed_app().await;
+    let verifier = Lenient {
+        verifier: stage.verifier(),
+        policy: stage.policy(),
+    };
+    let installer = Installer::new(stage.client.clone(), verifier);
+    let mut spec = stage.spec();
+    spec.deny_digests = vec![index.digest().to_string()];
+    let policy = Policy::try_from(spec).unwrap();
+    let refused = stage.carry_out(&installer, &policy, "app:v1", &|_| {});
+    let Some(Error::Verify(VerifyError::OtherPolicy { image })) =
+        refused.await.unwrap_err().into_decisive()
+    else {
+        panic!("another error");
+    };
+    assert_eq!(*image.digest(), index.digest());
+    assert_eq!(stage.names(), [""; 0]);
+}
+
 /// Gets its proofs for another image than the one it is asked about.
 struct Confused {
     verifier: Verifier,
@@ -437,7 +458,8 @@ async fn a_proof_of_another_image_is_not_taken() {
     let installer = Installer::new(stage.client.clone(), verifier);
     let policy = stage.policy();
     let refused = stage.carry_out(&installer, &policy, "app:evil", &|_| {});
-    let Some(Error::OtherProof { expected, found }) = refused.await.unwrap_err().into_decisive()
+    let Some(Error::Verify(VerifyError::OtherProof { expected, found })) =
+        refused.await.unwrap_err().into_decisive()
     else {
         panic!("another error");
     };

@@ -13,7 +13,7 @@ use countersign_oci::{Digest, Error as RegistryError, Platform};
 use countersign_policy::Gallery;
 use countersign_sandbox::Statement;
 use countersign_sandbox::image::{Image, ImageIndex};
-use countersign_verify::RefusalKind;
+use countersign_verify::{Error as VerifyError, RefusalKind};
 
 const TAG: &str = "latest-cpu-app";
 
@@ -257,10 +257,10 @@ async fn a_policy_that_was_tightened_otherwise_refuses_as_always() {
     let denied = format!("identity: '{SIGNER}', deny_digests: ['{}']", image.digest());
     let plan = plan_by(&shop, &gallery_with(&shop, &denied), Integrity::Strict);
     let failed = failure(&shop, &plan.locked(&lock, &amd64()).unwrap()).await;
-    let Some(Error::Denied { image: denied, .. }) = failed.decisive() else {
+    let Some(Error::Verify(VerifyError::Denied(denied))) = failed.decisive() else {
         panic!("{failed}");
     };
-    assert_eq!(denied.digest(), &image.digest());
+    assert_eq!(denied.image.digest(), &image.digest());
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn a_platform_s_own_signature_is_bound_to_the_tag_of_its_index() {
     install(&stage, "app:v1").await.unwrap();
     other.push(&stage.registry, "app", Some("v2"));
     let error = install(&stage, "app:v2").await.unwrap_err();
-    let Error::Refused { manifest, .. } = &error else {
+    let Error::Verify(VerifyError::BothRefused { manifest, .. }) = &error else {
         panic!("another error: {error:?}");
     };
     let (expected, found) = names(manifest);

@@ -19,61 +19,75 @@ use crate::timestamp;
 impl Policy {
     /// Checks `spec`, which stands at `path` for the purpose of errors.
     pub(crate) fn check(spec: &PolicySpec, path: &KeyPath) -> Result<Self, PolicyError> {
-        let claims = claim_rules(&spec.claims, &path.key("claims"))?;
+        let PolicySpec {
+            issuer,
+            issuer_regex,
+            identity,
+            identity_regex,
+            not_before,
+            identities,
+            claims,
+            predicate_types,
+            annotations,
+            bind_name,
+            trust,
+            signature_sources,
+            deny_digests,
+        } = spec;
+        let claims = claim_rules(claims, &path.key("claims"))?;
+        let one = SignerSpec {
+            issuer: issuer.clone(),
+            issuer_regex: issuer_regex.clone(),
+            identity: identity.clone(),
+            identity_regex: identity_regex.clone(),
+            // What stands beside a signer of the policy itself holds for the policy.
+            not_before: None,
+            claims: BTreeMap::new(),
+        };
         Ok(Self {
-            signers: signers(spec, path, &claims)?,
-            not_before: instant(spec.not_before.as_deref(), path)?,
-            predicate_types: predicate_types(&spec.predicate_types, path)?,
-            annotations: annotations(&spec.annotations, path)?,
-            bind_name: spec.bind_name,
-            trust: spec
-                .trust
+            signers: signers(&one, identities, path, &claims)?,
+            not_before: instant(not_before.as_deref(), path)?,
+            predicate_types: check_predicate_types(predicate_types, path)?,
+            annotations: check_annotations(annotations, path)?,
+            bind_name: *bind_name,
+            trust: trust
                 .as_ref()
                 .map(|trust| check_trust(trust, &path.key("trust")))
                 .transpose()?,
-            signature_sources: each(
-                &spec.signature_sources,
-                &path.key("signature_sources"),
-                |text| {
-                    text.parse().map_err(|reason| Problem::Repository {
-                        found: text.to_owned(),
-                        reason,
-                    })
-                },
-            )?,
-            deny_digests: each(&spec.deny_digests, &path.key("deny_digests"), |text| {
+            signature_sources: each(signature_sources, &path.key("signature_sources"), |text| {
+                text.parse().map_err(|reason| Problem::Repository {
+                    found: text.to_owned(),
+                    reason,
+                })
+            })?,
+            deny_digests: each(deny_digests, &path.key("deny_digests"), |text| {
                 text.parse().map_err(Problem::Digest)
             })?,
         })
     }
 }
 
+/// The policy's one signer, or its `identities`.
 fn signers(
-    spec: &PolicySpec,
+    one: &SignerSpec,
+    identities: &[SignerSpec],
     path: &KeyPath,
     common: &[ClaimRule],
 ) -> Result<Vec<Signer>, PolicyError> {
-    if spec.identities.is_empty() {
-        let own = SignerSpec {
-            issuer: spec.issuer.clone(),
-            issuer_regex: spec.issuer_regex.clone(),
-            identity: spec.identity.clone(),
-            identity_regex: spec.identity_regex.clone(),
-            ..SignerSpec::default()
-        };
-        return Ok(vec![signer(&own, path, common)?]);
+    if identities.is_empty() {
+        return Ok(vec![signer(one, path, common)?]);
     }
-    let own = [
-        (ISSUER.exact, &spec.issuer),
-        (ISSUER.regex, &spec.issuer_regex),
-        (IDENTITY.exact, &spec.identity),
-        (IDENTITY.regex, &spec.identity_regex),
+    let keys = [
+        (ISSUER.exact, &one.issuer),
+        (ISSUER.regex, &one.issuer_regex),
+        (IDENTITY.exact, &one.identity),
+        (IDENTITY.regex, &one.identity_regex),
     ];
-    if let Some((key, _)) = own.into_iter().find(|(_, value)| value.is_some()) {
+    if let Some((key, _)) = keys.into_iter().find(|(_, value)| value.is_some()) {
         return Err(at(path.key(key), Problem::SignerBesideIdentities { key }));
     }
     let path = path.key("identities");
-    spec.identities
+    identities
         .iter()
         .enumerate()
         .map(|(position, spec)| signer(spec, &path.index(position), common))
@@ -81,13 +95,20 @@ fn signers(
 }
 
 fn signer(spec: &SignerSpec, path: &KeyPath, common: &[ClaimRule]) -> Result<Signer, PolicyError> {
-    let mut claims = common.to_vec();
-    claims.extend(claim_rules(&spec.claims, &path.key("claims"))?);
-    Ok(Signer {
-        issuer: pair(&ISSUER, &spec.issuer, &spec.issuer_regex, path)?,
-        identity: pair(&IDENTITY, &spec.identity, &spec.identity_regex, path)?,
+    let SignerSpec {
+        issuer,
+        issuer_regex,
+        identity,
+        identity_regex,
+        not_before,
         claims,
-        not_before: instant(spec.not_before.as_deref(), path)?,
+    } = spec;
+    let own = claim_rules(claims, &path.key("claims"))?;
+    Ok(Signer {
+        issuer: pair(&ISSUER, issuer, issuer_regex, path)?,
+        identity: pair(&IDENTITY, identity, identity_regex, path)?,
+        claims: common.iter().cloned().chain(own).collect(),
+        not_before: instant(not_before.as_deref(), path)?,
     })
 }
 
@@ -189,7 +210,7 @@ fn instant(text: Option<&str>, path: &KeyPath) -> Result<Option<Timestamp>, Poli
     .transpose()
 }
 
-fn predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>, PolicyError> {
+fn check_predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>, PolicyError> {
     if types.is_empty() {
         return Ok(vec![COSIGN_SIGN_PREDICATE.to_owned()]);
     }
@@ -203,7 +224,7 @@ fn predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>, Poli
     })
 }
 
-fn annotations(
+fn check_annotations(
     pairs: &BTreeMap<String, String>,
     path: &KeyPath,
 ) -> Result<BTreeMap<String, String>, PolicyError> {
@@ -216,20 +237,25 @@ fn annotations(
 }
 
 fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
+    let TrustSpec {
+        trusted_root,
+        tuf_url,
+        tuf_root,
+    } = spec;
     let keys = [
-        ("trusted_root", &spec.trusted_root),
-        ("tuf_url", &spec.tuf_url),
-        ("tuf_root", &spec.tuf_root),
+        ("trusted_root", trusted_root),
+        ("tuf_url", tuf_url),
+        ("tuf_root", tuf_root),
     ];
     for (key, value) in keys {
         if let Some(text) = value {
             non_empty(text, "a path or a URL", &path.key(key))?;
         }
     }
-    match (&spec.trusted_root, &spec.tuf_url, &spec.tuf_root) {
+    match (trusted_root, tuf_url, tuf_root) {
         (Some(file), None, None) => Ok(Trust::TrustedRoot { file: file.clone() }),
         (None, Some(url), Some(root_file)) => Ok(Trust::Tuf {
-            url: tuf_url(url).map_err(|problem| at(path.key("tuf_url"), problem))?,
+            url: parse_tuf_url(url).map_err(|problem| at(path.key("tuf_url"), problem))?,
             root_file: root_file.clone(),
         }),
         _ => {
@@ -247,7 +273,7 @@ fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
     }
 }
 
-fn tuf_url(text: &str) -> Result<Url, Problem> {
+fn parse_tuf_url(text: &str) -> Result<Url, Problem> {
     match text.parse::<Url>() {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         _ => Err(Problem::Url {

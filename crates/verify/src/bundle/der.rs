@@ -4,7 +4,7 @@
 //! `x509-cert` and `cms` decode whole what they are given. So what a stranger sent is first walked
 //! through here, which costs as much as reading it once.
 
-use super::wire::at_most_bytes;
+use super::at_most_bytes;
 use crate::failure::Failure;
 
 /// Today's signing certificates have 1 to 3 KiB.

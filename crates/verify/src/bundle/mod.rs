@@ -185,3 +185,10 @@ fn check_repetition(bundle: &Bundle) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
+    if found > limit {
+        return Err(Failure::TooLarge { what, limit, found });
+    }
+    Ok(())
+}

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::der;
+use super::{at_most_bytes, der};
 use crate::failure::Failure;
 
 /// Today's have up to 6 KiB.
@@ -244,13 +244,6 @@ impl Checkpoint {
         }
         Ok(())
     }
-}
-
-pub(super) fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
-    if found > limit {
-        return Err(Failure::TooLarge { what, limit, found });
-    }
-    Ok(())
 }
 
 /// Bytes in base64.

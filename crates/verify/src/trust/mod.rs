@@ -15,6 +15,7 @@ use std::sync::Arc;
 use countersign_oci::ErrorKind;
 use countersign_oci::http::Connection;
 use countersign_policy::{Policy, Trust};
+use jiff::Timestamp;
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_types::Sha256Hash;
 use sigstore_verify::crypto::{Keyring, VerificationKey};
@@ -141,9 +142,13 @@ impl TrustedRoot {
         }
     }
 
-    /// Whether `policy` may be judged by this root: it names none, or this one.
-    pub(crate) fn serves(&self, policy: &Policy) -> bool {
-        policy.trust().is_none() || policy.trust() == self.trust.as_deref()
+    /// This root, where `policy` may be judged by it: it names none, or this one.
+    pub(crate) fn serving(&self, policy: &Policy, now: Timestamp) -> Option<RootInUse<'_>> {
+        let serves = policy.trust().is_none() || policy.trust() == self.trust.as_deref();
+        serves.then_some(RootInUse {
+            root: &self.inner,
+            now,
+        })
     }
 
     /// Loads the trusted root that `source` names. TUF repositories are reached by `connection`, which
@@ -157,6 +162,19 @@ impl TrustedRoot {
     /// # Errors
     /// [`TrustError`]. Offline, when the cache is missing, damaged or expired.
     pub async fn load(source: &TrustSource, connection: &Connection) -> Result<Self, TrustError> {
+        Self::load_at(source, connection, Timestamp::now()).await
+    }
+
+    /// As [`Self::load`], where it is `now` (TUF specification, section 5.1: the update's start time):
+    /// that decides what has expired and when to ask again.
+    ///
+    /// # Errors
+    /// As of [`Self::load`].
+    pub async fn load_at(
+        source: &TrustSource,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Self, TrustError> {
         match source {
             TrustSource::File { name, json } => Self::from_json(name, json),
             TrustSource::Tuf {
@@ -166,35 +184,45 @@ impl TrustedRoot {
                 offline,
             } => {
                 tuf::Repository::new(url.as_str(), root, cache, connection)
-                    .load(*offline)
+                    .load(now, *offline)
                     .await
             }
             TrustSource::PublicGood { cache, offline } => {
                 let instance = SigstoreInstance::PublicGood;
                 tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache, connection)
-                    .load(*offline)
+                    .load(now, *offline)
                     .await
             }
         }
     }
+}
 
-    pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
-        &self.inner.verifier
+/// A trusted root in use: for a policy that may be judged by it, at one time. Only
+/// [`TrustedRoot::serving`] makes one.
+#[derive(Clone, Copy)]
+pub(crate) struct RootInUse<'a> {
+    root: &'a Inner,
+    now: Timestamp,
+}
+
+impl<'a> RootInUse<'a> {
+    pub(crate) fn verifier(self) -> &'a sigstore_verify::Verifier {
+        &self.root.verifier
     }
 
     /// Whether this certificate, DER, is of a timestamp authority.
-    pub(crate) fn has_timestamp_certificate(&self, der: &[u8]) -> bool {
-        self.inner.timestamp_certificates.contains(der)
+    pub(crate) fn has_timestamp_certificate(self, der: &[u8]) -> bool {
+        self.root.timestamp_certificates.contains(der)
     }
 
     /// The kind of key that the transparency log with this ID has, if it is one that can't be used.
-    pub(crate) fn unusable_log_key(&self, id: &[u8]) -> Option<&str> {
-        self.inner.unusable.logs.get(id).map(String::as_str)
+    pub(crate) fn unusable_log_key(self, id: &[u8]) -> Option<&'a str> {
+        self.root.unusable.logs.get(id).map(String::as_str)
     }
 
     /// The same of a certificate transparency log.
-    pub(crate) fn unusable_certificate_log_key(&self, id: &[u8]) -> Option<&str> {
-        self.inner
+    pub(crate) fn unusable_certificate_log_key(self, id: &[u8]) -> Option<&'a str> {
+        self.root
             .unusable
             .certificate_logs
             .get(id)
@@ -202,8 +230,8 @@ impl TrustedRoot {
     }
 
     /// The key of the transparency log with this ID, if its time has come.
-    pub(crate) fn log_key(&self, id: &Sha256Hash) -> Option<&VerificationKey> {
-        self.inner.logs.key_started_by(id, jiff::Timestamp::now())
+    pub(crate) fn log_key(self, id: &Sha256Hash) -> Option<&'a VerificationKey> {
+        self.root.logs.key_started_by(id, self.now)
     }
 }
 

@@ -74,10 +74,13 @@ impl<'a> Repository<'a> {
         }
     }
 
-    pub(super) async fn load(&self, offline: bool) -> Result<TrustedRoot, TrustError> {
+    pub(super) async fn load(
+        &self,
+        now: Timestamp,
+        offline: bool,
+    ) -> Result<TrustedRoot, TrustError> {
         let slot = self.slot();
         let mut held = slot.lock().await;
-        let now = Timestamp::now();
         if let Some(loaded) = held.as_ref().filter(|loaded| loaded.serves(now, offline)) {
             return Ok(loaded.trusted_root.clone());
         }

@@ -2,9 +2,10 @@
 //! value it accepts, with another it refuses, alone.
 
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{Claim, Miss, Policy, Trust, Violation};
+use countersign_policy::{Claim, Miss, Policy, PolicyFile, Trust, Violation};
 use countersign_sandbox::{BundleSpec, Sigstore, Statement};
 use countersign_verify::{Evidence, Failure, TrustedRoot, judge_digest};
+use jiff::Timestamp;
 
 const IDENTITY: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
 /// The first of Fulcio's extensions that are claims; the others follow in order of [`Claim::ALL`].
@@ -51,7 +52,14 @@ impl Signed {
         policy: &str,
     ) -> Result<Evidence, Failure> {
         let policy = Policy::from_yaml(policy, "policy.yaml").unwrap();
-        judge_digest(&self.digest, asked, self.bundle.as_bytes(), root, &policy)
+        judge_digest(
+            &self.digest,
+            asked,
+            self.bundle.as_bytes(),
+            root,
+            &policy,
+            Timestamp::now(),
+        )
     }
 
     /// The signer as the policy must name it, and `extra`.
@@ -224,4 +232,162 @@ async fn trust_refuses_every_root_but_the_one_that_was_loaded_for_it() {
     }
     let loaded = signed.root.clone().for_trust(trust("ours.json"));
     signed.judged_as(&signed.asked, &loaded, &text).unwrap();
+}
+
+/// Two policies that differ in one key, and what the second is refused for.
+struct Case {
+    accepts: String,
+    refuses: String,
+    refused: fn(&Failure) -> bool,
+}
+
+fn policy_refused(failure: &Failure, test: fn(&Violation) -> bool) -> bool {
+    matches!(failure, Failure::Policy(violation) if test(violation))
+}
+
+fn signer_missed(failure: &Failure, test: fn(&Miss) -> bool) -> bool {
+    match failure {
+        Failure::Policy(violation) => match &**violation {
+            Violation::Signer(mismatch) => mismatch.nearest().is_some_and(test),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+impl Signed {
+    /// Of one key of a `verification` block. `None` where the key refuses nothing.
+    fn case(&self, key: &str) -> Option<Case> {
+        let issuer = &self.issuer;
+        let and = |extra: String| self.signer_and(&extra);
+        let case = |accepts, refuses, refused| {
+            Some(Case {
+                accepts,
+                refuses,
+                refused,
+            })
+        };
+        match key {
+            "issuer" | "issuer_regex" | "identity" | "identity_regex" => {
+                let of_issuer = key.starts_with("issuer");
+                let right = if of_issuer { issuer } else { IDENTITY };
+                let block = |value: &str| {
+                    if of_issuer {
+                        format!("{key}: {value}\nidentity: {IDENTITY}\n")
+                    } else {
+                        format!("issuer: {issuer}\n{key}: {value}\n")
+                    }
+                };
+                let refused: fn(&Failure) -> bool = if of_issuer {
+                    |failure| signer_missed(failure, |miss| matches!(miss, Miss::Issuer(_)))
+                } else {
+                    |failure| signer_missed(failure, |miss| matches!(miss, Miss::Identity(_)))
+                };
+                case(block(right), block(&format!("{right}0")), refused)
+            }
+            "identities" => {
+                let signer = |identity| format!("{{issuer: '{issuer}', identity: '{identity}'}}");
+                case(
+                    format!("identities: [{}]\n", signer(IDENTITY)),
+                    format!("identities: [{}]\n", signer("ci@example")),
+                    |failure| signer_missed(failure, |miss| matches!(miss, Miss::Identity(_))),
+                )
+            }
+            "not_before" => case(
+                and(format!("{key}: 2026-01-01T00:00:00Z")),
+                and(format!("{key}: 2099-01-01T00:00:00Z")),
+                |failure| {
+                    policy_refused(failure, |found| {
+                        matches!(found, Violation::SignedBefore { .. })
+                    })
+                },
+            ),
+            "claims" => {
+                let claim = Claim::BuildTrigger;
+                case(
+                    and(format!("{key}: {{{claim}: {}}}", value(claim))),
+                    and(format!("{key}: {{{claim}: schedule}}")),
+                    |failure| signer_missed(failure, |miss| matches!(miss, Miss::Claim { .. })),
+                )
+            }
+            "predicate_types" => case(
+                and(format!("{key}: [https://sigstore.dev/cosign/sign/v1]")),
+                and(format!("{key}: [https://slsa.dev/provenance/v1]")),
+                |failure| matches!(failure, Failure::Attestation { .. }),
+            ),
+            "annotations" => case(
+                and(format!("{key}: {{tier: stable}}")),
+                and(format!("{key}: {{tier: nightly}}")),
+                |failure| {
+                    policy_refused(failure, |found| {
+                        matches!(found, Violation::Annotation { .. })
+                    })
+                },
+            ),
+            "deny_digests" => case(
+                and(format!("{key}: ['{}']", Digest::sha256(b"other"))),
+                and(format!("{key}: ['{}']", self.digest)),
+                |failure| {
+                    policy_refused(failure, |found| {
+                        matches!(found, Violation::DeniedDigest { .. })
+                    })
+                },
+            ),
+            "trust" => case(
+                and(String::new()),
+                and(format!("{key}: {{trusted_root: ours.json}}")),
+                |failure| matches!(failure, Failure::OtherTrust),
+            ),
+            // Asked for by its own name everywhere in these cases; its own test asks for another.
+            "bind_name" => None,
+            // Where to look, which is no condition.
+            "signature_sources" => None,
+            other => panic!("no case for the key `{other}`"),
+        }
+    }
+}
+
+/// The keys of the definition of this name in the schema of policy files.
+fn keys(definition: &str) -> Vec<String> {
+    let schema = PolicyFile::json_schema();
+    let properties = schema["$defs"][definition]["properties"].as_object();
+    properties.unwrap().keys().cloned().collect()
+}
+
+#[tokio::test]
+async fn every_key_of_the_schema_refuses_on_its_own() {
+    let signed = Signed::new().await;
+    let keys = keys("Verification");
+    assert!(keys.len() >= 13, "{keys:?}");
+    for key in &keys {
+        let Some(case) = signed.case(key) else {
+            continue;
+        };
+        signed.accepted(&case.accepts);
+        let failure = signed.judged_by(&case.refuses).unwrap_err();
+        assert!((case.refused)(&failure), "{key}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_key_of_one_of_the_identities_refuses_on_its_own() {
+    let signed = Signed::new().await;
+    let one_of = |block: &str| {
+        let lines = block.trim_end().lines();
+        let fields: Vec<String> = lines.map(|line| format!("    {line}\n")).collect();
+        format!("identities:\n  -\n{}", fields.concat())
+    };
+    for key in keys("Signer") {
+        let case = signed.case(&key).unwrap();
+        signed.accepted(&one_of(&case.accepts));
+        let failure = signed.judged_by(&one_of(&case.refuses)).unwrap_err();
+        let refused = match key.as_str() {
+            // The signer's own, and not the policy's.
+            "not_before" => {
+                signer_missed(&failure, |miss| matches!(miss, Miss::SignedBefore { .. }))
+            }
+            _ => (case.refused)(&failure),
+        };
+        assert!(refused, "{key}: {failure:?}");
+    }
 }

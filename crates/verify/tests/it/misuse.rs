@@ -10,7 +10,7 @@ fn a_proof_can_not_be_had_but_from_a_verifier() {
         env!("CARGO_MANIFEST_DIR").as_ref(),
         &test,
         "countersign_verify",
-        &["countersign_oci"],
+        &["countersign_oci", "countersign_policy"],
         legal,
     )
     .unwrap();

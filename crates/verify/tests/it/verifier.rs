@@ -382,7 +382,7 @@ fn denying(stage: &Stage, digest: &Digest) -> Policy {
 /// The image that was denied, and the index that lists it.
 fn denied<T: std::fmt::Debug>(result: Result<T, Error>) -> (Digest, Option<Digest>) {
     match result {
-        Err(Error::Denied { image, listed_by }) => (image.digest().clone(), listed_by),
+        Err(Error::Denied(denied)) => (denied.image.digest().clone(), denied.listed_by),
         other => panic!("expected a denial, found {other:?}"),
     }
 }
@@ -503,7 +503,7 @@ async fn a_platforms_image_is_verified_by_the_index_or_by_itself_and_it_is_said_
     };
     let found = verify(&index, "linux/arm64").await.unwrap();
     assert_eq!(found.signed, SignedDocument::Manifest);
-    assert_eq!(found.index.as_ref(), Some(index.digest()));
+    assert_eq!(found.proof.index(), Some(index.digest()));
     assert_eq!(*found.proof.digest(), arm64.digest());
     let unsigned = verify(&index, "linux/amd64").await;
     let Err(Error::BothRefused {

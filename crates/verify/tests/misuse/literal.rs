@@ -1,9 +1,10 @@
 //! Not by its fields either.
 use countersign_oci::ResolvedImage;
+use countersign_policy::Policy;
 use countersign_verify::{Evidence, VerifiedImage};
 
-fn proof(image: ResolvedImage, evidence: Evidence) -> VerifiedImage {
-    VerifiedImage { image, evidence, denials: Default::default() }
+fn proof(image: ResolvedImage, evidence: Evidence, policy: Policy) -> VerifiedImage {
+    VerifiedImage { image, evidence, policy, denied_children: Default::default(), index: None }
 }
 
 fn main() {

@@ -14,6 +14,7 @@ use clap::Args;
 use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -178,7 +179,14 @@ impl Case {
         let asked = self.asked(policy)?;
         let digest = self.digest(directory, &asked)?;
         let bundle = read(&directory.join(&self.bundle), "bundle")?;
-        let judged = judge_digest(&digest, &asked, &bundle, trusted_root, policy);
+        let judged = judge_digest(
+            &digest,
+            &asked,
+            &bundle,
+            trusted_root,
+            policy,
+            Timestamp::now(),
+        );
         Ok(match judged {
             Ok(_) => Verdict::Accepted,
             Err(failure) => Verdict::Refused {

@@ -2,11 +2,10 @@
 
 use countersign_download::{AdmittedImage, UnverifiedPermit};
 use countersign_oci::{Digest, ResolvedImage};
-use countersign_policy::Policy;
 use countersign_verify::VerifiedImage;
 
-fn proven(proof: VerifiedImage, policy: &Policy) -> Result<AdmittedImage, String> {
-    AdmittedImage::new(proof, policy, None).map_err(|error| error.to_string())
+fn proven(proof: VerifiedImage) -> Result<AdmittedImage, String> {
+    AdmittedImage::new(proof).map_err(|error| error.to_string())
 }
 
 fn permitted(permit: UnverifiedPermit, image: &ResolvedImage) -> Result<AdmittedImage, String> {

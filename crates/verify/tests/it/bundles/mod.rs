@@ -66,7 +66,13 @@ impl Fixture {
     }
 
     fn judge_text(&self, bundle: &str, policy: &Policy) -> Result<VerifiedImage, Failure> {
-        verify_bundle(&self.image, bundle.as_bytes(), &self.root, policy)
+        verify_bundle(
+            &self.image,
+            bundle.as_bytes(),
+            &self.root,
+            policy,
+            Timestamp::now(),
+        )
     }
 
     fn failure(&self, spec: &BundleSpec) -> Failure {

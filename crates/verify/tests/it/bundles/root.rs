@@ -32,7 +32,13 @@ async fn a_certificate_from_before_its_authority_s_own_is_refused() {
     let signed = |years: i64| {
         let spec = fixture.good().signed_at(hours_ago(years * 365 * 24));
         let bundle = fixture.sigstore.issue(&spec).unwrap();
-        verify_bundle(&fixture.image, bundle.as_bytes(), &root, &fixture.policy())
+        verify_bundle(
+            &fixture.image,
+            bundle.as_bytes(),
+            &root,
+            &fixture.policy(),
+            Timestamp::now(),
+        )
     };
     assert_eq!(signed(4).unwrap().digest(), fixture.image.digest());
     let failure = refused(signed(6));
@@ -58,7 +64,13 @@ async fn a_certificate_from_after_the_end_of_its_authority_is_refused() {
             .sigstore
             .issue(&fixture.good().signed_at(hours_ago(hours)));
         let bundle = bundle.unwrap();
-        verify_bundle(&fixture.image, bundle.as_bytes(), &root, &fixture.policy())
+        verify_bundle(
+            &fixture.image,
+            bundle.as_bytes(),
+            &root,
+            &fixture.policy(),
+            Timestamp::now(),
+        )
     };
     assert_eq!(signed(72).unwrap().digest(), fixture.image.digest());
     let failure = refused(signed(24));
@@ -244,5 +256,11 @@ fn judge(
     root: &TrustedRoot,
 ) -> Result<VerifiedImage, Failure> {
     let bundle = fixture.sigstore.issue(spec).unwrap();
-    verify_bundle(&fixture.image, bundle.as_bytes(), root, &fixture.policy())
+    verify_bundle(
+        &fixture.image,
+        bundle.as_bytes(),
+        root,
+        &fixture.policy(),
+        Timestamp::now(),
+    )
 }

@@ -5,6 +5,7 @@ use std::thread;
 
 use countersign_policy::Policy;
 use countersign_verify::verify_bundle;
+use jiff::Timestamp;
 
 use super::{RECORDED, Recorded};
 
@@ -56,7 +57,7 @@ fn accepted(name: &str, changes: &[Change]) -> BTreeSet<Change> {
     let is_accepted = |(at, to): Change| {
         let mut changed = bundle.clone();
         changed[at] = to;
-        verify_bundle(&image, &changed, &root, &policy).is_ok()
+        verify_bundle(&image, &changed, &root, &policy, Timestamp::now()).is_ok()
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = changes.len().div_ceil(threads);

@@ -11,6 +11,7 @@ use countersign_policy::{Policy, PolicySpec};
 use countersign_verify::{
     Evidence, Failure, RefusalKind, TrustedRoot, VerifiedImage, judge_digest, verify_bundle,
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 
 const RECORDED: [&str; 3] = ["cosign2-sandbox-v1", "cosign3-real", "cosign3-sandbox-v2"];
@@ -137,12 +138,19 @@ impl Recorded {
         let bundle = self.bundle();
         let policy = Policy::try_from(spec).unwrap();
         let asked = "registry.example/app:v1".parse().unwrap();
-        judge_digest(digest, &asked, &bundle, &self.trusted_root(), &policy)
+        judge_digest(
+            digest,
+            &asked,
+            &bundle,
+            &self.trusted_root(),
+            &policy,
+            Timestamp::now(),
+        )
     }
 
     fn verify(&self, root: &TrustedRoot, spec: PolicySpec) -> Result<VerifiedImage, Failure> {
         let bundle = self.bundle();
         let policy = Policy::try_from(spec).unwrap();
-        verify_bundle(&self.image(), &bundle, root, &policy)
+        verify_bundle(&self.image(), &bundle, root, &policy, Timestamp::now())
     }
 }

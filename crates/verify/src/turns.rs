@@ -1,0 +1,75 @@
+//! Whose turn it is to judge: as many bundles at once as there are processors.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+
+/// One turn for each processor.
+pub(crate) fn turns() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism();
+    Arc::new(Semaphore::new(processors.map_or(1, NonZero::get)))
+}
+
+/// Does work that computes on a thread that may, and leaves this one to the network and to time
+/// limits. When nobody waits for it any longer, work that hasn't begun never does, and work that has
+/// keeps its turn to its end, which the bounds on bundles put milliseconds away.
+///
+/// # Errors
+/// When the work panicked.
+pub(crate) async fn aside<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    // An error would mean that the semaphore is closed, which nobody does.
+    let turn = Arc::clone(turns).acquire_owned().await.ok();
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    working.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn judging_leaves_the_thread_that_time_limits_need() {
+        let turns = Arc::new(Semaphore::new(1));
+        let here = std::thread::current().id();
+        let there = aside(&turns, || std::thread::current().id()).await.unwrap();
+        assert_ne!(here, there);
+
+        let (end, ended) = mpsc::channel::<()>();
+        let endless = aside(&turns, move || ended.recv());
+        let late = tokio::time::timeout(Duration::from_millis(10), endless).await;
+        assert!(late.is_err(), "the time limit fires while the work goes on");
+
+        // It keeps its turn, so that work nobody waits for doesn't pile up.
+        assert_eq!(turns.available_permits(), 0);
+        let (begun, beginning) = mpsc::channel::<()>();
+        let next = aside(&turns, move || begun.send(()));
+        let late = tokio::time::timeout(Duration::from_millis(10), next).await;
+        assert!(late.is_err());
+        assert_eq!(
+            beginning.try_recv(),
+            Err(mpsc::TryRecvError::Disconnected),
+            "work that hasn't begun when nobody waits any longer never does"
+        );
+        end.send(()).unwrap();
+        aside(&turns, || ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error_and_gives_its_turn_back() {
+        let turns = Arc::new(Semaphore::new(1));
+        let judged: Result<(), JoinError> = aside(&turns, || panic!("a fault")).await;
+        assert!(judged.unwrap_err().is_panic());
+        assert_eq!(turns.available_permits(), 1);
+    }
+}
