@@ -14,7 +14,7 @@ use crate::failure::{Failure, Kind};
 /// What is wrong with the path or with the reference.
 pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
     match text.strip_prefix("ocifile://") {
-        Some("") => Err("expected a path after ocifile://, found nothing".into()),
+        Some("") => Err("there is no path after ocifile://".into()),
         Some(path) => Ok(LayoutPath::new(&std::path::absolute(path)?)?.into()),
         None => Ok(text.parse()?),
     }

@@ -1,10 +1,9 @@
 //! Which images may be fetched and unpacked.
 //!
-//! Trust follows digest edges: from a proof to the index or manifest it is about, from a verified
-//! index to the platform's manifest that it names by digest, from there to configuration and
-//! layers. An [`AdmittedImage`] stands at the manifest; whoever holds one needs to check nothing
-//! but digests from there on. It is made from a verifier's proof, or from an [`UnverifiedPermit`],
-//! and says for good which of the two it was.
+//! Trust follows digests: from a proof to the index or manifest that it is for, from a verified index
+//! to the platform's manifest that it lists, from there to the configuration and the layers. An
+//! [`AdmittedImage`] is the manifest: from there on only digests need to be checked. It is made from a
+//! verifier's proof or from an [`UnverifiedPermit`], and keeps which of the two it was.
 
 use countersign_oci::{Digest, Document, Manifest, PinnedReference, ResolvedImage, Selected};
 pub use countersign_verify::ImageVerifier;
@@ -13,15 +12,15 @@ use countersign_verify::VerifiedImage;
 use crate::error::Error;
 use crate::grounds::{Grounds, PolicySummary};
 
-/// Leave to install content that nothing proves, for one digest.
+/// Permission to install the content of one digest without any proof.
 ///
-/// [`Requirement::permit`] alone makes one, and only where nothing is required: in permissive mode,
-/// of content that no policy and no digest covers. What failed a check has nothing to make one
-/// from. Neither `Clone` nor `Default` nor `Deserialize`, and used up by admitting.
+/// Only [`Requirement::permit`] makes one, and only where nothing is required: in permissive mode, of
+/// content that no policy and no digest covers. A failed check has nothing to make one from. It is
+/// neither `Clone` nor `Default` nor `Deserialize`, and admitting uses it up.
 ///
 /// [`Requirement::permit`]: crate::Requirement::permit
 #[derive(Debug)]
-#[must_use = "a permit that nobody uses permits nothing"]
+#[must_use = "dropping a permit permits nothing"]
 pub struct UnverifiedPermit {
     digest: Digest,
 }

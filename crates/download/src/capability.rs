@@ -1,7 +1,7 @@
 //! Which entry of an index a name stands for, on a machine of a given capability.
 //!
-//! Names are looked up, never guessed: an exact name first, then an alias that a single entry has.
-//! A meta entry leads to another by capability, and every step is kept. The capability is the
+//! Names are looked up, never guessed: first as an exact name, then as the alias of a single entry. A
+//! meta entry leads to another entry by capability, and every step is kept. The capability is the
 //! caller's value; nothing here looks at the machine.
 
 use std::fmt;
@@ -231,7 +231,7 @@ fn target<'a>(
 #[non_exhaustive]
 pub enum EntryError {
     /// No entry has this name or alias.
-    #[error("expected the name of an entry, found `{name}`{}", .nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    #[error("there is no entry `{name}`{}", .nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     Unknown {
         /// The name asked for.
         name: String,
@@ -239,7 +239,7 @@ pub enum EntryError {
         nearest: Option<String>,
     },
     /// Several entries have this alias, and none this name.
-    #[error("expected the name of one entry, found `{alias}`, by which {count} go: {}", .names.join(", "))]
+    #[error("`{alias}` is the alias of {count} entries: write the name of one, {}", .names.join(", "))]
     Ambiguous {
         /// The alias asked for.
         alias: String,
@@ -259,9 +259,7 @@ pub enum EntryError {
         capabilities: Vec<String>,
     },
     /// A meta entry that leads to an entry that is not there.
-    #[error(
-        "`{name}` leads to `{target}` for {capability}, expected an entry of that name, found none"
-    )]
+    #[error("`{name}` leads to `{target}` for {capability}, and there is no such entry")]
     MissingTarget {
         /// The meta entry.
         name: String,
@@ -271,13 +269,13 @@ pub enum EntryError {
         target: String,
     },
     /// Meta entries that lead back to themselves.
-    #[error("expected an entry with content, found meta entries that lead in a circle: {}", .names.join(" → "))]
+    #[error("meta entries lead in a circle: {}", .names.join(" → "))]
     Cycle {
         /// The way, the last one a second time.
         names: Vec<String>,
     },
     /// Meta entries that lead to each other without end in sight.
-    #[error("expected `{name}` to lead to content by at most {limit} meta entries, found more")]
+    #[error("`{name}` leads through too many meta entries: expected at most {limit}")]
     TooManySteps {
         /// The first meta entry.
         name: String,
@@ -285,7 +283,7 @@ pub enum EntryError {
         limit: usize,
     },
     /// Neither content nor capabilities.
-    #[error("expected `{name}` to have a uri or capabilities, found neither")]
+    #[error("`{name}` has neither a uri nor capabilities")]
     NoContent {
         /// The entry.
         name: String,

@@ -1,4 +1,4 @@
-//! What a source has, once it is admitted: what is compared with a lock and with what is installed.
+//! Admitted content, as it is compared with a lock and with what is installed.
 
 use countersign_oci::Digest;
 

@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// Manifest and configuration disagree on how many layers there are.
     #[error(
-        "the configuration of {image} is of another image: expected {expected} layers, found {found}"
+        "the configuration of {image} belongs to another image: expected {expected} layers, found {found}"
     )]
     LayerCount {
         /// The platform's manifest.
@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// A layer of a media type that we can't unpack.
     #[error(
-        "layer {layer} has the media type {found}, expected a tar archive, plain or by gzip or zstd"
+        "layer {layer} has the media type {found}: expected a tar archive, uncompressed or compressed with gzip or zstd"
     )]
     LayerType {
         /// The layer.
@@ -113,7 +113,7 @@ pub enum Error {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Bytes that are not those of the digest that the gallery's index names.
-    #[error("{location} has other bytes than those asked for: expected {expected}, found {found}")]
+    #[error("{location} has the wrong content: expected {expected}, found {found}")]
     Checksum {
         /// Where they are from.
         location: String,
@@ -142,7 +142,7 @@ pub enum Error {
     #[error("the unpacked image can't be finished")]
     Tree(#[source] ArchiveError),
     /// A bound of [`crate::Limits`] that the manifest is over.
-    #[error("{image} is over the limit of {limit} {what}, it has {found}")]
+    #[error("{image} has {found} {what}, which is over the limit of {limit}")]
     Limit {
         /// The platform's manifest.
         image: PinnedReference,
@@ -201,14 +201,14 @@ pub enum Error {
         source: io::Error,
     },
     /// Another installation to the same target is under way.
-    #[error("another installation to {} is under way", .path.display())]
+    #[error("another run is installing to {}", .path.display())]
     Busy {
         /// The target.
         path: PathBuf,
     },
     /// A genuine signature that is older than that of what is installed: a tag was rolled back.
     #[error(
-        "{content} was signed before what is installed: expected a signature of {installed} or later, found one of {found}"
+        "{content} is older than what is installed: it was signed at {found}, what is installed at {installed}"
     )]
     Older {
         /// The image: its source, and the digest of the platform's manifest.
@@ -219,7 +219,9 @@ pub enum Error {
         found: jiff::Timestamp,
     },
     /// Content that would take the place of what was installed on stronger grounds.
-    #[error("{content} proves less than what is installed: expected {installed}, found {found}")]
+    #[error(
+        "{content} has weaker proof than what is installed: expected {installed}, found {found}"
+    )]
     Weaker {
         /// The content that was refused: its source and its digest.
         content: String,
@@ -270,7 +272,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The runtime went away under the installation.
-    #[error("the installation was cut short")]
+    #[error("the installation was cancelled")]
     Cancelled,
 }
 

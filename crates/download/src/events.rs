@@ -1,4 +1,4 @@
-//! What an installation tells while it is under way.
+//! What an installation tells while it runs.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ pub enum Event {
         /// The digest that everything after depends on.
         digest: Digest,
     },
-    /// A proof is there.
+    /// A signature was verified.
     Verified {
         /// Digest of the document that the signature is for.
         digest: Digest,
     },
-    /// Nothing proves the content, and nothing is required to: it is let be.
+    /// Nothing proves the content, and no proof is required: it is installed.
     Unverified {
         /// Digest that the permit is for.
         digest: Digest,

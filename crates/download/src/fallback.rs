@@ -1,7 +1,7 @@
-//! Tags to fall back to where the one that an entry names isn't there.
+//! Tags to fall back to if the tag that an entry names is not found.
 //!
 //! There are none unless the caller configures some: whoever can make a registry answer *not found*
-//! chooses, among the tags configured, which one is installed. Each is verified like the first.
+//! chooses which of the configured tags is installed. Each is verified like the first.
 
 use std::fmt;
 use std::str::FromStr;

@@ -17,8 +17,8 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock of the file at `path`, which is made where there is none; `None` while
-    /// somebody else holds it.
+    /// Takes the lock of the file at `path`, which is created if it is missing; `None` while another
+    /// process holds it.
     ///
     /// # Errors
     /// The system's error where the file can't be made or locked.

@@ -1,8 +1,8 @@
-//! The galleries of one file together: which of them a name is of, and so whose policy decides.
+//! All galleries of one file: which of them a name belongs to, and so whose policy decides.
 //!
-//! A bare name is of the first gallery that knows it. Where another one knows it too and has another
-//! policy, the order of the file would decide who must have signed: such a name is refused, and has
-//! to be written as `gallery@name`.
+//! A bare name belongs to the first gallery that has it. If another gallery with another policy has it
+//! too, the order of the file would decide who must have signed. Such a name is refused, and has to be
+//! written as `gallery@name`.
 
 use countersign_oci::excerpt;
 use countersign_policy::{Gallery, GalleryEntry};

@@ -1,4 +1,4 @@
-//! What content was admitted on, in words: to be read, recorded and compared, never to be admitted by.
+//! The grounds that content was admitted on: to be read, recorded and compared. They admit nothing.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum Grounds {
     },
     /// Its bytes have the digest that the gallery's index names.
     Digest,
-    /// Nothing: it is unverified, which permissive mode let be.
+    /// Nothing: it is unverified, which permissive mode allows.
     Nothing,
 }
 
@@ -41,8 +41,8 @@ impl Grounds {
         }
     }
 
-    /// Whether these prove less than `other`. A digest from a gallery's index is whoever's word
-    /// who serves the gallery; a signature is the signer's.
+    /// Whether these prove less than `other`. A digest from a gallery's index is only the word of
+    /// whoever serves the gallery; a signature is the signer's.
     pub fn weaker_than(&self, other: &Self) -> bool {
         self.strength() < other.strength()
     }
@@ -97,7 +97,7 @@ impl PolicySummary {
     }
 }
 
-/// Whose signature it was: both texts have to be the same again, byte for byte.
+/// Whose signature it was. Both texts are compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LockedSigner {
     /// Who vouched for the identity: the OIDC issuer's URL.

@@ -1,4 +1,4 @@
-//! Whether an image can be unpacked: for whoever is about to publish it.
+//! Whether an image can be unpacked: for a signer who is about to publish it.
 
 use std::path::Path;
 
@@ -11,13 +11,12 @@ use crate::limits::Limits;
 use crate::options::WhenBusy;
 use crate::unpack::{hold, stage, unpack};
 
-/// Unpacks the image that a manifest is of as [`Installer`](crate::Installer) would, and throws the
-/// tree away. Returns what of the image an installer leaves out, one sentence each.
+/// Unpacks an image as [`Installer`](crate::Installer) would, then deletes the files. Returns what an
+/// installer would leave out of the image, one sentence each.
 ///
-/// Nobody has to have signed the image, and nothing is installed: what is unpacked lies in a
-/// directory of its own below `scratch` while this runs, and is gone when it ends, in whichever way.
-/// `platform` is the one that an index says the image is for; without it the image's own
-/// configuration tells.
+/// The image needs no signature, and nothing is installed: the files are in a directory of their own
+/// below `scratch` while this runs, and are gone when it ends, also on an error. `platform` is the one
+/// that an index names for the image; without it, the image's own configuration says.
 ///
 /// # Errors
 /// As for an installation: the first thing in the image that would be refused.
@@ -28,7 +27,7 @@ pub async fn inspect(
     platform: Option<&Platform>,
     scratch: &Path,
 ) -> Result<Vec<String>, Error> {
-    // To be told what is in it, and never to install it.
+    // To see what is in it, and never to install it.
     let permit = UnverifiedPermit::new(image.digest().clone());
     let admitted = AdmittedImage::unverified(permit, image, None)?;
     let platform = match platform {

@@ -1,4 +1,4 @@
-//! From a reference to a directory: resolve once, admit, fetch, unpack, move into place.
+//! The installer: what it works with, resolving and admitting. `carry_out` does the rest.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,7 +28,7 @@ impl<V: ImageVerifier> Installer<V> {
         Self::with_or_without(registry, Some(verifier))
     }
 
-    /// An installer that can't verify: it refuses every plan that asks for a signature.
+    /// An installer without a verifier: it refuses every plan that requires a signature.
     pub fn without_verifier(registry: Registry) -> Self {
         Self::with_or_without(registry, None)
     }
@@ -43,7 +43,7 @@ impl<V: ImageVerifier> Installer<V> {
         }
     }
 
-    /// The same with another way to tarballs, which are in no registry: proxy and exceptions from
+    /// The same, with these options for tarballs, which are in no registry. Proxy and exceptions from
     /// it, extra roots, user agent, timeouts, retries and the number of redirects are taken from
     /// `connection`; logins are not.
     #[must_use]
@@ -78,7 +78,7 @@ impl<V: ImageVerifier> Installer<V> {
         })
     }
 
-    /// Asks for `reference`, the only time that anything is asked for by tag.
+    /// Resolves `reference`. After this nothing is asked for by tag.
     pub(crate) async fn resolve(
         &self,
         reference: &Reference,
@@ -91,7 +91,7 @@ impl<V: ImageVerifier> Installer<V> {
         Ok(resolved)
     }
 
-    /// Has what was resolved verified, without fetching any content.
+    /// Verifies the resolved image, without fetching any content.
     ///
     /// The index is asked about first; only a refusal of its signatures, and no other error, lets
     /// the platform's manifest be asked about. An index that the policy denies ends it.

@@ -1,4 +1,4 @@
-//! Upper bounds on what a gallery or an image may cost us before it is refused.
+//! Upper bounds on what is read of a gallery or an image.
 
 /// Bounds on a gallery's index and on the content of one image. Reaching one is an error, never a silent cut.
 ///

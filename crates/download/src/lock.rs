@@ -1,13 +1,12 @@
 //! Lock files: exactly what was installed, to be installed again, and who had signed it.
 //!
-//! A [`Lock`] is a text for version control: YAML as the files of galleries, sorted, and the same
-//! bytes as long as it says the same. It pins for each name and platform the digests and the
-//! signer. Entries are by platform and not by index: two platforms of one name may have been
-//! locked at different times and be signed by different signers, and content that no index names
-//! has its place too.
+//! A [`Lock`] is a text for version control: sorted YAML, and the same bytes as long as it says the
+//! same. It pins the digests and the signer of each name and platform. There is one entry for each
+//! platform and not for each index: two platforms of one name may be locked at different times and
+//! have different signers, and some content has no index.
 //!
-//! A lock is never leave to install: [`Plan::locked`](crate::Plan::locked) makes it one condition
-//! more on a plan, whose own requirement stays. Nothing here reads or writes files.
+//! A lock never authorises an installation: [`Plan::locked`](crate::Plan::locked) makes it one more
+//! condition of a plan, whose own requirement stays. Nothing here reads or writes files.
 
 mod error;
 mod format;

@@ -1,8 +1,8 @@
 //! What installing an entry would do: from where, in which order, on what proof.
 //!
-//! A [`Plan`] is of a gallery's entry, or of one image by itself. It is made without asking any registry. Its sources are in the order in which they are
-//! to be tried, one after the other where the one before is *not found* or *unreachable* and never
-//! where it failed verification; its one [`Requirement`] is for all of them.
+//! A [`Plan`] is for a gallery's entry, or for one image by itself. It is made without asking any
+//! registry. Its sources are in the order in which they are tried. Its one [`Requirement`] is for all
+//! of them.
 
 mod error;
 mod locked;

@@ -1,7 +1,7 @@
-//! The record that an installation carries: what it is and on what grounds it was admitted.
+//! The record of an installation: what it is, and on what grounds it was admitted.
 //!
-//! It lies in the installation, at `.countersign/record.json`, so that it comes and goes with it.
-//! It is for people and for upgrades; it proves nothing to anybody.
+//! It is in the installation, at `.countersign/record.json`, so that it is moved and removed with it.
+//! It is for people and for upgrades. It proves nothing.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -79,7 +79,7 @@ pub struct Installed {
     pub provenance: Option<Provenance>,
 }
 
-/// Which entry of which gallery an installation is, and how it was come by.
+/// Which entry of which gallery an installation is, and which source served it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Provenance {

@@ -152,7 +152,7 @@ impl fmt::Display for Requirement {
 pub enum RequirementError {
     /// The gallery has a policy, and content of this kind carries no signature to judge by it.
     #[error(
-        "the gallery's policy asks for a signature: expected an image or an image layout, found {}, {found}, which can't be verified",
+        "the gallery's policy requires a signature, and {} can't have one: expected an image or an image layout, found {found}",
         .found.kind()
     )]
     Unsignable {
@@ -161,21 +161,21 @@ pub enum RequirementError {
     },
     /// Strict mode, and the gallery has no policy.
     #[error(
-        "integrity is required: expected a gallery with a `verification` block, found none to verify {found} by"
+        "integrity is required, and the gallery has no `verification` block to verify {found} with"
     )]
     NoPolicy {
         /// The source.
         found: Box<Source>,
     },
     /// Strict mode, and a tarball whose entry doesn't say what its bytes hash to.
-    #[error("integrity is required: expected a `sha256` beside {found}, found none")]
+    #[error("integrity is required, and {found} has no `sha256`")]
     NoDigest {
         /// The source.
         found: Box<Source>,
     },
     /// Strict mode, and content of a kind that nothing could vouch for.
     #[error(
-        "integrity is required: expected an image, an image layout or a tarball with `sha256`, found {}, {found}, which can't be verified",
+        "integrity is required, and {} can't be verified: expected an image, an image layout or a tarball with `sha256`, found {found}",
         .found.kind()
     )]
     Unverifiable {
@@ -183,7 +183,7 @@ pub enum RequirementError {
         found: Box<Source>,
     },
     /// There is nothing to require anything of.
-    #[error("expected at least one source, found none")]
+    #[error("there is no source")]
     NoSource,
 }
 

@@ -321,7 +321,7 @@ pub enum SourceError {
     #[error(transparent)]
     Layout(#[from] LayoutPathError),
     /// A scheme with nothing behind it.
-    #[error("expected a path after {scheme}://, found nothing")]
+    #[error("there is no path after {scheme}://")]
     NoPath {
         /// `file` or `ocifile`.
         scheme: &'static str,
@@ -346,7 +346,7 @@ pub enum SourceError {
         found: String,
     },
     /// A URL with a user or a password, which a gallery would publish.
-    #[error("expected a URL without user and password, found one for {host} that has them")]
+    #[error("the URL for {host} has a user or a password: leave them out")]
     Credentials {
         /// Whose login it is.
         host: String,
@@ -358,9 +358,7 @@ pub enum SourceError {
         found: String,
     },
     /// `sha256` beside what is not a tarball.
-    #[error(
-        "expected a sha256 beside tarballs alone, found one beside {kind}; pin an image as repository@sha256:…"
-    )]
+    #[error("a sha256 is for tarballs alone, not for {kind}; pin an image as repository@sha256:…")]
     DigestOutOfPlace {
         /// As of [`Source::kind`].
         kind: &'static str,

@@ -1,9 +1,9 @@
 //! A directory of installations, each by its name.
 //!
-//! An installation is a directory below the store's own that carries our record. What else is there
-//! by an installation's name is listed as what it is, and removed where that is asked for.
-//! Installing and upgrading are one function: whatever takes an installation's place met the plan's
-//! requirement, and the old one stays whole until it does.
+//! An installation is a directory in the store's directory, with our record in it. Anything else with
+//! the name of an installation is listed as what it is, and removed only on request. Installing and
+//! upgrading are one function: only content that met the plan's requirement replaces an installation,
+//! and the old one stays whole until then.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -281,7 +281,7 @@ pub enum StoreError {
     #[error(transparent)]
     Plan(#[from] PlanFailure),
     /// Nothing of ours is installed by that name.
-    #[error("expected an installation of `{name}` in {}, found none", .store.display())]
+    #[error("`{name}` is not installed in {}", .store.display())]
     NotInstalled {
         /// The name.
         name: Name,

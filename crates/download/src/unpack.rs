@@ -1,8 +1,8 @@
-//! Fetches an admitted image's content and unpacks it, one beside the other.
+//! Fetches an admitted image's content and unpacks it, both at the same time.
 //!
-//! Blobs go to a quarantine in the staging directory and are handed to the extractor one by one,
-//! each whole and checked against its digest. While one layer is unpacked, on a thread that may
-//! block, the next are being fetched.
+//! Blobs go to a quarantine in the staging directory. The extractor gets them one by one, each whole
+//! and checked against its digest. While one layer is unpacked, on a thread that may block, the next
+//! ones are fetched.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -215,9 +215,9 @@ fn json_holds_plans_and_what_has_none() {
           "error": {
             "kind": "not_found",
             "exit_code": 6,
-            "message": "the gallery `acme` has nothing to install by that name",
+            "message": "the gallery `acme` has nothing to install under that name",
             "causes": [
-              "expected the name of an entry, found `chatt`; did you mean `chat`?"
+              "there is no entry `chatt`; did you mean `chat`?"
             ],
             "hints": [
               "`--all --dry-run` shows every entry that there is"
@@ -264,7 +264,7 @@ fn a_refusal_says_what_to_do() {
     assert_eq!(code, Some(4));
     assert_snapshot!(err, @r#"
     error: the entry `cpu-chat` of the gallery `acme` is refused
-      caused by: integrity is required: expected a gallery with a `verification` block, found none to verify quay.io/acme/galleries:latest-cpu-chat by
+      caused by: integrity is required, and the gallery has no `verification` block to verify quay.io/acme/galleries:latest-cpu-chat with
       hint: give the gallery a `verification` block that says who must have signed
     "#);
 }
@@ -331,13 +331,13 @@ fn mistakes_in_a_gallery_file_are_told_with_what_to_change() {
         (
             "[{name: acme, url: 'http://acme.example/'}]",
             2,
-            "expected https for acme.example",
+            "acme.example needs https",
         ),
         ("[{name: acme, url: 'file:gone.yaml'}]", 6, "was not found"),
         (
             "[{name: acme, url: 'file:galleries.yaml'}]",
             6,
-            "expected the name of an entry",
+            "there is no entry",
         ),
         (
             "[{name: acme, url: 'file:index.yaml', verificaton: {}}]",

@@ -136,6 +136,6 @@ async fn a_layout_can_t_be_signed_and_a_path_has_to_be_there() {
 
     let verified = stage.verify(&["ocifile://"]);
     assert_eq!(verified.code, 2);
-    let expected = "expected a path after ocifile://, found nothing";
+    let expected = "there is no path after ocifile://";
     assert!(verified.stderr.contains(expected), "{}", verified.stderr);
 }

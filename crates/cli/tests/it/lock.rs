@@ -110,7 +110,7 @@ async fn a_signer_edited_by_hand_is_refused_with_both_signers() {
     replace(&shop, SIGNER, &other);
     let error = refused(&shop, &["--from-lock", "chat"], 4);
     assert!(error.contains("nightly.yml"), "{error}");
-    assert!(error.contains("does not accept the signer"), "{error}");
+    assert!(error.contains("no longer accepts the signer"), "{error}");
     // The policy accepts either; the lock does not.
     let galleries = read(&shop, "galleries.yaml");
     let open = galleries.replace(&format!("identity: '{SIGNER}'"), "identity_regex: '.*'");
@@ -147,7 +147,7 @@ async fn what_is_wrong_in_a_lock_file_is_said_with_its_place_before_anything_is_
         (
             "version: 1",
             "version: 2",
-            "expected a lock file of version 1, found version 2",
+            "unknown version of a lock file: expected 1, found 2",
         ),
         (
             "- name: draw",

@@ -49,7 +49,7 @@ pub(super) struct Turn {
 /// What a source has, admitted and not yet unpacked.
 enum Admitted {
     Image {
-        image: AdmittedImage,
+        image: Box<AdmittedImage>,
         /// As the source names it.
         requested: Reference,
     },
@@ -103,7 +103,7 @@ impl<V: ImageVerifier> Installer<V> {
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
         let resolved = resolved.asked_as(attempt.name(reference));
-        let image = self.admit_as_required(resolved, attempt).await?;
+        let image = Box::new(self.admit_as_required(resolved, attempt).await?);
         let requested = reference.clone();
         self.put_in_place(Admitted::Image { image, requested }, attempt)
             .await

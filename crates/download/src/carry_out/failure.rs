@@ -106,7 +106,7 @@ impl fmt::Display for PlanFailure {
             None => write!(f, "`{name}` can't be installed from any source")?,
             Some(digest) => write!(
                 f,
-                "`{name}` is locked to {digest} and can't be installed so from any source"
+                "`{name}` is locked to {digest}, and can't be installed from any source"
             )?,
         }
         for failure in &self.failures {

@@ -33,7 +33,7 @@ use replace::There;
 
 pub use failure::{PlanFailure, SourceFailure};
 
-/// What carrying a plan out came to.
+/// The outcome of an installation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -48,8 +48,8 @@ pub enum Outcome {
         #[serde(skip)]
         locked: Option<Box<LockedEntry>>,
     },
-    /// The record says that this very digest is installed, on grounds that are as strong: nothing
-    /// was unpacked. The files were not looked at.
+    /// The record says that this digest is installed already, on grounds that are as strong. Nothing
+    /// was unpacked, and the files were not checked.
     Unchanged {
         /// What the record says.
         recorded: Box<Recorded>,

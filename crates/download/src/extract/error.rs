@@ -81,7 +81,7 @@ pub enum ArchiveError {
         name: String,
     },
     /// A name that no file can have: empty, with a NUL, or the root's.
-    #[error("`{name}` is not a name that a {kind} can have")]
+    #[error("`{name}` can't be the name of a {kind}")]
     Name {
         /// The name.
         name: String,
@@ -101,19 +101,21 @@ pub enum ArchiveError {
         name: String,
     },
     /// A whiteout of what its own layer has, which is for layers below.
-    #[error("`{name}` removes what its own layer wrote before: some tools do that, others don't")]
+    #[error(
+        "`{name}` removes something that its own layer added: tools disagree on what that means"
+    )]
     OwnWhiteout {
         /// The entry.
         name: String,
     },
     /// The way to an entry leads through a symbolic link that leads nowhere, or back to itself.
-    #[error("the way to `{name}` leads through a link that leads nowhere")]
+    #[error("the path to `{name}` goes through a symbolic link that leads nowhere")]
     DanglingLink {
         /// The entry.
         name: String,
     },
     /// The way to an entry leads through something that isn't a directory.
-    #[error("the way to `{name}` leads through something that is not a directory")]
+    #[error("the path to `{name}` goes through something that is not a directory")]
     NotADirectory {
         /// The entry.
         name: String,

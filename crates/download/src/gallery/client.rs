@@ -1,7 +1,7 @@
 //! Fetching an index, from the gallery's own place or from one of its mirrors.
 //!
-//! The next place is asked only where the one before has no index or doesn't answer. One that
-//! answers with something else than an index ends the search: that is worth knowing.
+//! The next place is asked only if the one before has no index or doesn't answer. A place that answers
+//! with something else than an index ends the search: the user should know.
 
 use std::path::{Path, PathBuf};
 

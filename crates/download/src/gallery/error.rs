@@ -36,7 +36,7 @@ impl fmt::Display for SkippedPlace {
 #[non_exhaustive]
 pub enum GalleryError {
     /// The gallery's `url`, or one of its mirrors, can't be read.
-    #[error("the gallery `{gallery}` names no place that an index could be at")]
+    #[error("the location of the gallery `{gallery}` can't be read")]
     Location {
         /// The gallery's name.
         gallery: String,
@@ -54,7 +54,7 @@ pub enum GalleryError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Bytes that are no text.
-    #[error("expected {location} to be a text in UTF-8, found a byte at {position} that is none")]
+    #[error("{location} is not text in UTF-8: the byte at {position} is invalid")]
     NotText {
         /// Where it is.
         location: String,
@@ -74,7 +74,7 @@ pub enum GalleryError {
         source: io::Error,
     },
     /// No place has the index.
-    #[error("the index of the gallery `{gallery}` can't be had{}", list(.skipped))]
+    #[error("can't get the index of the gallery `{gallery}`{}", list(.skipped))]
     NotFetched {
         /// The gallery's name.
         gallery: String,

@@ -171,13 +171,13 @@ pub enum LocationError {
         source: url::ParseError,
     },
     /// Plain http over a network.
-    #[error("expected https for {host}, found http, which is for loopback addresses alone")]
+    #[error("{host} needs https: http is for loopback addresses alone")]
     PlainHttp {
         /// The URL's host.
         host: String,
     },
     /// A URL with a user or a password.
-    #[error("expected a URL without user and password, found one for {host} that has them")]
+    #[error("the URL for {host} has a user or a password: leave them out")]
     Credentials {
         /// Whose login it is.
         host: String,

@@ -1,9 +1,9 @@
 //! Galleries: where their indexes are, and fetching them.
 //!
-//! An index is data: nothing in it makes an image acceptable, so that an old or a forged one can
-//! at worst name other images, which have to be signed as the caller's own policy says. It is
-//! fetched within bounds, and kept with its validators, so that an unchanged one is not fetched
-//! twice; the server is asked each time.
+//! An index is data: nothing in it makes an image acceptable. An old or forged one can at worst name
+//! other images, which still have to be signed as the caller's own policy says. It is fetched within
+//! bounds and cached with its validators. The server is asked each time, and an unchanged index is not
+//! fetched again.
 
 mod cache;
 mod client;

@@ -1,4 +1,4 @@
-//! What is fetched from the web and is no registry: galleries' indexes and tarballs.
+//! Fetching from web servers that are no registries: galleries' indexes and tarballs.
 //!
 //! By the connection that registries are reached by ([`countersign_oci::http`]), so by the same rule
 //! for redirects, the same proxy and the same bounds. Bodies are taken as they are sent: what is

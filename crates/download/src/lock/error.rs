@@ -8,7 +8,7 @@ use countersign_policy::Position;
 #[non_exhaustive]
 pub enum LockError {
     /// More text than any lock has.
-    #[error("expected a lock file of at most {limit} bytes, found {found}")]
+    #[error("the lock file is too large: expected at most {limit} bytes, found {found}")]
     TooLarge {
         /// The bound.
         limit: usize,
@@ -16,7 +16,7 @@ pub enum LockError {
         found: usize,
     },
     /// A later version's file, or none of ours.
-    #[error("{position}: expected a lock file of version {expected}, found version {found}")]
+    #[error("{position}: unknown version of a lock file: expected {expected}, found {found}")]
     Version {
         /// Where.
         position: Position,
@@ -54,7 +54,7 @@ pub enum LockError {
         fault: LockValueError,
     },
     /// Something that has to stand beside what is there.
-    #[error("{position}: expected `{key}` beside `grounds: {grounds}`, found none")]
+    #[error("{position}: `grounds: {grounds}` needs `{key}`, which is missing")]
     Missing {
         /// Where the grounds stand.
         position: Position,
@@ -64,9 +64,7 @@ pub enum LockError {
         grounds: &'static str,
     },
     /// A signer of what is not signed: one of the two is wrong.
-    #[error(
-        "{position}: expected `{key}` beside `grounds: signature` alone, found `grounds: {grounds}`"
-    )]
+    #[error("{position}: `{key}` needs `grounds: signature`, found `grounds: {grounds}`")]
     OutOfPlace {
         /// Where the grounds stand.
         position: Position,
@@ -76,7 +74,7 @@ pub enum LockError {
         grounds: &'static str,
     },
     /// Two entries of one name for one platform.
-    #[error("{position}: expected one entry of `{name}` for {platform}, found another at {first}")]
+    #[error("{position}: `{name}` for {platform} is there twice; the first is at {first}")]
     Duplicate {
         /// Where the second is.
         position: Position,
@@ -145,7 +143,7 @@ pub enum LockValueError {
     #[error(transparent)]
     Digest(#[from] DigestError),
     /// Not a time.
-    #[error("expected a time by RFC 3339, found `{found}`")]
+    #[error("expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z, found `{found}`")]
     Time {
         /// What is there.
         found: String,
@@ -154,7 +152,7 @@ pub enum LockValueError {
         source: jiff::Error,
     },
     /// Nothing.
-    #[error("expected a text, found an empty one")]
+    #[error("expected a text, found nothing")]
     Empty,
 }
 
@@ -195,7 +193,7 @@ pub enum LockedError {
     },
     /// The name leads to another entry: for other hardware, or since the gallery changed.
     #[error(
-        "`{name}` leads to another entry than was locked: expected `{expected}`, found `{found}`"
+        "`{name}` now leads to another entry than the locked one: expected `{expected}`, found `{found}`"
     )]
     Entry {
         /// The name.
@@ -207,7 +205,7 @@ pub enum LockedError {
     },
     /// The gallery itself pins another digest.
     #[error(
-        "the gallery pins other content of `{name}` than was locked: expected {expected}, found {found}"
+        "the gallery now names another digest for `{name}` than the lock file: expected {expected}, found {found}"
     )]
     Digest {
         /// The name.
@@ -220,7 +218,7 @@ pub enum LockedError {
     /// The gallery asks for less than what was locked was admitted on: it lost its policy, or its
     /// digest.
     #[error(
-        "`{name}` was locked on more than the gallery now asks for: expected {expected}, found {found}"
+        "the gallery no longer requires what `{name}` was locked with: expected {expected}, found {found}"
     )]
     Weaker {
         /// The name.
@@ -232,7 +230,7 @@ pub enum LockedError {
     },
     /// Strict mode, and nothing proved what was locked.
     #[error(
-        "integrity is required: expected `{name}` to be locked with a signer or a digest of the gallery's, found it locked unverified"
+        "integrity is required, and `{name}` was locked without a signer and without a digest from the gallery"
     )]
     Unverified {
         /// The name.
@@ -240,7 +238,7 @@ pub enum LockedError {
     },
     /// The gallery's policy accepts the locked signer no longer.
     #[error(
-        "the gallery's policy does not accept the signer that `{name}` is locked to: found {found}"
+        "the gallery's policy no longer accepts the signer that `{name}` is locked to: {found}"
     )]
     Signer {
         /// The name.

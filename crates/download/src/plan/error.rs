@@ -23,7 +23,7 @@ pub enum PlanError {
     /// Galleries with different policies know the name: which of them it is of decides who must
     /// have signed.
     #[error(
-        "several galleries have `{name}`, and their policies differ: expected {}",
+        "several galleries have `{name}`, and their policies differ: write {}",
         .galleries.iter().map(|gallery| format!("{gallery}@{name}")).collect::<Vec<_>>().join(" or ")
     )]
     Ambiguous {
@@ -33,7 +33,7 @@ pub enum PlanError {
         galleries: Vec<String>,
     },
     /// The name does not lead to an entry with content.
-    #[error("the gallery `{gallery}` has nothing to install by that name")]
+    #[error("the gallery `{gallery}` has nothing to install under that name")]
     Entry {
         /// The gallery's name.
         gallery: String,
@@ -53,7 +53,7 @@ pub enum PlanError {
     /// A file or directory of this machine, named by an index from elsewhere: whoever serves it
     /// would choose what of this machine is read.
     #[error(
-        "the entry `{entry}` names a place on this machine: expected a registry or a URL in the index from {location}, found {found}"
+        "the entry `{entry}` names a place on this machine, {found}: the index from {location} may name only registries and URLs"
     )]
     Local {
         /// The entry's name.
@@ -82,7 +82,7 @@ pub enum PlanError {
     #[error(transparent)]
     Locked(#[from] LockedError),
     /// More mirrors than anybody needs.
-    #[error("the entry `{entry}` names too many mirrors: expected {limit} at most, found {found}")]
+    #[error("the entry `{entry}` names too many mirrors: expected at most {limit}, found {found}")]
     Mirrors {
         /// The entry's name.
         entry: String,

@@ -1,4 +1,5 @@
-//! A lock as one condition more on a plan: before any registry is asked, and on what one served.
+//! A lock as one more condition of a plan: checked before any registry is asked, and on the content
+//! that one serves.
 
 use countersign_oci::{Digest, Platform, Reference, excerpt};
 use countersign_policy::Policy;

@@ -1,9 +1,9 @@
 //! What is mounted inside an installation.
 //!
-//! A directory with a mount in it can be moved, and the mount goes with it. So a volume that
-//! somebody mounted inside an installation would be where the old one is removed. It is looked for
-//! before anything is fetched. Where the system has no list of mounts, or doesn't show it, removing
-//! stops at the mount: it never enters one.
+//! A directory with a mount in it can be moved, and the mount moves with it. A volume mounted inside an
+//! installation would then be removed with the old installation. So mounts are looked for before
+//! anything is fetched. Where the system shows no list of mounts, removing stops at the mount: it
+//! never enters one.
 
 use std::ffi::OsString;
 use std::fs;

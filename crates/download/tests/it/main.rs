@@ -20,6 +20,7 @@ mod misuse;
 mod names;
 mod plan;
 mod shop;
+mod sources;
 mod stage;
 mod store;
 mod unverified;
