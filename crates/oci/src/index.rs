@@ -71,7 +71,7 @@ impl Index {
                     }
                 }
                 Some(platform) if platform.contradicts(wanted) => {}
-                _ => unnamed.push(child),
+                Some(_) | None => unnamed.push(child),
             }
         }
         // The sort is stable: of equals, the first stays first.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Identity};
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::{Error, Result};
-use crate::http::{HostKind, is_loopback_host, proxy, shown};
+use crate::http::{HostKind, proxy, shown};
 use crate::patience::Patience;
+use crate::plain_http::PlainHttp;
 use crate::registry::Credentials;
 
 /// How to reach registries, and how long and how much to take from them.
@@ -38,7 +39,7 @@ pub struct Options {
     /// Hosts reached without the proxy, besides this machine, in the form that `NO_PROXY` has by
     /// convention: separated by commas, each a host name, which stands for its subdomains too (as do
     /// `.name` and `*.name`), an IP address or a network (`10.0.0.0/8`); a port may stand behind a
-    /// name or an address, and then counts (`host:5000`); `*` is everything.
+    /// name or an address, and then counts (`host:5000`); `*` is everything. An entry that is none of these is an [`Error::Configuration`].
     pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
@@ -117,29 +118,6 @@ impl fmt::Debug for Options {
             .field("led_from", &self.led_from)
             .field("user_agent", &self.user_agent)
             .finish()
-    }
-}
-
-/// Which registries are spoken to without TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PlainHttp {
-    /// Only registries on a loopback address.
-    #[default]
-    Loopback,
-    /// Every registry.
-    Always,
-    /// None.
-    Never,
-}
-
-impl PlainHttp {
-    /// Whether `host` is spoken to without TLS.
-    pub(crate) fn covers(self, host: Option<&Host<&str>>) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Loopback => host.is_some_and(is_loopback_host),
-        }
     }
 }
 

@@ -3,27 +3,31 @@
 //! A login goes to the origin it was made for and nowhere else: once a redirect leaves that origin
 //! it is gone, even if another redirect leads back.
 
+mod refused;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use reqwest::header::{self, HeaderMap};
-use reqwest::{Certificate, Client, Method, Response, StatusCode};
+use reqwest::header;
+use reqwest::{Certificate, Client, Response};
 use tokio::time::Instant;
-use url::{Origin, Url};
+use url::Url;
 
 use super::answer::{Answer, network, timed_out, too_slow};
 use super::host::HostKind;
 use super::names::{Inward, Names};
 use super::pace;
 use super::redacted::shown;
-use super::redirect::{RedirectRefused, permit};
+use super::redirect::{RedirectRefused, is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::Failure;
 use crate::error::{Error, Result};
-use crate::options::{LedFrom, Options};
+use crate::options::Options;
 
-/// The connections. Cheap to clone; clones share them. TLS is set up when the first https URL comes, because reading the system's
-/// certificates takes longer than most requests, and fails where there are none.
+use refused::{permit_named, redirected, refused, refused_by};
+
+/// The connections. Cheap to clone; clones share them. TLS is set up when the first https URL comes:
+/// reading the system's certificates takes longer than most requests, and fails where there are none.
 #[derive(Debug, Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -272,49 +276,6 @@ impl Shared {
     }
 }
 
-/// Where a redirect leads, if the request can be repeated there.
-fn redirected(request: &Request, response: &Response, body: &Body, home: &Origin) -> Result<Url> {
-    let from = response.url();
-    let to = location(from, response.headers()).ok_or_else(|| Error::Redirect {
-        from: shown(from),
-        to: "nowhere".into(),
-        reason: RedirectRefused::Nowhere,
-    })?;
-    let status = response.status().as_u16();
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    // Others turn a request that writes into one that reads (RFC 9110, section 15.4).
-    if !reads && !matches!(status, 307 | 308) {
-        return Err(refused(from, &to, RedirectRefused::NotRepeated { status }));
-    }
-    if matches!(body, Body::Secret(_)) && to.origin() != *home {
-        return Err(refused(from, &to, RedirectRefused::Secret));
-    }
-    Ok(to)
-}
-
-/// Checks a URL that was named at `place`, by its spelling. Returns the innermost kind of address
-/// that it may be at.
-fn permit_named(place: &LedFrom, url: &Url) -> Result<HostKind> {
-    let (from, to) = (place.kind, HostKind::of(url));
-    if to > from {
-        let reason = RedirectRefused::Inward { from, to };
-        return Err(refused_by(place.place.clone(), url, reason));
-    }
-    Ok(from)
-}
-
-fn refused(from: &Url, to: &Url, reason: RedirectRefused) -> Error {
-    refused_by(shown(from), to, reason)
-}
-
-fn refused_by(from: String, to: &Url, reason: RedirectRefused) -> Error {
-    Error::Redirect {
-        from,
-        to: shown(to),
-        reason,
-    }
-}
-
 /// Why there is no answer to a request.
 enum Unsent {
     /// The body was sent before, and can't be sent again.
@@ -353,16 +314,6 @@ impl From<Error> for Unsent {
     }
 }
 
-/// The URL in a `Location` header, which may be relative to the request's.
-pub(crate) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
-    let text = headers.get(header::LOCATION)?.to_str().ok()?;
-    from.join(text).ok()
-}
-
-pub(crate) fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
 fn configuration(detail: String) -> Error {
     Error::Configuration { detail }
 }
@@ -381,6 +332,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::Method;
+
     use super::*;
 
     #[tokio::test]

@@ -36,9 +36,9 @@ pub use request::{Body, Credential, Request};
 pub use retry::{Failure, retrying, status_may_pass};
 
 pub(crate) use answer::too_slow;
-pub(crate) use connection::{is_redirect, location};
 pub(crate) use host::is_loopback_host;
 pub(crate) use proxy::proxy;
 pub(crate) use redacted::{host, shown};
+pub(crate) use redirect::{is_redirect, location};
 pub(crate) use request::Upload;
 pub(crate) use retry::pauses;

@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::host::HostKind;
 use super::redacted::shown;
 use crate::error::{Error, Result};
+use crate::excerpt::excerpt;
 
 /// Reads a proxy's address as people and systems write it: `http://proxy.example:3128`, with
 /// `https://`, `socks5://` or `socks5h://` in front, with a user and a password, or without a scheme
@@ -39,7 +40,7 @@ pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
         );
         return Err(Error::Configuration { detail });
     }
-    let (url, direct) = (url.clone(), NoProxy::parse(no_proxy));
+    let (url, direct) = (url.clone(), NoProxy::parse(no_proxy)?);
     Ok(Proxy::custom(move |target: &Url| {
         (!direct.covers(target)).then(|| url.clone())
     }))
@@ -47,8 +48,7 @@ pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
 
 /// The hosts of a `NO_PROXY`: separated by commas or blanks, each a name (which stands for its
 /// subdomains too, as do `.name` and `*.name`), an address or a network (`10.0.0.0/8`), a name or an
-/// address with a port behind it (which then counts as well), or `*` for everything. What is none of
-/// these covers nothing.
+/// address with a port behind it (which then counts as well), or `*` for everything.
 #[derive(Debug, Default)]
 struct NoProxy {
     all: bool,
@@ -57,7 +57,10 @@ struct NoProxy {
 }
 
 impl NoProxy {
-    fn parse(text: &str) -> Self {
+    /// # Errors
+    /// [`Error::Configuration`] for an entry that is none of these: left out without a word, it would
+    /// send by the proxy what was to go around it.
+    fn parse(text: &str) -> Result<Self> {
         let mut found = Self::default();
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
         for entry in entries.filter(|entry| !entry.is_empty()) {
@@ -68,10 +71,15 @@ impl NoProxy {
             } else if let Some(host) = host_and_port(entry) {
                 found.hosts.push(host);
             } else {
-                tracing::warn!(entry, "an entry of the hosts without proxy can't be read");
+                return Err(Error::Configuration {
+                    detail: format!(
+                        "the list of hosts without proxy (NO_PROXY) has the entry `{}`: expected a host name, an address, or a network such as 10.0.0.0/8",
+                        excerpt(entry)
+                    ),
+                });
             }
         }
-        found
+        Ok(found)
     }
 
     fn covers(&self, url: &Url) -> bool {
@@ -161,7 +169,10 @@ mod tests {
 
     #[test]
     fn hosts_without_proxy_are_told_in_every_usual_form() {
-        let covers = |list: &str, url: &str| NoProxy::parse(list).covers(&url.parse().unwrap());
+        let covers = |list: &str, url: &str| {
+            let list = NoProxy::parse(list).unwrap();
+            list.covers(&url.parse().unwrap())
+        };
         for (list, inside, outside) in [
             (
                 "corp.example",
@@ -225,11 +236,25 @@ mod tests {
             assert!(!covers(list, outside), "{list} {outside}");
         }
         assert!(covers("*", "https://a.example/"));
-        for nothing in ["", ",", "a b:c", "10.0.0.0/99", "host:port"] {
+        for nothing in ["", ",", " , "] {
             assert!(!covers(nothing, "https://host.example/"), "{nothing}");
             for here in ["http://localhost:1/", "http://127.0.0.2/", "http://[::1]/"] {
                 assert!(covers(nothing, here), "{here}");
             }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_can_t_be_read_is_named() {
+        for (list, entry) in [
+            ("a b:c", "b:c"),
+            ("a.example,10.0.0.0/99", "10.0.0.0/99"),
+            ("host:port", "host:port"),
+        ] {
+            let Err(Error::Configuration { detail }) = NoProxy::parse(list) else {
+                panic!("{list} was taken");
+            };
+            assert!(detail.contains(&format!("`{entry}`")), "{detail}");
         }
     }
 }

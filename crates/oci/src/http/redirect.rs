@@ -1,9 +1,11 @@
 //! Where a server may lead us: by a redirect, by a link, or by naming another service.
 
+use reqwest::StatusCode;
+use reqwest::header::{self, HeaderMap};
 use url::Url;
 
 use super::host::HostKind;
-use crate::options::PlainHttp;
+use crate::plain_http::PlainHttp;
 
 /// Why a server's way on isn't followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +45,17 @@ pub enum RedirectRefused {
     /// The request's body can be sent only once.
     #[error("the body is read from a stream that can't be read again")]
     Spent,
+}
+
+/// Whether a status is a redirect's.
+pub(crate) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The URL in a `Location` header, which may be relative to the request's.
+pub(crate) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
+    let text = headers.get(header::LOCATION)?.to_str().ok()?;
+    from.join(text).ok()
 }
 
 /// The rule for all redirects and links: to https from anywhere; to http only from http, and only

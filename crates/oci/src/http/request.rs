@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use url::{Origin, Url};
 
-use super::connection::location;
+use super::redirect::location;
 
 /// One request, without its body and its login.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ const EXTENSION_BYTES: u64 = 64 << 10;
 const NAME_BYTES: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct Archive {
+pub(super) struct ArchivedLayout {
     file: File,
     members: HashMap<String, Member>,
 }
@@ -35,7 +35,7 @@ enum Member {
     Other(&'static str),
 }
 
-impl Archive {
+impl ArchivedLayout {
     /// Walks the archive in `file`, of `length` bytes.
     pub(super) fn index(file: File, length: u64) -> Result<Self, LayoutError> {
         let mut walk = Walk {

@@ -12,11 +12,11 @@ use super::{Content, Part};
 use crate::error::LayoutError;
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct DirectoryLayout {
     root: File,
 }
 
-impl Directory {
+impl DirectoryLayout {
     pub(super) fn new(root: File) -> Self {
         Self { root }
     }

@@ -23,8 +23,8 @@ use crate::error::{Error, LayoutError, Result};
 use crate::excerpt::excerpt;
 use crate::reference::{LayoutPath, Location, Repository};
 
-use archive::Archive;
-use directory::Directory;
+use archive::ArchivedLayout;
+use directory::DirectoryLayout;
 
 /// The version of the format (OCI image specification, "oci-layout file").
 const VERSION: &str = "1.0.0";
@@ -65,8 +65,8 @@ pub(crate) struct Layout {
 
 #[derive(Debug)]
 enum Store {
-    Directory(Directory),
-    Archive(Archive),
+    Directory(DirectoryLayout),
+    Archive(ArchivedLayout),
 }
 
 impl Layout {
@@ -108,7 +108,7 @@ impl Layout {
         let Some(marker) = self.store.content(Part::Marker)? else {
             return Err(match self.store.content(Part::DockerManifest) {
                 Ok(Some(_)) => LayoutError::DockerArchive,
-                _ => LayoutError::NoMarker,
+                Ok(None) | Err(_) => LayoutError::NoMarker,
             });
         };
         let too_long = marker.size > MARKER_BYTES;
@@ -199,9 +199,9 @@ impl Store {
     fn of(file: File) -> Result<Self, LayoutError> {
         let metadata = file.metadata().map_err(|e| LayoutError::io(".", e))?;
         if metadata.is_dir() {
-            Ok(Self::Directory(Directory::new(file)))
+            Ok(Self::Directory(DirectoryLayout::new(file)))
         } else if metadata.is_file() {
-            Archive::index(file, metadata.len()).map(Self::Archive)
+            ArchivedLayout::index(file, metadata.len()).map(Self::Archive)
         } else {
             Err(LayoutError::NoArchive {
                 found: "a device, a pipe or a socket",

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::helper::{self, HelperError};
+use super::login::{Login, Secret};
 use super::login_file::{LoginFile, normal_key};
 use crate::error::{Error, Result};
 use crate::reference::Repository;
@@ -173,36 +174,6 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A way to prove to a registry who we are.
-#[derive(Clone)]
-pub(super) struct Login {
-    pub(super) secret: Secret,
-    from: String,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Secret {
-    Password {
-        user: String,
-        password: String,
-    },
-    /// Exchanged for access tokens at the token service.
-    Identity(String),
-    /// Sent as it is.
-    Registry(String),
-}
-
-/// For errors: whose credentials these are and where they are from, without the secret.
-impl fmt::Display for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.secret {
-            Secret::Password { user, .. } => write!(f, "as `{user}` by {}", self.from),
-            Secret::Identity(_) => write!(f, "with the identity token of {}", self.from),
-            Secret::Registry(_) => write!(f, "with the registry token of {}", self.from),
-        }
-    }
-}
-
 fn unreadable(
     registry: &str,
     from: &str,
@@ -270,6 +241,15 @@ mod tests {
                 "{key}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn an_empty_entry_hides_no_login_under_another_name() {
+        let json =
+            r#"{"auths": {"docker.io": {}, "https://index.docker.io/v1/": {"auth": "dTpw"}}}"#;
+        assert_eq!(found(json, "alpine").await.as_deref(), Some("u:p"));
+        let json = r#"{"auths": {"quay.io/a": {"auth": ""}, "quay.io": {"auth": "dTpw"}}}"#;
+        assert_eq!(found(json, "quay.io/a/b").await.as_deref(), Some("u:p"));
     }
 
     #[tokio::test]

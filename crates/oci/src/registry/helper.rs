@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
-use super::credentials::Secret;
+use super::login::Secret;
 
 const OUTPUT_MAX: u64 = 64 << 10;
 /// What helpers say when they have no login for a server (`credentials.ErrCredentialsNotFound` in

@@ -8,7 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use super::credentials::Secret;
+use super::login::Secret;
 
 /// A file that was read.
 pub(super) struct LoginFile {
@@ -37,18 +37,20 @@ impl LoginFile {
         &self.name
     }
 
-    /// The helper for the first of `keys` that has one, and the server to ask it for.
+    /// The helper of the first entry for `keys` that names one, and the server to ask it for.
     pub(super) fn helper(&self, keys: &[String]) -> Option<(&str, &str)> {
-        let (helper, server) = entry(&self.config.cred_helpers, keys)?;
-        (!helper.is_empty()).then_some((helper, server))
+        let mut helpers = entries(&self.config.cred_helpers, keys);
+        helpers
+            .find_map(|(helper, server)| (!helper.is_empty()).then_some((helper.as_str(), server)))
     }
 
-    /// The secret in the entry for the first of `keys` that has one.
+    /// The secret of the first entry for `keys` that has one. Docker Hub goes by several names, and
+    /// an empty entry under one of them doesn't hide the login under another.
     pub(super) fn secret(&self, keys: &[String]) -> Result<Option<Secret>, LoginFileError> {
-        match entry(&self.config.auths, keys) {
-            Some((auth, _)) => auth.secret(),
-            None => Ok(None),
-        }
+        let mut entries = entries(&self.config.auths, keys);
+        entries
+            .find_map(|(auth, _)| auth.secret().transpose())
+            .transpose()
     }
 
     /// The helper for all registries.
@@ -131,14 +133,17 @@ pub(super) enum LoginFileError {
     Auth,
 }
 
-/// The entry under the first of `keys` that there is, with its own key.
-fn entry<'a, T>(entries: &'a Entries<T>, keys: &[String]) -> Option<(&'a T, &'a str)> {
-    keys.iter().find_map(|wanted| {
-        let mut filled = entries
+/// The entries that are for `keys`, in their order, each with its own key.
+fn entries<'a, T>(
+    entries: &'a Entries<T>,
+    keys: &[String],
+) -> impl Iterator<Item = (&'a T, &'a str)> {
+    keys.iter().flat_map(move |wanted| {
+        let filled = entries
             .iter()
             .flatten()
             .filter_map(|(key, value)| Some((value.as_ref()?, key.as_str())));
-        filled.find(|(_, key)| normal_key(key) == *wanted)
+        filled.filter(move |(_, key)| normal_key(key) == *wanted)
     })
 }
 

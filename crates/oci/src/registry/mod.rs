@@ -9,7 +9,7 @@
 //!   what they have in common, `entries` reads lists of descriptors
 //! - `select`: the manifest of an index for one platform
 //! - `layouts`: reading the same from image layouts, without requests
-//! - `auth`, `authenticate`, `challenge`, `credentials`, `login_file`, `helper`: who we are
+//! - `auth`, `authenticate`, `challenge`, `credentials`, `login`, `login_file`, `helper`: who we are
 //!
 //! How requests travel is in [`crate::http`].
 
@@ -23,6 +23,7 @@ mod credentials;
 mod entries;
 mod helper;
 mod layouts;
+mod login;
 mod login_file;
 mod manifests;
 mod referrers;

@@ -1,0 +1,59 @@
+//! Where a redirect leads, and the errors that refuse to follow it.
+
+use reqwest::{Method, Response};
+use url::{Origin, Url};
+
+use super::super::host::HostKind;
+use super::super::redacted::shown;
+use super::super::redirect::{RedirectRefused, location};
+use super::super::request::{Body, Request};
+use crate::error::{Error, Result};
+use crate::options::LedFrom;
+
+/// Where a redirect leads, if the request can be repeated there.
+pub(super) fn redirected(
+    request: &Request,
+    response: &Response,
+    body: &Body,
+    home: &Origin,
+) -> Result<Url> {
+    let from = response.url();
+    let to = location(from, response.headers()).ok_or_else(|| Error::Redirect {
+        from: shown(from),
+        to: "nowhere".into(),
+        reason: RedirectRefused::Nowhere,
+    })?;
+    let status = response.status().as_u16();
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    // Others turn a request that writes into one that reads (RFC 9110, section 15.4).
+    if !reads && !matches!(status, 307 | 308) {
+        return Err(refused(from, &to, RedirectRefused::NotRepeated { status }));
+    }
+    if matches!(body, Body::Secret(_)) && to.origin() != *home {
+        return Err(refused(from, &to, RedirectRefused::Secret));
+    }
+    Ok(to)
+}
+
+/// Checks a URL that was named at `place`, by its spelling. Returns the innermost kind of address
+/// that it may be at.
+pub(super) fn permit_named(place: &LedFrom, url: &Url) -> Result<HostKind> {
+    let (from, to) = (place.kind, HostKind::of(url));
+    if to > from {
+        let reason = RedirectRefused::Inward { from, to };
+        return Err(refused_by(place.place.clone(), url, reason));
+    }
+    Ok(from)
+}
+
+pub(super) fn refused(from: &Url, to: &Url, reason: RedirectRefused) -> Error {
+    refused_by(shown(from), to, reason)
+}
+
+pub(super) fn refused_by(from: String, to: &Url, reason: RedirectRefused) -> Error {
+    Error::Redirect {
+        from,
+        to: shown(to),
+        reason,
+    }
+}
