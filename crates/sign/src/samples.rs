@@ -43,7 +43,7 @@ pub fn errors() -> Vec<Error> {
 }
 
 fn merge_errors() -> Vec<MergeError> {
-    let image = || Box::new(reference().repository().at(digest()));
+    let image = || Box::new(reference().location().at(digest()));
     samples!(MergeError {
         Nothing { found: "no image was given".into() },
         SamePlatform { platform: samples::platform(), first: image(), second: image() },

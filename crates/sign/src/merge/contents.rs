@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, Digest, Document, Registry, Repository, ResolvedImage};
+use countersign_oci::{
+    Descriptor, Digest, Document, Location, Registry, Repository, ResolvedImage,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Merge, MergeEvent};
@@ -19,11 +21,12 @@ pub(super) async fn copy(
     target: &Repository,
     events: &(dyn Fn(MergeEvent) + Send + Sync),
 ) -> Result<ResolvedImage, Error> {
+    let place = Location::from(target.clone());
     let mut seen: HashSet<Digest> = HashSet::new();
-    let mut blobs: Vec<(&Repository, &Descriptor)> = Vec::new();
+    let mut blobs: Vec<(&Location, &Descriptor)> = Vec::new();
     for member in &merge.members {
-        let source = member.image.reference().repository();
-        if source == target {
+        let source = member.image.reference().location();
+        if *source == place {
             continue;
         }
         for blob in blobs_of(&member.image) {
@@ -48,7 +51,7 @@ pub(super) async fn copy(
         .try_collect::<Vec<()>>()
         .await?;
     for member in &merge.members {
-        if member.image.reference().repository() != target {
+        if *member.image.reference().location() != place {
             let bytes = member.image.bytes().clone();
             registry
                 .push_manifest(target, &member.media_type, bytes, None)

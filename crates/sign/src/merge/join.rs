@@ -109,7 +109,7 @@ impl Join<'_> {
             }
             let child = self
                 .registry
-                .child(reference.repository(), &descriptor)
+                .child(reference.location(), &descriptor)
                 .await?;
             Box::pin(self.add(child, entry, depth + 1)).await?;
         }
@@ -155,10 +155,10 @@ impl Join<'_> {
         let Document::Manifest(manifest) = image.document() else {
             return Err(no_platform(image, "it is an index".to_owned()));
         };
-        let repository = image.reference().repository();
+        let location = image.reference().location();
         let json = self
             .registry
-            .blob(repository, &manifest.config, CONFIG_MAX)
+            .blob(location, &manifest.config, CONFIG_MAX)
             .await?;
         let configuration: Value = serde_json::from_slice(&json)
             .map_err(|_| no_platform(image, "its configuration is not JSON".to_owned()))?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use countersign_oci::http::{Failure, retrying};
 use countersign_oci::{
-    Copied, Digest, Error as RegistryError, PinnedReference, Platform, Reference, Registry,
-    Repository, ResolvedImage, Retries,
+    Copied, Digest, Error as RegistryError, Location, PinnedReference, Platform, Reference,
+    Registry, ResolvedImage, Retries,
 };
 use serde::Serialize;
 
@@ -123,12 +123,10 @@ impl Merge {
         for (at, (tag, name)) in names.iter().enumerate() {
             let index = indexes
                 .iter()
-                .find(|index| index.reference().repository() == tag.repository());
+                .find(|index| index.reference().location() == tag.location());
             let written = match index {
                 Some(index) => write(with, tag, name, index).await,
-                None => Err(Unwritten::left(
-                    self.unproven(tag.repository(), &self.digest),
-                )),
+                None => Err(Unwritten::left(self.unproven(tag.location(), &self.digest))),
             };
             if let Err(Unwritten { error, unclear }) = written {
                 let rest = names.iter().skip(at + usize::from(unclear));
@@ -166,9 +164,10 @@ impl Merge {
     ) -> Result<(Vec<ResolvedImage>, Vec<Signed>), Error> {
         let mut indexes: Vec<ResolvedImage> = Vec::new();
         for (tag, _) in names {
-            let there = |index: &ResolvedImage| index.reference().repository() == tag.repository();
+            let there = |index: &ResolvedImage| index.reference().location() == tag.location();
             if !indexes.iter().any(there) {
-                indexes.push(contents::copy(with.registry, self, tag.repository(), events).await?);
+                let target = tag.location().writable()?;
+                indexes.push(contents::copy(with.registry, self, target, events).await?);
             }
         }
         let to_sign = names
@@ -194,20 +193,20 @@ impl Merge {
             for (tag, _) in names {
                 let is = |one: &&Signed| {
                     one.digest == *digest
-                        && one.reference.repository() == tag.repository()
+                        && one.reference.location() == tag.location()
                         && one.reference.tag() == tag.tag()
                 };
                 if !signed.iter().any(|one| is(&one)) {
-                    return Err(self.unproven(tag.repository(), digest));
+                    return Err(self.unproven(tag.location(), digest));
                 }
             }
         }
         Ok(())
     }
 
-    fn unproven(&self, repository: &Repository, digest: &Digest) -> Error {
+    fn unproven(&self, location: &Location, digest: &Digest) -> Error {
         MergeError::Unproven {
-            image: Box::new(repository.at(digest.clone())),
+            image: Box::new(location.at(digest.clone())),
             expected: "a signature for each tag".to_owned(),
         }
         .into()
