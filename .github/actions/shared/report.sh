@@ -12,8 +12,10 @@ code=0
 countersign "$@" >"$result" || code=$?
 
 # A program that was ended may have left half a document, or none.
-jq --exit-status . "$result" >/dev/null 2>&1 ||
-  printf '{"error": {"message": "countersign ended with %d and said nothing", "causes": [], "hints": []}}' "$code" >"$result"
+if ! jq --exit-status --slurp 'length == 1' "$result" >/dev/null 2>&1; then
+  printf '{"error": {"message": "countersign ended with %d and said nothing"}}' "$code" >"$result"
+  [ "$code" != 0 ] || code=1
+fi
 jq --raw-output --arg command "$1" --arg search "${LOG_SEARCH_URL:-}" --from-file "$here/summary.jq" "$result" \
   >>"$GITHUB_STEP_SUMMARY"
 {

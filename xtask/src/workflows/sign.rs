@@ -84,6 +84,18 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     );
 
     ledger.case(
+        "sign: a program that says nothing has failed, whatever it ends with",
+        || {
+            let silent = stage.program("silent/countersign", "exit 0\n")?;
+            let silent = silent.display().to_string();
+            let ended = sign(stage, &[("images", "a"), ("executable", &silent)])?;
+            ended.expect(1, "said nothing")?;
+            contains(&ended, "**Failed:** ")?;
+            Ok(ended.log.trim().to_owned())
+        },
+    );
+
+    ledger.case(
         "sign: no identity token, as in the pull request of a fork",
         || {
             let digest = stage.push_index("forked", "v1")?;
