@@ -8,6 +8,7 @@ mod galleries;
 mod install;
 mod list;
 mod man;
+mod merge;
 mod policy;
 mod remove;
 mod sign;
@@ -51,6 +52,11 @@ pub(crate) enum Command {
     /// The signature is bound to a digest. If the image is an index, all images in it are signed
     /// too.
     Sign(sign::SignArguments),
+    /// Join the images of several platforms into one, sign it, and only then tag it
+    ///
+    /// No tag is written before all images are signed and verified. If anything fails before that,
+    /// every tag stays as it was.
+    Merge(merge::MergeArguments),
     /// Verify that images are signed as a policy requires
     ///
     /// This installs nothing. It prints who signed, and when.
@@ -82,6 +88,7 @@ impl Command {
     pub(crate) fn timeout(&self) -> Option<Duration> {
         match self {
             Self::Sign(arguments) => arguments.registry.timeout,
+            Self::Merge(arguments) => arguments.registry.timeout,
             Self::Verify(arguments) => arguments.registry.timeout,
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
@@ -97,6 +104,7 @@ impl Command {
     ) -> Result<ExitCode, Failure> {
         match self {
             Self::Sign(arguments) => sign::run(arguments, environment, output).await,
+            Self::Merge(arguments) => merge::run(arguments, environment, output).await,
             Self::Verify(arguments) => verify::run(arguments, environment, output).await,
             Self::Install(arguments) => install::run(arguments, environment, output).await,
             Self::Policy(command) => policy::run(command, environment, output).await,

@@ -207,7 +207,7 @@ async fn patience(signed: oneshot::Receiver<()>, started: Instant, timeout: Opti
 }
 
 /// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in.
-async fn identity_token(
+pub(super) async fn identity_token(
     flag: Option<&str>,
     environment: &Environment,
     connection: &Connection,
@@ -231,7 +231,7 @@ async fn identity_token(
     }
 }
 
-async fn signing_services(
+pub(super) async fn signing_services(
     named: &ServiceArguments,
     instance: &Instance,
     environment: &Environment,
