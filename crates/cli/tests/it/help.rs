@@ -22,6 +22,11 @@ fn sign() {
 }
 
 #[test]
+fn merge() {
+    help("help_merge", &["merge", "--help"]);
+}
+
+#[test]
 fn verify() {
     help("help_verify", &["verify", "--help"]);
 }
@@ -82,6 +87,7 @@ fn the_short_help_has_one_line_an_option() {
     for command in [
         &[][..],
         &["sign"],
+        &["merge"],
         &["verify"],
         &["install"],
         &["upgrade"],

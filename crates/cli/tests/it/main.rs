@@ -19,6 +19,7 @@ mod layers;
 mod layout;
 mod lock;
 mod login;
+mod merge;
 mod mounts;
 mod newcomer;
 mod output;

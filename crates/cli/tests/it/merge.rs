@@ -1,0 +1,136 @@
+//! `countersign merge`, as the last job of a CI runs it.
+
+use countersign_sandbox::{Effect, Fault};
+
+use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST};
+
+impl Stage {
+    /// The images that two builds pushed by digest.
+    fn built(&self) -> Vec<String> {
+        let pushed = self.index.images().iter().map(|image| {
+            let digest = image.push(&self.registry, "cache", None);
+            self.reference(&format!("cache@{digest}"))
+        });
+        pushed.collect()
+    }
+
+    fn merge(&self, identity: &str, arguments: &[&str]) -> Run {
+        let token = self.sigstore.token(identity);
+        let token = ["--identity-token", &token];
+        self.run(&[&["merge"], &TRUST, &SERVICES, &token, arguments])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_merged_is_verified_by_its_tag() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let (tag, latest) = (
+        stage.reference("merged:v1"),
+        stage.reference("merged:latest"),
+    );
+    let run = stage.merge(
+        RELEASE,
+        &["--tag", &tag, "--tag", &latest, &images[0], &images[1]],
+    );
+    stage.snapshot("success_merge", &run);
+    for tag in [&tag, &latest] {
+        let verified = stage.verify(&[tag]);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+    }
+    let into = stage.path("installed");
+    let installed = stage.install(&[&tag, into.to_str().unwrap()]);
+    assert_eq!(installed.code, 0, "{}", installed.stderr);
+    assert!(into.join("bin/app").is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digests_come_from_a_directory() {
+    let stage = Stage::new().await;
+    for image in stage.built() {
+        let digits = image.rsplit(':').next().unwrap();
+        stage.write(&format!("digests/{digits}"), "");
+    }
+    let tag = stage.reference("merged:v1");
+    let from = stage.reference("cache");
+    let run = stage.merge(
+        RELEASE,
+        &[
+            "--output",
+            "json",
+            "--tag",
+            &tag,
+            "--digests-from",
+            "digests",
+            "--from",
+            &from,
+        ],
+    );
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert_eq!(stage.verify(&[&tag]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_prints_the_index_and_writes_nothing() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let tag = stage.reference("merged:v1");
+    stage.registry.reset_requests();
+    let run = stage.run(&[&["merge", "--dry-run", "--tag", &tag, &images[0], &images[1]]]);
+    stage.snapshot("dry_run_merge", &run);
+    let requests = stage.registry.requests();
+    assert!(
+        requests.iter().all(|request| request.method == "GET"),
+        "{requests:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_says_where_the_tags_are() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let (tag, latest) = (
+        stage.reference("merged:v1"),
+        stage.reference("merged:latest"),
+    );
+    let arguments = ["--tag", &tag, "--tag", &latest, &images[0], &images[1]];
+
+    // The policy of who installs has another signer.
+    let refused = stage.merge(STRANGER, &[&POLICY[..], &arguments].concat());
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("no tag was changed"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(stage.registry.tags("merged"), [] as [String; 0]);
+
+    let refuses = Fault::on("PUT /v2/merged/manifests/latest", Effect::status(403));
+    stage.registry.add_fault(refuses.times(1));
+    let half = stage.merge(RELEASE, &arguments);
+    assert_eq!(half.code, 7, "{}", half.stderr);
+    stage.snapshot("half_merge", &half);
+    assert_eq!(stage.registry.tags("merged"), ["v1"]);
+
+    let again = stage.merge(RELEASE, &arguments);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(stage.verify(&[&latest]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_images_for_one_platform_are_refused_by_name() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let other = stage.push_unsigned("other");
+    let other = stage.reference(&format!("app@{other}"));
+    let tag = stage.reference("merged:v1");
+    let twin = countersign_sandbox::image::Image::builder("linux/amd64".parse().unwrap())
+        .annotation("build", "2")
+        .build();
+    let twin = twin.push(&stage.registry, "cache", None);
+    let twin = stage.reference(&format!("cache@{twin}"));
+    let run = stage.merge(RELEASE, &["--tag", &tag, &images[0], &other, &twin]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains(&images[0]), "{}", run.stderr);
+    assert!(run.stderr.contains(&twin), "{}", run.stderr);
+}
