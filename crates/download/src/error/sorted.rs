@@ -4,7 +4,6 @@ use countersign_oci::{Consequence, ErrorKind, MachineFault};
 use countersign_verify::Error as VerifyError;
 
 use super::Error;
-use crate::http::HttpError;
 
 impl Error {
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
@@ -66,9 +65,7 @@ impl Error {
                 Consequence::TrySameDigest
             }
             Self::NoDirectory { .. } => Consequence::TryNext,
-            Self::Http(error) if error.leaves_to_mirrors() => Consequence::TryNext,
-            Self::Http(HttpError::Configuration { .. }) => Consequence::End,
-            Self::Http(_) => Consequence::TrySameDigest,
+            Self::Http(error) => error.consequence(),
             Self::OtherPermit { .. }
             | Self::Platform(_)
             | Self::WrongPlatform { .. }

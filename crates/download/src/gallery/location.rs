@@ -37,7 +37,10 @@ pub struct GitHubFile {
 impl Location {
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::File(_))
+        match self {
+            Self::File(_) => true,
+            Self::Url(_) | Self::GitHub(_) => false,
+        }
     }
 
     /// The same, with the path of a file that is not absolute taken as below `directory`.

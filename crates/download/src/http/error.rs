@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use countersign_oci::http::RedirectRefused;
-use countersign_oci::{Error, ErrorKind};
+use countersign_oci::{Consequence, Error, ErrorKind};
 
 /// Why content from the web is not there.
 #[derive(Debug, thiserror::Error)]
@@ -110,12 +110,36 @@ impl HttpError {
 
     /// Whether the same request may succeed a little later.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
-            && self.kind() == ErrorKind::Unreachable
+        match self {
+            Self::Unreachable { .. } | Self::Unavailable { .. } => {
+                self.kind() == ErrorKind::Unreachable
+            }
+            Self::NotFound { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::TooLarge { .. }
+            | Self::Configuration { .. } => false,
+        }
     }
 
     /// Whether another place may be asked: it isn't there, or nobody answers.
     pub fn leaves_to_mirrors(&self) -> bool {
-        matches!(self, Self::NotFound { .. }) || self.may_pass()
+        self.consequence() == Consequence::TryNext
+    }
+
+    /// What the error means for the other places of the same content.
+    pub(crate) fn consequence(&self) -> Consequence {
+        match self {
+            Self::NotFound { .. } => Consequence::TryNext,
+            Self::Unreachable { .. } | Self::Unavailable { .. } if self.may_pass() => {
+                Consequence::TryNext
+            }
+            Self::Unreachable { .. }
+            | Self::Unavailable { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::TooLarge { .. } => Consequence::TrySameDigest,
+            Self::Configuration { .. } => Consequence::End,
+        }
     }
 }
