@@ -32,6 +32,7 @@
 //! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
 //! and limits are values in [`Options`].
 
+pub mod archive;
 mod descriptor;
 mod digest;
 mod document;

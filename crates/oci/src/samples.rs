@@ -9,6 +9,7 @@
 
 use std::io;
 
+use crate::archive::HeaderError;
 use crate::http::{HostKind, RedirectRefused};
 use crate::{
     Digest, Error, LayoutError, LayoutPath, Location, ManifestError, NoSuchPlatform,
@@ -147,7 +148,7 @@ fn layout_errors() -> Vec<LayoutError> {
         NoArchive { found: "a ZIP archive" },
         Compressed { by: "gzip" },
         Truncated { expected: 2, found: 1 },
-        Header { expected: "a size", offset: 512 },
+        Header { offset: 512, source: HeaderError::Checksum { expected: 1, found: 2 } },
         Twice { part: "index.json".into() },
         Headers { limit: 1 },
         NoImage {},

@@ -11,14 +11,14 @@ mod holes;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
+use countersign_oci::archive::{self, Header, PaxRecords, Segment, long_name};
+
 use super::error::{ArchiveError, display_name};
-use super::header::{self, Header};
 use super::name::EntryName;
-use super::pax::PaxRecords;
-use super::sparse::{Segment, SparseMap};
+use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
 
-const BLOCK: u64 = header::BLOCK as u64;
+const BLOCK: u64 = archive::BLOCK as u64;
 /// Extended attributes may have 64 KiB each; a header with more than a few of them is no image's.
 const PAX_BYTES: u64 = 1 << 20;
 
@@ -337,7 +337,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
 
     /// The next block; less at the end of the stream.
     fn block(&mut self) -> Result<Vec<u8>, ArchiveError> {
-        let mut block = Vec::with_capacity(header::BLOCK);
+        let mut block = Vec::with_capacity(archive::BLOCK);
         self.stream.by_ref().take(BLOCK).read_to_end(&mut block)?;
         Ok(block)
     }
@@ -356,10 +356,11 @@ impl<'a, R: BufRead> Archive<'a, R> {
             };
         }
         let missing = BLOCK.saturating_sub(block.len() as u64);
-        let block: [u8; header::BLOCK] = block.try_into().map_err(|_| ArchiveError::Truncated {
-            what: "a header",
-            expected: missing,
-        })?;
+        let block: [u8; archive::BLOCK] =
+            block.try_into().map_err(|_| ArchiveError::Truncated {
+                what: "a header",
+                expected: missing,
+            })?;
         if is_zero(&block) {
             // What follows two such blocks is nothing to anybody, as if it were padding. After one
             // alone some readers go on and others don't.
@@ -368,7 +369,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 false => Err(ArchiveError::TrailingData),
             };
         }
-        Header::parse(block).map(Some)
+        Ok(Some(Header::parse(block)?))
     }
 }
 
@@ -384,12 +385,6 @@ impl Extensions {
     fn is_empty(&self) -> bool {
         self.long_name.is_none() && self.long_link.is_none() && self.pax.is_none()
     }
-}
-
-/// GNU's long names end with a NUL. An empty one says nothing.
-fn long_name(body: &[u8]) -> Option<Vec<u8>> {
-    let name = body.split(|&byte| byte == 0).next().unwrap_or_default();
-    (!name.is_empty()).then(|| name.to_vec())
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use countersign_oci::archive::HeaderError;
 use countersign_oci::{Digest, ErrorKind, printable};
 
 use crate::limits::Bound;
@@ -197,6 +198,25 @@ impl ArchiveError {
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Read)
+    }
+}
+
+/// The same, of a header as the reader of headers says it.
+impl From<HeaderError> for ArchiveError {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::Checksum { expected, found } => Self::Checksum { expected, found },
+            HeaderError::Header {
+                field,
+                expected,
+                found,
+            } => Self::Header {
+                field,
+                expected,
+                found,
+            },
+            HeaderError::Extension { expected, found } => Self::Extension { expected, found },
+        }
     }
 }
 

@@ -12,9 +12,7 @@
 
 mod archive;
 mod error;
-mod header;
 mod name;
-mod pax;
 mod resolve;
 mod root;
 mod sparse;

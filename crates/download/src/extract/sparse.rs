@@ -5,20 +5,13 @@
 //! map must be in order, without overlap and within the file, and must account for every byte of
 //! data: then there is one way to read it.
 
+use countersign_oci::archive::Segment;
+
 use super::error::ArchiveError;
 use super::name::EntryName;
 
 /// Bytes that a map may take, as with other extension headers.
 pub(super) const MAP_BYTES: u64 = 1 << 20;
-
-/// A run of data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
-    /// Where it begins in the file.
-    pub(super) offset: u64,
-    /// Its bytes.
-    pub(super) length: u64,
-}
 
 /// Where the data of a file with holes goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,17 +124,8 @@ impl MapReader {
 
     fn segments(&self) -> Vec<Segment> {
         let numbers = self.numbers.get(1..).unwrap_or_default();
-        pairs(numbers)
+        Segment::pairs(numbers)
     }
-}
-
-/// Segments out of offsets and lengths by turns.
-pub(super) fn pairs(numbers: &[u64]) -> Vec<Segment> {
-    let (pairs, _) = numbers.as_chunks::<2>();
-    let segments = pairs
-        .iter()
-        .map(|&[offset, length]| Segment { offset, length });
-    segments.collect()
 }
 
 #[cfg(test)]

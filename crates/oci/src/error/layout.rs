@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::archive::HeaderError;
 use crate::digest::Digest;
 use crate::kind::{Consequence, ErrorKind};
 use crate::manifest::ManifestError;
@@ -80,12 +81,13 @@ pub enum LayoutError {
         found: u64,
     },
     /// A header of the archive that can't be read.
-    #[error("the archive is damaged: expected {expected} in the header at byte {offset}")]
+    #[error("the archive is damaged at byte {offset}")]
     Header {
-        /// What should be there.
-        expected: &'static str,
         /// Where the header begins.
         offset: u64,
+        /// What is wrong with it.
+        #[source]
+        source: HeaderError,
     },
     /// A file that the archive has twice: two readers could take it for two things.
     #[error("expected one `{part}` in the archive, found two")]

@@ -2,19 +2,19 @@
 //!
 //! The archive is walked once, from header to header, to learn where its members are; they are
 //! read at their places then. What matters here is that the walk is bounded and stays in step with
-//! the archive: content is checked by digest, whatever name led to it. So headers must have a right
-//! checksum, extension headers are bounded and those that we don't know are an error, and a member
-//! of a layout may be there only once. Members of other names are passed over.
+//! the archive: content is checked by digest, whatever name led to it. So headers are read by the
+//! reader that layers are read by ([`crate::archive`]), extension headers are bounded, kinds of members
+//! that we don't know are an error, and a member of a layout may be there only once. Members of other
+//! names are passed over.
 
 use std::collections::HashMap;
 use std::fs::File;
 
-use tar::{EntryType, Header, PaxExtensions};
-
 use super::{Content, Part};
+use crate::archive::{self, Header, HeaderError, PaxRecords, display, long_name};
 use crate::error::LayoutError;
 
-const BLOCK: u64 = 512;
+const BLOCK: u64 = archive::BLOCK as u64;
 /// An image has one member per blob, each with an extension header at most.
 const HEADERS: usize = 100_000;
 /// Extension headers hold a name, a size and times.
@@ -101,85 +101,116 @@ struct Walk {
 }
 
 impl Walk {
-    /// The next member; nothing at the end, which is a block of zeros: without it, who knows what else
-    /// was there.
+    /// The next member; nothing at the end, which is two blocks of zeros: without them, who knows
+    /// what else was there.
     fn next_member(&mut self) -> Result<Option<(Vec<u8>, Member)>, LayoutError> {
-        let (mut name, mut size) = (None, None);
+        let mut extensions = Extensions::default();
         loop {
             let offset = self.offset;
-            let damaged = |expected| LayoutError::Header { expected, offset };
+            let damaged = |source| LayoutError::Header { offset, source };
             let Some(header) = self.header()? else {
-                return Ok(None);
+                return if extensions.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(damaged(entry_expected("the end of the archive")))
+                };
             };
-            let stated = header
-                .entry_size()
-                .map_err(|_| damaged("a size, in octal digits"))?;
-            match header.entry_type() {
-                EntryType::GNULongName => {
-                    let mut body = self.extension(stated)?;
-                    while body.last() == Some(&0) {
-                        body.pop();
-                    }
-                    name = Some(body);
-                }
-                EntryType::XHeader => {
+            let stated = header.size().map_err(damaged)?;
+            match header.flag() {
+                b'L' => extensions.long_name = long_name(&self.extension(stated)?),
+                // Of links only the kind counts, not where they lead.
+                b'K' => drop(self.extension(stated)?),
+                b'x' => {
                     let body = self.extension(stated)?;
-                    for record in PaxExtensions::new(&body) {
-                        let malformed = || damaged("PAX records");
-                        let record = record.map_err(|_| malformed())?;
-                        match record.key_bytes() {
-                            b"path" => name = Some(record.value_bytes().to_vec()),
-                            b"size" => {
-                                let digits = record.value().ok().and_then(|v| v.parse().ok());
-                                size = Some(digits.ok_or_else(malformed)?);
-                            }
-                            _ => {}
-                        }
+                    extensions.pax = Some(PaxRecords::parse(&body).map_err(damaged)?);
+                }
+                b'g' => {
+                    // As for layers: Go's reader forgets what stood before it, the standard doesn't.
+                    if !extensions.is_empty() {
+                        return Err(damaged(entry_expected("a global PAX header")));
+                    }
+                    let body = self.extension(stated)?;
+                    let records = PaxRecords::parse(&body).map_err(damaged)?;
+                    if records.describe_entries() {
+                        return Err(damaged(HeaderError::Extension {
+                            expected: "no name and no size in a global PAX header",
+                            found: display(&body),
+                        }));
                     }
                 }
-                EntryType::GNULongLink | EntryType::XGlobalHeader => {
-                    self.extension(stated)?;
-                }
-                kind => {
-                    let content = self.pass(size.unwrap_or(stated))?;
-                    let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
-                    let member = match kind {
-                        EntryType::Regular | EntryType::Continuous => content,
-                        EntryType::Symlink => Member::Other("a symbolic link"),
-                        EntryType::Link => Member::Other("a hard link"),
-                        EntryType::Directory => Member::Other("a directory"),
-                        EntryType::Char | EntryType::Block | EntryType::Fifo => {
-                            Member::Other("a device")
-                        }
-                        // Sparse files, and whatever else a reader may take in its own way.
-                        _ => return Err(damaged("a kind of member that all readers know")),
-                    };
-                    return Ok(Some((name, member)));
+                flag => {
+                    return self
+                        .member(&header, flag, stated, extensions, offset)
+                        .map(Some);
                 }
             }
         }
     }
 
-    /// The header at our place, which is behind it then.
+    /// The member with this header, which begins at `offset`.
+    fn member(
+        &mut self,
+        header: &Header,
+        flag: u8,
+        stated: u64,
+        extensions: Extensions,
+        offset: u64,
+    ) -> Result<(Vec<u8>, Member), LayoutError> {
+        let damaged = |source| LayoutError::Header { offset, source };
+        let pax = extensions.pax.unwrap_or_default();
+        // A header whose other fields are malformed is none to others.
+        header.mode().map_err(damaged)?;
+        if pax.mtime.is_none() {
+            header.mtime().map_err(damaged)?;
+        }
+        let name = extensions.long_name.or(pax.path);
+        let name = name.unwrap_or_else(|| header.name());
+        let member = match flag {
+            // So V7 says that it is a directory.
+            0 if name.ends_with(b"/") => Member::Other("a directory"),
+            b'0' | 0 if pax.sparse.is_none() => self.pass(pax.size.unwrap_or(stated))?,
+            // No content follows these headers, whatever size they state.
+            b'1' => Member::Other("a hard link"),
+            b'2' => Member::Other("a symbolic link"),
+            b'3' | b'4' | b'6' => Member::Other("a device"),
+            b'5' => Member::Other("a directory"),
+            // Sparse files, and whatever else a reader may take in its own way.
+            other => {
+                return Err(damaged(HeaderError::Header {
+                    field: "type",
+                    expected: "a kind of member that all readers know",
+                    found: display(&[other]),
+                }));
+            }
+        };
+        Ok((name, member))
+    }
+
+    /// Reads the header at our place, and steps past it. `None` at two blocks of zeros.
     fn header(&mut self) -> Result<Option<Header>, LayoutError> {
-        let mut header = Header::new_old();
-        let block = self.read(self.offset, BLOCK)?;
-        if block.len() < header.as_bytes().len() {
-            return Err(self.cut_short(self.offset.saturating_add(BLOCK), &block));
-        }
-        header.as_mut_bytes().copy_from_slice(&block);
-        if block.iter().all(|&byte| byte == 0) {
-            return Ok(None);
-        }
-        if !sums_up(&header) {
-            return Err(match self.offset {
-                0 => by_first_bytes(&block),
-                offset => LayoutError::Header {
-                    expected: "its checksum",
+        let offset = self.offset;
+        let block = self.read(offset, BLOCK)?;
+        let Ok(block) = <[u8; archive::BLOCK]>::try_from(block.as_slice()) else {
+            return Err(self.cut_short(offset.saturating_add(BLOCK), &block));
+        };
+        if is_zero(&block) {
+            // After one such block alone some readers go on and others don't.
+            return match is_zero(&self.read(offset.saturating_add(BLOCK), BLOCK)?) {
+                true => Ok(None),
+                false => Err(LayoutError::Header {
                     offset,
-                },
-            });
+                    source: HeaderError::Header {
+                        field: "end",
+                        expected: "two blocks of zeros",
+                        found: "one".into(),
+                    },
+                }),
+            };
         }
+        let header = Header::parse(block).map_err(|source| match offset {
+            0 => by_first_bytes(&block),
+            offset => LayoutError::Header { offset, source },
+        })?;
         self.headers += 1;
         if self.headers > HEADERS {
             return Err(LayoutError::Headers { limit: HEADERS });
@@ -204,8 +235,11 @@ impl Walk {
         let at = self.offset;
         if size > EXTENSION_BYTES {
             return Err(LayoutError::Header {
-                expected: "an extension of 64 KiB at most",
                 offset: at.saturating_sub(BLOCK),
+                source: HeaderError::Extension {
+                    expected: "64 KiB at most",
+                    found: format!("{size} bytes"),
+                },
             });
         }
         self.pass(size)?;
@@ -234,12 +268,28 @@ impl Walk {
     }
 }
 
-/// Whether the checksum, which counts its own field as spaces, is right.
-fn sums_up(header: &Header) -> bool {
-    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
-    let own = &header.as_old().cksum;
-    let expected = sum(header.as_bytes()) - sum(own) + 8 * u32::from(b' ');
-    header.cksum().is_ok_and(|found| found == expected)
+/// What extension headers say about the member that follows them.
+#[derive(Default)]
+struct Extensions {
+    long_name: Option<Vec<u8>>,
+    pax: Option<PaxRecords>,
+}
+
+impl Extensions {
+    fn is_empty(&self) -> bool {
+        self.long_name.is_none() && self.pax.is_none()
+    }
+}
+
+fn entry_expected(found: &str) -> HeaderError {
+    HeaderError::Extension {
+        expected: "an entry after an extension header",
+        found: found.into(),
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
 }
 
 /// What a file is that does not begin as an archive does.

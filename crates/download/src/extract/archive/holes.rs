@@ -3,11 +3,11 @@
 use std::io::BufRead;
 
 use super::{Archive, BLOCK, Kind};
+use countersign_oci::archive::{self, Header, PaxMap, PaxSparse, Segment};
+
 use crate::extract::error::ArchiveError;
-use crate::extract::header::{self, Header};
 use crate::extract::name::EntryName;
-use crate::extract::pax::{PaxMap, PaxSparse};
-use crate::extract::sparse::{MAP_BYTES, MapReader, Segment, SparseMap};
+use crate::extract::sparse::{MAP_BYTES, MapReader, SparseMap};
 use crate::limits::Bound;
 
 impl<R: BufRead> Archive<'_, R> {
@@ -49,7 +49,7 @@ impl<R: BufRead> Archive<'_, R> {
                 expected: BLOCK,
             })?;
             let next;
-            (next, more) = header::gnu_sparse_next(block)?;
+            (next, more) = archive::gnu_sparse_next(block)?;
             segments.extend(next);
         }
         self.expect_content(data);
@@ -71,7 +71,7 @@ impl<R: BufRead> Archive<'_, R> {
             if self.content < BLOCK {
                 return Err(refused("the end of the content".into()));
             }
-            let mut block = Vec::with_capacity(header::BLOCK);
+            let mut block = Vec::with_capacity(archive::BLOCK);
             self.copy(BLOCK, &mut block, &ArchiveError::Read)?;
             if let Some(segments) = reader.block(&block).map_err(refused)? {
                 return Ok(segments);

@@ -1,5 +1,7 @@
 //! Archives: where their members are, and what is no archive.
 
+use countersign_oci::archive::HeaderError;
+
 use super::*;
 
 #[tokio::test]
@@ -52,18 +54,65 @@ async fn an_archive_that_is_cut_short_is_refused() {
 async fn damaged_headers_are_refused_with_their_place() {
     let layout = Layout::new();
     let place = layout.archive().tar().len() as u64 - 1024;
-    let refused = async |entry: Entry, wanted: &str, at: u64| {
+    let refused = async |entry: Entry| {
         let fault = archive_fault(&layout.archive().entry(entry).tar()).await;
-        assert!(
-            matches!(fault, LayoutError::Header { expected, offset } if expected == wanted && offset == place + at),
-            "{fault:?}"
-        );
+        let LayoutError::Header { offset, source } = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(offset, place, "{source}");
+        source
     };
     let entry = || Entry::file("other", "");
-    refused(entry().bad_checksum(), "its checksum", 0).await;
-    refused(entry().pax("size", "many"), "PAX records", 0).await;
-    let long = entry().pax("comment", "x".repeat(70_000));
-    refused(long, "an extension of 64 KiB at most", 0).await;
+    let source = refused(entry().bad_checksum()).await;
+    assert!(matches!(source, HeaderError::Checksum { .. }), "{source:?}");
+    for (entry, wanted) in [
+        (entry().pax("size", "many"), "a number of bytes"),
+        (entry().pax("comment", "x".repeat(70_000)), "64 KiB at most"),
+    ] {
+        let source = refused(entry).await;
+        assert!(
+            matches!(source, HeaderError::Extension { expected, .. } if expected == wanted),
+            "{source:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_end_of_one_block_with_more_behind_it_is_refused() {
+    let mut tar = Layout::new().archive().tar();
+    let last = tar.len() - 1;
+    tar[last] = b'x';
+    let fault = archive_fault(&tar).await;
+    assert!(
+        matches!(
+            fault,
+            LayoutError::Header {
+                source: HeaderError::Header { field: "end", .. },
+                ..
+            }
+        ),
+        "{fault:?}"
+    );
+}
+
+#[tokio::test]
+async fn kinds_that_readers_take_in_their_own_way_are_refused() {
+    for entry in [
+        Entry::new(EntryKind::Other(b'7'), "other"),
+        Entry::new(EntryKind::GnuSparse, "other"),
+    ] {
+        let fault = archive_fault(&Layout::new().archive().entry(entry).tar()).await;
+        assert!(
+            matches!(
+                fault,
+                LayoutError::Header {
+                    source: HeaderError::Header { field: "type", .. },
+                    ..
+                }
+            ),
+            "{fault:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,36 +7,61 @@
 
 use std::collections::HashMap;
 
-use super::error::{ArchiveError, display_name};
-use super::sparse::{Segment, pairs};
+use super::error::{HeaderError, display};
+
+/// A run of data in a file with holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u64,
+}
+
+impl Segment {
+    /// Segments out of offsets and lengths by turns.
+    #[must_use]
+    pub fn pairs(numbers: &[u64]) -> Vec<Self> {
+        let (pairs, _) = numbers.as_chunks::<2>();
+        let segments = pairs
+            .iter()
+            .map(|&[offset, length]| Self { offset, length });
+        segments.collect()
+    }
+}
 
 /// What we take from the records that describe one entry. Everything else in them is ignored, as
 /// the owner is.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PaxRecords {
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) linkpath: Option<Vec<u8>>,
-    pub(super) size: Option<u64>,
+pub struct PaxRecords {
+    /// The entry's name.
+    pub path: Option<Vec<u8>>,
+    /// The target of a link.
+    pub linkpath: Option<Vec<u8>>,
+    /// Bytes of content.
+    pub size: Option<u64>,
     /// Seconds since the epoch, and nanoseconds of that second.
-    pub(super) mtime: Option<(i64, u32)>,
+    pub mtime: Option<(i64, u32)>,
     /// Whether there are extended attributes, which we drop.
-    pub(super) xattrs: bool,
-    pub(super) sparse: Option<PaxSparse>,
+    pub xattrs: bool,
+    /// The holes, if it has any.
+    pub sparse: Option<PaxSparse>,
 }
 
 /// What the records say of a file with holes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PaxSparse {
+pub struct PaxSparse {
     /// Its name: the entry's own may be one for readers that know nothing of holes.
-    pub(super) name: Option<Vec<u8>>,
+    pub name: Option<Vec<u8>>,
     /// Its bytes, holes included.
-    pub(super) size: Option<u64>,
-    pub(super) map: PaxMap,
+    pub size: Option<u64>,
+    /// Where its data goes.
+    pub map: PaxMap,
 }
 
 /// Where the map of a file with holes is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum PaxMap {
+pub enum PaxMap {
     /// In the records: the forms 0.0 and 0.1.
     Records(Vec<Segment>),
     /// Before the data: the form 1.0.
@@ -45,7 +70,10 @@ pub(super) enum PaxMap {
 
 impl PaxRecords {
     /// Reads the body of an extended header.
-    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, ArchiveError> {
+    ///
+    /// # Errors
+    /// [`HeaderError::Extension`]
+    pub fn parse(mut bytes: &[u8]) -> Result<Self, HeaderError> {
         let mut values = HashMap::new();
         let mut offsets_and_lengths = Vec::new();
         while !bytes.is_empty() {
@@ -88,7 +116,7 @@ impl PaxRecords {
     }
 
     /// Whether the records would change where or how long the entries are that they describe.
-    pub(super) fn describe_entries(&self) -> bool {
+    pub fn describe_entries(&self) -> bool {
         self.path.is_some()
             || self.linkpath.is_some()
             || self.size.is_some()
@@ -100,7 +128,7 @@ impl PaxRecords {
 fn sparse(
     values: &HashMap<&[u8], &[u8]>,
     offsets_and_lengths: &[u64],
-) -> Result<Option<PaxSparse>, ArchiveError> {
+) -> Result<Option<PaxSparse>, HeaderError> {
     let value = |key: &[u8]| values.get(key).copied();
     let list = value(b"GNU.sparse.map");
     let has_map = list.is_some() || !offsets_and_lengths.is_empty();
@@ -125,7 +153,7 @@ fn sparse(
                     found.as_bytes(),
                 ));
             }
-            PaxMap::Records(pairs(numbers))
+            PaxMap::Records(Segment::pairs(numbers))
         }
         (Some(b"1"), Some(b"0")) => PaxMap::Content,
         (major, minor) => {
@@ -155,7 +183,7 @@ struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The first record, and what follows it.
-    fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ArchiveError> {
+    fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), HeaderError> {
         let error = || malformed("records of `LENGTH KEY=VALUE`", bytes);
         // The longest length within the bound on headers has seven digits.
         let space = bytes
@@ -179,7 +207,7 @@ impl<'a> Record<'a> {
 }
 
 /// A count of bytes, which no file system takes over 63 bits of.
-fn number(value: &[u8]) -> Result<u64, ArchiveError> {
+fn number(value: &[u8]) -> Result<u64, HeaderError> {
     let number = decimal(value).filter(|&number| number <= i64::MAX as u64);
     number.ok_or_else(|| malformed("a number of bytes", value))
 }
@@ -193,7 +221,7 @@ fn decimal(value: &[u8]) -> Option<u64> {
 }
 
 /// Seconds with an optional fraction, of which nine digits count.
-fn time(value: &[u8]) -> Result<(i64, u32), ArchiveError> {
+fn time(value: &[u8]) -> Result<(i64, u32), HeaderError> {
     let read = || {
         let text = std::str::from_utf8(value).ok()?;
         let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -219,10 +247,10 @@ fn time(value: &[u8]) -> Result<(i64, u32), ArchiveError> {
     read().ok_or_else(|| malformed("a time in seconds", value))
 }
 
-fn malformed(expected: &'static str, found: &[u8]) -> ArchiveError {
-    ArchiveError::Extension {
+fn malformed(expected: &'static str, found: &[u8]) -> HeaderError {
+    HeaderError::Extension {
         expected,
-        found: display_name(found),
+        found: display(found),
     }
 }
 
@@ -230,7 +258,7 @@ fn malformed(expected: &'static str, found: &[u8]) -> ArchiveError {
 mod tests {
     use super::*;
 
-    fn parse(bytes: &[u8]) -> Result<PaxRecords, ArchiveError> {
+    fn parse(bytes: &[u8]) -> Result<PaxRecords, HeaderError> {
         PaxRecords::parse(bytes)
     }
 
@@ -238,7 +266,7 @@ mod tests {
     fn values_are_read_by_length() {
         let records = parse(b"18 comment=a\nb c=d\n12 path=a\nb\n").unwrap_err();
         // The first record is 19 bytes long, not 18: the length decides, and it is wrong.
-        assert!(matches!(records, ArchiveError::Extension { .. }));
+        assert!(matches!(records, HeaderError::Extension { .. }));
         let records = parse(b"19 comment=a\nb c=d\n12 path=a\nb\n").unwrap();
         assert_eq!(records.path.as_deref(), Some(&b"a\nb"[..]));
     }
@@ -326,7 +354,7 @@ mod tests {
     fn what_says_nothing_definite_is_refused() {
         let form = "records of `LENGTH KEY=VALUE`";
         let refused = |bytes: &[u8], reason| {
-            let ArchiveError::Extension { expected, .. } = parse(bytes).unwrap_err() else {
+            let HeaderError::Extension { expected, .. } = parse(bytes).unwrap_err() else {
                 panic!("{}", String::from_utf8_lossy(bytes));
             };
             assert_eq!(expected, reason, "{}", String::from_utf8_lossy(bytes));

@@ -3,11 +3,11 @@
 //! Fields are read as Go's archive/tar reads them, since umoci, containers/storage and containerd
 //! all use it: one reading of each header, and the same as theirs.
 
-use super::error::{ArchiveError, display_name};
-use super::sparse::Segment;
+use super::error::{HeaderError, display};
+use super::pax::Segment;
 
 /// Bytes of a header, and of each unit that an archive is made of.
-pub(super) const BLOCK: usize = 512;
+pub const BLOCK: usize = 512;
 
 const NAME: Field = Field::new("name", 0, 100);
 const MODE: Field = Field::new("mode", 100, 8);
@@ -55,15 +55,18 @@ enum Format {
 }
 
 /// A header whose checksum is right.
-pub(super) struct Header {
+#[derive(Debug)]
+pub struct Header {
     block: [u8; BLOCK],
     format: Format,
 }
 
 impl Header {
+    /// Reads a header.
+    ///
     /// # Errors
-    /// [`ArchiveError::Checksum`], and [`ArchiveError::Header`] where it states none.
-    pub(super) fn parse(block: [u8; BLOCK]) -> Result<Self, ArchiveError> {
+    /// [`HeaderError::Checksum`], and [`HeaderError::Header`] where it states none.
+    pub fn parse(block: [u8; BLOCK]) -> Result<Self, HeaderError> {
         let mut header = Self {
             block,
             format: Format::V7,
@@ -83,12 +86,12 @@ impl Header {
     }
 
     /// What kind of entry it is.
-    pub(super) fn flag(&self) -> u8 {
+    pub fn flag(&self) -> u8 {
         self.byte(FLAG)
     }
 
     /// The name, with its prefix where the format has one.
-    pub(super) fn name(&self) -> Vec<u8> {
+    pub fn name(&self) -> Vec<u8> {
         let prefix = match self.format {
             Format::V7 => b"",
             Format::Ustar => self.text(PREFIX),
@@ -103,21 +106,24 @@ impl Header {
     }
 
     /// The target of a link.
-    pub(super) fn link(&self) -> Vec<u8> {
+    pub fn link(&self) -> Vec<u8> {
         self.text(LINK).to_vec()
     }
 
     /// Bytes of content, if the entry is of a kind that has any.
-    pub(super) fn size(&self) -> Result<u64, ArchiveError> {
+    ///
+    /// # Errors
+    /// [`HeaderError::Header`]
+    pub fn size(&self) -> Result<u64, HeaderError> {
         self.unsigned(SIZE)
     }
 
     /// Permission bits, set-user-id and its kin among them.
     ///
     /// # Errors
-    /// [`ArchiveError::Header`], also where the owner is malformed, who is nobody to us: such a
+    /// [`HeaderError::Header`], also where the owner is malformed, who is nobody to us: such a
     /// header is no header to others.
-    pub(super) fn mode(&self) -> Result<u32, ArchiveError> {
+    pub fn mode(&self) -> Result<u32, HeaderError> {
         for field in OWNER {
             self.number(field)?;
         }
@@ -126,18 +132,24 @@ impl Header {
     }
 
     /// Seconds since the epoch.
-    pub(super) fn mtime(&self) -> Result<i64, ArchiveError> {
+    ///
+    /// # Errors
+    /// [`HeaderError::Header`]
+    pub fn mtime(&self) -> Result<i64, HeaderError> {
         self.number(MTIME)
     }
 
     /// The size of a file by GNU's old sparse header, holes included, the first entries of its map,
     /// and whether a block with more of them follows.
-    pub(super) fn gnu_sparse(&self) -> Result<(u64, Vec<Segment>, bool), ArchiveError> {
+    ///
+    /// # Errors
+    /// [`HeaderError::Header`]
+    pub fn gnu_sparse(&self) -> Result<(u64, Vec<Segment>, bool), HeaderError> {
         if self.format != Format::Gnu {
-            return Err(ArchiveError::Header {
+            return Err(HeaderError::Header {
                 field: "magic",
                 expected: "GNU's, as the file is sparse",
-                found: display_name(self.bytes(MAGIC)),
+                found: display(self.bytes(MAGIC)),
             });
         }
         let segments = gnu_segments(&self.block, GNU_SPARSE)?;
@@ -160,19 +172,19 @@ impl Header {
     }
 
     /// The checksum counts its own field as spaces. Some writers took bytes for signed numbers.
-    fn check_sum(&self) -> Result<(), ArchiveError> {
+    fn check_sum(&self) -> Result<(), HeaderError> {
         let own = CHECKSUM.at..CHECKSUM.at + CHECKSUM.length;
         let counted = |(at, &byte): (usize, &u8)| if own.contains(&at) { b' ' } else { byte };
         let bytes = || self.block.iter().enumerate().map(counted);
         let unsigned: i64 = bytes().map(i64::from).sum();
         let signed: i64 = bytes().map(|byte| i64::from(byte.cast_signed())).sum();
-        let found = octal(self.bytes(CHECKSUM)).ok_or_else(|| ArchiveError::Header {
+        let found = octal(self.bytes(CHECKSUM)).ok_or_else(|| HeaderError::Header {
             field: CHECKSUM.what,
             expected: "octal digits",
-            found: display_name(self.bytes(CHECKSUM)),
+            found: display(self.bytes(CHECKSUM)),
         })?;
         if found != unsigned && found != signed {
-            return Err(ArchiveError::Checksum {
+            return Err(HeaderError::Checksum {
                 expected: unsigned,
                 found,
             });
@@ -193,18 +205,21 @@ impl Header {
         up_to_nul(self.bytes(field))
     }
 
-    fn number(&self, field: Field) -> Result<i64, ArchiveError> {
+    fn number(&self, field: Field) -> Result<i64, HeaderError> {
         number(&self.block, field)
     }
 
-    fn unsigned(&self, field: Field) -> Result<u64, ArchiveError> {
+    fn unsigned(&self, field: Field) -> Result<u64, HeaderError> {
         unsigned(&self.block, field)
     }
 }
 
 /// The entries of a block that goes on with a map of GNU's old sparse header, and whether one more
 /// follows.
-pub(super) fn gnu_sparse_next(block: &[u8; BLOCK]) -> Result<(Vec<Segment>, bool), ArchiveError> {
+///
+/// # Errors
+/// [`HeaderError::Header`]
+pub fn gnu_sparse_next(block: &[u8; BLOCK]) -> Result<(Vec<Segment>, bool), HeaderError> {
     let segments = gnu_segments(block, GNU_SPARSE_NEXT)?;
     let more = block
         .get(GNU_SPARSE_NEXT_MORE)
@@ -216,7 +231,7 @@ pub(super) fn gnu_sparse_next(block: &[u8; BLOCK]) -> Result<(Vec<Segment>, bool
 fn gnu_segments(
     block: &[u8; BLOCK],
     (at, count): (usize, usize),
-) -> Result<Vec<Segment>, ArchiveError> {
+) -> Result<Vec<Segment>, HeaderError> {
     let mut segments = Vec::new();
     for index in 0..count {
         let at = at + 24 * index;
@@ -238,14 +253,14 @@ fn bytes(block: &[u8; BLOCK], field: Field) -> &[u8] {
     block.get(range).unwrap_or_default()
 }
 
-fn unsigned(block: &[u8; BLOCK], field: Field) -> Result<u64, ArchiveError> {
+fn unsigned(block: &[u8; BLOCK], field: Field) -> Result<u64, HeaderError> {
     let number = number(block, field)?;
     u64::try_from(number).map_err(|_| malformed(block, field))
 }
 
 /// A number in octal digits or, with the highest bit of its first byte set, in base 256: a signed
 /// number then, the highest byte first.
-fn number(block: &[u8; BLOCK], field: Field) -> Result<i64, ArchiveError> {
+fn number(block: &[u8; BLOCK], field: Field) -> Result<i64, HeaderError> {
     let bytes = bytes(block, field);
     let number = match bytes.first() {
         Some(first) if first & 0x80 != 0 => base_256(bytes),
@@ -254,11 +269,11 @@ fn number(block: &[u8; BLOCK], field: Field) -> Result<i64, ArchiveError> {
     number.ok_or_else(|| malformed(block, field))
 }
 
-fn malformed(block: &[u8; BLOCK], field: Field) -> ArchiveError {
-    ArchiveError::Header {
+fn malformed(block: &[u8; BLOCK], field: Field) -> HeaderError {
+    HeaderError::Header {
         field: field.what,
         expected: "octal digits, or a number of eight bytes",
-        found: display_name(bytes(block, field)),
+        found: display(bytes(block, field)),
     }
 }
 
