@@ -221,13 +221,13 @@ pub enum Problem {
         valid: Vec<String>,
     },
     /// A key that has to be there isn't.
-    #[error("expected the key `{key}`, which is missing; add it")]
+    #[error("the key `{key}` is missing; add it")]
     MissingKey {
         /// The key.
         key: &'static str,
     },
     /// The same key twice.
-    #[error("the key `{key}` stands here a second time; keep one of them")]
+    #[error("the key `{key}` appears twice; keep one")]
     DuplicateKey {
         /// The key.
         key: String,
@@ -275,7 +275,7 @@ pub enum Problem {
         reason: String,
     },
     /// Over a bound on size, depth, aliases or merges.
-    #[error("the file is refused because it goes beyond a bound: {reason}")]
+    #[error("the file exceeds a limit: {reason}")]
     Budget {
         /// Which, and how far.
         reason: String,
@@ -299,7 +299,7 @@ pub enum Problem {
     )]
     NoPolicy,
     /// One policy is wanted, and the file's galleries have different ones.
-    #[error("found several galleries, each with its own policy; say which is meant: {}", quoted(.names))]
+    #[error("the galleries have different policies; say which one is meant: {}", quoted(.names))]
     SeveralPolicies {
         /// The galleries' names.
         names: Vec<String>,

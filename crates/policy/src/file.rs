@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::forms;
+use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::Policy;
-use crate::schema;
 use crate::spec::{PolicySpec, filled, present};
 use crate::yaml::{self, Bounds};
 
@@ -134,17 +135,10 @@ impl Policy {
     }
 }
 
-const VERIFICATION: &str = "verification";
-const GALLERIES: &str = "galleries";
-const REQUIRE_INTEGRITY: &str = "require_integrity";
-
-/// The keys by which a mapping is a document, and not a `verification` block's own keys.
-pub(crate) const DOCUMENT_KEYS: [&str; 3] = [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY];
-
 /// A policy, or galleries that each have one.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Document", transform = schema::verification_or_galleries)]
+#[schemars(rename = "Document", transform = forms::verification_or_galleries)]
 pub(crate) struct DocumentSpec {
     /// Strict mode: what can't be verified is refused, where otherwise there is a warning.
     require_integrity: bool,
@@ -165,11 +159,11 @@ pub(crate) struct DocumentSpec {
 pub(crate) struct GallerySpec {
     /// What the gallery is called; unique in the file.
     #[serde(deserialize_with = "present")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     name: Option<String>,
     /// Where the gallery's index is: `https://…`, `file:…` or `github:owner/repository/path@ref`.
     #[serde(deserialize_with = "present")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     url: Option<String>,
     /// Where else the index is, in order of preference.
     mirrors: Vec<String>,

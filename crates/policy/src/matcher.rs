@@ -151,7 +151,7 @@ pub enum RegexError {
         reason: String,
     },
     /// Compiles to something too large, as nested counted repetitions do.
-    #[error("it compiles to more than {COMPILED_MAX} bytes; repeat less")]
+    #[error("it compiles to more than {COMPILED_MAX} bytes; use fewer or smaller repetitions")]
     TooLarge,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! The JSON Schema is derived from the same types, with their docstrings as its descriptions. What
 //! the types alone don't say (`deserialize_with`, the rules that `Policy::check` makes) stands
-//! beside each field as a `schemars` attribute or in [`crate::schema`].
+//! beside each field as a `schemars` attribute or in [`crate::forms`].
 
 use std::collections::BTreeMap;
 
@@ -14,33 +14,33 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::schema;
+use crate::forms;
 
 /// The keys of a `verification` block: who must have signed, and what else has to be true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Verification", transform = schema::one_signer_or_identities)]
+#[schemars(rename = "Verification", transform = forms::one_signer_or_identities)]
 pub struct PolicySpec {
     /// The OIDC issuer, exactly; or `issuer_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub issuer: Option<String>,
     /// A pattern for the whole issuer.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub issuer_regex: Option<String>,
     /// The signer's identity (the certificate's subject alternative name: the workflow's URL with
     /// its ref, or an e-mail address), exactly; or `identity_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub identity: Option<String>,
     /// A pattern for the whole identity.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub identity_regex: Option<String>,
     /// Every verified time of a signature must be at or after this (RFC 3339).
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::instant")]
+    #[schemars(schema_with = "forms::instant")]
     pub not_before: Option<String>,
     /// Several acceptable signers in place of one `issuer` and `identity`; any one suffices.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
@@ -52,18 +52,18 @@ pub struct PolicySpec {
         deserialize_with = "filled",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    #[schemars(schema_with = "schema::claims")]
+    #[schemars(schema_with = "forms::claims")]
     pub claims: BTreeMap<String, String>,
     /// Statement types that count as a signature; without it, cosign's alone.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::texts")]
+    #[schemars(schema_with = "forms::texts")]
     pub predicate_types: Vec<String>,
     /// Pairs that the signed statement's annotations must hold.
     #[serde(
         deserialize_with = "filled",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    #[schemars(schema_with = "schema::annotations")]
+    #[schemars(schema_with = "forms::annotations")]
     pub annotations: BTreeMap<String, String>,
     /// Whether the signed statement must name the repository asked for, and the tag where the image
     /// was asked for by one.
@@ -75,41 +75,41 @@ pub struct PolicySpec {
     pub trust: Option<TrustSpec>,
     /// Repositories where signatures are looked for too: `host/path`.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::texts")]
+    #[schemars(schema_with = "forms::texts")]
     pub signature_sources: Vec<String>,
     /// Images that are refused whoever signed them: `sha256:…`. An index also denies what it lists, where
     /// the image's repository has that index.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::digests")]
+    #[schemars(schema_with = "forms::digests")]
     pub deny_digests: Vec<String>,
 }
 
 /// One of the `identities`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Signer", transform = schema::one_of_each_pair)]
+#[schemars(rename = "Signer", transform = forms::one_of_each_pair)]
 pub struct SignerSpec {
     /// The OIDC issuer, exactly; or `issuer_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub issuer: Option<String>,
     /// A pattern for the whole issuer.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub issuer_regex: Option<String>,
     /// The signer's identity (the certificate's subject alternative name: the workflow's URL with
     /// its ref, or an e-mail address), exactly; or `identity_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub identity: Option<String>,
     /// A pattern for the whole identity.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub identity_regex: Option<String>,
     /// Every verified time of a signature must be at or after this (RFC 3339), for this signer alone
     /// and in addition to the `not_before` around it.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::instant")]
+    #[schemars(schema_with = "forms::instant")]
     pub not_before: Option<String>,
     /// Rules on the certificate's claims, for this signer alone and in addition to the `claims`
     /// around it.
@@ -117,48 +117,28 @@ pub struct SignerSpec {
         deserialize_with = "filled",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    #[schemars(schema_with = "schema::claims")]
+    #[schemars(schema_with = "forms::claims")]
     pub claims: BTreeMap<String, String>,
 }
 
 /// Where the trusted root comes from: a file, or a TUF repository with its initial root.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Trust", transform = schema::one_form_of_trust)]
+#[schemars(rename = "Trust", transform = forms::one_form_of_trust)]
 pub struct TrustSpec {
     /// A `trusted_root.json`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub trusted_root: Option<String>,
     /// A TUF repository's URL; needs `tuf_root`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::url")]
+    #[schemars(schema_with = "forms::url")]
     pub tuf_url: Option<String>,
     /// The initial `root.json` of that repository.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "forms::text")]
     pub tuf_root: Option<String>,
 }
-
-/// Two keys of which a signer has exactly one.
-pub(crate) struct Pair {
-    /// For the value itself.
-    pub(crate) exact: &'static str,
-    /// For a pattern.
-    pub(crate) regex: &'static str,
-}
-
-/// Who vouches for the identity.
-pub(crate) const ISSUER: Pair = Pair {
-    exact: "issuer",
-    regex: "issuer_regex",
-};
-
-/// Who signed.
-pub(crate) const IDENTITY: Pair = Pair {
-    exact: "identity",
-    regex: "identity_regex",
-};
 
 /// A key that is there has a value: `not_before:` with nothing after it must not read as no
 /// condition.

@@ -23,7 +23,10 @@ pub enum Violation {
         digest: Digest,
     },
     /// The statement is of a type that doesn't count as a signature.
-    #[error("expected a statement of type {}, found {}", printable(&.expected.join(" or ")), printable(.found))]
+    #[error(
+        "the statement is of a type that does not count as a signature{}",
+        Aligned(&printable(&.expected.join(" or ")), &printable(.found))
+    )]
     PredicateType {
         /// Types that count.
         expected: Vec<String>,
@@ -34,7 +37,10 @@ pub enum Violation {
     #[error("{0}")]
     Signer(Box<SignerMismatch>),
     /// Signed before the policy's `not_before`.
-    #[error("expected a signature made at or after {not_before}, found one made at {found}")]
+    #[error(
+        "the signature is older than the policy's `not_before`{}",
+        Aligned(&format!("made at or after {not_before}"), &format!("made at {found}"))
+    )]
     SignedBefore {
         /// The bound.
         not_before: Timestamp,
@@ -43,8 +49,11 @@ pub enum Violation {
     },
     /// An annotation is missing or different.
     #[error(
-        "expected the signed annotation {}=`{}`, found {}", printable(.key), printable(.expected),
-        .found.as_ref().map_or_else(|| "none of that name".to_owned(), |found| format!("`{}`", printable(found)))
+        "the signed annotation {} does not match{}", printable(.key),
+        Aligned(
+            &format!("`{}`", printable(.expected)),
+            &quoted_or(.found.as_deref(), "no such annotation"),
+        )
     )]
     Annotation {
         /// The annotation's key.
@@ -56,8 +65,11 @@ pub enum Violation {
     },
     /// The statement names another image than the one asked for.
     #[error(
-        "expected the signed statement to name {expected}, found {}",
-        .found.as_ref().map_or_else(|| "no name in it".to_owned(), |found| format!("`{}`", printable(found)))
+        "the signature is for another name{}",
+        Aligned(
+            &format!("`{}`", printable(.expected)),
+            &quoted_or(.found.as_deref(), "no name"),
+        )
     )]
     Name {
         /// The repository, with the tag where one was asked for.
@@ -129,17 +141,15 @@ impl std::error::Error for SignerMismatch {}
 #[non_exhaustive]
 pub enum Miss {
     /// Another issuer.
-    #[error("{}", .0.of("issuer"))]
+    #[error("the issuer does not match{0}")]
     Issuer(Mismatch),
     /// The issuer is right, the identity isn't.
-    #[error("{}; the issuer is the right one", .0.of("identity"))]
+    #[error("the issuer matches, but the identity does not{0}")]
     Identity(Mismatch),
     /// Issuer and identity are right, a claim of the certificate is missing or different.
     #[error(
-        "expected the certificate's {claim} to be {}, found {}; issuer and identity are the \
-         right ones",
-        printable(&.expected.to_string()),
-        .found.as_ref().map_or_else(|| "no such claim".to_owned(), |found| format!("`{}`", printable(found)))
+        "issuer and identity match, but the certificate's claim {claim} does not{}",
+        Aligned(&printable(&.expected.to_string()), &quoted_or(.found.as_deref(), "no such claim"))
     )]
     Claim {
         /// The claim.
@@ -151,8 +161,8 @@ pub enum Miss {
     },
     /// Everything is right but the time, before this signer's own `not_before`.
     #[error(
-        "expected a signature made at or after {not_before}, found one made at {found}; issuer and \
-         identity are the right ones"
+        "issuer and identity match, but the signature is older than that signer's `not_before`{}",
+        Aligned(&format!("made at or after {not_before}"), &format!("made at {found}"))
     )]
     SignedBefore {
         /// The signer's bound.
@@ -202,64 +212,53 @@ impl Mismatch {
             Matcher::Regex(_) => None,
         }
     }
+}
 
-    fn of(&self, name: &'static str) -> Named<'_> {
-        Named {
-            name,
-            mismatch: self,
-        }
+/// Two lines below what was said, one under the other.
+struct Aligned<'a>(&'a str, &'a str);
+
+impl fmt::Display for Aligned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(expected, found) = self;
+        write!(f, "\n  expected  {expected}\n  found     {found}")
     }
 }
 
-/// A mismatch in words, with the name of what doesn't match.
-struct Named<'a> {
-    name: &'static str,
-    mismatch: &'a Mismatch,
+/// Characters before the text in a line of [`Aligned`], its opening quote included.
+const BEFORE_TEXT: usize = "  expected  `".len();
+
+fn quoted_or(text: Option<&str>, none: &str) -> String {
+    text.map_or_else(|| none.to_owned(), |text| format!("`{}`", printable(text)))
 }
 
-impl fmt::Display for Named<'_> {
+/// Both texts, one under the other, and where they part.
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, mismatch } = self;
-        let found = printable(&mismatch.found);
-        match &mismatch.expected {
+        let Self { expected, found } = self;
+        let shown = |text: &str| format!("`{}`", printable(text));
+        match expected {
             Matcher::Exact(text) => {
-                write!(
-                    f,
-                    "expected the {name} `{}`, found `{found}`",
-                    printable(text)
-                )?;
-            }
-            Matcher::Regex(pattern) => write!(
-                f,
-                "expected an {name} matching `{}`, found `{found}`",
-                printable(pattern.as_str())
-            )?,
-        }
-        match &mismatch.expected {
-            Matcher::Exact(expected) => {
-                let at = common_prefix(expected, &mismatch.found);
-                let rest = |text: &str| printable(text.get(at..).unwrap_or_default());
+                write!(f, "{}", Aligned(&shown(text), &shown(found)))?;
+                let alike = text.get(..common_prefix(text, found)).unwrap_or_default();
                 // Texts that share nothing have no point where they part.
-                match (at, rest(expected).as_str(), rest(&mismatch.found).as_str()) {
-                    (0, ..) => Ok(()),
-                    (_, "", more) => write!(f, " (the same, and then `{more}`)"),
-                    (_, missing, "") => write!(f, " (the same, but `{missing}` is missing)"),
-                    (_, expected, found) => {
-                        write!(
-                            f,
-                            " (the difference: expected `{expected}`, found `{found}`)"
-                        )
-                    }
+                if alike.is_empty() {
+                    return Ok(());
+                }
+                let column = BEFORE_TEXT + printable(alike).chars().count();
+                write!(f, "\n{:column$}^ first difference", "")
+            }
+            Matcher::Regex(pattern) => {
+                let wanted = format!("a match of {}", shown(pattern.as_str()));
+                write!(f, "{}", Aligned(&wanted, &shown(found)))?;
+                match pattern.part_matched(found) {
+                    Some(part) => write!(
+                        f,
+                        "\n  Only {} matches, and a pattern has to match the whole text.",
+                        shown(part)
+                    ),
+                    None => Ok(()),
                 }
             }
-            Matcher::Regex(pattern) => match pattern.part_matched(&mismatch.found) {
-                Some(part) => write!(
-                    f,
-                    " (only `{}` matches, and a pattern has to match the whole)",
-                    printable(part)
-                ),
-                None => Ok(()),
-            },
         }
     }
 }

@@ -56,7 +56,7 @@ pub enum Error {
     Registry(countersign_oci::Error),
     /// The registry took longer over it all than [`Limits::total`](crate::Limits::total) allows.
     /// Whether the image is signed is not known then.
-    #[error("the signatures of {image} could not be had: expected an end after {} s, found none", .limit.as_secs())]
+    #[error("verifying {image} timed out after {} s", .limit.as_secs())]
     Late {
         /// The image asked about.
         image: PinnedReference,

@@ -95,7 +95,7 @@ pub enum Failure {
         found: String,
     },
     /// The check broke off, through a fault of this program. Nothing is proven then.
-    #[error("the check broke off, through a fault of this program; please report it")]
+    #[error("the check crashed, which is a bug in this program; please report it")]
     Aborted,
     /// Something that would be counted twice.
     #[error("expected each {what} once, found one repeated")]
@@ -166,15 +166,13 @@ pub enum Failure {
     #[error("the certificate is not trusted")]
     Certificate(#[source] CertificateError),
     /// The log entry doesn't prove that the signature was recorded.
-    #[error("the transparency log entry does not hold")]
+    #[error("the transparency log entry is not valid")]
     TransparencyLog(#[source] TransparencyLogError),
     /// The time of signing is not proven.
     #[error("the time of signing is not proven")]
     Timestamp(#[source] TimestampError),
     /// A log entry without a proof that the log includes it.
-    #[error(
-        "expected an inclusion proof with a checkpoint in each log entry, found none in entry {index}"
-    )]
+    #[error("log entry {index} (counted from 0) has no inclusion proof with a checkpoint")]
     NoInclusionProof {
         /// Position in the bundle, from 0.
         index: usize,
@@ -204,7 +202,7 @@ pub enum Failure {
     },
     /// An entry of Rekor v1 without the log's promise, which alone proves when it was logged.
     #[error(
-        "expected an inclusion promise (signed entry timestamp) in each log entry of Rekor v1, found none in entry {index}"
+        "log entry {index} (counted from 0), which is of Rekor v1, has no inclusion promise (signed entry timestamp)"
     )]
     NoInclusionPromise {
         /// Position in the bundle, from 0.
@@ -217,10 +215,10 @@ pub enum Failure {
         found: Vec<String>,
     },
     /// The certificate doesn't say who vouched for the identity.
-    #[error("expected an OIDC issuer in the certificate, found none")]
+    #[error("the certificate names no OIDC issuer")]
     NoIssuer,
     /// Nothing proves when the signature was made.
-    #[error("expected at least one verified time of signing, found none")]
+    #[error("no log and no timestamp authority vouches for a time of signing")]
     NoVerifiedTime,
     /// Refused by Sigstore's verification for a reason of none of the kinds above.
     #[error("Sigstore's verification failed")]

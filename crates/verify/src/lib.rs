@@ -1,5 +1,35 @@
 //! Proves with Sigstore that a signer whom a policy names signed an image.
 //!
+//! ```no_run
+//! use countersign_oci::{Options, Registry};
+//! use countersign_policy::Policy;
+//! use countersign_verify::{TrustSource, Verifier};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::from_yaml(
+//!     r"
+//! issuer: https://token.actions.githubusercontent.com
+//! identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
+//! ",
+//!     "policy.yaml",
+//! )?;
+//! let registry = Registry::new(Options::default())?;
+//! let source = TrustSource::PublicGood {
+//!     cache: "/var/cache/acme/tuf".into(),
+//!     offline: false,
+//! };
+//! let image = registry.resolve(&"quay.io/acme/app:v1".parse()?).await?;
+//! let proof = Verifier::with_source(registry, source)
+//!     .verify(&image, &policy)
+//!     .await?;
+//! assert_eq!(proof.digest(), image.digest());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/verify_image.rs` is this program for a terminal; `examples/verify_files.rs` needs no
+//! network.
+//!
 //! The core, [`verify_bundle`], takes an image's digest, a bundle, a [`TrustedRoot`] and a policy,
 //! and gives a proof or the first check that failed; it does no input or output. [`judge_digest`]
 //! makes the same checks where nobody has the bytes, and gives a record, never a proof. [`Verifier`]

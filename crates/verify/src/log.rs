@@ -88,6 +88,10 @@ pub(crate) fn check_provable<'a>(
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
 /// [`Failure::Malformed`] for a checkpoint of another form than logs write.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what can be proven is used up by the proof"
+)]
 pub(crate) fn prove(
     provable: Provable<'_>,
     _genuine: &Genuine<'_>,

@@ -160,7 +160,7 @@ impl VerifiedImage {
 /// A manifest that the proven document doesn't lead to, or that the policy denies.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the signature does not cover {found}: expected {} or a child that it lists and that the policy does not deny",
+    "the signature of {} does not cover {found}: the index does not list it, or the policy denies it",
     .proof.digest()
 )]
 pub struct NotCovered {

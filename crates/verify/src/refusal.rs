@@ -7,7 +7,7 @@ use countersign_oci::{Digest, PinnedReference, printable};
 use crate::failure::Failure;
 use crate::kind::RefusalKind;
 
-/// Characters of one candidate's failure. Two identities of GitHub's length fit in several times.
+/// Characters of one candidate's failure, with its causes. Two identities of GitHub's length fit in several times.
 const LINE_MAX: usize = 2_000;
 
 /// Why an image is refused: every candidate, with the first check that it failed.
@@ -73,8 +73,8 @@ fn short(digest: &Digest) -> String {
     format!("{}:{digits}…", digest.algorithm())
 }
 
-/// The failure and its causes in one printable line: parts of it were written by whoever made the
-/// candidate.
+/// The failure and its causes, printable: parts of it were written by whoever made the candidate. One
+/// line, and for a policy's violation what was expected and found below it.
 fn line(failure: &Failure) -> String {
     let mut text = failure.to_string();
     let mut source = std::error::Error::source(failure);
@@ -83,7 +83,13 @@ fn line(failure: &Failure) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    let in_line = |c: char| if c == '\n' { ' ' } else { c };
-    let text: String = text.chars().take(LINE_MAX).map(in_line).collect();
-    printable(&text)
+    let text: String = text.chars().take(LINE_MAX).collect();
+    match failure {
+        // The line breaks are the policy's own: what strangers wrote is printable in a violation.
+        Failure::Policy(_) => {
+            let lines: Vec<String> = text.lines().map(printable).collect();
+            lines.join("\n  ")
+        }
+        _ => printable(&text.replace('\n', " ")),
+    }
 }

@@ -186,7 +186,7 @@ async fn offline_the_trusted_root_comes_from_the_cache_and_nobody_is_asked() {
     };
     let (run, requests) = verify(&["--offline"]);
     assert_eq!((run.code, requests), (7, 0), "{}", run.shown());
-    for says in ["can't serve without the network", "without --offline"] {
+    for says in ["can't be used without the network", "without --offline"] {
         assert!(run.stderr.contains(says), "{}", run.stderr);
     }
 

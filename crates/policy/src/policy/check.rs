@@ -11,9 +11,10 @@ use url::Url;
 use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::keys::{IDENTITY, ISSUER, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
-use crate::spec::{IDENTITY, ISSUER, Pair, PolicySpec, SignerSpec, TrustSpec};
+use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
 use crate::timestamp;
 
 impl Policy {

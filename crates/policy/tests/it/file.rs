@@ -84,7 +84,7 @@ fn galleries_with_different_policies_have_no_one_policy() {
         "verification: *ours",
         "verification: {issuer: https://accounts.example, identity: other@example}",
     );
-    assert_snapshot!(error(&text), @"policy.yaml: found several galleries, each with its own policy; say which is meant: `first`, `second`");
+    assert_snapshot!(error(&text), @"policy.yaml: the galleries have different policies; say which one is meant: `first`, `second`");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&block_and("bind_name: yes\n")), @"policy.yaml:3:12: bind_name: expected `true` or `false`, found `yes`");
     assert_snapshot!(error(&block_and("annotations: [a=b]\n")), @"policy.yaml:3:14: annotations: expected a mapping, found a list");
     assert_snapshot!(error("issuer: [a]\nidentity: b"), @"policy.yaml:1:9: issuer: expected a text, found a list");
-    assert_snapshot!(error("- name: a\n  verification: {}"), @"policy.yaml:1:3: [0]: expected the key `url`, which is missing; add it");
+    assert_snapshot!(error("- name: a\n  verification: {}"), @"policy.yaml:1:3: [0]: the key `url` is missing; add it");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_repository_s_number_needs_no_quotes() {
 #[test]
 fn texts_that_are_no_document_say_where() {
     assert_snapshot!(error("issuer: [a"), @"policy.yaml:1:9: the file can't be read as YAML or JSON: unclosed bracket '['");
-    assert_snapshot!(error("issuer: a\nissuer: b\nidentity: c"), @"policy.yaml:2:1: the key `issuer` stands here a second time; keep one of them");
+    assert_snapshot!(error("issuer: a\nissuer: b\nidentity: c"), @"policy.yaml:2:1: the key `issuer` appears twice; keep one");
     assert_snapshot!(error("issuer: a\n---\nissuer: b"), @"policy.yaml:3:1: the file can't be read as YAML or JSON: only single YAML document expected but multiple found");
     assert_snapshot!(error("issuer: *nobody"), @"policy.yaml:1:9: the file can't be read as YAML or JSON: reference to unknown value");
     assert_snapshot!(error("a policy"), @"policy.yaml:1:1: expected a mapping, found `a policy`");

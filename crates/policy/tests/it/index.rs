@@ -72,7 +72,7 @@ fn null_takes_back_what_was_merged_in() {
 #[test]
 fn a_broken_entry_says_where() {
     let error = |text: &str| GalleryIndex::parse(text, "index.yaml").unwrap_err();
-    assert_snapshot!(error("- name: a\n- uri: b\n"), @"index.yaml:2:3: [1]: expected the key `name`, which is missing; add it");
+    assert_snapshot!(error("- name: a\n- uri: b\n"), @"index.yaml:2:3: [1]: the key `name` is missing; add it");
     assert_snapshot!(error("- name: a\n  mirrors: b\n"), @"index.yaml:2:12: [0].mirrors: expected a list, found `b`");
     assert_snapshot!(error("galleries: []"), @"index.yaml:1:1: expected a list, found a mapping");
     assert_snapshot!(error("<html><body>login</body></html>"), @"index.yaml:1:1: expected a list, found `<html><body>login</body></html>`");

@@ -292,9 +292,7 @@ pub enum TrustError {
         detail: String,
     },
     /// A trusted root by which no signature could be verified.
-    #[error(
-        "{name} can't be used: expected at least one {missing} in the trusted root, found none"
-    )]
+    #[error("{name} can't be used: the trusted root has no {missing}")]
     Incomplete {
         /// Name of the file or target.
         name: String,
@@ -302,7 +300,7 @@ pub enum TrustError {
         missing: &'static str,
     },
     /// The TUF repository doesn't give one that can be trusted.
-    #[error("the trusted root can't be had from {url}")]
+    #[error("no trusted root can be loaded from {url}")]
     Tuf {
         /// The repository.
         url: String,

@@ -279,7 +279,7 @@ impl sigstore_tuf::Repository for Mirror {
 #[non_exhaustive]
 pub enum TufError {
     /// The cache is missing, damaged or expired, and the network is off.
-    #[error("the cache {} can't serve without the network", .cache.display())]
+    #[error("the cache {} can't be used without the network", .cache.display())]
     Cache {
         /// The cache directory.
         cache: PathBuf,

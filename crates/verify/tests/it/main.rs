@@ -10,6 +10,7 @@
 
 mod bundles;
 mod cosign;
+mod example;
 mod fields;
 mod misuse;
 mod refusals;

@@ -289,6 +289,7 @@ impl Outcome<'_> {
         let expected = self.case.expect.as_str();
         let mut text = format!("FAILED {name}: expected {expected}, found {found}\n");
         if let Some(reason) = self.reason() {
+            let reason = reason.replace('\n', "\n       ");
             text.push_str(&format!("       {reason}\n"));
         }
         text

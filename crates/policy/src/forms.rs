@@ -1,0 +1,136 @@
+//! What the types that read a file don't say of its schema: texts that may not be empty, pairs of which
+//! exactly one is meant, the claims.
+//!
+//! Named by `schemars` attributes of [`crate::spec`] and [`crate::file`].
+
+use countersign_oci::Algorithm;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use crate::claims::{Claim, REGEX_SUFFIX};
+use crate::keys::{IDENTITY, ISSUER, Pair};
+
+/// A document has a policy of its own or galleries, not both.
+pub(crate) fn verification_or_galleries(schema: &mut Schema) {
+    let either = ["verification", "galleries"].map(required);
+    schema.insert("oneOf".into(), json!(either));
+}
+
+/// A signer has one key of each pair.
+pub(crate) fn one_of_each_pair(schema: &mut Schema) {
+    let pairs = [ISSUER, IDENTITY].map(|pair| one_of(&pair));
+    schema.insert("allOf".into(), json!(pairs));
+}
+
+/// A policy has one signer, or several and no key of one beside them.
+pub(crate) fn one_signer_or_identities(schema: &mut Schema) {
+    let pairs = [ISSUER, IDENTITY];
+    let beside: Map<String, Value> = pairs
+        .iter()
+        .flat_map(|pair| [pair.exact, pair.regex])
+        .map(|key| (key.to_owned(), json!(false)))
+        .collect();
+    schema.insert("if".into(), required("identities"));
+    schema.insert("then".into(), json!({ "properties": beside }));
+    let pairs = pairs.map(|pair| one_of(&pair));
+    schema.insert("else".into(), json!({ "allOf": pairs }));
+}
+
+/// A trusted root is a file, or comes from a TUF repository by its initial root.
+pub(crate) fn one_form_of_trust(schema: &mut Schema) {
+    let forms = ["trusted_root", "tuf_url"].map(required);
+    schema.insert("oneOf".into(), json!(forms));
+    let together = json!({ "tuf_url": ["tuf_root"], "tuf_root": ["tuf_url"] });
+    schema.insert("dependentRequired".into(), together);
+}
+
+fn one_of(pair: &Pair) -> Value {
+    json!({ "oneOf": [required(pair.exact), required(pair.regex)] })
+}
+
+pub(crate) fn required(key: &str) -> Value {
+    json!({ "required": [key] })
+}
+
+/// A text with something in it. What YAML takes for a number or a boolean is read as the text that
+/// stands there.
+pub(crate) fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number", "boolean"], "pattern": r"\S" })
+}
+
+/// A list of texts, with at least one in it.
+pub(crate) fn texts(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": text(generator), "minItems": 1 })
+}
+
+/// An RFC 3339 time.
+pub(crate) fn instant(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// An http or https URL.
+pub(crate) fn url(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "uri", "pattern": "^https?://" })
+}
+
+/// A list of digests, with at least one in it.
+pub(crate) fn digests(_: &mut SchemaGenerator) -> Schema {
+    let algorithms = [Algorithm::Sha256, Algorithm::Sha512];
+    let forms =
+        algorithms.map(|algorithm| format!("{algorithm}:[0-9a-f]{{{}}}", algorithm.hex_len()));
+    let pattern = format!("^({})$", forms.join("|"));
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "pattern": pattern },
+        "minItems": 1,
+    })
+}
+
+/// Annotations: at least one, neither keys nor values empty.
+pub(crate) fn annotations(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": r"\S" },
+        "additionalProperties": text(generator),
+        "minProperties": 1,
+    })
+}
+
+/// Rules on claims: at least one, each claim by its name or by its name's pattern.
+pub(crate) fn claims(generator: &mut SchemaGenerator) -> Schema {
+    let descriptions = Claim::json_schema(generator);
+    let mut properties = Map::new();
+    let mut not_beside = Map::new();
+    for claim in Claim::ALL {
+        let mut exact = text(generator);
+        if let Some(description) = description(&descriptions, claim) {
+            exact.insert("description".into(), description.clone());
+        }
+        let mut pattern = text(generator);
+        let says = format!("A pattern for the whole `{claim}`.");
+        pattern.insert("description".into(), says.into());
+        let pattern_key = format!("{claim}{REGEX_SUFFIX}");
+        properties.insert(claim.to_string(), exact.into());
+        properties.insert(pattern_key.clone(), pattern.into());
+        let exact_key = json!({ "properties": { claim.as_str(): false } });
+        not_beside.insert(pattern_key, exact_key);
+    }
+    json_schema!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "minProperties": 1,
+        "dependentSchemas": not_beside,
+    })
+}
+
+/// The docstring of `claim`, which the derived schema of all claims has.
+fn description(claims: &Schema, claim: Claim) -> Option<&Value> {
+    let claims = claims.get("oneOf")?.as_array()?;
+    let named = |schema: &&Value| {
+        schema
+            .get("const")
+            .is_some_and(|name| name == claim.as_str())
+    };
+    claims.iter().find(named)?.get("description")
+}

@@ -1,0 +1,28 @@
+//! The keys of policy files that more than one module goes by.
+
+pub(crate) const VERIFICATION: &str = "verification";
+pub(crate) const GALLERIES: &str = "galleries";
+const REQUIRE_INTEGRITY: &str = "require_integrity";
+
+/// The keys by which a mapping is a document, and not a `verification` block's own keys.
+pub(crate) const DOCUMENT_KEYS: [&str; 3] = [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY];
+
+/// Two keys of which a signer has exactly one.
+pub(crate) struct Pair {
+    /// For the value itself.
+    pub(crate) exact: &'static str,
+    /// For a pattern.
+    pub(crate) regex: &'static str,
+}
+
+/// Who vouches for the identity.
+pub(crate) const ISSUER: Pair = Pair {
+    exact: "issuer",
+    regex: "issuer_regex",
+};
+
+/// Who signed.
+pub(crate) const IDENTITY: Pair = Pair {
+    exact: "identity",
+    regex: "identity_regex",
+};
