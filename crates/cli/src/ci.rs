@@ -6,8 +6,8 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use countersign_oci::excerpt;
 use countersign_oci::http::Connection;
+use countersign_oci::{Patience, excerpt};
 use countersign_sign::{IdentityEndpoint, IdentityToken};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -20,6 +20,8 @@ use crate::failure::{Failure, Kind};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a CI's own program is run. Those ask a server, which may be away for a moment.
 const TRIES: u32 = 3;
+/// The longest pause before a CI's own program is run again, in seconds.
+const LONGEST_PAUSE: u64 = 30;
 /// What to do where an endpoint does not answer, or fails.
 const AWAY: &str = "run the job again; if it stays so, look at the CI's status and at the network and proxy of the runner";
 /// Bytes of a program's output.
@@ -80,18 +82,19 @@ impl Provider {
         self,
         environment: &Environment,
         connection: &Connection,
+        patience: Option<&Patience>,
     ) -> Result<IdentityToken, Failure> {
         match self {
-            Self::GitHub => self.of_endpoint(environment, connection).await,
+            Self::GitHub => self.of_endpoint(environment, connection, patience).await,
             Self::GitLab => Err(self.failure("the job has no variable SIGSTORE_ID_TOKEN")),
             Self::Buildkite => {
                 let arguments = ["oidc", "request-token", "--audience", "sigstore"];
-                self.printed("buildkite-agent", &arguments).await
+                self.printed("buildkite-agent", &arguments, patience).await
             }
             Self::CircleCi => {
                 let claims = r#"{"aud":"sigstore"}"#;
                 let arguments = ["run", "oidc", "get", "--root-issuer", "--claims", claims];
-                self.printed("circleci", &arguments).await
+                self.printed("circleci", &arguments, patience).await
             }
         }
     }
@@ -109,6 +112,7 @@ impl Provider {
         self,
         environment: &Environment,
         connection: &Connection,
+        patience: Option<&Patience>,
     ) -> Result<IdentityToken, Failure> {
         let variable = |name: &str| {
             let value = environment.variable(name);
@@ -121,8 +125,11 @@ impl Provider {
                 "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"
             ))
         })?;
-        let token = IdentityEndpoint::new(connection, url, bearer).token().await;
-        token.map_err(|error| match error {
+        let mut endpoint = IdentityEndpoint::new(connection, url, bearer);
+        if let Some(patience) = patience {
+            endpoint = endpoint.with_patience(patience.clone());
+        }
+        endpoint.token().await.map_err(|error| match error {
             countersign_sign::Error::Service { status, .. }
                 if error.kind() == Kind::Unreachable =>
             {
@@ -137,18 +144,30 @@ impl Provider {
     }
 
     /// What the CI's own program prints.
-    async fn printed(self, program: &str, arguments: &[&str]) -> Result<IdentityToken, Failure> {
+    async fn printed(
+        self,
+        program: &str,
+        arguments: &[&str],
+        patience: Option<&Patience>,
+    ) -> Result<IdentityToken, Failure> {
         let mut tries = 0;
         let token = loop {
             tries += 1;
             match run(program, arguments).await {
                 Ok(token) => break token,
-                Err(why) if tries == TRIES || !why.may_pass() => {
-                    return Err(self.failure(format_args!("`{program}` {why}")));
-                }
                 Err(why) => {
+                    let pause = Duration::from_secs(u64::from(tries).min(LONGEST_PAUSE));
+                    let failed = format!("`{program}` {why}");
+                    let again = why.may_pass()
+                        && match patience {
+                            Some(patience) => patience.bears(&failed, pause),
+                            None => tries < TRIES,
+                        };
+                    if !again {
+                        return Err(self.failure(failed));
+                    }
                     tracing::warn!(program, %why, "asking again");
-                    tokio::time::sleep(Duration::from_secs(tries.into())).await;
+                    tokio::time::sleep(pause).await;
                 }
             }
         };

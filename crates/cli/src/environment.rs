@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::terminal::ColorWhen;
 
 /// What the environment says, read once at start.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Environment {
     variables: Vec<(String, OsString)>,
 }

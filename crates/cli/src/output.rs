@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use clap::builder::StyledStr;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::arguments::terminal::{TerminalArguments, Verbosity};
 use crate::environment::Environment;
@@ -31,6 +31,8 @@ pub(crate) struct Output {
     stderr: Colours,
     /// The first error in writing a result.
     lost: RefCell<Option<io::Error>>,
+    /// What JSON has beside the failure that ends the run.
+    beside_failure: RefCell<Map<String, Value>>,
 }
 
 /// Who was told.
@@ -52,6 +54,7 @@ impl Output {
             stdout: Colours::of(&io::stdout(), when),
             stderr: Colours::of(&io::stderr(), when),
             lost: RefCell::new(None),
+            beside_failure: RefCell::default(),
         }
     }
 
@@ -165,6 +168,20 @@ impl Output {
         if self.tells() {
             tell(&format!("{}\n", printable::lines(line)));
         }
+    }
+
+    /// Keeps what was done, for the document of a failure that ends the run after it.
+    pub(crate) fn beside_failure(&self, name: &str, value: Value) {
+        self.beside_failure
+            .borrow_mut()
+            .insert(name.to_owned(), value);
+    }
+
+    /// The one JSON document of a run that a failure ended.
+    pub(crate) fn failure_document(&self, failure: &Failure) {
+        let mut document = self.beside_failure.take();
+        document.insert("error".to_owned(), failure.to_json());
+        self.document(&document.into());
     }
 
     /// The one JSON document of this run, where JSON was asked for.

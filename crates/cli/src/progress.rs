@@ -63,7 +63,7 @@ impl Progress {
     }
 
     /// Says what a person has to know, also where no terminal is.
-    fn tell(&self, line: &str) {
+    pub(crate) fn tell(&self, line: &str) {
         if self.tells {
             self.line(&printable::lines(line));
         }

@@ -39,7 +39,7 @@ pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
 /// Reports a failure that ended the run.
 pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
     output.failure(failure);
-    output.document(&serde_json::json!({ "error": failure.to_json() }));
+    output.failure_document(failure);
     failure.exit_code().into()
 }
 

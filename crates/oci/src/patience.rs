@@ -52,8 +52,9 @@ impl Patience {
         self.end <= Instant::now()
     }
 
-    /// Whether there is time for another try after `pause`. If so, tells what failed.
-    pub(crate) fn bears(&self, failed: &impl Display, pause: Duration) -> bool {
+    /// Whether there is time for another try after `pause`. If so, tells what failed, unless something
+    /// was told within a minute.
+    pub fn bears(&self, failed: &impl Display, pause: Duration) -> bool {
         self.bears_at(Instant::now(), failed, pause)
     }
 

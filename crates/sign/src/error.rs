@@ -21,6 +21,9 @@ pub enum Error {
     /// The identity token can't be used.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The identity token ended, and there was no other to be had.
+    #[error("the identity token has ended, and there is no other")]
+    Renewal(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// References without a digest: a registry would decide what is signed.
     #[error(
         "expected a digest in each reference, found none in {}: the registry decides what a tag names, and would decide what is signed",
@@ -145,6 +148,7 @@ impl Error {
             Self::Registry(error) => error.kind(),
             Self::Trust(error) => error.kind(),
             Self::Token(error) => error.kind(),
+            Self::Renewal(_) => ErrorKind::Unreachable,
             Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
             Self::Tag { found, .. } => match found {
                 Some(_) => ErrorKind::Invalid,

@@ -1,31 +1,39 @@
 //! Asks Fulcio for a certificate (`POST /api/v2/signingCert`).
 
+use countersign_oci::http::{Failure, retrying};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sigstore_crypto::KeyPair;
 use sigstore_types::{DerCertificate, SignatureBytes};
 use url::Url;
 
-use crate::error::Service;
+use crate::error::{Error, Service};
+use crate::renewal::Tokens;
 use crate::token::IdentityToken;
 use crate::transport::{Call, NoAnswer, Transport, below};
 
-/// Has Fulcio certify that `key` belongs to whom `token` names. Asked again after a lost answer,
-/// Fulcio issues another certificate; the first is never used.
+/// Has Fulcio certify that `key` belongs to whom the token names. Asked again after a lost answer,
+/// Fulcio issues another certificate; the first is never used. Each time it is asked with a token
+/// that has time left.
 pub(crate) async fn certify(
     transport: &Transport,
     fulcio: &Url,
-    token: &IdentityToken,
+    tokens: &Tokens<'_>,
     key: &KeyPair,
-) -> Result<DerCertificate, NoAnswer> {
-    let request = request(token, key)?;
-    let url = below(fulcio, "/api/v2/signingCert");
-    let call = Call::post(Service::Fulcio, url, "application/json", request);
-    let answer = transport.ask(&call).await;
+) -> Result<DerCertificate, Error> {
+    let (token, answer) = retrying(transport.retries(), || async {
+        let token = tokens.live().await?;
+        let failed = |reason: NoAnswer| reason.without(token.expose_secret()).of(Service::Fulcio);
+        let request = request(&token, key).map_err(failed)?;
+        let url = below(fulcio, "/api/v2/signingCert");
+        let call = Call::post(Service::Fulcio, url, "application/json", request);
+        let answer = transport.ask_once(&call).await;
+        let answer = answer.map_err(|failure| failure.map(failed))?;
+        Ok::<_, Failure<Error>>((token.clone(), answer))
+    })
+    .await?;
     // What it answers instead of a certificate may quote the token.
-    answer
-        .and_then(|answer| leaf(&answer))
-        .map_err(|reason| reason.without(token.expose_secret()))
+    leaf(&answer).map_err(|reason| reason.without(token.expose_secret()).of(Service::Fulcio))
 }
 
 fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, NoAnswer> {

@@ -21,11 +21,11 @@
 //! ```
 //!
 //! One run of [`Signer::sign`] takes one ephemeral key and one certificate from Fulcio (another
-//! when that one is about to expire), signs each manifest that the references lead to (an index
-//! first, then its children, nested ones depth-first, as cosign does), records each signature in
-//! the transparency log, pushes it as an OCI 1.1 referrer in the Sigstore bundle format, and then
-//! verifies it with [`countersign_verify`]. What the consumer refuses is an error here: a run that
-//! succeeds has produced what an installer accepts.
+//! when that one is about to expire). Then it works on all manifests that the references lead to, an
+//! index and its children, side by side: it signs each, records the signature in the transparency
+//! log, pushes it as an OCI 1.1 referrer in the Sigstore bundle format, and verifies it with
+//! [`countersign_verify`]. What the consumer refuses is an error here: a run that succeeds has
+//! produced what an installer accepts. What an earlier run has signed is left alone.
 //!
 //! Requests, statements and bundles are composed from the types of the `sigstore-*` crates rather
 //! than by `sigstore-sign`, which asks Fulcio anew for every statement and doesn't retry. The
@@ -36,15 +36,20 @@
 
 mod clock;
 mod error;
+mod existing;
 mod foreseen;
 mod fulcio;
 mod identity_endpoint;
 mod log;
 mod merge;
+mod outcome;
 mod referrer;
+mod renewal;
+mod run;
 mod secret;
 mod services;
 mod session;
+mod sessions;
 mod signer;
 mod statement;
 mod tags;
@@ -58,9 +63,12 @@ pub mod samples;
 
 pub use clock::Skew;
 pub use error::{Error, Service};
+pub use existing::Existing;
 pub use identity_endpoint::IdentityEndpoint;
 pub use merge::{Merge, MergeError, MergeEvent, MergeFailure, Merged, MergedManifest, Publication};
+pub use outcome::{Event, Outcome, Reached, Signed, Stopped, Unsigned};
+pub use renewal::Renewing;
 pub use services::{RekorVersion, Services};
-pub use signer::{Event, Signed, Signer};
+pub use signer::Signer;
 pub use tags::Tags;
 pub use token::{IdentityToken, TokenError};

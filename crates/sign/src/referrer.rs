@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use countersign_oci::{Descriptor, Document, Manifest, Registry, ResolvedImage, media_type};
+use countersign_oci::{
+    Descriptor, Document, Manifest, PinnedReference, Registry, Repository, ResolvedImage,
+    media_type,
+};
 use countersign_policy::COSIGN_SIGN_PREDICATE;
 use jiff::Timestamp;
 
@@ -13,37 +16,52 @@ use crate::error::Error;
 /// Media type of a Sigstore bundle, version 0.3 (sigstore/protobuf-specs).
 pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
-/// Pushes `bundle` as a signature of `image`, and sees to it that the image's referrers name it.
+/// The config of every signature.
+const EMPTY: Bytes = Bytes::from_static(b"{}");
+
+/// Pushes the config that every signature in `repository` has.
+pub(crate) async fn push_empty(registry: &Registry, repository: &Repository) -> Result<(), Error> {
+    registry.push_blob(repository, EMPTY).await?;
+    Ok(())
+}
+
+/// Pushes the manifest of a signature of `image`, and sees to it that the image's referrers name it.
+/// The empty config and `bundle` have been pushed.
 pub(crate) async fn push(
     registry: &Registry,
     image: &ResolvedImage,
-    bundle: Bytes,
+    bundle: &Bytes,
     created: Timestamp,
 ) -> Result<ResolvedImage, Error> {
     let repository = image.reference().location().writable()?;
-    let empty = Bytes::from_static(b"{}");
-    let manifest = manifest(image, &bundle, &empty, created);
+    let manifest = manifest(image, bundle, &EMPTY, created);
     let bytes = serde_json::to_vec(&manifest).map_err(|source| Error::Encode {
         image: image.reference().clone(),
         source: Box::new(source),
     })?;
-    registry.push_blob(repository, empty).await?;
-    registry.push_blob(repository, bundle).await?;
     Ok(registry
         .push_referrer(repository, media_type::OCI_MANIFEST, bytes.into())
         .await?)
 }
 
-/// Fetches a signature that was pushed, by its digests, as who installs the image has to.
-pub(crate) async fn fetch(registry: &Registry, signature: &ResolvedImage) -> Result<(), Error> {
-    let location = signature.reference().location();
-    let pulled = registry.manifest(signature.reference()).await?;
+/// Fetches a signature that was pushed, by its digests, as who installs the image has to. Returns its
+/// bundle, which is the one layer of what we push.
+pub(crate) async fn fetch(
+    registry: &Registry,
+    signature: &PinnedReference,
+) -> Result<Option<Bytes>, Error> {
+    let pulled = registry.manifest(signature).await?;
+    let mut bundle = None;
     if let Document::Manifest(manifest) = pulled.document() {
         for layer in &manifest.layers {
-            registry.blob(location, layer, layer.size).await?;
+            bundle = Some(
+                registry
+                    .blob(signature.location(), layer, layer.size)
+                    .await?,
+            );
         }
     }
-    Ok(())
+    Ok(bundle)
 }
 
 fn manifest(image: &ResolvedImage, bundle: &Bytes, empty: &Bytes, created: Timestamp) -> Manifest {

@@ -20,6 +20,7 @@ pub fn errors() -> Vec<Error> {
         Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
         Trust(TrustError::Incomplete { name: "root.json".into(), missing: "log" }),
         Token(TokenError::NotJwt),
+        Renewal("the endpoint is away".into()),
         ByTag { pinned: vec![reference().pinned_to(digest())] },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: None },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: Some(digest()) },

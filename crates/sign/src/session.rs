@@ -1,24 +1,29 @@
 //! One key and one certificate, and the signatures made with them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use countersign_oci::http::Connection;
-use countersign_oci::{PinnedReference, Retries};
+use countersign_oci::{Patience, PinnedReference, Retries};
 use countersign_verify::Certified;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
 use sigstore_crypto::KeyPair;
 use sigstore_types::{
-    DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, TransparencyLogEntry,
+    DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, SignatureBytes,
+    TimestampToken,
 };
+use tokio::time::Instant;
+use url::Url;
 
 use crate::clock::{self, Skew};
 use crate::error::{Error, Service};
 use crate::fulcio;
 use crate::log::{self, Recorded};
+use crate::renewal::Tokens;
 use crate::services::Services;
 use crate::statement::PAYLOAD_TYPE;
 use crate::timestamp::timestamp;
-use crate::token::IdentityToken;
 use crate::transport::{NoAnswer, Transport};
 
 /// Time that a certificate must have left when a signature is begun: log and timestamp authority
@@ -48,6 +53,19 @@ impl Clients {
         }
     }
 
+    pub(crate) fn with_patience(self, patience: Patience) -> Self {
+        Self {
+            transport: self.transport.with_patience(patience),
+            ..self
+        }
+    }
+
+    /// Whether there is patience left.
+    pub(crate) fn are_patient(&self) -> bool {
+        let patience = self.transport.patience();
+        patience.is_some_and(|patience| !patience.is_over())
+    }
+
     pub(crate) fn retries(&self) -> &Retries {
         self.transport.retries()
     }
@@ -68,20 +86,16 @@ impl Session {
     /// # Errors
     /// [`Error::Clock`], where this machine's clock is so far behind that its own verifier would
     /// refuse what is signed now.
-    pub(crate) async fn start(clients: &Clients, token: &IdentityToken) -> Result<Self, Error> {
-        token.check(Timestamp::now())?;
+    pub(crate) async fn start(clients: &Clients, tokens: &Tokens<'_>) -> Result<Self, Error> {
         let key = KeyPair::generate_ecdsa_p256().map_err(|error| Error::Key(Box::new(error)))?;
         let Clients {
             services,
             transport,
         } = clients;
-        let failed = |failure: NoAnswer| failure.of(Service::Fulcio);
-        let certificate = fulcio::certify(transport, &services.fulcio, token, &key)
-            .await
-            .map_err(failed)?;
+        let certificate = fulcio::certify(transport, &services.fulcio, tokens, &key).await?;
         let certified = Certified::read(certificate.as_bytes()).map_err(|error| {
             let expected = "a certificate with an identity and its issuer";
-            failed(NoAnswer::answer(expected, error))
+            NoAnswer::answer(expected, error).of(Service::Fulcio)
         })?;
         let issued = Skew {
             here: clock::second(Timestamp::now()),
@@ -101,10 +115,22 @@ impl Session {
 
     /// Whether another signature can be begun.
     pub(crate) fn is_live(&self) -> bool {
-        // By the authority's clock, however wrong this machine's is.
+        let now = self.authoritys_now();
+        now.is_some_and(|now| has_time_left(self.certified.not_after, now))
+    }
+
+    /// How long the certificate is still valid.
+    fn left(&self) -> Duration {
+        let now = self.authoritys_now();
+        let left = now.map(|now| self.certified.not_after.duration_since(now));
+        left.and_then(|left| Duration::try_from(left).ok())
+            .unwrap_or_default()
+    }
+
+    /// The time by the authority's clock, however wrong this machine's is.
+    fn authoritys_now(&self) -> Option<Timestamp> {
         let since = Timestamp::now().duration_since(self.issued.here);
-        let now = self.issued.there.saturating_add(since);
-        now.is_ok_and(|now| has_time_left(self.certified.not_after, now))
+        self.issued.there.saturating_add(since).ok()
     }
 
     /// What the certificate says.
@@ -113,14 +139,32 @@ impl Session {
     }
 
     /// Signs `statement`, which is about `image`, records the signature, has it timestamped where
-    /// there is an authority for it, and returns the bundle in JSON.
+    /// there is an authority for it, and returns the bundle in JSON. Where the log has lost the entry,
+    /// it is signed once more: a new signature gets an entry of its own, and the lost one's harms
+    /// nobody. No service is waited for when the certificate has ended.
     pub(crate) async fn sign(
         &self,
         clients: &Clients,
         image: &PinnedReference,
         statement: &[u8],
     ) -> Result<Bytes, Error> {
-        let (envelope, entry) = self.recorded(clients, image, statement).await?;
+        let services = &clients.services;
+        let transport = clients.transport.until(Instant::now() + self.left());
+        let log = (&services.rekor, services.rekor_version);
+        let failed = |reason: NoAnswer| reason.of(Service::Rekor);
+        let mut again = true;
+        let (envelope, entry, stamp) = loop {
+            let envelope = self.envelope(image, statement)?;
+            let (recorded, stamped) = tokio::join!(
+                log::record(&transport, log, &envelope, &self.certificate),
+                stamped(&transport, services.tsa.as_ref(), &envelope.signature.sig),
+            );
+            match (recorded.map_err(failed)?, stamped?) {
+                (Recorded::Entry(entry), stamp) => break (envelope, *entry, stamp),
+                (Recorded::Lost(reason), _) if !again => return Err(failed(reason)),
+                (Recorded::Lost(_), _) => again = false,
+            }
+        };
         // A verifier on this machine takes nothing that was recorded later than now.
         if let Some(recorded) = entry.integrated_time {
             let late = clock::wait_for(recorded).await;
@@ -129,13 +173,9 @@ impl Session {
                 skew,
             })?;
         }
-        let signature = envelope.signature.sig.clone();
         let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope)
             .with_tlog_entry(entry);
-        if let Some(authority) = &clients.services.tsa {
-            let token = timestamp(&clients.transport, authority, &signature)
-                .await
-                .map_err(|failure| failure.of(Service::TimestampAuthority))?;
+        if let Some(token) = stamp {
             bundle = bundle.with_rfc3161_timestamp(token);
         }
         let json = bundle
@@ -143,32 +183,6 @@ impl Session {
             .to_json()
             .map_err(|error| encode(image, error))?;
         Ok(json.into())
-    }
-
-    /// The signed statement and its entry in the log. Where the entry is lost, it is signed once
-    /// more: a new signature gets an entry of its own, and the lost one's harms nobody.
-    async fn recorded(
-        &self,
-        clients: &Clients,
-        image: &PinnedReference,
-        statement: &[u8],
-    ) -> Result<(DsseEnvelope, TransparencyLogEntry), Error> {
-        let Clients {
-            services,
-            transport,
-        } = clients;
-        let failed = |failure: NoAnswer| failure.of(Service::Rekor);
-        let log = (&services.rekor, services.rekor_version);
-        let mut again = true;
-        loop {
-            let envelope = self.envelope(image, statement)?;
-            let recorded = log::record(transport, log, &envelope, &self.certificate).await;
-            match recorded.map_err(failed)? {
-                Recorded::Entry(entry) => return Ok((envelope, *entry)),
-                Recorded::Lost(failure) if !again => return Err(failed(failure)),
-                Recorded::Lost(_) => again = false,
-            }
-        }
     }
 
     fn envelope(&self, image: &PinnedReference, statement: &[u8]) -> Result<DsseEnvelope, Error> {
@@ -192,6 +206,20 @@ fn encode(
         image: image.clone(),
         source: Box::new(source),
     }
+}
+
+/// A timestamp of the signature, where there is an authority for it.
+async fn stamped(
+    transport: &Transport,
+    authority: Option<&Url>,
+    signature: &SignatureBytes,
+) -> Result<Option<TimestampToken>, Error> {
+    let Some(authority) = authority else {
+        return Ok(None);
+    };
+    let stamped = timestamp(transport, authority, signature).await;
+    let failed = |reason: NoAnswer| reason.of(Service::TimestampAuthority);
+    stamped.map(Some).map_err(failed)
 }
 
 /// Whether a certificate valid until `not_after` outlasts a signature begun at `now`.

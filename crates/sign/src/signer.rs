@@ -1,41 +1,45 @@
 //! Signs images recursively, pushes the signatures, and runs the consumer on them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
 
-use countersign_oci::http::{Failure, retrying};
-use countersign_oci::{
-    Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage, Retries,
-};
-use countersign_policy::{Policy, PolicySpec};
-use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use countersign_oci::{Patience, Reference, Registry, Retries};
+use countersign_policy::Policy;
+use countersign_verify::{TrustedRoot, Verifier};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use serde::Serialize;
+use tokio::sync::Semaphore;
 
-use crate::error::{Error, Service};
-use crate::foreseen::{self, Foreseen};
-use crate::referrer;
+use crate::error::Error;
+use crate::existing::{Existing, own_policy, unusable};
+use crate::foreseen;
+use crate::outcome::{Event, Signed, Stopped};
+use crate::renewal::{Renew, Renewing, Tokens};
+use crate::run::{Run, Subject, Tools};
 use crate::services::Services;
-use crate::session::{Clients, Session};
-use crate::statement::Statement;
+use crate::session::Clients;
+use crate::sessions::Sessions;
 use crate::tags::{self, Tags};
 use crate::token::IdentityToken;
-use crate::tree::{self, Leaf};
+use crate::tree;
 
-/// Images that are verified at once.
-const CHECKS_AT_ONCE: usize = 8;
+/// How many manifests are worked on at once: an index of the usual platforms as a whole.
+const AT_ONCE: NonZeroUsize = match NonZeroUsize::new(16) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
 
 /// Signs images in registries.
 pub struct Signer {
-    registry: Registry,
-    clients: Clients,
-    trusted_root: TrustedRoot,
-    consumer: Option<Policy>,
+    tools: Tools,
     tags: Tags,
+    existing: Existing,
+    at_once: NonZeroUsize,
+    renew: Option<Renew>,
 }
 
 impl Signer {
-    /// A signer that pushes through `registry`, reaches all else by the same connection, is certified and recorded by `services`, and
+    /// A signer that pushes through `registry`, reaches all else over the same connection, is certified and recorded by `services`, and
     /// checks its work against `trusted_root`.
     ///
     /// # Errors
@@ -47,11 +51,16 @@ impl Signer {
         trusted_root: TrustedRoot,
     ) -> Result<Self, Error> {
         Ok(Self {
-            clients: Clients::new(registry.connection().clone(), services)?,
-            registry,
-            trusted_root,
-            consumer: None,
+            tools: Tools {
+                clients: Clients::new(registry.connection().clone(), services)?,
+                registry,
+                trusted_root,
+                consumer: None,
+            },
             tags: Tags::default(),
+            existing: Existing::default(),
+            at_once: AT_ONCE,
+            renew: None,
         })
     }
 
@@ -62,7 +71,7 @@ impl Signer {
     /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]).
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
-        self.consumer = Some(policy);
+        self.tools.consumer = Some(policy);
         self
     }
 
@@ -72,11 +81,39 @@ impl Signer {
         Self { tags, ..self }
     }
 
+    /// Does this about what an earlier run has signed. The default is to leave it as it is.
+    #[must_use]
+    pub fn with_existing(self, existing: Existing) -> Self {
+        Self { existing, ..self }
+    }
+
+    /// Works on so many manifests at once. Default 16.
+    #[must_use]
+    pub fn with_concurrency(self, at_once: NonZeroUsize) -> Self {
+        Self { at_once, ..self }
+    }
+
     /// Asks the services as often as `retries` say. The registry client has its own.
     #[must_use]
-    pub fn with_retries(self, retries: Retries) -> Self {
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.tools.clients = self.tools.clients.with_retries(retries);
+        self
+    }
+
+    /// Asks the services until `patience` ends. The registry client has its own
+    /// ([`Retries::patience`]), which may be the same.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.tools.clients = self.tools.clients.with_patience(patience);
+        self
+    }
+
+    /// Calls `renew` for a fresh identity token where the one at hand has ended and another
+    /// certificate is needed. Without it, that is an error.
+    #[must_use]
+    pub fn with_renewal(self, renew: impl Fn() -> Renewing + Send + Sync + 'static) -> Self {
         Self {
-            clients: self.clients.with_retries(retries),
+            renew: Some(Box::new(renew)),
             ..self
         }
     }
@@ -90,185 +127,50 @@ impl Signer {
     /// the run is.
     ///
     /// Everything is resolved before anything is signed, and each bundle is verified before it is
-    /// pushed. An error ends the run; what was pushed before it stays pushed, and signing again is
-    /// safe.
+    /// pushed. All manifests are worked on side by side ([`Self::with_concurrency`]), with one
+    /// certificate, and another only when that one ends. Results are in the order of the references:
+    /// an index, then its children, nested ones depth-first, as cosign has it. What the same identity
+    /// signed before is recognised and left alone ([`Self::with_existing`]). No tag is written.
+    ///
+    /// To sign what was pushed by digest alone, in one or more repositories and before any tag names
+    /// it, give each [`PinnedReference`](countersign_oci::PinnedReference) as a [`Reference`]
+    /// (`Reference::from`), or with the tag that it is going to have ([`Reference::pinned_to`]), to a
+    /// signer [`with_tags`](Self::with_tags) of [`Tags::Later`]. Children that are listed beside their
+    /// index are signed once. When this returns `Ok`, every one of them is proven, and the tags can be
+    /// written.
     ///
     /// Success says what this client sees of these digests with its login, now. An installer that
     /// comes by a mirror, or anonymously, may be shown something else; and a tag may move at any
-    /// time. Whom the certificate names is up to Fulcio and stands in each [`Evidence`]; only
-    /// [`Self::with_consumer_policy`] holds it to what installers expect.
+    /// time. Whom the certificate names is up to Fulcio and stands in each
+    /// [`Evidence`](countersign_verify::Evidence); only [`Self::with_consumer_policy`] holds it to what
+    /// installers expect.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Refused`] when the consumer refuses what was signed.
+    /// [`Stopped`], which says what was signed and what wasn't; its cause is an [`Error`], such as
+    /// [`Error::Refused`] when the consumer refuses what was signed. Signing again is safe.
     pub async fn sign(
         &self,
         references: &[Reference],
         token: &IdentityToken,
         annotations: &BTreeMap<String, String>,
         events: &(dyn Fn(Event) + Send + Sync),
-    ) -> Result<Vec<Signed>, Error> {
+    ) -> Result<Vec<Signed>, Stopped> {
         // Before any request: to wait for a registry is no use with a token that is none.
-        token.check(Timestamp::now())?;
-        let mut leaves: Vec<(&Reference, Leaf)> = Vec::new();
-        let mut seen = HashSet::new();
-        let images = tags::resolve(&self.registry, references, self.tags).await?;
-        for (reference, image) in references.iter().zip(images) {
-            for leaf in tree::walk(&self.registry, image).await? {
-                let tag = reference.tag().map(ToOwned::to_owned);
-                if seen.insert((leaf.image.reference().clone(), tag)) {
-                    leaves.push((reference, leaf));
-                }
-            }
-        }
-        // What names the tag names the repository: where there is a tag, none is needed without.
-        let tagged = |leaf: &Leaf| leaf.image.asked().tag().is_some();
-        let named = leaves.iter().filter(|(_, leaf)| tagged(leaf));
-        let named: HashSet<_> = named
-            .map(|(_, leaf)| leaf.image.reference().clone())
-            .collect();
-        leaves.retain(|(_, leaf)| tagged(leaf) || !named.contains(leaf.image.reference()));
-        let mut signed = Vec::new();
-        if leaves.is_empty() {
-            return Ok(signed);
-        }
-        if let Some(foreseen) = foreseen::foresee(token) {
-            self.judge(&leaves, &foreseen, Timestamp::now(), annotations)?;
-        }
-        let mut session = self.session(token, &leaves, annotations).await?;
-        for (at, (reference, Leaf { image, platform })) in leaves.iter().enumerate() {
-            if !session.is_live() {
-                let rest = leaves.get(at..).unwrap_or_default();
-                session = self.session(token, rest, annotations).await?;
-            }
-            let (signature_manifest, evidence) =
-                self.sign_one(&session, image, annotations, events).await?;
-            signed.push(Signed {
-                reference: (*reference).clone(),
-                platform: platform.clone(),
-                digest: image.digest().clone(),
-                signature_manifest,
-                evidence,
-            });
-        }
-        Ok(signed)
-    }
-
-    /// A key and a certificate to sign `leaves` with: one that the installer's policy accepts, as far
-    /// as a certificate tells.
-    async fn session(
-        &self,
-        token: &IdentityToken,
-        leaves: &[(&Reference, Leaf)],
-        annotations: &BTreeMap<String, String>,
-    ) -> Result<Session, Error> {
-        let session = Session::start(&self.clients, token).await?;
-        let certified = session.certified();
-        let foreseen = Foreseen {
-            issuer: certified.issuer.clone(),
-            identities: vec![certified.identity.clone()],
-            claims: certified.claims.clone(),
-            are_all: true,
-        };
-        self.judge(leaves, &foreseen, certified.not_before, annotations)?;
-        Ok(session)
-    }
-
-    /// Judges what is about to be signed by the installer's policy, before anything is published.
-    fn judge(
-        &self,
-        leaves: &[(&Reference, Leaf)],
-        foreseen: &Foreseen,
-        at: Timestamp,
-        annotations: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
-        let Some(policy) = &self.consumer else {
-            return Ok(());
-        };
-        for (_, Leaf { image, .. }) in leaves {
-            foreseen
-                .judge(policy, image, at, annotations)
-                .map_err(|violation| Error::Policy {
-                    image: image.reference().clone(),
-                    source: Box::new(violation),
-                })?;
-        }
-        Ok(())
-    }
-
-    /// Signs one manifest, pushes the signature, and runs the consumer on it. Returns the digest of
-    /// the signature's manifest, and what is proven.
-    async fn sign_one(
-        &self,
-        session: &Session,
-        image: &ResolvedImage,
-        annotations: &BTreeMap<String, String>,
-        events: &(dyn Fn(Event) + Send + Sync),
-    ) -> Result<(Digest, Evidence), Error> {
-        let pinned = image.reference();
-        let own = own_policy(session, annotations)?;
-        let statement = Statement::new(image, annotations);
-        let statement = serde_json::to_vec(&statement).map_err(|source| Error::Encode {
-            image: pinned.clone(),
-            source: Box::new(source),
-        })?;
-        let bundle = session.sign(&self.clients, pinned, &statement).await?;
-        let judge = |policy| {
-            verify_bundle(image, &bundle, &self.trusted_root, policy, Timestamp::now()).map_err(
-                |source| Error::Bundle {
-                    image: pinned.clone(),
-                    source: Box::new(source),
-                },
-            )
-        };
-        let proof = judge(&own)?;
-        // An installer is content with one signature that passes, and an older one could stand in
-        // for ours when the registry is asked: ours has to pass by itself.
-        if let Some(policy) = &self.consumer {
-            let _proof = judge(policy)?;
-        }
-        events(Event::Signed {
-            image: pinned.clone(),
-        });
-        let signature =
-            referrer::push(&self.registry, image, bundle.clone(), Timestamp::now()).await?;
-        events(Event::Pushed {
-            image: pinned.clone(),
-            signature: signature.digest().clone(),
-        });
-        self.check(image, &signature, &own).await?;
-        events(Event::Verified {
-            image: pinned.clone(),
-        });
-        let mut evidence = proof.evidence().clone();
-        evidence.signature_manifest = Some(signature.digest().clone());
-        Ok((signature.digest().clone(), evidence))
-    }
-
-    /// Goes the way of an installer: from the image to the list of its referrers, from there to the
-    /// signature, and through every check. Ours is looked for in the list, and fetched, where another
-    /// one was found first.
-    async fn check(
-        &self,
-        image: &ResolvedImage,
-        signature: &ResolvedImage,
-        own: &Policy,
-    ) -> Result<(), Error> {
-        let pinned = image.reference();
-        self.listed(image, signature.digest()).await?;
-        let verifier = Verifier::new(self.registry.clone(), self.trusted_root.clone());
-        for policy in [Some(own), self.consumer.as_ref()].into_iter().flatten() {
-            let proof = verifier
-                .verify(image, policy)
-                .await
-                .map_err(|source| Error::Refused {
-                    image: pinned.clone(),
-                    source: Box::new(source),
-                })?;
-            if proof.evidence().signature_manifest.as_ref() != Some(signature.digest()) {
-                referrer::fetch(&self.registry, signature).await?;
-            }
-        }
-        Ok(())
+        token.check(Timestamp::now()).map_err(Error::from)?;
+        let subjects = self.subjects(references).await?;
+        let tokens = Tokens::new(token.clone(), self.renew.as_ref());
+        let sessions = Sessions::new(&self.tools.clients, tokens);
+        let foreseen = foreseen::foresee(token);
+        let run = Run::new(
+            &self.tools,
+            &subjects,
+            annotations,
+            events,
+            sessions,
+            foreseen,
+            self.existing,
+        );
+        run.sign(self.at_once).await
     }
 
     /// Verifies what was signed once more, by a client that has asked for nothing yet: each manifest is
@@ -282,12 +184,20 @@ impl Signer {
         signed: &[Signed],
         annotations: &BTreeMap<String, String>,
     ) -> Result<(), Error> {
-        let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());
+        let Tools {
+            trusted_root,
+            consumer,
+            ..
+        } = &self.tools;
+        let verifier = Verifier::new(stranger.clone(), trusted_root.clone());
+        let turns = Semaphore::new(self.at_once.get());
         let checks = signed.iter().map(|one| async {
-            let own = policy_of(&one.evidence.issuer, &one.evidence.identity, annotations)?;
+            let _turn = turns.acquire().await;
+            let own = own_policy(&one.evidence.issuer, &one.evidence.identity, annotations)
+                .map_err(unusable)?;
             let name = one.reference.pinned_to(one.digest.clone());
             let image = stranger.resolve(&name).await?;
-            for policy in [Some(&own), self.consumer.as_ref()].into_iter().flatten() {
+            for policy in [Some(&own), consumer.as_ref()].into_iter().flatten() {
                 let verified = verifier.verify(&image, policy).await;
                 let _proof = verified.map_err(|source| Error::Refused {
                     image: image.reference().clone(),
@@ -296,91 +206,35 @@ impl Signer {
             }
             Ok::<(), Error>(())
         });
-        stream::iter(checks)
-            .buffer_unordered(CHECKS_AT_ONCE)
-            .try_collect()
-            .await
+        try_join_all(checks).await?;
+        Ok(())
     }
 
-    /// Waits until the registry lists the signature: some answer from a cache for a while.
-    async fn listed(&self, image: &ResolvedImage, signature: &Digest) -> Result<(), Error> {
-        let pinned = image.reference();
-        retrying(self.clients.retries(), || async {
-            let listed = self.registry.referrers(pinned).await.map_err(Error::from)?;
-            if listed.iter().any(|referrer| referrer.digest == *signature) {
-                return Ok(());
+    /// Every manifest that the references lead to, once for each of its names.
+    async fn subjects<'a>(&self, references: &'a [Reference]) -> Result<Vec<Subject<'a>>, Error> {
+        let registry = &self.tools.registry;
+        let turns = Semaphore::new(self.at_once.get());
+        let images = tags::resolve(registry, references, self.tags, &turns).await?;
+        let walks = images.into_iter();
+        let walks = walks.map(|image| tree::walk(registry, image, &turns));
+        let mut subjects = Vec::new();
+        let mut seen = HashSet::new();
+        for (reference, leaves) in references.iter().zip(try_join_all(walks).await?) {
+            for leaf in leaves {
+                let tag = reference.tag().map(ToOwned::to_owned);
+                if seen.insert((leaf.image.reference().clone(), tag)) {
+                    subjects.push(Subject { reference, leaf });
+                }
             }
-            Err(Failure::passing(Error::NotListed {
-                image: pinned.clone(),
-                expected: signature.clone(),
-                found: listed.len(),
-            }))
-        })
-        .await
+        }
+        // What names the tag names the repository: where there is a tag, none is needed without.
+        let tagged = |subject: &Subject<'_>| subject.leaf.image.asked().tag().is_some();
+        let named = subjects.iter().filter(|subject| tagged(subject));
+        let named: HashSet<_> = named
+            .map(|subject| subject.leaf.image.reference().clone())
+            .collect();
+        subjects
+            .retain(|subject| tagged(subject) || !named.contains(subject.leaf.image.reference()));
+        Ok(subjects)
     }
-}
-
-/// The policy that accepts exactly what this session signs.
-fn own_policy(session: &Session, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
-    let certified = session.certified();
-    policy_of(&certified.issuer, &certified.identity, annotations)
-}
-
-/// The policy that accepts one signer's signatures with these annotations.
-fn policy_of(
-    issuer: &str,
-    identity: &str,
-    annotations: &BTreeMap<String, String>,
-) -> Result<Policy, Error> {
-    let spec = PolicySpec {
-        issuer: Some(issuer.to_owned()),
-        identity: Some(identity.to_owned()),
-        annotations: annotations.clone(),
-        bind_name: true,
-        ..PolicySpec::default()
-    };
-    Policy::try_from(spec).map_err(|source| Error::Service {
-        service: Service::Fulcio,
-        status: None,
-        source: Box::new(source),
-    })
-}
-
-/// How far a run is.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// A manifest was signed and the signature recorded.
-    Signed {
-        /// The manifest.
-        image: PinnedReference,
-    },
-    /// The signature was pushed.
-    Pushed {
-        /// The manifest that was signed.
-        image: PinnedReference,
-        /// Digest of the signature's manifest.
-        signature: Digest,
-    },
-    /// The consumer accepts the signature.
-    Verified {
-        /// The manifest that was signed.
-        image: PinnedReference,
-    },
-}
-
-/// A manifest that was signed, and what the consumer says of the signature.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct Signed {
-    /// The reference that led to it.
-    pub reference: Reference,
-    /// Its platform, where an index says so.
-    pub platform: Option<Platform>,
-    /// Its digest.
-    pub digest: Digest,
-    /// Digest of the manifest that holds the signature.
-    pub signature_manifest: Digest,
-    /// What the consumer found proven.
-    pub evidence: Evidence,
 }

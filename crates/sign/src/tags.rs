@@ -4,6 +4,8 @@
 //! therefore named by digest, by whoever built it.
 
 use countersign_oci::{Reference, Registry, ResolvedImage};
+use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
 
 use crate::error::Error;
 
@@ -22,7 +24,7 @@ pub enum Tags {
     Later,
 }
 
-/// Resolves each reference, in order.
+/// Resolves each reference, in order, side by side as `turns` allow.
 ///
 /// # Errors
 /// [`Error::ByTag`] with every reference that lacks a digest and must have one; [`Error::Tag`] for
@@ -31,25 +33,31 @@ pub(crate) async fn resolve(
     registry: &Registry,
     references: &[Reference],
     tags: Tags,
+    turns: &Semaphore,
 ) -> Result<Vec<ResolvedImage>, Error> {
-    if tags != Tags::Followed {
-        let mut pinned = Vec::new();
-        for reference in references.iter().filter(|one| one.digest().is_none()) {
-            let image = registry.resolve(reference).await?;
-            pinned.push(reference.pinned_to(image.digest().clone()));
-        }
-        if !pinned.is_empty() {
-            return Err(Error::ByTag { pinned });
+    match tags {
+        Tags::Followed => {}
+        Tags::Checked | Tags::Later => {
+            let unpinned = references.iter().filter(|one| one.digest().is_none());
+            let pinned = try_join_all(unpinned.map(|reference| async {
+                let _turn = turns.acquire().await;
+                let image = registry.resolve(reference).await?;
+                Ok::<_, Error>(reference.pinned_to(image.digest().clone()))
+            }))
+            .await?;
+            if !pinned.is_empty() {
+                return Err(Error::ByTag { pinned });
+            }
         }
     }
-    let mut images = Vec::new();
-    for reference in references {
-        images.push(match tags {
-            Tags::Later => registry.resolve(reference).await?,
-            Tags::Checked | Tags::Followed => checked(registry, reference).await?,
-        });
-    }
-    Ok(images)
+    try_join_all(references.iter().map(|reference| async {
+        let _turn = turns.acquire().await;
+        match tags {
+            Tags::Later => Ok(registry.resolve(reference).await?),
+            Tags::Checked | Tags::Followed => checked(registry, reference).await,
+        }
+    }))
+    .await
 }
 
 /// The image of a reference, whose tag, where it has one beside a digest, names that digest.

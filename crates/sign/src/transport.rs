@@ -18,6 +18,7 @@ use countersign_oci::http::{
 use countersign_oci::{Patience, Retries, excerpt};
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Service};
@@ -72,8 +73,20 @@ impl Transport {
         self
     }
 
+    /// The same way, on which patience ends at `end` at the latest.
+    pub(crate) fn until(&self, end: Instant) -> Self {
+        let mut ending = self.clone();
+        let patience = self.patience();
+        ending.retries.patience = patience.map(|patience| patience.no_later_than(end));
+        ending
+    }
+
     pub(crate) fn retries(&self) -> &Retries {
         &self.retries
+    }
+
+    pub(crate) fn patience(&self) -> Option<&Patience> {
+        self.retries.patience.as_ref()
     }
 
     /// Asks until there is an answer that says it went well, and returns its body.

@@ -5,6 +5,9 @@
 
 use countersign_oci::{Descriptor, Document, PinnedReference, Platform, Registry, ResolvedImage};
 
+use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
+
 use crate::error::Error;
 
 /// How deep indexes may be nested in the one that is signed.
@@ -21,11 +24,16 @@ pub(crate) struct Leaf {
     pub(crate) platform: Option<Platform>,
 }
 
-/// Follows digests down from `image`. In cosign's order: an index, then its children, nested ones
+/// Follows digests down from `image`, with the children of an index side by side as `turns` allow. In cosign's order: an index, then its children, nested ones
 /// depth-first.
-pub(crate) async fn walk(registry: &Registry, image: ResolvedImage) -> Result<Vec<Leaf>, Error> {
+pub(crate) async fn walk(
+    registry: &Registry,
+    image: ResolvedImage,
+    turns: &Semaphore,
+) -> Result<Vec<Leaf>, Error> {
     let mut walk = Walk {
         registry,
+        turns,
         root: image.reference().clone(),
         leaves: Vec::new(),
         manifests: 1,
@@ -38,6 +46,7 @@ pub(crate) async fn walk(registry: &Registry, image: ResolvedImage) -> Result<Ve
 
 struct Walk<'a> {
     registry: &'a Registry,
+    turns: &'a Semaphore,
     root: PinnedReference,
     leaves: Vec<Leaf>,
     /// Manifests fetched or about to be.
@@ -60,11 +69,15 @@ impl Walk<'_> {
         }
         self.leaves.push(leaf);
         self.account(&children)?;
-        for child in children {
-            let image = self.registry.child(&location, &child).await?;
+        let (registry, turns) = (self.registry, self.turns);
+        let fetched = try_join_all(children.iter().map(|child| async {
+            let _turn = turns.acquire().await;
+            registry.child(&location, child).await
+        }));
+        for (child, image) in children.iter().zip(fetched.await?) {
             // A part of what was asked for is signed by its name.
             let image = image.asked_as(asked.clone());
-            let platform = child.platform;
+            let platform = child.platform.clone();
             Box::pin(self.descend(Leaf { image, platform }, depth + 1)).await?;
         }
         Ok(())

@@ -35,7 +35,7 @@ pub(crate) struct RegistryArguments {
 }
 
 /// A time as people write it.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<SignedDuration>().ok();
     match duration.map(Duration::try_from) {
         Some(Ok(duration)) if !duration.is_zero() => Ok(duration),

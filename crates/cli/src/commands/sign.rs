@@ -1,22 +1,24 @@
 //! `countersign sign`: signs images and runs the consumer on what it pushed.
 
 mod layers;
+mod report;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use countersign_oci::Reference;
 use countersign_oci::http::Connection;
-use countersign_sign::{Event, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
+use countersign_oci::{Patience, Reference, Registry};
+use countersign_sign::{Event, Existing, IdentityToken, RekorVersion, Services, Signer, Tags};
 use serde_json::json;
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::text::evidence_text;
 use crate::arguments::annotations::{annotations, parse_pair};
-use crate::arguments::registry::RegistryArguments;
+use crate::arguments::registry::{RegistryArguments, parse_duration};
 use crate::arguments::trust::TrustArguments;
 use crate::ci::Provider;
 use crate::connection;
@@ -28,6 +30,7 @@ use crate::policy;
 use crate::progress::Progress;
 use crate::trust::{self, Choice, Instance};
 use layers::Layers;
+use report::Report;
 
 const EXAMPLE: &str = "\
 Example, in a GitHub Actions job with `permissions: { id-token: write }`, after the push:
@@ -81,6 +84,24 @@ pub(crate) struct SignArguments {
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) check_layers: u32,
 
+    /// Sign again what is already signed
+    ///
+    /// Without this flag, images that the same identity has signed are skipped, if the installer's
+    /// policy accepts the signature.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// How long to wait for services that are down: 45m
+    ///
+    /// This is for the whole run. It covers the registry, Fulcio, Rekor, the timestamp authority and
+    /// the CI's identity endpoint. Without this flag, each request is repeated for about half a minute.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) patience: Option<Duration>,
+
+    /// Number of images to work on at the same time
+    #[arg(long, value_name = "NUMBER", default_value = "16")]
+    pub(crate) parallel: NonZeroUsize,
+
     #[command(flatten)]
     pub(crate) services: ServiceArguments,
 
@@ -133,11 +154,17 @@ pub(crate) async fn run(
         .as_deref()
         .map(policy::from_file)
         .transpose()?;
-    let registry = connection::registry(&arguments.registry, environment)?;
+    let progress = Arc::new(Progress::new(output, "signing"));
+    let patience = arguments
+        .patience
+        .map(|patience| patience_of(patience, &progress));
+    let mut options = connection::options(&arguments.registry, environment)?;
+    options.retries.patience.clone_from(&patience);
+    let registry = Registry::new(options)?;
     let looked_at = registry.clone();
     let connection = registry.connection().clone();
     let flag = arguments.identity_token.as_deref();
-    let token = identity_token(flag, environment, &connection).await?;
+    let (token, origin) = identity_token(flag, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
     let trusted_root = instance.trusted_root(environment, &connection).await?;
     let signing =
@@ -147,26 +174,55 @@ pub(crate) async fn run(
         (_, true) => Tags::Later,
         _ => Tags::Checked,
     };
-    let mut signer = Signer::new(registry, &signing, trusted_root)?.with_tags(tags);
+    let existing = match arguments.force {
+        true => Existing::SignAgain,
+        false => Existing::Keep,
+    };
+    let mut signer = Signer::new(registry, &signing, trusted_root)?
+        .with_tags(tags)
+        .with_existing(existing)
+        .with_concurrency(arguments.parallel);
     if let Some(consumer) = consumer {
         signer = signer.with_consumer_policy(consumer.policy);
     }
+    if let Some(patience) = &patience {
+        signer = signer.with_patience(patience.clone());
+    }
+    match origin {
+        Origin::Given => {}
+        Origin::Ci(ci) => {
+            let environment = Arc::new(environment.clone());
+            signer = signer.with_renewal(move || {
+                let (environment, patience) = (Arc::clone(&environment), patience.clone());
+                let connection = connection.clone();
+                Box::pin(async move {
+                    let token = ci.token(&environment, &connection, patience.as_ref());
+                    token.await.map_err(|failure| failure.line().into())
+                })
+            });
+        }
+    }
 
-    let progress = Progress::new(output, "signing");
-    let events = |event: Event| match event {
-        Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
-        Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
-        Event::Verified { .. } => progress.say("signing"),
-        _ => {}
+    // Whatever ends the run, it tells what was signed and what wasn't.
+    let report = Report::new(output);
+    let noted = report.notes();
+    let events = |event: Event| {
+        noted.take(&event);
+        match event {
+            Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
+            Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+            Event::Verified { .. } => progress.say("signing"),
+            _ => {}
+        }
     };
     let (done, all_signed) = oneshot::channel();
     let sign = async {
         let references = &arguments.references;
         let signed = signer.sign(references, &token, &annotations, &events).await;
-        let signed = signed.map_err(Failure::from)?;
+        signed.map_err(|stopped| Failure::from(stopped.error))?;
         // Nobody listens where the layers have been looked at.
         let _ = done.send(());
-        Ok(signed)
+        Ok(())
     };
 
     let mut layers = Layers::default();
@@ -174,17 +230,15 @@ pub(crate) async fn run(
         let bound = u64::from(arguments.check_layers) << 20;
         tokio::select! {
             () = layers.look(&looked_at, &arguments.references, bound) => {}
-            () = patience(all_signed, started, arguments.registry.timeout) => {}
+            () = grace(all_signed, started, arguments.registry.timeout) => {}
         }
         Ok::<_, Failure>(())
     };
     // Side by side: layers are read while signing waits for its services.
-    let (signed, ()) = tokio::try_join!(sign, look)?;
+    tokio::try_join!(sign, look)?;
     drop(progress);
 
-    for one in &signed {
-        output.result(&text(one));
-    }
+    let signed = report.finish();
     for warning in &layers.warnings {
         output.warning(warning);
     }
@@ -196,9 +250,25 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Patience from now on, which tells what it waits for beside the progress.
+fn patience_of(time: Duration, progress: &Arc<Progress>) -> Patience {
+    let progress = Arc::downgrade(progress);
+    Patience::until(tokio::time::Instant::now() + time, move |failed| {
+        if let Some(progress) = progress.upgrade() {
+            progress.tell(&format!("waiting: {failed}"));
+        }
+    })
+}
+
+/// Where an identity token comes from, and so whether there is another when it ends.
+enum Origin {
+    Given,
+    Ci(Provider),
+}
+
 /// Ends when layers have been looked at for long enough: some time after everything is signed, and
 /// well before a `--timeout` would end the run and lose what it has to tell.
-async fn patience(signed: oneshot::Receiver<()>, started: Instant, timeout: Option<Duration>) {
+async fn grace(signed: oneshot::Receiver<()>, started: Instant, timeout: Option<Duration>) {
     // Without an answer signing has failed, and that ends the run.
     if signed.await.is_ok() {
         let rest = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()) / 2);
@@ -211,18 +281,23 @@ pub(super) async fn identity_token(
     flag: Option<&str>,
     environment: &Environment,
     connection: &Connection,
-) -> Result<IdentityToken, Failure> {
+    patience: Option<&Patience>,
+) -> Result<(IdentityToken, Origin), Failure> {
     if let Some(flag) = flag {
-        return Ok(match flag.strip_prefix('@') {
+        let token = match flag.strip_prefix('@') {
             Some(file) => IdentityToken::from_jwt(&read_text(file.as_ref(), "identity token")?)?,
             None => IdentityToken::from_jwt(flag)?,
-        });
+        };
+        return Ok((token, Origin::Given));
     }
     if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
-        return Ok(IdentityToken::from_jwt(token)?);
+        return Ok((IdentityToken::from_jwt(token)?, Origin::Given));
     }
     match Provider::detect(environment) {
-        Some(ci) => ci.token(environment, connection).await,
+        Some(ci) => {
+            let token = ci.token(environment, connection, patience).await?;
+            Ok((token, Origin::Ci(ci)))
+        }
         None => Err(Failure::new(
             Kind::Usage,
             "nothing says who signs: there is no identity token, and this is no CI that hands one out",
@@ -278,18 +353,4 @@ pub(super) async fn signing_services(
             Services::public_good(connection, cache, rekor_version).await?
         }
     })
-}
-
-fn text(signed: &Signed) -> String {
-    let platform = signed
-        .platform
-        .as_ref()
-        .map(|platform| format!(" ({platform})"))
-        .unwrap_or_default();
-    format!(
-        "signed {}{platform}\n  signature  {}\n{}",
-        signed.reference,
-        signed.signature_manifest,
-        evidence_text(&signed.evidence)
-    )
 }

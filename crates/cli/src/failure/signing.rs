@@ -30,6 +30,9 @@ impl From<countersign_sign::Error> for Failure {
             | SignError::Trust(_)
             | SignError::Token(_)
             | SignError::Merge(_) => return passed_on(error),
+            SignError::Renewal(_) => {
+                Some("run the same command in a new job: it signs what is not signed yet")
+            }
             SignError::ByTag { pinned } => {
                 let words: Vec<_> = pinned.iter().map(ToString::to_string).collect();
                 return Self::new(kind, error)

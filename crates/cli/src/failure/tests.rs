@@ -248,6 +248,8 @@ fn what_is_said_of_signing() {
         Service
     7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, the clock of this machine is ahead: set it
         Token/Expired
+    7 Unreachable: run the same command in a new job: it signs what is not signed yet
+        Renewal
     7 Unreachable: sign again; if it stays so, the registry's referrers support is at fault
         NotListed
     "#);

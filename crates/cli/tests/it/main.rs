@@ -28,6 +28,7 @@ mod printed;
 mod registries;
 mod shop;
 mod signals;
+mod signing;
 mod stage;
 mod store;
 mod tags;

@@ -1,7 +1,7 @@
 //! How the services are served, what was asked of them, and their faults.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -60,6 +60,9 @@ pub enum ServiceFault {
     Hang,
     /// It does its work, and the client is told 504 by a gateway in between.
     LoseAnswer,
+    /// It does its work, and answers at the next full second, as a log does that writes one batch a
+    /// second.
+    AnswerOnTheSecond,
 }
 
 /// What was asked, and the faults still to come.
@@ -118,6 +121,11 @@ async fn observe(
             next.run(request).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }
+        Some(ServiceFault::AnswerOnTheSecond) => {
+            let response = next.run(request).await;
+            tokio::time::sleep(until_next_second()).await;
+            response
+        }
         Some(ServiceFault::Refuse {
             status,
             retry_after,
@@ -139,6 +147,12 @@ async fn observe(
         status,
     });
     response
+}
+
+fn until_next_second() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let past = now.map_or(0, |now| now.subsec_nanos());
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(past.into()))
 }
 
 /// A panic of another test thread leaves nothing half-written here.

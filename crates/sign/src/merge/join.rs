@@ -8,11 +8,14 @@ use countersign_oci::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::{Member, Merge, MergeError};
 use crate::error::Error;
 use crate::tags::{self, Tags};
 
+/// Sources that are read at once.
+const SOURCES_AT_ONCE: usize = 8;
 /// How deep indexes may be nested in a source.
 const DEPTH_MAX: usize = 4;
 /// How many manifests one merge may have.
@@ -30,8 +33,9 @@ pub(super) async fn plan(
         members: Vec::new(),
         known: HashMap::new(),
     };
+    let turns = Semaphore::new(SOURCES_AT_ONCE);
     // Sources are named by digest; what their tags name is of no interest.
-    for image in tags::resolve(registry, sources, Tags::Later).await? {
+    for image in tags::resolve(registry, sources, Tags::Later, &turns).await? {
         let entry = entry_of(&image.descriptor(), &image)?;
         join.add(image, entry, 0).await?;
     }

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::{Merge, MergeError, MergeFailure, contents};
 use crate::error::Error;
-use crate::signer::{Event, Signed, Signer};
+use crate::outcome::{Event, Signed};
+use crate::signer::Signer;
 use crate::token::IdentityToken;
 
 /// What a merge is published with.
@@ -178,7 +179,8 @@ impl Merge {
         let signed = with
             .signer
             .sign(&to_sign, with.token, with.annotations, &signing)
-            .await?;
+            .await
+            .map_err(|stopped| stopped.error)?;
         self.require_all(names, &signed)?;
         with.signer
             .verify_as_stranger(with.stranger, &signed, with.annotations)

@@ -33,7 +33,7 @@ async fn a_clock_that_is_minutes_behind_is_told_before_anything_is_recorded() {
     let annotations = std::collections::BTreeMap::new();
     let signer = stage.signer();
     let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    let error = signed.await.unwrap_err();
+    let error = signed.await.unwrap_err().error;
     let Error::Clock { service, skew } = &error else {
         panic!("expected a wrong clock, found {error:?}");
     };

@@ -8,7 +8,9 @@ use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, R
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{RegistryOptions, RegistryServer, Service, Sigstore};
-use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Signed, Signer, Tags};
+use countersign_sign::{
+    Error, Existing, IdentityToken, RekorVersion, Services, Signed, Signer, Stopped, Tags,
+};
 use countersign_verify::TrustedRoot;
 
 pub(crate) const IDENTITY: &str =
@@ -112,6 +114,13 @@ impl Stage {
         signer
             .sign(&references, &self.token(), &BTreeMap::new(), &|_| {})
             .await
+            .map_err(|stopped: Stopped| stopped.error)
+    }
+
+    /// Signs `v1`, whether it is signed or not.
+    pub(crate) async fn sign_again(&self, signer: Signer) -> Result<Vec<Signed>, Error> {
+        let signer = signer.with_existing(Existing::SignAgain);
+        self.sign_with(&signer).await
     }
 
     /// The statuses that a service answered with.

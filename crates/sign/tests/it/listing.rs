@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_oci::{Descriptor, Document};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
-use countersign_sign::{Error, RekorVersion, Signer, Tags};
+use countersign_sign::{Error, Existing, RekorVersion, Signer, Tags};
 use countersign_verify::Error as VerifyError;
 
 use crate::common::{PATH, PAUSE, Stage, client_pausing};
@@ -26,7 +26,9 @@ async fn two_jobs_that_sign_one_image_at_once_are_both_listed() {
     let client = client_pausing(Duration::from_millis(200));
     let services = stage.services(RekorVersion::V1);
     let signer = Signer::new(client, &services, stage.trusted_root()).unwrap();
-    let signer = signer.with_tags(Tags::Followed);
+    let signer = signer
+        .with_tags(Tags::Followed)
+        .with_existing(Existing::SignAgain);
     let (one, other) = tokio::join!(stage.sign_with(&signer), stage.sign_with(&signer));
     let mut pushed = [one, other].map(|signed| signed.unwrap().remove(0).signature_manifest);
     let listed = stage.listed(&image.digest()).await.into_iter();
@@ -132,7 +134,7 @@ async fn an_older_signature_does_not_stand_in_for_one_that_is_lost() {
     let blobs = format!("GET /v2/{PATH}/blobs/*");
     let lost = Fault::on(&blobs, Effect::status(404));
     stage.registry.add_fault(lost);
-    let error = stage.sign().await.unwrap_err();
+    let error = stage.sign_again(stage.signer()).await.unwrap_err();
     assert!(
         matches!(
             error,

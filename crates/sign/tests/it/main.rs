@@ -7,12 +7,15 @@
     reason = "what clippy allows in tests it denies in the functions that they share"
 )]
 
+mod again;
 mod clock;
 mod common;
 mod config;
 mod identity;
 mod listing;
 mod merge;
+mod parallel;
+mod patience;
 mod proxies;
 mod recursion;
 mod refusals;

@@ -176,6 +176,10 @@ async fn annotations_are_signed_and_the_run_told_step_by_step() {
     let steps = Mutex::new(Vec::new());
     let note = |event| {
         let step = match event {
+            Event::Begun { subjects } => {
+                assert_eq!(subjects.len(), 1);
+                "begun"
+            }
             Event::Signed { .. } => "signed",
             Event::Pushed { .. } => "pushed",
             Event::Verified { .. } => "verified",
@@ -192,7 +196,7 @@ async fn annotations_are_signed_and_the_run_told_step_by_step() {
     assert_eq!(signed[0].evidence.annotations, annotations);
     assert_eq!(
         steps.into_inner().unwrap(),
-        ["signed", "pushed", "verified"]
+        ["begun", "signed", "pushed", "verified"]
     );
 }
 

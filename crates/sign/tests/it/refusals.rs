@@ -24,7 +24,7 @@ async fn refused(
     let references = [stage.reference(":v1")];
     let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
     let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    match signed.await.unwrap_err() {
+    match signed.await.unwrap_err().error {
         Error::Policy { source, .. } => *source,
         error => panic!("expected a refusal, found {error:?}"),
     }
@@ -105,7 +105,7 @@ async fn a_job_of_github_is_judged_by_the_workflow_that_its_token_names() {
     let references = [stage.reference(":v1")];
     let annotations = BTreeMap::new();
     let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    let error = signed.await.unwrap_err();
+    let error = signed.await.unwrap_err().error;
     assert!(
         matches!(
             error,
@@ -188,7 +188,7 @@ async fn a_genuine_log_entry_of_another_signature_is_not_pushed() {
     let signer = Signer::new(client(), &services, stage.trusted_root()).unwrap();
     let signer = signer.with_tags(Tags::Followed);
     stage.registry.reset_requests();
-    let error = stage.sign_with(&signer).await.unwrap_err();
+    let error = stage.sign_again(signer).await.unwrap_err();
     let Error::Bundle { source, .. } = error else {
         panic!("expected a bundle that doesn't hold, found {error:?}");
     };

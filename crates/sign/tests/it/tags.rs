@@ -11,7 +11,7 @@ async fn sign(stage: &Stage, references: &[Reference], tags: Tags) -> Result<Vec
     let signer = stage.signer().with_tags(tags);
     let (token, annotations) = (stage.token(), BTreeMap::new());
     let signed = signer.sign(references, &token, &annotations, &|_| {});
-    signed.await
+    signed.await.map_err(|stopped| stopped.error)
 }
 
 /// Nobody was asked for a certificate, and nothing was pushed.

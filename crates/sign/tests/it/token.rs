@@ -68,7 +68,7 @@ async fn quotes_the_token(stage: &Stage, text: &str, quoting: ResponseTemplate) 
     let references = [stage.reference(":v1")];
     let annotations = BTreeMap::new();
     let signed = signer.sign(&references, &token, &annotations, &|_| {});
-    let error = signed.await.unwrap_err();
+    let error = signed.await.unwrap_err().error;
     let Error::Service { service, .. } = error else {
         panic!("expected a failure of Fulcio, found {error:?}");
     };

@@ -14,7 +14,7 @@ use countersign_oci::{Options, Platform, Reference, Registry, Retries};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
-use countersign_sign::{IdentityToken, Services, Signer};
+use countersign_sign::{Existing, IdentityToken, Services, Signer};
 use countersign_verify::{TrustedRoot, Verifier};
 
 pub(crate) const SIGNER: &str =
@@ -70,6 +70,7 @@ impl Stage {
             tsa: None,
         };
         let signer = Signer::new(self.client.clone(), &services, self.trusted_root()).unwrap();
+        let signer = signer.with_existing(Existing::SignAgain);
         let token = IdentityToken::from_jwt(&self.sigstore.token(identity)).unwrap();
         let reference = self.reference(name);
         let image = self.client.resolve(&reference).await.unwrap();

@@ -1,0 +1,163 @@
+//! What was signed and what wasn't, told whatever ends the run: success, a failure, a signal or
+//! `--timeout`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use countersign_oci::{Digest, PinnedReference, Platform, Reference};
+use countersign_sign::{Event, Outcome, Reached, Signed, Unsigned};
+use serde_json::json;
+
+use super::super::text::evidence_text;
+use crate::output::Output;
+
+/// Told when it is dropped, unless it was told before.
+pub(super) struct Report<'a> {
+    output: &'a Output,
+    notes: Notes,
+}
+
+/// How far each manifest is, in the order of the references.
+#[derive(Clone, Default)]
+pub(super) struct Notes {
+    all: Arc<Mutex<Vec<Note>>>,
+}
+
+enum Note {
+    Signed(Box<Signed>),
+    Unsigned(Unsigned),
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(output: &'a Output) -> Self {
+        Self {
+            output,
+            notes: Notes::default(),
+        }
+    }
+
+    /// What takes the run's events.
+    pub(super) fn notes(&self) -> Notes {
+        self.notes.clone()
+    }
+
+    /// Tells a person what was signed, and returns it.
+    pub(super) fn finish(self) -> Vec<Signed> {
+        let (signed, _) = self.notes.drain();
+        for one in &signed {
+            self.output.result(&signed_text(one));
+        }
+        signed
+    }
+}
+
+impl Drop for Report<'_> {
+    fn drop(&mut self) {
+        let (signed, unsigned) = self.notes.drain();
+        if signed.is_empty() && unsigned.is_empty() {
+            return;
+        }
+        for one in &signed {
+            self.output.result(&signed_text(one));
+        }
+        for one in &unsigned {
+            self.output.result(&unsigned_text(one));
+        }
+        self.output.beside_failure("signed", json!(signed));
+        self.output.beside_failure("not_signed", json!(unsigned));
+    }
+}
+
+impl Notes {
+    pub(super) fn take(&self, event: &Event) {
+        let mut all = self.lock();
+        match event {
+            Event::Begun { subjects } => {
+                all.extend(subjects.iter().cloned().map(Note::Unsigned));
+            }
+            Event::Signed { image } => reach(&mut all, image, Reached::NotPushed),
+            Event::Pushed { image, .. } => reach(&mut all, image, Reached::NotVerified),
+            Event::Verified { signed } => {
+                let of = |note: &&mut Note| match note {
+                    Note::Unsigned(one) => {
+                        one.digest == signed.digest && one.reference == signed.reference
+                    }
+                    Note::Signed(_) => false,
+                };
+                if let Some(note) = all.iter_mut().find(of) {
+                    *note = Note::Signed(signed.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn drain(&self) -> (Vec<Signed>, Vec<Unsigned>) {
+        let (mut signed, mut unsigned) = (Vec::new(), Vec::new());
+        for note in self.lock().drain(..) {
+            match note {
+                Note::Signed(one) => signed.push(*one),
+                Note::Unsigned(one) => unsigned.push(one),
+            }
+        }
+        (signed, unsigned)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reach(all: &mut [Note], image: &PinnedReference, reached: Reached) {
+    for note in all {
+        if let Note::Unsigned(one) = note
+            && one.digest == *image.digest()
+            && one.reference.location() == image.location()
+        {
+            one.reached = reached;
+        }
+    }
+}
+
+fn signed_text(signed: &Signed) -> String {
+    let what = match signed.outcome {
+        Outcome::AlreadySigned => "already signed",
+        _ => "signed",
+    };
+    format!(
+        "{what} {}\n  signature  {}\n{}",
+        name(&signed.reference, signed.platform.as_ref()),
+        signed.signature_manifest,
+        evidence_text(&signed.evidence)
+    )
+}
+
+fn unsigned_text(unsigned: &Unsigned) -> String {
+    let Unsigned {
+        reference,
+        platform,
+        digest,
+        reached,
+        ..
+    } = unsigned;
+    let what = match reached {
+        Reached::NotPushed => "not signed (the signature may have been pushed)",
+        Reached::NotVerified => "not proven (the signature was pushed)",
+        _ => "not signed",
+    };
+    format!(
+        "{what}: {}\n{}",
+        name(reference, platform.as_ref()),
+        digest_text(digest)
+    )
+}
+
+fn digest_text(digest: &Digest) -> String {
+    format!("  digest     {digest}\n")
+}
+
+fn name(reference: &Reference, platform: Option<&Platform>) -> String {
+    match platform {
+        Some(platform) => format!("{reference} ({platform})"),
+        None => reference.to_string(),
+    }
+}

@@ -1,0 +1,110 @@
+//! `sign` again, in outages, and when it ends early.
+
+use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
+
+use crate::stage::{RELEASE, Run, SERVICES, Stage, TRUST, run};
+
+const TOKEN: [&str; 2] = ["--identity-token", "@token"];
+const JSON: [&str; 2] = ["--output", "json"];
+
+fn refuse(status: u16) -> ServiceFault {
+    ServiceFault::Refuse {
+        status: status.try_into().unwrap(),
+        retry_after: None,
+    }
+}
+
+fn sign(stage: &Stage, flags: &[&str]) -> Run {
+    let app = stage.reference("app:v1");
+    stage.sign(&[&TOKEN, flags, &[&app]].concat())
+}
+
+fn outcomes(run: &Run) -> Vec<String> {
+    let document = run.json();
+    let signed = document["signed"].as_array().unwrap().iter();
+    signed
+        .map(|one| one["outcome"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn another_run_says_what_was_signed_already() {
+    let stage = Stage::new().await;
+    assert_eq!(outcomes(&sign(&stage, &JSON)), ["signed"; 3]);
+    assert_eq!(outcomes(&sign(&stage, &JSON)), ["already_signed"; 3]);
+    let again = sign(&stage, &[]);
+    assert_eq!(again.code, 0);
+    stage.snapshot("sign_already", &again);
+    let forced = sign(&stage, &["--force", JSON[0], JSON[1]]);
+    assert_eq!(outcomes(&forced), ["signed"; 3]);
+}
+
+#[tokio::test]
+async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
+    let stage = Stage::new().await;
+    let broken = stage.index.images()[0].digest();
+    let list = format!("GET /v2/app/referrers/{broken}");
+    stage
+        .registry
+        .add_fault(Fault::on(&list, Effect::status(403)));
+    let failed = sign(&stage, &[]);
+    assert_eq!(failed.code, 7, "{}", failed.shown());
+    stage.snapshot("sign_failure_of_one", &failed);
+
+    let failed = sign(&stage, &JSON);
+    assert_eq!(failed.code, 7);
+    let document = failed.json();
+    assert_eq!(document["error"]["exit_code"], 7);
+    assert_eq!(outcomes(&failed), ["already_signed"; 2]);
+    let unsigned = &document["not_signed"];
+    assert_eq!(unsigned.as_array().unwrap().len(), 1);
+    assert_eq!(unsigned[0]["digest"], broken.to_string());
+    assert_eq!(unsigned[0]["reached"], "not_pushed");
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_tells_it_too() {
+    let stage = Stage::new().await;
+    let log = Service::RekorV1;
+    stage.sigstore.inject(log, ServiceFault::Hang, 3);
+    let late = sign(&stage, &["--timeout", "3s", JSON[0], JSON[1]]);
+    assert_eq!(late.code, 7, "{}", late.shown());
+    let document = late.json();
+    assert_eq!(document["signed"].as_array().unwrap().len(), 0);
+    let unsigned = document["not_signed"].as_array().unwrap();
+    assert_eq!(unsigned.len(), 3);
+    assert_eq!(unsigned[0]["reached"], "not_signed");
+}
+
+#[tokio::test]
+async fn an_outage_is_waited_for_in_one_line() {
+    let stage = Stage::new().await;
+    let (url, bearer) = stage.sigstore.identity_endpoint(RELEASE);
+    for service in [Service::Oidc, Service::Fulcio, Service::RekorV1] {
+        stage.sigstore.inject(service, refuse(503), 2);
+    }
+    let app = stage.reference("app:v1");
+    let flags = ["sign", "--by-tag", "--patience", "5m", &app];
+    let arguments = [&flags[..], &TRUST, &SERVICES].concat();
+    let signed = run(stage
+        .command(&arguments)
+        .env("GITHUB_ACTIONS", "true")
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", url.as_str())
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", bearer));
+    assert_eq!(signed.code, 0, "{}", signed.shown());
+    assert_eq!(
+        signed.stderr,
+        "waiting: the CI's identity endpoint answered with HTTP status 503\n"
+    );
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let stage = Stage::new().await;
+    stage.sigstore.inject(Service::Fulcio, refuse(503), 1000);
+    let failed = sign(&stage, &["--patience", "2s"]);
+    assert_eq!(failed.code, 7, "{}", failed.shown());
+    let line = "waiting: the certificate authority (Fulcio) answered with HTTP status 503\n";
+    assert!(failed.stderr.starts_with(line), "{}", failed.shown());
+    assert!(failed.stdout.contains("not signed: "), "{}", failed.shown());
+}

@@ -1,0 +1,120 @@
+//! Recognises what an earlier run has signed, so that another run adds nothing.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::{Registry, ResolvedImage};
+use countersign_policy::{Policy, PolicyError, PolicySpec};
+use jiff::Timestamp;
+use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
+
+use crate::error::{Error, Service};
+use crate::referrer;
+use crate::statement;
+
+/// What to do about manifests that an earlier run has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Existing {
+    /// Leave them as they are, if the signature is by the same identity, of the same name, with the
+    /// same annotations, and the consumer accepts it.
+    #[default]
+    Keep,
+    /// Sign them once more.
+    SignAgain,
+}
+
+/// Who signs: the identity that a certificate has, or one of those that it may get.
+pub(crate) struct Who {
+    pub(crate) issuer: String,
+    pub(crate) identities: Vec<String>,
+}
+
+/// The policy that accepts exactly what `identity` signs with these annotations.
+pub(crate) fn own_policy(
+    issuer: &str,
+    identity: &str,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Policy, PolicyError> {
+    Policy::try_from(PolicySpec {
+        issuer: Some(issuer.to_owned()),
+        identity: Some(identity.to_owned()),
+        annotations: annotations.clone(),
+        bind_name: true,
+        ..PolicySpec::default()
+    })
+}
+
+/// That a certificate's identity makes no policy: nobody could accept it.
+pub(crate) fn unusable(source: PolicyError) -> Error {
+    Error::Service {
+        service: Service::Fulcio,
+        status: None,
+        source: Box::new(source),
+    }
+}
+
+/// Where signatures are looked for, and what they have to pass.
+pub(crate) struct Search<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) verifier: &'a Verifier,
+    pub(crate) trusted_root: &'a TrustedRoot,
+    pub(crate) consumer: Option<&'a Policy>,
+}
+
+impl Search<'_> {
+    /// The signature of `image` by `who` that the consumer accepts. Where it can't be found out, there
+    /// is none: a second signature harms nobody.
+    pub(crate) async fn find(
+        &self,
+        image: &ResolvedImage,
+        who: &Who,
+        annotations: &BTreeMap<String, String>,
+    ) -> Option<Evidence> {
+        if let Some(consumer) = self.consumer
+            && let Ok(proof) = self.verifier.verify(image, consumer).await
+            && is_by(proof.evidence(), image, who, annotations)
+        {
+            return Some(proof.evidence().clone());
+        }
+        for identity in &who.identities {
+            if let Ok(own) = own_policy(&who.issuer, identity, annotations)
+                && let Ok(proof) = self.verifier.verify(image, &own).await
+                && self.is_accepted(image, proof.evidence()).await
+            {
+                return Some(proof.evidence().clone());
+            }
+        }
+        None
+    }
+
+    /// Whether the consumer, where there is one, accepts this very signature.
+    async fn is_accepted(&self, image: &ResolvedImage, evidence: &Evidence) -> bool {
+        let Some(consumer) = self.consumer else {
+            return true;
+        };
+        let Some(manifest) = &evidence.signature_manifest else {
+            return false;
+        };
+        let signature = image.reference().sibling(manifest.clone());
+        match referrer::fetch(self.registry, &signature).await {
+            Ok(Some(bundle)) => verify_bundle(image, &bundle, self.trusted_root, consumer, Timestamp::now()).is_ok(),
+            Ok(None) | Err(_) => false,
+        }
+    }
+}
+
+/// Whether a signature is what `who` would make now.
+fn is_by(
+    evidence: &Evidence,
+    image: &ResolvedImage,
+    who: &Who,
+    annotations: &BTreeMap<String, String>,
+) -> bool {
+    let name = statement::name(image.asked());
+    evidence.issuer == who.issuer
+        && who.identities.contains(&evidence.identity)
+        && evidence.subject_name.as_ref() == Some(&name)
+        && annotations
+            .iter()
+            .all(|(key, value)| evidence.annotations.get(key) == Some(value))
+}

@@ -1,0 +1,373 @@
+//! One run: all manifests side by side, each signed, pushed and checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use countersign_oci::http::{Failure, retrying};
+use countersign_oci::{Digest, Reference, Registry, Repository, ResolvedImage, Retries};
+use countersign_policy::Policy;
+use countersign_verify::{Certified, Evidence, TrustedRoot, Verifier, verify_bundle};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::error::Error;
+use crate::existing::{Existing, Search, Who, own_policy, unusable};
+use crate::foreseen::Foreseen;
+use crate::outcome::{Event, Outcome, Reached, Signed, Stopped, Unsigned};
+use crate::referrer;
+use crate::session::{Clients, Session};
+use crate::sessions::{Halt, Sessions};
+use crate::statement::Statement;
+use crate::tree::Leaf;
+
+/// What signing takes.
+pub(crate) struct Tools {
+    pub(crate) registry: Registry,
+    pub(crate) clients: Clients,
+    pub(crate) trusted_root: TrustedRoot,
+    pub(crate) consumer: Option<Policy>,
+}
+
+/// A manifest to sign, and the reference that led to it.
+pub(crate) struct Subject<'a> {
+    pub(crate) reference: &'a Reference,
+    pub(crate) leaf: Leaf,
+}
+
+/// One run, from the manifests to their signatures.
+pub(crate) struct Run<'a> {
+    tools: &'a Tools,
+    subjects: &'a [Subject<'a>],
+    annotations: &'a BTreeMap<String, String>,
+    events: &'a (dyn Fn(Event) + Send + Sync),
+    sessions: Sessions<'a>,
+    foreseen: Option<Foreseen>,
+    existing: Existing,
+    verifier: Verifier,
+    /// The empty config of all signatures, pushed once to each repository.
+    empty: HashMap<&'a Repository, OnceCell<()>>,
+    failed: AtomicBool,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        tools: &'a Tools,
+        subjects: &'a [Subject<'a>],
+        annotations: &'a BTreeMap<String, String>,
+        events: &'a (dyn Fn(Event) + Send + Sync),
+        sessions: Sessions<'a>,
+        foreseen: Option<Foreseen>,
+        existing: Existing,
+    ) -> Self {
+        let repositories = subjects
+            .iter()
+            .filter_map(|subject| subject.leaf.image.reference().location().writable().ok());
+        Self {
+            tools,
+            subjects,
+            annotations,
+            events,
+            sessions,
+            foreseen,
+            existing,
+            verifier: Verifier::new(tools.registry.clone(), tools.trusted_root.clone()),
+            empty: repositories
+                .map(|repository| (repository, OnceCell::new()))
+                .collect(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Signs all subjects, as many at once as `at_once` says. After a failure nothing is begun any
+    /// more, and what was begun goes on to its end.
+    pub(crate) async fn sign(self, at_once: NonZeroUsize) -> Result<Vec<Signed>, Stopped> {
+        let subjects = self.subjects.iter();
+        let subjects: Vec<_> = subjects
+            .map(|subject| subject.unsigned(Reached::NotSigned))
+            .collect();
+        (self.events)(Event::Begun {
+            subjects: subjects.clone(),
+        });
+        if let Some(foreseen) = &self.foreseen
+            && let Err(error) = self.judge(foreseen, Timestamp::now())
+        {
+            return Err(Stopped {
+                unsigned: subjects,
+                ..error.into()
+            });
+        }
+        let turns = Semaphore::new(at_once.get());
+        let ended = join_all(self.subjects.iter().map(|subject| async {
+            let _turn = turns.acquire().await;
+            let ended = self.one(subject).await;
+            if ended.is_err() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            ended
+        }));
+        let (mut signed, mut unsigned, mut first) = (Vec::new(), Vec::new(), None);
+        for (subject, ended) in self.subjects.iter().zip(ended.await) {
+            match ended {
+                Ok(one) => signed.push(one),
+                Err((reached, halt)) => {
+                    unsigned.push(subject.unsigned(reached));
+                    if let Halt::Failed(error) = halt {
+                        let image = subject.leaf.image.reference();
+                        tracing::debug!(%image, %error, "not signed");
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        match first {
+            None => Ok(signed),
+            Some(error) => Err(Stopped {
+                error,
+                signed,
+                unsigned,
+            }),
+        }
+    }
+
+    async fn one(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
+        let at = |reached| move |error: Error| (reached, Halt::from(error));
+        let image = &subject.leaf.image;
+        let none = |halt| (Reached::NotSigned, halt);
+        if let Some(evidence) = self.existing(image).await.map_err(none)?
+            && let Some(manifest) = evidence.signature_manifest.clone()
+        {
+            let signed = subject.signed(Outcome::AlreadySigned, manifest, evidence);
+            return Ok(self.tell(signed));
+        }
+        let (session, bundle) = self.bundle(image).await.map_err(none)?;
+        let none = at(Reached::NotSigned);
+        let own = own(session.certified(), self.annotations).map_err(none)?;
+        let judge = |policy| {
+            verify_bundle(image, &bundle, &self.tools.trusted_root, policy, Timestamp::now()).map_err(|source| {
+                none(Error::Bundle {
+                    image: image.reference().clone(),
+                    source: Box::new(source),
+                })
+            })
+        };
+        let proof = judge(&own)?;
+        // An installer is content with one signature that passes, and an older one could stand in
+        // for ours when the registry is asked: ours has to pass by itself.
+        if let Some(policy) = &self.tools.consumer {
+            let _proof = judge(policy)?;
+        }
+        (self.events)(Event::Signed {
+            image: image.reference().clone(),
+        });
+        let signature = self
+            .push(image, bundle.clone())
+            .await
+            .map_err(at(Reached::NotPushed))?;
+        (self.events)(Event::Pushed {
+            image: image.reference().clone(),
+            signature: signature.digest().clone(),
+        });
+        self.check(image, &signature, &own)
+            .await
+            .map_err(at(Reached::NotVerified))?;
+        let manifest = signature.digest().clone();
+        let mut evidence = proof.evidence().clone();
+        evidence.signature_manifest = Some(manifest.clone());
+        Ok(self.tell(subject.signed(Outcome::Signed, manifest, evidence)))
+    }
+
+    fn tell(&self, signed: Signed) -> Signed {
+        (self.events)(Event::Verified {
+            signed: Box::new(signed.clone()),
+        });
+        signed
+    }
+
+    /// Judges what is about to be signed by the installer's policy, before anything is published.
+    fn judge(&self, foreseen: &Foreseen, at: Timestamp) -> Result<(), Error> {
+        let Some(policy) = &self.tools.consumer else {
+            return Ok(());
+        };
+        for Subject { leaf, .. } in self.subjects {
+            foreseen
+                .judge(policy, &leaf.image, at, self.annotations)
+                .map_err(|violation| Error::Policy {
+                    image: leaf.image.reference().clone(),
+                    source: Box::new(violation),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// A key and a certificate that the installer's policy accepts, as far as a certificate tells.
+    async fn session(&self) -> Result<Arc<Session>, Halt> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(Halt::Elsewhere);
+        }
+        let judge = |certified: &Certified| {
+            let foreseen = Foreseen {
+                issuer: certified.issuer.clone(),
+                identities: vec![certified.identity.clone()],
+                claims: certified.claims.clone(),
+                are_all: true,
+            };
+            self.judge(&foreseen, certified.not_before)
+        };
+        self.sessions.live(judge).await
+    }
+
+    /// The signature by the same identity that there is, if there is to be no other.
+    async fn existing(&self, image: &ResolvedImage) -> Result<Option<Evidence>, Halt> {
+        match self.existing {
+            Existing::SignAgain => return Ok(None),
+            Existing::Keep => {}
+        }
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(Halt::Elsewhere);
+        }
+        let who = match &self.foreseen {
+            Some(foreseen) => Who {
+                issuer: foreseen.issuer.clone(),
+                identities: foreseen.identities.clone(),
+            },
+            // The token doesn't tell, so the certificate has to.
+            None => {
+                let session = self.session().await?;
+                Who {
+                    issuer: session.certified().issuer.clone(),
+                    identities: vec![session.certified().identity.clone()],
+                }
+            }
+        };
+        let search = Search {
+            registry: &self.tools.registry,
+            verifier: &self.verifier,
+            trusted_root: &self.tools.trusted_root,
+            consumer: self.tools.consumer.as_ref(),
+        };
+        Ok(search.find(image, &who, self.annotations).await)
+    }
+
+    /// A bundle, and the session that it was made in. Where the certificate ended while a service was
+    /// waited for, all is done again with another.
+    async fn bundle(&self, image: &ResolvedImage) -> Result<(Arc<Session>, Bytes), Halt> {
+        let pinned = image.reference();
+        let statement = Statement::new(image, self.annotations);
+        let statement = serde_json::to_vec(&statement).map_err(|source| Error::Encode {
+            image: pinned.clone(),
+            source: Box::new(source),
+        })?;
+        loop {
+            let session = self.session().await?;
+            let begun = session.is_live();
+            match session.sign(&self.tools.clients, pinned, &statement).await {
+                Ok(bundle) => return Ok((session, bundle)),
+                Err(error) if begun && !session.is_live() && self.tools.clients.are_patient() => {
+                    tracing::info!(%error, "the certificate has ended: signing again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn push(&self, image: &ResolvedImage, bundle: Bytes) -> Result<ResolvedImage, Error> {
+        let registry = &self.tools.registry;
+        let repository = image.reference().location().writable()?;
+        let empty = async {
+            let pushing = || referrer::push_empty(registry, repository);
+            match self.empty.get(repository) {
+                Some(once) => once.get_or_try_init(pushing).await.map(|()| ()),
+                None => pushing().await,
+            }
+        };
+        let bundled = async {
+            let pushed = registry.push_blob(repository, bundle.clone()).await;
+            pushed.map(|_descriptor| ()).map_err(Error::from)
+        };
+        tokio::try_join!(empty, bundled)?;
+        referrer::push(registry, image, &bundle, Timestamp::now()).await
+    }
+
+    /// Goes the way of an installer: from the image to the list of its referrers, from there to the
+    /// signature, and through every check. Ours is looked for in the list, and fetched, where another
+    /// one was found first.
+    async fn check(
+        &self,
+        image: &ResolvedImage,
+        signature: &ResolvedImage,
+        own: &Policy,
+    ) -> Result<(), Error> {
+        self.listed(image, signature.digest()).await?;
+        for policy in [Some(own), self.tools.consumer.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let proof = self
+                .verifier
+                .verify(image, policy)
+                .await
+                .map_err(|source| Error::Refused {
+                    image: image.reference().clone(),
+                    source: Box::new(source),
+                })?;
+            if proof.evidence().signature_manifest.as_ref() != Some(signature.digest()) {
+                referrer::fetch(&self.tools.registry, signature.reference()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the registry lists the signature: some answer from a cache for a while. That is no
+    /// outage, so no patience is had with it.
+    async fn listed(&self, image: &ResolvedImage, signature: &Digest) -> Result<(), Error> {
+        let pinned = image.reference();
+        let retries = Retries {
+            patience: None,
+            ..self.tools.clients.retries().clone()
+        };
+        retrying(&retries, || async {
+            let listed = self.tools.registry.referrers(pinned).await;
+            let listed = listed.map_err(Error::from)?;
+            if listed.iter().any(|referrer| referrer.digest == *signature) {
+                return Ok(());
+            }
+            Err(Failure::passing(Error::NotListed {
+                image: pinned.clone(),
+                expected: signature.clone(),
+                found: listed.len(),
+            }))
+        })
+        .await
+    }
+}
+
+impl Subject<'_> {
+    fn signed(&self, outcome: Outcome, signature_manifest: Digest, evidence: Evidence) -> Signed {
+        Signed {
+            reference: self.reference.clone(),
+            platform: self.leaf.platform.clone(),
+            digest: self.leaf.image.digest().clone(),
+            outcome,
+            signature_manifest,
+            evidence,
+        }
+    }
+
+    fn unsigned(&self, reached: Reached) -> Unsigned {
+        Unsigned {
+            reference: self.reference.clone(),
+            platform: self.leaf.platform.clone(),
+            digest: self.leaf.image.digest().clone(),
+            reached,
+        }
+    }
+}
+
+/// The policy that accepts exactly what this certificate signs.
+fn own(certified: &Certified, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
+    own_policy(&certified.issuer, &certified.identity, annotations).map_err(unusable)
+}
