@@ -45,11 +45,15 @@ enum Task {
     },
     /// Run the shell of the actions and workflows in .github against a local Sigstore and registry
     Workflows,
-    /// Time `countersign verify` against `cosign verify` on the same image, and on hostile bundles
+    /// Time `countersign` against cosign on the same images, and on hostile bundles
     Bench {
-        /// Only the hostile bundles, which need no cosign
-        #[arg(long)]
-        hostile: bool,
+        /// What to time [default: all]
+        #[arg(value_enum)]
+        parts: Vec<bench::Part>,
+
+        /// Time this program, not a new build as it is published
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
     },
 }
 
@@ -59,7 +63,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
-        Task::Bench { hostile } => bench::run(hostile),
+        Task::Bench { parts, program } => bench::run(&parts, program),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

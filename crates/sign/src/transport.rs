@@ -182,8 +182,8 @@ pub(crate) struct Unserved {
 impl fmt::Display for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason.status() {
-            Some(status) => write!(f, "{} answered with HTTP status {status}", self.service),
-            None => write!(f, "{} can't be reached", self.service),
+            Some(status) => write!(f, "{} failed (HTTP status {status})", self.service),
+            None => write!(f, "{} failed", self.service),
         }
     }
 }
@@ -352,12 +352,12 @@ mod tests {
         });
         assert_eq!(
             said,
-            "the certificate authority (Fulcio) answered with HTTP status 503"
+            "the certificate authority (Fulcio) failed (HTTP status 503)"
         );
         let patience = REQUEST;
         assert_eq!(
             unserved(NoAnswer::Late { patience }),
-            "the certificate authority (Fulcio) can't be reached"
+            "the certificate authority (Fulcio) failed"
         );
     }
 }

@@ -1,15 +1,17 @@
 //! `countersign verify` against `cosign verify`, on the same image, in turns; then what it takes to read
-//! a large gallery, and what bundles cost that a hostile registry serves.
+//! a large gallery, what bundles cost that a hostile registry serves, and how long it takes to sign an
+//! index of eight images.
 //!
-//! Both are given the same trusted root from a file, so that neither needs more of the network than
+//! Both programs are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
 mod gallery;
 mod hostile;
 mod measure;
+mod sign;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
@@ -17,7 +19,7 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 
 use self::measure::{Measurement, measure};
 use crate::command::{Command, Profile, build_countersign, workspace};
-use crate::interop::cosign;
+use crate::interop::{cosign, installed_cosign};
 
 /// How often each program is timed.
 const RUNS: usize = 21;
@@ -29,13 +31,31 @@ const REQUESTS: usize = 4;
 const RESIDENT_MIB: f64 = 20.0;
 const BINARY_MB: f64 = 15.0;
 
-/// Measures, and prints what it found: everything, or `hostile` bundles alone.
+/// A part of the measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// `countersign verify` against `cosign verify`, and a large gallery
+    Verify,
+    /// Bundles that a hostile registry serves; needs no cosign
+    Hostile,
+    /// `countersign sign` of an index of eight images, beside cosign where it is installed
+    Sign,
+}
+
+/// Measures `parts`, or everything where there are none, and prints what it found. It is `program`
+/// that is timed, or a new build as it is published.
 ///
 /// # Errors
 /// When a target was missed, or something can't be run.
-pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
-    println!("Building countersign …");
-    let countersign = build_countersign(Profile::Dist)?;
+pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()> {
+    let plays = |part| parts.is_empty() || parts.contains(&part);
+    let countersign = match program {
+        Some(program) => program.canonicalize()?,
+        None => {
+            println!("Building countersign …");
+            build_countersign(Profile::Dist)?
+        }
+    };
     let root = workspace().join("target/interop");
     fs::create_dir_all(&root)?;
     let directory = tempfile::Builder::new()
@@ -58,7 +78,7 @@ pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
     )?;
 
     let mut missed = Vec::new();
-    if !hostile {
+    if plays(Part::Verify) {
         println!(
             "This times `countersign verify` (as published) against `cosign verify` on one image of \
              two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
@@ -76,12 +96,31 @@ pub(crate) fn run(hostile: bool) -> anyhow::Result<()> {
         }
         missed.extend(gallery::run(&countersign, &registry, directory.path())?);
     }
-    missed.extend(hostile::run(
-        &countersign,
-        &sigstore,
-        &registry,
-        directory.path(),
-    )?);
+    if plays(Part::Hostile) {
+        missed.extend(hostile::run(
+            &countersign,
+            &sigstore,
+            &registry,
+            directory.path(),
+        )?);
+    }
+    if plays(Part::Sign) {
+        let programs = sign::Programs {
+            countersign: &countersign,
+            cosign: installed_cosign(&root),
+        };
+        let without_api = runtime.block_on(RegistryServer::start(RegistryOptions::default()))?;
+        let registries = sign::Registries {
+            with_api: &registry,
+            without_api: &without_api,
+        };
+        missed.extend(sign::run(
+            &programs,
+            &sigstore,
+            &registries,
+            directory.path(),
+        )?);
+    }
     for target in &missed {
         println!("missed: {target}");
     }

@@ -24,7 +24,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
-pub(crate) use self::tools::cosign;
+pub(crate) use self::tools::{cosign, installed_cosign};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, Sandbox, bare};

@@ -115,6 +115,13 @@ pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
     COSIGN_3.install(root)
 }
 
+/// Cosign 3, if an earlier run installed it.
+pub(crate) fn installed_cosign(root: &Path) -> Option<PathBuf> {
+    let GoProgram { name, version, .. } = COSIGN_3;
+    let program = root.join(format!("{name}-{version}")).join(name);
+    program.is_file().then_some(program)
+}
+
 /// What every run needs: crane and the registries.
 #[derive(Debug)]
 pub(super) struct Programs {

@@ -135,7 +135,7 @@ async fn in_mid_sign_nothing_is_published() {
         stage.registry.reset_requests();
         stage
             .sigstore
-            .inject(Service::RekorV1, ServiceFault::Hang, 1);
+            .inject(Service::RekorV1, ServiceFault::Hang, 3);
         let certificates = || {
             let requests = stage.sigstore.requests().into_iter();
             requests
@@ -150,12 +150,18 @@ async fn in_mid_sign_nothing_is_published() {
             assert!(child.try_wait().unwrap().is_none(), "it ended");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // The log is asked next, and does not answer.
+        // The log is asked next, for the index and both images, and does not answer.
         tokio::time::sleep(Duration::from_millis(300)).await;
         send(signal, &child);
         let (ended, stdout, stderr) = end(child).await;
         assert_eq!(ended, Some(code), "{signal}: {stderr}");
-        assert_eq!(stdout, "", "{signal}");
+        let told = stdout.lines().filter(|line| !line.starts_with("  "));
+        let told: Vec<_> = told.collect();
+        assert_eq!(told.len(), 3, "{signal}: {stdout}");
+        assert!(
+            told.iter().all(|line| line.starts_with("not signed: ")),
+            "{signal}: {stdout}"
+        );
         let requests = stage.registry.requests();
         let writes = |line: &str| !line.starts_with("GET ") && !line.starts_with("HEAD ");
         let written = requests.iter().find(|r| writes(&r.line()));

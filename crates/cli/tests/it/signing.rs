@@ -59,7 +59,7 @@ async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
     let unsigned = &document["not_signed"];
     assert_eq!(unsigned.as_array().unwrap().len(), 1);
     assert_eq!(unsigned[0]["digest"], broken.to_string());
-    assert_eq!(unsigned[0]["reached"], "not_pushed");
+    assert_eq!(unsigned[0]["reached"], "not_verified");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn an_outage_is_waited_for_in_one_line() {
     assert_eq!(signed.code, 0, "{}", signed.shown());
     assert_eq!(
         signed.stderr,
-        "waiting: the CI's identity endpoint answered with HTTP status 503\n"
+        "waiting: the CI's identity endpoint failed (HTTP status 503)\n"
     );
 }
 
@@ -104,7 +104,7 @@ async fn patience_ends() {
     stage.sigstore.inject(Service::Fulcio, refuse(503), 1000);
     let failed = sign(&stage, &["--patience", "2s"]);
     assert_eq!(failed.code, 7, "{}", failed.shown());
-    let line = "waiting: the certificate authority (Fulcio) answered with HTTP status 503\n";
+    let line = "waiting: the certificate authority (Fulcio) failed (HTTP status 503)\n";
     assert!(failed.stderr.starts_with(line), "{}", failed.shown());
     assert!(failed.stdout.contains("not signed: "), "{}", failed.shown());
 }

@@ -89,7 +89,7 @@ async fn patience_has_an_end() {
     );
     assert!(patience.is_over() || stage.answers(Sandbox::RekorV1).len() > OUTAGE);
     let lines = lines.lock().unwrap();
-    let expected = "the transparency log (Rekor) answered with HTTP status 503";
+    let expected = "the transparency log (Rekor) failed (HTTP status 503)";
     assert_eq!(*lines, [expected]);
 }
 

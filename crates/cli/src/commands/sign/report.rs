@@ -141,7 +141,7 @@ fn unsigned_text(unsigned: &Unsigned) -> String {
     } = unsigned;
     let what = match reached {
         Reached::NotPushed => "not signed (the signature may have been pushed)",
-        Reached::NotVerified => "not proven (the signature was pushed)",
+        Reached::NotVerified => "not verified (the signature was pushed)",
         _ => "not signed",
     };
     format!(
