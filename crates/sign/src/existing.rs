@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_oci::{Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicyError, PolicySpec};
-use jiff::Timestamp;
 use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
+use jiff::Timestamp;
 
 use crate::error::{Error, Service};
 use crate::referrer;
@@ -97,7 +97,14 @@ impl Search<'_> {
         };
         let signature = image.reference().sibling(manifest.clone());
         match referrer::fetch(self.registry, &signature).await {
-            Ok(Some(bundle)) => verify_bundle(image, &bundle, self.trusted_root, consumer, Timestamp::now()).is_ok(),
+            Ok(Some(bundle)) => verify_bundle(
+                image,
+                &bundle,
+                self.trusted_root,
+                consumer,
+                Timestamp::now(),
+            )
+            .is_ok(),
             Ok(None) | Err(_) => false,
         }
     }

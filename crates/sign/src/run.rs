@@ -147,18 +147,23 @@ impl<'a> Run<'a> {
         let none = at(Reached::NotSigned);
         let own = own(session.certified(), self.annotations).map_err(none)?;
         let judge = |policy| {
-            verify_bundle(image, &bundle, &self.tools.trusted_root, policy, Timestamp::now()).map_err(|source| {
-                none(Error::Bundle {
-                    image: image.reference().clone(),
-                    source: Box::new(source),
-                })
+            verify_bundle(
+                image,
+                &bundle,
+                &self.tools.trusted_root,
+                policy,
+                Timestamp::now(),
+            )
+            .map_err(|source| Error::Bundle {
+                image: image.reference().clone(),
+                source: Box::new(source),
             })
         };
-        let proof = judge(&own)?;
+        let proof = judge(&own).map_err(none)?;
         // An installer is content with one signature that passes, and an older one could stand in
         // for ours when the registry is asked: ours has to pass by itself.
         if let Some(policy) = &self.tools.consumer {
-            let _proof = judge(policy)?;
+            let _proof = judge(policy).map_err(none)?;
         }
         (self.events)(Event::Signed {
             image: image.reference().clone(),
@@ -280,7 +285,10 @@ impl<'a> Run<'a> {
         let empty = async {
             let pushing = || referrer::push_empty(registry, repository);
             match self.empty.get(repository) {
-                Some(once) => once.get_or_try_init(pushing).await.map(|()| ()),
+                Some(once) => {
+                    once.get_or_try_init(pushing).await?;
+                    Ok(())
+                }
                 None => pushing().await,
             }
         };

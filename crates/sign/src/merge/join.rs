@@ -140,7 +140,11 @@ impl Join<'_> {
         }
         self.known
             .insert(image.digest().clone(), self.members.len());
-        let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
+        let media_type = entry
+            .get("mediaType")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         self.members.push(Member {
             image,
             media_type,
@@ -222,8 +226,11 @@ fn is_complete(platform: &Platform) -> bool {
 /// Whether an entry is what BuildKit lists beside images: provenance and SBOM of one of them, for the
 /// platform `unknown/unknown`.
 fn is_attestation(entry: &Value) -> bool {
-    let reference_type = &entry["annotations"]["vnd.docker.reference.type"];
-    reference_type.is_string() || entry["platform"]["os"] == "unknown"
+    let reference_type = entry.pointer("/annotations/vnd.docker.reference.type");
+    reference_type.is_some_and(Value::is_string)
+        || entry
+            .pointer("/platform/os")
+            .is_some_and(|os| os == "unknown")
 }
 
 fn is_manifest(descriptor: &Descriptor) -> bool {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use countersign_oci::{Digest, Options, Registry};
-use countersign_sandbox::image::ImageIndex;
+use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
 use countersign_sign::{Error, Reached, RekorVersion, Signer, Stopped, Tags};
 
@@ -29,7 +29,7 @@ fn eight_platforms(stage: &Stage) -> ImageIndex {
 }
 
 fn digests(index: &ImageIndex) -> Vec<Digest> {
-    let children = index.images().iter().map(|image| image.digest());
+    let children = index.images().iter().map(Image::digest);
     std::iter::once(index.digest()).chain(children).collect()
 }
 
