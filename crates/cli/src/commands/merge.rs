@@ -133,7 +133,7 @@ pub(crate) async fn run(
         .transpose()?;
     let connection = registry.connection().clone();
     let flag = arguments.identity_token.as_deref();
-    let token = identity_token(flag, environment, &connection).await?;
+    let (token, _) = identity_token(flag, environment, &connection, None).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
     let trusted_root = instance.trusted_root(environment, &connection).await?;
     let signing =

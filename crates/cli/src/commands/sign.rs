@@ -261,7 +261,7 @@ fn patience_of(time: Duration, progress: &Arc<Progress>) -> Patience {
 }
 
 /// Where an identity token comes from, and so whether there is another when it ends.
-enum Origin {
+pub(super) enum Origin {
     Given,
     Ci(Provider),
 }
