@@ -104,7 +104,7 @@ fn what_is_said_of_registries_and_layouts() {
     2 Usage: the layout was changed or damaged; do not use it, copy the image anew
         Layout/NoIndex
     5 Invalid: copy the archive again, and compare its size
-        Layout/Truncated, Layout/Header
+        Layout/Truncated, Layout/Header/Checksum
     5 Invalid: tell whoever published the image, or runs the registry, what the message says
         Limit, Manifest/SchemaOne
     5 Invalid: the layout was changed or damaged; do not use it, copy the image anew
