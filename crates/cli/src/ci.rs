@@ -23,7 +23,7 @@ const TRIES: u32 = 3;
 /// The longest pause before a CI's own program is run again, in seconds.
 const LONGEST_PAUSE: u64 = 30;
 /// What to do where an endpoint does not answer, or fails.
-const AWAY: &str = "run the job again; if it stays so, look at the CI's status and at the network and proxy of the runner";
+const AWAY: &str = "run the job again; if it fails again, check the CI's status, and the network and proxy of the runner";
 /// Bytes of a program's output.
 const OUTPUT_MAX: u64 = 64 << 10;
 
@@ -63,16 +63,16 @@ impl Provider {
     fn hint(self) -> &'static str {
         match self {
             Self::GitHub => {
-                "let the job ask for its identity token: `permissions: { id-token: write }`; the pull request of a fork never gets one: sign in a job of your own repository"
+                "give the job `permissions: { id-token: write }`; a pull request from a fork never gets a token: sign in a job of your own repository"
             }
             Self::GitLab => {
-                "let the job have an identity token: `id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }`"
+                "give the job an identity token: `id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }`"
             }
             Self::Buildkite => {
-                "run this where `buildkite-agent oidc request-token --audience sigstore` prints a token: the agent's program has to be in PATH and its BUILDKITE_AGENT_ACCESS_TOKEN in the environment, in a container too"
+                "`buildkite-agent oidc request-token --audience sigstore` must print a token: in a container too, buildkite-agent must be in PATH, and BUILDKITE_AGENT_ACCESS_TOKEN must be set"
             }
             Self::CircleCi => {
-                "run this where `circleci run oidc get --root-issuer --claims '{\"aud\":\"sigstore\"}'` prints a token: CircleCI's program has to be in PATH, in a container too"
+                "`circleci run oidc get --root-issuer --claims '{\"aud\":\"sigstore\"}'` must print a token: in a container too, circleci must be in PATH"
             }
         }
     }

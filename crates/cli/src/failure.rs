@@ -57,7 +57,7 @@ impl Failure {
     pub(crate) fn stopped_by(signal: Signal) -> Self {
         let message = format!("stopped by {}", signal.name());
         let failure = Self::new(Kind::Machine, message).hint(
-            "what was unfinished is removed, and what was there before is as it was; run the same command again",
+            "unfinished files are removed, and an earlier installation is unchanged; run the same command again",
         );
         Self {
             signal: Some(signal),
@@ -97,7 +97,7 @@ impl Failure {
     pub(crate) fn unreadable(path: &Path, what: &str, error: io::Error) -> Self {
         let kind = Kind::of_input(&error);
         let message = format!("the {what} {} can't be read", path.display());
-        Self::caused(kind, message, error).hint("check the path, and who may read it")
+        Self::caused(kind, message, error).hint("check the path, and that you may read it")
     }
 
     /// An output file that can't be written.
@@ -107,7 +107,7 @@ impl Failure {
             Some(_) => Kind::Machine,
         };
         let message = format!("the {what} {} can't be written", path.display());
-        Self::caused(kind, message, error).hint("check the path, and who may write there")
+        Self::caused(kind, message, error).hint("check the path, and that you may write there")
     }
 
     /// A failure with a cause that says more.
@@ -247,16 +247,16 @@ impl From<countersign_policy::PolicyError> for Failure {
         use countersign_policy::Problem;
         let hint = match error.problem() {
             Problem::Syntax { .. } => {
-                "keys of one mapping begin in the same column, after spaces and never tabs; in \"double quotes\" a backslash is written twice, in 'single quotes' once"
+                "indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in \"double quotes\", once in 'single quotes'"
             }
             Problem::Regex { .. } => {
-                "write a backslash before what stands for itself: `\\.`, `\\(`, `\\+`, `\\?`"
+                "put a backslash before a character that is meant literally: `\\.`, `\\(`, `\\+`, `\\?`"
             }
             Problem::Form { .. } if error.place().path.to_string().ends_with("verification") => {
-                "a `verification` block has `issuer` and `identity`, or `issuer_regex` and `identity_regex` in their places"
+                "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
             }
             _ if error.place().file.is_some() => {
-                "correct the file there; `countersign policy check FILE` says what a policy file asks for"
+                "correct the file at that place; `countersign policy check FILE` explains a policy file"
             }
             _ => "correct the option; `countersign COMMAND --help` explains each",
         };

@@ -90,12 +90,12 @@ impl LockFile {
                 Ok(None) if since.elapsed() < TURN => std::thread::sleep(PAUSE),
                 Ok(None) => {
                     let message = format!(
-                        "the lock file {} is being written by another run for {} s",
+                        "another run has been writing the lock file {} for {} s",
                         self.path.display(),
                         TURN.as_secs()
                     );
                     return Err(Failure::new(Kind::Machine, message)
-                        .hint("wait for the other run to end, and run this again"));
+                        .hint("wait until the other run ends, then run this again"));
                 }
                 Err(error) => return Err(self.unwritable(error)),
             }
@@ -203,7 +203,7 @@ pub(crate) fn refuse_files(names: &[OsString], flag: &str) -> Result<(), Failure
             let file = file.to_string_lossy();
             let message = format!("expected names of entries, found `{file}`");
             Err(Failure::new(Kind::Usage, message)
-                .hint(format!("to name a lock file, write {flag}={file}")))
+                .hint(format!("to use a lock file, write {flag}={file}")))
         }
     }
 }

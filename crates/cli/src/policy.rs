@@ -34,16 +34,16 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
     let identity = arguments.identity.is_some() || arguments.identity_regex.is_some();
     if !(issuer && identity) {
         let missing = match (issuer, identity) {
-            (true, false) => "an identity is missing",
-            (false, true) => "an issuer is missing",
-            _ => "neither a policy file nor an issuer and an identity are given",
+            (true, false) => "the identity is missing",
+            (false, true) => "the issuer is missing",
+            _ => "there is no policy file, and no issuer and identity",
         };
         return Err(Failure::new(
             Kind::Usage,
-            format!("nothing says who must have signed: {missing}"),
+            format!("the policy is incomplete: {missing}"),
         )
         .hint(
-            "pass --policy FILE, or --issuer URL (or --issuer-regex) together with --identity IDENTITY (or --identity-regex)",
+            "pass --policy FILE, or --issuer URL (or --issuer-regex) and --identity IDENTITY (or --identity-regex)",
         ));
     }
     let spec = PolicySpec {

@@ -83,10 +83,8 @@ fn dispatch(
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
             output.note(match stopped {
-                Stopped::By(_) => {
-                    "stopping, and removing what is unfinished; once more ends at once"
-                }
-                Stopped::Late(_) => "the time is over: removing what is unfinished",
+                Stopped::By(_) => "stopping: removing unfinished files (stop again to end at once)",
+                Stopped::Late(_) => "the time limit is reached: removing unfinished files",
             });
             runtime.shutdown_timeout(CLEANING);
             Err(stopped.into())
@@ -106,11 +104,9 @@ impl From<Stopped> for Failure {
         match stopped {
             Stopped::By(signal) => Self::stopped_by(signal),
             Stopped::Late(timeout) => {
-                let message =
-                    format!("the run took longer than {timeout:?}, which is its --timeout");
-                Self::new(Kind::Unreachable, message).hint(
-                    "give it a longer --timeout, or leave the flag out: each request still has limits of its own",
-                )
+                let message = format!("the run took longer than its --timeout of {timeout:?}");
+                Self::new(Kind::Unreachable, message)
+                    .hint("pass a longer --timeout, or none: each request still has its own limit")
             }
         }
     }

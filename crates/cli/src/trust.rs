@@ -62,9 +62,9 @@ pub(crate) fn instance(
         (Some(_), Some(_)) => {
             return Err(Failure::new(
                 Kind::Usage,
-                "both the policy file and the command line say which Sigstore instance to trust",
+                "the policy file and the flags both name a Sigstore instance",
             )
-            .hint("leave out the flags, or the policy's `trust`"));
+            .hint("remove the flags, or the policy's `trust`"));
         }
         (Some(choice), None) | (None, Some(choice)) => choice,
         (None, None) => Choice::PublicGood,
@@ -151,7 +151,7 @@ pub(crate) fn cache(environment: &Environment, name: &str) -> Result<PathBuf, Fa
     let directory = environment.cache_directory().ok_or_else(|| {
         Failure::new(
             Kind::Usage,
-            "there is no directory to cache the trusted root in: HOME is not set",
+            "there is no directory for the cache of the trusted root: HOME is not set",
         )
         .hint("set COUNTERSIGN_CACHE_DIR, or pass --trusted-root FILE")
     })?;

@@ -35,7 +35,7 @@ pub(crate) fn store_directory(
     let directory = directory.map(ToOwned::to_owned);
     let directory = directory.or_else(|| environment.store_directory());
     directory.ok_or_else(|| {
-        Failure::new(Kind::Usage, "nothing says where entries are installed")
+        Failure::new(Kind::Usage, "there is no directory for installed entries")
             .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR")
     })
 }

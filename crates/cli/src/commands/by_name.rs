@@ -148,9 +148,9 @@ impl ByName {
             match plan {
                 Ok(plan) if planned.iter().any(|two| two.directory == plan.directory) => {
                     let name = plan.plan.name();
-                    let message = format!("`{name}` is named twice, and can be installed once");
+                    let message = format!("`{name}` is named twice");
                     let failure = Failure::new(Kind::Usage, message)
-                        .hint("leave one of them out, or install it with another --store");
+                        .hint("remove one of them, or install it with another --store");
                     report.fail(&one.name, &failure);
                 }
                 Ok(plan) => planned.push(plan),

@@ -56,7 +56,7 @@ fn text(galleries: &Galleries) -> String {
         }
         let words = match &gallery.policy {
             Some(policy) => policy.explain(),
-            None => "It has no policy: nothing says who must have signed.".into(),
+            None => "It has no policy: signatures are not checked.".into(),
         };
         text.push_str(&format!("  {}\n\n", words.replace('\n', "\n  ")));
     }

@@ -27,7 +27,7 @@ pub(super) async fn load(
     if parsed.galleries().is_empty() {
         return Err(
             Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(
-                "add `galleries:`, a list of them with `name`, `url` and `verification` each",
+                "add `galleries:`, a list with `name`, `url` and `verification` for each gallery",
             ),
         );
     }

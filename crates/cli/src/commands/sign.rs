@@ -300,7 +300,7 @@ pub(super) async fn identity_token(
         }
         None => Err(Failure::new(
             Kind::Usage,
-            "nothing says who signs: there is no identity token, and this is no CI that hands one out",
+            "there is no identity token, and this is not a CI that has one",
         )
         .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")),
     }
@@ -335,12 +335,12 @@ pub(super) async fn signing_services(
     Ok(match &instance.choice {
         Choice::File(_) => {
             return Err(unnamed(
-                "no flag says which services sign: --trusted-root says only whom to trust",
+                "no flag names the signing services: --trusted-root does not",
             ));
         }
         _ if instance.offline => {
             return Err(unnamed(
-                "no flag says which services sign, and with --offline no TUF repository is asked",
+                "no flag names the signing services, and --offline does not ask a TUF repository",
             ));
         }
         Choice::Tuf { url, root } => {

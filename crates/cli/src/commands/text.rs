@@ -48,7 +48,7 @@ pub(super) fn outcome_text(
         }
         // The files may be others by now: nobody has looked at them.
         Outcome::Unchanged { recorded, .. } => format!(
-            "{name} in {directory} is up to date by its record: {source} has the same digest\n{}  \
+            "{name} in {directory} is up to date: its record has the same digest as {source}\n{}  \
              files      not checked; --reinstall fetches and replaces them\n",
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),

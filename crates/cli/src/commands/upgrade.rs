@@ -89,9 +89,8 @@ pub(crate) async fn run(
             return Err(unreadable(&installation));
         };
         wanted.push(from_gallery(recorded).ok_or_else(|| {
-            let message = format!("expected an installation from a gallery, found `{name}`");
-            Failure::new(Kind::Usage, message)
-                .hint("install it again as it was installed: `countersign install`")
+            let message = format!("`{name}` was not installed from a gallery");
+            Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
         })?);
     }
     let named = if names.is_empty() {
@@ -119,10 +118,10 @@ fn unreadable(installation: &Installation) -> Failure {
         name, directory, ..
     } = installation;
     let message = format!(
-        "expected a record of what `{name}` is in {}, found one that can't be read",
+        "the record of `{name}` in {} can't be read",
         directory.display()
     );
-    Failure::new(Kind::Usage, message).hint("`countersign remove` it, and install it again")
+    Failure::new(Kind::Usage, message).hint("run `countersign remove`, then install it again")
 }
 
 /// The same name of the same gallery, for the same platform.

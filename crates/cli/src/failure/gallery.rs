@@ -12,13 +12,13 @@ use crate::arguments::limits;
 pub(super) fn http_hint(error: &HttpError, bound: Bound) -> Option<&'static str> {
     match error {
         HttpError::NotFound { .. } => {
-            Some("check the URL, or give the entry or the gallery `mirrors`")
+            Some("check the URL, or add `mirrors` to the entry or the gallery")
         }
         HttpError::TooLarge { .. } => Some(limits::hint(bound)),
         HttpError::Redirect {
             reason: RedirectRefused::HttpsRequired,
             ..
-        } => Some("name the URL that it leads to, if that is an https URL you trust"),
+        } => Some("if the target is an https URL that you trust, use that URL"),
         HttpError::Redirect { reason, .. } => Some(redirect_hint(*reason)),
         HttpError::Configuration { .. } => Some("check --registry-ca and the proxy's variables"),
         // The usual hint says what there is to say: try again.
@@ -39,22 +39,22 @@ impl From<countersign_download::GalleryError> for Failure {
         let kind = error.kind();
         let hint = match &error {
             GalleryError::NotFetched { .. } if kind == Kind::NotFound => Some(
-                "correct the gallery's `url`, or give it `mirrors`; after `file:` stands a path from the directory of the file that names the gallery",
+                "correct the gallery's `url`, or add `mirrors`; a path after `file:` is relative to the gallery file",
             ),
             GalleryError::NotFetched { .. } if kind == Kind::Unreachable => {
-                Some("check the network and the proxy, or give the gallery `mirrors`")
+                Some("check the network and the proxy, or add `mirrors` to the gallery")
             }
-            GalleryError::NoFile { .. } => Some(
-                "check the path after `file:`: it starts in the directory of the file that names the gallery",
-            ),
+            GalleryError::NoFile { .. } => {
+                Some("check the path after `file:`: it is relative to the gallery file")
+            }
             GalleryError::Http(http) => http_hint(http, Bound::IndexBytes),
             GalleryError::Index(_) | GalleryError::NotText { .. } => Some(
-                "correct the index, or the gallery's `url` if that isn't an index's: a list of entries, each with `name` and `uri`",
+                "correct the index, or the gallery's `url`; an index is a list of entries, each with `name` and `uri`",
             ),
             GalleryError::Location { .. } => Some(
-                "correct the gallery's `url`; an index beside the file that names the gallery is `file:index.yaml`",
+                "correct the gallery's `url`; `file:index.yaml` is an index beside the gallery file",
             ),
-            GalleryError::File { .. } => Some("check the path, and who may read it"),
+            GalleryError::File { .. } => Some("check the path, and that you may read it"),
             _ => None,
         };
         Self::new(kind, error).hinted(hint)
@@ -73,23 +73,23 @@ impl From<countersign_download::PlanError> for Failure {
         }
         let hint = match &error {
             PlanError::Entry { source, .. } => match source {
-                EntryError::Unknown { .. } => "`--all --dry-run` shows every entry that there is",
+                EntryError::Unknown { .. } => "`--all --dry-run` shows all entries",
                 EntryError::NotForCapability { .. } => "choose one of these with --capability",
                 EntryError::Ambiguous { .. } => "choose one of these names",
                 _ => CORRECT_THE_INDEX,
             },
             PlanError::Local { .. } => {
-                "to install from this machine, save the index as a file and name it by `url: file:…`"
+                "to install from this machine, save the index as a file and use `url: file:…`"
             }
             PlanError::Inward { kind, .. } => match kind {
                 HostKind::Private => {
-                    "if you trust whoever serves the index, pass --allow-private-addresses"
+                    "if you trust the index's server, pass --allow-private-addresses"
                 }
-                _ => "to install from there, save the index as a file and name it by `url: file:…`",
+                _ => "to install from there, save the index as a file and use `url: file:…`",
             },
             PlanError::Requirement { source, .. } => match source {
                 RequirementError::NoPolicy { .. } => {
-                    "give the gallery a `verification` block that says who must have signed"
+                    "add a `verification` block to the gallery: it says who must have signed"
                 }
                 RequirementError::NoDigest { .. } => {
                     "add the tarball's `sha256` to the entry, or tell the gallery's maintainer"
@@ -98,7 +98,7 @@ impl From<countersign_download::PlanError> for Failure {
             },
             PlanError::UnknownGallery { .. } => "choose one of these galleries",
             PlanError::Ambiguous { .. } => {
-                "write the gallery before the name: its policy decides who must have signed"
+                "write GALLERY@NAME: the gallery's policy decides who must have signed"
             }
             _ => CORRECT_THE_INDEX,
         };

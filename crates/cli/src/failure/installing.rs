@@ -7,14 +7,14 @@ use super::{Failure, Kind};
 use crate::arguments::limits;
 
 /// For an archive, or a manifest, that we do not unpack.
-const REFUSED_CONTENT: &str = "nothing was installed; tell whoever published it what the message says, or have it built again with another tool";
+const REFUSED_CONTENT: &str = "nothing was installed; report the message to the publisher, or build the image with another tool";
 
 fn archive_hint(error: &ArchiveError) -> Option<&'static str> {
     match (error.kind(), error) {
         (Kind::Machine | Kind::Internal, _) => None,
         (_, ArchiveError::Limit { bound, .. }) => Some(limits::hint(*bound)),
         (_, ArchiveError::Write { .. }) => Some(
-            "this file system has no place for that name: install on another file system, or tell whoever published it",
+            "this file system can't store that name: install on another file system, or tell the publisher",
         ),
         _ => Some(REFUSED_CONTENT),
     }
@@ -29,32 +29,32 @@ impl From<countersign_download::Error> for Failure {
                 return passed_on(error);
             }
             DownloadError::OtherSigner { .. } => Some(
-                "find out why somebody else signed it; if that is right, install it with --lock again",
+                "find out why somebody else signed it; if the new signer is right, install with --lock again",
             ),
             DownloadError::OtherContent { .. } => Some(
-                "if the lock file was edited, restore it; if the content was, and that is right, install it with --lock again",
+                "if somebody edited the lock file, restore it; if the new content is right, install with --lock again",
             ),
             DownloadError::Older { .. } => Some(
-                "somebody may have moved the tag back; if the older image is wanted, pass --allow-older",
+                "somebody may have moved the tag back; if you want the older image, pass --allow-older",
             ),
             DownloadError::Weaker { .. } => {
-                Some("if it is wanted all the same, `countersign remove` what is installed first")
+                Some("if you want it anyway, run `countersign remove` first")
             }
             DownloadError::Unverifiable { .. } => {
                 Some("publish it as a signed image, or tell the gallery's maintainer")
             }
             DownloadError::Checksum { .. } => Some(
-                "the file was changed, or the gallery's `sha256` is of another one; do not use it",
+                "do not use it: the file was changed, or the gallery has the `sha256` of another file",
             ),
             DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
             DownloadError::NoDirectory { .. } => {
                 Some("check the path after `file://` in the gallery's index")
             }
             DownloadError::Directory { .. } => {
-                Some("name a directory that can be read, in the gallery's index")
+                Some("in the gallery's index, name a directory that can be read")
             }
             DownloadError::WrongPlatform { .. } => {
-                Some("ask for the platform that there is with --platform")
+                Some("pass the platform that the image has to --platform")
             }
             DownloadError::NotAnImage { .. } => Some(
                 "name the image itself: signatures, attestations and Helm charts can't be installed",
@@ -71,7 +71,7 @@ impl From<countersign_download::Error> for Failure {
             ),
             DownloadError::Displaced { kept, .. } => {
                 let hint = format!(
-                    "the old installation is whole in {}; installing again puts it back first",
+                    "the old installation is complete in {}; install again to put it back",
                     kept.display()
                 );
                 return Self::new(kind, error).hint(hint);
@@ -84,7 +84,7 @@ impl From<countersign_download::Error> for Failure {
                 "move the directory away or remove it, then install again; `countersign remove` removes what is in the store",
             ),
             DownloadError::Busy { .. } => {
-                Some("leave out --no-wait, or wait for the other run to end")
+                Some("leave out --no-wait, or wait until the other run ends")
             }
             // Bugs, and what the system itself says: the usual hint has it.
             _ => None,
@@ -144,7 +144,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             return Self::new(Kind::Internal, message);
         };
         let hints = if locked && decisive.kind == Kind::NotFound {
-            let hint = "the locked digest is gone from the registries: if what is there now is wanted, install it with --lock again";
+            let hint = "the registries no longer have the locked digest: if you want what they have now, install with --lock again";
             vec![hint.to_owned()]
         } else {
             decisive
@@ -171,7 +171,7 @@ impl From<countersign_download::StoreError> for Failure {
             StoreError::Installation(error) => error.into(),
             StoreError::Name(error) => error.into(),
             error @ StoreError::NoRecord { .. } => Self::new(error.kind(), error).hint(
-                "look at what it is; if it can go, `countersign remove --unrecorded` removes it",
+                "look at it; if you don't need it, `countersign remove --unrecorded` removes it",
             ),
             error @ StoreError::NotInstalled { .. } => {
                 Self::new(error.kind(), error).hint("`countersign list` shows what is installed")
@@ -184,6 +184,6 @@ impl From<countersign_download::StoreError> for Failure {
 impl From<countersign_download::NameError> for Failure {
     fn from(error: countersign_download::NameError) -> Self {
         Self::new(error.kind(), error)
-            .hint("`countersign list` shows the names of what is installed")
+            .hint("`countersign list` shows the names of all installed entries")
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const EXIT_CODES: [ExitCode; 11] = [
     },
     ExitCode {
         code: exit_code(ErrorKind::Internal),
-        meaning: "this machine (a full disk, no permission, no memory), or a bug in countersign",
+        meaning: "a problem of this machine (full disk, no permission, no memory), or a bug in countersign",
     },
     ExitCode {
         code: exit_code(ErrorKind::Usage),
@@ -25,23 +25,23 @@ pub(crate) const EXIT_CODES: [ExitCode; 11] = [
     },
     ExitCode {
         code: exit_code(ErrorKind::Unsigned),
-        meaning: "no signature of a kind that counts",
+        meaning: "no signature that can be used",
     },
     ExitCode {
         code: exit_code(ErrorKind::Policy),
-        meaning: "signed, but refused by the policy; `policy check --strict` and `policy test`: not as wanted",
+        meaning: "signed, but refused by the policy; also a failed `policy check --strict` or `policy test`",
     },
     ExitCode {
         code: exit_code(ErrorKind::Invalid),
-        meaning: "invalid: signature, certificate, log entry, digest or archive",
+        meaning: "invalid signature, certificate, log entry, digest or archive",
     },
     ExitCode {
         code: exit_code(ErrorKind::NotFound),
-        meaning: "not found: image, tag, platform, entry or installation",
+        meaning: "image, tag, platform, entry or installation not found",
     },
     ExitCode {
         code: exit_code(ErrorKind::Unreachable),
-        meaning: "network, registry, signing service or login (an expired identity token is one)",
+        meaning: "network, registry, signing service or login failed (also: the identity token has expired)",
     },
     ExitCode {
         code: 129,
@@ -77,21 +77,21 @@ pub(super) fn usual_hint(kind: ErrorKind) -> &'static str {
             "this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug"
         }
         ErrorKind::Machine => {
-            "correct what the system's message names, then run the same command again"
+            "correct the problem that the system reports, then run the same command again"
         }
         ErrorKind::Usage => {
-            "correct what the message names; `countersign COMMAND --help` explains each option"
+            "correct the mistake that the message names; `countersign COMMAND --help` explains each option"
         }
         ErrorKind::Unsigned => {
             "sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)"
         }
         ErrorKind::Policy => {
-            "do not use it, unless you know why it differs; if that is right, change the policy"
+            "do not use it, unless you know why it differs; then change the policy"
         }
         ErrorKind::Invalid => {
-            "do not use it: it is damaged, or somebody changed it; tell whoever published it"
+            "do not use it: it is damaged, or somebody changed it; tell the publisher"
         }
-        ErrorKind::NotFound => "check the spelling, and that it was published",
+        ErrorKind::NotFound => "check the spelling, and whether it was published",
         ErrorKind::Unreachable => {
             "check the network and the proxy, and whether the service works; then try again"
         }
@@ -110,9 +110,11 @@ pub(super) fn machine_hint(fault: MachineFault) -> &'static str {
         MachineFault::Descriptors => {
             "too many files are open: raise the limit with `ulimit -n`, or end other programs"
         }
-        MachineFault::Memory => "the memory is used up: end other programs, or give this one more",
+        MachineFault::Memory => {
+            "there is no memory left: end other programs, or give this one more"
+        }
         MachineFault::Permission => {
-            "this user may not do that: check who owns the directory and who may write to it"
+            "you have no permission: check the owner and the permissions of the directory"
         }
         MachineFault::ReadOnly => {
             "the file system is mounted read-only: use another directory, or mount it for writing"

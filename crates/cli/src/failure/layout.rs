@@ -3,11 +3,11 @@
 use countersign_oci::{LayoutError, Location};
 
 /// For a path where nothing is, or a layout without the blob that is asked for.
-const NOT_FOUND: &str = "check the path, and that whoever copied the image copied all of it";
+const NOT_FOUND: &str = "check the path, and that the whole image was copied";
 /// For bytes that are not those that a digest names.
 pub(super) const CHANGED: &str =
-    "the layout was changed or damaged; do not use it, copy the image anew";
-const UNSIGNED: &str = "if it is signed in its registry, copy the signatures along (`oras copy --recursive --to-oci-layout`), or name that repository in the policy's `signature_sources`";
+    "do not use it: the layout was changed or damaged; copy the image again";
+const UNSIGNED: &str = "if it is signed in its registry, copy the signatures too (`oras copy --recursive --to-oci-layout`), or name that repository in the policy's `signature_sources`";
 
 /// What to do about an image at `location` that nobody signed, if it is in a layout.
 pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
@@ -23,16 +23,16 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
             "make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`",
         ),
         LayoutError::DockerArchive | LayoutError::Version { .. } => {
-            Some("make an image layout of it, as the message says")
+            Some("convert it to an image layout, as the message says")
         }
         LayoutError::Compressed { .. } => {
-            Some("decompress it (`gunzip`, `zstd -d`), then name the file that this leaves")
+            Some("decompress it (`gunzip`, `zstd -d`), then use the decompressed file")
         }
         LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
             Some("copy the archive again, and compare its size")
         }
         LayoutError::SeveralImages { .. } => {
-            Some("`skopeo copy oci:LAYOUT:NAME oci:OTHER` copies one of them")
+            Some("copy one of them to a layout of its own: `skopeo copy oci:LAYOUT:NAME oci:OTHER`")
         }
         LayoutError::ReadOnly => Some("name a repository in a registry"),
         LayoutError::Nothing | LayoutError::NoBlob { .. } | LayoutError::NoImage => Some(NOT_FOUND),

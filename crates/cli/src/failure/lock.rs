@@ -7,7 +7,7 @@ use super::{Failure, Kind};
 /// What to do about a lock file that can't be read.
 pub(crate) fn lock_hint(error: &LockError) -> &'static str {
     match error {
-        LockError::Version { .. } => "a later countersign wrote it: use that one",
+        LockError::Version { .. } => "a newer countersign wrote it: use that version",
         _ => "restore it from version control, or remove it and install with --lock again",
     }
 }
@@ -28,26 +28,24 @@ impl From<countersign_download::LockedError> for Failure {
     fn from(error: countersign_download::LockedError) -> Self {
         use countersign_download::LockedError;
         let hint = match &error {
-            LockedError::Unknown { .. } => {
-                Some("install it with --lock first, and what there is now is locked")
-            }
+            LockedError::Unknown { .. } => Some("install it with --lock first"),
             LockedError::Platform { .. } => Some(
-                "install it for this platform with --lock first; what is locked for the others stays as it is",
+                "install it for this platform with --lock first; other platforms stay locked as they are",
             ),
-            LockedError::Gallery { .. } => Some(
-                "pass the file with the gallery that it was locked from, or install it with --lock again",
-            ),
+            LockedError::Gallery { .. } => {
+                Some("pass the gallery file that it was locked with, or install with --lock again")
+            }
             LockedError::Entry { .. } => Some(
-                "pass the --capability that it was locked for; if the gallery has changed and this is wanted, install it with --lock again",
+                "pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again",
             ),
-            LockedError::Digest { .. } => Some(
-                "if the gallery's content is the one that is wanted, install it with --lock again",
-            ),
+            LockedError::Digest { .. } => {
+                Some("if you want the gallery's content, install with --lock again")
+            }
             LockedError::Weaker { .. } => Some(
-                "somebody took it out of the gallery: put the `verification` block, or the `sha256`, back",
+                "somebody removed it from the gallery: put the `verification` block or the `sha256` back",
             ),
             LockedError::Unverified { .. } => {
-                Some("give the gallery a `verification` block, and install it with --lock again")
+                Some("add a `verification` block to the gallery, then install with --lock again")
             }
             LockedError::Signer { .. } => {
                 Some("if the policy is right, do not use what is locked: install with --lock again")

@@ -6,7 +6,7 @@ use countersign_oci::{Error as RegistryError, Location};
 use super::{Failure, Kind, layout};
 
 const NO_SUCH_PLATFORM: &str = "choose one of these with --platform";
-const WRONG_PLATFORM: &str = "ask for the platform that there is with --platform";
+const WRONG_PLATFORM: &str = "pass the platform that the image has to --platform";
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
@@ -15,30 +15,30 @@ impl From<RegistryError> for Failure {
             RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
             RegistryError::Layout { source, .. } => layout::hint(source),
             RegistryError::NotFound { .. } => Some(
-                "check the name and the tag; a registry also answers so for a private repository without a login",
+                "check the name and the tag; without a login, a registry may say this of a private repository",
             ),
-            RegistryError::Unauthorized { .. } => Some(
-                "log in with `docker login` or `podman login`; countersign reads the same credential files and helpers",
-            ),
+            RegistryError::Unauthorized { .. } => {
+                Some("log in with `docker login` or `podman login`; countersign uses these logins")
+            }
             RegistryError::DigestMismatch { what, .. }
             | RegistryError::SizeMismatch { what, .. } => Some(match what.location() {
                 Location::Registry(_) => {
-                    "the registry, or something between, serves other bytes than those asked for; do not use them"
+                    "do not use it: the registry, or a server between, sent other bytes than the digest names"
                 }
                 Location::Layout(_) => layout::CHANGED,
             }),
-            RegistryError::Limit { .. } | RegistryError::Manifest { .. } => Some(
-                "tell whoever published the image, or runs the registry, what the message says",
-            ),
+            RegistryError::Limit { .. } | RegistryError::Manifest { .. } => {
+                Some("report the message to the image's publisher or to the registry")
+            }
             RegistryError::Network { .. } if error.kind() == Kind::Unreachable => Some(
-                "check the host's name, the network and the proxy; a name without a host is Docker Hub's, and a registry without TLS needs --plain-http unless it is on a loopback address",
+                "check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http",
             ),
             RegistryError::Redirect { reason, .. } => Some(redirect_hint(*reason)),
             RegistryError::Protocol { .. } => Some(
-                "check that this is a registry's address: login pages and proxies answer like this",
+                "check that this is the address of a registry: login pages and proxies answer like this",
             ),
             RegistryError::NoReferrers { .. } => Some(
-                "the manifest was pushed, but nobody can find it; keep the image in a registry with the referrers API of OCI 1.1, or in one that takes the tag",
+                "the signature was pushed, but nobody can find it; use a registry with the referrers API of OCI 1.1, or one that accepts the tag",
             ),
             RegistryError::Status { status, .. } => Some(status_hint(*status)),
             RegistryError::Contended { .. } => {
@@ -63,9 +63,11 @@ pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
             to: HostKind::Private,
             ..
         } => {
-            "if that is your own network, and the server may lead there, pass --allow-private-redirects; where a gallery's index leads there, pass --allow-private-addresses"
+            "if this is your own network and you expect the redirect, pass --allow-private-redirects; for an address in a gallery's index, pass --allow-private-addresses"
         }
-        _ => "the server leads elsewhere than it may; tell whoever runs it, or use another server",
+        _ => {
+            "the server redirects to a place that is not allowed; tell its operator, or use another server"
+        }
     }
 }
 
@@ -73,8 +75,8 @@ pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
 fn status_hint(status: u16) -> &'static str {
     match status {
         429 => "the registry wants fewer requests: log in, or try again later",
-        500.. => "the registry has a fault: try again later, or tell whoever runs it",
-        _ => "check the reference; if it is right, tell whoever runs the registry what it answers",
+        500.. => "the registry has a problem: try again later, or tell its operator",
+        _ => "check the reference; if it is right, report the answer to the registry's operator",
     }
 }
 

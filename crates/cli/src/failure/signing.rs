@@ -2,7 +2,7 @@
 
 use super::{Failure, Kind};
 
-const CLOCK: &str = "set the clock of this machine, by NTP best, and sign again";
+const CLOCK: &str = "set this machine's clock, best by NTP, and sign again";
 
 impl From<countersign_sign::TokenError> for Failure {
     fn from(error: countersign_sign::TokenError) -> Self {
@@ -11,7 +11,7 @@ impl From<countersign_sign::TokenError> for Failure {
         match error {
             TokenError::Expired { .. } => Self::new(kind, error)
                 .hint("get a new token right before signing: most live for five to ten minutes")
-                .hint("if the token is new, the clock of this machine is ahead: set it"),
+                .hint("if the token is new, this machine's clock is fast: set it"),
             TokenError::Clock(_) => Self::new(kind, error).hint(CLOCK),
             TokenError::Audience { .. } => Self::new(kind, error)
                 .hint("ask the issuer for a token with the audience `sigstore`"),
@@ -37,10 +37,10 @@ impl From<countersign_sign::Error> for Failure {
                 let words: Vec<_> = pinned.iter().map(ToString::to_string).collect();
                 return Self::new(kind, error)
                     .hint(format!(
-                        "compare with the digest that the push printed; if it is the one that the tag names now, run `countersign sign {}` with the same flags",
+                        "compare with the digest that the push printed; if they are the same, run `countersign sign {}` with the same flags",
                         words.join(" ")
                     ))
-                    .hint("or pass --by-tag, to sign whatever the registry answers")
+                    .hint("or pass --by-tag to sign whatever the registry answers")
                     .field("pinned_references", words);
             }
             SignError::Tag {
@@ -55,7 +55,7 @@ impl From<countersign_sign::Error> for Failure {
                     None => "push the tag first",
                 };
                 let hint = format!(
-                    "{first}, or sign without the tag: {untagged}; if your build sets the tag after it signs, pass --tag-later",
+                    "{first}, or sign without the tag: {untagged}; if your build sets the tag after signing, pass --tag-later",
                 );
                 return Self::new(kind, error).hint(hint);
             }
@@ -66,18 +66,18 @@ impl From<countersign_sign::Error> for Failure {
                 "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
             ),
             SignError::Refused { .. } => Some(
-                "an installer would refuse this image too: compare the trusted root with the services that signed, and the policy with the signer",
+                "an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer",
             ),
             SignError::Policy { .. } => Some(
-                "an installer would refuse what would be signed here: compare the policy with the job that signs, and with the references and annotations given",
+                "an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations",
             ),
             SignError::Clock { .. } => Some(CLOCK),
             SignError::Bundle { .. } => {
-                Some("the trusted root has to be of the instance whose services signed")
+                Some("use the trusted root of the Sigstore instance that signed")
             }
-            SignError::NotListed { .. } => {
-                Some("sign again; if it stays so, the registry's referrers support is at fault")
-            }
+            SignError::NotListed { .. } => Some(
+                "sign again; if it fails again, the registry's support for referrers has a fault",
+            ),
             SignError::Limit { .. } => Some("sign the images of the index one by one, by digest"),
             _ => None,
         };

@@ -11,13 +11,12 @@ impl From<countersign_verify::TrustError> for Failure {
                 source: TufError::Cache { .. },
                 ..
             } => Some(
-                "run it once without --offline, where the network reaches the TUF repository, or \
-                 pass --trusted-root FILE",
+                "run it once without --offline and with a network, or pass --trusted-root FILE",
             ),
             TrustError::Tuf { .. } => Some(
-                "check the network, or pass --trusted-root FILE to do without the TUF repository",
+                "check the network, or pass --trusted-root FILE: then no TUF repository is needed",
             ),
-            _ => Some("pass a trusted_root.json as the instance's TUF repository distributes it"),
+            _ => Some("pass a trusted_root.json from the TUF repository of the Sigstore instance"),
         };
         Self::new(error.kind(), error).hinted(hint)
     }
@@ -44,24 +43,25 @@ impl From<countersign_verify::Error> for Failure {
                 Self::new(kind, error).hinted_as_refused(kind, &location)
             }
             denied @ VerifyError::Denied(_) => Self::new(denied.kind(), denied).hint(DENIED),
-            late @ VerifyError::Late { .. } => Self::new(late.kind(), late)
-                .hint("the registry is very slow, or holds the verification up: try again later"),
+            late @ VerifyError::Late { .. } => {
+                Self::new(late.kind(), late).hint("the registry is very slow: try again later")
+            }
             other => Self::new(other.kind(), other),
         }
     }
 }
 
 /// What to do about an image that a policy denies by digest.
-const DENIED: &str = "do not use it: somebody put its digest, or that of an index that lists it, on the policy's list `deny_digests`; take a newer version";
+const DENIED: &str = "do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version";
 
 /// What to do about an image that is refused.
 pub(super) fn refusal_hint(kind: Kind) -> &'static str {
     match kind {
         Kind::Policy => {
-            "do not use the image, unless you are sure that the policy is wrong: then correct the policy"
+            "do not use the image; if you are sure that the policy is wrong, correct the policy"
         }
         Kind::Invalid => {
-            "the signature can't be trusted: do not use the image; its publisher has to sign it again"
+            "do not use the image: the signature can't be trusted; the publisher has to sign again"
         }
         Kind::Unsigned
         | Kind::Internal

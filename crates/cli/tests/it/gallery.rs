@@ -220,7 +220,7 @@ fn json_holds_plans_and_what_has_none() {
               "there is no entry `chatt`; did you mean `chat`?"
             ],
             "hints": [
-              "`--all --dry-run` shows every entry that there is"
+              "`--all --dry-run` shows all entries"
             ]
           }
         }
@@ -265,7 +265,7 @@ fn a_refusal_says_what_to_do() {
     assert_snapshot!(err, @r#"
     error: the entry `cpu-chat` of the gallery `acme` is refused
       caused by: integrity is required, and the gallery has no `verification` block to verify quay.io/acme/galleries:latest-cpu-chat with
-      hint: give the gallery a `verification` block that says who must have signed
+      hint: add a `verification` block to the gallery: it says who must have signed
     "#);
 }
 
@@ -301,7 +301,7 @@ fn wrong_usage_of_either_form_is_told_apart() {
         ),
         (
             vec!["quay.io/acme/app", "a", "--allow-older"],
-            "nothing says who must have signed",
+            "the policy is incomplete",
         ),
         (
             [&gallery[..], &["--dry-run", "other@chat"]].concat(),

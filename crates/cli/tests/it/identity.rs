@@ -226,7 +226,7 @@ async fn a_wrong_clock_is_this_machine_s_fault_and_told_as_that() {
         assert!(run.stderr.contains("the local clock is "), "{}", run.stderr);
         assert!(run.stderr.contains(says), "{}", run.stderr);
         assert!(
-            run.stderr.contains("hint: set the clock of this machine"),
+            run.stderr.contains("hint: set this machine's clock"),
             "{}",
             run.stderr
         );

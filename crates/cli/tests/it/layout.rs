@@ -99,11 +99,7 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
 
     let unsigned = Layout::new().index(&stage.index, None);
     stage.write("app.tar", unsigned.archive().tar());
-    fails(
-        &stage,
-        3,
-        &["countersign sign", "copy the signatures along"],
-    );
+    fails(&stage, 3, &["countersign sign", "copy the signatures too"]);
 
     let foreign = signed(&stage, STRANGER).archive().tar();
     stage.write("app.tar", foreign);
@@ -122,7 +118,7 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
     fails(
         &stage,
         6,
-        &["it does not contain sha256:", "copied all of it"],
+        &["it does not contain sha256:", "the whole image was copied"],
     );
 }
 

@@ -218,7 +218,7 @@ async fn a_case_for_bound_names_says_which_name_is_asked_for() {
     let nameless = format!("cases:\n{}", case("release", "accepted"));
     let run = test(&stage, &nameless, &[]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
-    assert!(run.stderr.contains("say in `image`"), "{}", run.stderr);
+    assert!(run.stderr.contains("add `image`"), "{}", run.stderr);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn cases_that_can_not_be_used_are_2() {
     let stage = Stage::new().await;
     save(&stage);
     for (cases, says) in [
-        ("cases: []", "there is no case in it"),
+        ("cases: []", "it has no cases"),
         ("cases:\n  - nam: x", "nam"),
         (
             &*format!("cases:\n{}", case("missing", "accepted")),
@@ -269,7 +269,7 @@ async fn cases_that_can_not_be_used_are_2() {
                 case("release", "accepted"),
                 "0".repeat(64)
             ),
-            "and the case is about sha256:",
+            "but the case is about sha256:",
         ),
         (
             "cases:\n  - {name: a, digest: sha256:abc, bundle: release.json, expect: accepted}",
@@ -333,6 +333,6 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     stage.write("denying.yaml", policy(&[&elsewhere]));
     let run = check(&stage, &resolve);
     assert_eq!(run.code, 4);
-    let says = format!("the denied digest {elsewhere} is in none of the repositories given");
+    let says = format!("the denied digest {elsewhere} is in none of these repositories");
     assert!(run.stderr.contains(&says), "{}", run.shown());
 }

@@ -23,7 +23,7 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         let begun = Instant::now();
         let run = run(&mut child);
         assert_eq!(run.code, 7, "{}", run.shown());
-        let says = "the run took longer than 300ms, which is its --timeout";
+        let says = "the run took longer than its --timeout of 300ms";
         assert!(run.stderr.contains(says), "{}", run.shown());
         // One request alone may take thirty seconds.
         assert!(begun.elapsed() < Duration::from_secs(20));

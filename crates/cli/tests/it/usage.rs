@@ -19,10 +19,10 @@ async fn who_must_have_signed_has_to_be_said_once_and_whole() {
     refuses(
         &stage,
         &[],
-        &["neither a policy file", "hint: pass --policy FILE"],
+        &["there is no policy file", "hint: pass --policy FILE"],
     );
-    refuses(&stage, &issuer, &["an identity is missing"]);
-    refuses(&stage, &identity, &["an issuer is missing"]);
+    refuses(&stage, &issuer, &["the identity is missing"]);
+    refuses(&stage, &identity, &["the issuer is missing"]);
     let both = [&issuer[..], &["--issuer-regex", ".*"], &identity].concat();
     refuses(
         &stage,
@@ -137,8 +137,8 @@ async fn a_policy_may_name_its_trusted_root_relative_to_itself() {
     assert_eq!(run.code, 0, "{}", run.stderr);
 
     let both = [&["--policy", "deep/policy.yaml"][..], &TRUST].concat();
-    let says = "both the policy file and the command line";
-    refuses(&stage, &both, &[says, "leave out the flags"]);
+    let says = "the policy file and the flags both name";
+    refuses(&stage, &both, &[says, "remove the flags"]);
 }
 
 #[tokio::test]

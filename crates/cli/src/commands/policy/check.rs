@@ -111,7 +111,7 @@ impl<'a> Part<'a> {
                 policy: None,
                 explanation: None,
                 warnings: vec![
-                    "there is no `verification`, so that nothing is asked of its images' signatures"
+                    "there is no `verification`: the signatures of its images are not checked"
                         .to_owned(),
                 ],
                 denied: None,

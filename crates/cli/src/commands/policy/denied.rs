@@ -53,13 +53,13 @@ impl Denied {
         let digest = &self.digest;
         match &self.found {
             Found::Nothing => Some(format!(
-                "the denied digest {digest} is in none of the repositories given: if it is of an \
-                 index, what that lists is not known"
+                "the denied digest {digest} is in none of these repositories: if it is an index, its images \
+                 are not known"
             )),
             Found::Manifest => None,
             Found::Index { missing } if missing.is_empty() => None,
             Found::Index { missing } => Some(format!(
-                "the denied index {digest} lists {} that `deny_digests` does not have",
+                "the denied index {digest} contains {} that `deny_digests` does not have",
                 match missing.len() {
                     1 => "1 digest".to_owned(),
                     several => format!("{several} digests"),

@@ -129,7 +129,7 @@ enum Expectation {
     Accepted,
     /// Refused, for whatever reason.
     Refused,
-    /// Refused because there is no signature of a kind that counts.
+    /// Refused because there is no signature that can be used.
     RefusedUnsigned,
     /// Refused because signature, certificate, log entry or digest do not hold.
     RefusedInvalid,
@@ -162,7 +162,7 @@ impl Cases {
             .map_err(|error| unusable(error.without_snippet().to_string()))?;
         if cases.cases.is_empty() {
             // A test of nothing must not look like one that passed.
-            return Err(unusable("there is no case in it".to_owned()));
+            return Err(unusable("it has no cases".to_owned()));
         }
         Ok(cases)
     }
@@ -200,9 +200,9 @@ impl Case {
     fn asked(&self, policy: &Policy) -> Result<Reference, Failure> {
         match &self.image {
             Some(image) => Ok(image.clone()),
-            None if policy.bind_name() => Err(self.unusable(
-                "the policy has `bind_name`; say in `image` by which name the image is asked for",
-            )),
+            None if policy.bind_name() => {
+                Err(self.unusable("the policy has `bind_name`: add `image`, the name of the image"))
+            }
             None => NAMELESS.parse().map_err(|error| self.unusable(error)),
         }
     }
@@ -226,7 +226,7 @@ impl Case {
         };
         match asked.digest() {
             Some(named) if *named != digest => Err(self.unusable(format_args!(
-                "`image` names {named}, and the case is about {digest}"
+                "`image` names {named}, but the case is about {digest}"
             ))),
             _ => Ok(digest),
         }
