@@ -13,6 +13,21 @@ use serde_json::Value;
 /// Values by name: inputs, variables.
 pub(super) type Values = BTreeMap<String, Value>;
 
+/// A workflow, of which GitHub alone reads what starts it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Workflow {
+    pub(super) jobs: BTreeMap<String, Job>,
+}
+
+/// A job, of which GitHub alone reads where it runs, and with which permissions.
+#[derive(Debug, Deserialize)]
+pub(super) struct Job {
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) steps: Vec<Step>,
+}
+
 /// A composite action.
 #[derive(Debug, Deserialize)]
 pub(super) struct Action {
@@ -56,6 +71,9 @@ pub(super) struct Step {
     pub(super) condition: Option<String>,
     #[expect(dead_code, reason = "known, and bash in all")]
     shell: Option<String>,
+    #[serde(rename = "working-directory")]
+    #[expect(dead_code, reason = "known, and used where nothing is run here")]
+    directory: Option<String>,
     pub(super) run: Option<String>,
     pub(super) uses: Option<String>,
     #[serde(default)]

@@ -2,6 +2,7 @@
 //! on loopback. Only what GitHub alone has is stood in for: its runner and what hands out tokens.
 
 mod definition;
+mod merge;
 mod pages;
 mod release;
 mod runner;
@@ -24,6 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let stage = Stage::set(&countersign)?;
     let mut ledger = Ledger::default();
     sign::run(&stage, &mut ledger);
+    merge::run(&stage, &mut ledger);
     release::run(&stage, &mut ledger);
     pages::run(&stage, &mut ledger);
     let failures = ledger.failures();

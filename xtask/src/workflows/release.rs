@@ -7,7 +7,7 @@ use anyhow::ensure;
 
 use super::runner::Ended;
 use super::stage::{Stage, WORKFLOW, image, named, target};
-use crate::command::Command;
+use crate::command::{Command, workspace};
 use crate::ledger::Ledger;
 
 const VERSION: &str = "1.2.3";
@@ -16,6 +16,10 @@ const STRANGER: &str =
     "https://github.com/stranger/app/.github/workflows/release.yml@refs/tags/v1.2.3";
 
 pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+    ledger.case(
+        "release: an archive is packed, and its image signed",
+        || packed(stage),
+    );
     ledger.case(
         "install: by the checksums that are pinned beside the action",
         || {
@@ -84,6 +88,82 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
             Ok((ended, "pins no release for"))
         },
     );
+}
+
+/// The archive that a release is made of, and that its image is what signs it.
+fn packed(stage: &Stage) -> anyhow::Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let pack = |target: &str, folder: &str| {
+        Command::new(workspace().join(".github/release/archive.sh"))
+            .args([version, target])
+            .args([&stage.countersign, &stage.directory.path().join(folder)])
+            .env("PATH", "/usr/bin:/bin")
+            .run()
+    };
+    let native = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let name = format!("countersign-{version}-{native}");
+    pack(&native, "packed")?.success()?;
+    let archive = stage.directory.path().join(format!("packed/{name}.tar.gz"));
+    let listed = Command::new("/bin/tar")
+        .args(["-t", "-z", "-f"])
+        .args([&archive])
+        .env("PATH", "/usr/bin:/bin")
+        .run()?
+        .success()?;
+    for file in [
+        "countersign",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "completions/countersign.bash",
+        "completions/_countersign",
+        "completions/countersign.fish",
+        "man/countersign.1",
+        "man/countersign-sign.1",
+    ] {
+        let there = listed
+            .stdout
+            .lines()
+            .any(|line| line == format!("{name}/{file}"));
+        ensure!(there, "{file} is missing in:\n{}", listed.stdout);
+    }
+    let dynamic = pack(&target(), "not-packed")?;
+    ensure!(
+        dynamic.code() == Some(1),
+        "a program that is not static was packed"
+    );
+
+    let file = format!("{name}.tar.gz");
+    let image = image("linux/amd64", &file, fs::read(&archive)?)?;
+    let digest = image.push(&stage.registry, "packed/archives", None);
+    let repository = format!("{}/packed/archives", stage.registry.host());
+    let runner = stage.runner(WORKFLOW)?;
+    let files = stage.directory.path().display();
+    let program = format!(
+        "exec '{}' \"$1\" --signing-config '{files}/signing_config.json' --trusted-root \
+         '{files}/trusted_root.json' \"${{@:2}}\"\n",
+        stage.countersign.display()
+    );
+    let program = stage.write("packed/countersign", format!("#!/bin/bash\n{program}"))?;
+    Command::new("/bin/chmod")
+        .args(["+x"])
+        .args([&program])
+        .run()?
+        .success()?;
+    let mut command = Command::new(workspace().join(".github/release/archives.sh"))
+        .env("PATH", "/usr/bin:/bin")
+        .env("VERSION", format!("v{version}"))
+        .env("IMAGES", format!("{repository}@{digest}\n"))
+        .env("PROGRAM", &program)
+        .env("DIRECTORY", stage.directory.path().join("packed"));
+    for (name, value) in &runner.environment {
+        command = command.env(name, value);
+    }
+    command.run()?.success()?;
+    stage.verify(&format!("{repository}:v{version}-{native}"), WORKFLOW)?;
+    Ok(format!(
+        "{file} is packed, and {repository}:v{version}-{native} is signed"
+    ))
 }
 
 /// A case in which nothing must be installed, and the log says why.

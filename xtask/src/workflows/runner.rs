@@ -1,6 +1,6 @@
 //! Runs the steps of actions and jobs with bash, as GitHub's runner does: each step's variables are
-//! filled in, its files for outputs, path and summary are given and read. What `uses` names is an action
-//! below the workspace, or stood in for by the caller.
+//! filled in, its files for outputs, path and summary are given and read. What `uses` names is an action of
+//! this repository, or stood in for by the caller.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::definition::{self, Action, Step, Values, read};
-use crate::command::Command;
+use crate::command::{Command, workspace};
 
 /// What a step's expressions can name: `inputs.images`, `github.ref`.
 pub(super) type Names = BTreeMap<String, String>;
 /// Does what an action does that GitHub alone has.
-pub(super) type StandIn<'a> = &'a dyn Fn(&str, &Names) -> anyhow::Result<()>;
+pub(super) type StandIn<'a> = Box<dyn Fn(&str, &Names) -> anyhow::Result<()> + 'a>;
 
 /// What a run of steps left.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Runner<'a> {
     /// Variables of every step.
     pub(super) environment: BTreeMap<String, String>,
     pub(super) stand_in: StandIn<'a>,
+    /// Inputs of the actions that workflows use, where they are not given: what names the sandbox.
+    pub(super) further: Names,
 }
 
 impl Runner<'_> {
@@ -129,11 +131,17 @@ impl Runner<'_> {
                 }
             }
             (None, Some(uses)) => {
-                let with = all_filled(&step.with, &ended.names)?;
-                let Some(local) = uses.strip_prefix("./") else {
+                let mut with = all_filled(&step.with, &ended.names)?;
+                // An action of the same repository, at the same commit.
+                let Some(own) = uses.strip_prefix("$/") else {
                     return (self.stand_in)(uses, &with);
                 };
-                let inner = self.action_after(&self.workspace.join(local), &with, &ended.path)?;
+                if action.is_none() {
+                    for (name, value) in &self.further {
+                        with.entry(name.clone()).or_insert_with(|| value.clone());
+                    }
+                }
+                let inner = self.action_after(&workspace().join(own), &with, &ended.path)?;
                 ended.code = inner.code;
                 ended.log.push_str(&inner.log);
                 ended.summary.push_str(&inner.summary);
@@ -196,14 +204,26 @@ impl Runner<'_> {
         for folder in fs::read_to_string(paths)?.lines() {
             ended.path.insert(0, folder.into());
         }
-        fs::read_to_string(outputs)?
-            .lines()
-            .map(|line| {
-                let (name, value) = line.split_once('=').context("an output has no `=`")?;
-                Ok((name.to_owned(), value.to_owned()))
-            })
-            .collect()
+        read_outputs(&fs::read_to_string(outputs)?)
     }
+}
+
+/// Outputs as a step writes them: `NAME=VALUE`, or lines between `NAME<<END` and `END`.
+fn read_outputs(text: &str) -> anyhow::Result<Names> {
+    let mut outputs = Names::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (name, value) = match (line.split_once("<<"), line.split_once('=')) {
+            (Some((name, end)), _) => {
+                let value: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
+                (name, value.join("\n"))
+            }
+            (None, Some((name, value))) => (name, value.to_owned()),
+            (None, None) => bail!("expected an output, found `{line}`"),
+        };
+        outputs.insert(name.to_owned(), value);
+    }
+    Ok(outputs)
 }
 
 fn all_filled(values: &Values, names: &Names) -> anyhow::Result<Names> {
@@ -237,6 +257,19 @@ pub(super) fn filled(text: &str, names: &Names) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_are_read_with_one_line_and_with_several() {
+        let outputs =
+            read_outputs("a=1=2\nb<<END OF IT\nx\n\ny=1\nEND OF IT\nc=\n").unwrap_or_default();
+        let expected = [("a", "1=2"), ("b", "x\n\ny=1"), ("c", "")];
+        assert_eq!(
+            outputs,
+            expected
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        );
+    }
 
     #[test]
     fn expressions_are_filled_in_and_what_is_unknown_is_an_error() {

@@ -26,7 +26,7 @@ pub(super) struct Stage {
     pub(super) registry: RegistryServer,
     pub(super) directory: TempDir,
     // Last: its end would stop the servers in the middle of their own.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Stage {
@@ -53,12 +53,17 @@ impl Stage {
             sigstore,
             registry,
             directory,
-            _runtime: runtime,
+            runtime,
         };
         stage.write("trusted_root.json", stage.sigstore.trusted_root_json())?;
         let config = stage.sigstore.signing_config_json(RekorVersion::V2);
         stage.write("signing_config.json", config)?;
         Ok(stage)
+    }
+
+    /// Waits for what a client of the servers does.
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// Writes a file into the jobs' workspace, and says where it is.
@@ -149,7 +154,8 @@ impl Stage {
             workspace: self.directory.path().to_owned(),
             scratch,
             environment,
-            stand_in: &|uses, _| bail!("nothing stands in for {uses}"),
+            stand_in: Box::new(|uses, _| bail!("nothing stands in for {uses}")),
+            further: self.inputs(&[]),
         })
     }
 
