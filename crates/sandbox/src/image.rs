@@ -12,6 +12,7 @@ use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Index, Manifest, Platform, media_type};
 
 use crate::registry::RegistryServer;
+use crate::sigstore::BUNDLE;
 pub use entry::{Entry, EntryKind};
 pub use layer::{Compression, Layer, LayerBuilder};
 pub use layout::{Layout, blob_path};
@@ -61,6 +62,14 @@ impl Image {
             subject: None,
             annotations: BTreeMap::new(),
         }
+    }
+
+    /// The artifact that a signature of `subject` is: an OCI 1.1 referrer whose one layer is a bundle.
+    pub fn signature(subject: Descriptor, bundle: impl Into<Bytes>) -> Self {
+        Self::artifact(BUNDLE)
+            .subject(subject)
+            .layer(BUNDLE, bundle)
+            .build()
     }
 
     fn of(platform: Option<Platform>, manifest: Manifest, blobs: Vec<Bytes>) -> Self {

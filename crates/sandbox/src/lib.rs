@@ -9,6 +9,7 @@ pub mod image;
 mod misuse;
 mod proxy;
 mod registry;
+mod scene;
 mod server;
 mod sigstore;
 
@@ -16,7 +17,8 @@ pub use hostile::{HostileBundle, hostile_bundles};
 pub use misuse::Compiler;
 pub use proxy::RecordingProxy;
 pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
+pub use scene::Scene;
 pub use sigstore::{
-    BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore, SigstoreError,
-    Statement,
+    BUNDLE, BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore,
+    SigstoreError, Statement,
 };

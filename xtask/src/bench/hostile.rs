@@ -15,7 +15,6 @@ use countersign_sandbox::{
 use super::measure::median;
 use crate::command::Command;
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Nobody whom the policy names.
 const STRANGER: &str = "stranger@example.org";
 const RUNS: usize = 5;
@@ -90,10 +89,7 @@ fn push(
     for number in 0..count {
         let bundle = format!("{}{}", hostile.bundle, " ".repeat(number));
         let subject: Descriptor = image.descriptor();
-        let referrer = Image::artifact(BUNDLE)
-            .subject(subject)
-            .layer(BUNDLE, bundle);
-        referrer.build().push(registry, repository, None);
+        Image::signature(subject, bundle).push(registry, repository, None);
     }
 }
 

@@ -235,8 +235,7 @@ impl Bench<'_> {
     }
 
     fn issuer(&self) -> String {
-        let issuer = self.sigstore.oidc_issuer();
-        issuer.as_str().trim_end_matches('/').to_owned()
+        self.sigstore.issuer()
     }
 }
 

@@ -137,10 +137,9 @@ impl<'a> Stage<'a> {
         stage.write("token", sigstore.token(RELEASE_WORKFLOW))?;
         stage.write("strangers-token", sigstore.token(STRANGER))?;
         stage.write("expired-token", sigstore.expired_token(RELEASE_WORKFLOW))?;
-        let issuer = sigstore.oidc_issuer();
         let policy = format!(
             "verification:\n  issuer: \"{}\"\n  identity_regex: \"{}\"\n",
-            issuer.as_str().trim_end_matches('/'),
+            sigstore.issuer(),
             r"https://github\\.com/example/app/\\.github/workflows/release\\.yml@refs/tags/.+"
         );
         stage.write("policy.yaml", policy)?;
@@ -165,8 +164,7 @@ impl<'a> Stage<'a> {
 
     /// The issuer of identity tokens, as certificates name it.
     pub(super) fn issuer(&self) -> String {
-        let issuer = self.sigstore.oidc_issuer();
-        issuer.as_str().trim_end_matches('/').to_owned()
+        self.sigstore.issuer()
     }
 
     /// Pushes an index with an image for each of [`PLATFORMS`], over HTTP, as a build does.

@@ -9,7 +9,6 @@ use countersign_sandbox::{BundleSpec, Statement};
 
 use crate::stage::{RELEASE, STRANGER, Stage, image, run};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
 /// The signer in the page about galleries.
 const BACKENDS: &str =
@@ -73,11 +72,11 @@ async fn stage() -> Stage {
         ("example/chat", chat.descriptor(), BACKENDS),
     ] {
         let statement = Statement::of(descriptor.digest.clone());
-        Image::artifact(BUNDLE)
-            .subject(descriptor)
-            .layer(BUNDLE, bundle(&stage, statement, signer))
-            .build()
-            .push(&stage.registry, repository, None);
+        Image::signature(descriptor, bundle(&stage, statement, signer)).push(
+            &stage.registry,
+            repository,
+            None,
+        );
     }
 
     let policies = page("docs/policy.md");

@@ -8,17 +8,12 @@ use countersign_sandbox::{BundleSpec, Statement};
 
 use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, run};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-
 /// A layout of the stage's index, signed by `identity`.
 fn signed(stage: &Stage, identity: &str) -> Layout {
     let subject = stage.index.descriptor();
     let statement = Statement::of(subject.digest.clone());
     let spec = BundleSpec::new(statement, identity);
-    let signature = Image::artifact(BUNDLE)
-        .subject(subject)
-        .layer(BUNDLE, stage.sigstore.issue(&spec).unwrap())
-        .build();
+    let signature = Image::signature(subject, stage.sigstore.issue(&spec).unwrap());
     Layout::new()
         .index(&stage.index, Some("v1"))
         .image(&signature, None)

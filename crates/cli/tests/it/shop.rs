@@ -1,54 +1,50 @@
 //! A registry, a Sigstore, and a directory with a gallery, for tests of the program by name.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
 
+use countersign_sandbox::Scene;
 use countersign_sandbox::image::{Compression, Image, Layer};
-use countersign_sandbox::{BundleSpec, RegistryOptions, RegistryServer, Sigstore, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const SIGNER: &str =
     "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1";
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
 pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
 
 /// A registry, a Sigstore, and a directory with a gallery of `chat` and `draw`.
 pub(crate) struct Shop {
-    pub(crate) registry: RegistryServer,
-    pub(crate) sigstore: Sigstore,
+    scene: Scene,
     pub(crate) directory: TempDir,
+}
+
+impl Deref for Shop {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
 }
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        let options = RegistryOptions {
-            referrers_api: true,
-            ..RegistryOptions::default()
-        };
         let shop = Self {
-            registry: RegistryServer::start(options).await.unwrap(),
-            sigstore: Sigstore::start().await.unwrap(),
+            scene: Scene::start().await.unwrap(),
             directory: TempDir::new().unwrap(),
         };
-        let host = shop.registry.host();
+        let host = shop.scene.registry.host();
         shop.write(
             "index.yaml",
             &format!(
                 "[{{name: chat, uri: '{host}/acme/app:latest-chat'}}, {{name: draw, uri: '{host}/acme/app:latest-draw'}}]"
             ),
         );
-        let issuer = shop.sigstore.oidc_issuer();
-        let issuer = issuer.as_str().trim_end_matches('/');
-        shop.write(
-            "galleries.yaml",
-            &format!(
-                "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'}}}}]"
-            ),
-        );
-        shop.write("root.json", &shop.sigstore.trusted_root_json());
+        let galleries = shop.scene.gallery("file:index.yaml", SIGNER);
+        shop.write("galleries.yaml", &galleries);
+        shop.write("root.json", &shop.scene.sigstore.trusted_root_json());
         shop
     }
 
@@ -62,14 +58,9 @@ impl Shop {
     }
 
     pub(crate) fn publish_image(&self, tag: &str, image: &Image, time: &str) {
-        let digest = image.push(&self.registry, "acme/app", Some(tag));
-        let spec = BundleSpec::new(Statement::of(digest), SIGNER);
-        let bundle = self.sigstore.issue(&spec.signed_at(time.parse().unwrap()));
-        Image::artifact(BUNDLE)
-            .subject(image.descriptor())
-            .layer(BUNDLE, bundle.unwrap())
-            .build()
-            .push(&self.registry, "acme/app", None);
+        let time = time.parse().unwrap();
+        let published = self.scene.publish(image, "acme/app", tag, SIGNER, time);
+        published.unwrap();
     }
 
     /// The program in the shop's directory, with its store there and nothing else in its

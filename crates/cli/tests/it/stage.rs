@@ -1,12 +1,13 @@
 //! A Sigstore and a registry in this process, a directory with the files that commands name, and
 //! the real program, which gets no environment but what a test gives it.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use countersign_oci::{Digest, Platform};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
+use countersign_sandbox::{RegistryOptions, RekorVersion, Scene};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,8 +20,7 @@ pub(crate) const POLICY: [&str; 2] = ["--policy", "policy.yaml"];
 pub(crate) const SERVICES: [&str; 2] = ["--signing-config", "signing_config.json"];
 
 pub(crate) struct Stage {
-    pub(crate) sigstore: Sigstore,
-    pub(crate) registry: RegistryServer,
+    scene: Scene,
     pub(crate) directory: TempDir,
     pub(crate) index: ImageIndex,
 }
@@ -48,6 +48,14 @@ impl Run {
     }
 }
 
+impl Deref for Stage {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
 impl Stage {
     pub(crate) async fn new() -> Self {
         Self::with(RegistryOptions {
@@ -60,8 +68,7 @@ impl Stage {
     /// An index of two platforms at `app:v1`, unsigned.
     pub(crate) async fn with(options: RegistryOptions) -> Self {
         let stage = Self {
-            sigstore: Sigstore::start().await.unwrap(),
-            registry: RegistryServer::start(options).await.unwrap(),
+            scene: Scene::with(options).await.unwrap(),
             directory: TempDir::new().unwrap(),
             index: ImageIndex::new(vec![image("linux/amd64"), image("linux/arm64")]),
         };
@@ -83,8 +90,7 @@ impl Stage {
     }
 
     pub(crate) fn issuer(&self) -> String {
-        let url = self.sigstore.oidc_issuer();
-        url.as_str().trim_end_matches('/').to_owned()
+        self.sigstore.issuer()
     }
 
     pub(crate) fn reference(&self, name: &str) -> String {

@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::shop::{
-    BUNDLE, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served,
-};
+use crate::shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
     Error, Grounds, InstallOptions, Integrity, Lock, Outcome, Plan, PlanError, RequirementError,
@@ -22,10 +20,7 @@ use countersign_verify::{Error as VerifyError, Failure, RefusalKind};
 fn signature(shop: &Shop, subject: &Descriptor, identity: &str, time: &str) -> Image {
     let statement = Statement::of(subject.digest.clone());
     let spec = BundleSpec::new(statement, identity).signed_at(time.parse().unwrap());
-    Image::artifact(BUNDLE)
-        .subject(subject.clone())
-        .layer(BUNDLE, shop.stage.sigstore.issue(&spec).unwrap())
-        .build()
+    Image::signature(subject.clone(), shop.stage.sigstore.issue(&spec).unwrap())
 }
 
 fn backend(version: &str) -> ImageIndex {
@@ -188,10 +183,7 @@ async fn a_signature_for_another_digest_proves_nothing() {
     let foreign = signature(&shop, &other.descriptor(), SIGNER, EARLIER);
     // As if it were ours: the manifest says so, the signed statement doesn't.
     let bundle = foreign.layers()[0].clone();
-    let relabelled = Image::artifact(BUNDLE)
-        .subject(image.descriptor())
-        .layer(BUNDLE, bundle)
-        .build();
+    let relabelled = Image::signature(image.descriptor(), bundle);
     for (signature, kind) in [
         (foreign, RefusalKind::Unsigned),
         (relabelled, RefusalKind::Invalid),
@@ -406,10 +398,10 @@ async fn a_policy_that_binds_names_takes_a_layout_as_a_mirror_and_not_for_itself
     let primary = format!("{}/{PATH}:latest-cpu-app", shop.primary().host());
     let statement = Statement::of(image.digest()).name(&primary);
     let bundle = BundleSpec::new(statement, SIGNER);
-    let signature = Image::artifact(BUNDLE)
-        .subject(image.descriptor())
-        .layer(BUNDLE, shop.stage.sigstore.issue(&bundle).unwrap())
-        .build();
+    let signature = Image::signature(
+        image.descriptor(),
+        shop.stage.sigstore.issue(&bundle).unwrap(),
+    );
     let layout = Layout::new().image(&image, None).image(&signature, None);
     let path = store_archive(&shop, &layout);
     let issuer = shop.stage.spec().issuer.unwrap();

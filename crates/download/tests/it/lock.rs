@@ -21,8 +21,7 @@ const TAG: &str = "latest-cpu-app";
 
 /// A gallery whose policy has this block, in addition to the issuer.
 fn gallery_with(shop: &Shop, block: &str) -> Gallery {
-    let issuer = shop.stage.sigstore.oidc_issuer();
-    let issuer = issuer.as_str().trim_end_matches('/');
+    let issuer = shop.stage.sigstore.issuer();
     gallery(&format!(
         "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', {block}}}}}]"
     ))

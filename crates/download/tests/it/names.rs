@@ -119,8 +119,7 @@ async fn a_platform_s_own_signature_is_bound_to_the_tag_of_its_index() {
 
 /// The shop's plan for `cpu-app` by a policy that binds names.
 fn bound(shop: &Shop) -> Plan {
-    let issuer = shop.stage.sigstore.oidc_issuer();
-    let issuer = issuer.as_str().trim_end_matches('/');
+    let issuer = shop.stage.sigstore.issuer();
     let gallery = gallery(&format!(
         "[{{name: acme, url: 'file:i', verification: {{issuer: '{issuer}', identity: '{SIGNER}', bind_name: true}}}}]"
     ));

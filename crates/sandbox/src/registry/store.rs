@@ -3,6 +3,7 @@
 //! The store checks nothing: the HTTP side does, and tests put here what no registry would take.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest};
@@ -29,6 +30,8 @@ pub(super) struct Shelf {
 pub(super) struct StoredManifest {
     pub(super) media_type: String,
     pub(super) bytes: Bytes,
+    /// What it says, if it is a manifest at all. Read once: every list of referrers goes through all.
+    pub(super) outline: Option<Arc<Outline>>,
     /// Referrers are listed in the order in which they came.
     arrival: u64,
 }
@@ -72,6 +75,7 @@ impl Store {
         self.arrivals += 1;
         let manifest = StoredManifest {
             media_type: media_type.to_owned(),
+            outline: serde_json::from_slice(&bytes).ok().map(Arc::new),
             bytes,
             arrival: self.arrivals,
         };
@@ -103,14 +107,15 @@ impl Shelf {
             .manifests
             .iter()
             .filter_map(|(digest, manifest)| {
-                let outline = manifest.outline()?;
+                let outline = manifest.outline.as_deref()?;
                 (outline.subject.as_ref()?.digest == *subject).then(|| {
                     let descriptor = Descriptor {
                         digest: digest.clone(),
-                        artifact_type: outline
-                            .artifact_type
-                            .or_else(|| outline.config.map(|config| config.media_type)),
-                        annotations: outline.annotations.unwrap_or_default(),
+                        artifact_type: outline.artifact_type.clone().or_else(|| {
+                            let config = outline.config.as_ref();
+                            config.map(|config| config.media_type.clone())
+                        }),
+                        annotations: outline.annotations.clone().unwrap_or_default(),
                         ..Descriptor::of(&manifest.media_type, &manifest.bytes)
                     };
                     (manifest.arrival, descriptor)
@@ -122,12 +127,5 @@ impl Shelf {
             .into_iter()
             .map(|(_, descriptor)| descriptor)
             .collect()
-    }
-}
-
-impl StoredManifest {
-    /// What it says, if it is a manifest at all.
-    pub(super) fn outline(&self) -> Option<Outline> {
-        serde_json::from_slice(&self.bytes).ok()
     }
 }

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 
 use super::RekorVersion;
 
+/// The media type of the bundles made here, and of the referrers that hold them.
+pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
 /// A bundle to be made by [`Sigstore::issue`](super::Sigstore::issue): what is signed, by whom,
 /// when, and what is wrong with it.
 #[derive(Debug, Clone)]

@@ -172,7 +172,11 @@ impl Fulcio {
             claims: Vec::new(),
         };
         let embed = Embed::TimestampOf(&self.ct);
-        let leaf = self.authority.issue(&subject, &spki, now, embed)?;
+        // The names are all that can be wrong here, and asking again doesn't make them better.
+        let leaf = self
+            .authority
+            .issue(&subject, &spki, now, embed)
+            .map_err(|error| Refused::from(error).with_status(StatusCode::BAD_REQUEST))?;
         let mut chain = vec![pem("CERTIFICATE", &leaf)];
         chain.extend(self.chain());
         Ok(chain)

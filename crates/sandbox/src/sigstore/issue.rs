@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sigstore_types::Sha256Hash;
 
-use super::bundle::{BundleSpec, Flaw};
+use super::bundle::{BUNDLE, BundleSpec, Flaw};
 use super::ca::{Embed, FulcioAuthority, Subject};
 use super::ct::CtLog;
 use super::keys::{EcdsaKey, digest, pem};
@@ -21,7 +21,6 @@ use super::services::Services;
 use super::tsa::TimestampAuthority;
 use super::{RekorVersion, SigstoreError};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// What flaws of "another" payload or signature are of.
 const ANOTHER: &[u8] = b"another";
 /// How far from the certificate's start an expired certificate's signature is seen.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-pub use bundle::{BundleSpec, Flaw};
+pub use bundle::{BUNDLE, BundleSpec, Flaw};
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
 pub use statement::Statement;
@@ -121,6 +121,11 @@ impl Sigstore {
     /// The OIDC issuer's URL. Tokens and certificates have it without the slash at its end.
     pub fn oidc_issuer(&self) -> Url {
         self.services.addresses.oidc.clone()
+    }
+
+    /// The issuer as tokens, certificates and policies name it: without the slash.
+    pub fn issuer(&self) -> String {
+        self.oidc_issuer().as_str().trim_end_matches('/').to_owned()
     }
 
     /// The TUF repository's base URL.

@@ -1,13 +1,14 @@
 //! A stage for all tests: a Sigstore, a registry, and a signer that doesn't wait for long.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use countersign_oci::http::Connection;
 use countersign_oci::{Descriptor, Digest, Index, Options, Platform, Reference, Registry, Retries};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Image, ImageIndex};
-use countersign_sandbox::{RegistryOptions, RegistryServer, Service, Sigstore};
+use countersign_sandbox::{RegistryOptions, Scene, Service};
 use countersign_sign::{
     Error, Existing, IdentityToken, RekorVersion, Services, Signed, Signer, Stopped, Tags,
 };
@@ -25,17 +26,21 @@ pub(crate) fn connection() -> Connection {
 }
 
 pub(crate) struct Stage {
-    pub(crate) sigstore: Sigstore,
-    pub(crate) registry: RegistryServer,
+    scene: Scene,
+}
+
+impl Deref for Stage {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        Self::with(RegistryOptions {
-            referrers_api: true,
-            ..RegistryOptions::default()
-        })
-        .await
+        let scene = Scene::start().await.unwrap();
+        Self { scene }
     }
 
     /// A registry that lists referrers by tag.
@@ -44,10 +49,8 @@ impl Stage {
     }
 
     pub(crate) async fn with(options: RegistryOptions) -> Self {
-        Self {
-            sigstore: Sigstore::start().await.unwrap(),
-            registry: RegistryServer::start(options).await.unwrap(),
-        }
+        let scene = Scene::with(options).await.unwrap();
+        Self { scene }
     }
 
     /// Puts an index of two platforms into the registry, as `v1`.
@@ -144,8 +147,7 @@ impl Stage {
     }
 
     pub(crate) fn issuer(&self) -> String {
-        let issuer = self.sigstore.oidc_issuer();
-        issuer.as_str().trim_end_matches('/').to_owned()
+        self.sigstore.issuer()
     }
 
     /// What the registry lists for `digest` as one who never asked it before sees it.

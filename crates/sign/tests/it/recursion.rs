@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use countersign_oci::{Descriptor, Document, media_type};
-use countersign_sandbox::Service;
+use countersign_sandbox::{BUNDLE, Service};
 use countersign_sign::{Error, Event, RekorVersion};
 use countersign_verify::Verifier;
 
 use crate::common::{IDENTITY, PATH, Stage, client, image, index, order};
-
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// Signs an index of two platforms, and verifies it and its members as an installer does.
 async fn round_trip(stage: &Stage, version: RekorVersion) {

@@ -31,10 +31,10 @@ impl Signed {
         for (number, claim) in (FIRST_CLAIM..).zip(Claim::ALL) {
             spec = spec.claim(number, value(claim));
         }
-        let issuer = sigstore.oidc_issuer().to_string();
+        let issuer = sigstore.issuer();
         Self {
             root: TrustedRoot::from_json("sandbox", &sigstore.trusted_root_json()).unwrap(),
-            issuer: issuer.trim_end_matches('/').to_owned(),
+            issuer,
             bundle: sigstore.issue(&spec).unwrap(),
             digest,
             asked: "ghcr.io/acme/app:v1".parse().unwrap(),

@@ -1,12 +1,12 @@
 //! What refers to an image and is no signature of it: each refused in its own words.
 
-use crate::support::{BUNDLE, IDENTITY, PATH, Scene, failure, kind, policy, refusal, signature_of};
+use crate::support::{IDENTITY, PATH, Scene, failure, kind, policy, refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_oci::{Descriptor, Digest, Error as RegistryError, media_type};
 use countersign_policy::COSIGN_SIGN_PREDICATE;
 use countersign_sandbox::image::Image;
-use countersign_sandbox::{Effect, Fault};
+use countersign_sandbox::{BUNDLE, Effect, Fault};
 use countersign_verify::{
     Error, Failure, Limits, RefusalKind, TrustedRoot, VerifiedImage, Verifier,
 };
@@ -138,7 +138,7 @@ async fn a_signature_of_another_image_is_refused_by_its_manifest() {
     let scene = Scene::with(false).await;
     let other = Descriptor::of(media_type::OCI_MANIFEST, b"another image");
     let bundle = unsigned_bundle(&other.digest, COSIGN_SIGN_PREDICATE).to_string();
-    let signature = signature_of(other.clone(), bundle);
+    let signature = Image::signature(other.clone(), bundle);
     scene.list(&signature);
     scene.list_by_tag(vec![signature.descriptor()]);
     let result = verify(&scene).await;

@@ -1,6 +1,6 @@
 //! Finding an image's signatures in a registry, and where trust goes from there.
 
-use crate::support::{BUNDLE, IDENTITY, PATH, Scene, kind, policy, refusal, signature_of};
+use crate::support::{IDENTITY, PATH, Scene, kind, policy, refusal};
 use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage, media_type};
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Image, ImageIndex};
@@ -42,8 +42,8 @@ impl Stage {
     }
 
     fn policy(&self) -> Policy {
-        let issuer = self.sigstore.oidc_issuer().to_string();
-        policy(issuer.trim_end_matches('/'), IDENTITY)
+        let issuer = self.sigstore.issuer();
+        policy(&issuer, IDENTITY)
     }
 
     fn verifier(&self) -> Verifier {
@@ -84,18 +84,18 @@ async fn an_image_signed_once_is_proven_with_three_requests_after_it_was_resolve
 async fn a_signature_in_another_repository_counts_where_the_policy_names_it() {
     let stage = Stage::new().await;
     let image = &stage.scene.image;
-    let signature = signature_of(image.descriptor(), stage.bundle_by(IDENTITY));
+    let signature = Image::signature(image.descriptor(), stage.bundle_by(IDENTITY));
     signature.push(&stage.scene.server, "acme/signatures", None);
     let refused = stage.verify().await;
     assert_eq!(
         kind(&refused),
         Some(countersign_verify::RefusalKind::Unsigned)
     );
-    let issuer = stage.sigstore.oidc_issuer().to_string();
+    let issuer = stage.sigstore.issuer();
     let host = stage.scene.server.host();
     let policy = |identity: &str| {
         crate::support::policy_with(|spec| {
-            spec.issuer = Some(issuer.trim_end_matches('/').into());
+            spec.issuer = Some(issuer.clone());
             spec.identity = Some(identity.into());
             spec.signature_sources = vec![format!("{host}/acme/signatures")];
         })
@@ -141,7 +141,7 @@ async fn a_registry_that_holds_the_verification_up_gets_no_more_than_the_whole_t
 #[tokio::test]
 async fn a_signature_listed_at_the_fallback_tag_by_a_wrong_descriptor_counts() {
     let stage = Stage::of(Scene::with(false).await).await;
-    let signature = signature_of(stage.scene.image.descriptor(), stage.bundle_by(IDENTITY));
+    let signature = Image::signature(stage.scene.image.descriptor(), stage.bundle_by(IDENTITY));
     stage.scene.list(&signature);
     let mut descriptor = signature.descriptor();
     descriptor.artifact_type = Some("application/vnd.oci.empty.v1+json".into());
@@ -191,7 +191,7 @@ async fn a_candidate_that_the_registry_withholds_does_not_spoil_one_that_passes(
 async fn what_calls_itself_a_signature_is_tried_before_anything_else_is_fetched() {
     let stage = Stage::of(Scene::with(false).await).await;
     let subject = stage.scene.image.descriptor();
-    let signature = signature_of(subject.clone(), stage.bundle_by(IDENTITY));
+    let signature = Image::signature(subject.clone(), stage.bundle_by(IDENTITY));
     stage.scene.list(&signature);
     let mut listed: Vec<_> = (0..100)
         .map(|number| {
@@ -317,10 +317,7 @@ async fn signed_index(stage: &Stage) -> (VerifiedImage, Vec<ResolvedImage>) {
     let resolved = client.resolve(&reference.unwrap()).await.unwrap();
     let statement = Statement::of(index.digest());
     let bundle = stage.issue(&BundleSpec::new(statement, IDENTITY));
-    let signature = Image::artifact(BUNDLE)
-        .subject(index.descriptor())
-        .layer(BUNDLE, bundle)
-        .build();
+    let signature = Image::signature(index.descriptor(), bundle);
     stage.scene.list(&signature);
     let proof = stage.verifier().verify(&resolved, &stage.policy()).await;
     let location = resolved.reference().location();
@@ -374,9 +371,9 @@ async fn a_signature_of_the_index_is_none_of_its_child_by_itself() {
 
 /// A policy that denies `digest`.
 fn denying(stage: &Stage, digest: &Digest) -> Policy {
-    let issuer = stage.sigstore.oidc_issuer().to_string();
+    let issuer = stage.sigstore.issuer();
     crate::support::policy_with(|spec| {
-        spec.issuer = Some(issuer.trim_end_matches('/').into());
+        spec.issuer = Some(issuer.into());
         spec.identity = Some(IDENTITY.into());
         spec.deny_digests = vec![digest.to_string()];
     })
@@ -402,7 +399,9 @@ async fn resolved(stage: &Stage, tag: &str, sign: bool) -> ResolvedImage {
     if sign {
         let statement = Statement::of(image.digest().clone());
         let bundle = stage.issue(&BundleSpec::new(statement, IDENTITY));
-        stage.scene.list(&signature_of(image.descriptor(), bundle));
+        stage
+            .scene
+            .list(&Image::signature(image.descriptor(), bundle));
     }
     image
 }

@@ -19,7 +19,6 @@ use crate::stage::{SIGNER, Stage, amd64, app};
 
 /// The repository of all images, on the primary and on the mirror.
 pub(crate) const PATH: &str = "acme/backends";
-pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// A signature's age, for what has to have an order.
 pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
 pub(crate) const LATER: &str = "2025-01-01T00:00:00Z";
@@ -79,10 +78,11 @@ impl Shop {
         identity: &str,
         time: &str,
     ) -> Digest {
-        let digest = image.push(registry, PATH, Some(tag));
-        let statement = Statement::of(digest.clone());
-        self.sign(&[registry], image.descriptor(), statement, identity, time);
-        digest
+        let time = time.parse().unwrap();
+        let published = self
+            .stage
+            .publish_to(registry, image, PATH, tag, identity, time);
+        published.unwrap()
     }
 
     /// Puts a signature of `subject` into the registries.
@@ -105,21 +105,14 @@ impl Shop {
         subject: Descriptor,
         spec: &BundleSpec,
     ) {
-        let bundle = self.stage.sigstore.issue(spec).unwrap();
-        let signature = Image::artifact(BUNDLE).subject(subject);
-        let signature = signature.layer(BUNDLE, bundle).build();
+        let signature = self.stage.signature(subject, spec).unwrap();
         for registry in registries {
             signature.push(registry, PATH, None);
         }
     }
 
     pub(crate) fn gallery(&self) -> Gallery {
-        let issuer = self.stage.sigstore.oidc_issuer();
-        let issuer = issuer.as_str().trim_end_matches('/');
-        let text = format!(
-            "[{{name: acme, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{SIGNER}'}}}}]"
-        );
-        gallery(&text)
+        gallery(&self.stage.gallery("file:index.yaml", SIGNER))
     }
 
     /// Entries `cpu-NAME` whose primary and mirror have the tag `latest-cpu-NAME`.

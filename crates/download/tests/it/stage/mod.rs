@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use countersign_download::{
 use countersign_oci::{Options, Platform, Reference, Registry, Retries};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
+use countersign_sandbox::{RekorVersion, Scene};
 use countersign_sign::{Existing, IdentityToken, Services, Signer};
 use countersign_verify::{TrustedRoot, Verifier};
 
@@ -23,18 +24,21 @@ pub(crate) const STRANGER: &str =
     "https://github.com/example/app-evil/.github/workflows/release.yml@refs/tags/v1";
 
 pub(crate) struct Stage {
-    pub(crate) registry: RegistryServer,
-    pub(crate) sigstore: Sigstore,
+    scene: Scene,
     pub(crate) client: Registry,
     directory: tempfile::TempDir,
 }
 
+impl Deref for Stage {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
 impl Stage {
     pub(crate) async fn set() -> Self {
-        let options = RegistryOptions {
-            referrers_api: true,
-            ..Default::default()
-        };
         let retries = Retries {
             times: 1,
             pause: Duration::from_millis(1),
@@ -45,8 +49,7 @@ impl Stage {
             ..Default::default()
         });
         Self {
-            registry: RegistryServer::start(options).await.unwrap(),
-            sigstore: Sigstore::start().await.unwrap(),
+            scene: Scene::start().await.unwrap(),
             client: client.unwrap(),
             directory: tempfile::tempdir().unwrap(),
         }
@@ -86,9 +89,8 @@ impl Stage {
     }
 
     pub(crate) fn spec(&self) -> PolicySpec {
-        let issuer = self.sigstore.oidc_issuer();
         PolicySpec {
-            issuer: Some(issuer.as_str().trim_end_matches('/').into()),
+            issuer: Some(self.sigstore.issuer()),
             identity: Some(SIGNER.into()),
             ..Default::default()
         }

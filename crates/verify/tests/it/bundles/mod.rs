@@ -57,7 +57,7 @@ impl Fixture {
 
     /// The issuer as certificates have it.
     fn certified_issuer(&self) -> String {
-        self.issuer().trim_end_matches('/').to_owned()
+        self.sigstore.issuer()
     }
 
     fn judge(&self, spec: &BundleSpec, policy: &Policy) -> Result<VerifiedImage, Failure> {

@@ -9,7 +9,6 @@ use countersign_sandbox::image::Image;
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_verify::{Candidate, Error, Failure, Refusal, RefusalKind};
 
-pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 pub(crate) const IDENTITY: &str =
     "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
 pub(crate) const PATH: &str = "acme/app";
@@ -51,7 +50,7 @@ impl Scene {
 
     /// Puts a manifest that refers to the image, holding `bundle`.
     pub(crate) fn attach(&self, bundle: impl Into<bytes::Bytes>) -> Image {
-        let artifact = signature_of(self.image.descriptor(), bundle);
+        let artifact = Image::signature(self.image.descriptor(), bundle);
         self.list(&artifact);
         artifact
     }
@@ -99,13 +98,6 @@ impl Scene {
             .map(countersign_sandbox::Request::line)
             .collect()
     }
-}
-
-pub(crate) fn signature_of(subject: Descriptor, bundle: impl Into<bytes::Bytes>) -> Image {
-    Image::artifact(BUNDLE)
-        .subject(subject)
-        .layer(BUNDLE, bundle)
-        .build()
 }
 
 pub(crate) fn policy(issuer: &str, identity: &str) -> Policy {

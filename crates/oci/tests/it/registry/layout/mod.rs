@@ -12,12 +12,11 @@ use countersign_oci::{
     Descriptor, Digest, Document, Error, Index, LayoutError, LayoutPath, ManifestError, Options,
     PlainHttp, Reference, Registry, ResolvedImage, media_type,
 };
+use countersign_sandbox::BUNDLE;
 use countersign_sandbox::image::{
     Compression, Entry, EntryKind, Image, ImageIndex, Layer, Layout, blob_path,
 };
 use tempfile::TempDir;
-
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 fn image(platform: &str) -> Image {
     let layer = Layer::builder()
@@ -29,10 +28,7 @@ fn image(platform: &str) -> Image {
 }
 
 fn signature(subject: &Descriptor, remark: &str) -> Image {
-    Image::artifact(BUNDLE)
-        .subject(subject.clone())
-        .layer(BUNDLE, remark.to_owned())
-        .build()
+    Image::signature(subject.clone(), remark.to_owned())
 }
 
 /// A layout on disk, in both forms.
