@@ -166,8 +166,22 @@ async fn blobs_are_uploaded_in_each_of_the_three_ways() {
 }
 
 #[tokio::test]
-async fn a_mount_becomes_an_upload() {
+async fn a_blob_is_mounted_from_another_repository() {
     let registry = registry().await;
+    let digest = registry.put_blob("other", "content");
+    let url = format!("{}/v2/app/blobs/uploads/", registry.origin());
+    let mount = Client::new().post(format!("{url}?mount={digest}&from=other"));
+    assert_eq!(mount.send().await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(registry.blob("app", &digest).unwrap(), "content");
+}
+
+#[tokio::test]
+async fn a_mount_becomes_an_upload_where_nothing_is_mounted() {
+    let options = RegistryOptions {
+        no_mounts: true,
+        ..RegistryOptions::default()
+    };
+    let registry = RegistryServer::start(options).await.unwrap();
     let digest = registry.put_blob("other", "content");
     let url = format!("{}/v2/app/blobs/uploads/", registry.origin());
     let mount = Client::new().post(format!("{url}?mount={digest}&from=other"));

@@ -47,10 +47,6 @@ impl Fixture {
         BundleSpec::new(self.statement(), IDENTITY)
     }
 
-    fn issuer(&self) -> String {
-        self.sigstore.oidc_issuer().to_string()
-    }
-
     fn policy(&self) -> Policy {
         crate::support::policy(&self.certified_issuer(), IDENTITY)
     }
