@@ -4,6 +4,10 @@ use anyhow::{Context as _, ensure};
 
 use crate::command;
 
+/// How many tests run at once for each processor. They wait more than they compute: for programs
+/// and servers that they start, and for pauses before something is asked again.
+const TESTS_PER_PROCESSOR: usize = 4;
+
 /// Runs them all, to the end, whatever fails on the way.
 ///
 /// # Errors
@@ -14,9 +18,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
          services are started by the tests themselves, on this machine's loopback interface. Each \
          suite ends with a line of its own; one failure makes this task fail.\n"
     );
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let status = std::process::Command::new(env!("CARGO"))
         .current_dir(command::workspace())
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .env(
+            "RUST_TEST_THREADS",
+            (processors * TESTS_PER_PROCESSOR).to_string(),
+        )
         .status()
         .context("cargo can't be run")?;
     ensure!(status.success(), "not all tests passed; see above");

@@ -1,7 +1,5 @@
 //! The dependency arrows between our crates are those of ARCHITECTURE.md, and no others.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
