@@ -304,6 +304,7 @@ fn every_command_gets_a_manual_page() {
     countersign-install.1
     countersign-list.1
     countersign-man.1
+    countersign-merge.1
     countersign-policy-check.1
     countersign-policy-schema.1
     countersign-policy-test.1
