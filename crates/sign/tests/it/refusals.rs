@@ -39,7 +39,7 @@ async fn what_the_installer_s_policy_will_refuse_is_refused_before_a_key_is_made
     let violation = refused(&stage, &plain, other).await;
     let text = violation.to_string();
     assert!(
-        text.contains(&format!("expected the identity `{IDENTITY}-other`")),
+        text.contains(&format!("expected  `{IDENTITY}-other`")),
         "{text}"
     );
     let issuer = |spec: &mut PolicySpec| spec.issuer = Some("https://issuer.example".into());
@@ -91,10 +91,13 @@ async fn a_job_of_github_is_judged_by_the_workflow_that_its_token_names() {
     // The subject is not what the certificate will name.
     let subject = by_github("repo:acme/app:ref:refs/tags/v1", "push");
     let violation = refused(&stage, &job, subject).await.to_string();
-    assert!(violation.contains(&format!("found `{uri}`")), "{violation}");
+    assert!(
+        violation.contains(&format!("found     `{uri}`")),
+        "{violation}"
+    );
     let scheduled = by_github(&uri, "schedule");
     let violation = refused(&stage, &job, scheduled).await.to_string();
-    assert!(violation.contains("found `push`"), "{violation}");
+    assert!(violation.contains("found     `push`"), "{violation}");
     assert_eq!(stage.sigstore.requests(), []);
 
     // What is accepted goes on to Fulcio, which knows GitHub by no key here.
