@@ -24,7 +24,7 @@ pub(super) struct Notes {
 
 enum Note {
     Signed(Box<Signed>),
-    Unsigned(Unsigned),
+    Unsigned(Box<Unsigned>),
 }
 
 impl<'a> Report<'a> {
@@ -72,7 +72,7 @@ impl Notes {
         let mut all = self.lock();
         match event {
             Event::Begun { subjects } => {
-                all.extend(subjects.iter().cloned().map(Note::Unsigned));
+                all.extend(subjects.iter().cloned().map(Box::new).map(Note::Unsigned));
             }
             Event::Signed { image } => reach(&mut all, image, Reached::NotPushed),
             Event::Pushed { image, .. } => reach(&mut all, image, Reached::NotVerified),
@@ -96,7 +96,7 @@ impl Notes {
         for note in self.lock().drain(..) {
             match note {
                 Note::Signed(one) => signed.push(*one),
-                Note::Unsigned(one) => unsigned.push(one),
+                Note::Unsigned(one) => unsigned.push(*one),
             }
         }
         (signed, unsigned)
