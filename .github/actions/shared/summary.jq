@@ -16,6 +16,9 @@ def entry:
   else "\(.log_index)"
   end;
 
+# The manifests that were signed.
+def signed: .results // .signed // [];
+
 # An index has none.
 def platform: if . == null then "–" else [.os, .architecture, .variant // empty] | join("/") end;
 
@@ -32,10 +35,10 @@ else empty end),
   "Tags: " + (.tags | map(if type == "string" then . else .reference // .tag // tostring end | code) | join(", ")),
   ""
 else empty end),
-(if (.signed // []) | length > 0 then
+(if signed | length > 0 then
   "| Image | Platform | Digest | Log entry | Verified as an installer does |",
   "|---|---|---|---|---|",
-  (.signed[] | "| \(.reference | code) | \(.platform | platform | cell) | \(.digest | code) | \(.evidence | entry) | signed by \(.evidence.identity | cell) |"),
+  (signed[] | "| \(.reference | code) | \(.platform | platform | cell) | \(.digest | code) | \(.evidence | entry) | signed by \(.evidence.identity | cell) |"),
   ""
 else empty end),
 ((.warnings // [])[] | "> " + cell)

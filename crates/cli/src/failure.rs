@@ -23,9 +23,10 @@ use countersign_oci::{Location, MachineFault, printable};
 pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
 pub(crate) use kind::EXIT_CODES;
-pub(crate) use kind::{exit_code, exit_codes_help};
+pub(crate) use kind::{exit_code, exit_codes_help, worst};
 pub(crate) use lock::lock_hint;
 
+use crate::json::error::{JsonError, JsonErrorKind};
 use crate::signals::Signal;
 use verification::refusal_hint;
 
@@ -35,8 +36,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
-    /// What JSON has beside the text, by name.
-    fields: serde_json::Map<String, serde_json::Value>,
+    /// For programs that go on with these in place of the references that were given.
+    pinned_references: Option<Vec<String>>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
 }
@@ -48,7 +49,7 @@ impl Failure {
             kind,
             error: error.into(),
             hints: Vec::new(),
-            fields: serde_json::Map::new(),
+            pinned_references: None,
             signal: None,
         }
     }
@@ -65,9 +66,8 @@ impl Failure {
         }
     }
 
-    /// With a value of its own in JSON, for programs that go on from there.
-    fn field(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+    fn pinned(mut self, references: Vec<String>) -> Self {
+        self.pinned_references = Some(references);
         self
     }
 
@@ -181,23 +181,19 @@ impl Failure {
     }
 
     /// For a program.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        let messages = self.messages();
-        let kind = match self.signal {
-            Some(_) => serde_json::json!("stopped"),
-            None => serde_json::json!(self.kind),
-        };
-        let mut json = serde_json::json!({
-            "kind": kind,
-            "exit_code": self.exit_code(),
-            "message": messages.first(),
-            "causes": messages.get(1..).unwrap_or_default(),
-            "hints": self.hints(),
-        });
-        if let Some(object) = json.as_object_mut() {
-            object.extend(self.fields.clone());
+    pub(crate) fn to_json(&self) -> JsonError {
+        let mut messages = self.messages().into_iter();
+        JsonError {
+            kind: match self.signal {
+                Some(_) => JsonErrorKind::Stopped,
+                None => self.kind.into(),
+            },
+            exit_code: self.exit_code(),
+            message: messages.next().unwrap_or_default(),
+            causes: messages.collect(),
+            hints: self.hints().into_iter().map(str::to_owned).collect(),
+            pinned_references: self.pinned_references.clone(),
         }
-        json
     }
 }
 

@@ -11,6 +11,7 @@ mod documents;
 mod environment;
 mod failure;
 mod input;
+mod json;
 mod lock;
 mod operand;
 mod output;

@@ -5,11 +5,13 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use clap::builder::StyledStr;
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 use crate::arguments::terminal::{TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Label};
+use crate::json::error::FailedRun;
+use crate::json::signing::SignResult;
 use crate::printable;
 use crate::terminal::{self, ColorWhen, Colours, Role};
 
@@ -31,8 +33,8 @@ pub(crate) struct Output {
     stderr: Colours,
     /// The first error in writing a result.
     lost: RefCell<Option<io::Error>>,
-    /// What JSON has beside the failure that ends the run.
-    beside_failure: RefCell<Map<String, Value>>,
+    /// What became of each manifest before a failure ended the run.
+    before_failure: RefCell<Vec<SignResult>>,
 }
 
 /// Who was told.
@@ -54,7 +56,7 @@ impl Output {
             stdout: Colours::of(&io::stdout(), when),
             stderr: Colours::of(&io::stderr(), when),
             lost: RefCell::new(None),
-            beside_failure: RefCell::default(),
+            before_failure: RefCell::default(),
         }
     }
 
@@ -170,25 +172,31 @@ impl Output {
         }
     }
 
-    /// Keeps what was done, for the document of a failure that ends the run after it.
-    pub(crate) fn beside_failure(&self, name: &str, value: Value) {
-        self.beside_failure
-            .borrow_mut()
-            .insert(name.to_owned(), value);
+    /// Keeps what `sign` came to, for the document of a failure that ends the run.
+    pub(crate) fn before_failure(&self, results: Vec<SignResult>) {
+        *self.before_failure.borrow_mut() = results;
     }
 
     /// The one JSON document of a run that a failure ended.
     pub(crate) fn failure_document(&self, failure: &Failure) {
-        let mut document = self.beside_failure.take();
-        document.insert("error".to_owned(), failure.to_json());
-        self.document(&document.into());
+        self.document(&FailedRun {
+            results: self.before_failure.take(),
+            error: failure.to_json(),
+        });
     }
 
     /// The one JSON document of this run, where JSON was asked for.
-    pub(crate) fn document(&self, document: &Value) {
+    pub(crate) fn document(&self, document: &impl Serialize) {
         if self.format == Format::Json {
-            self.write(&printable::json(&format!("{document:#}\n")));
+            match serde_json::to_string_pretty(document) {
+                Ok(text) => self.write(&printable::json(&format!("{text}\n"))),
+                Err(error) => self.lose(error.into()),
+            }
         }
+    }
+
+    fn lose(&self, error: io::Error) {
+        self.lost.borrow_mut().get_or_insert(error);
     }
 
     /// Why a result was not written, if one was not: a full disk, say.
@@ -205,7 +213,7 @@ impl Output {
         if let Err(error) = written
             && error.kind() != ErrorKind::BrokenPipe
         {
-            self.lost.borrow_mut().get_or_insert(error);
+            self.lose(error);
         }
     }
 }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// What content was admitted on, for the record: to be read, not to be admitted by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "grounds", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Grounds {
     /// A signature that the policy accepts.
     Signature {

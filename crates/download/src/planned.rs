@@ -17,7 +17,6 @@ pub struct PlannedSource {
 /// Why a source is in a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Role {
     /// The entry's `uri`.
     Primary,

@@ -35,7 +35,6 @@ pub struct Requirement(Proof);
 
 /// The kinds of [`Requirement`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Proof {
     /// A signature that this policy accepts.
     Signature(Box<Policy>),

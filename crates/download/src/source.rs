@@ -19,7 +19,6 @@ use crate::http::shown;
 /// Where the content of an entry is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Source {
     /// An image in a registry: `oci://reference`, or the reference alone.
     Image {

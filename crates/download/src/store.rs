@@ -60,7 +60,6 @@ pub struct Installation {
 /// Whether a record says what something in a store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum RecordState {
     /// It has a record that was read.
     Read,

@@ -57,7 +57,6 @@ pub struct Signed {
 /// Whether a run had to sign a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Outcome {
     /// It was signed.
     Signed,
@@ -82,7 +81,6 @@ pub struct Unsigned {
 /// How far a run got with a manifest that it didn't finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Reached {
     /// Nothing was pushed. The log may have an entry, which harms nobody.
     NotSigned,

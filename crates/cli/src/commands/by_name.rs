@@ -1,7 +1,7 @@
 //! What `install` by name and `upgrade` have in common: all that is installed by them is installed
 //! here, so that neither can ask for less than the other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{
@@ -9,13 +9,14 @@ use countersign_download::{
 };
 use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
-use serde_json::{Value, json};
 
+use super::report::Report;
 use super::text::{outcome_text, warn};
 use super::wanted::Wanted;
 use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::{Failure, Kind};
+use crate::json::installation::{InstallOutput, InstallResult};
 use crate::lock::LockFile;
 use crate::output::Output;
 use crate::policy::LoadedPolicy;
@@ -56,28 +57,13 @@ struct Planned {
     platform: Platform,
 }
 
-/// What became of each entry.
-struct Report<'a> {
-    output: &'a Output,
-    done: Vec<Value>,
-    failed: Vec<Value>,
-    first: Option<Kind>,
-}
-
-impl Report<'_> {
-    fn fail(&mut self, name: &str, failure: &Failure) {
-        self.first.get_or_insert(failure.kind);
-        self.output.failure(failure);
-        self.failed
-            .push(json!({ "name": name, "error": failure.to_json() }));
-    }
-
-    /// The exit code is that of the first failure.
-    fn end(self) -> ExitCode {
-        self.output
-            .document(&json!({ "done": self.done, "failed": self.failed }));
-        self.first
-            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
+/// The result of an entry before anything has become of it.
+fn result_of(plan: &Plan, directory: &Path) -> InstallResult {
+    InstallResult {
+        gallery: plan.gallery().map(ToOwned::to_owned),
+        name: Some(plan.name().to_owned()),
+        directory: Some(directory.to_string_lossy().into_owned()),
+        ..InstallResult::default()
     }
 }
 
@@ -95,69 +81,70 @@ impl ByName {
         if let Some(file) = &self.lock_file {
             file.read_if_there()?;
         }
-        let mut report = Report {
-            output,
-            done: Vec::new(),
-            failed: Vec::new(),
-            first: None,
-        };
+        let mut report = Report::new(output);
         let planned = self.plan(wanted, &mut report);
-        if named == Named::ByUser && !report.failed.is_empty() {
-            return Ok(report.end());
-        }
+        let planned = match named {
+            Named::ByUser if report.has_failed() => Vec::new(),
+            Named::ByUser | Named::ByStore => planned,
+        };
         for one in planned {
             let Planned {
                 plan, directory, ..
             } = &one;
+            let result = result_of(plan, directory);
             match self.install(&one, environment, output).await {
                 Ok(outcome) => {
                     let name = plan.name();
                     let source = plan.lock().map_or("its source", |_| "the lock file");
                     output.result(&outcome_text(name, &outcome, directory, source));
                     warn(output, name, &outcome);
-                    report.done.push(json!({
-                        "name": name,
-                        "directory": directory.to_string_lossy(),
-                        "result": outcome,
-                    }));
-                    if let Err(failure) = self.lock(&outcome, output) {
-                        report.fail(name, &failure);
+                    let result = result.with(&outcome);
+                    match self.lock(&outcome, output) {
+                        Ok(()) => report.done(result),
+                        Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
                     }
                 }
-                Err(failure) => report.fail(plan.name(), &failure),
+                Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
             }
         }
-        Ok(report.end())
+        let (results, code) = report.end();
+        output.document(&InstallOutput { results });
+        Ok(code)
     }
 
     /// A plan for each entry, and where it is installed to. No two are installed to one directory.
-    fn plan(&self, wanted: &[Wanted], report: &mut Report<'_>) -> Vec<Planned> {
+    fn plan(&self, wanted: &[Wanted], report: &mut Report<'_, InstallResult>) -> Vec<Planned> {
         let mut planned: Vec<Planned> = Vec::new();
         for one in wanted {
-            let plan = one
-                .plan(&self.galleries)
-                .map_err(Failure::from)
-                .and_then(|plan| {
-                    let directory = self.store.directory(&plan.name().parse::<Name>()?);
-                    Ok(Planned {
-                        plan,
-                        directory,
-                        platform: one.platform.clone(),
-                    })
-                });
-            match plan {
-                Ok(plan) if planned.iter().any(|two| two.directory == plan.directory) => {
-                    let name = plan.plan.name();
-                    let message = format!("`{name}` is named twice");
-                    let failure = Failure::new(Kind::Usage, message)
-                        .hint("remove one of them, or install it with another --store");
-                    report.fail(&one.name, &failure);
-                }
+            match self.plan_one(one, &planned) {
                 Ok(plan) => planned.push(plan),
-                Err(failure) => report.fail(&one.name, &failure),
+                Err(failure) => {
+                    let result = InstallResult {
+                        gallery: one.gallery().map(ToOwned::to_owned),
+                        name: Some(one.bare_name().to_owned()),
+                        ..InstallResult::default()
+                    };
+                    report.fail(&failure, result.failed(failure.to_json()));
+                }
             }
         }
         planned
+    }
+
+    fn plan_one(&self, wanted: &Wanted, planned: &[Planned]) -> Result<Planned, Failure> {
+        let plan = wanted.plan(&self.galleries)?;
+        let name = plan.name();
+        let directory = self.store.directory(&name.parse::<Name>()?);
+        if planned.iter().any(|other| other.directory == directory) {
+            let message = format!("`{name}` is named twice");
+            return Err(Failure::new(Kind::Usage, message)
+                .hint("remove one of them, or install it with another --store"));
+        }
+        Ok(Planned {
+            plan,
+            directory,
+            platform: wanted.platform.clone(),
+        })
     }
 
     async fn install(

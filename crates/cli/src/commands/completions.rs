@@ -2,7 +2,8 @@
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::output::Output;
 
@@ -21,5 +22,25 @@ pub(super) fn run(arguments: &CompletionsArguments, output: &Output) {
     clap_complete::generate(arguments.shell, &mut command, name, &mut script);
     let script = String::from_utf8_lossy(&script);
     output.answer(&script);
-    output.document(&json!({ "shell": arguments.shell.to_string(), "script": script }));
+    output.document(&CompletionsOutput {
+        results: vec![Completions {
+            shell: arguments.shell.to_string(),
+            script: script.into_owned(),
+        }],
+    });
+}
+
+/// What `countersign completions` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CompletionsOutput {
+    /// One.
+    results: Vec<Completions>,
+}
+
+/// The completions of one shell.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Completions {
+    shell: String,
+    /// To be read by the shell.
+    script: String,
 }

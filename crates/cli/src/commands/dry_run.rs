@@ -3,13 +3,17 @@
 use std::process::ExitCode;
 
 use countersign_download::{
-    EntryError, FetchedIndex, Galleries, LockedEntry, Plan, PlanError, Proof,
+    EntryError, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource, Proof, Source,
 };
 use countersign_policy::{Gallery, Policy};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::report::Report;
 use super::wanted::Wanted;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::{Failure, Kind};
+use crate::json::error::JsonError;
+use crate::json::installation::JsonRole;
 use crate::output::Output;
 
 /// Shows what installing the entries that are `wanted` would do, or all that there are.
@@ -21,24 +25,45 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     output.answer(&text(galleries));
 
-    let mut report = Report::new(output, asked);
-    if asked == Asked::WithAll {
-        for (gallery, entry, plan) in galleries.plan_all() {
-            report.add(Some(&gallery.name), &entry.name, plan);
+    let mut report = Report::new(output);
+    match asked {
+        Asked::WithAll => {
+            for (gallery, entry, plan) in galleries.plan_all() {
+                add(
+                    &mut report,
+                    output,
+                    asked,
+                    Some(&gallery.name),
+                    &entry.name,
+                    plan,
+                );
+            }
         }
-    } else {
-        for one in wanted {
-            report.add(None, &one.name, one.plan(galleries));
+        Asked::ByName => {
+            for one in wanted {
+                let plan = one.plan(galleries);
+                add(
+                    &mut report,
+                    output,
+                    asked,
+                    one.gallery(),
+                    one.bare_name(),
+                    plan,
+                );
+            }
         }
     }
-    output.document(&json!({
-        "capability": galleries.capability,
-        "integrity": galleries.integrity,
-        "galleries": to_json(galleries),
-        "plans": report.plans,
-        "unplanned": report.unplanned,
-    }));
-    Ok(report.code())
+    let (results, code) = report.end();
+    output.document(&DryRunOutput {
+        capability: galleries.capability.to_string(),
+        integrity: match galleries.integrity {
+            Integrity::Strict => JsonIntegrity::Strict,
+            Integrity::Permissive => JsonIntegrity::Permissive,
+        },
+        galleries: galleries.fetched().iter().map(JsonGallery::new).collect(),
+        results,
+    });
+    Ok(code)
 }
 
 fn text(galleries: &Galleries) -> String {
@@ -63,20 +88,6 @@ fn text(galleries: &Galleries) -> String {
     text
 }
 
-fn to_json(galleries: &Galleries) -> Vec<Value> {
-    let one = |(gallery, fetched): &(Gallery, FetchedIndex)| {
-        let skipped: Vec<String> = fetched.skipped.iter().map(ToString::to_string).collect();
-        json!({
-            "name": gallery.name,
-            "location": fetched.location.to_string(),
-            "entries": fetched.index.entries().len(),
-            "policy": gallery.policy.as_ref().map(Policy::explain),
-            "unserved": skipped,
-        })
-    };
-    galleries.fetched().iter().map(one).collect()
-}
-
 /// What an entry is in the report for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -86,87 +97,249 @@ pub(super) enum Asked {
     WithAll,
 }
 
-/// Plans as they are made.
-struct Report<'a> {
-    output: &'a Output,
+/// Adds what was planned for the entry `name`. `gallery` is the one that was asked, where not all
+/// were.
+fn add(
+    report: &mut Report<'_, PlanResult>,
+    output: &Output,
     asked: Asked,
-    plans: Vec<Value>,
-    unplanned: Vec<Value>,
-    failed: Option<Kind>,
-}
-
-impl<'a> Report<'a> {
-    fn new(output: &'a Output, asked: Asked) -> Self {
-        Self {
-            output,
-            asked,
-            plans: Vec::new(),
-            unplanned: Vec::new(),
-            failed: None,
-        }
-    }
-
-    fn add(&mut self, gallery: Option<&str>, name: &str, plan: Result<Plan, PlanError>) {
-        match plan {
-            Ok(plan) => {
-                self.output.answer(&format!("{plan}\n"));
-                self.plans.push(plan_json(&plan));
-            }
-            Err(PlanError::Entry {
-                source: elsewhere @ EntryError::NotForCapability { .. },
-                ..
-            }) if self.asked == Asked::WithAll => {
-                self.output.answer(&format!("{elsewhere}\n"));
-                let failure = Failure::new(Kind::NotFound, elsewhere);
-                self.unplanned(gallery, name, &failure);
-            }
-            Err(error) => {
-                let asked = match &error {
-                    PlanError::Entry { gallery, .. } | PlanError::Requirement { gallery, .. } => {
-                        Some(gallery.clone())
-                    }
-                    _ => None,
-                };
-                let failure = Failure::from(error);
-                self.failed.get_or_insert(failure.kind);
-                self.output.failure(&failure);
-                self.unplanned(gallery.or(asked.as_deref()), name, &failure);
-            }
-        }
-    }
-
-    /// `gallery` is the one that was asked, where not all were.
-    fn unplanned(&mut self, gallery: Option<&str>, name: &str, failure: &Failure) {
-        self.unplanned.push(json!({
-            "gallery": gallery,
-            "name": name,
-            "error": failure.to_json(),
-        }));
-    }
-
-    /// That of the first entry that failed.
-    fn code(&self) -> ExitCode {
-        self.failed
-            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
-    }
-}
-
-fn plan_json(plan: &Plan) -> Value {
-    let requirement = plan.requirement();
-    let (kind, digest) = match requirement.proof() {
-        Proof::Signature(_) => ("signature", None),
-        Proof::Digest(digest) => ("digest", Some(digest)),
-        _ => ("none", None),
+    gallery: Option<&str>,
+    name: &str,
+    plan: Result<Plan, PlanError>,
+) {
+    let result = PlanResult {
+        gallery: gallery.map(ToOwned::to_owned),
+        name: name.to_owned(),
+        plan: None,
+        error: None,
     };
-    json!({
-        "gallery": plan.gallery(),
-        "name": plan.name(),
-        "via": plan.via(),
-        "entry": plan.entry().map(|entry| &entry.name),
-        "alias": plan.entry().and_then(|entry| entry.alias.as_ref()),
-        "sources": plan.sources(),
-        "requirement": { "kind": kind, "digest": digest, "words": requirement.to_string() },
-        "locked": plan.lock().map(LockedEntry::requested),
-        "warning": plan.warning(),
-    })
+    match plan {
+        Ok(plan) => {
+            output.answer(&format!("{plan}\n"));
+            report.done(PlanResult::planned(&plan));
+        }
+        Err(PlanError::Entry {
+            source: elsewhere @ EntryError::NotForCapability { .. },
+            ..
+        }) if asked == Asked::WithAll => {
+            output.answer(&format!("{elsewhere}\n"));
+            let failure = Failure::new(Kind::NotFound, elsewhere);
+            report.done(result.failed(&failure));
+        }
+        Err(error) => {
+            let found = error.gallery().map(ToOwned::to_owned);
+            let failure = Failure::from(error);
+            let gallery = result.gallery.clone().or(found);
+            let result = PlanResult { gallery, ..result };
+            report.fail(&failure, result.failed(&failure));
+        }
+    }
+}
+
+/// What `countersign install --dry-run` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DryRunOutput {
+    /// The hardware that entries were chosen for.
+    capability: String,
+    integrity: JsonIntegrity,
+    galleries: Vec<JsonGallery>,
+    /// One for each name, or with `--all` for each entry.
+    results: Vec<PlanResult>,
+}
+
+/// What becomes of content that nothing vouches for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Integrity")]
+enum JsonIntegrity {
+    /// It is refused.
+    Strict,
+    /// It is installed, with a warning.
+    Permissive,
+}
+
+/// A gallery whose index was read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Gallery")]
+struct JsonGallery {
+    name: String,
+    /// Where its index was read.
+    location: String,
+    /// How many entries the index has.
+    entries: usize,
+    /// Its policy, in words. Left out if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    /// Why the index was not read at the locations before this one, a text each.
+    skipped: Vec<String>,
+}
+
+impl JsonGallery {
+    fn new((gallery, fetched): &(Gallery, FetchedIndex)) -> Self {
+        Self {
+            name: gallery.name.clone(),
+            location: fetched.location.to_string(),
+            entries: fetched.index.entries().len(),
+            policy: gallery.policy.as_ref().map(Policy::explain),
+            skipped: fetched.skipped.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// What installing one entry would do.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlanResult {
+    /// The gallery that lists it, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gallery: Option<String>,
+    name: String,
+    /// Left out if it can't be installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<JsonPlan>,
+    /// Why it can't be installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
+}
+
+/// Where the content would come from, and on what proof.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Plan")]
+struct JsonPlan {
+    /// The names that led from the one asked for to the entry.
+    via: Vec<String>,
+    /// The entry's own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    /// The alias that the entry has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
+    /// Where the content is, in the order in which the sources are asked.
+    sources: Vec<JsonPlannedSource>,
+    requirement: JsonRequirement,
+    /// Digest that a lock file pins it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<String>,
+    /// What a person should know before it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+/// A source, and why it is in the plan.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PlannedSource")]
+struct JsonPlannedSource {
+    role: JsonRole,
+    source: JsonSource,
+}
+
+/// Where content is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(rename = "Source")]
+enum JsonSource {
+    /// An image in a registry.
+    Image { reference: String },
+    /// An OCI image layout on this machine.
+    Layout { path: String },
+    /// An archive to fetch.
+    Tarball {
+        /// Without its query, which may hold a token.
+        url: String,
+        /// What its bytes must hash to, if the index says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+    },
+    /// A directory on this machine.
+    Directory { path: String },
+}
+
+/// What has to be proven of the content.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Requirement")]
+struct JsonRequirement {
+    kind: JsonProof,
+    /// With the kind `digest`: which one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// The same for a person.
+    words: String,
+}
+
+/// The kind of what has to be proven.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Proof")]
+enum JsonProof {
+    /// A signature that the gallery's policy accepts.
+    Signature,
+    /// The digest that the gallery's index names.
+    Digest,
+    /// Nothing.
+    None,
+}
+
+impl PlanResult {
+    fn planned(plan: &Plan) -> Self {
+        Self {
+            gallery: plan.gallery().map(ToOwned::to_owned),
+            name: plan.name().to_owned(),
+            plan: Some(plan.into()),
+            error: None,
+        }
+    }
+
+    fn failed(self, failure: &Failure) -> Self {
+        Self {
+            error: Some(failure.to_json()),
+            ..self
+        }
+    }
+}
+
+impl From<&Plan> for JsonPlan {
+    fn from(plan: &Plan) -> Self {
+        let requirement = plan.requirement();
+        let (kind, digest) = match requirement.proof() {
+            Proof::Signature(_) => (JsonProof::Signature, None),
+            Proof::Digest(digest) => (JsonProof::Digest, Some(digest.to_string())),
+            Proof::None => (JsonProof::None, None),
+        };
+        let entry = plan.entry();
+        Self {
+            via: plan.via().to_vec(),
+            entry: entry.map(|entry| entry.name.clone()),
+            alias: entry.and_then(|entry| entry.alias.clone()),
+            sources: plan.sources().iter().map(Into::into).collect(),
+            requirement: JsonRequirement {
+                kind,
+                digest,
+                words: requirement.to_string(),
+            },
+            locked: plan.lock().map(|locked| locked.requested().to_string()),
+            warning: plan.warning().map(ToOwned::to_owned),
+        }
+    }
+}
+
+impl From<&PlannedSource> for JsonPlannedSource {
+    fn from(planned: &PlannedSource) -> Self {
+        Self {
+            role: planned.role.into(),
+            source: match &planned.source {
+                Source::Image { reference } => JsonSource::Image {
+                    reference: reference.to_string(),
+                },
+                Source::Layout { path } => JsonSource::Layout {
+                    path: path.to_string(),
+                },
+                Source::Tarball(tarball) => JsonSource::Tarball {
+                    url: planned.source.to_string(),
+                    digest: tarball.digest().map(ToString::to_string),
+                },
+                Source::Directory { path } => JsonSource::Directory {
+                    path: path.to_string_lossy().into_owned(),
+                },
+            },
+        }
+    }
 }

@@ -1,21 +1,19 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_download::{Installer, Outcome, Plan};
+use countersign_download::{Installer, Plan};
 use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
-use serde::Serialize;
-use serde_json::json;
 
 use super::by_name::{ByName, Named};
 use super::dry_run::{self, Asked};
 use super::galleries;
+use super::report::Report;
 use super::text::{outcome_text, warn};
 use super::wanted::Wanted;
 use crate::arguments::limits::LimitArguments;
@@ -28,6 +26,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::installation::{InstallOutput, InstallResult};
 use crate::lock::{self, LockFile};
 use crate::operand;
 use crate::output::Output;
@@ -213,24 +212,26 @@ pub(crate) async fn run(
         .install(&plan, &platform, &directory, options, &events)
         .await;
     drop(progress);
-    let outcome = outcome.map_err(Failure::of_one_image)?;
-
-    let name = format!("{reference} ({platform})");
-    output.result(&outcome_text(&name, &outcome, &directory, "the registry"));
-    warn(output, &name, &outcome);
-    output.document(&json!(Document {
-        directory: directory.to_string_lossy(),
-        outcome: &outcome,
-    }));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What a program is told of one image.
-#[derive(Serialize)]
-struct Document<'a> {
-    directory: Cow<'a, str>,
-    #[serde(flatten)]
-    outcome: &'a Outcome,
+    let result = InstallResult {
+        reference: Some(reference.to_string()),
+        directory: Some(directory.to_string_lossy().into_owned()),
+        ..InstallResult::default()
+    };
+    let mut report = Report::new(output);
+    match outcome.map_err(Failure::of_one_image) {
+        Ok(outcome) => {
+            let name = format!("{reference} ({platform})");
+            output.result(&outcome_text(&name, &outcome, &directory, "the registry"));
+            warn(output, &name, &outcome);
+            report.done(result.with(&outcome));
+        }
+        Err(failure) => {
+            report.fail(&failure, result.failed(failure.to_json()));
+        }
+    }
+    let (results, code) = report.end();
+    output.document(&InstallOutput { results });
+    Ok(code)
 }
 
 /// Entries of galleries, into the store.

@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_download::{Installation, RecordState, Store};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::table::table;
 use super::text::{details, digest_text};
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::json::installation::Listed;
 use crate::output::Output;
 use crate::printable;
 
@@ -51,8 +53,17 @@ pub(crate) async fn run(
             }
         }
     }
-    output.document(&json!({ "installations": installations }));
+    output.document(&ListOutput {
+        results: installations.iter().map(Into::into).collect(),
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `countersign list` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ListOutput {
+    /// One for each thing in the store, by name.
+    results: Vec<Listed>,
 }
 
 /// Everything that is recorded, in aligned lines.
@@ -82,6 +93,8 @@ fn advice(installation: &Installation) -> Option<String> {
         RecordState::Unfinished => format!(
             "unfinished: a run is at work or was killed; `countersign remove {name}` removes what it left"
         ),
-        _ => "the record can't be read; remove the entry, then install it again".to_owned(),
+        RecordState::Read | RecordState::Unreadable => {
+            "the record can't be read; remove the entry, then install it again".to_owned()
+        }
     })
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -50,6 +51,25 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
         "wrote {count} pages to {}\n",
         printable::path(directory)
     ));
-    output.document(&json!({ "directory": directory.to_string_lossy(), "pages": pages }));
+    output.document(&ManOutput {
+        directory: directory.to_string_lossy().into_owned(),
+        results: pages.into_iter().map(|page| ManPage { page }).collect(),
+    });
     Ok(())
+}
+
+/// What `countersign man` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManOutput {
+    /// Where the pages are.
+    directory: String,
+    /// One for each page.
+    results: Vec<ManPage>,
+}
+
+/// A page that was written.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ManPage {
+    /// Its file's name.
+    page: String,
 }

@@ -11,6 +11,8 @@ mod man;
 mod merge;
 mod policy;
 mod remove;
+mod report;
+mod schema;
 mod sign;
 mod table;
 mod text;
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArguments),
     /// Write manual pages, one for each command
     Man(man::ManArguments),
+    /// Print the JSON Schemas of output and of policy files
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
 }
 
 impl Command {
@@ -93,7 +98,11 @@ impl Command {
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
-            Self::List(_) | Self::Remove(_) | Self::Completions(_) | Self::Man(_) => None,
+            Self::List(_)
+            | Self::Remove(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => None,
         }
     }
 
@@ -117,6 +126,10 @@ impl Command {
             }
             Self::Man(arguments) => {
                 man::run(&arguments, output)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Schema(command) => {
+                schema::run(command, output);
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RemoveOptions, StoreError, Unrecorded};
-use serde_json::{Value, json};
+use countersign_download::{Installation, Name, RemoveOptions, Unrecorded};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::report::Report;
 use crate::arguments::replacing::when_busy;
 use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::Failure;
+use crate::json::error::JsonError;
+use crate::json::installation::Listed;
 use crate::output::Output;
 use crate::printable;
 use crate::progress::Progress;
@@ -62,20 +66,17 @@ pub(crate) async fn run(
     };
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    let mut report = Report {
-        output,
-        removed: Vec::new(),
-        failed: Vec::new(),
-        first: None,
-    };
+    let mut report = Report::new(output);
     // All names are looked up before anything is removed: one that is wrong is a mistake.
     for name in &names {
         if let Err(error) = store.removable(name, unrecorded).await {
-            report.fail(name, error);
+            let failure = Failure::from(error);
+            report.fail(&failure, RemoveResult::failed(name, &failure));
         }
     }
-    if !report.failed.is_empty() {
-        return Ok(report.end());
+    if report.has_failed() {
+        // Nothing is removed then.
+        names.clear();
     }
     for name in &names {
         let progress = Progress::new(output, format!("removing {name}"));
@@ -86,36 +87,52 @@ pub(crate) async fn run(
             Ok(installation) => {
                 let directory = printable::path(&installation.directory);
                 output.result(&format!("removed {name} from {directory}\n"));
-                report.removed.push(installation);
+                report.done(RemoveResult::removed(&installation));
             }
-            Err(error) => report.fail(name, error),
+            Err(error) => {
+                let failure = Failure::from(error);
+                report.fail(&failure, RemoveResult::failed(name, &failure));
+            }
         }
     }
-    Ok(report.end())
+    let (results, code) = report.end();
+    output.document(&RemoveOutput { results });
+    Ok(code)
 }
 
-/// What became of each name.
-struct Report<'a> {
-    output: &'a Output,
-    removed: Vec<Installation>,
-    failed: Vec<Value>,
-    first: Option<Kind>,
+/// What `countersign remove` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RemoveOutput {
+    /// One for each name. If one is wrong, nothing is removed, and only the wrong ones are here.
+    results: Vec<RemoveResult>,
 }
 
-impl Report<'_> {
-    fn fail(&mut self, name: &Name, error: StoreError) {
-        let failure = Failure::from(error);
-        self.first.get_or_insert(failure.kind);
-        self.output.failure(&failure);
-        self.failed
-            .push(json!({ "name": name, "error": failure.to_json() }));
+/// What became of one name.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RemoveResult {
+    name: String,
+    /// What was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Listed>,
+    /// Why it was not removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
+}
+
+impl RemoveResult {
+    fn removed(installation: &Installation) -> Self {
+        Self {
+            name: installation.name.to_string(),
+            removed: Some(installation.into()),
+            error: None,
+        }
     }
 
-    /// The exit code is that of the first failure.
-    fn end(self) -> ExitCode {
-        self.output
-            .document(&json!({ "removed": self.removed, "failed": self.failed }));
-        self.first
-            .map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into())
+    fn failed(name: &Name, failure: &Failure) -> Self {
+        Self {
+            name: name.to_string(),
+            removed: None,
+            error: Some(failure.to_json()),
+        }
     }
 }

@@ -13,7 +13,8 @@ use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Reference, Registry};
 use countersign_sign::{Event, Existing, IdentityToken, RekorVersion, Services, Signer, Tags};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -25,6 +26,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
+use crate::json::signing::SignResult;
 use crate::output::Output;
 use crate::policy;
 use crate::progress::Progress;
@@ -238,16 +240,27 @@ pub(crate) async fn run(
     tokio::try_join!(sign, look)?;
     drop(progress);
 
-    let signed = report.finish();
+    let results = report.finish();
     for warning in &layers.warnings {
         output.warning(warning);
     }
-    output.document(&json!({
-        "signed": signed,
-        "warnings": layers.warnings,
-        "layers_not_checked": layers.unchecked,
-    }));
+    output.document(&SignOutput {
+        results,
+        warnings: layers.warnings,
+        layers_not_checked: layers.unchecked.iter().map(ToString::to_string).collect(),
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `countersign sign` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SignOutput {
+    /// One for each manifest: of an index, its children's too.
+    results: Vec<SignResult>,
+    /// What `install` will refuse, a sentence each.
+    warnings: Vec<String>,
+    /// Digests of manifests whose layers were not looked at.
+    layers_not_checked: Vec<String>,
 }
 
 /// Patience from now on, which tells what it waits for beside the progress.

@@ -52,7 +52,6 @@ pub(super) fn outcome_text(
              files      not checked; --reinstall fetches and replaces them\n",
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
-        _ => String::new(),
     }
 }
 
@@ -98,7 +97,7 @@ fn grounds_text(grounds: &Grounds) -> String {
     match grounds {
         Grounds::Signature { evidence, .. } => evidence_text(evidence),
         Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
-        _ => format!("  unverified {UNPROVEN}\n"),
+        Grounds::Nothing => format!("  unverified {UNPROVEN}\n"),
     }
 }
 

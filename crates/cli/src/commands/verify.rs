@@ -6,8 +6,10 @@ use clap::Args;
 use countersign_oci::{Digest, Platform, Reference, Registry};
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::report::Report;
 use super::text::evidence_text;
 use crate::arguments::policy::PolicyArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -15,6 +17,8 @@ use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::json::error::JsonError;
+use crate::json::evidence::JsonEvidence;
 use crate::operand;
 use crate::output::Output;
 use crate::policy;
@@ -56,7 +60,7 @@ pub(crate) struct VerifyArguments {
 }
 
 /// Verifies every reference, whatever became of those before it; the exit code is that of the
-/// first failure.
+/// worst failure.
 pub(crate) async fn run(
     arguments: VerifyArguments,
     environment: &Environment,
@@ -70,9 +74,7 @@ pub(crate) async fn run(
         .await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
 
-    let mut results = Vec::new();
-    let mut code = ExitCode::SUCCESS;
-    let mut failed = false;
+    let mut report = Report::new(output);
     for reference in &arguments.references {
         let progress = Progress::new(output, format!("verifying {reference}"));
         let outcome = verify(
@@ -87,20 +89,78 @@ pub(crate) async fn run(
         match outcome {
             Ok(verified) => {
                 output.result(&text(reference, &verified));
-                results.push(verified_result(reference, &verified));
+                report.done(VerifyResult::verified(reference, &verified));
             }
-            Err(failure) => {
-                output.failure(&failure);
-                results.push(failed_result(reference, &failure));
-                if !failed {
-                    failed = true;
-                    code = failure.exit_code().into();
-                }
-            }
+            Err(failure) => report.fail(&failure, VerifyResult::failed(reference, &failure)),
         }
     }
-    output.document(&json!({ "results": results }));
+    let (results, code) = report.end();
+    output.document(&VerifyOutput { results });
     Ok(code)
+}
+
+/// What `countersign verify` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct VerifyOutput {
+    /// One for each reference, in their order.
+    results: Vec<VerifyResult>,
+}
+
+/// Whether one image is signed as the policy says.
+#[derive(Debug, Serialize, JsonSchema)]
+struct VerifyResult {
+    /// As it was given.
+    reference: String,
+    verified: bool,
+    /// Which document the signature is of. Left out if nothing is proven, as are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<JsonSignedDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<JsonEvidence>,
+    /// With `--platform`: digest of the platform's manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<String>,
+    /// Why it is not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
+}
+
+/// Which document of an image a signature is of.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "SignedDocument")]
+enum JsonSignedDocument {
+    /// The index, whose signature covers what it lists.
+    Index,
+    /// The manifest of one platform.
+    Manifest,
+}
+
+impl VerifyResult {
+    fn verified(reference: &Reference, verified: &Verified) -> Self {
+        Self {
+            reference: reference.to_string(),
+            verified: true,
+            signed: Some(match verified.signed {
+                SignedDocument::Index => JsonSignedDocument::Index,
+                SignedDocument::Manifest => JsonSignedDocument::Manifest,
+            }),
+            evidence: Some((&verified.evidence).into()),
+            manifest: verified.manifest.as_ref().map(ToString::to_string),
+            error: None,
+        }
+    }
+
+    fn failed(reference: &Reference, failure: &Failure) -> Self {
+        Self {
+            reference: reference.to_string(),
+            verified: false,
+            signed: None,
+            evidence: None,
+            manifest: None,
+            error: Some(failure.to_json()),
+        }
+    }
 }
 
 /// What was verified, and which of its documents is signed.
@@ -136,23 +196,6 @@ async fn verify(
         signed: verified.signed,
         manifest: Some(manifest.digest().clone()),
     })
-}
-
-fn failed_result(reference: &Reference, failure: &Failure) -> Value {
-    json!({ "reference": reference, "verified": false, "error": failure.to_json() })
-}
-
-fn verified_result(reference: &Reference, verified: &Verified) -> Value {
-    let mut result = json!({
-        "reference": reference,
-        "verified": true,
-        "signed": verified.signed,
-        "evidence": verified.evidence,
-    });
-    if let (Some(fields), Some(manifest)) = (result.as_object_mut(), &verified.manifest) {
-        fields.insert("manifest".to_owned(), json!(manifest));
-    }
-    result
 }
 
 fn text(reference: &Reference, verified: &Verified) -> String {

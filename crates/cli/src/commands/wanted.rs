@@ -15,6 +15,18 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// The gallery, where the name says it.
+    pub(super) fn gallery(&self) -> Option<&str> {
+        self.name.split_once('@').map(|(gallery, _)| gallery)
+    }
+
+    /// The name without the gallery.
+    pub(super) fn bare_name(&self) -> &str {
+        self.name
+            .split_once('@')
+            .map_or(self.name.as_str(), |(_, name)| name)
+    }
+
     pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
         let plan = galleries.plan(&self.name)?;
         match &self.lock {

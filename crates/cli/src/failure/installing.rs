@@ -157,7 +157,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             error: message.into(),
             kind: decisive.kind,
             hints,
-            fields: decisive.fields,
+            pinned_references: decisive.pinned_references,
             signal: None,
         }
     }

@@ -70,6 +70,28 @@ pub(crate) const fn exit_code(kind: ErrorKind) -> u8 {
     }
 }
 
+/// The failure that decides the exit code of a run with several: the one with the lowest
+/// [`rank`].
+pub(crate) fn worst(failures: &[ErrorKind]) -> Option<ErrorKind> {
+    failures.iter().copied().min_by_key(|kind| rank(*kind))
+}
+
+/// What is refused comes first, as nobody should use it; then what is at fault here; then what the
+/// command asked for and isn't there. `Unreachable` is last, so that a script that tries again on its
+/// exit code does so only where nothing else failed.
+const fn rank(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Invalid => 0,
+        ErrorKind::Policy => 1,
+        ErrorKind::Unsigned => 2,
+        ErrorKind::Internal => 3,
+        ErrorKind::Machine => 4,
+        ErrorKind::Usage => 5,
+        ErrorKind::NotFound => 6,
+        ErrorKind::Unreachable => 7,
+    }
+}
+
 /// What to do about a failure of this kind of which nothing more is known.
 pub(super) fn usual_hint(kind: ErrorKind) -> &'static str {
     match kind {
@@ -149,6 +171,36 @@ mod tests {
             .map(|ExitCode { code, meaning }| format!("| {code} | {meaning} |"))
             .collect();
         assert_eq!(table.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_worst_of_several_failures_is_the_first_of_the_order_on_the_page() {
+        const ORDER: [ErrorKind; 8] = [
+            ErrorKind::Invalid,
+            ErrorKind::Policy,
+            ErrorKind::Unsigned,
+            ErrorKind::Internal,
+            ErrorKind::Machine,
+            ErrorKind::Usage,
+            ErrorKind::NotFound,
+            ErrorKind::Unreachable,
+        ];
+        assert_eq!(worst(&[]), None);
+        for (position, kind) in ORDER.into_iter().enumerate() {
+            for milder in ORDER.into_iter().skip(position) {
+                assert_eq!(worst(&[milder, kind]), Some(kind));
+                assert_eq!(worst(&[kind, milder]), Some(kind));
+            }
+        }
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scripting.md");
+        let page = std::fs::read_to_string(page).unwrap().replace('\n', " ");
+        let (_, order) = page.split_once("in this order: ").unwrap();
+        let (order, _) = order.split_once('.').unwrap();
+        let codes = order.split(", ").map(|one| one.split(' ').next().unwrap());
+        let mut expected: Vec<String> = ORDER.map(|kind| exit_code(kind).to_string()).to_vec();
+        // A bug and the machine have one code.
+        expected.dedup();
+        assert_eq!(codes.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl From<countersign_sign::Error> for Failure {
                         words.join(" ")
                     ))
                     .hint("or pass --by-tag to sign whatever the registry answers")
-                    .field("pinned_references", words);
+                    .pinned(words);
             }
             SignError::Tag {
                 reference, found, ..

@@ -109,7 +109,7 @@ async fn a_disk_that_takes_no_more_is_told_and_the_old_version_is_whole() {
         .current_dir(stage.directory.path())
         .env_clear();
     let run = run(&mut command);
-    let error = &run.json()["error"];
+    let error = &run.json()["results"][0]["error"];
     assert_eq!(run.code, 1, "{error}");
     assert_eq!(error["kind"], "machine");
     let message = error["message"].as_str().unwrap();
@@ -148,7 +148,7 @@ async fn a_directory_that_takes_no_files_is_told_and_the_old_version_is_whole() 
     }
     let run = run(&mut command);
     chmod(0o755);
-    let error = &run.json()["error"];
+    let error = &run.json()["results"][0]["error"];
     assert_eq!(run.code, 1, "{error}");
     assert_eq!(error["kind"], "machine");
     let message = error["message"].as_str().unwrap();
@@ -228,7 +228,7 @@ async fn a_mount_point_is_no_target_and_that_is_found_before_anything_is_fetched
         let Some(run) = mounted(&stage, mount, &[&app, target]) else {
             return;
         };
-        let error = &run.json()["error"];
+        let error = &run.json()["results"][0]["error"];
         assert_eq!(run.code, 2, "{mount}: {error}");
         let message = error["message"].as_str().unwrap();
         assert!(message.contains("refuses to move it"), "{message}");
@@ -259,7 +259,7 @@ async fn another_user_s_installation_is_no_target_and_that_is_found_before_anyth
     let mut command = stage.command(&arguments);
     command.uid(NOBODY);
     let run = run(&mut command);
-    let error = &run.json()["error"];
+    let error = &run.json()["results"][0]["error"];
     assert_eq!(run.code, 1, "{error}");
     let hint = error["hints"][1].as_str().unwrap();
     assert!(hint.starts_with("it belongs to another user"), "{hint}");

@@ -45,7 +45,7 @@ async fn the_first_entry_that_install_refuses_is_warned_of_and_the_image_signed(
 
     let run = stage.sign(&["--identity-token", "@token", "--output", "json", &app]);
     let json = run.json();
-    assert_eq!(json["signed"].as_array().unwrap().len(), 3);
+    assert_eq!(json["results"].as_array().unwrap().len(), 3);
     let said = json["warnings"][0].as_str().unwrap();
     assert_eq!(format!("warning: {said}"), *warning);
     assert_eq!(json["layers_not_checked"], json!([]));
@@ -115,7 +115,7 @@ async fn layers_that_do_not_come_keep_no_signature_from_being_told() {
     let run = stage.sign(&[&flags[..], &["--timeout", "8s"]].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
     let json = run.json();
-    assert_eq!(json["signed"].as_array().unwrap().len(), 1);
+    assert_eq!(json["results"].as_array().unwrap().len(), 1);
     assert_eq!(json["warnings"], json!([]));
     let not_checked = json!([image.digest().to_string()]);
     assert_eq!(json["layers_not_checked"], not_checked);

@@ -45,7 +45,7 @@ fn refused(shop: &Shop, arguments: &[&str], expected: i32) -> String {
     assert_eq!(code, expected, "{document}");
     assert!(!shop.path("chat").exists());
     let error = match &document["error"] {
-        Value::Null => &document["failed"][0]["error"],
+        Value::Null => &document["results"][0]["error"],
         error => error,
     };
     texts(error)
@@ -57,7 +57,7 @@ async fn what_is_locked_is_installed_again_whatever_the_tags_say_now() {
     shop.publish("latest-chat", "v2", LATER);
     let (code, document) = shop.install(&["--from-lock"]);
     assert_eq!(code, 0, "{document}");
-    assert_eq!(document["done"][0]["name"], "chat");
+    assert_eq!(document["results"][0]["name"], "chat");
     assert_eq!(shop.version("chat").unwrap(), "v1");
     assert_eq!(shop.version("draw").unwrap(), "d1");
 }
@@ -93,7 +93,7 @@ async fn locking_the_same_again_leaves_the_file_and_upgrading_changes_what_it_up
     let (code, document) = shop.upgrade(&["--lock"]);
     assert_eq!(code, 0, "{document}");
     let after = read(&shop, LOCK);
-    let digest = &document["done"][0]["result"]["installed"]["digest"];
+    let digest = &document["results"][0]["installation"]["digest"];
     assert!(after.contains(digest.as_str().unwrap()));
     let of_draw = |text: &str| text[text.find("- name: draw").unwrap()..].to_owned();
     assert_eq!(of_draw(&after), of_draw(&before));
@@ -199,7 +199,7 @@ async fn a_dry_run_shows_what_is_locked() {
     shop.publish("latest-chat", "v2", LATER);
     let (code, document) = shop.install(&["--from-lock", "--dry-run"]);
     assert_eq!(code, 0, "{document}");
-    let plan = &document["plans"][0];
+    let plan = &document["results"][0]["plan"];
     let digest = plan["locked"].as_str().unwrap();
     assert!(read(&shop, LOCK).contains(digest));
     let source = plan["sources"][0]["source"]["reference"].as_str().unwrap();
@@ -232,8 +232,8 @@ async fn a_lock_file_that_can_not_be_written_fails_the_run_though_the_image_is_i
     shop.publish("latest-chat", "v1", EARLIER);
     let (code, document) = shop.install(&["--lock=nowhere/countersign.lock", "chat"]);
     assert_eq!(code, 2, "{document}");
-    assert_eq!(document["done"][0]["name"], "chat");
-    let error = texts(&document["failed"][0]["error"]);
+    assert_eq!(document["results"][0]["name"], "chat");
+    let error = texts(&document["results"][0]["error"]);
     assert!(
         error.contains("nowhere/countersign.lock can't be written"),
         "{error}"

@@ -26,6 +26,7 @@ mod output;
 mod policy;
 mod printed;
 mod registries;
+mod schema;
 mod shop;
 mod signals;
 mod signing;

@@ -26,8 +26,8 @@ verification:
     assert_eq!(check(&stage, &["weak.yaml", "--strict"]).code, 4);
 
     let json = check(&stage, &["weak.yaml", "--output", "json"]).json();
-    let warnings = json["policies"][0]["warnings"].as_array().unwrap().len();
-    assert_eq!(json["warnings"], warnings);
+    let warnings = json["results"][0]["warnings"].as_array().unwrap().len();
+    assert_eq!(json["warning_count"], warnings);
     assert!(warnings > 0);
 }
 
@@ -235,8 +235,8 @@ async fn a_verdict_that_is_not_the_one_expected_is_4_with_its_reason() {
     assert_eq!(run.code, 4);
     stage.snapshot("policy_test_fails", &run);
     let json = test(&stage, &wrong, &["--output", "json"]).json();
-    assert_eq!(json["failed"], 3);
-    assert_eq!(json["cases"][1]["found"], "refused_policy");
+    assert_eq!(json["failed_count"], 3);
+    assert_eq!(json["results"][1]["found"], "refused_policy");
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     let lines = format!("add to `deny_digests`:\n  - {arm64} # listed by {index}\n");
     assert!(run.stdout.contains(&lines), "{}", run.shown());
     let json = check(&stage, &[&resolve[..], &["--output", "json"]].concat()).json();
-    let denied = json["policies"][0]["denied"].as_array().unwrap();
+    let denied = json["results"][0]["denied"].as_array().unwrap();
     let of = |digest: &Digest| {
         let digest = digest.to_string();
         denied

@@ -89,6 +89,7 @@ impl Shop {
         let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("{error}: {output:?}");
         });
+        crate::schema::conforms(&document);
         (output.status.code().unwrap(), document)
     }
 

@@ -110,6 +110,7 @@ async fn in_mid_install_nothing_is_left_and_the_old_installation_is_whole() {
                 assert_eq!((stdout.as_str(), stderr), ("", expected), "{signal}");
             } else {
                 let document: Value = serde_json::from_str(&stdout).unwrap();
+                crate::schema::conforms(&document);
                 assert_eq!(document["error"]["kind"], "stopped", "{signal}");
                 assert_eq!(document["error"]["exit_code"], code, "{signal}");
                 assert_eq!(stderr, "", "{signal}");

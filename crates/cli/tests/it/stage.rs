@@ -36,7 +36,10 @@ impl Run {
     /// The one JSON document on standard output; nothing is on standard error.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.stderr, "", "JSON mode is silent on standard error");
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+        let document =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout));
+        crate::schema::conforms(&document);
+        document
     }
 
     /// Everything a person sees, for a snapshot.

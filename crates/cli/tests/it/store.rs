@@ -16,34 +16,35 @@ async fn names_are_installed_listed_upgraded_and_removed() {
     shop.publish("latest-draw", "d1", EARLIER);
     let (code, document) = shop.install(&["chat", "acme@draw"]);
     assert_eq!(code, 0, "{document}");
-    assert_eq!(document["done"][1]["name"], "draw");
-    assert_eq!(document["done"][0]["result"]["outcome"], "installed");
+    assert_eq!(document["results"][1]["name"], "draw");
+    assert_eq!(document["results"][0]["outcome"], "installed");
     assert_eq!(shop.version("chat").unwrap(), "v1");
 
     let (code, document) = shop.run(&["list"]);
     assert_eq!(code, 0);
-    let chat = &document["installations"][0];
+    let chat = &document["results"][0];
     assert_eq!(chat["name"], "chat");
+    let chat = &chat["installation"];
     assert_eq!(chat["evidence"]["identity"], SIGNER);
     assert_eq!(chat["provenance"]["role"], "primary");
 
     shop.publish("latest-chat", "v2", LATER);
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 0, "{document}");
-    assert_eq!(document["done"][0]["result"]["replaced"], chat["digest"]);
-    assert_eq!(document["done"][1]["result"]["outcome"], "unchanged");
+    assert_eq!(document["results"][0]["replaced"], chat["digest"]);
+    assert_eq!(document["results"][1]["outcome"], "unchanged");
     assert_eq!(shop.version("chat").unwrap(), "v2");
 
     // A name that is wrong is a mistake: nothing is removed.
     let (code, document) = shop.run(&["remove", "chat", "never-there"]);
     assert_eq!(code, 6, "{document}");
-    assert_eq!(document["removed"], Value::Array(Vec::new()));
-    assert_eq!(document["failed"][0]["name"], "never-there");
-    assert_eq!(document["failed"][0]["error"]["kind"], "not_found");
+    assert_eq!(document["results"].as_array().unwrap().len(), 1);
+    assert_eq!(document["results"][0]["name"], "never-there");
+    assert_eq!(document["results"][0]["error"]["kind"], "not_found");
     assert!(shop.path("chat").exists());
     let (code, document) = shop.run(&["remove", "chat", "chat"]);
     assert_eq!(code, 0, "{document}");
-    assert_eq!(document["removed"][0]["name"], "chat");
+    assert_eq!(document["results"][0]["removed"]["name"], "chat");
     assert!(!shop.path("chat").exists());
 }
 
@@ -55,7 +56,9 @@ async fn a_tag_moved_back_is_refused_by_either_command_unless_older_is_allowed()
     shop.publish("latest-chat", "v1", EARLIER);
     for (code, document) in [shop.upgrade(&["chat"]), shop.install(&["chat"])] {
         assert_eq!(code, 4, "{document}");
-        let hint = document["failed"][0]["error"]["hints"][0].as_str().unwrap();
+        let hint = document["results"][0]["error"]["hints"][0]
+            .as_str()
+            .unwrap();
         assert!(hint.contains("--allow-older"), "{hint}");
         assert_eq!(shop.version("chat").unwrap(), "v2");
     }
@@ -78,7 +81,7 @@ async fn one_that_fails_does_not_keep_the_others_from_being_installed() {
     shop.publish("latest-draw", "d1", EARLIER);
     let (code, document) = shop.install(&["chat", "draw"]);
     assert_eq!(code, 6, "{document}");
-    assert_eq!(document["failed"][0]["name"], "chat");
+    assert_eq!(document["results"][0]["name"], "chat");
     assert_eq!(shop.version("draw").unwrap(), "d1");
     assert!(!shop.path("chat").exists());
 }
@@ -94,23 +97,20 @@ async fn a_gallery_without_a_policy_installs_unverified_unless_integrity_is_requ
     assert!(shop.registry.requests().is_empty());
     let (code, document) = shop.install(&["chat"]);
     assert_eq!(code, 0, "{document}");
-    assert_eq!(
-        document["done"][0]["result"]["installed"]["grounds"],
-        "nothing"
-    );
+    assert_eq!(document["results"][0]["installation"]["grounds"], "nothing");
     let (_, listed) = shop.run(&["list"]);
-    assert_eq!(listed["installations"][0]["grounds"], "nothing");
+    assert_eq!(listed["results"][0]["installation"]["grounds"], "nothing");
     // With a policy it is verified, and stays so.
     let uncovered = fs::read_to_string(shop.directory.path().join("galleries.yaml")).unwrap();
     shop.write("galleries.yaml", &verified);
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 0, "{document}");
     let (_, listed) = shop.run(&["list"]);
-    assert_eq!(listed["installations"][0]["grounds"], "signature");
+    assert_eq!(listed["results"][0]["installation"]["grounds"], "signature");
     shop.write("galleries.yaml", &uncovered);
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 4, "{document}");
-    let hints = document["failed"][0]["error"]["hints"].to_string();
+    let hints = document["results"][0]["error"]["hints"].to_string();
     assert!(hints.contains("countersign remove"), "{hints}");
     assert_eq!(shop.version("chat").unwrap(), "v1");
 }
@@ -121,11 +121,11 @@ fn refusal_of_either(shop: &Shop, flags: &[&str]) -> (i32, Value) {
     let (upgrading, upgrade) = shop.upgrade(&[flags, &["chat"]].concat());
     let elsewhere = ["--store", "elsewhere", "chat"];
     let (installing, install) = shop.install(&[flags, &elsewhere].concat());
-    let error = &upgrade["failed"][0]["error"];
-    assert_eq!(error["message"], install["failed"][0]["error"]["message"]);
-    assert_eq!(*error, install["failed"][0]["error"]);
+    let error = &upgrade["results"][0]["error"];
+    assert_eq!(error["message"], install["results"][0]["error"]["message"]);
+    assert_eq!(*error, install["results"][0]["error"]);
     assert_eq!(upgrading, installing, "{error}");
-    assert_eq!(upgrade["done"], Value::Array(Vec::new()));
+    assert_eq!(upgrade["results"][0]["outcome"], Value::Null);
     assert_eq!(shop.version("chat").unwrap(), "v1", "{error}");
     assert!(!shop.directory.path().join("elsewhere/chat").exists());
     (upgrading, error.clone())
@@ -138,7 +138,9 @@ async fn an_upgrade_is_refused_by_a_changed_policy_as_an_installation_is() {
     let good = fs::read_to_string(shop.directory.path().join("galleries.yaml")).unwrap();
     assert_eq!(shop.install(&["chat"]).0, 0);
     let (_, listed) = shop.run(&["list"]);
-    let digest = listed["installations"][0]["digest"].as_str().unwrap();
+    let digest = listed["results"][0]["installation"]["digest"]
+        .as_str()
+        .unwrap();
 
     let change = |wrong: &str| {
         let right = format!("identity: '{SIGNER}'");
@@ -185,11 +187,11 @@ async fn a_record_that_can_not_be_read_is_told_by_list_and_upgrade_and_remove_ta
     let (code, document) = shop.install(&["chat"]);
     assert_eq!(code, 0, "{document}");
     let record = shop.path("chat").join(".countersign/record.json");
-    let digest = &document["done"][0]["result"]["installed"]["digest"];
+    let digest = &document["results"][0]["installation"]["digest"];
     fs::write(record, format!(r#"{{"version":1,"digest":{digest}}}"#)).unwrap();
     let (_, listed) = shop.run(&["list"]);
-    assert_eq!(listed["installations"][0]["name"], "chat");
-    assert_eq!(listed["installations"][0]["grounds"], Value::Null);
+    assert_eq!(listed["results"][0]["name"], "chat");
+    assert_eq!(listed["results"][0]["installation"], Value::Null);
     for names in [&[][..], &["chat"]] {
         let (code, document) = shop.upgrade(names);
         assert_eq!(code, 2, "{document}");
@@ -212,9 +214,10 @@ async fn names_are_all_checked_before_anything_is_installed() {
     ] {
         let (found, document) = shop.install(&["chat", wrong]);
         assert_eq!(found, code, "{document}");
-        assert_eq!(document["done"], Value::Array(Vec::new()));
-        assert_eq!(document["failed"][0]["name"], wrong);
-        assert_eq!(document["failed"][0]["error"]["kind"], kind);
+        assert_eq!(document["results"].as_array().unwrap().len(), 1);
+        let name = wrong.split_once('@').map_or(wrong, |(_, name)| name);
+        assert_eq!(document["results"][0]["name"], name);
+        assert_eq!(document["results"][0]["error"]["kind"], kind);
         assert!(shop.registry.requests().is_empty());
         assert!(!shop.path("chat").exists());
     }
@@ -232,7 +235,7 @@ async fn an_entry_that_the_gallery_has_no_more_keeps_no_other_from_its_upgrade()
     shop.publish("latest-draw", "d2", LATER);
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 6, "{document}");
-    assert_eq!(document["failed"][0]["name"], "acme@chat");
+    assert_eq!(document["results"][0]["name"], "chat");
     assert_eq!(shop.version("draw").unwrap(), "d2");
     // By name it is a mistake.
     shop.publish("latest-draw", "d3", LATER);
@@ -267,7 +270,7 @@ async fn what_was_emptied_is_told_to_be_unchecked_and_reinstalled_where_that_is_
     }] {
         let (code, document) = command;
         assert_eq!(*code, 0, "{document}");
-        assert_eq!(document["done"][0]["result"]["outcome"], "installed");
+        assert_eq!(document["results"][0]["outcome"], "installed");
         assert_eq!(shop.version("chat").unwrap(), "v1");
     }
 }
@@ -283,7 +286,7 @@ async fn nothing_but_a_trusted_root_needs_a_home() {
     assert_eq!(code, 0, "{document}");
     let (code, document) = install("galleries.yaml");
     assert_eq!(code, 2, "{document}");
-    let hints = document["failed"][0]["error"]["hints"].to_string();
+    let hints = document["results"][0]["error"]["hints"].to_string();
     assert!(hints.contains("COUNTERSIGN_CACHE_DIR"), "{hints}");
 }
 
@@ -295,7 +298,7 @@ async fn a_second_run_waits_and_says_so_unless_it_is_told_not_to() {
     let first = FileLock::try_take(&shop.path(".chat.countersign.lock")).unwrap();
     let (code, document) = shop.install(&["--no-wait", "chat"]);
     assert_eq!(code, 1, "{document}");
-    let hints = document["failed"][0]["error"]["hints"].to_string();
+    let hints = document["results"][0]["error"]["hints"].to_string();
     assert!(hints.contains("--no-wait"), "{hints}");
 
     let arguments = [
@@ -339,8 +342,8 @@ async fn what_no_record_explains_is_listed_and_removed_where_that_is_asked_for()
     let shop = Shop::open().await;
     fs::create_dir_all(shop.path("chat").join("deep")).unwrap();
     let (_, listed) = shop.run(&["list"]);
-    assert_eq!(listed["installations"][0]["name"], "chat");
-    assert_eq!(listed["installations"][0]["record"], "missing");
+    assert_eq!(listed["results"][0]["name"], "chat");
+    assert_eq!(listed["results"][0]["record"], "missing");
     let (code, out, _) = shop.shown(&["list"]);
     assert_eq!(code, 0);
     assert!(
@@ -349,7 +352,7 @@ async fn what_no_record_explains_is_listed_and_removed_where_that_is_asked_for()
     );
     let (code, document) = shop.run(&["remove", "chat"]);
     assert_eq!(code, 2, "{document}");
-    let hints = document["failed"][0]["error"]["hints"].to_string();
+    let hints = document["results"][0]["error"]["hints"].to_string();
     assert!(hints.contains("--unrecorded"), "{hints}");
     assert!(shop.path("chat").exists());
     assert_eq!(shop.run(&["remove", "--unrecorded", "chat"]).0, 0);
@@ -377,6 +380,7 @@ async fn no_descriptors_left_is_the_machine_s_fault_wherever_it_happens() {
         let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) else {
             panic!("{limit}: {output:?}");
         };
+        crate::schema::conforms(&document);
         if output.status.code() == Some(0) {
             continue;
         }
@@ -407,7 +411,7 @@ async fn a_limit_that_was_reached_names_the_flag_that_raises_it() {
         ("--max-config", "1", "4KiB"),
     ] {
         let (code, document) = shop.install(&[flag, low, "chat"]);
-        let error = &document["failed"][0]["error"];
+        let error = &document["results"][0]["error"];
         assert_eq!((code, &error["kind"]), (5, &"invalid".into()), "{document}");
         let hint =
             format!("if you trust the content to be that large, raise the limit with {flag}");

@@ -36,7 +36,6 @@ pub use failure::{PlanFailure, SourceFailure};
 /// The outcome of an installation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Outcome {
     /// The image was installed, in the place of `replaced` where that is given.
     Installed {

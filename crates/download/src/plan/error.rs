@@ -105,6 +105,20 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// The gallery that was asked, where one was and the error says so.
+    pub fn gallery(&self) -> Option<&str> {
+        match self {
+            Self::Entry { gallery, .. } | Self::Requirement { gallery, .. } => Some(gallery),
+            Self::UnknownGallery { .. }
+            | Self::Ambiguous { .. }
+            | Self::Source { .. }
+            | Self::Local { .. }
+            | Self::Inward { .. }
+            | Self::Locked(_)
+            | Self::Mirrors { .. } => None,
+        }
+    }
+
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_oci::Reference;
 use countersign_policy::{Gallery, Policy, PolicyFile, Warning};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::denied::Denied;
+use super::denied::{Denied, JsonDenied};
 use crate::arguments::registry::RegistryArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -75,13 +76,43 @@ pub(super) async fn run(
         1 => format!("{name} can be used, with 1 warning\n"),
         count => format!("{name} can be used, with {count} warnings\n"),
     });
-    let policies: Vec<Value> = parts.iter().map(Part::to_json).collect();
-    output.document(&json!({ "file": name, "policies": policies, "warnings": warnings }));
+    output.document(&PolicyCheckOutput {
+        file: name,
+        results: parts.iter().map(Part::to_json).collect(),
+        warning_count: warnings,
+    });
     Ok(if arguments.strict && warnings > 0 {
         exit_code(Kind::Policy).into()
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What `countersign policy check` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PolicyCheckOutput {
+    /// The policy file.
+    file: String,
+    /// One for the file's policy, or one for each of its galleries.
+    results: Vec<PolicyCheckResult>,
+    /// How many warnings there are in all.
+    warning_count: usize,
+}
+
+/// One policy.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PolicyCheckResult {
+    /// The gallery whose policy it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gallery: Option<String>,
+    /// The policy in words. Left out of a gallery that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<String>,
+    /// What is legal in it but weak, a sentence each.
+    warnings: Vec<String>,
+    /// With `--resolve`: what was found by each digest of `deny_digests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<Vec<JsonDenied>>,
 }
 
 /// One policy of the file, or a gallery that has none.
@@ -156,13 +187,13 @@ impl<'a> Part<'a> {
         text
     }
 
-    fn to_json(&self) -> Value {
-        let denied = self.denied.iter().flatten().map(Denied::to_json);
-        json!({
-            "gallery": self.gallery,
-            "explanation": self.explanation,
-            "warnings": self.warnings,
-            "denied": self.denied.is_some().then(|| denied.collect::<Vec<_>>()),
-        })
+    fn to_json(&self) -> PolicyCheckResult {
+        let denied = self.denied.as_ref();
+        PolicyCheckResult {
+            gallery: self.gallery.clone(),
+            explanation: self.explanation.clone(),
+            warnings: self.warnings.clone(),
+            denied: denied.map(|denied| denied.iter().map(Denied::to_json).collect()),
+        }
     }
 }

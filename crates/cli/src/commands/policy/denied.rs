@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use countersign_oci::{Digest, Document, Location, Reference, Registry};
 use countersign_policy::Policy;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -80,14 +81,41 @@ impl Denied {
         lines
     }
 
-    pub(super) fn to_json(&self) -> Value {
-        let (kind, missing) = match &self.found {
-            Found::Nothing => ("not_found", &[][..]),
-            Found::Manifest => ("manifest", &[][..]),
-            Found::Index { missing } => ("index", &missing[..]),
+    pub(super) fn to_json(&self) -> JsonDenied {
+        let (found, missing) = match &self.found {
+            Found::Nothing => (JsonFound::NotFound, &[][..]),
+            Found::Manifest => (JsonFound::Manifest, &[][..]),
+            Found::Index { missing } => (JsonFound::Index, &missing[..]),
         };
-        json!({ "digest": self.digest, "found": kind, "missing": missing })
+        JsonDenied {
+            digest: self.digest.to_string(),
+            found,
+            missing: missing.iter().map(ToString::to_string).collect(),
+        }
     }
+}
+
+/// A digest that a policy denies, and what was found by it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Denied")]
+pub(super) struct JsonDenied {
+    digest: String,
+    found: JsonFound,
+    /// With `index`: the digests that it lists and that are not denied by themselves.
+    missing: Vec<String>,
+}
+
+/// What a repository has by a denied digest.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "DeniedDocument")]
+enum JsonFound {
+    /// None of the repositories has it.
+    NotFound,
+    /// One image.
+    Manifest,
+    /// An index.
+    Index,
 }
 
 /// What `location` has by this digest; `None` if nothing.

@@ -1,9 +1,9 @@
 //! `countersign policy`: what a policy file means, and whether it does what its author wants.
 
-mod check;
+pub(super) mod check;
 mod denied;
-mod schema;
-mod test;
+pub(super) mod schema;
+pub(super) mod test;
 
 use std::process::ExitCode;
 use std::time::Duration;

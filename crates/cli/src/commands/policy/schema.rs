@@ -5,7 +5,7 @@ use countersign_policy::PolicyFile;
 use crate::output::Output;
 
 /// The schema is a JSON document for a person and for a program alike.
-pub(super) fn run(output: &Output) {
+pub(crate) fn run(output: &Output) {
     let schema = PolicyFile::json_schema();
     output.answer(&format!("{schema:#}\n"));
     output.document(&schema);

@@ -15,8 +15,8 @@ use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
@@ -90,8 +90,10 @@ pub(super) async fn run(
         "{} passed, {failed} failed\n",
         results.len() - failed
     ));
-    let documents: Vec<Value> = results.iter().map(Outcome::to_json).collect();
-    output.document(&json!({ "cases": documents, "failed": failed }));
+    output.document(&PolicyTestOutput {
+        results: results.iter().map(Outcome::to_json).collect(),
+        failed_count: failed,
+    });
     Ok(if failed > 0 {
         exit_code(Kind::Policy).into()
     } else {
@@ -123,9 +125,12 @@ struct Case {
     expect: Expectation,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Verdict")]
 enum Expectation {
+    /// The policy accepts it.
     Accepted,
     /// Refused, for whatever reason.
     Refused,
@@ -295,15 +300,37 @@ impl Outcome<'_> {
         text
     }
 
-    fn to_json(&self) -> Value {
-        json!({
-            "name": self.case.name,
-            "passed": self.passed(),
-            "expected": self.case.expect.as_str(),
-            "found": self.found(),
-            "reason": self.reason(),
-        })
+    fn to_json(&self) -> PolicyTestResult {
+        PolicyTestResult {
+            name: self.case.name.clone(),
+            passed: self.passed(),
+            expected: self.case.expect,
+            found: self.verdict.exactly(),
+            reason: self.reason().map(ToOwned::to_owned),
+        }
     }
+}
+
+/// What `countersign policy test` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PolicyTestOutput {
+    /// One for each case, in their order.
+    results: Vec<PolicyTestResult>,
+    /// How many did not pass.
+    failed_count: usize,
+}
+
+/// One case.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PolicyTestResult {
+    name: String,
+    /// Whether the verdict is the one expected.
+    passed: bool,
+    expected: Expectation,
+    found: Expectation,
+    /// Why the policy refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// A file, whole, or an error where it is larger than such files are.

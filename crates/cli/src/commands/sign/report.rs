@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_oci::{Digest, PinnedReference, Platform, Reference};
 use countersign_sign::{Event, Outcome, Reached, Signed, Unsigned};
-use serde_json::json;
 
 use super::super::text::evidence_text;
+use crate::json::signing::SignResult;
 use crate::output::Output;
 
 /// Told when it is dropped, unless it was told before.
@@ -27,6 +27,22 @@ enum Note {
     Unsigned(Box<Unsigned>),
 }
 
+impl Note {
+    fn text(&self) -> String {
+        match self {
+            Self::Signed(one) => signed_text(one),
+            Self::Unsigned(one) => unsigned_text(one),
+        }
+    }
+
+    fn result(&self) -> SignResult {
+        match self {
+            Self::Signed(one) => one.as_ref().into(),
+            Self::Unsigned(one) => one.as_ref().into(),
+        }
+    }
+}
+
 impl<'a> Report<'a> {
     pub(super) fn new(output: &'a Output) -> Self {
         Self {
@@ -40,30 +56,23 @@ impl<'a> Report<'a> {
         self.notes.clone()
     }
 
-    /// Tells a person what was signed, and returns it.
-    pub(super) fn finish(self) -> Vec<Signed> {
-        let (signed, _) = self.notes.drain();
-        for one in &signed {
-            self.output.result(&signed_text(one));
+    /// Tells a person what became of each manifest, and returns it for a program.
+    pub(super) fn finish(self) -> Vec<SignResult> {
+        self.tell()
+    }
+
+    fn tell(&self) -> Vec<SignResult> {
+        let notes = self.notes.take_all();
+        for note in &notes {
+            self.output.result(&note.text());
         }
-        signed
+        notes.iter().map(Note::result).collect()
     }
 }
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
-        let (signed, unsigned) = self.notes.drain();
-        if signed.is_empty() && unsigned.is_empty() {
-            return;
-        }
-        for one in &signed {
-            self.output.result(&signed_text(one));
-        }
-        for one in &unsigned {
-            self.output.result(&unsigned_text(one));
-        }
-        self.output.beside_failure("signed", json!(signed));
-        self.output.beside_failure("not_signed", json!(unsigned));
+        self.output.before_failure(self.tell());
     }
 }
 
@@ -91,15 +100,11 @@ impl Notes {
         }
     }
 
-    fn drain(&self) -> (Vec<Signed>, Vec<Unsigned>) {
-        let (mut signed, mut unsigned) = (Vec::new(), Vec::new());
-        for note in self.lock().drain(..) {
-            match note {
-                Note::Signed(one) => signed.push(*one),
-                Note::Unsigned(one) => unsigned.push(*one),
-            }
-        }
-        (signed, unsigned)
+    /// In the order of the references, what is signed first.
+    fn take_all(&self) -> Vec<Note> {
+        let mut notes = std::mem::take(&mut *self.lock());
+        notes.sort_by_key(|note| matches!(note, Note::Unsigned(_)));
+        notes
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Note>> {
@@ -121,7 +126,7 @@ fn reach(all: &mut [Note], image: &PinnedReference, reached: Reached) {
 fn signed_text(signed: &Signed) -> String {
     let what = match signed.outcome {
         Outcome::AlreadySigned => "already signed",
-        _ => "signed",
+        Outcome::Signed => "signed",
     };
     format!(
         "{what} {}\n  signature  {}\n{}",
@@ -142,7 +147,7 @@ fn unsigned_text(unsigned: &Unsigned) -> String {
     let what = match reached {
         Reached::NotPushed => "not signed (the signature may have been pushed)",
         Reached::NotVerified => "not verified (the signature was pushed)",
-        _ => "not signed",
+        Reached::NotSigned => "not signed",
     };
     format!(
         "{what}: {}\n{}",

@@ -1,0 +1,44 @@
+//! The results of a run that has several, as they come, and the exit code that they have together.
+
+use std::process::ExitCode;
+
+use crate::failure::{Failure, Kind, exit_code, worst};
+use crate::output::Output;
+
+/// What became of each reference or name.
+pub(super) struct Report<'a, R> {
+    output: &'a Output,
+    results: Vec<R>,
+    failed: Vec<Kind>,
+}
+
+impl<'a, R> Report<'a, R> {
+    pub(super) fn new(output: &'a Output) -> Self {
+        Self {
+            output,
+            results: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    pub(super) fn done(&mut self, result: R) {
+        self.results.push(result);
+    }
+
+    /// Tells the failure that `result` has.
+    pub(super) fn fail(&mut self, failure: &Failure, result: R) {
+        self.failed.push(failure.kind);
+        self.output.failure(failure);
+        self.results.push(result);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// All results, and the exit code of the worst failure.
+    pub(super) fn end(self) -> (Vec<R>, ExitCode) {
+        let code = worst(&self.failed).map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into());
+        (self.results, code)
+    }
+}

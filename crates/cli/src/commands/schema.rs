@@ -1,0 +1,114 @@
+//! `countersign schema`: the JSON Schemas of what the program prints and of policy files.
+
+use clap::Subcommand;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde_json::Value;
+
+use super::completions::CompletionsOutput;
+use super::dry_run::DryRunOutput;
+use super::list::ListOutput;
+use super::man::ManOutput;
+use super::policy;
+use super::policy::check::PolicyCheckOutput;
+use super::policy::test::PolicyTestOutput;
+use super::remove::RemoveOutput;
+use super::sign::SignOutput;
+use super::verify::VerifyOutput;
+use crate::json::error::FailedRun;
+use crate::json::installation::InstallOutput;
+use crate::output::Output;
+
+/// `countersign schema`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// Print the JSON Schema of what commands print with `--output json`
+    Output,
+    /// Print the JSON Schema of policy files, for editors
+    Policy,
+}
+
+/// A schema is a JSON document for a person and for a program alike.
+pub(super) fn run(command: SchemaCommand, output: &Output) {
+    match command {
+        SchemaCommand::Output => {
+            let schema = schema();
+            output.answer(&format!("{schema:#}\n"));
+            output.document(&schema);
+        }
+        SchemaCommand::Policy => policy::schema::run(output),
+    }
+}
+
+/// What a command prints with `--output json`: one of these documents.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "CountersignOutput")]
+#[expect(
+    dead_code,
+    reason = "the schema is derived from it, and no value is made"
+)]
+enum AnyOutput {
+    Sign(SignOutput),
+    Verify(VerifyOutput),
+    Install(InstallOutput),
+    DryRun(DryRunOutput),
+    List(ListOutput),
+    Remove(RemoveOutput),
+    PolicyCheck(PolicyCheckOutput),
+    PolicyTest(PolicyTestOutput),
+    Completions(CompletionsOutput),
+    Man(ManOutput),
+    Failed(FailedRun),
+}
+
+/// The JSON Schema (draft 2020-12) of every document that a command prints with `--output json`.
+fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with_transform(RecursiveTransform(as_printed));
+    let generator = settings.into_generator();
+    generator.into_root_schema_for::<AnyOutput>().into()
+}
+
+/// No field is printed that the schema doesn't name, and none is ever `null`.
+fn as_printed(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
+    if schema.get("properties").is_some() {
+        schema.insert("additionalProperties".to_owned(), false.into());
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    let alternatives = schema.get_mut("anyOf").and_then(Value::as_array_mut);
+    if let Some(alternatives) = alternatives
+        && alternatives.iter().any(is_null)
+    {
+        alternatives.retain(|one| !is_null(one));
+    }
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|name| name == "null")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_copy_is_what_the_program_prints() {
+        let committed = include_str!("../../../../fixtures/output.schema.json");
+        assert!(
+            committed == format!("{:#}\n", schema()),
+            "fixtures/output.schema.json is not what the types say; write it anew: \
+             cargo run -p countersign -- schema output > fixtures/output.schema.json"
+        );
+    }
+}

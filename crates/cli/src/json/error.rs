@@ -1,0 +1,74 @@
+//! A failure, as a program reads it.
+
+use countersign_oci::ErrorKind;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::signing::SignResult;
+
+/// A run that failed as a whole: before it had any result, or by a signal.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailedRun {
+    /// `sign`: one for each manifest, signed or not, if the run got so far. Else empty.
+    pub(crate) results: Vec<SignResult>,
+    pub(crate) error: JsonError,
+}
+
+/// Why something failed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(crate) struct JsonError {
+    pub(crate) kind: JsonErrorKind,
+    /// The exit code of this failure by itself.
+    pub(crate) exit_code: u8,
+    /// What happened, for a person.
+    pub(crate) message: String,
+    /// Why, the nearest cause first.
+    pub(crate) causes: Vec<String>,
+    /// What to do about it, the most helpful first. Never empty.
+    pub(crate) hints: Vec<String>,
+    /// `sign`, where a tag was given without a digest: the same references with the digests that
+    /// the tags name now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pinned_references: Option<Vec<String>>,
+}
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ErrorKind")]
+pub(crate) enum JsonErrorKind {
+    /// A bug in countersign.
+    Internal,
+    /// This machine: a full disk, no permission, no memory.
+    Machine,
+    /// The command line, a setting or an input file can't be used.
+    Usage,
+    /// No signature of a kind that counts.
+    Unsigned,
+    /// Not what the policy, the gallery or the lock file asks for.
+    Policy,
+    /// A signature, certificate, log entry, digest or archive does not hold.
+    Invalid,
+    /// No such image, tag, platform, entry or installation.
+    NotFound,
+    /// A network, registry or service does not answer as it should, or refuses a login.
+    Unreachable,
+    /// A signal ended the run.
+    Stopped,
+}
+
+impl From<ErrorKind> for JsonErrorKind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Internal => Self::Internal,
+            ErrorKind::Machine => Self::Machine,
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Unsigned => Self::Unsigned,
+            ErrorKind::Policy => Self::Policy,
+            ErrorKind::Invalid => Self::Invalid,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unreachable => Self::Unreachable,
+        }
+    }
+}

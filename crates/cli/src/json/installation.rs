@@ -1,0 +1,311 @@
+//! What is installed, and on what grounds.
+
+use countersign_download::{
+    Grounds, Installation, Installed, Outcome, PolicySummary, Provenance, RecordState, Recorded,
+    Role,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::error::JsonError;
+use super::evidence::{JsonEvidence, JsonPlatform};
+
+/// What `countersign install` and `countersign upgrade` print.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct InstallOutput {
+    /// One for the image, or one for each name.
+    pub(crate) results: Vec<InstallResult>,
+}
+
+/// What became of one image or one entry of a gallery.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct InstallResult {
+    /// The gallery that the entry is from, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gallery: Option<String>,
+    /// The entry's name; for an image by itself there is `reference` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// The image, as it was asked for by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
+    /// Where it is installed, or would be. Left out if there is no plan to install it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<String>,
+    /// Left out if it could not be installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<InstallOutcome>,
+    /// Digest of what was there before, if something was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced: Option<String>,
+    /// What is there now. Left out if it could not be installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) installation: Option<JsonInstallation>,
+    /// Why it failed. Beside an `outcome`: it is installed, but not in the lock file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<JsonError>,
+}
+
+/// What carrying out a plan came to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InstallOutcome {
+    /// It was unpacked.
+    Installed,
+    /// The record says that this digest is installed already. The files were not looked at.
+    Unchanged,
+}
+
+impl InstallResult {
+    pub(crate) fn failed(self, failure: JsonError) -> Self {
+        Self {
+            error: Some(failure),
+            ..self
+        }
+    }
+
+    pub(crate) fn with(self, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Installed {
+                installed,
+                replaced,
+                ..
+            } => Self {
+                outcome: Some(InstallOutcome::Installed),
+                replaced: replaced.as_ref().map(ToString::to_string),
+                installation: Some(installed.as_ref().into()),
+                ..self
+            },
+            Outcome::Unchanged { recorded, .. } => Self {
+                outcome: Some(InstallOutcome::Unchanged),
+                installation: Some(recorded.as_ref().into()),
+                ..self
+            },
+        }
+    }
+}
+
+/// What is installed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Installation")]
+pub(crate) struct JsonInstallation {
+    /// Digest of the platform's manifest, or of the archive's bytes.
+    pub(crate) digest: String,
+    /// The image as it was asked for. Left out for content that is no image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
+    /// The platform asked for.
+    pub(crate) platform: JsonPlatform,
+    /// Digest of the index that named the manifest, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<String>,
+    pub(crate) grounds: JsonGrounds,
+    /// With the grounds `signature`: what was proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<JsonEvidence>,
+    /// With the grounds `signature`: the policy that accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<JsonPolicySummary>,
+    /// Which gallery it is from, and which source served it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provenance: Option<JsonProvenance>,
+    /// When it was installed (RFC 3339). Left out of what was installed just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) installed_at: Option<String>,
+    /// Files written, by this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) files: Option<u64>,
+    /// Bytes of their content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    /// What of the image was left out by rule, by this run: a sentence each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warnings: Option<Vec<String>>,
+}
+
+/// What content was admitted on.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Grounds")]
+pub(crate) enum JsonGrounds {
+    /// A signature that the policy accepts.
+    Signature,
+    /// The digest that the gallery's index names.
+    Digest,
+    /// Nothing: it is unverified.
+    Nothing,
+}
+
+/// A policy in words.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicySummary")]
+pub(crate) struct JsonPolicySummary {
+    /// Whose signature it accepts, a sentence each.
+    signers: Vec<String>,
+    /// Since when the signature had to be there (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+}
+
+/// Where an installation is from.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Provenance")]
+pub(crate) struct JsonProvenance {
+    /// The gallery's name.
+    gallery: String,
+    /// The name that was asked for.
+    name: String,
+    /// The entry that it led to.
+    entry: String,
+    role: JsonRole,
+    /// The source that served it.
+    source: String,
+    /// Why the sources before it did not, a text each.
+    skipped: Vec<String>,
+}
+
+/// Why a source is in a plan.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Role")]
+pub(crate) enum JsonRole {
+    /// The entry's `uri`.
+    Primary,
+    /// One of the entry's `mirrors`.
+    Mirror,
+    /// Another tag in a repository of the former, by `--fallback-tag`.
+    Fallback,
+}
+
+/// Something in a store.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) directory: String,
+    pub(crate) record: JsonRecordState,
+    /// What its record says. Left out if there is none that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) installation: Option<JsonInstallation>,
+}
+
+impl From<&Installation> for Listed {
+    fn from(found: &Installation) -> Self {
+        Self {
+            name: found.name.to_string(),
+            directory: found.directory.to_string_lossy().into_owned(),
+            record: found.record.into(),
+            installation: found.recorded.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// Whether a record says what something in a store is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecordState")]
+pub(crate) enum JsonRecordState {
+    /// It has a record that was read.
+    Read,
+    /// It has a record that can't be read.
+    Unreadable,
+    /// It has none.
+    Missing,
+    /// It is the working directory of a run that was killed, or is still at work.
+    Unfinished,
+}
+
+impl From<&Installed> for JsonInstallation {
+    fn from(installed: &Installed) -> Self {
+        let (grounds, evidence, policy) = grounds(&installed.grounds);
+        Self {
+            digest: installed.digest.to_string(),
+            reference: installed.reference.as_ref().map(ToString::to_string),
+            platform: (&installed.platform).into(),
+            index: installed.index.as_ref().map(ToString::to_string),
+            grounds,
+            evidence,
+            policy,
+            provenance: installed.provenance.as_ref().map(Into::into),
+            installed_at: None,
+            files: Some(installed.files),
+            bytes: Some(installed.bytes),
+            warnings: Some(installed.warnings.clone()),
+        }
+    }
+}
+
+impl From<&Recorded> for JsonInstallation {
+    fn from(recorded: &Recorded) -> Self {
+        let (grounds, evidence, policy) = grounds(&recorded.grounds);
+        Self {
+            digest: recorded.digest.to_string(),
+            reference: recorded.reference.as_ref().map(ToString::to_string),
+            platform: (&recorded.platform).into(),
+            index: recorded.index.as_ref().map(ToString::to_string),
+            grounds,
+            evidence,
+            policy,
+            provenance: recorded.provenance.as_ref().map(Into::into),
+            installed_at: Some(recorded.installed_at.to_string()),
+            files: None,
+            bytes: None,
+            warnings: None,
+        }
+    }
+}
+
+fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<JsonPolicySummary>) {
+    match grounds {
+        Grounds::Signature { evidence, policy } => (
+            JsonGrounds::Signature,
+            Some(evidence.as_ref().into()),
+            Some(policy.into()),
+        ),
+        Grounds::Digest => (JsonGrounds::Digest, None, None),
+        Grounds::Nothing => (JsonGrounds::Nothing, None, None),
+    }
+}
+
+impl From<&PolicySummary> for JsonPolicySummary {
+    fn from(policy: &PolicySummary) -> Self {
+        Self {
+            signers: policy.signers.clone(),
+            not_before: policy.not_before.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl From<&Provenance> for JsonProvenance {
+    fn from(provenance: &Provenance) -> Self {
+        Self {
+            gallery: provenance.gallery.clone(),
+            name: provenance.name.clone(),
+            entry: provenance.entry.clone(),
+            role: provenance.role.into(),
+            source: provenance.source.clone(),
+            skipped: provenance.skipped.clone(),
+        }
+    }
+}
+
+impl From<Role> for JsonRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Primary => Self::Primary,
+            Role::Mirror => Self::Mirror,
+            Role::Fallback => Self::Fallback,
+        }
+    }
+}
+
+impl From<RecordState> for JsonRecordState {
+    fn from(state: RecordState) -> Self {
+        match state {
+            RecordState::Read => Self::Read,
+            RecordState::Unreadable => Self::Unreadable,
+            RecordState::Missing => Self::Missing,
+            RecordState::Unfinished => Self::Unfinished,
+        }
+    }
+}

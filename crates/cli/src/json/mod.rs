@@ -1,0 +1,9 @@
+//! What `--output json` prints, as types that the schema is derived from. A command's own document
+//! stands beside the command; here is what several have in common.
+//!
+//! A field that has no value is left out.
+
+pub(crate) mod error;
+pub(crate) mod evidence;
+pub(crate) mod installation;
+pub(crate) mod signing;
