@@ -26,7 +26,7 @@ pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help, worst};
 pub(crate) use lock::lock_hint;
 
-use crate::json::error::{JsonError, JsonErrorKind};
+use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;
 use verification::refusal_hint;
 
@@ -38,6 +38,7 @@ pub(crate) struct Failure {
     hints: Vec<String>,
     /// For programs that go on with these in place of the references that were given.
     pinned_references: Option<Vec<String>>,
+    tags: Option<Tags>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
 }
@@ -50,6 +51,7 @@ impl Failure {
             error: error.into(),
             hints: Vec::new(),
             pinned_references: None,
+            tags: None,
             signal: None,
         }
     }
@@ -64,6 +66,11 @@ impl Failure {
             signal: Some(signal),
             ..failure
         }
+    }
+
+    fn with_tags(mut self, tags: Tags) -> Self {
+        self.tags = Some(tags);
+        self
     }
 
     fn pinned(mut self, references: Vec<String>) -> Self {
@@ -193,6 +200,9 @@ impl Failure {
             causes: messages.collect(),
             hints: self.hints().into_iter().map(str::to_owned).collect(),
             pinned_references: self.pinned_references.clone(),
+            tags_written: self.tags.as_ref().map(|tags| tags.written.clone()),
+            tags_unclear: self.tags.as_ref().map(|tags| tags.unclear.clone()),
+            tags_not_written: self.tags.as_ref().map(|tags| tags.not_written.clone()),
         }
     }
 }

@@ -158,6 +158,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             kind: decisive.kind,
             hints,
             pinned_references: decisive.pinned_references,
+            tags: decisive.tags,
             signal: None,
         }
     }

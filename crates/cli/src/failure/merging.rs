@@ -3,6 +3,7 @@
 use countersign_sign::{MergeError, MergeFailure};
 
 use super::{Failure, Kind};
+use crate::json::error::Tags;
 
 impl From<MergeError> for Failure {
     fn from(error: MergeError) -> Self {
@@ -56,8 +57,10 @@ impl From<MergeFailure> for Failure {
                 }
             ));
         }
-        told.field("tags_written", texts(&moved))
-            .field("tags_unclear", texts(unclear.as_slice()))
-            .field("tags_not_written", texts(&left))
+        told.with_tags(Tags {
+            written: texts(&moved),
+            unclear: texts(unclear.as_slice()),
+            not_written: texts(&left),
+        })
     }
 }
