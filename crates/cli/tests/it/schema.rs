@@ -62,7 +62,9 @@ fn what_the_page_about_scripting_shows_conforms() {
 fn every_field_in_the_page_s_table_is_one_of_the_schema() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scripting.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let (_, table) = page.split_once("Beside `results` |\n|---|---|---|\n").unwrap();
+    let (_, table) = page
+        .split_once("Beside `results` |\n|---|---|---|\n")
+        .unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     for row in table.lines() {
         // The first column is the command.
