@@ -173,45 +173,42 @@ fn json_holds_plans_and_what_has_none() {
           "name": "acme",
           "location": "file:index.yaml",
           "entries": 4,
-          "policy": null,
-          "unserved": []
+          "skipped": []
         }
       ],
-      "plans": [
+      "results": [
         {
           "gallery": "acme",
           "name": "chat",
-          "via": [
-            "chat"
-          ],
-          "entry": "cpu-chat",
-          "alias": "chat",
-          "sources": [
-            {
-              "role": "primary",
-              "source": {
-                "kind": "image",
-                "reference": "quay.io/acme/galleries:latest-cpu-chat"
+          "plan": {
+            "via": [
+              "chat"
+            ],
+            "entry": "cpu-chat",
+            "alias": "chat",
+            "sources": [
+              {
+                "role": "primary",
+                "source": {
+                  "kind": "image",
+                  "reference": "quay.io/acme/galleries:latest-cpu-chat"
+                }
+              },
+              {
+                "role": "mirror",
+                "source": {
+                  "kind": "image",
+                  "reference": "docker.io/acme/galleries:latest-cpu-chat"
+                }
               }
+            ],
+            "requirement": {
+              "kind": "none",
+              "words": "nothing"
             },
-            {
-              "role": "mirror",
-              "source": {
-                "kind": "image",
-                "reference": "docker.io/acme/galleries:latest-cpu-chat"
-              }
-            }
-          ],
-          "requirement": {
-            "kind": "none",
-            "digest": null,
-            "words": "nothing"
-          },
-          "locked": null,
-          "warning": "nothing proves who made this content, or that it is unchanged"
-        }
-      ],
-      "unplanned": [
+            "warning": "nothing proves who made this content, or that it is unchanged"
+          }
+        },
         {
           "gallery": "acme",
           "name": "chatt",
