@@ -20,13 +20,13 @@ jq --raw-output --arg command "$1" --arg search "${LOG_SEARCH_URL:-}" --from-fil
   >>"$GITHUB_STEP_SUMMARY"
 {
   echo "result=$result"
-  jq --raw-output '"digest=" + (.digest // (.results // .signed // [])[0]?.digest // "")' "$result"
+  jq --raw-output '"digest=" + (.digest // [.results[]? | select(.outcome != "unsigned")][0].digest // "")' "$result"
 } >>"$GITHUB_OUTPUT"
 # The log of the job has it as text: errors as an annotation, with what ends a line or begins a command escaped.
 jq --raw-output '
   def escaped: gsub("%"; "%25") | gsub("\r"; "%0D") | gsub("\n"; "%0A");
   (.warnings[]? | tostring | "::warning title=countersign::" + escaped),
-  ((.results // .signed // [])[] | "\(.digest) is signed by \(.evidence.identity)"),
+  (.results[]? | select(.outcome != "unsigned") | "\(.digest) is signed by \(.evidence.identity)"),
   (.error // empty | [.message] + (.causes // []) + ((.hints // []) | map("hint: " + .)) | join("\n")
     | "::error title=countersign::" + escaped)
 ' "$result"

@@ -17,7 +17,7 @@ def entry:
   end;
 
 # The manifests that were signed.
-def signed: .results // .signed // [];
+def signed: [.results[]? | select(.outcome != "unsigned")];
 
 # An index has none.
 def platform: if . == null then "–" else [.os, .architecture, .variant // empty] | join("/") end;

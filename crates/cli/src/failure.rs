@@ -38,7 +38,8 @@ pub(crate) struct Failure {
     hints: Vec<String>,
     /// For programs that go on with these in place of the references that were given.
     pinned_references: Option<Vec<String>>,
-    tags: Option<Tags>,
+    /// What became of the tags of a merge.
+    tags: Option<Box<Tags>>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
 }
@@ -69,7 +70,7 @@ impl Failure {
     }
 
     fn with_tags(mut self, tags: Tags) -> Self {
-        self.tags = Some(tags);
+        self.tags = Some(Box::new(tags));
         self
     }
 

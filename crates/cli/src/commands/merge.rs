@@ -8,8 +8,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_oci::{Reference, Repository};
-use countersign_sign::{Event, Merge, MergeEvent, Merged, Publication, Signer, Tags};
-use serde_json::json;
+use countersign_sign::{
+    Event, Merge, MergeEvent, Merged, MergedManifest, Publication, Signer, Tags,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::sign::{ServiceArguments, identity_token, signing_services};
 use crate::arguments::annotations::{annotations, parse_pair};
@@ -18,6 +21,8 @@ use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::evidence::JsonPlatform;
+use crate::json::signing::SignResult;
 use crate::output::Output;
 use crate::policy;
 use crate::progress::Progress;
@@ -169,7 +174,7 @@ pub(crate) async fn run(
         .await?;
     drop(progress);
     output.result(&text(&merged));
-    output.document(&json!(merged));
+    output.document(&MergeOutput::from(&merged));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -188,14 +193,82 @@ fn show(merge: &Merge, tags: &[Reference], output: &Output) -> Result<ExitCode, 
         merge.digest(),
         names.join(" and "),
     ));
-    output.document(&json!({
-        "dry_run": true,
-        "digest": merge.digest(),
-        "media_type": merge.media_type(),
-        "tags": names,
-        "index": index,
-    }));
+    output.document(&MergeDryRunOutput {
+        dry_run: true,
+        results: Vec::new(),
+        digest: merge.digest().to_string(),
+        media_type: merge.media_type().to_owned(),
+        tags: names,
+        index,
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `countersign merge` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct MergeOutput {
+    /// One for each signature: of the index and of everything in it, for each name.
+    results: Vec<SignResult>,
+    /// Digest of the index.
+    digest: String,
+    /// Media type of the index.
+    media_type: String,
+    /// What the index lists, in its order.
+    manifests: Vec<JsonMergedManifest>,
+    /// The tags that name it now.
+    tags: Vec<String>,
+}
+
+/// A manifest in a merged index.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MergedManifest")]
+struct JsonMergedManifest {
+    /// Its digest.
+    digest: String,
+    /// Its platform. Left out if it is no image: an attestation, say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<JsonPlatform>,
+    /// Where it was merged from, by digest.
+    source: String,
+}
+
+/// What `countersign merge --dry-run` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct MergeDryRunOutput {
+    /// `true`.
+    dry_run: bool,
+    /// Empty: nothing is signed.
+    results: Vec<SignResult>,
+    /// Digest of the index that would be pushed.
+    digest: String,
+    /// Media type of the index.
+    media_type: String,
+    /// The tags that would be written.
+    tags: Vec<String>,
+    /// The index that would be pushed.
+    index: serde_json::Value,
+}
+
+impl From<&Merged> for MergeOutput {
+    fn from(merged: &Merged) -> Self {
+        Self {
+            results: merged.signed.iter().map(Into::into).collect(),
+            digest: merged.digest.to_string(),
+            media_type: merged.media_type.clone(),
+            manifests: merged.manifests.iter().map(Into::into).collect(),
+            tags: merged.tags.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<&MergedManifest> for JsonMergedManifest {
+    fn from(manifest: &MergedManifest) -> Self {
+        Self {
+            digest: manifest.digest.to_string(),
+            platform: manifest.platform.as_ref().map(Into::into),
+            source: manifest.source.to_string(),
+        }
+    }
 }
 
 fn text(merged: &Merged) -> String {

@@ -10,6 +10,7 @@ use super::completions::CompletionsOutput;
 use super::dry_run::DryRunOutput;
 use super::list::ListOutput;
 use super::man::ManOutput;
+use super::merge::{MergeDryRunOutput, MergeOutput};
 use super::policy;
 use super::policy::check::PolicyCheckOutput;
 use super::policy::test::PolicyTestOutput;
@@ -50,6 +51,8 @@ pub(super) fn run(command: SchemaCommand, output: &Output) {
 )]
 enum AnyOutput {
     Sign(SignOutput),
+    Merge(MergeOutput),
+    MergeDryRun(MergeDryRunOutput),
     Verify(VerifyOutput),
     Install(InstallOutput),
     DryRun(DryRunOutput),

@@ -43,6 +43,10 @@ pub(crate) enum SignOutcome {
 /// How far a run got with a manifest that it didn't finish.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "they are what the document says, and the library too"
+)]
 pub(crate) enum SignReached {
     /// Nothing was pushed. The log may have an entry, which harms nobody.
     NotSigned,

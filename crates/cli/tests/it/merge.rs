@@ -1,6 +1,7 @@
 //! `countersign merge`, as the last job of a CI runs it.
 
 use countersign_sandbox::{Effect, Fault};
+use serde_json::json;
 
 use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST};
 
@@ -47,7 +48,8 @@ async fn what_was_merged_is_verified_by_its_tag() {
 #[tokio::test(flavor = "multi_thread")]
 async fn digests_come_from_a_directory() {
     let stage = Stage::new().await;
-    for image in stage.built() {
+    let images = stage.built();
+    for image in &images {
         let digits = image.rsplit(':').next().unwrap();
         stage.write(&format!("digests/{digits}"), "");
     }
@@ -67,6 +69,17 @@ async fn digests_come_from_a_directory() {
         ],
     );
     assert_eq!(run.code, 0, "{}", run.stdout);
+    let document = run.json();
+    assert_eq!(document["tags"], json!([tag]));
+    // The index, and what it lists.
+    let signed = document["results"].as_array().unwrap();
+    assert_eq!(signed.len(), 3);
+    assert!(signed.iter().all(|one| one["outcome"] == "signed"));
+    let listed = document["manifests"].as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    for image in images {
+        assert!(listed.iter().any(|one| one["source"] == image), "{image}");
+    }
     assert_eq!(stage.verify(&[&tag]).code, 0);
 }
 
@@ -78,6 +91,11 @@ async fn a_dry_run_prints_the_index_and_writes_nothing() {
     stage.registry.reset_requests();
     let run = stage.run(&[&["merge", "--dry-run", "--tag", &tag, &images[0], &images[1]]]);
     stage.snapshot("dry_run_merge", &run);
+    let flags = ["merge", "--dry-run", "--output=json", "--tag", &tag];
+    let document = stage.run(&[&flags, &[&images[0], &images[1]]]).json();
+    assert_eq!(document["dry_run"], true);
+    assert_eq!(document["tags"], json!([tag]));
+    assert_eq!(document["index"]["schemaVersion"], 2);
     let requests = stage.registry.requests();
     assert!(
         requests.iter().all(|request| request.method == "GET"),
@@ -111,6 +129,16 @@ async fn a_failure_says_where_the_tags_are() {
     assert_eq!(half.code, 7, "{}", half.stderr);
     stage.snapshot("half_merge", &half);
     assert_eq!(stage.registry.tags("merged"), ["v1"]);
+
+    stage
+        .registry
+        .add_fault(Fault::on("PUT /v2/merged/manifests/latest", Effect::status(403)).times(1));
+    let half = stage.merge(RELEASE, &[&["--output=json"], &arguments[..]].concat());
+    assert_eq!(half.code, 7, "{}", half.stdout);
+    let error = &half.json()["error"];
+    assert_eq!(error["tags_written"], json!([tag]));
+    assert_eq!(error["tags_unclear"], json!([]));
+    assert_eq!(error["tags_not_written"], json!([latest]));
 
     let again = stage.merge(RELEASE, &arguments);
     assert_eq!(again.code, 0, "{}", again.stderr);

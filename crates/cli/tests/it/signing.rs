@@ -21,7 +21,7 @@ fn sign(stage: &Stage, flags: &[&str]) -> Run {
 
 fn outcomes(run: &Run) -> Vec<String> {
     let document = run.json();
-    let signed = document["signed"].as_array().unwrap().iter();
+    let signed = document["results"].as_array().unwrap().iter();
     signed
         .map(|one| one["outcome"].as_str().unwrap().to_owned())
         .collect()
@@ -55,11 +55,11 @@ async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
     assert_eq!(failed.code, 7);
     let document = failed.json();
     assert_eq!(document["error"]["exit_code"], 7);
-    assert_eq!(outcomes(&failed), ["already_signed"; 2]);
-    let unsigned = &document["not_signed"];
-    assert_eq!(unsigned.as_array().unwrap().len(), 1);
-    assert_eq!(unsigned[0]["digest"], broken.to_string());
-    assert_eq!(unsigned[0]["reached"], "not_verified");
+    let expected = ["already_signed", "already_signed", "unsigned"];
+    assert_eq!(outcomes(&failed), expected);
+    let unsigned = &document["results"][2];
+    assert_eq!(unsigned["digest"], broken.to_string());
+    assert_eq!(unsigned["reached"], "not_verified");
 }
 
 #[tokio::test]
@@ -70,10 +70,8 @@ async fn a_run_that_takes_too_long_tells_it_too() {
     let late = sign(&stage, &["--timeout", "3s", JSON[0], JSON[1]]);
     assert_eq!(late.code, 7, "{}", late.shown());
     let document = late.json();
-    assert_eq!(document["signed"].as_array().unwrap().len(), 0);
-    let unsigned = document["not_signed"].as_array().unwrap();
-    assert_eq!(unsigned.len(), 3);
-    assert_eq!(unsigned[0]["reached"], "not_signed");
+    assert_eq!(outcomes(&late), ["unsigned"; 3]);
+    assert_eq!(document["results"][0]["reached"], "not_signed");
 }
 
 #[tokio::test]

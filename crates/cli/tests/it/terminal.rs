@@ -310,6 +310,9 @@ fn every_command_gets_a_manual_page() {
     countersign-policy-test.1
     countersign-policy.1
     countersign-remove.1
+    countersign-schema-output.1
+    countersign-schema-policy.1
+    countersign-schema.1
     countersign-sign.1
     countersign-upgrade.1
     countersign-verify.1
