@@ -9,6 +9,7 @@
 )]
 
 mod bundles;
+mod children;
 mod cosign;
 mod example;
 mod fields;

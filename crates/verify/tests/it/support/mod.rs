@@ -1,6 +1,7 @@
 //! What the tests of this crate share. Each of them uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod stage;
 pub(crate) mod tuf;
 
 use countersign_oci::{Descriptor, Options, Registry, ResolvedImage, media_type};

@@ -1,0 +1,249 @@
+//! Where a proof leads from an index: to the documents that it lists, and to none that is denied.
+
+use crate::support::stage::Stage;
+use crate::support::{IDENTITY, PATH, kind};
+use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage, media_type};
+use countersign_policy::Policy;
+use countersign_sandbox::image::{Image, ImageIndex};
+use countersign_sandbox::{BundleSpec, Effect, Fault, Statement};
+use countersign_verify::{Error, RefusalKind, SignedDocument, VerifiedImage, verify_platform};
+use serde_json::json;
+
+/// An index of two images in a registry, signed.
+async fn signed_index(stage: &Stage) -> (VerifiedImage, Vec<ResolvedImage>) {
+    let image = |platform: &str| {
+        let builder = Image::builder(platform.parse().unwrap());
+        builder.annotation("for", platform).build()
+    };
+    let index = ImageIndex::new(vec![image("linux/amd64"), image("linux/arm64")]);
+    index.push(&stage.scene.server, PATH, Some("index"));
+    let client: &Registry = &stage.scene.client;
+    let reference = stage.scene.server.reference(&format!("{PATH}:index"));
+    let resolved = client.resolve(&reference.unwrap()).await.unwrap();
+    let statement = Statement::of(index.digest());
+    let bundle = stage.issue(&BundleSpec::new(statement, IDENTITY));
+    let signature = Image::signature(index.descriptor(), bundle);
+    stage.scene.list(&signature);
+    let proof = stage.verifier().verify(&resolved, &stage.policy()).await;
+    let location = resolved.reference().location();
+    let mut children = Vec::new();
+    for descriptor in &index.index().manifests {
+        children.push(client.child(location, descriptor).await.unwrap());
+    }
+    (proof.unwrap(), children)
+}
+
+#[tokio::test]
+async fn trust_follows_the_digest_edge_from_an_index_to_its_child() {
+    let stage = Stage::new().await;
+    let (proof, children) = signed_index(&stage).await;
+    let index = proof.digest().clone();
+    let platform = "linux/arm64".parse().unwrap();
+    let selected = proof.select(&platform).unwrap().unwrap();
+    assert_eq!(selected.digest, *children[1].digest());
+    let child = proof.into_child(children[1].clone()).unwrap();
+    assert_eq!(child.digest(), children[1].digest());
+    assert_eq!(child.image().bytes(), children[1].bytes());
+    assert_eq!(
+        child.evidence().digest,
+        index,
+        "the index is what was signed"
+    );
+    assert_eq!(child.select(&platform), Ok(None));
+}
+
+#[tokio::test]
+async fn trust_does_not_reach_what_the_proven_document_does_not_list() {
+    let stage = Stage::new().await;
+    let (proof, children) = signed_index(&stage).await;
+    let stranger = stage.scene.image.clone();
+    let refused = proof.into_child(stranger.clone()).unwrap_err();
+    assert!(refused.to_string().contains(&stranger.digest().to_string()));
+    // Neither up nor sideways.
+    let proof = refused.into_proof();
+    let child = proof.into_child(children[0].clone()).unwrap();
+    let sideways = child.into_child(children[1].clone()).unwrap_err();
+    assert_eq!(sideways.into_proof().digest(), children[0].digest());
+}
+
+#[tokio::test]
+async fn a_signature_of_the_index_is_none_of_its_child_by_itself() {
+    let stage = Stage::new().await;
+    let (_proof, children) = signed_index(&stage).await;
+    let result = stage.verifier().verify(&children[0], &stage.policy()).await;
+    assert_eq!(kind(&result), Some(RefusalKind::Unsigned));
+}
+
+/// A policy that denies `digest`.
+fn denying(stage: &Stage, digest: &Digest) -> Policy {
+    let issuer = stage.sigstore.issuer();
+    crate::support::policy_with(|spec| {
+        spec.issuer = Some(issuer.into());
+        spec.identity = Some(IDENTITY.into());
+        spec.deny_digests = vec![digest.to_string()];
+    })
+}
+
+/// The image that was denied, and the index that lists it.
+fn denied<T: std::fmt::Debug>(result: Result<T, Error>) -> (Digest, Option<Digest>) {
+    match result {
+        Err(Error::Denied(denied)) => (denied.image.digest().clone(), denied.listed_by),
+        other => panic!("expected a denial, found {other:?}"),
+    }
+}
+
+/// Resolves `tag`, and pushes a signature of it if it is to be signed.
+async fn resolved(stage: &Stage, tag: &str, sign: bool) -> ResolvedImage {
+    let reference = stage.scene.server.reference(&format!("{PATH}:{tag}"));
+    let image = stage
+        .scene
+        .client
+        .resolve(&reference.unwrap())
+        .await
+        .unwrap();
+    if sign {
+        let statement = Statement::of(image.digest().clone());
+        let bundle = stage.issue(&BundleSpec::new(statement, IDENTITY));
+        stage
+            .scene
+            .list(&Image::signature(image.descriptor(), bundle));
+    }
+    image
+}
+
+fn platform_image(platform: &str) -> Image {
+    Image::builder(platform.parse().unwrap()).build()
+}
+
+/// Pushes an index of `children` under `tag`.
+fn push_index(stage: &Stage, tag: &str, children: &[Descriptor]) -> Descriptor {
+    let json = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_INDEX,
+        "manifests": children,
+        "annotations": { "tag": tag },
+    });
+    let bytes = serde_json::to_vec(&json).unwrap();
+    let server = &stage.scene.server;
+    server.put_manifest(PATH, media_type::OCI_INDEX, bytes.clone(), Some(tag));
+    Descriptor::of(media_type::OCI_INDEX, &bytes)
+}
+
+#[tokio::test]
+async fn a_denied_index_denies_what_it_lists_under_another_index_and_by_itself() {
+    let stage = Stage::new().await;
+    let child = platform_image("linux/amd64");
+    child.push(&stage.scene.server, PATH, Some("child"));
+    let inner = push_index(&stage, "inner", &[child.descriptor()]);
+    let outer = push_index(&stage, "bad", std::slice::from_ref(&inner));
+    push_index(&stage, "other", &[child.descriptor()]);
+    let (other, alone) = (
+        resolved(&stage, "other", true).await,
+        resolved(&stage, "child", true).await,
+    );
+    let policy = denying(&stage, &outer.digest);
+    let verifier = stage.verifier();
+    let by = (child.digest(), Some(outer.digest.clone()));
+
+    assert_eq!(denied(verifier.verify(&alone, &policy).await), by);
+    let amd64 = "linux/amd64".parse().unwrap();
+    let client = &stage.scene.client;
+    let found = verify_platform(client, &verifier, &other, &amd64, &policy).await;
+    assert_eq!(denied(found), by);
+    // The index of the same child is signed, and nobody denies it: but it leads nowhere.
+    let proof = verifier.verify(&other, &policy).await.unwrap();
+    let child = resolved(&stage, "child", false).await;
+    assert!(proof.into_child(child).is_err());
+    // Another policy accepts it all.
+    let found = verify_platform(client, &verifier, &other, &amd64, &stage.policy()).await;
+    assert_eq!(found.unwrap().proof.digest(), alone.digest());
+}
+
+#[tokio::test]
+async fn an_index_that_the_repository_does_not_have_denies_itself_alone() {
+    let stage = Stage::new().await;
+    let image = resolved(&stage, "v1", true).await;
+    let policy = denying(&stage, &Digest::sha256(b"elsewhere"));
+    let proof = stage.verifier().verify(&image, &policy).await;
+    assert_eq!(proof.unwrap().digest(), image.digest());
+}
+
+#[tokio::test]
+async fn a_denied_index_that_cannot_be_asked_for_is_no_leave() {
+    let stage = Stage::new().await;
+    let image = resolved(&stage, "v1", true).await;
+    let bad = Digest::sha256(b"bad");
+    let path = format!("GET /v2/{PATH}/manifests/{bad}");
+    stage
+        .scene
+        .server
+        .add_fault(Fault::on(&path, Effect::status(503)));
+    let result = stage
+        .verifier()
+        .verify(&image, &denying(&stage, &bad))
+        .await;
+    let Err(Error::Registry(countersign_oci::Error::Status { status: 503, .. })) = result else {
+        panic!("{result:?}");
+    };
+}
+
+#[tokio::test]
+async fn a_platforms_image_is_verified_by_the_index_or_by_itself_and_it_is_said_which() {
+    let stage = Stage::new().await;
+    let (amd64, arm64) = (platform_image("linux/amd64"), platform_image("linux/arm64"));
+    for (image, tag) in [(&amd64, "amd64"), (&arm64, "arm64")] {
+        image.push(&stage.scene.server, PATH, Some(tag));
+    }
+    push_index(&stage, "index", &[amd64.descriptor(), arm64.descriptor()]);
+    resolved(&stage, "arm64", true).await;
+    let index = resolved(&stage, "index", false).await;
+    let (client, verifier, policy) = (&stage.scene.client, stage.verifier(), stage.policy());
+    let verify = async |image: &ResolvedImage, platform: &str| {
+        verify_platform(
+            client,
+            &verifier,
+            image,
+            &platform.parse().unwrap(),
+            &policy,
+        )
+        .await
+    };
+    let found = verify(&index, "linux/arm64").await.unwrap();
+    assert_eq!(found.signed, SignedDocument::Manifest);
+    assert_eq!(found.proof.index(), Some(index.digest()));
+    assert_eq!(*found.proof.digest(), arm64.digest());
+    let unsigned = verify(&index, "linux/amd64").await;
+    let Err(Error::BothRefused {
+        index: by_index,
+        manifest,
+        ..
+    }) = unsigned
+    else {
+        panic!("{unsigned:?}");
+    };
+    assert_eq!(by_index.kind(), RefusalKind::Unsigned);
+    assert_eq!(*manifest.image.digest(), amd64.digest());
+    let index = resolved(&stage, "index", true).await;
+    let found = verify(&index, "linux/amd64").await.unwrap();
+    assert_eq!(found.signed, SignedDocument::Index);
+    assert_eq!(*found.proof.digest(), amd64.digest());
+    assert_eq!(found.proof.evidence().digest, *index.digest());
+}
+
+#[tokio::test]
+async fn trust_goes_through_nested_indexes_step_by_step() {
+    let stage = Stage::new().await;
+    let amd64 = platform_image("linux/amd64");
+    amd64.push(&stage.scene.server, PATH, None);
+    let inner = push_index(&stage, "inner", &[amd64.descriptor()]);
+    push_index(&stage, "outer", std::slice::from_ref(&inner));
+    let outer = resolved(&stage, "outer", true).await;
+    let (client, verifier) = (&stage.scene.client, stage.verifier());
+    let platform = "linux/amd64".parse().unwrap();
+    let found = verify_platform(client, &verifier, &outer, &platform, &stage.policy()).await;
+    assert_eq!(*found.unwrap().proof.digest(), amd64.digest());
+    // A denial of the step between holds as well.
+    let policy = denying(&stage, &inner.digest);
+    let found = verify_platform(client, &verifier, &outer, &platform, &policy).await;
+    assert_eq!(denied(found), (inner.digest, None));
+}
