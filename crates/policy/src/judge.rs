@@ -73,7 +73,8 @@ impl Policy {
         let Self {
             signers,
             not_before,
-            predicate_types,
+            // Asked by `is_signature_type`, which a verifier asks as well, before it reads the rest.
+            predicate_types: _,
             annotations,
             bind_name,
             // Asked by `denies`, as for what nobody signed.
@@ -87,7 +88,12 @@ impl Policy {
                 digest: claimed.digest.clone(),
             });
         }
-        judge_predicate_type(predicate_types, claimed.predicate_type)?;
+        if !self.is_signature_type(claimed.predicate_type) {
+            return Err(Violation::PredicateType {
+                expected: self.predicate_types.clone(),
+                found: claimed.predicate_type.to_owned(),
+            });
+        }
         judge_signer(signers, &claimed)?;
         if let Some(not_before) = not_before.filter(|bound| claimed.earliest < *bound) {
             return Err(Violation::SignedBefore {
@@ -104,16 +110,6 @@ impl Policy {
             claimed,
         })
     }
-}
-
-fn judge_predicate_type(accepted: &[String], found: &str) -> Result<(), Violation> {
-    if accepted.iter().any(|expected| expected == found) {
-        return Ok(());
-    }
-    Err(Violation::PredicateType {
-        expected: accepted.to_vec(),
-        found: found.to_owned(),
-    })
 }
 
 fn judge_signer(signers: &[Signer], claimed: &Claimed<'_>) -> Result<(), Violation> {

@@ -86,6 +86,13 @@ impl Policy {
         &self.predicate_types
     }
 
+    /// Whether a statement of this type counts as a signature.
+    pub fn is_signature_type(&self, predicate_type: &str) -> bool {
+        self.predicate_types
+            .iter()
+            .any(|accepted| accepted == predicate_type)
+    }
+
     /// Pairs that the signed statement's subject annotations must hold.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations

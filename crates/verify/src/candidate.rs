@@ -4,6 +4,7 @@
 //! decide in which order candidates are tried, and nothing else.
 
 use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
+use countersign_policy::Policy;
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::failure::Failure;
@@ -68,9 +69,9 @@ pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
 /// How likely a referrer is to be the signature looked for, by what its descriptor says: the lower
 /// the likelier. A descriptor that says nothing, as registries' fallback lists often do, stands
 /// between one that names a signature and one that names something else.
-pub(crate) fn rank(descriptor: &Descriptor, predicate_types: &[String]) -> u8 {
+pub(crate) fn rank(descriptor: &Descriptor, policy: &Policy) -> u8 {
     if let Some(predicate_type) = descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION) {
-        return if predicate_types.contains(predicate_type) {
+        return if policy.is_signature_type(predicate_type) {
             0
         } else {
             3

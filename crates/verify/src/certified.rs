@@ -36,8 +36,8 @@ impl Certified {
     /// [`Failure::TooLarge`], [`Failure::TooMany`], [`Failure::Malformed`], [`Failure::Identity`] and
     /// [`Failure::NoIssuer`], where no signature by this certificate would be accepted.
     pub fn read(der: &[u8]) -> Result<Self, Failure> {
-        bundle::check_certificate(der)?;
-        let certificate = DerCertificate::new(der.to_vec());
+        let bounded = bundle::check_certificate(der)?;
+        let certificate = DerCertificate::new(bounded.bytes().to_vec());
         let info = parse_certificate_info(&certificate).map_err(|error| Failure::Malformed {
             part: "certificate",
             detail: error.to_string(),

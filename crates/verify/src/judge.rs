@@ -134,7 +134,7 @@ impl Judge<'_> {
         } = subject;
         let root = trusted_root.serving(policy, now);
         let root = root.ok_or(Failure::OtherTrust)?;
-        let signed = SignedBundle::about(digest, bundle, policy.predicate_types())?;
+        let signed = SignedBundle::about(digest, bundle, policy)?;
         let provable = log::check_provable(&signed, root)?;
         let genuine = genuine::verify(digest, &signed, root)?;
         let logged = log::prove(provable, &genuine, root)?;

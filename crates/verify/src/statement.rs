@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use countersign_oci::{Algorithm, Digest, excerpt};
+use countersign_policy::Policy;
 
 use crate::failure::Failure;
 
@@ -42,18 +43,16 @@ impl Statement {
     /// # Errors
     /// [`Failure::Attestation`], [`Failure::StatementType`], [`Failure::SubjectCount`],
     /// [`Failure::SubjectDigest`], [`Failure::TooMany`], or [`Failure::Malformed`] for anything that isn't a statement.
-    pub(crate) fn about(
-        digest: &Digest,
-        payload: &[u8],
-        predicate_types: &[String],
-    ) -> Result<Self, Failure> {
+    pub(crate) fn about(digest: &Digest, payload: &[u8], policy: &Policy) -> Result<Self, Failure> {
         let wire: Wire = serde_json::from_slice(payload).map_err(|error| Failure::Malformed {
             part: "in-toto statement",
             detail: excerpt(&error.to_string()),
         })?;
-        if !predicate_types.contains(&wire.predicate_type) {
+        // `Policy::judge` asks the same once more: it trusts no caller to have asked. Asked here, an
+        // attestation is called one even where its bundle is broken.
+        if !policy.is_signature_type(&wire.predicate_type) {
             return Err(Failure::Attestation {
-                expected: predicate_types.to_vec(),
+                expected: policy.predicate_types().to_vec(),
                 found: excerpt(&wire.predicate_type),
             });
         }
@@ -219,7 +218,9 @@ mod tests {
     }
 
     fn parse(json: &str) -> Result<Statement, Failure> {
-        Statement::about(&digest(), json.as_bytes(), &[SIGN.to_owned()])
+        let text = "issuer: https://gitlab.com\nidentity: somebody@example.org";
+        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        Statement::about(&digest(), json.as_bytes(), &policy)
     }
 
     fn statement(kind: &str, subject: &str) -> String {

@@ -66,8 +66,20 @@ impl SigningTimes {
     }
 }
 
-/// That a timestamp has nothing in it that isn't signed or called for. Only [`check`] makes one.
+/// That a timestamp has nothing in it that isn't signed or called for. Made of both its halves.
 struct Plain;
+
+impl Plain {
+    fn of(_: PlainEnvelope, _: PlainSigner) -> Self {
+        Self
+    }
+}
+
+/// The same of what lies around content and signer. Only [`check_envelope`] makes one.
+struct PlainEnvelope;
+
+/// The same of the signer. Only [`check_signer`] makes one.
+struct PlainSigner;
 
 /// The proven times of signing.
 ///
@@ -100,9 +112,9 @@ fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
         .ok_or_else(|| malformed("expected a token, found none"))?
         .content;
     let signed: SignedData = content.decode_as().map_err(undecodable)?;
-    check_envelope(&signed, root)?;
+    let envelope = check_envelope(&signed, root)?;
     match signed.signer_infos.0.as_slice() {
-        [signer] => check_signer(signer, &signed).map(|()| Plain),
+        [signer] => Ok(Plain::of(envelope, check_signer(signer, &signed)?)),
         signers => Err(malformed(format!(
             "expected 1 signer, found {}",
             signers.len()
@@ -111,7 +123,7 @@ fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
 }
 
 /// What lies around content and signer.
-fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<(), Failure> {
+fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<PlainEnvelope, Failure> {
     if signed.version != CmsVersion::V3 {
         return Err(malformed("expected signed data of version 3"));
     }
@@ -138,10 +150,11 @@ fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<(), Failur
             ));
         }
     }
-    Ok(())
+    Ok(PlainEnvelope)
 }
 
-fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<(), Failure> {
+/// The signer's version, attributes and algorithms.
+fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<PlainSigner, Failure> {
     let version = match signer.sid {
         SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
         SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
@@ -167,7 +180,7 @@ fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<(), Failure>
             "expected the same hash algorithm throughout, and ECDSA with it",
         ));
     }
-    Ok(())
+    Ok(PlainSigner)
 }
 
 /// Whether there are no parameters, which is written in two ways (RFC 5754, section 2).

@@ -366,7 +366,7 @@ fn shortlist(
     left: usize,
     policy: &Policy,
 ) -> (Vec<Vec<Descriptor>>, usize) {
-    let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy.predicate_types());
+    let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy);
     referrers.sort_by_key(rank);
     let untried = referrers.len().saturating_sub(left);
     referrers.truncate(left);

@@ -27,18 +27,42 @@ const CONSTRUCTED: u8 = 0x20;
 /// All bits of the number: it goes on in the bytes that follow, which the `der` crate refuses.
 const LONG_TAG: u8 = 0x1f;
 
-/// Checks a signing certificate, whoever sent it, before anything decodes it.
+/// A certificate that is small enough to decode. Only [`check_certificate`] makes one.
+#[derive(Debug)]
+pub(crate) struct BoundedCertificate<'a> {
+    bytes: &'a [u8],
+    der: BoundedDer,
+}
+
+impl<'a> BoundedCertificate<'a> {
+    /// The DER.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// That its parts are within bounds.
+    pub(super) fn into_der(self) -> BoundedDer {
+        self.der
+    }
+}
+
+/// Checks the size and the parts of a signing certificate, before anything decodes it.
 ///
 /// # Errors
 /// [`Failure::TooLarge`], [`Failure::TooMany`].
-pub(crate) fn check_certificate(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn check_certificate(bytes: &[u8]) -> Result<BoundedCertificate<'_>, Failure> {
     at_most_bytes(CERTIFICATE, CERTIFICATE_BYTES, bytes.len())?;
-    check(
+    let der = check(
         bytes,
         "elements in one part of the certificate",
         "levels in the certificate",
-    )
+    )?;
+    Ok(BoundedCertificate { bytes, der })
 }
+
+/// That some DER has few enough elements and levels. Only [`check`] makes one.
+#[derive(Debug)]
+pub(super) struct BoundedDer;
 
 /// Checks the elements of all sets and sequences in `bytes`, also of those in octet strings, in
 /// which certificates and timestamps keep most of what they say.
@@ -51,7 +75,7 @@ pub(super) fn check(
     bytes: &[u8],
     elements: &'static str,
     levels: &'static str,
-) -> Result<(), Failure> {
+) -> Result<BoundedDer, Failure> {
     let too_many = |what, limit, found| Failure::TooMany { what, limit, found };
     // The rest of each part that the walk is in, how many of its elements came before, and how many
     // it may have.
@@ -79,7 +103,7 @@ pub(super) fn check(
             parts.push((content, 0, limit));
         }
     }
-    Ok(())
+    Ok(BoundedDer)
 }
 
 fn elements_in(mut rest: &[u8]) -> usize {
@@ -125,7 +149,7 @@ mod tests {
 
     fn found(bytes: &[u8]) -> Option<(&'static str, usize)> {
         match check(bytes, "elements", "levels") {
-            Ok(()) => None,
+            Ok(BoundedDer) => None,
             Err(Failure::TooMany { what, found, .. }) => Some((what, found)),
             Err(other) => panic!("{other:?}"),
         }

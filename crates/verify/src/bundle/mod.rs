@@ -13,9 +13,10 @@ use sigstore_types::bundle::Rfc3161Timestamp;
 use sigstore_types::{Bundle, DerCertificate};
 
 use countersign_oci::{Digest, excerpt};
+use countersign_policy::Policy;
 
 pub(crate) use self::der::check_certificate;
-use self::wire::{Material, Wire};
+use self::wire::{Decodable, Version03, Wire};
 use crate::failure::Failure;
 use crate::statement::Statement;
 
@@ -42,23 +43,19 @@ impl SignedBundle {
     ///
     /// # Errors
     /// The first thing that is not as it has to be.
-    pub(crate) fn about(
-        digest: &Digest,
-        bytes: &[u8],
-        predicate_types: &[String],
-    ) -> Result<Self, Failure> {
+    pub(crate) fn about(digest: &Digest, bytes: &[u8], policy: &Policy) -> Result<Self, Failure> {
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
         let outline: Outline = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         let payload = outline.into_payload()?;
-        let statement = Statement::about(digest, &payload, predicate_types)?;
+        let statement = Statement::about(digest, &payload, policy)?;
 
         let wire: Wire = serde_json::from_str(text).map_err(|error| malformed(&error))?;
-        wire.check_bounds()?;
-        check_media_type(wire.media_type.as_deref())?;
-        check_key_material(&wire.verification_material)?;
-        wire.check_der()?;
-        let bundle = Bundle::from_json(text).map_err(|error| malformed(&error))?;
-        check_repetition(&bundle)?;
+        let bounded = wire.check_bounds()?;
+        let version = bounded.check_version()?;
+        let certificate = bounded.check_key()?;
+        let decodable = bounded.check_der(&certificate)?;
+        let bundle = decode(text, &version, &decodable)?;
+        let Distinct(bundle) = check_repetition(bundle)?;
         let certificate = bundle
             .signing_certificate()
             .cloned()
@@ -128,39 +125,23 @@ impl Outline {
     }
 }
 
-fn check_media_type(found: Option<&str>) -> Result<(), Failure> {
-    match found {
-        Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(()),
-        other => Err(Failure::BundleVersion {
-            expected: BUNDLE_V03,
-            found: excerpt(other.unwrap_or("no media type")),
-        }),
-    }
+/// A decoded bundle, of which nothing more is known. Only [`decode`] makes one.
+struct Decoded(Bundle);
+
+/// Decodes a bundle, which has to be of the version that is read here and within bounds.
+fn decode(text: &str, _: &Version03, _: &Decodable) -> Result<Decoded, Failure> {
+    Bundle::from_json(text)
+        .map(Decoded)
+        .map_err(|error| malformed(&error))
 }
 
-fn check_key_material(material: &Material) -> Result<(), Failure> {
-    match (
-        &material.certificate,
-        &material.x509_certificate_chain,
-        &material.public_key,
-    ) {
-        (Some(_), None, None) => Ok(()),
-        (None, Some(_), None) => Err(Failure::NoCertificate {
-            found: "a certificate chain",
-        }),
-        (None, None, Some(_)) => Err(Failure::NoCertificate {
-            found: "a public key",
-        }),
-        (None, None, None) => Err(Failure::NoCertificate { found: "nothing" }),
-        _ => Err(Failure::NoCertificate {
-            found: "several kinds of key material",
-        }),
-    }
-}
+/// A bundle in which nothing repeats that counts only once. Only [`check_repetition`] makes one.
+struct Distinct(Bundle);
 
 /// Refuses what counts only once (GHSA-9vcr-p3rj-q5q6): the same place in a log, the same entry in
 /// one log, the same timestamp.
-fn check_repetition(bundle: &Bundle) -> Result<(), Failure> {
+fn check_repetition(decoded: Decoded) -> Result<Distinct, Failure> {
+    let Decoded(bundle) = decoded;
     let material = &bundle.verification_material;
     let entries = &material.tlog_entries;
     for (at, entry) in entries.iter().enumerate() {
@@ -183,7 +164,7 @@ fn check_repetition(bundle: &Bundle) -> Result<(), Failure> {
             return Err(Failure::Repeated { what: "timestamp" });
         }
     }
-    Ok(())
+    Ok(Distinct(bundle))
 }
 
 fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {

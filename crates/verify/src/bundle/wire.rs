@@ -11,7 +11,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{at_most_bytes, der};
+use countersign_oci::excerpt;
+
+use super::der::{self, BoundedDer};
+use super::{BUNDLE_V03, BUNDLE_V03_OLD, at_most_bytes};
 use crate::failure::Failure;
 
 /// Today's have up to 6 KiB.
@@ -37,8 +40,8 @@ const PROOF_HASHES_MAX: usize = 64;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Wire {
-    pub(super) media_type: Option<String>,
-    pub(super) verification_material: Material,
+    media_type: Option<String>,
+    verification_material: Material,
     dsse_envelope: Option<Envelope>,
     #[serde(rename = "messageSignature")]
     _message_signature: Option<IgnoredAny>,
@@ -46,17 +49,17 @@ pub(super) struct Wire {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Material {
-    pub(super) certificate: Option<Certificate>,
-    pub(super) x509_certificate_chain: Option<IgnoredAny>,
-    pub(super) public_key: Option<IgnoredAny>,
+struct Material {
+    certificate: Option<Certificate>,
+    x509_certificate_chain: Option<IgnoredAny>,
+    public_key: Option<IgnoredAny>,
     tlog_entries: Option<Items<Entry, LOG_ENTRIES_MAX>>,
     timestamp_verification_data: Option<Timestamps>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Certificate {
+struct Certificate {
     raw_bytes: Base64,
 }
 
@@ -146,12 +149,29 @@ struct Signature {
     _key_id: Option<String>,
 }
 
+/// A bundle with few enough lists and bytes. Only [`Wire::check_bounds`] makes one.
+#[derive(Clone, Copy)]
+pub(super) struct Bounded<'a>(&'a Wire);
+
+/// That a bundle is of version 0.3. Only [`Bounded::check_version`] makes one.
+pub(super) struct Version03;
+
+/// The one certificate of a bundle that has no other key. Only [`Bounded::check_key`] makes one.
+pub(super) struct OneCertificate<'a>(&'a Certificate);
+
+/// That the certificate and the timestamps of a bundle are small enough to decode. Only
+/// [`Bounded::check_der`] makes one.
+pub(super) struct Decodable {
+    _certificate: BoundedDer,
+    _timestamps: Vec<BoundedDer>,
+}
+
 impl Wire {
     /// Checks counts and sizes, and that all base64 is in the one form that writers use.
     ///
     /// # Errors
     /// [`Failure::TooMany`], [`Failure::TooLarge`], [`Failure::Malformed`].
-    pub(super) fn check_bounds(&self) -> Result<(), Failure> {
+    pub(super) fn check_bounds(&self) -> Result<Bounded<'_>, Failure> {
         let material = &self.verification_material;
         if let Some(certificate) = &material.certificate {
             certificate
@@ -176,31 +196,72 @@ impl Wire {
                     .check("a timestamp", TIMESTAMP_BYTES)?;
             }
         }
-        Ok(())
+        Ok(Bounded(self))
     }
 }
 
-impl Wire {
-    /// Checks what is in the certificate and the timestamps, before anything decodes it.
+impl<'a> Bounded<'a> {
+    /// Checks the version that the bundle states.
+    ///
+    /// # Errors
+    /// [`Failure::BundleVersion`].
+    pub(super) fn check_version(self) -> Result<Version03, Failure> {
+        match self.0.media_type.as_deref() {
+            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(Version03),
+            other => Err(Failure::BundleVersion {
+                expected: BUNDLE_V03,
+                found: excerpt(other.unwrap_or("no media type")),
+            }),
+        }
+    }
+
+    /// Checks that the bundle has one certificate and no other key.
+    ///
+    /// # Errors
+    /// [`Failure::NoCertificate`].
+    pub(super) fn check_key(self) -> Result<OneCertificate<'a>, Failure> {
+        let material = &self.0.verification_material;
+        let found = match (
+            &material.certificate,
+            &material.x509_certificate_chain,
+            &material.public_key,
+        ) {
+            (Some(certificate), None, None) => return Ok(OneCertificate(certificate)),
+            (None, Some(_), None) => "a certificate chain",
+            (None, None, Some(_)) => "a public key",
+            (None, None, None) => "nothing",
+            _ => "several kinds of key material",
+        };
+        Err(Failure::NoCertificate { found })
+    }
+
+    /// Checks how many parts the certificate and the timestamps have, before anything decodes them.
     ///
     /// # Errors
     /// [`Failure::TooMany`].
-    pub(super) fn check_der(&self) -> Result<(), Failure> {
-        let material = &self.verification_material;
-        if let Some(certificate) = &material.certificate {
-            der::check_certificate(&certificate.raw_bytes.decode(der::CERTIFICATE)?)?;
-        }
+    pub(super) fn check_der(self, certificate: &OneCertificate<'_>) -> Result<Decodable, Failure> {
+        let OneCertificate(certificate) = certificate;
+        let certificate = certificate.raw_bytes.decode(der::CERTIFICATE)?;
+        let material = &self.0.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();
         let timestamps = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref());
-        for timestamp in timestamps.map_or(&[][..], |timestamps| &timestamps.kept) {
-            der::check(
-                &timestamp.signed_timestamp.decode("a timestamp")?,
-                "elements in one part of a timestamp",
-                "levels in a timestamp",
-            )?;
-        }
-        Ok(())
+        let timestamps = timestamps.map_or(&[][..], |timestamps| &timestamps.kept);
+        Ok(Decodable {
+            _certificate: der::check_certificate(&certificate)?.into_der(),
+            _timestamps: timestamps
+                .iter()
+                .map(check_timestamp)
+                .collect::<Result<_, _>>()?,
+        })
     }
+}
+
+fn check_timestamp(timestamp: &Timestamp) -> Result<BoundedDer, Failure> {
+    der::check(
+        &timestamp.signed_timestamp.decode("a timestamp")?,
+        "elements in one part of a timestamp",
+        "levels in a timestamp",
+    )
 }
 
 impl Entry {
