@@ -31,7 +31,7 @@ impl Explanation<'_> {
             signature_sources,
             deny_digests,
         } = self.0;
-        out.push_str("A signature counts when all of this holds:\n");
+        out.push_str("A signature is accepted if all of this is true:\n");
         match predicate_types.as_slice() {
             [only] if only == COSIGN_SIGN_PREDICATE => {
                 out.push_str("- it is a cosign signature, not another kind of statement;\n");
@@ -47,7 +47,7 @@ impl Explanation<'_> {
                 write_signer(out, signer)?;
             }
             signers => {
-                out.push_str("- its certificate fits one of these signers:\n");
+                out.push_str("- its certificate matches one of these signers:\n");
                 for (position, signer) in signers.iter().enumerate() {
                     writeln!(out, "  {}.", position + 1)?;
                     write_signer(out, signer)?;
@@ -56,15 +56,17 @@ impl Explanation<'_> {
         }
         match not_before {
             Some(time) => writeln!(out, "- it was made at or after {time};")?,
-            None => out.push_str("- it was made at a time that a log or a timestamp authority vouches for, whenever that was;\n"),
+            None => out.push_str(
+                "- a log or a timestamp authority proves when it was made; any time is accepted;\n",
+            ),
         }
         for (key, value) in annotations {
             let (key, value) = (printable(key), printable(value));
-            writeln!(out, "- it carries the annotation {key}={value};")?;
+            writeln!(out, "- it has the annotation {key}={value};")?;
         }
         if *bind_name {
             out.push_str(
-                "- it names the repository asked for, and the tag where one was asked for;\n",
+                "- it names the repository that you ask for, and the tag if you give one;\n",
             );
         }
         for digest in deny_digests {
@@ -74,25 +76,25 @@ impl Explanation<'_> {
             Some(Trust::TrustedRoot { file }) => {
                 writeln!(
                     out,
-                    "- it holds by the trusted root in {}.",
+                    "- it is valid by the trusted root in {}.",
                     printable(file)
                 )?;
             }
             Some(Trust::Tuf { url, root_file }) => writeln!(
                 out,
-                "- it holds by the trusted root of {}, which starts from {}.",
+                "- it is valid by the trusted root of {}, which starts from {}.",
                 printable(url.as_str()),
                 printable(root_file)
             )?,
-            None => out.push_str("- it holds by the trusted root in use.\n"),
+            None => out.push_str("- it is valid by the trusted root in use.\n"),
         }
         let sources: Vec<String> = signature_sources.iter().map(ToString::to_string).collect();
         if sources.is_empty() {
-            out.push_str("Signatures are looked for beside the image.");
+            out.push_str("Signatures are looked for in the repository of the image.");
         } else {
             write!(
                 out,
-                "Signatures are looked for beside the image and in {}.",
+                "Signatures are looked for in the repository of the image and in {}.",
                 sources.join(", ")
             )?;
         }
@@ -113,10 +115,7 @@ fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {
         write_matcher(out, &rule.claim, &rule.matcher)?;
     }
     match not_before {
-        Some(time) => writeln!(
-            out,
-            "    and, of this signer, it was made at or after {time}"
-        ),
+        Some(time) => writeln!(out, "    signed at or after {time}"),
         None => Ok(()),
     }
 }
@@ -125,6 +124,6 @@ fn write_matcher(out: &mut String, name: &dyn Display, matcher: &Matcher) -> fmt
     let text = printable(matcher.as_str());
     match matcher {
         Matcher::Exact(_) => writeln!(out, "    {name} is exactly {text}"),
-        Matcher::Regex(_) => writeln!(out, "    {name} matches, from end to end, {text}"),
+        Matcher::Regex(_) => writeln!(out, "    {name} as a whole matches {text}"),
     }
 }

@@ -17,7 +17,7 @@ use crate::matcher::{Matcher, common_prefix};
 #[non_exhaustive]
 pub enum Violation {
     /// The image is on the policy's list of denied digests.
-    #[error("the policy's `deny_digests` refuses {digest}, whoever signed it")]
+    #[error("the policy's `deny_digests` lists {digest}")]
     DeniedDigest {
         /// The digest.
         digest: Digest,
@@ -118,12 +118,12 @@ impl SignerMismatch {
 impl fmt::Display for SignerMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(miss) = &self.nearest else {
-            return f.write_str("expected a signer of the policy, which has none");
+            return f.write_str("the policy has no signer");
         };
         if self.signers > 1 {
             write!(
                 f,
-                "by none of the policy's {} signers; the nearest is number {}: ",
+                "not by any of the policy's {} signers; the closest is number {}: ",
                 self.signers,
                 self.signer + 1
             )?;

@@ -36,8 +36,8 @@ pub enum Warning {
     /// An issuer pattern that tokens of several providers match, so that an identity of one can be
     /// claimed at the other.
     #[error(
-        "the issuer pattern `{}` matches more than one provider ({}); write the one you mean as \
-         `issuer`",
+        "the issuer pattern `{}` matches more than one provider ({}); set `issuer` to the one \
+         you mean",
         printable(.pattern), .providers.join(", ")
     )]
     SeveralProviders {
@@ -65,8 +65,8 @@ pub enum Warning {
     /// An identity pattern that leaves the repository open: whoever can make a repository there can
     /// sign.
     #[error(
-        "the identity pattern `{}` leaves the repository open, so that every workflow of every \
-         repository it matches can sign; write owner and repository out",
+        "the identity pattern `{}` does not fix the repository: every workflow in every \
+         repository that it matches can sign; write the owner and the repository in full",
         printable(.pattern)
     )]
     OpenRepository {
@@ -77,7 +77,7 @@ pub enum Warning {
     },
     /// A `.` in a host name that stands for any character: `githubXcom` matches too.
     #[error(
-        "in the pattern `{}` a `.` of the host name `{}` stands for any character; write `\\.`",
+        "in the pattern `{}`, a `.` in the host name `{}` matches any character; write `\\.`",
         printable(.pattern), printable(.host)
     )]
     UnescapedDot {
@@ -90,20 +90,20 @@ pub enum Warning {
     },
     /// No `not_before`: signatures of any age count.
     #[error(
-        "there is no `not_before`, so that signatures of any age count; after an incident, set it \
+        "there is no `not_before`, so signatures of any age are accepted; after an incident, set it \
          to the time from which signatures are good again"
     )]
     NoNotBefore,
     /// Digests are denied, and one may be an index, whose children can be served under another one.
     #[error(
-        "`deny_digests` of an index denies what it lists only where the repository still has that \
-         index; list its children too: `countersign policy check --resolve` prints them"
+        "if `deny_digests` lists an index, the images in it are denied only while the repository has \
+         that index; list these images too: `countersign policy check --resolve` prints them"
     )]
     DeniedIndexes,
     /// The signer looks like a workflow made to be called by others, and no claim says by whom.
     #[error(
-        "the identity `{}` looks like a reusable workflow, which signs for every repository that \
-         calls it; say which in `claims`: `source_repository_uri`, or better \
+        "the identity `{}` looks like a reusable workflow, which can sign for every repository \
+         that calls it; name the repository in `claims`: `source_repository_uri`, or better \
          `source_repository_identifier`",
         printable(.identity)
     )]

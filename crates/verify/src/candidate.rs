@@ -1,7 +1,7 @@
-//! What a referrer is, judged by its fetched manifest.
+//! Whether a referrer is a signature. Its manifest decides.
 //!
-//! Descriptors in referrers lists are often wrong, and a registry can make them say anything. They
-//! decide in which order candidates are tried, and nothing else.
+//! The descriptors in lists of referrers are often wrong, and a registry can write anything into them.
+//! They decide only the order in which candidates are checked.
 
 use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
 use countersign_policy::Policy;
@@ -11,13 +11,13 @@ use crate::failure::Failure;
 
 const LEGACY_CONFIG: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const LEGACY_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-/// Where cosign and others say what a bundle is about.
+/// The annotation in which cosign and others state the predicate type.
 const PREDICATE_TYPE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 
 /// The bundle's descriptor, if `manifest` is a signature manifest that refers to `image`.
 ///
 /// # Errors
-/// What the manifest is instead.
+/// What the manifest is, if it is not such a manifest.
 pub(crate) fn bundle_layer<'a>(
     image: &Digest,
     manifest: &'a ResolvedImage,
@@ -57,7 +57,7 @@ pub(crate) fn bundle_layer<'a>(
     Ok(layer)
 }
 
-/// Whether cosign wrote the manifest as a signature of the kind it made before bundles.
+/// Whether the manifest is a signature in cosign's format from before bundles.
 pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
     manifest.config.media_type == LEGACY_CONFIG
         || manifest
@@ -66,9 +66,9 @@ pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
             .any(|layer| layer.media_type == LEGACY_LAYER)
 }
 
-/// How likely a referrer is to be the signature looked for, by what its descriptor says: the lower
-/// the likelier. A descriptor that says nothing, as registries' fallback lists often do, stands
-/// between one that names a signature and one that names something else.
+/// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A descriptor without
+/// a type is common in fallback lists. It comes after those that name a signature and before those that
+/// name something else.
 pub(crate) fn rank(descriptor: &Descriptor, policy: &Policy) -> u8 {
     if let Some(predicate_type) = descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION) {
         return if policy.is_signature_type(predicate_type) {

@@ -32,7 +32,7 @@ pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> 
         let mut earlier = extensions.unwrap_or_default().iter().take(at);
         if earlier.any(|other| other.extn_id == extension.extn_id) {
             return Err(malformed(format!(
-                "extension {} stands twice",
+                "extension {} is there twice",
                 extension.extn_id
             )));
         }

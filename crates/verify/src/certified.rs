@@ -12,8 +12,8 @@ use crate::failure::Failure;
 /// What a signing certificate says of its holder, read as [`verify_bundle`](crate::verify_bundle)
 /// reads it.
 ///
-/// For whoever has just been given the certificate and is about to sign with it. Nothing is
-/// verified here: it proves nothing.
+/// It is for a signer that has just received the certificate. Nothing is verified here, so it proves
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certified {
@@ -30,11 +30,11 @@ pub struct Certified {
 }
 
 impl Certified {
-    /// Reads a certificate in DER.
+    /// Reads a certificate (DER).
     ///
     /// # Errors
     /// [`Failure::TooLarge`], [`Failure::TooMany`], [`Failure::Malformed`], [`Failure::Identity`] and
-    /// [`Failure::NoIssuer`], where no signature by this certificate would be accepted.
+    /// [`Failure::NoIssuer`]: then no signature with this certificate would be accepted.
     pub fn read(der: &[u8]) -> Result<Self, Failure> {
         let bounded = bundle::check_certificate(der)?;
         let certificate = DerCertificate::new(bounded.bytes().to_vec());
@@ -45,7 +45,7 @@ impl Certified {
         Self::of(&certificate, &info)
     }
 
-    /// What `certificate` says, of which `info` is what `sigstore-verify` has read.
+    /// Reads `certificate`. `info` is what `sigstore-verify` has read of it.
     ///
     /// # Errors
     /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`].

@@ -1,9 +1,9 @@
-//! What a policy denies by digest, whoever signed it.
+//! The digests that a policy denies. A signature does not change that.
 //!
-//! A denied index denies what it lists, also where an image is served by itself or by another index.
-//! What it lists is known only where its bytes are: it is asked for in the repository of the image
-//! that is verified. A repository that doesn't have it, or hides it, can't be held to that; whoever
-//! writes a policy lists the children too, which `countersign policy check --resolve` prints.
+//! If an index is denied, the images in it are denied too, also when another index lists them. Only the
+//! bytes of the index say what it lists, so the index is fetched from the repository of the image that
+//! is verified. A repository that does not have the index, or hides it, can avoid this rule. So the author
+//! of a policy lists the images too: `countersign policy check --resolve` prints them.
 
 use std::collections::BTreeMap;
 
@@ -12,31 +12,31 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use countersign_oci::{Digest, Error as RegistryError, Location, PinnedReference, Registry};
 use countersign_policy::Policy;
 
-/// Denied digests asked for at once.
+/// How many denied digests are fetched at the same time.
 const AT_ONCE: usize = 6;
 
-/// A policy's `deny_digests` refuses the image, or an index that lists it, whoever signed it.
+/// The policy's `deny_digests` has the image, or an index that lists it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the policy denies {image}{}",
-    .listed_by.as_ref().map(|index| format!(", which the denied index {index} lists")).unwrap_or_default()
+    .listed_by.as_ref().map(|index| format!(": it is in the denied index {index}")).unwrap_or_default()
 )]
 pub struct Denied {
     /// The index or the manifest.
     pub image: PinnedReference,
-    /// The index that is denied, where the image itself isn't on the policy's list.
+    /// The denied index, if the image itself is not in `deny_digests`.
     pub listed_by: Option<Digest>,
 }
 
-/// What the indexes that a policy denies list, as far as is known; each with the index that lists it.
+/// From each manifest in a denied index to that index. Only the indexes that could be read are here.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeniedChildren(BTreeMap<Digest, Digest>);
 
 impl DeniedChildren {
-    /// What the denied indexes list that `location` has.
+    /// Reads the denied indexes that `location` has.
     ///
     /// # Errors
-    /// When the repository can't be asked: whether the image is denied is not known then.
+    /// If the repository gives no clear answer. Then it is not known whether the image is denied.
     pub(crate) async fn known_in(
         registry: &Registry,
         location: &Location,
@@ -45,7 +45,7 @@ impl DeniedChildren {
         let listed: Vec<Digest> = policy.deny_digests().cloned().collect();
         let asked = listed.into_iter().map(|digest| async move {
             let below = match listed_by(registry, location, &digest).await {
-                // There is nothing here by this digest, or it is no index.
+                // The repository does not have this digest, or it is not an index.
                 Err(error) if error.is_about_content() => Vec::new(),
                 below => below?,
             };
@@ -61,7 +61,7 @@ impl DeniedChildren {
         Ok(Self(children))
     }
 
-    /// Refuses an image that `policy` denies, or an index that it denies lists.
+    /// Refuses an image that is in the policy's list, or in a denied index.
     ///
     /// # Errors
     /// [`Denied`].
@@ -81,7 +81,7 @@ impl DeniedChildren {
     }
 }
 
-/// What the index of this digest lists, itself or by the indexes in it.
+/// Everything that this index lists, directly or through the indexes in it.
 async fn listed_by(
     registry: &Registry,
     location: &Location,

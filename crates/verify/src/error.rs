@@ -1,4 +1,4 @@
-//! What can go wrong when verifying, besides a refusal of one candidate.
+//! The errors of a verification. Why one candidate is refused is in [`crate::failure`].
 
 use std::time::Duration;
 
@@ -13,49 +13,48 @@ use crate::trust::TrustError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No candidate passed.
+    /// No candidate passed all checks.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// Neither a signature of the index nor one of the platform's manifest counts.
+    /// The policy accepts neither a signature of the index nor one of the platform's manifest.
     #[error(
-        "neither the index nor its image for {platform} is signed as the policy wants\n  index: {}\n  image: {}",
+        "neither the index nor its image for {platform} has a signature that the policy accepts\n  index: {}\n  image: {}",
         nested(.index), nested(.manifest)
     )]
     BothRefused {
         /// The platform asked for.
         platform: Box<Platform>,
-        /// Why no signature of the index counts.
+        /// Why no signature of the index is accepted.
         index: Box<Refusal>,
-        /// Why no signature of the manifest counts.
+        /// Why no signature of the manifest is accepted.
         manifest: Box<Refusal>,
     },
     /// The policy's `deny_digests` refuses the image, or an index that lists it.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// A proof that is about another image than the one at hand.
+    /// The verifier gave a proof of another image.
     #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
     OtherProof {
-        /// Digest of the image at hand.
+        /// Digest of the image that was asked about.
         expected: Digest,
-        /// Digest that the proof is for.
+        /// Digest of the image in the proof.
         found: Digest,
     },
-    /// A proof that was made by another policy than the one in use.
-    #[error("the verifier's proof of {image} was made by another policy than the one in use")]
+    /// The verifier gave a proof that was made with another policy.
+    #[error("the verifier's proof of {image} was made with another policy than the one in use")]
     OtherPolicy {
-        /// The image at hand.
+        /// The image that was asked about.
         image: PinnedReference,
     },
-    /// A manifest that the verified index doesn't name.
+    /// A manifest that the verified index does not list.
     #[error(transparent)]
     NotCovered(#[from] NotCovered),
-    /// The registry could not be asked, or a candidate could not be fetched for a reason that
-    /// isn't the candidate's own (no network, no access) and no other one passed. Whether the
-    /// image is signed is not known then.
+    /// The registry could not be reached, or a candidate could not be fetched (no network, no access), and
+    /// no other candidate passed. So it is not known whether the image is signed.
     #[error(transparent)]
     Registry(countersign_oci::Error),
-    /// The registry took longer over it all than [`Limits::total`](crate::Limits::total) allows.
-    /// Whether the image is signed is not known then.
+    /// The verification took longer than [`Limits::total`](crate::Limits::total). So it is not known
+    /// whether the image is signed.
     #[error("verifying {image} timed out after {} s", .limit.as_secs())]
     Late {
         /// The image asked about.
@@ -63,13 +62,14 @@ pub enum Error {
         /// The bound.
         limit: Duration,
     },
-    /// There is no trusted root to verify by.
+    /// The trusted root could not be loaded.
     #[error(transparent)]
     Trust(#[from] TrustError),
 }
 
 impl Error {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    /// What kind of failure it is. The match names every variant, so a new one does not
+    /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused(refusal) => refusal.kind().into(),
@@ -86,11 +86,11 @@ impl Error {
         }
     }
 
-    /// What the error means for other sources of the same image. Every variant is named here: a new
-    /// one has to be sorted in.
+    /// What the error means for other sources of the same image. The match names every
+    /// variant, so a new one does not compile until it is added here.
     pub fn consequence(&self) -> Consequence {
         match self {
-            // Another copy may hold the signature that is missing, bad or late here.
+            // Another source may have a good signature of the same digest.
             Self::Refused(_) | Self::BothRefused { .. } | Self::Late { .. } => {
                 Consequence::TrySameDigest
             }
@@ -104,7 +104,7 @@ impl Error {
     }
 }
 
-/// A refusal below a line of its own: its candidates stand further in than what they belong to.
+/// A refusal inside another message: its lines are indented by two more spaces.
 fn nested(refusal: &Refusal) -> String {
     refusal.to_string().replace('\n', "\n  ")
 }

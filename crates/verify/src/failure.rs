@@ -1,7 +1,7 @@
-//! Why one candidate is no proof.
+//! Why one candidate does not prove anything.
 //!
-//! A [`Failure`] is the first check that a candidate failed, with what was expected and what was
-//! found. It never holds anything that could be turned into a proof.
+//! A [`Failure`] is the first check that a candidate failed, with the expected and the found value. It
+//! never holds anything from which a proof could be made.
 
 use countersign_oci::Digest;
 use countersign_policy::Violation;
@@ -18,28 +18,28 @@ pub enum Failure {
         "a signature in cosign's legacy format, which is not accepted; sign again with `cosign sign --new-bundle-format` (2.6 or newer) or `countersign sign`"
     )]
     LegacySignature,
-    /// A policy that names a Sigstore instance of its own, and a trusted root that nobody said is
-    /// that one's ([`TrustedRoot::for_trust`](crate::TrustedRoot::for_trust)).
+    /// The policy names its own Sigstore instance. The caller has not said that the trusted root is of
+    /// that instance ([`TrustedRoot::for_trust`](crate::TrustedRoot::for_trust)).
     #[error(
-        "the policy's `trust` names another Sigstore instance than the trusted root in use is of"
+        "the policy's `trust` names another Sigstore instance than the one whose trusted root is in use"
     )]
     OtherTrust,
-    /// A bundle whose statement is of another type than a signature's.
-    #[error("an attestation, which is no signature: expected predicate type {}, found {found}", .expected.join(" or "))]
+    /// The bundle's statement has a type that does not count as a signature.
+    #[error("an attestation, not a signature: expected predicate type {}, found {found}", .expected.join(" or "))]
     Attestation {
         /// The predicate types that the policy accepts.
         expected: Vec<String>,
         /// The statement's.
         found: String,
     },
-    /// Something that isn't a signature at all.
-    #[error("not a signature: expected one layer of a Sigstore bundle, found {found}")]
+    /// Not a signature.
+    #[error("not a signature: expected one layer with a Sigstore bundle, found {found}")]
     OtherArtifact {
         /// What the manifest calls itself or holds.
         found: String,
     },
-    /// The referrer's manifest or bundle can't be had from the registry, through a fault of its
-    /// own: missing, too large, other bytes than its digest says.
+    /// The registry answers, but the referrer's manifest or bundle is missing, too large, or does not
+    /// have its digest.
     #[error("can't be read")]
     Unreadable(#[source] Box<countersign_oci::Error>),
     /// The referrer refers to another image.
@@ -50,7 +50,7 @@ pub enum Failure {
         /// The manifest's subject.
         found: Option<Digest>,
     },
-    /// The manifest holds more than the one bundle.
+    /// The manifest has more layers than the one bundle.
     #[error("the signature manifest is malformed: expected 1 layer, found {found}")]
     LayerCount {
         /// Number of layers.
@@ -61,11 +61,11 @@ pub enum Failure {
     Malformed {
         /// `bundle`, `in-toto statement`, `certificate`, `checkpoint`, `timestamp`.
         part: &'static str,
-        /// The parser's complaint.
+        /// The parser's message.
         detail: String,
     },
-    /// More of something than any honest bundle holds.
-    #[error("expected at most {limit} {what}, found {found}")]
+    /// A list that is longer than in any honest bundle.
+    #[error("too many {what}: found {found}, the limit is {limit}")]
     TooMany {
         /// What was counted.
         what: &'static str,
@@ -74,8 +74,8 @@ pub enum Failure {
         /// How many there are.
         found: usize,
     },
-    /// More bytes of something than any honest bundle holds.
-    #[error("expected at most {limit} bytes of {what}, found {found}")]
+    /// A field with more bytes than in any honest bundle.
+    #[error("{what} is too large: found {found} bytes, the limit is {limit}")]
     TooLarge {
         /// What was measured.
         what: &'static str,
@@ -84,21 +84,21 @@ pub enum Failure {
         /// Its size.
         found: usize,
     },
-    /// Two places that have to say the same say different things.
-    #[error("the {what} is stated twice, and differently: expected {expected}, found {found}")]
+    /// The bundle states a value twice, and the two values differ.
+    #[error("the bundle contradicts itself about the {what}: expected {expected}, found {found}")]
     Disagreement {
-        /// What they are about.
+        /// Which value it is.
         what: &'static str,
-        /// What the signed place says.
+        /// The value in the signed place.
         expected: String,
-        /// What the other says.
+        /// The value in the other place.
         found: String,
     },
-    /// The check broke off, through a fault of this program. Nothing is proven then.
+    /// The check panicked. Nothing is proven then.
     #[error("the check crashed, which is a bug in this program; please report it")]
     Aborted,
-    /// Something that would be counted twice.
-    #[error("expected each {what} once, found one repeated")]
+    /// The same item is there twice. It must not be counted twice.
+    #[error("the same {what} is in the bundle twice")]
     Repeated {
         /// What repeats.
         what: &'static str,
@@ -106,27 +106,27 @@ pub enum Failure {
     /// Not a bundle of version 0.3.
     #[error("expected a bundle of type {expected}, found {found}")]
     BundleVersion {
-        /// The media type that there has to be.
+        /// The required media type.
         expected: &'static str,
         /// The bundle's.
         found: String,
     },
-    /// Not a DSSE envelope, or not only one.
+    /// No DSSE envelope, or something besides it.
     #[error("expected a DSSE envelope in the bundle, found {found}")]
     Content {
         /// What is there.
         found: &'static str,
     },
-    /// No certificate to name a signer: a raw key names nobody (GHSA-fx35-mq7g-6g98).
+    /// No certificate. Only a certificate names a signer; a plain key does not (GHSA-fx35-mq7g-6g98).
     #[error("expected one certificate in the bundle, found {found}")]
     NoCertificate {
         /// What is in its place.
         found: &'static str,
     },
-    /// The envelope holds something else than an in-toto statement.
+    /// The envelope's content is not an in-toto statement.
     #[error("expected a payload of type {expected}, found {found}")]
     PayloadType {
-        /// The payload type that there has to be.
+        /// The required payload type.
         expected: &'static str,
         /// The envelope's.
         found: String,
@@ -134,18 +134,18 @@ pub enum Failure {
     /// A statement of another version.
     #[error("expected a statement of type {expected}, found {found}")]
     StatementType {
-        /// The `_type` that there has to be.
+        /// The required `_type`.
         expected: &'static str,
         /// The statement's.
         found: String,
     },
-    /// None or several subjects.
+    /// No subject, or several.
     #[error("expected a statement about 1 subject, found {found}")]
     SubjectCount {
         /// How many there are.
         found: usize,
     },
-    /// A genuine-looking signature of something else.
+    /// The statement is about another image.
     #[error(
         "a signature of another image: expected {expected} in the signed statement, found {found}"
     )]
@@ -158,11 +158,11 @@ pub enum Failure {
     /// The signature doesn't verify with the certificate's key.
     #[error("the signature is invalid: {detail}")]
     Signature {
-        /// What doesn't hold.
+        /// What is wrong with it.
         detail: String,
     },
-    /// The certificate isn't one of the trusted authority's, valid when the signature was made, and
-    /// recorded in a certificate log.
+    /// The certificate was not issued by a trusted authority, was not valid when the signature was made,
+    /// or is not recorded in a certificate log.
     #[error("the certificate is not trusted")]
     Certificate(#[source] CertificateError),
     /// The log entry doesn't prove that the signature was recorded.
@@ -184,13 +184,13 @@ pub enum Failure {
     CheckpointLog {
         /// The entry's log ID, in hex.
         expected: String,
-        /// Names on the checkpoint's signatures. The log's own counts by the name that the checkpoint
-        /// gives the log.
+        /// The names on the checkpoint's signatures. A signature of the log itself must have the name that
+        /// the checkpoint gives the log.
         found: String,
     },
-    /// The trusted root has the log that this signature needs, but with a key that can't be used.
+    /// The trusted root has the log that this signature needs, but its kind of key is not supported.
     #[error(
-        "the {log} {id} can't be checked: its key in the trusted root is of a kind that isn't supported, {kind}"
+        "the {log} {id} can't be checked: its key in the trusted root is of a kind that is not supported ({kind})"
     )]
     UnsupportedLogKey {
         /// `transparency log` or `certificate transparency log`.
@@ -200,37 +200,39 @@ pub enum Failure {
         /// The kind of key, as the trusted root states it.
         kind: String,
     },
-    /// An entry of Rekor v1 without the log's promise, which alone proves when it was logged.
+    /// An entry of Rekor v1 without the log's promise. Only the promise proves when it was logged.
     #[error(
-        "log entry {index} (counted from 0), which is of Rekor v1, has no inclusion promise (signed entry timestamp)"
+        "log entry {index} (counted from 0) is of Rekor v1 and has no inclusion promise (signed entry timestamp)"
     )]
     NoInclusionPromise {
         /// Position in the bundle, from 0.
         index: usize,
     },
-    /// The certificate names nobody, or more than one.
+    /// The certificate has no identity, or more than one.
     #[error("expected one identity in the certificate, an email address or a URI, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
     Identity {
-        /// What the certificate names.
+        /// The names in the certificate.
         found: Vec<String>,
     },
-    /// The certificate doesn't say who vouched for the identity.
+    /// The certificate does not say which issuer confirmed the identity.
     #[error("the certificate names no OIDC issuer")]
     NoIssuer,
     /// Nothing proves when the signature was made.
-    #[error("no log and no timestamp authority vouches for a time of signing")]
+    #[error(
+        "nothing proves when the signature was made: there is no time from a log or a timestamp authority"
+    )]
     NoVerifiedTime,
-    /// Refused by Sigstore's verification for a reason of none of the kinds above.
+    /// `sigstore-verify` refused it for another reason.
     #[error("Sigstore's verification failed")]
     Sigstore(#[source] Box<sigstore_verify::Error>),
-    /// Genuine, but not what the policy asks for.
+    /// A genuine signature that the policy does not accept.
     #[error("a genuine signature, but {0}")]
     Policy(Box<Violation>),
 }
 
 impl Failure {
-    /// The class that the failure belongs to; also how far the candidate came, by the order of
-    /// [`RefusalKind`]. Every variant is named here: a new one has to be sorted in.
+    /// The class of the failure. The order of [`RefusalKind`] says how many checks the candidate passed.
+    /// The match names every variant, so a new one does not compile until it is added here.
     pub fn kind(&self) -> RefusalKind {
         match self {
             Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {

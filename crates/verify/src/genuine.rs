@@ -1,8 +1,8 @@
-//! The cryptography of a bundle, which `sigstore-verify` does.
+//! The cryptography of a bundle. `sigstore-verify` does it.
 //!
-//! It takes no time and reads the clock by itself: an entry that claims to be logged in the future is
-//! refused, and so is a log's key whose time has not come. Neither makes anything acceptable that the
-//! time given to [`verify_bundle`](crate::verify_bundle) would not.
+//! It does not accept a time: it reads the clock. It refuses an entry with a time in the future, and a
+//! log's key that is not valid yet. So the clock can only cause more refusals than the time that is given to
+//! [`verify_bundle`](crate::verify_bundle).
 
 use countersign_oci::{Algorithm, Digest};
 use sigstore_types::{ArtifactDigest, DerCertificate, HashAlgorithm};
@@ -16,8 +16,8 @@ use crate::certified::Certified;
 use crate::failure::Failure;
 use crate::trust::RootInUse;
 
-/// That signature, certificate, log entries and timestamps of a bundle hold by the trusted root, as
-/// far as `sigstore-verify` checks them. Only [`verify`] makes one.
+/// Proof that `sigstore-verify` accepts the signature, the certificate, the log entries and the timestamps
+/// of a bundle, by the trusted root. Only [`verify`] makes one.
 #[derive(Debug)]
 pub(crate) struct Genuine<'a> {
     result: VerificationResult,
@@ -26,17 +26,17 @@ pub(crate) struct Genuine<'a> {
 }
 
 impl<'a> Genuine<'a> {
-    /// The bundle that holds.
+    /// The bundle that was accepted.
     pub(crate) fn signed(&self) -> &'a SignedBundle {
         self.signed
     }
 
-    /// The times that logs and timestamp authorities vouch for, as they came.
+    /// The times that logs and timestamp authorities prove, in the order of the bundle.
     pub(crate) fn times(&self) -> &[jiff::Timestamp] {
         self.result.verified_timestamps()
     }
 
-    /// What the certificate says, which a trusted authority has issued.
+    /// The content of the certificate. A trusted authority has issued it.
     ///
     /// # Errors
     /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`].
@@ -45,7 +45,7 @@ impl<'a> Genuine<'a> {
     }
 }
 
-/// Verifies a bundle of what has `digest`.
+/// Verifies a bundle about the image with `digest`.
 ///
 /// # Errors
 /// [`Failure::Signature`], [`Failure::Certificate`], [`Failure::TransparencyLog`],
@@ -91,8 +91,7 @@ fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     ArtifactDigest::new(algorithm, bytes).map_err(|error| malformed(error.to_string()))
 }
 
-/// Why the certificate's own timestamp does not hold, where that is for a log's key that can't be
-/// used.
+/// The reason for `failure`, if it is that a certificate log has a kind of key that is not supported.
 fn unsupported_certificate_log(
     failure: &Failure,
     certificate: &DerCertificate,
@@ -100,7 +99,7 @@ fn unsupported_certificate_log(
 ) -> Option<Failure> {
     let of_the_log = match failure {
         Failure::Certificate(CertificateError::Sct(_)) => true,
-        // Where no certificate log has a key for the kind of signature.
+        // This error comes if no certificate log has a key for the kind of signature.
         Failure::Sigstore(error) => {
             matches!(**error, sigstore_verify::Error::InvalidTrustRoot(_))
         }

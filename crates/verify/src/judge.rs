@@ -1,12 +1,12 @@
-//! The core: from bytes to a proof, without input or output.
+//! The core: it makes a proof from bytes, without input or output.
 //!
-//! Every check of a bundle is called from here, in one order, and the first that fails is reported.
-//! Each hands out a value that a later step uses up: a check that is left out doesn't compile.
-//! `sigstore-verify` does the cryptography ([`crate::genuine`]); what it leaves to its caller is done
-//! around it (statement, bounds, repetition, the log's own checkpoint, what is stated twice, the number
-//! of identities, the policy).
+//! All checks of a bundle are called here, always in the same order. The first failure is reported. Each
+//! check returns a value that a later step needs, so the code does not compile without the check.
+//! `sigstore-verify` does the cryptography ([`crate::genuine`]). This crate checks the rest: the statement,
+//! bounds, repeated items, the log's own checkpoint, values stated twice, the number of identities, the
+//! policy.
 //!
-//! The time is the caller's. `sigstore-verify` alone reads the clock: it takes no time.
+//! The caller gives the time. Only `sigstore-verify` reads the clock, because it does not accept a time.
 
 use jiff::Timestamp;
 
@@ -27,10 +27,9 @@ use crate::trust::TrustedRoot;
 /// Judges one bundle: is it a signature of `image`, genuine by `trusted_root`, that `policy`
 /// accepts?
 ///
-/// No input or output. A bundle is 1 MiB at most where it comes through
-/// [`Verifier`](crate::Verifier); callers that read bundles themselves bound them likewise. `now`
-/// decides which log keys are in use; `sigstore-verify`, which does the cryptography, takes no time and
-/// reads the clock besides, to refuse what claims to come from the future.
+/// There is no input or output. [`Verifier`](crate::Verifier) reads at most 1 MiB of a bundle; callers that
+/// read bundles themselves should set a limit too. `now` decides which log keys are in use.
+/// `sigstore-verify` does not accept a time: it reads the clock, and refuses entries from the future.
 ///
 /// # Errors
 /// The first check that the bundle fails.
@@ -49,12 +48,12 @@ pub fn verify_bundle(
     judge.image(image, None, bundle, DeniedChildren::default())
 }
 
-/// Judges one bundle by the digest of what it signs, whose bytes nobody has: is it a signature,
-/// genuine by `trusted_root`, that `policy` accepts?
+/// Judges one bundle when only the digest of the image is known: is it a signature, genuine by
+/// `trusted_root`, that `policy` accepts?
 ///
-/// The checks are those of [`verify_bundle`]. What comes of them is a record, for a policy's own
-/// tests: without the bytes there is no [`VerifiedImage`], and nothing to install. `requested` is the
-/// name that the image is requested by, for a policy that binds names.
+/// The checks are those of [`verify_bundle`]. The result is a record, for tests of a policy. It is not a
+/// [`VerifiedImage`], because without the bytes there is nothing to install. `requested` is the name by
+/// which the image is requested, for a policy with `bind_name`.
 ///
 /// # Errors
 /// The first check that the bundle fails.
@@ -79,17 +78,17 @@ pub fn judge_digest(
     Ok(judge.judge(subject, None, bundle)?.into_evidence())
 }
 
-/// What a signature has to be of.
+/// The image that the signature must be about.
 #[derive(Debug, Clone, Copy)]
 struct Subject<'a> {
     digest: &'a Digest,
-    /// Where it was found.
+    /// The repository or layout that has it.
     location: &'a Location,
-    /// The name that it was requested by.
+    /// The name by which it was requested.
     requested: &'a Reference,
 }
 
-/// What bundles are judged by.
+/// What a bundle is checked against.
 #[derive(Clone, Copy)]
 pub(crate) struct Judge<'a> {
     pub(crate) trusted_root: &'a TrustedRoot,
@@ -145,9 +144,8 @@ impl Judge<'_> {
             issuer: &certified.issuer,
             identity: &certified.identity,
             certificate: &certified.claims,
-            // The signature's key was certified from `not_before` on, and nobody can move that:
-            // promises and timestamps lie outside what is signed, so that later ones can take the
-            // place of the first.
+            // Promises and timestamps are not part of what is signed, so somebody can replace them with
+            // later ones. Nobody can change the start of the certificate.
             earliest: times.earliest(certified.not_before),
             predicate_type: &signed.statement.predicate_type,
             annotations: &signed.statement.annotations,

@@ -1,16 +1,16 @@
-//! How far a signature came that is refused.
+//! The class of a refusal.
 
 use countersign_oci::ErrorKind;
 use serde::Serialize;
 
-/// The class of a refusal. The order is by how far the signature came: a genuine one that misses
-/// the policy tells more than a broken one, and a broken one more than none.
+/// The class of a refusal. The order is by the number of checks that the signature passed: no signature,
+/// then an invalid one, then a genuine one that the policy does not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
-    /// No signature of a kind that counts (none, legacy only, attestations only).
+    /// No signature: nothing at all, only the old format, or only attestations.
     Unsigned,
-    /// Signature, certificate, log or digest do not hold.
+    /// The signature, the certificate, the log entry or the digest is not valid.
     Invalid,
     /// A genuine signature that the policy does not accept.
     Policy,

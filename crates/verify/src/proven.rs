@@ -1,7 +1,7 @@
-//! What passed every check, and what is recorded of it.
+//! A signature that passed every check, and the record of it.
 //!
-//! Each check hands out a value that nothing else makes. [`Proven`] is made from all of them, so that
-//! a check that is left out doesn't compile.
+//! Each check returns a value that nothing else can make. [`Proven`] is made from all of these values, so
+//! the code does not compile if a check is missing.
 
 use countersign_oci::{Digest, Location};
 use countersign_policy::{Accepted, Policy};
@@ -13,13 +13,13 @@ use crate::timestamp::SigningTimes;
 
 /// The values of the checks of one bundle.
 pub(crate) struct Checks<'a> {
-    /// That the policy accepts what the signature claims.
+    /// Proof that the policy accepts the signature.
     pub(crate) accepted: Accepted<'a>,
-    /// That the log has the signature.
+    /// Proof that the log has the signature.
     pub(crate) logged: LogProven,
     /// When the signature was made.
     pub(crate) times: SigningTimes,
-    /// What the certificate says that the signature holds by.
+    /// The content of the certificate that the signature was verified with.
     pub(crate) certified: &'a Certified,
 }
 
@@ -69,12 +69,12 @@ impl Proven {
         }
     }
 
-    /// The record alone, from which there is no way back.
+    /// The record alone. Nothing can turn it back into a proof.
     pub(crate) fn into_evidence(self) -> Evidence {
         self.evidence
     }
 
-    /// The record, and the policy that accepts.
+    /// The record, and the policy that accepted the signature.
     pub(crate) fn into_parts(self) -> (Evidence, Policy) {
         (self.evidence, self.policy)
     }

@@ -7,7 +7,8 @@ use countersign_oci::{Digest, PinnedReference, printable};
 use crate::failure::Failure;
 use crate::kind::RefusalKind;
 
-/// Characters of one candidate's failure, with its causes. Two identities of GitHub's length fit in several times.
+/// The most characters shown of one failure with its causes. That is several times the length of two
+/// identities at GitHub.
 const LINE_MAX: usize = 2_000;
 
 /// Why an image is refused: every candidate, with the first check that it failed.
@@ -16,13 +17,13 @@ const LINE_MAX: usize = 2_000;
 pub struct Refusal {
     /// The image asked about.
     pub image: PinnedReference,
-    /// All that was looked at, in the order in which it was tried.
+    /// Everything that was checked, in the order of the checks.
     pub candidates: Vec<Candidate>,
-    /// Referrers that were not looked at, because the limit on candidates was reached.
+    /// How many referrers were not checked, because the limit on candidates was reached.
     pub untried: usize,
 }
 
-/// Something that refers to the image and is no proof.
+/// A manifest that refers to the image and does not prove anything.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Candidate {
@@ -33,7 +34,7 @@ pub struct Candidate {
 }
 
 impl Refusal {
-    /// The class by the candidate that came furthest.
+    /// The class of the candidate that passed the most checks.
     pub fn kind(&self) -> RefusalKind {
         self.candidates
             .iter()
@@ -50,10 +51,10 @@ impl fmt::Display for Refusal {
         let image = &self.image;
         match self.kind() {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
-                return write!(f, "{image} is not signed: nothing refers to it");
+                return write!(f, "{image} is not signed: no signature was found");
             }
-            RefusalKind::Unsigned => write!(f, "{image} is not signed; this refers to it")?,
-            RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy asks")?,
+            RefusalKind::Unsigned => write!(f, "{image} is not signed. Found instead")?,
+            RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy requires")?,
             RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
         }
         f.write_str(":")?;
@@ -61,20 +62,20 @@ impl fmt::Display for Refusal {
             write!(f, "\n  {}: {}", short(manifest), line(failure))?;
         }
         if self.untried > 0 {
-            write!(f, "\n  and {} more that were not tried", self.untried)?;
+            write!(f, "\n  and {} more that were not checked", self.untried)?;
         }
         Ok(())
     }
 }
 
-/// A digest as people tell digests apart: the algorithm and twelve digits.
+/// A short form of a digest: the algorithm and twelve digits.
 fn short(digest: &Digest) -> String {
     let digits: String = digest.hex().chars().take(12).collect();
     format!("{}:{digits}…", digest.algorithm())
 }
 
-/// The failure and its causes, printable: parts of it were written by whoever made the candidate. One
-/// line, and for a policy's violation what was expected and found below it.
+/// The failure and its causes, made printable: the author of the candidate wrote parts of it. It is one
+/// line. For a policy's violation, lines with the expected and the found value follow.
 fn line(failure: &Failure) -> String {
     let mut text = failure.to_string();
     let mut source = std::error::Error::source(failure);
@@ -85,7 +86,7 @@ fn line(failure: &Failure) -> String {
     }
     let text: String = text.chars().take(LINE_MAX).collect();
     match failure {
-        // The line breaks are the policy's own: what strangers wrote is printable in a violation.
+        // These line breaks are ours: a violation has already escaped those of strangers.
         Failure::Policy(_) => {
             let lines: Vec<String> = text.lines().map(printable).collect();
             lines.join("\n  ")

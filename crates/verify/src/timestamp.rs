@@ -1,9 +1,9 @@
-//! When a signature was made, and the parts of a timestamp that no signature covers.
+//! When a signature was made, and the unsigned parts of a timestamp.
 //!
-//! `sigstore-verify` checks the signature of an RFC 3161 timestamp and what it covers. Around it, CMS
-//! states algorithms a second time, and has room for certificates, revocation lists and attributes
-//! that nobody reads. Here all of it has to be what the signed part calls for, so that a timestamp
-//! can't be changed without being refused.
+//! `sigstore-verify` checks the signature of an RFC 3161 timestamp and the signed part. The format (CMS) also
+//! has unsigned parts: it states algorithms a second time, and it can contain certificates, revocation
+//! lists and attributes that nobody reads. All of these are checked here against the signed part. So if
+//! anything in a timestamp is changed, it is refused.
 
 use cmpv2::status::PkiStatus;
 use cms::cert::CertificateChoices;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::genuine::Genuine;
 use crate::trust::RootInUse;
 
-/// Hash algorithms, each with the signature algorithm that goes by it.
+/// The accepted hash algorithms, each with its signature algorithm.
 const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
     // SHA-256 and ecdsa-with-SHA256, and so on (RFC 5754).
     (
@@ -37,13 +37,13 @@ const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
     ),
 ];
 
-/// When a signature was made: every time that a log or a timestamp authority vouches for. Only
-/// [`prove`] makes one.
+/// When a signature was made: every time that a log or a timestamp authority proves. Only [`prove`] makes
+/// one.
 #[derive(Debug)]
 pub(crate) struct SigningTimes(Vec<Timestamp>);
 
 impl SigningTimes {
-    /// The times of a genuine bundle whose timestamps are all `_plain`.
+    /// The times of a genuine bundle. The values in `_plain` show that its timestamps were checked.
     fn of(times: &[Timestamp], _plain: &[Plain]) -> Result<Self, Failure> {
         let mut times = times.to_vec();
         times.sort_unstable();
@@ -54,19 +54,19 @@ impl SigningTimes {
         Ok(Self(times))
     }
 
-    /// The earliest time that is known, where the certificate is valid from `certificate_not_before`
-    /// on: see [`Evidence::earliest`](crate::Evidence::earliest).
+    /// The earliest known time. `certificate_not_before` is the start of the certificate: see
+    /// [`Evidence::earliest`](crate::Evidence::earliest).
     pub(crate) fn earliest(&self, certificate_not_before: Timestamp) -> Timestamp {
         evidence::earliest(&self.0, certificate_not_before)
     }
 
-    /// In order, without repetition, never empty.
+    /// The times, sorted, each once. Never empty.
     pub(crate) fn into_inner(self) -> Vec<Timestamp> {
         self.0
     }
 }
 
-/// That a timestamp has nothing in it that isn't signed or called for. Made of both its halves.
+/// Proof that the unsigned parts of a timestamp are as required. It is made from its two halves.
 struct Plain;
 
 impl Plain {
@@ -75,16 +75,16 @@ impl Plain {
     }
 }
 
-/// The same of what lies around content and signer. Only [`check_envelope`] makes one.
+/// The same for everything outside the content and the signer. Only [`check_envelope`] makes one.
 struct PlainEnvelope;
 
-/// The same of the signer. Only [`check_signer`] makes one.
+/// The same for the signer. Only [`check_signer`] makes one.
 struct PlainSigner;
 
 /// The proven times of signing.
 ///
 /// # Errors
-/// [`Failure::Malformed`] for a timestamp with an unsigned part that is not as it has to be;
+/// [`Failure::Malformed`] for a timestamp with a wrong unsigned part;
 /// [`Failure::NoVerifiedTime`].
 pub(crate) fn prove(genuine: &Genuine<'_>, root: RootInUse<'_>) -> Result<SigningTimes, Failure> {
     let timestamps = genuine.signed().timestamps().iter();
@@ -94,10 +94,10 @@ pub(crate) fn prove(genuine: &Genuine<'_>, root: RootInUse<'_>) -> Result<Signin
     SigningTimes::of(genuine.times(), &plain)
 }
 
-/// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`) whose signature holds.
+/// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`). Its signature is already verified.
 ///
 /// # Errors
-/// [`Failure::Malformed`] with the first part that is not as it has to be.
+/// [`Failure::Malformed`] with the first wrong part.
 fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
     let undecodable = |error: x509_cert::der::Error| malformed(error.to_string());
     let response = TimeStampResp::from_der(token).map_err(undecodable)?;
@@ -105,11 +105,13 @@ fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
         || response.status.status_string.is_some()
         || response.status.fail_info.is_some()
     {
-        return Err(malformed("expected the status granted and nothing with it"));
+        return Err(malformed(
+            "expected the status `granted` and no other status information",
+        ));
     }
     let content = response
         .time_stamp_token
-        .ok_or_else(|| malformed("expected a token, found none"))?
+        .ok_or_else(|| malformed("it has no token"))?
         .content;
     let signed: SignedData = content.decode_as().map_err(undecodable)?;
     let envelope = check_envelope(&signed, root)?;
@@ -122,7 +124,7 @@ fn check(token: &[u8], root: RootInUse<'_>) -> Result<Plain, Failure> {
     }
 }
 
-/// What lies around content and signer.
+/// Checks everything outside the content and the signer.
 fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<PlainEnvelope, Failure> {
     if signed.version != CmsVersion::V3 {
         return Err(malformed("expected signed data of version 3"));
@@ -132,10 +134,10 @@ fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<PlainEnvel
         return Err(malformed("expected the content in an octet string"));
     }
     if signed.crls.is_some() {
-        return Err(malformed("expected no revocation lists, found some"));
+        return Err(malformed("it must not contain revocation lists"));
     }
-    // Only the trusted root's own certificates are used. Those that come with the timestamp are
-    // no more than a copy of them.
+    // Verification uses only the certificates of the trusted root. Those in the timestamp may only be
+    // copies of them.
     let certificates = signed.certificates.as_ref();
     for certificate in certificates.map_or(&[][..], |certificates| certificates.0.as_slice()) {
         let known = match certificate {
@@ -146,24 +148,26 @@ fn check_envelope(signed: &SignedData, root: RootInUse<'_>) -> Result<PlainEnvel
         };
         if !known {
             return Err(malformed(
-                "expected certificates of the trusted root's authorities only, found another",
+                "it contains a certificate that is not in the trusted root",
             ));
         }
     }
     Ok(PlainEnvelope)
 }
 
-/// The signer's version, attributes and algorithms.
+/// Checks the signer's version, attributes and algorithms.
 fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<PlainSigner, Failure> {
     let version = match signer.sid {
         SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
         SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
     };
     if signer.version != version {
-        return Err(malformed("the signer's version is not the one of its form"));
+        return Err(malformed(
+            "the signer's version does not fit the form of its name",
+        ));
     }
     if signer.unsigned_attrs.is_some() {
-        return Err(malformed("expected no unsigned attributes, found some"));
+        return Err(malformed("it must not contain unsigned attributes"));
     }
     let hash = signer.digest_alg.oid;
     let same_hash = match signed.digest_algorithms.as_slice() {
@@ -177,13 +181,13 @@ fn check_signer(signer: &SignerInfo, signed: &SignedData) -> Result<PlainSigner,
         || !is_plain(&signer.signature_algorithm)
     {
         return Err(malformed(
-            "expected the same hash algorithm throughout, and ECDSA with it",
+            "expected one hash algorithm everywhere, and ECDSA with it",
         ));
     }
     Ok(PlainSigner)
 }
 
-/// Whether there are no parameters, which is written in two ways (RFC 5754, section 2).
+/// Whether the algorithm has no parameters. There are two ways to write that (RFC 5754, section 2).
 fn is_plain(algorithm: &AlgorithmIdentifierOwned) -> bool {
     algorithm.parameters.as_ref().is_none_or(Any::is_null)
 }

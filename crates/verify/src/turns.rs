@@ -1,4 +1,4 @@
-//! Whose turn it is to judge: as many bundles at once as there are processors.
+//! Limits how many bundles are checked at the same time: one for each processor.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -6,23 +6,23 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-/// One turn for each processor.
+/// One permit for each processor.
 pub(crate) fn turns() -> Arc<Semaphore> {
     let processors = std::thread::available_parallelism();
     Arc::new(Semaphore::new(processors.map_or(1, NonZero::get)))
 }
 
-/// Does work that computes on a thread that may, and leaves this one to the network and to time
-/// limits. When nobody waits for it any longer, work that hasn't begun never does, and work that has
-/// keeps its turn to its end, which the bounds on bundles put milliseconds away.
+/// Runs work that computes on a thread for blocking work, so that this thread is free for the network and
+/// for time limits. If the caller stops waiting, work that has not started never starts. Work that has
+/// started keeps its permit until it ends; the bounds on bundles keep that to milliseconds.
 ///
 /// # Errors
-/// When the work panicked.
+/// If the work panicked.
 pub(crate) async fn aside<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
-    // An error would mean that the semaphore is closed, which nobody does.
+    // An error would mean that the semaphore is closed. Nothing closes it.
     let turn = Arc::clone(turns).acquire_owned().await.ok();
     let working = tokio::task::spawn_blocking(move || {
         let result = work();

@@ -159,7 +159,7 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
             &subject,
             "an image that somebody else signed",
             REFUSED_BY_POLICY,
-            &["not as the policy asks", STRANGER, WORKFLOW, "hint:"],
+            &["not as the policy requires", STRANGER, WORKFLOW, "hint:"],
             || {
                 let image = subject.at_digest(&world.image.index);
                 world.actors.cosign_sign(Cosign::V3, real, STRANGER, &image)

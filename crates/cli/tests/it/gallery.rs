@@ -84,14 +84,14 @@ fn a_plan_says_from_where_and_on_what_proof() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_snapshot!(out, @r#"
     gallery acme: 4 entries from file:index.yaml, for the hardware `default`
-      A signature counts when all of this holds:
+      A signature is accepted if all of this is true:
       - it is a cosign signature, not another kind of statement;
       - its certificate says:
           issuer is exactly https://token.actions.githubusercontent.com
-          identity matches, from end to end, https://github\.com/acme/galleries/.+
-      - it was made at a time that a log or a timestamp authority vouches for, whenever that was;
-      - it holds by the trusted root in use.
-      Signatures are looked for beside the image.
+          identity as a whole matches https://github\.com/acme/galleries/.+
+      - a log or a timestamp authority proves when it was made; any time is accepted;
+      - it is valid by the trusted root in use.
+      Signatures are looked for in the repository of the image.
 
     chat → cpu-chat
       primary  quay.io/acme/galleries:latest-cpu-chat

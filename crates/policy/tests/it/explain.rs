@@ -21,14 +21,14 @@ fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
 fn the_smallest_policy_in_words() {
     let smallest = policy("{issuer: https://accounts.example, identity: ci@example}");
     assert_snapshot!(smallest.explain(), @r#"
-A signature counts when all of this holds:
+A signature is accepted if all of this is true:
 - it is a cosign signature, not another kind of statement;
 - its certificate says:
     issuer is exactly https://accounts.example
     identity is exactly ci@example
-- it was made at a time that a log or a timestamp authority vouches for, whenever that was;
-- it holds by the trusted root in use.
-Signatures are looked for beside the image.
+- a log or a timestamp authority proves when it was made; any time is accepted;
+- it is valid by the trusted root in use.
+Signatures are looked for in the repository of the image.
 "#);
 }
 
@@ -54,25 +54,25 @@ deny_digests: ['sha256:000000000000000000000000000000000000000000000000000000000
 ",
     );
     assert_snapshot!(everything.explain(), @r"
-    A signature counts when all of this holds:
+    A signature is accepted if all of this is true:
     - it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
-    - its certificate fits one of these signers:
+    - its certificate matches one of these signers:
       1.
         issuer is exactly https://token.actions.githubusercontent.com
-        identity matches, from end to end, https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
-        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+        identity as a whole matches https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
+        runner_environment as a whole matches github-hosted|gitlab-hosted
         source_repository_identifier is exactly 1234
-        and, of this signer, it was made at or after 2026-08-06T00:00:00Z
+        signed at or after 2026-08-06T00:00:00Z
       2.
         issuer is exactly https://gitlab.com
         identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
-        runner_environment matches, from end to end, github-hosted|gitlab-hosted
+        runner_environment as a whole matches github-hosted|gitlab-hosted
     - it was made at or after 2026-08-05T00:00:00Z;
-    - it carries the annotation tier=stable;
-    - it names the repository asked for, and the tag where one was asked for;
+    - it has the annotation tier=stable;
+    - it names the repository that you ask for, and the tag if you give one;
     - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
-    - it holds by the trusted root of https://tuf.example/, which starts from root.json.
-    Signatures are looked for beside the image and in ghcr.io/acme/signatures.
+    - it is valid by the trusted root of https://tuf.example/, which starts from root.json.
+    Signatures are looked for in the repository of the image and in ghcr.io/acme/signatures.
     ");
 }
 
@@ -98,7 +98,7 @@ fn an_issuer_pattern_for_two_providers_is_weak() {
         "identity: ci@example",
         "",
     );
-    assert_snapshot!(weak[0], @r#"the issuer pattern `https://(gitlab|accounts\.google)\.com` matches more than one provider (https://gitlab.com, https://accounts.google.com); write the one you mean as `issuer`"#);
+    assert_snapshot!(weak[0], @r#"the issuer pattern `https://(gitlab|accounts\.google)\.com` matches more than one provider (https://gitlab.com, https://accounts.google.com); set `issuer` to the one you mean"#);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn an_identity_pattern_open_at_the_organisation_is_weak() {
         r"identity_regex: https://github\.com/acme/.*",
         "",
     );
-    assert_snapshot!(weak[0], @r#"the identity pattern `https://github\.com/acme/.*` leaves the repository open, so that every workflow of every repository it matches can sign; write owner and repository out"#);
+    assert_snapshot!(weak[0], @r#"the identity pattern `https://github\.com/acme/.*` does not fix the repository: every workflow in every repository that it matches can sign; write the owner and the repository in full"#);
 }
 
 #[test]
@@ -180,14 +180,14 @@ fn an_unescaped_dot_in_a_host_name_is_weak() {
         "{second:?}"
     );
     assert_eq!(weak.len(), 1);
-    assert_snapshot!(weak[0], @r#"in the pattern `https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+` a `.` of the host name `github.com` stands for any character; write `\.`"#);
+    assert_snapshot!(weak[0], @r#"in the pattern `https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+`, a `.` in the host name `github.com` matches any character; write `\.`"#);
 }
 
 #[test]
 fn no_not_before_is_weak_unless_every_signer_has_its_own() {
     let none = policy("{issuer: https://accounts.example, identity: ci@example}");
     assert_eq!(none.warnings(), [Warning::NoNotBefore]);
-    assert_snapshot!(none.warnings()[0], @"there is no `not_before`, so that signatures of any age count; after an incident, set it to the time from which signatures are good again");
+    assert_snapshot!(none.warnings()[0], @"there is no `not_before`, so signatures of any age are accepted; after an incident, set it to the time from which signatures are good again");
     let own = policy(
         "identities: [{issuer: https://a.example, identity: b, not_before: 2026-08-05T00:00:00Z}]",
     );
@@ -201,7 +201,7 @@ fn a_reusable_workflow_is_weak_without_a_claim_on_its_caller() {
         "identity: https://github.com/acme/workflows/.github/workflows/sign.yml@refs/tags/v1";
     let weak = warnings(&issuer, identity, "");
     assert_eq!(weak.len(), 1);
-    assert_snapshot!(weak[0], @"the identity `https://github.com/acme/workflows/.github/workflows/sign.yml@refs/tags/v1` looks like a reusable workflow, which signs for every repository that calls it; say which in `claims`: `source_repository_uri`, or better `source_repository_identifier`");
+    assert_snapshot!(weak[0], @"the identity `https://github.com/acme/workflows/.github/workflows/sign.yml@refs/tags/v1` looks like a reusable workflow, which can sign for every repository that calls it; name the repository in `claims`: `source_repository_uri`, or better `source_repository_identifier`");
     let claimed = "claims: {source_repository_identifier: 1234}";
     assert_eq!(warnings(&issuer, identity, claimed), []);
 }
@@ -213,7 +213,7 @@ fn a_denied_digest_may_be_of_an_index() {
         "0".repeat(64)
     ));
     assert_eq!(denying.warnings(), [Warning::DeniedIndexes]);
-    assert_snapshot!(denying.warnings()[0], @"`deny_digests` of an index denies what it lists only where the repository still has that index; list its children too: `countersign policy check --resolve` prints them");
+    assert_snapshot!(denying.warnings()[0], @"if `deny_digests` lists an index, the images in it are denied only while the repository has that index; list these images too: `countersign policy check --resolve` prints them");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn an_explanation_has_no_lines_but_its_own() {
         "{text}"
     );
     assert!(
-        text.contains(r"- it carries the annotation k=v\u{200b};"),
+        text.contains(r"- it has the annotation k=v\u{200b};"),
         "{text}"
     );
     assert!(

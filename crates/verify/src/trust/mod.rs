@@ -292,7 +292,7 @@ pub enum TrustError {
         detail: String,
     },
     /// A trusted root by which no signature could be verified.
-    #[error("{name} can't be used: the trusted root has no {missing}")]
+    #[error("the trusted root {name} can't be used: it has no {missing}")]
     Incomplete {
         /// Name of the file or target.
         name: String,
@@ -300,7 +300,7 @@ pub enum TrustError {
         missing: &'static str,
     },
     /// The TUF repository doesn't give one that can be trusted.
-    #[error("no trusted root can be loaded from {url}")]
+    #[error("the trusted root can't be loaded from {url}")]
     Tuf {
         /// The repository.
         url: String,
@@ -311,7 +311,8 @@ pub enum TrustError {
 }
 
 impl TrustError {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    /// What kind of failure it is. The match names every variant, so a new one does not
+    /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed { .. } | Self::Incomplete { .. } => ErrorKind::Usage,

@@ -294,7 +294,8 @@ pub enum TufError {
 }
 
 impl TufError {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    /// What kind of failure it is. The match names every variant, so a new one does not
+    /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Cache { source, .. } | Self::Mirror(source) => match source.as_ref() {

@@ -51,7 +51,7 @@ async fn an_image_that_nothing_refers_to_is_unsigned() {
     assert!(refusal.candidates.is_empty());
     insta::assert_snapshot!(
         scene.told(verify(&scene).await),
-        @"registry.example/acme/app@[image] is not signed: nothing refers to it"
+        @"registry.example/acme/app@[image] is not signed: no signature was found"
     );
 }
 
@@ -68,7 +68,7 @@ async fn a_legacy_signature_among_the_referrers_is_called_one() {
     assert_eq!(kind(&result), Some(RefusalKind::Unsigned));
     assert!(matches!(failure(result), Failure::LegacySignature));
     insta::assert_snapshot!(scene.told(verify(&scene).await), @r"
-    registry.example/acme/app@[image] is not signed; this refers to it:
+    registry.example/acme/app@[image] is not signed. Found instead:
       [0]…: a signature in cosign's legacy format, which is not accepted; sign again with `cosign sign --new-bundle-format` (2.6 or newer) or `countersign sign`
     ");
 }
@@ -101,8 +101,8 @@ async fn an_attestation_is_no_signature() {
         other => panic!("{other:?}"),
     }
     insta::assert_snapshot!(scene.told(verify(&scene).await), @r"
-    registry.example/acme/app@[image] is not signed; this refers to it:
-      [0]…: an attestation, which is no signature: expected predicate type https://sigstore.dev/cosign/sign/v1, found https://spdx.dev/Document
+    registry.example/acme/app@[image] is not signed. Found instead:
+      [0]…: an attestation, not a signature: expected predicate type https://sigstore.dev/cosign/sign/v1, found https://spdx.dev/Document
     ");
 }
 
@@ -118,8 +118,8 @@ async fn another_artifact_is_no_signature() {
     assert_eq!(kind(&result), Some(RefusalKind::Unsigned));
     assert!(matches!(failure(result), Failure::OtherArtifact { .. }));
     insta::assert_snapshot!(scene.told(verify(&scene).await), @r"
-    registry.example/acme/app@[image] is not signed; this refers to it:
-      [0]…: not a signature: expected one layer of a Sigstore bundle, found application/spdx+json with a layer of application/spdx+json
+    registry.example/acme/app@[image] is not signed. Found instead:
+      [0]…: not a signature: expected one layer with a Sigstore bundle, found application/spdx+json with a layer of application/spdx+json
     ");
 }
 
@@ -267,7 +267,7 @@ async fn referrers_beyond_the_limit_are_not_fetched_and_are_counted() {
     assert_eq!(refusal.candidates.len(), 64);
     assert_eq!(refusal.untried, 136);
     assert_eq!(scene.requests().len(), 1 + 2 * 64);
-    let end = "\n  and 136 more that were not tried";
+    let end = "\n  and 136 more that were not checked";
     assert!(refusal.to_string().ends_with(end), "{refusal}");
 }
 

@@ -203,7 +203,7 @@ async fn a_refusal_by_the_policy_shows_the_nearest_miss() {
         .scene
         .attach(stage.bundle_by(&IDENTITY.replace("acme/app", "acme/app-evil")));
     insta::assert_snapshot!(stage.scene.told(stage.verify().await), @r"
-    registry.example/acme/app@[image] is signed, but not as the policy asks:
+    registry.example/acme/app@[image] is signed, but not as the policy requires:
       [0]…: a genuine signature, but not by the policy's signer: the issuer matches, but the identity does not
         expected  `https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main`
         found     `https://github.com/acme/app-evil/.github/workflows/release.yml@refs/heads/main`

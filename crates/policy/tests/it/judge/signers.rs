@@ -193,7 +193,7 @@ fn the_signer_that_came_nearest_is_shown() {
     });
     assert_eq!(position(&other_workflow), 2);
     assert_snapshot!(other_workflow, @r"
-    by none of the policy's 3 signers; the nearest is number 3: the issuer matches, but the identity does not
+    not by any of the policy's 3 signers; the closest is number 3: the issuer matches, but the identity does not
       expected  `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`
       found     `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev`
                                                                                       ^ first difference
@@ -205,7 +205,7 @@ fn the_signer_that_came_nearest_is_shown() {
     });
     assert_eq!(position(&other_trigger), 1);
     assert_snapshot!(other_trigger, @r"
-    by none of the policy's 3 signers; the nearest is number 2: issuer and identity match, but the certificate's claim build_trigger does not
+    not by any of the policy's 3 signers; the closest is number 2: issuer and identity match, but the certificate's claim build_trigger does not
       expected  `push`
       found     no such claim
     ");
@@ -216,7 +216,7 @@ fn the_signer_that_came_nearest_is_shown() {
     });
     assert_eq!(position(&too_old), 1);
     assert_snapshot!(too_old, @r"
-    by none of the policy's 3 signers; the nearest is number 2: issuer and identity match, but the signature is older than that signer's `not_before`
+    not by any of the policy's 3 signers; the closest is number 2: issuer and identity match, but the signature is older than that signer's `not_before`
       expected  made at or after 2026-08-06T00:00:00Z
       found     made at 2026-08-01T00:00:00Z
     ");
