@@ -1,6 +1,6 @@
-//! Whom a signing certificate names.
+//! The identity and the claims in a signing certificate.
 //!
-//! Read only from certificates that verification has already tied to a trusted authority.
+//! Nothing here verifies the certificate.
 
 use countersign_policy::{CertificateClaims, Claim};
 use sigstore_types::DerCertificate;
@@ -12,11 +12,11 @@ use x509_cert::ext::pkix::{SignedCertificateTimestampList, SubjectAltName};
 
 use crate::failure::Failure;
 
-/// The one identity that `certificate` names, which has to be an email address or a URI.
+/// The one identity in `certificate`. It must be an email address or a URI.
 ///
-/// A certificate that names several is refused: `sigstore-verify` reports the first of them, and
-/// a policy that judges the first says nothing of the others. So is one with an extension that
-/// stands twice, for the same reason (RFC 5280, section 4.2, forbids it).
+/// A certificate with several identities is refused: `sigstore-verify` reports only the first, so a policy
+/// would not check the others. A repeated extension is refused for the same reason (RFC 5280, section 4.2,
+/// forbids it).
 ///
 /// # Errors
 /// [`Failure::Identity`] with all names found, or [`Failure::Malformed`].
@@ -52,8 +52,8 @@ pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> 
     }
 }
 
-/// IDs of the certificate logs whose timestamps are in the certificate. Empty where there are none,
-/// or none that can be read.
+/// IDs of the certificate logs whose timestamps are in the certificate. Empty if there are none, or if they
+/// can't be read.
 pub(crate) fn certificate_logs(certificate: &DerCertificate) -> Vec<[u8; 32]> {
     let embedded = Certificate::from_der(certificate.as_bytes())
         .and_then(|certificate| {
@@ -72,7 +72,7 @@ pub(crate) fn certificate_logs(certificate: &DerCertificate) -> Vec<[u8; 32]> {
         .collect()
 }
 
-/// What the certificate claims of the CI job that it was issued to.
+/// The certificate's claims about the CI job.
 pub(crate) fn claims(info: &CertificateInfo) -> CertificateClaims {
     let claims = &info.ci_claims;
     Claim::ALL
@@ -101,7 +101,7 @@ fn value(claims: &FulcioCiClaims, claim: Claim) -> Option<&String> {
         }
         Claim::DeploymentEnvironment => &claims.deployment_environment,
         Claim::TokenSubject => &claims.token_subject,
-        // A claim that this build can't read is a missing one, which satisfies no rule.
+        // `Claim` is non-exhaustive. An unknown claim has no value, so no rule on it is satisfied.
         _ => &None,
     };
     value.as_ref()

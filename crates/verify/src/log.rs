@@ -1,8 +1,9 @@
-//! That the transparency log has the signature: what `sigstore-verify` leaves unchecked of it.
+//! Proof that the transparency log has the signature. These are the checks that `sigstore-verify` does not
+//! make.
 //!
-//! `sigstore-verify` is content when *some* trusted log signed a checkpoint, and it looks at one of
-//! the places where an entry states a thing twice. Here each entry is held against its own log, and
-//! what is stated twice against itself.
+//! `sigstore-verify` accepts a checkpoint that *any* trusted log signed. If an entry states a value twice, it
+//! reads only one of the two. Here each entry is checked against its own log, and the two values are
+//! compared.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,18 +17,18 @@ use crate::failure::Failure;
 use crate::genuine::Genuine;
 use crate::trust::RootInUse;
 
-/// Log entries that can be proven at all. Only [`check_provable`] makes one.
+/// Log entries that have everything that a proof needs. Only [`check_provable`] makes one.
 #[derive(Debug)]
 pub(crate) struct Provable<'a>(&'a [TransparencyLogEntry]);
 
-/// That every log entry of a bundle is proven by the log that it names. Only [`prove`] makes one.
+/// Proof that each log entry of a bundle is in the log that it names. Only [`prove`] makes one.
 #[derive(Debug)]
 pub(crate) struct LogProven {
     first: EntryProven,
 }
 
 impl LogProven {
-    /// Where the first entry stands in its log.
+    /// Index of the first entry in its log.
     pub(crate) fn index(&self) -> u64 {
         self.first.index
     }
@@ -38,24 +39,24 @@ impl LogProven {
     }
 }
 
-/// That one entry is proven by its own log. Only [`prove_entry`] makes one.
+/// Proof that one entry is in its own log. Only [`prove_entry`] makes one.
 #[derive(Debug)]
 struct EntryProven {
-    /// Where the entry stands in its log.
+    /// Index of the entry in its log.
     index: u64,
     /// ID of that log, in hex.
     id: String,
 }
 
-/// That the log which an entry names signed the entry's checkpoint. Only [`check_own_signature`]
+/// Proof that the log which an entry names signed the entry's checkpoint. Only [`check_own_signature`]
 /// makes one.
 struct OwnSignature;
 
-/// That an entry states everything alike. Only [`check_agreement`] makes one.
+/// Proof that an entry does not contradict its checkpoint. Only [`check_agreement`] makes one.
 struct Agreement;
 
-/// Checks that the entries can be proven at all, before any cryptography: each is of a log whose
-/// key can be used, and has the promise that its log writes.
+/// Checks, before any cryptography, that the entries have what a proof needs: a log with a supported kind of
+/// key, and the log's promise if the log writes one.
 ///
 /// # Errors
 /// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`].
@@ -73,8 +74,8 @@ pub(crate) fn check_provable<'a>(
                 kind: kind.to_owned(),
             });
         }
-        // Rekor v1 always writes one, and every client keeps it. Without one the time of logging is
-        // anybody's word, and the signature could be stamped anew later.
+        // Rekor v1 always writes one, and every client keeps it. Without it nothing proves the time of
+        // logging, and somebody could add a later timestamp to the signature.
         if !is_rekor_v2(entry) && entry.inclusion_promise.is_none() {
             return Err(Failure::NoInclusionPromise { index });
         }
@@ -82,12 +83,12 @@ pub(crate) fn check_provable<'a>(
     Ok(Provable(entries))
 }
 
-/// Checks what `sigstore-verify`, which has accepted the entries of a genuine bundle, has not checked
-/// of them.
+/// Checks what `sigstore-verify` has not checked of the entries. It has accepted them before: the bundle is
+/// genuine.
 ///
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
-/// [`Failure::Malformed`] for a checkpoint of another form than logs write.
+/// [`Failure::Malformed`] for a checkpoint in a form that logs do not write.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "what can be proven is used up by the proof"
@@ -137,11 +138,11 @@ fn is_rekor_v2(entry: &TransparencyLogEntry) -> bool {
     entry.kind_version == KindVersion::HashedRekordV002
 }
 
-/// Checks that the log which the entry names signed the checkpoint, under the name that the
-/// checkpoint gives the log.
+/// Checks that the log which the entry names signed the checkpoint, and with the name that the checkpoint
+/// gives the log.
 ///
-/// `sigstore-verify` has found by now that *some* trusted log signed it; an entry of one log proven
-/// by the tree of another would still pass there.
+/// `sigstore-verify` has checked only that *any* trusted log signed it. There, the tree of one log can
+/// prove an entry of another.
 fn check_own_signature(
     entry: &TransparencyLogEntry,
     note: &str,
@@ -172,8 +173,7 @@ fn check_own_signature(
     })
 }
 
-/// Whether the log of this origin signs as `name`. Rekor v1 adds the tree's ID to the origin, after
-/// a dash.
+/// Whether the log with this origin signs as `name`. Rekor v1 adds a dash and the tree's ID to the origin.
 fn names(origin: &str, name: &str) -> bool {
     origin
         .strip_prefix(name)
@@ -187,8 +187,8 @@ struct NoteSignature<'a> {
     signature: SignatureBytes,
 }
 
-/// The signature lines, in exactly the form in which logs write them ([C2SP signed-note][spec]):
-/// `sigstore-types` overlooks blanks, and whatever comes after another empty line.
+/// The signature lines, in exactly the form that logs write ([C2SP signed-note][spec]). `sigstore-types`
+/// ignores spaces, and everything after a second empty line.
 ///
 /// [spec]: https://c2sp.org/signed-note
 fn note_signatures(note: &str) -> Result<Vec<NoteSignature<'_>>, Failure> {
@@ -215,7 +215,7 @@ fn note_signatures(note: &str) -> Result<Vec<NoteSignature<'_>>, Failure> {
         .ok_or_else(malformed)
 }
 
-/// Checks that what the entry states besides its checkpoint is what the checkpoint says.
+/// Checks that the entry states the same values as its checkpoint.
 fn check_agreement(
     entry: &TransparencyLogEntry,
     proof: &InclusionProof,
@@ -232,14 +232,14 @@ fn check_agreement(
         &proof.tree_size,
     )?;
     if is_rekor_v2(entry) {
-        // In Rekor v1 the proof's index is of one shard, and the tree proves it; the entry's is of
-        // all shards, and the promise proves it.
+        // In Rekor v1 the two indexes differ: the proof's index is in one shard (the tree proves it),
+        // the entry's index is in all shards (the promise proves it).
         agree(
             "index in the log",
             &entry.log_index.get(),
             &proof.log_index.get(),
         )?;
-        // Rekor v2 has no time, and nothing would prove one.
+        // Rekor v2 states no time, and nothing would prove one.
         let time = entry.integrated_time.map_or(0, jiff::Timestamp::as_second);
         agree("time of logging", &0, &time)?;
     }

@@ -1,7 +1,7 @@
 //! Proofs.
 //!
-//! A [`VerifiedImage`] exists only where a signature that the policy accepts was found to cover
-//! the image; nothing else makes one, and no record ([`Evidence`]) can be turned back into one.
+//! A [`VerifiedImage`] exists only if the policy accepts a signature of the image. Nothing else makes one. A
+//! record ([`Evidence`]) can't be turned back into one.
 
 use countersign_oci::{
     Descriptor, Digest, Document, NoSuchPlatform, PinnedReference, Platform, ResolvedImage,
@@ -14,26 +14,26 @@ use crate::proven::Proven;
 
 /// Proof that a signature which the policy accepts covers this image.
 ///
-/// Made by [`Verifier`](crate::Verifier) and [`verify_bundle`](crate::verify_bundle) alone. It
-/// holds the very bytes that were proven: what is read on from here should be read from
-/// [`document`](Self::document), whose descriptors name everything else by digest.
+/// Only [`Verifier`](crate::Verifier) and [`verify_bundle`](crate::verify_bundle) make one. It holds the bytes
+/// that were proven. Read the image from [`document`](Self::document): its descriptors name everything
+/// else by digest.
 ///
-/// A proof can't be cloned, defaulted or deserialised: whoever holds one was handed it by a check
-/// that was run. [`Evidence`] is the record that may be kept and copied. The proof keeps the policy
-/// that it was made by, and the index by which its image was found.
+/// A proof can't be cloned, defaulted or deserialised. So whoever has one has run the checks. [`Evidence`] is
+/// the record that you can keep and copy. The proof keeps the policy that accepted the signature, and the
+/// index that led to the image.
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedImage {
     image: ResolvedImage,
     evidence: Evidence,
-    /// The policy that accepted the signature. What it denies, it denies of the children too.
+    /// The policy that accepted the signature. Its denials apply to the children too.
     policy: Policy,
     denied_children: DeniedChildren,
     index: Option<Digest>,
 }
 
 impl VerifiedImage {
-    /// What `proven` proves is of `image`.
+    /// A proof of `image`, from the checks in `proven`.
     pub(crate) fn new(
         image: ResolvedImage,
         proven: Proven,
@@ -49,7 +49,7 @@ impl VerifiedImage {
         }
     }
 
-    /// Refuses an image that the policy denies, whether or not anybody signed it.
+    /// Refuses an image that the policy denies.
     ///
     /// # Errors
     /// [`Denied`].
@@ -57,8 +57,8 @@ impl VerifiedImage {
         self.denied_children.refuse(&self.policy, image)
     }
 
-    /// The same proof, of an image that was found by `index` and the indexes `below` it, which nobody
-    /// signed. A denial holds for those too.
+    /// The same proof, with the index that led to the image, and the indexes `below` it. These need no
+    /// signature, but none of them may be denied.
     ///
     /// # Errors
     /// [`Denied`] for the first of them that the policy denies.
@@ -81,8 +81,8 @@ impl VerifiedImage {
         &self.policy
     }
 
-    /// The index by which the image was found, if there is one: the outermost of several. It is
-    /// signed, or lists what is.
+    /// The index that led to the image, if there is one. Of several, it is the outermost. Either this index
+    /// or something that it lists is signed.
     pub fn index(&self) -> Option<&Digest> {
         self.index.as_ref()
     }
@@ -92,8 +92,8 @@ impl VerifiedImage {
         self.image.reference()
     }
 
-    /// The digest of the proven manifest or index. After [`Self::into_child`] it is the child's,
-    /// and [`Evidence::digest`] remains the one that the signer signed.
+    /// The digest of the proven manifest or index. After [`Self::into_child`] it is the child's digest;
+    /// [`Evidence::digest`] is still the signed one.
     pub fn digest(&self) -> &Digest {
         self.image.digest()
     }
@@ -113,11 +113,11 @@ impl VerifiedImage {
         &self.image
     }
 
-    /// The child of a proven index that serves `platform` best; `None` where the proof is of one
-    /// image, which then is what there is for every platform.
+    /// The child of a proven index that fits `platform` best. `None` if the proof is of a manifest: then it
+    /// is the only image, for every platform.
     ///
     /// # Errors
-    /// With the platforms that there are, when none serves.
+    /// If no child fits, with the platforms that the index has.
     pub fn select(&self, platform: &Platform) -> Result<Option<&Descriptor>, NoSuchPlatform> {
         match self.document() {
             Document::Index(index) => index.select(platform).map(Some),
@@ -125,18 +125,17 @@ impl VerifiedImage {
         }
     }
 
-    /// Whether this proof extends to `child`: it is the proven document itself, or one that a
-    /// proven index lists by digest. Grandchildren don't count: go there step by step.
+    /// Whether this proof covers `child`: it is the proven document, or the proven index lists its digest.
+    /// For a child of a child, go step by step.
     pub fn covers(&self, child: &ResolvedImage) -> bool {
         child.digest() == self.digest() || self.document().lists(child.digest())
     }
 
-    /// Follows the digest edge from a proven index to one of its children: the same proof, now of
-    /// the child.
+    /// Goes from a proven index to one of its children: the same proof, now of the child.
     ///
     /// # Errors
-    /// [`NotCovered`], with this proof given back, when the index doesn't list the child, or the
-    /// policy denies it.
+    /// [`NotCovered`] if the index does not list the child, or the policy denies it. It gives this proof
+    /// back.
     pub fn into_child(self, child: ResolvedImage) -> Result<Self, NotCovered> {
         if !self.covers(&child) || self.refuse_denied(child.reference()).is_err() {
             return Err(NotCovered {
@@ -157,7 +156,7 @@ impl VerifiedImage {
     }
 }
 
-/// A manifest that the proven document doesn't lead to, or that the policy denies.
+/// A manifest that the proven index does not list, or that the policy denies.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the signature of {} does not cover {found}: the index does not list it, or the policy denies it",
@@ -169,7 +168,7 @@ pub struct NotCovered {
 }
 
 impl NotCovered {
-    /// The proof, which holds as before.
+    /// The unchanged proof.
     pub fn into_proof(self) -> VerifiedImage {
         *self.proof
     }

@@ -1,7 +1,7 @@
 //! The in-toto statement that a bundle's envelope holds.
 //!
-//! A [`Statement`] is about exactly one subject, with the digest of the image in question. It says
-//! nothing about who made it: that is for the rest of the crate to prove.
+//! A [`Statement`] is about exactly one subject, which has the digest of the image. It does not say who made
+//! it; the rest of the crate proves that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,11 +14,11 @@ use countersign_policy::Policy;
 
 use crate::failure::Failure;
 
-/// The only statement type accepted. Nothing writes image signatures in the older
-/// `https://in-toto.io/Statement/v0.1`: cosign's new bundles have been v1 from the first.
+/// The only accepted statement type. No tool signs images with the older
+/// `https://in-toto.io/Statement/v0.1`: cosign's bundles have always used v1.
 pub(crate) const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
 
-/// Annotations of one subject. `sign -a` takes each from the command line.
+/// The most annotations of one subject. `sign -a` gets each one from the command line.
 const ANNOTATIONS_MAX: usize = 256;
 
 /// What the signer states about the image ([in-toto Statement v1][spec]).
@@ -29,16 +29,15 @@ pub(crate) struct Statement {
     pub(crate) predicate_type: String,
     /// The subject's name; cosign writes none.
     pub(crate) subject_name: Option<String>,
-    /// The subject's annotations, those of other types than string left out: a policy can only ask
-    /// for strings.
+    /// The subject's annotations. Only strings are kept: a policy can only require strings.
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
 impl Statement {
     /// Parses a DSSE payload.
     ///
-    /// The predicate type is looked at first, so that an attestation is called one whatever else
-    /// it holds.
+    /// The predicate type is checked first. So an attestation is reported as an attestation, even if
+    /// something else is wrong with it.
     ///
     /// # Errors
     /// [`Failure::Attestation`], [`Failure::StatementType`], [`Failure::SubjectCount`],
@@ -48,8 +47,8 @@ impl Statement {
             part: "in-toto statement",
             detail: excerpt(&error.to_string()),
         })?;
-        // `Policy::judge` asks the same once more: it trusts no caller to have asked. Asked here, an
-        // attestation is called one even where its bundle is broken.
+        // `Policy::judge` checks this again, because any caller can call it. This early check reports an
+        // attestation as an attestation, even if its bundle is broken.
         if !policy.is_signature_type(&wire.predicate_type) {
             return Err(Failure::Attestation {
                 expected: policy.predicate_types().to_vec(),
@@ -69,10 +68,10 @@ impl Statement {
         let found = match digest.algorithm() {
             Algorithm::Sha256 => subject.digest.sha256,
             Algorithm::Sha512 => subject.digest.sha512,
-            // An algorithm that the statement's reader above doesn't know can't have been stated.
+            // `SubjectDigest` below has no field for other algorithms.
             _ => None,
         };
-        // Compared as text: an upper-case digest is not how anyone writes it, and is refused.
+        // Compared as text, so a digest in capital letters is refused. No tool writes one.
         if found.as_deref() != Some(digest.hex()) {
             return Err(Failure::SubjectDigest {
                 expected: digest.clone(),
@@ -102,7 +101,7 @@ impl Statement {
     }
 }
 
-/// Named fields, so that a repeated one is an error and not a matter of which reader is asked.
+/// The fields are named, so a repeated field is an error. Otherwise two readers could use different ones.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -126,8 +125,8 @@ struct SubjectDigest {
     sha512: Option<String>,
 }
 
-/// Annotations of which only as many are kept as there may be, counted to the end. One that is no
-/// string is kept without its value.
+/// Annotations. All are counted, and at most `ANNOTATIONS_MAX` are kept. If a value is not a string, only
+/// its key is kept.
 #[derive(Default)]
 struct Annotations {
     first: BTreeMap<String, Option<String>>,
@@ -157,7 +156,7 @@ impl<'de> Deserialize<'de> for Annotations {
                         serde_json::Value::String(value) => Some(value),
                         _ => None,
                     };
-                    // Go's readers refuse a key that is there twice.
+                    // Readers written in Go refuse a repeated key.
                     if annotations.first.insert(key, value).is_some() {
                         return Err(A::Error::custom("an annotation is there twice"));
                     }
@@ -170,7 +169,7 @@ impl<'de> Deserialize<'de> for Annotations {
     }
 }
 
-/// A list of which only the first is kept: there must not be a second.
+/// A list. All entries are counted, and only the first is kept: there must not be a second.
 #[derive(Default)]
 struct Subjects {
     first: Option<Subject>,

@@ -1,30 +1,29 @@
-//! The bounds of DER: how many elements one part may have, and how deep parts may lie.
+//! Bounds on DER: how many elements one part may have, and how deep parts may be nested.
 //!
-//! The `der` crate sorts sets by insertion, at a cost that grows with the square of their size, and
-//! `x509-cert` and `cms` decode whole what they are given. So what a stranger sent is first walked
-//! through here, which costs as much as reading it once.
+//! The `der` crate sorts sets by insertion: the time grows with the square of their size. `x509-cert` and
+//! `cms` decode all of their input. So input from strangers is checked here first, in one pass.
 
 use super::at_most_bytes;
 use crate::failure::Failure;
 
 /// Today's signing certificates have 1 to 3 KiB.
 pub(super) const CERTIFICATE_BYTES: usize = 16 << 10;
-/// What errors call it.
+/// Its name in errors.
 pub(super) const CERTIFICATE: &str = "the certificate";
 
-/// Elements of one sequence. Signing certificates have up to 35 extensions, and nothing else in them or
-/// in timestamps has as many elements.
+/// The most elements of one sequence. Signing certificates have up to 35 extensions. Every other sequence
+/// in certificates and timestamps is shorter.
 const ELEMENTS_MAX: usize = 64;
-/// Elements of one set. Honest ones have up to 8 (the signed attributes of a timestamp). Many sets fit
-/// into 16 KiB, and what sorting all of them costs grows with this bound.
+/// The most elements of one set. Honest sets have up to 8 (the signed attributes of a timestamp). Many sets
+/// fit into 16 KiB, and the time to sort them all grows with this bound.
 const SET_MAX: usize = 16;
-/// A timestamp's certificates have their names' texts at the sixteenth level.
+/// The most levels. In a timestamp, the names of its certificates are at level 16.
 const DEPTH_MAX: usize = 32;
 
 const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 const CONSTRUCTED: u8 = 0x20;
-/// All bits of the number: it goes on in the bytes that follow, which the `der` crate refuses.
+/// With all these bits set, the tag's number continues in the next bytes. The `der` crate refuses that.
 const LONG_TAG: u8 = 0x1f;
 
 /// A certificate that is small enough to decode. Only [`check_certificate`] makes one.
@@ -40,7 +39,7 @@ impl<'a> BoundedCertificate<'a> {
         self.bytes
     }
 
-    /// That its parts are within bounds.
+    /// The proof that its parts are within bounds.
     pub(super) fn into_der(self) -> BoundedDer {
         self.der
     }
@@ -60,25 +59,24 @@ pub(crate) fn check_certificate(bytes: &[u8]) -> Result<BoundedCertificate<'_>, 
     Ok(BoundedCertificate { bytes, der })
 }
 
-/// That some DER has few enough elements and levels. Only [`check`] makes one.
+/// Proof that some DER does not have too many elements or levels. Only [`check`] makes one.
 #[derive(Debug)]
 pub(super) struct BoundedDer;
 
-/// Checks the elements of all sets and sequences in `bytes`, also of those in octet strings, in
-/// which certificates and timestamps keep most of what they say.
+/// Checks the elements of all sets and sequences in `bytes`, also of those inside octet strings: most of the
+/// content of certificates and timestamps is there.
 ///
-/// What isn't DER is not looked at any further: whoever decodes it doesn't come further either.
+/// The check stops at bytes that are not DER. A decoder stops there too.
 ///
 /// # Errors
-/// [`Failure::TooMany`], with `elements` or `levels` for what there is too much of.
+/// [`Failure::TooMany`]. `elements` and `levels` are the names that it gives to what is too many.
 pub(super) fn check(
     bytes: &[u8],
     elements: &'static str,
     levels: &'static str,
 ) -> Result<BoundedDer, Failure> {
     let too_many = |what, limit, found| Failure::TooMany { what, limit, found };
-    // The rest of each part that the walk is in, how many of its elements came before, and how many
-    // it may have.
+    // For each part that is open: its remaining bytes, how many elements were read, and the limit.
     let mut parts: Vec<(&[u8], usize, usize)> = vec![(bytes, 0, ELEMENTS_MAX)];
     while let Some((rest, count, limit)) = parts.last_mut() {
         let Some((tag, content, after)) = element(rest) else {
@@ -97,7 +95,7 @@ pub(super) fn check(
             }
             let limit = match tag {
                 SEQUENCE | OCTET_STRING => ELEMENTS_MAX,
-                // A tag of the context's own (`[0]`) may stand for that of a set.
+                // A context-specific tag (`[0]`) may be in the place of a set's tag.
                 _ => SET_MAX,
             };
             parts.push((content, 0, limit));
@@ -115,8 +113,8 @@ fn elements_in(mut rest: &[u8]) -> usize {
     count
 }
 
-/// Tag and content of the first element, and what comes after it. `None` at the end, and where
-/// there is no DER.
+/// The tag and the content of the first element, and the bytes after it. `None` at the end, and if the
+/// bytes are not DER.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     if tag & LONG_TAG == LONG_TAG {
@@ -171,7 +169,7 @@ mod tests {
         assert_eq!(found(&tlv(0x0c, &null.repeat(1_000))), None);
     }
 
-    /// The decoder reads the elements before it sees where they end.
+    /// A decoder reads these elements before it comes to the end.
     #[test]
     fn elements_before_what_is_no_der_are_counted() {
         let many = [&[0x05, 0x00].repeat(1_000)[..], &[0xff, 0xff]].concat();

@@ -1,8 +1,7 @@
-//! Sigstore bundles, bounded before they are parsed in depth.
+//! Sigstore bundles. Their size is checked before they are decoded.
 //!
-//! A [`SignedBundle`] has the one shape in which images are signed: version 0.3, one certificate,
-//! one DSSE envelope with one signature, a few log entries and timestamps without repetition. It
-//! proves nothing yet.
+//! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate, one DSSE envelope with one
+//! signature, and a few log entries and timestamps, none of them twice. It does not prove anything yet.
 
 mod der;
 mod wire;
@@ -20,14 +19,14 @@ use self::wire::{Decodable, Version03, Wire};
 use crate::failure::Failure;
 use crate::statement::Statement;
 
-/// How the layer of a signature manifest calls a bundle, of whatever version.
+/// The media type of a bundle's layer begins with this, in every version.
 pub(crate) const BUNDLE_MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 const BUNDLE_V03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// The same version, as bundles were labelled before the label changed.
+/// The older media type of the same version.
 const BUNDLE_V03_OLD: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// A bundle of the shape that an image's signature has, and what it states.
+/// A bundle in the accepted form, and its statement.
 #[derive(Debug)]
 pub(crate) struct SignedBundle {
     pub(crate) bundle: Bundle,
@@ -38,11 +37,11 @@ pub(crate) struct SignedBundle {
 impl SignedBundle {
     /// Parses a bundle whose statement must be about `digest`.
     ///
-    /// The statement is read before the rest, so that an attestation is called one whatever else
-    /// its bundle holds.
+    /// The statement is read first. So an attestation is reported as an attestation, even if the rest of
+    /// the bundle is broken.
     ///
     /// # Errors
-    /// The first thing that is not as it has to be.
+    /// The first thing that is wrong.
     pub(crate) fn about(digest: &Digest, bytes: &[u8], policy: &Policy) -> Result<Self, Failure> {
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
         let outline: Outline = serde_json::from_str(text).map_err(|error| malformed(&error))?;
@@ -82,8 +81,8 @@ fn malformed(error: &dyn std::error::Error) -> Failure {
     }
 }
 
-/// A bundle's content, and nothing of what proves it. Fields are named, so that repeated ones and
-/// a bundle with two contents are errors here and can't be read in two ways further on.
+/// The content of a bundle, without what proves it. The fields are named, so a repeated field or a second
+/// content is an error here. No later reader can read it differently.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -99,7 +98,7 @@ struct Content {
 }
 
 impl Outline {
-    /// The bytes that are signed, which have to be an in-toto statement.
+    /// The signed bytes. They must be an in-toto statement.
     fn into_payload(self) -> Result<Vec<u8>, Failure> {
         let content = match (self.dsse_envelope, self.message_signature) {
             (Some(content), None) => content,
@@ -125,21 +124,21 @@ impl Outline {
     }
 }
 
-/// A decoded bundle, of which nothing more is known. Only [`decode`] makes one.
+/// A decoded bundle. Repetition is not checked yet. Only [`decode`] makes one.
 struct Decoded(Bundle);
 
-/// Decodes a bundle, which has to be of the version that is read here and within bounds.
+/// Decodes a bundle. The two values show that its version and its bounds were checked.
 fn decode(text: &str, _: &Version03, _: &Decodable) -> Result<Decoded, Failure> {
     Bundle::from_json(text)
         .map(Decoded)
         .map_err(|error| malformed(&error))
 }
 
-/// A bundle in which nothing repeats that counts only once. Only [`check_repetition`] makes one.
+/// A bundle without repeated log entries or timestamps. Only [`check_repetition`] makes one.
 struct Distinct(Bundle);
 
-/// Refuses what counts only once (GHSA-9vcr-p3rj-q5q6): the same place in a log, the same entry in
-/// one log, the same timestamp.
+/// Refuses repetition (GHSA-9vcr-p3rj-q5q6): two entries with the same index in one log, the same entry twice
+/// in one log, the same timestamp twice.
 fn check_repetition(decoded: Decoded) -> Result<Distinct, Failure> {
     let Decoded(bundle) = decoded;
     let material = &bundle.verification_material;

@@ -1,8 +1,7 @@
-//! The JSON of a bundle, read whole and strictly: every field that there is, by name, and no others.
+//! The JSON of a bundle, read strictly: only known fields, each at most once.
 //!
-//! A field that stands twice, or that nobody knows, is an error here, so that nothing in a bundle
-//! is read in two ways or passed over. Everything that can repeat is counted, and everything in
-//! base64 is measured, before any of it is decoded.
+//! A repeated or unknown field is an error. So no two readers can read a bundle differently, and no part
+//! of it is ignored. All lists are counted and all base64 is measured before anything is decoded.
 
 use std::fmt;
 
@@ -17,20 +16,20 @@ use super::der::{self, BoundedDer};
 use super::{BUNDLE_V03, BUNDLE_V03_OLD, at_most_bytes};
 use crate::failure::Failure;
 
-/// Today's have up to 6 KiB.
+/// Today's timestamps have up to 6 KiB.
 const TIMESTAMP_BYTES: usize = 16 << 10;
-/// What the log keeps of an entry: a hash, the signature and the certificate.
+/// A log entry has a hash, the signature and the certificate.
 const BODY_BYTES: usize = 16 << 10;
-/// The largest signatures in sight (ML-DSA-87) have 4,627 bytes.
+/// The largest signatures that we expect (ML-DSA-87) have 4,627 bytes.
 const SIGNATURE_BYTES: usize = 8 << 10;
 /// Sixteen witnesses with signatures of 2,420 bytes (ML-DSA-44), in base64.
 const CHECKPOINT_BYTES: usize = 64 << 10;
-/// The log's own and those of witnesses.
+/// The log's own signature and those of witnesses.
 const CHECKPOINT_SIGNATURES_MAX: usize = 16;
-/// SHA-256, of which all hashes and log IDs are.
+/// All hashes and log IDs are SHA-256.
 const HASH_BYTES: usize = 32;
-/// One log and one authority suffice, and today's signers use one or two of each. Every one costs
-/// a signature check, and counts for nothing when repeated (CVE-2024-45395).
+/// One log and one authority are enough; today's signers use one or two of each. Each one costs a
+/// signature check (CVE-2024-45395).
 const LOG_ENTRIES_MAX: usize = 8;
 const TIMESTAMPS_MAX: usize = 8;
 /// The path in a tree of 2^64 leaves.
@@ -144,22 +143,22 @@ struct Envelope {
 #[serde(deny_unknown_fields)]
 struct Signature {
     sig: Base64,
-    /// A hint for whoever has several keys. Nobody here has, so it says nothing.
+    /// A hint for readers with several keys. It is not used here.
     #[serde(rename = "keyid")]
     _key_id: Option<String>,
 }
 
-/// A bundle with few enough lists and bytes. Only [`Wire::check_bounds`] makes one.
+/// A bundle whose lists and fields are within bounds. Only [`Wire::check_bounds`] makes one.
 #[derive(Clone, Copy)]
 pub(super) struct Bounded<'a>(&'a Wire);
 
-/// That a bundle is of version 0.3. Only [`Bounded::check_version`] makes one.
+/// Proof that a bundle is of version 0.3. Only [`Bounded::check_version`] makes one.
 pub(super) struct Version03;
 
 /// The one certificate of a bundle that has no other key. Only [`Bounded::check_key`] makes one.
 pub(super) struct OneCertificate<'a>(&'a Certificate);
 
-/// That the certificate and the timestamps of a bundle are small enough to decode. Only
+/// Proof that the certificate and the timestamps of a bundle are small enough to decode. Only
 /// [`Bounded::check_der`] makes one.
 pub(super) struct Decodable {
     _certificate: BoundedDer,
@@ -167,7 +166,7 @@ pub(super) struct Decodable {
 }
 
 impl Wire {
-    /// Checks counts and sizes, and that all base64 is in the one form that writers use.
+    /// Checks counts and sizes, and that all base64 is standard and padded.
     ///
     /// # Errors
     /// [`Failure::TooMany`], [`Failure::TooLarge`], [`Failure::Malformed`].
@@ -313,8 +312,8 @@ impl Checkpoint {
 struct Base64(String);
 
 impl Base64 {
-    /// Checks the size first, then the form. Protobuf's JSON lets readers take other alphabets and
-    /// leave out the padding, and then one thing can be written in several ways; no writer does.
+    /// Checks the size first, then the form. Protobuf's JSON allows readers to accept other alphabets and
+    /// missing padding. Then the same bytes could be written in several ways. No writer does that.
     fn check(&self, what: &'static str, limit: usize) -> Result<(), Failure> {
         let text = &self.0;
         let padding = text.len() - text.trim_end_matches('=').len();
@@ -323,7 +322,7 @@ impl Base64 {
         self.decode(what).map(drop)
     }
 
-    /// The bytes, which [`check`](Self::check) has measured.
+    /// The bytes. [`check`](Self::check) has measured them before.
     fn decode(&self, what: &'static str) -> Result<Vec<u8>, Failure> {
         decode(&self.0, what)
     }
@@ -337,8 +336,8 @@ pub(super) fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Failure>
     })
 }
 
-/// A number that isn't negative, in protobuf's JSON a string of digits. What it is, `sigstore-types`
-/// reads; here it has to be written in the one way that there is.
+/// A number that is not negative. Protobuf's JSON writes it as a string of digits. `sigstore-types` reads
+/// its value; here only its form is checked, so that there is one way to write it.
 struct Number;
 
 impl<'de> Deserialize<'de> for Number {
@@ -369,14 +368,14 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// A list that is counted whole, and of which at most `MAX` are kept.
+/// A list. All entries are counted, and at most `MAX` of them are kept.
 struct Items<T, const MAX: usize> {
     kept: Vec<T>,
     count: usize,
 }
 
 impl<T, const MAX: usize> Items<T, MAX> {
-    /// All of them, if they are not too many.
+    /// All entries, if there are not more than `MAX`.
     fn at_most(&self, what: &'static str) -> Result<&[T], Failure> {
         if self.count > MAX {
             return Err(Failure::TooMany {
