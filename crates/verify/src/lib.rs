@@ -1,4 +1,4 @@
-//! Proves with Sigstore that a signer whom a policy names signed an image.
+//! Proves with Sigstore that a signer in a policy has signed an image.
 //!
 //! ```no_run
 //! use countersign_oci::{Options, Registry};
@@ -27,24 +27,28 @@
 //! # }
 //! ```
 //!
-//! `examples/verify_image.rs` is this program for a terminal; `examples/verify_files.rs` needs no
+//! `examples/verify_image.rs` is this program for a terminal. `examples/verify_files.rs` works without a
 //! network.
 //!
-//! The core, [`verify_bundle`], takes an image's digest, a bundle, a [`TrustedRoot`] and a policy,
-//! and gives a proof or the first check that failed; it does no input or output. [`judge_digest`]
-//! makes the same checks where nobody has the bytes, and gives a record, never a proof. [`Verifier`]
-//! finds the bundles in the image's registry: it fetches what refers to the image, judges each
-//! candidate by its own manifest, and is content with one that passes. When none does, a
-//! [`Refusal`] lists them all.
+//! The core is [`verify_bundle`]. It takes an image, a bundle, a [`TrustedRoot`], a policy and the time. It
+//! returns a proof, or the first check that failed. It does no input or output. [`judge_digest`] makes the same
+//! checks when only the digest is known; it returns a record, never a proof. [`Verifier`] finds the bundles
+//! in the image's registry: it fetches the manifests that refer to the image, and one that passes is enough.
+//! If none passes, a [`Refusal`] lists them all.
 //!
-//! What is proven of a [`VerifiedImage`]: an in-toto statement of an accepted predicate type
-//! names the image's digest as its only subject; it was signed with the key of a certificate that
-//! one of the trusted authorities issued to the one identity named, and recorded in a trusted
-//! certificate log; the signature was recorded in a trusted transparency log whose own checkpoint
-//! includes it; each verified time lies in the certificate's validity; what the bundle states twice it
-//! states alike; and the policy accepts all of it. Trust then follows digest edges only: [`VerifiedImage::into_child`].
+//! A [`VerifiedImage`] proves all of this:
 //!
-//! The crate reads no environment, prints nothing and picks no directories.
+//! - An in-toto statement of an accepted predicate type has the image's digest as its only subject.
+//! - The statement was signed with the key of a certificate. A trusted authority issued the certificate to
+//!   exactly one identity, and a trusted certificate log recorded it.
+//! - A trusted transparency log recorded the signature, and a checkpoint of that log includes it.
+//! - Each verified time is within the certificate's validity.
+//! - The bundle does not contradict itself.
+//! - The policy accepts all of it.
+//!
+//! From a proven index, trust goes only to what it lists by digest: [`VerifiedImage::into_child`].
+//!
+//! This crate does not read the environment, does not print, and does not choose directories.
 
 mod bundle;
 mod candidate;

@@ -1,6 +1,6 @@
-//! One platform's image out of what a reference names, verified.
+//! Verifies the image for one platform.
 //!
-//! `verify --platform` and `install` both go this way, so that they accept the same images.
+//! `verify --platform` and `install` both use this, so they accept the same images.
 
 use std::future::Future;
 
@@ -13,13 +13,13 @@ use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 use crate::verifier::Verifier;
 
-/// What is asked of a verifier; implement it to stack a check of one's own on [`Verifier`].
+/// A verifier of images. Implement it to add your own check to [`Verifier`].
 pub trait ImageVerifier: Send + Sync {
-    /// Proves that a signature which `policy` accepts covers `image`.
+    /// Proves that `policy` accepts a signature of `image`.
     ///
     /// # Errors
-    /// [`Error::Refused`] when no signature counts: the caller may then ask about another document
-    /// of the same image. Any other error ends it.
+    /// [`Error::Refused`] if no signature is accepted. Then the caller may ask about another document of
+    /// the same image. After any other error the caller stops.
     fn verify(
         &self,
         image: &ResolvedImage,
@@ -33,11 +33,11 @@ impl ImageVerifier for Verifier {
     }
 }
 
-/// Which document of an image a signature is of.
+/// The document of an image that is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignedDocument {
-    /// The index, whose signature covers what it lists.
+    /// The index. Its signature covers everything that it lists.
     Index,
     /// The manifest of one platform.
     Manifest,
@@ -52,7 +52,7 @@ impl SignedDocument {
         }
     }
 
-    /// As it is written in JSON.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Index => "index",
@@ -61,27 +61,27 @@ impl SignedDocument {
     }
 }
 
-/// One platform's manifest, proven by a signature of its own or of the index.
+/// The manifest of one platform. A signature of it or of the index proves it.
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedPlatform {
-    /// The proof, of the platform's manifest. It names the index that the reference names, if it
-    /// names one ([`VerifiedImage::index`]).
+    /// The proof of the platform's manifest. If the reference names an index, the proof has it too
+    /// ([`VerifiedImage::index`]).
     pub proof: VerifiedImage,
     /// Which of the two is signed.
     pub signed: SignedDocument,
 }
 
-/// Selects the manifest for `platform` out of `image` and has it verified: the index is asked about
-/// first, and only where its signatures are refused the manifest.
+/// Selects the manifest for `platform` in `image` and verifies it. The index is verified first. Only if its
+/// signatures are refused, the manifest is.
 ///
-/// The configuration is not looked at: [`Registry::require_platform`] holds it against the platform,
-/// and so does whoever reads it to unpack the image.
+/// The image's configuration is not read. [`Registry::require_platform`] compares it with the platform, and
+/// so does the code that unpacks the image.
 ///
 /// # Errors
-/// [`Error::Denied`] when the policy denies the index, an index below it or the manifest, whichever
-/// is signed; [`Error::BothRefused`] or [`Error::Refused`] when no signature counts;
-/// [`Error::Registry`] when there is nothing for the platform, or when it can't be fetched.
+/// [`Error::Denied`] if the policy denies the index, an index below it or the manifest;
+/// [`Error::BothRefused`] or [`Error::Refused`] if no signature is accepted; [`Error::Registry`] if there is
+/// no image for the platform, or if it can't be fetched.
 pub async fn verify_platform<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
@@ -95,7 +95,7 @@ pub async fn verify_platform<V: ImageVerifier>(
             signed: SignedDocument::Manifest,
         });
     }
-    // The manifest is needed whichever of the two is signed.
+    // The manifest is needed in both cases.
     let (by_index, selected) = tokio::join!(
         prove(verifier, image, policy),
         registry.select(image, platform),
@@ -123,14 +123,14 @@ pub async fn verify_platform<V: ImageVerifier>(
     })
 }
 
-/// A proof of this very image by this very policy.
+/// A proof of exactly this image, made with exactly this policy.
 async fn prove<V: ImageVerifier>(
     verifier: &V,
     image: &ResolvedImage,
     policy: &Policy,
 ) -> Result<VerifiedImage, Error> {
     let proof = verifier.verify(image, policy).await?;
-    // A verifier of the caller's own could hand on what it got for another image.
+    // A caller's own verifier could return the proof of another image.
     if proof.digest() != image.digest() {
         return Err(Error::OtherProof {
             expected: image.digest().clone(),
@@ -145,7 +145,7 @@ async fn prove<V: ImageVerifier>(
     Ok(proof)
 }
 
-/// The index was refused, then the manifest: both refusals matter. Any other error stands for itself.
+/// Combines the refusals of the index and of the manifest. Any other error is returned as it is.
 fn both_refused(platform: &Platform, index: Box<Refusal>, error: Error) -> Error {
     match error {
         Error::Refused(manifest) => Error::BothRefused {

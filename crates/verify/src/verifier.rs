@@ -1,7 +1,7 @@
-//! Finds an image's signatures in its registry and judges them.
+//! Finds an image's signatures in its registry and checks them.
 //!
-//! All that a [`Verifier`] reads is bounded: the number of referrers it fetches, how many at once,
-//! and the size of each. It never takes a registry's word for what a referrer is.
+//! Everything that a [`Verifier`] reads has a limit: the number of referrers, how many are fetched at the
+//! same time, and the size of each. It never trusts what a registry says about a referrer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,21 +27,21 @@ use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
 use crate::turns::{aside, turns};
 
-/// Upper bounds on what one verification reads.
+/// Limits of one verification.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Referrers fetched for one image, of those listed, in all repositories together. Default 64.
+    /// The most referrers fetched for one image, in all repositories together. Default 64.
     pub candidates: usize,
-    /// Bytes of one bundle. Default 1 MiB.
+    /// The most bytes of one bundle. Default 1 MiB.
     pub bundle_bytes: u64,
-    /// Referrers fetched at once. Default 6.
+    /// The most referrers fetched at the same time. Default 6.
     pub concurrency: usize,
-    /// Repositories besides the image's own that are searched, of those that the policy names.
+    /// The most repositories of [`Policy::signature_sources`] that are searched, besides the image's own.
     /// Default 8.
     pub signature_sources: usize,
-    /// From the first request of one verification to its end: each request has time limits of its
-    /// own, and a hostile registry can stay within them for hours. Default 5 minutes.
+    /// The longest time of one verification. Each request has its own time limits, but with many slow
+    /// requests a hostile registry could take hours. Default 5 minutes.
     pub total: Duration,
 }
 
@@ -63,23 +63,22 @@ pub struct Verifier {
     registry: Registry,
     trust: Trust,
     limits: Limits,
-    /// Whose turn it is to judge, of all verifications by this verifier and its clones: as many at
-    /// once as there are processors.
+    /// Permits to check a bundle, one for each processor. This verifier shares them with its clones.
     turns: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
 enum Trust {
     Root(TrustedRoot),
-    /// Loaded anew for each verification, which costs nothing while it is fresh.
+    /// Loaded again for each verification. That costs nothing while it is fresh.
     Source(TrustSource),
 }
 
 impl Verifier {
-    /// A verifier that goes by one trusted root as long as it lives.
+    /// A verifier that always uses this trusted root.
     ///
-    /// A policy that names an instance of its own ([`Policy::trust`]) is refused by it, unless the
-    /// root was loaded for that very instance ([`TrustedRoot::for_trust`]).
+    /// It refuses a policy that names its own Sigstore instance ([`Policy::trust`]), unless the root was
+    /// loaded for that instance ([`TrustedRoot::for_trust`]).
     pub fn new(registry: Registry, trusted_root: TrustedRoot) -> Self {
         Self {
             registry,
@@ -89,8 +88,8 @@ impl Verifier {
         }
     }
 
-    /// A verifier for processes that run for long: it asks for the trusted root at each
-    /// verification, so that it is refreshed when it is due. See [`TrustedRoot::load`].
+    /// A verifier for processes that run for a long time. It loads the trusted root at each verification,
+    /// so the root is refreshed when necessary. See [`TrustedRoot::load`].
     pub fn with_source(registry: Registry, source: TrustSource) -> Self {
         Self {
             registry,
@@ -100,23 +99,22 @@ impl Verifier {
         }
     }
 
-    /// The same verifier within other bounds.
+    /// The same verifier with other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Discovers the image's referrers and judges them: the first passing candidate proves it.
+    /// Lists the image's referrers and checks them. The first one that passes is the proof.
     ///
-    /// One request for the list, and two for each candidate that holds a bundle. Where none of the
-    /// image's own repository passes, those are searched that [`Policy::signature_sources`] names:
-    /// a signature is bound to the digest, wherever it lies.
+    /// This takes one request for the list, and two for each candidate with a bundle. If no candidate in
+    /// the image's repository passes, the repositories of [`Policy::signature_sources`] are searched: a
+    /// signature names the digest, so it may be in any repository.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the policy denies the image, or a denied index in its repository lists
-    /// it; [`Error::Refused`] with every candidate when none passes; [`Error::Registry`] when none
-    /// passes and the registry kept something from us that might have; [`Error::Late`] when
-    /// [`Limits::total`] is over before there is an answer.
+    /// [`Error::Denied`] if the policy denies the image, or a denied index in its repository lists it;
+    /// [`Error::Refused`], with every candidate, if none passes; [`Error::Registry`] if none passes and
+    /// something could not be fetched; [`Error::Late`] after [`Limits::total`].
     pub async fn verify(
         &self,
         image: &ResolvedImage,
@@ -139,7 +137,7 @@ impl Verifier {
     ) -> Result<VerifiedImage, Error> {
         let now = Timestamp::now();
         let location = image.reference().location();
-        // Without a single request where the policy itself says it.
+        // First without any request: the policy itself may list the image.
         DeniedChildren::default().refuse(policy, image.reference())?;
         let (trusted_root, own, denied_children) = tokio::join!(
             self.trusted_root(now),
@@ -192,7 +190,7 @@ impl Verifier {
         Err(Error::Refused(Box::new(refusal)))
     }
 
-    /// Judges what `location` lists as referrers, up to the first that passes.
+    /// Checks the referrers that `location` lists, until one passes.
     async fn search(
         &self,
         location: &Location,
@@ -211,7 +209,7 @@ impl Verifier {
         let left = self.limits.candidates.saturating_sub(search.tried);
         let (referrers, untried) = shortlist(referrers, left, search.policy);
         search.refusal.untried += untried;
-        // The likelier ones are judged before any of the others is asked for.
+        // The likelier ones are checked before any of the others is fetched.
         let at_once = self.limits.concurrency.max(1);
         let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
             stream::iter(equally_likely)
@@ -256,7 +254,7 @@ impl Verifier {
         }
     }
 
-    /// Fetches a referrer's bundle, by way of its manifest.
+    /// Fetches a referrer's manifest, then its bundle.
     async fn fetch(
         &self,
         location: &Location,
@@ -285,9 +283,8 @@ impl Verifier {
         Ok(bundle)
     }
 
-    /// Looks where cosign kept signatures before there were referrers, so that the refusal of an
-    /// image that was signed the old way can say so. Asked only when nothing like a signature was
-    /// found; an error here changes nothing.
+    /// Looks for a signature at the tag that older versions of cosign used, so that the refusal can mention
+    /// it. This is done only if nothing like a signature was found. Errors here are ignored.
     async fn add_legacy_signature(&self, refusal: &mut Refusal) {
         let silent = refusal.candidates.iter().all(|candidate| {
             candidate.failure.kind() == crate::RefusalKind::Unsigned
@@ -319,7 +316,7 @@ impl Verifier {
     }
 }
 
-/// What is asked of every candidate, in a form that threads can share.
+/// What every candidate is checked against. Threads share it.
 struct Question {
     image: ResolvedImage,
     policy: Policy,
@@ -351,16 +348,16 @@ struct Search<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
     question: Arc<Question>,
-    /// What is told if none passes.
+    /// The error if none passes.
     refusal: Refusal,
-    /// Referrers fetched so far, of all repositories together.
+    /// How many referrers were fetched so far, in all repositories together.
     tried: usize,
-    /// The first error because of which none passing proves nothing.
+    /// The first error of the registry. With it, nobody knows whether the image is signed.
     unknown: Option<RegistryError>,
 }
 
-/// The referrers to try, the likeliest first, those that are equally likely together; and how many
-/// of them are left out because they are more than `left`.
+/// The referrers to check, in groups: the likeliest group first. At most `left` of them are kept. The number
+/// is how many are left out.
 fn shortlist(
     mut referrers: Vec<Descriptor>,
     left: usize,
@@ -374,11 +371,11 @@ fn shortlist(
     (groups.map(<[Descriptor]>::to_vec).collect(), untried)
 }
 
-/// Why a candidate's bundle is not at hand.
+/// Why a candidate's bundle could not be fetched.
 enum Obstacle {
-    /// A fault of the candidate's own.
+    /// The candidate is at fault.
     Failure(Failure),
-    /// A fault of the way there: the candidate may be good.
+    /// The registry or the network is at fault: the candidate may be good.
     Registry(RegistryError),
 }
 

@@ -1,10 +1,10 @@
-//! When the authorities of a trusted root can have certified or stamped anything.
+//! The time in which each authority of a trusted root can issue certificates or timestamps.
 //!
-//! `sigstore-verify` takes certificates of an authority's chain for trust anchors: each of a
-//! certificate authority's, the last of a timestamp authority's. An anchor's own validity is no part
-//! of path validation (RFC 5280, section 6.1.1, d): an authority would go on after its own
-//! certificate has ended (CVE-2026-24122). So the window that the trusted root gives it is narrowed
-//! to the validity of its whole chain.
+//! `sigstore-verify` uses certificates of an authority's chain as trust anchors: all of a certificate
+//! authority's, the last of a timestamp authority's. Path validation does not check the validity of an anchor
+//! (RFC 5280, section 6.1.1, d). So an authority could continue after its own certificate has ended
+//! (CVE-2026-24122). To prevent that, its time in the trusted root is limited to the validity of its whole
+//! chain.
 
 use jiff::Timestamp;
 use sigstore_trust_root::TimeRange;
@@ -13,11 +13,11 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::time::Time;
 
-/// Narrows the window of each authority, whose chain and window `parts` gives, to the validity of
-/// its certificates. One that is never valid as a whole is left out.
+/// Limits the time of each authority to the validity of its certificates. `parts` returns an authority's chain
+/// and time. If its certificates are never valid at the same time, the authority is left out.
 ///
 /// # Errors
-/// When a certificate is not one.
+/// If a certificate can't be read.
 pub(super) fn narrow<A>(
     authorities: &mut Vec<A>,
     parts: fn(&mut A) -> (Vec<DerCertificate>, &mut Option<TimeRange>),
@@ -32,11 +32,10 @@ pub(super) fn narrow<A>(
     Ok(())
 }
 
-/// The part of `window` in which every certificate of `chain` is valid. `Ok(None)` when there is no
-/// such time: then the authority certifies nothing.
+/// The part of `window` in which every certificate of `chain` is valid. `Ok(None)` if there is no such time.
 ///
 /// # Errors
-/// When one of them is not a certificate.
+/// If a certificate can't be read.
 fn narrowed(
     window: Option<TimeRange>,
     chain: &[DerCertificate],
@@ -54,7 +53,7 @@ fn narrowed(
     Ok((start <= end).then(|| TimeRange::new(start, Some(end))))
 }
 
-/// RFC 5280 writes "no end" as the last second of the year 9999, which is past our last.
+/// RFC 5280 writes "no end" as the last second of the year 9999. That is later than [`Timestamp::MAX`].
 fn moment(time: Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs());
     let moment = seconds

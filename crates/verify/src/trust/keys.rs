@@ -1,9 +1,8 @@
-//! Log keys of a kind that this program can't use.
+//! Log keys of a kind that this program does not support.
 //!
 //! A trusted root may list a log whose key is of a newer or rarer kind (P-521, Ed448, an RSA key
-//! without its SPKI wrapping). Such a key costs the signatures that need it, and no others: it is
-//! left out of the trusted root, with a warning, and remembered by the log's ID, so that a refusal
-//! can name the reason.
+//! without its SPKI wrapping). Only the signatures that need such a key are refused. The key is left out of the
+//! trusted root, with a warning, and the log's ID is remembered so that a refusal can name the reason.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use sigstore_trust_root::{PublicKeyDetails, TrustedRoot};
 use sigstore_types::{DerPublicKey, LogId};
 use sigstore_verify::crypto::{SigningScheme, VerificationKey};
 
-/// Logs whose keys can't be used, by ID, with the kind of key that the trusted root states.
+/// Logs whose keys are not supported: from the log's ID to the kind of key.
 #[derive(Debug, Default)]
 pub(super) struct UnusableKeys {
     /// Transparency logs (Rekor).
@@ -22,7 +21,7 @@ pub(super) struct UnusableKeys {
 }
 
 impl UnusableKeys {
-    /// Takes the logs whose keys can't be used out of `root`, which `name` names in warnings.
+    /// Removes the logs with unsupported keys from `root`. `name` is its name in warnings.
     pub(super) fn take_from(root: &mut TrustedRoot, name: &str) -> Self {
         let mut unusable = Self::default();
         root.tlogs.retain(|log| {
@@ -39,7 +38,7 @@ impl UnusableKeys {
             usable
         });
         root.ctlogs.retain(|log| {
-            // These logs may have an RSA key in PKCS#1, which `sigstore-verify` reads here only.
+            // Only for these logs `sigstore-verify` also reads an RSA key in PKCS#1.
             let key = &log.public_key.raw_bytes;
             let usable = is_usable(key)
                 || VerificationKey::from_der(key, SigningScheme::RsaPkcs1Sha256).is_ok();
@@ -62,7 +61,7 @@ fn is_usable(key: &DerPublicKey) -> bool {
     VerificationKey::from_spki(key).is_ok()
 }
 
-/// Remembers among `logs` one whose key can't be used, and warns of it.
+/// Adds a log with an unsupported key to `logs`, and warns.
 fn leave_out(
     logs: &mut BTreeMap<Vec<u8>, String>,
     name: &str,

@@ -1,7 +1,7 @@
-//! Whom to believe: certificate authorities, logs and timestamp authorities.
+//! The trusted root: certificate authorities, logs and timestamp authorities.
 //!
-//! A [`TrustedRoot`] is parsed and checked once and then shared. Where it comes from is the
-//! caller's to say: this module reads no environment and picks no directory.
+//! A [`TrustedRoot`] is parsed and checked once and then shared. The caller says where it comes from: this
+//! module does not read the environment and does not choose a directory.
 
 mod authority;
 mod keys;
@@ -24,7 +24,7 @@ use url::Url;
 use self::keys::UnusableKeys;
 pub use tuf::TufError;
 
-/// What every trusted root's media type begins with, whatever its version.
+/// The media type of a trusted root begins with this, in every version.
 const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.trustedroot";
 
 /// Where the trusted root comes from.
@@ -33,7 +33,7 @@ const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.trustedroot";
 pub enum TrustSource {
     /// Contents of a `trusted_root.json`, and its name for errors.
     File {
-        /// What to call it in errors: the file's path, say.
+        /// Its name in errors, for example the file's path.
         name: String,
         /// The contents.
         json: String,
@@ -42,26 +42,26 @@ pub enum TrustSource {
     Tuf {
         /// Where its metadata is.
         url: Url,
-        /// A `root.json` of it, got in a way that is trusted. Newer ones are reached from it.
+        /// A `root.json` of the repository, from a trusted place. Newer ones are verified starting from it.
         root: Vec<u8>,
-        /// Where verified metadata is kept, for this repository alone.
+        /// Directory for verified metadata. Only this repository may use it.
         cache: PathBuf,
-        /// Whether to do without the network, from the cache.
+        /// Whether to use only the cache and no network.
         offline: bool,
     },
-    /// The public-good instance, through TUF, by the `root.json` that is built in.
+    /// The public-good instance, through TUF, starting from the built-in `root.json`.
     PublicGood {
-        /// Where verified metadata is kept, for this repository alone.
+        /// Directory for verified metadata. Only this repository may use it.
         cache: PathBuf,
-        /// Whether to do without the network, from the cache.
+        /// Whether to use only the cache and no network.
         offline: bool,
     },
 }
 
-/// Trust material, parsed and checked. Shared; cheap to clone.
+/// Trust material, parsed and checked. It is shared and cheap to clone.
 ///
-/// A policy that names an instance of its own ([`Policy::trust`]) is judged by no other root: the
-/// caller, who loads it, says so with [`TrustedRoot::for_trust`].
+/// A policy may name its own Sigstore instance ([`Policy::trust`]). Then only that instance's root is used: the
+/// caller loads it and says so with [`TrustedRoot::for_trust`].
 #[derive(Clone)]
 pub struct TrustedRoot {
     inner: Arc<Inner>,
@@ -81,9 +81,9 @@ impl TrustedRoot {
     /// `name` names in errors.
     ///
     /// # Errors
-    /// When it isn't one, or lacks what every signature is checked against: a certificate
-    /// authority, a certificate log and a transparency log. A log whose key is of a kind that isn't
-    /// supported is left out, with a warning.
+    /// If it is not a trusted root, or has no certificate authority, no certificate log or no transparency
+    /// log: every signature needs these. A log whose kind of key is not supported is left out, with a
+    /// warning.
     pub fn from_json(name: &str, json: &str) -> Result<Self, TrustError> {
         let malformed = |detail: String| TrustError::Malformed {
             name: name.to_owned(),
@@ -132,8 +132,8 @@ impl TrustedRoot {
         })
     }
 
-    /// The same, as the root that a policy's `trust` stands for: it was read from the file, or from
-    /// the TUF repository, that `trust` names.
+    /// The same root, marked as the one that a policy's `trust` names: it was read from that file or that
+    /// TUF repository.
     #[must_use]
     pub fn for_trust(self, trust: Trust) -> Self {
         Self {
@@ -142,7 +142,7 @@ impl TrustedRoot {
         }
     }
 
-    /// This root, where `policy` may be judged by it: it names none, or this one.
+    /// This root, if `policy` names no root or this one.
     pub(crate) fn serving(&self, policy: &Policy, now: Timestamp) -> Option<RootInUse<'_>> {
         let serves = policy.trust().is_none() || policy.trust() == self.trust.as_deref();
         serves.then_some(RootInUse {
@@ -154,19 +154,19 @@ impl TrustedRoot {
     /// Loads the trusted root that `source` names. TUF repositories are reached by `connection`, which
     /// may be a registry client's ([`Registry::connection`](countersign_oci::Registry::connection)).
     ///
-    /// A file is parsed. A TUF repository is asked when its cache is older than a day or no longer
-    /// valid; what the process has loaded is shared by all who name the same repository, root and
-    /// cache, and is fetched once however many ask at the same time. A failure is not remembered.
-    /// When the repository can't be reached, a cache that is still valid serves on.
+    /// A file is parsed. A TUF repository is asked if its cache is older than a day or no longer valid. All
+    /// callers in the process with the same repository, root and cache share the result, and it is fetched
+    /// only once. A failure is not remembered. If the repository can't be reached, a cache that is still
+    /// valid is used.
     ///
     /// # Errors
-    /// [`TrustError`]. Offline, when the cache is missing, damaged or expired.
+    /// [`TrustError`]. Offline, also if the cache is missing, damaged or expired.
     pub async fn load(source: &TrustSource, connection: &Connection) -> Result<Self, TrustError> {
         Self::load_at(source, connection, Timestamp::now()).await
     }
 
-    /// As [`Self::load`], where it is `now` (TUF specification, section 5.1: the update's start time):
-    /// that decides what has expired and when to ask again.
+    /// As [`Self::load`], at the time `now` (TUF specification, section 5.1: the update's start time). It
+    /// decides what has expired and when to ask again.
     ///
     /// # Errors
     /// As of [`Self::load`].
@@ -197,8 +197,7 @@ impl TrustedRoot {
     }
 }
 
-/// A trusted root in use: for a policy that may be judged by it, at one time. Only
-/// [`TrustedRoot::serving`] makes one.
+/// A trusted root that may be used for a policy, and the time. Only [`TrustedRoot::serving`] makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct RootInUse<'a> {
     root: &'a Inner,
@@ -210,17 +209,17 @@ impl<'a> RootInUse<'a> {
         &self.root.verifier
     }
 
-    /// Whether this certificate, DER, is of a timestamp authority.
+    /// Whether this certificate (DER) belongs to a timestamp authority.
     pub(crate) fn has_timestamp_certificate(self, der: &[u8]) -> bool {
         self.root.timestamp_certificates.contains(der)
     }
 
-    /// The kind of key that the transparency log with this ID has, if it is one that can't be used.
+    /// The kind of key of the transparency log with this ID, if that kind is not supported.
     pub(crate) fn unusable_log_key(self, id: &[u8]) -> Option<&'a str> {
         self.root.unusable.logs.get(id).map(String::as_str)
     }
 
-    /// The same of a certificate transparency log.
+    /// The same for a certificate transparency log.
     pub(crate) fn unusable_certificate_log_key(self, id: &[u8]) -> Option<&'a str> {
         self.root
             .unusable
@@ -229,13 +228,13 @@ impl<'a> RootInUse<'a> {
             .map(String::as_str)
     }
 
-    /// The key of the transparency log with this ID, if its time has come.
+    /// The key of the transparency log with this ID, if it is valid by now.
     pub(crate) fn log_key(self, id: &Sha256Hash) -> Option<&'a VerificationKey> {
         self.root.logs.key_started_by(id, self.now)
     }
 }
 
-/// Refuses a trusted root that lacks what every signature is checked against.
+/// Refuses a trusted root without something that every signature needs.
 fn check_complete(
     root: &sigstore_trust_root::TrustedRoot,
     unusable: &UnusableKeys,
@@ -279,7 +278,7 @@ impl fmt::Debug for TrustedRoot {
     }
 }
 
-/// Why there is no trusted root.
+/// Why the trusted root could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
@@ -291,15 +290,15 @@ pub enum TrustError {
         /// What is wrong with it.
         detail: String,
     },
-    /// A trusted root by which no signature could be verified.
+    /// A trusted root without something that every signature needs.
     #[error("the trusted root {name} can't be used: it has no {missing}")]
     Incomplete {
         /// Name of the file or target.
         name: String,
-        /// What there is none of.
+        /// What is missing.
         missing: &'static str,
     },
-    /// The TUF repository doesn't give one that can be trusted.
+    /// The TUF repository did not provide a valid one.
     #[error("the trusted root can't be loaded from {url}")]
     Tuf {
         /// The repository.

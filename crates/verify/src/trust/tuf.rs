@@ -1,6 +1,6 @@
-//! Trusted roots from a TUF repository, through a cache that is believed no more than the network.
+//! Trusted roots from a TUF repository, through a cache. The cache is not trusted more than the network.
 //!
-//! Whatever comes out has passed the whole of TUF's client workflow from the caller's root, be it
+//! Every result has passed the whole client workflow of TUF, starting from the caller's root, whether it comes
 //! from disk or from the mirror. The cache decides only whether the mirror is asked.
 
 use std::collections::HashMap;
@@ -19,16 +19,16 @@ use countersign_oci::{Digest, ErrorKind, MachineFault};
 use super::{TrustError, TrustedRoot};
 
 const TRUSTED_ROOT: &str = "trusted_root.json";
-/// Holds the time of the last refresh. Believed for nothing but when to ask the mirror again:
-/// whoever can write it can as well delete the cache.
+/// The file with the time of the last refresh. It decides only when to ask the mirror again. Whoever can write
+/// it could also delete the cache.
 const REFRESHED: &str = "refreshed";
-/// A mirror is asked daily, so that a withdrawn key is noticed sooner than by the metadata's
-/// expiry, which Sigstore sets at a week.
+/// The mirror is asked every day, so a withdrawn key is noticed before the metadata expires. At Sigstore that
+/// takes a week.
 const REFRESH_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// How soon a process asks again when the mirror failed and the cache served.
+/// When a process asks again after the mirror failed and the cache was used.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
-/// A TUF repository, the root it is trusted by, and where it is kept.
+/// A TUF repository, the root that it is verified from, and its cache.
 pub(super) struct Repository<'a> {
     url: &'a str,
     root: &'a [u8],
@@ -36,13 +36,13 @@ pub(super) struct Repository<'a> {
     connection: &'a Connection,
 }
 
-/// What the process holds of one repository.
+/// What the process keeps of one repository.
 #[derive(Clone)]
 struct Loaded {
     trusted_root: TrustedRoot,
     /// When the first of the metadata files expires.
     expires: Timestamp,
-    /// When the mirror is due to be asked.
+    /// When to ask the mirror next.
     refresh_at: Timestamp,
 }
 
@@ -55,8 +55,8 @@ impl Loaded {
 type Key = (String, Digest, PathBuf);
 type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
 
-/// One slot for each repository, root and cache in use. Whoever holds the slot's lock is the one
-/// that fetches, and the others find the result when they get it.
+/// One slot for each repository, root and cache in use. The task with the slot's lock fetches. The others wait
+/// and then find the result.
 static SLOTS: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
 
 impl<'a> Repository<'a> {
@@ -96,13 +96,12 @@ impl<'a> Repository<'a> {
             Digest::sha256(self.root),
             self.cache.to_owned(),
         );
-        // The map is whole after any panic elsewhere: entries are only ever added.
+        // The map is valid after a panic elsewhere: entries are only added.
         let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())
     }
 
-    /// From the cache when it is fresh, else from the mirror, else from the cache while it is
-    /// valid.
+    /// From the cache if it is fresh, else from the mirror, else from the cache if it is still valid.
     async fn load_anew(&self, now: Timestamp, offline: bool) -> Result<Loaded, TrustError> {
         let cached = self.cached(now).await;
         if offline {
@@ -130,7 +129,7 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// The whole workflow, over the files in the cache.
+    /// The whole workflow, with the files in the cache.
     async fn cached(&self, now: Timestamp) -> Result<Loaded, TrustError> {
         let unusable = |source| {
             self.error(TufError::Cache {
@@ -152,7 +151,7 @@ impl<'a> Repository<'a> {
         self.loaded(&updater, json, refresh_at.unwrap_or(Timestamp::MIN))
     }
 
-    /// The whole workflow, over the network; what is verified goes to the cache.
+    /// The whole workflow, over the network. Verified files go to the cache.
     async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
         let refused = |source| self.error(TufError::Mirror(Box::new(source)));
         let store = FileStore::new(self.cache);
@@ -210,14 +209,14 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// When the cache was last brought up to date, if it says so.
+/// When the cache was last refreshed, if that is known.
 fn refreshed(store: &FileStore) -> Option<Timestamp> {
     let text = store.load(REFRESHED).ok()??;
     std::str::from_utf8(&text).ok()?.parse().ok()
 }
 
-/// A repository on the network. Every answer has a bound, which the workflow gives, and an end in
-/// time (TUF specification, "slow retrieval attacks").
+/// A repository on the network. Each answer has a limit in bytes, from the workflow, and in time (TUF
+/// specification, "slow retrieval attacks").
 struct Mirror {
     metadata: Url,
     targets: Url,
@@ -227,7 +226,7 @@ struct Mirror {
 impl Mirror {
     fn new(url: &str, connection: Connection) -> Result<Self, sigstore_tuf::Error> {
         let unlike = |error| sigstore_tuf::Error::transport_with_source("not a URL", error);
-        // A URL is joined to below its last slash.
+        // Joining replaces what comes after the last slash.
         let metadata = format!("{}/", url.trim_end_matches('/'));
         let metadata = Url::parse(&metadata).map_err(unlike)?;
         let targets = metadata.join("targets/").map_err(unlike)?;
@@ -248,7 +247,7 @@ impl Mirror {
             let connection = &self.connection;
             let fetched = retrying(&connection.options().retries, || async {
                 let answer = connection.ask(&request).await?;
-                // Stores of objects answer 403 where there is none.
+                // Object stores answer 403 for a missing file.
                 if matches!(answer.status().as_u16(), 403 | 404) {
                     return Ok(None);
                 }
@@ -274,7 +273,7 @@ impl sigstore_tuf::Repository for Mirror {
     }
 }
 
-/// Why a TUF repository gives no trusted root.
+/// Why a TUF repository did not provide a trusted root.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TufError {
@@ -287,8 +286,7 @@ pub enum TufError {
         #[source]
         source: Box<sigstore_tuf::Error>,
     },
-    /// The mirror doesn't answer, or its metadata is not to be trusted; and the cache, if there is
-    /// one, is no longer valid.
+    /// The mirror does not answer, or its metadata is not valid; and there is no valid cache.
     #[error("neither the mirror nor the cache has metadata that is valid now")]
     Mirror(#[source] Box<sigstore_tuf::Error>),
 }
@@ -299,7 +297,7 @@ impl TufError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Cache { source, .. } | Self::Mirror(source) => match source.as_ref() {
-                // The cache is ours to write, so no permission there is this machine's fault.
+                // We write the cache, so a missing permission there is a problem of this machine.
                 sigstore_tuf::Error::Io { source, .. } => match MachineFault::of(source) {
                     None => ErrorKind::Unreachable,
                     Some(_) => ErrorKind::Machine,
