@@ -142,7 +142,7 @@ async fn quiet_leaves_errors_and_what_a_command_is_there_to_print() {
 
     let checked = stage.run(&[&["policy", "check", "-q", "policy.yaml"]]);
     assert!(
-        checked.stdout.contains("A signature counts"),
+        checked.stdout.contains("A signature is accepted"),
         "{}",
         checked.shown()
     );
