@@ -14,6 +14,7 @@ mod pace;
 mod proxies;
 mod pull;
 mod push;
+mod push_referrers;
 mod redirects;
 mod referrers;
 mod round_trip;
