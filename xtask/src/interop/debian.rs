@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::tools::client;
+use super::package_client::client;
 
 /// Downloads the newest version of each package for `architecture`, which need not be this
 /// machine's, into `directory`, which is made.

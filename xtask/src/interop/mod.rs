@@ -10,6 +10,7 @@ mod http;
 mod image;
 mod indexes;
 mod instance;
+mod package_client;
 mod registries;
 mod scenarios;
 mod server;

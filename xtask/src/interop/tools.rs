@@ -3,15 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use super::debian;
+use super::package_client::client;
 use crate::command::{Command, workspace};
-
-/// Long enough for the largest program on two slow cores with cold caches.
-const INSTALL_LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// A program that `go install` builds.
 pub(super) struct GoProgram {
@@ -319,13 +317,6 @@ fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
         finished(started);
     }
     Ok(folder.join("bin/sigstore"))
-}
-
-/// A package client: it needs the user's environment, and time.
-pub(super) fn client(program: impl Into<PathBuf>) -> Command {
-    Command::new(program)
-        .inherit_environment()
-        .limit(INSTALL_LIMIT)
 }
 
 /// The folder of a program, filled by `fill` unless it is there: either whole or not at all.

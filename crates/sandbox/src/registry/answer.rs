@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use countersign_oci::Digest;
 
 /// An answer without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
@@ -36,6 +37,14 @@ pub(super) fn error(status: StatusCode, code: &str, message: impl Display) -> Re
         status,
         &serde_json::json!({"errors": [{"code": code, "message": message}]}),
     )
+}
+
+/// Says that `digest` is now at `location`.
+pub(super) fn created(location: &str, digest: &Digest) -> Response {
+    let mut response = empty(StatusCode::CREATED);
+    set(&mut response, header::LOCATION, location);
+    set(&mut response, CONTENT_DIGEST, digest);
+    response
 }
 
 /// Sets a header, replacing what was there. A value that can't stand in a header is left out.

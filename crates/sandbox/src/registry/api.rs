@@ -3,64 +3,17 @@
 //! Answers follow the specification; where it leaves a choice, the stricter registries (zot,
 //! distribution) are followed, so that a client which works here works there. `Accept` is ignored.
 
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Index, media_type};
 use url::form_urlencoded;
 
 use super::answer::{self, CONTENT_DIGEST, FILTERS_APPLIED, OCI_SUBJECT};
+use super::call::{Call, Manner, parameter};
 use super::route::Route;
 use super::store::{Outline, Shelf, Store};
 use super::upload;
-
-/// A request, read whole.
-pub(super) struct Call<'a> {
-    pub(super) method: &'a Method,
-    pub(super) route: &'a Route,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: Bytes,
-}
-
-/// How the endpoints that have a choice behave.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
-    pub(super) referrers_api: bool,
-    pub(super) claims_subjects: bool,
-    pub(super) dashed_tags: DashedTags,
-    pub(super) page_size: Option<usize>,
-    pub(super) mounts: bool,
-}
-
-/// What a tag like `sha256-<hex>` is in a manifest's URL, when a manifest is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DashedTags {
-    /// A tag like any other.
-    #[default]
-    Tags,
-    /// A tag, if it was pushed; else the digest that it is made of, as in GitLab.
-    DigestsUnlessPushed,
-    /// The digest that it is made of, whatever was pushed under it.
-    Digests,
-}
-
-impl DashedTags {
-    /// The digest or tag that is looked up for `reference`.
-    fn reading(self, shelf: &Shelf, reference: &str) -> String {
-        let digest = reference.replacen('-', ":", 1);
-        let taken = match self {
-            Self::Tags => false,
-            Self::DigestsUnlessPushed => !shelf.tags.contains_key(reference),
-            Self::Digests => true,
-        };
-        if taken && digest.parse::<Digest>().is_ok() {
-            return digest;
-        }
-        reference.to_owned()
-    }
-}
 
 /// Serves one request.
 pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response {
@@ -168,7 +121,7 @@ fn put_manifest(
         shelf.tags.insert(tag.to_owned(), digest.clone());
     }
     store.put_manifest(name, digest.clone(), media_type, call.body.clone());
-    let mut response = created(&format!("/v2/{name}/manifests/{digest}"), &digest);
+    let mut response = answer::created(&format!("/v2/{name}/manifests/{digest}"), &digest);
     let listed = manner.referrers_api || manner.claims_subjects;
     if let Some(subject) = outline.subject.filter(|_| listed) {
         answer::set(&mut response, OCI_SUBJECT, subject.digest);
@@ -262,13 +215,6 @@ fn delete_blob(store: &mut Store, name: &str, digest: &str) -> Response {
         Some(_) => answer::empty(StatusCode::ACCEPTED),
         None => answer::error(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", digest),
     }
-}
-
-pub(super) fn created(location: &str, digest: &Digest) -> Response {
-    let mut response = answer::empty(StatusCode::CREATED);
-    answer::set(&mut response, header::LOCATION, location);
-    answer::set(&mut response, CONTENT_DIGEST, digest);
-    response
 }
 
 fn tags(store: &Store, name: &str, query: &str) -> Response {
@@ -365,11 +311,4 @@ fn known<'a>(store: &'a Store, name: &str) -> Result<&'a Shelf, Box<Response>> {
     store
         .shelf(name)
         .ok_or_else(|| Box::new(answer::error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", name)))
-}
-
-/// A parameter of the query, decoded.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let (_, value) = pairs.find(|(key, _)| key == name)?;
-    Some(value.into_owned())
 }

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use countersign_oci::Digest;
 
 use super::answer::{self, UPLOAD_ID};
-use super::api::{Call, Manner, created, parameter};
+use super::call::{Call, Manner, parameter};
 use super::store::Store;
 
 pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) -> Response {
     if let Some((digest, bytes)) = mountable(store, manner, call) {
         let blobs = &mut store.shelf_mut(name).blobs;
         blobs.insert(digest.clone(), bytes);
-        return created(&format!("/v2/{name}/blobs/{digest}"), &digest);
+        return answer::created(&format!("/v2/{name}/blobs/{digest}"), &digest);
     }
     match parameter(call.query, "digest") {
         Some(digest) => finish(store, name, &digest, call.body.to_vec()),
@@ -83,7 +83,7 @@ fn finish(store: &mut Store, name: &str, digest: &str, bytes: Vec<u8>) -> Respon
         Ok(digest) if digest.matches(&bytes) => {
             let blobs = &mut store.shelf_mut(name).blobs;
             blobs.insert(digest.clone(), bytes.into());
-            created(&format!("/v2/{name}/blobs/{digest}"), &digest)
+            answer::created(&format!("/v2/{name}/blobs/{digest}"), &digest)
         }
         _ => answer::error(
             StatusCode::BAD_REQUEST,

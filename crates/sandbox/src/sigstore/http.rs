@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use super::routes::router;
-use super::services::Services;
 use crate::server::{Binding, Server};
 
 /// One of the services of a Sigstore.
@@ -94,15 +93,14 @@ pub(super) fn base(binding: &Binding) -> std::io::Result<Url> {
     Url::parse(&format!("http://{}/", binding.address())).map_err(std::io::Error::other)
 }
 
-/// Serves a service until the server is dropped.
+/// Serves a service by its `router` until the server is dropped.
 pub(super) fn serve(
     binding: Binding,
     service: Service,
-    services: &Arc<Services>,
+    router: Router,
     record: &Arc<Record>,
 ) -> std::io::Result<Server> {
     let state = (service, Arc::clone(record));
-    let router = router(service, Arc::clone(services));
     binding.serve(router.layer(middleware::from_fn_with_state(state, observe)))
 }
 

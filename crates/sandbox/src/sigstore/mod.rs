@@ -3,6 +3,7 @@
 //! Test only. Keys are made at run time and die with the [`Sigstore`]; anybody gets a certificate
 //! for any identity. Certificates, logs and timestamps are what independent verifiers accept.
 
+mod addresses;
 mod bundle;
 mod ca;
 mod ct;
@@ -37,8 +38,10 @@ pub use http::{Service, ServiceFault, ServiceRequest};
 pub use statement::Statement;
 
 use crate::server::{Binding, Server};
+use addresses::Addresses;
 use http::Record;
-use services::{Addresses, Services};
+use routes::router;
+use services::Services;
 
 /// A generation of the transparency log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +92,10 @@ impl Sigstore {
         let record = Arc::new(Record::default());
         let servers = bindings
             .into_iter()
-            .map(|(service, binding)| http::serve(binding, service, &services, &record))
+            .map(|(service, binding)| {
+                let router = router(service, Arc::clone(&services));
+                http::serve(binding, service, router, &record)
+            })
             .collect::<std::io::Result<_>>()?;
         Ok(Self {
             services,

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use url::Url;
 
+use super::addresses::{Addresses, base_url, host};
 use super::fulcio::Fulcio;
 use super::oidc::OidcIssuer;
 use super::rekor_v1::RekorV1;
@@ -13,16 +13,6 @@ use super::trust::{signing_config, trusted_root};
 use super::tsa::TimestampAuthority;
 use super::tuf::TufRepository;
 use super::{RekorVersion, SigstoreError};
-
-/// Where the services are: base URLs.
-pub(super) struct Addresses {
-    pub(super) oidc: Url,
-    pub(super) fulcio: Url,
-    pub(super) rekor_v1: Url,
-    pub(super) rekor_v2: Url,
-    pub(super) timestamp_authority: Url,
-    pub(super) tuf: Url,
-}
 
 /// Every service's state.
 pub(super) struct Services {
@@ -84,16 +74,4 @@ impl Services {
     pub(super) fn set_ahead(&self, ahead: SignedDuration) {
         self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
     }
-}
-
-/// A URL without the slash at its end: clients append paths, and compare a log's URL with its
-/// checkpoints' origin.
-pub(super) fn base_url(url: &Url) -> &str {
-    url.as_str().trim_end_matches('/')
-}
-
-/// The host without its port, which is the checkpoint origin that sigstore-go expects of a log at
-/// this URL.
-fn host(url: &Url) -> &str {
-    url.host_str().unwrap_or_default()
 }

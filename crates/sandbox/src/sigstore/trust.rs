@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::addresses::{Addresses, base_url};
 use super::fulcio::Fulcio;
 use super::rekor_v1::RekorV1;
 use super::rekor_v2::RekorV2;
-use super::services::{Addresses, base_url};
 use super::tsa::TimestampAuthority;
 use super::x509::Authority;
 use super::{RekorVersion, SigstoreError};

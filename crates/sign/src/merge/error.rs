@@ -1,8 +1,6 @@
-//! Why images can't be joined, and what a merge that failed had done.
+//! Why images can't be merged.
 
 use countersign_oci::{Digest, ErrorKind, PinnedReference, Platform, Reference};
-
-use crate::error::Error;
 
 /// Why images can't be joined into one, or a tag can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -87,18 +85,4 @@ impl MergeError {
             Self::TagMoved { .. } => ErrorKind::Unreachable,
         }
     }
-}
-
-/// A merge that did not end, and where it left the tags.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct MergeFailure {
-    /// What went wrong.
-    pub error: Error,
-    /// The tags that name the merged image now, which is signed.
-    pub moved: Vec<Reference>,
-    /// The tag that was being written when it went wrong, where it is not clear what it names.
-    pub unclear: Option<Reference>,
-    /// The tags that are where they were.
-    pub left: Vec<Reference>,
 }

@@ -11,11 +11,15 @@
 
 mod contents;
 mod error;
+mod events;
+mod failure;
 mod join;
 mod publish;
 
-pub use error::{MergeError, MergeFailure};
-pub use publish::{MergeEvent, Merged, MergedManifest, Publication};
+pub use error::MergeError;
+pub use events::MergeEvent;
+pub use failure::MergeFailure;
+pub use publish::{Merged, MergedManifest, Publication};
 
 use std::collections::BTreeMap;
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use countersign_oci::http::{Failure, retrying};
 use countersign_oci::{
-    Copied, Digest, Error as RegistryError, Location, PinnedReference, Platform, Reference,
-    Registry, ResolvedImage, Retries,
+    Digest, Error as RegistryError, Location, PinnedReference, Platform, Reference, Registry,
+    ResolvedImage, Retries,
 };
 use serde::Serialize;
 
-use super::{Merge, MergeError, MergeFailure, contents};
+use super::{Merge, MergeError, MergeEvent, MergeFailure, contents};
 use crate::error::Error;
-use crate::outcome::{Event, Signed};
+use crate::outcome::Signed;
 use crate::signer::Signer;
 use crate::token::IdentityToken;
 
@@ -28,35 +28,6 @@ pub struct Publication<'a> {
     pub token: &'a IdentityToken,
     /// What the signed statements say besides.
     pub annotations: &'a BTreeMap<String, String>,
-}
-
-/// How far a merge is.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum MergeEvent {
-    /// A blob is in the target repository.
-    Copied {
-        /// The blob there.
-        blob: PinnedReference,
-        /// Its size, in bytes.
-        size: u64,
-        /// How it came there.
-        copied: Copied,
-    },
-    /// All images are in a target repository, and so is the index, without a tag.
-    Pushed {
-        /// The index.
-        index: PinnedReference,
-    },
-    /// Signing goes on.
-    Signing(Event),
-    /// Everything is signed, and verified by a client that looked for the first time.
-    Proven,
-    /// A tag names the merged image.
-    Tagged {
-        /// The tag.
-        tag: Reference,
-    },
 }
 
 /// An image that was merged, signed and tagged.

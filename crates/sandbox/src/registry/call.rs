@@ -1,0 +1,64 @@
+//! A request to the registry, and how the registry behaves where the specification leaves a choice.
+
+use axum::http::{HeaderMap, Method};
+use bytes::Bytes;
+use countersign_oci::Digest;
+use url::form_urlencoded;
+
+use super::route::Route;
+use super::store::Shelf;
+
+/// A request, read whole.
+pub(super) struct Call<'a> {
+    pub(super) method: &'a Method,
+    pub(super) route: &'a Route,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// How the endpoints that have a choice behave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) referrers_api: bool,
+    pub(super) claims_subjects: bool,
+    pub(super) dashed_tags: DashedTags,
+    pub(super) page_size: Option<usize>,
+    pub(super) mounts: bool,
+}
+
+/// What a tag like `sha256-<hex>` is in a manifest's URL, when a manifest is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DashedTags {
+    /// A tag like any other.
+    #[default]
+    Tags,
+    /// A tag, if it was pushed; else the digest that it is made of, as in GitLab.
+    DigestsUnlessPushed,
+    /// The digest that it is made of, whatever was pushed under it.
+    Digests,
+}
+
+impl DashedTags {
+    /// The digest or tag that is looked up for `reference`.
+    pub(super) fn reading(self, shelf: &Shelf, reference: &str) -> String {
+        let digest = reference.replacen('-', ":", 1);
+        let taken = match self {
+            Self::Tags => false,
+            Self::DigestsUnlessPushed => !shelf.tags.contains_key(reference),
+            Self::Digests => true,
+        };
+        if taken && digest.parse::<Digest>().is_ok() {
+            return digest;
+        }
+        reference.to_owned()
+    }
+}
+
+/// A parameter of the query, decoded.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, value) = pairs.find(|(key, _)| key == name)?;
+    Some(value.into_owned())
+}

@@ -1,0 +1,19 @@
+//! What a merge that failed had done.
+
+use countersign_oci::Reference;
+
+use crate::error::Error;
+
+/// A merge that did not end, and where it left the tags.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct MergeFailure {
+    /// What went wrong.
+    pub error: Error,
+    /// The tags that name the merged image now, which is signed.
+    pub moved: Vec<Reference>,
+    /// The tag that was being written when it went wrong, where it is not clear what it names.
+    pub unclear: Option<Reference>,
+    /// The tags that are where they were.
+    pub left: Vec<Reference>,
+}
