@@ -1,4 +1,4 @@
-//! Descriptors, which tie manifests, indexes and blobs together, and their media types.
+//! Descriptors, by which manifests and indexes refer to other content, and their media types.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub mod media_type {
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 }
 
-/// Points at content: what it is, how to check it, how long it is (OCI image specification,
+/// Refers to content, with its media type, digest and size (OCI image specification,
 /// "Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,13 +33,14 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Length of the content, in bytes.
     pub size: u64,
-    /// In an index: the platform the image is for.
+    /// In an index: the image's platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// In a referrers list: what the referrer says it is. Registries get it wrong; judge by the manifest.
+    /// In a list of referrers: the referrer's type. Registries get it wrong, so decide by the
+    /// manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// Remarks by whoever wrote the descriptor.
+    /// Annotations by the descriptor's author.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
@@ -62,12 +63,12 @@ impl Descriptor {
     }
 }
 
-/// Whether a descriptor says that it is of an index.
+/// Whether the descriptor's media type is an index's.
 pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
     kind_of(&descriptor.media_type) == Some(DocumentKind::Index)
 }
 
-/// Whether a descriptor says that it is of a manifest or an index.
+/// Whether the descriptor's media type is a manifest's or an index's.
 pub(crate) fn is_document(descriptor: &Descriptor) -> bool {
     kind_of(&descriptor.media_type).is_some()
 }
@@ -79,7 +80,7 @@ pub(crate) enum DocumentKind {
     Index,
 }
 
-/// What a media type says that a document is; `None` for other types.
+/// The kind of document that a media type names; `None` for other types.
 pub(crate) fn kind_of(media_type: &str) -> Option<DocumentKind> {
     match media_type {
         media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(DocumentKind::Manifest),

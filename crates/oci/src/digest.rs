@@ -1,7 +1,7 @@
 //! Content digests.
 //!
-//! A [`Digest`] names one sequence of bytes by an algorithm that this build can compute: whoever
-//! holds one can check bytes against it. Digests of other algorithms don't parse.
+//! A [`Digest`] names one sequence of bytes, by an algorithm that this crate can compute. So bytes
+//! can always be checked against it. Digests of other algorithms don't parse.
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,19 +73,19 @@ impl Digest {
         self.algorithm
     }
 
-    /// The encoded part: lower-case hex digits, as many as [`Algorithm::hex_len`] says.
+    /// The hexadecimal part in lower case, with [`Algorithm::hex_len`] digits.
     pub fn hex(&self) -> &str {
         &self.hex
     }
 
-    /// Whether `bytes` are the bytes that this digest names.
+    /// Whether `bytes` have this digest.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         Self::of(self.algorithm, bytes) == *self
     }
 
-    /// The tag under which registries without the referrers API keep this digest's referrers:
-    /// `algorithm-hex`, the algorithm cut to 32 characters and the encoded part to 64 (OCI
-    /// distribution specification 1.1, "Referrers Tag Schema").
+    /// The fallback tag for this digest's referrers, in registries without the referrers API:
+    /// `algorithm-hex`, with at most 32 characters of the algorithm and 64 of the hexadecimal part
+    /// (OCI distribution specification 1.1, "Referrers Tag Schema").
     pub fn referrers_tag(&self) -> String {
         let encoded: String = self.hex.chars().take(64).collect();
         format!("{}-{encoded}", self.algorithm)
@@ -162,7 +162,7 @@ enum State {
 }
 
 impl Digester {
-    /// A digester that has seen no bytes.
+    /// Makes a digester without any bytes.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
             Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
@@ -178,7 +178,7 @@ impl Digester {
         }
     }
 
-    /// The digest of everything seen.
+    /// The digest of all bytes.
     pub fn finish(self) -> Digest {
         let (algorithm, hex) = match self.0 {
             State::Sha256(hasher) => (Algorithm::Sha256, hex::encode(hasher.finalize())),
@@ -204,20 +204,20 @@ pub enum DigestError {
         /// The text, or its start.
         found: String,
     },
-    /// The algorithm is not one that this build computes.
+    /// This crate can't compute the algorithm.
     #[error("expected a digest by sha256 or sha512, found algorithm `{found}`")]
     UnsupportedAlgorithm {
-        /// What stands before the colon.
+        /// The text before the colon.
         found: String,
     },
-    /// Wrong length, or something else than lower-case hex.
+    /// The length is wrong, or there are characters other than lower-case hex digits.
     #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} characters)", .algorithm.hex_len())]
     Encoded {
-        /// The algorithm named.
+        /// The algorithm.
         algorithm: Algorithm,
-        /// What stands after the colon, or its start.
+        /// The text after the colon, or its start.
         found: String,
-        /// How many characters stand there.
+        /// The number of characters after the colon.
         length: usize,
     },
 }

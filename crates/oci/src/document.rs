@@ -1,6 +1,6 @@
-//! Documents: manifests and indexes, told apart from their bytes.
+//! Documents: manifests and indexes, recognised by their bytes.
 //!
-//! Unknown fields are left alone, since the bytes are what is signed.
+//! Unknown fields are allowed, because the bytes are what is signed.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::excerpt::excerpt;
 use crate::index::Index;
 use crate::manifest::{Manifest, ManifestError};
 
-/// What a registry keeps under a manifest digest.
+/// The content at a manifest's digest: an image manifest or an index.
 #[expect(
     clippy::large_enum_variant,
     reason = "documents are few and live behind references; a box would show in every match"
@@ -21,12 +21,12 @@ use crate::manifest::{Manifest, ManifestError};
 pub enum Document {
     /// One image or artifact.
     Manifest(Manifest),
-    /// Several.
+    /// An index of several manifests.
     Index(Index),
 }
 
 impl Document {
-    /// Whether this is an index that lists `digest`.
+    /// Whether this is an index with `digest` in its list.
     pub fn lists(&self, digest: &Digest) -> bool {
         match self {
             Self::Index(index) => index.manifests.iter().any(|child| child.digest == *digest),
@@ -34,15 +34,15 @@ impl Document {
         }
     }
 
-    /// Parses a manifest or index. Which of the two it is follows from its `mediaType`, else from
-    /// its fields; a document with both `manifests` and `layers` or `config` is refused, because
-    /// two readers could take it for two things (CVE-2021-41190). `content_type` is what the registry
-    /// or the parent's descriptor calls it. It must not name the other kind than the `mediaType`
-    /// field; OCI's name where the document has Docker's is no contradiction, nor is a type that is
-    /// neither's, such as `application/json`.
+    /// Parses a manifest or index. The `mediaType` decides which of the two it is, or else the
+    /// fields. A document with both `manifests` and `layers` or `config` is refused, because one
+    /// reader could take it for an index and another for an image (CVE-2021-41190). `content_type`
+    /// is the media type by the registry or by the parent's descriptor. It must not name the other
+    /// kind than the `mediaType` field. OCI's type is allowed where the document has Docker's, and
+    /// so is a type of neither kind, such as `application/json`.
     ///
     /// # Errors
-    /// [`ManifestError`], when it is neither or both.
+    /// [`ManifestError`], if it is neither or both.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -80,7 +80,7 @@ impl Document {
             (_, true, true) => return Err(ManifestError::Ambiguous),
             (Some(DocumentKind::Index) | None, true, false) => DocumentKind::Index,
             (Some(DocumentKind::Manifest) | None, false, true) => DocumentKind::Manifest,
-            // An empty list: Go leaves `manifests` out.
+            // Go leaves an empty `manifests` list out.
             (Some(DocumentKind::Index), false, false) => DocumentKind::Index,
             (Some(_), _, _) | (None, false, false) => {
                 return Err(ManifestError::Unknown {
@@ -95,7 +95,7 @@ impl Document {
         .map_err(ManifestError::Json)
     }
 
-    /// The media type the document goes by: its own field, else the OCI type of its kind.
+    /// The document's media type: its own field, or else the OCI type of its kind.
     pub fn media_type(&self) -> &str {
         match self {
             Self::Manifest(m) => m.media_type.as_deref().unwrap_or(media_type::OCI_MANIFEST),
@@ -103,7 +103,7 @@ impl Document {
         }
     }
 
-    /// What kind of artifact the document says it is.
+    /// The document's artifact type.
     pub fn artifact_type(&self) -> Option<&str> {
         match self {
             Self::Manifest(manifest) => manifest.artifact_type.as_deref(),
@@ -111,7 +111,7 @@ impl Document {
         }
     }
 
-    /// The manifest or index that the document refers to, if it is a referrer.
+    /// The document's subject, if it is a referrer.
     pub fn subject(&self) -> Option<&Descriptor> {
         match self {
             Self::Manifest(manifest) => manifest.subject.as_ref(),
@@ -119,7 +119,7 @@ impl Document {
         }
     }
 
-    /// The builder's remarks.
+    /// The document's annotations.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         match self {
             Self::Manifest(manifest) => &manifest.annotations,

@@ -1,25 +1,25 @@
-//! Text that others wrote, made safe to print: registries, certificates, statements, galleries and
-//! archives. Whatever of theirs a person reads on a terminal or in a log goes through here.
+//! Makes text of others safe to print: from registries, certificates, statements, galleries and
+//! archives. All such text goes through here before a person reads it.
 //!
-//! A character that can't be seen, or that changes how the text around it is shown, is written as
-//! `\u{…}`. So two texts that look alike are alike, and nothing can move the cursor, set colours,
-//! start a line of its own, or show its letters in another order than they stand.
+//! Characters that are invisible, or that change how other text is shown, are written as `\u{…}`.
+//! So a text can't hide characters, move the cursor, set colours, start a new line or change the
+//! order of letters.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Characters kept by [`printable`]. No honest identity or message comes near it.
+/// The most characters that [`printable`] keeps. Real identities and messages are much shorter.
 const PRINTABLE_MAX: usize = 4096;
 
-/// Characters kept by [`excerpt`].
+/// The most characters that [`excerpt`] keeps.
 const EXCERPT_MAX: usize = 200;
 
-/// `text` with every character escaped that can't be seen or that changes how others are shown: at
-/// most 4,096 characters of it, then an ellipsis.
+/// Escapes every character of `text` that is invisible or that changes how other text is shown. At
+/// most 4,096 characters are kept, then an ellipsis follows.
 ///
-/// Escaped are control characters, line and paragraph separators, bidirectional overrides and
-/// isolates, zero-width and other invisible characters, all blanks but the space, private-use and
-/// unassigned characters.
+/// It escapes control characters, line and paragraph separators, characters that change the writing
+/// direction, zero-width and other invisible characters, all blanks except the space, and
+/// private-use and unassigned characters.
 ///
 /// ```
 /// use countersign_oci::printable;
@@ -30,9 +30,9 @@ pub fn printable(text: &str) -> String {
     escape(text, PRINTABLE_MAX)
 }
 
-/// The beginning of `text`, as [`printable`] writes it: at most 200 characters of it, then an
-/// ellipsis. Blanks at both ends are dropped, and each line break or tab becomes a space, so that a
-/// page in place of a value can be recognised.
+/// The start of `text`, escaped like by [`printable`]: at most 200 characters, then an ellipsis.
+/// Blanks at both ends are dropped. Each line break or tab becomes a space, so that a web page in
+/// place of a value can be recognised.
 pub fn excerpt(text: &str) -> String {
     let line: String = text
         .trim()
@@ -65,7 +65,7 @@ fn escape(text: &str, max: usize) -> String {
     shown
 }
 
-/// Whether a reader sees that `c` is there, and it changes nothing of what is around it.
+/// Whether `c` is visible and doesn't change how other text is shown.
 fn is_visible(c: char) -> bool {
     use GeneralCategory as Category;
     if (' '..='~').contains(&c) {
@@ -81,8 +81,8 @@ fn is_visible(c: char) -> bool {
         | Category::PrivateUse
         | Category::Surrogate
         | Category::Unassigned => false,
-        // Of other categories: variation selectors, fillers of Hangul, the joiner of graphemes. A
-        // Braille pattern without dots is the one blank that Unicode doesn't count among these.
+        // Other categories: variation selectors, Hangul fillers, the grapheme joiner. The Braille
+        // pattern without dots is the only blank that Unicode doesn't count here.
         _ => c != '\u{2800}' && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c),
     }
 }

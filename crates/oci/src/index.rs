@@ -1,7 +1,7 @@
-//! Indexes, and which of their children may be for a platform.
+//! Indexes, and their children for a platform.
 //!
-//! Children are read one by one: one that can't be read, or that is of a kind unknown here, doesn't
-//! keep the others from being used. Go's tools read them so.
+//! Children are read one by one. A child that can't be read, or that is of an unknown kind, doesn't
+//! affect the others. Go's tools do the same.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::json::null_is_empty;
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
 
-/// An image index: manifests by platform, or the list of an image's referrers.
+/// An image index: manifests by platform, or an image's list of referrers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
@@ -26,16 +26,16 @@ pub struct Index {
     /// Media type of the index itself; optional in OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// What kind of artifact this is, where it isn't an image.
+    /// The artifact type, if this isn't an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// The children that can be read. Some registries write `null` for an empty list.
+    /// The children that can be read. Some registries write an empty list as `null`.
     #[serde(default, deserialize_with = "readable")]
     pub manifests: Vec<Descriptor>,
-    /// The manifest that this index refers to, for a referrer.
+    /// The subject, if this index is a referrer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
-    /// Remarks by the builder.
+    /// The annotations.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
@@ -45,12 +45,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// The child that serves `wanted` best by what the index says; of equals, the first. Children
-    /// without a platform are passed over: [`Registry::select`](crate::Registry::select) asks their
-    /// configurations, and looks into nested indexes.
+    /// The child that fits `wanted` best by the index alone; of equal ones, the first. Children
+    /// without a platform are skipped: [`Registry::select`](crate::Registry::select) reads their
+    /// configurations, and searches nested indexes.
     ///
     /// # Errors
-    /// With the platforms that there are, when none serves.
+    /// [`NoSuchPlatform`] with the platforms of the index, if no child fits.
     pub fn select(&self, wanted: &Platform) -> Result<&Descriptor, NoSuchPlatform> {
         let named = self.candidates(wanted).named;
         named.into_iter().next().ok_or_else(|| NoSuchPlatform {
@@ -74,7 +74,7 @@ impl Index {
                 Some(_) | None => unnamed.push(child),
             }
         }
-        // The sort is stable: of equals, the first stays first.
+        // The sort is stable: of equal ones, the first stays first.
         named.sort_by_key(|(rank, _)| Reverse(*rank));
         Candidates {
             named: named.into_iter().map(|(_, child)| child).collect(),
@@ -82,7 +82,7 @@ impl Index {
         }
     }
 
-    /// The platforms of the children, in order, without repetition and without `unknown`.
+    /// The children's platforms, in order, each once, without `unknown`.
     pub fn platforms(&self) -> Vec<Platform> {
         let mut platforms = Vec::new();
         let children = self.manifests.iter().filter(|child| is_document(child));
@@ -97,13 +97,13 @@ impl Index {
 
 /// The children of an index that may be for a platform.
 pub(crate) struct Candidates<'a> {
-    /// Those that say so, the nearest first.
+    /// Children that name a platform that fits, the nearest first.
     pub(crate) named: Vec<&'a Descriptor>,
-    /// Those that don't say for which platform they are, or not all of it.
+    /// Children that name no platform, or only a part of one.
     pub(crate) unnamed: Vec<&'a Descriptor>,
 }
 
-/// The children that are descriptors.
+/// The children that can be read as descriptors.
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
     let mut children = Vec::new();
     deserializer.deserialize_any(Entries(|entry: &RawValue| {
@@ -112,8 +112,8 @@ fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor
     Ok(children)
 }
 
-/// Reads a list and hands on its entries, one after the other: 4 MiB of JSON, read as a whole, could
-/// take hundreds of MiB of memory. Go writes a list of none as `null`.
+/// Reads a list and passes its entries on, one by one. Read as a whole, 4 MiB of JSON could need
+/// hundreds of MiB of memory. Go writes an empty list as `null`.
 struct Entries<F>(F);
 
 impl<'de, F: FnMut(&RawValue)> Visitor<'de> for Entries<F> {
@@ -135,9 +135,9 @@ impl<'de, F: FnMut(&RawValue)> Visitor<'de> for Entries<F> {
     }
 }
 
-/// Refuses an index, given as its bytes, whose entry for `wanted` can't be read: the first that serves
-/// it better than `best`, the child that would be selected of those that can be read. Entries that
-/// don't say in a readable way for which platform they are can't be what somebody asked for.
+/// Refuses an index whose best entry for `wanted` can't be read: the first unreadable entry that
+/// fits better than `best`, the best readable child. Entries without a readable platform are
+/// skipped.
 ///
 /// # Errors
 /// [`ManifestError::Child`].
@@ -185,18 +185,18 @@ pub(crate) fn refuse_unreadable(
     unreadable.map_or(Ok(()), Err)
 }
 
-/// There is no image for the platform asked for: an index has no such child, or the one image there
-/// is is for another platform.
+/// There is no image for the requested platform: the index has no such child, or the only image has
+/// another platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no image for {wanted}; there is {}", list(.available))]
+#[error("there is no image for {wanted}; found {}", list(.available))]
 pub struct NoSuchPlatform {
-    /// What was asked for.
+    /// The requested platform.
     pub wanted: Platform,
-    /// What there is.
+    /// The platforms that exist.
     pub available: Vec<Platform>,
 }
 
-/// Platforms that an error names. An index for people has fewer.
+/// The most platforms that one error lists. Real indexes have fewer.
 const PLATFORMS_SHOWN: usize = 20;
 
 fn list(platforms: &[Platform]) -> String {
@@ -266,9 +266,9 @@ mod tests {
         let error = index.select(&platform("linux/s390x")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no image for linux/s390x; there is linux/arm/v6, linux/arm/v7"
+            "there is no image for linux/s390x; found linux/arm/v6, linux/arm/v7"
         );
-        // The attestation is for nobody, whatever is asked for.
+        // The attestation has no platform, so it never fits.
         assert_eq!(selected(&index, "unknown/unknown"), None);
     }
 

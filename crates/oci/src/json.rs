@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Reads `null` as an empty list or map: so Go writes those that were never set.
+/// Reads `null` as an empty list or map. Go writes unset ones like this.
 pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,4 +1,4 @@
-//! What kind of failure an error is: the one list that the errors of all our crates are sorted by.
+//! The kinds of failures. All our crates sort their errors by this one list.
 
 use std::error::Error;
 use std::io;
@@ -6,35 +6,35 @@ use std::io;
 use rustix::io::Errno;
 use serde::Serialize;
 
-/// What kind of failure an error is. A program turns it into an exit code or a status.
+/// The kind of a failure. A program makes an exit code or a status from it.
 ///
-/// Each library's error types have a `kind()` that names every variant, so that a new variant does
-/// not compile until somebody has said what kind it is. This list is complete for the same reason:
-/// it is not `#[non_exhaustive]`, so a caller's `match` needs no `_`.
+/// Each library's error types have a method `kind()` that names every variant, so that a new
+/// variant doesn't compile until its kind is chosen. For the same reason this enum isn't
+/// `#[non_exhaustive]`: a caller's `match` needs no `_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// A bug in this program: no input should lead here.
+    /// A bug in this program. No input should cause it.
     Internal,
-    /// The machine that this runs on: a full disk, no permission, no descriptors, no memory.
+    /// A problem of this machine: a full disk, no permission, too many open files, no memory.
     Machine,
     /// The command line, a setting or an input file can't be used.
     Usage,
-    /// No signature of a kind that counts.
+    /// There is no signature of an accepted kind.
     Unsigned,
-    /// Not what the policy, the gallery or the lock file asks for.
+    /// The policy, the gallery or the lock file requires something else.
     Policy,
-    /// A signature, certificate, log entry, digest or archive does not hold.
+    /// A signature, certificate, log entry, digest or archive is invalid.
     Invalid,
-    /// No such image, tag, platform, entry or file.
+    /// An image, tag, platform, entry or file doesn't exist.
     NotFound,
-    /// A network, registry or service does not answer as it should, or refuses a login.
+    /// A network, registry or service failed, or refused the login.
     Unreachable,
 }
 
 impl ErrorKind {
-    /// The kind of an error in reading a file that somebody named: the name is wrong, or the file
-    /// may not be read by us, unless the machine itself is at fault.
+    /// The kind of an error when reading a file that the user named: the name or the permissions
+    /// are wrong, unless the machine has a problem.
     pub fn of_input(error: &io::Error) -> Self {
         match MachineFault::of(error) {
             None | Some(MachineFault::Permission) => Self::Usage,
@@ -42,9 +42,8 @@ impl ErrorKind {
         }
     }
 
-    /// The kind of an error in talking to somebody over a network: theirs or the network's, unless
-    /// this machine has run out of something. A firewall answers with "no permission", and that is
-    /// the network's.
+    /// The kind of a network error: the server's or the network's fault, unless this machine ran
+    /// out of something. "No permission" counts as a network error, because a firewall causes it.
     pub fn of_network(error: &(dyn Error + 'static)) -> Self {
         match MachineFault::of(error) {
             None | Some(MachineFault::Permission) => Self::Unreachable,
@@ -52,8 +51,8 @@ impl ErrorKind {
         }
     }
 
-    /// The kind of an error in reading or writing content: the content does not hold, unless the
-    /// machine is at fault.
+    /// The kind of an error when reading or writing content: the content is invalid, unless the
+    /// machine has a problem.
     pub fn of_content(error: &io::Error) -> Self {
         match MachineFault::of(error) {
             None => Self::Invalid,
@@ -62,32 +61,32 @@ impl ErrorKind {
     }
 }
 
-/// What the failure of one source means for the other sources of the same content.
+/// What one source's failure means for other sources of the same content.
 ///
-/// Not `#[non_exhaustive]`, so that whoever loops over sources decides on each.
+/// Not `#[non_exhaustive]`, so that callers must handle each value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
-    /// The source doesn't have it or can't be reached: the next may serve it.
+    /// The source doesn't have the content or can't be reached. Try the next source.
     TryNext,
-    /// What it serves doesn't hold: only other copies of the same digest may be tried.
+    /// The source's content is invalid. Try only other copies of the same digest.
     TrySameDigest,
-    /// No other source would do better.
+    /// No other source would help.
     End,
 }
 
-/// What can be wrong with a machine, as its operating system says it.
+/// Problems of a machine, as its operating system reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MachineFault {
-    /// The file system has no room: no bytes or no inodes (`ENOSPC`), or none within a quota
+    /// The file system is full: no bytes or no inodes (`ENOSPC`), or the quota is used up
     /// (`EDQUOT`).
     Full,
     /// The file is larger than the file system or the process's limit allows (`EFBIG`).
     FileTooLarge,
-    /// No more open files in this process (`EMFILE`) or on this machine (`ENFILE`).
+    /// Too many open files in this process (`EMFILE`) or on this machine (`ENFILE`).
     Descriptors,
     /// No more memory (`ENOMEM`, `ENOBUFS`).
     Memory,
-    /// This user may not do it (`EACCES`, `EPERM`).
+    /// This user lacks permission (`EACCES`, `EPERM`).
     Permission,
     /// The file system is mounted read-only (`EROFS`).
     ReadOnly,
@@ -96,10 +95,10 @@ pub enum MachineFault {
 }
 
 impl MachineFault {
-    /// The fault that `error` or one of its causes reports, if one does.
+    /// The problem that `error` or one of its causes reports, if there is one.
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
-        // Chains are short; the bound is for one that leads back to itself.
+        // Chains of causes are short; the limit is for a chain that forms a circle.
         for _ in 0..32 {
             let error = next?;
             let found = error.downcast_ref::<io::Error>().and_then(Self::of_io);
@@ -107,8 +106,8 @@ impl MachineFault {
                 return found;
             }
             next = match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
-                // What an `io::Error` wraps is not among its causes: its cause is the wrapped
-                // error's cause.
+                // An `io::Error` doesn't list the error that it wraps as a cause, only that error's
+                // own cause.
                 Some(Some(wrapped)) => Some(wrapped),
                 _ => error.source(),
             };

@@ -1,4 +1,4 @@
-//! References, digests, manifests, and a client for registries that are not to be trusted.
+//! References, digests, manifests, and a client for registries that can't be trusted.
 //!
 //! ```no_run
 //! use countersign_oci::{Document, Options, Reference, Registry};
@@ -6,12 +6,12 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::new(Options::default())?;
 //! let reference: Reference = "quay.io/team/app:v1".parse()?;
-//! // One request. From here on the image has a digest, whatever becomes of the tag.
+//! // One request. From now on the image has a digest, even if the tag moves.
 //! let image = registry.resolve(&reference).await?;
 //! let selected = registry.select(&image, &"linux/amd64".parse()?).await?;
 //! if let Document::Manifest(manifest) = selected.manifest.document() {
 //!     let location = selected.manifest.reference().location();
-//!     // Whole and checked, or an error: of at most 1 MiB.
+//!     // Whole and checked, or an error: at most 1 MiB.
 //!     let config = registry.blob(location, &manifest.config, 1 << 20).await?;
 //!     println!("{} bytes of {}", config.len(), manifest.config.digest);
 //! }
@@ -19,18 +19,18 @@
 //! # }
 //! ```
 //!
-//! Everything that leaves this crate was checked against the digest it was asked for by. A
-//! [`ResolvedImage`] holds a manifest's bytes together with the digest computed from them. A small blob
-//! is handed out whole and checked, or not at all. A streamed blob counts only when
+//! All content from this crate was checked against the digest that it was requested by. A
+//! [`ResolvedImage`] holds a manifest's bytes and the digest computed from them. A small blob is
+//! returned whole and checked, or not at all. A streamed blob may be used only after
 //! [`Registry::fetch_blob`] returned `Ok`. What a registry says about content (headers, descriptors
 //! of referrers) decides nothing.
 //!
-//! An image is at a [`Location`]: in a [`Repository`] of a registry, or in an OCI image layout on this
-//! machine, a directory or an archive. Only a [`LayoutPath`] makes a location of a layout; a text that is
-//! parsed never does.
+//! An image is at a [`Location`]: in a [`Repository`] of a registry, or in an OCI image layout on
+//! this machine, which is a directory or an archive. Only a [`LayoutPath`] makes the location of a
+//! layout. Parsing a text never does.
 //!
-//! The crate reads no environment, prints nothing and picks no directories: credentials, proxies
-//! and limits are values in [`Options`].
+//! The crate doesn't read the environment, print, or choose directories. Credentials, proxies and
+//! limits are values in [`Options`].
 
 pub mod archive;
 mod descriptor;

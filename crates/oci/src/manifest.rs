@@ -1,4 +1,4 @@
-//! Image manifests, and what can be wrong with a document.
+//! Image manifests, and the errors of reading a document.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ pub struct Manifest {
     /// Media type of the manifest itself; optional in OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// What kind of artifact this is, where it isn't an image.
+    /// The artifact type, if this isn't an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The configuration blob.
     pub config: Descriptor,
-    /// The layers, lowest first. Go writes a list of none as `null`, or leaves it out.
+    /// The layers, lowest first. Go writes an empty list as `null`, or leaves it out.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
-    /// The manifest that this one refers to, for a referrer.
+    /// The subject, if this manifest is a referrer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
-    /// Remarks by the builder.
+    /// The annotations.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
@@ -41,32 +41,32 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not JSON, or fields missing or of another type.
+    /// The bytes are not JSON, or fields are missing or have the wrong type.
     #[error("expected an image manifest or index in JSON")]
     Json(#[source] serde_json::Error),
-    /// Docker's schema 1, which has no content-addressed config.
+    /// A manifest of Docker's schema 1, which has no config with a digest.
     #[error(
         "the manifest is of Docker's schema 1, which can't be verified; push the image again with a current tool"
     )]
     SchemaOne,
-    /// Has the fields of an index and of a manifest.
+    /// The document has the fields of an index and of a manifest.
     #[error(
         "the document has the fields of an index (manifests) and of an image manifest (layers, config): refused as ambiguous"
     )]
     Ambiguous,
-    /// Neither.
+    /// The document is neither a manifest nor an index.
     #[error("expected an image manifest or index, found {found}")]
     Unknown {
-        /// The media type, or that there is none.
+        /// The media type, or a note that there is none.
         found: String,
     },
-    /// A referrer was expected, but the manifest refers to nothing.
+    /// A referrer was expected, but the manifest has no subject.
     #[error("expected a manifest with a subject, found one without")]
     NoSubject,
-    /// An index was expected.
+    /// An index was expected, but the document is a manifest.
     #[error("expected an index, found an image manifest")]
     NoIndex,
-    /// The entry of an index that is for the platform asked for can't be read.
+    /// The index's entry for the requested platform can't be read.
     #[error("entry {position} of the index, which is for {platform}, can't be read")]
     Child {
         /// Position of the entry, from 1.
@@ -77,12 +77,13 @@ pub enum ManifestError {
         #[source]
         source: serde_json::Error,
     },
-    /// An image's configuration is no JSON, or its platform is of another form.
+    /// An image's configuration is not JSON, or its platform has the wrong form.
     #[error("the image's configuration can't be read")]
     Configuration(#[source] serde_json::Error),
-    /// The document calls itself something else than the registry or its parent does.
+    /// The document's own media type is of another kind than the one by the registry or by its
+    /// parent.
     #[error(
-        "the registry or the parent index calls the document {expected}, it calls itself {found}"
+        "the media types differ: {expected} by the registry or the parent index, {found} by the document itself"
     )]
     MediaTypeMismatch {
         /// From the descriptor or the response header.

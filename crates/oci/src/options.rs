@@ -1,4 +1,4 @@
-//! How to reach registries: values that the caller gives, each with a default that is safe.
+//! How to reach registries. The caller gives the values; each has a safe default.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,43 +12,46 @@ use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
 use crate::registry::Credentials;
 
-/// How to reach registries, and how long and how much to take from them.
+/// How to reach registries, and the limits on size and time.
 #[derive(Clone)]
 pub struct Options {
-    /// Who we are to which registry.
+    /// The logins for registries.
     pub credentials: Credentials,
-    /// Which registries are spoken to without TLS.
+    /// Which registries are used without TLS.
     pub plain_http: PlainHttp,
-    /// Whether a public server may lead into a private network, as one does that has its storage
-    /// behind a private link. Never to this machine, nor to a link-local address.
+    /// Whether a public server may redirect into a private network, for registries that keep their
+    /// content behind a private link. Redirects to this machine or to a link-local address stay
+    /// forbidden.
     pub private_redirects: bool,
-    /// Upper bounds on what is read.
+    /// Limits on what is read.
     pub limits: Limits,
-    /// Upper bounds on waiting.
+    /// Limits on waiting.
     pub timeouts: Timeouts,
-    /// How often to ask again.
+    /// How often to repeat a failed request.
     pub retries: Retries,
-    /// Certificate authorities to trust besides the system's: PEM, one or several certificates each.
+    /// Certificate authorities to trust, in addition to the system's: PEM, each with one or more
+    /// certificates.
     pub extra_roots: Vec<Vec<u8>>,
-    /// The certificate by which we identify ourselves to servers that ask for one.
+    /// The client certificate for servers that ask for one.
     pub client_identity: Option<ClientIdentity>,
-    /// The proxy for everything but this machine: an http, https, socks5 or socks5h URL, with user and
-    /// password if it wants them (see [`proxy_url`](crate::http::proxy_url)). Without one, connections
-    /// are direct, whatever the environment says.
+    /// The proxy for all hosts except this machine: an http, https, socks5 or socks5h URL, with
+    /// user and password if needed (see [`proxy_url`](crate::http::proxy_url)). Without one,
+    /// connections are direct, even if the environment names a proxy.
     pub proxy: Option<Url>,
-    /// Hosts reached without the proxy, besides this machine, in the form that `NO_PROXY` has by
-    /// convention: separated by commas, each a host name, which stands for its subdomains too (as do
-    /// `.name` and `*.name`), an IP address or a network (`10.0.0.0/8`); a port may stand behind a
-    /// name or an address, and then counts (`host:5000`); `*` is everything. An entry that is none of these is an [`Error::Configuration`].
+    /// Hosts that are reached without the proxy, in addition to this machine. The form is that of
+    /// `NO_PROXY`: entries separated by commas. An entry is a host name, which includes its
+    /// subdomains (as do `.name` and `*.name`), an IP address, or a network (`10.0.0.0/8`). A name
+    /// or an address may have a port, which must then match (`host:5000`). `*` means all hosts. Any
+    /// other entry is an [`Error::Configuration`].
     pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// Who named the addresses that are asked, where it wasn't the user. Then none of them may be
-    /// further in than that place itself, whatever its name resolves to.
+    /// Who named the addresses, if it wasn't the user. Then no address may be further inside than
+    /// that place, whatever its name resolves to.
     pub led_from: Option<LedFrom>,
 }
 
-/// A place that names addresses to ask: the index of a gallery, say.
+/// A place that names addresses: the index of a gallery, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedFrom {
     /// The place, as errors name it.
@@ -77,15 +80,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// An HTTP client to be: with this proxy, these exceptions, this user agent and this time for a
-    /// connection. It reads no environment, follows no redirect, and hands bodies on as they are
-    /// sent. Roots and logins are not in it.
+    /// A builder for an HTTP client, with the proxy, its exceptions, the user agent and the time
+    /// limit for connecting. The client doesn't read the environment, follows no redirects, and
+    /// doesn't decompress bodies. Root certificates and logins are not included.
     pub(crate) fn http_client(&self) -> Result<ClientBuilder> {
-        // `no_proxy` also keeps reqwest from reading the environment's proxies.
+        // `no_proxy` also stops reqwest from reading the environment's proxies.
         let mut builder = Client::builder()
             .no_proxy()
-            // Other crates of the build may turn these on for all: digests are of the bytes as they
-            // are kept, and stores send gzipped layers as content of the coding `gzip`.
+            // Other crates in the build may turn these on. Digests are of the bytes as they are
+            // sent, and some stores send gzipped layers with `Content-Encoding: gzip`.
             .no_gzip()
             .no_deflate()
             .no_brotli()
@@ -101,7 +104,7 @@ impl Options {
     }
 }
 
-/// Hides secrets: the proxy's URL may hold a password.
+/// Hides secrets: the proxy's URL may contain a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
@@ -121,19 +124,19 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Upper bounds on what is read from a registry.
+/// Limits on what is read from a registry.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes of one manifest or index. Default 4 MiB.
+    /// The largest manifest or index, in bytes. Default 4 MiB.
     pub manifest_bytes: u64,
-    /// Pages of one referrers list. Default 10.
+    /// The most pages of one list of referrers. Default 10.
     pub referrer_pages: usize,
-    /// Entries of one referrers list, on all its pages, those that can't be followed included. Default
-    /// 10,000 (callers have their own, lower limit on those they fetch).
+    /// The most entries of one list of referrers, on all pages, including entries that are left
+    /// out. Default 10,000 (callers have their own, lower limit on the referrers that they fetch).
     pub referrers: usize,
-    /// Redirects of one request. Default 5.
+    /// The most redirects of one request. Default 5.
     pub redirects: usize,
-    /// Entries in the `index.json` of an image layout. Default 1,000.
+    /// The most entries in an image layout's `index.json`. Default 1,000.
     pub layout_entries: usize,
 }
 
@@ -149,22 +152,22 @@ impl Default for Limits {
     }
 }
 
-/// Upper bounds on waiting.
+/// Limits on waiting.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// For a connection, TLS included. Default 10 seconds.
+    /// For connecting, with TLS. Default 10 seconds.
     pub connect: Duration,
-    /// From a request to the head of its answer. Default 30 seconds.
+    /// From a request to the headers of its answer. Default 30 seconds.
     pub answer: Duration,
-    /// From the head of an answer to its end, for everything but blobs that are streamed; and from
-    /// the end of a streamed upload to the head of its answer. Default 60 seconds.
+    /// From the headers of an answer to its end, except for streamed blobs; also from the end of a
+    /// streamed upload to the headers of its answer. Default 60 seconds.
     pub document: Duration,
-    /// For a streamed blob: a connection that moves less than 16 KiB in this time is given up.
+    /// For a streamed blob: a connection that moves less than 16 KiB in this time is closed.
     /// Default 30 seconds.
     pub stall: Duration,
-    /// For a streamed blob: what moves fewer bytes a second than this, on the whole and without
-    /// [`Timeouts::grace`], is given up. So the longest time for a blob grows with its size. Default
-    /// 32 KiB, by which a gibibyte may take nine hours; 0 for no floor.
+    /// For a streamed blob: the slowest allowed average speed, in bytes per second, not counting
+    /// [`Timeouts::grace`]. So the time limit grows with the blob's size. Default 32 KiB, which
+    /// gives a gibibyte nine hours; 0 for no limit.
     pub slowest: u64,
     /// Time that doesn't count for [`Timeouts::slowest`]. Default 60 seconds.
     pub grace: Duration,
@@ -186,21 +189,24 @@ impl Default for Timeouts {
     }
 }
 
-/// How often to ask again after a failure that may pass: no connection, a broken one, 429, 5xx.
+/// How often to repeat a request after a failure that may pass: no connection, a broken one, 429,
+/// 5xx.
 #[derive(Debug, Clone)]
 pub struct Retries {
-    /// Tries beyond the first. Default 3.
+    /// Tries after the first. Default 3.
     pub times: usize,
-    /// The first pause; each one after it is twice as long, and all are varied at random so that
-    /// many clients don't come back at once. Default 250 ms.
+    /// The first pause. Each later pause is twice as long, and all are changed a little at random,
+    /// so that clients don't all return at the same moment. Default 250 ms.
     pub pause: Duration,
-    /// The longest pause that a registry's `Retry-After` is granted. One that wants a longer one
-    /// is not asked again: asking earlier would break its rule. Default 30 seconds.
+    /// The longest `Retry-After` that is waited for. If a registry wants a longer pause, the
+    /// request is not repeated, because an earlier one would break the registry's rule. Default 30
+    /// seconds.
     pub longest_pause: Duration,
-    /// Rounds of writing an entry into a referrers list that others may be writing too. Default 10.
+    /// How often to write an entry into a list of referrers that other clients may be writing too.
+    /// Default 10.
     pub merge_rounds: usize,
-    /// Where there is patience, it counts in place of [`times`](Self::times), and a `Retry-After` is
-    /// kept however long it is, as long as it ends in time. Default none.
+    /// If there is patience, it is used instead of [`times`](Self::times), and any `Retry-After` is
+    /// waited for that ends in time. Default none.
     pub patience: Option<Patience>,
 }
 
@@ -224,7 +230,7 @@ impl ClientIdentity {
     /// Reads a certificate chain and a private key from PEM, in one text, in any order.
     ///
     /// # Errors
-    /// [`Error::Configuration`], when one of the two is missing or malformed.
+    /// [`Error::Configuration`], if the certificate or the key is missing or malformed.
     pub fn from_pem(pem: &[u8]) -> Result<Self> {
         Identity::from_pem(pem)
             .map(Self)

@@ -1,4 +1,4 @@
-//! How long an outage is waited for.
+//! How long to wait during an outage.
 
 use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often it is told what is waited for.
+/// How often to report what failed.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// Until when failures that may pass are waited for, by all clients that share it.
+/// A common end time for retries, shared by several clients.
 ///
-/// Every client asks again until then, with growing pauses. What is waited for is told when the first
-/// request fails, and once a minute after that.
+/// Each client repeats failed requests until then, with growing pauses. The first failure is
+/// reported, and after that one failure a minute.
 #[derive(Clone)]
 pub struct Patience {
     shared: Arc<Shared>,
@@ -25,7 +25,7 @@ struct Shared {
 }
 
 impl Patience {
-    /// Patience until `end`. `tell` is given one line, without a secret: what failed last.
+    /// Patience until `end`. `tell` gets one line without secrets, which says what failed last.
     pub fn until(end: Instant, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let shared = Shared {
             told: Mutex::default(),
@@ -37,7 +37,7 @@ impl Patience {
         }
     }
 
-    /// The same patience, which ends at `end` if it doesn't end earlier.
+    /// The same patience, with `end` as its end if that is earlier.
     #[must_use]
     pub fn no_later_than(&self, end: Instant) -> Self {
         Self {
@@ -52,8 +52,8 @@ impl Patience {
         self.end <= Instant::now()
     }
 
-    /// Whether there is time for another try after `pause`. If so, tells what failed, unless something
-    /// was told within a minute.
+    /// Whether there is time for another try after `pause`. If there is, it reports what failed, at
+    /// most once a minute.
     pub fn bears(&self, failed: &impl Display, pause: Duration) -> bool {
         self.bears_at(Instant::now(), failed, pause)
     }

@@ -17,7 +17,7 @@ pub enum PlainHttp {
 }
 
 impl PlainHttp {
-    /// Whether `host` is spoken to without TLS.
+    /// Whether `host` is used without TLS.
     pub(crate) fn covers(self, host: Option<&Host<&str>>) -> bool {
         match self {
             Self::Always => true,

@@ -11,7 +11,8 @@ use crate::json::null_is_empty;
 /// The platform of an image, in the names of Go's `GOOS` and `GOARCH` (OCI image specification,
 /// "Image Index", `platform`).
 ///
-/// Read from JSON, it has the names that stand there. What is missing, `null` or empty says nothing.
+/// A platform that is read from JSON keeps its names as they are. A field that is missing, `null`
+/// or empty is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// Operating system: `linux`, `windows`, `darwin`.
@@ -28,7 +29,7 @@ pub struct Platform {
         deserialize_with = "null_is_empty"
     )]
     pub architecture: String,
-    /// Variant of the architecture: `v8`, `v7`; absent where the architecture has one only.
+    /// The architecture's variant: `v8`, `v7`; `None` if the architecture has only one.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -45,8 +46,8 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The platform this program runs on, its operating system always `linux` (containers run in
-    /// a Linux virtual machine elsewhere, and that is what images are built for).
+    /// This machine's platform, but always with the operating system `linux`: on other systems
+    /// containers run in a Linux virtual machine, and images are built for that.
     pub fn host() -> Self {
         let (architecture, variant) = match std::env::consts::ARCH {
             "arm" => ("arm", Some("v7".to_owned())),
@@ -62,15 +63,15 @@ impl Platform {
         }
     }
 
-    /// Whether operating system and architecture are both named.
+    /// Whether both operating system and architecture are known.
     pub(crate) fn is_complete(&self) -> bool {
         !self.os.is_empty() && !self.architecture.is_empty()
     }
 
-    /// How well an image for `self` serves a machine of `wanted`: `None` if it can't run there,
-    /// else a rank, the higher the nearer. Other names for the same platform count as the same, as
-    /// in containerd's `platforms.Normalize`. A variant that isn't named is the architecture's usual
-    /// one (`arm64` is `v8`, `arm` is `v7`, `amd64` is `v1`); a lower variant runs on a higher one.
+    /// How well an image for `self` fits a machine of `wanted`: `None` if it can't run there, else
+    /// a rank, where higher is nearer. Different names of one platform are equal, as in
+    /// containerd's `platforms.Normalize`. A missing variant means the architecture's usual one
+    /// (`arm64` is `v8`, `arm` is `v7`, `amd64` is `v1`). A lower variant runs on a higher one.
     pub fn serves(&self, wanted: &Self) -> Option<u32> {
         let (have, want) = (self.normalized(), wanted.normalized());
         if have.os != want.os || have.os == "unknown" || have.architecture != want.architecture {
@@ -82,12 +83,10 @@ impl Platform {
         }
     }
 
-    /// Whether an image whose configuration names this platform is not for `wanted`. What the
-    /// configuration leaves empty says nothing, as in images that were put together from bare
-    /// layers.
+    /// Whether an image with this platform in its configuration is not for `wanted`. Empty fields
+    /// contradict nothing: images that were built from bare layers have them.
     ///
-    /// Whoever selects an image for a platform holds its configuration against it by this: an index
-    /// may say anything of its children.
+    /// Call this for each selected image, because an index can say anything about its children.
     pub fn contradicts(&self, wanted: &Self) -> bool {
         let (have, want) = (self.normalized(), wanted.normalized());
         let differs = |have: &str, want: &str| !have.is_empty() && have != want;
@@ -96,8 +95,8 @@ impl Platform {
             || (self.is_complete() && self.variant.is_some() && self.serves(wanted).is_none())
     }
 
-    /// The platform by the names that Go and OCI have for it: `x86_64` is `amd64`, `arm64/v8` is
-    /// `arm64`, `armv7l` is `arm/v7`. Unknown names stay.
+    /// The platform with the names of Go and OCI: `x86_64` becomes `amd64`, `arm64/v8` becomes
+    /// `arm64`, `armv7l` becomes `arm/v7`. Unknown names stay.
     fn normalized(&self) -> Self {
         let os = match self.os.to_ascii_lowercase() {
             os if os == "macos" => "darwin".into(),
@@ -126,8 +125,8 @@ impl Platform {
         }
     }
 
-    /// The variant of a normalized platform as a number, with the architecture's default where none
-    /// is named.
+    /// The variant of a normalized platform as a number; a missing variant counts as the
+    /// architecture's default.
     fn level(&self) -> Option<u32> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("arm64", None) => Some(8),
@@ -143,8 +142,8 @@ fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// What Go calls an architecture that others name as the kernel, Rust or Debian do, and the variant
-/// that such a name implies.
+/// Go's name for an architecture by its name in the kernel, Rust or Debian, and the variant that
+/// the name implies.
 fn usual_architecture(name: &str) -> (&str, Option<&'static str>) {
     match name {
         "x86_64" | "x86-64" => ("amd64", None),
@@ -160,7 +159,7 @@ fn usual_architecture(name: &str) -> (&str, Option<&'static str>) {
     }
 }
 
-/// Architectures that are known without an operating system.
+/// Architectures that may stand without an operating system.
 const ARCHITECTURES: [&str; 13] = [
     "amd64", "386", "arm64", "arm", "ppc64le", "ppc64", "s390x", "riscv64", "loong64", "mips64le",
     "mips64", "mipsle", "mips",
@@ -183,8 +182,8 @@ impl fmt::Display for Platform {
 impl FromStr for Platform {
     type Err = PlatformError;
 
-    /// `OS/ARCH`, `OS/ARCH/VARIANT`, or a known architecture alone, which is of Linux. Other names
-    /// for the same platform, such as `linux/x86_64`, become the usual ones.
+    /// `OS/ARCH`, `OS/ARCH/VARIANT`, or a known architecture alone, which means Linux. Other names
+    /// of the same platform, such as `linux/x86_64`, become the usual ones.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let malformed = || PlatformError {
             found: excerpt(text),
@@ -215,7 +214,7 @@ impl FromStr for Platform {
         if parts.len() == 1 && !ARCHITECTURES.contains(&&*usual.architecture) {
             return Err(malformed());
         }
-        // A default that nobody wrote isn't made up: `linux/arm` stays what it is called.
+        // A default variant isn't added: `linux/arm` stays `linux/arm`.
         Ok(
             match (&named.variant, usual.architecture == named.architecture) {
                 (None, true) => Self {
@@ -287,7 +286,7 @@ mod tests {
         }
     }
 
-    /// A platform as an index or a configuration has it.
+    /// A platform in the JSON of an index or a configuration.
     fn written(json: &str) -> Platform {
         serde_json::from_str(json).unwrap()
     }

@@ -1,4 +1,4 @@
-//! Documents with the bytes they were parsed from.
+//! Documents together with the bytes that they were parsed from.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::document::Document;
 use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Reference};
 
-/// A manifest or index with the bytes it was parsed from, whose digest is the reference's.
+/// A manifest or index with its bytes. The reference has the digest of these bytes.
 ///
-/// Made only by the registry client and by [`ResolvedImage::from_bytes`]: in either case the
-/// digest was computed over these very bytes.
+/// Only the registry client and [`ResolvedImage::from_bytes`] make one. Both compute the digest
+/// from these bytes.
 #[derive(Debug, Clone)]
 pub struct ResolvedImage {
     reference: PinnedReference,
@@ -23,10 +23,10 @@ pub struct ResolvedImage {
 }
 
 impl ResolvedImage {
-    /// Parses `bytes` as found at `location`, under the SHA-256 digest computed from them.
+    /// Parses `bytes` from `location`, with the SHA-256 digest computed from them.
     ///
     /// # Errors
-    /// When they are not a manifest or an index.
+    /// An error, if they are not a manifest or an index.
     pub fn from_bytes(
         location: &Location,
         bytes: Bytes,
@@ -36,7 +36,7 @@ impl ResolvedImage {
         Self::checked(reference, bytes, content_type)
     }
 
-    /// As [`Self::from_bytes`], for bytes that the caller has checked against `reference`.
+    /// Like [`Self::from_bytes`], for bytes that the caller has checked against `reference`.
     pub(crate) fn checked(
         reference: PinnedReference,
         bytes: Bytes,
@@ -51,8 +51,8 @@ impl ResolvedImage {
         })
     }
 
-    /// The same image, as what was asked for by `reference`: by way of an index, of a mirror, or by
-    /// the digest that a tag was resolved to before.
+    /// The same image, requested by another `reference`: by an index, by a mirror, or by a digest
+    /// to which a tag was resolved before.
     #[must_use]
     pub fn asked_as(self, reference: Reference) -> Self {
         Self {
@@ -61,12 +61,13 @@ impl ResolvedImage {
         }
     }
 
-    /// The reference that it was asked for by: what a signature that names an image has to name.
+    /// The reference that the image was requested by. If a signature names an image, it must name
+    /// this one.
     pub fn asked(&self) -> &Reference {
         &self.asked
     }
 
-    /// Where it is, by digest.
+    /// The image's location and digest.
     pub fn reference(&self) -> &PinnedReference {
         &self.reference
     }
@@ -76,17 +77,17 @@ impl ResolvedImage {
         self.reference.digest()
     }
 
-    /// The bytes, as served.
+    /// The bytes, as the registry sent them.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What the bytes say.
+    /// The parsed document.
     pub fn document(&self) -> &Document {
         &self.document
     }
 
-    /// A descriptor of this document, as a referrer's `subject` wants it.
+    /// A descriptor of this document, for a referrer's `subject`.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor {
             media_type: self.document.media_type().into(),

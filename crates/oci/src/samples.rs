@@ -1,6 +1,6 @@
-//! A value of every error, for the tests of whoever turns errors into exit codes and hints.
+//! Values of all errors, for tests of the code that turns errors into exit codes and hints.
 //!
-//! The lists are kept complete by the compiler: see [`samples!`](crate::samples!).
+//! The compiler keeps the lists complete: see [`samples!`](crate::samples!).
 
 #![allow(
     clippy::unwrap_used,
@@ -16,10 +16,10 @@ use crate::{
     PinnedReference, Platform, Reference,
 };
 
-/// A list of an error type's values, one or more of each variant, as a `Vec`.
+/// A `Vec` with one or more values of each variant of an error type.
 ///
-/// It does not compile where a variant is missing. What can't be made outside of its own crate (an
-/// error that holds a proof, say) stands behind `but`.
+/// It doesn't compile if a variant is missing. Variants that can't be made outside of their own
+/// crate (an error with a proof, for example) stand after `but`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! samples {

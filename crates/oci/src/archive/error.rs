@@ -5,35 +5,35 @@ use crate::excerpt::printable;
 /// Why a header of a tar archive can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// The checksum.
+    /// The checksum is wrong.
     #[error("a header's checksum is wrong: expected {expected}, found {found}")]
     Checksum {
         /// The sum of the header's bytes.
         expected: i64,
-        /// The sum that the header states.
+        /// The sum in the header.
         found: i64,
     },
-    /// A field that isn't what it should be.
+    /// A field has the wrong form.
     #[error("the {field} in a header is malformed: expected {expected}, found `{found}`")]
     Header {
         /// Which field.
         field: &'static str,
-        /// What it should hold.
+        /// The form that it should have.
         expected: &'static str,
-        /// What it holds.
+        /// Its content.
         found: String,
     },
-    /// A PAX or GNU extension header that doesn't follow its format, or contradicts another header.
+    /// A PAX or GNU extension header is malformed, or contradicts another header.
     #[error("an extension header is malformed: expected {expected}, found `{found}`")]
     Extension {
-        /// What should have been there.
+        /// The form that it should have.
         expected: &'static str,
-        /// What was.
+        /// Its content.
         found: String,
     },
 }
 
-/// Bytes of an archive for an error message: printable, and the first 200 characters.
+/// Bytes of an archive for an error message: at most 200 printable characters.
 pub(crate) fn display(bytes: &[u8]) -> String {
     const SHOWN: usize = 200;
     let text = String::from_utf8_lossy(bytes);

@@ -1,12 +1,12 @@
-//! Headers of tar archives: V7, ustar with PAX, star's and GNU's.
+//! Headers of tar archives: V7, ustar with PAX, star and GNU.
 //!
-//! Fields are read as Go's archive/tar reads them, since umoci, containers/storage and containerd
-//! all use it: one reading of each header, and the same as theirs.
+//! Fields are read like in Go's archive/tar, because umoci, containers/storage and containerd use
+//! it. All of them read a header in the same way.
 
 use super::error::{HeaderError, display};
 use super::pax::Segment;
 
-/// Bytes of a header, and of each unit that an archive is made of.
+/// The size of a header, and of each block of an archive, in bytes.
 pub const BLOCK: usize = 512;
 
 const NAME: Field = Field::new("name", 0, 100);
@@ -24,15 +24,15 @@ const STAR_PREFIX: Field = Field::new("prefix", 345, 131);
 const STAR_TRAILER: Field = Field::new("trailer", 508, 4);
 const GNU_ATIME: Field = Field::new("time of access", 345, 12);
 const GNU_CTIME: Field = Field::new("time of change", 357, 12);
-/// Where GNU's old sparse header has its first entries, and how many.
+/// Where GNU's old sparse header has its first entries, and how many there are.
 const GNU_SPARSE: (usize, usize) = (386, 4);
 const GNU_SPARSE_MORE: usize = 482;
 const GNU_REAL_SIZE: Field = Field::new("real size", 483, 12);
-/// How many entries a block has that goes on with them.
+/// How many entries a continuation block has.
 const GNU_SPARSE_NEXT: (usize, usize) = (0, 21);
 const GNU_SPARSE_NEXT_MORE: usize = 504;
 
-/// Where something is in a header.
+/// A field's place in a header.
 #[derive(Clone, Copy)]
 struct Field {
     what: &'static str,
@@ -65,7 +65,7 @@ impl Header {
     /// Reads a header.
     ///
     /// # Errors
-    /// [`HeaderError::Checksum`], and [`HeaderError::Header`] where it states none.
+    /// [`HeaderError::Checksum`]; [`HeaderError::Header`], if the checksum is not a number.
     pub fn parse(block: [u8; BLOCK]) -> Result<Self, HeaderError> {
         let mut header = Self {
             block,
@@ -85,12 +85,12 @@ impl Header {
         Ok(header)
     }
 
-    /// What kind of entry it is.
+    /// The type of the entry.
     pub fn flag(&self) -> u8 {
         self.byte(FLAG)
     }
 
-    /// The name, with its prefix where the format has one.
+    /// The name, with its prefix if the format has one.
     pub fn name(&self) -> Vec<u8> {
         let prefix = match self.format {
             Format::V7 => b"",
@@ -110,7 +110,7 @@ impl Header {
         self.text(LINK).to_vec()
     }
 
-    /// Bytes of content, if the entry is of a kind that has any.
+    /// The size of the content in bytes, for entries that have content.
     ///
     /// # Errors
     /// [`HeaderError::Header`]
@@ -118,11 +118,11 @@ impl Header {
         self.unsigned(SIZE)
     }
 
-    /// Permission bits, set-user-id and its kin among them.
+    /// The permission bits, including set-user-id, set-group-id and sticky.
     ///
     /// # Errors
-    /// [`HeaderError::Header`], also where the owner is malformed, who is nobody to us: such a
-    /// header is no header to others.
+    /// [`HeaderError::Header`], also if the owner is malformed. We don't use the owner, but other
+    /// readers refuse such a header.
     pub fn mode(&self) -> Result<u32, HeaderError> {
         for field in OWNER {
             self.number(field)?;
@@ -139,8 +139,8 @@ impl Header {
         self.number(MTIME)
     }
 
-    /// The size of a file by GNU's old sparse header, holes included, the first entries of its map,
-    /// and whether a block with more of them follows.
+    /// GNU's old sparse header: the file's size with its holes, the first entries of its map, and
+    /// whether a block with more entries follows.
     ///
     /// # Errors
     /// [`HeaderError::Header`]
@@ -157,8 +157,8 @@ impl Header {
         Ok((self.unsigned(GNU_REAL_SIZE)?, segments, more))
     }
 
-    /// Before version 1.8 Go wrote a prefix into GNU headers too, where they have times. Old images
-    /// have it still.
+    /// Before version 1.8, Go wrote a prefix into GNU headers, where they have times. Old images
+    /// still have such headers.
     fn misplaced_prefix(&self) -> &[u8] {
         let is_time = |field: Field| {
             let starts = self.bytes(field).first().is_some_and(|&byte| byte != 0);
@@ -171,7 +171,7 @@ impl Header {
         prefix
     }
 
-    /// The checksum counts its own field as spaces. Some writers took bytes for signed numbers.
+    /// The checksum counts its own field as spaces. Some writers added bytes as signed numbers.
     fn check_sum(&self) -> Result<(), HeaderError> {
         let own = CHECKSUM.at..CHECKSUM.at + CHECKSUM.length;
         let counted = |(at, &byte): (usize, &u8)| if own.contains(&at) { b' ' } else { byte };
@@ -200,7 +200,7 @@ impl Header {
         bytes(&self.block, field)
     }
 
-    /// A field up to its first NUL.
+    /// The field's bytes before its first NUL.
     fn text(&self, field: Field) -> &[u8] {
         up_to_nul(self.bytes(field))
     }
@@ -214,8 +214,7 @@ impl Header {
     }
 }
 
-/// The entries of a block that goes on with a map of GNU's old sparse header, and whether one more
-/// follows.
+/// The entries of a continuation block of GNU's old sparse map, and whether another block follows.
 ///
 /// # Errors
 /// [`HeaderError::Header`]
@@ -227,7 +226,7 @@ pub fn gnu_sparse_next(block: &[u8; BLOCK]) -> Result<(Vec<Segment>, bool), Head
     Ok((segments, more))
 }
 
-/// The map's entries: an offset and a length each, up to the first without an offset.
+/// The map's entries, each an offset and a length, up to the first entry without an offset.
 fn gnu_segments(
     block: &[u8; BLOCK],
     (at, count): (usize, usize),
@@ -258,8 +257,8 @@ fn unsigned(block: &[u8; BLOCK], field: Field) -> Result<u64, HeaderError> {
     u64::try_from(number).map_err(|_| malformed(block, field))
 }
 
-/// A number in octal digits or, with the highest bit of its first byte set, in base 256: a signed
-/// number then, the highest byte first.
+/// A number in octal digits. If the highest bit of the first byte is set, it is a signed number in
+/// base 256 instead, highest byte first.
 fn number(block: &[u8; BLOCK], field: Field) -> Result<i64, HeaderError> {
     let bytes = bytes(block, field);
     let number = match bytes.first() {
@@ -292,7 +291,7 @@ fn octal(field: &[u8]) -> Option<i64> {
 
 fn base_256(field: &[u8]) -> Option<i64> {
     let (first, rest) = field.split_first()?;
-    // The mark is no part of the number; the bit below it is the sign.
+    // The highest bit is not part of the number; the bit below it is the sign.
     let start = if first & 0x40 == 0 {
         i128::from(first & 0x7f)
     } else {

@@ -1,8 +1,8 @@
-//! Headers of tar archives, read in one way for image layouts and for layers.
+//! Reads headers of tar archives, in the same way for image layouts and for layers.
 //!
-//! Go's archive/tar is the measure, since umoci, containers/storage and containerd all read with it.
-//! What it refuses is refused here. What archives hold, and how much of it, is decided by whoever
-//! walks through them: a layout is read at its members' places, a layer from front to back.
+//! The rules are those of Go's archive/tar, because umoci, containers/storage and containerd use
+//! it. What it refuses is refused here. The callers decide what an archive may hold, and how much:
+//! a layout is read at its members' offsets, a layer from start to end.
 
 mod error;
 mod header;
@@ -14,8 +14,7 @@ pub use pax::{PaxMap, PaxRecords, PaxSparse, Segment};
 
 pub(crate) use error::display;
 
-/// The name in the body of a GNU header for long names, which ends with a NUL. An empty one says
-/// nothing.
+/// The name in the body of a GNU header for long names, up to its first NUL. `None` if it is empty.
 #[must_use]
 pub fn long_name(body: &[u8]) -> Option<Vec<u8>> {
     let name = body.split(|&byte| byte == 0).next().unwrap_or_default();

@@ -1,25 +1,25 @@
 //! PAX extended headers (POSIX.1-2017, `pax`, "pax Extended Header").
 //!
-//! Records are read by their stated length, so that a value may hold a newline. Names are bytes: the
-//! standard says UTF-8, and many writers put in whatever the file system has, with
-//! `hdrcharset=BINARY` or without. Of a key that comes twice the last counts, and a value that is
-//! empty says nothing, as Go's archive/tar has it.
+//! A record has a length, so its value may contain a newline. Names are bytes: the standard
+//! requires UTF-8, but many writers use the file system's bytes, with or without
+//! `hdrcharset=BINARY`. As in Go's archive/tar, the last of two equal keys counts, and an empty
+//! value has no effect.
 
 use std::collections::HashMap;
 
 use super::error::{HeaderError, display};
 
-/// A run of data in a file with holes.
+/// A part of a sparse file that holds data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it begins in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// Its bytes.
+    /// Its length, in bytes.
     pub length: u64,
 }
 
 impl Segment {
-    /// Segments out of offsets and lengths by turns.
+    /// Makes segments from numbers that are offsets and lengths in turn.
     #[must_use]
     pub fn pairs(numbers: &[u64]) -> Vec<Self> {
         let (pairs, _) = numbers.as_chunks::<2>();
@@ -30,41 +30,40 @@ impl Segment {
     }
 }
 
-/// What we take from the records that describe one entry. Everything else in them is ignored, as
-/// the owner is.
+/// The values that we use from an entry's records. All others are ignored, such as the owner.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PaxRecords {
     /// The entry's name.
     pub path: Option<Vec<u8>>,
     /// The target of a link.
     pub linkpath: Option<Vec<u8>>,
-    /// Bytes of content.
+    /// The size of the content, in bytes.
     pub size: Option<u64>,
     /// Seconds since the epoch, and nanoseconds of that second.
     pub mtime: Option<(i64, u32)>,
-    /// Whether there are extended attributes, which we drop.
+    /// Whether there are extended attributes. We don't keep them.
     pub xattrs: bool,
-    /// The holes, if it has any.
+    /// The sparse file's data, if the entry is one.
     pub sparse: Option<PaxSparse>,
 }
 
-/// What the records say of a file with holes.
+/// The records of a sparse file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PaxSparse {
-    /// Its name: the entry's own may be one for readers that know nothing of holes.
+    /// The file's name. The entry's own name may be one for readers that don't know sparse files.
     pub name: Option<Vec<u8>>,
-    /// Its bytes, holes included.
+    /// The file's size with its holes, in bytes.
     pub size: Option<u64>,
-    /// Where its data goes.
+    /// Where its data is.
     pub map: PaxMap,
 }
 
-/// Where the map of a file with holes is.
+/// Where the map of a sparse file is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PaxMap {
-    /// In the records: the forms 0.0 and 0.1.
+    /// In the records: versions 0.0 and 0.1.
     Records(Vec<Segment>),
-    /// Before the data: the form 1.0.
+    /// Before the data: version 1.0.
     Content,
 }
 
@@ -83,7 +82,7 @@ impl PaxRecords {
                 b"path" | b"linkpath" if value.contains(&0) => {
                     return Err(malformed("a name without a NUL", value));
                 }
-                // The form 0.0 has these two by turns, many times.
+                // Version 0.0 has these two in turn, many times.
                 b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
                     let is_offset = offsets_and_lengths.len() % 2 == 0;
                     if is_offset != (key == b"GNU.sparse.offset") {
@@ -115,7 +114,7 @@ impl PaxRecords {
         })
     }
 
-    /// Whether the records would change where or how long the entries are that they describe.
+    /// Whether the records change the places or sizes of the entries that they describe.
     pub fn describe_entries(&self) -> bool {
         self.path.is_some()
             || self.linkpath.is_some()
@@ -124,7 +123,7 @@ impl PaxRecords {
     }
 }
 
-/// What a file's holes are, if it has any. The forms 0.0 and 0.1 need not state their version.
+/// The sparse file's records, if it is one. Versions 0.0 and 0.1 may leave out their version.
 fn sparse(
     values: &HashMap<&[u8], &[u8]>,
     offsets_and_lengths: &[u64],
@@ -175,17 +174,17 @@ fn sparse(
     }))
 }
 
-/// One record: `LENGTH KEY=VALUE\n`, where the length counts itself.
+/// One record: `LENGTH KEY=VALUE\n`. The length includes its own digits.
 struct Record<'a> {
     key: &'a [u8],
     value: &'a [u8],
 }
 
 impl<'a> Record<'a> {
-    /// The first record, and what follows it.
+    /// The first record, and the bytes after it.
     fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), HeaderError> {
         let error = || malformed("records of `LENGTH KEY=VALUE`", bytes);
-        // The longest length within the bound on headers has seven digits.
+        // The longest length that the limit on headers allows has seven digits.
         let space = bytes
             .iter()
             .take(8)
@@ -206,13 +205,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A count of bytes, which no file system takes over 63 bits of.
+/// A number of bytes, of at most 63 bits. File systems allow no more.
 fn number(value: &[u8]) -> Result<u64, HeaderError> {
     let number = decimal(value).filter(|&number| number <= i64::MAX as u64);
     number.ok_or_else(|| malformed("a number of bytes", value))
 }
 
-/// Digits only: `parse` alone would take a plus sign.
+/// Digits only: `parse` alone would accept a plus sign.
 fn decimal(value: &[u8]) -> Option<u64> {
     if !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -220,7 +219,7 @@ fn decimal(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Seconds with an optional fraction, of which nine digits count.
+/// Seconds with an optional fraction. Nine digits of the fraction count.
 fn time(value: &[u8]) -> Result<(i64, u32), HeaderError> {
     let read = || {
         let text = std::str::from_utf8(value).ok()?;
@@ -240,7 +239,7 @@ fn time(value: &[u8]) -> Result<(i64, u32), HeaderError> {
         Some(match (negative, nanos) {
             (false, _) => (magnitude, nanos),
             (true, 0) => (-magnitude, 0),
-            // Nanoseconds count forwards, also before the epoch.
+            // Nanoseconds count forward, also before the epoch.
             (true, _) => (-magnitude - 1, 1_000_000_000 - nanos),
         })
     };

@@ -11,112 +11,111 @@ use crate::manifest::ManifestError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// There is nothing at the path.
+    /// The path doesn't exist.
     #[error("there is no such file or directory")]
     Nothing,
-    /// The layout has no content with the digest asked for.
+    /// The layout has no content with the requested digest.
     #[error("it does not contain {digest}")]
     NoBlob {
         /// The digest asked for.
         digest: Digest,
     },
-    /// There is no `oci-layout` in it.
-    #[error("expected a file `oci-layout` in it, as every image layout has, found none")]
+    /// The file `oci-layout` is missing.
+    #[error("it is not an image layout: the file `oci-layout` is missing")]
     NoMarker,
     /// What `docker save` wrote before Docker 25.
     #[error(
-        "expected an image layout, found an archive of `docker save` without one: save it by Docker 25 or later, or convert it with `skopeo copy docker-archive:FILE oci-archive:OTHER`"
+        "it is an archive of an old `docker save`, without an image layout; save it with Docker 25 or later, or convert it with `skopeo copy docker-archive:FILE oci-archive:OTHER`"
     )]
     DockerArchive,
-    /// `oci-layout` is not what it should be.
+    /// The file `oci-layout` has the wrong content.
     #[error("expected an object with `imageLayoutVersion` in `oci-layout`, found `{found}`")]
     Marker {
-        /// Its start.
+        /// The first characters of the file.
         found: String,
     },
     /// A layout of another version of the format.
     #[error("expected an image layout of version {expected}, found {found}")]
     Version {
-        /// The version that there is.
+        /// The version that this crate reads.
         expected: &'static str,
-        /// What it says.
+        /// The version in the file.
         found: String,
     },
-    /// There is no `index.json` in it.
-    #[error("expected a file `index.json` in it, found none")]
+    /// The file `index.json` is missing.
+    #[error("the file `index.json` is missing")]
     NoIndex,
-    /// `index.json` is no index.
+    /// `index.json` can't be read as an index.
     #[error("index.json can't be read")]
     Index(#[source] ManifestError),
-    /// Something else lies where a file should, such as a symbolic link, which could lead anywhere.
+    /// A path in the layout is not a regular file. A symbolic link, for example, could lead to any
+    /// file.
     #[error("expected {expected} at `{part}`, found {found}")]
     NoFile {
         /// Path in the layout.
         part: String,
-        /// What may be there.
+        /// The kinds of file that are allowed there.
         expected: &'static str,
-        /// What is.
+        /// What is there.
         found: &'static str,
     },
-    /// Neither a directory nor an archive that we read.
+    /// The path is neither a directory nor a tar archive.
     #[error("expected a directory or a tar archive, found {found}")]
     NoArchive {
-        /// What it is, as far as its first bytes say.
+        /// What the first bytes look like.
         found: &'static str,
     },
-    /// A compressed archive, in which nothing can be read at its place.
-    #[error(
-        "expected an archive that is not compressed, found one compressed by {by}: decompress it first"
-    )]
+    /// The archive is compressed, so a member can't be read at its offset.
+    #[error("the archive is compressed; decompress it with {by} first")]
     Compressed {
         /// The program that decompresses it.
         by: &'static str,
     },
-    /// An archive whose end is missing.
-    #[error("the archive is cut short: expected {expected} bytes at least, found {found}")]
+    /// The end of the archive is missing.
+    #[error("the archive is cut short: expected at least {expected} bytes, found {found}")]
     Truncated {
-        /// Bytes that the last header promises.
+        /// The least size of the archive, in bytes, by its last header.
         expected: u64,
-        /// Bytes of the archive.
+        /// The size of the archive, in bytes.
         found: u64,
     },
-    /// A header of the archive that can't be read.
+    /// A header of the archive can't be read.
     #[error("the archive is damaged at byte {offset}")]
     Header {
-        /// Where the header begins.
+        /// The header's offset in the archive, in bytes.
         offset: u64,
         /// What is wrong with it.
         #[source]
         source: HeaderError,
     },
-    /// A file that the archive has twice: two readers could take it for two things.
-    #[error("expected one `{part}` in the archive, found two")]
+    /// The archive has two files with the same path. Two readers could each take a different one.
+    #[error("the archive has two files with the name `{part}`")]
     Twice {
         /// Path in the layout.
         part: String,
     },
-    /// More members in the archive than any image has, their extension headers counted.
-    #[error("the archive is over the limit of {limit} headers")]
+    /// The archive has too many headers. Extension headers count too.
+    #[error("the archive has more headers than the limit of {limit}")]
     Headers {
-        /// How many may be.
+        /// The largest number of headers that is allowed.
         limit: usize,
     },
-    /// `index.json` names no image.
-    #[error("expected an image in index.json, found none")]
+    /// `index.json` lists no image.
+    #[error("index.json lists no image")]
     NoImage,
-    /// `index.json` names several images, and nothing says which is meant.
+    /// `index.json` lists several images, and the reference doesn't say which one.
     #[error(
-        "expected one image in index.json, found {}: {}; copy the one that is meant to a layout of its own",
+        "expected one image in index.json, found {}: {}; copy the image that you want to a layout of its own",
         .found.len(), list(.found)
     )]
     SeveralImages {
         /// Their names, or digests where they have none.
         found: Vec<String>,
     },
-    /// A layout can't be written to, nor asked for what only registries have.
-    #[error("expected a registry: an image layout is only read")]
+    /// The operation needs a registry. A layout can only be read.
+    #[error("an image layout can only be read; name a registry instead")]
     ReadOnly,
-    /// The file system refuses.
+    /// A file of the layout can't be read.
     #[error("`{part}` can't be read")]
     Io {
         /// Path in the layout.
@@ -127,7 +126,7 @@ pub enum LayoutError {
     },
 }
 
-/// Images that an error names.
+/// The most images that one error lists.
 const IMAGES_SHOWN: usize = 10;
 
 fn list(images: &[String]) -> String {
@@ -144,7 +143,8 @@ fn list(images: &[String]) -> String {
 }
 
 impl LayoutError {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    /// The kind of this failure. The match names every variant, so a new variant doesn't compile
+    /// until its kind is chosen.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Marker { .. }
@@ -167,8 +167,7 @@ impl LayoutError {
         }
     }
 
-    /// What the error means for other sources of the same content. Every variant is named here: a
-    /// new one has to be sorted in.
+    /// What this error means for other sources of the same content. The match names every variant.
     pub fn consequence(&self) -> Consequence {
         match self {
             Self::Nothing | Self::NoBlob { .. } => Consequence::TryNext,
@@ -192,7 +191,7 @@ impl LayoutError {
         }
     }
 
-    /// Whether the layout, or the content asked of it, is not there.
+    /// Whether the layout, or the requested content, doesn't exist.
     pub(super) fn is_absence(&self) -> bool {
         self.consequence() == Consequence::TryNext
     }

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry.
+//! The errors of the registry client.
 
 mod layout;
 
@@ -12,39 +12,41 @@ use crate::reference::{LayoutPath, PinnedReference};
 
 pub use layout::LayoutError;
 
-/// An error of the registry client. Every variant names the request's target and says what was
-/// expected and what was found; none holds a credential.
+/// An error of the registry client. Every variant says what was requested, what was expected and
+/// what was found. No variant holds a password or token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry has no such manifest, blob or repository (or hides it from us). What a layout
-    /// doesn't have is a [`LayoutError::NoBlob`].
+    /// The registry doesn't have the manifest, blob or repository, or hides it from this user. For
+    /// a layout, the error is [`LayoutError::NoBlob`] instead.
     #[error("{what} was not found")]
     NotFound {
         /// The reference asked for.
         what: String,
     },
-    /// The registry wants a login, or refuses the one we have.
+    /// The registry needs a login, or refuses the login that was sent.
     #[error("{registry} refuses access to {what}: {detail}")]
     Unauthorized {
         /// Host of the registry or of its token service.
         registry: String,
         /// The reference asked for.
         what: String,
-        /// What the registry says, and whose credentials we sent.
+        /// The registry's message, and whose credentials were sent.
         detail: String,
     },
-    /// The registry answers with a status that we can't go on from, after retries where they make sense.
+    /// The registry answered with an error status. If the status can pass, the request was repeated
+    /// first.
     #[error("{url} answered {status}{}", .detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
     Status {
         /// The request's URL, without query.
         url: String,
         /// HTTP status code.
         status: u16,
-        /// The registry's own error message, cut to a line.
+        /// The registry's error message, on one line.
         detail: Option<String>,
     },
-    /// No answer: DNS, connection, TLS, time-out, truncated body.
+    /// There was no complete answer: DNS, connection or TLS failed, the time ran out, or the body
+    /// was cut short.
     #[error("no answer from {url}")]
     Network {
         /// The request's URL, without query.
@@ -53,79 +55,81 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A server leads where we don't follow: by a redirect, a link, or the name of a service.
+    /// A server named a URL that is not allowed, in a redirect, in a link, or as the address of a
+    /// service.
     #[error("won't follow {from} to {to}: {reason}")]
     Redirect {
-        /// The URL that leads on, without query.
+        /// The URL that answered, without its query.
         from: String,
-        /// Where it leads, without query.
+        /// The URL that it named, without its query.
         to: String,
-        /// Why it isn't followed.
+        /// Why the client doesn't follow it.
         reason: RedirectRefused,
     },
-    /// An answer of another form than the specification's.
+    /// The answer doesn't follow the specification.
     #[error("{url} did not answer as a registry does: expected {expected}, found {found}")]
     Protocol {
         /// The request's URL, without query.
         url: String,
-        /// What the specification has there.
+        /// What the specification requires.
         expected: String,
-        /// What came.
+        /// What the answer has.
         found: String,
     },
-    /// Bytes whose digest is not the one asked for.
+    /// The bytes have another digest than the requested one.
     #[error("{what} has the wrong content: expected {}, found {found}", .what.digest())]
     DigestMismatch {
-        /// What was asked for, in a registry or a layout. Its digest is the one expected.
+        /// The requested content, in a registry or a layout. Its digest is the expected one.
         what: Box<PinnedReference>,
-        /// The digest of what came.
+        /// The digest of the bytes that came.
         found: Digest,
     },
-    /// More or fewer bytes than the descriptor says.
+    /// The number of bytes differs from the descriptor's.
     #[error("{what} has the wrong size: expected {expected} bytes, found {found}")]
     SizeMismatch {
         /// What was asked for, in a registry or a layout.
         what: Box<PinnedReference>,
-        /// Bytes by the descriptor.
+        /// The descriptor's size, in bytes.
         expected: u64,
-        /// Bytes that came; where reading stopped early, one more than `expected`.
+        /// The number of bytes that came. If reading stopped early, this is `expected` plus one.
         found: u64,
     },
-    /// A bound of [`crate::Limits`] was reached.
+    /// A limit of [`crate::Limits`] was reached.
     #[error("{what} is over the limit of {limit} {unit}")]
     Limit {
         /// What was being read.
         what: String,
-        /// The bound.
+        /// The limit.
         limit: u64,
-        /// What is counted: `bytes`, `pages`, `referrers`, `redirects`, `entries`.
+        /// The unit: `bytes`, `pages`, `referrers`, `redirects` or `entries`.
         unit: &'static str,
     },
-    /// Something that is written by reading, changing and writing back kept being overwritten by
-    /// others.
-    #[error("{what} was overwritten by others each time: not as expected after {rounds} rounds")]
+    /// Other clients overwrote the change each time. Such content is read, changed and written back
+    /// without a lock.
+    #[error("others overwrote {what} after each of our {rounds} writes; try again later")]
     Contended {
         /// What was being written.
         what: String,
-        /// How often it was written.
+        /// How many times the change was written.
         rounds: usize,
     },
-    /// The registry has no referrers API, and does not keep the list at the tag that stands in for it.
+    /// The registry has no referrers API, and doesn't keep the list of referrers at the fallback
+    /// tag.
     #[error(
         "the registry can't list the referrers of {subject}: {}",
         if .source.is_some() { format!("it refuses the list at the tag {tag}") }
         else { format!("it answers the tag {tag} with the image itself, not with the list that was written there") }
     )]
     NoReferrers {
-        /// The reference of the image whose referrers were to be listed.
+        /// The image whose referrers should be listed.
         subject: String,
-        /// The tag at which the list has to stand.
+        /// The fallback tag, which should name the list.
         tag: String,
-        /// How the registry refused the list, if it did.
+        /// The registry's error when the list was written, if there was one.
         #[source]
         source: Option<Box<Error>>,
     },
-    /// Bytes that are not a manifest.
+    /// The bytes are not a manifest.
     #[error("{what} can't be read as a manifest")]
     Manifest {
         /// The reference asked for.
@@ -134,7 +138,7 @@ pub enum Error {
         #[source]
         source: ManifestError,
     },
-    /// An image has nothing for the platform asked for.
+    /// The image has no manifest for the requested platform.
     #[error(transparent)]
     Platform(NoSuchPlatform),
     /// The image's configuration names another platform than the one asked for.
@@ -144,19 +148,20 @@ pub enum Error {
         what: String,
         /// The platform asked for.
         expected: Box<Platform>,
-        /// The platform by the configuration.
+        /// The platform in the configuration.
         found: Box<Platform>,
     },
-    /// An image layout that is none, that is damaged, or that was asked for what layouts don't have.
+    /// The path is not an image layout, or the layout is damaged, or the operation needs a
+    /// registry.
     #[error("the image layout {layout} can't be used")]
     Layout {
-        /// Where it is.
+        /// The layout's path.
         layout: LayoutPath,
         /// What is wrong with it.
         #[source]
         source: LayoutError,
     },
-    /// A credential file or helper that can't be used.
+    /// A credential file or a credential helper can't be used.
     #[error("the credentials for {registry} can't be read from {from}")]
     Credentials {
         /// Host of the registry.
@@ -167,14 +172,14 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The client can't be built as configured (a CA file that isn't one, say).
+    /// A setting can't be used: a file of root certificates without a certificate, for example.
     #[error("the registry client can't be set up: {detail}")]
     Configuration {
-        /// What is wrong with which setting.
+        /// Which setting is wrong, and why.
         detail: String,
     },
-    /// The local reader or writer that we copy from or to failed.
-    #[error("local input or output failed while transferring {what}")]
+    /// The caller's reader or writer failed.
+    #[error("reading or writing on this machine failed while {what} was transferred")]
     Io {
         /// The blob.
         what: String,
@@ -185,7 +190,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
+    /// The kind of this failure. The match names every variant, so a new variant doesn't compile
+    /// until its kind is chosen.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::Platform(_) | Self::WrongPlatform { .. } => {
@@ -212,15 +218,14 @@ impl Error {
         }
     }
 
-    /// What the error means for other sources of the same content. Every variant is named here: a
-    /// new one has to be sorted in.
+    /// What this error means for other sources of the same content. The match names every variant.
     pub fn consequence(&self) -> Consequence {
         if self.kind() == ErrorKind::Machine {
-            // A full disk stays full, whoever serves the bytes.
+            // A full disk stays full, whichever source is tried.
             return Consequence::End;
         }
         match self {
-            // A registry that hides what it doesn't have asks for a login instead of saying so.
+            // Some registries ask for a login instead of answering that the content doesn't exist.
             Self::NotFound { .. } | Self::Network { .. } | Self::Unauthorized { .. } => {
                 Consequence::TryNext
             }
@@ -245,8 +250,8 @@ impl Error {
 }
 
 impl Error {
-    /// Whether there is no such content, by the word of the registry or as the layout shows. Every
-    /// variant is named here: a new one has to be sorted in.
+    /// Whether the content doesn't exist, according to the registry or the layout. The match names
+    /// every variant.
     pub fn is_absence(&self) -> bool {
         match self {
             Self::NotFound { .. } => true,
@@ -270,9 +275,9 @@ impl Error {
         }
     }
 
-    /// Whether the fault lies with the content asked for, which is absent, of another digest or
-    /// size, or no manifest; and not with the way to it. Every variant is named here: a new one has
-    /// to be sorted in.
+    /// Whether the content itself is at fault: it doesn't exist, has the wrong digest or size, or
+    /// is not a manifest. Network and access errors are not about content. The match names every
+    /// variant.
     pub fn is_about_content(&self) -> bool {
         match self {
             Self::DigestMismatch { .. } | Self::SizeMismatch { .. } | Self::Manifest { .. } => true,
@@ -290,6 +295,69 @@ impl Error {
             | Self::Credentials { .. }
             | Self::Configuration { .. }
             | Self::Io { .. } => false,
+        }
+    }
+}
+
+impl Error {
+    /// Whether the server refused this one request: no access, no such content, or another error
+    /// status. The match names every variant.
+    pub(crate) fn is_refused_request(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Unauthorized { .. } | Self::Status { .. } => true,
+            Self::Network { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Limit { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Manifest { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Layout { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
+    /// Whether reading stopped at a limit.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(self, Self::Limit { .. })
+    }
+
+    /// The same error. If it is about the bytes of a blob, it names `what` as the blob.
+    pub(crate) fn served_as(self, what: PinnedReference) -> Self {
+        let what = Box::new(what);
+        match self {
+            Self::DigestMismatch { what: _, found } => Self::DigestMismatch { what, found },
+            Self::SizeMismatch {
+                what: _,
+                expected,
+                found,
+            } => Self::SizeMismatch {
+                what,
+                expected,
+                found,
+            },
+            Self::NotFound { .. }
+            | Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Network { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::Limit { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Manifest { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Layout { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => self,
         }
     }
 }

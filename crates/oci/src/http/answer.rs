@@ -1,8 +1,7 @@
-//! A server's answer: its head, and its body within bounds.
+//! A server's answer: status, headers, and a body of limited size.
 //!
-//! Nothing here reads more than it was allowed to, or waits longer. What goes into errors is cut
-//! to a line and cleaned of control characters, and URLs lose their queries, which may hold
-//! signatures and tokens.
+//! Every read has a limit in bytes and in time. Text for errors is cut to one line, without control
+//! characters. URLs in errors have no query, because a query may hold a signature or a token.
 
 use std::time::Duration;
 
@@ -19,16 +18,16 @@ use super::retry::{Failure, status_may_pass};
 use crate::error::Error;
 use crate::excerpt::excerpt;
 
-/// Bytes of an error body that are looked at for the registry's message.
+/// How many bytes of an error body are read, to find the registry's message.
 const ERROR_BODY_MAX: u64 = 16 << 10;
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
 pub struct Answer {
     response: Response,
-    /// What was asked for, as errors name it.
+    /// The requested content, as errors name it.
     what: String,
-    /// Whether another origin answered than the one that was asked.
+    /// Whether a redirect led to another origin, which then answered.
     elsewhere: bool,
     deadline: Instant,
 }
@@ -49,7 +48,7 @@ impl Answer {
         self.response.status()
     }
 
-    /// Where the answer is from, after redirects.
+    /// The URL that answered, after redirects.
     #[must_use]
     pub fn url(&self) -> &Url {
         self.response.url()
@@ -61,25 +60,26 @@ impl Answer {
         self.response.headers()
     }
 
-    /// Whether the answer came from another origin than the one asked, by redirection.
+    /// Whether a redirect led to another origin, which then answered.
     pub(crate) fn is_from_elsewhere(&self) -> bool {
         self.elsewhere
     }
 
-    /// A header's value, if it is there and text.
+    /// The value of a header, if the header exists and its value is text.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
     }
 
-    /// How long the server wants not to be asked: its `Retry-After`, in seconds or as a date.
+    /// How long to wait before the next request, by the server's `Retry-After` header, which holds
+    /// seconds or a date.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.header(&header::RETRY_AFTER).and_then(retry_after)
     }
 
-    /// The beginning of the body, of at most `limit` bytes, as far as it can be read: what a server
-    /// says for an explanation is not worth another error.
+    /// The first bytes of the body, at most `limit`. Returns what was read before any error: the
+    /// text only explains another error.
     pub async fn beginning(mut self, limit: usize) -> Vec<u8> {
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = self.chunk_until(self.deadline).await {
@@ -92,21 +92,21 @@ impl Answer {
         body
     }
 
-    /// The media type without parameters, in lower case.
+    /// The `Content-Type` in lower case, without parameters.
     pub(crate) fn content_type(&self) -> Option<String> {
         let value = self.header(&header::CONTENT_TYPE)?;
         let essence = value.split(';').next().unwrap_or_default().trim();
         Some(essence.to_ascii_lowercase())
     }
 
-    /// The body's length as announced.
+    /// The body's length by its `Content-Length` header, in bytes.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.header(&header::CONTENT_LENGTH)?.parse().ok()
     }
 
-    /// Passes on answers that the caller can judge; turns into failures those that mean the same
-    /// for every request: refused access, too many requests, a server in trouble.
+    /// Returns the answer if its status concerns this one request. Otherwise returns an error:
+    /// refused access, too many requests, or a server error.
     pub(crate) async fn settled(self, login: &str) -> Result<Self, Failure> {
         match self.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -117,10 +117,11 @@ impl Answer {
         }
     }
 
-    /// Passes on success only.
+    /// Returns the answer if its status means success.
     ///
     /// # Errors
-    /// [`Error::NotFound`] or [`Error::Status`]; the latter may pass by some statuses.
+    /// [`Error::NotFound`] or [`Error::Status`]. Some statuses may pass, so that the request can be
+    /// repeated.
     pub async fn success(self) -> Result<Self, Failure> {
         if self.status().is_success() {
             Ok(self)
@@ -132,8 +133,7 @@ impl Answer {
         }
     }
 
-    /// What is wrong, for an answer that isn't what the caller can use: [`Error::NotFound`] or
-    /// [`Error::Status`].
+    /// The error for a status that the caller can't use: [`Error::NotFound`] or [`Error::Status`].
     pub async fn into_error(self) -> Error {
         if self.status() == StatusCode::NOT_FOUND {
             return Error::NotFound { what: self.what };
@@ -146,7 +146,7 @@ impl Answer {
         }
     }
 
-    /// The whole body, of at most `limit` bytes.
+    /// Reads the whole body, of at most `limit` bytes.
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Network`]
@@ -169,11 +169,11 @@ impl Answer {
         Ok(body.freeze())
     }
 
-    /// The next piece of a body that may take long; `None` at the end.
+    /// The next piece of a long body. `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Network`]: the connection broke, stands still, or is slower than `pace` allows, which
-    /// another try doesn't mend.
+    /// [`Error::Network`]: the connection broke, stopped, or is slower than `pace` allows. A slow
+    /// transfer is not tried again.
     pub async fn chunk(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Failure> {
         let asked = Instant::now();
         let chunk = self.chunk_until(pace.stalled_at()).await?;
@@ -190,7 +190,7 @@ impl Answer {
         }
     }
 
-    /// Refuses a page made for people, which is what captive portals and login walls answer.
+    /// Refuses HTML. Captive portals and login pages answer with HTML.
     pub(crate) fn expect_machine_readable(&self, expected: &str) -> Result<(), Error> {
         match self.content_type() {
             Some(found) if found == "text/html" => {
@@ -200,7 +200,7 @@ impl Answer {
         }
     }
 
-    /// An error that says what this answer lacks.
+    /// The error for an answer that doesn't follow the specification.
     pub(crate) fn unlike(&self, expected: &str, found: impl Into<String>) -> Error {
         Error::Protocol {
             url: shown(self.url()),
@@ -209,8 +209,8 @@ impl Answer {
         }
     }
 
-    /// The code and message in an error body of the form that the distribution specification
-    /// gives ("Error Codes"); `None` when it has another form.
+    /// The code and message of an error body ("Error Codes" in the distribution specification).
+    /// `None` if the body has another form.
     pub(crate) async fn error_message(self) -> Option<ErrorMessage> {
         #[derive(Deserialize)]
         struct Body {
@@ -267,16 +267,16 @@ impl Answer {
     }
 }
 
-/// What a registry says is wrong.
+/// A registry's own description of an error.
 #[derive(Debug)]
 pub(crate) struct ErrorMessage {
     /// The code, such as `NAME_UNKNOWN`.
     pub(crate) code: String,
-    /// Message and code, in one line.
+    /// Message and code, on one line.
     pub(crate) text: String,
 }
 
-/// Why there is no answer, where the transport has no error of its own for it.
+/// The time ran out. The transport has no error of its own for this.
 #[derive(Debug, thiserror::Error)]
 #[error("timed out waiting for {0}")]
 struct TimedOut(&'static str);
@@ -295,7 +295,7 @@ pub(super) fn timed_out(url: &Url, waiting_for: &'static str) -> Failure {
     })
 }
 
-/// A failure below HTTP. The transport's error loses its URL, whose query may hold a token.
+/// An error of the transport. Its URL is removed, because the query may hold a token.
 pub(super) fn network(url: &Url, source: reqwest::Error) -> Failure {
     Failure::passing(Error::Network {
         url: shown(url),

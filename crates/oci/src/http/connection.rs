@@ -1,7 +1,7 @@
 //! Requests and redirects.
 //!
-//! A login goes to the origin it was made for and nowhere else: once a redirect leaves that origin
-//! it is gone, even if another redirect leads back.
+//! A login is sent only to the origin that it belongs to. After a redirect to another origin the
+//! login is not sent again, not even if a later redirect leads back.
 
 mod refused;
 
@@ -26,8 +26,8 @@ use crate::options::Options;
 
 use refused::{permit_named, redirected, refused, refused_by};
 
-/// The connections. Cheap to clone; clones share them. TLS is set up when the first https URL comes:
-/// reading the system's certificates takes longer than most requests, and fails where there are none.
+/// HTTP connections. Cloning is cheap, and clones share connections. TLS is set up at the first
+/// https URL: reading the system's certificates is slow, and fails on a system without any.
 #[derive(Debug, Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -43,10 +43,10 @@ struct Shared {
 }
 
 impl Connection {
-    /// A client; connects to nothing yet.
+    /// Makes a client. It doesn't connect yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`], when an option can't be used.
+    /// [`Error::Configuration`], if an option can't be used.
     pub fn new(options: Options) -> Result<Self> {
         let mut roots = Vec::new();
         for pem in &options.extra_roots {
@@ -54,7 +54,7 @@ impl Connection {
                 .map_err(|e| configuration(format!("an extra root is not a certificate: {e}")))?;
             if certificates.is_empty() {
                 return Err(configuration(
-                    "an extra root is not a certificate: there is no PEM block in it".into(),
+                    "an extra root is not a certificate in PEM".into(),
                 ));
             }
             roots.extend(certificates);
@@ -82,15 +82,16 @@ impl Connection {
         })
     }
 
-    /// What it was made of.
+    /// The options that the client was made with.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.shared.options
     }
 
-    /// A client for libraries that want one of their own, with this proxy and these roots. It
-    /// follows no redirect, and of time-outs has only the one for a connection. It is for the host of
-    /// `url`, which the user named: names of other hosts resolve to public addresses alone.
+    /// A reqwest client for libraries that need their own, with the same proxy and root
+    /// certificates. It follows no redirects, and its only time limit is for connecting. The user
+    /// named the host of `url`, so that host may have any address. Other hosts may only have public
+    /// addresses.
     ///
     /// # Errors
     /// [`Error::Configuration`], when there is no way to speak TLS.
@@ -99,16 +100,17 @@ impl Connection {
         self.shared.client(url).cloned()
     }
 
-    /// Sends a request that has no body and needs no login, as [`Self::exchange`] does.
+    /// Sends a request without a body and without a login. Otherwise like [`Self::exchange`].
     ///
     /// # Errors
-    /// Those of [`Self::exchange`].
+    /// The same as [`Self::exchange`].
     pub async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         self.exchange(request, None, &mut Body::Empty).await
     }
 
-    /// Sends a request and follows redirects; any status is an answer. The body is begun anew where
-    /// a redirect wants it to be repeated, and can be sent once more afterwards.
+    /// Sends a request and follows redirects. Returns an answer of any status. If a redirect
+    /// repeats the request, the body starts again from its beginning. The body can be sent again
+    /// afterwards, too.
     ///
     /// # Errors
     /// [`Error::Redirect`], [`Error::Network`], and
@@ -149,14 +151,14 @@ impl Connection {
         Err(refused(from, &url, RedirectRefused::TooMany { limit }).into())
     }
 
-    /// Where the host of `url` is: by the addresses that it had when it was asked, else by its
+    /// What kind of address `url` has: by the addresses that its name resolved to, or else by its
     /// spelling.
     #[must_use]
     pub fn host_kind(&self, url: &Url) -> HostKind {
         self.shared.names.kind(url)
     }
 
-    /// Who names `url`, as errors show it.
+    /// Who named `url`, as errors show it.
     fn leader(&self, led_from: Option<&Url>, url: &Url) -> String {
         match (led_from, &self.options().led_from) {
             (Some(from), _) => shown(from),
@@ -165,8 +167,8 @@ impl Connection {
         }
     }
 
-    /// Checks a URL that a server names against the one it named it at. Returns the innermost kind of
-    /// address that it may be at.
+    /// Checks a URL that was named by another URL. Returns the innermost kind of address that it
+    /// may have.
     fn permit(&self, from: &Url, to: &Url) -> Result<HostKind> {
         let kind = self.shared.names.kind(from);
         let limit = match self.options().private_redirects {
@@ -239,7 +241,7 @@ impl Connection {
                 return Err(timed_out(url, missing).into());
             }
             if now == size {
-                // A registry may hash the whole blob before it answers.
+                // A registry may compute the digest of the whole blob before it answers.
                 patience = timeouts.document;
             } else {
                 pace::check(now, begun.elapsed(), timeouts.grace, timeouts.slowest)
@@ -278,14 +280,14 @@ impl Shared {
 
 /// Why there is no answer to a request.
 enum Unsent {
-    /// The body was sent before, and can't be sent again.
+    /// The body was already sent, and can't be sent again.
     Spent,
     Network(reqwest::Error),
     Other(Box<Failure>),
 }
 
 impl Unsent {
-    /// As a failure of the request to `url`, to which `from` led.
+    /// Makes this the failure of the request to `url`. A redirect from `from` led there.
     fn of(self, url: &Url, from: &str) -> Failure {
         let refused = |reason| refused_by(from.to_owned(), url, reason);
         match self {
@@ -318,7 +320,7 @@ fn configuration(detail: String) -> Error {
     Error::Configuration { detail }
 }
 
-/// An error with its causes in one line: reqwest's builder error alone says only that it is one.
+/// An error and its causes on one line: reqwest's builder error alone doesn't say why it failed.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -339,7 +341,7 @@ mod tests {
     #[tokio::test]
     async fn names_are_resolved_under_the_rule() {
         let connection = Connection::new(Options::default()).unwrap();
-        // Nobody named this host, so it may lead nowhere inside.
+        // The user didn't name this host, so it may not have a private address.
         let url = Url::parse("http://localhost:1/").unwrap();
         let client = connection.shared.client(&url).unwrap();
         let error = client.get(url.clone()).send().await.unwrap_err();
@@ -357,7 +359,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        // The user may name what he likes.
+        // The user may name any host.
         let request = Request::new(Method::GET, url, "it");
         let failure = connection.exchange(&request, None, &mut Body::Empty).await;
         let failure = failure.unwrap_err();
@@ -408,7 +410,7 @@ mod tests {
         assert!(!format!("{options:?}").contains("secret"));
         assert_eq!(
             fault(options),
-            "the proxy ftp://proxy.example/ is not at an http, https, socks5 or socks5h URL"
+            "expected an http, https, socks5 or socks5h URL for the proxy, found ftp://proxy.example/"
         );
     }
 }

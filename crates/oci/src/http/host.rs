@@ -1,38 +1,40 @@
-//! Where a host is, by its address: on the internet, in a private network, or on this machine.
+//! Kinds of hosts by their address: public, private, link-local, or this machine.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Where a host is. The order is from the outside to the inside: a server may lead us to its own
-/// kind or further out, never further in (see [`RedirectRefused`](super::RedirectRefused)).
+/// The kind of a host's address, ordered from outside to inside. A server may redirect to its own
+/// kind or to one further outside, and never further inside (see
+/// [`RedirectRefused`](super::RedirectRefused)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostKind {
-    /// Anywhere else: an address on the internet, or a name, which isn't looked up.
+    /// Any other address, or a name. Names are not looked up here.
     Public,
     /// In a private network: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16` (RFC 1918),
     /// `100.64.0.0/10` (RFC 6598), `fc00::/7` (RFC 4193), `fec0::/10` (RFC 3879).
     Private,
-    /// On the same link, where clouds have the service that hands out a machine's credentials:
-    /// `169.254.0.0/16` (RFC 3927), `fe80::/10` (RFC 4291).
+    /// On the same link. Clouds put the service with a machine's credentials here: `169.254.0.0/16`
+    /// (RFC 3927), `fe80::/10` (RFC 4291).
     LinkLocal,
-    /// This machine: `127.0.0.0/8`, `::1`, the unspecified addresses `0.0.0.0/8` and `::`, the names
-    /// `localhost` and `*.localhost` (RFC 6761), and those that hosts files give to `::1`.
+    /// This machine: `127.0.0.0/8`, `::1`, the unspecified addresses `0.0.0.0/8` and `::`, the
+    /// names `localhost` and `*.localhost` (RFC 6761), and the names that hosts files give to
+    /// `::1`.
     ThisMachine,
 }
 
 impl HostKind {
-    /// The kind of a URL's host. A URL parser has made one spelling of all: `127.1`, `0x7f000001`,
-    /// `2130706433` and `127.0.0.1.` are the same host. A URL without a host leads nowhere, so it
-    /// counts as [`HostKind::Public`].
+    /// The kind of a URL's host. The URL parser has already made equal spellings the same: `127.1`,
+    /// `0x7f000001`, `2130706433` and `127.0.0.1.` are one host. A URL without a host can't be
+    /// reached, so it counts as [`HostKind::Public`].
     #[must_use]
     pub fn of(url: &Url) -> Self {
         url.host().map_or(Self::Public, |host| Self::of_host(&host))
     }
 
-    /// The kind of `host` or `host:port`, as a reference to an image has it. `None` where it can't
-    /// be the host of a URL.
+    /// The kind of `host` or `host:port`, as in an image reference. `None` if it can't be the host
+    /// of a URL.
     #[must_use]
     pub fn of_authority(authority: &str) -> Option<Self> {
         if authority.contains(['/', '\\', '?', '#', '@']) {
@@ -52,8 +54,8 @@ impl HostKind {
         }
     }
 
-    /// The kind of an address. An IPv6 address that stands for an IPv4 address is of that one's
-    /// kind.
+    /// The kind of an address. An IPv6 address that contains an IPv4 address has the kind of the
+    /// IPv4 address.
     #[must_use]
     pub fn of_ip(address: IpAddr) -> Self {
         match address {
@@ -74,8 +76,8 @@ impl fmt::Display for HostKind {
     }
 }
 
-/// Whether a URL is on a loopback address, so that there is no network on the way to it and TLS
-/// isn't needed. Of names only `localhost` counts: others may be looked up elsewhere.
+/// Whether a URL has a loopback address, which needs no TLS because there is no network on the way.
+/// The only name that counts is `localhost`: other names may be looked up on a server.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     url.host().is_some_and(|host| is_loopback_host(&host))
@@ -91,7 +93,7 @@ pub(crate) fn is_loopback_host(host: &Host<&str>) -> bool {
 
 fn of_name(name: &str) -> HostKind {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    // Besides `localhost`, what the hosts files of distributions have for `127.0.0.1` and `::1`.
+    // `localhost`, and the names that distributions' hosts files give to `127.0.0.1` and `::1`.
     let here = matches!(
         name.as_str(),
         "localhost"

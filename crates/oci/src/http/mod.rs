@@ -1,18 +1,18 @@
-//! How requests travel: to registries, and to whatever else is fetched or asked.
+//! HTTP requests, to registries and to all other servers.
 //!
-//! One place for what all of them need, so that they can't drift apart:
+//! All crates send their requests by this module, so that the same rules hold for all:
 //!
-//! - **Redirects and links** are followed one by one, by one rule ([`RedirectRefused`]): https never
-//!   leads to http, and no server leads further in than it is itself ([`HostKind`]), not by an
-//!   address in any spelling, nor by a name that resolves to one. The same holds for what a place
-//!   such as a gallery's index names ([`LedFrom`](crate::LedFrom)). Not covered: names that a proxy
-//!   resolves, and what the user names himself.
-//! - **Logins** are bound to one origin ([`Credential`]) and go nowhere else: the place that
-//!   attaches headers compares.
-//! - **Waiting** has an end ([`Timeouts`](crate::Timeouts), [`Pace`]), bodies have bounds, and what may pass
-//!   is asked for again with growing, varied pauses, not before the server wants to be asked
-//!   ([`retrying`]).
-//! - **URLs** lose logins and queries before anybody sees them ([`Redacted`]).
+//! - **Redirects and links** are followed one by one, by one rule ([`RedirectRefused`]). https
+//!   never leads to http. No server leads further inside than it is itself ([`HostKind`]), neither
+//!   by an address in any spelling nor by a name that resolves to one. The same holds for addresses
+//!   that a gallery's index names ([`LedFrom`](crate::LedFrom)). Two things are not checked: names
+//!   that a proxy resolves, and addresses that the user names.
+//! - **Logins** belong to one origin ([`Credential`]). The code that sets the header compares the
+//!   origin, so a login is never sent elsewhere.
+//! - **Waiting** has a limit ([`Timeouts`](crate::Timeouts), [`Pace`]), and so has the size of a
+//!   body. If a failure may pass, the request is repeated after growing, random pauses, and not
+//!   before the time that the server gives ([`retrying`]).
+//! - **URLs** in errors and logs have no login and no query ([`Redacted`]).
 
 mod answer;
 mod connection;

@@ -1,8 +1,7 @@
-//! What names resolve to, so that a name can't lead where its address may not.
+//! Resolves host names, and refuses addresses that a name may not have.
 //!
-//! Connections are made through this resolver, so there is no moment between the check and the
-//! connection at which a name could change. Where a proxy makes the connections it resolves the
-//! names as well, and nothing is known here.
+//! The connection itself uses this resolver, so the name can't change between the check and the
+//! connection. A proxy resolves names itself, and then nothing is checked here.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use url::{Host, Url};
 
 use super::host::HostKind;
 
-/// The names that a client has to do with.
+/// The names that a client connects to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     known: Arc<Mutex<HashMap<String, Known>>>,
@@ -21,16 +20,16 @@ pub(super) struct Names {
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// The innermost kind of address that is connected to for this name.
+    /// The innermost kind of address that this name may have.
     limit: HostKind,
-    /// The outermost kind that it resolved to, ever: a server that also has a public address
-    /// doesn't count as one inside.
+    /// The outermost kind of address that this name ever had. A server that also has a public
+    /// address doesn't count as private.
     found: Option<HostKind>,
 }
 
 impl Names {
-    /// Lets connections for the host of `url` go to addresses of the kind `limit` and further out. A
-    /// name that the user gave as well keeps what it has.
+    /// Allows the host of `url` to have addresses of the kind `limit` and further outside. If the
+    /// user named the host before, its limit stays the same.
     pub(super) fn admit(&self, url: &Url, limit: HostKind) {
         let Some(Host::Domain(name)) = url.host() else {
             return;
@@ -42,7 +41,7 @@ impl Names {
         found.limit = found.limit.max(limit);
     }
 
-    /// Where the host of `url` is: by the addresses of its name, if they are known.
+    /// The kind of the host of `url` by its addresses. `None` if they are not known.
     pub(super) fn kind(&self, url: &Url) -> HostKind {
         let by_name = HostKind::of(url);
         let Some(Host::Domain(name)) = url.host() else {
@@ -56,7 +55,7 @@ impl Names {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of the addresses of `name`, those that may be connected to.
+    /// The addresses of `name` that are allowed.
     pub(super) fn permitted(
         &self,
         name: &str,
@@ -64,7 +63,8 @@ impl Names {
     ) -> Result<Vec<SocketAddr>, Inward> {
         let kinds = || found.iter().map(|address| HostKind::of_ip(address.ip()));
         let mut known = self.lock();
-        // Every request admits its host first. What was not admitted goes nowhere inside.
+        // Every request first sets its host's limit. A host without a limit may only have public
+        // addresses.
         let entry = known.entry(key(name)).or_insert(Known {
             limit: HostKind::Public,
             found: None,
@@ -77,7 +77,7 @@ impl Names {
         let permitted: Vec<SocketAddr> = found.iter().copied().filter(outside).collect();
         match innermost {
             Some(to) if permitted.is_empty() => Err(Inward { from: limit, to }),
-            _ => Ok(permitted),
+            Some(_) | None => Ok(permitted),
         }
     }
 }
@@ -94,7 +94,7 @@ impl Resolve for Names {
     }
 }
 
-/// A name whose addresses all lie further in than it may lead.
+/// All addresses of a name are further inside than the name's limit.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the name resolves to {to}")]
 pub(super) struct Inward {
@@ -103,7 +103,7 @@ pub(super) struct Inward {
 }
 
 impl Inward {
-    /// The one among an error's causes.
+    /// The first [`Inward`] among an error's causes.
     pub(super) fn among(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let causes = std::iter::successors(Some(error), |error| error.source());
         causes
@@ -138,7 +138,7 @@ mod tests {
         let inside = inside.unwrap_err();
         let kinds = (inside.from, inside.to);
         assert_eq!(kinds, (HostKind::Public, HostKind::ThisMachine));
-        // Of several, those that may be are taken.
+        // Of several addresses, the allowed ones are used.
         let both = names.permitted("led.example", &addresses(&["10.0.0.1", "8.8.8.8"]));
         assert_eq!(both.unwrap(), addresses(&["8.8.8.8"]));
         names.admit(&url("https://inner.example/"), HostKind::Private);

@@ -1,4 +1,4 @@
-//! Whether a body comes fast enough.
+//! Checks that a body moves fast enough.
 
 use std::time::Duration;
 
@@ -6,28 +6,27 @@ use tokio::time::Instant;
 
 use crate::options::Timeouts;
 
-/// Bytes that reset the stall watch: fewer in its whole time counts as none.
+/// If fewer bytes than this move in the stall time, the transfer has stopped.
 const PROGRESS: u64 = 16 << 10;
 
-/// Watches the pace of a body, or of all the pieces of one that is fetched in several: a connection
-/// that stands still is given up, and so is one that is slower than the floor
-/// ([`Timeouts::slowest`]).
+/// Watches the speed of one body, or of all pieces of a body that is fetched in several requests. A
+/// transfer fails if it stops, or if it is slower than [`Timeouts::slowest`].
 #[derive(Debug, Clone)]
 pub struct Pace {
     stall: Duration,
     grace: Duration,
     slowest: u64,
-    /// When the stall watch gives up.
+    /// When the transfer counts as stopped.
     stalled_at: Instant,
-    /// Bytes since the stall watch was last reset.
+    /// Bytes since the stall time began.
     since: u64,
     bytes: u64,
-    /// How long bytes were waited for. Time that the reader takes is not the server's.
+    /// How long we waited for bytes. Time that the caller needs for its own work doesn't count.
     waited: Duration,
 }
 
 impl Pace {
-    /// A watch that begins now.
+    /// Starts a watch.
     #[must_use]
     pub fn new(timeouts: &Timeouts) -> Self {
         Self {
@@ -41,7 +40,7 @@ impl Pace {
         }
     }
 
-    /// The same watch for the next piece, on a new connection.
+    /// Continues with the next piece, on a new connection.
     pub(crate) fn restart(&mut self) {
         (self.stalled_at, self.since) = (Instant::now() + self.stall, 0);
     }
@@ -50,7 +49,7 @@ impl Pace {
         self.stalled_at
     }
 
-    /// Counts bytes that were waited for.
+    /// Counts bytes that came, and how long we waited for them.
     pub(super) fn fed(&mut self, bytes: usize, waited: Duration) -> Result<(), TooSlow> {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         self.since = self.since.saturating_add(bytes as u64);
@@ -60,14 +59,14 @@ impl Pace {
         self.waits(waited)
     }
 
-    /// Counts time in which nothing came.
+    /// Counts time in which no byte came.
     pub(crate) fn waits(&mut self, waited: Duration) -> Result<(), TooSlow> {
         self.waited = self.waited.saturating_add(waited);
         check(self.bytes, self.waited, self.grace, self.slowest)
     }
 }
 
-/// Whether `bytes` are enough for the time that was waited for them.
+/// Whether `bytes` are enough for the time that we waited.
 pub(super) fn check(
     bytes: u64,
     waited: Duration,
@@ -87,21 +86,21 @@ pub(super) fn check(
     })
 }
 
-/// A transfer that is slower than the floor, and was given up.
+/// The transfer is slower than the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the transfer is too slow: expected {slowest} bytes a second at least, not counting the first {grace:?}; found {bytes} bytes in {} s",
+    "the transfer is too slow: expected at least {slowest} bytes a second, not counting the first {grace:?}; found {bytes} bytes in {} s",
     .waited.as_secs()
 )]
 #[non_exhaustive]
 pub struct TooSlow {
-    /// The floor, in bytes a second.
+    /// The limit, in bytes per second.
     pub slowest: u64,
-    /// Time that doesn't count.
+    /// The time at the start that doesn't count.
     pub grace: Duration,
-    /// Bytes that moved.
+    /// The number of bytes that moved.
     pub bytes: u64,
-    /// How long they were waited for.
+    /// How long we waited for them.
     pub waited: Duration,
 }
 
@@ -113,7 +112,7 @@ mod tests {
     fn a_transfer_is_given_up_below_the_floor_and_not_above_it() {
         let mut pace = Pace::new(&Timeouts::default());
         let second = Duration::from_secs(1);
-        // As slow as the stall watch lets it be: 16 KiB in 30 seconds.
+        // The slowest speed that doesn't count as stopped: 16 KiB in 30 seconds.
         let drip = |pace: &mut Pace| pace.fed(16 << 10, 30 * second);
         assert_eq!(drip(&mut pace), Ok(()));
         assert_eq!(drip(&mut pace), Ok(()));
@@ -129,7 +128,7 @@ mod tests {
         for _ in 0..1000 {
             assert_eq!(pace.fed(32 << 10, second), Ok(()));
         }
-        // What came fast before is time to wait later.
+        // A fast start leaves more time later.
         assert_eq!(pace.waits(60 * second), Ok(()));
         assert!(pace.waits(2 * second).is_err());
     }

@@ -1,4 +1,4 @@
-//! Proxies, and what is reached without one.
+//! Proxies, and the hosts that are reached without one.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,10 @@ use super::redacted::shown;
 use crate::error::{Error, Result};
 use crate::excerpt::excerpt;
 
-/// Reads a proxy's address as people and systems write it: `http://proxy.example:3128`, with
-/// `https://`, `socks5://` or `socks5h://` in front, with a user and a password, or without a scheme
-/// (`proxy.example:3128`), which means http. `None`, if it is of another kind. With `socks5` names are
-/// resolved here, with `socks5h` by the proxy.
+/// Reads the address of a proxy: `http://proxy.example:3128`, or the same with `https://`,
+/// `socks5://` or `socks5h://`, with or without user and password. Without a scheme
+/// (`proxy.example:3128`) it is http. Returns `None` for any other scheme. With `socks5` this
+/// machine resolves names, with `socks5h` the proxy does.
 #[must_use]
 pub fn proxy_url(text: &str) -> Option<Url> {
     let text = text.trim();
@@ -30,12 +30,12 @@ fn is_usable(url: &Url) -> bool {
         && url.host().is_some_and(|host| host != Host::Domain(""))
 }
 
-/// The proxy at `url` for everything but this machine and what `no_proxy` lists.
+/// The proxy at `url`, for all hosts except this machine and those in `no_proxy`.
 pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
-    // A proxy of another kind would be left out without a word.
+    // reqwest would ignore a proxy with another scheme without an error.
     if !is_usable(url) {
         let detail = format!(
-            "the proxy {} is not at an http, https, socks5 or socks5h URL",
+            "expected an http, https, socks5 or socks5h URL for the proxy, found {}",
             shown(url)
         );
         return Err(Error::Configuration { detail });
@@ -46,9 +46,9 @@ pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
     }))
 }
 
-/// The hosts of a `NO_PROXY`: separated by commas or blanks, each a name (which stands for its
-/// subdomains too, as do `.name` and `*.name`), an address or a network (`10.0.0.0/8`), a name or an
-/// address with a port behind it (which then counts as well), or `*` for everything.
+/// The hosts of a `NO_PROXY` list, separated by commas or spaces. An entry is one of: a name, which
+/// covers its subdomains too, as do `.name` and `*.name`; an address or a network (`10.0.0.0/8`); a
+/// name or an address with a port, which must then match too; `*` for all hosts.
 #[derive(Debug, Default)]
 struct NoProxy {
     all: bool,
@@ -58,8 +58,8 @@ struct NoProxy {
 
 impl NoProxy {
     /// # Errors
-    /// [`Error::Configuration`] for an entry that is none of these: left out without a word, it would
-    /// send by the proxy what was to go around it.
+    /// [`Error::Configuration`] for any other entry. If it were ignored, requests could go through
+    /// the proxy against the user's wish.
     fn parse(text: &str) -> Result<Self> {
         let mut found = Self::default();
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
@@ -73,7 +73,7 @@ impl NoProxy {
             } else {
                 return Err(Error::Configuration {
                     detail: format!(
-                        "the list of hosts without proxy (NO_PROXY) has the entry `{}`: expected a host name, an address, or a network such as 10.0.0.0/8",
+                        "NO_PROXY: expected a host name, an address, or a network such as 10.0.0.0/8, found `{}`",
                         excerpt(entry)
                     ),
                 });
@@ -112,7 +112,7 @@ fn matches(listed: &Host, host: &Host<&str>) -> bool {
         }
         (Host::Ipv4(listed), Host::Ipv4(address)) => listed == address,
         (Host::Ipv6(listed), Host::Ipv6(address)) => listed == address,
-        _ => false,
+        (Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_), _) => false,
     }
 }
 

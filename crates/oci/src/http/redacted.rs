@@ -1,11 +1,11 @@
-//! URLs as people may see them.
+//! URLs for errors, logs and records, without secrets.
 
 use std::fmt;
 
 use url::Url;
 
-/// A URL without what may be secret: user, password, query and fragment. This is how URLs stand in
-/// errors, logs and records.
+/// A URL without the parts that may be secret: user, password, query and fragment. Errors, logs and
+/// records show URLs like this.
 ///
 /// ```
 /// use countersign_oci::http::Redacted;
@@ -20,8 +20,7 @@ pub struct Redacted<'a>(pub &'a Url);
 impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(url) = self;
-        // What has no host, such as `user:password@host`, is a URL in form alone, and its parts may
-        // be anything.
+        // A URL without a host, such as `user:password@host`, can hold a secret in any part.
         if url.cannot_be_a_base() {
             return f.write_str("a URL without a host");
         }
@@ -35,10 +34,10 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
-/// Characters that errors show of a URL. Servers name URLs, and a header may be long.
+/// The longest URL in an error, in characters. Servers can send very long ones.
 const SHOWN_MAX: usize = 1000;
 
-/// A URL as errors show it.
+/// A URL in an error.
 pub(crate) fn shown(url: &Url) -> String {
     let mut shown = Redacted(url).to_string();
     if let Some((end, _)) = shown.char_indices().nth(SHOWN_MAX) {

@@ -1,4 +1,5 @@
-//! Where a server may lead us: by a redirect, by a link, or by naming another service.
+//! The rule for URLs that a server names: in a redirect, in a link, or as the address of another
+//! service.
 
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
@@ -7,60 +8,62 @@ use url::Url;
 use super::host::HostKind;
 use crate::plain_http::PlainHttp;
 
-/// Why a server's way on isn't followed.
+/// Why a URL that a server named isn't followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectRefused {
-    /// It leads to something that isn't https, nor http where that is allowed: from http, to a
-    /// registry that is spoken to without TLS.
+    /// The URL is not https. http is allowed only from an http URL, to a registry that is used
+    /// without TLS.
     #[error("https is required")]
     HttpsRequired,
-    /// It leads further in than the server itself is: from the internet into a private network or
-    /// to this machine, say.
-    #[error("the server is at {from}, and may not lead to {to}")]
+    /// The URL is further inside than the server: in a private network or on this machine, for
+    /// example, while the server is on the internet.
+    #[error("a server at {from} may not redirect or link to {to}")]
     Inward {
-        /// Where the server is.
+        /// The kind of the server's address.
         from: HostKind,
-        /// Where it leads.
+        /// The kind of the URL's address.
         to: HostKind,
     },
-    /// It doesn't say where to.
-    #[error("the redirect has no Location that is a URL")]
+    /// The redirect has no URL.
+    #[error("its Location header is missing or is not a URL")]
     Nowhere,
-    /// It is one redirect too many.
-    #[error("it is one of more than {limit} redirects, which is the limit")]
+    /// There were too many redirects.
+    #[error("the limit of {limit} redirects is reached")]
     TooMany {
-        /// How many are followed: [`Limits::redirects`](crate::Limits::redirects).
+        /// The limit: [`Limits::redirects`](crate::Limits::redirects).
         limit: usize,
     },
-    /// The request can't be repeated there: only 307 and 308 repeat a request that writes.
-    #[error("a redirect with the status {status} doesn't repeat a request that writes")]
+    /// The request writes, and only a redirect with the status 307 or 308 repeats such a request.
+    #[error(
+        "a request that writes may only follow redirects with the status 307 or 308, found {status}"
+    )]
     NotRepeated {
         /// The redirect's status.
         status: u16,
     },
-    /// The request's body is a secret for one server, and this is another.
-    #[error("the request holds a secret, which is for the first server alone")]
+    /// The request's body is a secret for the first server, and the redirect leads to another one.
+    #[error("the request holds a secret, which only the first server may get")]
     Secret,
-    /// The request's body can be sent only once.
-    #[error("the body is read from a stream that can't be read again")]
+    /// The request's body can't be sent again.
+    #[error("the body is a stream, which can't be sent a second time")]
     Spent,
 }
 
-/// Whether a status is a redirect's.
+/// Whether the status is a redirect.
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The URL in a `Location` header, which may be relative to the request's.
+/// The URL in a `Location` header. It may be relative to the request's URL.
 pub(crate) fn location(from: &Url, headers: &HeaderMap) -> Option<Url> {
     let text = headers.get(header::LOCATION)?.to_str().ok()?;
     from.join(text).ok()
 }
 
-/// The rule for all redirects and links: to https from anywhere; to http only from http, and only
-/// where `plain_http` covers the target; and never further in than the server that leads there
-/// (`from_kind`).
+/// The rule for all redirects and links. https is allowed from anywhere. http is allowed only from
+/// http, and only if `plain_http` covers the target. The target may not be further inside than the
+/// server that names it (`from_kind`).
 pub(crate) fn permit(
     plain_http: PlainHttp,
     from: &Url,

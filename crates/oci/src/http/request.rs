@@ -1,4 +1,4 @@
-//! What is asked: a request, the login that it may carry, and its body.
+//! A request, its login, and its body.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// What is asked for, as errors name it.
+    /// The requested content, as errors name it.
     pub(crate) what: String,
     pub(super) led_from: Option<Url>,
     redirects: Redirects,
@@ -28,17 +28,18 @@ pub struct Request {
 /// Which redirects of a request are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Redirects {
-    /// All that lead where the client may go.
+    /// All that the rule for redirects allows.
     Follow,
-    /// Those within the origin that is asked. A redirect to another origin is the answer itself.
+    /// Only redirects within the same origin. A redirect to another origin is returned as the
+    /// answer.
     WithinOrigin,
-    /// None: a redirect is the answer itself.
+    /// None. Every redirect is returned as the answer.
     Never,
 }
 
 impl Request {
-    /// A request for a URL that the user named, or that was made from what he named. `what` is what
-    /// is asked for, as errors name it.
+    /// A request for a URL that the user named, or that was made from the user's input. `what` is
+    /// the requested content, as errors name it.
     #[must_use]
     pub fn new(method: Method, url: Url, what: impl Into<String>) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl Request {
         }
     }
 
-    /// Says that a server named this request's URL, and at which URL it did: the rule for redirects
+    /// Says that the server at `place` named this request's URL, so that the rule for redirects
     /// holds for it.
     #[must_use]
     pub fn led_from(mut self, server: &Url) -> Self {
@@ -60,21 +61,21 @@ impl Request {
         self
     }
 
-    /// Follows no redirect to another origin: such a redirect is the answer itself.
+    /// Follows no redirect to another origin. Such a redirect is returned as the answer.
     #[must_use]
     pub fn within_origin(mut self) -> Self {
         self.redirects = Redirects::WithinOrigin;
         self
     }
 
-    /// Follows no redirect: it is the answer itself.
+    /// Follows no redirect. A redirect is returned as the answer.
     #[must_use]
     pub fn without_redirects(mut self) -> Self {
         self.redirects = Redirects::Never;
         self
     }
 
-    /// Whether a redirect leads where this request does not follow.
+    /// Whether this request doesn't follow the redirect.
     pub(super) fn ends_at(&self, response: &Response) -> bool {
         match self.redirects {
             Redirects::Follow => false,
@@ -84,7 +85,7 @@ impl Request {
         }
     }
 
-    /// Waits this long for the head of the answer, in place of
+    /// Sets how long to wait for the answer's headers, instead of
     /// [`Timeouts::answer`](crate::Timeouts::answer).
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
@@ -92,7 +93,7 @@ impl Request {
         self
     }
 
-    /// Sets a header. A login isn't given like this: see [`Credential`].
+    /// Sets a header. For a login, use [`Credential`] instead.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -100,8 +101,7 @@ impl Request {
     }
 }
 
-/// An `Authorization` header, and the one origin that it is for. It can't be read, only sent, and
-/// only there.
+/// An `Authorization` header, and the one origin that may receive it. The value can't be read back.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     header: HeaderValue,
@@ -109,8 +109,8 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The header `authorization` (such as `Bearer TOKEN`) for the origin of `server`. `None`, if it
-    /// has characters that a header can't hold.
+    /// The header value `authorization` (such as `Bearer TOKEN`) for the origin of `server`. `None`
+    /// if it has characters that a header can't hold.
     #[must_use]
     pub fn new(authorization: &str, server: &Url) -> Option<Self> {
         let mut header = HeaderValue::from_str(authorization).ok()?;
@@ -119,7 +119,7 @@ impl Credential {
         Some(Self { header, origin })
     }
 
-    /// What to send to `url`, which is nothing where it isn't the right server.
+    /// The header value, if `url` has the right origin.
     pub(super) fn header_for(&self, url: &Url) -> Option<&HeaderValue> {
         (url.origin() == self.origin).then_some(&self.header)
     }
@@ -132,24 +132,24 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// What a request carries. Not `Debug`: it may be a secret.
+/// The body of a request. It isn't `Debug`, because it may be a secret.
 pub enum Body {
-    /// Nothing.
+    /// No body.
     Empty,
-    /// A short one, sent within the time for an answer.
+    /// A short body, sent within the time limit for the answer.
     Bytes(Bytes),
-    /// A short one that is for the server asked and for no other.
+    /// A short secret body, which only the first server may receive.
     Secret(Bytes),
-    /// A long one, watched as it flows.
+    /// A long body, whose speed is watched.
     Upload(Upload),
 }
 
-/// A body that may take long to send.
+/// A long body.
 pub struct Upload {
     pub(crate) size: u64,
-    /// Counts the bytes handed to the transport.
+    /// The number of bytes that were given to the transport.
     pub(crate) sent: Arc<AtomicU64>,
-    /// Begins anew, with `sent` at nothing; `None` where that can't be done (again).
+    /// Starts again from the beginning, with `sent` at zero. `None` if that isn't possible.
     pub(crate) open: Box<dyn FnMut() -> Option<reqwest::Body> + Send>,
 }
 

@@ -1,6 +1,6 @@
-//! Asking again: which failures may pass, and how long to wait for it.
+//! Repeating requests: which failures may pass, and how long to wait.
 //!
-//! Whoever asks a server asks through [`retrying`], with an error type of its own where it has one.
+//! All requests go through [`retrying`]. Callers can use their own error type.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -23,26 +23,26 @@ pub struct Failure<E = Error> {
 #[derive(Debug, Clone, Copy)]
 enum Again {
     Never,
-    /// At once, since we have another token now.
+    /// At once, with a new token.
     WithNewLogin,
     Soon,
     After(Duration),
 }
 
-/// Whether another try may bring a better answer than one of this status: after 408, 425, 429, and
-/// those of a server in trouble.
+/// Whether the request may succeed later: after the statuses 408, 425 and 429, and after most 5xx
+/// statuses.
 #[must_use]
 pub fn status_may_pass(status: StatusCode) -> bool {
     match status.as_u16() {
         408 | 425 | 429 => true,
-        // What a server doesn't implement it won't learn in a minute.
+        // "Not implemented" doesn't change within minutes.
         501 | 505 => false,
         status => status >= 500,
     }
 }
 
 impl<E> Failure<E> {
-    /// May pass by itself.
+    /// A failure that may pass.
     #[must_use]
     pub fn passing(error: E) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl<E> Failure<E> {
         }
     }
 
-    /// May pass, and the server says when.
+    /// A failure that may pass. The server said how long to wait.
     #[must_use]
     pub fn passing_after(error: E, pause: Duration) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<E> Failure<E> {
         }
     }
 
-    /// Refused for its login, which we have renewed. Whoever sent the request may send it once more.
+    /// A refusal after which the login was renewed. The caller may send the request once more.
     pub(crate) fn with_new_login(self) -> Self {
         Self {
             again: Again::WithNewLogin,
@@ -90,8 +90,9 @@ impl<E> Failure<E> {
 }
 
 impl<E: Display> Failure<E> {
-    /// How long to wait before the next try, given what the schedule has; `None` if there should
-    /// be no next try. Where there is [`Patience`](crate::Patience), it tells what is waited for.
+    /// How long to wait before the next try. `scheduled` is the next pause of the schedule. `None`
+    /// if there is no next try. Tells the [`Patience`](crate::Patience), if there is one, what
+    /// failed.
     pub(crate) fn pause(&self, scheduled: Option<Duration>, retries: &Retries) -> Option<Duration> {
         let pause = match self.again {
             Again::Never | Again::WithNewLogin => None,
@@ -110,7 +111,7 @@ impl<E: Display> Failure<E> {
     }
 }
 
-/// Errors are final unless said otherwise.
+/// By default, an error is final.
 impl<E> From<E> for Failure<E> {
     fn from(error: E) -> Self {
         Self {
@@ -120,11 +121,11 @@ impl<E> From<E> for Failure<E> {
     }
 }
 
-/// Runs `attempt` until it succeeds, fails for good, or has been tried as often or as long as
-/// `retries` allow.
+/// Repeats `attempt` until it succeeds, until it fails with an error that can't pass, or until the
+/// limits of `retries` are reached.
 ///
 /// # Errors
-/// That of the last try.
+/// The error of the last try.
 pub async fn retrying<T, E, Attempt, Running>(retries: &Retries, attempt: Attempt) -> Result<T, E>
 where
     E: Display,
@@ -153,7 +154,7 @@ fn schedule(retries: &Retries) -> ExponentialBuilder {
         .with_factor(2.0)
         .with_jitter();
     match &retries.patience {
-        // It ends by the clock.
+        // Patience has an end time, so the number of tries needs no limit.
         Some(_) => growing.without_max_times(),
         None => growing.with_max_times(retries.times),
     }

@@ -1,11 +1,10 @@
 //! A layout in a tar archive.
 //!
-//! The archive is walked once, from header to header, to learn where its members are; they are
-//! read at their places then. What matters here is that the walk is bounded and stays in step with
-//! the archive: content is checked by digest, whatever name led to it. So headers are read by the
-//! reader that layers are read by ([`crate::archive`]), extension headers are bounded, kinds of members
-//! that we don't know are an error, and a member of a layout may be there only once. Members of other
-//! names are passed over.
+//! The archive is read once, from header to header, to find its members. After that, each member is
+//! read at its offset. This must be limited in size, and must find the same members as other tools;
+//! the content is checked by digest, whatever its name. So the headers are read by the same code as
+//! for layers ([`crate::archive`]), extension headers are limited, unknown kinds of members are an
+//! error, and each file of the layout may be there only once. Members with other names are skipped.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,11 +14,12 @@ use crate::archive::{self, Header, HeaderError, PaxRecords, display, long_name};
 use crate::error::LayoutError;
 
 const BLOCK: u64 = archive::BLOCK as u64;
-/// An image has one member per blob, each with an extension header at most.
+/// The most headers in an archive. An image has one member per blob, each with at most one
+/// extension header.
 const HEADERS: usize = 100_000;
-/// Extension headers hold a name, a size and times.
+/// The largest extension header, in bytes. It holds a name, a size and times.
 const EXTENSION_BYTES: u64 = 64 << 10;
-/// Longer names are none of a layout's.
+/// The longest name, in bytes. Files of a layout have shorter ones.
 const NAME_BYTES: usize = 256;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct ArchivedLayout {
     members: HashMap<String, Member>,
 }
 
-/// Where a member is, or what it is instead of a file.
+/// A file's place, or what the member is if it isn't a file.
 #[derive(Debug, Clone, Copy)]
 enum Member {
     File { offset: u64, size: u64 },
@@ -36,7 +36,7 @@ enum Member {
 }
 
 impl ArchivedLayout {
-    /// Walks the archive in `file`, of `length` bytes.
+    /// Reads the headers of the archive in `file`, of `length` bytes.
     pub(super) fn index(file: File, length: u64) -> Result<Self, LayoutError> {
         let mut walk = Walk {
             file,
@@ -94,15 +94,15 @@ fn layout_name(name: &[u8]) -> Option<String> {
 struct Walk {
     file: File,
     length: u64,
-    /// Where the next header is, or the content of the last one.
+    /// The offset of the next header, or of the last header's content.
     offset: u64,
-    /// How many there were.
+    /// How many headers were read.
     headers: usize,
 }
 
 impl Walk {
-    /// The next member; nothing at the end, which is two blocks of zeros: without them, who knows
-    /// what else was there.
+    /// The next member; `None` at the end, which is two blocks of zeros. Without them the archive
+    /// may have been cut short.
     fn next_member(&mut self) -> Result<Option<(Vec<u8>, Member)>, LayoutError> {
         let mut extensions = Extensions::default();
         loop {
@@ -118,14 +118,15 @@ impl Walk {
             let stated = header.size().map_err(damaged)?;
             match header.flag() {
                 b'L' => extensions.long_name = long_name(&self.extension(stated)?),
-                // Of links only the kind counts, not where they lead.
+                // The target of a link isn't used, only that it is a link.
                 b'K' => drop(self.extension(stated)?),
                 b'x' => {
                     let body = self.extension(stated)?;
                     extensions.pax = Some(PaxRecords::parse(&body).map_err(damaged)?);
                 }
                 b'g' => {
-                    // As for layers: Go's reader forgets what stood before it, the standard doesn't.
+                    // As for layers: Go's reader drops extension headers before this one, the
+                    // standard keeps them.
                     if !extensions.is_empty() {
                         return Err(damaged(entry_expected("a global PAX header")));
                     }
@@ -147,7 +148,7 @@ impl Walk {
         }
     }
 
-    /// The member with this header, which begins at `offset`.
+    /// The member with this header. The header is at `offset`.
     fn member(
         &mut self,
         header: &Header,
@@ -158,7 +159,7 @@ impl Walk {
     ) -> Result<(Vec<u8>, Member), LayoutError> {
         let damaged = |source| LayoutError::Header { offset, source };
         let pax = extensions.pax.unwrap_or_default();
-        // A header whose other fields are malformed is none to others.
+        // Other readers refuse a header if one of these fields is malformed.
         header.mode().map_err(damaged)?;
         if pax.mtime.is_none() {
             header.mtime().map_err(damaged)?;
@@ -166,15 +167,15 @@ impl Walk {
         let name = extensions.long_name.or(pax.path);
         let name = name.unwrap_or_else(|| header.name());
         let member = match flag {
-            // So V7 says that it is a directory.
+            // The V7 format marks a directory like this.
             0 if name.ends_with(b"/") => Member::Other("a directory"),
             b'0' | 0 if pax.sparse.is_none() => self.pass(pax.size.unwrap_or(stated))?,
-            // No content follows these headers, whatever size they state.
+            // No content follows these headers, even if they have a size.
             b'1' => Member::Other("a hard link"),
             b'2' => Member::Other("a symbolic link"),
             b'3' | b'4' | b'6' => Member::Other("a device"),
             b'5' => Member::Other("a directory"),
-            // Sparse files, and whatever else a reader may take in its own way.
+            // Sparse files, and all kinds that readers treat in different ways.
             other => {
                 return Err(damaged(HeaderError::Header {
                     field: "type",
@@ -186,7 +187,7 @@ impl Walk {
         Ok((name, member))
     }
 
-    /// Reads the header at our place, and steps past it. `None` at two blocks of zeros.
+    /// Reads the header at `offset` and steps past it. `None` at two blocks of zeros.
     fn header(&mut self) -> Result<Option<Header>, LayoutError> {
         let offset = self.offset;
         let block = self.read(offset, BLOCK)?;
@@ -194,7 +195,7 @@ impl Walk {
             return Err(self.cut_short(offset.saturating_add(BLOCK), &block));
         };
         if is_zero(&block) {
-            // After one such block alone some readers go on and others don't.
+            // After a single block of zeros, some readers continue and some stop.
             return match is_zero(&self.read(offset.saturating_add(BLOCK), BLOCK)?) {
                 true => Ok(None),
                 false => Err(LayoutError::Header {
@@ -219,7 +220,8 @@ impl Walk {
         Ok(Some(header))
     }
 
-    /// An archive too short for one header is none.
+    /// The error for a file that ends too early. A file without room for one header is not an
+    /// archive.
     fn cut_short(&self, expected: u64, found: &[u8]) -> LayoutError {
         if self.offset == 0 {
             return by_first_bytes(found);
@@ -246,7 +248,7 @@ impl Walk {
         self.read(at, size)
     }
 
-    /// Goes to the header behind a content of `size` bytes at our place.
+    /// Moves past content of `size` bytes, to the next header.
     fn pass(&mut self, size: u64) -> Result<Member, LayoutError> {
         let offset = self.offset;
         let end = offset.checked_add(size).filter(|end| *end <= self.length);
@@ -268,7 +270,7 @@ impl Walk {
     }
 }
 
-/// What extension headers say about the member that follows them.
+/// The values in extension headers for the next member.
 #[derive(Default)]
 struct Extensions {
     long_name: Option<Vec<u8>>,
@@ -292,7 +294,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
 
-/// What a file is that does not begin as an archive does.
+/// What a file is, by its first bytes, if it isn't an archive.
 fn by_first_bytes(bytes: &[u8]) -> LayoutError {
     let compressed = |by| LayoutError::Compressed { by };
     let other = |found| LayoutError::NoArchive { found };

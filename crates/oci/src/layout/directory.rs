@@ -1,7 +1,7 @@
 //! A layout in a directory.
 //!
-//! Each step on the way to a file is opened by itself, and none may be a link: whoever wrote the
-//! layout can't make us read something outside of it.
+//! Each part of a path is opened separately, and no part may be a link. So a layout can't make us
+//! read a file outside of it.
 
 use std::fs::File;
 
@@ -22,7 +22,7 @@ impl DirectoryLayout {
     }
 
     pub(super) fn content(&self, part: Part<'_>) -> Result<Option<Content>, LayoutError> {
-        // Without waiting for whoever might write to a fifo.
+        // Don't wait for a writer if it is a fifo.
         let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let name = part.name();
         let refused = |found| LayoutError::NoFile {

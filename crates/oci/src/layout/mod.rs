@@ -1,10 +1,9 @@
 //! OCI image layouts (OCI image specification 1.1, "Image Layout Specification"): images in a
 //! directory, or in a tar archive that is not compressed.
 //!
-//! A layout is as little trusted as a registry: bytes decide, and their digests are checked by
-//! whoever asks for them. Of what `index.json` says only digests become names of files. Nothing is
-//! followed that is not a regular file at its place: a symbolic link, a hard link inside the archive
-//! or a device in the place of a blob is refused. Nothing is ever written.
+//! A layout is trusted no more than a registry. The caller checks all content by its digest. Only
+//! digests from `index.json` become file names. Only regular files are read: symbolic links, hard
+//! links in the archive and devices are refused. Nothing is written.
 
 mod archive;
 mod directory;
@@ -28,24 +27,24 @@ use directory::DirectoryLayout;
 
 /// The version of the format (OCI image specification, "oci-layout file").
 const VERSION: &str = "1.0.0";
-/// The marker holds one short object.
+/// The largest `oci-layout` file, in bytes. It holds one short object.
 const MARKER_BYTES: u64 = 4 << 10;
 
 /// A file of a layout.
 #[derive(Debug, Clone, Copy)]
 enum Part<'a> {
-    /// `oci-layout`, which says that it is one.
+    /// `oci-layout`, which marks the layout and has its version.
     Marker,
-    /// `index.json`: what there is.
+    /// `index.json`, which lists the layout's images.
     Index,
-    /// A document or a layer.
+    /// A blob: a document or a layer.
     Blob(&'a Digest),
-    /// `manifest.json` of `docker save`, which is no part of the format.
+    /// `manifest.json` of `docker save`. It isn't part of the format.
     DockerManifest,
 }
 
 impl Part<'_> {
-    /// Its path below the layout, with slashes.
+    /// Its path in the layout, with slashes.
     fn name(self) -> String {
         match self {
             Self::Marker => "oci-layout".into(),
@@ -56,7 +55,7 @@ impl Part<'_> {
     }
 }
 
-/// A layout that says that it is one. Reading blocks.
+/// A layout whose `oci-layout` file was checked. Reading blocks the thread.
 #[derive(Debug)]
 pub(crate) struct Layout {
     path: LayoutPath,
@@ -73,7 +72,7 @@ impl Layout {
     /// Opens a directory or an archive.
     ///
     /// # Errors
-    /// [`Error::Layout`], also where there is nothing.
+    /// [`Error::Layout`], also if the path doesn't exist.
     pub(crate) fn open(path: &LayoutPath) -> Result<Self> {
         let opened = Self::opened(path);
         opened.map_err(|source| failure(path, source))
@@ -94,7 +93,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The error that something is wrong with this layout.
+    /// Makes an error about this layout.
     pub(crate) fn failure(&self, source: LayoutError) -> Error {
         failure(&self.path, source)
     }
@@ -127,7 +126,7 @@ impl Layout {
         }
     }
 
-    /// The bytes of `index.json`, of `limit` at most.
+    /// The bytes of `index.json`, at most `limit`.
     pub(crate) fn index(&self, limit: u64) -> Result<Bytes> {
         let what = format!("index.json of {}", self.path);
         match self.content(Part::Index)? {
@@ -136,16 +135,16 @@ impl Layout {
         }
     }
 
-    /// The bytes at a digest, of `limit` at most, unchecked.
+    /// The bytes at a digest, at most `limit`, not checked.
     pub(crate) fn document(&self, digest: &Digest, limit: u64, what: &str) -> Result<Bytes> {
         let content = self.blob(digest)?;
         self.whole(content, Part::Blob(digest), limit, what.into())
     }
 
-    /// What lies at a digest, unchecked.
+    /// The content at a digest, not checked.
     ///
     /// # Errors
-    /// [`LayoutError::NoBlob`] where there is nothing.
+    /// [`LayoutError::NoBlob`], if there is none.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Content> {
         let content = self.content(Part::Blob(digest))?;
         content.ok_or_else(|| {
@@ -175,10 +174,10 @@ impl Layout {
 }
 
 impl Location {
-    /// The repository, for whoever writes to it.
+    /// The repository, to write to it.
     ///
     /// # Errors
-    /// [`Error::Layout`]: layouts are only read.
+    /// [`Error::Layout`], because layouts can only be read.
     pub fn writable(&self) -> Result<&Repository> {
         match self {
             Self::Registry(repository) => Ok(repository),
@@ -187,7 +186,7 @@ impl Location {
     }
 }
 
-/// The error that something is wrong with the layout at `path`.
+/// Makes an error about the layout at `path`.
 fn failure(path: &LayoutPath, source: LayoutError) -> Error {
     Error::Layout {
         layout: path.clone(),
@@ -209,7 +208,7 @@ impl Store {
         }
     }
 
-    /// Where a part's bytes are; nothing where there is no such part.
+    /// Where the bytes of a part are; `None` if there is no such part.
     fn content(&self, part: Part<'_>) -> Result<Option<Content>, LayoutError> {
         match self {
             Self::Directory(directory) => directory.content(part),
@@ -218,22 +217,22 @@ impl Store {
     }
 }
 
-/// Bytes of a file, to be read from front to back.
+/// A part of a file, to be read from start to end.
 #[derive(Debug)]
 pub(crate) struct Content {
     file: File,
     offset: u64,
-    /// Bytes that are left. A file that shrinks meanwhile ends early.
+    /// How many bytes are left. If the file gets shorter meanwhile, reading ends early.
     size: u64,
 }
 
 impl Content {
-    /// Bytes that are left.
+    /// How many bytes are left.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// All that is left, of `limit` bytes at most.
+    /// All bytes that are left, at most `limit`.
     fn bytes(self, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.take(limit).read_to_end(&mut bytes)?;
@@ -241,7 +240,7 @@ impl Content {
     }
 }
 
-/// Whoever else reads the same file doesn't move our place in it.
+/// Reads at an offset, so that other readers of the same file don't interfere.
 impl Read for Content {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.size).map_or(buffer.len(), |left| left.min(buffer.len()));

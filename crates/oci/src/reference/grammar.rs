@@ -1,12 +1,12 @@
-//! The grammar of references: that of the distribution project's `reference` package.
+//! The grammar of references, from the distribution project's `reference` package.
 
-/// Longest path of a repository, in characters.
+/// The longest repository path, in characters.
 pub(super) const NAME_MAX: usize = 255;
-/// Longest tag, in characters.
+/// The longest tag, in characters.
 pub(super) const TAG_MAX: usize = 128;
 
-/// Whether the first part of a name is a registry rather than a Docker Hub user: as `docker` has
-/// it, when it holds a dot or a colon, is `localhost`, or has an upper-case letter.
+/// Whether the first part of a name is a registry and not a Docker Hub user. As in `docker`, it is
+/// a registry if it has a dot, a colon or an upper-case letter, or is `localhost`.
 pub(super) fn is_host(text: &str) -> bool {
     text == "localhost"
         || text.contains(['.', ':', '['])

@@ -1,4 +1,4 @@
-//! Where a layout is.
+//! The path of an image layout.
 
 use std::fmt;
 use std::path::Path;
@@ -8,22 +8,24 @@ use serde::Serialize;
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
 
-/// How a layout's path is marked off from an image's name, as LocalAI has it.
+/// The prefix of a layout's path, as in LocalAI.
 pub(super) const SCHEME: &str = "ocifile://";
 
-/// The path of an image layout on this machine: absolute, printable, and written `ocifile://path`.
+/// The path of an image layout on this machine. It is absolute and printable, and is written
+/// `ocifile://path`.
 ///
-/// A type of its own, and no form of an image reference: a text that came from elsewhere and was
-/// read as a reference can't lead to files.
+/// This is a separate type and not a kind of image reference, so that a reference from elsewhere
+/// never names files of this machine.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct LayoutPath(String);
 
 impl LayoutPath {
-    /// Takes a path.
+    /// Checks a path.
     ///
     /// # Errors
-    /// [`LayoutPathError`] where it is relative, or can't be written in one line and read again.
+    /// [`LayoutPathError`], if the path is relative, or can't be written on one line and read
+    /// again.
     pub fn new(path: &Path) -> Result<Self, LayoutPathError> {
         let shown = || excerpt(&path.to_string_lossy());
         if !path.is_absolute() {
@@ -47,8 +49,8 @@ impl LayoutPath {
         &self.0
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote, and the digest that may stand behind it. `None`
-    /// where the text is no layout's.
+    /// Reads the text of [`Display`](fmt::Display), and a digest if one follows. `None` if the text
+    /// is not a layout's path.
     pub(super) fn written(text: &str) -> Option<(Self, Option<Digest>)> {
         let rest = text.strip_prefix(SCHEME)?;
         let (path, digest) = match pinned(rest) {
@@ -59,7 +61,7 @@ impl LayoutPath {
     }
 }
 
-/// `path@digest`, taken apart.
+/// Splits `path@digest`.
 fn pinned(text: &str) -> Option<(&str, Digest)> {
     let (path, digest) = text.rsplit_once('@')?;
     Some((path, digest.parse().ok()?))
@@ -87,7 +89,7 @@ impl From<LayoutPath> for String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutPathError {
-    /// It would depend on where we are run.
+    /// The path is relative, so it would depend on the current directory.
     #[error(
         "expected the absolute path of an image layout, as in {SCHEME}/srv/app.tar, found `{found}`"
     )]
@@ -95,7 +97,7 @@ pub enum LayoutPathError {
         /// The path.
         found: String,
     },
-    /// It is not UTF-8, has control characters, or ends as a digest.
+    /// The path is not UTF-8, has control characters, or ends like a digest.
     #[error(
         "expected the path of an image layout in printable characters and without a digest, found `{found}`"
     )]

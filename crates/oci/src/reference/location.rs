@@ -1,4 +1,4 @@
-//! Where images are: in a repository of a registry, or in a layout on this machine.
+//! The location of an image: a repository in a registry, or a layout on this machine.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use super::error::ReferenceError;
 use super::layout_path::LayoutPath;
 use super::repository::Repository;
 
-/// Where an image is: in a repository of a registry, or in an image layout on this machine.
+/// The location of an image: a repository in a registry, or an image layout on this machine.
 ///
-/// A text that is parsed or deserialised is a [`Repository`], so that a reference from a gallery, a
-/// policy or a registry can't lead to files of this machine. A layout comes from a [`LayoutPath`],
-/// or from a record of one's own ([`Location::recorded`]).
+/// A text that is parsed or deserialised is always a [`Repository`], so that a reference from a
+/// gallery, a policy or a registry can't name files of this machine. A layout comes from a
+/// [`LayoutPath`], or from the caller's own record ([`Location::recorded`]).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub enum Location {
@@ -23,11 +23,11 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads what [`Display`](fmt::Display) wrote, of a layout too. Only for records of one's own: in
-    /// a text by somebody else it could name any file of this machine.
+    /// Reads the text of [`Display`](fmt::Display), also of a layout. Use it only for your own
+    /// records: a text from elsewhere could name any file of this machine.
     ///
     /// # Errors
-    /// Where the text is neither a layout nor a repository.
+    /// An error, if the text is neither a layout nor a repository.
     pub fn recorded(text: &str) -> Result<Self, ReferenceError> {
         match LayoutPath::written(text) {
             Some((layout, None)) => Ok(Self::Layout(layout)),

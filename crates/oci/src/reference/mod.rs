@@ -1,7 +1,7 @@
-//! References to images: where they are, and under which tag or digest.
+//! References to images: a location with a tag or a digest.
 //!
-//! The grammar is that of the distribution project's `reference` package, with its Docker Hub
-//! defaults, so that a reference means here what it means to `docker`, `crane` and `cosign`.
+//! The grammar and the Docker Hub defaults are those of the distribution project's `reference`
+//! package, so a reference means the same here as in `docker`, `crane` and `cosign`.
 
 mod error;
 mod grammar;
@@ -24,11 +24,12 @@ pub use layout_path::{LayoutPath, LayoutPathError};
 pub use location::Location;
 pub use repository::Repository;
 
-/// An image as a person names it: a repository with a tag, a digest, or both; or a layout, with or
+/// A user's name for an image: a repository with a tag, a digest, or both; or a layout, with or
 /// without a digest.
 ///
-/// With tag and digest, the digest decides, and the tag is a remark. A repository without either
-/// means the tag `latest`. A layout without a digest means its only image: layouts have no tags.
+/// With both tag and digest, the digest decides, and the tag is only a note. A repository with
+/// neither means the tag `latest`. A layout without a digest means its only image: layouts have no
+/// tags.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
@@ -38,13 +39,13 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Where the image is.
+    /// The image's location.
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The tag, if one was written, or `latest` if neither tag nor digest was. A layout's image has
-    /// none.
+    /// The tag: the written one, or `latest` if there is neither tag nor digest. `None` for a
+    /// layout.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -54,7 +55,7 @@ impl Reference {
         self.digest.as_ref()
     }
 
-    /// The same image by its digest; the tag, if there is one, stays as a remark.
+    /// The same image by its digest. A tag stays as a note.
     #[must_use]
     pub fn pinned_to(&self, digest: Digest) -> Self {
         Self {
@@ -63,7 +64,7 @@ impl Reference {
         }
     }
 
-    /// The same repository with the tag of `other`, and no digest. A layout has no tags.
+    /// The same repository with the tag of `other`, without a digest. A layout gets no tag.
     #[must_use]
     pub fn with_tag_of(&self, other: &Self) -> Self {
         Self {
@@ -76,8 +77,8 @@ impl Reference {
         }
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote, of a layout too. Only for records of one's own: in
-    /// a text by somebody else it could name any file of this machine.
+    /// Reads the text of [`Display`](fmt::Display), also of a layout. Use it only for your own
+    /// records: a text from elsewhere could name any file of this machine.
     ///
     /// # Errors
     /// As for parsing.
@@ -91,10 +92,10 @@ impl Reference {
         }
     }
 
-    /// The same repository with another tag, and no digest.
+    /// The same repository with another tag, without a digest.
     ///
     /// # Errors
-    /// When `tag` is not a tag by the distribution specification, or this is a layout.
+    /// An error, if `tag` is not a tag by the distribution specification, or if this is a layout.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         format!("{}:{tag}", self.location).parse()
     }
@@ -131,7 +132,7 @@ impl FromStr for Reference {
             }
             None => (text, None),
         };
-        // A colon after the last slash separates a tag; before it, a port.
+        // A colon after the last slash starts a tag; an earlier one starts a port.
         let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match rest.get(name_start..).and_then(|name| name.find(':')) {
             Some(colon) => {
@@ -159,7 +160,7 @@ impl FromStr for Reference {
     }
 }
 
-/// An image by digest: what it names can't change.
+/// An image by digest. What it names can't change.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PinnedReference {
     location: Location,
@@ -167,7 +168,7 @@ pub struct PinnedReference {
 }
 
 impl PinnedReference {
-    /// Where the image is.
+    /// The image's location.
     pub fn location(&self) -> &Location {
         &self.location
     }
@@ -177,7 +178,7 @@ impl PinnedReference {
         &self.digest
     }
 
-    /// Another digest at the same place.
+    /// The same location with another digest.
     pub fn sibling(&self, digest: Digest) -> Self {
         self.location.at(digest)
     }
@@ -213,7 +214,7 @@ impl Repository {
 }
 
 impl Location {
-    /// The content with this digest, here.
+    /// The content with this digest at this location.
     pub fn at(&self, digest: Digest) -> PinnedReference {
         PinnedReference {
             location: self.clone(),

@@ -32,7 +32,7 @@ impl Repository {
         &self.path
     }
 
-    /// The host (and port) to which API requests go; Docker Hub's differs from its name.
+    /// The host (and port) for API requests. Docker Hub's differs from its name.
     pub fn api_host(&self) -> &str {
         match self.registry() {
             DOCKER_HUB => "registry-1.docker.io",

@@ -1,10 +1,10 @@
-//! Answers challenges and keeps the answers.
+//! Answers a registry's challenges, and keeps the tokens.
 //!
-//! One challenge, one token: requests of one scope that are challenged at once share one request
-//! to the token service. A token is kept until shortly before it expires. A token service that
-//! refuses or fails is an error; we never go on as somebody else, nor as nobody. Secrets go only
-//! to the registry they are for and to the token service that it names, which has to be reached by
-//! TLS if the registry is.
+//! Requests of one scope that are challenged at the same time share one request to the token
+//! service. A token is kept until shortly before it expires. If a token service refuses or fails,
+//! that is an error: the client never continues with another login, or without one. Secrets are
+//! sent only to the registry that they belong to, and to the token service that it names. If the
+//! registry uses TLS, the token service must use it too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,20 +25,20 @@ use super::login::{Login, Secret};
 use crate::error::Error;
 use crate::http::{Body, Connection, Credential, Failure, Request, host, shown};
 
-/// How we call ourselves to token services.
+/// Our client id at token services.
 const CLIENT_ID: &str = "countersign";
 const TOKEN_ANSWER_MAX: u64 = 64 << 10;
-/// Seconds that a token lives where the service doesn't say. No service should give one that lives
-/// shorter (token authentication specification), so what is below is taken for this.
+/// How long a token is valid if the service doesn't say so, in seconds. The token authentication
+/// specification allows no shorter time, so a shorter time counts as this one.
 const SHORTEST_LIFE: f64 = 60.0;
-/// Seconds that a token is used at the most.
+/// The longest time that a token is used, in seconds.
 const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
 
-/// What to send along, and whose it is.
+/// A login header, and whose login it is.
 #[derive(Debug, Clone)]
 pub(super) struct Authorization {
     pub(super) credential: Credential,
-    /// Whose credentials these are, for errors.
+    /// Whose login this is, for errors.
     pub(super) login: String,
     expires: Option<Instant>,
 }
@@ -49,33 +49,33 @@ impl Authorization {
     }
 }
 
-/// What to answer a challenge with.
+/// The answer to a challenge.
 pub(super) enum Reply {
-    /// What was agreed before. It may have ended since.
+    /// A token from before. It may have expired since.
     Kept(Authorization),
-    /// What was agreed just now.
+    /// A new token.
     New(Authorization),
 }
 
-/// What was agreed with a registry for a scope.
+/// The login that a registry accepted for a scope.
 #[derive(Debug)]
 struct Grant {
     challenge: Challenge,
     authorization: Authorization,
 }
 
-/// Locked while a token is on its way, so that others wait for it instead of asking too.
+/// Locked while a token is requested, so that other requests wait for it and don't request one too.
 type Slot = Arc<tokio::sync::Mutex<Option<Grant>>>;
 
-/// The grants of a client, by scope.
+/// All tokens of a client, by scope.
 #[derive(Debug, Default)]
 pub(super) struct Authenticator {
     slots: Mutex<HashMap<Scope, Slot>>,
 }
 
 impl Authenticator {
-    /// What to send with a request of `scope`: what was agreed before, renewed if it has expired.
-    /// `None` when the registry has not asked for anything yet.
+    /// The login to send with a request of `scope`: the one from before, renewed if it has expired.
+    /// `None` if the registry has not asked for a login yet.
     pub(super) async fn authorization(
         &self,
         connection: &Connection,
@@ -112,8 +112,8 @@ impl Authenticator {
         }
     }
 
-    /// Answers the challenge in `headers`, which came to a request that was sent with `refused`: with a
-    /// token that was agreed since, else with a new one.
+    /// Answers the challenge in `headers`, after a request with the login `refused`. The answer is
+    /// a token that another request got since, or else a new one.
     pub(super) async fn answer(
         &self,
         connection: &Connection,
@@ -145,8 +145,8 @@ impl Authenticator {
         Ok(Reply::New(authorization))
     }
 
-    /// Takes a wider token that was refused for ended: else it would go along with each request of
-    /// this scope, and stand before the token that we get for it.
+    /// Removes a wider token that was refused because it expired. Otherwise it would be sent with
+    /// each request of this scope, instead of the new token.
     async fn end_wider(&self, scope: &Scope, refused: Option<&Authorization>) {
         let wider = Scope::new(&scope.repository, Access::Push);
         if *scope != wider
@@ -169,7 +169,7 @@ impl Authenticator {
     }
 }
 
-/// Makes the header that answers `challenge`, with the caller's credentials or as nobody.
+/// Makes the header that answers `challenge`, with the caller's credentials, or anonymously.
 async fn authorize(
     connection: &Connection,
     scope: &Scope,
@@ -201,7 +201,7 @@ async fn authorize(
             expires: None,
         }),
         (Challenge::Basic, Some(Secret::Identity(_))) => Err(unauthorized(
-            "it wants a user and a password, and there is only an identity token for it",
+            "it needs a user and a password, but the credentials have only an identity token",
         )
         .into()),
         (Challenge::Basic, None) => {
@@ -227,15 +227,15 @@ async fn authorize(
     }
 }
 
-/// Whose credentials we use, for errors.
+/// Whose login we use, for errors.
 fn whose(login: Option<&Login>) -> String {
     login.map_or_else(|| "without a login".into(), ToString::to_string)
 }
 
 /// A request for a token.
 struct TokenQuestion<'a> {
-    /// The registry that names the token service. The service gets our secrets, so the way to it has
-    /// to be as safe as that to the registry, as the rule for redirects says.
+    /// The registry that names the token service. The service gets our secrets, so it must be as
+    /// safe to reach as the registry, by the rule for redirects.
     registry: &'a Url,
     realm: &'a Url,
     service: Option<&'a str>,
@@ -256,7 +256,7 @@ impl TokenQuestion<'_> {
                 let (request, body) = self.get();
                 (request, basic(&user, &password, self.realm), body)
             }
-            // A registry token is never exchanged.
+            // A registry token is sent as it is, so it is never exchanged here.
             Some(Secret::Registry(_)) | None => {
                 let (request, body) = self.get();
                 (request, None, body)
@@ -288,7 +288,7 @@ impl TokenQuestion<'_> {
         })
     }
 
-    /// The request by GET (distribution project, "Token Authentication Specification").
+    /// The request by `GET` (distribution project, "Token Authentication Specification").
     fn get(&self) -> (Request, Body) {
         let mut url = self.realm.clone();
         {
@@ -306,8 +306,8 @@ impl TokenQuestion<'_> {
         )
     }
 
-    /// The exchange of an identity token (distribution project, "Token Authentication
-    /// Specification - OAuth2").
+    /// The exchange of an identity token for an access token (distribution project, "Token
+    /// Authentication Specification - OAuth2").
     fn refresh(&self, token: &str) -> (Request, Option<Credential>, Body) {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
@@ -327,19 +327,20 @@ impl TokenQuestion<'_> {
     }
 }
 
-/// What a token service answers; docker's name for the token and OAuth's. When it was issued doesn't
-/// matter: we count from when we asked.
+/// A token service's answer, with docker's name for the token and with OAuth's. The issue time is
+/// not read: we count from the time of our request.
 #[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    /// Seconds. Some services write them in quotes.
+    /// Seconds. Some services write the number in quotes.
     #[serde(default)]
     expires_in: Value,
 }
 
 impl TokenAnswer {
-    /// How long to use the token: a tenth less than it lives, for requests that are on their way.
+    /// How long to use the token: a tenth less than it is valid, so that it doesn't expire during a
+    /// request.
     fn lifetime(&self) -> Duration {
         let seconds: Option<f64> = match &self.expires_in {
             Value::Number(seconds) => seconds.as_f64(),

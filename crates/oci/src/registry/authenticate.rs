@@ -1,8 +1,9 @@
-//! The grammar of `WWW-Authenticate` (RFC 9110, sections 11.2 to 11.6), read leniently.
+//! Reads the `WWW-Authenticate` header (RFC 9110, sections 11.2 to 11.6), and accepts more than the
+//! grammar allows.
 //!
-//! Besides what the grammar has, an unquoted value may have any characters but blanks and commas,
-//! because registries leave the quotes off URLs. The `http-auth` crate reads only one blank behind a
-//! scheme, no token68, and gives up a whole header for one challenge that it can't read.
+//! Registries send URLs without quotes, so an unquoted value may have any characters except spaces
+//! and commas. The `http-auth` crate allows only one space after a scheme, doesn't know token68,
+//! and rejects the whole header if it can't read one challenge.
 
 /// One challenge.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub(super) struct Challenge<'a> {
 }
 
 impl Challenge<'_> {
-    /// The first parameter of this name, in any case.
+    /// The first parameter with this name. Upper and lower case are the same.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut all = self.parameters.iter();
         let found = all.find(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -20,8 +21,8 @@ impl Challenge<'_> {
     }
 }
 
-/// The challenges in a header's value, which has at most some kilobytes. `None` if it has another
-/// form.
+/// The challenges in a header's value. Headers have at most some kilobytes. `None` if the value has
+/// another form.
 pub(super) fn challenges(value: &str) -> Option<Vec<Challenge<'_>>> {
     let mut rest = skip(value, &[' ', '\t', ',']);
     let mut challenges = Vec::new();
@@ -39,7 +40,7 @@ pub(super) fn challenges(value: &str) -> Option<Vec<Challenge<'_>>> {
         if let Some(behind) = token68(rest) {
             rest = behind;
         }
-        // What follows is the next challenge, unless it is a name with a value.
+        // The next text starts another challenge, unless it is a name with a value.
         while let Some((name, behind)) = name(skip(rest, &[' ', '\t', ','])) {
             let value;
             (value, rest) = parameter_value(behind)?;
@@ -57,14 +58,14 @@ fn skip<'a>(text: &'a str, these: &[char]) -> &'a str {
     text.trim_start_matches(these)
 }
 
-/// A token and what is behind it (RFC 9110, section 5.6.2).
+/// A token, and the text after it (RFC 9110, section 5.6.2).
 fn token(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)));
     let (token, behind) = text.split_at(end.unwrap_or(text.len()));
     (!token.is_empty()).then_some((token, behind))
 }
 
-/// What is behind a token68, which stands alone and may end in equals signs.
+/// The text after a token68. A token68 has no name, and may end with equals signs.
 fn token68(text: &str) -> Option<&str> {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "-._~+/".contains(c)));
     let (head, behind) = text.split_at(end.unwrap_or(text.len()));
@@ -73,14 +74,14 @@ fn token68(text: &str) -> Option<&str> {
     (!head.is_empty() && alone).then_some(behind)
 }
 
-/// The name of a parameter and what is behind its equals sign.
+/// The name of a parameter, and the text after its equals sign.
 fn name(text: &str) -> Option<(&str, &str)> {
     let (name, behind) = token(text)?;
     let value = skip(behind, BLANKS).strip_prefix('=')?;
     Some((name, skip(value, BLANKS)))
 }
 
-/// A value, without its quotes, and what is behind it.
+/// A value without its quotes, and the text after it.
 fn parameter_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([' ', '\t', ',']).unwrap_or(text.len());

@@ -1,8 +1,8 @@
-//! Reading blobs: small ones whole, large ones as a stream, which goes on where a broken connection
-//! left off.
+//! Reads blobs: small ones into memory, large ones as a stream. A stream continues after a broken
+//! connection.
 //!
-//! Never reads or writes more bytes than the descriptor says. What was written counts only when
-//! [`Registry::fetch_blob`] returned `Ok`: the digest is known at the end.
+//! No more bytes are read or written than the descriptor says. The digest is only known at the end,
+//! so use what was written only if [`Registry::fetch_blob`] returned `Ok`.
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderValue};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::challenge::Access;
-use super::checks::{check_computed, check_content, check_limit, size_mismatch};
+use super::checks::{check_computed, check_content, check_limit, or_wrong_size, size_mismatch};
 use super::layouts;
 use crate::descriptor::Descriptor;
 use crate::digest::Digester;
@@ -21,17 +21,17 @@ use crate::http::{Answer, Body, Failure, Pace, Request, pauses, retrying, too_sl
 use crate::layout::Content;
 use crate::reference::{Location, PinnedReference, Repository};
 
-/// Bytes that make a broken try count as progress, so that the next ones start counting anew. A
-/// server that gives less each time runs out of tries.
+/// After this many bytes, the count of tries starts again. A server that sends fewer bytes each
+/// time runs out of tries.
 const WORTH_ANOTHER_ROUND: u64 = 1 << 20;
 
 impl Registry {
-    /// A small blob in memory, of at most `limit` bytes, size and digest checked.
+    /// Reads a small blob into memory, at most `limit` bytes, and checks its size and digest.
     ///
     /// # Errors
-    /// [`Error::Limit`] before anything is asked for, if the descriptor's size is over `limit`;
-    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if it is other content than the
-    /// descriptor's; the others as for manifests.
+    /// [`Error::Limit`], before any request, if the descriptor's size is over `limit`;
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], if the content is not the
+    /// descriptor's; others as for manifests.
     pub async fn blob(
         &self,
         location: &Location,
@@ -65,28 +65,22 @@ impl Registry {
             {
                 return Err(Failure::from(size_mismatch(descriptor, found, what)));
             }
-            answer.bytes(descriptor.size).await.map_err(|failure| {
-                match failure.error {
-                    // More than the descriptor says is a lie about the size, not a large blob.
-                    Error::Limit { .. } => {
-                        size_mismatch(descriptor, descriptor.size.saturating_add(1), what).into()
-                    }
-                    _ => failure,
-                }
-            })
+            let read = answer.bytes(descriptor.size).await;
+            read.map_err(|failure| failure.map(|error| or_wrong_size(error, descriptor, what)))
         })
         .await?;
         check_content(&bytes, descriptor, what)?;
         Ok(bytes)
     }
 
-    /// Streams a blob into `into`, going on after broken connections; the size is enforced as it
-    /// flows, the digest at the end. `progress` is told the bytes written so far.
+    /// Streams a blob into `into`, and continues after broken connections. The size is checked
+    /// while bytes arrive, the digest at the end. `progress` gets the number of bytes written so
+    /// far.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if it is other content than the
-    /// descriptor's; [`Error::Io`] if `into` fails; the others as for manifests. After an error,
-    /// what was written is of no use.
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], if the content is not the
+    /// descriptor's; [`Error::Io`], if `into` fails; others as for manifests. After an error, throw
+    /// away what was written.
     pub async fn fetch_blob(
         &self,
         location: &Location,
@@ -114,7 +108,7 @@ impl Registry {
         transfer.finish().await
     }
 
-    /// Sends requests until everything is there.
+    /// Sends requests until all bytes are written.
     async fn stream_into(
         &self,
         transfer: &mut Transfer<'_>,
@@ -141,7 +135,7 @@ impl Registry {
         Ok(())
     }
 
-    /// One request, for what is still missing.
+    /// Sends one request, for the bytes that are still missing.
     async fn go_on(
         &self,
         repository: &Repository,
@@ -158,7 +152,7 @@ impl Registry {
         let asked = Instant::now();
         let answer = self.ask(&request, repository, Access::Pull, Body::Empty);
         let answer = answer.await;
-        // Connections that break without end are slow as well.
+        // A blob whose connections break again and again is too slow as well.
         transfer
             .pace
             .waits(asked.elapsed())
@@ -167,7 +161,7 @@ impl Registry {
     }
 }
 
-/// A blob on its way.
+/// A blob that is being read.
 struct Transfer<'a> {
     descriptor: &'a Descriptor,
     what: PinnedReference,
@@ -175,18 +169,18 @@ struct Transfer<'a> {
     progress: &'a (dyn Fn(u64) + Send + Sync),
     digester: Digester,
     written: u64,
-    /// Of all the tries together.
+    /// The speed over all tries together.
     pace: Pace,
     /// The `ETag` of the first answer: later pieces must be of the same version.
     version: Option<HeaderValue>,
 }
 
 impl Transfer<'_> {
-    /// Writes what an answer adds to what is there.
+    /// Writes the bytes of an answer that are new.
     async fn take(&mut self, answer: Answer) -> Result<(), Failure> {
         let mut answer = self.judge(answer).await?;
         self.pace.restart();
-        // A server that doesn't do ranges starts over; the beginning is here already, and the
+        // A server without range requests sends the blob from the start. We skip what we have; the
         // digest at the end shows whether it was the same.
         let mut skip = match answer.status() {
             StatusCode::PARTIAL_CONTENT => 0,
@@ -203,7 +197,7 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Writes what lies in a layout.
+    /// Writes a blob from a layout.
     async fn copy(&mut self, mut content: Content) -> Result<()> {
         loop {
             let (rest, chunk) = layouts::chunk(content, &self.what.to_string()).await?;
@@ -219,7 +213,7 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Whether the answer is the blob, or the rest of it.
+    /// Checks that the answer is the blob, or the rest of it.
     async fn judge(&mut self, answer: Answer) -> Result<Answer, Failure> {
         let size = self.descriptor.size;
         match answer.status() {
@@ -279,13 +273,13 @@ impl Transfer<'_> {
     }
 }
 
-/// `Range` for everything from `start` on (RFC 9110, section 14.2).
+/// The `Range` header for all bytes from `start` (RFC 9110, section 14.2).
 fn range_from(start: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("bytes={start}-"))
         .unwrap_or_else(|_| HeaderValue::from_static("bytes=0-"))
 }
 
-/// The `ETag`, unless it is weak: `If-Range` takes only strong ones (RFC 9110, section 13.1.5).
+/// The `ETag`, unless it is weak. `If-Range` allows only strong ones (RFC 9110, section 13.1.5).
 fn strong_etag(answer: &Answer) -> Option<HeaderValue> {
     let value = answer.headers().get(header::ETAG)?;
     (!value.as_bytes().starts_with(b"W/")).then(|| value.clone())

@@ -1,4 +1,4 @@
-//! What a registry wants to see before it answers: the `WWW-Authenticate` header.
+//! Challenges: the `WWW-Authenticate` header in which a registry asks for a login.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use url::Url;
@@ -7,24 +7,23 @@ use super::authenticate;
 use crate::excerpt::excerpt;
 use crate::reference::Repository;
 
-/// How a registry wants us to identify ourselves.
+/// The kind of login that a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// With a token from a token service (distribution project, "Token Authentication
-    /// Specification").
+    /// A token from a token service (distribution project, "Token Authentication Specification").
     Bearer {
         realm: Url,
         service: Option<String>,
-        /// What the token has to allow, as the registry sees it; may be empty.
+        /// What the token must allow, according to the registry. May be empty.
         scope: Option<String>,
     },
-    /// With user and password in every request (RFC 7617).
+    /// User and password in every request (RFC 7617).
     Basic,
 }
 
 impl Challenge {
-    /// The challenge in an answer's headers: the first bearer challenge, else a basic one.
-    /// `Err` says what is there instead.
+    /// The challenge in an answer's headers: the first bearer challenge, or else a basic one. `Err`
+    /// says what the headers have instead.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, String> {
         let mut other = "no WWW-Authenticate header".to_owned();
         let mut basic = false;
@@ -59,7 +58,7 @@ impl Challenge {
     }
 }
 
-/// What is done to a repository.
+/// The kind of access to a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Pull,
@@ -67,7 +66,7 @@ pub(super) enum Access {
     Push,
 }
 
-/// What a token is for.
+/// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
     pub(super) repository: Repository,
@@ -82,8 +81,8 @@ impl Scope {
         }
     }
 
-    /// The scopes to ask a token service for: our own, and those of the challenge that it doesn't
-    /// cover (a registry may want a token for more than it says in its specification).
+    /// The scopes to request from a token service: our own, and those of the challenge that ours
+    /// doesn't include. A registry may ask for more than its specification says.
     pub(super) fn wanted(&self, challenged: Option<&str>) -> Vec<String> {
         let actions: &[&str] = match self.access {
             Access::Pull => &["pull"],

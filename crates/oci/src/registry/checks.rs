@@ -1,11 +1,11 @@
-//! Content is what its descriptor and its digest say, or it is refused.
+//! Checks content against its descriptor and its digest.
 
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::PinnedReference;
 
-/// Refuses to fetch what its descriptor says is over the limit.
+/// Refuses content whose descriptor's size is over the limit.
 pub(super) fn check_limit(
     descriptor: &Descriptor,
     limit: u64,
@@ -21,7 +21,7 @@ pub(super) fn check_limit(
     })
 }
 
-/// Refuses bytes of another size or digest than the descriptor's.
+/// Refuses bytes whose size or digest differs from the descriptor's.
 pub(super) fn check_content(
     bytes: &[u8],
     descriptor: &Descriptor,
@@ -34,12 +34,12 @@ pub(super) fn check_content(
     check_digest(bytes, what)
 }
 
-/// Refuses bytes of another digest than that of `what`.
+/// Refuses bytes whose digest differs from that of `what`.
 pub(super) fn check_digest(bytes: &[u8], what: &PinnedReference) -> Result<()> {
     check_computed(Digest::of(what.digest().algorithm(), bytes), what)
 }
 
-/// Refuses what has the digest `found`, if that isn't the one of `what`.
+/// Refuses content with the digest `found`, unless `what` has the same digest.
 pub(super) fn check_computed(found: Digest, what: &PinnedReference) -> Result<()> {
     if found == *what.digest() {
         return Ok(());
@@ -50,11 +50,26 @@ pub(super) fn check_computed(found: Digest, what: &PinnedReference) -> Result<()
     })
 }
 
-/// The error that `found` bytes came, or one more than the descriptor says.
+/// The error that `found` bytes came. If reading stopped early, `found` is the descriptor's size
+/// plus one.
 pub(super) fn size_mismatch(descriptor: &Descriptor, found: u64, what: &PinnedReference) -> Error {
     Error::SizeMismatch {
         what: Box::new(what.clone()),
         expected: descriptor.size,
         found,
+    }
+}
+
+/// The error of reading a blob of at most the descriptor's size. If reading stopped at that limit,
+/// the blob is longer than its descriptor says, so the size is wrong.
+pub(super) fn or_wrong_size(
+    error: Error,
+    descriptor: &Descriptor,
+    what: &PinnedReference,
+) -> Error {
+    if error.is_limit() {
+        size_mismatch(descriptor, descriptor.size.saturating_add(1), what)
+    } else {
+        error
     }
 }

@@ -1,9 +1,9 @@
-//! Copying between repositories, and moving tags.
+//! Copies blobs between repositories, and sets tags.
 //!
-//! A blob is not sent where it is there already, or where the registry can mount it from a repository
-//! of its own (OCI distribution specification 1.1, "Mounting a blob from another repository"). What is
-//! sent flows from one registry to the other without a file in between, and is checked against its
-//! digest on the way.
+//! A blob is not sent if the target has it, or if the registry can mount it from another of its
+//! repositories (OCI distribution specification 1.1, "Mounting a blob from another repository").
+//! Otherwise it is streamed from one registry to the other, without a temporary file, and its
+//! digest is checked on the way.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,27 +23,27 @@ use crate::http::{Body, Request, retrying};
 use crate::reference::{Location, PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
 
-/// Bytes that were read from one registry, and not yet sent to the other.
+/// How many bytes may be read but not yet sent.
 const IN_FLIGHT: usize = 256 << 10;
 
-/// How a blob came to be in the target repository.
+/// How a blob came into the target repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copied {
-    /// It was there before.
+    /// The target already had it.
     Present,
-    /// The registry took it from another repository of its own.
+    /// The registry mounted it from another of its repositories.
     Mounted,
-    /// It was sent.
+    /// It was copied.
     Sent,
 }
 
 impl Registry {
-    /// Sees to it that `target` has a blob of `source`: it is there, or mounted, or copied.
-    /// `progress` is told how many bytes of it were read so far.
+    /// Makes sure that `target` has a blob of `source`: it has it already, or the blob is mounted
+    /// or copied. `progress` gets the number of bytes read so far.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if the source has other content than the
-    /// descriptor's; the others about access, transport and the two registries.
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], if the source's content is not the
+    /// descriptor's; others about access and network, of both registries.
     pub async fn copy_blob(
         &self,
         source: &Location,
@@ -73,16 +73,17 @@ impl Registry {
             .await;
         match sent {
             Ok(()) => Ok(Copied::Sent),
-            // The cause lies with the source, and the target saw only that nothing more came.
+            // If the source failed, return its error: the target only saw that the content ended
+            // early.
             Err(error) => {
                 let cause = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err(cause.unwrap_or_else(|| of_source(error, source, blob)))
+                Err(cause.unwrap_or_else(|| error.served_as(source.at(blob.digest.clone()))))
             }
         }
     }
 
-    /// Asks the registry to take a blob from another repository of its own. `false` where it doesn't:
-    /// registries may refuse it for any reason, and answer with an upload to be made instead.
+    /// Asks the registry to mount a blob from another of its repositories. `false` if it doesn't: a
+    /// registry may refuse for any reason, and open an upload instead.
     async fn mount(
         &self,
         source: &Repository,
@@ -95,7 +96,7 @@ impl Registry {
             .append_pair("from", source.path());
         let request = Request::new(Method::POST, url, what.to_string())
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let asked = retrying(&self.options().retries, || async {
+        let asked: Result<bool> = retrying(&self.options().retries, || async {
             let answer = self
                 .ask(&request, target, Access::Push, Body::Empty)
                 .await?;
@@ -104,21 +105,19 @@ impl Registry {
         .await;
         match asked {
             Ok(mounted) => Ok(mounted),
-            // A login that may write here and not read there, or a registry that knows no mounting.
-            Err(Error::Unauthorized { .. } | Error::Status { .. } | Error::NotFound { .. }) => {
-                Ok(false)
-            }
+            // The login may not read the other repository, or the registry can't mount.
+            Err(error) if error.is_refused_request() => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes `tag` name `image`, whose manifest is in its repository already.
+    /// Sets `tag` to `image`. The manifest must already be in the repository.
     ///
-    /// Another writer may move the tag at any time, and a registry may say what it likes:
-    /// [`Registry::resolve`] tells what the tag names afterwards.
+    /// Other clients may move the tag at any time. Call [`Registry::resolve`] to see what the tag
+    /// names afterwards.
     ///
     /// # Errors
-    /// About access, transport and the registry; [`Error::Layout`] for an image of a layout.
+    /// About access, network and the registry; [`Error::Layout`] for an image in a layout.
     pub async fn tag(&self, image: &ResolvedImage, tag: &str) -> Result<()> {
         let media_type = image.document().media_type();
         let repository = image.reference().location().writable()?;
@@ -128,23 +127,7 @@ impl Registry {
     }
 }
 
-/// An error about content names who served it.
-fn of_source(error: Error, source: &Location, blob: &Descriptor) -> Error {
-    let what = Box::new(source.at(blob.digest.clone()));
-    match error {
-        Error::DigestMismatch { found, .. } => Error::DigestMismatch { what, found },
-        Error::SizeMismatch {
-            expected, found, ..
-        } => Error::SizeMismatch {
-            what,
-            expected,
-            found,
-        },
-        other => other,
-    }
-}
-
-/// A blob as it comes from its registry.
+/// A blob that is being read from its source.
 struct Fetched {
     pipe: DuplexStream,
     fetching: JoinHandle<()>,
@@ -152,7 +135,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    /// Begins to fetch. What goes wrong is put into `failed`.
+    /// Starts to read. An error is put into `failed`.
     fn start(
         registry: &Registry,
         source: &Location,
@@ -167,7 +150,7 @@ impl Fetched {
             let fetched = registry
                 .fetch_blob(&source, &blob, &mut into, progress.as_ref())
                 .await;
-            // A reader that went away is no fault of the source.
+            // An `Io` error means that the reader stopped, which is not the source's fault.
             if let Err(error) = fetched
                 && !matches!(error, Error::Io { .. })
             {
@@ -183,7 +166,7 @@ impl Fetched {
 }
 
 impl AsyncRead for Fetched {
-    /// Ends when everything was fetched and found to be what its digest says.
+    /// Ends when all bytes have come and the digest is right.
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

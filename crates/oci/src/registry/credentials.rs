@@ -1,12 +1,11 @@
-//! Who we are to which registry: logins that the caller names, and the configuration files of
-//! docker and podman.
+//! Credentials by registry: logins from the caller, and the configuration files of docker and
+//! podman.
 //!
-//! Nothing is looked for: a file is read when the caller names it. Secrets never show in `Debug`
-//! and never go into errors.
+//! Only files that the caller names are read. `Debug` and errors never show a secret.
 //!
-//! The `docker_credential` crate reads the same files, but finds no entries for a part of a
-//! registry (podman's `quay.io/user`), drops what is wrong with a file, and waits for a credential
-//! helper without end; hence the own reader.
+//! The `docker_credential` crate reads the same files, but it doesn't find entries for a part of a
+//! registry (podman's `quay.io/user`), it hides errors in a file, and it waits for a credential
+//! helper without a limit.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,16 +18,17 @@ use super::login_file::{LoginFile, normal_key};
 use crate::error::{Error, Result};
 use crate::reference::Repository;
 
-/// The key under which docker files the login to Docker Hub.
+/// The key for Docker Hub's login in docker's configuration.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-/// Largest configuration file that is read.
+/// The largest configuration file that is read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
-/// Where credentials come from. Given by the caller; the library looks nowhere by itself.
+/// Where credentials come from. The caller names every source.
 ///
-/// Logins by [`Credentials::with_login`] come first, then files in the order they were added. In a
-/// file, a helper for the registry comes before its `auths` entry, and `credsStore` last. Entries
-/// may name a registry, or a part of it as podman has it; the longest match counts.
+/// Logins from [`Credentials::with_login`] are used first, then files in the order in which they
+/// were added. Within a file, a helper for the registry comes first, then its `auths` entry, then
+/// `credsStore`. An entry may name a registry, or a part of one as in podman. The longest match is
+/// used.
 #[derive(Clone, Default)]
 pub struct Credentials {
     logins: Vec<(String, Login)>,
@@ -37,8 +37,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Adds a user and password (or access token) for `registry`, a host with its port, such as
-    /// `ghcr.io`.
+    /// Adds a user and a password (or access token) for `registry`: a host, with its port if it has
+    /// one, such as `ghcr.io`.
     #[must_use]
     pub fn with_login(
         mut self,
@@ -57,11 +57,11 @@ impl Credentials {
         self
     }
 
-    /// Adds the contents of a configuration file of docker (`config.json`) or podman
-    /// (`auth.json`); errors call it `name`.
+    /// Adds the contents of docker's `config.json` or podman's `auth.json`. Errors call the file
+    /// `name`.
     ///
     /// # Errors
-    /// [`Error::Credentials`], when it isn't JSON of that form.
+    /// [`Error::Credentials`], if the text is not such JSON.
     pub fn with_config(mut self, name: &str, json: &str) -> Result<Self> {
         let file = LoginFile::parse(name, json)
             .map_err(|error| unreadable("any registry", name, error))?;
@@ -69,10 +69,10 @@ impl Credentials {
         Ok(self)
     }
 
-    /// Reads a configuration file and adds it as [`Credentials::with_config`] does.
+    /// Reads a configuration file, and adds it like [`Credentials::with_config`].
     ///
     /// # Errors
-    /// [`Error::Credentials`], when it can't be read.
+    /// [`Error::Credentials`], if the file can't be read.
     pub fn with_config_file(self, path: &Path) -> Result<Self> {
         use std::io::Read;
 
@@ -86,15 +86,15 @@ impl Credentials {
         self.with_config(&name, &json)
     }
 
-    /// Looks for credential helpers in these directories, instead of where the operating system
-    /// looks for programs.
+    /// Searches for credential helpers in these directories, and no longer in the system's
+    /// directories for programs.
     #[must_use]
     pub fn with_helper_directories(mut self, directories: Vec<PathBuf>) -> Self {
         self.helper_directories = Some(directories);
         self
     }
 
-    /// The login for a repository, if there is one. Helpers get `patience` to answer.
+    /// The login for a repository, if there is one. A helper must answer within `patience`.
     pub(super) async fn login(
         &self,
         repository: &Repository,
@@ -186,7 +186,7 @@ fn unreadable(
     }
 }
 
-/// The names an entry for `repository` may have, normalised, the most specific first.
+/// The keys that an entry for `repository` may have, normalised, the longest first.
 fn keys(repository: &Repository) -> Vec<String> {
     let whole = repository.to_string();
     let mut keys = vec![whole.clone()];

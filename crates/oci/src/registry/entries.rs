@@ -1,8 +1,8 @@
-//! Indexes as lists: of referrers, or of what an image layout holds.
+//! Reads an index as a list: of referrers, or of the contents of an image layout.
 //!
-//! A list is read entry by entry from its JSON text. What is kept of an entry is small, whatever
-//! the text holds, and a list with more entries than the limit is not read to its end: 4 MiB of
-//! JSON could otherwise take hundreds of MiB of memory.
+//! The list is read entry by entry. Only a small part of each entry is kept, and reading stops when
+//! there are more entries than the limit. Otherwise 4 MiB of JSON could need hundreds of MiB of
+//! memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,35 +16,35 @@ use crate::digest::Digest;
 use crate::excerpt::excerpt;
 use crate::manifest::ManifestError;
 
-/// Annotations that are kept of an entry. Signatures have three.
+/// How many annotations of an entry are kept. Signatures have three.
 const ANNOTATIONS_MAX: usize = 16;
-/// Bytes of an annotation, name and value together, and of a media type. Longer annotations are
-/// not kept; an entry with a longer media type is left out.
+/// The longest annotation (name and value together) and the longest media type, in bytes. Longer
+/// annotations are dropped. An entry with a longer media type is left out.
 const TEXT_MAX: usize = 1024;
 
 /// Why a list can't be read.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It isn't an index.
+    /// The text is not an index.
     Form(ManifestError),
-    /// It has more entries than this.
+    /// The list has more entries than this limit.
     TooMany(usize),
 }
 
-/// An index as a list.
+/// An index, read as a list.
 #[derive(Debug)]
 pub(super) struct Listed {
-    /// Whether the bytes call themselves an OCI image index.
+    /// Whether the index has the media type of an OCI image index.
     pub(super) says_index: bool,
-    /// How many entries there are.
+    /// How many entries the list has.
     pub(super) entries: usize,
-    /// Those that are descriptors which we can follow.
+    /// The entries that are descriptors with a digest that we can check.
     pub(super) descriptors: Vec<Descriptor>,
 }
 
-/// Reads an index of at most `limit` entries. Entries that aren't descriptors which we can follow (a
-/// digest by an unknown algorithm, say) are counted and left out. Of a descriptor, all is kept but
-/// its platform and annotations beyond a bound.
+/// Reads an index of at most `limit` entries. Other entries than descriptors with a digest that we
+/// can check are counted, but left out. Of a descriptor, platform and long or numerous annotations
+/// are dropped.
 pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, Fault> {
     struct Followed(Vec<Descriptor>);
     impl Sink for Followed {
@@ -69,18 +69,18 @@ pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, Fault> {
     })
 }
 
-/// Takes what [`walk`] finds.
+/// Receives what [`walk`] finds.
 pub(super) trait Sink {
-    /// The list begins; it may have no entry.
+    /// The list starts. It may be empty.
     fn list(&mut self) {}
     /// The next entry of the list.
     fn entry(&mut self, entry: &RawValue);
-    /// A field besides the list, in its place.
+    /// Another field, in its order.
     fn field(&mut self, _name: &str, _value: &RawValue) {}
 }
 
-/// Reads an index once, from its beginning to its end. Image manifests are told apart by their
-/// fields, because registries have served the subject itself in place of the list.
+/// Reads an index once, from start to end. Image manifests are recognised by their fields: some
+/// registries have served the image itself instead of the list.
 pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fields, Fault> {
     let mut walk = Walk {
         sink,
@@ -98,13 +98,13 @@ pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fi
     if too_many {
         return Err(Fault::TooMany(limit));
     }
-    // The fields of an image manifest say what it is, even if it can't be read to its end.
+    // An image manifest is recognised even if it can't be read to its end.
     if fields.of_an_image {
         return Err(Fault::Form(ManifestError::NoIndex));
     }
     read.map_err(|error| Fault::Form(ManifestError::Json(error)))?;
     match (fields.list, fields.media_type.as_deref()) {
-        // Go writes an empty list as null, or not at all.
+        // Go writes an empty list as `null`, or leaves it out.
         (true, _) | (false, Some(media_type::OCI_INDEX)) => Ok(fields),
         (false, named) => Err(Fault::Form(ManifestError::Unknown {
             found: excerpt(named.unwrap_or("no media type")),
@@ -119,7 +119,7 @@ struct Walk<'a> {
     fields: Fields,
 }
 
-/// What an index says of itself.
+/// The fields of an index besides its list.
 #[derive(Default)]
 pub(super) struct Fields {
     media_type: Option<String>,
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         let mut named = false;
         while let Some(name) = map.next_key::<String>()? {
             if name == "manifests" {
-                // Of a name that is there twice, some readers take the first and some the last.
+                // If a name is there twice, some readers use the first and some the last.
                 if std::mem::replace(&mut walk.fields.list, true) {
                     return Err(A::Error::duplicate_field("manifests"));
                 }
@@ -168,7 +168,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
     }
 }
 
-/// The list in it, which may be null.
+/// The list, which may be `null`.
 struct Entries<'a, 'w>(&'w mut Walk<'a>);
 
 impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
@@ -204,7 +204,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
     }
 }
 
-/// The parts of a descriptor that a list is read for.
+/// The parts of a descriptor that are kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -235,7 +235,7 @@ impl TryFrom<Entry> for Descriptor {
     }
 }
 
-/// The first annotations of an entry. `null` is none.
+/// The first annotations of an entry. `null` counts as empty.
 #[derive(Default)]
 struct Annotations(BTreeMap<String, String>);
 

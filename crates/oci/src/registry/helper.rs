@@ -1,8 +1,8 @@
-//! Credential helpers: programs called `docker-credential-…` that are told a server on standard
-//! input and answer with a login in JSON on standard output.
+//! Credential helpers: programs named `docker-credential-…`. They read a server's address on
+//! standard input, and write a login in JSON to standard output.
 //!
-//! A helper gets a time limit and is killed at its end; its output is read up to a bound, and
-//! never shown, since it may hold the secret.
+//! A helper has a time limit, after which it is killed. Only a limited part of its output is read.
+//! The output is never shown, because it may hold the secret.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -15,13 +15,13 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use super::login::Secret;
 
 const OUTPUT_MAX: u64 = 64 << 10;
-/// What helpers say when they have no login for a server (`credentials.ErrCredentialsNotFound` in
-/// docker-credential-helpers). Some say it on success, too.
+/// The message of helpers that have no login for a server (`credentials.ErrCredentialsNotFound` in
+/// docker-credential-helpers). Some helpers also write it when they succeed.
 const NOT_FOUND: &str = "credentials not found";
-/// The user name that marks the secret as an identity token.
+/// The user name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// Asks `program` for the login to `server`.
+/// Asks `program` for the login at `server`.
 pub(super) async fn ask(
     program: &str,
     directories: Option<&[PathBuf]>,
@@ -36,13 +36,13 @@ pub(super) async fn ask(
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HelperError {
-    #[error("expected the name of a credential helper, found one with a path in it")]
+    #[error("the credential helper's name contains a path; expected the name alone")]
     Name,
-    #[error("the credential helper is in none of the directories for it")]
+    #[error("the credential helper was not found")]
     Missing,
     #[error("the credential helper can't be run")]
     Run(#[source] std::io::Error),
-    #[error("the credential helper has not answered within {} s", .0.as_secs())]
+    #[error("the credential helper did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     #[error("the credential helper failed ({0})")]
     Failed(ExitStatus),
@@ -88,7 +88,7 @@ async fn run(path: &Path, server: &str) -> Result<Option<Secret>, HelperError> {
     parse(&output)
 }
 
-/// A helper may answer without having read its input, so failing to write is no error.
+/// A helper may answer without reading its input, so a failed write is not an error.
 async fn tell(stdin: Option<ChildStdin>, server: &str) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(server.as_bytes()).await;
@@ -114,7 +114,7 @@ fn parse(output: &str) -> Result<Option<Secret>, HelperError> {
     }
     let Answer { username, secret } =
         serde_json::from_str(output).map_err(|_| HelperError::Output)?;
-    // Helpers for clouds answer with nothing when no one is logged in.
+    // Helpers of clouds write nothing if the user is not logged in.
     if secret.is_empty() {
         return Ok(None);
     }

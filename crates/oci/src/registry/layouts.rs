@@ -1,8 +1,8 @@
-//! Reading image layouts in the place of registries: the same documents, checks and bounds.
+//! Reads image layouts, with the same documents, checks and limits as for registries.
 //!
-//! Which of the documents in `index.json` is the image and which are its referrers is judged by the
-//! documents, as it is for registries. What an index of the layout lists, a signature, or a list of
-//! signatures that stands there by its tag, is not what the layout is for.
+//! The documents themselves decide which of them is the image and which are referrers, as with
+//! registries. These are not the layout's image: what an index in the layout lists, a signature,
+//! and a list of signatures with a fallback tag.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -10,7 +10,7 @@ use std::io::Read;
 use bytes::Bytes;
 
 use super::Registry;
-use super::checks::{check_content, check_limit, size_mismatch};
+use super::checks::{check_content, check_limit, or_wrong_size, size_mismatch};
 use super::entries::{self, Fault};
 use super::referrers::{List, listed};
 use crate::descriptor::{Descriptor, is_document};
@@ -22,22 +22,21 @@ use crate::options::Limits;
 use crate::reference::{LayoutPath, Location, PinnedReference};
 use crate::resolved::ResolvedImage;
 
-/// Where an entry of `index.json` says what it is called (OCI image specification, "Pre-Defined
+/// The annotation with an entry's name in `index.json` (OCI image specification, "Pre-Defined
 /// Annotation Keys").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// Where `cosign save` says that an entry holds signatures or attestations of the kind before
-/// bundles, which have no subject.
+/// The annotation by which `cosign save` marks signatures and attestations in the format before
+/// bundles. They have no subject.
 const COSIGN_KIND: &str = "kind";
 const COSIGN_SIGNATURES: [&str; 2] = [
     "dev.cosignproject.cosign/sigs",
     "dev.cosignproject.cosign/atts",
 ];
-/// Bytes of the documents, in all, that are read to learn what a layout is for or what its
-/// signatures are.
+/// How many bytes of documents are read in all, to find a layout's image or its signatures.
 const SURVEY_BYTES: u64 = 64 << 20;
 
 impl Registry {
-    /// Reads a layout on a thread that may block.
+    /// Reads a layout, on a thread that may block.
     async fn in_layout<T: Send + 'static>(
         &self,
         path: &LayoutPath,
@@ -57,7 +56,7 @@ impl Registry {
         .await
     }
 
-    /// The image that a layout is for.
+    /// The layout's image.
     pub(super) async fn layout_image(&self, path: &LayoutPath) -> Result<ResolvedImage> {
         self.in_layout(path, |mut layout| {
             let root = layout.root()?;
@@ -82,7 +81,7 @@ impl Registry {
         .await
     }
 
-    /// A blob in a layout, size and digest checked.
+    /// A blob in a layout, with its size and digest checked.
     pub(super) async fn layout_blob(
         &self,
         path: &LayoutPath,
@@ -93,7 +92,7 @@ impl Registry {
             .await
     }
 
-    /// What lies in a layout as a blob, of the size that the descriptor says, to be read and checked.
+    /// A blob in a layout, to be read and checked by the caller. It has the descriptor's size.
     pub(super) async fn layout_content(
         &self,
         path: &LayoutPath,
@@ -111,7 +110,7 @@ impl Registry {
         .await
     }
 
-    /// What in a layout refers to the subject.
+    /// The referrers of the subject in a layout.
     pub(super) async fn layout_referrers(
         &self,
         path: &LayoutPath,
@@ -123,7 +122,7 @@ impl Registry {
     }
 }
 
-/// A layout whose documents are being looked at.
+/// A layout whose documents are being read.
 struct Survey {
     path: LayoutPath,
     location: Location,
@@ -169,21 +168,15 @@ impl Survey {
     fn blob(&self, descriptor: &Descriptor) -> Result<Bytes> {
         let what = self.location.at(descriptor.digest.clone());
         let limit = descriptor.size;
-        let read = self
+        let bytes = self
             .layout
-            .document(&descriptor.digest, limit, &what.to_string());
-        let bytes = match read {
-            // More than the descriptor says is a lie about the size, not a large blob.
-            Err(Error::Limit { .. }) => {
-                return Err(size_mismatch(descriptor, limit.saturating_add(1), &what));
-            }
-            other => other?,
-        };
+            .document(&descriptor.digest, limit, &what.to_string())
+            .map_err(|error| or_wrong_size(error, descriptor, &what))?;
         check_content(&bytes, descriptor, &what)?;
         Ok(bytes)
     }
 
-    /// The one image that the layout is for.
+    /// The layout's only image.
     fn root(&mut self) -> Result<Descriptor> {
         let mut seen = HashSet::new();
         let entries = self.entries()?.into_iter();
@@ -205,7 +198,7 @@ impl Survey {
         }
     }
 
-    /// Those of the entries that are images, and no index among them lists.
+    /// The entries that are images, and that no index among the entries lists.
     fn roots(&mut self, entries: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let (mut roots, mut below) = (Vec::new(), HashSet::new());
         for entry in entries {
@@ -226,9 +219,8 @@ impl Survey {
         Ok(roots)
     }
 
-    /// The entries that refer to `subject`, and what the index lists that stands in for its
-    /// referrers list. An entry that can't be read may be one that does: whoever asks for it then
-    /// is told what is wrong with it.
+    /// The entries that refer to `subject`, and the list at its fallback tag. An entry that can't
+    /// be read may be a referrer too, so it is included: fetching it returns the error.
     fn referrers(&mut self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
         let mut list = List::new(subject, self.limits.referrers);
         let tag = subject.digest().referrers_tag();
@@ -259,13 +251,14 @@ impl Survey {
     }
 }
 
-/// The tag of an entry: its name, or the end of one that is a whole reference.
+/// The tag of an entry: its name, or the last part of a name that is a whole reference.
 fn tag_of(entry: &Descriptor) -> Option<&str> {
     let name = entry.annotations.get(REF_NAME)?;
     name.rsplit(':').next()
 }
 
-/// Whether an entry is called as lists of referrers and cosign's older signatures are.
+/// Whether an entry's name is like that of a list of referrers, or of a signature in cosign's old
+/// format.
 fn holds_signatures(entry: &Descriptor) -> bool {
     let kind = entry.annotations.get(COSIGN_KIND);
     if kind.is_some_and(|kind| COSIGN_SIGNATURES.contains(&kind.as_str())) {
@@ -284,7 +277,7 @@ fn holds_signatures(entry: &Descriptor) -> bool {
     hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// What a person calls an entry.
+/// An entry's name for people.
 fn called(entry: &Descriptor) -> String {
     match entry.annotations.get(REF_NAME) {
         Some(name) => crate::excerpt::excerpt(name),
@@ -292,10 +285,10 @@ fn called(entry: &Descriptor) -> String {
     }
 }
 
-/// Bytes that are read from a layout at once.
+/// How many bytes of a layout are read at once.
 const CHUNK: u64 = 1 << 20;
 
-/// The next bytes of `content`, and what is behind them; none at its end.
+/// The next bytes of `content`, and the rest. No bytes at the end.
 pub(super) async fn chunk(mut content: Content, what: &str) -> Result<(Content, Vec<u8>)> {
     let what = what.to_owned();
     blocking(move || {

@@ -1,8 +1,8 @@
-//! Logins: what proves to a registry who we are, and where it is from.
+//! Logins at a registry, and where they come from.
 
 use std::fmt;
 
-/// A way to prove to a registry who we are.
+/// A login at a registry.
 #[derive(Clone)]
 pub(super) struct Login {
     pub(super) secret: Secret,
@@ -15,13 +15,13 @@ pub(super) enum Secret {
         user: String,
         password: String,
     },
-    /// Exchanged for access tokens at the token service.
+    /// An identity token, which the token service exchanges for access tokens.
     Identity(String),
-    /// Sent as it is.
+    /// A registry token, which is sent as it is.
     Registry(String),
 }
 
-/// For errors: whose credentials these are and where they are from, without the secret.
+/// For errors: whose login this is and where it comes from, without the secret.
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.secret {

@@ -1,5 +1,5 @@
-//! The configuration files of docker and podman, as far as they concern logins
-//! (containers-auth.json(5)). Secrets never go into errors.
+//! Reads logins from the configuration files of docker and podman (containers-auth.json(5)). Errors
+//! never show a secret.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use serde::Deserialize;
 
 use super::login::Secret;
 
-/// A file that was read.
+/// A configuration file.
 pub(super) struct LoginFile {
     name: String,
     config: Config,
 }
 
 impl LoginFile {
-    /// Reads the text of a file that errors call `name`.
+    /// Reads the text of a file. Errors call the file `name`.
     pub(super) fn parse(name: &str, json: &str) -> Result<Self, LoginFileError> {
         // Some editors begin a file with a byte order mark, and an empty file has no logins.
         let text = json.strip_prefix('\u{feff}').unwrap_or(json);
         let text = if text.trim().is_empty() { "{}" } else { text };
-        // Of serde's message only the place is kept: the rest may quote a secret.
+        // Only line and column of serde's error are kept, because its message may quote a secret.
         let config = serde_json::from_str(text).map_err(|error| LoginFileError::Json {
             line: error.line(),
             column: error.column(),
@@ -37,15 +37,15 @@ impl LoginFile {
         &self.name
     }
 
-    /// The helper of the first entry for `keys` that names one, and the server to ask it for.
+    /// The helper of the first entry for `keys` with a helper, and the server to ask it for.
     pub(super) fn helper(&self, keys: &[String]) -> Option<(&str, &str)> {
         let mut helpers = entries(&self.config.cred_helpers, keys);
         helpers
             .find_map(|(helper, server)| (!helper.is_empty()).then_some((helper.as_str(), server)))
     }
 
-    /// The secret of the first entry for `keys` that has one. Docker Hub goes by several names, and
-    /// an empty entry under one of them doesn't hide the login under another.
+    /// The secret of the first entry for `keys` with a secret. Docker Hub has several names, so an
+    /// empty entry for one of them doesn't hide the login under another.
     pub(super) fn secret(&self, keys: &[String]) -> Result<Option<Secret>, LoginFileError> {
         let mut entries = entries(&self.config.auths, keys);
         entries
@@ -60,7 +60,7 @@ impl LoginFile {
     }
 }
 
-/// The parts of docker's `config.json` and podman's `auth.json` that concern logins
+/// The parts of docker's `config.json` and podman's `auth.json` that hold logins
 /// (containers-auth.json(5)).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,7 +70,7 @@ struct Config {
     creds_store: Option<String>,
 }
 
-/// By registry or part of one. Go writes what is empty as null.
+/// By registry, or by a part of one. Go writes empty maps as `null`.
 type Entries<T> = Option<BTreeMap<String, Option<T>>>;
 
 #[derive(Deserialize, Default)]
@@ -84,7 +84,7 @@ struct AuthEntry {
 }
 
 impl AuthEntry {
-    /// The secret in the entry; docker writes empty entries beside a `credsStore`.
+    /// The secret of the entry. With a `credsStore`, docker writes empty entries.
     fn secret(&self) -> Result<Option<Secret>, LoginFileError> {
         let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.identitytoken) {
@@ -112,7 +112,7 @@ fn decode(encoded: &str) -> Result<Secret, LoginFileError> {
         .decode(encoded.trim())
         .map_err(|_| LoginFileError::Auth)?;
     let text = String::from_utf8(bytes).map_err(|_| LoginFileError::Auth)?;
-    // Docker pads with NUL.
+    // Docker adds NUL characters at the end.
     let (user, password) = text
         .trim_end_matches('\0')
         .split_once(':')
@@ -133,7 +133,7 @@ pub(super) enum LoginFileError {
     Auth,
 }
 
-/// The entries that are for `keys`, in their order, each with its own key.
+/// The entries for `keys`, in the order of `keys`, each with its own key.
 fn entries<'a, T>(
     entries: &'a Entries<T>,
     keys: &[String],
@@ -147,12 +147,13 @@ fn entries<'a, T>(
     })
 }
 
-/// A key as docker and podman write it, without scheme, `/v1/` and Docker Hub's aliases.
+/// A key of docker or podman, without scheme, without `/v1/`, and with one name for Docker Hub.
 pub(super) fn normal_key(key: &str) -> String {
     let bare = key
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"));
-    // Keys with a scheme name a server, whatever path follows; without one, a part of a registry.
+    // A key with a scheme names a server, and its path doesn't count. A key without one may name a
+    // part of a registry.
     let name = match bare {
         Some(server) => server.split('/').next().unwrap_or_default(),
         None => key.trim_end_matches('/'),

@@ -15,25 +15,25 @@ use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Reference, Repository};
 use crate::resolved::ResolvedImage;
 
-/// The manifests that we can read.
+/// The media types of the manifests that this crate reads.
 const MANIFEST_TYPES: HeaderValue = HeaderValue::from_static(concat!(
     "application/vnd.oci.image.index.v1+json, ",
     "application/vnd.oci.image.manifest.v1+json, ",
     "application/vnd.docker.distribution.manifest.list.v2+json, ",
     "application/vnd.docker.distribution.manifest.v2+json",
 ));
-/// By this header a registry says that it has put a referrer into its subject's list (OCI
+/// The header by which a registry says that it added a referrer to its subject's list (OCI
 /// distribution specification 1.1, "Pushing Manifests with Subject").
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl Registry {
-    /// Resolves a reference by one `GET`. Its bytes are kept, so that the tag is not asked for again.
-    /// If the reference has a digest, the content with that digest is fetched. A layout without a
-    /// digest means its only image; signatures, and what an index in the layout lists, don't count.
-    /// The result keeps the reference ([`ResolvedImage::asked`]).
+    /// Resolves a reference with one `GET`, and keeps the bytes, so that the tag is not requested
+    /// again. If the reference has a digest, the content with that digest is fetched. For a layout
+    /// without a digest, the only image is taken; signatures, and what an index in the layout
+    /// lists, don't count. The result keeps the reference ([`ResolvedImage::asked`]).
     ///
     /// # Errors
-    /// As [`Registry::manifest`]; [`Error::Layout`] where a layout has no image, or several.
+    /// As [`Registry::manifest`]; [`Error::Layout`], if a layout has no image or several.
     pub async fn resolve(&self, reference: &Reference) -> Result<ResolvedImage> {
         let location = reference.location();
         let image = match (reference.digest(), location) {
@@ -50,19 +50,19 @@ impl Registry {
         Ok(image.asked_as(reference.clone()))
     }
 
-    /// A manifest or index by digest.
+    /// Reads a manifest or an index by digest.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::DigestMismatch`] and [`Error::Manifest`] are about the
-    /// document; [`Error::Limit`] if it is larger than [`Limits::manifest_bytes`](crate::Limits);
-    /// the others about access, transport and the registry, or [`Error::Layout`].
+    /// document; [`Error::Limit`], if it is larger than [`Limits::manifest_bytes`](crate::Limits);
+    /// others are about access, network and the registry, or [`Error::Layout`].
     pub async fn manifest(&self, reference: &PinnedReference) -> Result<ResolvedImage> {
         let served = self.document(reference).await?;
         check_digest(&served.bytes, reference)?;
         served.parse(reference.clone(), reference.to_string())
     }
 
-    /// The child manifest that a descriptor of an index names. Its size, digest and media type
+    /// Reads the child manifest that an index's descriptor names. Its size, digest and media type
     /// must be the descriptor's.
     ///
     /// # Errors
@@ -86,11 +86,11 @@ impl Registry {
         .parse(reference, what)
     }
 
-    /// Pushes a manifest or index by digest, and under `tag` too if given.
+    /// Pushes a manifest or index by digest, and also under `tag` if there is one.
     ///
     /// # Errors
-    /// [`Error::Manifest`], before anything is sent, if `bytes` are no manifest of `media_type`;
-    /// the others about access, transport and the registry.
+    /// [`Error::Manifest`], before any request, if `bytes` are not a manifest of `media_type`;
+    /// others about access, network and the registry.
     pub async fn push_manifest(
         &self,
         repository: &Repository,
@@ -148,8 +148,8 @@ impl Registry {
         .await
     }
 
-    /// Puts a manifest under a tag or digest. Returns the subject in whose list of referrers the
-    /// registry has put it, if it says so.
+    /// Puts a manifest at a tag or digest. If the registry says that it added the manifest to a
+    /// subject's list of referrers, returns that subject.
     pub(super) async fn put_manifest(
         &self,
         repository: &Repository,
@@ -180,7 +180,7 @@ impl Registry {
     }
 }
 
-/// A manifest's bytes as they are served, and what the registry calls them.
+/// A manifest's bytes as the registry serves them, and its media type by the registry.
 pub(super) struct Served {
     pub(super) bytes: Bytes,
     media_type: Option<String>,
@@ -193,11 +193,11 @@ impl Served {
     }
 }
 
-/// A manifest to be pushed.
+/// A manifest to push.
 pub(super) struct Outgoing<'a> {
     pub(super) media_type: &'a str,
     pub(super) bytes: Bytes,
-    /// What errors call it.
+    /// Its name in errors.
     pub(super) what: String,
 }
 
@@ -211,7 +211,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// Parses what is to be pushed, before anything is sent.
+/// Parses the manifest before any request.
 pub(super) fn parse_outgoing(
     repository: &Repository,
     media_type: &str,

@@ -1,17 +1,16 @@
 //! The registry client (OCI distribution specification 1.1).
 //!
-//! Content is what its digest says, whatever a registry claims: `Docker-Content-Digest`, content
-//! types of blobs and descriptors of referrers decide nothing. Everything read has an upper bound
-//! in bytes, in number and in time. Requests are only those that the task needs: no `GET /v2/`,
-//! no `HEAD` before a `GET`.
+//! Only digests decide what content is. `Docker-Content-Digest`, content types of blobs and
+//! descriptors of referrers decide nothing. Everything that is read is limited in bytes, in number
+//! and in time. Only necessary requests are sent: no `GET /v2/`, and no `HEAD` before a `GET`.
 //!
-//! - `manifests`, `blobs`, `uploads`, `copy`, `referrers`: the operations, by what they are about; `checks` is
-//!   what they have in common, `entries` reads lists of descriptors
-//! - `select`: the manifest of an index for one platform
-//! - `layouts`: reading the same from image layouts, without requests
-//! - `auth`, `authenticate`, `challenge`, `credentials`, `login`, `login_file`, `helper`: who we are
+//! - `manifests`, `blobs`, `uploads`, `copy`, `referrers`: the operations, by their subject. They
+//!   share `checks`; `entries` reads lists of descriptors
+//! - `select`: finds the manifest of an index for one platform
+//! - `layouts`: reads the same from image layouts, without requests
+//! - `auth`, `authenticate`, `challenge`, `credentials`, `login`, `login_file`, `helper`: logins
 //!
-//! How requests travel is in [`crate::http`].
+//! [`crate::http`] sends the requests.
 
 mod auth;
 mod authenticate;
@@ -49,8 +48,8 @@ pub use copy::Copied;
 pub use credentials::Credentials;
 pub use select::Selected;
 
-/// A client of any number of registries, and a reader of image layouts, which stand in for them.
-/// Cheap to clone; clones share connections and tokens.
+/// A client for any number of registries. It also reads image layouts. Cloning is cheap, and clones
+/// share connections and tokens.
 ///
 /// ```no_run
 /// use countersign_oci::{Credentials, Options, Reference, Registry};
@@ -62,7 +61,7 @@ pub use select::Selected;
 /// })?;
 /// let reference: Reference = "quay.io/team/app:v1".parse()?;
 /// let image = registry.resolve(&reference).await?;
-/// // From here on by digest, whatever becomes of the tag.
+/// // From now on by digest, even if the tag moves.
 /// let selected = registry.select(&image, &"linux/arm64".parse()?).await?;
 /// println!("{}", selected.manifest.reference());
 /// # Ok(())
@@ -76,16 +75,16 @@ pub struct Registry {
 struct Shared {
     connection: Connection,
     authenticator: Authenticator,
-    /// Whether a repository's registry has the referrers API. By repository and not by host, since
-    /// one host may stand before registries of several kinds.
+    /// Whether the registry has the referrers API, by repository: one host can stand for registries
+    /// of several kinds.
     referrers_api: Mutex<HashMap<Repository, bool>>,
 }
 
 impl Registry {
-    /// A client. Connects to nothing yet.
+    /// Makes a client. It doesn't connect yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`], when an option can't be used.
+    /// [`Error::Configuration`], if an option can't be used.
     pub fn new(options: Options) -> Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
@@ -96,7 +95,7 @@ impl Registry {
         })
     }
 
-    /// The way to registries, to be shared with whatever else is asked.
+    /// The HTTP connections, to share them with other requests.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.shared.connection
@@ -106,7 +105,7 @@ impl Registry {
         self.shared.connection.options()
     }
 
-    /// The URL of something in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
+    /// The URL of a path in a repository: `manifests/…`, `blobs/…`, `referrers/…`.
     fn url(&self, repository: &Repository, tail: &str) -> Result<Url> {
         let host = repository.api_host();
         let parse = |scheme: &str| {
@@ -122,13 +121,13 @@ impl Registry {
         Ok(url)
     }
 
-    /// Sends a request, with what the registry wants to see for `access` to the repository. A challenge
-    /// is answered with the token that was agreed since, if there is one, and then with a new one. The
-    /// answer's status is one that says something about this request, not about us or the registry's
-    /// health.
+    /// Sends a request with the login for `access` to the repository. A challenge is answered with
+    /// a token that another request got since, if there is one, and then with a new one. The status
+    /// of the returned answer concerns this one request; refused access and server errors are
+    /// returned as errors.
     ///
-    /// Only the origin of the repository's API is asked with a login, and only its challenge is
-    /// answered: wherever else a link or a redirect leads, there is nothing for it.
+    /// Only the origin of the repository's API gets a login. Never answer a challenge from a
+    /// redirect's target.
     async fn ask(
         &self,
         request: &Request,
@@ -178,7 +177,7 @@ impl Registry {
                 return answer.settled(&fresh.login).await;
             }
             if let Body::Upload(_) = body {
-                // The caller can begin the content anew, and send it with the other token.
+                // The caller can start the upload again, with the other token.
                 let refused = answer.settled(&login).await;
                 return refused.map_err(Failure::with_new_login);
             }
@@ -187,7 +186,7 @@ impl Registry {
     }
 }
 
-/// Answers to challenges of one request. The last is with a new token, where there is a new one.
+/// How many challenges of one request are answered. The last answer is a new token.
 const REPLIES_MAX: usize = 2;
 
 impl fmt::Debug for Registry {

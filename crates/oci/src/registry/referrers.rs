@@ -1,8 +1,8 @@
-//! Finding what refers to a manifest (OCI distribution specification 1.1, "Listing Referrers").
+//! Lists the referrers of a manifest (OCI distribution specification 1.1, "Listing Referrers").
 //!
-//! The referrers API is asked first, then, where a registry hasn't got it, the tag that stands in
-//! for it. *There are none* is only ever said when a registry said so: refused access, overload
-//! and failures are errors. Pages come from the registry's own origin alone.
+//! The referrers API is asked first. If a registry doesn't have it, the fallback tag is read. The
+//! list is only empty if the registry said so: refused access, overload and failures are errors.
+//! Pages are only read from the registry's own origin.
 
 mod open_list;
 mod push;
@@ -29,15 +29,15 @@ pub(super) use push::listed;
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
 
 impl Registry {
-    /// All descriptors in the referrers list of the subject, each digest once: from the referrers
-    /// API with all its pages, else from the fallback tag. Unfiltered, because registries'
-    /// descriptors lie; judge by the manifest. Empty when there are none. Entries that aren't
-    /// descriptors we could follow (a digest by an unknown algorithm, say) are left out, and so are
-    /// platforms and all but the first 16 annotations of an entry.
+    /// All descriptors in the subject's list of referrers, each digest once: from all pages of the
+    /// referrers API, or else from the fallback tag. The list is not filtered, because registries'
+    /// descriptors can be wrong; decide by the manifest. The list is empty if there are no
+    /// referrers. Entries without a digest that we can check are left out. Platforms are dropped,
+    /// and so are all but the first 16 annotations of an entry.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the list is longer than [`Limits`](crate::Limits) allow;
-    /// [`Error::Protocol`] when its pages lead in a circle or to another host; the others as for
+    /// [`Error::Limit`], if the list is longer than [`Limits`](crate::Limits) allow;
+    /// [`Error::Protocol`], if its pages form a circle or lead to another host; others as for
     /// manifests, but never [`Error::NotFound`].
     pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
         match subject.location() {
@@ -64,8 +64,8 @@ impl Registry {
         self.listed_by_tag(repository, subject).await
     }
 
-    /// Whether the registry has the referrers API for `subject`, to which a referrer was pushed. It
-    /// is asked for the list, once a repository.
+    /// Whether the registry has the referrers API for `subject`, to which a referrer was just
+    /// pushed. Each repository is asked once.
     async fn lists_referrers(
         &self,
         repository: &Repository,
@@ -124,8 +124,8 @@ impl Registry {
         Ok(Support::Listed(list.into_descriptors()))
     }
 
-    /// One page of a list. `url` is at the registry's own origin, and so is the next page: each
-    /// page is a request of its own, to which our login goes along.
+    /// Reads one page of a list. `url` has the registry's own origin, and so has the next page.
+    /// Each page is its own request, with our login.
     async fn page(&self, repository: &Repository, url: &Url, list: &List) -> Result<Page> {
         let request = Request::new(Method::GET, url.clone(), list.what.as_str())
             .header(header::ACCEPT, INDEX_TYPE)
@@ -140,7 +140,7 @@ impl Registry {
                 | StatusCode::METHOD_NOT_ALLOWED
                 | StatusCode::NOT_ACCEPTABLE
                 | StatusCode::NOT_IMPLEMENTED => Ok(Page::NoApi(Support::Missing)),
-                // GHCR sends whoever asks for the API to a web page of another host.
+                // GHCR redirects requests for the API to a web page on another host.
                 status if is_redirect(status) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK if !may_be_index(&answer) => Ok(Page::NoApi(Support::Missing)),
                 StatusCode::OK => {
@@ -154,7 +154,7 @@ impl Registry {
                         }
                         Err(fault @ Fault::TooMany(_)) => Err(list.unreadable(fault).into()),
                         Err(fault) if named => Err(list.unreadable(fault).into()),
-                        // Other JSON or text, from a registry that has no such API.
+                        // Other JSON or text: the registry doesn't have the API.
                         Ok(_) | Err(_) => Ok(Page::NoApi(Support::Missing)),
                     }
                 }
@@ -172,11 +172,12 @@ impl Registry {
         let mut list = List::new(subject, self.options().limits.referrers);
         let tag = subject.digest().referrers_tag();
         let served = match self.served(repository, &tag, &list.what).await {
-            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
-            other => other?,
+            Ok(served) => served,
+            Err(error) if error.is_absence() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         if subject.digest().matches(&served.bytes) {
-            // What it lists, if it is an index, are its platforms.
+            // If the image is an index, its entries are platforms, not referrers.
             tracing::debug!(%subject, "the referrers tag is answered with the image itself");
             return Ok(Vec::new());
         }
@@ -192,7 +193,7 @@ impl Registry {
         }
     }
 
-    /// Whether the repository's registry has the referrers API, if we have found out.
+    /// Whether the repository's registry has the referrers API, if that is known.
     pub(super) fn referrers_api(&self, repository: &Repository) -> Option<bool> {
         let known = &self.shared.referrers_api;
         let known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,12 +207,12 @@ impl Registry {
     }
 }
 
-/// What a repository's registry does when asked for a list of referrers.
+/// A registry's answer to a request for referrers.
 enum Support {
     Listed(Vec<Descriptor>),
-    /// It has no such API.
+    /// The registry doesn't have the API.
     Missing,
-    /// It doesn't know the repository (or won't say), which tells nothing about the API.
+    /// The registry doesn't know the repository, or hides it. This says nothing about the API.
     Unknown,
 }
 
@@ -220,8 +221,8 @@ enum Page {
     NoApi(Support),
 }
 
-/// A registry with the API answers with an empty list, not with 404, when there are no referrers.
-/// But it may say that there is no such repository.
+/// A registry with the API answers with an empty list, not with 404, if there are no referrers. But
+/// 404 can also mean that the repository doesn't exist.
 async fn judge_not_found(answer: Answer) -> Support {
     match answer.error_message().await {
         Some(message) if message.code == "NAME_UNKNOWN" => Support::Unknown,
@@ -229,8 +230,8 @@ async fn judge_not_found(answer: Answer) -> Support {
     }
 }
 
-/// Whether the body is worth reading. Web pages have been seen with status 200. Other types may be
-/// an index: Harbor has called it `application/json` and `text/plain`, or nothing at all.
+/// Whether the body may be an index. Some registries answer with a web page and status 200. Harbor
+/// has labelled indexes `application/json` and `text/plain`, or not at all.
 fn may_be_index(answer: &Answer) -> bool {
     answer.content_type().is_none_or(|found| {
         matches!(
@@ -243,11 +244,11 @@ fn may_be_index(answer: &Answer) -> bool {
     })
 }
 
-/// The list as it grows.
+/// The list while it is read.
 pub(super) struct List {
     what: String,
     limit: usize,
-    /// Entries that were read, those that are left out among them.
+    /// How many entries were read, including those left out.
     read: usize,
     descriptors: Vec<Descriptor>,
     digests: HashSet<Digest>,
@@ -264,7 +265,7 @@ impl List {
         }
     }
 
-    /// How many entries it still has room for.
+    /// How many more entries are allowed.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.read)
     }
@@ -276,7 +277,7 @@ impl List {
         Ok(())
     }
 
-    /// Adds the entries of a page, which were read within [`List::room`].
+    /// Adds the entries of a page. They were read with [`List::room`] as the limit.
     fn add(&mut self, page: Listed) {
         self.read += page.entries;
         for descriptor in page.descriptors {
@@ -284,7 +285,7 @@ impl List {
         }
     }
 
-    /// Adds an entry, if its digest isn't there yet.
+    /// Adds an entry, unless its digest is already in the list.
     pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<()> {
         if self.room() == 0 {
             return Err(self.limit(self.limit, "referrers"));
@@ -323,8 +324,8 @@ impl List {
     }
 }
 
-/// The next page by the `Link` header (RFC 8288). `asked` is the URL of this page as we asked for
-/// it, at the registry's own origin. The next page must be there too: the login goes along.
+/// The next page by the `Link` header (RFC 8288). `asked` is this page's URL at the registry's own
+/// origin. The next page must have the same origin, because our login is sent with it.
 fn next_page(answer: &Answer, asked: &Url) -> Result<Option<Url>> {
     let Some(target) = next_link(answer.headers()) else {
         return Ok(None);
@@ -340,7 +341,7 @@ fn next_page(answer: &Answer, asked: &Url) -> Result<Option<Url>> {
     Ok(Some(url))
 }
 
-/// The target whose relation is `next`.
+/// The target with the relation `next`.
 fn next_link(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::LINK).iter();
     let texts = values.filter_map(|value| value.to_str().ok());

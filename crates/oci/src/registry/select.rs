@@ -1,8 +1,9 @@
-//! Which manifest of an index is for a platform.
+//! Finds the manifest of an index for a platform.
 //!
-//! The rule is what containerd and skopeo agree on. A child that names the platform comes before one
-//! that names none; the nearest variant first, and of equals the first. An index among the children
-//! is looked into. Of a child that names no platform, or not all of it, the configuration tells.
+//! The rule is the one that containerd and skopeo share. A child that names the platform comes
+//! before a child that names none. The nearest variant comes first, and of equal ones the first in
+//! the list. An index among the children is searched too. If a child names no platform, or only a
+//! part of it, its configuration decides.
 
 use std::collections::HashSet;
 
@@ -19,12 +20,12 @@ use crate::manifest::{Manifest, ManifestError};
 use crate::platform::Platform;
 use crate::resolved::ResolvedImage;
 
-/// Indexes on the way from the outermost to a manifest, both ends counted without the manifest. Real
-/// ones have one, and `docker buildx imagetools` makes two.
+/// How deep indexes may be nested, counted with the outermost one. Real images have one level;
+/// `docker buildx imagetools` makes two.
 const DEPTH_MAX: usize = 4;
-/// Manifests, indexes and configurations that are fetched in one search.
+/// How many manifests, indexes and configurations one search may fetch.
 const DOCUMENTS_MAX: u64 = 64;
-/// Bytes of a configuration.
+/// The largest configuration, in bytes.
 const CONFIG_MAX: u64 = 4 << 20;
 const CONFIG_TYPES: [&str; 2] = [
     "application/vnd.oci.image.config.v1+json",
@@ -34,28 +35,27 @@ const CONFIG_TYPES: [&str; 2] = [
 /// What [`Registry::select`] found.
 #[derive(Debug, Clone)]
 pub struct Selected {
-    /// The indexes below the one that was asked about, outermost first. The first is a child of it,
-    /// each other one a child of the one before.
+    /// The indexes between the searched one and the manifest, outermost first. Each is a child of
+    /// the one before it.
     pub indexes: Vec<ResolvedImage>,
-    /// The platform's manifest, a child of the last of the indexes. An image that is no index is
-    /// its own.
+    /// The platform's manifest, a child of the last index. For an image that is not an index, it is
+    /// the image itself.
     pub manifest: ResolvedImage,
 }
 
 impl Registry {
-    /// The manifest of `image` that is for `platform`, each step fetched by the digest in its
-    /// parent. An image that is no index is there for every platform:
-    /// [`Self::require_platform`] holds its configuration against one.
+    /// Finds the manifest of `image` for `platform`. Each step is fetched by the digest in its
+    /// parent. An image that is not an index is returned for every platform; call
+    /// [`Self::require_platform`] to check its configuration.
     ///
-    /// Children that can't be read, that are of an unknown kind or for other platforms are passed
-    /// over. A child without a platform counts where no other one does, if it is an image whose
-    /// configuration names the platform.
+    /// Children that can't be read, of an unknown kind, or for other platforms are skipped. A child
+    /// without a platform is used only if no other child fits, and if its configuration names the
+    /// platform.
     ///
     /// # Errors
-    /// [`Error::Platform`] with the platforms that there are, when none serves; [`Error::Manifest`]
-    /// when the child that would be selected can't be read; [`Error::Limit`] when indexes are nested
-    /// deeper than four, or more than 64 documents would have to be looked at; others as of
-    /// [`Registry::child`].
+    /// [`Error::Platform`] with the platforms of the image, if none fits; [`Error::Manifest`], if
+    /// the child that fits can't be read; [`Error::Limit`], if indexes are nested deeper than four
+    /// levels, or if more than 64 documents would be fetched; others as for [`Registry::child`].
     pub async fn select(&self, image: &ResolvedImage, platform: &Platform) -> Result<Selected> {
         let mut search = Search {
             registry: self,
@@ -72,7 +72,7 @@ impl Registry {
         if let Some(selected) = search.within(image.clone(), 1).await? {
             return Ok(selected);
         }
-        // What could not be looked at may have been the one.
+        // A child that couldn't be read may have been the right one.
         if let Some(error) = search.passed_over {
             return Err(error);
         }
@@ -82,11 +82,11 @@ impl Registry {
         }))
     }
 
-    /// Refuses an image whose configuration names another platform than `wanted`. An artifact has no
-    /// such configuration, and contradicts none.
+    /// Refuses an image whose configuration names another platform than `wanted`. An artifact has
+    /// no such configuration, and is allowed.
     ///
     /// # Errors
-    /// [`Error::WrongPlatform`]; others as of [`Registry::blob`].
+    /// [`Error::WrongPlatform`]; others as for [`Registry::blob`].
     pub async fn require_platform(&self, image: &ResolvedImage, wanted: &Platform) -> Result<()> {
         let Document::Manifest(manifest) = image.document() else {
             return Ok(());
@@ -101,12 +101,12 @@ impl Registry {
         }
     }
 
-    /// The digests of all that an index lists, and that the indexes among its children list, each
-    /// once; none of an image that is no index.
+    /// The digests of everything that an index lists, and that the indexes among its children list,
+    /// each once. Empty for an image that is not an index.
     ///
     /// # Errors
-    /// [`Error::Limit`] as of [`Self::select`]; others as of [`Registry::child`]. An index among the
-    /// children that isn't there, or can't be read, lists nothing.
+    /// [`Error::Limit`] as for [`Self::select`]; others as for [`Registry::child`]. An index among
+    /// the children that is missing or can't be read counts as empty.
     pub async fn descendants(&self, image: &ResolvedImage) -> Result<Vec<Digest>> {
         let mut found = Vec::new();
         let mut seen = HashSet::from([image.digest().clone()]);
@@ -146,7 +146,7 @@ impl Registry {
         Ok(found)
     }
 
-    /// The platform that an image's configuration names; `None` where there is none to be read.
+    /// The platform in an image's configuration; `None` if there is none, or if it can't be read.
     async fn configured_platform(
         &self,
         image: &ResolvedImage,
@@ -165,7 +165,7 @@ impl Registry {
     }
 }
 
-/// Whether a manifest is of an image that can be unpacked, and not of an artifact.
+/// Whether the manifest is an image that can be unpacked, and not an artifact.
 fn is_image(manifest: &Manifest) -> bool {
     CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) && manifest.artifact_type.is_none()
 }
@@ -174,19 +174,19 @@ struct Search<'a> {
     registry: &'a Registry,
     wanted: &'a Platform,
     outermost: &'a ResolvedImage,
-    /// Documents that may still be fetched.
+    /// How many more documents may be fetched.
     left: u64,
-    /// What was looked at already.
+    /// The digests that were already read.
     seen: HashSet<Digest>,
-    /// The platforms met so far, in order and once each.
+    /// The platforms found so far, in order, each once.
     available: Vec<Platform>,
-    /// Why something was not looked at, for the first of those.
+    /// Why a child couldn't be read: the first such error.
     passed_over: Option<Error>,
 }
 
 impl Search<'_> {
-    /// Searches one index, which stands `depth` deep, counted from 1. A future that calls itself has
-    /// to be boxed.
+    /// Searches one index at the level `depth`, counted from 1. A future that calls itself must be
+    /// boxed.
     fn within(
         &mut self,
         index: ResolvedImage,
@@ -227,7 +227,7 @@ impl Search<'_> {
                 let (rank, selected) = match self.unnamed(child, depth).await {
                     Ok(Some(found)) => found,
                     Ok(None) => continue,
-                    // It may be anything: a signature that was deleted, say.
+                    // It may be anything: a deleted signature, for example.
                     Err(error) if error.is_about_content() => {
                         self.passed_over.get_or_insert(error);
                         continue;
@@ -243,7 +243,8 @@ impl Search<'_> {
         .boxed()
     }
 
-    /// A child that doesn't say for which platform it is, if it is for the one wanted, and how near.
+    /// A child without a platform, if its configuration fits the wanted platform, and how near it
+    /// is.
     async fn unnamed(
         &mut self,
         child: &Descriptor,
@@ -272,7 +273,7 @@ impl Search<'_> {
         Ok(rank.map(|rank| (rank, Selected::of(child))))
     }
 
-    /// Searches an index that one at `depth` lists.
+    /// Searches an index that is listed at the level `depth`.
     async fn nested(&mut self, index: ResolvedImage, depth: usize) -> Result<Option<Selected>> {
         if depth >= DEPTH_MAX {
             self.passed_over.get_or_insert(Error::Limit {
@@ -289,7 +290,7 @@ impl Search<'_> {
         }))
     }
 
-    /// Fetches a child; `None` if it was looked at before.
+    /// Fetches a child; `None` if it was already read.
     async fn child(&mut self, child: &Descriptor) -> Result<Option<ResolvedImage>> {
         if !self.seen.insert(child.digest.clone()) {
             return Ok(None);

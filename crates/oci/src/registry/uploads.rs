@@ -1,5 +1,5 @@
-//! Pushing blobs: ask whether it is there, open an upload, send it whole (OCI distribution
-//! specification 1.1, "POST then PUT").
+//! Pushes blobs: asks whether the registry has the blob, opens an upload, and sends it in one piece
+//! (OCI distribution specification 1.1, "POST then PUT").
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,21 +20,21 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Failure, Request, Upload, location, retrying};
 use crate::reference::{PinnedReference, Repository};
 
-/// Bytes handed to the transport at a time.
+/// How many bytes are given to the transport at once.
 const PIECE: usize = 64 << 10;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 impl Registry {
-    /// Pushes bytes as a blob unless the registry has it. The descriptor's media type is
-    /// `application/octet-stream`; the caller knows better.
+    /// Pushes bytes as a blob, unless the registry has it. The returned descriptor has the media
+    /// type `application/octet-stream`; change it if you know a better one.
     ///
     /// # Errors
-    /// About access, transport and the registry.
+    /// About access, network and the registry.
     pub async fn push_blob(&self, repository: &Repository, bytes: Bytes) -> Result<Descriptor> {
         let descriptor = Descriptor::of("application/octet-stream", &bytes);
         let what = repository.at(descriptor.digest.clone());
         if !self.has_blob(repository, &what).await? {
-            // An upload that broke off can't be gone on with, so each try opens a new one.
+            // A broken upload can't be continued, so each try opens a new one.
             retrying(&self.options().retries, || async {
                 let request = self.open_upload(repository, &what).await?;
                 renewing(|| {
@@ -48,13 +48,13 @@ impl Registry {
         Ok(descriptor)
     }
 
-    /// Streams a large blob of known digest and size, unless the registry has it. `open` gives the
-    /// content from its beginning. It is called again if the connection breaks, or if the registry
-    /// wants a new token.
+    /// Streams a large blob of known digest and size, unless the registry has it. `open` returns
+    /// the content from its start. It is called again if the connection breaks, or if the registry
+    /// asks for a new token.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`] if the content is another;
-    /// [`Error::Io`] if it can't be read; the others about access, transport and the registry.
+    /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], if the content is not the announced
+    /// one; [`Error::Io`], if it can't be read; others about access, network and the registry.
     pub async fn push_blob_from<Opening, Content>(
         &self,
         repository: &Repository,
@@ -77,7 +77,7 @@ impl Registry {
         .await
     }
 
-    /// Sends what flows from `opening`.
+    /// Sends the content that `opening` returns.
     async fn stream(
         &self,
         repository: &Repository,
@@ -108,7 +108,7 @@ impl Registry {
         let reading = pump(&mut from, size, what, pieces, &sent);
         tokio::pin!(sending, reading);
         tokio::select! {
-            // The registry answered before it had everything, or nothing is left to read.
+            // The registry answered before the end, or there is nothing left to read.
             answered = &mut sending => answered,
             read = &mut reading => {
                 read?;
@@ -136,7 +136,7 @@ impl Registry {
         .await
     }
 
-    /// Where to send the blob, which may be storage at another host.
+    /// The URL to send the blob to. It may be storage on another host.
     async fn open_upload(
         &self,
         repository: &Repository,
@@ -176,7 +176,7 @@ impl Registry {
     }
 }
 
-/// Sends once more, at once, what was refused because its token ended: we have another one by then.
+/// Sends the request once more, at once, if its token had expired: by then there is a new one.
 async fn renewing<Sending>(send: impl Fn() -> Sending) -> Result<(), Failure>
 where
     Sending: Future<Output = Result<(), Failure>>,
@@ -214,7 +214,7 @@ fn upload_of(bytes: Bytes) -> Upload {
     }
 }
 
-/// Reads `from` to its end and hands it on, checking that it is what it was said to be.
+/// Reads `from` to its end, passes the bytes on, and checks size and digest.
 async fn pump(
     from: &mut (dyn AsyncRead + Send + Unpin),
     size: u64,
@@ -246,11 +246,11 @@ async fn pump(
         }
         digester.update(&piece);
         if read == size {
-            // The registry would find out, too, but ours is the better message.
+            // The registry would refuse it too, but our error is clearer.
             check_computed(digester.clone().finish(), what)?;
         }
         if pieces.send(piece.into()).await.is_err() {
-            // The transport gave up; its own error says why.
+            // The transport stopped reading. Its own error says why.
             return Ok(());
         }
         sent.store(read, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Where a redirect leads, and the errors that refuse to follow it.
+//! The target of a redirect, and the errors for targets that are not allowed.
 
 use reqwest::{Method, Response};
 use url::{Origin, Url};
@@ -10,7 +10,7 @@ use super::super::request::{Body, Request};
 use crate::error::{Error, Result};
 use crate::options::LedFrom;
 
-/// Where a redirect leads, if the request can be repeated there.
+/// The target of a redirect, if the request can be repeated there.
 pub(super) fn redirected(
     request: &Request,
     response: &Response,
@@ -25,7 +25,7 @@ pub(super) fn redirected(
     })?;
     let status = response.status().as_u16();
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    // Others turn a request that writes into one that reads (RFC 9110, section 15.4).
+    // Other statuses change a request that writes into one that reads (RFC 9110, section 15.4).
     if !reads && !matches!(status, 307 | 308) {
         return Err(refused(from, &to, RedirectRefused::NotRepeated { status }));
     }
@@ -35,8 +35,8 @@ pub(super) fn redirected(
     Ok(to)
 }
 
-/// Checks a URL that was named at `place`, by its spelling. Returns the innermost kind of address
-/// that it may be at.
+/// Checks the spelling of a URL that was named at `place`. Returns the innermost kind of address
+/// that it may have.
 pub(super) fn permit_named(place: &LedFrom, url: &Url) -> Result<HostKind> {
     let (from, to) = (place.kind, HostKind::of(url));
     if to > from {

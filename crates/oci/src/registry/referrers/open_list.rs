@@ -1,5 +1,4 @@
-//! A list of referrers that is written back with one entry more. The text of the entries and fields
-//! that it had stays as it is, whatever they are.
+//! Adds one entry to a list of referrers. The text of all other entries and fields stays the same.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,9 +12,9 @@ use crate::digest::Digest;
 /// The list.
 #[derive(Debug)]
 pub(super) struct OpenList {
-    /// The index from its beginning up to the place for the entry.
+    /// The text of the index before the new entry.
     before: String,
-    /// The fields behind the list.
+    /// The fields after the list.
     after: String,
     has_entries: bool,
     names_it: bool,
@@ -33,7 +32,7 @@ impl OpenList {
         }
     }
 
-    /// Reads an index of at most `limit` entries that is to name `wanted`.
+    /// Reads an index of at most `limit` entries. `wanted` is the digest that the list should have.
     pub(super) fn read(bytes: &[u8], limit: usize, wanted: &Digest) -> Result<Self, Fault> {
         let mut copy = Copy {
             wanted: wanted.to_string(),
@@ -55,12 +54,12 @@ impl OpenList {
         })
     }
 
-    /// Whether the list names the digest that it is to name.
+    /// Whether the list has that digest.
     pub(super) fn names_it(&self) -> bool {
         self.names_it
     }
 
-    /// The index with this entry at the end of its list.
+    /// The index, with this entry at the end of its list.
     pub(super) fn with(self, entry: &Descriptor) -> Bytes {
         let Self {
             mut before, after, ..

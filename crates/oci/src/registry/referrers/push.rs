@@ -1,10 +1,11 @@
-//! Pushing referrers. Where a registry has no referrers API, we write the list ourselves: the index
-//! at the subject's fallback tag (OCI distribution specification 1.1, "Referrers Tag Schema").
+//! Pushes referrers. If a registry has no referrers API, the client writes the list itself: an
+//! index at the subject's fallback tag (OCI distribution specification 1.1, "Referrers Tag
+//! Schema").
 //!
-//! That list is read, changed and written back without a lock, so another writer can undo our
-//! change. We take it for done only when our entry is there when read back after a pause longer
-//! than a read and a write take: a writer that had read the list before we wrote has written by
-//! then.
+//! The list is read, changed and written back without a lock, so another client can overwrite our
+//! change. We read the list again after a pause that is longer than one read and one write take. By
+//! then, a client that read the list before our write has written its own. If our entry is still
+//! there, it stays.
 
 use std::time::Duration;
 
@@ -24,15 +25,15 @@ use crate::reference::{PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
 
 impl Registry {
-    /// Pushes a manifest with a `subject` by digest and sees to it that the subject's referrers
-    /// list names it. The registry does so itself if it says so and has the referrers API. Else we
-    /// write the manifest into the list at the fallback tag and read it back.
+    /// Pushes a manifest with a `subject` by digest, and makes sure that the subject's list of
+    /// referrers has it. A registry with the referrers API does this itself. Otherwise the client
+    /// writes the entry into the list at the fallback tag, and reads it back.
     ///
     /// # Errors
-    /// [`Error::Manifest`], before anything is sent, if `bytes` are no manifest of `media_type` or
-    /// have no `subject`; [`Error::Contended`] if others kept overwriting the list;
-    /// [`Error::NoReferrers`] if the registry can't keep one; the others about access, transport
-    /// and the registry.
+    /// [`Error::Manifest`], before any request, if `bytes` are not a manifest of `media_type` or
+    /// have no `subject`; [`Error::Contended`], if others overwrote the list each time;
+    /// [`Error::NoReferrers`], if the registry can't keep a list; others about access, network and
+    /// the registry.
     pub async fn push_referrer(
         &self,
         repository: &Repository,
@@ -50,7 +51,8 @@ impl Registry {
         let indexed = self.put_manifest(repository, &digest, &outgoing).await?;
         let indexed = indexed.is_some_and(|found| found == subject.digest.to_string());
         let subject = repository.at(subject.digest);
-        // Some registries pass the header on from what they are made of, and have no such API.
+        // Some registries send this header although they don't have the API, because the software
+        // behind them does.
         if !(indexed && self.lists_referrers(repository, &subject).await?) {
             self.list_by_tag(repository, &subject, &listed(&image))
                 .await?;
@@ -58,7 +60,7 @@ impl Registry {
         Ok(image)
     }
 
-    /// Sees to it that the list of `subject` has `entry`.
+    /// Makes sure that the list of `subject` has `entry`.
     async fn list_by_tag(
         &self,
         repository: &Repository,
@@ -127,15 +129,15 @@ impl Registry {
             Err(Error::NotFound { .. }) => return Ok(Found::List(OpenList::empty())),
             Err(other) => return Err(other),
         };
-        // GitLab takes a tag that isn't there for the digest that it is made of. Writing the list
-        // takes nothing from the image, which has its digest.
+        // If the fallback tag doesn't exist, GitLab answers with the image whose digest is in the
+        // tag's name. Writing the list at the tag changes nothing about the image.
         if subject.digest().matches(&served.bytes) {
             return Ok(Found::Subject);
         }
         let limit = self.options().limits.referrers;
         match OpenList::read(&served.bytes, limit, &entry.digest) {
             Ok(list) => Ok(Found::List(list)),
-            // Another image there is an error: whatever it is, it isn't ours to overwrite.
+            // Another image at this tag is an error. It isn't ours, so don't overwrite it.
             Err(Fault::Form(source)) => Err(Error::Manifest {
                 what: what.into(),
                 source,
@@ -149,8 +151,8 @@ impl Registry {
     }
 }
 
-/// The descriptor of a referrer in its subject's list: with the manifest's annotations and its
-/// artifact type, which for a manifest without one is its config's media type.
+/// A referrer's descriptor for its subject's list, with the manifest's annotations and artifact
+/// type. Without an artifact type, the media type of the config is used.
 pub(in crate::registry) fn listed(image: &ResolvedImage) -> Descriptor {
     let document = image.document();
     let config = match document {
@@ -167,14 +169,15 @@ pub(in crate::registry) fn listed(image: &ResolvedImage) -> Descriptor {
     }
 }
 
-/// What stands at the tag.
+/// What the fallback tag names.
 enum Found {
     List(OpenList),
     /// The image itself.
     Subject,
 }
 
-/// Says what it means that a registry refuses a list. Statuses that may pass mean nothing.
+/// Turns a registry's refusal of a list into [`Error::NoReferrers`]. Statuses that may pass stay as
+/// they are.
 fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
     match error {
         Error::Status {
@@ -185,11 +188,28 @@ fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
             tag: tag.to_owned(),
             source: Some(Box::new(error)),
         },
-        other => other,
+        Error::Status { .. }
+        | Error::NotFound { .. }
+        | Error::Unauthorized { .. }
+        | Error::Network { .. }
+        | Error::Redirect { .. }
+        | Error::Protocol { .. }
+        | Error::DigestMismatch { .. }
+        | Error::SizeMismatch { .. }
+        | Error::Limit { .. }
+        | Error::Contended { .. }
+        | Error::NoReferrers { .. }
+        | Error::Manifest { .. }
+        | Error::Platform(_)
+        | Error::WrongPlatform { .. }
+        | Error::Layout { .. }
+        | Error::Credentials { .. }
+        | Error::Configuration { .. }
+        | Error::Io { .. } => error,
     }
 }
 
-/// Long enough for another writer to have finished, judged by how long we took.
+/// How long another client may need to finish its write: at least twice the time that we needed.
 fn settled(pause: Duration, round: Duration) -> Duration {
     pause.max(round.saturating_mul(2))
 }

@@ -98,5 +98,5 @@ async fn a_helper_that_hangs_is_given_up() {
     let client = Registry::new(options).unwrap();
     let error = refused(&client, &server).await;
     assert!(matches!(error, Error::Credentials { .. }), "{error:?}");
-    assert!(text_of(&error).contains("has not answered"));
+    assert!(text_of(&error).contains("did not answer"));
 }

@@ -67,7 +67,7 @@ async fn a_blob_that_drips_is_given_up_at_the_floor_and_not_asked_for_again() {
     let error = fetch(20_000, 1 << 20).await.unwrap_err();
     let text = text_of(&error);
     assert!(
-        text.contains("expected 1048576 bytes a second at least"),
+        text.contains("expected at least 1048576 bytes a second"),
         "{text}"
     );
     let Error::Network { source, .. } = error else {

@@ -127,7 +127,7 @@ async fn the_configuration_tells_where_the_index_does_not() {
     }
     stage.index(&[amd64, arm64]);
     let error = stage.select("linux/s390x").await.unwrap_err().to_string();
-    let expected = "there is no image for linux/s390x; there is linux/amd64, linux/arm64";
+    let expected = "there is no image for linux/s390x; found linux/amd64, linux/arm64";
     assert_eq!(error, expected);
 }
 
