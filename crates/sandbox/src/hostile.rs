@@ -1,6 +1,8 @@
-//! Bundles that a hostile registry could serve: each costs a careless reader as much as 1 MiB can.
+//! Bundles that a hostile registry could serve. Each has up to 1 MiB, and is made to cost a
+//! careless reader as much time or memory as possible.
 //!
-//! All but one thing in each is genuine, so that a reader comes as far as it can before it refuses.
+//! Everything in a bundle is genuine except one thing, so that a reader gets as far as possible
+//! before it refuses.
 
 mod asn1;
 
@@ -10,9 +12,9 @@ use serde_json::{Value, json};
 
 use self::asn1::{algorithms, attributes, certificates, content, names, nested, with_names};
 
-/// Bytes of DER that fill a bundle of 1 MiB, in base64.
+/// How many bytes of DER fill a bundle of 1 MiB in base64.
 const HUGE: usize = 700_000;
-/// Bytes of DER just under what readers may allow for a certificate or a timestamp.
+/// How many bytes of DER are just under the limit of readers for a certificate or a timestamp.
 const LARGE: usize = 16_000;
 
 /// One hostile bundle.
@@ -62,7 +64,7 @@ pub fn hostile_bundles(good: &str) -> Vec<HostileBundle> {
     bundles
 }
 
-/// A name, a place in the bundle, and what is put there.
+/// A name, a place in the bundle, and the value for that place.
 type Shape = (&'static str, &'static str, Value);
 
 fn certificates_and_timestamps() -> Vec<Shape> {
@@ -130,8 +132,8 @@ fn certificates_and_timestamps() -> Vec<Shape> {
     ]
 }
 
-/// Timestamps that an authority made, so that readers decode all of them, and one certificate in each
-/// that it did not send.
+/// Timestamps of a real authority, so that readers decode all of them. Each has one certificate
+/// that the authority did not send.
 fn genuine_timestamps(good: &Value) -> Vec<Shape> {
     let token = good.pointer(TIMESTAMP).and_then(Value::as_str);
     let token = STANDARD.decode(token.unwrap_or_default());
@@ -296,7 +298,7 @@ fn zeros() -> Value {
     der(vec![0; HUGE])
 }
 
-/// The payload of the good bundle after a change to its statement.
+/// The good bundle's payload, with a change to its statement.
 fn statement(good: &Value, change: impl FnOnce(&mut Value)) -> Value {
     let payload = good.pointer(PAYLOAD).and_then(Value::as_str);
     let payload = STANDARD.decode(payload.unwrap_or_default());
@@ -305,7 +307,7 @@ fn statement(good: &Value, change: impl FnOnce(&mut Value)) -> Value {
     base64(&statement)
 }
 
-/// A line of the log's own name and key, with a signature that doesn't hold.
+/// A line with the log's own name and key, and a wrong signature.
 fn forged_line(own: &str) -> String {
     let Some((name, signature)) = own.rsplit_once(' ') else {
         return String::new();

@@ -1,6 +1,6 @@
-//! Small images, built in memory: right by default, wrong where a test says so.
+//! Small images, built in memory. They are correct, unless a test asks for an error.
 //!
-//! The same calls make the same bytes, so digests don't change from run to run.
+//! The same calls make the same bytes, so digests stay the same in each run.
 
 mod entry;
 mod layer;
@@ -21,7 +21,7 @@ const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const EMPTY_OBJECT: &[u8] = b"{}";
 
-/// Whose media types a document has.
+/// The family of a document's media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Flavour {
     /// The OCI image specification's.
@@ -64,7 +64,7 @@ impl Image {
         }
     }
 
-    /// The artifact that a signature of `subject` is: an OCI 1.1 referrer whose one layer is a bundle.
+    /// A signature of `subject` as an artifact: an OCI 1.1 referrer whose only layer is a bundle.
     pub fn signature(subject: Descriptor, bundle: impl Into<Bytes>) -> Self {
         Self::artifact(BUNDLE)
             .subject(subject)
@@ -115,8 +115,8 @@ impl Image {
         self.blobs.get(1..).unwrap_or_default()
     }
 
-    /// Puts the blobs and the manifest into the repository `path` of a registry, past HTTP, and
-    /// under `tag` if one is given.
+    /// Stores the blobs and the manifest in the repository `path` of a registry, without HTTP, and
+    /// under `tag` if there is one.
     pub fn push(&self, registry: &RegistryServer, path: &str, tag: Option<&str>) -> Digest {
         for blob in &self.blobs {
             registry.put_blob(path, blob.clone());
@@ -142,7 +142,7 @@ pub struct ImageBuilder {
 }
 
 impl ImageBuilder {
-    /// A layer on top of those before.
+    /// Adds a layer on top.
     #[must_use]
     pub fn layer(mut self, layer: Layer) -> Self {
         self.layers.push(layer);
@@ -156,7 +156,7 @@ impl ImageBuilder {
         self
     }
 
-    /// These `diff_ids` in the config instead of the layers' own.
+    /// Puts these `diff_ids` into the config instead of the layers' own.
     #[must_use]
     pub fn diff_ids(mut self, diff_ids: Vec<Digest>) -> Self {
         self.diff_ids = Some(diff_ids);
@@ -170,7 +170,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Layer descriptors that claim this many bytes more than there are.
+    /// Makes the layers' descriptors claim this many bytes too many.
     #[must_use]
     pub fn size_error(mut self, bytes: u64) -> Self {
         self.size_error = bytes;
@@ -241,8 +241,8 @@ impl ArtifactBuilder {
         self
     }
 
-    /// A config in place of the empty one, and no `artifactType`, as before OCI 1.1: the config's
-    /// media type says what the artifact is.
+    /// Replaces the empty config and leaves out `artifactType`, as before OCI 1.1: the config's
+    /// media type then says what the artifact is.
     #[must_use]
     pub fn legacy_config(mut self, media_type: &str, bytes: impl Into<Bytes>) -> Self {
         self.artifact_type = None;
@@ -340,8 +340,8 @@ impl ImageIndex {
         Descriptor::of(self.media_type(), &self.bytes)
     }
 
-    /// Puts the images and the index into the repository `path` of a registry, past HTTP, and the
-    /// index under `tag` if one is given.
+    /// Stores the images and the index in the repository `path` of a registry, without HTTP, and
+    /// the index under `tag` if there is one.
     pub fn push(&self, registry: &RegistryServer, path: &str, tag: Option<&str>) -> Digest {
         for image in &self.images {
             image.push(registry, path, None);
@@ -355,7 +355,7 @@ impl ImageIndex {
     }
 }
 
-/// Documents here have nothing in them that JSON can't hold.
+/// All documents here can be written as JSON.
 fn json(document: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(document).unwrap_or_default().into()
 }

@@ -1,8 +1,9 @@
-//! Test only. A Sigstore and a registry in this process, on loopback, on ports the system picks.
+//! Only for tests: a Sigstore and a registry in this process, on loopback, on ports that the system
+//! picks.
 //!
-//! Both are complete enough that independent clients (cosign, sigstore-python, crane) accept them,
-//! and both misbehave on demand: see [`Fault`], [`ServiceFault`] and [`Flaw`]. Keys are made at
-//! run time and are worth nothing; nothing that is shipped depends on this crate.
+//! Independent clients (cosign, sigstore-python, crane) accept both. Tests can make both misbehave:
+//! see [`Fault`], [`ServiceFault`] and [`Flaw`]. Keys are made when the test runs and protect
+//! nothing. Nothing that is published depends on this crate.
 
 mod hostile;
 pub mod image;

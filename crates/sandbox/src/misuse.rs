@@ -1,14 +1,14 @@
-//! Programs that must not compile, and what the compiler says of them.
+//! Programs that must not compile, and the compiler's messages.
 //!
-//! They are compiled against the libraries that the running test was built with, so that nothing is
-//! built a second time. A legal program comes first: while it compiles, the others are refused for
-//! what they do, and not because a library is missing.
+//! They are compiled with the libraries that the running test was built with, so nothing is built
+//! twice. First a correct program is compiled. If it compiles, then the others fail because of
+//! their own mistake, and not because a library is missing.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A compiler that knows the crates which programs name.
+/// A compiler with the crates that the programs use.
 #[derive(Debug)]
 pub struct Compiler {
     directory: PathBuf,
@@ -17,12 +17,12 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// A compiler that runs in `directory` and finds libraries beside `test`, the test that is
-    /// running: the newest build of the crate `about`, and of each of `others` the build that
-    /// this one was built with. `legal` is a program in the directory that must compile.
+    /// A compiler that runs in `directory` and finds libraries beside `test`, the running test: the
+    /// newest build of the crate `about`, and the builds of `others` that it was built with.
+    /// `legal` is a program in the directory that must compile.
     ///
     /// # Errors
-    /// Which crate has no build, why the compiler can't be run, or what it says of `legal`.
+    /// An error, if a crate has no build, if the compiler can't run, or if `legal` doesn't compile.
     pub fn new(
         directory: &Path,
         test: &Path,
@@ -35,7 +35,7 @@ impl Compiler {
             .into_iter()
             .max_by_key(|build| build.metadata().and_then(|data| data.modified()).ok())
             .ok_or_else(|| format!("no build of {about} in {}", libraries.display()))?;
-        // The compiler writes into a library which builds of others it needs.
+        // The compiler writes into each library which builds of other libraries it needs.
         let needs = std::fs::read(newest.with_extension("rmeta"))
             .map_err(|error| format!("{} can't be read: {error}", newest.display()))?;
         let mut externs = vec![(about.to_owned(), newest)];
@@ -60,10 +60,11 @@ impl Compiler {
         }
     }
 
-    /// What the compiler says of each program in `folder`, a path in the directory, by its name.
+    /// The compiler's message for each program in `folder`, a path in the directory, by the
+    /// program's name.
     ///
     /// # Errors
-    /// As [`refusal`](Self::refusal), or that there is no program.
+    /// As [`refusal`](Self::refusal); also an error if there is no program.
     pub fn refusals(&self, folder: &str) -> Result<Vec<(String, String)>, String> {
         let unread = |error| format!("{folder} can't be read: {error}");
         let mut refusals = Vec::new();
@@ -80,11 +81,11 @@ impl Compiler {
         Ok(refusals)
     }
 
-    /// What the compiler says of a program, given by its path in the directory, without what
-    /// changes from machine to machine: where other files are, and their line numbers.
+    /// The compiler's message for a program, given by its path in the directory. Paths of other
+    /// files, and their line numbers, are left out, because they differ between machines.
     ///
     /// # Errors
-    /// Why the compiler can't be run, or that the program compiles.
+    /// An error, if the compiler can't run, or if the program compiles.
     pub fn refusal(&self, program: &str) -> Result<String, String> {
         let Output { status, stderr, .. } = self.run(program)?;
         if status.success() {
@@ -119,7 +120,7 @@ impl Compiler {
     }
 }
 
-/// The builds of a crate: old ones stay where they are when another is made.
+/// All builds of a crate. Old builds stay when a new one is made.
 fn builds(libraries: &Path, name: &str) -> Result<Vec<PathBuf>, String> {
     let entries = std::fs::read_dir(libraries)
         .map_err(|error| format!("{} can't be read: {error}", libraries.display()))?;
@@ -137,7 +138,8 @@ fn builds(libraries: &Path, name: &str) -> Result<Vec<PathBuf>, String> {
         .collect())
 }
 
-/// What tells a build from the others of its crate: the hyphen in its file's name, and what follows.
+/// The part of a build's file name that differs from other builds: the hyphen and everything after
+/// it.
 fn suffix(build: &Path, name: &str) -> String {
     let stem = build.file_stem().unwrap_or_default().to_string_lossy();
     let suffix = stem
@@ -150,8 +152,8 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     !part.is_empty() && bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// What the compiler said, with margins of one width, without its closing lines, the types for
-/// which something else would hold, and where exactly places in other files are.
+/// The compiler's message with margins of one width, and without its closing lines, the list of
+/// other types, and exact places in other files.
 fn portable(program: &str, said: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut elsewhere = false;
@@ -181,7 +183,7 @@ fn portable(program: &str, said: &str) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// A path from its last `src` on.
+/// The end of a path, from its last `src`.
 fn within_crate(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').collect();
     let source = parts.iter().rposition(|part| *part == "src").unwrap_or(0);

@@ -1,4 +1,4 @@
-//! A proxy that records where it was asked to connect to, and connects to nothing.
+//! A proxy that records its requests and refuses all of them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Bytes of a request's head.
+/// The largest request head, in bytes.
 const HEAD_MAX: usize = 16 << 10;
 
-/// A proxy of both kinds, http and SOCKS 5 (RFC 1928). It refuses every request, after it wrote down
-/// its target. It ends when it is dropped.
+/// A proxy for http and SOCKS 5 (RFC 1928). It records each request's target, then refuses the
+/// request. It stops when it is dropped.
 #[derive(Debug)]
 pub struct RecordingProxy {
     address: SocketAddr,
@@ -24,7 +24,7 @@ impl RecordingProxy {
     /// Starts on a port that the system picks.
     ///
     /// # Errors
-    /// When there is no socket to be had.
+    /// An error, if no socket can be opened.
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -32,7 +32,7 @@ impl RecordingProxy {
         let record = Arc::clone(&targets);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // One after the other: clients are refused at once.
+                // Clients are served one after the other. Each is refused at once.
                 if let Ok(target) = refuse(stream).await {
                     let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
                     record.push(target);
@@ -52,8 +52,8 @@ impl RecordingProxy {
         self.address.to_string()
     }
 
-    /// What it was asked for so far, in order: `host:port` of tunnels and of SOCKS requests, URLs of
-    /// requests in plain http.
+    /// The targets so far, in order: `host:port` of tunnels and of SOCKS requests, URLs of requests
+    /// in plain http.
     #[must_use]
     pub fn targets(&self) -> Vec<String> {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What most tests begin with: a registry, a Sigstore, and images that somebody signed.
+//! What most tests start with: a registry, a Sigstore, and signed images.
 
 use countersign_oci::{Descriptor, Digest};
 use jiff::Timestamp;
@@ -7,9 +7,10 @@ use crate::image::Image;
 use crate::registry::{RegistryOptions, RegistryServer};
 use crate::sigstore::{BundleSpec, Sigstore, SigstoreError, Statement};
 
-/// A registry and a Sigstore, with what it takes to publish signed images. Both end with it.
+/// A registry and a Sigstore, with methods to publish signed images. Both stop when this is
+/// dropped.
 pub struct Scene {
-    /// The registry that images go to, unless another is named.
+    /// The registry for images, unless another one is named.
     pub registry: RegistryServer,
     /// The services that sign.
     pub sigstore: Sigstore,
@@ -19,7 +20,7 @@ impl Scene {
     /// A registry with the referrers API, and a Sigstore.
     ///
     /// # Errors
-    /// Where no port or no randomness is to be had.
+    /// An error, if there is no free port or no randomness.
     pub async fn start() -> std::io::Result<Self> {
         Self::with(RegistryOptions {
             referrers_api: true,
@@ -39,22 +40,22 @@ impl Scene {
         })
     }
 
-    /// A policy's `verification` in YAML, on one line: signatures by `identity`, whom the
-    /// Sigstore's issuer vouches for.
+    /// A policy's `verification` in YAML, on one line: signatures by `identity` from the Sigstore's
+    /// issuer.
     pub fn verification(&self, identity: &str) -> String {
         let issuer = self.sigstore.issuer();
         format!("{{issuer: '{issuer}', identity: '{identity}'}}")
     }
 
-    /// A list of galleries in YAML: the one gallery `acme`, whose index is at `index`, and whose
-    /// images have to be signed by `identity`.
+    /// A list of galleries in YAML, with one gallery `acme`. Its index is at `index`, and its
+    /// images must be signed by `identity`.
     pub fn gallery(&self, index: &str, identity: &str) -> String {
         let verification = self.verification(identity);
         format!("[{{name: acme, url: '{index}', verification: {verification}}}]")
     }
 
-    /// Puts an image into the repository `path` of the registry, under `tag`, with a signature by
-    /// `identity` of the time `signed_at`.
+    /// Stores an image in the repository `path` of the registry, under `tag`, with a signature by
+    /// `identity` from the time `signed_at`.
     ///
     /// # Errors
     /// As [`Sigstore::issue`].
@@ -69,7 +70,7 @@ impl Scene {
         self.publish_to(&self.registry, image, path, tag, identity, signed_at)
     }
 
-    /// As [`publish`](Self::publish), in another registry.
+    /// Like [`publish`](Self::publish), in another registry.
     ///
     /// # Errors
     /// As [`Sigstore::issue`].
@@ -89,7 +90,7 @@ impl Scene {
         Ok(digest)
     }
 
-    /// A signature of `subject`, to be pushed beside it. What it states is up to `spec`.
+    /// A signature of `subject`, to push to the same repository. `spec` says what it states.
     ///
     /// # Errors
     /// As [`Sigstore::issue`].

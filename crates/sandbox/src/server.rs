@@ -1,7 +1,7 @@
-//! One HTTP server on loopback, on a thread and a runtime of its own.
+//! An HTTP server on loopback, with its own thread and runtime.
 //!
-//! It answers while the thread that started it blocks on a child process, and nothing of it
-//! outlives the value: dropping it closes the port and cuts every connection, stalled ones too.
+//! It answers even while the thread that started it waits for a child process. Dropping it closes
+//! the port and all connections, also stalled ones.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A bound port: services that name each other are told their addresses before any of them serves.
+/// A bound port. Services that name each other learn all addresses before any of them serves.
 pub(crate) struct Binding {
     listener: std::net::TcpListener,
     address: SocketAddr,
@@ -27,7 +27,7 @@ impl Binding {
     /// Binds a port of `127.0.0.1` that the system picks.
     ///
     /// # Errors
-    /// When no port is to be had.
+    /// An error, if there is no free port.
     pub(crate) fn bind() -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -43,7 +43,7 @@ impl Binding {
     /// Serves `router` until the server is dropped.
     ///
     /// # Errors
-    /// When no thread or runtime is to be had.
+    /// An error, if no thread or runtime can be started.
     pub(crate) fn serve(self, router: Router) -> io::Result<Server> {
         let Self { listener, address } = self;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,7 +67,7 @@ impl Binding {
                         _ = stopped => {}
                     }
                 });
-                // Connections are tasks of the runtime: they end with it, here.
+                // Connections are tasks of the runtime, so they end here with it.
             })?;
         Ok(Server {
             address,
@@ -78,11 +78,11 @@ impl Binding {
 }
 
 impl Server {
-    /// Serves what `router` makes, which is told the address: `127.0.0.1` and a port that the
+    /// Serves the router that `router` makes from the address: `127.0.0.1` and a port that the
     /// system picked.
     ///
     /// # Errors
-    /// When no port, thread or runtime is to be had.
+    /// An error, if there is no free port, or if no thread or runtime can be started.
     pub(crate) fn start(router: impl FnOnce(SocketAddr) -> Router) -> io::Result<Self> {
         let binding = Binding::bind()?;
         let router = router(binding.address());
@@ -99,7 +99,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server's thread was reported on stderr when it happened.
+            // If the server's thread panicked, stderr already has the message.
             let _ = thread.join();
         }
     }

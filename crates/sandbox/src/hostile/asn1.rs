@@ -41,18 +41,18 @@ fn number(number: u32) -> Vec<u8> {
     tlv(INTEGER, &(number & 0x7fff_ffff | 0x4000_0000).to_be_bytes())
 }
 
-/// Elements up to this many bytes, the greatest first, which is the worst order for a sort by
-/// insertion.
+/// Elements of up to this many bytes, the greatest first. This is the worst order for an insertion
+/// sort.
 fn descending(bytes: usize, element: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
     let size = element(0).len().max(1);
     let count = u32::try_from(bytes / size).unwrap_or(u32::MAX);
     (0..count).rev().map(element).collect()
 }
 
-/// Sets in a name, just under what readers may allow for the elements of a sequence.
+/// How many sets a name has: just under the limit of readers for a sequence's elements.
 const SETS_MAX: usize = 60;
 
-/// A name of sets with so many parts each; it differs with `other`.
+/// A name of sets with this many parts each. Another `other` gives another name.
 fn name(bytes: usize, in_one_set: usize, other: u32) -> Vec<u8> {
     let parts = descending(bytes, |n| {
         sequence(&[&COMMON_NAME, &number(n << 3 | other)])
@@ -65,7 +65,7 @@ fn name(bytes: usize, in_one_set: usize, other: u32) -> Vec<u8> {
     tlv(SEQUENCE, &sets)
 }
 
-/// A certificate up to its issuer, whose name has sets of so many parts.
+/// The start of a certificate, up to its issuer, whose name has sets with this many parts.
 pub(super) fn names(bytes: usize, in_one_set: usize) -> Vec<u8> {
     let version = tlv(0xa0, &tlv(INTEGER, &[2]));
     let algorithm = sequence(&[&ECDSA_WITH_SHA256]);
@@ -78,15 +78,15 @@ pub(super) fn names(bytes: usize, in_one_set: usize) -> Vec<u8> {
     sequence(&[&tbs, &algorithm])
 }
 
-/// A timestamp response after a change to the first of its certificates, which gets another issuer.
-/// Nothing in it that is signed changes.
+/// A timestamp response, with another issuer in the first of its certificates. The signed parts
+/// don't change.
 pub(super) fn with_names(response: &[u8], in_one_set: usize, other: u32) -> Vec<u8> {
     let issuer = |_: &[u8]| name(LARGE - 2_500, in_one_set, other);
     // Response, token, its content, signed data, certificates, the first, what is signed of it, issuer.
     changed(response, &[0, 1, 1, 0, 3, 0, 0, 3], &issuer)
 }
 
-/// The DER of `value` after a change to the element that `path` leads to, by positions from 0; the
+/// The DER of `value`, with a change to the element at `path`. The path has positions from 0; the
 /// first of them is the value itself.
 fn changed(value: &[u8], path: &[usize], change: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let Some((position, rest)) = path.split_first() else {
@@ -105,7 +105,7 @@ fn changed(value: &[u8], path: &[usize], change: &dyn Fn(&[u8]) -> Vec<u8>) -> V
     all
 }
 
-/// Tag, content and whole of each of the elements.
+/// Of each element: its tag, its content, and all its bytes.
 fn elements(mut bytes: &[u8]) -> Vec<(u8, &[u8], &[u8])> {
     let mut all = Vec::new();
     while let [tag, first, rest @ ..] = bytes {
@@ -134,7 +134,7 @@ pub(super) fn nested(bytes: usize) -> Vec<u8> {
     value
 }
 
-/// A timestamp response around the parts of signed data that come after the version.
+/// A timestamp response with these parts of the signed data after its version.
 fn response(parts: &[&[u8]]) -> Vec<u8> {
     let signed = sequence(&[&tlv(INTEGER, &[3]), &parts.concat()]);
     let token = sequence(&[&SIGNED_DATA, &tlv(0xa0, &signed)]);
@@ -145,7 +145,7 @@ fn no_content() -> Vec<u8> {
     sequence(&[&TST_INFO, &tlv(0xa0, &tlv(OCTET_STRING, &[]))])
 }
 
-/// Each of the following differs with `other`: timestamps must not repeat.
+/// The following differ for each `other`, because timestamps must not repeat.
 pub(super) fn algorithms(bytes: usize, other: u32) -> Vec<u8> {
     let algorithms = descending(bytes, |n| sequence(&[&SHA256, &number(n << 3 | other)]));
     response(&[&tlv(SET, &algorithms.concat()), &no_content()])
@@ -177,7 +177,7 @@ pub(super) fn attributes(bytes: usize, other: u32) -> Vec<u8> {
     response(&[&tlv(SET, &algorithm), &no_content(), &tlv(SET, &signer)])
 }
 
-/// The set lies in an octet string, in the name of the authority.
+/// The set is in an octet string in the authority's name.
 pub(super) fn content(bytes: usize, other: u32) -> Vec<u8> {
     let parts = descending(bytes, |n| {
         sequence(&[&COMMON_NAME, &number(n << 3 | other)])

@@ -1,5 +1,5 @@
-//! Entries of tar archives, written header by header, because the `tar` crate refuses to write the
-//! names and sizes that tests need most.
+//! Entries of tar archives. They are written here because the `tar` crate refuses the names and
+//! sizes that tests need most.
 
 /// Block length of a tar archive, in bytes.
 pub(super) const BLOCK: usize = 512;
@@ -58,8 +58,8 @@ impl EntryKind {
     }
 }
 
-/// One entry of an archive. What isn't set is ordinary: mode 644, owner 0, time 0, the content's
-/// own size, a right checksum.
+/// One entry of an archive. Values that aren't set are ordinary: mode 644, owner 0, time 0, the
+/// content's size, a correct checksum.
 ///
 /// A name or link name over 100 bytes is written as a PAX record, and cut in the header.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Entry {
         self
     }
 
-    /// Permission bits, setuid and its kin among them.
+    /// The permission bits, including setuid, setgid and sticky.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
@@ -144,8 +144,8 @@ impl Entry {
         self
     }
 
-    /// A size for the header that isn't the content's, in bytes. From 8 GiB on it is written in
-    /// GNU's base-256 form.
+    /// A size for the header, in bytes, instead of the content's. From 8 GiB it is written in GNU's
+    /// base-256 form.
     #[must_use]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
@@ -159,15 +159,15 @@ impl Entry {
         self
     }
 
-    /// Bytes of the header as they are, from this offset on: numbers in base 256, another magic. The
-    /// checksum is right all the same.
+    /// Puts these bytes into the header at this offset: numbers in base 256, or another magic, for
+    /// example. The checksum is still correct.
     #[must_use]
     pub fn patch(mut self, at: usize, bytes: impl AsRef<[u8]>) -> Self {
         self.patches.push((at, bytes.as_ref().to_vec()));
         self
     }
 
-    /// A header checksum that is off by one.
+    /// Makes the header's checksum wrong by one.
     #[must_use]
     pub fn bad_checksum(mut self) -> Self {
         self.bad_checksum = true;
@@ -238,14 +238,15 @@ impl Entry {
     }
 }
 
-/// A field of bytes, cut or filled up with zeros.
+/// A field of bytes, cut, or filled with zeros.
 fn text(header: &mut Vec<u8>, value: &[u8], width: usize) {
     let end = header.len() + width;
     header.extend(value.iter().take(width));
     header.resize(end, 0);
 }
 
-/// A field of octal digits with a zero byte at the end; of a number too large, the lowest digits.
+/// A field of octal digits with a zero byte at the end. Of a number that is too large, only the
+/// lowest digits are written.
 fn octal(header: &mut Vec<u8>, value: u64, width: usize) {
     let digits = format!("{value:0width$o}", width = width - 1);
     let kept = digits.len().saturating_sub(width - 1);
@@ -253,7 +254,7 @@ fn octal(header: &mut Vec<u8>, value: u64, width: usize) {
     header.push(0);
 }
 
-/// `<length> <key>=<value>\n`, where the length counts itself.
+/// `<length> <key>=<value>\n`. The length includes its own digits.
 fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest;

@@ -40,7 +40,7 @@ impl Compression {
             }
             Self::Zstd => zstd::stream::encode_all(bytes, 3),
         };
-        // Neither encoder fails on a writer that doesn't.
+        // The encoders only fail if the writer does, and this one doesn't.
         compressed.unwrap_or_default().into()
     }
 }
@@ -54,12 +54,12 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// An empty layer to add entries to.
+    /// Starts an empty layer.
     pub fn builder() -> LayerBuilder {
         LayerBuilder::default()
     }
 
-    /// A layer of a finished archive, of whatever bytes.
+    /// A layer with this archive, which may be any bytes.
     pub fn from_tar(tar: &[u8], compression: Compression) -> Self {
         Self {
             bytes: compression.compress(tar),
@@ -68,7 +68,7 @@ impl Layer {
         }
     }
 
-    /// A layer of bytes that need not be an archive, nor of the media type's compression.
+    /// A layer of these bytes. They need not be an archive, or have the media type's compression.
     pub fn from_bytes(bytes: impl Into<Bytes>, media_type: &str, diff_id: Digest) -> Self {
         Self {
             bytes: bytes.into(),
@@ -87,14 +87,14 @@ impl Layer {
         &self.diff_id
     }
 
-    /// The descriptor that a manifest has of this layer.
+    /// The layer's descriptor for a manifest.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::of(&self.media_type, &self.bytes)
     }
 }
 
-/// Writes a layer's archive, entry by entry. Names are written as given: absolute, with `..`, too
-/// long, or not UTF-8.
+/// Writes a layer's archive, entry by entry. Names are written as given, even if they are absolute,
+/// contain `..`, are too long, or are not UTF-8.
 #[derive(Debug, Clone, Default)]
 pub struct LayerBuilder {
     tar: Vec<u8>,
@@ -141,27 +141,27 @@ impl LayerBuilder {
         self.file(&marker, "", 0o644)
     }
 
-    /// An opaque whiteout of `directory`: it hides all that the layers below have in it.
+    /// An opaque whiteout of `directory`. It hides everything that lower layers have there.
     #[must_use]
     pub fn opaque(self, directory: &str) -> Self {
         self.file(&format!("{directory}/.wh..wh..opq"), "", 0o644)
     }
 
-    /// An entry with anything about it wrong.
+    /// Any entry, correct or not.
     #[must_use]
     pub fn entry(mut self, entry: Entry) -> Self {
         entry.write_to(&mut self.tar);
         self
     }
 
-    /// Bytes as they are: no header, no padding.
+    /// These bytes, without header and padding.
     #[must_use]
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.tar.extend_from_slice(bytes);
         self
     }
 
-    /// Leaves out the two zero blocks at the end: an archive that was cut off.
+    /// Leaves out the two zero blocks at the end, as if the archive were cut off.
     #[must_use]
     pub fn unfinished(mut self) -> Self {
         self.unfinished = true;

@@ -1,5 +1,5 @@
-//! Image layouts, in a directory or an archive: written here, not by the tools that write them for
-//! users, so that a test can break one thing in them.
+//! Image layouts, in a directory or an archive. They are written here and not by users' tools, so
+//! that a test can break one thing in them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use super::{Image, ImageIndex, Layer, LayerBuilder, json};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// An image layout (OCI image specification 1.1), as the files that it consists of.
+/// An image layout (OCI image specification 1.1), as a list of files.
 #[derive(Debug, Clone)]
 pub struct Layout {
     entries: Vec<Descriptor>,
@@ -20,7 +20,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// One without images.
+    /// A layout without images.
     #[expect(clippy::new_without_default, reason = "as the other builders here")]
     pub fn new() -> Self {
         let marker = Bytes::from_static(br#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -69,14 +69,14 @@ impl Layout {
         self
     }
 
-    /// Puts a file there, in the place of what is there.
+    /// Adds or replaces a file.
     #[must_use]
     pub fn file(mut self, path: &str, bytes: impl Into<Bytes>) -> Self {
         self.files.insert(path.into(), bytes.into());
         self
     }
 
-    /// Takes a file away.
+    /// Removes a file.
     #[must_use]
     pub fn without(mut self, path: &str) -> Self {
         self.files.remove(path);
@@ -100,10 +100,10 @@ impl Layout {
         files
     }
 
-    /// Writes the layout into a directory, which is made.
+    /// Makes a directory and writes the layout into it.
     ///
     /// # Errors
-    /// The file system's.
+    /// Errors of the file system.
     pub fn write_to(&self, directory: &Path) -> io::Result<()> {
         for (path, bytes) in self.files() {
             let path = directory.join(path);
@@ -115,7 +115,7 @@ impl Layout {
         Ok(())
     }
 
-    /// The layout as an archive, to be continued.
+    /// The layout as an archive. More entries can be added.
     pub fn archive(&self) -> LayerBuilder {
         let files = self.files();
         files.iter().fold(Layer::builder(), |tar, (path, bytes)| {
@@ -124,7 +124,7 @@ impl Layout {
     }
 }
 
-/// Where a layout has a blob.
+/// The path of a blob in a layout.
 pub fn blob_path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }

@@ -1,5 +1,6 @@
-//! The store, past HTTP: for tests that put there what no registry would take, and look at what
-//! came. Nothing here is checked, refused, struck by a fault or written down as a request.
+//! Access to the store without HTTP, for tests that store what no registry would accept, or look at
+//! what came. Nothing is checked or refused here, faults have no effect, and no request is
+//! recorded.
 
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest};
@@ -7,8 +8,8 @@ use countersign_oci::{Descriptor, Digest};
 use super::{RegistryServer, lock};
 
 impl RegistryServer {
-    /// Descriptors of the manifests that refer to `subject`, in the order in which they came, whether
-    /// or not the registry lists them.
+    /// Descriptors of the manifests that refer to `subject`, in the order in which they came. They
+    /// are returned even if the registry doesn't list them.
     pub fn referrers(&self, path: &str, subject: &Digest) -> Vec<Descriptor> {
         let store = lock(&self.shared.store);
         let shelf = store.shelf(path);
@@ -30,14 +31,14 @@ impl RegistryServer {
         digest
     }
 
-    /// Stores bytes under a digest, whether it is theirs or not: a tampered blob.
+    /// Stores bytes under any digest: a tampered blob.
     pub fn replace_blob(&self, path: &str, digest: &Digest, bytes: impl Into<Bytes>) {
         let mut store = lock(&self.shared.store);
         let blobs = &mut store.shelf_mut(path).blobs;
         blobs.insert(digest.clone(), bytes.into());
     }
 
-    /// Takes a blob away; false if there was none.
+    /// Removes a blob. `false` if there was none.
     pub fn remove_blob(&self, path: &str, digest: &Digest) -> bool {
         let mut store = lock(&self.shared.store);
         store.shelf_mut(path).blobs.remove(digest).is_some()
@@ -75,7 +76,7 @@ impl RegistryServer {
         digest
     }
 
-    /// Stores bytes under a manifest's digest, whether it is theirs or not.
+    /// Stores bytes under any manifest's digest.
     pub fn replace_manifest(
         &self,
         path: &str,
@@ -87,7 +88,7 @@ impl RegistryServer {
         store.put_manifest(path, digest.clone(), media_type, bytes.into());
     }
 
-    /// Takes a manifest away, leaving tags on it dangling; false if there was none.
+    /// Removes a manifest, but not its tags. `false` if there was none.
     pub fn remove_manifest(&self, path: &str, digest: &Digest) -> bool {
         let mut store = lock(&self.shared.store);
         store.shelf_mut(path).manifests.remove(digest).is_some()
@@ -109,26 +110,26 @@ impl RegistryServer {
             .unwrap_or_default()
     }
 
-    /// Points a tag at a digest, whether there is a manifest or not.
+    /// Sets a tag to a digest, even if there is no such manifest.
     pub fn tag(&self, path: &str, tag: &str, digest: &Digest) {
         let mut store = lock(&self.shared.store);
         let tags = &mut store.shelf_mut(path).tags;
         tags.insert(tag.to_owned(), digest.clone());
     }
 
-    /// Takes a tag away; false if there was none.
+    /// Removes a tag. `false` if there was none.
     pub fn untag(&self, path: &str, tag: &str) -> bool {
         let mut store = lock(&self.shared.store);
         store.shelf_mut(path).tags.remove(tag).is_some()
     }
 
-    /// What a tag points at.
+    /// The digest that a tag names.
     pub fn tagged(&self, path: &str, tag: &str) -> Option<Digest> {
         let store = lock(&self.shared.store);
         store.shelf(path)?.tags.get(tag).cloned()
     }
 
-    /// A repository's tags, sorted; fallback tags of referrers among them.
+    /// A repository's tags, sorted, including the fallback tags of referrers.
     pub fn tags(&self, path: &str) -> Vec<String> {
         let store = lock(&self.shared.store);
         store

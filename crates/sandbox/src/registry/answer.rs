@@ -39,7 +39,7 @@ pub(super) fn error(status: StatusCode, code: &str, message: impl Display) -> Re
     )
 }
 
-/// Says that `digest` is now at `location`.
+/// The answer that `digest` was stored at `location`.
 pub(super) fn created(location: &str, digest: &Digest) -> Response {
     let mut response = empty(StatusCode::CREATED);
     set(&mut response, header::LOCATION, location);
@@ -47,7 +47,7 @@ pub(super) fn created(location: &str, digest: &Digest) -> Response {
     response
 }
 
-/// Sets a header, replacing what was there. A value that can't stand in a header is left out.
+/// Sets a header, or replaces it. A value that a header can't hold is left out.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: impl Display) {
     if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
         response.headers_mut().insert(name, value);

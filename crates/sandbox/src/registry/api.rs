@@ -1,7 +1,7 @@
 //! The endpoints of the OCI distribution specification 1.1, over the [`Store`].
 //!
-//! Answers follow the specification; where it leaves a choice, the stricter registries (zot,
-//! distribution) are followed, so that a client which works here works there. `Accept` is ignored.
+//! Answers follow the specification. Where it allows a choice, they follow the stricter registries
+//! (zot, distribution), so that a client that works here works there too. `Accept` is ignored.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -129,7 +129,7 @@ fn put_manifest(
     response
 }
 
-/// By tag, the tag goes; by digest, the manifest and every tag on it.
+/// By tag, this removes the tag; by digest, the manifest and all its tags.
 fn delete_manifest(store: &mut Store, name: &str, reference: &str) -> Response {
     let shelf = store.shelf_mut(name);
     let gone = match reference.parse::<Digest>() {
@@ -153,7 +153,7 @@ fn blob(store: &Store, name: &str, digest: &str, headers: &HeaderMap) -> Respons
     };
     let etag = format!("\"{digest}\"");
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    // A range is of the very content that `If-Range` names, or it is not one (RFC 9110, 13.1.5).
+    // A range is only served if `If-Range` names the same content (RFC 9110, 13.1.5).
     let range = text(header::RANGE)
         .filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == etag));
     let mut response = match range.map(|range| byte_range(range, bytes.len())) {
@@ -181,10 +181,10 @@ fn blob(store: &Store, name: &str, digest: &str, headers: &HeaderMap) -> Respons
 const OCTETS: &str = "application/octet-stream";
 
 enum Range {
-    /// From the first to the last byte, both included and both there.
+    /// The first and the last byte, both included. Both exist.
     Of(usize, usize),
     Unsatisfiable,
-    /// Several ranges, or another unit: the whole is served.
+    /// Several ranges, or another unit: the whole content is served.
     Ignored,
 }
 
@@ -236,7 +236,7 @@ fn tags(store: &Store, name: &str, query: &str) -> Response {
     response
 }
 
-/// Pages are told apart by the parameter `after`, the number of referrers before them.
+/// The parameter `after` selects a page: it is the number of referrers before the page.
 fn referrers(store: &Store, manner: Manner, name: &str, subject: &str, call: &Call) -> Response {
     let Ok(digest) = subject.parse::<Digest>() else {
         return answer::error(StatusCode::BAD_REQUEST, "DIGEST_INVALID", subject);
@@ -273,8 +273,7 @@ fn referrers(store: &Store, manner: Manner, name: &str, subject: &str, call: &Ca
     response
 }
 
-/// Puts an index with `entry` added to `old` under a tag, as a writer does who takes no notice of
-/// anyone else.
+/// Stores under a tag the index `old` with `entry` added, like a client that ignores other clients.
 pub(super) fn append_to_tag(
     store: &mut Store,
     name: &str,

@@ -1,4 +1,4 @@
-//! Who may do what: anonymous, basic, and the bearer tokens of the distribution project's
+//! Logins and permissions: anonymous, basic, and the bearer tokens of the distribution project's
 //! [token specification][spec], issued by the registry itself at `/token`.
 //!
 //! [spec]: https://distribution.github.io/distribution/spec/auth/token/
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::answer;
 use super::route::Route;
 
-/// How the registry wants to be asked.
+/// The login that the registry asks for.
 #[derive(Debug, Clone, Default)]
 pub enum Auth {
     /// No login at all.
@@ -28,15 +28,16 @@ pub enum Auth {
         /// The password.
         password: String,
     },
-    /// Bearer tokens from a token endpoint of this server, one scope each. How long a token lasts
-    /// and whether there is an identity token are [`super::RegistryOptions`].
+    /// Bearer tokens from a token endpoint of this server, for one scope each.
+    /// [`super::RegistryOptions`] say how long a token lasts, and whether there is an identity
+    /// token.
     Bearer {
-        /// Name and password for the token endpoint; anyone gets a token without.
+        /// Name and password for the token endpoint. If `None`, everybody gets a token.
         user: Option<(String, String)>,
     },
 }
 
-/// Judges requests, and issues the tokens it judges them by.
+/// Issues tokens, and checks requests by them.
 pub(super) struct Gate {
     auth: Auth,
     identity_token: Option<String>,
@@ -53,7 +54,7 @@ struct Issued {
 
 struct Token {
     scopes: Vec<Scope>,
-    /// Requests it is still good for; without bound if `None`.
+    /// How many more requests it is valid for; unlimited if `None`.
     remaining: Option<usize>,
 }
 
@@ -82,7 +83,7 @@ impl Gate {
         }
     }
 
-    /// Lets a request to `/v2/` through, or gives the answer that asks for a login.
+    /// Allows a request to `/v2/`, or returns the answer that asks for a login.
     #[expect(clippy::result_large_err, reason = "the error is the answer to send")]
     pub(super) fn admit(
         &self,
@@ -122,7 +123,7 @@ impl Gate {
         }
     }
 
-    /// Takes one request off the token; the error is the challenge's `error`, if it has one.
+    /// Counts one request of the token. The error is the challenge's `error`, if it has one.
     fn spend(
         &self,
         token: Option<&str>,
@@ -214,7 +215,7 @@ impl Gate {
     fn issue(&self, scopes: Vec<Scope>) -> String {
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         issued.count += 1;
-        // Unique, not secret: nothing here is worth guessing.
+        // Unique, but not secret: the registry protects nothing.
         let token = format!("token-{}", issued.count);
         let remaining = self.token_requests;
         issued

@@ -18,7 +18,7 @@ pub(super) struct Call<'a> {
     pub(super) body: Bytes,
 }
 
-/// How the endpoints that have a choice behave.
+/// How endpoints behave where the specification allows a choice.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
     pub(super) referrers_api: bool,
@@ -28,15 +28,15 @@ pub(super) struct Manner {
     pub(super) mounts: bool,
 }
 
-/// What a tag like `sha256-<hex>` is in a manifest's URL, when a manifest is read.
+/// What a tag like `sha256-<hex>` in a URL means when a manifest is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DashedTags {
     /// A tag like any other.
     #[default]
     Tags,
-    /// A tag, if it was pushed; else the digest that it is made of, as in GitLab.
+    /// A tag, if it was pushed; otherwise the digest in its name, as in GitLab.
     DigestsUnlessPushed,
-    /// The digest that it is made of, whatever was pushed under it.
+    /// The digest in its name, even if the tag was pushed.
     Digests,
 }
 

@@ -1,9 +1,9 @@
-//! Misbehaviour on demand.
+//! Faults that tests add.
 //!
-//! A [`Fault`] strikes requests by their line, `METHOD /path` without the query, from the first
-//! one or after some, for ever or a number of times. Of several that match a request, the first
-//! that still has strikes left does its work, alone. Requests that are refused for want of a login
-//! are not struck, so that a count means requests that would have been served.
+//! A [`Fault`] applies to requests by their line, `METHOD /path` without the query. It starts at
+//! the first matching request or later, and applies always or a number of times. If several faults
+//! match a request, only the first one with uses left applies. Requests that are refused because a
+//! login is missing are not counted.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,7 +17,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::answer;
 
-/// A misbehaviour, and the requests that get it.
+/// A fault, and the requests that it applies to.
 #[derive(Debug, Clone)]
 pub struct Fault {
     pattern: String,
@@ -27,8 +27,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Strikes every request whose line matches `pattern`: `GET /v2/app/manifests/latest`, where
-    /// `*` stands for any characters, slashes too, as in `* /v2/*/blobs/*`.
+    /// Applies `effect` to every request whose line matches `pattern`: `GET
+    /// /v2/app/manifests/latest`, for example. `*` stands for any characters, also slashes, as in
+    /// `* /v2/*/blobs/*`.
     pub fn on(pattern: &str, effect: Effect) -> Self {
         Self {
             pattern: pattern.to_owned(),
@@ -38,14 +39,14 @@ impl Fault {
         }
     }
 
-    /// Strikes `count` times and no more.
+    /// Applies only `count` times.
     #[must_use]
     pub fn times(mut self, count: usize) -> Self {
         self.times = Some(count);
         self
     }
 
-    /// Lets the first `count` matching requests pass.
+    /// Skips the first `count` matching requests.
     #[must_use]
     pub fn after(mut self, count: usize) -> Self {
         self.skip = count;
@@ -55,8 +56,8 @@ impl Fault {
 
 /// What happens to a request, or to its answer.
 ///
-/// The first three take the request's place: nothing is read or stored. The others let it be
-/// served and change what is sent, or what is stored around it.
+/// With the first three, the request isn't served: nothing is read or stored. With the others, it
+/// is served, and the answer or the store is changed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Effect {
@@ -64,34 +65,34 @@ pub enum Effect {
     Status {
         /// HTTP status code.
         status: u16,
-        /// Further headers, `Retry-After` say.
+        /// More headers, such as `Retry-After`.
         headers: Vec<(&'static str, String)>,
     },
     /// 307 to the same path and query at another origin, `http://host:port`.
     Redirect(String),
     /// 200 and an HTML page, as a login portal in front of a registry answers.
     HtmlLogin,
-    /// The same headers, `Content-Length` apart, and another body.
+    /// Another body, with the same headers except `Content-Length`.
     Body(Bytes),
-    /// The headers of the whole body and its first bytes; then the connection is cut.
+    /// The headers of the whole body, then its first bytes, then the connection is closed.
     Truncate {
         /// Bytes of the body that are sent.
         after: usize,
     },
-    /// The headers of the whole body and its first bytes; then nothing, until the client gives up
+    /// The headers of the whole body, then its first bytes, then nothing until the client gives up
     /// or the server is dropped.
     Stall {
         /// Bytes of the body that are sent.
         after: usize,
     },
-    /// The body without its length, then spaces without end.
+    /// The body without its length, then spaces for ever.
     Endless,
-    /// This `Docker-Content-Digest`, whatever the body is.
+    /// This `Docker-Content-Digest`, for any body.
     ContentDigest(String),
-    /// This `Content-Type`, whatever the body is.
+    /// This `Content-Type`, for any body.
     ContentType(String),
-    /// A manifest request is answered with these manifests of the repository in turn, over and
-    /// over: a tag that moves between requests.
+    /// Requests for a manifest are answered with these manifests of the repository in turn, again
+    /// and again: a tag that moves between requests.
     Manifests(Vec<Digest>),
     /// The answer names itself as its own next page.
     LinkToItself,
@@ -99,11 +100,11 @@ pub enum Effect {
     NextPage(String),
     /// The answer lacks this header.
     WithoutHeader(&'static str),
-    /// After a manifest was read by tag, another writer adds this entry to the index there: what
-    /// the reader knows is out of date.
+    /// After a manifest was read by tag, another client adds this entry to the index there, so the
+    /// reader's copy is out of date.
     WriteAfterRead(Descriptor),
-    /// A manifest is put under a tag and answered with 201; then another writer, who read the tag
-    /// before, puts the old index with this entry of his there: the update is lost.
+    /// A manifest is stored under a tag and answered with 201. Then another client, who read the
+    /// tag before, stores the old index with this entry there, so the update is lost.
     LostUpdate(Descriptor),
 }
 
@@ -124,7 +125,7 @@ impl Effect {
         }
     }
 
-    /// The answer that takes the request's place, if the effect is one that does.
+    /// The answer instead of serving the request, if the effect has one.
     pub(super) fn instead(&self, path_and_query: &str) -> Option<Response> {
         match self {
             Self::Status { status, headers } => {
@@ -164,7 +165,7 @@ impl Effect {
             Self::Truncate { after } => {
                 let start = start_of(&mut response, *after).await;
                 let cut = stream::once(async {
-                    // Lets the connection send what it has before it is cut.
+                    // Gives the connection time to send what it has before it is closed.
                     tokio::task::yield_now().await;
                     Err(io::Error::from(io::ErrorKind::ConnectionReset))
                 });
@@ -210,10 +211,10 @@ impl Effect {
     }
 }
 
-/// The first bytes of the answer's body, which is taken out of it; `Content-Length` stays.
+/// Takes the body out of the answer and returns its first bytes. `Content-Length` stays.
 async fn start_of(response: &mut Response, length: usize) -> Bytes {
     let body = std::mem::take(response.body_mut());
-    // Bodies here are in memory already, so reading one can't fail.
+    // Bodies here are in memory, so reading one can't fail.
     let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
     bytes.slice(..length.min(bytes.len()))
 }
@@ -228,7 +229,7 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// The faults of a server, with what they have done so far.
+/// The faults of a server, and how often each has applied.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Armed>);
 
@@ -238,7 +239,7 @@ struct Armed {
     matched: usize,
 }
 
-/// An effect that falls due, and how often it did before.
+/// An effect that applies now, and how often it applied before.
 #[derive(Debug)]
 pub(super) struct Strike {
     pub(super) effect: Effect,
@@ -250,7 +251,7 @@ impl Faults {
         self.0.push(Armed { fault, matched: 0 });
     }
 
-    /// What falls due for a request.
+    /// The effect that applies to a request.
     pub(super) fn strike(&mut self, line: &str) -> Option<Strike> {
         for Armed { fault, matched } in &mut self.0 {
             if !matches(&fault.pattern, line) {

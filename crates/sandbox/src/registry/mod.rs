@@ -1,9 +1,9 @@
-//! A registry that does what a test wants, rightly or wrongly.
+//! A registry for tests, which can also misbehave.
 //!
-//! [`RegistryServer`] speaks the OCI distribution specification 1.1 well enough for cosign, crane
-//! and oci-client, keeps everything in memory, writes down every request, and misbehaves where a
-//! [`Fault`] says so. Tests reach its store past HTTP, to put there what no registry would take.
-//! It is for tests only: it listens on loopback alone, without TLS, and guards nothing.
+//! [`RegistryServer`] implements the OCI distribution specification 1.1, so that cosign, crane and
+//! oci-client can use it. It keeps everything in memory, records every request, and misbehaves
+//! where a [`Fault`] says so. Tests can change its store without HTTP, to store what no registry
+//! would accept. It is only for tests: it listens on loopback, without TLS, and protects nothing.
 
 mod access;
 mod answer;
@@ -36,7 +36,7 @@ use self::route::Route;
 use self::store::Store;
 use crate::server::Server;
 
-/// Bytes of one request's body. Blobs in tests are smaller; larger ones get 413.
+/// The largest body of a request, in bytes. A larger one is answered with 413.
 const BODY_MAX: usize = 1 << 30;
 
 /// How the server behaves. By default it is like GHCR without a login: no referrers API.
@@ -46,26 +46,25 @@ pub struct RegistryOptions {
     pub referrers_api: bool,
     /// Answers a manifest that has a subject with `OCI-Subject`, even without the referrers API.
     pub claims_subjects: bool,
-    /// How the tags are read that stand in for the referrers API.
+    /// How the fallback tags for referrers are read.
     pub dashed_tags: DashedTags,
-    /// Who may do what.
+    /// The logins and permissions.
     pub auth: Auth,
-    /// Misbehaviour from the start on; [`RegistryServer::add_fault`] adds more.
+    /// Faults from the start; [`RegistryServer::add_fault`] adds more.
     pub faults: Vec<Fault>,
-    /// Never mounts a blob from another repository: the request becomes an upload, as the
+    /// Never mounts a blob from another repository. The request opens an upload instead, as the
     /// specification allows.
     pub no_mounts: bool,
     /// Referrers per page; all on one page by default.
     pub page_size: Option<usize>,
-    /// With [`Auth::Bearer`]: how many requests a token is good for before it has expired.
-    /// Without bound by default.
+    /// With [`Auth::Bearer`]: how many requests a token is valid for. Unlimited by default.
     pub token_requests: Option<usize>,
-    /// With [`Auth::Bearer`]: an identity (refresh) token that the token endpoint takes by POST
-    /// instead of name and password. If there is one, nobody gets a token anonymously.
+    /// With [`Auth::Bearer`]: an identity (refresh) token that the token endpoint accepts by POST
+    /// instead of name and password. If there is one, no anonymous tokens are given.
     pub identity_token: Option<String>,
 }
 
-/// A request the server got, for assertions.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// `GET`, `HEAD`, `PUT`, …
@@ -86,13 +85,13 @@ impl Request {
         format!("{} {}", self.method, self.path)
     }
 
-    /// A header's value, if it is there and text.
+    /// The value of a header, if the header exists and its value is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// A registry on loopback, on a port that the system picks. It ends when dropped.
+/// A registry on loopback, on a port that the system picks. It stops when it is dropped.
 pub struct RegistryServer {
     server: Server,
     shared: Arc<Shared>,
@@ -110,7 +109,7 @@ impl RegistryServer {
     /// Starts an empty registry.
     ///
     /// # Errors
-    /// When no port or thread is to be had.
+    /// An error, if there is no free port or thread.
     pub async fn start(options: RegistryOptions) -> io::Result<Self> {
         let mut shared = None;
         let server = Server::start(|address| {
@@ -135,7 +134,7 @@ impl RegistryServer {
     /// The repository at `path` on this server.
     ///
     /// # Panics
-    /// When `path` is not a repository path.
+    /// If `path` is not a repository path.
     #[expect(clippy::expect_used, reason = "test only: the path is the test's own")]
     pub fn repository(&self, path: &str) -> Repository {
         format!("{}/{path}", self.host())
@@ -146,12 +145,12 @@ impl RegistryServer {
     /// A reference to an image on this server: `app:latest`, `app@sha256:…`.
     ///
     /// # Errors
-    /// When `name` is not one.
+    /// An error, if `name` is not such a reference.
     pub fn reference(&self, name: &str) -> Result<Reference, ReferenceError> {
         format!("{}/{name}", self.host()).parse()
     }
 
-    /// Every request so far, in order of arrival, refused ones too.
+    /// All requests so far, in order, including refused ones.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
@@ -161,12 +160,12 @@ impl RegistryServer {
         lock(&self.shared.requests).clear();
     }
 
-    /// Misbehaves from now on. Faults added earlier go first.
+    /// Adds a fault. Faults that were added earlier apply first.
     pub fn add_fault(&self, fault: Fault) {
         lock(&self.shared.faults).add(fault);
     }
 
-    /// Behaves from now on.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         *lock(&self.shared.faults) = Faults::default();
     }
@@ -203,7 +202,8 @@ impl Shared {
     }
 }
 
-/// One request: written down, let through, served, and distorted where a fault says so.
+/// Handles one request: records it, checks its login, serves it, and applies a fault if there is
+/// one.
 async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
@@ -261,14 +261,14 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         None => response,
     };
     if head.method == Method::HEAD {
-        // `Content-Length` stays that of the body that a GET would have had.
+        // `Content-Length` stays the one that a GET would have.
         return response.map(|_| axum::body::Body::empty());
     }
     response
 }
 
-/// Serves a request under one lock of the store, so that what another writer does before or after
-/// it, by a fault, is seen by nobody in between.
+/// Serves a request under one lock of the store. Nobody sees the store between the request and what
+/// another client does before or after it by a fault.
 fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Response {
     let mut store = lock(&shared.store);
     let effect = strike.map(|strike| &strike.effect);
@@ -306,7 +306,7 @@ fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Respon
     }
 }
 
-/// A test that panicked while it held the lock left nothing half done.
+/// A test that panicked while it held the lock didn't leave a half-done change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

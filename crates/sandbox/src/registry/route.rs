@@ -2,8 +2,8 @@
 
 use countersign_oci::Repository;
 
-/// An endpoint. Names are checked against the specification's grammar; the rest is as it stood in
-/// the path.
+/// An endpoint. Names are checked against the specification's grammar. Everything else is as in the
+/// path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     /// `/v2/` (end-1).
@@ -22,13 +22,13 @@ pub(super) enum Route {
     Tags { name: String },
     /// `/v2/<name>/referrers/<digest>` (end-12).
     Referrers { name: String, digest: String },
-    /// A path with a repository name that isn't one.
+    /// A path with an invalid repository name.
     BadName,
-    /// Nothing of the specification's.
+    /// A path that is not in the specification.
     Unknown,
 }
 
-/// Makes a route of a repository's name and the path's last part.
+/// Makes a route from a repository's name and the path's last part.
 type Make = fn(String, String) -> Route;
 
 impl Route {
@@ -43,7 +43,7 @@ impl Route {
         if matches!(rest, "" | "/") {
             return Self::Ping;
         }
-        // Names have slashes and may hold any of the fixed words, so they are read from the end.
+        // Names may contain slashes and any of the fixed words, so the path is read from its end.
         let parts: Vec<&str> = rest.split('/').skip(1).collect();
         let (name, route): (&[&str], Make) = match parts.as_slice() {
             [name @ .., "blobs", "uploads", ""] => (name, |name, _| Self::Uploads { name }),
@@ -64,7 +64,7 @@ impl Route {
         route(name, parts.last().copied().unwrap_or_default().to_owned())
     }
 
-    /// The repository the endpoint belongs to, if to any.
+    /// The endpoint's repository, if it has one.
     pub(super) fn repository(&self) -> Option<&str> {
         match self {
             Self::Manifest { name, .. }

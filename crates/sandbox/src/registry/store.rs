@@ -1,6 +1,6 @@
-//! What the registry holds, in memory.
+//! The registry's content, in memory.
 //!
-//! The store checks nothing: the HTTP side does, and tests put here what no registry would take.
+//! The store checks nothing. The HTTP side does, and tests store what no registry would accept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest};
 use serde::Deserialize;
 
-/// Repositories by name. A name that nothing was pushed to is not there.
+/// Repositories by name. A repository exists once something was pushed to it.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     repositories: BTreeMap<String, Shelf>,
@@ -30,7 +30,8 @@ pub(super) struct Shelf {
 pub(super) struct StoredManifest {
     pub(super) media_type: String,
     pub(super) bytes: Bytes,
-    /// What it says, if it is a manifest at all. Read once: every list of referrers goes through all.
+    /// The parsed manifest, if it is one. It is parsed only once, because every list of referrers
+    /// needs all of them.
     pub(super) outline: Option<Arc<Outline>>,
     /// Referrers are listed in the order in which they came.
     arrival: u64,
@@ -59,12 +60,12 @@ impl Store {
         self.repositories.get(name)
     }
 
-    /// The repository, made if need be.
+    /// The repository. It is made if it doesn't exist.
     pub(super) fn shelf_mut(&mut self, name: &str) -> &mut Shelf {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    /// Stores `bytes` under `digest`, whatever theirs is.
+    /// Stores `bytes` under `digest`, even if they have another one.
     pub(super) fn put_manifest(
         &mut self,
         name: &str,
@@ -82,7 +83,7 @@ impl Store {
         self.shelf_mut(name).manifests.insert(digest, manifest);
     }
 
-    /// A name for an upload that no other has.
+    /// A unique name for an upload.
     pub(super) fn begin_upload(&mut self, name: &str, bytes: Vec<u8>) -> String {
         self.arrivals += 1;
         let id = format!("upload-{}", self.arrivals);

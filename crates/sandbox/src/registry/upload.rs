@@ -1,5 +1,5 @@
-//! Uploads of blobs: at once, in one piece after an opening request, or in chunks ("Pushing
-//! Blobs"). A blob is there when its bytes came whole and have the digest that they were sent under.
+//! Uploads of blobs: in one request, in one piece after an opening request, or in chunks ("Pushing
+//! Blobs"). A blob is stored once all its bytes came and have the digest that the client named.
 
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -25,7 +25,7 @@ pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) 
     }
 }
 
-/// The blob of another repository that is asked for ("Mounting a blob from another repository").
+/// The requested blob of another repository ("Mounting a blob from another repository").
 fn mountable(store: &Store, manner: Manner, call: &Call) -> Option<(Digest, Bytes)> {
     let digest: Digest = parameter(call.query, "mount")?.parse().ok()?;
     let from = parameter(call.query, "from")?;
@@ -93,7 +93,7 @@ fn finish(store: &mut Store, name: &str, digest: &str, bytes: Vec<u8>) -> Respon
     }
 }
 
-/// How far an upload is.
+/// An answer with an upload's progress.
 fn progress(status: StatusCode, name: &str, id: &str, length: usize) -> Response {
     let mut response = answer::empty(status);
     let location = format!("/v2/{name}/blobs/uploads/{id}");
