@@ -1,7 +1,7 @@
-//! What a Fulcio certificate says about the CI job it was issued to, and rules on it.
+//! The claims of a Fulcio certificate about a CI job, and rules on them.
 //!
-//! The names are those of Fulcio's [extension registry][oids] in snake case. A claim that the
-//! certificate lacks satisfies no rule, not even a pattern that matches the empty text.
+//! The names are those of Fulcio's [extension registry][oids] in snake case. If the certificate does not have a
+//! claim, every rule on it fails, even a pattern that matches the empty text.
 //!
 //! [oids]: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 
 use crate::matcher::Matcher;
 
-/// What follows a claim's name in the key of its pattern.
+/// The end of a key whose value is a pattern.
 pub(crate) const REGEX_SUFFIX: &str = "_regex";
 
 /// A certificate extension under Fulcio's arc `1.3.6.1.4.1.57264.1`.
@@ -109,23 +109,23 @@ impl fmt::Display for Claim {
     }
 }
 
-/// The claims that one certificate holds.
+/// The claims in one certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CertificateClaims(BTreeMap<Claim, String>);
 
 impl CertificateClaims {
-    /// What the certificate says of `claim`; `None` where it lacks the extension.
+    /// The value of `claim`; `None` if the certificate does not have that extension.
     pub fn value(&self, claim: Claim) -> Option<&str> {
         self.0.get(&claim).map(String::as_str)
     }
 
-    /// The claims that are there, in order of extension number.
+    /// The claims in the certificate, in order of extension number.
     pub fn iter(&self) -> impl Iterator<Item = (Claim, &str)> {
         self.0.iter().map(|(claim, value)| (*claim, value.as_str()))
     }
 }
 
-/// From pairs as a certificate parser has them: `None` for an extension that is not there.
+/// From pairs: `None` for an extension that the certificate does not have.
 impl FromIterator<(Claim, Option<String>)> for CertificateClaims {
     fn from_iter<I: IntoIterator<Item = (Claim, Option<String>)>>(pairs: I) -> Self {
         let present = pairs

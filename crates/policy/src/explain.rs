@@ -1,4 +1,4 @@
-//! A policy in words.
+//! Explains a policy in words.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -7,8 +7,8 @@ use crate::policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 use countersign_oci::printable;
 
 impl Policy {
-    /// What this policy asks for, in sentences a person can check it by: several printable lines, the
-    /// last without a line break.
+    /// Says in sentences what this policy requires. The text has several printable lines. The last one has no
+    /// line break.
     pub fn explain(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.

@@ -1,10 +1,9 @@
 //! Policy files: one policy, or galleries that each have one.
 //!
-//! Four shapes are read, in YAML or JSON: a `verification:` block; the block's keys at top level; a
-//! document with `galleries:`; and a bare list of galleries, as LocalAI writes it. Unknown keys are
-//! errors everywhere but in a gallery, whose other keys belong to the installer; a gallery's key
-//! that looks like a misspelt `verification` is an error too, because it would leave the gallery
-//! without a policy.
+//! There are four forms, in YAML or JSON: a `verification:` block; the block's keys at top level; a document with
+//! `galleries:`; and only a list of galleries, as LocalAI writes it. Unknown keys are errors. In a gallery they
+//! are allowed, because they belong to the installer. But a key that looks like a misspelt `verification` is
+//! an error there too: it would leave the gallery without a policy.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -42,7 +41,7 @@ pub struct Gallery {
 }
 
 impl PolicyFile {
-    /// Reads a file's text. `file_name` is for errors alone.
+    /// Reads a file's text. `file_name` is only for errors.
     ///
     /// # Errors
     ///
@@ -129,7 +128,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// As of those two.
+    /// The errors of these two.
     pub fn from_yaml(text: &str, file_name: &str) -> Result<Self, PolicyError> {
         PolicyFile::parse(text, file_name)?.policy().cloned()
     }

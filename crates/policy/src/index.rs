@@ -1,8 +1,7 @@
 //! Gallery indexes: the images that a gallery lists.
 //!
-//! An index is data from the network, not policy: its entries tolerate keys that we don't know,
-//! and nothing in it can make an image acceptable. Reading one is bounded, with YAML's merges
-//! applied, as LocalAI's own index needs.
+//! An index is data from the network, not a policy. Unknown keys in its entries are ignored, and nothing in it can
+//! make an image accepted. Reading has limits. YAML merges are applied, because LocalAI's index uses them.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ pub struct GalleryIndex {
 }
 
 impl GalleryIndex {
-    /// Reads an index, YAML or JSON. `file_name` (or URL) is for errors alone.
+    /// Reads an index, YAML or JSON. `file_name` (or URL) is only for errors.
     ///
     /// # Errors
     ///
@@ -42,22 +41,22 @@ impl GalleryIndex {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// The entry's name that `name` may be a misspelling of, for messages.
+    /// The entry whose name is most similar to `name`, for messages about a wrong name.
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
 }
 
-/// An error of the typed reading, with what stands in its place.
+/// Adds to an error what was found at its place.
 fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
     if let Problem::Syntax { .. } | Problem::Budget { .. } = error.problem() {
         return error;
     }
-    // A tree costs as much again, so there is one only where it has something to say.
+    // A tree costs as much as reading again, so it is made only after an error.
     if let Ok(tree) = yaml::parse::<Node>(text, file_name, &Bounds::INDEX) {
         return tree.completed(error);
     }
-    // Most web pages are not even YAML, past their beginning.
+    // Most web pages are not valid YAML.
     let (place, mut problem) = error.into_parts();
     let line = place.position.and_then(|position| {
         let above = usize::try_from(position.line).ok()?.checked_sub(1)?;
@@ -72,7 +71,7 @@ fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
 /// One entry of an index: an image, or a meta entry that stands for others by capability.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct GalleryEntry {
-    /// What a user installs it by.
+    /// The name by which a user installs it.
     pub name: String,
     /// The name that it goes by once installed.
     #[serde(default)]
@@ -80,7 +79,7 @@ pub struct GalleryEntry {
     /// Where its content is; `None` for a meta entry.
     #[serde(default)]
     pub uri: Option<String>,
-    /// Where else its content is, in order of preference.
+    /// Other places of its content, in order of preference.
     #[serde(default, deserialize_with = "null_is_default")]
     pub mirrors: Vec<String>,
     /// For a tarball, the digest of its bytes in hex.
@@ -106,7 +105,7 @@ pub struct GalleryEntry {
     pub description: Option<String>,
 }
 
-/// An entry that merges another in takes a key back with `null`.
+/// An entry that merges another one removes a key with `null`.
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

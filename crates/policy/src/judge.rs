@@ -1,7 +1,7 @@
-//! The judgement: does what a verified signature claims satisfy the policy?
+//! Decides whether a policy accepts a verified signature.
 //!
-//! No clock, no network: everything judged is in [`Claimed`], which the verifier fills from what it
-//! has proven. The answer is a value, [`Accepted`], which nothing else makes.
+//! There is no clock and no network: everything that is checked is in [`Claimed`]. The verifier fills it with
+//! what it has proven. The answer is an [`Accepted`], which nothing else makes.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::matcher::Matcher;
 use crate::policy::{Policy, Signer};
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
-/// What a signature that holds says: cryptography, certificate and log are proven already.
+/// What a verified signature claims. Cryptography, certificate and log are checked already.
 #[derive(Debug, Clone, Copy)]
 pub struct Claimed<'a> {
-    /// The digest signed.
+    /// The signed digest.
     pub digest: &'a Digest,
     /// The OIDC issuer, from the certificate.
     pub issuer: &'a str,
@@ -24,25 +24,25 @@ pub struct Claimed<'a> {
     pub identity: &'a str,
     /// The certificate's other claims.
     pub certificate: &'a CertificateClaims,
-    /// The earliest of the times at which a log or a timestamp authority saw the signature, and of the
-    /// start of the certificate's validity, which nobody can move.
+    /// The earliest of all known times: those of logs and timestamp authorities, and the start of the
+    /// certificate, which nobody can change.
     pub earliest: Timestamp,
     /// The statement's type.
     pub predicate_type: &'a str,
     /// Annotations of the statement's subject.
     pub annotations: &'a BTreeMap<String, String>,
-    /// Name of the statement's subject, where it has one.
+    /// Name of the statement's subject, if it has one.
     pub subject_name: Option<&'a str>,
-    /// Where the image was asked for.
+    /// The repository or layout in the request.
     pub location: &'a Location,
-    /// The tag asked for; `None` where the image was asked for by digest.
+    /// The tag in the request; `None` if it has a digest instead.
     pub tag: Option<&'a str>,
 }
 
-/// That a policy accepts a signature: which policy, and what the signature claims.
+/// Proof that a policy accepts a signature. It has the policy, and what the signature claims.
 ///
-/// [`Policy::judge`] alone makes one. Whoever records what was accepted takes it from here, so that
-/// it can't be what another signature claims, or be judged by another policy.
+/// Only [`Policy::judge`] makes one. A record of what was accepted is made from it. So the record can't
+/// mix up two signatures or two policies.
 #[derive(Debug)]
 #[must_use = "dropping it discards the judgement"]
 pub struct Accepted<'a> {
@@ -51,35 +51,35 @@ pub struct Accepted<'a> {
 }
 
 impl<'a> Accepted<'a> {
-    /// The policy that accepts.
+    /// The policy that accepts the signature.
     pub fn policy(&self) -> &'a Policy {
         self.policy
     }
 
-    /// What it accepts.
+    /// What the signature claims.
     pub fn claimed(&self) -> &Claimed<'a> {
         &self.claimed
     }
 }
 
 impl Policy {
-    /// Judges what a verified signature claims.
+    /// Checks what a verified signature claims.
     ///
     /// # Errors
     ///
-    /// The first condition that does not hold: the denied digests, then the statement's type, the
-    /// signer, the time, the annotations, the name.
+    /// The first condition that is not true. The order is: denied digests, the statement's type, the signer,
+    /// the time, the annotations, the name.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,
             not_before,
-            // Asked by `is_signature_type`, which a verifier asks as well, before it reads the rest.
+            // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
             predicate_types: _,
             annotations,
             bind_name,
-            // Asked by `denies`, as for what nobody signed.
+            // Checked by `denies`, which is also called for images without a signature.
             deny_digests: _,
-            // Which root the signature holds by, and where it is looked for, is the verifier's.
+            // The verifier uses these: the trusted root, and where to look for signatures.
             trust: _,
             signature_sources: _,
         } = self;
@@ -188,11 +188,11 @@ impl Signer {
     }
 }
 
-/// Whether a subject's name is the place asked for and, where a tag was asked for, that tag.
+/// Whether a subject's name has the requested repository and, if a tag was requested, that tag.
 fn names(name: Option<&str>, location: &Location, tag: Option<&str>) -> bool {
     let Some(name) = name else { return false };
     match (tag, name.parse::<Repository>()) {
-        // A repository alone, which says nothing of the tag.
+        // A name without a tag.
         (None, Ok(named)) => Location::from(named) == *location,
         (Some(_), Ok(_)) => false,
         (tag, Err(_)) => name.parse::<Reference>().is_ok_and(|named| {

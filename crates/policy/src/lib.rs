@@ -1,14 +1,4 @@
-//! Who must have signed: the policy, from YAML, JSON or flags, and its judgement.
-//!
-//! A [`Policy`] says which signers are acceptable and what else has to be true of a signature. It
-//! is made from a file by [`PolicyFile`], or from flags by way of [`PolicySpec`]; either is checked
-//! whole when it is read, and what can't be understood is an error, because a policy that drops
-//! what it doesn't know is weaker than its author thinks. [`Policy::judge`] applies it to what a
-//! verifier has proven ([`Claimed`]).
-//!
-//! The crate does no I/O: it reads texts, and names files only in errors. Where a policy says so,
-//! its caller takes the trusted root from [`Policy::trust`] and looks for signatures in
-//! [`Policy::signature_sources`] too; everything else is judged here.
+//! Policies: who must have signed an image. They are read from YAML, JSON or flags.
 //!
 //! ```
 //! use countersign_policy::{Policy, Problem};
@@ -29,6 +19,15 @@
 //! assert!(error.to_string().starts_with("policy.yaml:1:1: unknown key `isuer`"));
 //! # Ok::<(), countersign_policy::PolicyError>(())
 //! ```
+//!
+//! A [`Policy`] says which signers are accepted, and what else must be true of a signature. [`PolicyFile`] reads
+//! it from a file, [`PolicySpec`] takes it from flags. Both check everything at once. Anything unknown is an
+//! error: a policy that ignored it would be weaker than its author thinks. [`Policy::judge`] applies the
+//! policy to what a verifier has proven ([`Claimed`]).
+//!
+//! This crate does no I/O. It reads texts, and uses file names only in errors. The caller loads the trusted root
+//! of [`Policy::trust`] and searches the repositories of [`Policy::signature_sources`]. Everything else is
+//! checked here.
 
 mod claims;
 mod error;

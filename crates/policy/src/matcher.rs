@@ -1,14 +1,14 @@
-//! Texts that a signer's claim must equal, and patterns that it must match as a whole.
+//! Texts and patterns that a value must match.
 //!
-//! A pattern never matches a mere part of a value: `\A` and `\z` stand around it, out of reach of
-//! alternation, of flags and of parentheses inside. Compiling is bounded, and so is matching, which
-//! is linear in the value's length (the `regex` crate's guarantee).
+//! A pattern must match the whole value. It is compiled between `\A` and `\z`; alternation, flags and
+//! parentheses in the pattern can't remove these. Compiling has limits. The time of matching is linear in the
+//! value's length (the `regex` crate guarantees this).
 
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-/// Longest pattern accepted, in bytes.
+/// The longest accepted pattern, in bytes.
 const PATTERN_MAX: usize = 4096;
 /// Largest compiled pattern, in bytes.
 const COMPILED_MAX: usize = 1 << 20;
@@ -17,7 +17,7 @@ const CACHE_MAX: usize = 2 << 20;
 /// Deepest nesting of groups and repetitions.
 const NESTING_MAX: u32 = 64;
 
-/// What one claim of a signer must be.
+/// What one value must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matcher {
     /// The claim equals this text, byte by byte.
@@ -43,8 +43,8 @@ impl Matcher {
         }
     }
 
-    /// How near `value`, which does not match, came; larger is nearer. Only for choosing among
-    /// several misses which one to show.
+    /// How close `value` is, if it does not match: larger is closer. It only decides which of several
+    /// signers is shown.
     pub(crate) fn nearness(&self, value: &str) -> usize {
         match self {
             Self::Exact(expected) => common_prefix(expected, value),
@@ -64,7 +64,7 @@ impl fmt::Display for Matcher {
 }
 
 /// A regular expression (syntax of the [`regex`] crate, close to RE2's) that matches whole values
-/// only: a prefix has to say `.*`.
+/// only. To match a prefix, end the pattern in `.*`.
 #[derive(Clone)]
 pub struct WholeRegex {
     pattern: String,
@@ -72,22 +72,22 @@ pub struct WholeRegex {
 }
 
 impl WholeRegex {
-    /// Compiles `pattern` within bounds of length, nesting and compiled size.
+    /// Compiles `pattern`, with limits on its length, nesting and compiled size.
     ///
     /// # Errors
     ///
-    /// [`RegexError`] when the pattern is not one, or is over a bound.
+    /// [`RegexError`] if it is not a pattern, or exceeds a limit.
     pub fn new(pattern: &str) -> Result<Self, RegexError> {
         if pattern.len() > PATTERN_MAX {
             return Err(RegexError::TooLong {
                 bytes: pattern.len(),
             });
         }
-        // Alone first: `a)|(?:b` is no pattern, but would be one between our parentheses, and
-        // its halves would escape the anchors.
+        // First without our parentheses: `a)|(?:b` is not a pattern. Inside our parentheses it would be
+        // one, and its halves would not be anchored.
         compile(pattern)?;
-        // A pattern in verbose mode may end in a comment, which would swallow our parenthesis. The
-        // line break ends it; it is only tried where the first form is no pattern, which is there.
+        // A pattern in verbose mode may end in a comment, and our parenthesis would be part of it. A line
+        // break ends the comment. This form is tried only if the first one is not a pattern.
         let whole = compile(&format!(r"\A(?:{pattern})\z"))
             .or_else(|_| compile(&format!("\\A(?:{pattern}\n)\\z")))?;
         Ok(Self {
@@ -106,9 +106,9 @@ impl WholeRegex {
         self.whole.is_match(value)
     }
 
-    /// The first part of `value` that the pattern matches when it is not held to the whole.
+    /// The first part of `value` that the pattern matches without anchors.
     pub(crate) fn part_matched<'v>(&self, value: &'v str) -> Option<&'v str> {
-        // Compiled again here because only the explanation of a refusal asks for it.
+        // Compiled here because only the message of a refusal needs it.
         let part = compile(&self.pattern).ok()?.find(value)?.as_str();
         (!part.is_empty()).then_some(part)
     }
@@ -134,11 +134,11 @@ impl fmt::Debug for WholeRegex {
     }
 }
 
-/// Why a text is not a usable pattern.
+/// Why a text can't be used as a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegexError {
-    /// Over the bound on the pattern's own length.
+    /// The pattern is too long.
     #[error("expected at most {PATTERN_MAX} bytes, found {bytes}")]
     TooLong {
         /// Length of the pattern, in bytes.
@@ -150,7 +150,7 @@ pub enum RegexError {
         /// What is wrong, in one line.
         reason: String,
     },
-    /// Compiles to something too large, as nested counted repetitions do.
+    /// The compiled pattern is too large, for example with nested counted repetitions.
     #[error("it compiles to more than {COMPILED_MAX} bytes; use fewer or smaller repetitions")]
     TooLarge,
 }
@@ -169,7 +169,7 @@ fn compile(pattern: &str) -> Result<Regex, RegexError> {
         })
 }
 
-/// The `regex` crate draws the pattern with a marker over several lines; its last line is the
+/// The message of the `regex` crate has several lines with the pattern and a marker. The last line is the
 /// reason.
 fn last_line(message: &str) -> String {
     let line = message.lines().last().unwrap_or(message);

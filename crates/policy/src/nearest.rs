@@ -1,9 +1,9 @@
-//! Which valid key, or which name that there is, a misspelt one may have meant.
+//! Finds the known key or name that is most similar to a misspelt one.
 
-/// The candidate nearest to `text`, when it is near enough to be what was meant: at most one edit
-/// (Damerau-Levenshtein, without regard to case, `-` read as `_`) in three characters.
+/// The candidate that is most similar to `text`, if it is similar enough: at most one edit for three characters
+/// (Damerau-Levenshtein; case is ignored, and `-` is the same as `_`).
 pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
-    // A word of a kilobyte is no misspelling, and comparing it would be quadratic.
+    // A very long text is not a misspelling, and comparing it takes quadratic time.
     let short = |text: &str| text.len() <= 128;
     if !short(text) {
         return None;

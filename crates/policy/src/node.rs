@@ -1,8 +1,7 @@
-//! A document as a tree that knows where everything stands.
+//! A document as a tree with the position of every value.
 //!
-//! The typed reading of a file says what is wrong and, at best, at which line and column. This tree
-//! adds the rest: the keys that lead to a position, the position that a path leads to, and what
-//! stands there.
+//! Reading a file into types reports what is wrong and, if possible, the line and column. This tree adds the
+//! rest: the keys that lead to a position, the position of a path, and the value there.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;

@@ -1,8 +1,8 @@
-//! Policies: what has to be true of a signature before it counts.
+//! Policies: what must be true of a signature before it is accepted.
 //!
-//! A [`Policy`] is only made from a [`PolicySpec`] that was checked whole: it has at least one
-//! signer, each with an issuer and an identity, its patterns are compiled, its times and digests
-//! parsed. There is no policy that accepts anybody.
+//! A [`Policy`] is made only from a [`PolicySpec`] that was checked completely. It has at least one signer, and
+//! each signer has an issuer and an identity. Patterns are compiled, times and digests are parsed. No policy
+//! accepts everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ mod only;
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
-/// What `verification` says, checked: at least one signer; everything here can refuse on its own.
+/// The checked content of `verification`. It has at least one signer, and each field can cause a refusal.
 ///
-/// [`Policy::judge`] applies it. It and [`Policy::explain`] take the fields apart one by one, so that
-/// a field that is added and forgotten there doesn't compile.
+/// [`Policy::judge`] applies it. It and [`Policy::explain`] name every field, so a new field does not compile
+/// until it is added there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(crate) signers: Vec<Signer>,
@@ -37,21 +37,21 @@ pub struct Policy {
     pub(crate) deny_digests: BTreeSet<Digest>,
 }
 
-/// One acceptable signer.
+/// One accepted signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
-    /// Who vouches for the identity.
+    /// The OIDC issuer, which confirms the identity.
     pub issuer: Matcher,
     /// The certificate's subject alternative name.
     pub identity: Matcher,
     /// Rules on the certificate's other claims; all must hold.
     pub claims: Vec<ClaimRule>,
-    /// Every verified time must be at or after this, besides [`Policy::not_before`].
+    /// Signatures made before this time are refused, in addition to [`Policy::not_before`].
     pub not_before: Option<Timestamp>,
 }
 
-/// Where the policy's trusted root comes from. Paths are as written: a relative one is relative to
-/// the policy file, and reading it is the caller's.
+/// Where the policy's trusted root comes from. Paths are as written: a relative path is relative to the policy
+/// file. The caller reads the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
@@ -70,12 +70,12 @@ pub enum Trust {
 }
 
 impl Policy {
-    /// The acceptable signers, any one of which suffices; never empty.
+    /// The accepted signers. One match is enough. Never empty.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
 
-    /// Every verified time of a signature must be at or after this.
+    /// Signatures made before this time are refused.
     pub fn not_before(&self) -> Option<Timestamp> {
         self.not_before
     }
@@ -93,41 +93,41 @@ impl Policy {
             .any(|accepted| accepted == predicate_type)
     }
 
-    /// Pairs that the signed statement's subject annotations must hold.
+    /// Annotations that the signed statement must have.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
     }
 
-    /// Whether the signed statement must name the repository asked for, and the tag where the image
-    /// was asked for by one. Content from a mirror was asked for by its primary's name.
+    /// Whether the signed statement must name the requested repository, and the tag if one was requested.
+    /// For a mirror, the name of the original counts.
     pub fn bind_name(&self) -> bool {
         self.bind_name
     }
 
-    /// Where the trusted root comes from, when the policy says it. Loading it is the caller's; a
-    /// verifier refuses to judge by any other.
+    /// Where the trusted root comes from, if the policy says it. The caller loads it. A verifier does not
+    /// use any other root then.
     pub fn trust(&self) -> Option<&Trust> {
         self.trust.as_ref()
     }
 
-    /// Where else than beside the image to look for signatures.
+    /// More repositories in which to look for signatures.
     pub fn signature_sources(&self) -> &[Repository] {
         &self.signature_sources
     }
 
-    /// Whether the image of this digest is refused whoever signed it.
+    /// Whether `deny_digests` has this digest.
     pub fn denies(&self, digest: &Digest) -> bool {
         self.deny_digests.contains(digest)
     }
 
-    /// The digests that are refused whoever signed them, in order.
+    /// The digests that are always refused, sorted.
     pub fn deny_digests(&self) -> impl Iterator<Item = &Digest> {
         self.deny_digests.iter()
     }
 }
 
-/// For flags and other programs; a file's text goes through [`crate::PolicyFile`], whose errors
-/// know line and column.
+/// For flags and other programs. For the text of a file use [`crate::PolicyFile`]: its errors have line and
+/// column.
 impl TryFrom<PolicySpec> for Policy {
     type Error = PolicyError;
 

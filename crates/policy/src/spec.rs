@@ -38,11 +38,11 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::text")]
     pub identity_regex: Option<String>,
-    /// Every verified time of a signature must be at or after this (RFC 3339).
+    /// Signatures made before this time (RFC 3339) are refused.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::instant")]
     pub not_before: Option<String>,
-    /// Several acceptable signers in place of one `issuer` and `identity`; any one suffices.
+    /// Several signers instead of one `issuer` and `identity`. One match is enough.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub identities: Vec<SignerSpec>,
@@ -54,11 +54,11 @@ pub struct PolicySpec {
     )]
     #[schemars(schema_with = "forms::claims")]
     pub claims: BTreeMap<String, String>,
-    /// Statement types that count as a signature; without it, cosign's alone.
+    /// Statement types that count as a signature. Default: cosign's signature type only.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "forms::texts")]
     pub predicate_types: Vec<String>,
-    /// Pairs that the signed statement's annotations must hold.
+    /// Annotations that the signed statement must have.
     #[serde(
         deserialize_with = "filled",
         skip_serializing_if = "BTreeMap::is_empty"
@@ -69,11 +69,11 @@ pub struct PolicySpec {
     /// was asked for by one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bind_name: bool,
-    /// Where the trusted root comes from, when not from the public-good instance.
+    /// Where the trusted root comes from, if not from the public-good instance.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TrustSpec")]
     pub trust: Option<TrustSpec>,
-    /// Repositories where signatures are looked for too: `host/path`.
+    /// More repositories in which to look for signatures: `host/path`.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "forms::texts")]
     pub signature_sources: Vec<String>,

@@ -1,4 +1,4 @@
-//! RFC 3339 times, and what to say about texts that almost are.
+//! RFC 3339 times, and advice for texts that are almost such a time.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};

@@ -1,7 +1,7 @@
-//! Why a verified signature is refused: the first condition that does not hold, with what was
-//! expected and what was found; among several acceptable signers, the one that came nearest.
+//! Why a policy refuses a verified signature: the first condition that is not true, with the expected and the
+//! found value. If the policy has several signers, the closest one is shown.
 //!
-//! What strangers wrote is made printable on the way into a message.
+//! Text from strangers is made printable before it goes into a message.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::claims::Claim;
 use crate::matcher::{Matcher, common_prefix};
 
-/// Which condition of the policy a verified signature does not satisfy.
+/// The condition of the policy that a verified signature does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
@@ -22,13 +22,13 @@ pub enum Violation {
         /// The digest.
         digest: Digest,
     },
-    /// The statement is of a type that doesn't count as a signature.
+    /// The statement's type does not count as a signature.
     #[error(
         "the statement is of a type that does not count as a signature{}",
         Aligned(&printable(&.expected.join(" or ")), &printable(.found))
     )]
     PredicateType {
-        /// Types that count.
+        /// The accepted types.
         expected: Vec<String>,
         /// The statement's.
         found: String,
@@ -63,7 +63,7 @@ pub enum Violation {
         /// The statement's value.
         found: Option<String>,
     },
-    /// The statement names another image than the one asked for.
+    /// The statement names another image than the requested one.
     #[error(
         "the signature is for another name{}",
         Aligned(
@@ -72,14 +72,14 @@ pub enum Violation {
         )
     )]
     Name {
-        /// The repository, with the tag where one was asked for.
+        /// The repository, with the tag if one was requested.
         expected: String,
         /// The statement's.
         found: Option<String>,
     },
 }
 
-/// No acceptable signer made this signature.
+/// No signer of the policy made this signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerMismatch {
     signer: usize,
@@ -88,9 +88,9 @@ pub struct SignerMismatch {
 }
 
 impl SignerMismatch {
-    /// Of what each of a policy's signers missed, in the policy's order.
+    /// From one [`Miss`] for each signer, in the policy's order.
     pub(crate) fn of(misses: &[Miss]) -> Self {
-        // Of several that came equally near, the first: `max_by` would take the last.
+        // If several are equally close, the first one is taken: `max_by` alone would take the last.
         let nearest = misses
             .iter()
             .enumerate()
@@ -99,17 +99,17 @@ impl SignerMismatch {
         Self {
             signer: nearest.map_or(0, |(position, _)| position),
             signers: misses.len(),
-            // A policy has a signer, so that there is a miss here.
+            // A policy has at least one signer, so this is not `None`.
             nearest: nearest.map(|(_, miss)| miss.clone()),
         }
     }
 
-    /// Position in [`Policy::signers`](crate::Policy::signers) (from 0) of the signer that came nearest.
+    /// Position in [`Policy::signers`](crate::Policy::signers) (from 0) of the closest signer.
     pub fn signer(&self) -> usize {
         self.signer
     }
 
-    /// Why that one doesn't match; `None` only if the policy had no signer at all.
+    /// Why that signer does not match. `None` only if the policy has no signer.
     pub fn nearest(&self) -> Option<&Miss> {
         self.nearest.as_ref()
     }
@@ -136,7 +136,7 @@ impl fmt::Display for SignerMismatch {
 
 impl std::error::Error for SignerMismatch {}
 
-/// The first condition of one signer that doesn't hold; those before it do.
+/// The first condition of one signer that is not true. Those before it are true.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Miss {
@@ -173,8 +173,7 @@ pub enum Miss {
 }
 
 impl Miss {
-    /// Greater is nearer: first by how many steps of the signer held, then by how much of the text
-    /// that didn't was right. The latter is only computed where it decides.
+    /// Greater is closer. First the number of true conditions counts, then how much of the text matched.
     fn compare(&self, other: &Self) -> Ordering {
         let steps_held = |miss: &Self| match miss {
             Self::Issuer(_) => 0,
@@ -194,18 +193,18 @@ impl Miss {
     }
 }
 
-/// A text that does not match, and how far it does.
+/// A text that does not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What was wanted.
+    /// The expected value.
     pub expected: Matcher,
-    /// What is there.
+    /// The found value.
     pub found: String,
 }
 
 impl Mismatch {
-    /// Where `found` first departs from an exact expectation: its length in bytes up to there, on
-    /// a character's boundary. `None` for a pattern.
+    /// The position of the first difference between `found` and the exact text: in bytes, at the start of a
+    /// character. `None` for a pattern.
     pub fn departs_at(&self) -> Option<usize> {
         match &self.expected {
             Matcher::Exact(expected) => Some(common_prefix(expected, &self.found)),
@@ -214,7 +213,7 @@ impl Mismatch {
     }
 }
 
-/// Two lines below what was said, one under the other.
+/// Two lines below the message, with aligned values.
 struct Aligned<'a>(&'a str, &'a str);
 
 impl fmt::Display for Aligned<'_> {
@@ -231,7 +230,7 @@ fn quoted_or(text: Option<&str>, none: &str) -> String {
     text.map_or_else(|| none.to_owned(), |text| format!("`{}`", printable(text)))
 }
 
-/// Both texts, one under the other, and where they part.
+/// Both texts, one below the other, and the first difference.
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { expected, found } = self;
@@ -240,7 +239,7 @@ impl fmt::Display for Mismatch {
             Matcher::Exact(text) => {
                 write!(f, "{}", Aligned(&shown(text), &shown(found)))?;
                 let alike = text.get(..common_prefix(text, found)).unwrap_or_default();
-                // Texts that share nothing have no point where they part.
+                // If the texts have nothing in common, the first difference is not useful.
                 if alike.is_empty() {
                     return Ok(());
                 }

@@ -1,14 +1,14 @@
-//! What is legal in a policy, but weaker than its author may think.
+//! Warnings about a policy that is valid but weaker than its author may think.
 //!
-//! Warnings read the text of patterns, not their language: they are hints for a person, never part
-//! of a judgement. A pattern can be weak without one.
+//! Warnings look only at the text of a pattern. They are hints for a person, and never change what is accepted.
+//! A pattern can be weak without a warning.
 
 use crate::claims::Claim;
 use crate::matcher::{Matcher, WholeRegex};
 use crate::policy::{Policy, Signer};
 use countersign_oci::printable;
 
-/// Issuers whose tokens the public-good Fulcio accepts, one for each provider.
+/// One issuer of each provider that the public-good Fulcio accepts.
 const PROVIDERS: [&str; 7] = [
     "https://token.actions.githubusercontent.com",
     "https://gitlab.com",
@@ -19,7 +19,7 @@ const PROVIDERS: [&str; 7] = [
     "https://login.microsoftonline.com",
 ];
 
-/// Claims that tie a signature to the repository that was built, whoever's workflow signed.
+/// Claims about the repository that was built. A reusable workflow does not change them.
 const CALLER_CLAIMS: [Claim; 6] = [
     Claim::SourceRepositoryUri,
     Claim::SourceRepositoryIdentifier,
@@ -29,12 +29,12 @@ const CALLER_CLAIMS: [Claim; 6] = [
     Claim::TokenSubject,
 ];
 
-/// Something legal but weak. Signers are counted from 0, as in [`Policy::signers`].
+/// A weak point. Signers are counted from 0, as in [`Policy::signers`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// An issuer pattern that tokens of several providers match, so that an identity of one can be
-    /// claimed at the other.
+    /// An issuer pattern that matches several providers. So somebody can get the identity from another
+    /// provider.
     #[error(
         "the issuer pattern `{}` matches more than one provider ({}); set `issuer` to the one \
          you mean",
@@ -48,8 +48,8 @@ pub enum Warning {
         /// The providers' issuers.
         providers: Vec<&'static str>,
     },
-    /// An issuer without its scheme, as some instructions write it. No certificate has it, so that
-    /// the policy accepts nobody.
+    /// An issuer without `https://`, as in some instructions. No certificate has such an issuer, so the
+    /// policy accepts nobody.
     #[error(
         "no certificate has the issuer `{}`, because Fulcio records issuers as URLs; write `{}`",
         printable(.issuer), printable(.expected)
@@ -62,8 +62,7 @@ pub enum Warning {
         /// The same with `https://`.
         expected: String,
     },
-    /// An identity pattern that leaves the repository open: whoever can make a repository there can
-    /// sign.
+    /// An identity pattern that matches any repository. Whoever can create a repository there can sign.
     #[error(
         "the identity pattern `{}` does not fix the repository: every workflow in every \
          repository that it matches can sign; write the owner and the repository in full",
@@ -75,7 +74,7 @@ pub enum Warning {
         /// Its identity pattern.
         pattern: String,
     },
-    /// A `.` in a host name that stands for any character: `githubXcom` matches too.
+    /// A `.` in a host name that matches any character: `githubXcom` matches too.
     #[error(
         "in the pattern `{}`, a `.` in the host name `{}` matches any character; write `\\.`",
         printable(.pattern), printable(.host)
@@ -88,19 +87,19 @@ pub enum Warning {
         /// The host name in it.
         host: String,
     },
-    /// No `not_before`: signatures of any age count.
+    /// No `not_before`: signatures of any age are accepted.
     #[error(
         "there is no `not_before`, so signatures of any age are accepted; after an incident, set it \
          to the time from which signatures are good again"
     )]
     NoNotBefore,
-    /// Digests are denied, and one may be an index, whose children can be served under another one.
+    /// Digests are denied. One may be an index, and another index can list the same images.
     #[error(
         "if `deny_digests` lists an index, the images in it are denied only while the repository has \
          that index; list these images too: `countersign policy check --resolve` prints them"
     )]
     DeniedIndexes,
-    /// The signer looks like a workflow made to be called by others, and no claim says by whom.
+    /// The signer looks like a reusable workflow, and no claim limits who may call it.
     #[error(
         "the identity `{}` looks like a reusable workflow, which can sign for every repository \
          that calls it; name the repository in `claims`: `source_repository_uri`, or better \
@@ -116,13 +115,13 @@ pub enum Warning {
 }
 
 impl Policy {
-    /// What is legal here but weak, signer by signer.
+    /// The weak points of this policy, signer by signer.
     pub fn warnings(&self) -> Vec<Warning> {
         let Self {
             signers,
             not_before,
             deny_digests,
-            // Whatever these say, they only narrow what is accepted or say where to look.
+            // These only make the policy stricter, or say where to look.
             predicate_types: _,
             annotations: _,
             bind_name: _,
@@ -150,7 +149,7 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
         issuer,
         identity,
         claims,
-        // Judged together with the policy's.
+        // Checked together with the policy's `not_before`.
         not_before: _,
     } = signer;
     let mut warnings = Vec::new();

@@ -1,7 +1,6 @@
-//! From a [`PolicySpec`] to a [`Policy`]: every text parsed, every contradiction refused.
+//! Makes a [`Policy`] from a [`PolicySpec`]: parses every text and refuses contradictions.
 //!
-//! An error names the keys that lead to the offending text; where in a file that is, the caller
-//! knows.
+//! An error names the keys that lead to the wrong text. The caller adds the position in the file.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +40,7 @@ impl Policy {
             issuer_regex: issuer_regex.clone(),
             identity: identity.clone(),
             identity_regex: identity_regex.clone(),
-            // What stands beside a signer of the policy itself holds for the policy.
+            // A `not_before` at top level belongs to the policy, not to the signer.
             not_before: None,
             claims: BTreeMap::new(),
         };

@@ -1,5 +1,4 @@
-//! Policies made from a policy: for one signer among those that it accepts, and for what is known
-//! before a certificate is there.
+//! Policies made from a policy: for one of its signers, and for the time before there is a certificate.
 
 use super::{Policy, Signer};
 use crate::claims::Claim;
