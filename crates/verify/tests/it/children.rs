@@ -78,7 +78,7 @@ async fn a_signature_of_the_index_is_none_of_its_child_by_itself() {
 fn denying(stage: &Stage, digest: &Digest) -> Policy {
     let issuer = stage.sigstore.issuer();
     crate::support::policy_with(|spec| {
-        spec.issuer = Some(issuer.into());
+        spec.issuer = Some(issuer);
         spec.identity = Some(IDENTITY.into());
         spec.deny_digests = vec![digest.to_string()];
     })
