@@ -1,5 +1,5 @@
-//! Running programs: with a time limit, what they print captured, and nothing of the caller's
-//! environment unless it is asked for.
+//! Runs programs with a time limit and captures their output. They get the caller's environment
+//! only on request.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// How often a running program is looked at.
+/// How often to check whether a running program has ended.
 const POLL: Duration = Duration::from_millis(5);
 /// How many lines of a failed program's output are shown.
 const TAIL: usize = 12;
@@ -30,7 +30,7 @@ pub(crate) enum Profile {
     Dist,
 }
 
-/// Builds the `countersign` program and says where it is. Compiler output goes to the terminal.
+/// Builds the `countersign` program and returns its path. Compiler output goes to the terminal.
 ///
 /// # Errors
 /// When it doesn't build.
@@ -60,7 +60,7 @@ pub(crate) fn build_countersign(profile: Profile) -> anyhow::Result<PathBuf> {
         .context("cargo names no program that it built")
 }
 
-/// A program to run. It inherits no environment variable, unless told to.
+/// A program to run. By default it inherits no environment variable.
 #[derive(Debug, Clone)]
 pub(crate) struct Command {
     program: PathBuf,
@@ -71,7 +71,7 @@ pub(crate) struct Command {
     limit: Duration,
 }
 
-/// What a program learns of the caller's environment.
+/// Which part of the caller's environment a program gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inheritance {
     Nothing,
@@ -195,7 +195,7 @@ impl Command {
     }
 }
 
-/// What a program that ended had to say.
+/// The output of a program that ended.
 #[derive(Debug)]
 pub(crate) struct Output {
     status: ExitStatus,
@@ -240,7 +240,7 @@ impl Output {
 
 type Reader = std::thread::JoinHandle<Vec<u8>>;
 
-/// Reads a pipe to its end on a thread, so that neither pipe can fill up and block the program.
+/// Reads a pipe to its end on a thread. Otherwise a full pipe could block the program.
 fn reader(mut pipe: impl Read + Send + 'static) -> Reader {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -255,7 +255,7 @@ fn read(reader: Option<Reader>) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// `text`, quoted for a shell if it has to be.
+/// `text`, quoted for a shell if necessary.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

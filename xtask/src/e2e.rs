@@ -1,8 +1,8 @@
-//! The end-to-end loop: the built program, driven as a user drives it.
+//! The end-to-end loop: runs the built program like a user.
 //!
-//! Signs, verifies and installs an image, then tries what has to be refused; once with a registry
-//! that has the referrers API and once with one that has not. Registry and Sigstore are the
-//! sandbox's, in this process: nothing but loopback is spoken to.
+//! Signs, verifies and installs an image, then tries what must be refused: once with a registry
+//! that has the referrers API, and once without. Registry and Sigstore are the sandbox's, in this
+//! process. All connections are on loopback.
 
 mod bad_input;
 mod commands;

@@ -1,4 +1,4 @@
-//! What was tried, and what came of it.
+//! The tested cases and their results.
 
 /// Counts cases and prints each as it ends.
 #[derive(Debug, Default)]

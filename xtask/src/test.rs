@@ -4,11 +4,11 @@ use anyhow::{Context as _, ensure};
 
 use crate::command;
 
-/// How many tests run at once for each processor. They wait more than they compute: for programs
-/// and servers that they start, and for pauses before something is asked again.
+/// How many tests run at once for each processor. Tests mostly wait: for programs and servers that
+/// they start, and for pauses before a request is repeated.
 const TESTS_PER_PROCESSOR: usize = 4;
 
-/// Runs them all, to the end, whatever fails on the way.
+/// Runs all tests, also after a failure.
 ///
 /// # Errors
 /// When a test fails or doesn't compile.

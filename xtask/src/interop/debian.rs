@@ -1,5 +1,5 @@
-//! Debian's packages, as files: nothing is installed, and the system's package lists, which may be
-//! missing or old and know one architecture, are neither used nor changed.
+//! Debian's packages as files. Nothing is installed. The system's package lists are not used and
+//! not changed: they may be missing or old, and know only one architecture.
 
 use std::fs;
 use std::path::{Path, PathBuf};

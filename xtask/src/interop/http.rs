@@ -1,4 +1,4 @@
-//! Plain requests to servers on loopback, past whatever proxy the environment names.
+//! Plain requests to servers on loopback, without the environment's proxy.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) fn text(url: &str) -> anyhow::Result<String> {
     text_of(url, "*/*")
 }
 
-/// The body of a successful answer, of the type asked for.
+/// The body of a successful answer with this media type.
 ///
 /// # Errors
 /// When there is none.
@@ -22,7 +22,7 @@ pub(super) fn text_of(url: &str, media_type: &str) -> anyhow::Result<String> {
     ask(url, |client| client.get(url).header("Accept", media_type))
 }
 
-/// Puts `body`, which must be taken.
+/// Sends `body` by `PUT`.
 ///
 /// # Errors
 /// When it isn't.

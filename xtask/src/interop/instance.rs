@@ -1,5 +1,5 @@
-//! A Sigstore instance, whoever runs it: where its services are, and the files that say whom to
-//! trust and where to sign.
+//! A Sigstore instance: the addresses of its services, and the files that say whom to trust and
+//! where to sign.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Servers of others, as child processes on loopback. Whoever holds a [`Server`] keeps it running;
-//! it is killed when dropped.
+//! Servers by other projects, as child processes on loopback. A server runs until its [`Server`] is
+//! dropped.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail};
 
 use crate::command::Command;
 
-/// How long a server may take until it accepts connections.
+/// How long a server may need until it accepts connections.
 const STARTUP: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
-/// How often a server is started anew, on other ports, should another program have been faster to
-/// take one of them.
+/// How often to start a server again on other ports, if another program took one of its ports
+/// first.
 const ATTEMPTS: usize = 3;
 
 /// A running server.

@@ -1,5 +1,5 @@
-//! Software that nobody here wrote: pinned versions, installed by their ordinary package clients,
-//! each into a folder of its own under `target/interop/`. What is there already is left alone.
+//! Software by other projects: pinned versions, installed by their usual package clients, each into
+//! its own folder under `target/interop/`. Existing folders are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -296,7 +296,8 @@ pub(super) fn debian_packages(
     })
 }
 
-/// In a virtual environment, whose scripts name its path: it is made in place.
+/// Installs into a virtual environment. Its scripts contain its path, so it is made in its final
+/// place.
 fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join(format!("sigstore-python-{SIGSTORE_PYTHON}"));
     let done = folder.join("installed");
@@ -319,7 +320,7 @@ fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.join("bin/sigstore"))
 }
 
-/// The folder of a program, filled by `fill` unless it is there: either whole or not at all.
+/// The folder of a program. If it doesn't exist, `fill` makes it, completely or not at all.
 fn install(
     root: &Path,
     name: &str,
