@@ -24,6 +24,24 @@ struct Machine<'a> {
 const AMD: &str = "0x1002";
 const INTEL: &str = "0x8086";
 
+/// The names that LocalAI has.
+pub(crate) const KNOWN: [&str; 14] = [
+    "default",
+    "cpu",
+    "nvidia",
+    "nvidia-cuda-12",
+    "nvidia-cuda-13",
+    "nvidia-l4t",
+    "nvidia-l4t-cuda-12",
+    "nvidia-l4t-cuda-13",
+    "amd",
+    "intel",
+    "metal",
+    "metal-darwin-arm64",
+    "darwin-x86",
+    "vulkan",
+];
+
 /// This machine's capability, by LocalAI's names.
 pub(crate) fn detect() -> Result<Capability, Failure> {
     let machine = Machine {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use countersign_download::{FileLock, Lock, LockedEntry};
 use countersign_oci::Platform;
+use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Kind, lock_hint};
 use crate::operand;
@@ -35,6 +36,14 @@ impl LockFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// That it can be read, where it is there, and written.
+    pub(crate) fn require(&self) -> Result<(), Failure> {
+        self.read_if_there()?;
+        // It is written by a new file beside it.
+        let beside = self.resolved().and_then(|path| new_beside(&path));
+        beside.map(drop).map_err(|error| self.unwritable(error))
     }
 
     /// What it says.
@@ -146,15 +155,7 @@ impl LockFile {
     /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept.
     fn replace(&self, text: &str) -> io::Result<()> {
         let path = self.resolved()?;
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix(".countersign-lock")
-            // Less the umask, as for any file.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)?;
+        let mut file = new_beside(&path)?;
         if let Ok(metadata) = fs::metadata(&path) {
             file.as_file().set_permissions(metadata.permissions())?;
         }
@@ -163,6 +164,19 @@ impl LockFile {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+/// A new file in the directory of `path`, removed when it is dropped.
+fn new_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".countersign-lock")
+        // Less the umask, as for any file.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
 }
 
 /// The locked entries to install on `platform`, as `gallery@name`: those of `names`, all of them

@@ -38,13 +38,16 @@ impl Capability {
     ///
     /// As LocalAI has it, `nvidia-l4t` does not lead to `nvidia`: those images are for x86.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.own_keys().chain([DEFAULT, CPU])
+    }
+
+    /// Those of [`Self::keys`] that not every capability has.
+    pub fn own_keys(&self) -> impl Iterator<Item = &str> {
         let family = ["-cuda-", "-darwin-"]
             .into_iter()
             .find_map(|end| self.0.split_once(end))
             .map(|(family, _)| family);
-        [Some(self.0.as_str()), family, Some(DEFAULT), Some(CPU)]
-            .into_iter()
-            .flatten()
+        [Some(self.0.as_str()), family].into_iter().flatten()
     }
 }
 

@@ -290,6 +290,7 @@ pub fn store_errors() -> Vec<StoreError> {
         Name("../app".parse::<Name>().unwrap_err()),
         NotInstalled { name: name(), store: "/srv/store".into() },
         NoRecord { name: name(), path: "/srv/store/app".into() },
+        NotADirectory { path: "/srv/store".into() },
         Installation(Error::Cancelled),
     } but Plan)
 }

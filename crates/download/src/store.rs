@@ -141,7 +141,14 @@ impl Store {
     /// none.
     pub async fn list(&self) -> Result<Vec<Installation>, StoreError> {
         let root = self.root.clone();
-        Ok(blocking(move || list(&root)).await?)
+        match blocking(move || list(&root)).await {
+            Err(Error::Io { path, source, .. })
+                if source.kind() == io::ErrorKind::NotADirectory =>
+            {
+                Err(StoreError::NotADirectory { path })
+            }
+            listed => Ok(listed?),
+        }
     }
 
     /// Removes the installation of that name, in one step: whoever looks sees all of it or nothing.
@@ -295,6 +302,12 @@ pub enum StoreError {
         /// Where it is.
         path: PathBuf,
     },
+    /// Where the store should be, there is something else.
+    #[error("{} is not a directory", .path.display())]
+    NotADirectory {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The store's directory, or an installation in it, can't be worked on.
     #[error(transparent)]
     Installation(#[from] Error),
@@ -314,7 +327,7 @@ impl StoreError {
             Self::Name(error) => error.kind(),
             Self::Plan(failure) => failure.kind(),
             Self::NotInstalled { .. } => ErrorKind::NotFound,
-            Self::NoRecord { .. } => ErrorKind::Usage,
+            Self::NoRecord { .. } | Self::NotADirectory { .. } => ErrorKind::Usage,
             Self::Installation(error) => error.kind(),
         }
     }

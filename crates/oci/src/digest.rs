@@ -211,7 +211,7 @@ pub enum DigestError {
         found: String,
     },
     /// The length is wrong, or there are characters other than lower-case hex digits.
-    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} characters)", .algorithm.hex_len())]
+    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} character{})", .algorithm.hex_len(), if *.length == 1 { "" } else { "s" })]
     Encoded {
         /// The algorithm.
         algorithm: Algorithm,
@@ -234,6 +234,13 @@ mod tests {
         assert_eq!(Digest::sha256(b"{}").to_string(), EMPTY_OBJECT);
         assert!(EMPTY_OBJECT.parse::<Digest>().unwrap().matches(b"{}"));
         assert!(!EMPTY_OBJECT.parse::<Digest>().unwrap().matches(b"{} "));
+    }
+
+    #[test]
+    fn characters_are_counted_as_people_count_them() {
+        let said = |text: &str| text.parse::<Digest>().unwrap_err().to_string();
+        assert!(said("sha256:a").ends_with("found `a` (1 character)"));
+        assert!(said("sha256:ab").ends_with("found `ab` (2 characters)"));
     }
 
     #[test]

@@ -45,6 +45,15 @@ impl Span {
     }
 }
 
+/// Whether it looks like a JSON Web Token: a secret, which a message about a wrong file must not show.
+fn is_token(text: &str) -> bool {
+    let base64url = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let parts: Vec<&str> = text.trim().split('.').collect();
+    // `eyJ` is how `{"` begins in Base64.
+    matches!(parts.as_slice(), [header, _, _] if header.starts_with("eyJ"))
+        && parts.iter().all(|part| part.chars().all(base64url))
+}
+
 impl Node {
     /// The keys of a mapping; nothing for a node of another kind.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
@@ -70,6 +79,7 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             Kind::Nothing => "nothing".to_owned(),
+            Kind::Scalar(text) if is_token(text) => "a token (not shown)".to_owned(),
             Kind::Scalar(text) => format!("`{}`", excerpt(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Mapping(_) => "a mapping".to_owned(),

@@ -18,23 +18,23 @@ pub(crate) struct LimitArguments {
     pub(crate) max_download: Option<u64>,
 
     /// Number of files, directories and links [default: 1000000]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) max_files: Option<u64>,
 
     /// Number of layers [default: 128]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) max_layers: Option<u64>,
 
     /// How many times a layer may grow unpacked [default: 250]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) max_expansion: Option<u64>,
 
     /// Depth of directories [default: 128]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) max_depth: Option<u64>,
 
     /// Length of a path or link target, in bytes [default: 4096]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) max_path: Option<u64>,
 
     /// Size of an image's configuration [default: 4MiB]

@@ -77,9 +77,9 @@ impl ByName {
         environment: &Environment,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
-        // One that can't be read is better known of before anything is installed.
+        // One that can't be used is better known of before anything is installed.
         if let Some(file) = &self.lock_file {
-            file.read_if_there()?;
+            file.require()?;
         }
         let mut report = Report::new(output);
         let planned = self.plan(wanted, &mut report);

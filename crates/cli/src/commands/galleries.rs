@@ -1,11 +1,13 @@
 //! The galleries that a file names, with their indexes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_download::{
-    FallbackTags, Galleries, GalleryClient, GalleryOptions, Integrity, Limits, PrivateAddresses,
+    Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
+    Limits, PrivateAddresses,
 };
-use countersign_policy::PolicyFile;
+use countersign_policy::{Gallery, PolicyFile, nearest};
 
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -61,10 +63,36 @@ pub(super) async fn load(
         let index = client.fetch(gallery, directory).await?;
         fetched.push((gallery.clone(), index));
     }
+    if let Some(capability) = &arguments.capability {
+        require_known(capability, &fetched)?;
+    }
     let fallbacks = FallbackTags::new(arguments.fallback_tags.clone());
     let mut galleries = Galleries::new(fetched, capability, integrity, fallbacks);
     if arguments.allow_private_addresses {
         galleries.private_addresses = PrivateAddresses::Allow;
     }
     Ok(galleries)
+}
+
+/// Refuses a capability that neither this program nor a gallery knows: it would lead to `default`,
+/// and whoever misspelt it would not notice.
+fn require_known(
+    capability: &Capability,
+    fetched: &[(Gallery, FetchedIndex)],
+) -> Result<(), Failure> {
+    let entries = fetched.iter().flat_map(|(_, one)| one.index.entries());
+    let named = entries.flat_map(|entry| entry.capabilities.keys().map(String::as_str));
+    let known: BTreeSet<&str> = capability::KNOWN.into_iter().chain(named).collect();
+    // One with another version of CUDA is known by its family.
+    if capability.own_keys().any(|key| known.contains(key)) {
+        return Ok(());
+    }
+    let known_or_else = || known.iter().copied().collect::<Vec<_>>().join(", ");
+    let expected = match nearest(capability.as_str(), known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("expected one of {}", known_or_else()),
+    };
+    let message = format!("--capability `{capability}` is unknown: {expected}");
+    Err(Failure::new(Kind::Usage, message)
+        .hint("leave --capability out to use what this machine has"))
 }

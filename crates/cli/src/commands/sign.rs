@@ -83,7 +83,12 @@ pub(crate) struct SignArguments {
     /// MiB of layers to read for warnings; 0 reads none
     ///
     /// `sign` warns of files that `install` would refuse.
-    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 64,
+        allow_negative_numbers = true
+    )]
     pub(crate) check_layers: u32,
 
     /// Sign again what is already signed
@@ -101,7 +106,12 @@ pub(crate) struct SignArguments {
     pub(crate) patience: Option<Duration>,
 
     /// Number of images to work on at the same time
-    #[arg(long, value_name = "NUMBER", default_value = "16")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "16",
+        allow_negative_numbers = true
+    )]
     pub(crate) parallel: NonZeroUsize,
 
     #[command(flatten)]

@@ -174,6 +174,9 @@ impl From<countersign_download::StoreError> for Failure {
             error @ StoreError::NoRecord { .. } => Self::new(error.kind(), error).hint(
                 "look at it; if you don't need it, `countersign remove --unrecorded` removes it",
             ),
+            error @ StoreError::NotADirectory { .. } => Self::new(error.kind(), error).hint(
+                "name the directory of installed entries: --store DIR, or COUNTERSIGN_STORE_DIR",
+            ),
             error @ StoreError::NotInstalled { .. } => {
                 Self::new(error.kind(), error).hint("`countersign list` shows what is installed")
             }

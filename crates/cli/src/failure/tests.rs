@@ -437,6 +437,8 @@ fn what_is_said_of_stores() {
         Name/NameError
     2 Usage: look at it; if you don't need it, `countersign remove --unrecorded` removes it
         NoRecord
+    2 Usage: name the directory of installed entries: --store DIR, or COUNTERSIGN_STORE_DIR
+        NotADirectory
     6 NotFound: `countersign list` shows what is installed
         NotInstalled
     "#);

@@ -103,6 +103,24 @@ fn a_plan_says_from_where_and_on_what_proof() {
 }
 
 #[test]
+fn a_capability_that_nobody_knows_is_refused_and_the_nearest_named() {
+    let directory = Directory::new(COVERED);
+    for (misspelt, says) in [
+        ("nvidai", "did you mean `nvidia`?"),
+        ("nvidia-cdua-12", "did you mean `nvidia-cuda-12`?"),
+        ("abacus", "expected one of amd, cpu, darwin-x86, default, "),
+    ] {
+        let (code, out, err) = directory.plan(&["acme@chat", "--capability", misspelt]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+        let says = format!("error: --capability `{misspelt}` is unknown: {says}");
+        assert!(err.starts_with(&says), "{err}");
+    }
+    // Its family is known.
+    let (code, _, err) = directory.plan(&["acme@chat", "--capability", "nvidia-cuda-99"]);
+    assert_eq!(code, Some(0), "{err}");
+}
+
+#[test]
 fn another_capability_leads_to_another_entry() {
     let directory = Directory::new(COVERED);
     let (code, out, _) = directory.plan(&["acme@chat", "--capability", "nvidia-cuda-12"]);

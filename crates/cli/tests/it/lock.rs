@@ -227,17 +227,20 @@ async fn a_lock_file_is_written_through_a_link_and_keeps_its_mode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_file_that_can_not_be_written_fails_the_run_though_the_image_is_installed() {
+async fn a_lock_file_that_can_not_be_written_fails_the_run_before_anything_is_fetched() {
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
+    shop.registry.reset_requests();
     let (code, document) = shop.install(&["--lock=nowhere/countersign.lock", "chat"]);
     assert_eq!(code, 2, "{document}");
-    assert_eq!(document["results"][0]["name"], "chat");
-    let error = texts(&document["results"][0]["error"]);
+    assert_eq!(document["results"], serde_json::json!([]), "{document}");
+    let error = texts(&document["error"]);
     assert!(
         error.contains("nowhere/countersign.lock can't be written"),
         "{error}"
     );
+    assert!(shop.registry.requests().is_empty());
+    assert!(shop.version("chat").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,4 +283,23 @@ async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
     let names: Vec<_> = lock.entries().map(|entry| entry.name.as_str()).collect();
     assert_eq!(names, ["chat", "draw"]);
     assert!(!beside.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_file_that_can_t_be_written_is_refused_before_anything_is_fetched() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.registry.reset_requests();
+    let (code, document) = shop.install(&["--lock=nowhere/x.lock", "chat"]);
+    assert_eq!(code, 2, "{document}");
+    let message = document["error"]["message"].as_str().unwrap();
+    assert_eq!(message, "the lock file nowhere/x.lock can't be written");
+    assert!(shop.registry.requests().is_empty());
+    assert_eq!(shop.version("chat"), None);
+    // Nothing is left of the trial.
+    let (code, document) = shop.install(&["--lock=x.lock", "never-there"]);
+    assert_eq!(code, 6, "{document}");
+    let left = fs::read_dir(shop.directory.path()).unwrap();
+    let mut left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(left.all(|name| !name.contains("lock")));
 }

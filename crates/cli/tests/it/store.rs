@@ -426,3 +426,15 @@ async fn a_limit_that_was_reached_names_the_flag_that_raises_it() {
     let hint = document["error"]["hints"][0].as_str().unwrap();
     assert!(hint.ends_with("raise the limit with --max-index"), "{hint}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_a_file_is_a_mistake_and_no_fault_of_the_machine() {
+    let shop = Shop::open().await;
+    shop.write("file", "");
+    for arguments in [&["list"][..], &["remove", "chat"]] {
+        let (code, out, err) = shop.shown(&[arguments, &["--store", "file"]].concat());
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.starts_with("error: file is not a directory\n"), "{err}");
+        assert!(err.contains("hint: name the directory"), "{err}");
+    }
+}

@@ -252,6 +252,28 @@ async fn a_command_line_that_can_not_be_read_is_told_in_json_where_json_was_aske
 }
 
 #[tokio::test]
+async fn a_token_in_the_place_of_a_policy_is_not_shown() {
+    let stage = Stage::new().await;
+    let token = stage.sigstore.token(RELEASE);
+    stage.write("token", &token);
+    let run = stage.run(&[&["verify", "--policy", "token", "registry.example/app:v1"]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    let says = "error: token:1:1: expected a mapping, found a token (not shown)\n";
+    assert!(run.stderr.starts_with(says), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn a_negative_number_is_refused_as_the_value_that_it_is() {
+    let stage = Stage::new().await;
+    for flag in ["--check-layers", "--parallel"] {
+        let run = stage.run(&[&["sign", flag, "-1", "registry.example/app:v1"]]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        let says = format!("error: invalid value '-1' for '{flag} <");
+        assert!(run.stderr.starts_with(&says), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_flag_that_would_do_nothing_is_refused_by_its_name() {
     let stage = Stage::new().await;
     stage.signed("app:v1", RELEASE);

@@ -179,7 +179,7 @@ pub enum Error {
         detail: String,
     },
     /// The caller's reader or writer failed.
-    #[error("reading or writing on this machine failed while {what} was transferred")]
+    #[error("reading or writing a local file failed while {what} was transferred")]
     Io {
         /// The blob.
         what: String,
