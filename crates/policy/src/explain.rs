@@ -23,7 +23,8 @@ impl Explanation<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
         let Policy {
             signers,
-            not_before,
+            // In `times`.
+            not_before: _,
             predicate_types,
             annotations,
             bind_name,
@@ -54,11 +55,14 @@ impl Explanation<'_> {
                 }
             }
         }
-        match not_before {
-            Some(time) => writeln!(out, "- it was made at or after {time};")?,
-            None => out.push_str(
+        let times = times(self.0);
+        if times.is_empty() {
+            out.push_str(
                 "- a log or a timestamp authority proves when it was made; any time is accepted;\n",
-            ),
+            );
+        }
+        for time in times {
+            writeln!(out, "- it was made {time};")?;
         }
         for (key, value) in annotations {
             let (key, value) = (printable(key), printable(value));
@@ -100,6 +104,24 @@ impl Explanation<'_> {
         }
         Ok(())
     }
+}
+
+/// What the policy asks of the time of a signature, whoever signed. Empty if any time is accepted. It names every
+/// field, so that a new one has to be placed: a condition on the time belongs here.
+fn times(policy: &Policy) -> Vec<String> {
+    let Policy {
+        not_before,
+        // Each signer's own time stands beside the signer.
+        signers: _,
+        predicate_types: _,
+        annotations: _,
+        bind_name: _,
+        trust: _,
+        signature_sources: _,
+        deny_digests: _,
+    } = policy;
+    let not_before = not_before.map(|time| format!("at or after {time}"));
+    not_before.into_iter().collect()
 }
 
 fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {
