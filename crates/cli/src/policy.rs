@@ -1,11 +1,12 @@
 //! The policy that a command judges by: from a file or from flags.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use countersign_policy::{Policy, PolicySpec};
 
-use crate::arguments::annotations::annotations;
-use crate::arguments::policy::PolicyArguments;
+use crate::arguments::annotations::annotations as annotation_map;
+use crate::arguments::policy::{PolicyArguments, PolicyFields};
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 
@@ -30,10 +31,19 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
     if let Some(path) = &arguments.policy {
         return from_file(path);
     }
-    let issuer = arguments.issuer.is_some() || arguments.issuer_regex.is_some();
-    let identity = arguments.identity.is_some() || arguments.identity_regex.is_some();
-    if !(issuer && identity) {
-        let missing = match (issuer, identity) {
+    // A flag that is left out here does not compile, and neither does a field of the policy below.
+    let PolicyFields {
+        issuer,
+        issuer_regex,
+        identity,
+        identity_regex,
+        not_before,
+        annotations,
+    } = &arguments.fields;
+    let has_issuer = issuer.is_some() || issuer_regex.is_some();
+    let has_identity = identity.is_some() || identity_regex.is_some();
+    if !(has_issuer && has_identity) {
+        let missing = match (has_issuer, has_identity) {
             (true, false) => "the identity is missing",
             (false, true) => "the issuer is missing",
             _ => "there is no policy file, and no issuer and identity",
@@ -47,13 +57,20 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         ));
     }
     let spec = PolicySpec {
-        issuer: arguments.issuer.clone(),
-        issuer_regex: arguments.issuer_regex.clone(),
-        identity: arguments.identity.clone(),
-        identity_regex: arguments.identity_regex.clone(),
-        not_before: arguments.not_before.clone(),
-        annotations: annotations(&arguments.annotations)?,
-        ..PolicySpec::default()
+        issuer: issuer.clone(),
+        issuer_regex: issuer_regex.clone(),
+        identity: identity.clone(),
+        identity_regex: identity_regex.clone(),
+        not_before: not_before.clone(),
+        annotations: annotation_map(annotations)?,
+        // Only a policy file has these.
+        identities: Vec::new(),
+        claims: BTreeMap::new(),
+        predicate_types: Vec::new(),
+        bind_name: false,
+        trust: None,
+        signature_sources: Vec::new(),
+        deny_digests: Vec::new(),
     };
     Ok(LoadedPolicy {
         policy: Policy::try_from(spec)?,

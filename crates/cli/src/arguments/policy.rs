@@ -9,16 +9,21 @@ use super::annotations::parse_pair;
 /// Who must have signed: a file, or the same fields as flags.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Policy (--policy, or an issuer and an identity)")]
-#[group(id = "policy_flags", multiple = true)]
 pub(crate) struct PolicyArguments {
     /// Policy file, YAML or JSON
     ///
     /// The file has the fields of a `verification` block.
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "issuer", "issuer_regex", "identity", "identity_regex", "not_before", "annotations",
-    ])]
+    #[arg(long, value_name = "FILE", conflicts_with = "policy_fields")]
     pub(crate) policy: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) fields: PolicyFields,
+}
+
+/// The fields of a policy file that have a flag. A flag of this struct is refused beside `--policy`.
+#[derive(Debug, Args)]
+#[group(id = "policy_fields", multiple = true)]
+pub(crate) struct PolicyFields {
     /// OIDC issuer in the certificate
     ///
     /// For example `https://token.actions.githubusercontent.com`.

@@ -99,7 +99,7 @@ pub(crate) struct GalleryArguments {
     /// Gallery file, YAML or JSON
     ///
     /// The file says where the galleries are and who must have signed.
-    #[arg(long, value_name = "FILE", conflicts_with = "policy_flags")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) gallery: Option<PathBuf>,
 
     /// Show the plan and install nothing
