@@ -59,7 +59,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("installed {}: {} files", installed.digest, installed.files);
         }
         Outcome::Unchanged { recorded, .. } => println!("{} is up to date", recorded.digest),
-        _ => {}
     }
     Ok(())
 }

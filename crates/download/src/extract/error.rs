@@ -14,7 +14,7 @@ pub enum ArchiveError {
     /// The compressed stream is damaged, or our copy of it can't be read.
     #[error("its content can't be read")]
     Read(#[source] io::Error),
-    /// The content is compressed in a way that isn't ours to undo.
+    /// The content is compressed in a way that we don't support.
     #[error("its content is compressed with {found}: expected gzip, zstd or no compression")]
     Compression {
         /// What its first bytes say.
@@ -28,7 +28,7 @@ pub enum ArchiveError {
         /// Bytes that are missing.
         expected: u64,
     },
-    /// The checksum of an entry's header.
+    /// An entry's header has a wrong checksum.
     #[error("a header's checksum is wrong: expected {expected}, found {found}")]
     Checksum {
         /// The sum of the header's bytes.
@@ -36,7 +36,7 @@ pub enum ArchiveError {
         /// The sum that the header states.
         found: i64,
     },
-    /// A field of an entry's header that isn't what it should be.
+    /// A field of an entry's header doesn't follow its format.
     #[error("the {field} in a header is malformed: expected {expected}, found `{found}`")]
     Header {
         /// Which field.
@@ -46,7 +46,7 @@ pub enum ArchiveError {
         /// What it holds.
         found: String,
     },
-    /// A PAX or GNU extension header that doesn't follow its format, or contradicts another header.
+    /// A PAX or GNU extension header doesn't follow its format, or contradicts another header.
     #[error("an extension header is malformed: expected {expected}, found `{found}`")]
     Extension {
         /// What should have been there.
@@ -54,7 +54,7 @@ pub enum ArchiveError {
         /// What was.
         found: String,
     },
-    /// The map of a file with holes, which doesn't follow its format or doesn't fit the file.
+    /// The map of a file with holes doesn't follow its format, or doesn't fit the file.
     #[error("the sparse file `{name}` is malformed: expected {expected}, found {found}")]
     Sparse {
         /// The entry.
@@ -64,24 +64,24 @@ pub enum ArchiveError {
         /// What was.
         found: String,
     },
-    /// An entry that is neither file, directory, link, device nor fifo.
-    #[error("`{name}` has the type `{found}`, which images don't use")]
+    /// An entry is not a file, directory, link, device or fifo.
+    #[error("`{name}` has the entry type `{found}`, which images don't use")]
     EntryType {
         /// The entry.
         name: String,
         /// The header's type flag.
         found: char,
     },
-    /// Data after one block of zeros, where two end an archive.
-    #[error("there is data in the middle of the zeros that end the archive")]
+    /// Data follows one block of zeros. Two blocks of zeros end an archive.
+    #[error("data follows a single block of zeros: expected two blocks, which end the archive")]
     TrailingData,
-    /// A name whose `..` leads above the root of the image, or a hard link's target with any `..`.
+    /// A name has a `..` that leads above the root of the image, or a hard link's target has a `..`.
     #[error("`{name}` has a `..` that may lead out of the image")]
     ParentName {
         /// The name.
         name: String,
     },
-    /// A name that no file can have: empty, with a NUL, or the root's.
+    /// No file can have this name: it is empty, has a NUL, or is the root.
     #[error("`{name}` can't be the name of a {kind}")]
     Name {
         /// The name.
@@ -89,49 +89,52 @@ pub enum ArchiveError {
         /// What the entry is.
         kind: &'static str,
     },
-    /// A name that is ours: the record of the installation goes there.
+    /// The name is reserved: the record of the installation is written there.
     #[error("`{name}` is reserved for the record of the installation")]
     ReservedName {
         /// The name.
         name: String,
     },
-    /// A whiteout that names nothing which could be removed.
-    #[error("`{name}` is a malformed whiteout")]
+    /// A whiteout doesn't name a file that it could remove.
+    #[error("`{name}` is a malformed whiteout: expected `.wh.` and the name of a file")]
     Whiteout {
         /// The entry.
         name: String,
     },
-    /// A whiteout of what its own layer has, which is for layers below.
+    /// A whiteout removes what its own layer added. Whiteouts are for the layers below.
     #[error(
-        "`{name}` removes something that its own layer added: tools disagree on what that means"
+        "`{name}` removes something that its own layer added, and tools disagree on what that means"
     )]
     OwnWhiteout {
         /// The entry.
         name: String,
     },
-    /// The way to an entry leads through a symbolic link that leads nowhere, or back to itself.
-    #[error("the path to `{name}` goes through a symbolic link that leads nowhere")]
+    /// The path to an entry goes through a symbolic link whose target doesn't exist, or that leads
+    /// back to itself.
+    #[error(
+        "the path to `{name}` goes through a symbolic link whose target doesn't exist or is the link itself"
+    )]
     DanglingLink {
         /// The entry.
         name: String,
     },
-    /// The way to an entry leads through something that isn't a directory.
+    /// The path to an entry goes through something that isn't a directory.
     #[error("the path to `{name}` goes through something that is not a directory")]
     NotADirectory {
         /// The entry.
         name: String,
     },
-    /// A hard link to something that isn't there, or to what can't be linked to.
+    /// The target of a hard link doesn't exist, or can't be linked to.
     #[error("`{name}` is a hard link to `{target}`, which {found}")]
     HardLink {
         /// The link.
         name: String,
         /// Its target, by the archive.
         target: String,
-        /// What is at the target.
+        /// What is wrong with the target.
         found: &'static str,
     },
-    /// A bound of [`crate::Limits`] was reached.
+    /// A limit was exceeded: one of [`crate::Limits`], or a fixed one.
     #[error("{what} is over the limit of {limit} {unit}")]
     Limit {
         /// What was being counted.
@@ -140,10 +143,10 @@ pub enum ArchiveError {
         limit: u64,
         /// What is counted: `bytes`, `entries`, `directories`.
         unit: &'static str,
-        /// Which bound it is.
+        /// Which limit it is.
         bound: Bound,
     },
-    /// The decompressed layer isn't the one that the image's configuration names.
+    /// The decompressed layer has another digest than the image's configuration says.
     #[error("its decompressed content has the wrong digest: expected {expected}, found {found}")]
     DiffId {
         /// From `rootfs.diff_ids`.
@@ -151,7 +154,7 @@ pub enum ArchiveError {
         /// Computed.
         found: Digest,
     },
-    /// Our own file system refuses.
+    /// The file system refuses to write the entry.
     #[error("`{name}` can't be written")]
     Write {
         /// The entry.
@@ -160,7 +163,7 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
-    /// The installation was given up while this layer was being unpacked.
+    /// The installation was cancelled while this layer was being unpacked.
     #[error("unpacking was cancelled")]
     Cancelled,
 }
@@ -193,15 +196,14 @@ impl ArchiveError {
     }
 }
 
-/// A reader between us and the archive reports its findings as an [`io::Error`]; this takes them
-/// out again.
+/// The readers below the archive wrap an [`ArchiveError`] in an [`io::Error`]. This unwraps it.
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Read)
     }
 }
 
-/// The same, of a header as the reader of headers says it.
+/// What the reader of headers reports, as an error of the archive.
 impl From<HeaderError> for ArchiveError {
     fn from(error: HeaderError) -> Self {
         match error {

@@ -1,14 +1,14 @@
 //! Unpacks layers, the lowest first, into one directory.
 //!
-//! What comes out is a plain tree: files, directories, symbolic and hard links. Owners and
-//! extended attributes are dropped, set-user-id, set-group-id and sticky bits are taken off, and so
-//! is the right of all but the owner to write. Devices and fifos take the place of what is there,
-//! but are left out themselves, as are hard links to them; [`Unpacked::warnings`] says all that.
+//! The result is a plain tree: files, directories, symbolic and hard links. Owners and extended
+//! attributes are dropped. Set-user-id, set-group-id and sticky bits are removed, and only the owner
+//! keeps the permission to write. Devices and fifos are left out, and so are hard links to them; what
+//! was at their path before is removed. [`Unpacked::warnings`] reports all this.
 //! Whiteouts follow the OCI image specification ("Layer", "Whiteouts") as umoci reads it. Nothing is
 //! written outside the directory, whatever the archive says.
 //!
-//! What umoci, containers/storage and containerd all read, and alike, is read as they do. What they
-//! read differently, or what would leave the root, is refused.
+//! Where umoci, containers/storage and containerd read an archive in the same way, we read it in that
+//! way too. Where they differ, or where an entry would leave the root, the archive is refused.
 
 mod archive;
 mod error;
@@ -38,14 +38,14 @@ pub(crate) use stream::{Cancellation, is_layer};
 /// The directory at the top of an installation that the record is written to. No image may have it.
 pub(crate) const RESERVED: &str = ".countersign";
 
-/// Prefix of the names by which a layer removes what is below it.
+/// Prefix of a whiteout's name: the layer removes the file of that name from the layers below.
 const WHITEOUT: &[u8] = b".wh.";
 /// Removes everything that lower layers have in the directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Prefix of the other names that AUFS kept its books by; they mean nothing in an image.
+/// Prefix of the other names that AUFS used for its own data. They mean nothing in an image.
 const WHITEOUT_METADATA: &[u8] = b".wh..wh.";
 
-/// What unpacking came to.
+/// The result of unpacking.
 #[derive(Debug, Default)]
 pub(crate) struct Unpacked {
     /// Files written.
@@ -59,7 +59,7 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    /// What of the image was left out by rule, one sentence each.
+    /// What was left out or changed on purpose, one sentence each.
     pub(crate) fn warnings(&self) -> Vec<String> {
         [
             (
@@ -102,7 +102,7 @@ impl Tally {
         match count {
             0 => None,
             1 => Some(format!("one entry was {what}: {first}")),
-            _ => Some(format!(
+            2.. => Some(format!(
                 "{count} entries were {what}, the first of them {first}"
             )),
         }
@@ -124,11 +124,11 @@ pub(crate) enum Form {
         /// Digest of the decompressed content, by the image's configuration.
         diff_id: Digest,
     },
-    /// A plain archive, whose names are names.
+    /// A plain archive: no name is a whiteout.
     Plain,
 }
 
-/// Unpacks one image. Works synchronously; meant for a thread that may block.
+/// Unpacks one image. It blocks: use it on a thread that may.
 pub(crate) struct Extractor {
     root: Root,
     limits: Limits,
@@ -138,7 +138,7 @@ pub(crate) struct Extractor {
 }
 
 impl Extractor {
-    /// `root` is an empty directory that nobody else writes to.
+    /// `root` must be an empty directory that nobody else writes to.
     pub(crate) fn new(
         root: OwnedFd,
         limits: Limits,
@@ -269,7 +269,7 @@ enum Whiteout {
     Metadata,
 }
 
-/// What a name means as a whiteout; nothing where it is an ordinary name.
+/// What a name means as a whiteout; `None` if it is an ordinary name.
 fn whiteout(name: &EntryName) -> Result<Option<Whiteout>, ArchiveError> {
     let Some((_, leaf)) = name.split() else {
         return Ok(None);

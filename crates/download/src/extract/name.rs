@@ -1,8 +1,8 @@
 //! Names of archive entries.
 //!
 //! An [`EntryName`] has only ordinary components: no `..`, no root, no NUL, nothing over the
-//! bounds. It is always below the root of the image, also where it begins with slashes. What
-//! symbolic links do to it is the resolver's matter.
+//! limits. It is always below the root of the image, even if it begins with slashes. The resolver
+//! handles symbolic links.
 
 use super::error::{ArchiveError, display_name};
 use crate::limits::{Bound, Limits};
@@ -16,8 +16,8 @@ impl EntryName {
     /// Longest component that Linux file systems take, in bytes (`NAME_MAX`).
     const COMPONENT_BYTES: u64 = 255;
 
-    /// Reads a name as it stands in an archive. Leading slashes, empty and `.` components say
-    /// nothing and are dropped. `..` takes back the component before it, whatever that is on disk.
+    /// Reads a name as it is written in an archive. Leading slashes, empty and `.` components are
+    /// dropped. `..` removes the component before it, whatever that is on disk.
     pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
         let shown = || display_name(bytes);
         let over = |what: &str, limit, bound| ArchiveError::Limit {
@@ -25,7 +25,15 @@ impl EntryName {
             limit,
             unit: match bound {
                 Bound::Depth => "directories",
-                _ => "bytes",
+                Bound::IndexBytes
+                | Bound::Layers
+                | Bound::ConfigBytes
+                | Bound::CompressedBytes
+                | Bound::UnpackedBytes
+                | Bound::Expansion
+                | Bound::Entries
+                | Bound::PathBytes
+                | Bound::Fixed => "bytes",
             },
             bound,
         };
@@ -61,8 +69,8 @@ impl EntryName {
         Ok(Self(components.join(&b'/')))
     }
 
-    /// Reads the target of a hard link. Readers differ on what a `..` in it takes back where links
-    /// are on the way, so it may have none.
+    /// Reads the target of a hard link. It must not have a `..`: readers disagree on its meaning when
+    /// the path goes through links.
     pub(super) fn parse_target(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
         if bytes.split(|&byte| byte == b'/').any(|part| part == b"..") {
             let name = display_name(bytes);
@@ -76,7 +84,7 @@ impl EntryName {
         &self.0
     }
 
-    /// The directory's path and the name in it; nothing for the root.
+    /// The directory's path and the name in it; `None` for the root.
     pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
         (!self.0.is_empty()).then(|| split(&self.0))
     }
@@ -108,7 +116,8 @@ impl EntryName {
     }
 }
 
-/// A path of ordinary components into its directory (empty: the root) and the last component.
+/// Splits a path of ordinary components into its directory (empty for the root) and its last
+/// component.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let mut parts = path.rsplitn(2, |&byte| byte == b'/');
     let leaf = parts.next().unwrap_or_default();

@@ -1,16 +1,16 @@
-//! Files with holes, as GNU tar and those who follow it write them: old GNU's type `S`, and the PAX
-//! forms 0.0, 0.1 and 1.0 (GNU tar manual, "Storing Sparse Files").
+//! Files with holes, as GNU tar writes them: the old GNU type `S`, and the PAX forms 0.0, 0.1 and 1.0
+//! (GNU tar manual, "Storing Sparse Files").
 //!
-//! An archive has the data of such a file without the holes, and a map that tells where it goes. The
-//! map must be in order, without overlap and within the file, and must account for every byte of
-//! data: then there is one way to read it.
+//! An archive holds the data of such a file without the holes, and a map that says where each part of
+//! the data goes. The map must be in order, without overlap and within the file, and must cover every
+//! byte of data. Then there is only one way to read it.
 
 use countersign_oci::archive::Segment;
 
 use super::error::ArchiveError;
 use super::name::EntryName;
 
-/// Bytes that a map may take, as with other extension headers.
+/// Maximum size of a map in bytes, as for other extension headers.
 pub(super) const MAP_BYTES: u64 = 1 << 20;
 
 /// Where the data of a file with holes goes.
@@ -22,7 +22,7 @@ pub(super) struct SparseMap {
 }
 
 impl SparseMap {
-    /// The map of the file `name`, which has `size` bytes with its holes, and `data` without.
+    /// The map of the file `name`, which has `size` bytes with its holes and `data` bytes without.
     ///
     /// # Errors
     /// [`ArchiveError::Sparse`].
@@ -51,7 +51,7 @@ impl SparseMap {
                     return Err(refused("data within the file", found));
                 }
             };
-            // Both are within the file, whose size has no more than 63 bits.
+            // Can't overflow: both are within the file, and a file's size has at most 63 bits.
             mapped = mapped.saturating_add(*length);
         }
         if mapped != data {
@@ -69,19 +69,19 @@ impl SparseMap {
         self.segments.iter().copied()
     }
 
-    /// Bytes of the file with its holes.
+    /// Size of the file in bytes, with its holes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes of the holes alone.
+    /// Size of all holes together, in bytes.
     pub(super) fn holes(&self) -> u64 {
         self.size.saturating_sub(self.data)
     }
 }
 
-/// Reads a map of the PAX form 1.0, which stands before the data: numbers in decimal digits, one a
-/// line, the first of them telling how many pairs of offset and length follow.
+/// Reads a map of the PAX form 1.0, which comes before the data. Each line is a decimal number. The
+/// first says how many pairs of offset and length follow.
 #[derive(Debug, Default)]
 pub(super) struct MapReader {
     numbers: Vec<u64>,
@@ -89,10 +89,11 @@ pub(super) struct MapReader {
 }
 
 impl MapReader {
-    /// Takes the next block. When the map is complete, the rest of its last block means nothing.
+    /// Reads the next block. Returns the map when it is complete; the rest of its last block is
+    /// ignored.
     ///
     /// # Errors
-    /// What stands there in place of a number; the caller knows whose map it is.
+    /// What was found instead of a number, in words.
     pub(super) fn block(&mut self, block: &[u8]) -> Result<Option<Vec<Segment>>, String> {
         for &byte in block {
             if self.is_complete() {

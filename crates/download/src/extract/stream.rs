@@ -1,4 +1,4 @@
-//! A layer's decompressed bytes: counted, hashed, and cut off at the budget.
+//! A layer's decompressed bytes: counted, hashed, and stopped at the limit.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,9 +12,9 @@ use crate::limits::{Bound, Limits};
 
 const BUFFER: usize = 128 << 10;
 
-/// Whether a media type is a layer's, by the OCI image specification 1.1 ("Layer media types") and
-/// Docker's schema 2, those that are not to be distributed among them. How a layer is compressed
-/// stands in its bytes: what the media type says of it is wrong at times.
+/// Whether a media type is that of a layer, by the OCI image specification 1.1 ("Layer media types")
+/// and Docker's schema 2. Layers that must not be distributed count too. The layer's bytes say how it
+/// is compressed: media types are sometimes wrong about that.
 pub(crate) fn is_layer(media_type: &str) -> bool {
     let oci = media_type.strip_prefix("application/vnd.oci.image.layer.");
     if let Some(layer) = oci {
@@ -37,17 +37,17 @@ enum Compression {
 }
 
 impl Compression {
-    /// By the first bytes, of which there may be none: an archive without entries.
+    /// Detects the compression by the first bytes. There may be none: an archive without entries.
     ///
     /// # Errors
-    /// [`ArchiveError::Compression`] for what we have no decoder of.
+    /// [`ArchiveError::Compression`] if we have no decoder for it.
     fn detect(bytes: &[u8]) -> Result<Self, ArchiveError> {
         match bytes {
             [0x1f, 0x8b, 0x08, ..] => Ok(Self::Gzip),
-            // A frame of data, or one to skip (RFC 8878, 3.1).
+            // A frame of data, or a skippable frame (RFC 8878, 3.1).
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(ArchiveError::Compression { found: "xz" }),
-            // With the mark of its first block: the name of a tar's first file may begin so too.
+            // Includes the mark of the first block: a tar may begin with a file named `BZh1`, say.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => {
                 Err(ArchiveError::Compression { found: "bzip2" })
@@ -57,10 +57,10 @@ impl Compression {
     }
 }
 
-/// What one layer may still become when it is decompressed.
+/// How large one layer may become when it is decompressed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
-    /// Bytes that are left of [`Limits::unpacked_bytes`].
+    /// Bytes left of [`Limits::unpacked_bytes`] after earlier layers.
     left: u64,
     /// [`Limits::unpacked_bytes`].
     total: u64,
@@ -69,7 +69,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// For a layer of `compressed` bytes, after others that became `unpacked` bytes.
+    /// The budget of a layer of `compressed` bytes, after earlier layers used `unpacked` bytes.
     pub(super) fn new(limits: &Limits, unpacked: u64, compressed: u64) -> Self {
         let expanded = compressed.saturating_mul(limits.expansion);
         Self {
@@ -79,7 +79,7 @@ impl Budget {
         }
     }
 
-    /// That a layer may have become `count` bytes, and `holes` in its files.
+    /// Checks `count` decompressed bytes, and `holes` bytes of holes in files.
     fn check(&self, count: u64, holes: u64) -> Result<(), ArchiveError> {
         if count.saturating_add(holes) > self.left {
             Err(over(
@@ -89,7 +89,7 @@ impl Budget {
             ))
         } else if count > self.expanded {
             Err(over(
-                "the decompressed layer, by its compressed size,",
+                "the decompressed layer, compared with its compressed size,",
                 self.expanded,
                 Bound::Expansion,
             ))
@@ -108,7 +108,7 @@ fn over(what: &str, limit: u64, bound: Bound) -> ArchiveError {
     }
 }
 
-/// Given to whoever may want to stop an extraction that runs on another thread.
+/// Stops an extraction that runs on another thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cancellation(Arc<AtomicBool>);
 
@@ -131,7 +131,7 @@ type Decoder = Box<dyn Read + Send>;
 
 /// The decompressed layer.
 ///
-/// Errors of the bounds come as [`io::Error`]s that hold an [`ArchiveError`].
+/// If a limit is exceeded, reading returns an [`io::Error`] that holds an [`ArchiveError`].
 pub(super) struct LayerStream(BufReader<Metered<Decoder>>);
 
 impl LayerStream {
@@ -144,7 +144,7 @@ impl LayerStream {
         let mut layer = BufReader::with_capacity(BUFFER, layer);
         let decoder: Decoder = match Compression::detect(layer.fill_buf()?)? {
             Compression::None => Box::new(layer),
-            // Both may come in several members or frames; rubbish after the last is an error.
+            // Both may have several members or frames. Other bytes after the last are an error.
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(layer)),
             Compression::Zstd => Box::new(zstd::Decoder::with_buffer(layer)?),
         };
@@ -159,7 +159,7 @@ impl LayerStream {
         Ok(Self(BufReader::with_capacity(BUFFER, metered)))
     }
 
-    /// Counts `bytes` that are in no archive, and yet in the files that come out of it.
+    /// Counts `bytes` of holes: they are in the unpacked files, but not in the archive.
     ///
     /// # Errors
     /// [`ArchiveError::Limit`].
@@ -169,7 +169,8 @@ impl LayerStream {
         metered.budget.check(metered.count, metered.holes)
     }
 
-    /// The digest of the whole layer and its length, with the holes of its files, once everything was read.
+    /// Reads the rest of the layer. Returns the layer's digest and its length in bytes, including the
+    /// holes in its files.
     pub(super) fn finish(mut self) -> Result<(Digest, u64), ArchiveError> {
         io::copy(&mut self.0, &mut io::sink())?;
         let metered = self.0.into_inner();
