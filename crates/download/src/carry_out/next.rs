@@ -5,6 +5,10 @@
 //!
 //! - The sources are asked in the plan's order, one after the other.
 //! - After a source that is *not found* or *unreachable* comes the next one.
+//!   A server that answers 429 or 5xx is unreachable. So is a registry that refuses access (401 or
+//!   403): some answer so for an image that doesn't exist.
+//! - After a web server that refuses access to a tarball (401 or 403), only copies of the tarball's
+//!   digest are asked.
 //! - After a source whose content doesn't hold, only other copies of the digest that it resolved to
 //!   are asked, and never a fallback tag.
 //! - After any other error no source is asked.
