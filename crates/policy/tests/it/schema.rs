@@ -1,5 +1,8 @@
 //! The JSON Schema: that it says of every document what the reader says, and where it can't.
 
+use std::fs;
+use std::path::Path;
+
 use boon::{Compiler, SchemaIndex, Schemas};
 use countersign_policy::{Claim, PolicyError, PolicyFile, Problem};
 use serde_json::Value;
@@ -64,9 +67,8 @@ fn the_committed_copy_is_what_the_program_prints() {
     );
 }
 
-#[test]
-fn what_the_reader_accepts_the_schema_accepts() {
-    let validator = Validator::new();
+/// Documents that reader and schema accept.
+fn accepted() -> Vec<String> {
     let mut documents = vec![
         SIGNER.to_owned(),
         "{issuer_regex: .+, identity_regex: .+}".to_owned(),
@@ -110,15 +112,20 @@ fn what_the_reader_accepts_the_schema_accepts() {
         documents.push(block_and(&format!("claims: {{{claim}: a}}")));
         documents.push(block_and(&format!("claims: {{{claim}_regex: a}}")));
     }
-    for document in documents {
+    documents
+}
+
+#[test]
+fn what_the_reader_accepts_the_schema_accepts() {
+    let validator = Validator::new();
+    for document in accepted() {
         assert_eq!(read(&document), Ok(()), "{document}");
         assert!(validator.accepts(&document), "{document}");
     }
 }
 
-#[test]
-fn what_the_reader_refuses_the_schema_refuses() {
-    let validator = Validator::new();
+/// Documents that reader and schema refuse.
+fn refused() -> Vec<String> {
     let mut documents: Vec<String> = [
         // Nothing to go by.
         "{}",
@@ -237,7 +244,13 @@ fn what_the_reader_refuses_the_schema_refuses() {
         "colour: green",
     ];
     documents.extend(extras.map(block_and));
-    for document in documents {
+    documents
+}
+
+#[test]
+fn what_the_reader_refuses_the_schema_refuses() {
+    let validator = Validator::new();
+    for document in refused() {
         assert!(read(&document).is_err(), "{document}");
         assert!(!validator.accepts(&document), "{document}");
     }
@@ -317,5 +330,46 @@ fn every_key_is_described_without_rust_s_links() {
         assert!(!description.contains("[`"), "{description}");
         assert!(!description.contains("::"), "{description}");
         assert!(!description.contains('\n'), "{description}");
+    }
+}
+
+/// The keys of a definition in the schema.
+fn keys(definition: &str) -> Vec<String> {
+    let schema = PolicyFile::json_schema();
+    let properties = schema["$defs"][definition]["properties"].as_object();
+    properties.unwrap().keys().cloned().collect()
+}
+
+/// Whether `document` has `key` as a key: with a colon behind it, and not as the end of another.
+fn has_key(document: &str, key: &str) -> bool {
+    document
+        .match_indices(&format!("{key}:"))
+        .any(|(start, _)| {
+            let before = document.get(..start).and_then(|text| text.chars().last());
+            before.is_none_or(|before| !before.is_alphanumeric() && before != '_')
+        })
+}
+
+#[test]
+fn every_key_is_in_both_tables_of_documents() {
+    let (accepted, refused) = (accepted(), refused());
+    for definition in ["Verification", "Signer", "Trust"] {
+        for key in keys(definition) {
+            for (table, documents) in [("accepted", &accepted), ("refused", &refused)] {
+                let there = documents.iter().any(|document| has_key(document, &key));
+                assert!(there, "`{key}` is in no document that is {table}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_key_of_a_policy_is_in_the_table_of_its_page() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
+    let page = fs::read_to_string(page).unwrap();
+    for key in keys("Verification") {
+        let row = format!("| `{key}` | ");
+        let there = page.lines().any(|line| line.starts_with(&row));
+        assert!(there, "docs/policy.md has no row for the field `{key}`");
     }
 }
