@@ -10,7 +10,7 @@ pub use countersign_verify::ImageVerifier;
 use countersign_verify::VerifiedImage;
 
 use crate::error::Error;
-use crate::grounds::{Grounds, PolicySummary};
+use crate::grounds::Grounds;
 
 /// Permission to install the content of one digest without any proof.
 ///
@@ -74,7 +74,7 @@ impl AdmittedImage {
     pub fn new(proof: VerifiedImage) -> Result<Self, Error> {
         let grounds = Grounds::Signature {
             evidence: Box::new(proof.evidence().clone()),
-            policy: PolicySummary::of(proof.policy()),
+            policy: proof.policy().summary(),
         };
         Self::of(proof.image(), proof.index().cloned(), grounds)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_policy::{Policy, Signer};
+use countersign_policy::PolicySummary;
 use countersign_verify::Evidence;
 use serde::{Deserialize, Serialize};
 
@@ -63,36 +63,6 @@ impl fmt::Display for Grounds {
             Self::Digest => "a digest of the gallery's index",
             Self::Nothing => "nothing",
         })
-    }
-}
-
-/// A policy in words, for the record: to be read, not to be verified by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PolicySummary {
-    /// Whose signature it accepts, a sentence each.
-    pub signers: Vec<String>,
-    /// Since when the signature had to be there.
-    pub not_before: Option<jiff::Timestamp>,
-}
-
-impl PolicySummary {
-    pub(crate) fn of(policy: &Policy) -> Self {
-        let signers = policy.signers().iter();
-        let sentence = |signer: &Signer| {
-            let Signer {
-                issuer,
-                identity,
-                // Too long for a line; the policy itself has them.
-                claims: _,
-                not_before: _,
-            } = signer;
-            format!("the issuer is {issuer}, the identity is {identity}")
-        };
-        Self {
-            signers: signers.map(sentence).collect(),
-            not_before: policy.not_before(),
-        }
     }
 }
 

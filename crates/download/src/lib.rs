@@ -91,6 +91,7 @@ pub mod samples;
 pub use admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{Outcome, PlanFailure, SourceFailure};
+pub use countersign_policy::PolicySummary;
 pub use error::Error;
 pub use events::{Event, Events};
 pub use extract::ArchiveError;
@@ -101,7 +102,7 @@ pub use gallery::{
     FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
     Origin, SkippedPlace,
 };
-pub use grounds::{Grounds, LockedSigner, PolicySummary};
+pub use grounds::{Grounds, LockedSigner};
 pub use http::HttpError;
 pub use inspect::inspect;
 pub use install::Installer;

@@ -269,9 +269,13 @@ fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<Json
 
 impl From<&PolicySummary> for JsonPolicySummary {
     fn from(policy: &PolicySummary) -> Self {
+        let PolicySummary {
+            signers,
+            not_before,
+        } = policy;
         Self {
-            signers: policy.signers.clone(),
-            not_before: policy.not_before.as_ref().map(ToString::to_string),
+            signers: signers.clone(),
+            not_before: not_before.as_ref().map(ToString::to_string),
         }
     }
 }

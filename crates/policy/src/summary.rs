@@ -1,0 +1,45 @@
+//! A policy in a few words, for records.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Policy, Signer};
+
+/// A policy in words, for the record: to be read, not to be verified by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySummary {
+    /// Whose signature it accepts, a sentence each.
+    pub signers: Vec<String>,
+    /// Since when the signature had to be there.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Policy {
+    /// Says in a few words whose signatures this policy accepts. [`Policy::explain`] says everything.
+    pub fn summary(&self) -> PolicySummary {
+        let Self {
+            signers,
+            not_before,
+            // Too long for a line; the policy itself has them.
+            predicate_types: _,
+            annotations: _,
+            bind_name: _,
+            trust: _,
+            signature_sources: _,
+            deny_digests: _,
+        } = self;
+        let sentence = |signer: &Signer| {
+            let Signer {
+                issuer,
+                identity,
+                claims: _,
+                not_before: _,
+            } = signer;
+            format!("the issuer is {issuer}, the identity is {identity}")
+        };
+        PolicySummary {
+            signers: signers.iter().map(sentence).collect(),
+            not_before: *not_before,
+        }
+    }
+}
