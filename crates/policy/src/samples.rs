@@ -6,9 +6,12 @@
 )]
 
 use countersign_oci::{Digest, Reference, samples};
+use jiff::Timestamp;
 
+use crate::claims::Claim;
 use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
-use crate::matcher::RegexError;
+use crate::matcher::{Matcher, RegexError};
+use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
 /// Each problem, in a file; and one in a flag.
 pub fn errors() -> Vec<PolicyError> {
@@ -50,4 +53,34 @@ pub fn errors() -> Vec<PolicyError> {
     let flag = PolicyError::new(Place::default(), Problem::Empty { expected: "a text" });
     let in_file = |problem| PolicyError::new(place.clone(), problem);
     problems.into_iter().map(in_file).chain([flag]).collect()
+}
+
+/// Each reason to refuse a signature; and one for each way of missing a signer.
+pub fn violations() -> Vec<Violation> {
+    let text = || "x".to_owned();
+    let mut violations = samples!(Violation {
+        DeniedDigest { digest: samples::digest() },
+        PredicateType { expected: vec![text()], found: text() },
+        Signer(Box::new(SignerMismatch::of(&[]))),
+        SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
+        Annotation { key: text(), expected: text(), found: None },
+        Name { expected: text(), found: None },
+    });
+    let signer = |miss| Violation::Signer(Box::new(SignerMismatch::of(&[miss])));
+    violations.extend(misses().into_iter().map(signer));
+    violations
+}
+
+fn misses() -> Vec<Miss> {
+    let expected = || Matcher::Exact("x".into());
+    let mismatch = || Mismatch {
+        expected: expected(),
+        found: "y".into(),
+    };
+    samples!(Miss {
+        Issuer(mismatch()),
+        Identity(mismatch()),
+        Claim { claim: Claim::BuildTrigger, expected: expected(), found: None },
+        SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
+    })
 }

@@ -38,6 +38,14 @@ pub fn errors() -> Vec<Error> {
         NotListed { image: image(), expected: digest(), found: 3 },
         Merge(MergeError::Nothing { found: "no image was given".into() }),
     });
+    errors.extend(
+        countersign_policy::samples::violations()
+            .into_iter()
+            .map(|violation| Error::Policy {
+                image: image(),
+                source: Box::new(violation),
+            }),
+    );
     errors.extend(merge_errors().into_iter().map(Error::Merge));
     errors.extend(token_errors().into_iter().map(Error::Token));
     errors

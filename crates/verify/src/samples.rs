@@ -85,7 +85,7 @@ fn tuf_error() -> sigstore_tuf::Error {
 /// Values of every variant of [`Failure`].
 pub fn failures() -> Vec<Failure> {
     let text = || "x".to_owned();
-    samples!(Failure {
+    let mut failures = samples!(Failure {
         LegacySignature {},
         OtherTrust {},
         Attestation { expected: vec![text()], found: text() },
@@ -119,5 +119,8 @@ pub fn failures() -> Vec<Failure> {
         NoVerifiedTime {},
         Sigstore(Box::new(sigstore_verify::Error::InvalidBundle(text()))),
         Policy(Box::new(Violation::DeniedDigest { digest: digest() })),
-    })
+    });
+    let violations = countersign_policy::samples::violations().into_iter();
+    failures.extend(violations.map(|violation| Failure::Policy(Box::new(violation))));
+    failures
 }

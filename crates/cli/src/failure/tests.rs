@@ -178,7 +178,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version
         Denied/Denied
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
-        Refused/Policy/DeniedDigest
+        Refused/Policy/DeniedDigest, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Name
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         OtherProof, OtherPolicy
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
@@ -223,7 +223,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest
+        Policy/DeniedDigest, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/Annotation, Policy/Name
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does
