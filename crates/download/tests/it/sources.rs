@@ -73,6 +73,17 @@ async fn a_primary_that_does_not_have_it_leads_to_the_mirror() {
 }
 
 #[tokio::test]
+async fn a_primary_that_refuses_access_leads_to_the_mirror() {
+    for status in [401, 403] {
+        let (shop, _) = Shop::open_with_app().await;
+        Shop::fail(shop.primary(), status);
+        let installed = shop.installed("cpu-app").await;
+        assert_eq!(served(&installed), (Role::Mirror, 1), "{status}");
+        assert_eq!(shop.version("cpu-app").unwrap(), "v1");
+    }
+}
+
+#[tokio::test]
 async fn a_mirror_is_asked_for_the_digest_that_the_primary_resolved() {
     let (shop, image) = Shop::open_with_app().await;
     // Signed by the right signer, and still not what the primary says the tag is.
