@@ -3,15 +3,15 @@
 //! The registry decides what is in an index, so it is bounded before it is fetched: in depth, in
 //! number and in bytes.
 
-use countersign_oci::{Descriptor, Document, PinnedReference, Platform, Registry, ResolvedImage};
+use countersign_oci::{
+    Descriptor, Document, INDEX_DEPTH_MAX, PinnedReference, Platform, Registry, ResolvedImage,
+};
 
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use crate::error::Error;
 
-/// How deep indexes may be nested in the one that is signed.
-const DEPTH_MAX: usize = 4;
 /// How many manifests one reference may lead to.
 const MANIFESTS_MAX: usize = 256;
 /// How many bytes these manifests may have in all: 64 MiB.
@@ -64,8 +64,8 @@ impl Walk<'_> {
         let location = leaf.image.reference().location().clone();
         let asked = leaf.image.asked().clone();
         let is_index = matches!(leaf.image.document(), Document::Index(_));
-        if is_index && depth > DEPTH_MAX {
-            return Err(self.limit(DEPTH_MAX, "levels of nested indexes"));
+        if is_index && depth >= INDEX_DEPTH_MAX {
+            return Err(self.limit(INDEX_DEPTH_MAX, "levels of nested indexes"));
         }
         self.leaves.push(leaf);
         self.account(&children)?;

@@ -46,7 +46,7 @@ use challenge::{Access, Scope};
 
 pub use copy::Copied;
 pub use credentials::Credentials;
-pub use select::Selected;
+pub use select::{INDEX_DEPTH_MAX, Selected};
 
 /// A client for any number of registries. It also reads image layouts. Cloning is cheap, and clones
 /// share connections and tokens.

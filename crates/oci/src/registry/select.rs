@@ -20,9 +20,9 @@ use crate::manifest::{Manifest, ManifestError};
 use crate::platform::Platform;
 use crate::resolved::ResolvedImage;
 
-/// How deep indexes may be nested, counted with the outermost one. Real images have one level;
-/// `docker buildx imagetools` makes two.
-const DEPTH_MAX: usize = 4;
+/// How deep indexes may be nested, counted with the outermost one: what signs, what verifies and what
+/// installs an image all go by it. Real images have one level; `docker buildx imagetools` makes two.
+pub const INDEX_DEPTH_MAX: usize = 4;
 /// How many manifests, indexes and configurations one search may fetch.
 const DOCUMENTS_MAX: u64 = 64;
 /// The largest configuration, in bytes.
@@ -112,7 +112,7 @@ impl Registry {
         let mut seen = HashSet::from([image.digest().clone()]);
         let mut level = vec![image.clone()];
         let mut fetched = 0;
-        for _ in 0..DEPTH_MAX {
+        for _ in 0..INDEX_DEPTH_MAX {
             let mut below = Vec::new();
             for index in &level {
                 let Document::Index(listed) = index.document() else {
@@ -275,10 +275,10 @@ impl Search<'_> {
 
     /// Searches an index that is listed at the level `depth`.
     async fn nested(&mut self, index: ResolvedImage, depth: usize) -> Result<Option<Selected>> {
-        if depth >= DEPTH_MAX {
+        if depth >= INDEX_DEPTH_MAX {
             self.passed_over.get_or_insert(Error::Limit {
                 what: format!("the nesting of indexes in {}", self.outermost.reference()),
-                limit: DEPTH_MAX as u64,
+                limit: INDEX_DEPTH_MAX as u64,
                 unit: "levels",
             });
             return Ok(None);

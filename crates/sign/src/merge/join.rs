@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use countersign_oci::{
-    Descriptor, Digest, Document, PinnedReference, Platform, Reference, Registry, ResolvedImage,
-    media_type,
+    Descriptor, Digest, Document, INDEX_DEPTH_MAX, PinnedReference, Platform, Reference, Registry,
+    ResolvedImage, media_type,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,8 +16,6 @@ use crate::tags::{self, Tags};
 
 /// Sources that are read at once.
 const SOURCES_AT_ONCE: usize = 8;
-/// How deep indexes may be nested in a source.
-const DEPTH_MAX: usize = 4;
 /// How many manifests one merge may have.
 const MEMBERS_MAX: usize = 256;
 /// Bytes of a configuration: 4 MiB.
@@ -85,10 +83,10 @@ impl Join<'_> {
             return self.add_manifest(image, entry).await;
         };
         let reference = image.reference();
-        if depth >= DEPTH_MAX {
+        if depth >= INDEX_DEPTH_MAX {
             return Err(Error::Limit {
                 image: reference.clone(),
-                limit: DEPTH_MAX,
+                limit: INDEX_DEPTH_MAX,
                 unit: "levels of nested indexes",
             });
         }

@@ -5,12 +5,11 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
 use countersign_download::{Limits, inspect};
-use countersign_oci::{Digest, Document, ErrorKind, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{
+    Digest, Document, ErrorKind, INDEX_DEPTH_MAX, Platform, Reference, Registry, ResolvedImage,
+};
 
 use crate::failure::Failure;
-
-/// How deep indexes in an index are followed, as signing follows them.
-const DEPTH_MAX: usize = 4;
 
 /// What was found about the images that references lead to.
 #[derive(Debug, Default)]
@@ -105,7 +104,8 @@ async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
         };
         for child in &index.manifests {
             let platform = child.platform.clone();
-            if depth > DEPTH_MAX || platform.as_ref().is_some_and(|one| one.os == "unknown") {
+            if depth >= INDEX_DEPTH_MAX || platform.as_ref().is_some_and(|one| one.os == "unknown")
+            {
                 continue;
             }
             if let Ok(manifest) = registry.child(reference.location(), child).await {
