@@ -5,28 +5,23 @@ mod digests;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_oci::{Reference, Repository};
-use countersign_sign::{
-    Event, Merge, MergeEvent, Merged, MergedManifest, Publication, Signer, Tags,
-};
+use countersign_sign::{Event, Merge, MergeEvent, Merged, MergedManifest, Publication, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::sign::{ServiceArguments, identity_token, signing_services};
+use super::signing::report::Report;
+use super::signing::{Clients, Setup, SigningArguments, setup};
 use crate::arguments::annotations::{annotations, parse_pair};
-use crate::arguments::registry::RegistryArguments;
-use crate::arguments::trust::TrustArguments;
-use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::evidence::JsonPlatform;
 use crate::json::signing::SignResult;
 use crate::output::Output;
-use crate::policy;
 use crate::progress::Progress;
-use crate::trust;
 
 const EXAMPLE: &str = "\
 Example, in the CI job that runs after the builds of all platforms:
@@ -77,33 +72,8 @@ pub(crate) struct MergeArguments {
     #[arg(long = "index-annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) index_annotations: Vec<(String, String)>,
 
-    /// Key and value to put into the signatures
-    ///
-    /// May be given several times.
-    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
-    pub(crate) annotations: Vec<(String, String)>,
-
-    /// OIDC token that proves who signs, or @FILE
-    ///
-    /// Without this flag, the token comes from SIGSTORE_ID_TOKEN or from the CI (GitHub, GitLab,
-    /// Buildkite, CircleCI).
-    #[arg(long, value_name = "TOKEN|@FILE")]
-    pub(crate) identity_token: Option<String>,
-
-    /// Fail if the installer's policy file would refuse
-    ///
-    /// This is checked before anything is sent to the log.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-
     #[command(flatten)]
-    pub(crate) services: ServiceArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
+    pub(crate) signing: SigningArguments,
 }
 
 pub(crate) async fn run(
@@ -111,7 +81,6 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let signed_annotations = annotations(&arguments.annotations)?;
     let index_annotations = annotations(&arguments.index_annotations)?;
     let mut images = arguments.images;
     let first = arguments
@@ -124,46 +93,40 @@ pub(crate) async fn run(
             images.extend(digests::read(directory, repository)?);
         }
     }
-    let registry = connection::registry(&arguments.registry, environment)?;
-    let progress = Progress::new(output, "reading the images");
-    let merge = Merge::plan(&registry, &images, &index_annotations).await?;
+    let progress = Arc::new(Progress::new(output, "reading the images"));
+    let clients = Clients::new(&arguments.signing, environment, &progress)?;
+    let merge = Merge::plan(&clients.registry, &images, &index_annotations).await?;
     if arguments.dry_run {
         drop(progress);
         return show(&merge, &arguments.tags, output);
     }
-    let consumer = arguments
-        .policy
-        .as_deref()
-        .map(policy::from_file)
-        .transpose()?;
-    let connection = registry.connection().clone();
-    let flag = arguments.identity_token.as_deref();
-    let (token, _) = identity_token(flag, environment, &connection, None).await?;
-    let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
-    let trusted_root = instance.trusted_root(environment, &connection).await?;
-    let signing =
-        signing_services(&arguments.services, &instance, environment, &connection).await?;
-    let mut signer = Signer::new(registry.clone(), &signing, trusted_root)?.with_tags(Tags::Later);
-    if let Some(consumer) = consumer {
-        signer = signer.with_consumer_policy(consumer.policy);
-    }
-    // Its answers come from the registry, and not from what the first one knows already.
-    let stranger = connection::registry(&arguments.registry, environment)?;
+    let Setup {
+        signer,
+        token,
+        annotations,
+    } = setup(&arguments.signing, &clients, Tags::Later, environment).await?;
     let publication = Publication {
-        registry: &registry,
-        stranger: &stranger,
+        registry: &clients.registry,
+        stranger: &clients.stranger,
         signer: &signer,
         token: &token,
-        annotations: &signed_annotations,
+        annotations: &annotations,
     };
+    // Whatever ends the run, it tells what was signed and what wasn't.
+    let report = Report::new(output);
+    let noted = report.notes();
     let events = |event: MergeEvent| match event {
         MergeEvent::Copied { blob, .. } => progress.say(format!("copied {blob}")),
         MergeEvent::Pushed { index } => progress.say(format!("signing {index}")),
-        MergeEvent::Signing(Event::Signed { image }) => {
-            progress.say(format!("pushing the signature of {image}"));
-        }
-        MergeEvent::Signing(Event::Pushed { image, .. }) => {
-            progress.say(format!("verifying {image}"));
+        MergeEvent::Signing(event) => {
+            noted.take(&event);
+            match event {
+                Event::Signed { image } => {
+                    progress.say(format!("pushing the signature of {image}"));
+                }
+                Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+                _ => {}
+            }
         }
         MergeEvent::Proven => progress.say("writing the tags"),
         MergeEvent::Tagged { tag } => progress.say(format!("tagged {tag}")),
@@ -172,6 +135,7 @@ pub(crate) async fn run(
     let merged = merge
         .publish(&publication, &arguments.tags, &events)
         .await?;
+    report.dismiss();
     drop(progress);
     output.result(&text(&merged));
     output.document(&MergeOutput::from(&merged));

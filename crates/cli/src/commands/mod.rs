@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod schema;
 mod sign;
+mod signing;
 mod table;
 mod text;
 mod upgrade;
@@ -92,8 +93,8 @@ impl Command {
     /// How long the whole run may take.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         match self {
-            Self::Sign(arguments) => arguments.registry.timeout,
-            Self::Merge(arguments) => arguments.registry.timeout,
+            Self::Sign(arguments) => arguments.signing.registry.timeout,
+            Self::Merge(arguments) => arguments.signing.registry.timeout,
             Self::Verify(arguments) => arguments.registry.timeout,
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,

@@ -40,6 +40,7 @@ impl From<MergeFailure> for Failure {
             moved,
             unclear,
             left,
+            ..
         } = failure;
         let usage = error.kind() == Kind::Usage;
         let mut told = Self::from(error);

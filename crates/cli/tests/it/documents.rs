@@ -64,6 +64,7 @@ fn bundle(stage: &Stage, statement: Statement, identity: &str) -> String {
 async fn stage() -> Stage {
     let stage = Stage::new().await;
     stage.index.push(&stage.registry, "example/app", Some("v1"));
+    stage.index.push(&stage.registry, "example/ci-cache", None);
     let chat = image("linux/amd64");
     chat.push(&stage.registry, "example/chat", Some("v1"));
     let app = stage.index.descriptor();
@@ -102,7 +103,7 @@ fn flags(words: &[String]) -> &'static [&'static str] {
     let trusts = words.iter().any(|word| word == "--trusted-root");
     let words: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
     match *words {
-        ["sign", ..] => &[
+        ["sign" | "merge", ..] => &[
             "--trusted-root=trusted_root.json",
             "--signing-config=signing_config.json",
             "--identity-token=@token",
@@ -166,7 +167,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_signing_work() {
-    play("docs/signing.md", 1).await;
+    play("docs/signing.md", 2).await;
 }
 
 /// Every policy that a page shows, not only the first.

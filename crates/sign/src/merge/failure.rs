@@ -3,6 +3,7 @@
 use countersign_oci::Reference;
 
 use crate::error::Error;
+use crate::outcome::{Signed, Unsigned};
 
 /// A merge that did not end, and where it left the tags.
 #[derive(Debug, thiserror::Error)]
@@ -16,4 +17,8 @@ pub struct MergeFailure {
     pub unclear: Option<Reference>,
     /// The tags that are where they were.
     pub left: Vec<Reference>,
+    /// What has a signature that the consumer accepts, in order.
+    pub signed: Vec<Signed>,
+    /// What has none, in order. Empty where it was not known yet what there is to sign.
+    pub unsigned: Vec<Unsigned>,
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Merge, MergeError, MergeEvent, MergeFailure, contents};
 use crate::error::Error;
-use crate::outcome::Signed;
+use crate::outcome::{Signed, Stopped};
 use crate::signer::Signer;
 use crate::token::IdentityToken;
 
@@ -82,13 +82,15 @@ impl Merge {
         tags: &[Reference],
         events: &(dyn Fn(MergeEvent) + Send + Sync),
     ) -> Result<Merged, MergeFailure> {
-        let untouched = |error: Error| MergeFailure {
-            error,
+        let untouched = |stopped: Stopped| MergeFailure {
+            error: stopped.error,
             moved: Vec::new(),
             unclear: None,
             left: tags.to_vec(),
+            signed: stopped.signed,
+            unsigned: stopped.unsigned,
         };
-        let names = names(tags).map_err(|error| untouched(error.into()))?;
+        let names = names(tags).map_err(|error| untouched(Error::from(error).into()))?;
         let (indexes, signed) = self.prove(with, &names, events).await.map_err(untouched)?;
         events(MergeEvent::Proven);
         let mut moved = Vec::new();
@@ -107,6 +109,8 @@ impl Merge {
                     moved,
                     unclear: unclear.then(|| tag.clone()),
                     left: rest.map(|(tag, _)| tag.clone()).collect(),
+                    signed,
+                    unsigned: Vec::new(),
                 });
             }
             events(MergeEvent::Tagged { tag: tag.clone() });
@@ -133,12 +137,12 @@ impl Merge {
         with: &Publication<'_>,
         names: &[(Reference, String)],
         events: &(dyn Fn(MergeEvent) + Send + Sync),
-    ) -> Result<(Vec<ResolvedImage>, Vec<Signed>), Error> {
+    ) -> Result<(Vec<ResolvedImage>, Vec<Signed>), Stopped> {
         let mut indexes: Vec<ResolvedImage> = Vec::new();
         for (tag, _) in names {
             let there = |index: &ResolvedImage| index.reference().location() == tag.location();
             if !indexes.iter().any(there) {
-                let target = tag.location().writable()?;
+                let target = tag.location().writable().map_err(Error::from)?;
                 indexes.push(contents::copy(with.registry, self, target, events).await?);
             }
         }
@@ -150,13 +154,21 @@ impl Merge {
         let signed = with
             .signer
             .sign(&to_sign, with.token, with.annotations, &signing)
-            .await
-            .map_err(|stopped| stopped.error)?;
-        self.require_all(names, &signed)?;
-        with.signer
-            .verify_as_stranger(with.stranger, &signed, with.annotations)
             .await?;
-        Ok((indexes, signed))
+        let proven = async {
+            self.require_all(names, &signed)?;
+            with.signer
+                .verify_as_stranger(with.stranger, &signed, with.annotations)
+                .await
+        };
+        match proven.await {
+            Ok(()) => Ok((indexes, signed)),
+            Err(error) => Err(Stopped {
+                error,
+                signed,
+                unsigned: Vec::new(),
+            }),
+        }
     }
 
     /// Index and images are all among what was signed, under each name.

@@ -11,14 +11,14 @@ use crate::json::signing::SignResult;
 use crate::output::Output;
 
 /// Told when it is dropped, unless it was told before.
-pub(super) struct Report<'a> {
+pub(in crate::commands) struct Report<'a> {
     output: &'a Output,
     notes: Notes,
 }
 
 /// How far each manifest is, in the order of the references.
 #[derive(Clone, Default)]
-pub(super) struct Notes {
+pub(in crate::commands) struct Notes {
     all: Arc<Mutex<Vec<Note>>>,
 }
 
@@ -44,7 +44,7 @@ impl Note {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(output: &'a Output) -> Self {
+    pub(in crate::commands) fn new(output: &'a Output) -> Self {
         Self {
             output,
             notes: Notes::default(),
@@ -52,13 +52,18 @@ impl<'a> Report<'a> {
     }
 
     /// What takes the run's events.
-    pub(super) fn notes(&self) -> Notes {
+    pub(in crate::commands) fn notes(&self) -> Notes {
         self.notes.clone()
     }
 
     /// Tells a person what became of each manifest, and returns it for a program.
-    pub(super) fn finish(self) -> Vec<SignResult> {
+    pub(in crate::commands) fn finish(self) -> Vec<SignResult> {
         self.tell()
+    }
+
+    /// Tells nothing: all went well, and something else tells of it.
+    pub(in crate::commands) fn dismiss(self) {
+        drop(self.notes.take_all());
     }
 
     fn tell(&self) -> Vec<SignResult> {
@@ -77,7 +82,7 @@ impl Drop for Report<'_> {
 }
 
 impl Notes {
-    pub(super) fn take(&self, event: &Event) {
+    pub(in crate::commands) fn take(&self, event: &Event) {
         let mut all = self.lock();
         match event {
             Event::Begun { subjects } => {

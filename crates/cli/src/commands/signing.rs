@@ -1,0 +1,298 @@
+//! What `sign` and `merge` share: who signs, by which services, and how the signer is set up.
+
+pub(super) mod report;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use countersign_oci::http::Connection;
+use countersign_oci::{Patience, Registry};
+use countersign_sign::{Existing, IdentityToken, RekorVersion, Services, Signer, Tags};
+use url::Url;
+
+use crate::arguments::annotations::{annotations, parse_pair};
+use crate::arguments::registry::{RegistryArguments, parse_duration};
+use crate::arguments::trust::TrustArguments;
+use crate::ci::Provider;
+use crate::connection;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::input::read_text;
+use crate::policy;
+use crate::progress::Progress;
+use crate::trust::{self, Choice, Instance};
+
+/// Flags of every command that signs.
+#[derive(Debug, Args)]
+pub(crate) struct SigningArguments {
+    /// OIDC token that proves who signs, or @FILE
+    ///
+    /// Without this flag, the token comes from SIGSTORE_ID_TOKEN or from the CI (GitHub, GitLab,
+    /// Buildkite, CircleCI).
+    #[arg(long, value_name = "TOKEN|@FILE")]
+    pub(crate) identity_token: Option<String>,
+
+    /// Key and value to put into the signatures
+    ///
+    /// May be given several times.
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) annotations: Vec<(String, String)>,
+
+    /// Fail if the installer's policy file would refuse
+    ///
+    /// This is checked before anything is sent to the log or the registry.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Sign again what is already signed
+    ///
+    /// Without this flag, images that the same identity has signed are skipped, if the installer's
+    /// policy accepts the signature.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// How long to wait for services that are down: 45m
+    ///
+    /// This is for the whole run. It covers the registry, Fulcio, Rekor, the timestamp authority and
+    /// the CI's identity endpoint. Without this flag, each request is repeated for about half a minute.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) patience: Option<Duration>,
+
+    /// Number of images to work on at the same time
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "16",
+        allow_negative_numbers = true
+    )]
+    pub(crate) parallel: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) services: ServiceArguments,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+/// Which Sigstore services sign.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signing services (default: public Sigstore)")]
+pub(crate) struct ServiceArguments {
+    /// Sigstore signing config: a signing_config.json (0.2)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fulcio_url", "rekor_url", "tsa_url"])]
+    pub(crate) signing_config: Option<PathBuf>,
+
+    /// Certificate authority (Fulcio)
+    #[arg(long, value_name = "URL", requires = "rekor_url")]
+    pub(crate) fulcio_url: Option<Url>,
+
+    /// Transparency log (Rekor)
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) rekor_url: Option<Url>,
+
+    /// API version of the transparency log
+    ///
+    /// With a signing config, this selects one of its logs.
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) rekor_version: Option<u8>,
+
+    /// Timestamp authority; Rekor version 2 needs one
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    pub(crate) tsa_url: Option<Url>,
+}
+
+/// Clients that wait for outages as long as `--patience` says.
+pub(super) struct Clients {
+    /// Reads and writes images.
+    pub(super) registry: Registry,
+    /// Has asked for nothing yet.
+    pub(super) stranger: Registry,
+    patience: Option<Patience>,
+}
+
+impl Clients {
+    /// Patience counts from now on, and is told of beside `progress`.
+    pub(super) fn new(
+        arguments: &SigningArguments,
+        environment: &Environment,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, Failure> {
+        let patience = arguments
+            .patience
+            .map(|patience| patience_of(patience, progress));
+        let mut options = connection::options(&arguments.registry, environment)?;
+        options.retries.patience.clone_from(&patience);
+        let mut others = connection::options(&arguments.registry, environment)?;
+        others.retries.patience.clone_from(&patience);
+        Ok(Self {
+            registry: Registry::new(options)?,
+            stranger: Registry::new(others)?,
+            patience,
+        })
+    }
+}
+
+/// What signs, and what is signed besides the images.
+pub(super) struct Setup {
+    pub(super) signer: Signer,
+    pub(super) token: IdentityToken,
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// Gets the identity token, the trusted root and the services, and makes the signer.
+pub(super) async fn setup(
+    arguments: &SigningArguments,
+    clients: &Clients,
+    tags: Tags,
+    environment: &Environment,
+) -> Result<Setup, Failure> {
+    let annotations = annotations(&arguments.annotations)?;
+    let consumer = arguments
+        .policy
+        .as_deref()
+        .map(policy::from_file)
+        .transpose()?;
+    let patience = clients.patience.clone();
+    let connection = clients.registry.connection().clone();
+    let flag = arguments.identity_token.as_deref();
+    let (token, origin) = identity_token(flag, environment, &connection, patience.as_ref()).await?;
+    let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    let trusted_root = instance.trusted_root(environment, &connection).await?;
+    let signing =
+        signing_services(&arguments.services, &instance, environment, &connection).await?;
+    let existing = match arguments.force {
+        true => Existing::SignAgain,
+        false => Existing::Keep,
+    };
+    let mut signer = Signer::new(clients.registry.clone(), &signing, trusted_root)?
+        .with_tags(tags)
+        .with_existing(existing)
+        .with_concurrency(arguments.parallel);
+    if let Some(consumer) = consumer {
+        signer = signer.with_consumer_policy(consumer.policy);
+    }
+    if let Some(patience) = &patience {
+        signer = signer.with_patience(patience.clone());
+    }
+    match origin {
+        Origin::Given => {}
+        Origin::Ci(ci) => {
+            let environment = Arc::new(environment.clone());
+            signer = signer.with_renewal(move || {
+                let (environment, patience) = (Arc::clone(&environment), patience.clone());
+                let connection = connection.clone();
+                Box::pin(async move {
+                    let token = ci.token(&environment, &connection, patience.as_ref());
+                    token.await.map_err(|failure| failure.line().into())
+                })
+            });
+        }
+    }
+    Ok(Setup {
+        signer,
+        token,
+        annotations,
+    })
+}
+
+/// Patience from now on, which tells what it waits for beside the progress.
+fn patience_of(time: Duration, progress: &Arc<Progress>) -> Patience {
+    let progress = Arc::downgrade(progress);
+    Patience::until(tokio::time::Instant::now() + time, move |failed| {
+        if let Some(progress) = progress.upgrade() {
+            progress.tell(&format!("waiting: {failed}"));
+        }
+    })
+}
+
+/// Where an identity token comes from, and so whether there is another when it ends.
+enum Origin {
+    Given,
+    Ci(Provider),
+}
+
+/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in.
+async fn identity_token(
+    flag: Option<&str>,
+    environment: &Environment,
+    connection: &Connection,
+    patience: Option<&Patience>,
+) -> Result<(IdentityToken, Origin), Failure> {
+    if let Some(flag) = flag {
+        let token = match flag.strip_prefix('@') {
+            Some(file) => IdentityToken::from_jwt(&read_text(file.as_ref(), "identity token")?)?,
+            None => IdentityToken::from_jwt(flag)?,
+        };
+        return Ok((token, Origin::Given));
+    }
+    if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
+        return Ok((IdentityToken::from_jwt(token)?, Origin::Given));
+    }
+    match Provider::detect(environment) {
+        Some(ci) => {
+            let token = ci.token(environment, connection, patience).await?;
+            Ok((token, Origin::Ci(ci)))
+        }
+        None => Err(Failure::new(
+            Kind::Usage,
+            "there is no identity token, and this is not a CI that has one",
+        )
+        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")),
+    }
+}
+
+async fn signing_services(
+    named: &ServiceArguments,
+    instance: &Instance,
+    environment: &Environment,
+    connection: &Connection,
+) -> Result<Services, Failure> {
+    let rekor_version = named.rekor_version.map(|version| match version {
+        1 => RekorVersion::V1,
+        _ => RekorVersion::V2,
+    });
+    if let Some(path) = &named.signing_config {
+        let json = read_text(path, "signing config")?;
+        return Ok(Services::from_signing_config(&json, rekor_version)?);
+    }
+    if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
+        return Ok(Services {
+            fulcio: fulcio.clone(),
+            rekor: rekor.clone(),
+            rekor_version: rekor_version.unwrap_or(RekorVersion::V1),
+            tsa: named.tsa_url.clone(),
+        });
+    }
+    let unnamed = |why| {
+        Failure::new(Kind::Usage, why)
+            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL")
+    };
+    Ok(match &instance.choice {
+        Choice::File(_) => {
+            return Err(unnamed(
+                "no flag names the signing services: --trusted-root does not",
+            ));
+        }
+        _ if instance.offline => {
+            return Err(unnamed(
+                "no flag names the signing services, and --offline does not ask a TUF repository",
+            ));
+        }
+        Choice::Tuf { url, root } => {
+            let root = trust::read_root(root)?;
+            let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
+            Services::tuf(connection, url, &root, cache, rekor_version).await?
+        }
+        Choice::PublicGood => {
+            let cache = trust::cache(environment, "public-good")?.join("signing-config");
+            Services::public_good(connection, cache, rekor_version).await?
+        }
+    })
+}
