@@ -3,26 +3,16 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use clap::ValueEnum;
 use clap::builder::StyledStr;
 use serde::Serialize;
 
-use crate::arguments::terminal::{TerminalArguments, Verbosity};
+use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Label};
 use crate::json::error::FailedRun;
 use crate::json::signing::SignResult;
 use crate::printable;
 use crate::terminal::{self, ColorWhen, Colours, Role};
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Text for a person; progress on standard error if it is a terminal
-    Human,
-    /// One JSON document on standard output, for success and failure alike
-    Json,
-}
 
 /// Where results and failures are written, and how.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::workspace;
 
 const LONGEST: usize = 450;
 /// Files that are still longer than that. The list only gets shorter.
-const TOO_LONG: [&str; 1] = ["crates/cli/src/failure/tests.rs"];
+const TOO_LONG: [&str; 0] = [];
 
 #[test]
 fn no_file_is_longer_than_can_be_read_in_one_go() {

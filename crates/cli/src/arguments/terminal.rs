@@ -2,10 +2,18 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
-use crate::output::Format;
 use crate::terminal::ColorWhen;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for a person; progress on standard error if it is a terminal
+    Human,
+    /// One JSON document on standard output, for success and failure alike
+    Json,
+}
 
 /// What is printed, and how.
 #[derive(Debug, Args)]
