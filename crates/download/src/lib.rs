@@ -115,7 +115,7 @@ pub use plan::{Plan, PlanError, Planner};
 pub use planned::{PlannedSource, Role};
 pub use record::{Installed, Provenance, Recorded};
 pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
-pub use source::{Source, SourceError, Tarball, TarballCompression};
+pub use source::{Server, Source, SourceError, Tarball, TarballCompression};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};
 
 /// The Rust blocks of the page on embedding, compiled as the tests of documentation are.

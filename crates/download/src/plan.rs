@@ -21,7 +21,7 @@ use crate::lock::LockedEntry;
 use crate::options::PrivateAddresses;
 use crate::planned::{PlannedSource, Role};
 use crate::requirement::{Integrity, Proof, Requirement, UNPROVEN};
-use crate::source::Source;
+use crate::source::{Server, Source};
 
 pub(crate) use locked::Locked;
 
@@ -195,14 +195,15 @@ impl Planner<'_> {
         let Some(LedFrom { kind, .. }) = self.led_from() else {
             return Ok(());
         };
-        match source.host_kind() {
-            Some(found) if found > kind => Err(PlanError::Inward {
+        match source.server() {
+            Server::At(found) if found > kind => Err(PlanError::Inward {
                 entry: excerpt(&entry.name),
                 location: self.location.to_string(),
                 found: Box::new(source.clone()),
                 kind: found,
             }),
-            _ => Ok(()),
+            // Files of this machine are refused to such an index by their own rule.
+            Server::At(_) | Server::FilesOfThisMachine => Ok(()),
         }
     }
 }

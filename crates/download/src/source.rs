@@ -63,6 +63,15 @@ pub enum TarballCompression {
     Zstd,
 }
 
+/// Where the content of a source comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// From a server of this kind.
+    At(HostKind),
+    /// From files of this machine, without a server.
+    FilesOfThisMachine,
+}
+
 impl Source {
     /// Reads an entry's `uri`, or one of its mirrors, with the entry's `sha256`: 64 hex digits, of
     /// a tarball's bytes.
@@ -149,19 +158,19 @@ impl Source {
         }
     }
 
-    /// Where its server is; `None` where it has none. A name is not looked up. A host that can't be a
-    /// URL's counts as the one that is trusted least.
-    pub fn host_kind(&self) -> Option<HostKind> {
+    /// Where its content comes from. A name is not looked up. A host that can't be a URL's counts as
+    /// the one that is trusted least.
+    pub fn server(&self) -> Server {
         match self {
             Self::Image { reference } => match reference.location() {
-                Location::Layout(_) => None,
+                Location::Layout(_) => Server::FilesOfThisMachine,
                 Location::Registry(repository) => {
                     let kind = HostKind::of_authority(repository.api_host());
-                    Some(kind.unwrap_or(HostKind::ThisMachine))
+                    Server::At(kind.unwrap_or(HostKind::ThisMachine))
                 }
             },
-            Self::Tarball(tarball) => Some(HostKind::of(tarball.url())),
-            Self::Layout { .. } | Self::Directory { .. } => None,
+            Self::Tarball(tarball) => Server::At(HostKind::of(tarball.url())),
+            Self::Layout { .. } | Self::Directory { .. } => Server::FilesOfThisMachine,
         }
     }
 
