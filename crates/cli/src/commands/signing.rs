@@ -44,7 +44,7 @@ pub(crate) struct SigningArguments {
 
     /// Fail if the installer's policy file would refuse
     ///
-    /// This is checked before anything is sent to the log or the registry.
+    /// This is checked before a signature is sent to the log or the registry.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 

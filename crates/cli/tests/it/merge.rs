@@ -139,6 +139,10 @@ async fn a_failure_says_where_the_tags_are() {
     assert_eq!(error["tags_written"], json!([tag]));
     assert_eq!(error["tags_unclear"], json!([]));
     assert_eq!(error["tags_not_written"], json!([latest]));
+    // Both names of index and images are signed, as the run before left them.
+    let signed = half.json()["results"].as_array().unwrap().clone();
+    assert_eq!(signed.len(), 6);
+    assert!(signed.iter().all(|one| one["outcome"] == "already_signed"));
 
     let again = stage.merge(RELEASE, &arguments);
     assert_eq!(again.code, 0, "{}", again.stderr);
