@@ -5,10 +5,12 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::builder::StyledStr;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Label};
+use crate::json::document::Document;
 use crate::json::error::FailedRun;
 use crate::json::signing::SignResult;
 use crate::printable;
@@ -176,7 +178,17 @@ impl Output {
     }
 
     /// The one JSON document of this run, where JSON was asked for.
-    pub(crate) fn document(&self, document: &impl Serialize) {
+    pub(crate) fn document(&self, document: &impl Document) {
+        self.json(document);
+    }
+
+    /// A JSON Schema: for a person and for a program alike.
+    pub(crate) fn schema(&self, schema: &Value) {
+        self.answer(&format!("{schema:#}\n"));
+        self.json(schema);
+    }
+
+    fn json(&self, document: &impl Serialize) {
         if self.format == Format::Json {
             match serde_json::to_string_pretty(document) {
                 Ok(text) => self.write(&printable::json(&format!("{text}\n"))),

@@ -17,6 +17,7 @@ use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
 use super::sign::SignOutput;
 use super::verify::VerifyOutput;
+use crate::json::document::Document;
 use crate::json::error::FailedRun;
 use crate::json::installation::InstallOutput;
 use crate::output::Output;
@@ -34,22 +35,31 @@ pub(crate) enum SchemaCommand {
 pub(super) fn run(command: SchemaCommand, output: &Output) {
     match command {
         SchemaCommand::Output => {
-            let schema = schema();
-            output.answer(&format!("{schema:#}\n"));
-            output.document(&schema);
+            output.schema(&schema());
         }
         SchemaCommand::Policy => policy::schema::run(output),
     }
 }
 
-/// What a command prints with `--output json`: one of these documents.
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "CountersignOutput")]
-#[expect(
-    dead_code,
-    reason = "the schema is derived from it, and no value is made"
-)]
-enum AnyOutput {
+/// The documents, each of which may then be printed.
+macro_rules! documents {
+    ($($name:ident($document:ty),)*) => {
+        /// What a command prints with `--output json`: one of these documents.
+        #[derive(JsonSchema)]
+        #[schemars(untagged, rename = "CountersignOutput")]
+        #[expect(
+            dead_code,
+            reason = "the schema is derived from it, and no value is made"
+        )]
+        enum AnyOutput {
+            $($name($document),)*
+        }
+
+        $(impl Document for $document {})*
+    };
+}
+
+documents! {
     Sign(SignOutput),
     Merge(MergeOutput),
     MergeDryRun(MergeDryRunOutput),

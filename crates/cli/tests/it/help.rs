@@ -81,25 +81,54 @@ fn policy_schema() {
     help("help_policy_schema", &["policy", "schema", "--help"]);
 }
 
+#[test]
+fn schema() {
+    help("help_schema", &["schema", "--help"]);
+}
+
+#[test]
+fn schema_output() {
+    help("help_schema_output", &["schema", "output", "--help"]);
+}
+
+#[test]
+fn schema_policy() {
+    help("help_schema_policy", &["schema", "policy", "--help"]);
+}
+
+/// The words of every command, as the manual pages name them.
+pub(crate) fn commands() -> Vec<Vec<String>> {
+    let directory = tempfile::TempDir::new().unwrap();
+    let pages = directory.path().join("man1");
+    assert_eq!(run(&mut program(&["man", pages.to_str().unwrap()])).code, 0);
+    let names = std::fs::read_dir(&pages).unwrap().map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let words = name.strip_suffix(".1").unwrap().split('-').skip(1);
+        words.map(str::to_owned).collect()
+    });
+    names.collect()
+}
+
+#[test]
+fn every_command_has_its_help_among_the_snapshots() {
+    let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/snapshots");
+    let commands = commands();
+    assert!(commands.len() > 10, "{commands:?}");
+    for words in commands {
+        let mut name = vec!["help".to_owned()];
+        name.extend(words);
+        let snapshot = format!("{snapshots}/{}.snap", name.join("_"));
+        assert!(std::path::Path::new(&snapshot).is_file(), "{snapshot}");
+    }
+}
+
 /// `-h` is the short form: who looks for a flag reads one line an option.
 #[test]
 fn the_short_help_has_one_line_an_option() {
-    for command in [
-        &[][..],
-        &["sign"],
-        &["merge"],
-        &["verify"],
-        &["install"],
-        &["upgrade"],
-        &["list"],
-        &["remove"],
-        &["completions"],
-        &["man"],
-        &["policy", "check"],
-        &["policy", "test"],
-        &["policy", "schema"],
-    ] {
-        let shown = run(&mut program(&[command, &["-h"]].concat()));
+    for command in commands() {
+        let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
+        words.push("-h");
+        let shown = run(&mut program(&words));
         assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
         let options = shown.stdout.split_once("\n\nOptions:\n").unwrap().1;
         let options = options.split("\n\nExample").next().unwrap();

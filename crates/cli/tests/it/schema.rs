@@ -66,6 +66,15 @@ fn every_field_in_the_page_s_table_is_one_of_the_schema() {
         .split_once("Beside `results` |\n|---|---|---|\n")
         .unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
+    for words in crate::help::commands() {
+        // A group of commands prints nothing of its own, and a schema is a document of its own kind.
+        let name = words.join(" ");
+        let prints = !["", "policy", "policy schema"].contains(&name.as_str());
+        if prints && words.first().is_some_and(|word| word != "schema") {
+            let named = |row: &str| row.starts_with("| ") && row.contains(&format!("`{name}"));
+            assert!(table.lines().any(named), "the page has no row for `{name}`");
+        }
+    }
     for row in table.lines() {
         // The first column is the command.
         for cell in row.split('|').skip(2) {

@@ -166,6 +166,31 @@ async fn a_busy_timestamp_authority_is_asked_again() {
     assert_eq!(stage.answers(tsa), [503, 201]);
 }
 
+/// Which answers lead to another request, by service: one table, so that no rule is added unseen.
+#[tokio::test]
+async fn answers_are_asked_about_again_by_one_rule() {
+    let services = [
+        (Sandbox::Fulcio, RekorVersion::V2),
+        (Sandbox::RekorV1, RekorVersion::V1),
+        (Sandbox::TimestampAuthority, RekorVersion::V2),
+    ];
+    let again = [408, 425, 429, 500, 502, 503, 504];
+    let final_at_once = [400, 401, 403, 404, 501, 505];
+    for (service, version) in services {
+        for (statuses, requests) in [(&again[..], 2), (&final_at_once[..], 1)] {
+            for status in statuses {
+                let stage = Stage::new().await;
+                stage.one_image();
+                stage.sigstore.inject(service, refuse(*status), 1);
+                let signed = stage.sign_with(&stage.signer_by(version)).await;
+                assert_eq!(signed.is_ok(), requests == 2, "{service:?} {status}");
+                let answers = stage.answers(service);
+                assert_eq!(answers.len(), requests, "{service:?} {status}: {answers:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_answer_without_end_is_cut() {
     let stage = Stage::new().await;

@@ -6,7 +6,5 @@ use crate::output::Output;
 
 /// The schema is a JSON document for a person and for a program alike.
 pub(crate) fn run(output: &Output) {
-    let schema = PolicyFile::json_schema();
-    output.answer(&format!("{schema:#}\n"));
-    output.document(&schema);
+    output.schema(&PolicyFile::json_schema());
 }

@@ -1,0 +1,7 @@
+//! What may be printed as the one JSON document of a run.
+
+use serde::Serialize;
+
+/// A document that the committed schema has. Only the list in `commands/schema.rs` implements it, so
+/// that a command can't print a document that the schema doesn't know.
+pub(crate) trait Document: Serialize {}
