@@ -181,18 +181,59 @@ impl Source {
         let Some((scheme, rest)) = uri.split_once("://") else {
             return by_bare_form(uri);
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "oci" => image(rest),
-            "ocifile" if rest.is_empty() => Err(SourceError::NoPath { scheme: "ocifile" }),
-            "ocifile" => Ok(Self::Layout {
+        let found = Scheme::ALL
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
+            .ok_or_else(|| SourceError::Scheme {
+                found: excerpt(scheme),
+            })?;
+        match found {
+            Scheme::Oci => image(rest),
+            Scheme::OciFile if rest.is_empty() => Err(SourceError::NoPath {
+                scheme: found.as_str(),
+            }),
+            Scheme::OciFile => Ok(Self::Layout {
                 path: LayoutPath::new(Path::new(rest))?,
             }),
-            "http" | "https" => Tarball::parse(uri, digest).map(Self::Tarball),
-            "file" => directory(rest),
-            _ => Err(SourceError::Scheme {
-                found: excerpt(scheme),
-            }),
+            Scheme::Https | Scheme::Http => Tarball::parse(uri, digest).map(Self::Tarball),
+            Scheme::File => directory(rest),
         }
+    }
+}
+
+/// What stands before `://` in a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Oci,
+    OciFile,
+    Https,
+    Http,
+    File,
+}
+
+impl Scheme {
+    const ALL: [Self; 5] = [
+        Self::Oci,
+        Self::OciFile,
+        Self::Https,
+        Self::Http,
+        Self::File,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::OciFile => "ocifile",
+            Self::Https => "https",
+            Self::Http => "http",
+            Self::File => "file",
+        }
+    }
+
+    /// All of them, for a person: `oci://, …, http:// or file://`.
+    fn listed() -> String {
+        let [others @ .., last] = Self::ALL.map(|scheme| format!("{}://", scheme.as_str()));
+        format!("{} or {last}", others.join(", "))
     }
 }
 
@@ -317,7 +358,7 @@ pub enum SourceError {
     #[error("expected an image reference or a URI, found nothing")]
     Empty,
     /// A scheme that we don't know.
-    #[error("expected oci://, ocifile://, https://, http:// or file://, found `{found}://`")]
+    #[error("expected {}, found `{found}://`", Scheme::listed())]
     Scheme {
         /// What stands before `://`.
         found: String,

@@ -1,9 +1,20 @@
 //! A run that takes too long.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::stage::{POLICY, Stage, TRUST, run};
+use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST, program, run};
+
+/// The commands whose help has the flag.
+fn with_timeout() -> BTreeSet<String> {
+    let commands = crate::help::commands().into_iter().filter(|command| {
+        let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
+        words.push("-h");
+        run(&mut program(&words)).stdout.contains("--timeout")
+    });
+    commands.map(|words| words.join(" ")).collect()
+}
 
 #[tokio::test]
 async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
@@ -11,14 +22,42 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
     // Connections are made, and nobody answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let app = format!("{}/app:v1", silent.local_addr().unwrap());
-    for command in [&["verify"][..], &["install"]] {
-        let directory: &[&str] = if command == ["install"] {
-            &["here"]
-        } else {
-            &[]
-        };
-        let limit = ["--timeout", "300ms", &app];
-        let arguments = [command, &TRUST, &POLICY, &limit, directory].concat();
+    let digest = format!("{app}@{}", stage.index.digest());
+    let token = stage.sigstore.token(RELEASE);
+    let signs = [&TRUST[..], &SERVICES, &["--identity-token", &token]].concat();
+    // What is upgraded is installed first, from a gallery that answers.
+    stage.signed("app:v1", RELEASE);
+    let uri = stage.reference("app:v1");
+    stage.write("index.yaml", format!("[{{name: x, uri: '{uri}'}}]"));
+    let policy = format!("{{issuer: '{}', identity: '{RELEASE}'}}", stage.issuer());
+    let gallery = |url: &str| format!("[{{name: acme, url: '{url}', verification: {policy}}}]");
+    stage.write("galleries.yaml", gallery("file:index.yaml"));
+    let from = ["--gallery=galleries.yaml", "--store=store"];
+    let platform = ["--platform=linux/amd64", "x"];
+    let installed = stage.run(&[&["install"], &TRUST, &from, &platform]);
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+    let away = format!("http://{}/index.yaml", silent.local_addr().unwrap());
+    stage.write("galleries.yaml", gallery(&away));
+    let commands = [
+        ("sign", [&signs[..], &[&digest]].concat()),
+        ("merge", [&signs[..], &["--tag", &app, &digest]].concat()),
+        ("verify", [&TRUST[..], &POLICY, &[&app]].concat()),
+        ("install", [&TRUST[..], &POLICY, &[&app, "here"]].concat()),
+        ("upgrade", [&TRUST[..], &from, &["x"]].concat()),
+        (
+            "policy check",
+            vec!["denying.yaml", "--resolve", app.trim_end_matches(":v1")],
+        ),
+    ];
+    let denying = format!("{}  deny_digests: [{digest}]\n", stage.policy(RELEASE));
+    let denying = denying.replace(&format!("{app}@"), "");
+    stage.write("denying.yaml", denying);
+    let known = commands.iter().map(|(name, _)| (*name).to_owned());
+    assert_eq!(BTreeSet::from_iter(known), with_timeout());
+    for (command, arguments) in commands {
+        let command: Vec<&str> = command.split(' ').collect();
+        let limit = ["--timeout", "300ms"];
+        let arguments = [&command[..], &limit, &arguments].concat();
         let mut child = stage.command(&arguments);
         let begun = Instant::now();
         let run = run(&mut child);
