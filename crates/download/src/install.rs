@@ -61,9 +61,10 @@ impl<V: ImageVerifier> Installer<V> {
         Self { limits, ..self }
     }
 
-    /// The same for sources that `led_from` names: none of them may be further in than it is,
-    /// whatever their names resolve to. The verifier has its own way, which the user's policy leads:
-    /// it asks an image's registry only after that was asked here.
+    /// An installer for sources that an index from a server names. None of them may have an address
+    /// that is more private than the index's own, also after DNS. The verifier has no such limit: the
+    /// user's policy says where it looks, and it asks an image's registry only after that was asked
+    /// here.
     pub(crate) fn led_from(&self, led_from: &LedFrom) -> Result<Self, Error> {
         let narrowed = |options: &Options| Options {
             led_from: Some(led_from.clone()),

@@ -1,4 +1,4 @@
-//! What whoever installs or removes may permit. By default nothing is.
+//! Options of installing and removing. The defaults permit nothing risky.
 
 /// What may be replaced, and whether to wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

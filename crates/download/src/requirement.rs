@@ -138,7 +138,7 @@ fn uncovered(sources: &[Source]) -> RequirementError {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Proof::Signature(_) => f.write_str("a signature that the gallery's policy accepts"),
+            Proof::Signature(_) => f.write_str("a signature that the policy accepts"),
             Proof::Digest(digest) => write!(f, "bytes of the digest {digest}"),
             Proof::None => f.write_str("nothing"),
         }

@@ -72,7 +72,7 @@ async fn record_v1(
 }
 
 /// `POST /api/v2/log/entries`. A log of tiles that has the entry already says where, but not when
-/// it came there: the proof that the lost answer held is not to be had again by asking.
+/// it came there: the log does not give the proof of the lost answer a second time.
 async fn record_v2(
     transport: &Transport,
     rekor: &Url,

@@ -33,8 +33,8 @@ impl<'a> Tokens<'a> {
     /// A token that a certificate can be asked for with.
     ///
     /// # Errors
-    /// [`Error::Token`], when the token has ended and there is nobody to ask for another;
-    /// [`Error::Renewal`], when there is, and there is no other.
+    /// [`Error::Token`], if the token has ended and nobody can be asked for a new one;
+    /// [`Error::Renewal`], if the CI was asked and gave none.
     pub(crate) async fn live(&self) -> Result<IdentityToken, Error> {
         let token = self.lock().clone();
         match (token.check(Timestamp::now()), self.renew) {

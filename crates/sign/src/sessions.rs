@@ -35,7 +35,7 @@ pub(crate) struct Sessions<'a> {
 enum Current {
     None,
     Session(Arc<Session>),
-    /// There was no certificate to be had, and who asked first was told why.
+    /// No certificate was issued. The first caller got the error.
     Failed,
 }
 

@@ -75,13 +75,13 @@ impl Signer {
         self
     }
 
-    /// Goes by `tags` as this says.
+    /// Sets how tags are checked.
     #[must_use]
     pub fn with_tags(self, tags: Tags) -> Self {
         Self { tags, ..self }
     }
 
-    /// Does this about what an earlier run has signed. The default is to leave it as it is.
+    /// Sets what happens to images that are signed already. By default they are skipped.
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> Self {
         Self { existing, ..self }

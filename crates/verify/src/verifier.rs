@@ -387,14 +387,9 @@ impl From<Failure> for Obstacle {
 
 impl From<RegistryError> for Obstacle {
     fn from(error: RegistryError) -> Self {
-        match error {
-            RegistryError::Protocol { .. } | RegistryError::Limit { .. } => {
-                Self::Failure(Failure::Unreadable(Box::new(error)))
-            }
-            error if error.is_about_content() => {
-                Self::Failure(Failure::Unreadable(Box::new(error)))
-            }
-            error => Self::Registry(error),
+        match error.spoils_one_candidate() {
+            true => Self::Failure(Failure::Unreadable(Box::new(error))),
+            false => Self::Registry(error),
         }
     }
 }

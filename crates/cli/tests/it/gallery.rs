@@ -98,7 +98,7 @@ fn a_plan_says_from_where_and_on_what_proof() {
       mirror   docker.io/acme/galleries:latest-cpu-chat
       fallback quay.io/acme/galleries:master-cpu-chat
       fallback docker.io/acme/galleries:master-cpu-chat
-      requires a signature that the gallery's policy accepts
+      requires a signature that the policy accepts
     "#);
 }
 

@@ -78,7 +78,7 @@ fn the_gallery_without_a_mistake_is_planned() {
     for name in ["chat", "draw"] {
         let shown = plan(GALLERIES, INDEX, name);
         assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
-        let required = "requires a signature that the gallery's policy accepts";
+        let required = "requires a signature that the policy accepts";
         assert!(shown.stdout.contains(required), "{}", shown.stdout);
     }
 }

@@ -49,8 +49,9 @@ pub(super) enum Decision {
 impl There {
     /// Whether anything may be installed here by what is required. To be asked before any source.
     ///
-    /// Without a record neither ages nor grounds can be compared. Nothing proves more than a
-    /// signature, so whoever asks for one and allows older ones may replace anything.
+    /// Without a record neither ages nor grounds can be compared. A signature is the strongest grounds.
+    /// If a signature is required, and [`Downgrade::Allow`] says that its age doesn't matter, anything
+    /// may be replaced.
     pub(super) fn may_be_replaced(&self, requirement: &Requirement, downgrade: Downgrade) -> bool {
         match self {
             Self::Nothing | Self::Recorded(_) => true,

@@ -32,7 +32,7 @@ impl Plan {
     pub fn locked(self, lock: &Lock, platform: &Platform) -> Result<Self, LockedError> {
         let entry = lock.entry(self.name(), platform)?;
         let name = || excerpt(&entry.name);
-        // An image by itself is of no gallery, and of no entry: the empty name is nobody's.
+        // A single image has no gallery. An empty name matches no entry of a lock file.
         let gallery = self.gallery().unwrap_or_default();
         if gallery != entry.gallery {
             return Err(LockedError::Gallery {

@@ -210,7 +210,7 @@ fn every_plan_of_localai_s_gallery_is_as_it_was() {
         (lines, found.to_string().as_str()),
         (
             16_160,
-            "sha256:0f905bc92f7d3da90ab3b59cb2e821a4c4b304a75731267f961f0420040b71bf"
+            "sha256:54298d24a451131f2d62b0cc646c09e37e2e7f93366e033be1d17ea0184bcea4"
         ),
         "the plans of LocalAI's gallery have changed, or its index has: keep {}, let this test \
          write it again at a commit where it passes, and compare the two with `diff`; if the change \
@@ -264,7 +264,7 @@ fn sources_are_tried_primary_mirrors_then_fallbacks_each_once() {
       mirror   docker.io/acme/app:latest-cpu
       fallback quay.io/acme/app:master-cpu
       fallback docker.io/acme/app:master-cpu
-      requires a signature that the gallery's policy accepts
+      requires a signature that the policy accepts
     ");
 }
 

@@ -300,6 +300,31 @@ impl Error {
 }
 
 impl Error {
+    /// Whether this one document can't be used, so that the next one may be looked at: the content is
+    /// at fault, it is over a limit, or the answer is not of the specification's form. The match names
+    /// every variant.
+    pub fn spoils_one_candidate(&self) -> bool {
+        match self {
+            Self::Protocol { .. } | Self::Limit { .. } => true,
+            Self::NotFound { .. }
+            | Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Manifest { .. }
+            | Self::Layout { .. } => self.is_about_content(),
+            Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Network { .. }
+            | Self::Redirect { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
     /// Whether the server refused this one request: no access, no such content, or another error
     /// status. The match names every variant.
     pub(crate) fn is_refused_request(&self) -> bool {

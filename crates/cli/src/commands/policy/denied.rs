@@ -1,4 +1,4 @@
-//! What the indexes among a policy's denied digests list, for `countersign policy check --resolve`.
+//! Lists the images inside the indexes that a policy denies, for `countersign policy check --resolve`.
 
 use std::fmt::Write as _;
 
