@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::signing::report::Report;
-use super::signing::{Clients, Setup, SigningArguments, setup};
+use super::signing::{Client, Setup, SigningArguments, setup};
 use crate::arguments::annotations::{annotations, parse_pair};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -94,8 +94,8 @@ pub(crate) async fn run(
         }
     }
     let progress = Arc::new(Progress::new(output, "reading the images"));
-    let clients = Clients::new(&arguments.signing, environment, &progress)?;
-    let merge = Merge::plan(&clients.registry, &images, &index_annotations).await?;
+    let client = Client::new(&arguments.signing, environment, &progress)?;
+    let merge = Merge::plan(&client.registry, &images, &index_annotations).await?;
     if arguments.dry_run {
         drop(progress);
         return show(&merge, &arguments.tags, output);
@@ -104,10 +104,12 @@ pub(crate) async fn run(
         signer,
         token,
         annotations,
-    } = setup(&arguments.signing, &clients, Tags::Later, environment).await?;
+    } = setup(&arguments.signing, &client, Tags::Later, environment).await?;
+    // What it is told is what anybody is told, and not what the first client knows already.
+    let stranger = client.registry.anew()?;
     let publication = Publication {
-        registry: &clients.registry,
-        stranger: &clients.stranger,
+        registry: &client.registry,
+        stranger: &stranger,
         signer: &signer,
         token: &token,
         annotations: &annotations,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::signing::report::Report;
-use super::signing::{Clients, Setup, SigningArguments, setup};
+use super::signing::{Client, Setup, SigningArguments, setup};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::signing::SignResult;
@@ -79,13 +79,13 @@ pub(crate) async fn run(
         (_, true) => Tags::Later,
         _ => Tags::Checked,
     };
-    let clients = Clients::new(&arguments.signing, environment, &progress)?;
-    let looked_at = clients.registry.clone();
+    let client = Client::new(&arguments.signing, environment, &progress)?;
+    let looked_at = client.registry.clone();
     let Setup {
         signer,
         token,
         annotations,
-    } = setup(&arguments.signing, &clients, tags, environment).await?;
+    } = setup(&arguments.signing, &client, tags, environment).await?;
 
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = Report::new(output);

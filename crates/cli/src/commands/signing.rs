@@ -108,16 +108,14 @@ pub(crate) struct ServiceArguments {
     pub(crate) tsa_url: Option<Url>,
 }
 
-/// Clients that wait for outages as long as `--patience` says.
-pub(super) struct Clients {
+/// A client that waits for outages as long as `--patience` says.
+pub(super) struct Client {
     /// Reads and writes images.
     pub(super) registry: Registry,
-    /// Has asked for nothing yet.
-    pub(super) stranger: Registry,
     patience: Option<Patience>,
 }
 
-impl Clients {
+impl Client {
     /// Patience counts from now on, and is told of beside `progress`.
     pub(super) fn new(
         arguments: &SigningArguments,
@@ -129,11 +127,8 @@ impl Clients {
             .map(|patience| patience_of(patience, progress));
         let mut options = connection::options(&arguments.registry, environment)?;
         options.retries.patience.clone_from(&patience);
-        let mut others = connection::options(&arguments.registry, environment)?;
-        others.retries.patience.clone_from(&patience);
         Ok(Self {
             registry: Registry::new(options)?,
-            stranger: Registry::new(others)?,
             patience,
         })
     }
@@ -149,7 +144,7 @@ pub(super) struct Setup {
 /// Gets the identity token, the trusted root and the services, and makes the signer.
 pub(super) async fn setup(
     arguments: &SigningArguments,
-    clients: &Clients,
+    client: &Client,
     tags: Tags,
     environment: &Environment,
 ) -> Result<Setup, Failure> {
@@ -159,8 +154,8 @@ pub(super) async fn setup(
         .as_deref()
         .map(policy::from_file)
         .transpose()?;
-    let patience = clients.patience.clone();
-    let connection = clients.registry.connection().clone();
+    let patience = client.patience.clone();
+    let connection = client.registry.connection().clone();
     let flag = arguments.identity_token.as_deref();
     let (token, origin) = identity_token(flag, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
@@ -171,7 +166,7 @@ pub(super) async fn setup(
         true => Existing::SignAgain,
         false => Existing::Keep,
     };
-    let mut signer = Signer::new(clients.registry.clone(), &signing, trusted_root)?
+    let mut signer = Signer::new(client.registry.clone(), &signing, trusted_root)?
         .with_tags(tags)
         .with_existing(existing)
         .with_concurrency(arguments.parallel);

@@ -95,6 +95,15 @@ impl Registry {
         })
     }
 
+    /// A client with the same options that has asked for nothing yet: it has no connection and no token,
+    /// and knows nothing of any registry.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn anew(&self) -> Result<Self> {
+        Self::new(self.options().clone())
+    }
+
     /// The HTTP connections, to share them with other requests.
     #[must_use]
     pub fn connection(&self) -> &Connection {
