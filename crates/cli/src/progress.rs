@@ -69,6 +69,11 @@ impl Progress {
         }
     }
 
+    /// Writes something while nothing is drawn.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     fn line(&self, printable: &str) {
         self.bar.suspend(|| {
             // Where standard error is closed, nobody is left to tell.

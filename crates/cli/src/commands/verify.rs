@@ -1,11 +1,15 @@
 //! `countersign verify`: judges the digest that each reference names, or one platform's image of it.
+//!
+//! Several references are judged side by side, with one trusted root. Results come in the order of the
+//! references, and one that is refused changes nothing about the others.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_oci::{Digest, Platform, Reference, Registry};
+use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry};
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
+use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -32,6 +36,9 @@ Example: the release workflow of acme/app must have signed the image, for a tag
     --identity-regex 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+' \\
     ghcr.io/acme/app:v1";
 
+/// How many references are judged at the same time. Each needs a few short requests.
+const AT_ONCE: usize = 8;
+
 /// `countersign verify`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
@@ -48,6 +55,13 @@ pub(crate) struct VerifyArguments {
     /// Then the index or the platform's manifest must be signed, as for `install`.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+
+    /// Print only `repository@digest` of each verified image
+    ///
+    /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform`
+    /// it is the digest of the platform's manifest. Nothing is printed for an image that is refused.
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) print_digest: bool,
 
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
@@ -75,25 +89,30 @@ pub(crate) async fn run(
     let verifier = Verifier::new(registry.clone(), trusted_root);
 
     let mut report = Report::new(output);
-    for reference in &arguments.references {
-        let progress = Progress::new(output, format!("verifying {reference}"));
-        let outcome = verify(
-            &registry,
-            &verifier,
-            &policy.policy,
-            reference,
-            arguments.platform.as_ref(),
-        )
-        .await;
-        drop(progress);
+    let progress = Progress::new(output, verifying(&arguments.references));
+    let platform = arguments.platform.as_ref();
+    let mut outcomes = stream::iter(&arguments.references)
+        .map(async |reference| {
+            let outcome = verify(&registry, &verifier, &policy.policy, reference, platform).await;
+            (reference, outcome)
+        })
+        .buffered(AT_ONCE);
+    while let Some((reference, outcome)) = outcomes.next().await {
         match outcome {
             Ok(verified) => {
-                output.result(&text(reference, &verified));
+                progress.suspend(|| match arguments.print_digest {
+                    true => output.answer(&format!("{}\n", verified.proven)),
+                    false => output.result(&text(reference, &verified)),
+                });
                 report.done(VerifyResult::verified(reference, &verified));
             }
-            Err(failure) => report.fail(&failure, VerifyResult::failed(reference, &failure)),
+            Err(failure) => progress.suspend(|| {
+                report.fail(&failure, VerifyResult::failed(reference, &failure));
+            }),
         }
     }
+    drop(outcomes);
+    drop(progress);
     let (results, code) = report.end();
     output.document(&VerifyOutput { results });
     Ok(code)
@@ -165,10 +184,20 @@ impl VerifyResult {
 
 /// What was verified, and which of its documents is signed.
 struct Verified {
+    /// What a signature proves: the digest that the reference named, or the platform's manifest.
+    proven: PinnedReference,
     evidence: Evidence,
     signed: SignedDocument,
     /// The platform's manifest, where a platform was asked for.
     manifest: Option<Digest>,
+}
+
+/// What the terminal shows meanwhile.
+fn verifying(references: &[Reference]) -> String {
+    match references {
+        [only] => format!("verifying {only}"),
+        several => format!("verifying {} references", several.len()),
+    }
 }
 
 async fn verify(
@@ -182,6 +211,7 @@ async fn verify(
     let Some(platform) = platform else {
         let proof = verifier.verify(&image, policy).await?;
         return Ok(Verified {
+            proven: image.reference().clone(),
             evidence: proof.evidence().clone(),
             signed: SignedDocument::of(&image),
             manifest: None,
@@ -192,6 +222,7 @@ async fn verify(
     // An index may say anything of its children; an installation would find out.
     registry.require_platform(manifest, platform).await?;
     Ok(Verified {
+        proven: manifest.reference().clone(),
         evidence: verified.proof.evidence().clone(),
         signed: verified.signed,
         manifest: Some(manifest.digest().clone()),

@@ -272,3 +272,47 @@ async fn all_references_are_judged_and_the_worst_failure_gives_the_code() {
         .collect();
     assert_eq!(verdicts, [false, true, false]);
 }
+
+#[tokio::test]
+async fn many_references_are_told_in_the_order_they_were_given() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.push_unsigned("unsigned");
+    let (good, unsigned) = (stage.reference("app:v1"), stage.reference("app:unsigned"));
+    let references: Vec<&str> = (0..30)
+        .map(|number| if number % 7 == 3 { &unsigned } else { &good }.as_str())
+        .collect();
+    let run = stage.verify(&[&references[..], &JSON].concat());
+    assert_eq!(run.code, 3);
+    let document = run.json();
+    let told = document["results"].as_array().unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|result| result["reference"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, references);
+}
+
+#[tokio::test]
+async fn a_proven_digest_is_printed_for_another_program() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let run = stage.verify(&[&stage.reference("app:v1"), JSON[0], JSON[1]]);
+    let index = run.json()["results"][0]["evidence"]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stage.push_unsigned("unsigned");
+    let (good, unsigned) = (stage.reference("app:v1"), stage.reference("app:unsigned"));
+    let repository = good.strip_suffix(":v1").unwrap();
+    let run = stage.verify(&["--print-digest", &unsigned, &good]);
+    assert_eq!(run.code, 3);
+    assert_eq!(run.stdout, format!("{repository}@{index}\n"));
+    let run = stage.verify(&["--print-digest", "--quiet", &good]);
+    assert_eq!(
+        (run.code, run.stdout),
+        (0, format!("{repository}@{index}\n"))
+    );
+    let run = stage.verify(&["--print-digest", &good, JSON[0], JSON[1]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+}
