@@ -17,7 +17,7 @@ use crate::reference::{Location, PinnedReference, Reference};
 #[derive(Debug, Clone)]
 pub struct ResolvedImage {
     reference: PinnedReference,
-    asked: Reference,
+    requested: Reference,
     bytes: Bytes,
     document: Document,
 }
@@ -44,7 +44,7 @@ impl ResolvedImage {
     ) -> Result<Self, ManifestError> {
         let document = Document::parse(&bytes, content_type)?;
         Ok(Self {
-            asked: reference.clone().into(),
+            requested: reference.clone().into(),
             reference,
             bytes,
             document,
@@ -54,17 +54,17 @@ impl ResolvedImage {
     /// The same image, requested by another `reference`: by an index, by a mirror, or by a digest
     /// to which a tag was resolved before.
     #[must_use]
-    pub fn asked_as(self, reference: Reference) -> Self {
+    pub fn requested_as(self, reference: Reference) -> Self {
         Self {
-            asked: reference,
+            requested: reference,
             ..self
         }
     }
 
     /// The reference that the image was requested by. If a signature names an image, it must name
     /// this one.
-    pub fn asked(&self) -> &Reference {
-        &self.asked
+    pub fn requested(&self) -> &Reference {
+        &self.requested
     }
 
     /// The image's location and digest.

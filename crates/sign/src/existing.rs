@@ -117,7 +117,7 @@ fn is_by(
     who: &Who,
     annotations: &BTreeMap<String, String>,
 ) -> bool {
-    let name = statement::name(image.asked());
+    let name = statement::name(image.requested());
     evidence.issuer == who.issuer
         && who.identities.contains(&evidence.identity)
         && evidence.subject_name.as_ref() == Some(&name)

@@ -63,7 +63,7 @@ impl Foreseen {
     ) -> Result<(), Violation> {
         let policy =
             policy.as_far_as_known(|claim| self.are_all || self.claims.value(claim).is_some());
-        let name = statement::name(image.asked());
+        let name = statement::name(image.requested());
         let judge = |identity: &String| {
             let judged = policy.judge(Claimed {
                 digest: image.digest(),
@@ -74,8 +74,8 @@ impl Foreseen {
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 annotations,
                 subject_name: Some(&name),
-                location: image.asked().location(),
-                tag: image.asked().tag(),
+                location: image.requested().location(),
+                tag: image.requested().tag(),
             });
             judged.map(drop)
         };

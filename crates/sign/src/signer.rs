@@ -228,7 +228,7 @@ impl Signer {
             }
         }
         // What names the tag names the repository: where there is a tag, none is needed without.
-        let tagged = |subject: &Subject<'_>| subject.leaf.image.asked().tag().is_some();
+        let tagged = |subject: &Subject<'_>| subject.leaf.image.requested().tag().is_some();
         let named = subjects.iter().filter(|subject| tagged(subject));
         let named: HashSet<_> = named
             .map(|subject| subject.leaf.image.reference().clone())

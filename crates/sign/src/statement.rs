@@ -38,7 +38,7 @@ impl<'a> Statement<'a> {
         Self {
             type_: "https://in-toto.io/Statement/v1",
             subject: [Subject {
-                name: name(image.asked()),
+                name: name(image.requested()),
                 digest: BTreeMap::from([(digest.algorithm().as_str(), digest.hex())]),
                 annotations,
             }],

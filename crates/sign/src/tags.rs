@@ -68,7 +68,7 @@ async fn checked(registry: &Registry, reference: &Reference) -> Result<ResolvedI
     let found = match registry.resolve(&reference.with_tag_of(reference)).await {
         // One request for the tag is one for the image, too.
         Ok(tagged) if tagged.digest() == digest => {
-            return Ok(tagged.asked_as(reference.clone()));
+            return Ok(tagged.requested_as(reference.clone()));
         }
         // The same content by another algorithm.
         Ok(tagged) if digest.matches(tagged.bytes()) => {

@@ -62,7 +62,7 @@ impl Walk<'_> {
             Document::Manifest(_) => Vec::new(),
         };
         let location = leaf.image.reference().location().clone();
-        let asked = leaf.image.asked().clone();
+        let requested = leaf.image.requested().clone();
         let is_index = matches!(leaf.image.document(), Document::Index(_));
         if is_index && depth >= INDEX_DEPTH_MAX {
             return Err(self.limit(INDEX_DEPTH_MAX, "levels of nested indexes"));
@@ -76,7 +76,7 @@ impl Walk<'_> {
         }));
         for (child, image) in children.iter().zip(fetched.await?) {
             // A part of what was asked for is signed by its name.
-            let image = image.asked_as(asked.clone());
+            let image = image.requested_as(requested.clone());
             let platform = child.platform.clone();
             Box::pin(self.descend(Leaf { image, platform }, depth + 1)).await?;
         }

@@ -109,7 +109,7 @@ impl Judge<'_> {
         let subject = Subject {
             digest: image.digest(),
             location: image.reference().location(),
-            requested: image.asked(),
+            requested: image.requested(),
         };
         let proven = self.judge(subject, signature_manifest, bundle)?;
         Ok(VerifiedImage::new(image.clone(), proven, denied_children))

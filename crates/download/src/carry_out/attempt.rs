@@ -102,7 +102,7 @@ impl<V: ImageVerifier> Installer<V> {
         reference: &Reference,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        let resolved = resolved.asked_as(attempt.name(reference));
+        let resolved = resolved.requested_as(attempt.name(reference));
         let image = Box::new(self.admit_as_required(resolved, attempt).await?);
         let requested = reference.clone();
         self.put_in_place(Admitted::Image { image, requested }, attempt)

@@ -47,7 +47,7 @@ impl Registry {
                 served.parse(pinned, what)?
             }
         };
-        Ok(image.asked_as(reference.clone()))
+        Ok(image.requested_as(reference.clone()))
     }
 
     /// Reads a manifest or an index by digest.

@@ -298,7 +298,7 @@ impl Search<'_> {
         self.count()?;
         let location = self.outermost.reference().location();
         let child = self.registry.child(location, child).await?;
-        Ok(Some(child.asked_as(self.outermost.asked().clone())))
+        Ok(Some(child.requested_as(self.outermost.requested().clone())))
     }
 
     /// Counts one more document to be fetched.

@@ -184,7 +184,7 @@ async fn the_way_to_a_nested_manifest_is_given_step_by_step() {
         .map(|i| i.digest().to_string())
         .collect();
     assert_eq!(way, [digest(&middle), digest(&inner)]);
-    let asked = selected.manifest.asked();
+    let asked = selected.manifest.requested();
     assert_eq!(asked.tag(), Some("t"));
 }
 
