@@ -25,6 +25,7 @@ mod layouts;
 mod login;
 mod login_file;
 mod manifests;
+mod platforms;
 mod referrers;
 mod select;
 mod uploads;

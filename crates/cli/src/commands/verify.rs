@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry};
+use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
 use futures_util::{StreamExt as _, stream};
@@ -56,10 +56,17 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
+    /// Verify the images for all platforms
+    ///
+    /// Each platform of an index is verified as with `--platform`, and told on its own. An image that is
+    /// not an index is verified as it is.
+    #[arg(long, conflicts_with = "platform")]
+    pub(crate) all_platforms: bool,
+
     /// Print only `repository@digest` of each verified image
     ///
     /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform`
-    /// it is the digest of the platform's manifest. Nothing is printed for an image that is refused.
+    /// and `--all-platforms` it is the digest of the platform's manifest. Nothing is printed for an image that is refused.
     #[arg(long, conflicts_with = "output")]
     pub(crate) print_digest: bool,
 
@@ -90,25 +97,28 @@ pub(crate) async fn run(
 
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));
-    let platform = arguments.platform.as_ref();
+    let judge = Judge {
+        registry: &registry,
+        verifier: &verifier,
+        policy: &policy.policy,
+    };
+    let which = arguments.which();
     let mut outcomes = stream::iter(&arguments.references)
-        .map(async |reference| {
-            let outcome = verify(&registry, &verifier, &policy.policy, reference, platform).await;
-            (reference, outcome)
-        })
+        .map(async |reference| (reference, judge.reference(reference, which).await))
         .buffered(AT_ONCE);
-    while let Some((reference, outcome)) = outcomes.next().await {
-        match outcome {
-            Ok(verified) => {
-                progress.suspend(|| match arguments.print_digest {
-                    true => output.answer(&format!("{}\n", verified.proven)),
-                    false => output.result(&text(reference, &verified)),
-                });
-                report.done(VerifyResult::verified(reference, &verified));
-            }
-            Err(failure) => progress.suspend(|| {
-                report.fail(&failure, VerifyResult::failed(reference, &failure));
-            }),
+    while let Some((reference, outcomes)) = outcomes.next().await {
+        for Judged { platform, outcome } in outcomes {
+            let result = VerifyResult::new(reference, platform.as_ref(), &outcome);
+            progress.suspend(|| match &outcome {
+                Ok(verified) => {
+                    match arguments.print_digest {
+                        true => output.answer(&format!("{}\n", verified.proven)),
+                        false => output.result(&text(reference, platform.as_ref(), verified)),
+                    }
+                    report.done(result);
+                }
+                Err(failure) => report.fail(failure, result),
+            });
         }
     }
     drop(outcomes);
@@ -130,13 +140,16 @@ pub(super) struct VerifyOutput {
 struct VerifyResult {
     /// As it was given.
     reference: String,
+    /// The platform that was verified, if one was asked for or with `--all-platforms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
     verified: bool,
     /// Which document the signature is of. Left out if nothing is proven, as are the next two.
     #[serde(skip_serializing_if = "Option::is_none")]
     signed: Option<JsonSignedDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<JsonEvidence>,
-    /// With `--platform`: digest of the platform's manifest.
+    /// With `platform`: digest of the platform's manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<String>,
     /// Why it is not verified.
@@ -156,28 +169,24 @@ enum JsonSignedDocument {
 }
 
 impl VerifyResult {
-    fn verified(reference: &Reference, verified: &Verified) -> Self {
+    fn new(
+        reference: &Reference,
+        platform: Option<&Platform>,
+        outcome: &Result<Verified, Failure>,
+    ) -> Self {
+        let verified = outcome.as_ref().ok();
         Self {
             reference: reference.to_string(),
-            verified: true,
-            signed: Some(match verified.signed {
+            platform: platform.map(ToString::to_string),
+            verified: verified.is_some(),
+            signed: verified.map(|verified| match verified.signed {
                 SignedDocument::Index => JsonSignedDocument::Index,
                 SignedDocument::Manifest => JsonSignedDocument::Manifest,
             }),
-            evidence: Some((&verified.evidence).into()),
-            manifest: verified.manifest.as_ref().map(ToString::to_string),
-            error: None,
-        }
-    }
-
-    fn failed(reference: &Reference, failure: &Failure) -> Self {
-        Self {
-            reference: reference.to_string(),
-            verified: false,
-            signed: None,
-            evidence: None,
-            manifest: None,
-            error: Some(failure.to_json()),
+            evidence: verified.map(|verified| (&verified.evidence).into()),
+            manifest: verified
+                .and_then(|verified| verified.manifest.as_ref().map(ToString::to_string)),
+            error: outcome.as_ref().err().map(Failure::to_json),
         }
     }
 }
@@ -200,38 +209,121 @@ fn verifying(references: &[Reference]) -> String {
     }
 }
 
-async fn verify(
-    registry: &Registry,
-    verifier: &Verifier,
-    policy: &Policy,
-    reference: &Reference,
-    platform: Option<&Platform>,
-) -> Result<Verified, Failure> {
-    let image = registry.resolve(reference).await?;
-    let Some(platform) = platform else {
-        let proof = verifier.verify(&image, policy).await?;
-        return Ok(Verified {
-            proven: image.reference().clone(),
-            evidence: proof.evidence().clone(),
-            signed: SignedDocument::of(&image),
-            manifest: None,
-        });
-    };
-    let verified = verify_platform(registry, verifier, &image, platform, policy).await?;
-    let manifest = verified.proof.image();
-    // An index may say anything of its children; an installation would find out.
-    registry.require_platform(manifest, platform).await?;
-    Ok(Verified {
-        proven: manifest.reference().clone(),
-        evidence: verified.proof.evidence().clone(),
-        signed: verified.signed,
-        manifest: Some(manifest.digest().clone()),
-    })
+/// Which of an image's documents are verified.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// The one that the reference names.
+    Named,
+    Platform(&'a Platform),
+    AllPlatforms,
 }
 
-fn text(reference: &Reference, verified: &Verified) -> String {
+impl VerifyArguments {
+    fn which(&self) -> Which<'_> {
+        match &self.platform {
+            Some(platform) => Which::Platform(platform),
+            None if self.all_platforms => Which::AllPlatforms,
+            None => Which::Named,
+        }
+    }
+}
+
+/// What became of a reference, or of one of its platforms.
+struct Judged {
+    platform: Option<Platform>,
+    outcome: Result<Verified, Failure>,
+}
+
+/// What every reference is judged with.
+struct Judge<'a> {
+    registry: &'a Registry,
+    verifier: &'a Verifier,
+    policy: &'a Policy,
+}
+
+impl Judge<'_> {
+    /// At least one verdict.
+    async fn reference(&self, reference: &Reference, which: Which<'_>) -> Vec<Judged> {
+        let image = match self.registry.resolve(reference).await {
+            Ok(image) => image,
+            Err(error) => return vec![Judged::whole(Err(error.into()))],
+        };
+        match which {
+            Which::Named => vec![Judged::whole(self.named(&image).await)],
+            Which::Platform(platform) => vec![self.platform(&image, platform.clone()).await],
+            Which::AllPlatforms => self.platforms(&image).await,
+        }
+    }
+
+    async fn platforms(&self, image: &ResolvedImage) -> Vec<Judged> {
+        match self.registry.platforms(image).await {
+            Ok(platforms) if platforms.is_empty() => vec![Judged::whole(self.named(image).await)],
+            Ok(platforms) => {
+                stream::iter(platforms)
+                    .map(|platform| self.platform(image, platform))
+                    .buffered(AT_ONCE)
+                    .collect()
+                    .await
+            }
+            Err(error) => vec![Judged::whole(Err(error.into()))],
+        }
+    }
+
+    async fn named(&self, image: &ResolvedImage) -> Result<Verified, Failure> {
+        let proof = self.verifier.verify(image, self.policy).await?;
+        Ok(Verified {
+            proven: image.reference().clone(),
+            evidence: proof.evidence().clone(),
+            signed: SignedDocument::of(image),
+            manifest: None,
+        })
+    }
+
+    async fn platform(&self, image: &ResolvedImage, platform: Platform) -> Judged {
+        let outcome = self.manifest(image, &platform).await;
+        Judged {
+            platform: Some(platform),
+            outcome,
+        }
+    }
+
+    async fn manifest(
+        &self,
+        image: &ResolvedImage,
+        platform: &Platform,
+    ) -> Result<Verified, Failure> {
+        let Self {
+            registry,
+            verifier,
+            policy,
+        } = *self;
+        let verified = verify_platform(registry, verifier, image, platform, policy).await?;
+        let manifest = verified.proof.image();
+        // An index may say anything of its children; an installation would find out.
+        registry.require_platform(manifest, platform).await?;
+        Ok(Verified {
+            proven: manifest.reference().clone(),
+            evidence: verified.proof.evidence().clone(),
+            signed: verified.signed,
+            manifest: Some(manifest.digest().clone()),
+        })
+    }
+}
+
+impl Judged {
+    /// The reference as it was given, without a platform.
+    fn whole(outcome: Result<Verified, Failure>) -> Self {
+        Self {
+            platform: None,
+            outcome,
+        }
+    }
+}
+
+fn text(reference: &Reference, platform: Option<&Platform>, verified: &Verified) -> String {
+    let of = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
     let mut text = format!(
-        "verified {reference}\n{}",
+        "verified {reference}{of}\n{}",
         evidence_text(&verified.evidence)
     );
     match verified.signed {

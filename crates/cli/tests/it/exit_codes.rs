@@ -316,3 +316,34 @@ async fn a_proven_digest_is_printed_for_another_program() {
     let run = stage.verify(&["--print-digest", &good, JSON[0], JSON[1]]);
     assert_eq!(run.code, 2, "{}", run.shown());
 }
+
+#[tokio::test]
+async fn each_platform_is_told_on_its_own_and_the_worst_gives_the_code() {
+    let stage = Stage::new().await;
+    let (app, all) = (stage.reference("app:v1"), "--all-platforms");
+    let manifest = stage.index.images()[0].digest();
+    stage.signed(&format!("app@{manifest}"), RELEASE);
+    let run = stage.verify(&[all, &app, JSON[0], JSON[1]]);
+    assert_eq!(run.code, 3);
+    let told = run.json()["results"].clone();
+    assert_eq!(told[0]["platform"], "linux/amd64");
+    assert_eq!(told[0]["signed"], "manifest");
+    assert_eq!(told[0]["manifest"], manifest.to_string());
+    assert_eq!(told[1]["platform"], "linux/arm64");
+    assert_eq!(told[1]["error"]["kind"], "unsigned");
+    let run = stage.verify(&[all, "--print-digest", &app]);
+    let repository = app.strip_suffix(":v1").unwrap();
+    assert_eq!(run.stdout, format!("{repository}@{manifest}\n"));
+
+    stage.signed("app:v1", RELEASE);
+    let run = stage.verify(&[all, &app]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let headline = format!("verified {app} for {platform}\n");
+        assert!(run.stdout.contains(&headline), "{}", run.stdout);
+    }
+    // An image that is no index has one verdict.
+    let run = stage.verify(&[all, &format!("{repository}@{manifest}"), JSON[0], JSON[1]]);
+    assert_eq!(run.json()["results"].as_array().unwrap().len(), 1);
+    assert_eq!(run.code, 0);
+}

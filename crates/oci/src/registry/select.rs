@@ -24,7 +24,7 @@ use crate::resolved::ResolvedImage;
 /// installs an image all go by it. Real images have one level; `docker buildx imagetools` makes two.
 pub const INDEX_DEPTH_MAX: usize = 4;
 /// How many manifests, indexes and configurations one search may fetch.
-const DOCUMENTS_MAX: u64 = 64;
+pub(super) const DOCUMENTS_MAX: u64 = 64;
 /// The largest configuration, in bytes.
 const CONFIG_MAX: u64 = 4 << 20;
 const CONFIG_TYPES: [&str; 2] = [
@@ -147,7 +147,7 @@ impl Registry {
     }
 
     /// The platform in an image's configuration; `None` if there is none, or if it can't be read.
-    async fn configured_platform(
+    pub(super) async fn configured_platform(
         &self,
         image: &ResolvedImage,
         manifest: &Manifest,
@@ -166,7 +166,7 @@ impl Registry {
 }
 
 /// Whether the manifest is an image that can be unpacked, and not an artifact.
-fn is_image(manifest: &Manifest) -> bool {
+pub(super) fn is_image(manifest: &Manifest) -> bool {
     CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) && manifest.artifact_type.is_none()
 }
 

@@ -347,3 +347,35 @@ async fn descendants_are_those_of_nested_indexes_too() {
     ];
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn the_platforms_of_an_image_are_those_that_can_be_selected() {
+    let stage = Stage::new().await;
+    let (unnamed, nested) = (stage.image("linux/arm64"), stage.image("linux/s390x"));
+    let mut named = stage.image("linux/amd64");
+    named["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    let mut attestation = stage.image("linux/amd64");
+    attestation["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    let inner = stage.index(&[nested, named.clone()]);
+    stage.index(&[inner, attestation, named, unnamed]);
+    let image = stage.resolved().await;
+    let found = client().platforms(&image).await.unwrap();
+    let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    found.sort();
+    assert_eq!(found, ["linux/amd64", "linux/arm64", "linux/s390x"]);
+    for platform in &found {
+        stage.select(platform).await.unwrap();
+    }
+    let manifest = stage.select("linux/s390x").await.unwrap().manifest;
+    assert_eq!(client().platforms(&manifest).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_child_whose_platform_nobody_knows_is_not_left_out_silently() {
+    let stage = Stage::new().await;
+    let missing = Descriptor::of(media_type::OCI_MANIFEST, b"missing");
+    let missing = serde_json::to_value(missing).unwrap();
+    stage.index(&[stage.image("linux/arm64"), missing]);
+    let error = client().platforms(&stage.resolved().await).await;
+    assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
+}
