@@ -1,5 +1,7 @@
 //! How many files this process may have open at once. The runtime panics where it can't open what it
 //! needs to begin, so that this is asked before.
+//!
+//! Where the limit is too low, it is raised for this process; it is never lowered.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -22,8 +24,9 @@ pub(crate) fn require() -> Result<(), Failure> {
         maximum: found.maximum,
     };
     setrlimit(Resource::Nofile, raised).map_err(|_| {
-        let message =
-            format!("this machine lets too few files be open at once: expected at least {NEEDED}, found {current}");
+        let message = format!(
+            "too few files may be open at once: expected at least {NEEDED}, found {current}"
+        );
         Failure::new(Kind::Machine, message).hint("raise the limit, as by `ulimit -n 1024`")
     })
 }

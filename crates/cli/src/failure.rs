@@ -18,6 +18,7 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use countersign_oci::http::Unresolved;
 use countersign_oci::{Location, MachineFault, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
@@ -152,12 +153,14 @@ impl Failure {
     /// repeats what stands before it is left out. Where the machine is at fault, that comes first.
     fn messages(&self) -> Vec<String> {
         let message = match self.kind {
-            Kind::Machine if self.signal.is_none() => on_this_machine(self.error.to_string()),
+            Kind::Machine if self.signal.is_none() => format!("this machine: {}", self.error),
             _ => self.error.to_string(),
         };
         let mut messages = vec![message];
         let mut source = self.error.source();
         while let Some(error) = source {
+            let unresolved = Unresolved::behind(error);
+            let error = unresolved.map_or(error, |unresolved| unresolved);
             let message = error.to_string();
             if messages.last().is_none_or(|last| !last.contains(&message)) {
                 messages.push(message);
@@ -235,14 +238,6 @@ impl Error for Caused {
     }
 }
 
-/// A message that says that the fault is here, and nobody else's.
-fn on_this_machine(message: String) -> String {
-    if message.contains("this machine") {
-        return message;
-    }
-    format!("this machine: {message}")
-}
-
 /// Every line printable and of bounded length; the line breaks are ours.
 fn printable_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(printable).collect();
@@ -259,7 +254,7 @@ impl From<countersign_policy::PolicyError> for Failure {
             Problem::Regex { .. } => {
                 "put a backslash before a character that is meant literally: `\\.`, `\\(`, `\\+`, `\\?`"
             }
-            Problem::Form { .. } if error.place().path.to_string().ends_with("verification") => {
+            Problem::Form { .. } if error.place().path.last_key() == Some("verification") => {
                 "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
             }
             _ if error.place().file.is_some() => {

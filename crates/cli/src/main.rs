@@ -1,4 +1,6 @@
 //! `countersign`: signs container images, and installs only what a signature and a policy prove.
+//!
+//! A command line that can't be read runs nothing.
 
 mod arguments;
 mod capability;
@@ -21,6 +23,7 @@ mod progress;
 mod run;
 mod signals;
 mod terminal;
+mod tips;
 mod trust;
 
 use std::process::ExitCode;
@@ -39,7 +42,8 @@ fn main() -> ExitCode {
             let output = Output::new(&arguments.terminal, &environment);
             run::run(arguments.command, &environment, &output)
         }
-        Err(said) => {
+        Err(mut said) => {
+            tips::improve(&mut said);
             let arguments: Vec<_> = std::env::args_os().collect();
             let terminal = TerminalArguments::of_refused(&arguments);
             unparsed(&said, &Output::new(&terminal, &environment))

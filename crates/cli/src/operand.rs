@@ -1,8 +1,11 @@
 //! Operands of the command line: an image, in a registry or in an image layout on this machine, or a
 //! name.
+//!
+//! Only `ocifile://` leads to files of this machine; a name alone is always that of an image in a registry.
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use countersign_oci::{LayoutPath, Reference, printable};
 
@@ -11,13 +14,26 @@ use crate::failure::{Failure, Kind};
 /// Reads `ocifile://path`, whose path may be relative as any on a command line may, or a reference.
 ///
 /// # Errors
-/// What is wrong with the path or with the reference.
+/// What is wrong with the path or with the reference. A policy file of this machine is refused: its
+/// name can be read as that of an image on Docker Hub.
 pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
     match text.strip_prefix("ocifile://") {
         Some("") => Err("there is no path after ocifile://".into()),
         Some(path) => Ok(LayoutPath::new(&std::path::absolute(path)?)?.into()),
+        None if is_document(Path::new(text)) => Err(DOCUMENT.into()),
         None => Ok(text.parse()?),
     }
+}
+
+/// What is said of a policy file in the place of an image.
+const DOCUMENT: &str = "this is a file, not an image: pass a policy with --policy FILE, and name an \
+    image as registry.example/acme/app:v1";
+
+/// Whether this is a file with a name as policies have it.
+fn is_document(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| ["yaml", "yml", "json"].contains(&extension))
+        && path.is_file()
 }
 
 /// An operand that is a text. A path may hold any bytes, a name may not.

@@ -1,4 +1,7 @@
 //! What goes to standard output and standard error.
+//!
+//! JSON mode writes one document. A result that can't be written is kept and fails the run, except where
+//! whoever read it closed the pipe. Everything that others wrote is made printable first.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IsTerminal, Write};

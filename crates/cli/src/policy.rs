@@ -1,4 +1,6 @@
 //! The policy that a command judges by: from a file or from flags.
+//!
+//! There is no policy by default: with neither a file nor flags it is an error.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

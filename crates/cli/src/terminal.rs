@@ -1,4 +1,6 @@
 //! What a terminal can show: colours, and so many columns.
+//!
+//! Colours never change what is said.
 
 use std::io::IsTerminal;
 

@@ -28,6 +28,7 @@ mod retry;
 pub use answer::Answer;
 pub use connection::Connection;
 pub use host::{HostKind, is_loopback};
+pub use names::Unresolved;
 pub use pace::{Pace, TooSlow};
 pub use proxy::proxy_url;
 pub use redacted::Redacted;

@@ -138,6 +138,14 @@ impl KeyPath {
         &self.0
     }
 
+    /// The key that the path ends with; `None` for the document itself and for an entry of a list.
+    pub fn last_key(&self) -> Option<&str> {
+        match self.0.last()? {
+            Step::Key(key) => Some(key),
+            Step::Index(_) => None,
+        }
+    }
+
     /// Whether this is the document itself.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -1,4 +1,6 @@
 //! `--annotation KEY=VALUE`, which may be given several times.
+//!
+//! A key that is given twice is refused, and never dropped.
 
 use std::collections::BTreeMap;
 

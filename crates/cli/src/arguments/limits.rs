@@ -1,4 +1,6 @@
 //! Flags that raise or lower the bounds on what is installed, and their names for refusals.
+//!
+//! Every bound has a hint, and each flag has the name by which a refusal mentions it.
 
 use clap::Args;
 use countersign_download::{Bound, Limits};

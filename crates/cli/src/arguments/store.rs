@@ -1,4 +1,6 @@
 //! Where entries of galleries are installed: the flag, and the store that it names.
+//!
+//! Where neither the flag nor the environment names a directory, none is guessed.
 
 use std::path::{Path, PathBuf};
 

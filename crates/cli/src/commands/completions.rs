@@ -1,4 +1,6 @@
 //! `countersign completions`: what a shell needs to complete commands and flags.
+//!
+//! They are made from what the program parses, so that they never name an option that there is not.
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;

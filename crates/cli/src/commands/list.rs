@@ -39,8 +39,11 @@ pub(crate) async fn run(
     let installations = Store::new(&store).list().await?;
     if installations.is_empty() {
         // It may be the wrong place that was looked at.
-        let store = printable::path(&store);
-        output.note(&format!("nothing is installed in {store}"));
+        let shown = printable::path(&store);
+        output.note(&match store.exists() {
+            true => format!("nothing is installed in {shown}"),
+            false => format!("nothing is installed: the directory {shown} doesn't exist"),
+        });
     } else if arguments.long {
         for installation in &installations {
             output.answer(&long(installation));

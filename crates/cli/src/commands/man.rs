@@ -1,4 +1,6 @@
 //! `countersign man`: a manual page for each command.
+//!
+//! The pages are made from what the program parses, so that none is ever missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

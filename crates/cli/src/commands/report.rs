@@ -1,4 +1,6 @@
 //! The results of a run that has several, as they come, and the exit code that they have together.
+//!
+//! The exit code is never that of success if one of them failed.
 
 use std::process::ExitCode;
 

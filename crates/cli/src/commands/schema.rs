@@ -1,6 +1,9 @@
 //! `countersign schema`: the JSON Schemas of what the program prints and of policy files.
+//!
+//! A document that is not listed here can't be printed.
 
 use clap::Subcommand;
+use countersign_policy::PolicyFile;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
@@ -11,7 +14,6 @@ use super::dry_run::DryRunOutput;
 use super::list::ListOutput;
 use super::man::ManOutput;
 use super::merge::{MergeDryRunOutput, MergeOutput};
-use super::policy;
 use super::policy::check::PolicyCheckOutput;
 use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
@@ -34,10 +36,8 @@ pub(crate) enum SchemaCommand {
 /// A schema is a JSON document for a person and for a program alike.
 pub(super) fn run(command: SchemaCommand, output: &Output) {
     match command {
-        SchemaCommand::Output => {
-            output.schema(&schema());
-        }
-        SchemaCommand::Policy => policy::schema::run(output),
+        SchemaCommand::Output => output.schema(&schema()),
+        SchemaCommand::Policy => output.schema(&PolicyFile::json_schema()),
     }
 }
 

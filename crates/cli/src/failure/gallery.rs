@@ -1,4 +1,6 @@
 //! What is said of galleries, their indexes and their entries.
+//!
+//! A hint only advises: it never changes what failed.
 
 use countersign_download::{Bound, HttpError};
 use countersign_oci::http::{HostKind, RedirectRefused};

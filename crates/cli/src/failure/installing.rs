@@ -1,6 +1,9 @@
 //! What is said of content that is not installed.
+//!
+//! A hint names a flag only where that flag is the way to go on; none ever makes a
+//! failure a success.
 
-use countersign_download::{ArchiveError, Bound};
+use countersign_download::{ArchiveError, Bound, Error as DownloadError};
 
 use super::gallery::http_hint;
 use super::{Failure, Kind};
@@ -20,88 +23,106 @@ fn archive_hint(error: &ArchiveError) -> Option<&'static str> {
     }
 }
 
-impl From<countersign_download::Error> for Failure {
-    fn from(error: countersign_download::Error) -> Self {
-        use countersign_download::Error as DownloadError;
+impl From<DownloadError> for Failure {
+    fn from(error: DownloadError) -> Self {
         let kind = error.kind();
-        let hint = match &error {
-            DownloadError::Verify(_) | DownloadError::Registry(_) | DownloadError::Platform(_) => {
-                return passed_on(error);
-            }
-            DownloadError::OtherSigner { .. } => Some(
-                "find out why somebody else signed it; if the new signer is right, install with --lock again",
-            ),
-            DownloadError::OtherContent { .. } => Some(
-                "if somebody edited the lock file, restore it; if the new content is right, install with --lock again",
-            ),
-            DownloadError::Older { .. } => Some(
-                "somebody may have moved the tag back; if you want the older image, pass --allow-older",
-            ),
-            DownloadError::Weaker { .. } => {
-                Some("if you want it anyway, run `countersign remove` first")
-            }
-            DownloadError::Unverifiable { .. } => {
-                Some("publish it as a signed image, or tell the gallery's maintainer")
-            }
-            DownloadError::Checksum { .. } => Some(
-                "do not use it: the file was changed, or the gallery has the `sha256` of another file",
-            ),
-            DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
-            DownloadError::NoDirectory { .. } => {
-                Some("check the path after `file://` in the gallery's index")
-            }
-            DownloadError::Directory { .. } => {
-                Some("in the gallery's index, name a directory that can be read")
-            }
-            DownloadError::WrongPlatform { .. } => {
-                Some("pass the platform that the image has to --platform")
-            }
-            DownloadError::NotAnImage { .. } => Some(
-                "name the image itself: signatures, attestations and Helm charts can't be installed",
-            ),
-            DownloadError::Configuration { .. }
-            | DownloadError::LayerCount { .. }
-            | DownloadError::LayerType { .. } => Some(REFUSED_CONTENT),
-            DownloadError::Limit { bound, .. } => Some(limits::hint(*bound)),
-            DownloadError::Layer { source, .. }
-            | DownloadError::Archive { source, .. }
-            | DownloadError::Tree(source) => archive_hint(source),
-            DownloadError::Target { .. } => Some(
-                "name a directory that is missing, empty or an earlier installation; the directory above it must exist",
-            ),
-            DownloadError::Displaced { kept, .. } => {
+        match error {
+            // What another library says, which knows more of it.
+            DownloadError::Verify(error) => error.into(),
+            DownloadError::Registry(error) => error.into(),
+            DownloadError::Platform(error) => error.into(),
+            DownloadError::Displaced { ref kept, .. } => {
                 let hint = format!(
                     "the old installation is complete in {}; install again to put it back",
                     kept.display()
                 );
-                return Self::new(kind, error).hint(hint);
+                Self::new(kind, error).hint(hint)
             }
-            DownloadError::Immovable { source, .. } => Some(immovable_hint(source)),
-            DownloadError::Mounted { .. } => Some(
-                "nothing was changed: unmount it (`umount`), run the same command again, and mount it again",
-            ),
-            DownloadError::UnreadableRecord { .. } => Some(
-                "move the directory away or remove it, then install again; `countersign remove` removes what is in the store",
-            ),
-            DownloadError::Busy { .. } => {
-                Some("leave out --no-wait, or wait until the other run ends")
+            // Bugs, and what the system itself says, have the usual hint of their kind.
+            error => {
+                let hint = history_hint(&error)
+                    .or_else(|| source_hint(&error))
+                    .or_else(|| content_hint(&error))
+                    .or_else(|| directory_hint(&error));
+                Self::new(kind, error).hinted(hint)
             }
-            // Bugs, and what the system itself says: the usual hint has it.
-            _ => None,
-        };
-        Self::new(kind, error).hinted(hint)
+        }
     }
 }
 
-/// What another library says, which knows more of it.
-fn passed_on(error: countersign_download::Error) -> Failure {
-    use countersign_download::Error as DownloadError;
+/// What to do about content that is not what was locked or installed before.
+fn history_hint(error: &DownloadError) -> Option<&'static str> {
+    Some(match error {
+        DownloadError::OtherSigner { .. } => {
+            "find out why somebody else signed it; if the new signer is right, install with --lock again"
+        }
+        DownloadError::OtherContent { .. } => {
+            "if somebody edited the lock file, restore it; if the new content is right, install with --lock again"
+        }
+        DownloadError::Older { .. } => {
+            "somebody may have moved the tag back; if you want the older image, pass --allow-older"
+        }
+        DownloadError::Weaker { .. } => "if you want it anyway, run `countersign remove` first",
+        _ => return None,
+    })
+}
+
+/// What to do about the place that a gallery's index names.
+fn source_hint(error: &DownloadError) -> Option<&'static str> {
     match error {
-        DownloadError::Verify(error) => error.into(),
-        DownloadError::Registry(error) => error.into(),
-        DownloadError::Platform(error) => error.into(),
-        other => Failure::new(other.kind(), other),
+        DownloadError::Unverifiable { .. } => {
+            Some("publish it as a signed image, or tell the gallery's maintainer")
+        }
+        DownloadError::Checksum { .. } => Some(
+            "do not use it: the file was changed, or the gallery has the `sha256` of another file",
+        ),
+        DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
+        DownloadError::NoDirectory { .. } => {
+            Some("check the path after `file://` in the gallery's index")
+        }
+        DownloadError::Directory { .. } => {
+            Some("in the gallery's index, name a directory that can be read")
+        }
+        _ => None,
     }
+}
+
+/// What to do about an image or an archive that can't be installed.
+fn content_hint(error: &DownloadError) -> Option<&'static str> {
+    match error {
+        DownloadError::WrongPlatform { .. } => {
+            Some("pass the platform that the image has to --platform")
+        }
+        DownloadError::NotAnImage { .. } => Some(
+            "name the image itself: signatures, attestations and Helm charts can't be installed",
+        ),
+        DownloadError::Configuration { .. }
+        | DownloadError::LayerCount { .. }
+        | DownloadError::LayerType { .. } => Some(REFUSED_CONTENT),
+        DownloadError::Limit { bound, .. } => Some(limits::hint(*bound)),
+        DownloadError::Layer { source, .. }
+        | DownloadError::Archive { source, .. }
+        | DownloadError::Tree(source) => archive_hint(source),
+        _ => None,
+    }
+}
+
+/// What to do about the directory that is installed to.
+fn directory_hint(error: &DownloadError) -> Option<&'static str> {
+    Some(match error {
+        DownloadError::Target { .. } => {
+            "name a directory that is missing, empty or an earlier installation; the directory above it must exist"
+        }
+        DownloadError::Immovable { source, .. } => immovable_hint(source),
+        DownloadError::Mounted { .. } => {
+            "nothing was changed: unmount it (`umount`), run the same command again, and mount it again"
+        }
+        DownloadError::UnreadableRecord { .. } => {
+            "move the directory away or remove it, then install again; `countersign remove` removes what is in the store"
+        }
+        DownloadError::Busy { .. } => "leave out --no-wait, or wait until the other run ends",
+        _ => return None,
+    })
 }
 
 /// What to do about a directory that the system refuses to move.

@@ -1,4 +1,6 @@
 //! What is said of registries.
+//!
+//! A hint only advises: it never changes what failed.
 
 use countersign_oci::http::{HostKind, RedirectRefused};
 use countersign_oci::{Error as RegistryError, Location};

@@ -1,4 +1,6 @@
 //! What is said of signatures that are refused, and of what they are judged by.
+//!
+//! A hint never advises to do without the check that failed.
 
 use super::{Failure, Kind, kind};
 

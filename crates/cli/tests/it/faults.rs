@@ -282,7 +282,7 @@ fn too_few_descriptors_are_told_before_anything_begins() {
     exit code 1
     --- standard output
     --- standard error
-    error: this machine lets too few files be open at once: expected at least 9, found 6
+    error: this machine: too few files may be open at once: expected at least 9, found 6
       hint: raise the limit, as by `ulimit -n 1024`
     ");
 }

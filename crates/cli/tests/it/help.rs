@@ -77,11 +77,6 @@ fn policy_test() {
 }
 
 #[test]
-fn policy_schema() {
-    help("help_policy_schema", &["policy", "schema", "--help"]);
-}
-
-#[test]
 fn schema() {
     help("help_schema", &["schema", "--help"]);
 }

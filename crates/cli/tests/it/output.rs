@@ -76,7 +76,7 @@ async fn diagnostics_are_plain_text_where_no_terminal_is() {
 #[tokio::test]
 async fn a_level_of_diagnostics_that_is_none_is_told_and_ends_nothing() {
     let stage = Stage::new().await;
-    let arguments = ["policy", "schema"];
+    let arguments = ["schema", "policy"];
     let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", "app=loud"));
     assert_eq!(run.code, 0, "{}", run.shown());
     assert_eq!(

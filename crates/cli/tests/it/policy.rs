@@ -89,20 +89,6 @@ async fn a_file_of_cases_that_can_not_be_used_is_2_and_says_where_to_see_one() {
     );
 }
 
-#[tokio::test]
-async fn the_schema_is_printed_for_a_person_and_a_program_alike() {
-    let stage = Stage::new().await;
-    let committed = include_str!("../../../../fixtures/policy.schema.json");
-    for arguments in [
-        &["policy", "schema"][..],
-        &["policy", "schema", "--output=json"],
-    ] {
-        let run = run(stage.command(arguments).env_clear());
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        assert_eq!(run.stdout, committed);
-    }
-}
-
 /// Saves the index and three signatures of it: good, by a stranger, and broken.
 fn save(stage: &Stage) {
     stage.write("cases/image.json", stage.index.bytes());

@@ -330,6 +330,9 @@ async fn an_empty_store_is_told_by_its_place_and_is_no_failure() {
     let shop = Shop::open().await;
     let store = shop.path("");
     let store = store.to_str().unwrap().trim_end_matches('/');
+    let said = format!("nothing is installed: the directory {store} doesn't exist\n");
+    assert_eq!(shop.shown(&["list"]), (0, String::new(), said));
+    fs::create_dir_all(store).unwrap();
     let said = format!("nothing is installed in {store}\n");
     assert_eq!(shop.shown(&["list"]), (0, String::new(), said));
     let upgrade = [&["upgrade"][..], &crate::shop::FLAGS].concat();

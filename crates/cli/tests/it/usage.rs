@@ -115,6 +115,38 @@ async fn files_that_are_missing_are_named() {
 }
 
 #[tokio::test]
+async fn a_policy_file_in_the_place_of_an_image_is_told_where_it_belongs() {
+    let stage = Stage::new().await;
+    for line in [
+        &["verify", "policy.yaml"][..],
+        &["verify", "./policy.yaml"],
+        &["install", "policy.yaml", "here"],
+    ] {
+        let run = stage.run(&[line]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.shown());
+        let says = "this is a file, not an image: pass a policy with --policy FILE";
+        assert!(run.stderr.contains(says), "{}", run.shown());
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_named_in_one_line() {
+    let stage = Stage::new().await;
+    let run = stage.verify(&["nobody.invalid/app:v1"]);
+    assert_eq!(run.code, 7, "{}", run.shown());
+    let causes: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("caused by"))
+        .collect();
+    let [cause] = causes[..] else {
+        panic!("{}", run.shown())
+    };
+    let says = "  caused by: the host name `nobody.invalid` can't be resolved: ";
+    assert!(cause.starts_with(says), "{cause}");
+}
+
+#[tokio::test]
 async fn a_trusted_root_that_is_none_is_refused() {
     let stage = Stage::new().await;
     let flags = ["--policy", "policy.yaml", "--trusted-root", "policy.yaml"];

@@ -4,6 +4,7 @@
 //! connection. A proxy resolves names itself, and then nothing is checked here.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,10 +88,38 @@ impl Resolve for Names {
         let names = self.clone();
         Box::pin(async move {
             let name = name.as_str();
-            let found: Vec<_> = tokio::net::lookup_host((name, 0)).await?.collect();
+            let found = tokio::net::lookup_host((name, 0)).await;
+            let found: Vec<_> = found
+                .map_err(|source| Unresolved {
+                    host: name.to_owned(),
+                    source,
+                })?
+                .collect();
             let permitted = names.permitted(name, &found)?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
+    }
+}
+
+/// No address was found for the name of a host.
+#[derive(Debug, thiserror::Error)]
+#[error("the host name `{host}` can't be resolved: {source}")]
+pub struct Unresolved {
+    /// The name that was looked up.
+    pub host: String,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl Unresolved {
+    /// The [`Unresolved`] among the causes of `error`, if `error` is one of the HTTP client, whose own
+    /// words and those of its causes say less.
+    pub fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        error.downcast_ref::<reqwest::Error>()?;
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes
+            .filter_map(|cause| cause.downcast_ref::<Self>())
+            .next()
     }
 }
 

@@ -63,7 +63,7 @@ fn the_committed_copy_is_what_the_program_prints() {
     assert!(
         committed == now,
         "fixtures/policy.schema.json is not what the types say; write it anew: \
-         cargo run -p countersign -- policy schema > fixtures/policy.schema.json"
+         cargo run -p countersign -- schema policy > fixtures/policy.schema.json"
     );
 }
 

@@ -2,7 +2,6 @@
 
 pub(super) mod check;
 mod denied;
-pub(super) mod schema;
 pub(super) mod test;
 
 use std::process::ExitCode;
@@ -21,8 +20,6 @@ pub(crate) enum PolicyCommand {
     Check(check::PolicyCheckArguments),
     /// Apply a policy file to saved signatures
     Test(test::PolicyTestArguments),
-    /// Print the JSON Schema of policy files, for editors
-    Schema,
 }
 
 impl PolicyCommand {
@@ -30,7 +27,7 @@ impl PolicyCommand {
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self {
             Self::Check(arguments) => arguments.registry.timeout,
-            Self::Test(_) | Self::Schema => None,
+            Self::Test(_) => None,
         }
     }
 }
@@ -42,10 +39,6 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(arguments) => check::run(&arguments, environment, output).await,
-        PolicyCommand::Schema => {
-            schema::run(output);
-            Ok(ExitCode::SUCCESS)
-        }
         PolicyCommand::Test(arguments) => test::run(arguments, environment, output).await,
     }
 }
