@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use countersign_download::{FileLock, Lock, LockedEntry};
-use countersign_oci::Platform;
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Kind, lock_hint};
-use crate::operand;
 
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
@@ -177,34 +175,6 @@ fn new_beside(path: &Path) -> io::Result<NamedTempFile> {
         // Less the umask, as for any file.
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
-}
-
-/// The locked entries to install on `platform`, as `gallery@name`: those of `names`, all of them
-/// where there are none. One that is not to be had ends it before anything is installed.
-pub(crate) fn wanted(
-    lock: &Lock,
-    names: &[OsString],
-    platform: &Platform,
-) -> Result<Vec<String>, Failure> {
-    let names = names
-        .iter()
-        .cloned()
-        .map(|name| operand::text(name, "name"));
-    let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
-    if names.is_empty() {
-        names = lock.entries().map(|entry| entry.name.clone()).collect();
-        names.dedup();
-    }
-    let locked = |name: String| {
-        // The gallery is the lock's to say; one that is given has to be the same.
-        let bare = name.split_once('@').map_or(name.as_str(), |(_, name)| name);
-        match lock.entry(bare, platform) {
-            Ok(entry) if bare == name => Ok(format!("{}@{bare}", entry.gallery)),
-            Ok(_) => Ok(name),
-            Err(error) => Err(error.into()),
-        }
-    };
-    names.into_iter().map(locked).collect()
 }
 
 /// Refuses a lock file among the names: `flag` takes it after an equals sign alone, because what

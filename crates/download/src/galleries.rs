@@ -8,6 +8,7 @@ use countersign_oci::excerpt;
 use countersign_policy::{Gallery, GalleryEntry};
 
 use crate::capability::{Capability, EntryError};
+use crate::entry_name::EntryName;
 use crate::fallback::FallbackTags;
 use crate::gallery::FetchedIndex;
 use crate::options::PrivateAddresses;
@@ -50,26 +51,21 @@ impl Galleries {
         &self.fetched
     }
 
-    /// The gallery of this name.
-    pub fn gallery(&self, name: &str) -> Option<&Gallery> {
-        let mut galleries = self.fetched.iter().map(|(gallery, _)| gallery);
-        galleries.find(|gallery| gallery.name == name)
-    }
-
-    /// The plan for `name`, or for `gallery@name`.
+    /// The plan for the entry of this name.
     ///
     /// # Errors
     /// [`PlanError::UnknownGallery`]; [`PlanError::Ambiguous`] where galleries with different
     /// policies know a bare name; those of [`Planner::plan`].
-    pub fn plan(&self, name: &str) -> Result<Plan, PlanError> {
-        if let Some((gallery, name)) = name.split_once('@') {
+    pub fn plan(&self, name: &EntryName) -> Result<Plan, PlanError> {
+        if let Some(gallery) = name.gallery() {
             let planner = self.planners().find(|one| one.gallery.name == gallery);
             let planner = planner.ok_or_else(|| PlanError::UnknownGallery {
                 expected: self.names().collect(),
                 found: excerpt(gallery),
             })?;
-            return planner.plan(name);
+            return planner.plan(name.name());
         }
+        let name = name.name();
         let mut known: Option<(&Gallery, Result<Plan, PlanError>)> = None;
         let (mut unknown, mut others) = (None, Vec::new());
         for planner in self.planners() {
@@ -135,13 +131,28 @@ impl Galleries {
 
 /// Whether the gallery has nothing by that name; any other error is about an entry that it has.
 fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
-    matches!(
-        plan,
-        Err(PlanError::Entry {
-            source: EntryError::Unknown { .. },
-            ..
-        })
-    )
+    match plan {
+        Err(PlanError::Entry { source, .. }) => match source {
+            EntryError::Unknown { .. } => true,
+            EntryError::Ambiguous { .. }
+            | EntryError::NotForCapability { .. }
+            | EntryError::MissingTarget { .. }
+            | EntryError::Cycle { .. }
+            | EntryError::TooManySteps { .. }
+            | EntryError::NoContent { .. } => false,
+        },
+        Err(
+            PlanError::Source { .. }
+            | PlanError::UnknownGallery { .. }
+            | PlanError::Ambiguous { .. }
+            | PlanError::Local { .. }
+            | PlanError::Inward { .. }
+            | PlanError::Locked(_)
+            | PlanError::Mirrors { .. }
+            | PlanError::Requirement { .. },
+        )
+        | Ok(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -186,17 +197,19 @@ mod tests {
                 let Err(PlanError::Ambiguous {
                     name,
                     galleries: of,
-                }) = galleries.plan("chat")
+                }) = galleries.plan(&"chat".into())
                 else {
                     panic!("{first} beside {second}: the order of the file decided");
                 };
                 assert_eq!((name.as_str(), of), ("chat", vec!["a".into(), "c".into()]));
                 for (gallery, policy) in [("a", first), ("c", second)] {
-                    let plan = galleries.plan(&format!("{gallery}@chat")).unwrap();
+                    let plan = galleries
+                        .plan(&EntryName::in_gallery(gallery, "chat"))
+                        .unwrap();
                     assert_eq!(plan.gallery(), Some(gallery));
                     assert_eq!(plan.requirement().policy().is_some(), !policy.is_empty());
                 }
-                assert_eq!(galleries.plan("draw").unwrap().gallery(), Some("b"));
+                assert_eq!(galleries.plan(&"draw".into()).unwrap().gallery(), Some("b"));
             }
         }
     }
@@ -205,14 +218,15 @@ mod tests {
     fn a_name_is_of_the_first_gallery_where_all_that_know_it_have_one_policy() {
         for policy in ["", SIGNED] {
             let galleries = galleries(&[(OTHER, DRAW), (policy, CHAT), (policy, CHAT_BY_ALIAS)]);
-            assert_eq!(galleries.plan("chat").unwrap().gallery(), Some("b"));
+            assert_eq!(galleries.plan(&"chat".into()).unwrap().gallery(), Some("b"));
         }
     }
 
     #[test]
     fn a_gallery_or_a_name_that_is_not_there_is_told() {
         let galleries = galleries(&[(SIGNED, CHAT), ("", DRAW)]);
-        let Err(PlanError::UnknownGallery { expected, found }) = galleries.plan("x@chat") else {
+        let Err(PlanError::UnknownGallery { expected, found }) = galleries.plan(&"x@chat".into())
+        else {
             panic!("a gallery of that name");
         };
         assert_eq!(
@@ -220,7 +234,7 @@ mod tests {
             (vec!["a".into(), "b".into()], "x".into())
         );
         for name in ["caht", "b@chat"] {
-            let plan = galleries.plan(name);
+            let plan = galleries.plan(&name.into());
             assert!(is_unknown(&plan), "{plan:?}");
         }
     }

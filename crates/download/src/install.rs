@@ -123,16 +123,12 @@ impl<V: ImageVerifier> Installer<V> {
         permit: UnverifiedPermit,
         resolved: &ResolvedImage,
         platform: &Platform,
-        events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
-        let digest = permit.digest().clone();
         let selected = match resolved.document() {
             Document::Manifest(_) => None,
             Document::Index(_) => Some(self.registry.select(resolved, platform).await?),
         };
-        let image = AdmittedImage::unverified(permit, resolved, selected.as_ref())?;
-        events(Event::Unverified { digest });
-        Ok(image)
+        AdmittedImage::unverified(permit, resolved, selected.as_ref())
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -10,6 +10,7 @@
 
 mod error;
 mod format;
+mod selection;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -338,7 +338,8 @@ fn without_query<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(&shown(url))
 }
 
-/// As it can be read again, except that a URL's query is left out: it may hold a token.
+/// As it can be read again, except that a URL's query is left out, since it may hold a token, and that
+/// a very long URL is cut.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

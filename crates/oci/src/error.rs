@@ -229,13 +229,12 @@ impl Error {
             Self::NotFound { .. } | Self::Network { .. } | Self::Unauthorized { .. } => {
                 Consequence::TryNext
             }
-            Self::Status { status, .. } if *status == 429 || *status >= 500 => Consequence::TryNext,
+            Self::Status { status, .. } => Consequence::of_status(*status),
             Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::Limit { .. }
             | Self::Redirect { .. }
             | Self::Protocol { .. }
-            | Self::Status { .. }
             | Self::Manifest { .. } => Consequence::TrySameDigest,
             Self::Layout { source, .. } => source.consequence(),
             Self::Platform(_)

@@ -74,6 +74,23 @@ pub enum Consequence {
     End,
 }
 
+impl Consequence {
+    /// What an HTTP status says about other sources, if it brings no content. This is the one place
+    /// that decides it, for registries and for web servers. A caller decides only about 401 and 403:
+    /// some registries answer so for an image that doesn't exist, but a web server that answers so
+    /// for a tarball refuses access to it.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            // It isn't there.
+            404 | 410 => Self::TryNext,
+            // The server can't answer now. 408, 425 and 429 say so, as does any 5xx.
+            408 | 425 | 429 | 500.. => Self::TryNext,
+            // The server answers, and the answer is no content: perhaps another copy's is.
+            _ => Self::TrySameDigest,
+        }
+    }
+}
+
 /// Problems of a machine, as its operating system reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MachineFault {
@@ -136,6 +153,22 @@ impl MachineFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_that_may_pass_or_says_not_found_leads_to_the_next_source() {
+        for status in 300..600 {
+            let expected = match status {
+                404 | 408 | 410 | 425 | 429 | 500..=599 => Consequence::TryNext,
+                _ => Consequence::TrySameDigest,
+            };
+            assert_eq!(Consequence::of_status(status), expected, "{status}");
+            // What is asked again is also asked elsewhere.
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            if crate::http::status_may_pass(status) {
+                assert_eq!(expected, Consequence::TryNext, "{status}");
+            }
+        }
+    }
 
     fn raw(errno: Errno) -> io::Error {
         io::Error::from_raw_os_error(errno.raw_os_error())

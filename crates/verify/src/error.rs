@@ -86,6 +86,20 @@ impl Error {
         }
     }
 
+    /// Whether signatures were judged, and the policy accepts none of them.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::BothRefused { .. } => true,
+            Self::Denied(_)
+            | Self::OtherProof { .. }
+            | Self::OtherPolicy { .. }
+            | Self::NotCovered(_)
+            | Self::Registry(_)
+            | Self::Late { .. }
+            | Self::Trust(_) => false,
+        }
+    }
+
     /// What the error means for other sources of the same image. The match names every
     /// variant, so a new one does not compile until it is added here.
     pub fn consequence(&self) -> Consequence {

@@ -120,8 +120,8 @@ impl ByName {
                 Ok(plan) => planned.push(plan),
                 Err(failure) => {
                     let result = InstallResult {
-                        gallery: one.gallery().map(ToOwned::to_owned),
-                        name: Some(one.bare_name().to_owned()),
+                        gallery: one.name.gallery().map(ToOwned::to_owned),
+                        name: Some(one.name.name().to_owned()),
                         ..InstallResult::default()
                     };
                     report.fail(&failure, result.failed(failure.to_json()));
@@ -182,15 +182,14 @@ impl ByName {
         Ok(())
     }
 
-    /// The verifier for an entry. Where the gallery has no policy there is nothing to verify, and
-    /// the trusted root is not asked for.
+    /// The verifier for an entry. Where its plan requires no signature there is nothing to
+    /// verify, and the trusted root is not asked for.
     async fn verifier(
         &self,
         plan: &Plan,
         environment: &Environment,
     ) -> Result<Option<Verifier>, Failure> {
-        let gallery = plan.gallery().and_then(|name| self.galleries.gallery(name));
-        let Some(policy) = gallery.and_then(|gallery| gallery.policy.as_ref()) else {
+        let Some(policy) = plan.requirement().policy() else {
             return Ok(None);
         };
         let loaded = LoadedPolicy {

@@ -46,8 +46,8 @@ pub(super) fn run(
                     &mut report,
                     output,
                     asked,
-                    one.gallery(),
-                    one.bare_name(),
+                    one.name.gallery(),
+                    one.name.name(),
                     plan,
                 );
             }

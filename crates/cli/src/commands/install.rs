@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_download::{Installer, Plan};
+use countersign_download::{EntryName, Installer, Plan};
 use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
 
@@ -268,12 +268,11 @@ async fn by_name(
         }
         None => None,
     };
+    let names = entry_names(names)?;
     let names = match &lock {
-        Some(lock) => lock::wanted(lock, &names, &platform)?,
-        None => {
-            let names = names.into_iter().map(|name| operand::text(name, "name"));
-            names.collect::<Result<_, _>>()?
-        }
+        // A name that is not locked ends the run before anything is installed.
+        Some(lock) => lock.select(&names, &platform)?,
+        None => names,
     };
     let wanted = names.into_iter().map(|name| Wanted {
         name,
@@ -305,6 +304,13 @@ async fn by_name(
     by_name
         .run(&wanted, Named::ByUser, environment, output)
         .await
+}
+
+/// The operands of installing by name.
+fn entry_names(operands: Vec<OsString>) -> Result<Vec<EntryName>, Failure> {
+    let names = operands.into_iter();
+    let names = names.map(|name| Ok(operand::text(name, "name")?.as_str().into()));
+    names.collect()
 }
 
 /// The operands of installing one image: which, and where to.

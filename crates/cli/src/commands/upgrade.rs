@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RecordState, Recorded, Store};
+use countersign_download::{EntryName, Installation, Name, RecordState, Recorded, Store};
 
 use super::by_name::{ByName, Named};
 use super::galleries;
@@ -128,7 +128,7 @@ fn unreadable(installation: &Installation) -> Failure {
 fn from_gallery(recorded: &Recorded) -> Option<Wanted> {
     let provenance = recorded.provenance.as_ref()?;
     Some(Wanted {
-        name: format!("{}@{}", provenance.gallery, provenance.name),
+        name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
         platform: recorded.platform.clone(),
         lock: None,
     })

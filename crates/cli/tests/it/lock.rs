@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::shop::{EARLIER, LATER, SIGNER, Shop};
@@ -226,21 +226,53 @@ async fn a_lock_file_is_written_through_a_link_and_keeps_its_mode() {
     );
 }
 
+/// A run that has installed `chat`, while somebody else holds the lock of its lock file.
+fn installed_and_waiting(shop: &Shop, lock: &str) -> Child {
+    let arguments = [
+        &[
+            "--output",
+            "json",
+            "install",
+            "--platform",
+            "linux/amd64",
+            lock,
+        ],
+        &crate::shop::FLAGS[..],
+        &["chat"],
+    ]
+    .concat();
+    let mut child = shop
+        .command(&arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while shop.version("chat").is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_file_that_can_not_be_written_fails_the_run_before_anything_is_fetched() {
+async fn a_lock_file_that_becomes_unwritable_during_the_run_fails_it_and_what_is_installed_stays() {
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
-    shop.registry.reset_requests();
-    let (code, document) = shop.install(&["--lock=nowhere/countersign.lock", "chat"]);
-    assert_eq!(code, 2, "{document}");
-    assert_eq!(document["results"], serde_json::json!([]), "{document}");
-    let error = texts(&document["error"]);
-    assert!(
-        error.contains("nowhere/countersign.lock can't be written"),
-        "{error}"
-    );
-    assert!(shop.registry.requests().is_empty());
-    assert!(shop.version("chat").is_none());
+    let locks = shop.directory.path().join("locks");
+    fs::create_dir(&locks).unwrap();
+    let other = FileLock::try_take(&locks.join(".x.lock.countersign.lock"));
+    let other = other.unwrap().unwrap();
+    let child = installed_and_waiting(&shop, "--lock=locks/x.lock");
+    fs::remove_dir_all(&locks).unwrap();
+    drop(other);
+    let output = child.wait_with_output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{document}");
+    let result = &document["results"][0];
+    let message = result["error"]["message"].as_str().unwrap();
+    assert_eq!(message, "the lock file locks/x.lock can't be written");
+    // The document says that it is installed, and it is.
+    assert_eq!(result["outcome"], "installed", "{document}");
+    assert_eq!(shop.version("chat").unwrap(), "v1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,21 +291,7 @@ async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
         .path()
         .join(".countersign.lock.countersign.lock");
     let other = FileLock::try_take(&beside).unwrap().unwrap();
-    let arguments = [
-        &["install", "--platform", "linux/amd64", "--lock"],
-        &crate::shop::FLAGS[..],
-        &["chat"],
-    ]
-    .concat();
-    let mut child = shop
-        .command(&arguments)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    while shop.version("chat").is_none() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut child = installed_and_waiting(&shop, "--lock");
     std::thread::sleep(Duration::from_millis(100));
     assert!(!path.exists(), "it did not wait for its turn");
     fs::write(&path, others).unwrap();
@@ -292,6 +310,7 @@ async fn a_lock_file_that_can_t_be_written_is_refused_before_anything_is_fetched
     shop.registry.reset_requests();
     let (code, document) = shop.install(&["--lock=nowhere/x.lock", "chat"]);
     assert_eq!(code, 2, "{document}");
+    assert_eq!(document["results"], serde_json::json!([]), "{document}");
     let message = document["error"]["message"].as_str().unwrap();
     assert_eq!(message, "the lock file nowhere/x.lock can't be written");
     assert!(shop.registry.requests().is_empty());

@@ -34,8 +34,7 @@ impl<V: ImageVerifier> Installer<V> {
                 required: requirement.to_string(),
             });
         };
-        self.admit_unverified(permit, &resolved, platform, events)
-            .await
+        self.admit_unverified(permit, &resolved, platform).await
     }
 
     /// Admits an image by the gallery's policy for the locked signer alone.

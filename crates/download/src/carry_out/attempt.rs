@@ -163,14 +163,13 @@ impl<V: ImageVerifier> Installer<V> {
         admitted: Admitted,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        if let Admitted::Archive { archive, .. } = &admitted
-            && let Grounds::Nothing = archive.grounds()
-        {
-            (attempt.events)(Event::Unverified {
-                digest: archive.digest().clone(),
-            });
-        }
         let content = admitted.content();
+        match content.grounds {
+            Grounds::Nothing => (attempt.events)(Event::Unverified {
+                digest: content.index.unwrap_or(content.digest).clone(),
+            }),
+            Grounds::Signature { .. } | Grounds::Digest => {}
+        }
         if let Some(unchanged) = attempt.unchanged(content)? {
             return Ok(unchanged);
         }

@@ -5,7 +5,7 @@
 //!
 //! - The sources are asked in the plan's order, one after the other.
 //! - After a source that is *not found* or *unreachable* comes the next one.
-//!   A server that answers 429 or 5xx is unreachable. So is a registry that refuses access (401 or
+//!   A server that answers 408, 425, 429 or 5xx is unreachable. So is a registry that refuses access (401 or
 //!   403): some answer so for an image that doesn't exist.
 //! - After a web server that refuses access to a tarball (401 or 403), only copies of the tarball's
 //!   digest are asked.

@@ -1,7 +1,6 @@
 //! What kind of failure each error is, and what it means for the other sources of the same content.
 
 use countersign_oci::{Consequence, ErrorKind, MachineFault};
-use countersign_verify::Error as VerifyError;
 
 use super::Error;
 
@@ -45,10 +44,40 @@ impl Error {
 
     /// Whether signatures were judged, and none of them counts.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Verify(VerifyError::Refused(_) | VerifyError::BothRefused { .. })
-        )
+        match self {
+            Self::Verify(error) => error.is_refusal(),
+            Self::Registry(_)
+            | Self::Http(_)
+            | Self::OtherSigner { .. }
+            | Self::Layer { .. }
+            | Self::Checksum { .. }
+            | Self::NoDirectory { .. }
+            | Self::OtherPermit { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::Configuration { .. }
+            | Self::LayerCount { .. }
+            | Self::LayerType { .. }
+            | Self::Archive { .. }
+            | Self::Directory { .. }
+            | Self::Tree(_)
+            | Self::Limit { .. }
+            | Self::Target { .. }
+            | Self::NoVerifier { .. }
+            | Self::Immovable { .. }
+            | Self::Mounted { .. }
+            | Self::UnreadableRecord { .. }
+            | Self::Displaced { .. }
+            | Self::Busy { .. }
+            | Self::Older { .. }
+            | Self::Weaker { .. }
+            | Self::OtherContent { .. }
+            | Self::Unverifiable { .. }
+            | Self::Record(_)
+            | Self::Io { .. }
+            | Self::Cancelled => false,
+        }
     }
 
     /// What the error means for the other sources of the same content.

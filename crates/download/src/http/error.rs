@@ -29,7 +29,7 @@ pub enum HttpError {
     Unavailable {
         /// Where it was asked for.
         location: String,
-        /// HTTP status code: 429, or one from 500 on.
+        /// HTTP status code: 408, 425, 429, or one from 500 on.
         status: u16,
     },
     /// Another status that brings no content.
@@ -87,11 +87,10 @@ impl HttpError {
             Error::NotFound { .. } | Error::Status { status: 410, .. } => {
                 Self::NotFound { location }
             }
-            Error::Status {
-                status: status @ (429 | 500..),
-                ..
-            } => Self::Unavailable { location, status },
-            Error::Status { status, .. } => Self::Status { location, status },
+            Error::Status { status, .. } => match Consequence::of_status(status) {
+                Consequence::TryNext => Self::Unavailable { location, status },
+                Consequence::TrySameDigest | Consequence::End => Self::Status { location, status },
+            },
             Error::Network { source, .. } => Self::Unreachable { location, source },
             Error::Limit { limit, .. } => Self::TooLarge { location, limit },
             Error::Redirect { to, reason, .. } => Self::Redirect {

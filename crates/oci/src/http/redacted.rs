@@ -37,8 +37,8 @@ impl fmt::Debug for Redacted<'_> {
 /// The longest URL in an error, in characters. Servers can send very long ones.
 const SHOWN_MAX: usize = 1000;
 
-/// A URL in an error.
-pub(crate) fn shown(url: &Url) -> String {
+/// A URL in an error or a record: [`Redacted`], and cut where it is very long.
+pub fn shown(url: &Url) -> String {
     let mut shown = Redacted(url).to_string();
     if let Some((end, _)) = shown.char_indices().nth(SHOWN_MAX) {
         shown.truncate(end);

@@ -6,14 +6,14 @@
 
 mod error;
 
-use countersign_oci::http::{
-    Answer, Connection, Failure, HostKind, Pace, Redacted, Request, retrying,
-};
+use countersign_oci::http::{Answer, Connection, Failure, HostKind, Pace, Request, retrying};
 use countersign_oci::{Options, PlainHttp};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use url::Url;
+
+pub(crate) use countersign_oci::http::shown;
 
 pub use error::HttpError;
 
@@ -133,11 +133,6 @@ impl From<Failure> for StreamError {
     fn from(failure: Failure) -> Self {
         Self::Http(failure)
     }
-}
-
-/// A URL for an error or a record: a query may hold a token.
-pub(crate) fn shown(url: &Url) -> String {
-    Redacted(url).to_string()
 }
 
 pub(crate) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
