@@ -8,7 +8,7 @@ mod bad_input;
 mod commands;
 mod locked;
 mod refusals;
-mod stage;
+mod scene;
 mod works;
 
 use std::fs;
@@ -16,7 +16,7 @@ use std::fs;
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::{RekorVersion, Sigstore};
 
-use self::stage::{Ledger, Stage};
+use self::scene::{Ledger, Scene};
 use crate::command::{self, Profile, build_countersign};
 
 const INTRODUCTION: &str = "\
@@ -35,7 +35,7 @@ struct Part {
     title: &'static str,
     referrers_api: bool,
     rekor: RekorVersion,
-    acts: &'static [fn(&mut Stage) -> anyhow::Result<()>],
+    acts: &'static [fn(&mut Scene) -> anyhow::Result<()>],
 }
 
 const PARTS: [Part; 3] = [
@@ -62,7 +62,7 @@ const PARTS: [Part; 3] = [
 /// Runs the loop and prints what it does.
 ///
 /// # Errors
-/// When a step failed, or the stage can't be set up.
+/// When a step failed, or the scene can't be started.
 pub(crate) fn run() -> anyhow::Result<()> {
     println!("{INTRODUCTION}");
     println!("Building countersign …");
@@ -84,9 +84,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         println!("\nPart {number}: {}", part.title);
         let directory = directory.path().join(format!("part-{number}"));
         fs::create_dir(&directory)?;
-        let mut stage = Stage::set(&program, directory, &runtime, &sigstore, part, &mut ledger)?;
+        let mut scene = Scene::start(&program, directory, &runtime, &sigstore, part, &mut ledger)?;
         for act in part.acts {
-            act(&mut stage)?;
+            act(&mut scene)?;
         }
     }
 

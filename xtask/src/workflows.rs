@@ -6,12 +6,12 @@ mod merge;
 mod pages;
 mod release;
 mod runner;
+mod scene;
 mod sign;
-mod stage;
 
 use anyhow::ensure;
 
-use self::stage::Stage;
+use self::scene::Scene;
 use crate::command::{Profile, build_countersign};
 use crate::ledger::Ledger;
 
@@ -22,12 +22,12 @@ use crate::ledger::Ledger;
 pub(crate) fn run() -> anyhow::Result<()> {
     println!("Building countersign …");
     let countersign = build_countersign(Profile::Debug)?;
-    let stage = Stage::set(&countersign)?;
+    let scene = Scene::start(&countersign)?;
     let mut ledger = Ledger::default();
-    sign::run(&stage, &mut ledger);
-    merge::run(&stage, &mut ledger);
-    release::run(&stage, &mut ledger);
-    pages::run(&stage, &mut ledger);
+    sign::run(&scene, &mut ledger);
+    merge::run(&scene, &mut ledger);
+    release::run(&scene, &mut ledger);
+    pages::run(&scene, &mut ledger);
     let failures = ledger.failures();
     println!("\n{} passed, {} failed", ledger.passed(), failures.len());
     ensure!(

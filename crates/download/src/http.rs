@@ -6,7 +6,7 @@
 
 mod error;
 
-use countersign_oci::http::{Answer, Connection, Failure, HostKind, Pace, Request, retrying};
+use countersign_oci::http::{Answer, AttemptError, Connection, HostKind, Pace, Request, retrying};
 use countersign_oci::{Options, PlainHttp};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -57,7 +57,7 @@ impl Http {
         work: impl FnMut() -> W,
     ) -> Result<T, HttpError>
     where
-        W: Future<Output = Result<T, Failure>>,
+        W: Future<Output = Result<T, AttemptError>>,
     {
         let done = retrying(&self.connection.options().retries, work).await;
         done.map_err(|error| HttpError::of(error, resource.name))
@@ -69,7 +69,7 @@ impl Http {
         &self,
         resource: Resource<'_>,
         headers: &HeaderMap,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, AttemptError> {
         let request = Request::new(Method::GET, resource.url.clone(), resource.name.to_string());
         let request = headers.iter().fold(request, |request, (name, value)| {
             request.header(name.clone(), value.clone())
@@ -96,7 +96,7 @@ impl Http {
         mut seen: impl FnMut(&[u8], Option<u64>),
     ) -> Result<u64, StreamError> {
         let over = || {
-            StreamError::Http(Failure::from(countersign_oci::Error::Limit {
+            StreamError::Http(AttemptError::from(countersign_oci::Error::Limit {
                 what: resource.name.to_string(),
                 limit,
                 unit: "bytes",
@@ -124,13 +124,13 @@ impl Http {
 #[derive(Debug)]
 pub(crate) enum StreamError {
     /// It could not be had.
-    Http(Failure),
+    Http(AttemptError),
     /// It could not be written.
     Sink(std::io::Error),
 }
 
-impl From<Failure> for StreamError {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptError> for StreamError {
+    fn from(failure: AttemptError) -> Self {
         Self::Http(failure)
     }
 }

@@ -34,7 +34,7 @@ pub use proxy::proxy_url;
 pub use redacted::{Redacted, shown};
 pub use redirect::RedirectRefused;
 pub use request::{Body, Credential, Request};
-pub use retry::{Failure, retrying, status_may_pass};
+pub use retry::{AttemptError, retrying, status_may_pass};
 
 pub(crate) use answer::too_slow;
 pub(crate) use host::is_loopback_host;

@@ -152,7 +152,7 @@ pub(crate) fn refuse_unreadable(
         manifests: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
-    struct Named {
+    struct NamedPlatform {
         platform: Platform,
     }
     let best = best.and_then(|child| child.platform.as_ref()?.serves(wanted));
@@ -164,7 +164,7 @@ pub(crate) fn refuse_unreadable(
     let mut unreadable = None;
     let entries = Entries(|entry: &RawValue| {
         position += 1;
-        let Ok(Named { platform }) = serde_json::from_str(entry.get()) else {
+        let Ok(NamedPlatform { platform }) = serde_json::from_str(entry.get()) else {
             return;
         };
         let rank = platform.serves(wanted).filter(|_| platform.is_complete());

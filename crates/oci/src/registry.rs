@@ -38,7 +38,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::http::{Answer, Body, Connection, Failure, Request};
+use crate::http::{Answer, AttemptError, Body, Connection, Request};
 use crate::options::Options;
 use crate::reference::Repository;
 
@@ -144,7 +144,7 @@ impl Registry {
         repository: &Repository,
         access: Access,
         mut body: Body,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, AttemptError> {
         let Shared {
             connection,
             authenticator,
@@ -189,7 +189,7 @@ impl Registry {
             if let Body::Upload(_) = body {
                 // The caller can start the upload again, with the other token.
                 let refused = answer.settled(&login).await;
-                return refused.map_err(Failure::with_new_login);
+                return refused.map_err(AttemptError::with_new_login);
             }
             known = Some(fresh);
         }

@@ -17,7 +17,9 @@ mod sigstore;
 pub use hostile::{HostileBundle, hostile_bundles};
 pub use misuse::Compiler;
 pub use proxy::RecordingProxy;
-pub use registry::{Auth, DashedTags, Effect, Fault, RegistryOptions, RegistryServer, Request};
+pub use registry::{
+    Auth, DashedTags, Effect, Fault, Mounts, RegistryOptions, RegistryServer, Request,
+};
 pub use scene::Scene;
 pub use sigstore::{
     BUNDLE, BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore,

@@ -28,8 +28,8 @@ use countersign_oci::{Reference, ReferenceError, Repository};
 
 pub use self::auth::Auth;
 use self::auth::Gate;
-pub use self::call::DashedTags;
 use self::call::{Call, Manner};
+pub use self::call::{DashedTags, Mounts};
 use self::fault::Faults;
 pub use self::fault::{Effect, Fault};
 use self::route::Route;
@@ -52,9 +52,8 @@ pub struct RegistryOptions {
     pub auth: Auth,
     /// Faults from the start; [`RegistryServer::add_fault`] adds more.
     pub faults: Vec<Fault>,
-    /// Never mounts a blob from another repository. The request opens an upload instead, as the
-    /// specification allows.
-    pub no_mounts: bool,
+    /// Whether a blob can be mounted from another repository.
+    pub mounts: Mounts,
     /// Referrers per page; all on one page by default.
     pub page_size: Option<usize>,
     /// With [`Auth::Bearer`]: how many requests a token is valid for. Unlimited by default.
@@ -192,7 +191,7 @@ impl Shared {
                 claims_subjects: options.claims_subjects,
                 dashed_tags: options.dashed_tags,
                 page_size: options.page_size,
-                mounts: !options.no_mounts,
+                mounts: options.mounts,
             },
             gate,
             store: Mutex::default(),

@@ -1,6 +1,6 @@
 //! Asks Fulcio for a certificate (`POST /api/v2/signingCert`).
 
-use countersign_oci::http::{Failure, retrying};
+use countersign_oci::http::{AttemptError, retrying};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sigstore_crypto::KeyPair;
@@ -29,7 +29,7 @@ pub(crate) async fn certify(
         let call = Call::post(Service::Fulcio, url, "application/json", request);
         let answer = transport.ask_once(&call).await;
         let answer = answer.map_err(|failure| failure.map(failed))?;
-        Ok::<_, Failure<Error>>((token.clone(), answer))
+        Ok::<_, AttemptError<Error>>((token.clone(), answer))
     })
     .await?;
     // What it answers instead of a certificate may quote the token.

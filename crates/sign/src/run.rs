@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use countersign_oci::http::{Failure, retrying};
+use countersign_oci::http::{AttemptError, retrying};
 use countersign_oci::{Digest, Reference, Registry, Repository, ResolvedImage, Retries};
 use countersign_policy::Policy;
 use countersign_verify::{Certified, Evidence, TrustedRoot, Verifier, verify_bundle};
@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
             if listed.iter().any(|referrer| referrer.digest == *signature) {
                 return Ok(());
             }
-            Err(Failure::passing(Error::NotListed {
+            Err(AttemptError::passing(Error::NotListed {
                 image: pinned.clone(),
                 expected: signature.clone(),
                 found: listed.len(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_oci::http::{
-    Answer, Body, Connection, Credential, Failure, Request, retrying, status_may_pass,
+    Answer, AttemptError, Body, Connection, Credential, Request, retrying, status_may_pass,
 };
 use countersign_oci::{Patience, Retries, excerpt};
 use reqwest::Method;
@@ -104,7 +104,7 @@ impl Transport {
     }
 
     /// Asks once.
-    pub(crate) async fn ask_once(&self, call: &Call) -> Result<Bytes, Failure<NoAnswer>> {
+    pub(crate) async fn ask_once(&self, call: &Call) -> Result<Bytes, AttemptError<NoAnswer>> {
         let request = call.request.clone();
         let request = request.without_redirects().patience(self.answer);
         // To Fulcio the body is a secret, and to nobody else is it of use.
@@ -119,7 +119,7 @@ impl Transport {
         };
         let asked = tokio::time::timeout(self.answer, asking).await;
         asked.unwrap_or_else(|_| {
-            Err(Failure::passing(NoAnswer::Late {
+            Err(AttemptError::passing(NoAnswer::Late {
                 patience: self.answer,
             }))
         })
@@ -303,7 +303,7 @@ impl From<countersign_oci::Error> for NoAnswer {
 }
 
 /// Reads an answer within its bound.
-async fn read(answer: Answer) -> Result<Bytes, Failure<NoAnswer>> {
+async fn read(answer: Answer) -> Result<Bytes, AttemptError<NoAnswer>> {
     let status = answer.status();
     if status.is_success() {
         let read = answer.bytes(ANSWER_MAX).await;
@@ -319,8 +319,8 @@ async fn read(answer: Answer) -> Result<Bytes, Failure<NoAnswer>> {
     };
     Err(match (status_may_pass(status), pause) {
         (false, _) => refused.into(),
-        (true, None) => Failure::passing(refused),
-        (true, Some(pause)) => Failure::passing_after(refused, pause),
+        (true, None) => AttemptError::passing(refused),
+        (true, Some(pause)) => AttemptError::passing_after(refused, pause),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use countersign_sandbox::RekorVersion;
 
-use super::stage::{Stage, Step};
+use super::scene::{Scene, Step};
 
 /// Flags that name the trust root.
 pub(super) const TRUSTED_ROOT: [&str; 2] = ["--trusted-root", "trusted_root.json"];
@@ -18,9 +18,9 @@ pub(super) const UNREACHABLE: i32 = 7;
 
 /// A step that signs. The services are named by a signing config for the one log, and one by one
 /// for the other: both ways are tried.
-pub(super) fn sign<'a>(stage: &Stage, token: &str, image: &str) -> anyhow::Result<Step<'a>> {
+pub(super) fn sign<'a>(scene: &Scene, token: &str, image: &str) -> anyhow::Result<Step<'a>> {
     let token = format!("@{token}");
-    // By tag, unless the image is named by digest: this registry is the stage's own.
+    // By tag, unless the image is named by digest: this registry is the scene's own.
     let by_tag: &[&str] = if image.contains('@') {
         &[]
     } else {
@@ -28,15 +28,15 @@ pub(super) fn sign<'a>(stage: &Stage, token: &str, image: &str) -> anyhow::Resul
     };
     let head = [&["sign"], by_tag, &["--identity-token", &token]].concat();
     let tail = [&TRUSTED_ROOT[..], &[image]].concat();
-    let services = match stage.rekor {
+    let services = match scene.rekor {
         RekorVersion::V2 => {
-            let config = stage.sigstore.signing_config_json(RekorVersion::V2);
-            stage.write("signing_config.json", config)?;
+            let config = scene.sigstore.signing_config_json(RekorVersion::V2);
+            scene.write("signing_config.json", config)?;
             words(&["--signing-config", "signing_config.json"], &[])
         }
         RekorVersion::V1 => {
-            let fulcio = stage.sigstore.fulcio_url();
-            let log = stage.sigstore.rekor_url(RekorVersion::V1);
+            let fulcio = scene.sigstore.fulcio_url();
+            let log = scene.sigstore.rekor_url(RekorVersion::V1);
             let urls = ["--fulcio-url", fulcio.as_str(), "--rekor-url", log.as_str()];
             words(&urls, &["--rekor-version", "1"])
         }

@@ -1,20 +1,20 @@
 //! A gallery's entry, installed by name and locked; then by the lock alone.
 
 use super::commands::{NOT_FOUND, TRUSTED_ROOT, sign, words};
-use super::stage::{PLATFORMS, RELEASE_WORKFLOW, Stage, Step};
+use super::scene::{PLATFORMS, RELEASE_WORKFLOW, Scene, Step};
 
 /// Lock an entry, move its tag, and install what was locked.
-pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
-    let locked = stage.push("backends", "latest", "version 1")?;
-    let image = stage.image("backends:latest");
-    stage.write("index.yaml", format!("- name: app\n  uri: \"{image}\"\n"))?;
-    let issuer = stage.issuer();
+pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {
+    let locked = scene.push("backends", "latest", "version 1")?;
+    let image = scene.image("backends:latest");
+    scene.write("index.yaml", format!("- name: app\n  uri: \"{image}\"\n"))?;
+    let issuer = scene.issuer();
     let galleries = format!(
         "- name: example\n  url: file:index.yaml\n  verification:\n    issuer: \"{issuer}\"\n    identity: \"{RELEASE_WORKFLOW}\"\n"
     );
-    stage.write("galleries.yaml", galleries)?;
-    let step = sign(stage, "token", &image)?.titled("An image that a gallery lists is signed");
-    stage.play(&step)?;
+    scene.write("galleries.yaml", galleries)?;
+    let step = sign(scene, "token", &image)?.titled("An image that a gallery lists is signed");
+    scene.play(&step)?;
 
     let [platform, ..] = PLATFORMS;
     let step = Step::new(
@@ -23,29 +23,29 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
     )
     .why("countersign.lock says which digest it was, and who had signed it.")
     .says("locked in  countersign.lock");
-    stage.play_and(&step, |stage| {
-        stage.installed("first/app", platform, "version 1")
+    scene.play_and(&step, |scene| {
+        scene.installed("first/app", platform, "version 1")
     })?;
 
-    stage.push("backends", "latest", "version 2")?;
+    scene.push("backends", "latest", "version 2")?;
     let step = Step::new(
         "Elsewhere the same is installed, though the tag has moved on",
         by_name(&["--from-lock", "--store", "second"]),
     )
     .says(RELEASE_WORKFLOW);
-    stage.play_and(&step, |stage| {
-        stage.installed("second/app", platform, "version 1")
+    scene.play_and(&step, |scene| {
+        scene.installed("second/app", platform, "version 1")
     })?;
 
-    stage.registry.remove_manifest("backends", &locked.digest());
-    stage.empty("third")?;
+    scene.registry.remove_manifest("backends", &locked.digest());
+    scene.empty("third")?;
     let step = Step::new(
         "Where no registry has it any more, nothing else takes its place",
         by_name(&["--from-lock", "--store", "third"]),
     )
     .exits(NOT_FOUND)
     .says("is locked to");
-    stage.play_and(&step, |stage| stage.nothing_at("third/app"))
+    scene.play_and(&step, |scene| scene.nothing_at("third/app"))
 }
 
 fn by_name(tail: &[&str]) -> Vec<String> {

@@ -1,26 +1,26 @@
 //! What works: sign, verify, install.
 
 use super::commands::{POLICY, directory_for, install, sign, verify, words};
-use super::stage::{PLATFORMS, RELEASE_WORKFLOW, Stage, Step};
+use super::scene::{PLATFORMS, RELEASE_WORKFLOW, Scene, Step};
 
 /// Sign, verify, install.
-pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.push("app", "v1", "version 1")?;
-    let app = stage.image("app:v1");
-    let step = sign(stage, "token", &app)?
+pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {
+    scene.push("app", "v1", "version 1")?;
+    let app = scene.image("app:v1");
+    let step = sign(scene, "token", &app)?
         .titled("The project's CI signs the index and the image for each platform")
         .why(
             "It proves who it is by an identity token, which a CI hands out; here it is in a file. \
              Who signed is written in a certificate, and when into a public log.",
         );
-    stage.play(&step)?;
+    scene.play(&step)?;
 
-    let issuer = stage.issuer();
+    let issuer = scene.issuer();
     let who = ["--issuer", &issuer, "--identity", RELEASE_WORKFLOW, &app];
     let step = Step::new("Anyone can prove who signed it", verify(&who))
         .why("Issuer and identity say who must have: whose word on the identity counts, and which one.")
         .says(RELEASE_WORKFLOW);
-    stage.play(&step)?;
+    scene.play(&step)?;
 
     for platform in PLATFORMS {
         let title = format!("The image for {platform} is signed too");
@@ -28,10 +28,10 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
         let step = Step::new(&title, arguments)
             .why("The policy is in a file this time.")
             .says(RELEASE_WORKFLOW);
-        stage.play(&step)?;
+        scene.play(&step)?;
     }
 
-    let tuf_url = stage.sigstore.tuf_url().to_string();
+    let tuf_url = scene.sigstore.tuf_url().to_string();
     let trust = ["--tuf-url", &tuf_url, "--tuf-root", "tuf_root.json"];
     let arguments = words(
         &[&["verify"], &trust[..]].concat(),
@@ -40,14 +40,14 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
     let step = Step::new("The trust root can come from a TUF repository", arguments)
         .why("It keeps the keys of certificate authority and log up to date.")
         .says(RELEASE_WORKFLOW);
-    stage.play(&step)?;
+    scene.play(&step)?;
 
     for platform in PLATFORMS {
         let directory = directory_for("app", platform);
         let title = format!("The image for {platform} is verified and installed in one go");
         let step = Step::new(&title, install(platform, &app, &directory)).says(RELEASE_WORKFLOW);
-        stage.play_and(&step, |stage| {
-            stage.installed(&directory, platform, "version 1")
+        scene.play_and(&step, |scene| {
+            scene.installed(&directory, platform, "version 1")
         })?;
     }
     Ok(())

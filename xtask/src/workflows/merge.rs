@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::definition::{Workflow, read};
 use super::runner::{Ended, Names, Runner, filled};
-use super::stage::{Stage, WORKFLOW, image};
+use super::scene::{Scene, WORKFLOW, image};
 use crate::command::{Command, workspace};
 use crate::ledger::Ledger;
 
@@ -16,11 +16,11 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// What actions get by `uses` that GitHub alone has.
 const DOWNLOAD: &str = "actions/download-artifact@";
 
-pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "merge: a version gets its name, its commit's and latest, in two repositories",
         || {
-            let build = Build::of(stage, "version", "-cpu", &["linux/amd64", "linux/arm64"])?;
+            let build = Build::of(scene, "version", "-cpu", &["linux/amd64", "linux/arm64"])?;
             let ended = build.merge("tag", "v1.2.3", "auto")?;
             ended.expect(0, "is signed by")?;
             let digest = ended.output("digest")?.to_owned();
@@ -28,7 +28,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
                 let tags = ["v1.2.3-cpu", "sha-0123456-cpu", "latest-cpu"];
                 build.tags(repository, &tags.map(|tag| (tag, digest.as_str())))?;
                 for tag in tags {
-                    stage.verify(&build.image(&format!("{repository}:{tag}")), WORKFLOW)?;
+                    scene.verify(&build.image(&format!("{repository}:{tag}")), WORKFLOW)?;
                 }
             }
             for text in [
@@ -50,7 +50,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "merge: a branch gets its name, without slashes, and no latest",
         || {
-            let build = Build::of(stage, "branch", "", &["linux/amd64"])?;
+            let build = Build::of(scene, "branch", "", &["linux/amd64"])?;
             let ended = build.merge("branch", "feature/x+y", "")?;
             ended.expect(0, "is signed by")?;
             let digest = ended.output("digest")?;
@@ -61,7 +61,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "merge: the digests of a suffix that begins alike are left out",
         || {
-            let build = Build::of(stage, "alike", "-vllm", &["linux/amd64"])?;
+            let build = Build::of(scene, "alike", "-vllm", &["linux/amd64"])?;
             build.upload("digests-vllm-omni--linux-arm64", &"f".repeat(64))?;
             build
                 .merge("tag", "v1.2.3", "false")?
@@ -72,7 +72,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "merge: without a token nothing gets a name, and the logins are taken away",
         || {
-            let build = Build::of(stage, "tokenless", "", &["linux/amd64", "linux/arm64"])?;
+            let build = Build::of(scene, "tokenless", "", &["linux/amd64", "linux/arm64"])?;
             let mut runner = build.runner("tag", "v1.2.3")?;
             runner
                 .environment
@@ -106,7 +106,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
         ),
     ] {
         ledger.case(&format!("merge: refused is {title}"), || {
-            let build = Build::of(stage, suffix.trim_matches('-'), suffix, &[])?;
+            let build = Build::of(scene, suffix.trim_matches('-'), suffix, &[])?;
             if let Some(file) = file {
                 build.upload(&format!("digests{suffix}--linux-amd64"), file)?;
             }
@@ -116,36 +116,36 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
             Ok(ended.log.trim().to_owned())
         });
     }
-    ledger.case("tags: by branch, version and pre-release", || names(stage));
+    ledger.case("tags: by branch, version and pre-release", || names(scene));
     ledger.case(
         "login: kept for countersign, beside other logins, and taken away",
-        || login(stage),
+        || login(scene),
     );
 }
 
 /// The images of a build, and the artifacts that its jobs uploaded.
 struct Build<'a> {
-    stage: &'a Stage,
+    scene: &'a Scene,
     name: &'a str,
     suffix: &'a str,
 }
 
 impl<'a> Build<'a> {
     fn of(
-        stage: &'a Stage,
+        scene: &'a Scene,
         name: &'a str,
         suffix: &'a str,
         platforms: &[&str],
     ) -> anyhow::Result<Self> {
         let build = Self {
-            stage,
+            scene,
             name,
             suffix,
         };
         fs::create_dir_all(build.artifacts())?;
         for platform in platforms {
             let image = image(platform, "bin/app", format!("{name} for {platform}"))?;
-            let digest = image.push(&stage.registry, &format!("{name}/cache"), None);
+            let digest = image.push(&scene.registry, &format!("{name}/cache"), None);
             let file = digest.to_string().replace("sha256:", "");
             build.upload(
                 &format!("digests{suffix}--{}", platform.replace('/', "-")),
@@ -156,7 +156,7 @@ impl<'a> Build<'a> {
     }
 
     fn artifacts(&self) -> std::path::PathBuf {
-        self.stage
+        self.scene
             .directory
             .path()
             .join("artifacts")
@@ -166,15 +166,15 @@ impl<'a> Build<'a> {
     /// Uploads an artifact with one empty file.
     fn upload(&self, artifact: &str, file: &str) -> anyhow::Result<()> {
         let name = format!("artifacts/{}/{artifact}/{file}", self.name);
-        self.stage.write(&name, "").map(|_| ())
+        self.scene.write(&name, "").map(|_| ())
     }
 
     fn image(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.stage.registry.host(), self.name)
+        format!("{}/{}/{name}", self.scene.registry.host(), self.name)
     }
 
     fn runner(&self, kind: &str, name: &str) -> anyhow::Result<Runner<'a>> {
-        let mut runner = self.stage.runner(WORKFLOW)?;
+        let mut runner = self.scene.runner(WORKFLOW)?;
         for (variable, value) in [
             ("GITHUB_REF_TYPE", kind),
             ("GITHUB_REF_NAME", name),
@@ -230,12 +230,12 @@ impl<'a> Build<'a> {
     /// That a repository has these tags and no others.
     fn tags(&self, repository: &str, expected: &[(&str, &str)]) -> anyhow::Result<()> {
         let client = reqwest::Client::new();
-        let origin = self.stage.registry.origin();
+        let origin = self.scene.registry.origin();
         let url = format!("{origin}/v2/{}/{repository}/manifests", self.name);
         for tag in ["v1.2.3", "sha-0123456", "latest", "feature-x-y"] {
             let tag = format!("{tag}{}", self.suffix);
             let answer = self
-                .stage
+                .scene
                 .block_on(client.head(format!("{url}/{tag}")).send())?;
             let found = answer.headers().get("docker-content-digest");
             let found = found.map(|digest| digest.to_str()).transpose()?;
@@ -251,7 +251,7 @@ impl<'a> Build<'a> {
 
     /// That no login is left behind.
     fn logged_out(&self) -> anyhow::Result<()> {
-        let file = self.stage.directory.path().join("home/.docker/config.json");
+        let file = self.scene.directory.path().join("home/.docker/config.json");
         let text = fs::read_to_string(file)?;
         ensure!(
             !text.contains("quay.io"),
@@ -291,7 +291,7 @@ fn download(artifacts: &Path, uses: &str, with: &Names) -> anyhow::Result<()> {
 }
 
 /// The tags of one branch or tag after the other.
-fn names(stage: &Stage) -> anyhow::Result<String> {
+fn names(scene: &Scene) -> anyhow::Result<String> {
     let cases = [
         (["branch", "main", "auto"], "main sha-0123456"),
         (["branch", "main", "true"], "main sha-0123456 latest"),
@@ -302,8 +302,8 @@ fn names(stage: &Stage) -> anyhow::Result<String> {
         (["branch", "$(touch x)", ""], "--touch-x- sha-0123456"),
     ];
     for ([kind, name, latest], expected) in cases {
-        let output = stage.write("tags-output", "")?;
-        let result = Command::new(Stage::action("shared").join("tags.sh"))
+        let output = scene.write("tags-output", "")?;
+        let result = Command::new(Scene::action("shared").join("tags.sh"))
             .env("PATH", "/usr/bin:/bin")
             .env("GITHUB_OUTPUT", &output)
             .env("GITHUB_SHA", COMMIT)
@@ -331,12 +331,12 @@ fn names(stage: &Stage) -> anyhow::Result<String> {
     Ok(format!("{} branches and tags", cases.len()))
 }
 
-fn login(stage: &Stage) -> anyhow::Result<String> {
-    let home = stage.directory.path().join("login");
+fn login(scene: &Scene) -> anyhow::Result<String> {
+    let home = scene.directory.path().join("login");
     let other = r#"{"auths":{"other.example":{"auth":"eDp5"}},"credsStore":"x"}"#;
-    let file = stage.write("login/.docker/config.json", other)?;
+    let file = scene.write("login/.docker/config.json", other)?;
     let run = |arguments: &[&str], user: &str| {
-        Command::new(Stage::action("shared").join("login.sh"))
+        Command::new(Scene::action("shared").join("login.sh"))
             .args(arguments)
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", &home)

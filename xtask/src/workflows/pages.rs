@@ -1,5 +1,5 @@
 //! The files in `docs/ci`, run as they stand there: the CI's variables are given, registry and release
-//! are the stage's own, and small programs stand in for the CI's agent and for what fetches from the
+//! are the scene's own, and small programs stand in for the CI's agent and for what fetches from the
 //! network.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::stage::{Stage, WORKFLOW, named};
+use super::scene::{Scene, WORKFLOW, named};
 use crate::command::{Command, workspace};
 use crate::ledger::Ledger;
 
@@ -17,10 +17,10 @@ const VERSION: &str = "0.1.0";
 /// What the pages say in place of the archive's checksum.
 const CHECKSUM: &str = "of the archive, from the file SHA256SUMS of the release";
 
-pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
     ledger.case("docs/ci: the job of GitLab CI signs", || {
-        let page = Page::read(stage, "gitlab")?;
-        let token = stage.sigstore.token(WORKFLOW);
+        let page = Page::read(scene, "gitlab")?;
+        let token = scene.sigstore.token(WORKFLOW);
         page.signs(
             &lines(page.at("/sign/script")?)?,
             &[
@@ -36,7 +36,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
         )
     });
     ledger.case("docs/ci: the step of Buildkite signs", || {
-        let page = Page::read(stage, "buildkite")?;
+        let page = Page::read(scene, "buildkite")?;
         page.signs(
             &lines(page.at("/steps/1/commands")?)?.replace("$$", "$"),
             &[("BUILDKITE", "true"), ("BUILDKITE_BUILD_NUMBER", "v1")],
@@ -44,7 +44,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
         )
     });
     ledger.case("docs/ci: the step of Woodpecker signs", || {
-        let page = Page::read(stage, "woodpecker")?;
+        let page = Page::read(scene, "woodpecker")?;
         page.signs(
             &lines(page.at("/steps/1/commands")?)?,
             &[
@@ -56,7 +56,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
         )
     });
     ledger.case("docs/ci: the task of Tekton signs", || {
-        let page = Page::read(stage, "tekton")?;
+        let page = Page::read(scene, "tekton")?;
         let arguments = page.at("/spec/steps/0/args")?;
         let arguments = arguments.as_array().context("a step has no arguments")?;
         let arguments = arguments.iter().filter_map(Value::as_str).map(|argument| {
@@ -77,7 +77,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
 
 /// A page's file, and a folder in which what it fetches is at hand.
 struct Page<'a> {
-    stage: &'a Stage,
+    scene: &'a Scene,
     folder: PathBuf,
     file: Value,
     host: String,
@@ -86,25 +86,25 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn read(stage: &'a Stage, name: &str) -> anyhow::Result<Self> {
+    fn read(scene: &'a Scene, name: &str) -> anyhow::Result<Self> {
         let page = fs::read_to_string(workspace().join(format!("docs/ci/{name}.md")))?;
         let block = page
             .split("```yaml\n")
             .nth(1)
             .context("a page has a file")?;
         let (text, _) = block.split_once("```").context("a block has an end")?;
-        let host = format!("{}/{name}", stage.registry.host());
+        let host = format!("{}/{name}", scene.registry.host());
         let file = serde_saphyr::from_str(&text.replace("registry.example", &host))?;
-        let digest = stage.push_index(&format!("{name}/app"), "v1")?;
+        let digest = scene.push_index(&format!("{name}/app"), "v1")?;
 
-        let files = stage.directory.path().display();
+        let files = scene.directory.path().display();
         let flags = format!(
             "--signing-config '{files}/signing_config.json' --trusted-root '{files}/trusted_root.json'"
         );
-        let archive = stage.archive(&format!("pages/{name}/release"), VERSION, &flags)?;
-        let folder = stage.directory.path().join("pages").join(name);
-        let token = stage.sigstore.token(WORKFLOW);
-        stage.write(&format!("pages/{name}/bin/token"), token)?;
+        let archive = scene.archive(&format!("pages/{name}/release"), VERSION, &flags)?;
+        let folder = scene.directory.path().join("pages").join(name);
+        let token = scene.sigstore.token(WORKFLOW);
+        scene.write(&format!("pages/{name}/bin/token"), token)?;
         let bin = folder.join("bin").display().to_string();
         let fetch = format!(
             "while [ $# -gt 0 ]; do\n  case \"$1\" in\n    -O|-o) to=$2; shift ;;\n    \
@@ -122,11 +122,11 @@ impl<'a> Page<'a> {
             ("curl", &fetch),
             ("buildkite-agent", &agent),
         ] {
-            stage.program(&format!("pages/{name}/bin/{program}"), script)?;
+            scene.program(&format!("pages/{name}/bin/{program}"), script)?;
         }
-        let sha256 = stage.sha256(&archive)?;
+        let sha256 = scene.sha256(&archive)?;
         Ok(Self {
-            stage,
+            scene,
             folder,
             file,
             host,
@@ -181,7 +181,7 @@ impl<'a> Page<'a> {
 
     fn signed(&self) -> anyhow::Result<String> {
         let image = format!("{}/app@{}", self.host, self.digest);
-        self.stage.verify(&image, WORKFLOW)?;
+        self.scene.verify(&image, WORKFLOW)?;
         Ok(format!("{image} is signed by {WORKFLOW}"))
     }
 }

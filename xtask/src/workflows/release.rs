@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 
 use super::runner::Ended;
-use super::stage::{Stage, WORKFLOW, image, named, target};
+use super::scene::{Scene, WORKFLOW, image, named, target};
 use crate::command::{Command, workspace};
 use crate::ledger::Ledger;
 
@@ -15,15 +15,15 @@ const VERSION: &str = "1.2.3";
 const STRANGER: &str =
     "https://github.com/stranger/app/.github/workflows/release.yml@refs/tags/v1.2.3";
 
-pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "release: an archive is packed, and its image signed",
-        || packed(stage),
+        || packed(scene),
     );
     ledger.case(
         "install: by the checksums that are pinned beside the action",
         || {
-            let release = Release::publish(stage, "pinned", WORKFLOW, Content::AsPublished)?;
+            let release = Release::publish(scene, "pinned", WORKFLOW, Content::AsPublished)?;
             let actions = release.pinned_actions()?;
             let ended = release.sign(&actions, &[])?;
             ended.expect(0, "countersign 1.2.3 is installed")?;
@@ -35,53 +35,53 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "install: by a version and a checksum that the caller names",
         || {
-            let release = Release::publish(stage, "named", WORKFLOW, Content::AsPublished)?;
-            let sha256 = stage.sha256(&release.archive)?;
+            let release = Release::publish(scene, "named", WORKFLOW, Content::AsPublished)?;
+            let sha256 = scene.sha256(&release.archive)?;
             let inputs = [("version", "v1.2.3"), ("sha256", &sha256)];
             release
-                .sign(&Stage::action("sign"), &inputs)?
+                .sign(&Scene::action("sign"), &inputs)?
                 .expect(0, "is signed by")?;
             Ok("it is installed and has signed".into())
         },
     );
-    refused(stage, ledger, "an archive with another checksum", |stage| {
-        let release = Release::publish(stage, "changed", WORKFLOW, Content::AsPublished)?;
+    refused(scene, ledger, "an archive with another checksum", |scene| {
+        let release = Release::publish(scene, "changed", WORKFLOW, Content::AsPublished)?;
         let sha256 = "0".repeat(64);
         let inputs = [("version", VERSION), ("sha256", &sha256)];
-        let ended = release.sign(&Stage::action("sign"), &inputs)?;
+        let ended = release.sign(&Scene::action("sign"), &inputs)?;
         Ok((ended, "has another SHA-256: expected 0000"))
     });
     refused(
-        stage,
+        scene,
         ledger,
         "a release that a stranger has signed",
-        |stage| {
-            let release = Release::publish(stage, "strangers", STRANGER, Content::AsPublished)?;
+        |scene| {
+            let release = Release::publish(scene, "strangers", STRANGER, Content::AsPublished)?;
             let ended = release.sign(&release.pinned_actions()?, &[])?;
             Ok((ended, "is not signed as the policy for releases says"))
         },
     );
     refused(
-        stage,
+        scene,
         ledger,
         "an archive in place of the one that is signed",
-        |stage| {
-            let release = Release::publish(stage, "swapped", WORKFLOW, Content::Swapped)?;
+        |scene| {
+            let release = Release::publish(scene, "swapped", WORKFLOW, Content::Swapped)?;
             let ended = release.sign(&release.pinned_actions()?, &[])?;
             Ok((ended, "the signed archive is another one"))
         },
     );
-    refused(stage, ledger, "a version without its checksum", |stage| {
-        let release = Release::publish(stage, "half", WORKFLOW, Content::AsPublished)?;
-        let ended = release.sign(&Stage::action("sign"), &[("version", VERSION)])?;
+    refused(scene, ledger, "a version without its checksum", |scene| {
+        let release = Release::publish(scene, "half", WORKFLOW, Content::AsPublished)?;
+        let ended = release.sign(&Scene::action("sign"), &[("version", VERSION)])?;
         Ok((ended, "belong together"))
     });
     refused(
-        stage,
+        scene,
         ledger,
         "a commit of the action that pins no release",
-        |stage| {
-            let release = Release::publish(stage, "unpinned", WORKFLOW, Content::AsPublished)?;
+        |scene| {
+            let release = Release::publish(scene, "unpinned", WORKFLOW, Content::AsPublished)?;
             let actions = release.copied_actions()?;
             fs::write(actions.join("shared/checksums.txt"), "# nothing\n")?;
             let ended = release.sign(&actions.join("sign"), &[])?;
@@ -91,19 +91,19 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
 }
 
 /// The archive that a release is made of, and that its image is what signs it.
-fn packed(stage: &Stage) -> anyhow::Result<String> {
+fn packed(scene: &Scene) -> anyhow::Result<String> {
     let version = env!("CARGO_PKG_VERSION");
     let pack = |target: &str, folder: &str| {
         Command::new(workspace().join(".github/release/archive.sh"))
             .args([version, target])
-            .args([&stage.countersign, &stage.directory.path().join(folder)])
+            .args([&scene.countersign, &scene.directory.path().join(folder)])
             .env("PATH", "/usr/bin:/bin")
             .run()
     };
     let native = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let name = format!("countersign-{version}-{native}");
     pack(&native, "packed")?.success()?;
-    let archive = stage.directory.path().join(format!("packed/{name}.tar.gz"));
+    let archive = scene.directory.path().join(format!("packed/{name}.tar.gz"));
     let listed = Command::new("/bin/tar")
         .args(["-t", "-z", "-f"])
         .args([&archive])
@@ -135,16 +135,16 @@ fn packed(stage: &Stage) -> anyhow::Result<String> {
 
     let file = format!("{name}.tar.gz");
     let image = image("linux/amd64", &file, fs::read(&archive)?)?;
-    let digest = image.push(&stage.registry, "packed/archives", None);
-    let repository = format!("{}/packed/archives", stage.registry.host());
-    let runner = stage.runner(WORKFLOW)?;
-    let files = stage.directory.path().display();
+    let digest = image.push(&scene.registry, "packed/archives", None);
+    let repository = format!("{}/packed/archives", scene.registry.host());
+    let runner = scene.runner(WORKFLOW)?;
+    let files = scene.directory.path().display();
     let program = format!(
         "exec '{}' \"$1\" --signing-config '{files}/signing_config.json' --trusted-root \
          '{files}/trusted_root.json' \"${{@:2}}\"\n",
-        stage.countersign.display()
+        scene.countersign.display()
     );
-    let program = stage.write("packed/countersign", format!("#!/bin/bash\n{program}"))?;
+    let program = scene.write("packed/countersign", format!("#!/bin/bash\n{program}"))?;
     Command::new("/bin/chmod")
         .args(["+x"])
         .args([&program])
@@ -155,12 +155,12 @@ fn packed(stage: &Stage) -> anyhow::Result<String> {
         .env("VERSION", format!("v{version}"))
         .env("IMAGES", format!("{repository}@{digest}\n"))
         .env("PROGRAM", &program)
-        .env("DIRECTORY", stage.directory.path().join("packed"));
+        .env("DIRECTORY", scene.directory.path().join("packed"));
     for (name, value) in &runner.environment {
         command = command.env(name, value);
     }
     command.run()?.success()?;
-    stage.verify(&format!("{repository}:v{version}-{native}"), WORKFLOW)?;
+    scene.verify(&format!("{repository}:v{version}-{native}"), WORKFLOW)?;
     Ok(format!(
         "{file} is packed, and {repository}:v{version}-{native} is signed"
     ))
@@ -168,13 +168,13 @@ fn packed(stage: &Stage) -> anyhow::Result<String> {
 
 /// A case in which nothing must be installed, and the log says why.
 fn refused(
-    stage: &Stage,
+    scene: &Scene,
     ledger: &mut Ledger,
     title: &str,
-    play: impl FnOnce(&Stage) -> anyhow::Result<(Ended, &'static str)>,
+    play: impl FnOnce(&Scene) -> anyhow::Result<(Ended, &'static str)>,
 ) {
     ledger.case(&format!("install: refused is {title}"), || {
-        let (ended, why) = play(stage)?;
+        let (ended, why) = play(scene)?;
         ended.expect(1, why)?;
         ensure!(ended.path.is_empty(), "the PATH has {:?}", ended.path);
         Ok(ended.log.lines().last().unwrap_or_default().to_owned())
@@ -190,19 +190,19 @@ enum Content {
 
 /// A release of a program that runs the one that was built: a folder with archives, and their image.
 struct Release<'a> {
-    stage: &'a Stage,
+    scene: &'a Scene,
     name: &'static str,
     archive: PathBuf,
 }
 
 impl<'a> Release<'a> {
     fn publish(
-        stage: &'a Stage,
+        scene: &'a Scene,
         name: &'static str,
         signer: &str,
         content: Content,
     ) -> anyhow::Result<Self> {
-        let archive = stage.archive(name, VERSION, "")?;
+        let archive = scene.archive(name, VERSION, "")?;
         let bytes = match content {
             Content::AsPublished => fs::read(&archive)?,
             Content::Swapped => b"something else".to_vec(),
@@ -210,22 +210,22 @@ impl<'a> Release<'a> {
         let repository = format!("{name}/archives");
         let tag = format!("v{VERSION}-{}", target());
         let image = image("linux/amd64", &format!("{}.tar.gz", named(VERSION)), bytes)?;
-        let digest = image.push(&stage.registry, &repository, Some(&tag));
-        let image = format!("{}/{repository}@{digest}", stage.registry.host());
-        let runner = stage.runner(signer)?;
+        let digest = image.push(&scene.registry, &repository, Some(&tag));
+        let image = format!("{}/{repository}@{digest}", scene.registry.host());
+        let runner = scene.runner(signer)?;
         runner
-            .action(&Stage::action("sign"), &stage.inputs(&[("images", &image)]))?
+            .action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?
             .expect(0, "")?;
 
-        let issuer = stage.sigstore.oidc_issuer();
+        let issuer = scene.sigstore.oidc_issuer();
         let issuer = issuer.as_str().trim_end_matches('/');
         let policy = format!(
             "verification:\n  issuer: {issuer}\n  identity: {WORKFLOW}\n  \
              trust:\n    trusted_root: trusted_root.json\n"
         );
-        stage.write("release-policy.yaml", policy)?;
+        scene.write("release-policy.yaml", policy)?;
         Ok(Self {
-            stage,
+            scene,
             name,
             archive,
         })
@@ -233,10 +233,10 @@ impl<'a> Release<'a> {
 
     /// A copy of the actions, in a folder of this release's.
     fn copied_actions(&self) -> anyhow::Result<PathBuf> {
-        let copy = self.stage.directory.path().join(self.name).join("actions");
+        let copy = self.scene.directory.path().join(self.name).join("actions");
         Command::new("/bin/cp")
             .args(["-R"])
-            .args([Stage::action(""), copy.clone()])
+            .args([Scene::action(""), copy.clone()])
             .run()?
             .success()?;
         Ok(copy)
@@ -252,11 +252,11 @@ impl<'a> Release<'a> {
             .to_string_lossy();
         let sums = format!(
             "{}  {name}\n{}  other.txt\n",
-            self.stage.sha256(&self.archive)?,
+            self.scene.sha256(&self.archive)?,
             "a".repeat(64)
         );
         let sums = self
-            .stage
+            .scene
             .write(&format!("{}/SHA256SUMS", self.name), sums)?;
         Command::new(actions.join("shared/pin.sh"))
             .args([format!("v{VERSION}").as_ref(), sums.as_os_str()])
@@ -268,16 +268,16 @@ impl<'a> Release<'a> {
 
     /// Signs an image with what the action installs.
     fn sign(&self, action: &std::path::Path, further: &[(&str, &str)]) -> anyhow::Result<Ended> {
-        let digest = self.stage.push_index(&format!("{}/app", self.name), "v1")?;
-        let host = self.stage.registry.host();
+        let digest = self.scene.push_index(&format!("{}/app", self.name), "v1")?;
+        let host = self.scene.registry.host();
         let image = format!("{host}/{}/app@{digest}", self.name);
         let releases = format!(
             "file://{}/{}",
-            self.stage.directory.path().display(),
+            self.scene.directory.path().display(),
             self.name
         );
         let archives = format!("{host}/{}/archives", self.name);
-        let mut inputs = self.stage.inputs(&[
+        let mut inputs = self.scene.inputs(&[
             ("images", &image),
             ("releases", &releases),
             ("archives", &archives),
@@ -289,6 +289,6 @@ impl<'a> Release<'a> {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        self.stage.runner(WORKFLOW)?.action(action, &inputs)
+        self.scene.runner(WORKFLOW)?.action(action, &inputs)
     }
 }

@@ -3,16 +3,16 @@
 use anyhow::ensure;
 
 use super::runner::Ended;
-use super::stage::{LOG_SEARCH_URL, Stage, WORKFLOW};
+use super::scene::{LOG_SEARCH_URL, Scene, WORKFLOW};
 use crate::ledger::Ledger;
 
-pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
+pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "sign: an index is signed, verified and listed in the job summary",
         || {
-            let digest = stage.push_index("app", "v1")?;
-            let image = format!("{}/app:v1@{digest}", stage.registry.host());
-            let ended = sign(stage, &[("images", &image)])?;
+            let digest = scene.push_index("app", "v1")?;
+            let image = format!("{}/app:v1@{digest}", scene.registry.host());
+            let ended = sign(scene, &[("images", &image)])?;
             ended.expect(0, &format!("{digest} is signed by {WORKFLOW}"))?;
             ensure!(
                 ended.output("digest")? == digest,
@@ -36,7 +36,7 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
             ] {
                 contains(&ended, text)?;
             }
-            stage.verify(&image, WORKFLOW)?;
+            scene.verify(&image, WORKFLOW)?;
             Ok(format!("{image} is signed by {WORKFLOW}"))
         },
     );
@@ -44,12 +44,12 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "sign: several images, annotations, and lines without anything",
         || {
-            let first = stage.push_index("first", "v1")?;
-            let second = stage.push_index("second", "v1")?;
-            let host = stage.registry.host();
+            let first = scene.push_index("first", "v1")?;
+            let second = scene.push_index("second", "v1")?;
+            let host = scene.registry.host();
             let images = format!("{host}/first@{first}\n\n{host}/second@{second}\n");
             let annotations = "commit=abc\nnote=two words; $(false) `false`\n";
-            let ended = sign(stage, &[("images", &images), ("annotations", annotations)])?;
+            let ended = sign(scene, &[("images", &images), ("annotations", annotations)])?;
             ended.expect(0, &second)?;
             let json = std::fs::read_to_string(ended.output("result")?)?;
             ensure!(json.contains("two words; $(false) `false`"), "found {json}");
@@ -60,9 +60,9 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "sign: what can't be signed fails the job, and the summary says why",
         || {
-            stage.push_index("untold", "v1")?;
-            let image = format!("{}/untold:v1", stage.registry.host());
-            let ended = sign(stage, &[("images", &image)])?;
+            scene.push_index("untold", "v1")?;
+            let image = format!("{}/untold:v1", scene.registry.host());
+            let ended = sign(scene, &[("images", &image)])?;
             ended.expect(2, "::error title=countersign::")?;
             contains(&ended, "**Failed:** ")?;
             contains(&ended, "- What to do: ")?;
@@ -74,9 +74,9 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "sign: what an image is called can't put anything into the log or the summary",
         || {
-            let ended = sign(stage, &[("images", "--help")])?;
+            let ended = sign(scene, &[("images", "--help")])?;
             ended.expect(2, "::error title=countersign::")?;
-            let ended = sign(stage, &[("images", "a|<b>[c](d)%0A::add-mask::e")])?;
+            let ended = sign(scene, &[("images", "a|<b>[c](d)%0A::add-mask::e")])?;
             ended.expect(2, "%250A::add-mask::e")?;
             ensure!(!ended.summary.contains("<b>") && !ended.summary.contains("[c](d)"));
             Ok(ended.summary.trim().to_owned())
@@ -86,9 +86,9 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "sign: a program that says nothing has failed, whatever it ends with",
         || {
-            let silent = stage.program("silent/countersign", "exit 0\n")?;
+            let silent = scene.program("silent/countersign", "exit 0\n")?;
             let silent = silent.display().to_string();
-            let ended = sign(stage, &[("images", "a"), ("executable", &silent)])?;
+            let ended = sign(scene, &[("images", "a"), ("executable", &silent)])?;
             ended.expect(1, "said nothing")?;
             contains(&ended, "**Failed:** ")?;
             Ok(ended.log.trim().to_owned())
@@ -98,14 +98,14 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     ledger.case(
         "sign: no identity token, as in the pull request of a fork",
         || {
-            let digest = stage.push_index("forked", "v1")?;
-            let image = format!("{}/forked@{digest}", stage.registry.host());
-            let mut runner = stage.runner(WORKFLOW)?;
+            let digest = scene.push_index("forked", "v1")?;
+            let image = format!("{}/forked@{digest}", scene.registry.host());
+            let mut runner = scene.runner(WORKFLOW)?;
             runner
                 .environment
                 .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
             let ended =
-                runner.action(&Stage::action("sign"), &stage.inputs(&[("images", &image)]))?;
+                runner.action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?;
             ended.expect(7, "id-token: write")?;
             contains(&ended, "id-token: write")?;
             Ok("the error names the permission".into())
@@ -113,10 +113,10 @@ pub(super) fn run(stage: &Stage, ledger: &mut Ledger) {
     );
 }
 
-fn sign(stage: &Stage, inputs: &[(&str, &str)]) -> anyhow::Result<Ended> {
-    stage
+fn sign(scene: &Scene, inputs: &[(&str, &str)]) -> anyhow::Result<Ended> {
+    scene
         .runner(WORKFLOW)?
-        .action(&Stage::action("sign"), &stage.inputs(inputs))
+        .action(&Scene::action("sign"), &scene.inputs(inputs))
 }
 
 fn contains(ended: &Ended, text: &str) -> anyhow::Result<()> {

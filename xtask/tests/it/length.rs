@@ -1,4 +1,4 @@
-//! No file is longer than a person reads in one go.
+//! No file is longer than a person reads in one go, and each module is where it is looked for.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,6 +30,31 @@ fn no_file_is_longer_than_can_be_read_in_one_go() {
         gone.is_empty(),
         "not so long any more, so remove from TOO_LONG: {gone:#?}"
     );
+}
+
+/// Crates whose modules still have the other form. The list only gets shorter.
+const WITH_MOD_RS: [&str; 4] = ["cli", "download", "sign", "verify"];
+
+#[test]
+fn a_module_with_files_below_it_is_beside_their_folder() {
+    let mut wrong = BTreeSet::new();
+    for root in sources() {
+        let package = root.parent().and_then(Path::file_name).unwrap();
+        if WITH_MOD_RS.iter().any(|known| package == *known) {
+            continue;
+        }
+        wrong.extend(files(&root).into_iter().filter(|f| f.ends_with("mod.rs")));
+    }
+    assert!(wrong.is_empty(), "call it foo.rs, beside foo/: {wrong:#?}");
+}
+
+/// The `src` of each crate and of xtask.
+fn sources() -> Vec<PathBuf> {
+    let mut sources = vec![workspace().join("xtask/src")];
+    for entry in fs::read_dir(workspace().join("crates")).unwrap() {
+        sources.push(entry.unwrap().path().join("src"));
+    }
+    sources
 }
 
 /// All Rust files below a directory.

@@ -17,7 +17,7 @@ use super::error::{GalleryError, SkippedPlace};
 use super::location::Location;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
-use countersign_oci::http::{Failure, HostKind};
+use countersign_oci::http::{AttemptError, HostKind};
 
 /// How galleries are reached, and what is taken from them.
 #[derive(Debug, Clone, Default)]
@@ -227,7 +227,7 @@ impl GalleryClient {
         &self,
         resource: Resource<'_>,
         validators: Option<&Validators>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, AttemptError> {
         let headers = validators.map(conditions).unwrap_or_default();
         let response = self.http.get(resource, &headers).await?;
         if response.status() == StatusCode::NOT_MODIFIED {

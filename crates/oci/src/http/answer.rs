@@ -14,7 +14,7 @@ use url::Url;
 
 use super::pace::{Pace, TooSlow};
 use super::redacted::{host, shown};
-use super::retry::{Failure, status_may_pass};
+use super::retry::{AttemptError, status_may_pass};
 use crate::error::Error;
 use crate::excerpt::excerpt;
 
@@ -107,7 +107,7 @@ impl Answer {
 
     /// Returns the answer if its status concerns this one request. Otherwise returns an error:
     /// refused access, too many requests, or a server error.
-    pub(crate) async fn settled(self, login: &str) -> Result<Self, Failure> {
+    pub(crate) async fn settled(self, login: &str) -> Result<Self, AttemptError> {
         match self.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(self.refused(login).await.into())
@@ -122,7 +122,7 @@ impl Answer {
     /// # Errors
     /// [`Error::NotFound`] or [`Error::Status`]. Some statuses may pass, so that the request can be
     /// repeated.
-    pub async fn success(self) -> Result<Self, Failure> {
+    pub async fn success(self) -> Result<Self, AttemptError> {
         if self.status().is_success() {
             Ok(self)
         } else {
@@ -150,7 +150,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Network`]
-    pub async fn bytes(mut self, limit: u64) -> Result<Bytes, Failure> {
+    pub async fn bytes(mut self, limit: u64) -> Result<Bytes, AttemptError> {
         let over = |what: String| Error::Limit {
             what,
             limit,
@@ -174,7 +174,7 @@ impl Answer {
     /// # Errors
     /// [`Error::Network`]: the connection broke, stopped, or is slower than `pace` allows. A slow
     /// transfer is not tried again.
-    pub async fn chunk(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Failure> {
+    pub async fn chunk(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, AttemptError> {
         let asked = Instant::now();
         let chunk = self.chunk_until(pace.stalled_at()).await?;
         pace.fed(chunk.as_ref().map_or(0, Bytes::len), asked.elapsed())
@@ -182,7 +182,7 @@ impl Answer {
         Ok(chunk)
     }
 
-    async fn chunk_until(&mut self, deadline: Instant) -> Result<Option<Bytes>, Failure> {
+    async fn chunk_until(&mut self, deadline: Instant) -> Result<Option<Bytes>, AttemptError> {
         match tokio::time::timeout_at(deadline, self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(source)) => Err(network(self.url(), source)),
@@ -246,7 +246,7 @@ impl Answer {
         }
     }
 
-    async fn passing(self) -> Failure {
+    async fn passing(self) -> AttemptError {
         let after = self.retry_after();
         let (url, status) = (shown(self.url()), self.status().as_u16());
         let said = self.error_message().await.map(|message| message.text);
@@ -261,8 +261,8 @@ impl Answer {
             detail,
         };
         match after {
-            Some(pause) => Failure::passing_after(error, pause),
-            None => Failure::passing(error),
+            Some(pause) => AttemptError::passing_after(error, pause),
+            None => AttemptError::passing(error),
         }
     }
 }
@@ -281,23 +281,23 @@ pub(crate) struct ErrorMessage {
 #[error("timed out waiting for {0}")]
 struct TimedOut(&'static str);
 
-pub(crate) fn too_slow(url: &Url, slow: TooSlow) -> Failure {
-    Failure::from(Error::Network {
+pub(crate) fn too_slow(url: &Url, slow: TooSlow) -> AttemptError {
+    AttemptError::from(Error::Network {
         url: shown(url),
         source: Box::new(slow),
     })
 }
 
-pub(super) fn timed_out(url: &Url, waiting_for: &'static str) -> Failure {
-    Failure::passing(Error::Network {
+pub(super) fn timed_out(url: &Url, waiting_for: &'static str) -> AttemptError {
+    AttemptError::passing(Error::Network {
         url: shown(url),
         source: Box::new(TimedOut(waiting_for)),
     })
 }
 
 /// An error of the transport. Its URL is removed, because the query may hold a token.
-pub(super) fn network(url: &Url, source: reqwest::Error) -> Failure {
-    Failure::passing(Error::Network {
+pub(super) fn network(url: &Url, source: reqwest::Error) -> AttemptError {
+    AttemptError::passing(Error::Network {
         url: shown(url),
         source: Box::new(source.without_url()),
     })

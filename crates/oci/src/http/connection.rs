@@ -20,7 +20,7 @@ use super::pace;
 use super::redacted::shown;
 use super::redirect::{RedirectRefused, is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
-use super::retry::Failure;
+use super::retry::AttemptError;
 use crate::error::{Error, Result};
 use crate::options::Options;
 
@@ -104,7 +104,7 @@ impl Connection {
     ///
     /// # Errors
     /// The same as [`Self::exchange`].
-    pub async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+    pub async fn ask(&self, request: &Request) -> Result<Answer, AttemptError> {
         self.exchange(request, None, &mut Body::Empty).await
     }
 
@@ -120,7 +120,7 @@ impl Connection {
         request: &Request,
         credential: Option<&Credential>,
         body: &mut Body,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, AttemptError> {
         let limits = &self.options().limits;
         let home = request.url.origin();
         let mut url = request.url.clone();
@@ -283,12 +283,12 @@ enum Unsent {
     /// The body was already sent, and can't be sent again.
     Spent,
     Network(reqwest::Error),
-    Other(Box<Failure>),
+    Other(Box<AttemptError>),
 }
 
 impl Unsent {
     /// Makes this the failure of the request to `url`. A redirect from `from` led there.
-    fn of(self, url: &Url, from: &str) -> Failure {
+    fn of(self, url: &Url, from: &str) -> AttemptError {
         let refused = |reason| refused_by(from.to_owned(), url, reason);
         match self {
             Self::Spent => refused(RedirectRefused::Spent).into(),
@@ -304,8 +304,8 @@ impl Unsent {
     }
 }
 
-impl From<Failure> for Unsent {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptError> for Unsent {
+    fn from(failure: AttemptError) -> Self {
         Self::Other(Box::new(failure))
     }
 }

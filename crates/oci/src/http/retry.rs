@@ -14,7 +14,7 @@ use crate::options::Retries;
 
 /// An error, and whether the same request may succeed later.
 #[derive(Debug)]
-pub struct Failure<E = Error> {
+pub struct AttemptError<E = Error> {
     /// What went wrong.
     pub error: E,
     again: Again,
@@ -41,7 +41,7 @@ pub fn status_may_pass(status: StatusCode) -> bool {
     }
 }
 
-impl<E> Failure<E> {
+impl<E> AttemptError<E> {
     /// A failure that may pass.
     #[must_use]
     pub fn passing(error: E) -> Self {
@@ -81,15 +81,15 @@ impl<E> Failure<E> {
 
     /// The same failure, with its error in another type.
     #[must_use]
-    pub fn map<F>(self, change: impl FnOnce(E) -> F) -> Failure<F> {
-        Failure {
+    pub fn map<F>(self, change: impl FnOnce(E) -> F) -> AttemptError<F> {
+        AttemptError {
             error: change(self.error),
             again: self.again,
         }
     }
 }
 
-impl<E: Display> Failure<E> {
+impl<E: Display> AttemptError<E> {
     /// How long to wait before the next try. `scheduled` is the next pause of the schedule. `None`
     /// if there is no next try. Tells the [`Patience`](crate::Patience), if there is one, what
     /// failed.
@@ -112,7 +112,7 @@ impl<E: Display> Failure<E> {
 }
 
 /// By default, an error is final.
-impl<E> From<E> for Failure<E> {
+impl<E> From<E> for AttemptError<E> {
     fn from(error: E) -> Self {
         Self {
             error,
@@ -130,7 +130,7 @@ pub async fn retrying<T, E, Attempt, Running>(retries: &Retries, attempt: Attemp
 where
     E: Display,
     Attempt: FnMut() -> Running,
-    Running: Future<Output = Result<T, Failure<E>>>,
+    Running: Future<Output = Result<T, AttemptError<E>>>,
 {
     attempt
         .retry(schedule(retries))
@@ -184,10 +184,14 @@ mod tests {
             status: 503,
             detail: None,
         };
-        assert_eq!(Failure::from(error()).pause(second, &retries), None);
-        assert_eq!(Failure::passing(error()).pause(second, &retries), second);
+        assert_eq!(AttemptError::from(error()).pause(second, &retries), None);
+        assert_eq!(
+            AttemptError::passing(error()).pause(second, &retries),
+            second
+        );
         let after = |pause, scheduled| {
-            Failure::passing_after(error(), Duration::from_secs(pause)).pause(scheduled, &retries)
+            AttemptError::passing_after(error(), Duration::from_secs(pause))
+                .pause(scheduled, &retries)
         };
         assert_eq!(after(7, second), Some(Duration::from_secs(7)));
         assert_eq!(after(0, second), second);

@@ -23,7 +23,7 @@ use url::{Url, form_urlencoded};
 use super::challenge::{Access, Challenge, Scope};
 use super::login::{Login, Secret};
 use crate::error::Error;
-use crate::http::{Body, Connection, Credential, Failure, Request, host, shown};
+use crate::http::{AttemptError, Body, Connection, Credential, Request, host, shown};
 
 /// Our client id at token services.
 const CLIENT_ID: &str = "countersign";
@@ -81,7 +81,7 @@ impl Authenticator {
         connection: &Connection,
         scope: &Scope,
         target: &Url,
-    ) -> Result<Option<Authorization>, Failure> {
+    ) -> Result<Option<Authorization>, AttemptError> {
         let wider = Scope::new(&scope.repository, Access::Push);
         if *scope != wider
             && let Some(slot) = self.existing(&wider)
@@ -121,7 +121,7 @@ impl Authenticator {
         target: &Url,
         headers: &HeaderMap,
         refused: Option<&Authorization>,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, AttemptError> {
         let challenge = Challenge::from_headers(headers).map_err(|found| Error::Unauthorized {
             registry: host(target),
             what: scope.repository.to_string(),
@@ -175,7 +175,7 @@ async fn authorize(
     scope: &Scope,
     target: &Url,
     challenge: &Challenge,
-) -> Result<Authorization, Failure> {
+) -> Result<Authorization, AttemptError> {
     let options = connection.options();
     let login = options
         .credentials
@@ -249,7 +249,7 @@ impl TokenQuestion<'_> {
         connection: &Connection,
         secret: Option<Secret>,
         login: String,
-    ) -> Result<Authorization, Failure> {
+    ) -> Result<Authorization, AttemptError> {
         let (request, credential, mut body) = match secret {
             Some(Secret::Identity(token)) => self.refresh(&token),
             Some(Secret::Password { user, password }) => {

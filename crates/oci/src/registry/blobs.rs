@@ -17,7 +17,7 @@ use super::layouts;
 use crate::descriptor::Descriptor;
 use crate::digest::Digester;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Body, Failure, Pace, Request, pauses, retrying, too_slow};
+use crate::http::{Answer, AttemptError, Body, Pace, Request, pauses, retrying, too_slow};
 use crate::layout::Content;
 use crate::reference::{Location, PinnedReference, Repository};
 
@@ -63,7 +63,7 @@ impl Registry {
             if let Some(found) = answer.content_length()
                 && found != descriptor.size
             {
-                return Err(Failure::from(size_mismatch(descriptor, found, what)));
+                return Err(AttemptError::from(size_mismatch(descriptor, found, what)));
             }
             let read = answer.bytes(descriptor.size).await;
             read.map_err(|failure| failure.map(|error| or_wrong_size(error, descriptor, what)))
@@ -140,7 +140,7 @@ impl Registry {
         &self,
         repository: &Repository,
         transfer: &mut Transfer<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         let url = self.url(repository, &format!("blobs/{}", transfer.descriptor.digest))?;
         let mut request = Request::new(Method::GET, url, transfer.what.to_string());
         if transfer.written > 0 {
@@ -177,7 +177,7 @@ struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Writes the bytes of an answer that are new.
-    async fn take(&mut self, answer: Answer) -> Result<(), Failure> {
+    async fn take(&mut self, answer: Answer) -> Result<(), AttemptError> {
         let mut answer = self.judge(answer).await?;
         self.pace.restart();
         // A server without range requests sends the blob from the start. We skip what we have; the
@@ -192,7 +192,7 @@ impl Transfer<'_> {
             self.write(chunk.get(skipped..).unwrap_or_default()).await?;
         }
         if self.written < self.descriptor.size {
-            return Err(Failure::passing(self.size_mismatch(self.written)));
+            return Err(AttemptError::passing(self.size_mismatch(self.written)));
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Transfer<'_> {
     }
 
     /// Checks that the answer is the blob, or the rest of it.
-    async fn judge(&mut self, answer: Answer) -> Result<Answer, Failure> {
+    async fn judge(&mut self, answer: Answer) -> Result<Answer, AttemptError> {
         let size = self.descriptor.size;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => {

@@ -24,7 +24,7 @@ const TEXT_MAX: usize = 1024;
 
 /// Why a list can't be read.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ListError {
     /// The text is not an index.
     Form(ManifestError),
     /// The list has more entries than this limit.
@@ -45,7 +45,7 @@ pub(super) struct Listed {
 /// Reads an index of at most `limit` entries. Other entries than descriptors with a digest that we
 /// can check are counted, but left out. Of a descriptor, platform and long or numerous annotations
 /// are dropped.
-pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, Fault> {
+pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, ListError> {
     struct Followed(Vec<Descriptor>);
     impl Sink for Followed {
         fn entry(&mut self, entry: &RawValue) {
@@ -81,7 +81,7 @@ pub(super) trait Sink {
 
 /// Reads an index once, from start to end. Image manifests are recognised by their fields: some
 /// registries have served the image itself instead of the list.
-pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fields, Fault> {
+pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fields, ListError> {
     let mut walk = Walk {
         sink,
         limit,
@@ -96,17 +96,17 @@ pub(super) fn walk(bytes: &[u8], limit: usize, sink: &mut dyn Sink) -> Result<Fi
         too_many, fields, ..
     } = walk;
     if too_many {
-        return Err(Fault::TooMany(limit));
+        return Err(ListError::TooMany(limit));
     }
     // An image manifest is recognised even if it can't be read to its end.
     if fields.of_an_image {
-        return Err(Fault::Form(ManifestError::NoIndex));
+        return Err(ListError::Form(ManifestError::NoIndex));
     }
-    read.map_err(|error| Fault::Form(ManifestError::Json(error)))?;
+    read.map_err(|error| ListError::Form(ManifestError::Json(error)))?;
     match (fields.list, fields.media_type.as_deref()) {
         // Go writes an empty list as `null`, or leaves it out.
         (true, _) | (false, Some(media_type::OCI_INDEX)) => Ok(fields),
-        (false, named) => Err(Fault::Form(ManifestError::Unknown {
+        (false, named) => Err(ListError::Form(ManifestError::Unknown {
             found: excerpt(named.unwrap_or("no media type")),
         })),
     }
@@ -307,20 +307,23 @@ mod tests {
         };
         assert_eq!(listed.descriptors, [lavish, entry("plain")]);
         assert_eq!(listed.entries, 5);
-        assert!(matches!(read(list.as_bytes(), 4), Err(Fault::TooMany(4))));
+        assert!(matches!(
+            read(list.as_bytes(), 4),
+            Err(ListError::TooMany(4))
+        ));
     }
 
     #[test]
     fn what_is_no_list_is_named() {
-        let fault = |json: &str| match read(json.as_bytes(), 5).unwrap_err() {
-            Fault::Form(error) => error,
-            Fault::TooMany(_) => panic!("{json} has few entries"),
+        let error = |json: &str| match read(json.as_bytes(), 5).unwrap_err() {
+            ListError::Form(error) => error,
+            ListError::TooMany(_) => panic!("{json} has few entries"),
         };
         for image in [
             r#"{"config":{},"layers":[]}"#,
             r#"{"manifests":[],"layers":[]}"#,
         ] {
-            assert!(matches!(fault(image), ManifestError::NoIndex), "{image}");
+            assert!(matches!(error(image), ManifestError::NoIndex), "{image}");
         }
         for broken in [
             "",
@@ -332,10 +335,10 @@ mod tests {
             r#"{"manifests":[],"manifests":[]}"#,
             r#"{"mediaType":"a","mediaType":"b","manifests":[]}"#,
         ] {
-            assert!(matches!(fault(broken), ManifestError::Json(_)), "{broken}");
+            assert!(matches!(error(broken), ManifestError::Json(_)), "{broken}");
         }
         for other in ["{}", r#"{"errors":[]}"#] {
-            let error = fault(other);
+            let error = error(other);
             assert!(
                 matches!(&error, ManifestError::Unknown { found } if found == "no media type"),
                 "{error:?}"

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Registry;
 use super::checks::{check_content, check_limit, or_wrong_size, size_mismatch};
-use super::entries::{self, Fault};
+use super::entries::{self, ListError};
 use super::referrers::{List, listed};
 use crate::descriptor::{Descriptor, is_document};
 use crate::digest::Digest;
@@ -137,9 +137,9 @@ impl Survey {
     fn entries(&self) -> Result<Vec<Descriptor>> {
         let bytes = self.layout.index(self.limits.manifest_bytes)?;
         let limit = self.limits.layout_entries;
-        let listed = entries::read(&bytes, limit).map_err(|fault| match fault {
-            Fault::Form(source) => self.layout.failure(LayoutError::Index(source)),
-            Fault::TooMany(limit) => Error::Limit {
+        let listed = entries::read(&bytes, limit).map_err(|error| match error {
+            ListError::Form(source) => self.layout.failure(LayoutError::Index(source)),
+            ListError::TooMany(limit) => Error::Limit {
                 what: format!("index.json of {}", self.path),
                 limit: limit as u64,
                 unit: "entries",

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::Registry;
 use super::challenge::Access;
-use super::entries::{self, Fault, Listed};
+use super::entries::{self, ListError, Listed};
 use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -152,8 +152,8 @@ impl Registry {
                         Ok(listed) if named || listed.says_index => {
                             Ok(Page::Index { listed, next })
                         }
-                        Err(fault @ Fault::TooMany(_)) => Err(list.unreadable(fault).into()),
-                        Err(fault) if named => Err(list.unreadable(fault).into()),
+                        Err(error @ ListError::TooMany(_)) => Err(list.unreadable(error).into()),
+                        Err(error) if named => Err(list.unreadable(error).into()),
                         // Other JSON or text: the registry doesn't have the API.
                         Ok(_) | Err(_) => Ok(Page::NoApi(Support::Missing)),
                     }
@@ -272,7 +272,7 @@ impl List {
 
     /// Adds the entries of an index.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<()> {
-        let listed = entries::read(bytes, self.room()).map_err(|fault| self.unreadable(fault))?;
+        let listed = entries::read(bytes, self.room()).map_err(|error| self.unreadable(error))?;
         self.add(listed);
         Ok(())
     }
@@ -305,13 +305,13 @@ impl List {
         self.descriptors
     }
 
-    fn unreadable(&self, fault: Fault) -> Error {
-        match fault {
-            Fault::Form(source) => Error::Manifest {
+    fn unreadable(&self, error: ListError) -> Error {
+        match error {
+            ListError::Form(source) => Error::Manifest {
                 what: self.what.clone(),
                 source,
             },
-            Fault::TooMany(_) => self.limit(self.limit, "referrers"),
+            ListError::TooMany(_) => self.limit(self.limit, "referrers"),
         }
     }
 

@@ -57,7 +57,7 @@ impl Registry {
     /// the child that fits can't be read; [`Error::Limit`], if indexes are nested deeper than four
     /// levels, or if more than 64 documents would be fetched; others as for [`Registry::child`].
     pub async fn select(&self, image: &ResolvedImage, platform: &Platform) -> Result<Selected> {
-        let mut search = Search {
+        let mut search = PlatformSearch {
             registry: self,
             wanted: platform,
             outermost: image,
@@ -170,7 +170,7 @@ pub(super) fn is_image(manifest: &Manifest) -> bool {
     CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) && manifest.artifact_type.is_none()
 }
 
-struct Search<'a> {
+struct PlatformSearch<'a> {
     registry: &'a Registry,
     wanted: &'a Platform,
     outermost: &'a ResolvedImage,
@@ -184,7 +184,7 @@ struct Search<'a> {
     passed_over: Option<Error>,
 }
 
-impl Search<'_> {
+impl PlatformSearch<'_> {
     /// Searches one index at the level `depth`, counted from 1. A future that calls itself must be
     /// boxed.
     fn within(

@@ -17,7 +17,7 @@ use super::checks::check_computed;
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
-use crate::http::{Body, Failure, Request, Upload, location, retrying};
+use crate::http::{AttemptError, Body, Request, Upload, location, retrying};
 use crate::reference::{PinnedReference, Repository};
 
 /// How many bytes are given to the transport at once.
@@ -85,7 +85,7 @@ impl Registry {
         size: u64,
         opening: impl Future<Output = std::io::Result<impl AsyncRead + Send + Unpin>>,
         what: &PinnedReference,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         let mut from = opening.await.map_err(|source| Error::Io {
             what: what.to_string(),
             source,
@@ -141,7 +141,7 @@ impl Registry {
         &self,
         repository: &Repository,
         what: &PinnedReference,
-    ) -> Result<Request, Failure> {
+    ) -> Result<Request, AttemptError> {
         let url = self.url(repository, "blobs/uploads/")?;
         let request = Request::new(Method::POST, url, what.to_string())
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -163,7 +163,7 @@ impl Registry {
         request: &Request,
         digest: &Digest,
         body: Upload,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         let mut request = request.clone();
         request
             .url
@@ -177,9 +177,9 @@ impl Registry {
 }
 
 /// Sends the request once more, at once, if its token had expired: by then there is a new one.
-async fn renewing<Sending>(send: impl Fn() -> Sending) -> Result<(), Failure>
+async fn renewing<Sending>(send: impl Fn() -> Sending) -> Result<(), AttemptError>
 where
-    Sending: Future<Output = Result<(), Failure>>,
+    Sending: Future<Output = Result<(), AttemptError>>,
 {
     match send().await {
         Err(failure) if failure.has_new_login() => send().await,

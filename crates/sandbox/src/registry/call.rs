@@ -25,7 +25,7 @@ pub(super) struct Manner {
     pub(super) claims_subjects: bool,
     pub(super) dashed_tags: DashedTags,
     pub(super) page_size: Option<usize>,
-    pub(super) mounts: bool,
+    pub(super) mounts: Mounts,
 }
 
 /// What a tag like `sha256-<hex>` in a URL means when a manifest is read.
@@ -54,6 +54,16 @@ impl DashedTags {
         }
         reference.to_owned()
     }
+}
+
+/// What a request to mount a blob from another repository leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mounts {
+    /// The blob is mounted, if the other repository has it.
+    #[default]
+    Served,
+    /// An upload is opened instead, as the specification allows.
+    BecomeUploads,
 }
 
 /// A parameter of the query, decoded.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use countersign_oci::Digest;
 
 use super::answer::{self, UPLOAD_ID};
-use super::call::{Call, Manner, parameter};
+use super::call::{Call, Manner, Mounts, parameter};
 use super::store::Store;
 
 pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) -> Response {
@@ -30,7 +30,7 @@ fn mountable(store: &Store, manner: Manner, call: &Call) -> Option<(Digest, Byte
     let digest: Digest = parameter(call.query, "mount")?.parse().ok()?;
     let from = parameter(call.query, "from")?;
     let bytes = store.shelf(&from)?.blobs.get(&digest)?.clone();
-    manner.mounts.then_some((digest, bytes))
+    (manner.mounts == Mounts::Served).then_some((digest, bytes))
 }
 
 pub(super) fn go_on(store: &mut Store, name: &str, id: &str, call: &Call) -> Response {

@@ -81,7 +81,7 @@ impl LegacyPublicKey {
 }
 
 /// How a client proves that it holds the key it wants certified.
-enum Proof {
+enum ProofOfPossession {
     /// A signature of its identity.
     Identity(Verifier, Vec<u8>),
     /// A certification request, signed by the key itself.
@@ -117,8 +117,8 @@ impl Fulcio {
             &request.public_key_request,
             &request.certificate_signing_request,
         ) {
-            (_, Some(request)) => Proof::request(request)?,
-            (Some(request), None) => Proof::Identity(
+            (_, Some(request)) => ProofOfPossession::request(request)?,
+            (Some(request), None) => ProofOfPossession::Identity(
                 Verifier::from_pem(request.public_key.content.as_bytes())?,
                 decode_base64(&request.proof_of_possession)?,
             ),
@@ -145,10 +145,11 @@ impl Fulcio {
             &request.signed_email_address,
             &request.certificate_signing_request,
         ) {
-            (_, Some(request)) => Proof::request(request)?,
-            (Some(signature), None) => {
-                Proof::Identity(request.public_key.verifier()?, decode_base64(signature)?)
-            }
+            (_, Some(request)) => ProofOfPossession::request(request)?,
+            (Some(signature), None) => ProofOfPossession::Identity(
+                request.public_key.verifier()?,
+                decode_base64(signature)?,
+            ),
             (None, None) => return Err(Refused::bad_request("no public key")),
         };
         Ok(self.certify(oidc, bearer, &proof, now)?.concat())
@@ -158,7 +159,7 @@ impl Fulcio {
         &self,
         oidc: &OidcIssuer,
         token: Option<&str>,
-        proof: &Proof,
+        proof: &ProofOfPossession,
         now: Timestamp,
     ) -> Result<Vec<String>, Refused> {
         let claims = token
@@ -206,7 +207,7 @@ impl Fulcio {
     }
 }
 
-impl Proof {
+impl ProofOfPossession {
     /// From base64 of a PEM certification request.
     fn request(text: &str) -> Result<Self, Refused> {
         let malformed = |error: &dyn std::fmt::Display| {

@@ -164,13 +164,13 @@ async fn add_entry(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ByIndex {
+struct IndexQuery {
     log_index: usize,
 }
 
 async fn entry_by_index(
     State(services): Shared,
-    Query(query): Query<ByIndex>,
+    Query(query): Query<IndexQuery>,
 ) -> Result<Json<Value>, Refused> {
     entry(&services, query.log_index)
 }

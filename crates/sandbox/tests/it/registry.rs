@@ -2,7 +2,7 @@
 
 use countersign_oci::{Descriptor, Digest, Index, media_type};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer, Request};
+use countersign_sandbox::{Mounts, RegistryOptions, RegistryServer, Request};
 use reqwest::{Client, Response, StatusCode};
 
 async fn registry() -> RegistryServer {
@@ -178,7 +178,7 @@ async fn a_blob_is_mounted_from_another_repository() {
 #[tokio::test]
 async fn a_mount_becomes_an_upload_where_nothing_is_mounted() {
     let options = RegistryOptions {
-        no_mounts: true,
+        mounts: Mounts::BecomeUploads,
         ..RegistryOptions::default()
     };
     let registry = RegistryServer::start(options).await.unwrap();

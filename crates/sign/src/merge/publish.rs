@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign_oci::http::{Failure, retrying};
+use countersign_oci::http::{AttemptError, retrying};
 use countersign_oci::{
     Digest, Error as RegistryError, Location, PinnedReference, Platform, Reference, Registry,
     ResolvedImage, Retries,
@@ -287,10 +287,10 @@ fn reading_back() -> Retries {
 }
 
 /// A tag that was just written may not have come through yet.
-fn early(error: Error) -> Failure<Error> {
+fn early(error: Error) -> AttemptError<Error> {
     match error {
         Error::Merge(MergeError::TagMoved { .. })
-        | Error::Registry(RegistryError::NotFound { .. }) => Failure::passing(error),
+        | Error::Registry(RegistryError::NotFound { .. }) => AttemptError::passing(error),
         other => other.into(),
     }
 }

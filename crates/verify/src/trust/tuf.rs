@@ -13,7 +13,7 @@ use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater};
 use url::Url;
 
-use countersign_oci::http::{Connection, Failure, Request, retrying};
+use countersign_oci::http::{AttemptError, Connection, Request, retrying};
 use countersign_oci::{Digest, ErrorKind, MachineFault};
 
 use super::{TrustError, TrustedRoot};
@@ -252,7 +252,7 @@ impl Mirror {
                     return Ok(None);
                 }
                 let bytes = answer.success().await?.bytes(limit).await?;
-                Ok::<_, Failure>(Some(bytes.to_vec()))
+                Ok::<_, AttemptError>(Some(bytes.to_vec()))
             });
             let fetched = fetched.await;
             fetched.map_err(|error| {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::super::entries::{Fault, Sink, walk};
+use super::super::entries::{ListError, Sink, walk};
 use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 
@@ -33,7 +33,7 @@ impl OpenList {
     }
 
     /// Reads an index of at most `limit` entries. `wanted` is the digest that the list should have.
-    pub(super) fn read(bytes: &[u8], limit: usize, wanted: &Digest) -> Result<Self, Fault> {
+    pub(super) fn read(bytes: &[u8], limit: usize, wanted: &Digest) -> Result<Self, ListError> {
         let mut copy = Copy {
             wanted: wanted.to_string(),
             before: "{".into(),
@@ -95,10 +95,10 @@ impl Sink for Copy {
 
     fn entry(&mut self, entry: &RawValue) {
         #[derive(Deserialize)]
-        struct Named {
+        struct NamedDigest {
             digest: String,
         }
-        let named = serde_json::from_str::<Named>(entry.get());
+        let named = serde_json::from_str::<NamedDigest>(entry.get());
         self.names_it |= named.is_ok_and(|named| named.digest == self.wanted);
         if std::mem::replace(&mut self.has_entries, true) {
             self.before.push(',');
@@ -173,6 +173,6 @@ mod tests {
         let list = format!(r#"{{"manifests":[1,{OTHER},{}]}}"#, json!(ours));
         let open = |limit| OpenList::read(list.as_bytes(), limit, &ours.digest);
         assert!(open(3).unwrap().names_it());
-        assert!(matches!(open(2), Err(Fault::TooMany(2))));
+        assert!(matches!(open(2), Err(ListError::TooMany(2))));
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::Registry;
-use super::super::entries::Fault;
+use super::super::entries::ListError;
 use super::super::manifests::{Outgoing, parse_outgoing};
 use super::open_list::OpenList;
 use crate::descriptor::{Descriptor, media_type};
@@ -138,11 +138,11 @@ impl Registry {
         match OpenList::read(&served.bytes, limit, &entry.digest) {
             Ok(list) => Ok(Found::List(list)),
             // Another image at this tag is an error. It isn't ours, so don't overwrite it.
-            Err(Fault::Form(source)) => Err(Error::Manifest {
+            Err(ListError::Form(source)) => Err(Error::Manifest {
                 what: what.into(),
                 source,
             }),
-            Err(Fault::TooMany(limit)) => Err(Error::Limit {
+            Err(ListError::TooMany(limit)) => Err(Error::Limit {
                 what: what.into(),
                 limit: limit as u64,
                 unit: "referrers",

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use countersign_oci::{Copied, Descriptor, Digest, Error, Registry, Repository};
 use countersign_sandbox::image::{Compression, Image, Layer};
-use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer};
+use countersign_sandbox::{Effect, Fault, Mounts, RegistryOptions, RegistryServer};
 
 use super::common::{client, text_of};
 
 const CONTENT: &[u8] = b"what a layer would be";
 
-async fn server(no_mounts: bool) -> RegistryServer {
+async fn server(mounts: Mounts) -> RegistryServer {
     let options = RegistryOptions {
-        no_mounts,
+        mounts,
         ..RegistryOptions::default()
     };
     RegistryServer::start(options).await.unwrap()
@@ -32,7 +32,7 @@ async fn copy(source: &Repository, target: &Repository) -> Result<Copied, Error>
 
 #[tokio::test]
 async fn a_blob_of_the_same_registry_is_mounted() {
-    let server = server(false).await;
+    let server = server(Mounts::Served).await;
     server.put_blob("from", CONTENT);
     let (source, target) = (server.repository("from"), server.repository("to"));
     assert_eq!(copy(&source, &target).await.unwrap(), Copied::Mounted);
@@ -44,7 +44,7 @@ async fn a_blob_of_the_same_registry_is_mounted() {
 
 #[tokio::test]
 async fn a_registry_that_mounts_nothing_is_sent_the_blob() {
-    let server = server(true).await;
+    let server = server(Mounts::BecomeUploads).await;
     server.put_blob("from", CONTENT);
     let (source, target) = (server.repository("from"), server.repository("to"));
     assert_eq!(copy(&source, &target).await.unwrap(), Copied::Sent);
@@ -54,7 +54,7 @@ async fn a_registry_that_mounts_nothing_is_sent_the_blob() {
 #[tokio::test]
 async fn a_refusal_to_mount_is_no_failure() {
     for status in [400, 403, 404, 405] {
-        let server = server(false).await;
+        let server = server(Mounts::Served).await;
         server.put_blob("from", CONTENT);
         let refused = Fault::on("POST /v2/to/blobs/uploads/", Effect::status(status));
         server.add_fault(refused.times(1));
@@ -69,7 +69,7 @@ async fn a_refusal_to_mount_is_no_failure() {
 
 #[tokio::test]
 async fn a_blob_of_another_registry_flows_through() {
-    let (here, there) = (server(false).await, server(false).await);
+    let (here, there) = (server(Mounts::Served).await, server(Mounts::Served).await);
     let large = vec![7; 3 << 20];
     here.put_blob("from", large.clone());
     let blob = Descriptor::of("application/octet-stream", &large);
@@ -87,7 +87,7 @@ async fn a_blob_of_another_registry_flows_through() {
 
 #[tokio::test]
 async fn what_is_wrong_with_the_source_is_told_of_the_source() {
-    let (here, there) = (server(false).await, server(false).await);
+    let (here, there) = (server(Mounts::Served).await, server(Mounts::Served).await);
     let (source, target) = (here.repository("from"), there.repository("to"));
     let missing = copy(&source, &target).await.unwrap_err();
     assert!(matches!(missing, Error::NotFound { .. }), "{missing:?}");
@@ -106,7 +106,7 @@ async fn what_is_wrong_with_the_source_is_told_of_the_source() {
 
 #[tokio::test]
 async fn a_tag_names_what_it_was_set_to() {
-    let server = server(false).await;
+    let server = server(Mounts::Served).await;
     let image = |text: &str| {
         let layer = Layer::builder()
             .file("a", text, 0o644)
@@ -128,7 +128,7 @@ async fn a_tag_names_what_it_was_set_to() {
 
 #[tokio::test]
 async fn copies_that_run_side_by_side_don_t_disturb_each_other() {
-    let (here, there) = (server(false).await, server(false).await);
+    let (here, there) = (server(Mounts::Served).await, server(Mounts::Served).await);
     let (source, target) = (here.repository("from"), there.repository("to"));
     let contents: Vec<Vec<u8>> = (0..20_u8).map(|n| vec![n; 100_000]).collect();
     let blobs = contents.iter().map(|content| {

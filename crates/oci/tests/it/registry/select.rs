@@ -11,11 +11,11 @@ use super::common::client;
 
 const PATH: &str = "a/b";
 
-struct Stage {
+struct Scene {
     server: RegistryServer,
 }
 
-impl Stage {
+impl Scene {
     async fn new() -> Self {
         Self {
             server: RegistryServer::start(RegistryOptions::default())
@@ -91,20 +91,20 @@ fn digest(descriptor: &Value) -> &str {
 
 #[tokio::test]
 async fn a_child_that_names_the_platform_needs_no_configuration() {
-    let stage = Stage::new().await;
-    let (amd64, arm64) = (stage.image("linux/amd64"), stage.image("linux/arm64"));
-    stage.index(&[
+    let scene = Scene::new().await;
+    let (amd64, arm64) = (scene.image("linux/amd64"), scene.image("linux/arm64"));
+    scene.index(&[
         of(amd64, linux("amd64")),
         of(arm64.clone(), linux("aarch64")),
     ]);
-    assert_eq!(stage.selected("linux/arm64").await, digest(&arm64));
-    assert_eq!(stage.documents_asked_for(), 1);
+    assert_eq!(scene.selected("linux/arm64").await, digest(&arm64));
+    assert_eq!(scene.documents_asked_for(), 1);
 }
 
 #[tokio::test]
 async fn the_configuration_tells_where_the_index_does_not() {
-    let stage = Stage::new().await;
-    let (amd64, arm64) = (stage.image("linux/amd64"), stage.image("linux/arm64"));
+    let scene = Scene::new().await;
+    let (amd64, arm64) = (scene.image("linux/amd64"), scene.image("linux/arm64"));
     let shapes = [
         (amd64.clone(), arm64.clone()),
         (of(amd64.clone(), Value::Null), of(arm64.clone(), json!({}))),
@@ -117,47 +117,47 @@ async fn the_configuration_tells_where_the_index_does_not() {
         ),
     ];
     for (first, second) in shapes {
-        stage.index(&[first, second]);
-        assert_eq!(stage.selected("linux/amd64").await, digest(&amd64));
-        assert_eq!(stage.selected("linux/arm64").await, digest(&arm64));
-        let Err(Error::Platform(error)) = stage.select("linux/s390x").await else {
+        scene.index(&[first, second]);
+        assert_eq!(scene.selected("linux/amd64").await, digest(&amd64));
+        assert_eq!(scene.selected("linux/arm64").await, digest(&arm64));
+        let Err(Error::Platform(error)) = scene.select("linux/s390x").await else {
             panic!("selected");
         };
         assert_eq!(error.wanted, parsed("linux/s390x"));
     }
-    stage.index(&[amd64, arm64]);
-    let error = stage.select("linux/s390x").await.unwrap_err().to_string();
+    scene.index(&[amd64, arm64]);
+    let error = scene.select("linux/s390x").await.unwrap_err().to_string();
     let expected = "there is no image for linux/s390x; found linux/amd64, linux/arm64";
     assert_eq!(error, expected);
 }
 
 #[tokio::test]
 async fn a_child_that_names_the_platform_comes_before_one_that_names_none() {
-    let stage = Stage::new().await;
-    let unnamed = stage.image("linux/arm64");
+    let scene = Scene::new().await;
+    let unnamed = scene.image("linux/arm64");
     let named = of(
-        stage.image("linux/arm64/v9"),
+        scene.image("linux/arm64/v9"),
         json!({
             "os": "linux", "architecture": "arm64", "variant": "",
         }),
     );
-    stage.index(&[unnamed, named.clone()]);
-    assert_eq!(stage.selected("linux/arm64").await, digest(&named));
+    scene.index(&[unnamed, named.clone()]);
+    assert_eq!(scene.selected("linux/arm64").await, digest(&named));
 }
 
 #[tokio::test]
 async fn nested_indexes_are_looked_into_down_to_the_fourth() {
-    let stage = Stage::new().await;
-    let (amd64, arm64) = (stage.image("linux/amd64"), stage.image("linux/arm64"));
-    let mut index = stage.index(&[of(amd64.clone(), linux("amd64"))]);
+    let scene = Scene::new().await;
+    let (amd64, arm64) = (scene.image("linux/amd64"), scene.image("linux/arm64"));
+    let mut index = scene.index(&[of(amd64.clone(), linux("amd64"))]);
     for depth in 2..=4 {
-        index = stage.index(&[of(arm64.clone(), linux("arm64")), index]);
-        let selected = stage.select("linux/amd64").await.unwrap();
+        index = scene.index(&[of(arm64.clone(), linux("arm64")), index]);
+        let selected = scene.select("linux/amd64").await.unwrap();
         assert_eq!(selected.manifest.digest().to_string(), digest(&amd64));
         assert_eq!(selected.indexes.len(), depth - 1);
     }
-    stage.index(&[index]);
-    let error = stage.select("linux/amd64").await.unwrap_err();
+    scene.index(&[index]);
+    let error = scene.select("linux/amd64").await.unwrap_err();
     let Error::Limit {
         limit: 4,
         unit: "levels",
@@ -167,17 +167,17 @@ async fn nested_indexes_are_looked_into_down_to_the_fourth() {
         panic!("{error:?}");
     };
     // What lies above can be had all the same.
-    assert_eq!(stage.selected("linux/arm64").await, digest(&arm64));
+    assert_eq!(scene.selected("linux/arm64").await, digest(&arm64));
 }
 
 #[tokio::test]
 async fn the_way_to_a_nested_manifest_is_given_step_by_step() {
-    let stage = Stage::new().await;
-    let amd64 = stage.image("linux/amd64");
-    let inner = stage.index(&[of(amd64.clone(), linux("amd64"))]);
-    let middle = stage.index(&[of(inner.clone(), linux("amd64"))]);
-    stage.index_as(media_type::DOCKER_INDEX, std::slice::from_ref(&middle));
-    let selected = stage.select("linux/amd64").await.unwrap();
+    let scene = Scene::new().await;
+    let amd64 = scene.image("linux/amd64");
+    let inner = scene.index(&[of(amd64.clone(), linux("amd64"))]);
+    let middle = scene.index(&[of(inner.clone(), linux("amd64"))]);
+    scene.index_as(media_type::DOCKER_INDEX, std::slice::from_ref(&middle));
+    let selected = scene.select("linux/amd64").await.unwrap();
     let way: Vec<String> = selected
         .indexes
         .iter()
@@ -190,17 +190,17 @@ async fn the_way_to_a_nested_manifest_is_given_step_by_step() {
 
 #[tokio::test]
 async fn a_wide_tree_of_indexes_is_bounded() {
-    let stage = Stage::new().await;
+    let scene = Scene::new().await;
     let nested: Vec<Value> = (0..65)
         .map(|number| {
             let odd = format!("v{number}");
-            stage.index(&[
+            scene.index(&[
                 json!({ "mediaType": odd, "digest": Digest::sha256(b"").to_string(), "size": 0 }),
             ])
         })
         .collect();
-    stage.index(&nested);
-    let error = stage.select("linux/amd64").await.unwrap_err();
+    scene.index(&nested);
+    let error = scene.select("linux/amd64").await.unwrap_err();
     let Error::Limit {
         limit: 64,
         unit: "documents",
@@ -209,18 +209,18 @@ async fn a_wide_tree_of_indexes_is_bounded() {
     else {
         panic!("{error:?}");
     };
-    assert_eq!(stage.documents_asked_for(), 64);
+    assert_eq!(scene.documents_asked_for(), 64);
 }
 
 #[tokio::test]
 async fn odd_children_leave_the_others_readable() {
-    let stage = Stage::new().await;
-    let amd64 = stage.image("linux/amd64");
-    let attestation = stage.image("unknown/unknown");
+    let scene = Scene::new().await;
+    let amd64 = scene.image("linux/amd64");
+    let attestation = scene.image("unknown/unknown");
     let artifact = Image::artifact("application/spdx+json").build();
-    artifact.push(&stage.server, PATH, None);
+    artifact.push(&scene.server, PATH, None);
     let missing = Descriptor::of(media_type::OCI_MANIFEST, b"missing");
-    stage.index(&[
+    scene.index(&[
         json!({ "mediaType": "application/vnd.example", "digest": digest(&amd64), "size": 1 }),
         json!({ "mediaType": media_type::OCI_MANIFEST, "digest": "sha256:x", "size": 1, "platform": linux("arm64") }),
         of(attestation.clone(), json!({ "os": "unknown", "architecture": "unknown" })),
@@ -229,9 +229,9 @@ async fn odd_children_leave_the_others_readable() {
         serde_json::to_value(missing.clone()).unwrap(),
         amd64.clone(),
     ]);
-    assert_eq!(stage.selected("linux/amd64").await, digest(&amd64));
+    assert_eq!(scene.selected("linux/amd64").await, digest(&amd64));
     // Malformed, and the one asked for.
-    let error = stage.select("linux/arm64").await.unwrap_err();
+    let error = scene.select("linux/arm64").await.unwrap_err();
     let Error::Manifest {
         source:
             ManifestError::Child {
@@ -246,7 +246,7 @@ async fn odd_children_leave_the_others_readable() {
     };
     assert_eq!(*platform, parsed("linux/arm64"));
     // What is missing may have been the one asked for.
-    let error = stage.select("linux/s390x").await.unwrap_err();
+    let error = scene.select("linux/s390x").await.unwrap_err();
     let Error::NotFound { what } = error else {
         panic!("{error:?}");
     };
@@ -255,11 +255,11 @@ async fn odd_children_leave_the_others_readable() {
 
 #[tokio::test]
 async fn media_types_of_docker_and_oci_may_be_mixed() {
-    let stage = Stage::new().await;
+    let scene = Scene::new().await;
     let docker = Image::builder(parsed("linux/amd64"))
         .flavour(Flavour::Docker)
         .build();
-    docker.push(&stage.server, PATH, None);
+    docker.push(&scene.server, PATH, None);
     // The list calls it OCI's, it calls itself Docker's.
     let mut renamed = docker.descriptor();
     renamed.media_type = media_type::OCI_MANIFEST.into();
@@ -267,9 +267,9 @@ async fn media_types_of_docker_and_oci_may_be_mixed() {
         (media_type::OCI_INDEX, docker.descriptor()),
         (media_type::DOCKER_INDEX, renamed),
     ] {
-        stage.index_as(list, &[serde_json::to_value(child).unwrap()]);
+        scene.index_as(list, &[serde_json::to_value(child).unwrap()]);
         assert_eq!(
-            stage.selected("linux/amd64").await,
+            scene.selected("linux/amd64").await,
             docker.digest().to_string()
         );
     }
@@ -277,10 +277,10 @@ async fn media_types_of_docker_and_oci_may_be_mixed() {
 
 #[tokio::test]
 async fn a_configuration_for_another_platform_is_refused() {
-    let stage = Stage::new().await;
+    let scene = Scene::new().await;
     let image = Image::builder(parsed("linux/amd64")).build();
-    image.push(&stage.server, PATH, Some("t"));
-    let resolved = stage.resolved().await;
+    image.push(&scene.server, PATH, Some("t"));
+    let resolved = scene.resolved().await;
     let client = client();
     client
         .require_platform(&resolved, &parsed("linux/x86_64"))
@@ -303,10 +303,10 @@ async fn a_configuration_for_another_platform_is_refused() {
 
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_is_no_yes() {
-    let stage = Stage::new().await;
+    let scene = Scene::new().await;
     // Two readers could read it in two ways.
     let config = br#"{"os":"linux","os":"windows","architecture":"amd64"}"#;
-    stage.server.put_blob(PATH, config.to_vec());
+    scene.server.put_blob(PATH, config.to_vec());
     let config_type = "application/vnd.oci.image.config.v1+json";
     let manifest = json!({
         "schemaVersion": 2,
@@ -314,11 +314,11 @@ async fn a_configuration_that_cannot_be_read_is_no_yes() {
         "layers": [],
     });
     let bytes = serde_json::to_vec(&manifest).unwrap();
-    stage
+    scene
         .server
         .put_manifest(PATH, media_type::OCI_MANIFEST, bytes, Some("t"));
     let error = client()
-        .require_platform(&stage.resolved().await, &parsed("linux/amd64"))
+        .require_platform(&scene.resolved().await, &parsed("linux/amd64"))
         .await;
     let Err(Error::Manifest {
         source: ManifestError::Configuration(_),
@@ -331,13 +331,13 @@ async fn a_configuration_that_cannot_be_read_is_no_yes() {
 
 #[tokio::test]
 async fn descendants_are_those_of_nested_indexes_too() {
-    let stage = Stage::new().await;
-    let (amd64, arm64) = (stage.image("linux/amd64"), stage.image("linux/arm64"));
-    let inner = stage.index(std::slice::from_ref(&amd64));
+    let scene = Scene::new().await;
+    let (amd64, arm64) = (scene.image("linux/amd64"), scene.image("linux/arm64"));
+    let inner = scene.index(std::slice::from_ref(&amd64));
     let missing = Descriptor::of(media_type::OCI_INDEX, b"missing");
     let missing = serde_json::to_value(missing).unwrap();
-    stage.index(&[inner.clone(), arm64.clone(), missing.clone()]);
-    let found = client().descendants(&stage.resolved().await).await.unwrap();
+    scene.index(&[inner.clone(), arm64.clone(), missing.clone()]);
+    let found = client().descendants(&scene.resolved().await).await.unwrap();
     let found: Vec<String> = found.iter().map(Digest::to_string).collect();
     let expected = [
         digest(&inner),
@@ -350,32 +350,32 @@ async fn descendants_are_those_of_nested_indexes_too() {
 
 #[tokio::test]
 async fn the_platforms_of_an_image_are_those_that_can_be_selected() {
-    let stage = Stage::new().await;
-    let (unnamed, nested) = (stage.image("linux/arm64"), stage.image("linux/s390x"));
-    let mut named = stage.image("linux/amd64");
+    let scene = Scene::new().await;
+    let (unnamed, nested) = (scene.image("linux/arm64"), scene.image("linux/s390x"));
+    let mut named = scene.image("linux/amd64");
     named["platform"] = json!({ "os": "linux", "architecture": "amd64" });
-    let mut attestation = stage.image("linux/amd64");
+    let mut attestation = scene.image("linux/amd64");
     attestation["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
-    let inner = stage.index(&[nested, named.clone()]);
-    stage.index(&[inner, attestation, named, unnamed]);
-    let image = stage.resolved().await;
+    let inner = scene.index(&[nested, named.clone()]);
+    scene.index(&[inner, attestation, named, unnamed]);
+    let image = scene.resolved().await;
     let found = client().platforms(&image).await.unwrap();
     let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
     found.sort();
     assert_eq!(found, ["linux/amd64", "linux/arm64", "linux/s390x"]);
     for platform in &found {
-        stage.select(platform).await.unwrap();
+        scene.select(platform).await.unwrap();
     }
-    let manifest = stage.select("linux/s390x").await.unwrap().manifest;
+    let manifest = scene.select("linux/s390x").await.unwrap().manifest;
     assert_eq!(client().platforms(&manifest).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_child_whose_platform_nobody_knows_is_not_left_out_silently() {
-    let stage = Stage::new().await;
+    let scene = Scene::new().await;
     let missing = Descriptor::of(media_type::OCI_MANIFEST, b"missing");
     let missing = serde_json::to_value(missing).unwrap();
-    stage.index(&[stage.image("linux/arm64"), missing]);
-    let error = client().platforms(&stage.resolved().await).await;
+    scene.index(&[scene.image("linux/arm64"), missing]);
+    let error = client().platforms(&scene.resolved().await).await;
     assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
 }

@@ -27,7 +27,7 @@ enum Login {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Asked {
+enum RequestKind {
     Manifest,
     SmallBlob,
     StreamedBlob,
@@ -46,7 +46,7 @@ enum Stranger {
 }
 
 /// A registry that wants a login, and leads whoever has one to `stranger`.
-async fn home(login: Login, asked: Asked, stranger: &MockServer) -> MockServer {
+async fn home(login: Login, asked: RequestKind, stranger: &MockServer) -> MockServer {
     let server = MockServer::start().await;
     let challenged = match login {
         Login::Basic => challenge(r#"Basic realm="home""#),
@@ -59,8 +59,8 @@ async fn home(login: Login, asked: Asked, stranger: &MockServer) -> MockServer {
             _ if at == "/token" => return token(TOKEN),
             _ if !request.headers.contains_key("authorization") => return challenged.clone(),
             ("HEAD", _) => return ResponseTemplate::new(404),
-            ("POST", Asked::UploadLocationElsewhere) => format!("{away}/upload/1"),
-            ("POST", Asked::UploadRedirected) => "/upload/1".to_owned(),
+            ("POST", RequestKind::UploadLocationElsewhere) => format!("{away}/upload/1"),
+            ("POST", RequestKind::UploadRedirected) => "/upload/1".to_owned(),
             _ => {
                 let location = format!("{away}{at}");
                 return ResponseTemplate::new(307).insert_header("location", location);
@@ -121,28 +121,30 @@ fn client(login_kind: Login, home: &MockServer) -> Registry {
     })
 }
 
-async fn ask(client: &Registry, home: &MockServer, asked: Asked) -> Result<(), Error> {
+async fn ask(client: &Registry, home: &MockServer, asked: RequestKind) -> Result<(), Error> {
     let repository = repository(home);
     let descriptor = Descriptor::of("application/octet-stream", CONTENT);
     match asked {
-        Asked::Manifest => client.resolve(&reference(home, ":t")).await.map(drop),
-        Asked::SmallBlob => client
+        RequestKind::Manifest => client.resolve(&reference(home, ":t")).await.map(drop),
+        RequestKind::SmallBlob => client
             .blob(&repository.clone().into(), &descriptor, 10)
             .await
             .map(drop),
-        Asked::StreamedBlob => {
+        RequestKind::StreamedBlob => {
             let mut into = Vec::new();
             let told = |_| ();
             client
                 .fetch_blob(&repository.clone().into(), &descriptor, &mut into, &told)
                 .await
         }
-        Asked::Referrers => client.referrers(&pinned(home, b"x")).await.map(drop),
-        Asked::UploadOpenedElsewhere | Asked::UploadLocationElsewhere | Asked::UploadRedirected => {
+        RequestKind::Referrers => client.referrers(&pinned(home, b"x")).await.map(drop),
+        RequestKind::UploadOpenedElsewhere
+        | RequestKind::UploadLocationElsewhere
+        | RequestKind::UploadRedirected => {
             let pushed = client.push_blob(&repository, Bytes::from_static(CONTENT));
             pushed.await.map(drop)
         }
-        Asked::PushedManifest => {
+        RequestKind::PushedManifest => {
             let bytes = Bytes::from(manifest("x"));
             let pushed = client.push_manifest(&repository, media_type::OCI_MANIFEST, bytes, None);
             pushed.await.map(drop)
@@ -167,7 +169,7 @@ async fn assert_nothing_secret(stranger: &MockServer, case: &str) {
 
 #[tokio::test]
 async fn a_third_host_gets_no_login_whatever_leads_there_and_whatever_it_wants() {
-    use Asked::*;
+    use RequestKind::*;
     for asked in [
         Manifest,
         SmallBlob,
@@ -254,9 +256,9 @@ async fn token_service_that_moved(stranger: &MockServer) -> MockServer {
 async fn a_push_that_is_redirected_is_repeated_whole() {
     let stranger = stranger(Stranger::Serves).await;
     for (asked, last) in [
-        (Asked::UploadRedirected, CONTENT.to_vec()),
-        (Asked::UploadOpenedElsewhere, CONTENT.to_vec()),
-        (Asked::PushedManifest, manifest("x").into_bytes()),
+        (RequestKind::UploadRedirected, CONTENT.to_vec()),
+        (RequestKind::UploadOpenedElsewhere, CONTENT.to_vec()),
+        (RequestKind::PushedManifest, manifest("x").into_bytes()),
     ] {
         let home = home(Login::Basic, asked, &stranger).await;
         ask(&client(Login::Basic, &home), &home, asked)
@@ -282,7 +284,12 @@ async fn a_push_is_not_turned_into_a_question() {
             .respond_with(ResponseTemplate::new(status).insert_header("location", moved.as_str()))
             .mount(&home)
             .await;
-        let error = ask(&client(Login::Basic, &home), &home, Asked::PushedManifest).await;
+        let error = ask(
+            &client(Login::Basic, &home),
+            &home,
+            RequestKind::PushedManifest,
+        )
+        .await;
         let expected = (moved, RedirectRefused::NotRepeated { status });
         assert_eq!(not_followed(error.unwrap_err()), expected);
     }
@@ -292,7 +299,7 @@ async fn a_push_is_not_turned_into_a_question() {
 #[tokio::test]
 async fn a_stream_that_is_redirected_says_that_it_can_not_be_read_again() {
     let stranger = stranger(Stranger::Serves).await;
-    let home = home(Login::Basic, Asked::UploadRedirected, &stranger).await;
+    let home = home(Login::Basic, RequestKind::UploadRedirected, &stranger).await;
     let client = client(Login::Basic, &home);
     let digest = Digest::sha256(CONTENT);
     let size = CONTENT.len() as u64;
@@ -329,7 +336,7 @@ async fn a_login_that_a_redirect_left_behind_does_not_come_back_by_another() {
             _ => challenged.clone(),
         };
         Mock::given(any()).respond_with(respond).mount(&home).await;
-        let asked = ask(&client(login, &home), &home, Asked::Manifest).await;
+        let asked = ask(&client(login, &home), &home, RequestKind::Manifest).await;
         assert!(asked.is_ok(), "{login:?}: {asked:?}");
         let received = home.received_requests().await.unwrap();
         let back = received.iter().filter(|one| one.url.path() == "/back");

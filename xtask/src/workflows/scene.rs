@@ -20,7 +20,7 @@ pub(super) const WORKFLOW: &str =
 pub(super) const LOG_SEARCH_URL: &str = "https://log.example/?entry=";
 
 /// The servers and the files.
-pub(super) struct Stage {
+pub(super) struct Scene {
     pub(super) countersign: PathBuf,
     pub(super) sigstore: Sigstore,
     pub(super) registry: RegistryServer,
@@ -29,12 +29,12 @@ pub(super) struct Stage {
     runtime: Runtime,
 }
 
-impl Stage {
+impl Scene {
     /// Starts the servers and writes the files that name them.
     ///
     /// # Errors
     /// When ports or files can't be had.
-    pub(super) fn set(countersign: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(countersign: &Path) -> anyhow::Result<Self> {
         let root = workspace().join("target/workflows");
         fs::create_dir_all(&root)?;
         let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&root)?;
@@ -48,17 +48,17 @@ impl Stage {
             ..Default::default()
         };
         let registry = runtime.block_on(RegistryServer::start(options))?;
-        let stage = Self {
+        let scene = Self {
             countersign: countersign.to_owned(),
             sigstore,
             registry,
             directory,
             runtime,
         };
-        stage.write("trusted_root.json", stage.sigstore.trusted_root_json())?;
-        let config = stage.sigstore.signing_config_json(RekorVersion::V2);
-        stage.write("signing_config.json", config)?;
-        Ok(stage)
+        scene.write("trusted_root.json", scene.sigstore.trusted_root_json())?;
+        let config = scene.sigstore.signing_config_json(RekorVersion::V2);
+        scene.write("signing_config.json", config)?;
+        Ok(scene)
     }
 
     /// Waits for what a client of the servers does.

@@ -1,4 +1,4 @@
-//! What the acts play on: a registry, a Sigstore, files in a directory, and the program.
+//! What the steps run on: a registry, a Sigstore, files in a directory, and the program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl<'a> Step<'a> {
 }
 
 /// A directory with the files that the commands name, and the servers that they talk to.
-pub(super) struct Stage<'a> {
+pub(super) struct Scene<'a> {
     program: &'a Path,
     runtime: &'a Runtime,
     ledger: &'a mut Ledger,
@@ -107,9 +107,9 @@ pub(super) struct Stage<'a> {
     pub(super) rekor: RekorVersion,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Scene<'a> {
     /// Starts a registry and writes the files: trust material, policy and identity tokens.
-    pub(super) fn set(
+    pub(super) fn start(
         program: &'a Path,
         directory: PathBuf,
         runtime: &'a Runtime,
@@ -122,7 +122,7 @@ impl<'a> Stage<'a> {
             ..Default::default()
         };
         let registry = runtime.block_on(RegistryServer::start(options))?;
-        let stage = Self {
+        let scene = Self {
             program,
             runtime,
             ledger,
@@ -132,18 +132,18 @@ impl<'a> Stage<'a> {
             registry,
             rekor: part.rekor,
         };
-        stage.write("trusted_root.json", sigstore.trusted_root_json())?;
-        stage.write("tuf_root.json", sigstore.tuf_root())?;
-        stage.write("token", sigstore.token(RELEASE_WORKFLOW))?;
-        stage.write("strangers-token", sigstore.token(STRANGER))?;
-        stage.write("expired-token", sigstore.expired_token(RELEASE_WORKFLOW))?;
+        scene.write("trusted_root.json", sigstore.trusted_root_json())?;
+        scene.write("tuf_root.json", sigstore.tuf_root())?;
+        scene.write("token", sigstore.token(RELEASE_WORKFLOW))?;
+        scene.write("strangers-token", sigstore.token(STRANGER))?;
+        scene.write("expired-token", sigstore.expired_token(RELEASE_WORKFLOW))?;
         let policy = format!(
             "verification:\n  issuer: \"{}\"\n  identity_regex: \"{}\"\n",
             sigstore.issuer(),
             r"https://github\\.com/example/app/\\.github/workflows/release\\.yml@refs/tags/.+"
         );
-        stage.write("policy.yaml", policy)?;
-        Ok(stage)
+        scene.write("policy.yaml", policy)?;
+        Ok(scene)
     }
 
     /// Starts one more registry.
