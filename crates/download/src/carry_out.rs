@@ -18,15 +18,16 @@ use countersign_oci::{Digest, Platform};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
+use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Events;
+use crate::hold::hold;
 use crate::install::Installer;
 use crate::lock::LockedEntry;
 use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::record::{self, Installed, Recorded};
 use crate::target::Held;
-use crate::unpack::{self, blocking};
 use attempt::{Attempt, Turn};
 use next::{Ask, Tried};
 use replace::There;
@@ -140,7 +141,7 @@ async fn occupy(
     options: InstallOptions,
     events: Events<'_>,
 ) -> Result<(Arc<Held>, There), Error> {
-    let held = unpack::hold(directory, options.busy, events).await?;
+    let held = hold(directory, options.busy, events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
     let there = blocking(move || {
         checked.check()?;

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use crate::admitted::{AdmittedImage, UnverifiedPermit};
 use crate::error::Error;
+use crate::hold::{hold, stage};
 use crate::limits::Limits;
 use crate::options::WhenBusy;
-use crate::unpack::{hold, stage, unpack};
+use crate::unpack::ImageContent;
 
 /// Unpacks an image as [`Installer`](crate::Installer) would, then deletes the files. Returns what an
 /// installer would leave out of the image, one sentence each.
@@ -36,8 +37,14 @@ pub async fn inspect(
     };
     let held = hold(&scratch.join(image.digest().hex()), WhenBusy::Fail, &|_| {}).await?;
     let staging = stage(&held).await?;
-    let unpacked = unpack(registry, limits, &admitted, &platform, staging, &|_| {}).await?;
-    Ok(unpacked.warnings())
+    let content = ImageContent {
+        image: &admitted,
+        platform: &platform,
+        registry,
+        limits,
+        events: &|_| {},
+    };
+    Ok(content.unpack(staging).await?.warnings())
 }
 
 /// The platform by the image's own configuration.

@@ -58,6 +58,7 @@
 
 mod admitted;
 mod archive;
+mod blocking;
 mod capability;
 mod carry_out;
 mod config;
@@ -71,6 +72,7 @@ mod file_lock;
 mod galleries;
 mod gallery;
 mod grounds;
+mod hold;
 mod http;
 mod inspect;
 mod install;

@@ -7,6 +7,7 @@
 )]
 
 use countersign_oci::NoSuchPlatform;
+use countersign_oci::archive::HeaderError;
 use countersign_oci::http::HostKind;
 use countersign_oci::samples;
 use countersign_oci::samples::{
@@ -110,9 +111,9 @@ fn archive_errors() -> Vec<ArchiveError> {
         Read(std::io::ErrorKind::InvalidData.into()),
         Read(too_many_files()),
         Truncated { what: "an entry", expected: 1 },
-        Checksum { expected: 1, found: 2 },
-        Header { field: "size", expected: "a number", found: text() },
-        Extension { expected: "a record", found: text() },
+        Header(HeaderError::Checksum { expected: 1, found: 2 }),
+        Header(HeaderError::Header { field: "size", expected: "a number", found: text() }),
+        Header(HeaderError::Extension { expected: "a record", found: text() }),
         Compression { found: "xz" },
         Sparse { name: text(), expected: "a number", found: text() },
         EntryType { name: text(), found: 'S' },

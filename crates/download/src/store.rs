@@ -1,9 +1,9 @@
 //! A directory of installations, each by its name.
 //!
-//! An installation is a directory in the store's directory, with our record in it. Anything else with
-//! the name of an installation is listed as what it is, and removed only on request. Installing and
-//! upgrading are one function: only content that met the plan's requirement replaces an installation,
-//! and the old one stays whole until then.
+//! An installation is a directory in the store's directory, with our record in it. Other files and
+//! directories that have a valid name are listed too, without a record. They are removed only on
+//! request. Installing and upgrading are one function. Only content that meets the plan's requirement
+//! replaces an installation, and the old one stays complete until then.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,17 +16,18 @@ use countersign_oci::{ErrorKind, Platform, excerpt};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
+use crate::blocking::blocking;
 use crate::carry_out::{Outcome, PlanFailure};
 use crate::error::Error;
 use crate::events::Events;
+use crate::hold::{hold, stage};
 use crate::install::Installer;
 use crate::options::{InstallOptions, RemoveOptions, Unrecorded};
 use crate::plan::Plan;
 use crate::record::{self, Recorded};
 use crate::target;
-use crate::unpack::{self, blocking};
 
-/// Characters of a name: a file name may have 255 bytes, and ours stand beside it.
+/// Most characters of a name. File names have at most 255 bytes, and ours are longer than the name.
 const NAME_MAX: usize = 128;
 
 /// A directory of installations.
@@ -35,8 +36,8 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// The name of an installation: letters, digits, `.`, `_`, `-` and `+`, the first a letter or a
-/// digit, 128 at most. So it is a file's name, and no path.
+/// The name of an installation: at most 128 letters, digits, `.`, `_`, `-` and `+`. The first is a letter
+/// or a digit. So it is a file's name, and never a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);
@@ -77,16 +78,16 @@ impl Store {
         Self { root: root.into() }
     }
 
-    /// Where an installation of that name is or would be.
+    /// The directory of the installation with this name. It may not exist.
     pub fn directory(&self, name: &Name) -> PathBuf {
         self.root.join(&name.0)
     }
 
-    /// Carries `plan` out, to the directory of its name. What is installed there is upgraded where
-    /// `options` let it be; where the record has the verified digest already, nothing is fetched.
+    /// Carries out `plan`, in the directory of its name. An installation there is upgraded, if
+    /// `options` allow it. If its record has the verified digest already, nothing is fetched.
     ///
     /// # Errors
-    /// [`StoreError`]; what was installed before is as it was.
+    /// [`StoreError`]. What was installed before has not changed.
     pub async fn install<V: ImageVerifier>(
         &self,
         installer: &Installer<V>,
@@ -108,7 +109,7 @@ impl Store {
     /// The installation of that name.
     ///
     /// # Errors
-    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name.
+    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`], if something else has the name.
     pub async fn installation(&self, name: &Name) -> Result<Installation, StoreError> {
         self.removable(name, Unrecorded::Refuse).await
     }
@@ -116,8 +117,8 @@ impl Store {
     /// What [`Self::remove`] would remove by that name.
     ///
     /// # Errors
-    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`] where something else has the name and
-    /// `unrecorded` refuses to remove it.
+    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`], if something else has the name and
+    /// `unrecorded` doesn't allow its removal.
     pub async fn removable(
         &self,
         name: &Name,
@@ -134,11 +135,11 @@ impl Store {
         Ok(found)
     }
 
-    /// Everything that has an installation's name, by name.
+    /// Everything in the store that has an installation's name, sorted by name. A store whose directory
+    /// doesn't exist is empty.
     ///
     /// # Errors
-    /// [`StoreError::Installation`] when the directory can't be read. One that is not there has
-    /// none.
+    /// [`StoreError::Installation`], if the directory can't be read.
     pub async fn list(&self) -> Result<Vec<Installation>, StoreError> {
         let root = self.root.clone();
         match blocking(move || list(&root)).await {
@@ -151,12 +152,12 @@ impl Store {
         }
     }
 
-    /// Removes the installation of that name, in one step: whoever looks sees all of it or nothing.
-    /// What a killed run left of it goes as well.
+    /// Removes the installation with this name in one step, and what killed runs left of it. At every
+    /// moment all of it is there, or nothing.
     ///
     /// # Errors
-    /// As [`Self::removable`]; [`Error::Busy`] where another run holds it and `options` don't say
-    /// to wait; [`Error::Mounted`] where something is mounted inside.
+    /// As [`Self::removable`]; [`Error::Busy`], if another run holds it and `options` don't say to
+    /// wait; [`Error::Mounted`], if something is mounted inside.
     pub async fn remove(
         &self,
         name: &Name,
@@ -165,8 +166,8 @@ impl Store {
     ) -> Result<Installation, StoreError> {
         let RemoveOptions { unrecorded, busy } = options;
         let before = self.removable(name, unrecorded).await?;
-        let held = unpack::hold(&self.directory(name), busy, events).await?;
-        // Now that nobody else is at work: whom we waited for may have installed or removed it.
+        let held = hold(&self.directory(name), busy, events).await?;
+        // Looked up again: the run that we waited for may have installed or removed it.
         let installation = match self.removable(name, unrecorded).await {
             // Taking the lock cleared it away.
             Err(StoreError::NotInstalled { .. }) if before.record == RecordState::Unfinished => {
@@ -175,11 +176,11 @@ impl Store {
             found => found?,
         };
         if installation.record == RecordState::Unfinished {
-            // That did not work, and trying once more tells why.
+            // Taking the lock didn't clear it away. The second attempt returns the error.
             let path = installation.directory.clone();
             blocking(move || held.clear(&path)).await?;
         } else {
-            let staging = unpack::stage(&held).await?;
+            let staging = stage(&held).await?;
             blocking(move || staging.take_away(unrecorded)).await?;
         }
         Ok(installation)

@@ -1,10 +1,11 @@
 //! The place that an image is installed to.
 //!
-//! Work goes on in a staging directory beside the target, so that taking the target's place is one
-//! `rename(2)`: whoever looks sees the old installation or the new one, whole, also after a crash.
-//! A lock file beside the target keeps two installations apart, and whoever holds it clears away
-//! what a killed one left. Others may be able to make names beside the target: what only looks like
-//! a leftover is neither followed, nor installed, nor removed.
+//! An installation is made in a staging directory beside the target. One `rename(2)` then puts it in
+//! the target's place. So there is always a complete installation at the target, the old one or the
+//! new one, even after a crash. A lock file beside the target keeps two installations apart. Whoever
+//! holds it removes what a killed installation left. Other users may be able to create files beside
+//! the target. Something that only looks like a leftover is not followed, not installed and not
+//! removed.
 
 mod leftovers;
 mod mounts;
@@ -34,15 +35,16 @@ pub(crate) use leftovers::staged;
 const RANDOM: usize = 8;
 /// In the staging directory: the new installation.
 const ROOT: &str = "root";
-/// In the staging directory: blobs that were fetched and not yet unpacked.
+/// In the staging directory: blobs that were fetched but not yet unpacked.
 const QUARANTINE: &str = "blobs";
-/// In the staging directory: the old installation, where it could not be exchanged in one step.
+/// In the staging directory: the old installation, if the file system can't exchange two names in one
+/// step.
 const OLD: &str = "old";
-/// In the staging directory: an installation that is being removed, never to be put back.
+/// In the staging directory: an installation that is being removed. It is never put back.
 const REMOVED: &str = "removed";
 const REPLACEABLE: &str = "nothing, an empty directory or an earlier installation";
 
-/// A target that nobody else installs to while this lives.
+/// The lock of a target. Nobody else installs to the target while this value lives.
 pub(crate) struct Held {
     target: Target,
     _lock: FileLock,
@@ -50,8 +52,8 @@ pub(crate) struct Held {
 
 /// A staging directory beside a target that is held.
 ///
-/// Dropping it removes the directory with all that is in it, except an old installation that could
-/// not be put back, then gives the target up.
+/// Dropping it removes the directory and everything in it, then gives up the target. An old
+/// installation that could not be put back is kept.
 pub(crate) struct Staging {
     path: PathBuf,
     // Dropped last.
@@ -62,7 +64,7 @@ struct Target {
     path: PathBuf,
     parent: PathBuf,
     name: OsString,
-    /// User whose leftovers are ours to clear away.
+    /// Only leftovers of this user are removed.
     owner: u32,
 }
 
@@ -75,11 +77,11 @@ enum Occupant {
 }
 
 impl Held {
-    /// Takes the lock of `directory` and clears away what killed installations to it left.
+    /// Takes the lock of `directory` and removes what killed installations left beside it.
     ///
     /// # Errors
-    /// [`Error::Busy`] at once when somebody else holds it; [`Error::Target`] when there is no
-    /// directory above it.
+    /// [`Error::Busy`] at once, if another run holds it; [`Error::Target`], if there is no directory
+    /// above it.
     pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
         let target = Target::new(directory)?;
         let path = target.lock_path();
@@ -94,7 +96,7 @@ impl Held {
         })
     }
 
-    /// Whether what is at the target may be replaced, and whether the system will let us: asked
+    /// Checks that what is at the target may be replaced, and that the system allows it. This is done
     /// before anything is fetched.
     ///
     /// # Errors
@@ -140,11 +142,11 @@ impl Staging {
         &self.held.target.path
     }
 
-    /// Takes what is at the target away, in one step; it is deleted with the staging directory.
-    /// What carries no record of ours is taken only where `unrecorded` says so.
+    /// Moves what is at the target into the staging directory, in one step. It is deleted with the
+    /// staging directory. Something without our record is moved only if `unrecorded` allows it.
     ///
     /// # Errors
-    /// [`Error::Target`] when there is nothing of ours; [`Error::Immovable`]; [`Error::Mounted`].
+    /// [`Error::Target`], if there is no installation; [`Error::Immovable`]; [`Error::Mounted`].
     pub(crate) fn take_away(&self, unrecorded: Unrecorded) -> Result<(), Error> {
         let path = &self.held.target.path;
         if unrecorded == Unrecorded::Refuse
@@ -173,7 +175,7 @@ impl Staging {
         open_directory(&path).map_err(Error::io("open", path))
     }
 
-    /// Where the `number`th blob goes.
+    /// The path of the blob with this number in the quarantine.
     pub(crate) fn blob_path(&self, number: usize) -> PathBuf {
         self.path.join(QUARANTINE).join(number.to_string())
     }
@@ -186,14 +188,14 @@ impl Staging {
             .and_then(|()| fs::File::create_new(&path))
             .and_then(|mut file| {
                 file.write_all(json)?;
-                // Whatever the umask is.
+                // The umask must not change it.
                 file.set_permissions(fs::Permissions::from_mode(0o644))
             })
             .map_err(Error::io("write", &path))
     }
 
-    /// Puts the new installation in the target's place. What was there goes with the staging
-    /// directory.
+    /// Puts the new installation in the target's place. What was there before is deleted with the
+    /// staging directory.
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let root = self.root_path();
         sync(&self.root()?).map_err(Error::io("flush", &root))?;
@@ -205,7 +207,7 @@ impl Staging {
                 fs::rename(&root, &self.held.target.path).map_err(self.not_moved())?;
             }
             Occupant::Installation => {
-                // Once more: fetching may have taken long.
+                // Checked again, because fetching may have taken long.
                 self.held.target.refuse_mounts()?;
                 self.exchange(&root)?;
             }
@@ -229,8 +231,8 @@ impl Staging {
         }
     }
 
-    /// Not every file system exchanges. Should we be killed between the steps, the next run finds
-    /// the old installation in our staging directory and puts it back.
+    /// For file systems that can't exchange two names. If we are killed between the two steps, the
+    /// next run finds the old installation in our staging directory and puts it back.
     fn exchange_in_two_steps(&self, root: &Path) -> Result<(), Error> {
         fs::rename(&self.held.target.path, self.old_path()).map_err(self.not_moved())?;
         if let Err(error) = fs::rename(root, &self.held.target.path) {
@@ -266,7 +268,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
-        // Both the old and the new one here: neither is at the target, and this is the only old one.
+        // If the old and the new installation are both here, none is at the target. Then keep the old one.
         let removed = if is_there(&self.old_path()) && is_there(&self.root_path()) {
             let rest = [self.path.join(QUARANTINE), self.root_path()];
             rest.iter().try_for_each(|path| remove_tree(path))
@@ -298,7 +300,7 @@ impl Target {
             });
         }
         Ok(Self {
-            // Without a trailing slash, with which `rename` would follow a symbolic link.
+            // Without a trailing slash: with one, `rename` would follow a symbolic link.
             path: parent.join(name),
             parent: parent.into(),
             name: name.into(),
@@ -306,7 +308,10 @@ impl Target {
         })
     }
 
-    /// What is at the target, if we may replace it.
+    /// What is at the target.
+    ///
+    /// # Errors
+    /// [`Error::Target`], if we may not replace it.
     fn occupant(&self) -> Result<Occupant, Error> {
         let refused = |found| Error::Target {
             path: self.path.clone(),
@@ -334,7 +339,7 @@ impl Target {
         Err(refused("a directory with files that are not ours"))
     }
 
-    /// Refuses a target with something mounted inside: moving it would move that as well.
+    /// Refuses a target with something mounted inside, because the mount would move with it.
     fn refuse_mounts(&self) -> Result<(), Error> {
         let found = mounts::mounted_below(&self.parent, Path::new(&self.name));
         match found.map_err(Error::io("look at", &self.parent))? {
@@ -346,11 +351,12 @@ impl Target {
         }
     }
 
-    /// Whether the directory at the target can be moved: a mount point can't, nor what belongs to
-    /// another user in a sticky directory, nor a directory of a lower layer of an overlay.
+    /// Checks that the directory at the target can be moved. These can't: a mount point, another
+    /// user's directory in a sticky directory, a directory of a lower layer of an overlay.
     ///
-    /// The system is asked to move it where moving is impossible for another reason, to a directory
-    /// that isn't empty. It finds that last: any other answer says why the target can't be moved.
+    /// We ask the system to rename it onto a directory that is not empty, which is never possible.
+    /// The system checks that last. So if it says that the directory is not empty, the target can be
+    /// moved. Any other error says why it can't.
     fn movable(&self) -> Result<(), Error> {
         let probe = tempfile::Builder::new()
             .prefix(&self.staging_prefix())
@@ -366,7 +372,7 @@ impl Target {
                 path: self.path.clone(),
                 source: errno.into(),
             }),
-            // Against POSIX. So it can be moved, and moves back.
+            // POSIX does not allow this. The target can be moved, so move it back.
             Ok(()) => fs::rename(&taken, &self.path).map_err(|source| Error::Displaced {
                 path: self.path.clone(),
                 kept: probe.keep().join("taken"),
@@ -393,8 +399,8 @@ impl Target {
     }
 }
 
-/// Renames where nothing is at `to`. On file systems that can't promise that, `rename(2)` itself
-/// replaces at most an empty directory.
+/// Renames `from` to `to`, if nothing is at `to`. Some file systems can't check that in one step.
+/// There `rename(2)` may replace an empty directory, but nothing else.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => fs::rename(from, to),
@@ -402,8 +408,8 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Everything written so far reaches the disk before the rename does. One call for the whole file
-/// system is many times faster than one for each file.
+/// Writes everything to the disk, so that it is there before the rename is. One call for the whole
+/// file system is many times faster than one for each file.
 fn sync(root: &OwnedFd) -> rustix::io::Result<()> {
     #[cfg(target_os = "linux")]
     return rustix::fs::syncfs(root);

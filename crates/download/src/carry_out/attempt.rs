@@ -9,10 +9,12 @@ use super::Outcome;
 use super::replace::{Decision, There, decide};
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
+use crate::blocking::{CancelOnDrop, blocking};
 use crate::content::Content;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::grounds::Grounds;
+use crate::hold::stage;
 use crate::install::Installer;
 use crate::lock::{LockedEntry, LockedGrounds};
 use crate::options::InstallOptions;
@@ -22,7 +24,7 @@ use crate::record::{Installed, Provenance, Record};
 use crate::requirement::Proof;
 use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
-use crate::unpack::{self, CancelOnDrop, blocking};
+use crate::unpack::{ImageContent, unpack_archive};
 
 /// One source's turn.
 pub(super) struct Attempt<'a> {
@@ -128,7 +130,7 @@ impl<V: ImageVerifier> Installer<V> {
                 size,
             });
         };
-        let staging = unpack::stage(attempt.held).await?;
+        let staging = stage(attempt.held).await?;
         let path = staging.blob_path(0);
         let fetched = archive::fetch(self.http()?, tarball, self.limits(), &path, &progress);
         let archive = fetched.await?.admit(attempt.plan.requirement())?;
@@ -141,7 +143,7 @@ impl<V: ImageVerifier> Installer<V> {
         directory: &Path,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        let staging = unpack::stage(attempt.held).await?;
+        let staging = stage(attempt.held).await?;
         let (from, to) = (directory.to_owned(), staging.blob_path(0));
         let (limits, held) = (self.limits().clone(), Arc::clone(&staging));
         let guard = CancelOnDrop::default();
@@ -178,20 +180,18 @@ impl<V: ImageVerifier> Installer<V> {
         let grounds = content.grounds.clone();
         let (reference, unpacked) = match admitted {
             Admitted::Image { image, requested } => {
-                let staging = unpack::stage(attempt.held).await?;
-                let unpacked = unpack::unpack(
-                    self.registry(),
-                    self.limits(),
-                    &image,
-                    attempt.platform,
-                    staging,
-                    attempt.events,
-                );
-                (Some(requested), unpacked.await?)
+                let staging = stage(attempt.held).await?;
+                let content = ImageContent {
+                    image: &image,
+                    platform: attempt.platform,
+                    registry: self.registry(),
+                    limits: self.limits(),
+                    events: attempt.events,
+                };
+                (Some(requested), content.unpack(staging).await?)
             }
             Admitted::Archive { archive, staging } => {
-                let unpacked =
-                    unpack::unpack_archive(self.limits(), archive, staging, attempt.events);
+                let unpacked = unpack_archive(self.limits(), archive, staging, attempt.events);
                 (None, unpacked.await?)
             }
         };

@@ -1,17 +1,20 @@
 //! Reads tar archives: V7 and ustar, with the GNU and PAX extensions that builders of images use.
 //!
-//! What an archive means is what umoci, containers/storage and containerd make of it, who all read
-//! with Go's archive/tar: of two extension headers of a kind the last counts, a name by GNU's goes
-//! before one by PAX, a size by PAX before the header's, and what follows the two blocks of zeros at
-//! the end is no part of the archive. What one of them refuses, and what no writer makes, is
-//! refused. Bounds are ours.
+//! Archives are read as umoci, containers/storage and containerd read them. All three use Go's
+//! archive/tar:
+//! - Of two extension headers of one kind, the last one counts.
+//! - A name in a GNU header has priority over a name in a PAX header.
+//! - A size in a PAX header has priority over the size in the entry's header.
+//! - Two blocks of zeros end the archive. What follows them is not part of it.
+//!
+//! We refuse what one of the three refuses, and what no writer makes. The bounds are our own.
 
 mod holes;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
-use countersign_oci::archive::{self, Header, PaxRecords, Segment, long_name};
+use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, Segment, long_name};
 
 use super::error::{ArchiveError, display_name};
 use super::name::EntryName;
@@ -19,10 +22,10 @@ use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
 
 const BLOCK: u64 = archive::BLOCK as u64;
-/// Extended attributes may have 64 KiB each; a header with more than a few of them is no image's.
+/// The maximum size of a PAX header. An extended attribute may have 64 KiB, and images have only a few.
 const PAX_BYTES: u64 = 1 << 20;
 
-/// One entry, its extension headers applied.
+/// One entry, with its extension headers applied.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: EntryName,
@@ -37,7 +40,7 @@ pub(super) struct Entry {
 pub(super) struct Metadata {
     /// Permission bits, with set-user-id, set-group-id and the sticky bit.
     pub(super) mode: u32,
-    /// Seconds since the epoch, and nanoseconds of that second; nothing where nothing is said.
+    /// Seconds since the epoch, and nanoseconds of that second. `None`, if the archive gives no time.
     pub(super) mtime: Option<(i64, u32)>,
 }
 
@@ -50,7 +53,7 @@ pub(super) enum Kind {
         map: Option<SparseMap>,
     },
     Directory,
-    /// The target as written: never followed out of the image, but kept.
+    /// The target is kept as written. It is never followed out of the image.
     Symlink {
         target: Vec<u8>,
     },
@@ -64,10 +67,10 @@ pub(super) enum Kind {
 /// How an archive may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// With blocks of zeros, as POSIX has it (pax, "ustar Interchange Format"): without them there
-    /// is no telling whether that was all.
+    /// Only with blocks of zeros, as POSIX requires (pax, "ustar Interchange Format"). Without them we
+    /// don't know whether the archive is complete.
     Marked,
-    /// Also without: the digest of its bytes tells that they are all there.
+    /// Also without blocks of zeros. A digest shows that the archive is complete.
     Anywhere,
 }
 
@@ -76,7 +79,7 @@ pub(super) struct Archive<'a, R> {
     stream: R,
     end: End,
     limits: &'a Limits,
-    /// Content of the current entry that nobody has read yet.
+    /// Bytes of the current entry's content that were not read yet.
     content: u64,
     /// Bytes between the current entry's content and the next header.
     padding: u64,
@@ -98,12 +101,12 @@ impl<'a, R: BufRead> Archive<'a, R> {
         &mut self.stream
     }
 
-    /// The stream, behind whatever was read.
+    /// The stream, after the bytes that were read.
     pub(super) fn into_inner(self) -> R {
         self.stream
     }
 
-    /// The next entry; nothing at the archive's end. What is unread of the current one is skipped.
+    /// The next entry, or `None` at the archive's end. The unread rest of the current entry is skipped.
     pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, ArchiveError> {
         let mut extensions = Extensions::default();
         loop {
@@ -132,21 +135,20 @@ impl<'a, R: BufRead> Archive<'a, R> {
                     extensions.pax = Some(PaxRecords::parse(&body)?);
                 }
                 b'g' => {
-                    // Go's reader forgets what stood before it; the standard doesn't.
+                    // Go's reader then ignores the headers before it. The standard doesn't.
                     if !extensions.is_empty() {
-                        return Err(ArchiveError::Extension {
-                            expected: "an entry after an extension header",
-                            found: "a global PAX header".into(),
-                        });
+                        let found = "a global PAX header".into();
+                        return Err(malformed_extension(
+                            "an entry after an extension header",
+                            found,
+                        ));
                     }
                     let body = self.extension("a PAX header", size, PAX_BYTES)?;
-                    // Global records are remarks in practice. Some readers apply them to every
-                    // entry that follows and others don't.
+                    // In practice global records are only comments. Some readers apply them to all
+                    // entries that follow and others don't.
                     if PaxRecords::parse(&body)?.describe_entries() {
-                        return Err(ArchiveError::Extension {
-                            expected: "no name and no size in a global PAX header",
-                            found: display_name(&body),
-                        });
+                        let expected = "no name and no size in a global PAX header";
+                        return Err(malformed_extension(expected, display_name(&body)));
                     }
                 }
                 flag => return self.entry(&header, flag, size, extensions).map(Some),
@@ -154,10 +156,10 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
     }
 
-    /// Writes a file's content. Holes of a sparse file are left as such; `file` is empty.
+    /// Writes the current entry's content to `file`, which is empty. Holes of a sparse file stay holes.
     ///
     /// # Errors
-    /// `write` maps what the file says; everything else is the archive's fault.
+    /// `write` converts errors of `file`. All other errors are of the archive.
     pub(super) fn copy_content(
         &mut self,
         file: &mut File,
@@ -222,7 +224,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
             .unwrap_or_else(|| header.link());
         let has_holes = flag == b'S' || pax.sparse.is_some();
         let kind = match flag {
-            // So V7 says that it is a directory.
+            // This is how a V7 archive marks a directory.
             0 if raw_name.ends_with(b"/") => Kind::Directory,
             b'0' | 0 => self.file(&name, size, pax.sparse)?,
             b'S' => self.gnu_sparse(&name, size, header)?,
@@ -249,7 +251,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
                     found: "another kind of entry".into(),
                 });
             }
-            // No content follows the header, whatever size it states.
+            // No content follows the header, even if it states a size.
             self.expect_content(0);
         }
         Ok(Entry {
@@ -268,11 +270,12 @@ impl<'a, R: BufRead> Archive<'a, R> {
 
     fn symlink_target(&self, name: &EntryName, target: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
         if target.is_empty() || target.contains(&0) {
-            return Err(ArchiveError::Header {
+            let header = HeaderError::Header {
                 field: "target of a symbolic link",
                 expected: "a path",
                 found: display_name(&target),
-            });
+            };
+            return Err(header.into());
         }
         if target.len() as u64 > self.limits.path_bytes {
             return Err(ArchiveError::Limit {
@@ -306,7 +309,8 @@ impl<'a, R: BufRead> Archive<'a, R> {
         Ok(body)
     }
 
-    /// The last entry may lack its padding where the archive may end anywhere.
+    /// Skips the rest of the current entry and its padding. The last entry may lack its padding, if the
+    /// archive may end anywhere.
     fn skip_rest(&mut self) -> Result<(), ArchiveError> {
         let content = std::mem::take(&mut self.content);
         let padding = std::mem::take(&mut self.padding);
@@ -327,7 +331,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
         Ok(())
     }
 
-    /// Skips up to `count` bytes, and says how many there were.
+    /// Skips up to `count` bytes. Returns how many there were.
     fn skip(&mut self, count: u64) -> Result<u64, ArchiveError> {
         Ok(io::copy(
             &mut self.stream.by_ref().take(count),
@@ -335,15 +339,15 @@ impl<'a, R: BufRead> Archive<'a, R> {
         )?)
     }
 
-    /// The next block; less at the end of the stream.
+    /// The next block. It is shorter at the end of the stream.
     fn block(&mut self) -> Result<Vec<u8>, ArchiveError> {
         let mut block = Vec::with_capacity(archive::BLOCK);
         self.stream.by_ref().take(BLOCK).read_to_end(&mut block)?;
         Ok(block)
     }
 
-    /// The next header; nothing at the end, be it two blocks of zeros or, where that may be, the end
-    /// of the stream.
+    /// The next header. `None` at the end of the archive: two blocks of zeros or, if the archive may
+    /// end anywhere, the end of the stream.
     fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let block = self.block()?;
         if block.is_empty() {
@@ -362,8 +366,8 @@ impl<'a, R: BufRead> Archive<'a, R> {
                 expected: missing,
             })?;
         if is_zero(&block) {
-            // What follows two such blocks is nothing to anybody, as if it were padding. After one
-            // alone some readers go on and others don't.
+            // All readers ignore what follows two blocks of zeros. After a single one some readers
+            // go on and others don't.
             return match is_zero(&self.block()?) {
                 true => Ok(None),
                 false => Err(ArchiveError::TrailingData),
@@ -385,6 +389,10 @@ impl Extensions {
     fn is_empty(&self) -> bool {
         self.long_name.is_none() && self.long_link.is_none() && self.pax.is_none()
     }
+}
+
+fn malformed_extension(expected: &'static str, found: String) -> ArchiveError {
+    HeaderError::Extension { expected, found }.into()
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -28,32 +28,9 @@ pub enum ArchiveError {
         /// Bytes that are missing.
         expected: u64,
     },
-    /// An entry's header has a wrong checksum.
-    #[error("a header's checksum is wrong: expected {expected}, found {found}")]
-    Checksum {
-        /// The sum of the header's bytes.
-        expected: i64,
-        /// The sum that the header states.
-        found: i64,
-    },
-    /// A field of an entry's header doesn't follow its format.
-    #[error("the {field} in a header is malformed: expected {expected}, found `{found}`")]
-    Header {
-        /// Which field.
-        field: &'static str,
-        /// What it should hold.
-        expected: &'static str,
-        /// What it holds.
-        found: String,
-    },
-    /// A PAX or GNU extension header doesn't follow its format, or contradicts another header.
-    #[error("an extension header is malformed: expected {expected}, found `{found}`")]
-    Extension {
-        /// What should have been there.
-        expected: &'static str,
-        /// What was.
-        found: String,
-    },
+    /// A header can't be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
     /// The map of a file with holes doesn't follow its format, or doesn't fit the file.
     #[error("the sparse file `{name}` is malformed: expected {expected}, found {found}")]
     Sparse {
@@ -174,9 +151,7 @@ impl ArchiveError {
         match self {
             Self::Read(source) | Self::Write { source, .. } => ErrorKind::of_content(source),
             Self::Truncated { .. }
-            | Self::Checksum { .. }
-            | Self::Header { .. }
-            | Self::Extension { .. }
+            | Self::Header(_)
             | Self::Compression { .. }
             | Self::Sparse { .. }
             | Self::EntryType { .. }
@@ -200,25 +175,6 @@ impl ArchiveError {
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Read)
-    }
-}
-
-/// What the reader of headers reports, as an error of the archive.
-impl From<HeaderError> for ArchiveError {
-    fn from(error: HeaderError) -> Self {
-        match error {
-            HeaderError::Checksum { expected, found } => Self::Checksum { expected, found },
-            HeaderError::Header {
-                field,
-                expected,
-                found,
-            } => Self::Header {
-                field,
-                expected,
-                found,
-            },
-            HeaderError::Extension { expected, found } => Self::Extension { expected, found },
-        }
     }
 }
 

@@ -1,26 +1,26 @@
 //! Opens directories below a root, and never outside it.
 //!
-//! Symbolic links on the way are followed as if the root were the root directory, as it is in the
-//! container: layers that were made on a system with `lib -> usr/lib` write to `lib/…`, and those
-//! made on one with `var/run -> /run` write to `var/run/…`. A target with a leading slash begins at
-//! the root, and `..` in the root is the root.
+//! Symbolic links in a path are followed as in a container, where our root is the root directory.
+//! Layers need that: if an image has the link `lib -> usr/lib`, a later layer may write to `lib/…`, and
+//! with `var/run -> /run` to `var/run/…`. An absolute target begins at our root. `..` in our root is our
+//! root.
 //!
-//! On Linux the kernel resolves (`openat2(2)` with `RESOLVE_IN_ROOT`); elsewhere, and where the
-//! call is missing or forbidden by a sandbox, we walk component by component with `O_NOFOLLOW`.
+//! On Linux the kernel resolves paths (`openat2(2)` with `RESOLVE_IN_ROOT`). On other systems, and if
+//! the call is missing or forbidden, we open one component after the other with `O_NOFOLLOW`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::io::{Errno, Result};
 
-/// As many links as the kernel follows (`MAXSYMLINKS`).
+/// The maximum number of links in a path, as in the kernel (`MAXSYMLINKS`).
 const LINKS: usize = 40;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// Which of the two ways is in use.
+/// How paths are resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resolver {
     #[cfg(target_os = "linux")]
@@ -29,7 +29,7 @@ pub(super) enum Resolver {
 }
 
 impl Resolver {
-    /// The best way there may be; it is given up for the other when the kernel hasn't got it.
+    /// The best way for this system. [`Self::open`] changes it if the kernel turns out not to support it.
     pub(super) fn best() -> Self {
         #[cfg(target_os = "linux")]
         return Self::Kernel;
@@ -40,7 +40,7 @@ impl Resolver {
     /// Opens the directory at `path` (not empty, relative) below `root`.
     ///
     /// # Errors
-    /// `ELOOP` when the way leads in circles, else as `open(2)`.
+    /// `ELOOP`, if links lead back to each other; others as for `open(2)`.
     pub(super) fn open(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
         #[cfg(target_os = "linux")]
         if *self == Self::Kernel {
@@ -51,7 +51,7 @@ impl Resolver {
                     tracing::debug!("openat2 is not available, walking instead");
                     *self = Self::Walk;
                 }
-                // Something on this system was renamed meanwhile, so that the kernel can't tell.
+                // Something was renamed at the same time, so the kernel can't be sure of the path.
                 Err(Errno::AGAIN) => {}
                 result => return result,
             }
@@ -60,14 +60,13 @@ impl Resolver {
     }
 }
 
-/// Opens the entry `name` of `directory` if it is a directory itself, not a link to one.
+/// Opens the entry `name` of `directory`, if it is a directory and not a link to one.
 pub(super) fn open_child(directory: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
     openat(directory, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
 fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
-    // The directories from the root down to where we are, so that `..` is a step back rather than
-    // a question to the file system.
+    // The open directories from the root to where we are. With them `..` needs no system call.
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut pending: Vec<Vec<u8>> = Vec::new();
     let mut links = 0;
@@ -80,7 +79,7 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
         let here = way.last().map_or(root, OwnedFd::as_fd);
         match open_child(here, &component) {
             Ok(directory) => way.push(directory),
-            // Which of the two a link gives depends on the system.
+            // Which of the two errors a link causes depends on the system.
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let target = readlinkat(here, component.as_slice(), Vec::new())
                     .map_err(|_| error)?
@@ -103,11 +102,11 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     }
 }
 
-/// Puts a path's components on the stack, the first on top.
+/// Puts a path's components on the stack, with the first one on top.
 fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) {
     let components = path.split(|&byte| byte == b'/').rev();
-    let said = components.filter(|component| !matches!(*component, b"" | b"."));
-    pending.extend(said.map(<[u8]>::to_vec));
+    let named = components.filter(|component| !matches!(*component, b"" | b"."));
+    pending.extend(named.map(<[u8]>::to_vec));
 }
 
 #[cfg(test)]
@@ -117,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// Both ways must say the same about the same tree.
+    /// Both ways must give the same result.
     fn open_both(root: &std::path::Path, path: &str) -> Result<u64> {
         let top = File::open(root).unwrap();
         let results = [Resolver::best(), Resolver::Walk].map(|mut resolver| {

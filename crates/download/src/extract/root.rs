@@ -1,8 +1,8 @@
 //! Writes entries below one directory, and nowhere else.
 //!
-//! Every path is resolved to a handle of its directory first (see [`super::resolve`]); the last
-//! component is then created exclusively in that directory, so that nothing is ever written
-//! through what is already there. Until [`Root::finish`] directories are open to us alone.
+//! First the directory of an entry is opened (see [`super::resolve`]). Then the entry itself is created
+//! in it as something new (`O_EXCL`), so that nothing is ever written through a link that is already
+//! there. Until [`Root::finish`] only we may enter the directories.
 
 mod finish;
 mod link;
@@ -30,11 +30,11 @@ use remove::Scope;
 pub(super) use finish::{OTHERS_WRITE, finish_file};
 pub(super) use link::Linked;
 
-/// Directory handles kept open; most entries lie in the directory of the one before.
+/// How many directories are kept open. Most entries are in the same directory as the one before.
 const CACHED_DIRECTORIES: usize = 128;
-/// Directories while we fill them: nobody else's business.
+/// The permissions of directories until [`Root::finish`].
 const PRIVATE: Mode = Mode::RWXU;
-/// What becomes of a directory that the archive has entries in, but not itself.
+/// For a directory that the archive has entries in, but no entry for.
 const IMPLICIT: Metadata = Metadata {
     mode: 0o755,
     mtime: None,
@@ -45,15 +45,15 @@ pub(super) struct Root {
     top: Arc<Directory>,
     resolver: Resolver,
     open: HashMap<Vec<u8>, Arc<Directory>>,
-    /// Every directory there is, by inode: what it shall become when everything is written.
+    /// All directories, by inode, with the permissions and times that they get at the end.
     directories: HashMap<u64, Planned>,
-    /// What the current layer wrote, as hashes of directory inode and name.
+    /// What the current layer wrote: hashes of the directory's inode and the name.
     written: HashSet<u64>,
     /// Names of devices and fifos that were left out, and of hard links to them, by the inode of
     /// their directory.
     left_out: HashMap<u64, HashSet<Vec<u8>>>,
-    /// Directories, by inode, in which nothing of lower layers is left to remove. Without it a layer
-    /// of whiteouts would have us list what it wrote itself again for each of them.
+    /// Directories, by inode, in which nothing of lower layers is left. Without this set, each of many
+    /// whiteouts for one directory would have us list it again.
     cleared: HashSet<u64>,
     hasher: RandomState,
     tally: EntryTally,
@@ -70,11 +70,12 @@ struct Directory {
 
 struct Planned {
     metadata: Metadata,
-    /// Directories above it, up to the root. Paths can't tell: they may lead through links.
+    /// How many directories are above it, up to the root. The path doesn't show that: it may lead
+    /// through links.
     depth: u64,
 }
 
-/// Entries of the archives, and the directories between them that no entry is for.
+/// Counts entries of the archives, and directories that no entry is for.
 struct EntryTally {
     count: u64,
     limit: u64,
@@ -129,7 +130,7 @@ impl Root {
         })
     }
 
-    /// From here on, what is there belongs to lower layers.
+    /// Begins a new layer. Everything that is there now belongs to lower layers.
     pub(super) fn next_layer(&mut self) {
         self.written.clear();
         self.cleared.clear();
@@ -140,7 +141,7 @@ impl Root {
         self.tally.add()
     }
 
-    /// Creates a directory, or takes the one that is there; anything else there gives way.
+    /// Creates a directory, or keeps the one that is there. Anything else there is removed.
     pub(super) fn directory(
         &mut self,
         name: &EntryName,
@@ -168,7 +169,7 @@ impl Root {
         Ok(())
     }
 
-    /// Creates a file in place of whatever is there. The caller writes the content, then calls
+    /// Creates a file, and removes what was there before. The caller writes the content, then calls
     /// [`finish_file`].
     pub(super) fn file(&mut self, name: &EntryName) -> Result<File, ArchiveError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
@@ -186,7 +187,7 @@ impl Root {
         })
     }
 
-    /// Takes away what is in the place of a device or fifo, which is not made itself.
+    /// Removes what is at the place of a device or fifo, which we don't make.
     pub(super) fn leave_out(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
         let (parent, leaf) = self.place(name, "device")?;
         self.remove(&parent, leaf, Scope::Everything, name)?;
@@ -217,7 +218,7 @@ impl Root {
         Ok(made)
     }
 
-    /// The directory that an entry goes to, open, and the entry's name in it.
+    /// Opens the directory of an entry. Returns it and the entry's name in it.
     fn place<'n>(
         &mut self,
         name: &'n EntryName,
@@ -232,7 +233,7 @@ impl Root {
         Ok((parent, leaf))
     }
 
-    /// That `leaf` in `parent` isn't the record's, by whatever way the parent was reached.
+    /// Refuses the name of our record, even if links led to its directory.
     fn check_reserved(
         &self,
         parent: &Directory,
@@ -246,7 +247,7 @@ impl Root {
         Ok(())
     }
 
-    /// Opens the directory that `entry` goes to; directories that are missing on the way are made.
+    /// Opens the directory `path` for `entry`. Missing directories are made.
     fn open_directory(
         &mut self,
         path: &[u8],
@@ -255,7 +256,7 @@ impl Root {
         match self.open_existing(path) {
             Ok(directory) => return Ok(directory),
             Err(Errno::NOENT) => {}
-            Err(errno) => return Err(way_error(entry, errno)),
+            Err(errno) => return Err(path_error(entry, errno)),
         }
         let (above, leaf) = split(path);
         let parent = self.open_directory(above, entry)?;
@@ -264,8 +265,8 @@ impl Root {
         self.tally.add()?;
         let handle = match make_directory(&parent, leaf) {
             Ok(handle) => handle,
-            // There is something, and yet it could not be opened: a link to nowhere.
-            Err(Errno::EXIST) => return Err(way_error(entry, Errno::LOOP)),
+            // Something is there, but it can't be opened: a link without a target.
+            Err(Errno::EXIST) => return Err(path_error(entry, Errno::LOOP)),
             Err(errno) => return Err(write_error(path, errno)),
         };
         let inode = inode(&handle).map_err(|errno| write_error(path, errno))?;
@@ -289,7 +290,7 @@ impl Root {
         }
         let handle = self.resolver.open(self.top.handle.as_fd(), path)?;
         let inode = inode(&handle)?;
-        // Every directory is one that we made. Were one not, nothing could be put below it.
+        // We made all directories, so it is planned. If it were not, nothing could be put below it.
         let planned = self.directories.get(&inode);
         let depth = planned.map_or(self.depth_limit, |planned| planned.depth);
         Ok(self.keep(
@@ -315,8 +316,8 @@ impl Root {
         self.directories.insert(inode, Planned { metadata, depth });
     }
 
-    /// The depth of a directory in `parent`. The bound on names alone would not do: through links
-    /// each name could go on where the last one ended.
+    /// The depth of a new directory in `parent`, within the limit. A limit on names alone is not enough:
+    /// names can go through links to deep directories.
     fn deeper(&self, parent: &Directory, entry: &EntryName) -> Result<u64, ArchiveError> {
         if parent.depth >= self.depth_limit {
             return Err(ArchiveError::Limit {
@@ -347,7 +348,8 @@ fn make_directory(parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {
     open_child(&parent.handle, leaf)
 }
 
-/// Names and types of what is in a directory. Read as a whole, since callers change it.
+/// The names and types of everything in a directory. Read completely first, because callers change the
+/// directory.
 fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
     let mut children = Vec::new();
     for entry in Dir::read_from(directory)? {
@@ -379,8 +381,8 @@ fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
     }
 }
 
-/// What the resolver says about the way to an entry.
-fn way_error(entry: &EntryName, errno: Errno) -> ArchiveError {
+/// An error of opening the directory of `entry`.
+fn path_error(entry: &EntryName, errno: Errno) -> ArchiveError {
     let name = entry.display();
     match errno {
         Errno::LOOP => ArchiveError::DanglingLink { name },

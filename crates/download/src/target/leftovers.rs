@@ -1,4 +1,4 @@
-//! Staging directories that earlier runs left: how they are told, and how they are cleared away.
+//! Finds and removes staging directories that earlier runs left.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::record;
 
 impl Target {
-    /// Removes staging directories of earlier runs. The lock is ours, so none of them is at work.
-    /// One that stays costs space and nothing else, so it's no reason not to install.
+    /// Removes staging directories of earlier runs. We hold the lock, so none of these runs is still
+    /// at work. If one can't be removed, it only costs space: we install anyway.
     pub(super) fn clear_leftovers(&self) -> Result<(), Error> {
         let error = || Error::io("list", &self.parent);
         for entry in fs::read_dir(&self.parent).map_err(error())? {
@@ -35,9 +35,9 @@ impl Target {
         Ok(())
     }
 
-    /// Puts back the old installation, if a killed one had moved it aside, and removes the rest.
+    /// Puts back the old installation, if a killed run had moved it aside, and removes the rest.
     pub(super) fn clear_leftover(&self, path: &Path) -> io::Result<()> {
-        // Nobody else can have put anything into such a directory.
+        // Only then nobody else can have put anything into it.
         let there = fs::symlink_metadata(path)?;
         if !there.is_dir() || there.uid() != self.owner || there.mode() & 0o022 != 0 {
             let found = "not a directory that this user alone writes to";
@@ -45,20 +45,21 @@ impl Target {
         }
         let old = path.join(OLD);
         if record::is_at(&old) && !record::is_at(&self.path) {
-            // Fails where there is something by now that is not ours; then there are two to keep.
+            // This fails if something that is not ours is at the target by now. Then both are kept.
             fs::rename(&old, &self.path)?;
         }
         remove_tree(path)
     }
 
-    /// Whether a name is of a staging directory for this target, and not for one whose name merely
-    /// begins the same.
+    /// Whether this is the name of a staging directory for this target. A target whose name only
+    /// begins in the same way is another one.
     fn is_staging(&self, name: &OsStr) -> bool {
         staged(name) == Some(&self.name)
     }
 }
 
-/// The name of the target that a staging directory of this name is for; `None` where it is none.
+/// The name of the target that a staging directory is for. `None`, if `name` is not that of a staging
+/// directory.
 pub(crate) fn staged(name: &OsStr) -> Option<&OsStr> {
     let name = name.as_bytes().strip_prefix(b".")?;
     let (rest, random) = name.split_at_checked(name.len().checked_sub(RANDOM)?)?;

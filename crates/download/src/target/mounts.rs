@@ -1,9 +1,9 @@
 //! What is mounted inside an installation.
 //!
 //! A directory with a mount in it can be moved, and the mount moves with it. A volume mounted inside an
-//! installation would then be removed with the old installation. So mounts are looked for before
-//! anything is fetched. Where the system shows no list of mounts, removing stops at the mount: it
-//! never enters one.
+//! installation would then be removed with the old installation. So we look for mounts before
+//! anything is fetched. Some systems have no list of mounts. There, removing stops at a mount and
+//! never enters it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 /// Linux's list of what this process sees mounted (proc_pid_mountinfo(5)).
 const LIST: &str = "/proc/self/mountinfo";
 
-/// What is mounted below `name` in `parent`; of several, the first.
+/// The first mount below `name` in `parent`, if there is one.
 ///
 /// # Errors
-/// The system's, where `parent` can't be found.
+/// The system's error, if `parent` can't be found.
 pub(super) fn mounted_below(parent: &Path, name: &Path) -> io::Result<Option<PathBuf>> {
     let Ok(list) = fs::read(LIST) else {
         return Ok(None);

@@ -1,8 +1,8 @@
-//! Removes trees, also where directories were made read-only, and nothing that is mounted in them.
+//! Removes trees, including read-only directories, but nothing that is mounted in them.
 //!
-//! Permissions are changed through handles: others may have been allowed to write to a directory of
-//! an old installation, and what was a directory when we looked could be a link to one of ours by
-//! the time we change it.
+//! Permissions are changed through handles. Other users may be able to write to a directory of an old
+//! installation. They could replace a directory by a link after we have looked at it, and a change
+//! by path would then follow the link.
 
 use std::ffi::CStr;
 use std::fs;
@@ -21,11 +21,10 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// Removes a directory and everything in it. It's fine if there is none. What is mounted in it is
-/// left, with all that it holds.
+/// Removes a directory and everything in it, if it exists. Mounts in it stay, with their content.
 ///
 /// # Errors
-/// The system's, where something stays; [`io::ErrorKind::CrossesDevices`] at a mount.
+/// The system's error, if something can't be removed; [`io::ErrorKind::CrossesDevices`] at a mount.
 pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
     match remove(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -60,13 +59,13 @@ fn empty(directory: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives us every right to a directory, and to every directory in it.
+/// Gives the owner all rights to a directory and to all directories in it.
 pub(super) fn make_removable(path: &Path) -> io::Result<()> {
     open_up(openat(CWD, path, DIRECTORY, Mode::empty())?)
 }
 
 fn open_up(directory: OwnedFd) -> io::Result<()> {
-    // From here on nobody else can put anything else in the place of what is in it.
+    // From here on nobody else can replace anything in it.
     fchmod(&directory, Mode::RWXU)?;
     let mut directory = Dir::new(directory)?;
     while let Some(entry) = directory.read() {
@@ -82,7 +81,7 @@ fn open_up(directory: OwnedFd) -> io::Result<()> {
 /// Opens a directory in `directory`, which is ours alone.
 fn open_closed(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> {
     match open_within(directory, leaf) {
-        // Not even its owner may read it, and without reading there is no handle to change it by.
+        // Not even its owner may read it. So there is no handle yet, and it is changed by its name.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             chmodat(directory, leaf, Mode::RWXU, AtFlags::empty())?;
             open_within(directory, leaf)
@@ -91,8 +90,8 @@ fn open_closed(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> 
     }
 }
 
-/// Opens a directory in another one, on the same mount. That something is mounted there is found
-/// before the right to read it is looked at.
+/// Opens a directory in another one, on the same mount. A mount is reported even if we may not read
+/// the directory.
 fn open_within(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> {
     let mounted = || {
         let leaf = leaf.to_string_lossy();
@@ -102,7 +101,7 @@ fn open_within(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> 
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{ResolveFlags, openat2};
-        // Also tells a mount of another directory of the same file system.
+        // This also finds a mount of another directory of the same file system.
         match openat2(
             directory,
             leaf,

@@ -1,4 +1,4 @@
-//! Gives what was written its permissions and times.
+//! Sets permissions and times of what was written.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,12 +13,12 @@ use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::resolve::open_child;
 
-/// The right to write of everybody but the owner.
+/// The permission to write for group and others.
 pub(in crate::extract) const OTHERS_WRITE: u32 = 0o022;
 
 impl Root {
-    /// Gives every directory its permissions and time, from the leaves up. The root's owner keeps
-    /// the right to write to it, without which it could not be moved or replaced later.
+    /// Sets the permissions and times of all directories, the innermost first. The owner always keeps
+    /// all permissions on the root, because it has to be moved and replaced later.
     pub(in crate::extract) fn finish(mut self) -> Result<(), ArchiveError> {
         self.open.clear();
         if let Some(top) = self.directories.get_mut(&self.top.inode) {
@@ -44,7 +44,7 @@ impl Root {
     }
 }
 
-/// Gives a file that was written its permissions and time.
+/// Sets the permissions and time of a file after it was written.
 pub(in crate::extract) fn finish_file(
     file: &File,
     name: &EntryName,
@@ -53,9 +53,9 @@ pub(in crate::extract) fn finish_file(
     apply(file, metadata).map_err(|errno| write_error(name.as_bytes(), errno))
 }
 
-/// Permissions without set-user-id, set-group-id and sticky bit, with the right to write for the
-/// owner at most: in the container others can write to what is theirs, here whoever has their
-/// number could. And the time, which Python holds against its byte code.
+/// Sets permissions and time. Set-user-id, set-group-id and sticky bit are dropped. Only the owner may
+/// write: the users and groups of the container are not those of this machine. Python needs the time,
+/// which it compares with that in its compiled files.
 fn apply(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
     let mode = metadata.mode & 0o777 & !OTHERS_WRITE;
     fchmod(&handle, Mode::from_raw_mode(mode as _))?;

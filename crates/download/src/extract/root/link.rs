@@ -7,7 +7,7 @@ use super::{Directory, Root, write_error};
 use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 
-/// What became of a hard link.
+/// The result of making a hard link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::extract) enum Linked {
     Made,
@@ -16,8 +16,8 @@ pub(in crate::extract) enum Linked {
 }
 
 impl Root {
-    /// Creates a second name for a file or symbolic link that is in the root already. What
-    /// was left out is linked to by nothing.
+    /// Creates a second name for a file or symbolic link that is in the root already. A link to
+    /// something that was left out is left out as well.
     pub(in crate::extract) fn hardlink(
         &mut self,
         name: &EntryName,

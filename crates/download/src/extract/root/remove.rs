@@ -1,4 +1,4 @@
-//! Takes away what is in an entry's way, or what a whiteout names.
+//! Removes what is at the place of a new entry, or what a whiteout names.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::{Directory, Root, children, inode, way_error, write_error};
+use super::{Directory, Root, children, inode, path_error, write_error};
 use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::resolve::open_child;
 
-/// What [`Root::remove`] takes away.
+/// What [`Root::remove`] removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Everything,
-    /// Only what layers below the current one wrote.
+    /// What lower layers wrote. What the current layer wrote stays.
     LowerLayers,
-    /// The same, where the current layer may have written nothing.
+    /// What lower layers wrote. It is an error if the current layer wrote something there.
     LowerLayersAlone,
 }
 
 impl Root {
-    /// Removes what lower layers have at `removed`, as the whiteout `name` wants; it's fine if they have nothing. What its own layer
-    /// wrote there before is removed by containerd and containers/storage, and kept by umoci.
+    /// Removes what lower layers have at `removed`, if anything, for the whiteout `name`.
     ///
     /// # Errors
-    /// [`ArchiveError::OwnWhiteout`] in that case.
+    /// [`ArchiveError::OwnWhiteout`], if the current layer wrote something there: containerd and
+    /// containers/storage remove it, umoci keeps it.
     pub(in crate::extract) fn whiteout(
         &mut self,
         removed: &EntryName,
@@ -42,11 +42,11 @@ impl Root {
         self.remove(&parent, leaf, Scope::LowerLayersAlone, name)
     }
 
-    /// Removes what lower layers have in the directory `path`. Readers differ on what the layer
-    /// itself has written into a directory that has no entry in it.
+    /// Removes what lower layers have in the directory `path`, for the whiteout `name`.
     ///
     /// # Errors
-    /// [`ArchiveError::OwnWhiteout`] in that case.
+    /// [`ArchiveError::OwnWhiteout`], if the current layer wrote into a directory that only lower layers
+    /// have an entry for: readers differ on that.
     pub(in crate::extract) fn opaque_whiteout(
         &mut self,
         path: &[u8],
@@ -58,7 +58,7 @@ impl Root {
         self.remove_children(&directory, Scope::LowerLayers, name)
     }
 
-    /// Where a whiteout applies; nowhere, if there is no such directory.
+    /// Opens the directory that a whiteout is for. `None`, if there is none.
     fn open_for_whiteout(
         &mut self,
         path: &[u8],
@@ -67,12 +67,12 @@ impl Root {
         match self.open_existing(path) {
             Ok(directory) => Ok(Some(directory)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(way_error(entry, errno)),
+            Err(errno) => Err(path_error(entry, errno)),
         }
     }
 
-    /// Removes `leaf`, with all that is in it where it is a directory, for `entry`'s sake. By
-    /// [`Scope::LowerLayers`], what the current layer wrote stays.
+    /// Removes `leaf` in `parent`, and everything in it if it is a directory, as far as `scope` says.
+    /// `entry` is the entry that needs it, for errors.
     pub(super) fn remove(
         &mut self,
         parent: &Directory,
@@ -120,7 +120,7 @@ impl Root {
         self.open.clear();
         match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
             Ok(()) => {
-                // The next directory that is made may get this inode.
+                // A new directory may get the same inode.
                 self.directories.remove(&directory.inode);
                 self.left_out.remove(&directory.inode);
                 self.cleared.remove(&directory.inode);
@@ -150,7 +150,7 @@ impl Root {
         let children =
             children(&directory.handle).map_err(|errno| write_error(entry.as_bytes(), errno))?;
         for (leaf, _) in children {
-            // One entry may remove everything that a million others wrote.
+            // One entry may remove a million others.
             self.cancellation.check()?;
             self.remove(directory, &leaf, scope, entry)?;
         }
