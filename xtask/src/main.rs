@@ -9,6 +9,7 @@
 mod bench;
 mod command;
 mod e2e;
+mod faults;
 mod interop;
 mod ledger;
 mod test;
@@ -32,6 +33,8 @@ enum Task {
     E2e,
     /// Run the tests of the whole workspace
     Test,
+    /// Let each request of a merge fail in turn, in each way that registries and services fail
+    Faults,
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
         /// Parts to play [default: all]
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
+        Task::Faults => faults::run(),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
         Task::Bench { parts, program } => bench::run(&parts, program),

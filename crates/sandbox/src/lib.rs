@@ -5,6 +5,7 @@
 //! see [`Fault`], [`ServiceFault`] and [`Flaw`]. Keys are made when the test runs and protect
 //! nothing. Nothing that is published depends on this crate.
 
+mod breakdown;
 mod hostile;
 pub mod image;
 mod misuse;
@@ -14,6 +15,7 @@ mod scene;
 mod server;
 mod sigstore;
 
+pub use breakdown::Moment;
 pub use hostile::{HostileBundle, hostile_bundles};
 pub use misuse::Compiler;
 pub use proxy::RecordingProxy;

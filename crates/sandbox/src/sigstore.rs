@@ -202,7 +202,18 @@ impl Sigstore {
 
     /// Makes the next `times` requests to `service` fail.
     pub fn inject(&self, service: Service, fault: ServiceFault, times: usize) {
-        self.record.inject(service, fault, times);
+        self.record.inject(service, Some(fault), times);
+    }
+
+    /// Lets the next `count` requests to `service` through, before the faults that are injected
+    /// later.
+    pub fn spare(&self, service: Service, count: usize) {
+        self.record.inject(service, None, count);
+    }
+
+    /// Takes back all faults that have not happened yet.
+    pub fn clear_faults(&self) {
+        self.record.clear_faults();
     }
 
     /// Every request so far, in the order of their answers.

@@ -6,9 +6,9 @@
 //! login is missing are not counted.
 
 use std::convert::Infallible;
-use std::io;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use countersign_oci::{Descriptor, Digest};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::answer;
+use crate::breakdown::{Moment, disconnect, start_of, truncated};
 
 /// A fault, and the requests that it applies to.
 #[derive(Debug, Clone)]
@@ -56,8 +57,8 @@ impl Fault {
 
 /// What happens to a request, or to its answer.
 ///
-/// With the first three, the request isn't served: nothing is read or stored. With the others, it
-/// is served, and the answer or the store is changed.
+/// With the first three, the request isn't served: nothing is read or stored. [`Effect::Disconnect`]
+/// says itself whether it is. With the others, it is served, and the answer or the store is changed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Effect {
@@ -72,6 +73,10 @@ pub enum Effect {
     Redirect(String),
     /// 200 and an HTML page, as a login portal in front of a registry answers.
     HtmlLogin,
+    /// The connection is closed without an answer.
+    Disconnect(Moment),
+    /// The answer comes this late.
+    Delay(Duration),
     /// Another body, with the same headers except `Content-Length`.
     Body(Bytes),
     /// The headers of the whole body, then its first bytes, then the connection is closed.
@@ -151,6 +156,7 @@ impl Effect {
                     page.into(),
                 ))
             }
+            Self::Disconnect(Moment::BeforeServing) => disconnect(),
             _ => None,
         }
     }
@@ -158,20 +164,13 @@ impl Effect {
     /// The answer as it is sent.
     pub(super) async fn distort(&self, mut response: Response, path_and_query: &str) -> Response {
         match self {
+            Self::Disconnect(_) => disconnect(),
+            Self::Delay(delay) => tokio::time::sleep(*delay).await,
             Self::Body(bytes) => {
                 answer::set(&mut response, header::CONTENT_LENGTH, bytes.len());
                 *response.body_mut() = Body::from(bytes.clone());
             }
-            Self::Truncate { after } => {
-                let start = start_of(&mut response, *after).await;
-                let cut = stream::once(async {
-                    // Gives the connection time to send what it has before it is closed.
-                    tokio::task::yield_now().await;
-                    Err(io::Error::from(io::ErrorKind::ConnectionReset))
-                });
-                let whole = stream::once(async { Ok(start) }).chain(cut);
-                *response.body_mut() = Body::from_stream(whole);
-            }
+            Self::Truncate { after } => response = truncated(response, *after).await,
             Self::Stall { after } => {
                 let start = start_of(&mut response, *after).await;
                 let whole = stream::once(async { Ok::<_, Infallible>(start) });
@@ -209,14 +208,6 @@ impl Effect {
         }
         response
     }
-}
-
-/// Takes the body out of the answer and returns its first bytes. `Content-Length` stays.
-async fn start_of(response: &mut Response, length: usize) -> Bytes {
-    let body = std::mem::take(response.body_mut());
-    // Bodies here are in memory, so reading one can't fail.
-    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    bytes.slice(..length.min(bytes.len()))
 }
 
 fn code_of(status: StatusCode) -> &'static str {

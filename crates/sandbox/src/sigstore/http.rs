@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
+use crate::breakdown::{Moment, disconnect, truncated};
 use crate::server::{Binding, Server};
 
 /// One of the services of a Sigstore.
@@ -30,7 +31,7 @@ pub enum Service {
     Tuf,
 }
 
-/// A request that a service got, and its answer.
+/// A request that a service answered, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceRequest {
@@ -57,6 +58,16 @@ pub enum ServiceFault {
     },
     /// It never answers.
     Hang,
+    /// The connection is closed without an answer.
+    Disconnect(Moment),
+    /// It does its work, and the connection is closed after the headers and this many bytes of the
+    /// answer's body.
+    Truncate {
+        /// Bytes of the body that are sent.
+        after: usize,
+    },
+    /// It does its work, and answers this late.
+    Delay(Duration),
     /// It does its work, and the client is told 504 by a gateway in between.
     LoseAnswer,
     /// It does its work, and answers at the next full second, as a log does that writes one batch a
@@ -68,7 +79,8 @@ pub enum ServiceFault {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     requests: Mutex<Vec<ServiceRequest>>,
-    faults: Mutex<Vec<(Service, ServiceFault)>>,
+    /// What happens to the next requests of each service, in turn. `None` is no fault.
+    faults: Mutex<Vec<(Service, Option<ServiceFault>)>>,
 }
 
 impl Record {
@@ -76,15 +88,19 @@ impl Record {
         lock(&self.requests).clone()
     }
 
-    pub(super) fn inject(&self, service: Service, fault: ServiceFault, times: usize) {
+    pub(super) fn inject(&self, service: Service, fault: Option<ServiceFault>, times: usize) {
         lock(&self.faults).extend(std::iter::repeat_n((service, fault), times));
+    }
+
+    pub(super) fn clear_faults(&self) {
+        lock(&self.faults).clear();
     }
 
     /// Takes the next fault of a service.
     fn next_fault(&self, service: Service) -> Option<ServiceFault> {
         let mut faults = lock(&self.faults);
         let position = faults.iter().position(|(of, _)| *of == service)?;
-        Some(faults.remove(position).1)
+        faults.remove(position).1
     }
 }
 
@@ -115,6 +131,17 @@ async fn observe(
     let response = match record.next_fault(service) {
         None => next.run(request).await,
         Some(ServiceFault::Hang) => std::future::pending().await,
+        Some(ServiceFault::Disconnect(Moment::BeforeServing)) => disconnect(),
+        Some(ServiceFault::Disconnect(Moment::AfterServing)) => {
+            next.run(request).await;
+            disconnect()
+        }
+        Some(ServiceFault::Truncate { after }) => truncated(next.run(request).await, after).await,
+        Some(ServiceFault::Delay(delay)) => {
+            let response = next.run(request).await;
+            tokio::time::sleep(delay).await;
+            response
+        }
         Some(ServiceFault::LoseAnswer) => {
             next.run(request).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()

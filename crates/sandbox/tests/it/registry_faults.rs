@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_oci::{Descriptor, Digest, Index, media_type};
-use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer};
+use countersign_sandbox::{Effect, Fault, Moment, RegistryOptions, RegistryServer};
 use reqwest::{Client, Response};
 
 const MANIFEST: &str = "GET /v2/app/manifests/v1";
@@ -57,6 +57,38 @@ async fn a_truncated_body_keeps_its_length_and_its_first_bytes() {
     assert_eq!(response.content_length(), Some(2));
     assert_eq!(response.chunk().await.unwrap().unwrap(), "{");
     assert!(response.chunk().await.is_err(), "the connection is cut");
+}
+
+#[tokio::test]
+async fn a_closed_connection_gives_no_answer_and_says_nothing_of_what_was_stored() {
+    let registry = RegistryServer::start(RegistryOptions::default())
+        .await
+        .unwrap();
+    for (moment, stored) in [(Moment::BeforeServing, 0), (Moment::AfterServing, 1)] {
+        registry.add_fault(Fault::on("* /v2/*", Effect::Disconnect(moment)).times(2));
+        let client = Client::new();
+        let put = client.put(url(&registry)).body("{}");
+        let put = put
+            .header("content-type", media_type::OCI_INDEX)
+            .send()
+            .await;
+        assert!(put.unwrap_err().is_request(), "{moment:?}");
+        // A HEAD has no body that could break off.
+        let head = client.head(url(&registry)).send().await;
+        assert!(head.unwrap_err().is_request(), "{moment:?}");
+        assert_eq!(registry.manifests("app").len(), stored, "{moment:?}");
+        registry.clear_faults();
+    }
+    assert_eq!(read(&registry).await.status(), 200, "others are served");
+}
+
+#[tokio::test]
+async fn a_late_answer_is_whole() {
+    let late = Duration::from_millis(50);
+    let registry = with(Effect::Delay(late)).await;
+    let started = std::time::Instant::now();
+    assert_eq!(read(&registry).await.text().await.unwrap(), "{}");
+    assert!(started.elapsed() >= late);
 }
 
 #[tokio::test]

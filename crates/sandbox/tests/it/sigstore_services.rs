@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_sandbox::{RekorVersion, Service, ServiceFault, Sigstore};
+use countersign_sandbox::{Moment, RekorVersion, Service, ServiceFault, Sigstore};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sigstore_sign::crypto::KeyPair;
@@ -159,4 +159,51 @@ async fn its_ports_are_closed_when_it_is_dropped() {
     assert!(reqwest::get(url.clone()).await.is_ok());
     drop(sigstore);
     assert!(reqwest::get(url).await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_after_the_work_leaves_the_entry() {
+    let sigstore = Sigstore::start().await.unwrap();
+    let entry = entry(&sigstore, b"signed", b"signed").await;
+    for moment in [Moment::BeforeServing, Moment::AfterServing] {
+        sigstore.inject(Service::RekorV1, ServiceFault::Disconnect(moment), 1);
+    }
+    sigstore.inject(Service::RekorV1, ServiceFault::Truncate { after: 1 }, 1);
+
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        outcomes.push(log(&sigstore, &entry).await.unwrap_err());
+    }
+
+    let [before, after, truncated, again] = outcomes.try_into().unwrap();
+    for closed in [before, after] {
+        assert!(matches!(closed, RekorError::Http(_)), "{closed:?}");
+    }
+    // Both are of an entry that is there.
+    for there in [truncated, again] {
+        let status = matches!(there, RekorError::Status { status: 409, .. });
+        assert!(status, "{there:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_waits_for_the_requests_that_are_spared() {
+    let sigstore = Sigstore::start().await.unwrap();
+    let key = KeyPair::generate_ecdsa_p256().unwrap();
+    sigstore.spare(Service::Fulcio, 1);
+    sigstore.inject(
+        Service::Fulcio,
+        ServiceFault::Disconnect(Moment::BeforeServing),
+        2,
+    );
+    let mut outcomes = Vec::new();
+    for number in 0..3 {
+        if number == 2 {
+            sigstore.clear_faults();
+        }
+        let token = sigstore.token(EMAIL);
+        let certificate = certificate(&sigstore, &token, &key).await;
+        outcomes.push(certificate.is_ok());
+    }
+    assert_eq!(outcomes, [true, false, true]);
 }

@@ -23,7 +23,8 @@ pub(super) async fn copy(
 ) -> Result<ResolvedImage, Error> {
     let place = Location::from(target.clone());
     let mut seen: HashSet<Digest> = HashSet::new();
-    let mut blobs: Vec<(&Location, &Descriptor)> = Vec::new();
+    // Owned, so that the copies can be a part of a task of their own.
+    let mut blobs: Vec<(Location, Descriptor)> = Vec::new();
     for member in &merge.members {
         let source = member.image.reference().location();
         if *source == place {
@@ -31,16 +32,16 @@ pub(super) async fn copy(
         }
         for blob in blobs_of(&member.image) {
             if seen.insert(blob.digest.clone()) {
-                blobs.push((source, blob));
+                blobs.push((source.clone(), blob.clone()));
             }
         }
     }
     let copies = blobs.into_iter().map(|(source, blob)| async move {
         let copied = registry
-            .copy_blob(source, target, blob, Arc::new(|_bytes| {}))
+            .copy_blob(&source, target, &blob, Arc::new(|_bytes| {}))
             .await?;
         events(MergeEvent::Copied {
-            blob: target.at(blob.digest.clone()),
+            blob: target.at(blob.digest),
             size: blob.size,
             copied,
         });

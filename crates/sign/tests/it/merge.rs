@@ -16,7 +16,7 @@ use crate::common::{Stage, client, image};
 const CACHE: &str = "acme/ci-cache";
 
 impl Stage {
-    fn cached(&self, images: &[Image]) -> Vec<Reference> {
+    pub(crate) fn cached(&self, images: &[Image]) -> Vec<Reference> {
         let pinned = images.iter().map(|image| {
             let digest = image.push(&self.registry, CACHE, None);
             self.registry
@@ -54,7 +54,7 @@ async fn plan(registry: &Registry, sources: &[Reference]) -> Result<Merge, Error
     Merge::plan(registry, sources, &BTreeMap::new()).await
 }
 
-fn two() -> [Image; 2] {
+pub(crate) fn two() -> [Image; 2] {
     [image("linux/amd64"), image("linux/arm64")]
 }
 
