@@ -6,7 +6,7 @@ mod installing;
 mod kind;
 mod layout;
 mod lock;
-mod merging;
+mod publishing;
 mod registry;
 mod signing;
 mod verification;
@@ -39,7 +39,7 @@ pub(crate) struct Failure {
     hints: Vec<String>,
     /// For programs that go on with these in place of the references that were given.
     pinned_references: Option<Vec<String>>,
-    /// What became of the tags of a merge.
+    /// What became of the tags that were to be written.
     tags: Option<Box<Tags>>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,

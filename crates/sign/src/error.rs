@@ -124,9 +124,12 @@ pub enum Error {
         #[source]
         source: Box<countersign_verify::Failure>,
     },
-    /// Images can't be joined into one, or a tag can't be written.
+    /// Images can't be joined into one.
     #[error(transparent)]
     Merge(#[from] crate::merge::MergeError),
+    /// Tags can't be written.
+    #[error(transparent)]
+    Publication(#[from] crate::publication::PublicationError),
     /// The signature was pushed, and the registry's list of referrers doesn't name it.
     #[error(
         "the signature of {image} was pushed, but the registry does not list it: expected {expected} among {found} referrers"
@@ -167,6 +170,7 @@ impl Error {
             },
             Self::NotListed { .. } => ErrorKind::Unreachable,
             Self::Merge(error) => error.kind(),
+            Self::Publication(error) => error.kind(),
         }
     }
 }

@@ -43,6 +43,7 @@ mod identity_endpoint;
 mod log;
 mod merge;
 mod outcome;
+mod publication;
 mod referrer;
 mod renewal;
 mod run;
@@ -65,8 +66,11 @@ pub use clock::Skew;
 pub use error::{Error, Service};
 pub use existing::Existing;
 pub use identity_endpoint::IdentityEndpoint;
-pub use merge::{Merge, MergeError, MergeEvent, MergeFailure, Merged, MergedManifest, Publication};
+pub use merge::{Merge, MergeError, Merged, MergedManifest};
 pub use outcome::{Event, Outcome, Reached, Signed, Stopped, Unsigned};
+pub use publication::{
+    Publication, PublicationError, PublicationEvent, PublicationFailure, Published,
+};
 pub use renewal::Renewing;
 pub use services::{RekorVersion, Services};
 pub use signer::Signer;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::clock::Skew;
 use crate::error::{Error, Service};
 use crate::merge::MergeError;
+use crate::publication::PublicationError;
 use crate::token::TokenError;
 
 /// Values of every variant of [`Error`].
@@ -37,6 +38,7 @@ pub fn errors() -> Vec<Error> {
         Bundle { image: image(), source: Box::new(Failure::NoIssuer) },
         NotListed { image: image(), expected: digest(), found: 3 },
         Merge(MergeError::Nothing { found: "no image was given".into() }),
+        Publication(PublicationError::NoTag),
     });
     errors.extend(
         countersign_policy::samples::violations()
@@ -47,6 +49,7 @@ pub fn errors() -> Vec<Error> {
             }),
     );
     errors.extend(merge_errors().into_iter().map(Error::Merge));
+    errors.extend(publication_errors().into_iter().map(Error::Publication));
     errors.extend(token_errors().into_iter().map(Error::Token));
     errors
 }
@@ -58,8 +61,17 @@ fn merge_errors() -> Vec<MergeError> {
         SamePlatform { platform: samples::platform(), first: image(), second: image() },
         NoPlatform { image: image(), found: "its configuration is not JSON".into() },
         Entry { index: image(), position: 2, found: "the type `text/html`".into() },
+    })
+}
+
+fn publication_errors() -> Vec<PublicationError> {
+    let source = reference().with_tag("-").map(drop).unwrap_err();
+    samples!(PublicationError {
+        NoTag {},
+        NotATag { tag: "-".into(), source: Box::new(source) },
         Target { reference: Box::new(reference()), expected: "a tag" },
-        Unproven { image: image(), expected: "a signature for each tag".into() },
+        SameTag { tag: Box::new(reference()), first: digest(), second: digest() },
+        Unproven { image: Box::new(reference().location().at(digest())), expected: "a signature for each tag" },
         TagMoved { tag: Box::new(reference()), expected: digest(), found: digest() },
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 
-use countersign_oci::{Patience, Reference, Registry, Retries};
+use countersign_oci::{Patience, PinnedReference, Reference, Registry, Retries};
 use countersign_policy::Policy;
 use countersign_verify::{TrustedRoot, Verifier};
 use futures_util::future::try_join_all;
@@ -190,21 +190,33 @@ impl Signer {
             ..
         } = &self.tools;
         let verifier = Verifier::new(stranger.clone(), trusted_root.clone());
+        let mut by_manifest: BTreeMap<PinnedReference, Vec<&Signed>> = BTreeMap::new();
+        for one in signed {
+            let manifest = one.reference.location().at(one.digest.clone());
+            by_manifest.entry(manifest).or_default().push(one);
+        }
         let turns = Semaphore::new(self.at_once.get());
-        let checks = signed.iter().map(|one| async {
-            let _turn = turns.acquire().await;
-            let own = own_policy(&one.evidence.issuer, &one.evidence.identity, annotations)
-                .map_err(unusable)?;
-            let name = one.reference.pinned_to(one.digest.clone());
-            let image = stranger.resolve(&name).await?;
-            for policy in [Some(&own), consumer.as_ref()].into_iter().flatten() {
-                let verified = verifier.verify(&image, policy).await;
-                let _proof = verified.map_err(|source| Error::Refused {
-                    image: image.reference().clone(),
-                    source: Box::new(source),
-                })?;
+        let checks = by_manifest.into_iter().map(|(manifest, signed)| {
+            let (turns, verifier) = (&turns, &verifier);
+            async move {
+                let _turn = turns.acquire().await;
+                // Fetched once, and then judged by each name: a policy may ask for the name.
+                let image = stranger.manifest(&manifest).await?;
+                for one in signed {
+                    let own = own_policy(&one.evidence.issuer, &one.evidence.identity, annotations)
+                        .map_err(unusable)?;
+                    let name = one.reference.pinned_to(one.digest.clone());
+                    let image = image.clone().asked_as(name);
+                    for policy in [Some(&own), consumer.as_ref()].into_iter().flatten() {
+                        let verified = verifier.verify(&image, policy).await;
+                        let _proof = verified.map_err(|source| Error::Refused {
+                            image: image.reference().clone(),
+                            source: Box::new(source),
+                        })?;
+                    }
+                }
+                Ok::<(), Error>(())
             }
-            Ok::<(), Error>(())
         });
         try_join_all(checks).await?;
         Ok(())

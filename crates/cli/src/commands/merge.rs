@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use countersign_oci::{Reference, Repository};
-use countersign_sign::{Event, Merge, MergeEvent, Merged, MergedManifest, Publication, Tags};
+use countersign_sign::{Merge, Merged, MergedManifest, Publication, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::signing::report::Report;
-use super::signing::{Client, Setup, SigningArguments, setup};
+use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::arguments::annotations::{annotations, parse_pair};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -117,23 +117,7 @@ pub(crate) async fn run(
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = Report::new(output);
     let noted = report.notes();
-    let events = |event: MergeEvent| match event {
-        MergeEvent::Copied { blob, .. } => progress.say(format!("copied {blob}")),
-        MergeEvent::Pushed { index } => progress.say(format!("signing {index}")),
-        MergeEvent::Signing(event) => {
-            noted.take(&event);
-            match event {
-                Event::Signed { image } => {
-                    progress.say(format!("pushing the signature of {image}"));
-                }
-                Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
-                _ => {}
-            }
-        }
-        MergeEvent::Proven => progress.say("writing the tags"),
-        MergeEvent::Tagged { tag } => progress.say(format!("tagged {tag}")),
-        _ => {}
-    };
+    let events = |event| steps::publishing(&progress, &noted, &event);
     let merged = merge
         .publish(&publication, &arguments.tags, &events)
         .await?;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use countersign_oci::Reference;
-use countersign_sign::{Event, Tags};
+use countersign_sign::{Publication, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::signing::report::Report;
-use super::signing::{Client, Setup, SigningArguments, setup};
+use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::signing::SignResult;
@@ -49,6 +49,14 @@ pub(crate) struct SignArguments {
     #[arg(long, conflicts_with = "by_tag")]
     pub(crate) tag_later: bool,
 
+    /// Tag to write when the image is signed: v1
+    ///
+    /// The tag is of the image's repository, and the signature names it. It is written after a client
+    /// that has asked for nothing yet has verified the signatures, and then read back. If anything fails
+    /// before, every tag stays as it was. May be given several times.
+    #[arg(long, value_name = "TAG", conflicts_with_all = ["by_tag", "tag_later"])]
+    pub(crate) then_tag: Vec<String>,
+
     /// MiB of layers to read for warnings; 0 reads none
     ///
     /// `sign` warns of files that `install` would refuse.
@@ -77,6 +85,7 @@ pub(crate) async fn run(
     let tags = match (arguments.by_tag, arguments.tag_later) {
         (true, _) => Tags::Followed,
         (_, true) => Tags::Later,
+        _ if !arguments.then_tag.is_empty() => Tags::Later,
         _ => Tags::Checked,
     };
     let client = Client::new(&arguments.signing, environment, &progress)?;
@@ -90,23 +99,30 @@ pub(crate) async fn run(
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = Report::new(output);
     let noted = report.notes();
-    let events = |event: Event| {
-        noted.take(&event);
-        match event {
-            Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
-            Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
-            Event::Verified { .. } => progress.say("signing"),
-            _ => {}
-        }
+    let stranger = client.registry.anew()?;
+    let publication = Publication {
+        registry: &client.registry,
+        stranger: &stranger,
+        signer: &signer,
+        token: &token,
+        annotations: &annotations,
     };
     let (done, all_signed) = oneshot::channel();
     let sign = async {
         let references = &arguments.references;
-        let signed = signer.sign(references, &token, &annotations, &events).await;
-        signed.map_err(|stopped| Failure::from(stopped.error))?;
+        let written = if arguments.then_tag.is_empty() {
+            let events = |event| steps::signing(&progress, &noted, &event);
+            let signed = signer.sign(references, &token, &annotations, &events).await;
+            signed.map_err(|stopped| Failure::from(stopped.error))?;
+            Vec::new()
+        } else {
+            let events = |event| steps::publishing(&progress, &noted, &event);
+            let published = publication.sign_then_tag(references, &arguments.then_tag, &events);
+            published.await?.tags
+        };
         // Nobody listens where the layers have been looked at.
         let _ = done.send(());
-        Ok(())
+        Ok(written)
     };
 
     let mut layers = Layers::default();
@@ -119,15 +135,19 @@ pub(crate) async fn run(
         Ok::<_, Failure>(())
     };
     // Side by side: layers are read while signing waits for its services.
-    tokio::try_join!(sign, look)?;
+    let (written, ()) = tokio::try_join!(sign, look)?;
     drop(progress);
 
     let results = report.finish();
+    for tag in &written {
+        output.result(&format!("tagged {tag}\n"));
+    }
     for warning in &layers.warnings {
         output.warning(warning);
     }
     output.document(&SignOutput {
         results,
+        tags: written.iter().map(ToString::to_string).collect(),
         warnings: layers.warnings,
         layers_not_checked: layers.unchecked.iter().map(ToString::to_string).collect(),
     });
@@ -139,6 +159,8 @@ pub(crate) async fn run(
 pub(super) struct SignOutput {
     /// One for each manifest: of an index, its children's too.
     results: Vec<SignResult>,
+    /// Tags that name the images now, by `--then-tag`. Else empty.
+    tags: Vec<String>,
     /// What `install` will refuse, a sentence each.
     warnings: Vec<String>,
     /// Digests of manifests whose layers were not looked at.

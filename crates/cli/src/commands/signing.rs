@@ -1,6 +1,7 @@
 //! What `sign` and `merge` share: who signs, by which services, and how the signer is set up.
 
 pub(super) mod report;
+pub(super) mod steps;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -100,12 +101,30 @@ pub(crate) struct ServiceArguments {
     /// API version of the transparency log
     ///
     /// With a signing config, this selects one of its logs.
-    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub(crate) rekor_version: Option<u8>,
+    #[arg(long, value_name = "1|2", hide_possible_values = true)]
+    pub(crate) rekor_version: Option<LogVersion>,
 
     /// Timestamp authority; Rekor version 2 needs one
     #[arg(long, value_name = "URL", requires = "fulcio_url")]
     pub(crate) tsa_url: Option<Url>,
+}
+
+/// API version of a transparency log, as the flag has it.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum LogVersion {
+    #[value(name = "1")]
+    V1,
+    #[value(name = "2")]
+    V2,
+}
+
+impl From<LogVersion> for RekorVersion {
+    fn from(version: LogVersion) -> Self {
+        match version {
+            LogVersion::V1 => Self::V1,
+            LogVersion::V2 => Self::V2,
+        }
+    }
 }
 
 /// A client that waits for outages as long as `--patience` says.
@@ -249,10 +268,7 @@ async fn signing_services(
     environment: &Environment,
     connection: &Connection,
 ) -> Result<Services, Failure> {
-    let rekor_version = named.rekor_version.map(|version| match version {
-        1 => RekorVersion::V1,
-        _ => RekorVersion::V2,
-    });
+    let rekor_version = named.rekor_version.map(RekorVersion::from);
     if let Some(path) = &named.signing_config {
         let json = read_text(path, "signing config")?;
         return Ok(Services::from_signing_config(&json, rekor_version)?);
@@ -275,7 +291,7 @@ async fn signing_services(
                 "no flag names the signing services: --trusted-root does not",
             ));
         }
-        _ if instance.offline => {
+        Choice::Tuf { .. } | Choice::PublicGood if instance.offline => {
             return Err(unnamed(
                 "no flag names the signing services, and --offline does not ask a TUF repository",
             ));

@@ -29,7 +29,8 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Registry(_)
             | SignError::Trust(_)
             | SignError::Token(_)
-            | SignError::Merge(_) => return passed_on(error),
+            | SignError::Merge(_)
+            | SignError::Publication(_) => return passed_on(error),
             SignError::Renewal(_) => {
                 Some("run the same command in a new job: it signs what is not signed yet")
             }
@@ -93,6 +94,7 @@ fn passed_on(error: countersign_sign::Error) -> Failure {
         SignError::Trust(error) => error.into(),
         SignError::Token(error) => error.into(),
         SignError::Merge(error) => error.into(),
+        SignError::Publication(error) => error.into(),
         other => Failure::new(other.kind(), other),
     }
 }

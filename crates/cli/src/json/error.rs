@@ -31,18 +31,18 @@ pub(crate) struct JsonError {
     /// the tags name now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pinned_references: Option<Vec<String>>,
-    /// `merge`: tags that name the merged image now.
+    /// `merge` and `sign --then-tag`: tags that name the signed image now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags_written: Option<Vec<String>>,
-    /// `merge`: tags of which it isn't known whether they were written.
+    /// `merge` and `sign --then-tag`: tags of which it isn't known whether they were written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags_unclear: Option<Vec<String>>,
-    /// `merge`: tags that are as they were.
+    /// `merge` and `sign --then-tag`: tags that are as they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags_not_written: Option<Vec<String>>,
 }
 
-/// What became of the tags of a merge that failed.
+/// What became of the tags of a run that failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Tags {
     pub(crate) written: Vec<String>,

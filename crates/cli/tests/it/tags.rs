@@ -1,8 +1,9 @@
 //! `sign` by tag and by digest: what is refused, with the words to use instead.
 
 use countersign_oci::Digest;
+use countersign_sandbox::{Effect, Fault};
 
-use crate::stage::{RELEASE, Run, SERVICES, Stage, TRUST};
+use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST};
 
 fn sign(stage: &Stage, flags: &[&str], reference: &str) -> Run {
     let token = ["--identity-token", "@token"];
@@ -50,4 +51,49 @@ async fn a_tag_that_does_not_name_the_digest_is_refused_before_anything_is_signe
 
     let run = sign(&stage, &["--tag-later"], &missing);
     assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_are_written_when_all_is_proven_and_a_failure_says_where_they_are() {
+    let stage = Stage::new().await;
+    let digest = stage.index.digest();
+    let image = stage.reference(&format!("app@{digest}"));
+    let (next, last) = (stage.reference("app:next"), stage.reference("app:last"));
+    let flags = ["--then-tag", "next", "--then-tag", "last"];
+
+    // The policy of who installs has another signer.
+    let token = stage.sigstore.token(STRANGER);
+    let words = ["--identity-token", &token, &flags[0], &flags[1], &image];
+    let refused = stage.run(&[&["sign"], &TRUST, &SERVICES, &POLICY, &words]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("no tag was changed"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(stage.registry.tagged("app", "next"), None);
+
+    let refuses = Fault::on("PUT /v2/app/manifests/last", Effect::status(403));
+    stage.registry.add_fault(refuses.times(1));
+    let half = sign(&stage, &[&["--output=json"], &flags[..]].concat(), &image);
+    assert_eq!(half.code, 7, "{}", half.stdout);
+    let error = &half.json()["error"];
+    assert_eq!(error["tags_written"], serde_json::json!([next]));
+    assert_eq!(error["tags_unclear"], serde_json::json!([]));
+    assert_eq!(error["tags_not_written"], serde_json::json!([last]));
+
+    let run = sign(&stage, &flags, &image);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stdout
+            .ends_with(&format!("tagged {next}\ntagged {last}\n")),
+        "{}",
+        run.stdout
+    );
+    let document = sign(&stage, &[&["--output=json"], &flags[..]].concat(), &image).json();
+    assert_eq!(document["tags"], serde_json::json!([next, last]));
+    for tag in [&next, &last] {
+        let verified = stage.verify(&[tag]);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+    }
 }

@@ -8,8 +8,9 @@ use countersign_oci::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Merge, MergeEvent};
+use super::Merge;
 use crate::error::Error;
+use crate::publication::PublicationEvent;
 
 /// Blobs that are copied at once.
 const AT_ONCE: usize = 4;
@@ -19,7 +20,7 @@ pub(super) async fn copy(
     registry: &Registry,
     merge: &Merge,
     target: &Repository,
-    events: &(dyn Fn(MergeEvent) + Send + Sync),
+    events: &(dyn Fn(PublicationEvent) + Send + Sync),
 ) -> Result<ResolvedImage, Error> {
     let place = Location::from(target.clone());
     let mut seen: HashSet<Digest> = HashSet::new();
@@ -40,7 +41,7 @@ pub(super) async fn copy(
         let copied = registry
             .copy_blob(&source, target, &blob, Arc::new(|_bytes| {}))
             .await?;
-        events(MergeEvent::Copied {
+        events(PublicationEvent::Copied {
             blob: target.at(blob.digest),
             size: blob.size,
             copied,
@@ -63,7 +64,7 @@ pub(super) async fn copy(
     let index = registry
         .push_manifest(target, merge.media_type, bytes, None)
         .await?;
-    events(MergeEvent::Pushed {
+    events(PublicationEvent::Pushed {
         index: index.reference().clone(),
     });
     Ok(index)

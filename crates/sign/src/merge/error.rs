@@ -1,8 +1,8 @@
 //! Why images can't be merged.
 
-use countersign_oci::{Digest, ErrorKind, PinnedReference, Platform, Reference};
+use countersign_oci::{ErrorKind, PinnedReference, Platform};
 
-/// Why images can't be joined into one, or a tag can't be written.
+/// Why images can't be joined into one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
@@ -42,47 +42,14 @@ pub enum MergeError {
         /// What it is.
         found: String,
     },
-    /// What should become the merged image's name is not a tag, or is given twice.
-    #[error("{reference} can't be the merged image's name: expected {expected}")]
-    Target {
-        /// The reference.
-        reference: Box<Reference>,
-        /// What a name has to have.
-        expected: &'static str,
-    },
-    /// The merged image is not what was pushed, by a client that looks for the first time.
-    #[error("{image} is not what was pushed: expected {expected}")]
-    Unproven {
-        /// The manifest.
-        image: Box<PinnedReference>,
-        /// What should be there.
-        expected: String,
-    },
-    /// A tag was written, and names something else now.
-    #[error(
-        "the tag {tag} was written, and does not name the merged image: expected {expected}, found {found}"
-    )]
-    TagMoved {
-        /// The tag.
-        tag: Box<Reference>,
-        /// The index's digest.
-        expected: Digest,
-        /// What the registry says that the tag names.
-        found: Digest,
-    },
 }
 
 impl MergeError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Nothing { .. } | Self::SamePlatform { .. } | Self::Target { .. } => {
-                ErrorKind::Usage
-            }
-            Self::NoPlatform { .. } | Self::Entry { .. } | Self::Unproven { .. } => {
-                ErrorKind::Invalid
-            }
-            Self::TagMoved { .. } => ErrorKind::Unreachable,
+            Self::Nothing { .. } | Self::SamePlatform { .. } => ErrorKind::Usage,
+            Self::NoPlatform { .. } | Self::Entry { .. } => ErrorKind::Invalid,
         }
     }
 }

@@ -22,4 +22,5 @@ mod recursion;
 mod refusals;
 mod services;
 mod tags;
+mod then_tag;
 mod token;

@@ -6,7 +6,8 @@ use countersign_oci::{Digest, Platform, Reference, Registry};
 use countersign_sandbox::image::{Flavour, Image};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer, Service};
 use countersign_sign::{
-    Error, Merge, MergeError, MergeFailure, Merged, Publication, RekorVersion, Tags,
+    Error, Merge, MergeError, Merged, Publication, PublicationError, PublicationFailure,
+    RekorVersion, Tags,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ impl Stage {
         &self,
         sources: &[Reference],
         tags: &[Reference],
-    ) -> Result<Merged, MergeFailure> {
+    ) -> Result<Merged, PublicationFailure> {
         let none = BTreeMap::new();
         let (registry, stranger) = (client(), client());
         let plan = plan(&registry, sources).await.unwrap();
@@ -45,7 +46,7 @@ impl Stage {
         plan.publish(&with, tags, &|_| {}).await
     }
 
-    fn tagged(&self, path: &str, tag: &str) -> Option<Digest> {
+    pub(crate) fn tagged(&self, path: &str, tag: &str) -> Option<Digest> {
         self.registry.tagged(path, tag)
     }
 }
@@ -85,7 +86,11 @@ async fn images_become_one_index_that_is_signed_before_it_is_tagged() {
 
 /// The order of what the registry was told: whatever a tag is set to was signed before, with all that
 /// it lists.
-fn unsigned_when_tagged(registry: &RegistryServer, path: &str, digests: &[Digest]) -> Vec<String> {
+pub(crate) fn unsigned_when_tagged(
+    registry: &RegistryServer,
+    path: &str,
+    digests: &[Digest],
+) -> Vec<String> {
     let requests = registry.requests();
     let written = |line: &str| requests.iter().position(|request| request.line() == line);
     let mut faults = Vec::new();
@@ -324,10 +329,13 @@ async fn no_name_and_one_with_a_digest_are_refused_before_anything_is_written() 
     let digest = Digest::sha256(b"x");
     let name = stage.reference(&format!(":v1@{digest}"));
     let failure = stage.merge(&sources, &[name]).await.unwrap_err();
-    let target = matches!(failure.error, Error::Merge(MergeError::Target { .. }));
+    let target = matches!(
+        failure.error,
+        Error::Publication(PublicationError::Target { .. })
+    );
     assert!(target, "{failure:?}");
     let failure = stage.merge(&sources, &[]).await.unwrap_err();
-    let nothing = matches!(failure.error, Error::Merge(MergeError::Nothing { .. }));
+    let nothing = matches!(failure.error, Error::Publication(PublicationError::NoTag));
     assert!(nothing, "{failure:?}");
     assert!(
         !stage

@@ -1,6 +1,6 @@
-//! What is said of merging.
+//! What is said of merging, and of tags that are written once images are signed.
 
-use countersign_sign::{MergeError, MergeFailure};
+use countersign_sign::{MergeError, PublicationError, PublicationFailure};
 
 use super::{Failure, Kind};
 use crate::json::error::Tags;
@@ -17,11 +17,26 @@ impl From<MergeError> for Failure {
                 "build the image with its platform, as `docker buildx build --platform` does"
             }
             MergeError::Entry { .. } => "merge the images of the index one by one, by digest",
-            MergeError::Target { .. } => "pass --tag NAME:TAG",
-            MergeError::Unproven { .. } => {
+            _ => return Self::new(kind, error),
+        };
+        Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<PublicationError> for Failure {
+    fn from(error: PublicationError) -> Self {
+        let kind = error.kind();
+        let hint = match &error {
+            PublicationError::NoTag => "pass --tag NAME:TAG to merge, or --then-tag TAG to sign",
+            PublicationError::NotATag { .. } => "pass --then-tag TAG, such as `v1` or `latest`",
+            PublicationError::Target { .. } => {
+                "merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG"
+            }
+            PublicationError::SameTag { .. } => "sign one of the two images by itself",
+            PublicationError::Unproven { .. } => {
                 "run the same command again; if it stays so, the registry did not keep what was pushed"
             }
-            MergeError::TagMoved { .. } => {
+            PublicationError::TagMoved { .. } => {
                 "another job may have set the tag, or the registry shows old tags for a while: look at the tag, and run the same command again"
             }
             _ => return Self::new(kind, error),
@@ -30,12 +45,12 @@ impl From<MergeError> for Failure {
     }
 }
 
-impl From<MergeFailure> for Failure {
-    fn from(failure: MergeFailure) -> Self {
+impl From<PublicationFailure> for Failure {
+    fn from(failure: PublicationFailure) -> Self {
         let texts = |tags: &[countersign_oci::Reference]| -> Vec<String> {
             tags.iter().map(ToString::to_string).collect()
         };
-        let MergeFailure {
+        let PublicationFailure {
             error,
             moved,
             unclear,
@@ -51,7 +66,7 @@ impl From<MergeFailure> for Failure {
             }
         } else {
             told = told.hint(format!(
-                "tags that name the merged image now: {}; run the same command again for the others",
+                "tags that name the signed image now: {}; run the same command again for the others",
                 match moved.is_empty() {
                     true => "none for certain".to_owned(),
                     false => texts(&moved).join(", "),

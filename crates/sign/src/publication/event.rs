@@ -1,14 +1,14 @@
-//! What a merge reports while it runs.
+//! What a publication reports while it runs.
 
 use countersign_oci::{Copied, PinnedReference, Reference};
 
 use crate::outcome::Event;
 
-/// How far a merge is.
+/// How far a publication is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum MergeEvent {
-    /// A blob is in the target repository.
+pub enum PublicationEvent {
+    /// A merge: a blob is in the target repository.
     Copied {
         /// The blob there.
         blob: PinnedReference,
@@ -17,7 +17,7 @@ pub enum MergeEvent {
         /// How it came there.
         copied: Copied,
     },
-    /// All images are in a target repository, and so is the index, without a tag.
+    /// A merge: all images are in a target repository, and so is the index, without a tag.
     Pushed {
         /// The index.
         index: PinnedReference,
@@ -26,7 +26,7 @@ pub enum MergeEvent {
     Signing(Event),
     /// Everything is signed, and verified by a client that looked for the first time.
     Proven,
-    /// A tag names the merged image.
+    /// A tag names the signed image.
     Tagged {
         /// The tag.
         tag: Reference,

@@ -6,20 +6,16 @@
 //! digest, signs the index and everything in it, verifies all of that anew with a client that has seen
 //! nothing of it, and then writes the tags. Whatever fails before leaves every tag where it was. There
 //! is no moment in which a tag that this wrote names an image without a signature that the consumer
-//! accepts. A run that is repeated goes on from where the last one ended, because everything before the
+//! accepts: that part is [`Publication`](crate::Publication)'s. A run that is repeated goes on from where the last one ended, because everything before the
 //! tags is kept by digest.
 
 mod contents;
 mod error;
-mod events;
-mod failure;
 mod join;
 mod publish;
 
 pub use error::MergeError;
-pub use events::MergeEvent;
-pub use failure::MergeFailure;
-pub use publish::{Merged, MergedManifest, Publication};
+pub use publish::{Merged, MergedManifest};
 
 use std::collections::BTreeMap;
 

@@ -1,24 +1,24 @@
-//! What a merge that failed had done.
+//! What a publication that failed had done.
 
 use countersign_oci::Reference;
 
 use crate::error::Error;
 use crate::outcome::{Signed, Unsigned};
 
-/// A merge that did not end, and where it left the tags.
+/// A publication that did not end, and where it left the tags.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct MergeFailure {
+pub struct PublicationFailure {
     /// What went wrong.
     pub error: Error,
-    /// The tags that name the merged image now, which is signed.
+    /// The tags that name the signed image now.
     pub moved: Vec<Reference>,
-    /// The tag that was being written when it went wrong, where it is not clear what it names.
+    /// The tag that was being written when it went wrong, if it is not clear what it names.
     pub unclear: Option<Reference>,
     /// The tags that are where they were.
     pub left: Vec<Reference>,
     /// What has a signature that the consumer accepts, in order.
     pub signed: Vec<Signed>,
-    /// What has none, in order. Empty where it was not known yet what there is to sign.
+    /// What has none, in order. Empty if it was not known yet what there is to sign.
     pub unsigned: Vec<Unsigned>,
 }

@@ -1,0 +1,33 @@
+//! The steps of signing, as progress tells them.
+
+use countersign_sign::{Event, PublicationEvent};
+
+use super::report::Notes;
+use crate::progress::Progress;
+
+/// Says what happens to a manifest, and notes it.
+pub(in crate::commands) fn signing(progress: &Progress, notes: &Notes, event: &Event) {
+    notes.take(event);
+    match event {
+        Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
+        Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+        Event::Verified { .. } => progress.say("signing"),
+        _ => {}
+    }
+}
+
+/// Says what happens to images that are signed before their tags are written.
+pub(in crate::commands) fn publishing(
+    progress: &Progress,
+    notes: &Notes,
+    event: &PublicationEvent,
+) {
+    match event {
+        PublicationEvent::Copied { blob, .. } => progress.say(format!("copied {blob}")),
+        PublicationEvent::Pushed { index } => progress.say(format!("signing {index}")),
+        PublicationEvent::Signing(event) => signing(progress, notes, event),
+        PublicationEvent::Proven => progress.say("writing the tags"),
+        PublicationEvent::Tagged { tag } => progress.say(format!("tagged {tag}")),
+        _ => {}
+    }
+}

@@ -1,0 +1,74 @@
+//! Why tags can't be written.
+
+use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference, ReferenceError};
+
+/// Why tags can't be written, or are not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublicationError {
+    /// No tag is given.
+    #[error("no tag is given for the signed image")]
+    NoTag,
+    /// A text that is no tag.
+    #[error("`{}` can't become a tag", countersign_oci::excerpt(.tag))]
+    NotATag {
+        /// The text.
+        tag: String,
+        /// Why not.
+        #[source]
+        source: Box<ReferenceError>,
+    },
+    /// What should become the signed image's name has more or less than a tag.
+    #[error("{reference} can't be used to write a tag: expected {expected}")]
+    Target {
+        /// The reference.
+        reference: Box<Reference>,
+        /// What it has to have.
+        expected: &'static str,
+    },
+    /// One tag is to name two images.
+    #[error(
+        "the tag {tag} can name one image only: expected one digest, found {first} and {second}"
+    )]
+    SameTag {
+        /// The tag.
+        tag: Box<Reference>,
+        /// The image that came first.
+        first: Digest,
+        /// The other one.
+        second: Digest,
+    },
+    /// An image lacks a signature that should be there before its tags are written.
+    #[error("{image} is not what was pushed: expected {expected}")]
+    Unproven {
+        /// The manifest.
+        image: Box<PinnedReference>,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// A tag was written, and names something else now.
+    #[error(
+        "the tag {tag} was written, and does not name the signed image: expected {expected}, found {found}"
+    )]
+    TagMoved {
+        /// The tag.
+        tag: Box<Reference>,
+        /// The image's digest.
+        expected: Digest,
+        /// What the registry says that the tag names.
+        found: Digest,
+    },
+}
+
+impl PublicationError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoTag | Self::NotATag { .. } | Self::Target { .. } | Self::SameTag { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Unproven { .. } => ErrorKind::Invalid,
+            Self::TagMoved { .. } => ErrorKind::Unreachable,
+        }
+    }
+}
