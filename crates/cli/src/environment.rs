@@ -38,6 +38,15 @@ impl Environment {
             .map(|(_, value)| value.as_os_str())
     }
 
+    /// The program `name`, from the first directory of `PATH` that has it. Directories that are not
+    /// absolute are left out: what they hold depends on where this runs.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(self.raw("PATH")?)
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(name))
+            .find(|path| path.is_file())
+    }
+
     /// Where trust roots are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
     /// directory (XDG base directory specification).
     pub(crate) fn cache_directory(&self) -> Option<PathBuf> {

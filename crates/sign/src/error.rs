@@ -115,6 +115,9 @@ pub enum Error {
         #[source]
         source: Box<countersign_verify::Error>,
     },
+    /// The consumer accepts the signatures, and a further check does not. No tag was written.
+    #[error("a further check refuses what was signed")]
+    FurtherCheck(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The bundle that the services' answers make does not hold. It was not pushed.
     #[error("the signature made for {image} does not hold, and was not pushed")]
     Bundle {
@@ -160,7 +163,7 @@ impl Error {
             Self::Policy { .. } => ErrorKind::Policy,
             Self::Clock { .. } => ErrorKind::Machine,
             Self::Service { source, .. } => ErrorKind::of_network(source.as_ref()),
-            Self::Limit { .. } => ErrorKind::Invalid,
+            Self::Limit { .. } | Self::FurtherCheck(_) => ErrorKind::Invalid,
             Self::Bundle { source, .. } => source.kind().into(),
             Self::Encode { .. } | Self::Key(_) => ErrorKind::Internal,
             Self::Refused { source, .. } => match source.kind() {

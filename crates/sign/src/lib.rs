@@ -39,6 +39,7 @@ mod error;
 mod existing;
 mod foreseen;
 mod fulcio;
+mod further_check;
 mod identity_endpoint;
 mod log;
 mod merge;
@@ -65,9 +66,10 @@ pub mod samples;
 pub use clock::Skew;
 pub use error::{Error, Service};
 pub use existing::Existing;
+pub use further_check::FurtherCheck;
 pub use identity_endpoint::IdentityEndpoint;
 pub use merge::{Merge, MergeError, Merged, MergedManifest};
-pub use outcome::{Event, Outcome, Reached, Signed, Stopped, Unsigned};
+pub use outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
 pub use publication::{
     Publication, PublicationError, PublicationEvent, PublicationFailure, Published,
 };

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// How far a run is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Event {
+pub enum SigningEvent {
     /// It is known what there is to sign.
     Begun {
         /// Every manifest, in the order of the results.
@@ -47,7 +47,7 @@ pub struct Signed {
     /// Its digest.
     pub digest: Digest,
     /// Whether this run signed it.
-    pub outcome: Outcome,
+    pub outcome: SigningOutcome,
     /// Digest of the manifest that holds the signature.
     pub signature_manifest: Digest,
     /// What the consumer found proven.
@@ -57,7 +57,7 @@ pub struct Signed {
 /// Whether a run had to sign a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum SigningOutcome {
     /// It was signed.
     Signed,
     /// An earlier run by the same identity had signed it. Nothing was added.

@@ -17,7 +17,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::error::Error;
 use crate::existing::{Existing, Search, Who, own_policy, unusable};
 use crate::foreseen::Foreseen;
-use crate::outcome::{Event, Outcome, Reached, Signed, Stopped, Unsigned};
+use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
 use crate::referrer;
 use crate::session::{Clients, Session};
 use crate::sessions::{Halt, Sessions};
@@ -43,7 +43,7 @@ pub(crate) struct Run<'a> {
     tools: &'a Tools,
     subjects: &'a [Subject<'a>],
     annotations: &'a BTreeMap<String, String>,
-    events: &'a (dyn Fn(Event) + Send + Sync),
+    events: &'a (dyn Fn(SigningEvent) + Send + Sync),
     sessions: Sessions<'a>,
     foreseen: Option<Foreseen>,
     existing: Existing,
@@ -58,7 +58,7 @@ impl<'a> Run<'a> {
         tools: &'a Tools,
         subjects: &'a [Subject<'a>],
         annotations: &'a BTreeMap<String, String>,
-        events: &'a (dyn Fn(Event) + Send + Sync),
+        events: &'a (dyn Fn(SigningEvent) + Send + Sync),
         sessions: Sessions<'a>,
         foreseen: Option<Foreseen>,
         existing: Existing,
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         let subjects: Vec<_> = subjects
             .map(|subject| subject.unsigned(Reached::NotSigned))
             .collect();
-        (self.events)(Event::Begun {
+        (self.events)(SigningEvent::Begun {
             subjects: subjects.clone(),
         });
         if let Some(foreseen) = &self.foreseen
@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
         if let Some(evidence) = self.existing(image).await.map_err(none)?
             && let Some(manifest) = evidence.signature_manifest.clone()
         {
-            let signed = subject.signed(Outcome::AlreadySigned, manifest, evidence);
+            let signed = subject.signed(SigningOutcome::AlreadySigned, manifest, evidence);
             return Ok(self.tell(signed));
         }
         let (session, bundle) = self.bundle(image).await.map_err(none)?;
@@ -165,14 +165,14 @@ impl<'a> Run<'a> {
         if let Some(policy) = &self.tools.consumer {
             let _proof = judge(policy).map_err(none)?;
         }
-        (self.events)(Event::Signed {
+        (self.events)(SigningEvent::Signed {
             image: image.reference().clone(),
         });
         let signature = self
             .push(image, bundle.clone())
             .await
             .map_err(at(Reached::NotPushed))?;
-        (self.events)(Event::Pushed {
+        (self.events)(SigningEvent::Pushed {
             image: image.reference().clone(),
             signature: signature.digest().clone(),
         });
@@ -182,11 +182,11 @@ impl<'a> Run<'a> {
         let manifest = signature.digest().clone();
         let mut evidence = proof.evidence().clone();
         evidence.signature_manifest = Some(manifest.clone());
-        Ok(self.tell(subject.signed(Outcome::Signed, manifest, evidence)))
+        Ok(self.tell(subject.signed(SigningOutcome::Signed, manifest, evidence)))
     }
 
     fn tell(&self, signed: Signed) -> Signed {
-        (self.events)(Event::Verified {
+        (self.events)(SigningEvent::Verified {
             signed: Box::new(signed.clone()),
         });
         signed
@@ -354,7 +354,12 @@ impl<'a> Run<'a> {
 }
 
 impl Subject<'_> {
-    fn signed(&self, outcome: Outcome, signature_manifest: Digest, evidence: Evidence) -> Signed {
+    fn signed(
+        &self,
+        outcome: SigningOutcome,
+        signature_manifest: Digest,
+        evidence: Evidence,
+    ) -> Signed {
         Signed {
             reference: self.reference.clone(),
             platform: self.leaf.platform.clone(),

@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 use crate::existing::{Existing, own_policy, unusable};
 use crate::foreseen;
-use crate::outcome::{Event, Signed, Stopped};
+use crate::further_check::{CheckFurther, FurtherCheck};
+use crate::outcome::{Signed, SigningEvent, Stopped};
 use crate::renewal::{Renew, Renewing, Tokens};
 use crate::run::{Run, Subject, Tools};
 use crate::services::Services;
@@ -36,6 +37,7 @@ pub struct Signer {
     existing: Existing,
     at_once: NonZeroUsize,
     renew: Option<Renew>,
+    check_further: Option<CheckFurther>,
 }
 
 impl Signer {
@@ -61,6 +63,7 @@ impl Signer {
             existing: Existing::default(),
             at_once: AT_ONCE,
             renew: None,
+            check_further: None,
         })
     }
 
@@ -118,42 +121,55 @@ impl Signer {
         }
     }
 
-    /// Signs what each reference names and, where that is an index, everything in it. Every digest
-    /// of a repository is signed once for each tag that the references have, with `annotations` in
-    /// its statement, pushed, and verified by the consumer as a signature by the certificate's own
-    /// identity. The statement names the repository and the tag, also of a reference that has a
-    /// digest beside it: a policy may ask for that name (`bind_name`). A reference has a digest, and
-    /// its tag names that digest, unless [`Self::with_tags`] says otherwise. `events` is told how far
-    /// the run is.
+    /// Calls `check` with all that a run signed, or found signed, when the consumer has accepted it. If
+    /// the check fails, the run fails, and no tag is written.
+    #[must_use]
+    pub fn with_further_check(
+        self,
+        check: impl Fn(Vec<Signed>) -> FurtherCheck + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            check_further: Some(Box::new(check)),
+            ..self
+        }
+    }
+
+    /// Signs what each reference names. Of an index, everything in it is signed too. Each signature is
+    /// pushed, and then verified by the consumer.
     ///
-    /// Everything is resolved before anything is signed, and each bundle is verified before it is
-    /// pushed. All manifests are worked on side by side ([`Self::with_concurrency`]), with one
-    /// certificate, and another only when that one ends. Results are in the order of the references:
-    /// an index, then its children, nested ones depth-first, as cosign has it. What the same identity
-    /// signed before is recognised and left alone ([`Self::with_existing`]). No tag is written.
+    /// - What is signed: each manifest of a repository, once for each tag that the references have.
+    /// - What the signature says: the digest, the repository, the tag if there is one, and
+    ///   `annotations`. A policy may ask for the repository and the tag (`bind_name`).
+    /// - What a reference needs: a digest. If it has a tag too, that tag must name the digest.
+    ///   [`Self::with_tags`] changes both rules.
+    /// - What is left alone: what the same identity has signed before ([`Self::with_existing`]).
+    /// - The order: all references are resolved first. Then the manifests are worked on side by side
+    ///   ([`Self::with_concurrency`]). Each bundle is verified before it is pushed. One certificate is
+    ///   used for all, and another only if it ends during the run.
+    /// - The results: in the order of the references. An index comes first, then its children, nested
+    ///   ones depth-first, as with cosign.
     ///
-    /// To sign what was pushed by digest alone, in one or more repositories and before any tag names
-    /// it, give each [`PinnedReference`](countersign_oci::PinnedReference) as a [`Reference`]
-    /// (`Reference::from`), or with the tag that it is going to have ([`Reference::pinned_to`]), to a
-    /// signer [`with_tags`](Self::with_tags) of [`Tags::Later`]. Children that are listed beside their
-    /// index are signed once. When this returns `Ok`, every one of them is proven, and the tags can be
-    /// written.
+    /// No tag is written. [`Publication`](crate::Publication) writes tags afterwards. To write them by
+    /// other means, push by digest, and sign with [`Tags::Later`] and the tags to be
+    /// ([`Reference::pinned_to`]). After `Ok`, the tags can be written.
     ///
-    /// Success says what this client sees of these digests with its login, now. An installer that
-    /// comes by a mirror, or anonymously, may be shown something else; and a tag may move at any
-    /// time. Whom the certificate names is up to Fulcio and stands in each
-    /// [`Evidence`](countersign_verify::Evidence); only [`Self::with_consumer_policy`] holds it to what
-    /// installers expect.
+    /// `Ok` means that this client, with its login, sees the signatures now. It does not mean that
+    /// every installer does: one without a login, or one that uses a mirror, may be shown something
+    /// else. It does not say who may sign either: the certificate names whom Fulcio says, as
+    /// [`Evidence`](countersign_verify::Evidence) shows. Use [`Self::with_consumer_policy`] to require
+    /// a signer.
+    ///
+    /// `events` is told how far the run is.
     ///
     /// # Errors
-    /// [`Stopped`], which says what was signed and what wasn't; its cause is an [`Error`], such as
-    /// [`Error::Refused`] when the consumer refuses what was signed. Signing again is safe.
+    /// [`Stopped`], which says what was signed and what was not. Its cause is an [`Error`], such as
+    /// [`Error::Refused`] if the consumer refuses a signature. It is safe to sign again.
     pub async fn sign(
         &self,
         references: &[Reference],
         token: &IdentityToken,
         annotations: &BTreeMap<String, String>,
-        events: &(dyn Fn(Event) + Send + Sync),
+        events: &(dyn Fn(SigningEvent) + Send + Sync),
     ) -> Result<Vec<Signed>, Stopped> {
         // Before any request: to wait for a registry is no use with a token that is none.
         token.check(Timestamp::now()).map_err(Error::from)?;
@@ -170,7 +186,17 @@ impl Signer {
             foreseen,
             self.existing,
         );
-        run.sign(self.at_once).await
+        let signed = run.sign(self.at_once).await?;
+        if let Some(check) = &self.check_further
+            && let Err(source) = check(signed.clone()).await
+        {
+            return Err(Stopped {
+                error: Error::FurtherCheck(source),
+                signed,
+                unsigned: Vec::new(),
+            });
+        }
+        Ok(signed)
     }
 
     /// Verifies what was signed once more, by a client that has asked for nothing yet: each manifest is
@@ -206,7 +232,7 @@ impl Signer {
                     let own = own_policy(&one.evidence.issuer, &one.evidence.identity, annotations)
                         .map_err(unusable)?;
                     let name = one.reference.pinned_to(one.digest.clone());
-                    let image = image.clone().asked_as(name);
+                    let image = image.clone().requested_as(name);
                     for policy in [Some(&own), consumer.as_ref()].into_iter().flatten() {
                         let verified = verifier.verify(&image, policy).await;
                         let _proof = verified.map_err(|source| Error::Refused {

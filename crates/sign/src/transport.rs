@@ -91,16 +91,16 @@ impl Transport {
 
     /// Asks until there is an answer that says it went well, and returns its body.
     pub(crate) async fn ask(&self, call: &Call) -> Result<Bytes, NoAnswer> {
-        let unserved = |reason| Unserved {
+        let failed = |reason| FailedService {
             service: call.service,
             reason,
         };
         let asked = retrying(&self.retries, || async {
             self.ask_once(call)
                 .await
-                .map_err(|failure| failure.map(unserved))
+                .map_err(|failure| failure.map(failed))
         });
-        asked.await.map_err(|unserved| unserved.reason)
+        asked.await.map_err(|failed| failed.reason)
     }
 
     /// Asks once.
@@ -174,12 +174,12 @@ impl Call {
 
 /// That a service gave no answer that can be used, told without what it said: that may quote the
 /// token.
-pub(crate) struct Unserved {
+pub(crate) struct FailedService {
     pub(crate) service: Service,
     pub(crate) reason: NoAnswer,
 }
 
-impl fmt::Display for Unserved {
+impl fmt::Display for FailedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason.status() {
             Some(status) => write!(f, "{} failed (HTTP status {status})", self.service),
@@ -338,14 +338,14 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_told_without_what_the_service_said() {
-        let unserved = |reason| {
-            Unserved {
+        let failed = |reason| {
+            FailedService {
                 service: Service::Fulcio,
                 reason,
             }
             .to_string()
         };
-        let said = unserved(NoAnswer::Status {
+        let said = failed(NoAnswer::Status {
             status: 503,
             said: "hunter2".into(),
             location: None,
@@ -356,7 +356,7 @@ mod tests {
         );
         let patience = REQUEST;
         assert_eq!(
-            unserved(NoAnswer::Late { patience }),
+            failed(NoAnswer::Late { patience }),
             "the certificate authority (Fulcio) failed"
         );
     }

@@ -1,5 +1,6 @@
 //! What `sign` and `merge` share: who signs, by which services, and how the signer is set up.
 
+mod cosign;
 pub(super) mod report;
 pub(super) mod steps;
 
@@ -26,6 +27,7 @@ use crate::input::read_text;
 use crate::policy;
 use crate::progress::Progress;
 use crate::trust::{self, Choice, Instance};
+use cosign::Cosign;
 
 /// Flags of every command that signs.
 #[derive(Debug, Args)]
@@ -71,6 +73,13 @@ pub(crate) struct SigningArguments {
         allow_negative_numbers = true
     )]
     pub(crate) parallel: NonZeroUsize,
+
+    /// Program that must accept the signatures too: cosign
+    ///
+    /// `cosign verify` must accept each signature, after the installer's own verification and before a
+    /// tag is written. cosign must be in a directory of PATH.
+    #[arg(long, value_name = "PROGRAM", hide_possible_values = true)]
+    pub(crate) also_verify_with: Option<OtherVerifier>,
 
     #[command(flatten)]
     pub(crate) services: ServiceArguments,
@@ -127,6 +136,12 @@ impl From<LogVersion> for RekorVersion {
     }
 }
 
+/// A verifier that is not this one.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum OtherVerifier {
+    Cosign,
+}
+
 /// A client that waits for outages as long as `--patience` says.
 pub(super) struct Client {
     /// Reads and writes images.
@@ -178,6 +193,10 @@ pub(super) async fn setup(
     let flag = arguments.identity_token.as_deref();
     let (token, origin) = identity_token(flag, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    let cosign = match arguments.also_verify_with {
+        Some(OtherVerifier::Cosign) => Some(Cosign::find(environment, &instance)?),
+        None => None,
+    };
     let trusted_root = instance.trusted_root(environment, &connection).await?;
     let signing =
         signing_services(&arguments.services, &instance, environment, &connection).await?;
@@ -191,6 +210,9 @@ pub(super) async fn setup(
         .with_concurrency(arguments.parallel);
     if let Some(consumer) = consumer {
         signer = signer.with_consumer_policy(consumer.policy);
+    }
+    if let Some(cosign) = cosign {
+        signer = signer.with_further_check(move |signed| Box::pin(cosign.clone().verify(signed)));
     }
     if let Some(patience) = &patience {
         signer = signer.with_patience(patience.clone());

@@ -69,6 +69,9 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Refused { .. } => Some(
                 "an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer",
             ),
+            SignError::FurtherCheck(_) => {
+                Some("read what the other program says; what is signed stays signed")
+            }
             SignError::Policy { .. } => Some(
                 "an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations",
             ),

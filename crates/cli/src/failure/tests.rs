@@ -212,14 +212,20 @@ fn what_is_said_of_signing() {
         Services
     2 Usage: give one image for each platform
         Merge/SamePlatform
+    2 Usage: merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG
+        Publication/Target
     2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR
         Merge/Nothing
     2 Usage: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
         Token/NotJwt
-    2 Usage: pass --tag NAME:TAG
-        Merge/Target
+    2 Usage: pass --tag NAME:TAG to merge, or --then-tag TAG to sign
+        Publication/NoTag
+    2 Usage: pass --then-tag TAG, such as `v1` or `latest`
+        Publication/NotATag
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
         Trust/Incomplete
+    2 Usage: sign one of the two images by itself
+        Publication/SameTag
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
@@ -232,8 +238,10 @@ fn what_is_said_of_signing() {
         Tag
     5 Invalid: merge the images of the index one by one, by digest
         Merge/Entry
+    5 Invalid: read what the other program says; what is signed stays signed
+        FurtherCheck
     5 Invalid: run the same command again; if it stays so, the registry did not keep what was pushed
-        Merge/Unproven
+        Publication/Unproven
     5 Invalid: sign the images of the index one by one, by digest
         Limit
     5 Invalid: use the trusted root of the Sigstore instance that signed
@@ -243,7 +251,7 @@ fn what_is_said_of_signing() {
     6 NotFound: push the tag first, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after signing, pass --tag-later
         Tag
     7 Unreachable: another job may have set the tag, or the registry shows old tags for a while: look at the tag, and run the same command again
-        Merge/TagMoved
+        Publication/TagMoved
     7 Unreachable: check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev
         Service
     7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it

@@ -1,6 +1,6 @@
 //! What became of a manifest that was to be signed.
 
-use countersign_sign::{Outcome, Reached, Signed, Unsigned};
+use countersign_sign::{Reached, Signed, SigningOutcome, Unsigned};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -63,8 +63,8 @@ impl From<&Signed> for SignResult {
             platform: signed.platform.as_ref().map(Into::into),
             digest: signed.digest.to_string(),
             outcome: match signed.outcome {
-                Outcome::Signed => SignOutcome::Signed,
-                Outcome::AlreadySigned => SignOutcome::AlreadySigned,
+                SigningOutcome::Signed => SignOutcome::Signed,
+                SigningOutcome::AlreadySigned => SignOutcome::AlreadySigned,
             },
             reached: None,
             signature_manifest: Some(signed.signature_manifest.to_string()),

@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too"
 )]
 
+mod also_verify;
 mod documents;
 mod exit_codes;
 mod faults;

@@ -63,7 +63,7 @@ async fn tags_are_written_when_all_is_proven_and_a_failure_says_where_they_are()
 
     // The policy of who installs has another signer.
     let token = stage.sigstore.token(STRANGER);
-    let words = ["--identity-token", &token, &flags[0], &flags[1], &image];
+    let words = ["--identity-token", &token, flags[0], flags[1], &image];
     let refused = stage.run(&[&["sign"], &TRUST, &SERVICES, &POLICY, &words]);
     assert_eq!(refused.code, 4, "{}", refused.stderr);
     assert!(

@@ -1,6 +1,6 @@
 //! Why tags can't be written.
 
-use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference, ReferenceError};
+use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference};
 
 /// Why tags can't be written, or are not written.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum PublicationError {
         tag: String,
         /// Why not.
         #[source]
-        source: Box<ReferenceError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// What should become the signed image's name has more or less than a tag.
     #[error("{reference} can't be used to write a tag: expected {expected}")]

@@ -2,7 +2,7 @@
 
 use countersign_oci::{Copied, PinnedReference, Reference};
 
-use crate::outcome::Event;
+use crate::outcome::SigningEvent;
 
 /// How far a publication is.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub enum PublicationEvent {
         index: PinnedReference,
     },
     /// Signing goes on.
-    Signing(Event),
+    Signing(SigningEvent),
     /// Everything is signed, and verified by a client that looked for the first time.
     Proven,
     /// A tag names the signed image.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use countersign_policy::PolicySpec;
 use countersign_sandbox::Service;
-use countersign_sign::{IdentityToken, Outcome, Signed};
+use countersign_sign::{IdentityToken, Signed, SigningOutcome};
 
 use crate::common::{IDENTITY, Stage};
 
-fn outcomes(signed: &[Signed]) -> Vec<Outcome> {
+fn outcomes(signed: &[Signed]) -> Vec<SigningOutcome> {
     signed.iter().map(|one| one.outcome).collect()
 }
 
@@ -17,12 +17,12 @@ async fn another_run_adds_nothing() {
     for stage in [Stage::new().await, Stage::without_referrers_api().await] {
         stage.two_platforms();
         let first = stage.sign().await.unwrap();
-        assert_eq!(outcomes(&first), [Outcome::Signed; 3]);
+        assert_eq!(outcomes(&first), [SigningOutcome::Signed; 3]);
         let asked = stage.sigstore.requests();
         stage.registry.reset_requests();
 
         let second = stage.sign().await.unwrap();
-        assert_eq!(outcomes(&second), [Outcome::AlreadySigned; 3]);
+        assert_eq!(outcomes(&second), [SigningOutcome::AlreadySigned; 3]);
         for (one, other) in first.iter().zip(&second) {
             assert_eq!(one.digest, other.digest);
             assert_eq!(one.signature_manifest, other.signature_manifest);
@@ -45,10 +45,14 @@ async fn what_is_missing_is_signed() {
         .pinned_to(index.images()[0].digest());
     let signer = stage.signer().with_tags(countersign_sign::Tags::Later);
     let signed = signer.sign(&[tagged], &token, &none, &|_| {}).await;
-    assert_eq!(outcomes(&signed.unwrap()), [Outcome::Signed]);
+    assert_eq!(outcomes(&signed.unwrap()), [SigningOutcome::Signed]);
 
     let signed = stage.sign().await.unwrap();
-    let expected = [Outcome::Signed, Outcome::AlreadySigned, Outcome::Signed];
+    let expected = [
+        SigningOutcome::Signed,
+        SigningOutcome::AlreadySigned,
+        SigningOutcome::Signed,
+    ];
     assert_eq!(outcomes(&signed), expected);
 }
 
@@ -58,7 +62,7 @@ async fn it_is_signed_again_on_request() {
     let image = stage.one_image();
     stage.sign().await.unwrap();
     let signed = stage.sign_again(stage.signer()).await.unwrap();
-    assert_eq!(outcomes(&signed), [Outcome::Signed]);
+    assert_eq!(outcomes(&signed), [SigningOutcome::Signed]);
     assert_eq!(stage.listed(&image.digest()).await.len(), 2);
 }
 
@@ -81,7 +85,7 @@ async fn another_s_signature_another_name_and_other_annotations_count_for_nothin
         let signer = stage.signer();
         let token = by(&who);
         let signed = signer.sign(&references, &token, annotations, &|_| {});
-        assert_eq!(outcomes(&signed.await.unwrap()), [Outcome::Signed]);
+        assert_eq!(outcomes(&signed.await.unwrap()), [SigningOutcome::Signed]);
         expected += 1;
         assert_eq!(stage.listed(&image.digest()).await.len(), expected);
     }
@@ -99,7 +103,7 @@ async fn a_signature_that_the_installer_s_policy_refuses_does_not_count() {
     };
     let accepting = signed(&|_| {});
     let signed_now = stage.sign_with(&accepting).await.unwrap();
-    assert_eq!(outcomes(&signed_now), [Outcome::AlreadySigned]);
+    assert_eq!(outcomes(&signed_now), [SigningOutcome::AlreadySigned]);
 
     // Certificates count in whole seconds.
     let later = since + jiff::SignedDuration::from_secs(2);
@@ -107,9 +111,9 @@ async fn a_signature_that_the_installer_s_policy_refuses_does_not_count() {
     tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
     let strict = signed(&|spec| spec.not_before = Some(later.to_string()));
     let signed_now = stage.sign_with(&strict).await.unwrap();
-    assert_eq!(outcomes(&signed_now), [Outcome::Signed]);
+    assert_eq!(outcomes(&signed_now), [SigningOutcome::Signed]);
     let signed_now = stage.sign_with(&strict).await.unwrap();
-    assert_eq!(outcomes(&signed_now), [Outcome::AlreadySigned]);
+    assert_eq!(outcomes(&signed_now), [SigningOutcome::AlreadySigned]);
 }
 
 #[tokio::test]
@@ -120,7 +124,7 @@ async fn where_only_the_certificate_tells_who_signs_it_is_asked_for_and_nothing_
     let token = stage.sigstore.token_with(IDENTITY, &pipeline);
     let token = IdentityToken::from_jwt(&token).unwrap();
     let (references, none) = ([stage.reference(":v1")], BTreeMap::new());
-    for expected in [Outcome::Signed, Outcome::AlreadySigned] {
+    for expected in [SigningOutcome::Signed, SigningOutcome::AlreadySigned] {
         let signer = stage.signer();
         let signed = signer.sign(&references, &token, &none, &|_| {}).await;
         assert_eq!(outcomes(&signed.unwrap()), [expected; 3]);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use countersign_oci::{Descriptor, Document, media_type};
 use countersign_sandbox::{BUNDLE, Service};
-use countersign_sign::{Error, Event, RekorVersion};
+use countersign_sign::{Error, RekorVersion, SigningEvent};
 use countersign_verify::Verifier;
 
 use crate::common::{IDENTITY, PATH, Stage, client, image, index, order};
@@ -174,13 +174,13 @@ async fn annotations_are_signed_and_the_run_told_step_by_step() {
     let steps = Mutex::new(Vec::new());
     let note = |event| {
         let step = match event {
-            Event::Begun { subjects } => {
+            SigningEvent::Begun { subjects } => {
                 assert_eq!(subjects.len(), 1);
                 "begun"
             }
-            Event::Signed { .. } => "signed",
-            Event::Pushed { .. } => "pushed",
-            Event::Verified { .. } => "verified",
+            SigningEvent::Signed { .. } => "signed",
+            SigningEvent::Pushed { .. } => "pushed",
+            SigningEvent::Verified { .. } => "verified",
             other => panic!("unknown event {other:?}"),
         };
         steps.lock().unwrap().push(step);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Reference};
-use countersign_sandbox::image::ImageIndex;
+use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryOptions};
 use countersign_sign::{
-    Error, Outcome, Publication, PublicationError, PublicationFailure, Published, RekorVersion,
-    Tags,
+    Error, Publication, PublicationError, PublicationFailure, Published, RekorVersion,
+    SigningOutcome, Tags,
 };
 
 use crate::common::{PATH, Stage, client, image};
@@ -59,7 +59,7 @@ async fn a_registry_that_watches_sees_no_tag_that_names_an_unsigned_image() {
         );
         // Index and two images, for each of two names.
         assert_eq!(published.signed.len(), 6);
-        let mut digests: Vec<Digest> = index.images().iter().map(|one| one.digest()).collect();
+        let mut digests: Vec<Digest> = index.images().iter().map(Image::digest).collect();
         digests.push(index.digest());
         for tag in ["v1", "latest"] {
             assert_eq!(stage.tagged(PATH, tag), Some(index.digest()));
@@ -73,7 +73,7 @@ async fn a_registry_that_watches_sees_no_tag_that_names_an_unsigned_image() {
         assert!(
             again
                 .iter()
-                .all(|one| one.outcome == Outcome::AlreadySigned)
+                .all(|one| one.outcome == SigningOutcome::AlreadySigned)
         );
     }
 }

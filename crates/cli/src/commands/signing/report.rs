@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_oci::{Digest, PinnedReference, Platform, Reference};
-use countersign_sign::{Event, Outcome, Reached, Signed, Unsigned};
+use countersign_sign::{Reached, Signed, SigningEvent, SigningOutcome, Unsigned};
 
 use super::super::text::evidence_text;
 use crate::json::signing::SignResult;
@@ -82,15 +82,15 @@ impl Drop for Report<'_> {
 }
 
 impl Notes {
-    pub(in crate::commands) fn take(&self, event: &Event) {
+    pub(in crate::commands) fn take(&self, event: &SigningEvent) {
         let mut all = self.lock();
         match event {
-            Event::Begun { subjects } => {
+            SigningEvent::Begun { subjects } => {
                 all.extend(subjects.iter().cloned().map(Box::new).map(Note::Unsigned));
             }
-            Event::Signed { image } => reach(&mut all, image, Reached::NotPushed),
-            Event::Pushed { image, .. } => reach(&mut all, image, Reached::NotVerified),
-            Event::Verified { signed } => {
+            SigningEvent::Signed { image } => reach(&mut all, image, Reached::NotPushed),
+            SigningEvent::Pushed { image, .. } => reach(&mut all, image, Reached::NotVerified),
+            SigningEvent::Verified { signed } => {
                 let of = |note: &&mut Note| match note {
                     Note::Unsigned(one) => {
                         one.digest == signed.digest && one.reference == signed.reference
@@ -130,8 +130,8 @@ fn reach(all: &mut [Note], image: &PinnedReference, reached: Reached) {
 
 fn signed_text(signed: &Signed) -> String {
     let what = match signed.outcome {
-        Outcome::AlreadySigned => "already signed",
-        Outcome::Signed => "signed",
+        SigningOutcome::AlreadySigned => "already signed",
+        SigningOutcome::Signed => "signed",
     };
     format!(
         "{what} {}\n  signature  {}\n{}",

@@ -1,17 +1,17 @@
 //! The steps of signing, as progress tells them.
 
-use countersign_sign::{Event, PublicationEvent};
+use countersign_sign::{PublicationEvent, SigningEvent};
 
 use super::report::Notes;
 use crate::progress::Progress;
 
 /// Says what happens to a manifest, and notes it.
-pub(in crate::commands) fn signing(progress: &Progress, notes: &Notes, event: &Event) {
+pub(in crate::commands) fn signing(progress: &Progress, notes: &Notes, event: &SigningEvent) {
     notes.take(event);
     match event {
-        Event::Signed { image } => progress.say(format!("pushing the signature of {image}")),
-        Event::Pushed { image, .. } => progress.say(format!("verifying {image}")),
-        Event::Verified { .. } => progress.say("signing"),
+        SigningEvent::Signed { image } => progress.say(format!("pushing the signature of {image}")),
+        SigningEvent::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+        SigningEvent::Verified { .. } => progress.say("signing"),
         _ => {}
     }
 }

@@ -1,0 +1,174 @@
+//! `--also-verify-with cosign`: runs `cosign verify` on what was signed.
+//!
+//! cosign gets no identity token, and its output is bounded and escaped.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use countersign_oci::{excerpt, printable};
+use countersign_sign::Signed;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::trust::{Choice, Instance};
+
+/// Runs of cosign at once.
+const AT_ONCE: usize = 4;
+/// For one run of cosign. It waits for a registry, and perhaps for a TUF repository.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Bytes of its output that are kept. The rest is read and dropped.
+const OUTPUT_MAX: u64 = 16 << 10;
+/// Lines of its output that are shown, from the end, where it says why.
+const LINES_MAX: usize = 8;
+/// Variables that let a program of this job become its identity. cosign needs none to verify.
+const SECRETS: [&str; 3] = [
+    "SIGSTORE_ID_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+];
+
+/// cosign, as it was found, and the trusted root that it is given.
+#[derive(Debug, Clone)]
+pub(super) struct Cosign {
+    program: PathBuf,
+    /// `None` for the public-good instance, whose trusted root cosign gets by itself.
+    trusted_root: Option<PathBuf>,
+}
+
+/// One question to cosign. Several names of an image need one answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    image: String,
+    identity: String,
+    issuer: String,
+}
+
+/// Why cosign does not confirm a signature.
+#[derive(Debug, thiserror::Error)]
+enum CosignError {
+    #[error("cosign can't be run")]
+    Run(#[source] std::io::Error),
+    #[error("`cosign verify {image}` did not end within {} s", LIMIT.as_secs())]
+    Late { image: String },
+    #[error("`cosign verify {image}` failed ({status}): {}", if .said.is_empty() { "it says nothing" } else { .said })]
+    Refused {
+        image: String,
+        status: String,
+        said: String,
+    },
+}
+
+impl Cosign {
+    /// Looks for cosign in the directories of `PATH`.
+    pub(super) fn find(environment: &Environment, instance: &Instance) -> Result<Self, Failure> {
+        let trusted_root = match &instance.choice {
+            Choice::File(path) => Some(path.clone()),
+            Choice::PublicGood => None,
+            Choice::Tuf { .. } => {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "cosign can't be given the trusted root of a TUF repository",
+                )
+                .hint("pass the trusted root as a file with --trusted-root FILE, or leave out --also-verify-with"));
+            }
+        };
+        let program = environment.program("cosign").ok_or_else(|| {
+            Failure::new(
+                Kind::Usage,
+                "--also-verify-with needs cosign, and no directory of PATH has it; nothing was signed",
+            )
+            .hint("install cosign, or leave out --also-verify-with")
+        })?;
+        Ok(Self {
+            program,
+            trusted_root,
+        })
+    }
+
+    /// Verifies each manifest as a signature by the identity of its certificate.
+    pub(super) async fn verify(
+        self,
+        signed: Vec<Signed>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let questions: BTreeSet<Question> = signed
+            .iter()
+            .map(|one| Question {
+                image: format!("{}@{}", one.reference.location(), one.digest),
+                identity: one.evidence.identity.clone(),
+                issuer: one.evidence.issuer.clone(),
+            })
+            .collect();
+        stream::iter(questions.into_iter().map(|question| self.ask(question)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await?;
+        Ok(())
+    }
+
+    async fn ask(&self, question: Question) -> Result<(), CosignError> {
+        let mut command = Command::new(&self.program);
+        command.arg("verify").arg("--new-bundle-format");
+        if let Some(path) = &self.trusted_root {
+            command.arg("--trusted-root").arg(path);
+        }
+        command
+            .arg(format!("--certificate-identity={}", question.identity))
+            .arg(format!("--certificate-oidc-issuer={}", question.issuer))
+            .arg("--")
+            .arg(&question.image);
+        let asked = tokio::time::timeout(LIMIT, run(command)).await;
+        let Ok(ended) = asked else {
+            return Err(CosignError::Late {
+                image: question.image,
+            });
+        };
+        let (status, said) = ended.map_err(CosignError::Run)?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(CosignError::Refused {
+                image: question.image,
+                status: status.to_string(),
+                said,
+            }),
+        }
+    }
+}
+
+/// Runs a program to its end. Returns the last lines that it wrote to standard error.
+async fn run(mut command: Command) -> std::io::Result<(std::process::ExitStatus, String)> {
+    for secret in SECRETS {
+        command.env_remove(secret);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let said = match child.stderr.take() {
+        Some(stderr) => read(stderr).await?,
+        None => Vec::new(),
+    };
+    let status = child.wait().await?;
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let from = lines.len().saturating_sub(LINES_MAX);
+    let last = lines.iter().skip(from).map(|line| excerpt(line));
+    Ok((status, printable(&last.collect::<Vec<_>>().join("; "))))
+}
+
+/// All that is written, of which the first [`OUTPUT_MAX`] bytes are kept.
+async fn read(mut from: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    (&mut from).take(OUTPUT_MAX).read_to_end(&mut kept).await?;
+    tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
+    Ok(kept)
+}
