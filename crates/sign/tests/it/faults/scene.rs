@@ -7,7 +7,7 @@ use countersign_oci::{Digest, Document, Reference, Registry, media_type};
 use countersign_sandbox::{
     BUNDLE, BundleSpec, RegistryOptions, Service, ServiceRequest, Statement,
 };
-use countersign_sign::{Merge, MergeFailure, Merged, Publication, RekorVersion, Tags};
+use countersign_sign::{Merge, Merged, Publication, PublicationFailure, RekorVersion, Tags};
 use countersign_verify::Verifier;
 
 use crate::common::{IDENTITY, PATH, Stage, client, image, index};
@@ -98,7 +98,7 @@ pub(super) struct Scene {
 pub(super) enum Failed {
     /// Before anything was written.
     Planning(#[expect(dead_code, reason = "shown by a test that fails")] countersign_sign::Error),
-    Publishing(Box<MergeFailure>),
+    Publishing(Box<PublicationFailure>),
 }
 
 impl Scene {
