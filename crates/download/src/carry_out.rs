@@ -28,9 +28,9 @@ use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::record::{self, Installed, Recorded};
 use crate::target::Held;
-use attempt::{Attempt, Turn};
-use next::{Ask, Tried};
-use replace::There;
+use attempt::{Attempt, AttemptResult};
+use next::{FailedAttempt, NextSource};
+use replace::TargetState;
 
 pub use failure::{PlanFailure, SourceFailure};
 
@@ -93,34 +93,36 @@ impl<V: ImageVerifier> Installer<V> {
             target,
             failures,
         };
-        let (held, there) = occupy(plan, directory, options, events)
+        let (held, target) = occupy(plan, directory, options, events)
             .await
             .map_err(|error| failed(Some(error), Vec::new()))?;
-        let led = plan.led_from().map(|led_from| self.led_from(led_from));
-        let led = led
+        let limited = plan.address_limit().map(|limit| self.within(limit));
+        let limited = limited
             .transpose()
             .map_err(|error| failed(Some(error), Vec::new()))?;
-        let installer = led.as_ref().unwrap_or(self);
+        let installer = limited.as_ref().unwrap_or(self);
         let locked = plan.lock().map(LockedEntry::requested);
-        let (mut tried, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
-        while let Some(Ask { planned, digest }) = next::next(plan.sources(), locked, &tried) {
+        let (mut failed_attempts, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
+        while let Some(NextSource { planned, digest }) =
+            next::next(plan.sources(), locked, &failed_attempts)
+        {
             let attempt = Attempt {
                 plan,
                 planned,
                 digest,
                 platform,
                 held: &held,
-                there: &there,
+                target: &target,
                 options,
                 skipped: failures.iter().map(ToString::to_string).collect(),
                 events,
             };
-            let Turn { digest, result } = installer.attempt(attempt).await;
+            let AttemptResult { digest, result } = installer.attempt(attempt).await;
             let error = match result {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
-            tried.push(Tried {
+            failed_attempts.push(FailedAttempt {
                 digest,
                 consequence: error.consequence(),
             });
@@ -140,22 +142,22 @@ async fn occupy(
     directory: &Path,
     options: InstallOptions,
     events: Events<'_>,
-) -> Result<(Arc<Held>, There), Error> {
+) -> Result<(Arc<Held>, TargetState), Error> {
     let held = hold(directory, options.busy, events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
-    let there = blocking(move || {
+    let target = blocking(move || {
         checked.check()?;
         Ok(match (record::read(&path), record::is_at(&path)) {
-            (Some(recorded), _) => There::Recorded(Box::new(recorded)),
-            (None, true) => There::Unreadable,
-            (None, false) => There::Nothing,
+            (Some(recorded), _) => TargetState::Recorded(Box::new(recorded)),
+            (None, true) => TargetState::Unreadable,
+            (None, false) => TargetState::Empty,
         })
     })
     .await?;
-    if !there.may_be_replaced(plan.requirement(), options.downgrade) {
+    if !target.may_be_replaced(plan.requirement(), options.downgrade) {
         return Err(Error::UnreadableRecord {
             path: directory.to_owned(),
         });
     }
-    Ok((held, there))
+    Ok((held, target))
 }

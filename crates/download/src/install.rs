@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use countersign_oci::{Document, LedFrom, Options, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{
+    AddressLimit, Document, Options, Platform, Reference, Registry, ResolvedImage,
+};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedPlatform, verify_platform};
 
@@ -65,9 +67,9 @@ impl<V: ImageVerifier> Installer<V> {
     /// that is more private than the index's own, also after DNS. The verifier has no such limit: the
     /// user's policy says where it looks, and it asks an image's registry only after that was asked
     /// here.
-    pub(crate) fn led_from(&self, led_from: &LedFrom) -> Result<Self, Error> {
+    pub(crate) fn within(&self, limit: &AddressLimit) -> Result<Self, Error> {
         let narrowed = |options: &Options| Options {
-            led_from: Some(led_from.clone()),
+            address_limit: Some(limit.clone()),
             ..options.clone()
         };
         Ok(Self {

@@ -10,7 +10,7 @@ mod locked;
 use std::fmt;
 
 use countersign_oci::http::HostKind;
-use countersign_oci::{LedFrom, Reference, excerpt};
+use countersign_oci::{AddressLimit, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
@@ -65,7 +65,7 @@ pub struct Plan {
     requirement: Requirement,
     integrity: Integrity,
     locked: Option<Box<Locked>>,
-    led_from: Option<LedFrom>,
+    address_limit: Option<AddressLimit>,
 }
 
 /// Where a gallery lists what the plan is for.
@@ -124,7 +124,7 @@ impl<'a> Planner<'a> {
             requirement,
             integrity: self.integrity,
             locked: None,
-            led_from: self.led_from(),
+            address_limit: self.address_limit(),
         })
     }
 
@@ -174,7 +174,7 @@ impl<'a> Planner<'a> {
 
 impl Planner<'_> {
     /// The index, where it is from elsewhere, and the innermost kind of address that it may name.
-    fn led_from(&self) -> Option<LedFrom> {
+    fn address_limit(&self) -> Option<AddressLimit> {
         let from = match self.location {
             Location::File(_) => return None,
             Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),
@@ -185,14 +185,14 @@ impl Planner<'_> {
             PrivateAddresses::Refuse => from,
         };
         let place = self.location.to_string();
-        Some(LedFrom { place, kind })
+        Some(AddressLimit { place, kind })
     }
 
     /// Refuses an address that is further inside than the index may name: whoever serves the index
     /// would choose which of our own services are asked. Fallback tags are at the addresses of the
     /// sources that they are of. What a name resolves to is held against the same when it is asked.
     fn refuse_inward(&self, entry: &GalleryEntry, source: &Source) -> Result<(), PlanError> {
-        let Some(LedFrom { kind, .. }) = self.led_from() else {
+        let Some(AddressLimit { kind, .. }) = self.address_limit() else {
             return Ok(());
         };
         match source.server() {
@@ -223,7 +223,7 @@ impl Plan {
             requirement: Requirement::signature(policy),
             integrity: Integrity::Strict,
             locked: None,
-            led_from: None,
+            address_limit: None,
         }
     }
 
@@ -268,9 +268,9 @@ impl Plan {
         self.locked_to().map(|locked| &locked.entry)
     }
 
-    /// Who names the sources, where it isn't the user.
-    pub(crate) fn led_from(&self) -> Option<&LedFrom> {
-        self.led_from.as_ref()
+    /// Which addresses the sources may have, where it isn't the user who names them.
+    pub(crate) fn address_limit(&self) -> Option<&AddressLimit> {
+        self.address_limit.as_ref()
     }
 
     pub(crate) fn locked_to(&self) -> Option<&Locked> {

@@ -5,8 +5,8 @@
 //! - **Redirects and links** are followed one by one, by one rule ([`RedirectRefused`]). https
 //!   never leads to http. No server leads further inside than it is itself ([`HostKind`]), neither
 //!   by an address in any spelling nor by a name that resolves to one. The same holds for addresses
-//!   that a gallery's index names ([`LedFrom`](crate::LedFrom)). Two things are not checked: names
-//!   that a proxy resolves, and addresses that the user names.
+//!   that a gallery's index names ([`AddressLimit`](crate::AddressLimit)). Two things are not
+//!   checked: names that a proxy resolves, and addresses that the user names.
 //! - **Logins** belong to one origin ([`Credential`]). The code that sets the header compares the
 //!   origin, so a login is never sent elsewhere.
 //! - **Waiting** has a limit ([`Timeouts`](crate::Timeouts), [`Pace`]), and so has the size of a

@@ -46,14 +46,14 @@ pub struct Options {
     pub no_proxy: String,
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// Who named the addresses, if it wasn't the user. Then no address may be further inside than
-    /// that place, whatever its name resolves to.
-    pub led_from: Option<LedFrom>,
+    /// The limit on addresses that somebody other than the user named. No address may be further
+    /// inside than it allows, whatever its name resolves to.
+    pub address_limit: Option<AddressLimit>,
 }
 
-/// A place that names addresses: the index of a gallery, for example.
+/// A limit on the addresses that a place names: the index of a gallery, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedFrom {
+pub struct AddressLimit {
     /// The place, as errors name it.
     pub place: String,
     /// The innermost kind of address that it may name.
@@ -74,7 +74,7 @@ impl Default for Options {
             proxy: None,
             no_proxy: String::new(),
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
-            led_from: None,
+            address_limit: None,
         }
     }
 }
@@ -118,7 +118,7 @@ impl fmt::Debug for Options {
             .field("client_identity", &self.client_identity)
             .field("proxy", &self.proxy.as_ref().map(shown))
             .field("no_proxy", &self.no_proxy)
-            .field("led_from", &self.led_from)
+            .field("address_limit", &self.address_limit)
             .field("user_agent", &self.user_agent)
             .finish()
     }

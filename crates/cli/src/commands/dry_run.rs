@@ -10,42 +10,42 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Report;
-use super::wanted::Wanted;
+use super::requested_entry::RequestedEntry;
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
 use crate::json::installation::JsonRole;
 use crate::output::Output;
 
-/// Shows what installing the entries that are `wanted` would do, or all that there are.
+/// Shows what installing the entries that are `requested` would do, or all that there are.
 pub(super) fn run(
     galleries: &Galleries,
-    wanted: &[Wanted],
-    asked: Asked,
+    requested: &[RequestedEntry],
+    scope: Scope,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     output.answer(&text(galleries));
 
     let mut report = Report::new(output);
-    match asked {
-        Asked::WithAll => {
+    match scope {
+        Scope::All => {
             for (gallery, entry, plan) in galleries.plan_all() {
                 add(
                     &mut report,
                     output,
-                    asked,
+                    scope,
                     Some(&gallery.name),
                     &entry.name,
                     plan,
                 );
             }
         }
-        Asked::ByName => {
-            for one in wanted {
+        Scope::Named => {
+            for one in requested {
                 let plan = one.plan(galleries);
                 add(
                     &mut report,
                     output,
-                    asked,
+                    scope,
                     one.name.gallery(),
                     one.name.name(),
                     plan,
@@ -88,13 +88,13 @@ fn text(galleries: &Galleries) -> String {
     text
 }
 
-/// What an entry is in the report for.
+/// Which entries a dry run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// It was named.
-    ByName,
-    /// All were asked for: that some are for other hardware is no failure.
-    WithAll,
+pub(super) enum Scope {
+    /// Those that are named.
+    Named,
+    /// Every entry of every gallery. It is no failure that some are for other hardware.
+    All,
 }
 
 /// Adds what was planned for the entry `name`. `gallery` is the one that was asked, where not all
@@ -102,7 +102,7 @@ pub(super) enum Asked {
 fn add(
     report: &mut Report<'_, PlanResult>,
     output: &Output,
-    asked: Asked,
+    scope: Scope,
     gallery: Option<&str>,
     name: &str,
     plan: Result<Plan, PlanError>,
@@ -121,7 +121,7 @@ fn add(
         Err(PlanError::Entry {
             source: elsewhere @ EntryError::NotForCapability { .. },
             ..
-        }) if asked == Asked::WithAll => {
+        }) if scope == Scope::All => {
             output.answer(&format!("{elsewhere}\n"));
             let failure = Failure::new(Kind::NotFound, elsewhere);
             report.done(result.failed(&failure));

@@ -10,12 +10,12 @@ use countersign_download::{EntryName, Installer, Plan};
 use countersign_oci::{Platform, Reference};
 use countersign_verify::Verifier;
 
-use super::by_name::{ByName, Named};
-use super::dry_run::{self, Asked};
+use super::dry_run::{self, Scope};
 use super::galleries;
 use super::report::Report;
+use super::requested_entry::RequestedEntry;
+use super::store_installer::{NamesFrom, StoreInstaller};
 use super::text::{outcome_text, warn};
-use super::wanted::Wanted;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::policy::PolicyArguments;
@@ -274,23 +274,23 @@ async fn by_name(
         Some(lock) => lock.select(&names, &platform)?,
         None => names,
     };
-    let wanted = names.into_iter().map(|name| Wanted {
+    let requested = names.into_iter().map(|name| RequestedEntry {
         name,
         platform: platform.clone(),
         lock: lock.clone(),
     });
-    let wanted: Vec<Wanted> = wanted.collect();
+    let requested: Vec<RequestedEntry> = requested.collect();
     let galleries = galleries::load(&file, &gallery.planning, &registry, environment).await?;
     if gallery.dry_run {
-        let asked = if gallery.all {
-            Asked::WithAll
+        let scope = if gallery.all {
+            Scope::All
         } else {
-            Asked::ByName
+            Scope::Named
         };
-        return dry_run::run(&galleries, &wanted, asked, output);
+        return dry_run::run(&galleries, &requested, scope, output);
     }
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
-    let by_name = ByName {
+    let installer = StoreInstaller {
         file,
         galleries,
         store,
@@ -301,8 +301,8 @@ async fn by_name(
         connection: connection::options(&registry, environment)?,
         registry: connection::registry(&registry, environment)?,
     };
-    by_name
-        .run(&wanted, Named::ByUser, environment, output)
+    installer
+        .run(&requested, NamesFrom::User, environment, output)
         .await
 }
 

@@ -1,7 +1,6 @@
 //! The command line, as clap reads it, and its commands, one file each: a command's own arguments
 //! stand beside what it does. Names of flags are the policy file's names.
 
-mod by_name;
 mod completions;
 mod dry_run;
 mod galleries;
@@ -12,14 +11,15 @@ mod merge;
 mod policy;
 mod remove;
 mod report;
+mod requested_entry;
 mod schema;
 mod sign;
 mod signing;
+mod store_installer;
 mod table;
 mod text;
 mod upgrade;
 mod verify;
-mod wanted;
 
 use std::process::ExitCode;
 use std::time::Duration;

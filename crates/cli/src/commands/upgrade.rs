@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_download::{EntryName, Installation, Name, RecordState, Recorded, Store};
 
-use super::by_name::{ByName, Named};
 use super::galleries;
-use super::wanted::Wanted;
+use super::requested_entry::RequestedEntry;
+use super::store_installer::{NamesFrom, StoreInstaller};
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -64,11 +64,11 @@ pub(crate) async fn run(
     } = arguments;
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
-    let mut wanted = Vec::new();
+    let mut requested = Vec::new();
     if names.is_empty() {
         for installation in store.list().await? {
             match &installation.recorded {
-                Some(recorded) => wanted.extend(from_gallery(recorded)),
+                Some(recorded) => requested.extend(from_gallery(recorded)),
                 None if installation.record == RecordState::Unreadable => {
                     return Err(unreadable(&installation));
                 }
@@ -76,7 +76,7 @@ pub(crate) async fn run(
                 None => {}
             }
         }
-        if wanted.is_empty() {
+        if requested.is_empty() {
             let directory = printable::path(&directory);
             output.note(&format!(
                 "nothing from a gallery is installed in {directory}"
@@ -88,17 +88,17 @@ pub(crate) async fn run(
         let Some(recorded) = &installation.recorded else {
             return Err(unreadable(&installation));
         };
-        wanted.push(from_gallery(recorded).ok_or_else(|| {
+        requested.push(from_gallery(recorded).ok_or_else(|| {
             let message = format!("`{name}` was not installed from a gallery");
             Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
         })?);
     }
-    let named = if names.is_empty() {
-        Named::ByStore
+    let names_from = if names.is_empty() {
+        NamesFrom::Store
     } else {
-        Named::ByUser
+        NamesFrom::User
     };
-    let by_name = ByName {
+    let installer = StoreInstaller {
         galleries: galleries::load(&gallery, &planning, &registry, environment).await?,
         file: gallery,
         store,
@@ -109,7 +109,9 @@ pub(crate) async fn run(
         connection: connection::options(&registry, environment)?,
         registry: connection::registry(&registry, environment)?,
     };
-    by_name.run(&wanted, named, environment, output).await
+    installer
+        .run(&requested, names_from, environment, output)
+        .await
 }
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
@@ -125,9 +127,9 @@ fn unreadable(installation: &Installation) -> Failure {
 }
 
 /// The same name of the same gallery, for the same platform.
-fn from_gallery(recorded: &Recorded) -> Option<Wanted> {
+fn from_gallery(recorded: &Recorded) -> Option<RequestedEntry> {
     let provenance = recorded.provenance.as_ref()?;
-    Some(Wanted {
+    Some(RequestedEntry {
         name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
         platform: recorded.platform.clone(),
         lock: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
 
 use super::Outcome;
-use super::replace::{Decision, There, decide};
+use super::replace::{Decision, TargetState, decide};
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::blocking::{CancelOnDrop, blocking};
@@ -34,7 +34,7 @@ pub(super) struct Attempt<'a> {
     pub(super) digest: Option<Digest>,
     pub(super) platform: &'a Platform,
     pub(super) held: &'a Arc<Held>,
-    pub(super) there: &'a There,
+    pub(super) target: &'a TargetState,
     pub(super) options: InstallOptions,
     /// Why the sources before did not serve.
     pub(super) skipped: Vec<String>,
@@ -42,7 +42,7 @@ pub(super) struct Attempt<'a> {
 }
 
 /// What became of a source's turn.
-pub(super) struct Turn {
+pub(super) struct AttemptResult {
     /// What the source was asked for or, where it resolved a name, what that resolved to.
     pub(super) digest: Option<Digest>,
     pub(super) result: Result<Outcome, Error>,
@@ -63,35 +63,35 @@ enum Admitted {
 }
 
 impl<V: ImageVerifier> Installer<V> {
-    pub(super) async fn attempt(&self, attempt: Attempt<'_>) -> Turn {
+    pub(super) async fn attempt(&self, attempt: Attempt<'_>) -> AttemptResult {
         match &attempt.planned.source {
             Source::Image { reference } => self.attempt_image(reference, &attempt).await,
             Source::Layout { path } => {
                 let reference = Reference::from(path.clone());
                 self.attempt_image(&reference, &attempt).await
             }
-            Source::Tarball(tarball) => Turn {
+            Source::Tarball(tarball) => AttemptResult {
                 result: self.attempt_tarball(tarball, &attempt).await,
                 digest: attempt.digest,
             },
-            Source::Directory { path } => Turn {
+            Source::Directory { path } => AttemptResult {
                 result: self.attempt_directory(path, &attempt).await,
                 digest: attempt.digest,
             },
         }
     }
 
-    async fn attempt_image(&self, reference: &Reference, attempt: &Attempt<'_>) -> Turn {
+    async fn attempt_image(&self, reference: &Reference, attempt: &Attempt<'_>) -> AttemptResult {
         let requested = match &attempt.digest {
             Some(digest) => reference.pinned_to(digest.clone()),
             None => reference.clone(),
         };
         match self.resolve(&requested, attempt.events).await {
-            Ok(resolved) => Turn {
+            Ok(resolved) => AttemptResult {
                 digest: Some(resolved.digest().clone()),
                 result: self.attempt_resolved(resolved, reference, attempt).await,
             },
-            Err(error) => Turn {
+            Err(error) => AttemptResult {
                 digest: attempt.digest.clone(),
                 result: Err(error),
             },
@@ -207,7 +207,7 @@ impl<V: ImageVerifier> Installer<V> {
             provenance: attempt.provenance(),
         };
         unpacked.commit(Record::new(&installed)).await?;
-        let recorded = attempt.there.recorded();
+        let recorded = attempt.target.recorded();
         Ok(Outcome::Installed {
             installed: Box::new(installed),
             replaced: recorded.map(|recorded| recorded.digest.clone()),
@@ -257,7 +257,7 @@ impl Attempt<'_> {
     /// When it is not what was locked, or may not replace what is installed.
     fn unchanged(&self, content: Content<'_>) -> Result<Option<Outcome>, Error> {
         self.check_locked(content)?;
-        let Some(recorded) = self.there.recorded() else {
+        let Some(recorded) = self.target.recorded() else {
             return Ok(None);
         };
         let refused = || format!("{} ({})", self.planned.source, content.digest);

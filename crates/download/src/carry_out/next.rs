@@ -24,7 +24,7 @@ use crate::source::Source;
 
 /// What to ask for, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask<'p> {
+pub(super) struct NextSource<'p> {
     pub(super) planned: &'p PlannedSource,
     /// The digest that it has to be; `None` where the source's name decides.
     pub(super) digest: Option<Digest>,
@@ -32,22 +32,22 @@ pub(super) struct Ask<'p> {
 
 /// What became of a source that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tried {
+pub(super) struct FailedAttempt {
     /// What the source was asked for or, where it resolved a name, what that resolved to.
     pub(super) digest: Option<Digest>,
     /// What its error means for the other sources.
     pub(super) consequence: Consequence,
 }
 
-/// The source to ask after those that were `tried`, which are the first of `sources`; `None` where
+/// The source to ask after those that `failed`, which are the first of `sources`; `None` where
 /// the plan has failed.
 pub(super) fn next<'p>(
     sources: &'p [PlannedSource],
     locked: Option<&Digest>,
-    tried: &[Tried],
-) -> Option<Ask<'p>> {
-    let planned = sources.get(tried.len())?;
-    let pin = pin(sources, tried);
+    failed: &[FailedAttempt],
+) -> Option<NextSource<'p>> {
+    let planned = sources.get(failed.len())?;
+    let pin = pin(sources, failed);
     let digest = match locked {
         Some(locked) => Some(locked.clone()),
         None => digest_to_ask(planned, pin.as_ref()),
@@ -56,12 +56,12 @@ pub(super) fn next<'p>(
         (Some(pin), Some(digest)) => pin.digest == digest,
         (None, _) | (_, None) => false,
     };
-    let may_be_asked = tried.iter().all(|one| match one.consequence {
+    let may_be_asked = failed.iter().all(|one| match one.consequence {
         Consequence::TryNext => true,
         Consequence::TrySameDigest => is_copy && planned.role != Role::Fallback,
         Consequence::End => false,
     });
-    may_be_asked.then_some(Ask { planned, digest })
+    may_be_asked.then_some(NextSource { planned, digest })
 }
 
 /// Which of the failures speaks for all: the first that says more than *not found* or *unreachable*,
@@ -104,9 +104,9 @@ impl<'a> Group<'a> {
 }
 
 /// What the last source that has a digest pins its group to.
-fn pin<'a>(sources: &'a [PlannedSource], tried: &'a [Tried]) -> Option<Pin<'a>> {
-    let mut pins = sources.iter().zip(tried).filter_map(|(planned, tried)| {
-        let digest = tried.digest.as_ref()?;
+fn pin<'a>(sources: &'a [PlannedSource], failed: &'a [FailedAttempt]) -> Option<Pin<'a>> {
+    let mut pins = sources.iter().zip(failed).filter_map(|(planned, attempt)| {
+        let digest = attempt.digest.as_ref()?;
         let group = Group::of(planned);
         Some(Pin { group, digest })
     });

@@ -21,9 +21,9 @@ use crate::requirement::{Proof, Requirement};
 
 /// What is at the place to install to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum There {
+pub(super) enum TargetState {
     /// No installation.
-    Nothing,
+    Empty,
     /// An installation, and its record.
     Recorded(Box<Recorded>),
     /// An installation whose record can't be read.
@@ -46,7 +46,7 @@ pub(super) enum Decision {
     },
 }
 
-impl There {
+impl TargetState {
     /// Whether anything may be installed here by what is required. To be asked before any source.
     ///
     /// Without a record neither ages nor grounds can be compared. A signature is the strongest grounds.
@@ -54,7 +54,7 @@ impl There {
     /// may be replaced.
     pub(super) fn may_be_replaced(&self, requirement: &Requirement, downgrade: Downgrade) -> bool {
         match self {
-            Self::Nothing | Self::Recorded(_) => true,
+            Self::Empty | Self::Recorded(_) => true,
             Self::Unreadable => match (requirement.proof(), downgrade) {
                 (Proof::Signature(_), Downgrade::Allow) => true,
                 (Proof::Signature(_), Downgrade::Refuse) => false,
@@ -67,7 +67,7 @@ impl There {
     pub(super) fn recorded(&self) -> Option<&Recorded> {
         match self {
             Self::Recorded(recorded) => Some(recorded),
-            Self::Nothing | Self::Unreadable => None,
+            Self::Empty | Self::Unreadable => None,
         }
     }
 }

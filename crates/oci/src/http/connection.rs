@@ -124,12 +124,12 @@ impl Connection {
         let limits = &self.options().limits;
         let home = request.url.origin();
         let mut url = request.url.clone();
-        let mut led_from = request.led_from.clone();
+        let mut named_by = request.named_by.clone();
         let mut credential = credential;
         for _ in 0..=limits.redirects {
-            let limit = match (&led_from, &self.options().led_from) {
+            let limit = match (&named_by, &self.options().address_limit) {
                 (Some(from), _) => self.permit(from, &url)?,
-                (None, Some(place)) => permit_named(place, &url)?,
+                (None, Some(limit)) => permit_named(limit, &url)?,
                 (None, None) => HostKind::ThisMachine,
             };
             self.shared.names.admit(&url, limit);
@@ -137,17 +137,17 @@ impl Connection {
             let response = self
                 .send(request, &url, credential, body)
                 .await
-                .map_err(|failure| failure.of(&url, &self.leader(led_from.as_ref(), &url)))?;
+                .map_err(|failure| failure.of(&url, &self.who_named(named_by.as_ref(), &url)))?;
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
                 let deadline = Instant::now() + self.options().timeouts.document;
                 return Ok(Answer::new(response, &request.what, elsewhere, deadline));
             }
             let next = redirected(request, &response, body, &home)?;
-            led_from = Some(std::mem::replace(&mut url, next));
+            named_by = Some(std::mem::replace(&mut url, next));
         }
         let limit = limits.redirects;
-        let from = led_from.as_ref().unwrap_or(&request.url);
+        let from = named_by.as_ref().unwrap_or(&request.url);
         Err(refused(from, &url, RedirectRefused::TooMany { limit }).into())
     }
 
@@ -159,10 +159,10 @@ impl Connection {
     }
 
     /// Who named `url`, as errors show it.
-    fn leader(&self, led_from: Option<&Url>, url: &Url) -> String {
-        match (led_from, &self.options().led_from) {
+    fn who_named(&self, named_by: Option<&Url>, url: &Url) -> String {
+        match (named_by, &self.options().address_limit) {
             (Some(from), _) => shown(from),
-            (None, Some(place)) => place.place.clone(),
+            (None, Some(limit)) => limit.place.clone(),
             (None, None) => shown(url),
         }
     }
@@ -374,7 +374,7 @@ mod tests {
         let connection = Connection::new(Options::default()).unwrap();
         let url = |text: &str| Url::parse(text).unwrap();
         let public = url("https://public.example/");
-        let led = Request::new(Method::GET, url("https://led.invalid/"), "it").led_from(&public);
+        let led = Request::new(Method::GET, url("https://led.invalid/"), "it").named_by(&public);
         let named = Request::new(Method::GET, url("https://named.invalid/"), "it");
         for request in [&led, &named] {
             let asked = connection.exchange(request, None, &mut Body::Empty).await;

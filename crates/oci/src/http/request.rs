@@ -20,7 +20,7 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     /// The requested content, as errors name it.
     pub(crate) what: String,
-    pub(super) led_from: Option<Url>,
+    pub(super) named_by: Option<Url>,
     redirects: Redirects,
     pub(super) patience: Option<Duration>,
 }
@@ -47,7 +47,7 @@ impl Request {
             url,
             headers: HeaderMap::new(),
             what: what.into(),
-            led_from: None,
+            named_by: None,
             redirects: Redirects::Follow,
             patience: None,
         }
@@ -56,8 +56,8 @@ impl Request {
     /// Says that the server at `place` named this request's URL, so that the rule for redirects
     /// holds for it.
     #[must_use]
-    pub fn led_from(mut self, server: &Url) -> Self {
-        self.led_from = Some(server.clone());
+    pub fn named_by(mut self, server: &Url) -> Self {
+        self.named_by = Some(server.clone());
         self
     }
 

@@ -301,7 +301,7 @@ impl TokenQuestion<'_> {
             }
         }
         (
-            Request::new(Method::GET, url, self.what.as_str()).led_from(self.registry),
+            Request::new(Method::GET, url, self.what.as_str()).named_by(self.registry),
             Body::Empty,
         )
     }
@@ -318,7 +318,7 @@ impl TokenQuestion<'_> {
             form.append_pair("service", service);
         }
         let request = Request::new(Method::POST, self.realm.clone(), self.what.as_str())
-            .led_from(self.registry)
+            .named_by(self.registry)
             .header(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/x-www-form-urlencoded"),

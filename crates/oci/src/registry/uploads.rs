@@ -153,7 +153,7 @@ impl Registry {
         let target = location(answer.url(), answer.headers())
             .ok_or_else(|| answer.unlike("a Location to upload to", "none that is a URL"))?;
         Ok(Request::new(Method::PUT, target, what.to_string())
-            .led_from(answer.url())
+            .named_by(answer.url())
             .header(header::CONTENT_TYPE, OCTETS))
     }
 

@@ -40,16 +40,16 @@ type Outcome = (Option<char>, Consequence);
 
 /// What is asked next, as `number of the source: digest`; `-` where nothing is.
 fn asked(sources: &[PlannedSource], locked: Option<char>, outcomes: &[Outcome]) -> String {
-    let tried: Vec<Tried> = outcomes
+    let failed: Vec<FailedAttempt> = outcomes
         .iter()
-        .map(|(of, consequence)| Tried {
+        .map(|(of, consequence)| FailedAttempt {
             digest: of.map(digest),
             consequence: *consequence,
         })
         .collect();
-    match next(sources, locked.map(digest).as_ref(), &tried) {
+    match next(sources, locked.map(digest).as_ref(), &failed) {
         None => "-".to_owned(),
-        Some(Ask { planned, digest }) => {
+        Some(NextSource { planned, digest }) => {
             let at = sources.iter().position(|one| one == planned).unwrap();
             let digest = digest.map_or("its name".to_owned(), |digest| {
                 digest.hex().chars().take(1).collect()

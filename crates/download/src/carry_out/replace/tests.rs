@@ -177,15 +177,15 @@ fn what_has_no_readable_record_gives_way_to_a_signature_alone_and_only_where_old
         (&nothing, Downgrade::Refuse, false),
         (&nothing, Downgrade::Allow, false),
     ];
-    let readable = There::Recorded(Box::new(recorded(&Grounds::Nothing)));
+    let readable = TargetState::Recorded(Box::new(recorded(&Grounds::Nothing)));
     for (requirement, downgrade, expected) in rows {
-        let may = |there: &There| there.may_be_replaced(requirement, downgrade);
+        let may = |target: &TargetState| target.may_be_replaced(requirement, downgrade);
         assert_eq!(
-            may(&There::Unreadable),
+            may(&TargetState::Unreadable),
             expected,
             "{requirement} {downgrade:?}"
         );
         // What has a record is compared with it, once there is something to compare.
-        assert!(may(&There::Nothing) && may(&readable));
+        assert!(may(&TargetState::Empty) && may(&readable));
     }
 }

@@ -8,7 +8,7 @@ use super::super::redacted::shown;
 use super::super::redirect::{RedirectRefused, location};
 use super::super::request::{Body, Request};
 use crate::error::{Error, Result};
-use crate::options::LedFrom;
+use crate::options::AddressLimit;
 
 /// The target of a redirect, if the request can be repeated there.
 pub(super) fn redirected(
@@ -35,13 +35,13 @@ pub(super) fn redirected(
     Ok(to)
 }
 
-/// Checks the spelling of a URL that was named at `place`. Returns the innermost kind of address
+/// Checks the spelling of a URL that the limit's place named. Returns the innermost kind of address
 /// that it may have.
-pub(super) fn permit_named(place: &LedFrom, url: &Url) -> Result<HostKind> {
-    let (from, to) = (place.kind, HostKind::of(url));
+pub(super) fn permit_named(limit: &AddressLimit, url: &Url) -> Result<HostKind> {
+    let (from, to) = (limit.kind, HostKind::of(url));
     if to > from {
         let reason = RedirectRefused::Inward { from, to };
-        return Err(refused_by(place.place.clone(), url, reason));
+        return Err(refused_by(limit.place.clone(), url, reason));
     }
     Ok(from)
 }

@@ -11,8 +11,8 @@ use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
 
 use super::report::Report;
+use super::requested_entry::RequestedEntry;
 use super::text::{outcome_text, warn};
-use super::wanted::Wanted;
 use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -25,7 +25,7 @@ use crate::progress::Progress;
 use crate::trust;
 
 /// Galleries to install from, and a store to install to.
-pub(super) struct ByName {
+pub(super) struct StoreInstaller {
     /// The file that names the galleries.
     pub(super) file: PathBuf,
     pub(super) galleries: Galleries,
@@ -40,14 +40,14 @@ pub(super) struct ByName {
     pub(super) connection: Options,
 }
 
-/// Whether the names are the user's own.
+/// Where the names of the entries to install come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    /// One that is wrong is a mistake: then nothing is installed.
-    ByUser,
-    /// They are all that is installed: one that a gallery has no more keeps no other from its
-    /// upgrade.
-    ByStore,
+pub(super) enum NamesFrom {
+    /// The user gave them. One that is wrong is a mistake: then nothing is installed.
+    User,
+    /// They are of all that is installed. If a gallery no longer has one of them, the others are still
+    /// upgraded.
+    Store,
 }
 
 /// An entry that can be installed.
@@ -67,13 +67,13 @@ fn result_of(plan: &Plan, directory: &Path) -> InstallResult {
     }
 }
 
-impl ByName {
+impl StoreInstaller {
     /// Plans all, then installs one after the other. From then on a failure of one does not keep
     /// the others from being installed.
     pub(super) async fn run(
         &self,
-        wanted: &[Wanted],
-        named: Named,
+        requested: &[RequestedEntry],
+        names_from: NamesFrom,
         environment: &Environment,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
@@ -82,10 +82,10 @@ impl ByName {
             file.require()?;
         }
         let mut report = Report::new(output);
-        let planned = self.plan(wanted, &mut report);
-        let planned = match named {
-            Named::ByUser if report.has_failed() => Vec::new(),
-            Named::ByUser | Named::ByStore => planned,
+        let planned = self.plan(requested, &mut report);
+        let planned = match names_from {
+            NamesFrom::User if report.has_failed() => Vec::new(),
+            NamesFrom::User | NamesFrom::Store => planned,
         };
         for one in planned {
             let Planned {
@@ -113,9 +113,13 @@ impl ByName {
     }
 
     /// A plan for each entry, and where it is installed to. No two are installed to one directory.
-    fn plan(&self, wanted: &[Wanted], report: &mut Report<'_, InstallResult>) -> Vec<Planned> {
+    fn plan(
+        &self,
+        requested: &[RequestedEntry],
+        report: &mut Report<'_, InstallResult>,
+    ) -> Vec<Planned> {
         let mut planned: Vec<Planned> = Vec::new();
-        for one in wanted {
+        for one in requested {
             match self.plan_one(one, &planned) {
                 Ok(plan) => planned.push(plan),
                 Err(failure) => {
@@ -131,8 +135,12 @@ impl ByName {
         planned
     }
 
-    fn plan_one(&self, wanted: &Wanted, planned: &[Planned]) -> Result<Planned, Failure> {
-        let plan = wanted.plan(&self.galleries)?;
+    fn plan_one(
+        &self,
+        requested: &RequestedEntry,
+        planned: &[Planned],
+    ) -> Result<Planned, Failure> {
+        let plan = requested.plan(&self.galleries)?;
         let name = plan.name();
         let directory = self.store.directory(&name.parse::<Name>()?);
         if planned.iter().any(|other| other.directory == directory) {
@@ -143,7 +151,7 @@ impl ByName {
         Ok(Planned {
             plan,
             directory,
-            platform: wanted.platform.clone(),
+            platform: requested.platform.clone(),
         })
     }
 
