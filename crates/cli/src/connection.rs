@@ -1,7 +1,7 @@
 //! How registries and whatever else is fetched are reached, by arguments and environment.
 
 use countersign_oci::http::{Connection, proxy_url};
-use countersign_oci::{Credentials, Options, PlainHttp, Registry};
+use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registry};
 use url::Url;
 
 use crate::arguments::registry::RegistryArguments;
@@ -33,10 +33,15 @@ pub(crate) fn options(
     } else {
         PlainHttp::Loopback
     };
+    let private_redirects = if arguments.allow_private_redirects {
+        PrivateRedirects::Allow
+    } else {
+        PrivateRedirects::Refuse
+    };
     Ok(Options {
         credentials,
         plain_http,
-        private_redirects: arguments.allow_private_redirects,
+        private_redirects,
         extra_roots,
         proxy: proxy(environment)?,
         no_proxy: environment.no_proxy().to_owned(),

@@ -64,7 +64,9 @@ pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault};
 pub use manifest::{Manifest, ManifestError};
-pub use options::{AddressLimit, ClientIdentity, Limits, Options, Retries, Timeouts};
+pub use options::{
+    AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, Timeouts,
+};
 pub use patience::Patience;
 pub use plain_http::PlainHttp;
 pub use platform::{Platform, PlatformError};

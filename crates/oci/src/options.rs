@@ -19,10 +19,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Which registries are used without TLS.
     pub plain_http: PlainHttp,
-    /// Whether a public server may redirect into a private network, for registries that keep their
-    /// content behind a private link. Redirects to this machine or to a link-local address stay
-    /// forbidden.
-    pub private_redirects: bool,
+    /// Whether a public server may redirect into a private network.
+    pub private_redirects: PrivateRedirects,
     /// Limits on what is read.
     pub limits: Limits,
     /// Limits on waiting.
@@ -51,6 +49,17 @@ pub struct Options {
     pub address_limit: Option<AddressLimit>,
 }
 
+/// Whether a public server may redirect into a private network. Redirects to this machine or to a
+/// link-local address are forbidden either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PrivateRedirects {
+    /// It may not.
+    #[default]
+    Refuse,
+    /// It may. For registries that keep their content behind a private link.
+    Allow,
+}
+
 /// A limit on the addresses that a place names: the index of a gallery, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressLimit {
@@ -65,7 +74,7 @@ impl Default for Options {
         Self {
             credentials: Credentials::default(),
             plain_http: PlainHttp::default(),
-            private_redirects: false,
+            private_redirects: PrivateRedirects::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),

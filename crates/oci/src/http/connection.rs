@@ -22,7 +22,7 @@ use super::redirect::{RedirectRefused, is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::AttemptError;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{Options, PrivateRedirects};
 
 use refused::{permit_named, redirected, refused, refused_by};
 
@@ -172,8 +172,8 @@ impl Connection {
     fn permit(&self, from: &Url, to: &Url) -> Result<HostKind> {
         let kind = self.shared.names.kind(from);
         let limit = match self.options().private_redirects {
-            true => kind.max(HostKind::Private),
-            false => kind,
+            PrivateRedirects::Allow => kind.max(HostKind::Private),
+            PrivateRedirects::Refuse => kind,
         };
         match permit(self.options().plain_http, from, limit, to) {
             Ok(()) => Ok(limit),

@@ -1,7 +1,7 @@
 //! By which proxy requests go, and which go by none.
 
 use countersign_oci::http::{HostKind, RedirectRefused, proxy_url};
-use countersign_oci::{Error, Options, PlainHttp, Reference, Registry};
+use countersign_oci::{Error, Options, PlainHttp, PrivateRedirects, Reference, Registry};
 use countersign_sandbox::RecordingProxy;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -117,7 +117,7 @@ async fn a_public_registry_leads_into_a_private_network_where_the_user_allows_it
     let client = Registry::new(Options {
         proxy: Some(internet.uri().parse().unwrap()),
         plain_http: PlainHttp::Always,
-        private_redirects: true,
+        private_redirects: PrivateRedirects::Allow,
         ..options()
     })
     .unwrap();
