@@ -30,7 +30,7 @@ use crate::json::installation::{InstallOutput, InstallResult};
 use crate::lock::{self, LockFile};
 use crate::operand;
 use crate::output::Output;
-use crate::policy;
+use crate::policy::{self, LoadedPolicy};
 use crate::progress::Progress;
 use crate::trust;
 
@@ -131,6 +131,22 @@ pub(crate) struct GalleryArguments {
 }
 
 impl GalleryArguments {
+    /// Which entries to install or to show.
+    ///
+    /// # Errors
+    /// `--all` without `--dry-run`.
+    fn scope(&self) -> Result<Scope, Failure> {
+        match (self.all, self.dry_run) {
+            (false, _) => Ok(Scope::Named),
+            (true, true) => Ok(Scope::All),
+            (true, false) => Err(Failure::new(
+                Kind::Usage,
+                "--all has no effect without --dry-run",
+            )
+            .hint("to install, name the entries")),
+        }
+    }
+
     /// Refuses flags that would do nothing where one image is installed: whoever gives one counts on
     /// it. Clap's `requires` doesn't do: it is waived where what is required conflicts with another
     /// flag that is given.
@@ -190,18 +206,22 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     arguments.gallery.refuse_without_gallery()?;
     let operands = std::mem::take(&mut arguments.operands);
-    if let Some(file) = arguments.gallery.gallery.take() {
-        return by_name(file, operands, arguments, environment, output).await;
+    match arguments.gallery.gallery.take() {
+        Some(file) => by_name(file, operands, arguments, environment, output).await,
+        None => one_image(operands, arguments, environment, output).await,
     }
+}
+
+/// One image, into a directory.
+async fn one_image(
+    operands: Vec<OsString>,
+    arguments: InstallArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let (reference, directory) = reference_and_directory(operands)?;
     let policy = policy::from_arguments(&arguments.policy)?;
-    let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let registry = connection::registry(&arguments.registry, environment)?;
-    let trusted_root = instance
-        .trusted_root(environment, registry.connection())
-        .await?;
-    let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
-    let installer = installer.with_limits(arguments.limits.limits());
+    let installer = image_installer(&arguments, &policy, environment).await?;
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let options = arguments.replacing.options();
     let plan = Plan::of_image(reference.clone(), policy.policy);
@@ -234,6 +254,21 @@ pub(crate) async fn run(
     Ok(code)
 }
 
+/// An installer that admits what `policy` accepts.
+async fn image_installer(
+    arguments: &InstallArguments,
+    policy: &LoadedPolicy,
+    environment: &Environment,
+) -> Result<Installer<Verifier>, Failure> {
+    let instance = trust::instance(&arguments.trust, Some(policy))?;
+    let registry = connection::registry(&arguments.registry, environment)?;
+    let trusted_root = instance
+        .trusted_root(environment, registry.connection())
+        .await?;
+    let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
+    Ok(installer.with_limits(arguments.limits.limits()))
+}
+
 /// Entries of galleries, into the store.
 async fn by_name(
     file: PathBuf,
@@ -251,42 +286,11 @@ async fn by_name(
         registry,
         ..
     } = arguments;
-    if gallery.all && !gallery.dry_run {
-        return Err(
-            Failure::new(Kind::Usage, "--all has no effect without --dry-run")
-                .hint("to install, name the entries"),
-        );
-    }
+    let scope = gallery.scope()?;
     let platform = platform.unwrap_or_else(Platform::host);
-    if gallery.planning.lock.is_some() {
-        lock::refuse_files(&names, "--lock")?;
-    }
-    let lock = match gallery.from_lock {
-        Some(path) => {
-            lock::refuse_files(&names, "--from-lock")?;
-            Some(Arc::new(LockFile::new(path).read()?))
-        }
-        None => None,
-    };
-    let names = entry_names(names)?;
-    let names = match &lock {
-        // A name that is not locked ends the run before anything is installed.
-        Some(lock) => lock.select(&names, &platform)?,
-        None => names,
-    };
-    let requested = names.into_iter().map(|name| RequestedEntry {
-        name,
-        platform: platform.clone(),
-        lock: lock.clone(),
-    });
-    let requested: Vec<RequestedEntry> = requested.collect();
+    let requested = requested_entries(names, &gallery, &platform)?;
     let galleries = galleries::load(&file, &gallery.planning, &registry, environment).await?;
     if gallery.dry_run {
-        let scope = if gallery.all {
-            Scope::All
-        } else {
-            Scope::Named
-        };
         return dry_run::run(&galleries, &requested, scope, output);
     }
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
@@ -306,11 +310,38 @@ async fn by_name(
         .await
 }
 
-/// The operands of installing by name.
-fn entry_names(operands: Vec<OsString>) -> Result<Vec<EntryName>, Failure> {
+/// The entries that `operands` name; without names, with a lock file, all that it has.
+///
+/// # Errors
+/// Also a name that is not in the lock file: it ends the run before anything is installed.
+fn requested_entries(
+    operands: Vec<OsString>,
+    gallery: &GalleryArguments,
+    platform: &Platform,
+) -> Result<Vec<RequestedEntry>, Failure> {
+    if gallery.planning.lock.is_some() {
+        lock::refuse_files(&operands, "--lock")?;
+    }
+    let lock = match &gallery.from_lock {
+        Some(path) => {
+            lock::refuse_files(&operands, "--from-lock")?;
+            Some(Arc::new(LockFile::new(path.clone()).read()?))
+        }
+        None => None,
+    };
     let names = operands.into_iter();
     let names = names.map(|name| Ok(operand::text(name, "name")?.as_str().into()));
-    names.collect()
+    let names: Vec<EntryName> = names.collect::<Result<_, Failure>>()?;
+    let names = match &lock {
+        Some(lock) => lock.select(&names, platform)?,
+        None => names,
+    };
+    let requested = names.into_iter().map(|name| RequestedEntry {
+        name,
+        platform: platform.clone(),
+        lock: lock.clone(),
+    });
+    Ok(requested.collect())
 }
 
 /// The operands of installing one image: which, and where to.

@@ -64,39 +64,17 @@ pub(crate) async fn run(
     } = arguments;
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
-    let mut requested = Vec::new();
-    if names.is_empty() {
-        for installation in store.list().await? {
-            match &installation.recorded {
-                Some(recorded) => requested.extend(from_gallery(recorded)),
-                None if installation.record == RecordState::Unreadable => {
-                    return Err(unreadable(&installation));
-                }
-                // Not an installation: there is nothing to upgrade.
-                None => {}
-            }
-        }
-        if requested.is_empty() {
+    let (requested, names_from) = if names.is_empty() {
+        let installed = installed_from_galleries(&store).await?;
+        if installed.is_empty() {
             let directory = printable::path(&directory);
             output.note(&format!(
                 "nothing from a gallery is installed in {directory}"
             ));
         }
-    }
-    for name in &names {
-        let installation = store.installation(name).await?;
-        let Some(recorded) = &installation.recorded else {
-            return Err(unreadable(&installation));
-        };
-        requested.push(from_gallery(recorded).ok_or_else(|| {
-            let message = format!("`{name}` was not installed from a gallery");
-            Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
-        })?);
-    }
-    let names_from = if names.is_empty() {
-        NamesFrom::Store
+        (installed, NamesFrom::Store)
     } else {
-        NamesFrom::User
+        (installed_by_name(&store, &names).await?, NamesFrom::User)
     };
     let installer = StoreInstaller {
         galleries: galleries::load(&gallery, &planning, &registry, environment).await?,
@@ -112,6 +90,44 @@ pub(crate) async fn run(
     installer
         .run(&requested, names_from, environment, output)
         .await
+}
+
+/// All that is installed in the store from a gallery.
+///
+/// # Errors
+/// A record that can't be read.
+async fn installed_from_galleries(store: &Store) -> Result<Vec<RequestedEntry>, Failure> {
+    let mut requested = Vec::new();
+    for installation in store.list().await? {
+        match &installation.recorded {
+            Some(recorded) => requested.extend(from_gallery(recorded)),
+            None if installation.record == RecordState::Unreadable => {
+                return Err(unreadable(&installation));
+            }
+            // Not an installation: there is nothing to upgrade.
+            None => {}
+        }
+    }
+    Ok(requested)
+}
+
+/// What is installed in the store by these names.
+///
+/// # Errors
+/// The first name that isn't installed from a gallery, or whose record can't be read.
+async fn installed_by_name(store: &Store, names: &[Name]) -> Result<Vec<RequestedEntry>, Failure> {
+    let mut requested = Vec::new();
+    for name in names {
+        let installation = store.installation(name).await?;
+        let Some(recorded) = &installation.recorded else {
+            return Err(unreadable(&installation));
+        };
+        requested.push(from_gallery(recorded).ok_or_else(|| {
+            let message = format!("`{name}` was not installed from a gallery");
+            Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
+        })?);
+    }
+    Ok(requested)
 }
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
