@@ -52,10 +52,11 @@ impl Requirement {
     ///
     /// | | policy | no policy, strict | no policy, permissive |
     /// |---|---|---|---|
-    /// | image, image layout | a signature | refused | nothing |
-    /// | tarball with `sha256` | refused | its digest | its digest |
-    /// | tarball without | refused | refused | nothing |
-    /// | directory | refused | refused | nothing |
+    /// | an image | a signature | refused | nothing |
+    /// | an image layout | a signature | refused | nothing |
+    /// | a tarball with `sha256` | refused | its digest | its digest |
+    /// | a tarball | refused | refused | nothing |
+    /// | a directory | refused | refused | nothing |
     ///
     /// A tarball's `sha256` is no substitute for a signature: it comes from the index, which
     /// whoever serves the gallery can change, and the policy says who has to have signed.
@@ -237,6 +238,51 @@ mod tests {
 
     fn found(source: &Source) -> Box<Source> {
         Box::new(source.clone())
+    }
+
+    #[test]
+    fn the_table_of_what_is_required_has_every_kind_of_source_and_is_true() {
+        let policy = policy();
+        for source in crate::samples::sources() {
+            let required = |policy, integrity| match of(policy, &source, integrity) {
+                Ok(Proof::Signature(_)) => "a signature",
+                Ok(Proof::Digest(_)) => "its digest",
+                Ok(Proof::None) => "nothing",
+                Err(_) => "refused",
+            };
+            let under_policy = required(Some(&policy), Integrity::Strict);
+            assert_eq!(
+                under_policy,
+                required(Some(&policy), Integrity::Permissive),
+                "{source}"
+            );
+            let kind = match source.checksum() {
+                Some(_) => format!("{} with `sha256`", source.kind()),
+                None => source.kind().to_owned(),
+            };
+            let row = format!(
+                "/// | {kind} | {under_policy} | {} | {} |\n",
+                required(None, Integrity::Strict),
+                required(None, Integrity::Permissive)
+            );
+            assert!(include_str!("requirement.rs").contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn errors_name_every_kind_of_source_that_they_expect() {
+        let found = || found(&directory());
+        let unsignable = RequirementError::Unsignable { found: found() }.to_string();
+        let unverifiable = RequirementError::Unverifiable { found: found() }.to_string();
+        for source in crate::samples::sources() {
+            let kind = source.kind();
+            if source.can_be_signed() {
+                assert!(unsignable.contains(kind), "{kind}");
+            }
+            if source.can_be_signed() || source.checksum().is_some() {
+                assert!(unverifiable.contains(kind), "{kind}");
+            }
+        }
     }
 
     #[test]

@@ -1,18 +1,19 @@
-//! A value of every error, for the tests of whoever turns errors into exit codes and hints. Nothing
-//! here holds a proof or a permit.
+//! A value of every error, for the tests of the code that turns errors into exit codes and hints; and
+//! one of every kind of source, for the tables that have to know them all. Nothing here holds a proof
+//! or a permit.
 
 #![allow(
     clippy::unwrap_used,
     reason = "for tests alone, on texts that are written here"
 )]
 
-use countersign_oci::NoSuchPlatform;
 use countersign_oci::archive::HeaderError;
 use countersign_oci::http::HostKind;
 use countersign_oci::samples;
 use countersign_oci::samples::{
     digest, disk_full, json_error, no_such_file, platform, reference, too_many_files,
 };
+use countersign_oci::{LayoutPath, NoSuchPlatform};
 use countersign_policy::Position;
 use countersign_verify::{Error as VerifyError, Failure};
 use jiff::Timestamp;
@@ -23,11 +24,25 @@ use crate::store::Name;
 use crate::{
     ArchiveError, Bound, Capability, EntryError, Error, GalleryError, Grounds, HttpError,
     LockError, LockValueError, LockedError, PlanError, RequirementError, Source, SourceError,
-    StoreError,
+    StoreError, Tarball,
 };
 
 fn text() -> String {
     "x".to_owned()
+}
+
+/// A source of every kind. Where the digest that a source names makes a difference, there is one with
+/// and one without.
+pub fn sources() -> Vec<Source> {
+    let tarball = |digest| Tarball::parse("https://example.org/app.tar", digest).unwrap();
+    samples!(Source {
+        Image { reference: reference() },
+        Image { reference: reference().pinned_to(digest()) },
+        Layout { path: LayoutPath::new("/srv/image.tar".as_ref()).unwrap() },
+        Tarball(tarball(None)),
+        Tarball(tarball(Some(digest()))),
+        Directory { path: "/srv/app".into() },
+    })
 }
 
 /// Values of every variant of [`Error`], and of the errors in them.

@@ -302,7 +302,7 @@ impl Tarball {
         }
     }
 
-    fn parse(text: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
+    pub(crate) fn parse(text: &str, digest: Option<Digest>) -> Result<Self, SourceError> {
         let url = Url::parse(text).map_err(|source| SourceError::Url { source })?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(SourceError::Credentials {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::samples::sources;
 
 const SHA256: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
@@ -8,6 +9,11 @@ fn parse(uri: &str) -> Source {
 
 fn error(uri: &str) -> SourceError {
     Source::parse(uri, None).unwrap_err()
+}
+
+fn digest(of: char) -> Digest {
+    let hex = of.to_string().repeat(64);
+    format!("sha256:{hex}").parse().unwrap()
 }
 
 fn image(text: &str) -> Source {
@@ -83,13 +89,71 @@ fn a_tarball_s_sha256_is_hex_in_any_case_with_or_without_its_name() {
 
 #[test]
 fn every_display_reads_back() {
-    for uri in [
-        "quay.io/a/b:t",
-        "ocifile:///srv/a.tar",
-        "https://example.org/a.tar.gz",
-        "file:///srv/a",
-    ] {
-        assert_eq!(parse(&parse(uri).to_string()), parse(uri));
+    for source in sources() {
+        let sha256 = source.checksum().map(Digest::hex);
+        let read = Source::parse(&source.to_string(), sha256);
+        assert_eq!(read.unwrap(), source);
+    }
+}
+
+#[test]
+fn what_each_kind_of_source_is() {
+    let (requested, bytes) = (digest('a'), digest('b'));
+    let names = |digest: Option<&Digest>| match digest {
+        None => "none",
+        Some(digest) if *digest == requested => "the requested",
+        Some(digest) if *digest == bytes => "that of the bytes",
+        Some(_) => "its own",
+    };
+    let lines = sources().into_iter().map(|source| {
+        let pinned = source.pinned_to(&requested, &bytes);
+        format!(
+            "{}: {source}\n  {:?}, {}, {}\n  digest: {}, checksum: {}, pinned to: {}\n",
+            source.kind(),
+            source.server(),
+            if source.is_local() {
+                "local"
+            } else {
+                "not local"
+            },
+            if source.can_be_signed() {
+                "signed"
+            } else {
+                "never signed"
+            },
+            names(source.own_digest()),
+            names(source.checksum()),
+            names(pinned.own_digest()),
+        )
+    });
+    insta::assert_snapshot!(lines.collect::<String>(), @r"
+    an image: registry.example/app:v1
+      At(Public), not local, signed
+      digest: none, checksum: none, pinned to: the requested
+    an image: registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+      At(Public), not local, signed
+      digest: its own, checksum: none, pinned to: the requested
+    an image layout: ocifile:///srv/image.tar
+      FilesOfThisMachine, local, signed
+      digest: none, checksum: none, pinned to: none
+    a tarball: https://example.org/app.tar
+      At(Public), not local, never signed
+      digest: none, checksum: none, pinned to: that of the bytes
+    a tarball: https://example.org/app.tar
+      At(Public), not local, never signed
+      digest: its own, checksum: its own, pinned to: that of the bytes
+    a directory: file:///srv/app
+      FilesOfThisMachine, local, never signed
+      digest: none, checksum: none, pinned to: none
+    ");
+}
+
+#[test]
+fn the_page_on_galleries_names_every_scheme() {
+    let page = include_str!("../../../../docs/galleries.md");
+    for scheme in Scheme::ALL {
+        let scheme = format!("{}://", scheme.as_str());
+        assert!(page.contains(&scheme), "{scheme}");
     }
 }
 
@@ -145,15 +209,13 @@ fn a_sha256_that_is_none_or_out_of_place_is_refused() {
             "{sha256}"
         );
     }
-    for (uri, kind) in [
-        ("quay.io/a/b:t", "an image"),
-        ("ocifile:///a", "an image layout"),
-        ("/a", "a directory"),
-    ] {
-        let error = with(uri, SHA256);
+    let takes_none = |source: &Source| !matches!(source, Source::Tarball(_));
+    for source in sources().into_iter().filter(takes_none) {
+        let error = with(&source.to_string(), SHA256);
+        let kind = source.kind();
         assert!(
             matches!(error, SourceError::DigestOutOfPlace { kind: found } if found == kind),
-            "{uri}"
+            "{source}"
         );
     }
 }

@@ -208,6 +208,32 @@ fn other_kinds_of_sources_are_asked_for_what_their_entry_says() {
     }
 }
 
+/// After a primary that is unreachable; after one whose content doesn't hold.
+#[test]
+fn what_each_kind_of_source_is_asked_for_after_a_primary_that_resolved_to_a_digest() {
+    let lines = crate::samples::sources().into_iter().map(|source| {
+        let mirror = PlannedSource {
+            role: Role::Mirror,
+            source,
+        };
+        let sources = [
+            planned(Role::Primary, "one.example.org/app:latest"),
+            mirror.clone(),
+        ];
+        let unreachable = asked(&sources, None, &[(Some(A), TryNext)]);
+        let bad = asked(&sources, None, &[(Some(A), TrySameDigest)]);
+        format!("{}: {unreachable}; {bad}\n", mirror.source)
+    });
+    insta::assert_snapshot!(lines.collect::<String>(), @r"
+    registry.example/app:v1: 1: a; 1: a
+    registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855: 1: a; 1: a
+    ocifile:///srv/image.tar: 1: a; 1: a
+    https://example.org/app.tar: 1: its name; -
+    https://example.org/app.tar: 1: e; -
+    file:///srv/app: 1: its name; -
+    ");
+}
+
 #[test]
 fn what_is_told_is_the_first_failure_that_says_more_than_not_there() {
     let rows: &[(&[Consequence], Option<usize>)] = &[
