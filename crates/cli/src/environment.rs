@@ -91,6 +91,22 @@ impl Environment {
         CredentialFiles::Usual(files)
     }
 
+    /// Whether this says that it is a CI, as most do (`CI`).
+    pub(crate) fn is_ci(&self) -> bool {
+        !matches!(self.variable("CI"), None | Some("false" | "0"))
+    }
+
+    /// Whether a browser that is opened here would be seen by the person at this terminal: on a
+    /// desktop (X11, Wayland, WSL, macOS), and not over SSH.
+    pub(crate) fn has_desktop(&self) -> bool {
+        let is_set = |name: &str| self.raw(name).is_some();
+        if ["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set) {
+            return false;
+        }
+        let desktop = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"];
+        cfg!(target_os = "macos") || desktop.into_iter().any(is_set)
+    }
+
     /// The proxy for connections to registries, and the variable it is from.
     pub(crate) fn proxy(&self) -> Option<(&'static str, &str)> {
         ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -223,6 +239,24 @@ mod tests {
         ] {
             assert_eq!(environment(variables).colours(), when, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn a_browser_is_opened_on_a_desktop_that_the_person_sees() {
+        let seen = |variables: &[_]| environment(variables).has_desktop();
+        assert!(seen(&[("DISPLAY", ":0")]));
+        assert!(seen(&[("WAYLAND_DISPLAY", "wayland-0")]));
+        assert!(seen(&[("WSL_DISTRO_NAME", "Debian")]));
+        assert_eq!(seen(&[("DISPLAY", "")]), cfg!(target_os = "macos"));
+        let ssh = ("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22");
+        assert!(!seen(&[("DISPLAY", ":10"), ssh]));
+    }
+
+    #[test]
+    fn a_ci_is_told_by_its_variable() {
+        let ci = |value| environment(&[("CI", value)]).is_ci();
+        assert!(ci("true") && ci("1") && ci("woodpecker"));
+        assert!(!ci("") && !ci("false") && !ci("0"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod failure;
 mod input;
 mod json;
 mod lock;
+mod login;
 mod operand;
 mod output;
 mod policy;

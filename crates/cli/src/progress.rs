@@ -74,6 +74,11 @@ impl Progress {
         self.bar.suspend(write)
     }
 
+    /// Says what a person has to do, or the run can't go on: told whatever the verbosity is.
+    pub(crate) fn ask(&self, lines: &str) {
+        self.line(&printable::lines(lines));
+    }
+
     fn line(&self, printable: &str) {
         self.bar.suspend(|| {
             // Where standard error is closed, nobody is left to tell.

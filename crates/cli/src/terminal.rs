@@ -83,6 +83,11 @@ pub(crate) fn width() -> Option<u16> {
     Some(width.0)
 }
 
+/// Whether a person can be asked for something: standard input and standard error are terminals.
+pub(crate) fn has_person() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

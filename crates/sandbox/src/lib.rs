@@ -24,6 +24,6 @@ pub use registry::{
 };
 pub use scene::Scene;
 pub use sigstore::{
-    BUNDLE, BundleSpec, Flaw, RekorVersion, Service, ServiceFault, ServiceRequest, Sigstore,
-    SigstoreError, Statement,
+    BUNDLE, BundleSpec, Flaw, LoginAnswer, RekorVersion, Service, ServiceFault, ServiceRequest,
+    Sigstore, SigstoreError, Statement,
 };

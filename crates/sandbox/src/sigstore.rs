@@ -13,6 +13,7 @@ mod http;
 mod issue;
 mod keys;
 mod log;
+mod login;
 mod merkle;
 mod oidc;
 mod proposal;
@@ -35,6 +36,7 @@ use url::Url;
 pub use bundle::{BUNDLE, BundleSpec, Flaw};
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
+pub use login::LoginAnswer;
 pub use statement::Statement;
 
 use crate::server::{Binding, Server};
@@ -174,6 +176,13 @@ impl Sigstore {
         url.set_path(routes::IDENTITY_TOKEN);
         url.query_pairs_mut().append_pair("identity", identity);
         (url, self.services.oidc.bearer().to_owned())
+    }
+
+    /// Who logs in to the OIDC issuer from now on, and what becomes of it. The person is a fake: a
+    /// browser that opens the issuer's page is sent back at once. At first it is
+    /// `person@example.com`, who logs in.
+    pub fn set_login(&self, email: &str, answer: LoginAnswer) {
+        self.services.oidc.logins().set(email, answer);
     }
 
     /// Sets the clock of every service so far ahead of this machine's, or behind it, to the second.

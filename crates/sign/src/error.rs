@@ -6,6 +6,7 @@ use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference};
 use countersign_policy::Violation;
 
 use crate::clock::Skew;
+use crate::login::LoginError;
 use crate::token::TokenError;
 
 /// An error of the producer. None holds a token.
@@ -21,6 +22,9 @@ pub enum Error {
     /// The identity token can't be used.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Nobody logged in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The identity token ended, and there was no other to be had.
     #[error("the identity token has ended, and there is no other")]
     Renewal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -154,6 +158,7 @@ impl Error {
             Self::Registry(error) => error.kind(),
             Self::Trust(error) => error.kind(),
             Self::Token(error) => error.kind(),
+            Self::Login(error) => error.kind(),
             Self::Renewal(_) => ErrorKind::Unreachable,
             Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
             Self::Tag { found, .. } => match found {
@@ -192,6 +197,8 @@ pub enum Service {
     Tuf,
     /// The endpoint at which a CI hands out identity tokens.
     IdentityEndpoint,
+    /// The issuer at which a person logs in.
+    OidcIssuer,
 }
 
 impl fmt::Display for Service {
@@ -202,6 +209,7 @@ impl fmt::Display for Service {
             Self::TimestampAuthority => "the timestamp authority",
             Self::Tuf => "the TUF repository",
             Self::IdentityEndpoint => "the CI's identity endpoint",
+            Self::OidcIssuer => "the OIDC issuer",
         })
     }
 }

@@ -42,6 +42,7 @@ mod fulcio;
 mod further_check;
 mod identity_endpoint;
 mod log;
+mod login;
 mod merge;
 mod outcome;
 mod publication;
@@ -68,6 +69,7 @@ pub use error::{Error, Service};
 pub use existing::Existing;
 pub use further_check::FurtherCheck;
 pub use identity_endpoint::IdentityEndpoint;
+pub use login::{DeviceCode, Login, LoginError, Shown};
 pub use merge::{Merge, MergeError, Merged, MergedManifest};
 pub use outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
 pub use publication::{

@@ -1,5 +1,7 @@
 //! A value of every error, for the tests of whoever turns errors into exit codes and hints.
 
+use std::time::Duration;
+
 use countersign_oci::samples;
 use countersign_oci::samples::{digest, reference, too_many_files};
 use countersign_policy::Violation;
@@ -8,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::clock::Skew;
 use crate::error::{Error, Service};
+use crate::login::LoginError;
 use crate::merge::MergeError;
 use crate::publication::PublicationError;
 use crate::token::TokenError;
@@ -21,6 +24,7 @@ pub fn errors() -> Vec<Error> {
         Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
         Trust(TrustError::Incomplete { name: "root.json".into(), missing: "log" }),
         Token(TokenError::NotJwt),
+        Login(LoginError::NoBrowser),
         Renewal("the endpoint is away".into()),
         ByTag { pinned: vec![reference().pinned_to(digest())] },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: None },
@@ -52,7 +56,22 @@ pub fn errors() -> Vec<Error> {
     errors.extend(merge_errors().into_iter().map(Error::Merge));
     errors.extend(publication_errors().into_iter().map(Error::Publication));
     errors.extend(token_errors().into_iter().map(Error::Token));
+    errors.extend(login_errors().into_iter().map(Error::Login));
     errors
+}
+
+fn login_errors() -> Vec<LoginError> {
+    samples!(LoginError {
+        NoBrowser {},
+        NoDevices {},
+        Refused { error: "access_denied".into(), description: None },
+        Late { time: Duration::from_secs(300) },
+        CodeExpired {},
+        OtherLogin {},
+        OtherIssuer { expected: "https://a.example".into(), found: "https://b.example".into() },
+        Listener(std::io::ErrorKind::AddrInUse.into()),
+        Random {},
+    })
 }
 
 fn merge_errors() -> Vec<MergeError> {

@@ -45,6 +45,8 @@ pub struct Services {
     pub rekor_version: RekorVersion,
     /// Timestamp authority: the whole URL of its endpoint. Rekor v2 needs one.
     pub tsa: Option<Url>,
+    /// OIDC issuer at which a person logs in ([`Login`](crate::Login)). To sign needs none.
+    pub oidc_issuer: Option<Url>,
 }
 
 impl Services {
@@ -139,6 +141,7 @@ impl Services {
                 RekorVersion::V2
             },
             tsa: tsa.map(|tsa| parse(&tsa.url)).transpose()?,
+            oidc_issuer: config.oidc_url().map(|oidc| parse(&oidc.url)).transpose()?,
         };
         services.check()?;
         Ok(services)
@@ -217,6 +220,7 @@ mod tests {
             rekor: "https://rekor.example".parse().unwrap(),
             rekor_version: version,
             tsa: tsa.map(|url| url.parse().unwrap()),
+            oidc_issuer: None,
         }
     }
 

@@ -152,6 +152,13 @@ impl Call {
         }
     }
 
+    /// Says that the server at `place` named this call's URL, so that the rule for redirects holds
+    /// for it.
+    pub(crate) fn named_by(mut self, place: &Url) -> Self {
+        self.request = self.request.named_by(place);
+        self
+    }
+
     /// Gets what is at `url`.
     pub(crate) fn get(service: Service, url: Url) -> Self {
         Self {

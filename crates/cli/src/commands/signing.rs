@@ -7,7 +7,7 @@ pub(super) mod steps;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
@@ -24,8 +24,10 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
+use crate::login::{Browser, LoginHow, Person};
 use crate::policy;
 use crate::progress::Progress;
+use crate::terminal::has_person;
 use crate::trust::{self, Choice, Instance};
 use cosign::Cosign;
 
@@ -38,6 +40,19 @@ pub(crate) struct SigningArguments {
     /// Buildkite, CircleCI).
     #[arg(long, value_name = "TOKEN|@FILE")]
     pub(crate) identity_token: Option<String>,
+
+    /// How a person logs in if there is no token
+    ///
+    /// At a terminal, `browser` is the default if there is no token and no CI. If no browser can be
+    /// opened, `device` prints a code to enter in a browser on any device. Otherwise, `never` is the
+    /// default.
+    #[arg(
+        long,
+        value_name = "browser|device|never",
+        hide_possible_values = true,
+        conflicts_with = "identity_token"
+    )]
+    pub(crate) login: Option<LoginHow>,
 
     /// Key and value to put into the signatures
     ///
@@ -107,6 +122,12 @@ pub(crate) struct ServiceArguments {
     #[arg(long, value_name = "URL", requires = "fulcio_url")]
     pub(crate) rekor_url: Option<Url>,
 
+    /// OIDC issuer at which a person logs in
+    ///
+    /// Without this flag, it is the one in the signing config.
+    #[arg(long, value_name = "URL")]
+    pub(crate) oidc_issuer: Option<Url>,
+
     /// API version of the transparency log
     ///
     /// With a signing config, this selects one of its logs.
@@ -147,6 +168,8 @@ pub(super) struct Client {
     /// Reads and writes images.
     pub(super) registry: Registry,
     patience: Option<Patience>,
+    /// Where a person is told how to log in.
+    progress: Weak<Progress>,
 }
 
 impl Client {
@@ -164,6 +187,7 @@ impl Client {
         Ok(Self {
             registry: Registry::new(options)?,
             patience,
+            progress: Arc::downgrade(progress),
         })
     }
 }
@@ -190,8 +214,7 @@ pub(super) async fn setup(
         .transpose()?;
     let patience = client.patience.clone();
     let connection = client.registry.connection().clone();
-    let flag = arguments.identity_token.as_deref();
-    let (token, origin) = identity_token(flag, environment, &connection, patience.as_ref()).await?;
+    let source = source(arguments, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
     let cosign = match arguments.also_verify_with {
         Some(OtherVerifier::Cosign) => Some(Cosign::find(environment, &instance)?),
@@ -200,6 +223,15 @@ pub(super) async fn setup(
     let trusted_root = instance.trusted_root(environment, &connection).await?;
     let signing =
         signing_services(&arguments.services, &instance, environment, &connection).await?;
+    let (token, origin) = match source {
+        Source::Token(token, origin) => (*token, origin),
+        Source::Person(browser) => {
+            let issuer = signing.oidc_issuer.as_ref();
+            let progress = Weak::clone(&client.progress);
+            let person = Person::new(&connection, issuer, browser, progress)?;
+            (person.log_in().await?, Origin::Person(Arc::new(person)))
+        }
+    };
     let existing = match arguments.force {
         true => Existing::SignAgain,
         false => Existing::Keep,
@@ -230,6 +262,15 @@ pub(super) async fn setup(
                 })
             });
         }
+        Origin::Person(person) => {
+            signer = signer.with_renewal(move || {
+                let person = Arc::clone(&person);
+                Box::pin(async move {
+                    let token = person.log_in().await;
+                    token.map_err(|failure| failure.line().into())
+                })
+            });
+        }
     }
     Ok(Setup {
         signer,
@@ -252,35 +293,61 @@ fn patience_of(time: Duration, progress: &Arc<Progress>) -> Patience {
 enum Origin {
     Given,
     Ci(Provider),
+    Person(Arc<Person>),
 }
 
-/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in.
-async fn identity_token(
-    flag: Option<&str>,
+/// Who proves who signs.
+enum Source {
+    /// Whoever gave the token.
+    Token(Box<IdentityToken>, Origin),
+    /// A person, who has to log in yet.
+    Person(Browser),
+}
+
+/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in; else a person, by
+/// the flag or at a terminal.
+async fn source(
+    arguments: &SigningArguments,
     environment: &Environment,
     connection: &Connection,
     patience: Option<&Patience>,
-) -> Result<(IdentityToken, Origin), Failure> {
-    if let Some(flag) = flag {
+) -> Result<Source, Failure> {
+    let given = |token| Ok(Source::Token(Box::new(token), Origin::Given));
+    if let Some(flag) = arguments.identity_token.as_deref() {
         let token = match flag.strip_prefix('@') {
             Some(file) => IdentityToken::from_jwt(&read_text(file.as_ref(), "identity token")?)?,
             None => IdentityToken::from_jwt(flag)?,
         };
-        return Ok((token, Origin::Given));
+        return given(token);
+    }
+    // What is typed comes before what the environment has.
+    match arguments.login {
+        Some(LoginHow::Browser) => return Ok(Source::Person(Browser::Required)),
+        Some(LoginHow::Device) => return Ok(Source::Person(Browser::Elsewhere)),
+        Some(LoginHow::Never) | None => {}
     }
     if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
-        return Ok((IdentityToken::from_jwt(token)?, Origin::Given));
+        return given(IdentityToken::from_jwt(token)?);
     }
     match Provider::detect(environment) {
         Some(ci) => {
             let token = ci.token(environment, connection, patience).await?;
-            Ok((token, Origin::Ci(ci)))
+            Ok(Source::Token(Box::new(token), Origin::Ci(ci)))
+        }
+        None if arguments.login.is_none() && has_person() && !environment.is_ci() => {
+            Ok(Source::Person(match environment.has_desktop() {
+                true => Browser::IfThereIsOne,
+                false => Browser::Elsewhere,
+            }))
         }
         None => Err(Failure::new(
             Kind::Usage,
             "there is no identity token, and this is not a CI that has one",
         )
-        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")),
+        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")
+        .hint(
+            "to log in yourself, pass --login browser, or --login device on a machine without one",
+        )),
     }
 }
 
@@ -293,7 +360,8 @@ async fn signing_services(
     let rekor_version = named.rekor_version.map(RekorVersion::from);
     if let Some(path) = &named.signing_config {
         let json = read_text(path, "signing config")?;
-        return Ok(Services::from_signing_config(&json, rekor_version)?);
+        let services = Services::from_signing_config(&json, rekor_version)?;
+        return Ok(with_issuer(services, named));
     }
     if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
         return Ok(Services {
@@ -301,13 +369,14 @@ async fn signing_services(
             rekor: rekor.clone(),
             rekor_version: rekor_version.unwrap_or(RekorVersion::V1),
             tsa: named.tsa_url.clone(),
+            oidc_issuer: named.oidc_issuer.clone(),
         });
     }
     let unnamed = |why| {
         Failure::new(Kind::Usage, why)
             .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL")
     };
-    Ok(match &instance.choice {
+    let services = match &instance.choice {
         Choice::File(_) => {
             return Err(unnamed(
                 "no flag names the signing services: --trusted-root does not",
@@ -327,5 +396,15 @@ async fn signing_services(
             let cache = trust::cache(environment, "public-good")?.join("signing-config");
             Services::public_good(connection, cache, rekor_version).await?
         }
-    })
+    };
+    Ok(with_issuer(services, named))
+}
+
+/// The same services, with the issuer of the flag, if there is one.
+fn with_issuer(services: Services, named: &ServiceArguments) -> Services {
+    let oidc_issuer = named.oidc_issuer.clone().or(services.oidc_issuer);
+    Services {
+        oidc_issuer,
+        ..services
+    }
 }

@@ -21,6 +21,30 @@ impl From<countersign_sign::TokenError> for Failure {
     }
 }
 
+impl From<countersign_sign::LoginError> for Failure {
+    fn from(error: countersign_sign::LoginError) -> Self {
+        use countersign_sign::LoginError;
+        let kind = error.kind();
+        let hint = match &error {
+            LoginError::NoBrowser => "pass --login device, and log in with a browser elsewhere",
+            LoginError::NoDevices => "pass --login browser",
+            LoginError::Refused { .. } => {
+                "run the same command again, and log in with an account that the issuer accepts"
+            }
+            LoginError::Late { .. } | LoginError::CodeExpired => {
+                "run the same command again, and log in with a browser while it waits"
+            }
+            LoginError::OtherLogin => "run the same command again",
+            LoginError::OtherIssuer { .. } => {
+                "name the issuer as its tokens do: in the signing config, or by --oidc-issuer URL"
+            }
+            LoginError::Listener(_) => "pass --login device, which needs no port on this machine",
+            _ => return Self::new(kind, error),
+        };
+        Self::new(kind, error).hint(hint)
+    }
+}
+
 impl From<countersign_sign::Error> for Failure {
     fn from(error: countersign_sign::Error) -> Self {
         use countersign_sign::Error as SignError;
@@ -29,6 +53,7 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Registry(_)
             | SignError::Trust(_)
             | SignError::Token(_)
+            | SignError::Login(_)
             | SignError::Merge(_)
             | SignError::Publication(_) => return passed_on(error),
             SignError::Renewal(_) => {
@@ -96,6 +121,7 @@ fn passed_on(error: countersign_sign::Error) -> Failure {
         SignError::Registry(error) => error.into(),
         SignError::Trust(error) => error.into(),
         SignError::Token(error) => error.into(),
+        SignError::Login(error) => error.into(),
         SignError::Merge(error) => error.into(),
         SignError::Publication(error) => error.into(),
         other => Failure::new(other.kind(), other),

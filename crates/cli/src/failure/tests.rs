@@ -199,7 +199,9 @@ fn what_is_said_of_signing() {
     let errors = countersign_sign::samples::errors();
     assert_snapshot!(table(errors, label), @r"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
-        Encode, Key
+        Encode, Key, Login/Random
+    1 Machine: pass --login device, which needs no port on this machine
+        Login/Listener/Kind/AddrInUse
     1 Machine: set this machine's clock, best by NTP, and sign again
         Clock, Token/Clock/Skew
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
@@ -218,6 +220,10 @@ fn what_is_said_of_signing() {
         Merge/Nothing
     2 Usage: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
         Token/NotJwt
+    2 Usage: pass --login browser
+        Login/NoDevices
+    2 Usage: pass --login device, and log in with a browser elsewhere
+        Login/NoBrowser
     2 Usage: pass --tag NAME:TAG to merge, or --then-tag TAG to sign
         Publication/NoTag
     2 Usage: pass --then-tag TAG, such as `v1` or `latest`
@@ -238,8 +244,12 @@ fn what_is_said_of_signing() {
         Tag
     5 Invalid: merge the images of the index one by one, by digest
         Merge/Entry
+    5 Invalid: name the issuer as its tokens do: in the signing config, or by --oidc-issuer URL
+        Login/OtherIssuer
     5 Invalid: read what the other program says; what is signed stays signed
         FurtherCheck
+    5 Invalid: run the same command again
+        Login/OtherLogin
     5 Invalid: run the same command again; if it stays so, the registry did not keep what was pushed
         Publication/Unproven
     5 Invalid: sign the images of the index one by one, by digest
@@ -256,6 +266,10 @@ fn what_is_said_of_signing() {
         Service
     7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it
         Token/Expired
+    7 Unreachable: run the same command again, and log in with a browser while it waits
+        Login/Late, Login/CodeExpired
+    7 Unreachable: run the same command again, and log in with an account that the issuer accepts
+        Login/Refused
     7 Unreachable: run the same command in a new job: it signs what is not signed yet
         Renewal
     7 Unreachable: sign again; if it fails again, the registry's support for referrers has a fault

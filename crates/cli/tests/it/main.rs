@@ -24,6 +24,7 @@ mod merge;
 mod mounts;
 mod newcomer;
 mod output;
+mod person;
 mod policy;
 mod printed;
 mod registries;

@@ -14,6 +14,7 @@ use super::SigstoreError;
 use super::ca::is_email;
 use super::error::Refused;
 use super::keys::{EcdsaKey, from_fixed_width};
+use super::login::{self, Logins};
 
 /// The audience that Sigstore's clients ask tokens for.
 const AUDIENCE: &str = "sigstore";
@@ -26,6 +27,7 @@ pub(super) struct OidcIssuer {
     url: String,
     key: EcdsaKey,
     bearer: String,
+    logins: Logins,
 }
 
 /// What a good token says.
@@ -58,7 +60,13 @@ impl OidcIssuer {
         let key = EcdsaKey::generate()?;
         // As hard to guess as a key.
         let bearer = URL_SAFE_NO_PAD.encode(key.sign_fixed_width(b"bearer"));
-        Ok(Self { url, key, bearer })
+        let logins = Logins::default();
+        Ok(Self {
+            url,
+            key,
+            bearer,
+            logins,
+        })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -68,6 +76,11 @@ impl OidcIssuer {
     /// What a job shows to be handed a token.
     pub(super) fn bearer(&self) -> &str {
         &self.bearer
+    }
+
+    /// Who logs in, and how.
+    pub(super) fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// A token for `identity`, good for ten minutes from `at`, with `further` claims.
@@ -143,15 +156,17 @@ impl OidcIssuer {
 
     /// The discovery document (OpenID Connect Discovery 1.0, section 4).
     pub(super) fn discovery(&self) -> Value {
-        json!({
+        let mut document = login::metadata(&self.url);
+        let keys = json!({
             "issuer": self.url,
             "jwks_uri": format!("{}/keys", self.url),
-            "authorization_endpoint": format!("{}/auth", self.url),
-            "token_endpoint": format!("{}/token", self.url),
-            "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
-        })
+        });
+        if let (Some(document), Value::Object(keys)) = (document.as_object_mut(), keys) {
+            document.extend(keys);
+        }
+        document
     }
 
     /// The key set (RFC 7517).

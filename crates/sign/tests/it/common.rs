@@ -77,6 +77,7 @@ impl Stage {
             rekor: self.sigstore.rekor_url(rekor),
             rekor_version: version,
             tsa: (version == RekorVersion::V2).then(|| self.sigstore.tsa_url()),
+            oidc_issuer: Some(self.sigstore.oidc_issuer()),
         }
     }
 

@@ -14,6 +14,7 @@ mod config;
 mod faults;
 mod identity;
 mod listing;
+mod login;
 mod merge;
 mod parallel;
 mod patience;

@@ -71,6 +71,7 @@ impl Stage {
             rekor: self.sigstore.rekor_url(RekorVersion::V1),
             rekor_version: countersign_sign::RekorVersion::V1,
             tsa: None,
+            oidc_issuer: None,
         };
         let signer = Signer::new(self.client.clone(), &services, self.trusted_root()).unwrap();
         let signer = signer.with_existing(Existing::SignAgain);
