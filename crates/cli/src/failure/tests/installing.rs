@@ -57,7 +57,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     5 Invalid: if you trust the content to be that large, raise the limit with --max-layers
         Limit
     5 Invalid: nothing was installed; report the message to the publisher, or build the image with another tool
-        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Checksum, Layer/Header, Layer/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/DiffId
+        Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Header/Checksum, Layer/Header, Layer/Header/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/DiffId
     5 Invalid: this file system can't store that name: install on another file system, or tell the publisher
         Layer/Write/Kind/InvalidFilename
     5 Invalid: this limit is fixed; tell whoever published it to make the content smaller
