@@ -10,6 +10,7 @@ mod http;
 mod image;
 mod indexes;
 mod instance;
+mod merges;
 mod package_client;
 mod registries;
 mod scenarios;
@@ -56,6 +57,9 @@ pub(crate) enum Part {
     Signatures,
     /// Indexes of every shape, selected as by skopeo and crane: the registries, skopeo and crane
     Indexes,
+    /// Images merged into the registries, also by two processes at once: the registries, crane, cosign
+    /// and oras
+    Merges,
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
@@ -83,6 +87,13 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("indexes");
         fs::create_dir_all(&directory)?;
         indexes::run(&countersign, &programs, &skopeo, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Merges) {
+        let programs = Programs::install(&root)?;
+        println!("Merging images of every shape …");
+        let directory = directory.path().join("merges");
+        fs::create_dir_all(&directory)?;
+        merges::run(&countersign, &programs, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Trees) {
         let directory = directory.path().join("trees");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::package_client::client;
 use super::server::Server;
 use super::tools::Programs;
 use crate::command::Command;
@@ -16,8 +17,8 @@ pub(super) struct Registry {
     pub(super) host: String,
     /// How referrers are listed.
     pub(super) referrers: Referrers,
-    /// Held for its end.
-    _server: Server,
+    /// Held for their end.
+    _servers: Vec<Server>,
 }
 
 /// How a registry lists what refers to an image.
@@ -56,17 +57,60 @@ pub(super) fn olareg(program: &Path, directory: &Path) -> anyhow::Result<Registr
         name: "olareg (referrers API)",
         host: address.to_string(),
         referrers: Referrers::Api,
-        _server: server,
+        _servers: vec![server],
     })
 }
 
 fn docker_registry(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
-    let storage = directory.join("docker-registry");
-    let config = directory.join("docker-registry.yaml");
-    let (server, [address]) = Server::start("docker-registry", directory, |[address]| {
+    let (server, host) = distribution(programs, directory, "docker-registry", "")?;
+    Ok(Registry {
+        name: "docker-registry (tag fallback)",
+        host,
+        referrers: Referrers::FallbackTag,
+        _servers: vec![server],
+    })
+}
+
+/// Starts docker-registry so that it redirects whoever reads a blob to another origin, as registries in
+/// front of an object store do.
+///
+/// # Errors
+/// When it doesn't start.
+pub(super) fn redirecting(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
+    let name = "docker-registry-redirecting";
+    let storage = directory.join(name);
+    fs::create_dir_all(&storage)?;
+    let (store, [origin]) = Server::start("object-store", directory, |[address]| {
+        Ok(client("python3")
+            .args(["-m", "http.server", "--bind", "127.0.0.1"])
+            .args(["--directory".as_ref(), storage.as_os_str()])
+            .args([address.port().to_string()]))
+    })?;
+    let middleware = format!(
+        "middleware: {{storage: [{{name: redirect, options: {{baseurl: \"http://{origin}\"}}}}]}}\n"
+    );
+    let (server, host) = distribution(programs, directory, name, &middleware)?;
+    Ok(Registry {
+        name: "docker-registry that redirects (tag fallback)",
+        host,
+        referrers: Referrers::FallbackTag,
+        _servers: vec![server, store],
+    })
+}
+
+/// Starts docker-registry with more lines of configuration.
+fn distribution(
+    programs: &Programs,
+    directory: &Path,
+    name: &str,
+    more: &str,
+) -> anyhow::Result<(Server, String)> {
+    let storage = directory.join(name);
+    let config = directory.join(format!("{name}.yaml"));
+    let (server, [address]) = Server::start(name, directory, |[address]| {
         let text = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {:?}}}\n\
-             http: {{addr: \"{address}\"}}\n",
+             {more}http: {{addr: \"{address}\"}}\n",
             storage.display().to_string()
         );
         fs::write(&config, text)?;
@@ -74,10 +118,5 @@ fn docker_registry(programs: &Programs, directory: &Path) -> anyhow::Result<Regi
             .args(["serve"])
             .args([&config]))
     })?;
-    Ok(Registry {
-        name: "docker-registry (tag fallback)",
-        host: address.to_string(),
-        referrers: Referrers::FallbackTag,
-        _server: server,
-    })
+    Ok((server, address.to_string()))
 }

@@ -113,6 +113,15 @@ pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
     COSIGN_3.install(root)
 }
 
+/// Installs oras alone, and says where it is.
+///
+/// # Errors
+/// When Go can't build it.
+pub(super) fn oras(root: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(root)?;
+    ORAS.install(root)
+}
+
 /// Cosign 3, if an earlier run installed it.
 pub(crate) fn installed_cosign(root: &Path) -> Option<PathBuf> {
     let GoProgram { name, version, .. } = COSIGN_3;

@@ -1,0 +1,432 @@
+//! `countersign merge` into the registries of others: cosign, crane and oras accept and list what it
+//! wrote. Then two processes merge into one repository at once, again and again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use countersign_oci::{Digest, media_type};
+use countersign_sandbox::{RekorVersion, Sigstore};
+use serde_json::{Value, json};
+
+use super::actors::WORKFLOW;
+use super::http;
+use super::instance::{Instance, Sandbox, bare};
+use super::ledger::Ledger;
+use super::registries::{self, Referrers, Registry};
+use super::tools::{self, Programs};
+use crate::command::{Command, Output};
+
+/// The repository that the builds push to.
+const CACHE: &str = "merges/cache";
+const PLATFORMS: [&str; 8] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/s390x",
+    "linux/riscv64",
+    "linux/mips64le",
+];
+/// How often two processes merge at once.
+const ROUNDS: usize = 50;
+
+/// What is merged, and how many manifests the merged image lists.
+struct Shape {
+    name: &'static str,
+    slug: &'static str,
+    sources: Vec<Digest>,
+    manifests: usize,
+    media_type: &'static str,
+}
+
+/// A manifest in a repository.
+struct Pushed {
+    media_type: &'static str,
+    digest: Digest,
+    size: usize,
+}
+
+impl Pushed {
+    /// As an index lists it.
+    fn entry(&self, platform: &str) -> Value {
+        let mut parts = platform.split('/');
+        let mut fields = json!({ "os": parts.next(), "architecture": parts.next() });
+        if let (Some(variant), Some(fields)) = (parts.next(), fields.as_object_mut()) {
+            fields.insert("variant".into(), variant.into());
+        }
+        json!({
+            "mediaType": self.media_type,
+            "digest": self.digest.to_string(),
+            "size": self.size,
+            "platform": fields,
+        })
+    }
+}
+
+struct Stage<'a> {
+    countersign: &'a Path,
+    programs: &'a Programs,
+    cosign: PathBuf,
+    oras: PathBuf,
+    sandbox: &'a Sigstore,
+    instance: &'a Instance,
+    directory: &'a Path,
+}
+
+/// Merges every shape into every registry, then has two processes merge at once.
+///
+/// # Errors
+/// When the software can't be started. What comes of the cases is in the ledger.
+pub(super) fn run(
+    countersign: &Path,
+    programs: &Programs,
+    root: &Path,
+    directory: &Path,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
+    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
+    let stage = Stage {
+        countersign,
+        programs,
+        cosign: tools::cosign(root)?,
+        oras: tools::oras(root)?,
+        sandbox: sigstore,
+        instance: &instance,
+        directory,
+    };
+    let [olareg, docker_registry] = registries::start(programs, directory)?;
+    let redirecting = registries::redirecting(programs, directory)?;
+    for registry in [&olareg, &docker_registry, &redirecting] {
+        for shape in stage.shapes(registry)? {
+            let title = format!("{} merged, in {}", shape.name, registry.name);
+            ledger.case(&title, || stage.play(registry, &shape));
+        }
+    }
+    let title = format!("two merges into one repository at once, {ROUNDS} times");
+    ledger.case(&title, || stage.compete(&docker_registry));
+    Ok(())
+}
+
+impl Stage<'_> {
+    fn shapes(&self, registry: &Registry) -> anyhow::Result<Vec<Shape>> {
+        let images: Vec<Pushed> = PLATFORMS
+            .iter()
+            .map(|platform| self.image(registry, platform, media_type::OCI_MANIFEST))
+            .collect::<anyhow::Result<_>>()?;
+        let docker: Vec<Pushed> = PLATFORMS
+            .iter()
+            .take(2)
+            .map(|platform| self.image(registry, platform, media_type::DOCKER_MANIFEST))
+            .collect::<anyhow::Result<_>>()?;
+        let attestation = self.image(registry, "unknown/unknown", media_type::OCI_MANIFEST)?;
+        let built: Vec<Digest> = images
+            .iter()
+            .zip(PLATFORMS)
+            .take(2)
+            .map(|(image, platform)| {
+                let mut about = attestation.entry("unknown/unknown");
+                if let Some(about) = about.as_object_mut() {
+                    let annotations = json!({
+                        "vnd.docker.reference.type": "attestation-manifest",
+                        "vnd.docker.reference.digest": image.digest.to_string(),
+                    });
+                    about.insert("annotations".into(), annotations);
+                }
+                Ok(self
+                    .index(registry, &[image.entry(platform), about])?
+                    .digest)
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let [amd64, arm64, armv7, ..] = images.as_slice() else {
+            anyhow::bail!("expected three images at least");
+        };
+        let inner = self.index(registry, &[arm64.entry("linux/arm64")])?;
+        let mut nested = inner.entry("linux/arm64");
+        if let Some(nested) = nested.as_object_mut() {
+            nested.remove("platform");
+        }
+        let outer = self.index(registry, &[amd64.entry("linux/amd64"), nested])?;
+        let digests = |images: &[Pushed]| images.iter().map(|image| image.digest.clone()).collect();
+        let shape = |name, slug, sources: Vec<Digest>, manifests| Shape {
+            name,
+            slug,
+            sources,
+            manifests,
+            media_type: media_type::OCI_INDEX,
+        };
+        Ok(vec![
+            shape(
+                "two images",
+                "two",
+                vec![amd64.digest.clone(), arm64.digest.clone()],
+                2,
+            ),
+            shape("eight images", "eight", digests(&images), 8),
+            shape(
+                "an index in an index, and an image",
+                "nested",
+                vec![outer.digest, armv7.digest.clone()],
+                3,
+            ),
+            // Both are about one attestation, which is listed once.
+            shape("images with attestations by buildx", "attested", built, 3),
+            Shape {
+                media_type: media_type::DOCKER_INDEX,
+                ..shape(
+                    "two images of Docker's types",
+                    "docker",
+                    digests(&docker),
+                    2,
+                )
+            },
+        ])
+    }
+
+    /// An image whose one file tells its platform, made by crane.
+    fn image(
+        &self,
+        registry: &Registry,
+        platform: &str,
+        media_type: &'static str,
+    ) -> anyhow::Result<Pushed> {
+        let name = platform.replace('/', "-");
+        let folder = self.directory.join(&name);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("platform"), platform)?;
+        let layer = format!("{name}.tar");
+        self.command(Command::new("tar").args(["-C", &name, "-cf", &layer, "platform"]))?;
+        let image = format!("{}/{CACHE}:{name}", registry.host);
+        let mut append = vec!["append", "--new_layer", &layer, "--new_tag", &image];
+        if media_type == media_type::OCI_MANIFEST {
+            append.push("--oci-empty-base");
+        }
+        self.crane(&append)?;
+        self.crane(&[
+            "mutate",
+            "--set-platform",
+            platform,
+            "--tag",
+            &image,
+            &image,
+        ])?;
+        let url = format!("http://{}/v2/{CACHE}/manifests/{name}", registry.host);
+        let bytes = http::text_of(&url, media_type)?;
+        Ok(Pushed {
+            media_type,
+            digest: Digest::sha256(bytes.as_bytes()),
+            size: bytes.len(),
+        })
+    }
+
+    fn index(&self, registry: &Registry, entries: &[Value]) -> anyhow::Result<Pushed> {
+        let media_type = media_type::OCI_INDEX;
+        let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+        let index = index.to_string();
+        let digest = Digest::sha256(index.as_bytes());
+        let url = format!("http://{}/v2/{CACHE}/manifests/{digest}", registry.host);
+        http::put(&url, media_type, &index)?;
+        Ok(Pushed {
+            media_type,
+            digest,
+            size: index.len(),
+        })
+    }
+
+    /// Merges, and has everybody look at what came of it.
+    fn play(&self, registry: &Registry, shape: &Shape) -> anyhow::Result<String> {
+        let repository = format!("merges/{}", shape.slug);
+        let image = format!("{}/{repository}:v1", registry.host);
+        let merge = self.merge(registry, &image, &shape.sources)?;
+        self.command(merge)?;
+        let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
+        let index = http::text_of(&url, shape.media_type)?;
+        let listed = listed(&index)?;
+        ensure!(
+            listed.len() == shape.manifests,
+            "expected {} manifests, found {}",
+            shape.manifests,
+            listed.len()
+        );
+        let found = self.crane(&["digest", &image])?;
+        let digest = Digest::sha256(index.as_bytes()).to_string();
+        ensure!(found == digest, "crane says {found}, not {digest}");
+        // crane reads the index with all that it lists.
+        let copy = format!("{}/merges/copies:{}", registry.host, shape.slug);
+        self.crane(&["copy", &image, &copy])?;
+        self.verify(&[&image])?;
+        for digest in listed.iter().chain([&digest]) {
+            let one = format!("{}/{repository}@{digest}", registry.host);
+            self.verify(&[&one])?;
+            self.cosign_verifies(&one)?;
+            let signatures = self.discovered(registry, &one)?;
+            ensure!(
+                signatures == 1,
+                "oras lists {signatures} signatures of {digest}"
+            );
+        }
+        self.cosign_verifies(&image)?;
+        Ok(format!(
+            "{} manifests and the index, verified by cosign and listed by crane and oras",
+            listed.len()
+        ))
+    }
+
+    /// Both jobs merge one image of their own, and one that both share.
+    fn compete(&self, registry: &Registry) -> anyhow::Result<String> {
+        let started = Instant::now();
+        let [own, shared, other] = ["linux/386", "linux/amd64", "linux/s390x"];
+        let [own, shared, other] = [
+            self.image(registry, own, media_type::OCI_MANIFEST)?.digest,
+            self.image(registry, shared, media_type::OCI_MANIFEST)?
+                .digest,
+            self.image(registry, other, media_type::OCI_MANIFEST)?
+                .digest,
+        ];
+        for round in 0..ROUNDS {
+            let repository = format!("merges/round{round}");
+            let mut images = Vec::new();
+            let mut running = Vec::new();
+            for (tag, single) in [("left", &own), ("right", &other)] {
+                let image = format!("{}/{repository}:{tag}", registry.host);
+                let sources = [single.clone(), shared.clone()];
+                let merge = self.merge(registry, &image, &sources)?;
+                let merge = merge.directory(self.directory).env("HOME", self.directory);
+                running.push(merge.spawn(Stdio::null(), Stdio::inherit())?);
+                images.push(image);
+            }
+            for mut merge in running {
+                ensure!(merge.wait()?.success(), "a merge of round {round} failed");
+            }
+            for image in &images {
+                let tag = image.rsplit(':').next().unwrap_or_default();
+                let url = format!("http://{}/v2/{repository}/manifests/{tag}", registry.host);
+                let index = http::text_of(&url, media_type::OCI_INDEX)?;
+                let digest = Digest::sha256(index.as_bytes()).to_string();
+                for one in listed(&index)?.iter().chain([&digest]) {
+                    let signatures = self.tagged_referrers(registry, &repository, one)?;
+                    let expected = if *one == shared.to_string() { 2 } else { 1 };
+                    ensure!(
+                        signatures == expected,
+                        "round {round}: expected {expected} signatures of {one}, found {signatures}"
+                    );
+                }
+            }
+            let images: Vec<&str> = images.iter().map(String::as_str).collect();
+            self.verify(&images)?;
+        }
+        Ok(format!(
+            "both whole each time, in {} s",
+            started.elapsed().as_secs()
+        ))
+    }
+
+    fn merge(
+        &self,
+        registry: &Registry,
+        image: &str,
+        sources: &[Digest],
+    ) -> anyhow::Result<Command> {
+        fs::write(self.directory.join("token"), self.sandbox.token(WORKFLOW))?;
+        let sources = sources
+            .iter()
+            .map(|digest| format!("{}/{CACHE}@{digest}", registry.host));
+        let config = text(&self.instance.signing_config)?;
+        Ok(Command::new(self.countersign)
+            .args([
+                "merge",
+                "--trusted-root",
+                text(&self.instance.trusted_root)?,
+            ])
+            .args(["--signing-config", config])
+            .args(["--identity-token", "@token", "--tag", image])
+            .args(sources))
+    }
+
+    fn verify(&self, images: &[&str]) -> anyhow::Result<()> {
+        let issuer = bare(&self.sandbox.oidc_issuer());
+        let verify = Command::new(self.countersign)
+            .args([
+                "verify",
+                "--trusted-root",
+                text(&self.instance.trusted_root)?,
+            ])
+            .args(["--issuer", &issuer, "--identity", WORKFLOW])
+            .args(images);
+        self.command(verify)?;
+        Ok(())
+    }
+
+    fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
+        let issuer = bare(&self.sandbox.oidc_issuer());
+        let verify = Command::new(&self.cosign)
+            .args([
+                "verify",
+                "--trusted-root",
+                text(&self.instance.trusted_root)?,
+            ])
+            .args(["--certificate-oidc-issuer", &issuer])
+            .args(["--certificate-identity", WORKFLOW, image]);
+        self.command(verify)?;
+        Ok(())
+    }
+
+    /// How many signatures oras finds.
+    fn discovered(&self, registry: &Registry, image: &str) -> anyhow::Result<usize> {
+        let way = match registry.referrers {
+            Referrers::Api => "v1.1-referrers-api",
+            Referrers::FallbackTag => "v1.1-referrers-tag",
+        };
+        let discover = Command::new(&self.oras)
+            .args(["discover", "--plain-http", "--distribution-spec", way])
+            .args(["--format", "json", image]);
+        let found: Value = serde_json::from_str(&self.command(discover)?.stdout)?;
+        let referrers = found.get("referrers").or_else(|| found.get("manifests"));
+        let referrers = referrers.and_then(Value::as_array);
+        Ok(referrers.context("oras lists nothing")?.len())
+    }
+
+    /// How many manifests the fallback tag of a digest lists.
+    fn tagged_referrers(
+        &self,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+    ) -> anyhow::Result<usize> {
+        let tag = digest.replace(':', "-");
+        let url = format!("http://{}/v2/{repository}/manifests/{tag}", registry.host);
+        Ok(listed(&http::text_of(&url, media_type::OCI_INDEX)?)?.len())
+    }
+
+    fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(Command::new(&self.programs.crane).args(arguments))?;
+        Ok(output.stdout.trim().to_owned())
+    }
+
+    /// Runs a command, which must succeed, where nothing of the user's is.
+    fn command(&self, command: Command) -> anyhow::Result<Output> {
+        let command = command
+            .directory(self.directory)
+            .env("HOME", self.directory);
+        command.run()?.success()
+    }
+}
+
+/// The digests that an index lists.
+fn listed(index: &str) -> anyhow::Result<Vec<String>> {
+    let index: Value = serde_json::from_str(index)?;
+    let manifests = index.get("manifests").and_then(Value::as_array);
+    let digests = manifests.context("no index")?.iter().filter_map(|entry| {
+        let digest = entry.get("digest")?.as_str()?;
+        Some(digest.to_owned())
+    });
+    Ok(digests.collect())
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path that is not Unicode")
+}
