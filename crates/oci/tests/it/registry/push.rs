@@ -46,6 +46,31 @@ async fn a_blob_is_pushed_to_a_relative_location_with_its_query() {
     assert_eq!(requests(&server).await.len(), 3);
 }
 
+/// docker-registry says this while another client mounts a blob that the manifest names.
+#[tokio::test]
+async fn a_manifest_whose_digest_is_refused_though_it_is_right_is_pushed_again() {
+    let server = MockServer::start().await;
+    let refused = |code: &str| {
+        let refusal = serde_json::json!({"errors": [{"code": code, "message": "no"}]});
+        let refusal = status(400).set_body_json(refusal);
+        Mock::given(method("PUT"))
+            .respond_with(refusal)
+            .up_to_n_times(1)
+    };
+    refused("DIGEST_INVALID").mount(&server).await;
+    refused("MANIFEST_INVALID").mount(&server).await;
+    let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
+    let (client, repository) = (client(), repository(&server));
+    let pushed = client.push_manifest(&repository, media_type::OCI_INDEX, index, None);
+    let error = pushed.await.unwrap_err();
+    assert!(
+        matches!(error, Error::Status { status: 400, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("MANIFEST_INVALID"), "{error}");
+    assert_eq!(requests(&server).await.len(), 2, "other refusals are final");
+}
+
 #[tokio::test]
 async fn a_blob_that_is_there_is_not_pushed() {
     let server = MockServer::start().await;
