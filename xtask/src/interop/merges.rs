@@ -67,7 +67,7 @@ impl Pushed {
     }
 }
 
-struct Stage<'a> {
+struct Scene<'a> {
     countersign: &'a Path,
     programs: &'a Programs,
     cosign: PathBuf,
@@ -90,7 +90,7 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let Sandbox { sigstore, .. } = &Sandbox::start()?;
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
-    let stage = Stage {
+    let scene = Scene {
         countersign,
         programs,
         cosign: tools::cosign(root)?,
@@ -102,17 +102,17 @@ pub(super) fn run(
     let [olareg, docker_registry] = registries::start(programs, directory)?;
     let redirecting = registries::redirecting(programs, directory)?;
     for registry in [&olareg, &docker_registry, &redirecting] {
-        for shape in stage.shapes(registry)? {
+        for shape in scene.shapes(registry)? {
             let title = format!("{} merged, in {}", shape.name, registry.name);
-            ledger.case(&title, || stage.play(registry, &shape));
+            ledger.case(&title, || scene.play(registry, &shape));
         }
     }
     let title = format!("two merges into one repository at once, {ROUNDS} times");
-    ledger.case(&title, || stage.compete(&docker_registry));
+    ledger.case(&title, || scene.compete(&docker_registry));
     Ok(())
 }
 
-impl Stage<'_> {
+impl Scene<'_> {
     fn shapes(&self, registry: &Registry) -> anyhow::Result<Vec<Shape>> {
         let images: Vec<Pushed> = PLATFORMS
             .iter()
