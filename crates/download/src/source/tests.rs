@@ -149,8 +149,16 @@ fn what_each_kind_of_source_is() {
 }
 
 #[test]
-fn the_page_on_galleries_names_every_scheme() {
+fn the_page_on_galleries_names_every_scheme_and_which_of_them_are_local() {
     let page = include_str!("../../../../docs/galleries.md");
+    let local = "work only in an index that is itself a file";
+    let local = page.lines().find(|line| line.contains(local)).unwrap();
+    for source in sources() {
+        if let Some((scheme, _)) = source.to_string().split_once("://") {
+            let named = local.contains(&format!("`{scheme}:`"));
+            assert_eq!(named, source.is_local(), "{source}");
+        }
+    }
     for scheme in Scheme::ALL {
         let scheme = format!("{}://", scheme.as_str());
         assert!(page.contains(&scheme), "{scheme}");
@@ -209,10 +217,15 @@ fn a_sha256_that_is_none_or_out_of_place_is_refused() {
             "{sha256}"
         );
     }
-    let takes_none = |source: &Source| !matches!(source, Source::Tarball(_));
-    for source in sources().into_iter().filter(takes_none) {
-        let error = with(&source.to_string(), SHA256);
+    let expected = with("quay.io/a/b:t", SHA256).to_string();
+    for source in sources() {
         let kind = source.kind();
+        let Err(error) = Source::parse(&source.to_string(), Some(SHA256)) else {
+            // The error names the kinds that take one: `for tarballs alone`.
+            let plural = format!("{}s", kind.trim_start_matches("a "));
+            assert!(expected.contains(&plural), "{kind}");
+            continue;
+        };
         assert!(
             matches!(error, SourceError::DigestOutOfPlace { kind: found } if found == kind),
             "{source}"

@@ -1,3 +1,6 @@
+//! The rule as tables. A user reads the same rule in `docs/galleries.md`, under "Sources, mirrors, fallback
+//! tags": where a row here changes, that page and the list in `next.rs` change too.
+
 use Consequence::{End, TryNext, TrySameDigest};
 
 use super::*;
@@ -232,6 +235,21 @@ fn what_each_kind_of_source_is_asked_for_after_a_primary_that_resolved_to_a_dige
     https://example.org/app.tar: 1: e; -
     file:///srv/app: 1: its name; -
     ");
+}
+
+#[test]
+fn the_page_on_galleries_names_the_statuses_that_lead_to_the_next_source() {
+    let page = include_str!("../../../../../docs/galleries.md");
+    let (_, section) = page.split_once("\n## Sources, mirrors").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let numbers = section.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut named: Vec<u16> = numbers.filter_map(|word| word.parse().ok()).collect();
+    named.sort_unstable();
+    let leads = |status: &u16| Consequence::of_status(*status) == TryNext;
+    // 401 and 403 depend on the kind of server, which the page says.
+    let expected = (400..500).filter(|status| leads(status) || [401, 403].contains(status));
+    assert_eq!(named, expected.collect::<Vec<u16>>());
+    assert!((500..600).all(|status| leads(&status)) && section.contains("5xx"));
 }
 
 #[test]
