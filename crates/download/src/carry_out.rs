@@ -1,7 +1,7 @@
 //! Carries a plan out: one source after the other, all by the same requirement.
 //!
-//! `next` says which source is asked, `replace` what may take the place of what is installed; both
-//! are tables without any I/O. A locked plan has a digest from the start. What is admitted for it has
+//! `next` decides which source is asked. `replace` decides what may take the place of what is
+//! installed. Neither does any I/O, and each is tested as a table. A locked plan has a digest from the start. What is admitted for it has
 //! to be what was locked, and by the locked signer, or it is refused like anything else that doesn't
 //! hold.
 
@@ -73,7 +73,7 @@ impl<V: ImageVerifier> Installer<V> {
     ///
     /// The directory above `directory` must exist; `directory` itself must not, or be empty, or
     /// hold an earlier installation, which is replaced in one step where `options` let it be.
-    /// Whether the system will let us is found before any source is asked.
+    /// Before any source is asked, it is checked that the system allows that.
     ///
     /// # Errors
     /// [`PlanFailure`], with the error of every source that was tried; nothing is left of the

@@ -1,4 +1,5 @@
-//! The installer: what it works with, resolving and admitting. `carry_out` does the rest.
+//! The installer: its clients and limits, and how it resolves and admits images. `carry_out` does the
+//! rest.
 
 use std::sync::{Arc, OnceLock};
 
@@ -64,7 +65,7 @@ impl<V: ImageVerifier> Installer<V> {
     }
 
     /// An installer for sources that an index from a server names. None of them may have an address
-    /// that is more private than the index's own, also after DNS. The verifier has no such limit: the
+    /// that is further inside than the limit, also after its name is resolved. The verifier has no such limit: the
     /// user's policy says where it looks, and it asks an image's registry only after that was asked
     /// here.
     pub(crate) fn within(&self, limit: &AddressLimit) -> Result<Self, Error> {

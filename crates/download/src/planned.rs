@@ -22,7 +22,7 @@ pub enum Role {
     Primary,
     /// One of the entry's `mirrors`.
     Mirror,
-    /// Another tag in a repository of the former, by [`FallbackTags`](crate::FallbackTags).
+    /// Another tag in the repository of a primary or a mirror, by [`FallbackTags`](crate::FallbackTags).
     Fallback,
 }
 

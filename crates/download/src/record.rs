@@ -51,8 +51,12 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What was installed, and on what grounds.
-#[derive(Debug, Clone, Serialize)]
+/// What this run installed, and on what grounds.
+///
+/// It is only written, and [`Recorded`] is only read. They are two types because each has what the
+/// other can't: this one counts what the run wrote, and a record has a time, and may be of an earlier
+/// version. A test holds the fields that they share against each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Installed {
     /// The image as it was asked for; `None` for content that is no image.
@@ -98,7 +102,7 @@ pub struct Provenance {
     pub skipped: Vec<String>,
 }
 
-/// What a record tells of an installation.
+/// What a record says of an installation, as it is read. What is written is an [`Installed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -173,5 +177,65 @@ fn open_file(root: &Path) -> io::Result<File> {
         Ok(file)
     } else {
         Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_of_an_installation_is_read_back() {
+        let references = [None, Some("quay.io/acme/app:v1".parse().unwrap())];
+        for (reference, grounds) in references
+            .into_iter()
+            .zip([Grounds::Digest, Grounds::Nothing])
+        {
+            let installed = Installed {
+                reference,
+                platform: "linux/arm64/v8".parse().unwrap(),
+                digest: Digest::sha256(b"manifest"),
+                index: Some(Digest::sha256(b"index")),
+                grounds,
+                files: 1,
+                bytes: 2,
+                warnings: vec!["a device was left out".into()],
+                provenance: Some(Provenance {
+                    gallery: "acme".into(),
+                    name: "chat".into(),
+                    entry: "cpu-chat".into(),
+                    role: Role::Mirror,
+                    source: "quay.io/acme/app:v1".into(),
+                    skipped: vec!["it was not found".into()],
+                }),
+            };
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir(root.path().join(RESERVED)).unwrap();
+            let json = Record::new(&installed).to_json().unwrap();
+            std::fs::write(path(root.path()), json).unwrap();
+
+            // All fields of both, so that a new one has to be thought of here.
+            let Recorded {
+                installed_at: _,
+                reference,
+                platform,
+                digest,
+                index,
+                grounds,
+                provenance,
+            } = read(root.path()).unwrap();
+            let written = Installed {
+                reference,
+                platform,
+                digest,
+                index,
+                grounds,
+                provenance,
+                files: installed.files,
+                bytes: installed.bytes,
+                warnings: installed.warnings.clone(),
+            };
+            assert_eq!(written, installed);
+        }
     }
 }

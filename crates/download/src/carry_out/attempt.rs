@@ -1,4 +1,4 @@
-//! One source's turn: admit what it has, as the plan requires, and put it in place.
+//! One attempt: admits what one source has, as the plan requires, and puts it in place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
 use crate::unpack::{ImageContent, unpack_archive};
 
-/// One source's turn.
+/// An attempt to install from one source.
 pub(super) struct Attempt<'a> {
     pub(super) plan: &'a Plan,
     pub(super) planned: &'a PlannedSource,
@@ -36,12 +36,12 @@ pub(super) struct Attempt<'a> {
     pub(super) held: &'a Arc<Held>,
     pub(super) target: &'a TargetState,
     pub(super) options: InstallOptions,
-    /// Why the sources before did not serve.
+    /// Why nothing was installed from the sources before, a text each.
     pub(super) skipped: Vec<String>,
     pub(super) events: Events<'a>,
 }
 
-/// What became of a source's turn.
+/// What became of an attempt.
 pub(super) struct AttemptResult {
     /// What the source was asked for or, where it resolved a name, what that resolved to.
     pub(super) digest: Option<Digest>,
@@ -116,7 +116,7 @@ impl<V: ImageVerifier> Installer<V> {
         tarball: &Tarball,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        // What the digest promises is there already: it needn't be fetched to be thrown away.
+        // If the bytes of this digest are installed already, they need not be fetched again.
         if let Proof::Digest(digest) = attempt.plan.requirement().proof()
             && let Some(unchanged) =
                 attempt.unchanged(Content::archive(digest, &Grounds::Digest))?
@@ -239,7 +239,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// `None` for an image by itself, whose reference says it all.
+    /// Where it is from; `None` for an image by itself, whose reference says that.
     fn provenance(&self) -> Option<Provenance> {
         Some(Provenance {
             gallery: self.plan.gallery()?.to_owned(),
