@@ -61,13 +61,13 @@ impl LockFile {
         }
     }
 
-    /// Puts `entry` in, keeps the others, and touches nothing where that is what it says already.
-    pub(crate) fn record(&self, entry: &LockedEntry) -> Result<(), Failure> {
+    /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already.
+    pub(crate) async fn record(&self, entry: &LockedEntry) -> Result<(), Failure> {
         if self.with(entry)?.is_none() {
             return Ok(());
         }
         // What it says now may be old by the time it is our turn.
-        let _turn = self.turn()?;
+        let _turn = self.turn().await?;
         let Some(lock) = self.with(entry)? else {
             return Ok(());
         };
@@ -84,7 +84,7 @@ impl LockFile {
     }
 
     /// Waits until no other process writes the file.
-    fn turn(&self) -> Result<FileLock, Failure> {
+    async fn turn(&self) -> Result<FileLock, Failure> {
         let path = self.resolved().map_err(|error| self.unwritable(error))?;
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
@@ -94,7 +94,7 @@ impl LockFile {
         loop {
             match FileLock::try_take(&beside) {
                 Ok(Some(lock)) => return Ok(lock),
-                Ok(None) if since.elapsed() < TURN => std::thread::sleep(PAUSE),
+                Ok(None) if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
                 Ok(None) => {
                     let message = format!(
                         "another run has been writing the lock file {} for {} s",

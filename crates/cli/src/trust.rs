@@ -43,21 +43,7 @@ pub(crate) fn instance(
     let file = policy.and_then(|loaded| loaded.file.as_deref());
     let by_policy = trust.as_ref().map(|trust| by_policy(trust, file));
     let by_policy = by_policy.transpose()?;
-    let by_flags = match arguments {
-        TrustArguments {
-            trusted_root: Some(path),
-            ..
-        } => Some(Choice::File(path.clone())),
-        TrustArguments {
-            tuf_url: Some(url),
-            tuf_root: Some(root),
-            ..
-        } => Some(Choice::Tuf {
-            url: url.clone(),
-            root: root.clone(),
-        }),
-        _ => None,
-    };
+    let by_flags = by_flags(arguments)?;
     let choice = match (by_flags, by_policy) {
         (Some(_), Some(_)) => {
             return Err(Failure::new(
@@ -74,6 +60,33 @@ pub(crate) fn instance(
         trust,
         offline: arguments.offline,
     })
+}
+
+/// The instance that the flags name, if they name one.
+fn by_flags(arguments: &TrustArguments) -> Result<Option<Choice>, Failure> {
+    let TrustArguments {
+        trusted_root,
+        tuf_url,
+        tuf_root,
+        offline: _,
+    } = arguments;
+    match (trusted_root, tuf_url, tuf_root) {
+        (None, None, None) => Ok(None),
+        (Some(path), None, None) => Ok(Some(Choice::File(path.clone()))),
+        (None, Some(url), Some(root)) => Ok(Some(Choice::Tuf {
+            url: url.clone(),
+            root: root.clone(),
+        })),
+        // The reader of the command line refuses these already.
+        (Some(_), Some(_), _)
+        | (Some(_), _, Some(_))
+        | (None, Some(_), None)
+        | (None, None, Some(_)) => Err(Failure::new(
+            Kind::Usage,
+            "expected --trusted-root alone, or --tuf-url with --tuf-root",
+        )
+        .hint("give one way to a trusted root")),
+    }
 }
 
 /// The instance of a policy's `trust`; its paths are relative to the policy's file.

@@ -40,12 +40,23 @@ const COMMON: [&str; 14] = [
 pub(crate) struct Foreseen {
     /// The issuer.
     pub(crate) issuer: String,
-    /// The identity: one of these, the likeliest first. Never empty.
-    pub(crate) identities: Vec<String>,
+    /// The identity: the likeliest one.
+    pub(crate) identity: String,
+    /// What it may be instead, the likeliest first.
+    pub(crate) alternatives: Vec<String>,
     /// Claims that are known.
     pub(crate) claims: CertificateClaims,
-    /// Whether there are no others.
-    pub(crate) are_all: bool,
+    /// Whether the certificate may have more claims.
+    pub(crate) completeness: Completeness,
+}
+
+/// Whether all claims of a certificate are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    /// The certificate has no other claims.
+    Whole,
+    /// The certificate may have more claims than are known.
+    Partial,
 }
 
 impl Foreseen {
@@ -61,8 +72,10 @@ impl Foreseen {
         at: Timestamp,
         annotations: &BTreeMap<String, String>,
     ) -> Result<(), Violation> {
-        let policy =
-            policy.as_far_as_known(|claim| self.are_all || self.claims.value(claim).is_some());
+        let policy = policy.as_far_as_known(|claim| match self.completeness {
+            Completeness::Whole => true,
+            Completeness::Partial => self.claims.value(claim).is_some(),
+        });
         let name = statement::name(image.requested());
         let judge = |identity: &String| {
             let judged = policy.judge(Claimed {
@@ -79,41 +92,52 @@ impl Foreseen {
             });
             judged.map(drop)
         };
-        let mut judged = self.identities.iter().map(judge);
-        let first = judged.next().unwrap_or(Ok(()));
-        match first {
-            Err(violation) if judged.all(|other| other.is_err()) => Err(violation),
-            _ => Ok(()),
-        }
+        let likeliest = judge(&self.identity);
+        let accepted = likeliest.is_ok()
+            || self
+                .alternatives
+                .iter()
+                .any(|identity| judge(identity).is_ok());
+        if accepted { Ok(()) } else { likeliest }
+    }
+
+    /// All identities that the certificate may have, the likeliest first.
+    pub(crate) fn identities(&self) -> Vec<String> {
+        let likeliest = std::iter::once(&self.identity);
+        likeliest.chain(&self.alternatives).cloned().collect()
     }
 }
 
 /// What the certificate for this token will say, where that can be known.
 pub(crate) fn foresee(token: &IdentityToken) -> Option<Foreseen> {
-    let one = |identity: String| vec![identity];
     let none = CertificateClaims::default;
-    let (identities, claims) = match Kind::of(token.issuer()) {
-        Some(Kind::GitHub) => (one(github_uri(token, "job_workflow_ref")?), github(token)),
-        Some(Kind::GitLab) => (one(gitlab_uri(token)?), gitlab(token)),
-        Some(Kind::Buildkite) => (one(buildkite(token)?), none()),
-        Some(Kind::CircleCi) => (one(circleci(token)?), none()),
-        Some(Kind::Email) => (one(verified_email(token)?.to_owned()), none()),
+    let mut issuer = token.issuer().to_owned();
+    let mut alternatives = Vec::new();
+    let (identity, claims) = match Kind::of(token.issuer()) {
+        Some(Kind::GitHub) => (github_uri(token, "job_workflow_ref")?, github(token)),
+        Some(Kind::GitLab) => (gitlab_uri(token)?, gitlab(token)),
+        Some(Kind::Buildkite) => (buildkite(token)?, none()),
+        Some(Kind::CircleCi) => (circleci(token)?, none()),
+        Some(Kind::Email) => (verified_email(token)?.to_owned(), none()),
         Some(Kind::Dex) => {
-            return Some(Foreseen {
-                // Who vouches is who Dex was logged in with.
-                issuer: token.claim_in("federated_claims", "connector_id")?.into(),
-                identities: one(verified_email(token)?.to_owned()),
-                claims: none(),
-                are_all: false,
-            });
+            // Who vouches is who Dex was logged in with.
+            issuer = token
+                .claim_in("federated_claims", "connector_id")?
+                .to_owned();
+            (verified_email(token)?.to_owned(), none())
         }
-        None => (other(token)?, none()),
+        None => {
+            let (identity, others) = other(token)?;
+            alternatives.extend(others);
+            (identity, none())
+        }
     };
     Some(Foreseen {
-        issuer: token.issuer().to_owned(),
-        identities,
+        issuer,
+        identity,
+        alternatives,
         claims,
-        are_all: false,
+        completeness: Completeness::Partial,
     })
 }
 
@@ -218,7 +242,9 @@ fn gitlab(token: &IdentityToken) -> CertificateClaims {
     let git_ref = || {
         let kind = match token.claim("ref_type")? {
             "branch" => "heads",
-            _ => "tags",
+            "tag" => "tags",
+            // A kind that is new: nothing is known of its refs.
+            _ => return None,
         };
         Some(format!("refs/{kind}/{}", token.claim("ref")?))
     };
@@ -271,177 +297,22 @@ fn circleci(token: &IdentityToken) -> Option<String> {
     ))
 }
 
-/// The identities that any rule could make of a token with nothing but common claims, where the
-/// subject is a URI or there is an email address.
-fn other(token: &IdentityToken) -> Option<Vec<String>> {
+/// The identity that any rule could make of a token with nothing but common claims, where the subject is
+/// a URI or there is an email address; and the other one, where there are both.
+fn other(token: &IdentityToken) -> Option<(String, Option<String>)> {
     if token.names().any(|name| !COMMON.contains(&name)) {
         return None;
     }
+    let email = token.email().map(str::to_owned);
     let subject = token.subject();
-    let mut identities: Vec<String> = token.email().map(str::to_owned).into_iter().collect();
-    if subject.contains("://") {
-        identities.push(subject.to_owned());
-    } else if identities.is_empty() {
+    let uri = subject.contains("://").then(|| subject.to_owned());
+    match (email, uri) {
+        (Some(email), uri) => Some((email, uri)),
+        (None, Some(uri)) => Some((uri, None)),
         // A user's name, say, to which the instance adds a domain.
-        return None;
+        (None, None) => None,
     }
-    Some(identities)
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn foreseen(claims: Value) -> Option<Foreseen> {
-        let mut all = json!({
-            "sub": "me", "aud": "sigstore", "exp": 4_102_444_800_i64, "iat": 1_700_000_000, "jti": "x",
-        });
-        let object = all.as_object_mut().unwrap();
-        let Value::Object(claims) = claims else {
-            panic!("claims are an object")
-        };
-        object.extend(claims);
-        let text = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(all.to_string()));
-        foresee(&IdentityToken::from_jwt(&text).unwrap())
-    }
-
-    fn identity(claims: Value) -> Option<(String, Vec<String>)> {
-        foreseen(claims).map(|foreseen| (foreseen.issuer, foreseen.identities))
-    }
-
-    fn pair(issuer: &str, identity: &str) -> Option<(String, Vec<String>)> {
-        Some((issuer.to_owned(), vec![identity.to_owned()]))
-    }
-
-    const GITHUB: &str = "https://token.actions.githubusercontent.com";
-
-    #[test]
-    fn github_certifies_the_workflow_that_the_job_is_of() {
-        let workflow = "acme/workflows/.github/workflows/sign.yml@refs/tags/v2";
-        let uri = format!("https://github.com/{workflow}");
-        for issuer in [GITHUB, &format!("{GITHUB}/acme-inc")] {
-            let claims = json!({
-                "iss": issuer,
-                "sub": "repo:acme/app:ref:refs/heads/main",
-                "job_workflow_ref": workflow,
-                "workflow_ref": "acme/app/.github/workflows/release.yml@refs/heads/main",
-                "repository": "acme/app",
-            });
-            assert_eq!(identity(claims), pair(issuer, &uri));
-        }
-        assert_eq!(identity(json!({"iss": GITHUB})), None);
-        // Not GitHub, however it begins.
-        let other = json!({"iss": format!("{GITHUB}.evil.example"), "job_workflow_ref": workflow});
-        assert_eq!(identity(other), None);
-    }
-
-    #[test]
-    fn github_certifies_claims_by_these_names() {
-        let foreseen = foreseen(json!({
-            "iss": GITHUB,
-            "job_workflow_ref": "acme/app/.github/workflows/w.yml@refs/heads/main",
-            "repository": "acme/app",
-            "repository_id": "7",
-            "ref": "refs/heads/main",
-            "event_name": "push",
-            "run_id": "12",
-            "run_attempt": "1",
-        }));
-        let claims = foreseen.unwrap().claims;
-        for (claim, value) in [
-            (
-                Claim::BuildSignerUri,
-                Some("https://github.com/acme/app/.github/workflows/w.yml@refs/heads/main"),
-            ),
-            (
-                Claim::SourceRepositoryUri,
-                Some("https://github.com/acme/app"),
-            ),
-            (Claim::SourceRepositoryIdentifier, Some("7")),
-            (Claim::SourceRepositoryRef, Some("refs/heads/main")),
-            (Claim::BuildTrigger, Some("push")),
-            (
-                Claim::RunInvocationUri,
-                Some("https://github.com/acme/app/actions/runs/12/attempts/1"),
-            ),
-            // Not in the token, and perhaps in the certificate.
-            (Claim::RunnerEnvironment, None),
-            (Claim::TokenSubject, None),
-        ] {
-            assert_eq!(claims.value(claim), value, "{claim}");
-        }
-    }
-
-    #[test]
-    fn gitlab_buildkite_and_circleci_certify_the_pipeline() {
-        let gitlab = json!({
-            "iss": "https://gitlab.com",
-            "sub": "project_path:acme/app:ref_type:tag:ref:v1",
-            "ci_config_ref_uri": "gitlab.com/acme/app//.gitlab-ci.yml@refs/tags/v1",
-            "user_email": "a@b.c",
-            "ref": "v1",
-            "ref_type": "tag",
-        });
-        let claims = foreseen(gitlab.clone()).unwrap().claims;
-        assert_eq!(
-            claims.value(Claim::SourceRepositoryRef),
-            Some("refs/tags/v1")
-        );
-        let expected = "https://gitlab.com/acme/app//.gitlab-ci.yml@refs/tags/v1";
-        assert_eq!(identity(gitlab), pair("https://gitlab.com", expected));
-
-        let buildkite = "https://agent.buildkite.com";
-        let claims = json!({"iss": buildkite, "organization_slug": "acme", "pipeline_slug": "app"});
-        let expected = "https://buildkite.com/acme/app";
-        assert_eq!(identity(claims), pair(buildkite, expected));
-
-        let circleci = "https://oidc.circleci.com/org/1";
-        let claims = json!({
-            "iss": circleci,
-            "oidc.circleci.com/project-id": "2",
-            "oidc.circleci.com/pipeline-definition-id": "3",
-        });
-        let expected = "https://circleci.com/api/v2/projects/2/pipeline-definitions/3";
-        assert_eq!(identity(claims), pair(circleci, expected));
-    }
-
-    #[test]
-    fn people_are_certified_by_their_address_and_dex_names_who_vouched() {
-        let google = "https://accounts.google.com";
-        let person = |verified: Value| json!({"iss": google, "email": "a@b.c", "email_verified": verified, "hd": "b.c"});
-        assert_eq!(identity(person(json!(true))), pair(google, "a@b.c"));
-        assert_eq!(identity(person(json!("true"))), pair(google, "a@b.c"));
-        assert_eq!(identity(person(json!(false))), None);
-        let dex = json!({
-            "iss": "https://oauth2.sigstore.dev/auth",
-            "email": "a@b.c",
-            "email_verified": true,
-            "federated_claims": {"connector_id": "https://github.com/login/oauth", "user_id": "1"},
-        });
-        let expected = pair("https://github.com/login/oauth", "a@b.c");
-        assert_eq!(identity(dex), expected);
-    }
-
-    #[test]
-    fn of_an_issuer_that_nobody_knows_only_a_plain_token_tells() {
-        let issuer = "https://issuer.example";
-        let uri = "https://ci.example/job";
-        assert_eq!(
-            identity(json!({"iss": issuer, "sub": uri})),
-            pair(issuer, uri)
-        );
-        assert_eq!(
-            identity(json!({"iss": issuer, "sub": uri, "email": "a@b.c"})),
-            Some((issuer.to_owned(), vec!["a@b.c".into(), uri.into()]))
-        );
-        assert_eq!(identity(json!({"iss": issuer})), None);
-        assert_eq!(
-            identity(json!({"iss": issuer, "sub": uri, "pipeline": "p"})),
-            None
-        );
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use countersign_oci::{
     media_type,
 };
 use countersign_policy::COSIGN_SIGN_PREDICATE;
+use countersign_verify::Limits;
 use jiff::Timestamp;
 
 use crate::error::Error;
@@ -44,24 +45,22 @@ pub(crate) async fn push(
         .await?)
 }
 
-/// Fetches a signature that was pushed, by its digests, as who installs the image has to. Returns its
-/// bundle, which is the one layer of what we push.
+/// Fetches a signature by its digests, as who installs the image has to. Returns its bundle, which is the
+/// one layer of what we push; `None` for a manifest of another form.
 pub(crate) async fn fetch(
     registry: &Registry,
     signature: &PinnedReference,
 ) -> Result<Option<Bytes>, Error> {
     let pulled = registry.manifest(signature).await?;
-    let mut bundle = None;
-    if let Document::Manifest(manifest) = pulled.document() {
-        for layer in &manifest.layers {
-            bundle = Some(
-                registry
-                    .blob(signature.location(), layer, layer.size)
-                    .await?,
-            );
-        }
-    }
-    Ok(bundle)
+    let Document::Manifest(manifest) = pulled.document() else {
+        return Ok(None);
+    };
+    let [layer] = manifest.layers.as_slice() else {
+        return Ok(None);
+    };
+    let limit = Limits::default().bundle_bytes;
+    let bundle = registry.blob(signature.location(), layer, limit).await?;
+    Ok(Some(bundle))
 }
 
 fn manifest(image: &ResolvedImage, bundle: &Bytes, empty: &Bytes, created: Timestamp) -> Manifest {

@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Error;
 use crate::existing::{Existing, Search, Who, own_policy, unusable};
-use crate::foreseen::Foreseen;
+use crate::foreseen::{Completeness, Foreseen};
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
 use crate::referrer;
 use crate::session::{Clients, Session};
@@ -216,9 +216,10 @@ impl<'a> Run<'a> {
         let judge = |certified: &Certified| {
             let foreseen = Foreseen {
                 issuer: certified.issuer.clone(),
-                identities: vec![certified.identity.clone()],
+                identity: certified.identity.clone(),
+                alternatives: Vec::new(),
                 claims: certified.claims.clone(),
-                are_all: true,
+                completeness: Completeness::Whole,
             };
             self.judge(&foreseen, certified.not_before)
         };
@@ -237,7 +238,7 @@ impl<'a> Run<'a> {
         let who = match &self.foreseen {
             Some(foreseen) => Who {
                 issuer: foreseen.issuer.clone(),
-                identities: foreseen.identities.clone(),
+                identities: foreseen.identities(),
             },
             // The token doesn't tell, so the certificate has to.
             None => {

@@ -99,7 +99,7 @@ impl StoreInstaller {
                     output.result(&outcome_text(name, &outcome, directory, source));
                     warn(output, name, &outcome);
                     let result = result.with(&outcome);
-                    match self.lock(&outcome, output) {
+                    match self.lock(&outcome, output).await {
                         Ok(()) => report.done(result),
                         Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
                     }
@@ -181,11 +181,11 @@ impl StoreInstaller {
     }
 
     /// Pins what was installed, where that is asked for.
-    fn lock(&self, outcome: &Outcome, output: &Output) -> Result<(), Failure> {
+    async fn lock(&self, outcome: &Outcome, output: &Output) -> Result<(), Failure> {
         let (Some(file), Some(entry)) = (&self.lock_file, outcome.locked()) else {
             return Ok(());
         };
-        file.record(entry)?;
+        file.record(entry).await?;
         output.result(&format!("  locked in  {}\n", printable::path(file.path())));
         Ok(())
     }
