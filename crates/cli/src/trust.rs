@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use countersign_oci::Digest;
 use countersign_oci::http::Connection;
 use countersign_policy::Trust;
-use countersign_verify::{TrustSource, TrustedRoot};
+use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
 use url::Url;
 
 use crate::arguments::trust::TrustArguments;
@@ -19,8 +19,8 @@ pub(crate) struct Instance {
     pub(crate) choice: Choice,
     /// The policy's words for it, where it was the policy that chose.
     trust: Option<Trust>,
-    /// Whether to do without the network.
-    pub(crate) offline: bool,
+    /// Whether a TUF repository may be asked.
+    pub(crate) network: TufNetwork,
 }
 
 /// By what an instance was chosen.
@@ -58,7 +58,10 @@ pub(crate) fn instance(
     Ok(Instance {
         choice,
         trust,
-        offline: arguments.offline,
+        network: match arguments.offline {
+            true => TufNetwork::Offline,
+            false => TufNetwork::Online,
+        },
     })
 }
 
@@ -132,12 +135,12 @@ impl Instance {
                     url: url.clone(),
                     cache: tuf_cache(environment, url, &root)?.join("trusted-root"),
                     root,
-                    offline: self.offline,
+                    network: self.network,
                 }
             }
             Choice::PublicGood => TrustSource::PublicGood {
                 cache: cache(environment, "public-good")?.join("trusted-root"),
-                offline: self.offline,
+                network: self.network,
             },
         })
     }

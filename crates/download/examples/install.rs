@@ -19,7 +19,7 @@ use std::path::Path;
 use countersign_download::{Event, InstallOptions, Installer, Outcome, Plan};
 use countersign_oci::{Options, Platform, Registry};
 use countersign_policy::Policy;
-use countersign_verify::{TrustSource, TrustedRoot, Verifier};
+use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
         None => TrustSource::PublicGood {
             cache: cache.into(),
-            offline: false,
+            network: TufNetwork::Online,
         },
     };
     let trusted_root = TrustedRoot::load(&source, registry.connection()).await?;

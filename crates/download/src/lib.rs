@@ -6,14 +6,14 @@
 //! use countersign_download::{Event, InstallOptions, Installer, Plan};
 //! use countersign_oci::{Options, Platform, Registry};
 //! use countersign_policy::Policy;
-//! use countersign_verify::{TrustSource, TrustedRoot, Verifier};
+//! use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
 //!
 //! # async fn install() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = "{issuer: 'https://accounts.google.com', identity: 'release@example.org'}";
 //! let policy = Policy::from_yaml(policy, "policy")?;
 //!
 //! let registry = Registry::new(Options::default())?;
-//! let source = TrustSource::PublicGood { cache: "cache/trust".into(), offline: false };
+//! let source = TrustSource::PublicGood { cache: "cache/trust".into(), network: TufNetwork::Online };
 //! let trusted_root = TrustedRoot::load(&source, registry.connection()).await?;
 //! let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
 //!

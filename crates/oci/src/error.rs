@@ -394,14 +394,9 @@ mod tests {
     /// What each error means for exit codes, and for whoever has another source to ask.
     #[test]
     fn every_error_is_sorted() {
-        let lines = crate::samples::errors().into_iter().map(|error| {
-            let (kind, consequence) = (error.kind(), error.consequence());
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            format!(
-                "{kind:?}, {consequence:?}: {error}{}",
-                cause.unwrap_or_default()
-            )
-        });
+        let lines = crate::samples::errors()
+            .into_iter()
+            .map(|error| crate::samples::sorted_line(error.kind(), error.consequence(), &error));
         let mut lines: Vec<String> = lines.collect();
         lines.sort();
         insta::assert_snapshot!(lines.join("\n"));

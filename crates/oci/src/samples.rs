@@ -36,6 +36,20 @@ macro_rules! samples {
     }};
 }
 
+/// One line about an error, for the snapshot of a crate's errors: what it means for the exit code and for
+/// other sources, and what it says.
+pub fn sorted_line(
+    kind: crate::ErrorKind,
+    consequence: crate::Consequence,
+    error: &dyn std::error::Error,
+) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    format!(
+        "{kind:?}, {consequence:?}: {error}{}",
+        cause.unwrap_or_default()
+    )
+}
+
 /// The error of a system call with this number.
 pub fn io_error(errno: rustix::io::Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())

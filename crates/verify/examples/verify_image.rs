@@ -14,7 +14,7 @@ use std::fs;
 
 use countersign_oci::{Options, Reference, Registry};
 use countersign_policy::Policy;
-use countersign_verify::{TrustSource, Verifier};
+use countersign_verify::{TrustSource, TufNetwork, Verifier};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new(Options::default())?;
     let source = TrustSource::PublicGood {
         cache: cache.into(),
-        offline: false,
+        network: TufNetwork::Online,
     };
     // The only request by tag. All that follows is asked for by digest.
     let image = registry.resolve(&reference).await?;

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use countersign_oci::{Options, Registry};
 //! use countersign_policy::Policy;
-//! use countersign_verify::{TrustSource, Verifier};
+//! use countersign_verify::{TrustSource, TufNetwork, Verifier};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Policy::from_yaml(
@@ -16,7 +16,7 @@
 //! let registry = Registry::new(Options::default())?;
 //! let source = TrustSource::PublicGood {
 //!     cache: "/var/cache/acme/tuf".into(),
-//!     offline: false,
+//!     network: TufNetwork::Online,
 //! };
 //! let image = registry.resolve(&"quay.io/acme/app:v1".parse()?).await?;
 //! let proof = Verifier::with_source(registry, source)
@@ -50,6 +50,7 @@
 //!
 //! This crate does not read the environment, does not print, and does not choose directories.
 
+mod blocking;
 mod bundle;
 mod candidate;
 mod certificate;
@@ -69,7 +70,6 @@ mod refusal;
 mod statement;
 mod timestamp;
 mod trust;
-mod turns;
 mod verifier;
 
 #[doc(hidden)]
@@ -86,5 +86,5 @@ pub use platform::{ImageVerifier, SignedDocument, VerifiedPlatform, verify_platf
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
-pub use trust::{TrustError, TrustSource, TrustedRoot, TufError};
+pub use trust::{TrustError, TrustSource, TrustedRoot, TufError, TufNetwork};
 pub use verifier::{Limits, Verifier};

@@ -17,15 +17,15 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 
+use crate::blocking::{one_permit_for_each_processor, run_blocking};
 use crate::candidate;
-use crate::denial::DeniedChildren;
+use crate::denial::{DenialCache, DeniedChildren};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::judge::Judge;
 use crate::proof::VerifiedImage;
 use crate::refusal::{Candidate, Refusal};
 use crate::trust::{TrustSource, TrustedRoot};
-use crate::turns::{aside, turns};
 
 /// Limits of one verification.
 #[derive(Debug, Clone)]
@@ -64,7 +64,9 @@ pub struct Verifier {
     trust: Trust,
     limits: Limits,
     /// Permits to check a bundle, one for each processor. This verifier shares them with its clones.
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
+    /// What denied indexes list. This verifier shares it with its clones.
+    denial_cache: Arc<DenialCache>,
 }
 
 #[derive(Clone)]
@@ -84,7 +86,8 @@ impl Verifier {
             registry,
             trust: Trust::Root(trusted_root),
             limits: Limits::default(),
-            turns: turns(),
+            permits: one_permit_for_each_processor(),
+            denial_cache: Arc::default(),
         }
     }
 
@@ -95,7 +98,8 @@ impl Verifier {
             registry,
             trust: Trust::Source(source),
             limits: Limits::default(),
-            turns: turns(),
+            permits: one_permit_for_each_processor(),
+            denial_cache: Arc::default(),
         }
     }
 
@@ -142,14 +146,14 @@ impl Verifier {
         let (trusted_root, own, denied_children) = tokio::join!(
             self.trusted_root(now),
             self.registry.referrers(image.reference()),
-            DeniedChildren::known_in(&self.registry, location, policy),
+            DeniedChildren::known_in(&self.registry, location, policy, &self.denial_cache),
         );
         let denied_children = denied_children.map_err(Error::Registry)?;
         denied_children.refuse(policy, image.reference())?;
-        let mut search = Search {
+        let mut search = SearchState {
             image,
             policy,
-            question: Arc::new(Question {
+            criteria: Arc::new(Criteria {
                 image: image.clone(),
                 policy: policy.clone(),
                 trusted_root: trusted_root?,
@@ -178,7 +182,7 @@ impl Verifier {
                 return Ok(proof);
             }
         }
-        let Search {
+        let SearchState {
             mut refusal,
             unknown,
             ..
@@ -195,7 +199,7 @@ impl Verifier {
         &self,
         location: &Location,
         referrers: Result<Vec<Descriptor>, RegistryError>,
-        search: &mut Search<'_>,
+        search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
         let image = search.image;
         let referrers = match referrers {
@@ -221,16 +225,17 @@ impl Verifier {
             let manifest = descriptor.digest;
             let failure = match outcome {
                 Ok(bundle) => {
-                    let question = Arc::clone(&search.question);
+                    let criteria = Arc::clone(&search.criteria);
                     let holder = manifest.clone();
-                    let judged = aside(&self.turns, move || question.judge(&holder, &bundle));
+                    let judged =
+                        run_blocking(&self.permits, move || criteria.judge(&holder, &bundle));
                     match judged.await.unwrap_or(Err(Failure::Aborted)) {
                         Ok(proof) => return Some(proof),
                         Err(failure) => failure,
                     }
                 }
-                Err(Obstacle::Failure(failure)) => failure,
-                Err(Obstacle::Registry(error)) => {
+                Err(FetchFailure::Failure(failure)) => failure,
+                Err(FetchFailure::Registry(error)) => {
                     tracing::debug!(%manifest, %error, "candidate could not be fetched");
                     search.unknown.get_or_insert(error);
                     continue;
@@ -260,7 +265,7 @@ impl Verifier {
         location: &Location,
         image: &ResolvedImage,
         descriptor: Descriptor,
-    ) -> (Descriptor, Result<bytes::Bytes, Obstacle>) {
+    ) -> (Descriptor, Result<bytes::Bytes, FetchFailure>) {
         let outcome = self.fetch_bundle(location, image, &descriptor).await;
         (descriptor, outcome)
     }
@@ -270,7 +275,7 @@ impl Verifier {
         location: &Location,
         image: &ResolvedImage,
         descriptor: &Descriptor,
-    ) -> Result<bytes::Bytes, Obstacle> {
+    ) -> Result<bytes::Bytes, FetchFailure> {
         let manifest = self
             .registry
             .manifest(&location.at(descriptor.digest.clone()))
@@ -317,7 +322,7 @@ impl Verifier {
 }
 
 /// What every candidate is checked against. Threads share it.
-struct Question {
+struct Criteria {
     image: ResolvedImage,
     policy: Policy,
     trusted_root: TrustedRoot,
@@ -325,7 +330,7 @@ struct Question {
     now: Timestamp,
 }
 
-impl Question {
+impl Criteria {
     fn judge(&self, holder: &Digest, bundle: &[u8]) -> Result<VerifiedImage, Failure> {
         let Self {
             image,
@@ -344,10 +349,10 @@ impl Question {
 }
 
 /// The state of one verification.
-struct Search<'a> {
+struct SearchState<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
-    question: Arc<Question>,
+    criteria: Arc<Criteria>,
     /// The error if none passes.
     refusal: Refusal,
     /// How many referrers were fetched so far, in all repositories together.
@@ -372,20 +377,20 @@ fn shortlist(
 }
 
 /// Why a candidate's bundle could not be fetched.
-enum Obstacle {
+enum FetchFailure {
     /// The candidate is at fault.
     Failure(Failure),
     /// The registry or the network is at fault: the candidate may be good.
     Registry(RegistryError),
 }
 
-impl From<Failure> for Obstacle {
+impl From<Failure> for FetchFailure {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
 }
 
-impl From<RegistryError> for Obstacle {
+impl From<RegistryError> for FetchFailure {
     fn from(error: RegistryError) -> Self {
         match error.spoils_one_candidate() {
             true => Self::Failure(Failure::Unreadable(Box::new(error))),

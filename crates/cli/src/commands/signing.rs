@@ -14,6 +14,7 @@ use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
 use countersign_sign::{Existing, IdentityToken, RekorVersion, Services, Signer, Tags};
+use countersign_verify::TufNetwork;
 use url::Url;
 
 use crate::arguments::annotations::{annotations, parse_pair};
@@ -382,7 +383,7 @@ async fn signing_services(
                 "no flag names the signing services: --trusted-root does not",
             ));
         }
-        Choice::Tuf { .. } | Choice::PublicGood if instance.offline => {
+        Choice::Tuf { .. } | Choice::PublicGood if instance.network == TufNetwork::Offline => {
             return Err(unnamed(
                 "no flag names the signing services, and --offline does not ask a TUF repository",
             ));

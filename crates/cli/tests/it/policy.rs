@@ -146,6 +146,24 @@ async fn verdicts_on_saved_signatures_are_compared() {
     assert_eq!(test(&stage, &any, &[]).code, 0);
 }
 
+#[tokio::test]
+async fn a_case_may_say_at_which_time_it_is_judged() {
+    let stage = Stage::new().await;
+    save(&stage);
+    let at =
+        |time: &str, expect: &str| format!("cases:\n{}    at: {time}\n", case("release", expect));
+    // Before the log's key was in use.
+    let early = at("2001-01-01T00:00:00Z", "refused_invalid");
+    let run = test(&stage, &early, &[]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let late = at("2100-01-01T00:00:00+02:00", "accepted");
+    let run = test(&stage, &late, &[]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+
+    let run = test(&stage, &at("2001-01-01", "accepted"), &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+}
+
 /// A case about the index's digest, its name being `image`.
 fn digest_case(stage: &Stage, name: &str, image: &str, expect: &str) -> String {
     format!(

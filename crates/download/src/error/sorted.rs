@@ -130,12 +130,7 @@ mod tests {
     #[test]
     fn every_error_is_sorted() {
         let lines = crate::samples::errors().into_iter().map(|error| {
-            let (kind, consequence) = (error.kind(), error.consequence());
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            format!(
-                "{kind:?}, {consequence:?}: {error}{}",
-                cause.unwrap_or_default()
-            )
+            countersign_oci::samples::sorted_line(error.kind(), error.consequence(), &error)
         });
         let mut lines: Vec<String> = lines.collect();
         lines.sort();

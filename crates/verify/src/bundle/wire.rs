@@ -84,8 +84,8 @@ struct Entry {
     _kind_version: KindVersion,
     #[serde(rename = "integratedTime")]
     _integrated_time: Option<Number>,
-    inclusion_promise: Option<Promise>,
-    inclusion_proof: Option<Proof>,
+    inclusion_promise: Option<InclusionPromise>,
+    inclusion_proof: Option<InclusionProof>,
     canonicalized_body: Base64,
 }
 
@@ -106,13 +106,13 @@ struct KindVersion {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Promise {
+struct InclusionPromise {
     signed_entry_timestamp: Base64,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Proof {
+struct InclusionProof {
     #[serde(rename = "logIndex")]
     _log_index: Option<Number>,
     root_hash: Base64,

@@ -16,7 +16,7 @@ use url::Url;
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
 use countersign_oci::{Digest, ErrorKind, MachineFault};
 
-use super::{TrustError, TrustedRoot};
+use super::{TrustError, TrustedRoot, TufNetwork};
 
 const TRUSTED_ROOT: &str = "trusted_root.json";
 /// The file with the time of the last refresh. It decides only when to ask the mirror again. Whoever can write
@@ -47,17 +47,23 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn serves(&self, now: Timestamp, offline: bool) -> bool {
-        now < self.expires && (offline || now < self.refresh_at)
+    fn serves(&self, now: Timestamp, network: TufNetwork) -> bool {
+        let recent = match network {
+            TufNetwork::Offline => true,
+            TufNetwork::Online => now < self.refresh_at,
+        };
+        recent && now < self.expires
     }
 }
 
-type Key = (String, Digest, PathBuf);
-type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
+/// What the process keeps one trusted root by: the repository's URL, the digest of its initial root, the cache.
+type RepositoryKey = (String, Digest, PathBuf);
+type SharedRoot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
 
-/// One slot for each repository, root and cache in use. The task with the slot's lock fetches. The others wait
+/// One entry for each repository, root and cache in use. The task that holds an entry's lock fetches. The others wait
 /// and then find the result.
-static SLOTS: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
+static SHARED_ROOTS: LazyLock<Mutex<HashMap<RepositoryKey, SharedRoot>>> =
+    LazyLock::new(Mutex::default);
 
 impl<'a> Repository<'a> {
     pub(super) fn new(
@@ -77,38 +83,38 @@ impl<'a> Repository<'a> {
     pub(super) async fn load(
         &self,
         now: Timestamp,
-        offline: bool,
+        network: TufNetwork,
     ) -> Result<TrustedRoot, TrustError> {
-        let slot = self.slot();
-        let mut held = slot.lock().await;
-        if let Some(loaded) = held.as_ref().filter(|loaded| loaded.serves(now, offline)) {
+        let shared = self.shared();
+        let mut held = shared.lock().await;
+        if let Some(loaded) = held.as_ref().filter(|loaded| loaded.serves(now, network)) {
             return Ok(loaded.trusted_root.clone());
         }
-        let loaded = self.load_anew(now, offline).await?;
+        let loaded = self.load_anew(now, network).await?;
         let trusted_root = loaded.trusted_root.clone();
         *held = Some(loaded);
         Ok(trusted_root)
     }
 
-    fn slot(&self) -> Slot {
+    fn shared(&self) -> SharedRoot {
         let key = (
             self.url.to_owned(),
             Digest::sha256(self.root),
             self.cache.to_owned(),
         );
         // The map is valid after a panic elsewhere: entries are only added.
-        let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(key).or_default())
+        let mut roots = SHARED_ROOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(roots.entry(key).or_default())
     }
 
     /// From the cache if it is fresh, else from the mirror, else from the cache if it is still valid.
-    async fn load_anew(&self, now: Timestamp, offline: bool) -> Result<Loaded, TrustError> {
+    async fn load_anew(&self, now: Timestamp, network: TufNetwork) -> Result<Loaded, TrustError> {
         let cached = self.cached(now).await;
-        if offline {
+        if network == TufNetwork::Offline {
             return cached;
         }
         let cached = match cached {
-            Ok(loaded) if loaded.serves(now, offline) => return Ok(loaded),
+            Ok(loaded) if loaded.serves(now, network) => return Ok(loaded),
             cached => cached,
         };
         match (self.fetched(now).await, cached) {
@@ -321,18 +327,21 @@ mod tests {
         }
     }
 
-    fn serves(loaded: &Loaded, now: i64, offline: bool) -> bool {
-        loaded.serves(Timestamp::from_second(now).unwrap(), offline)
+    fn serves(loaded: &Loaded, now: i64, network: TufNetwork) -> bool {
+        loaded.serves(Timestamp::from_second(now).unwrap(), network)
     }
 
     #[test]
     fn what_is_held_serves_until_it_is_due_or_expires() {
         let held = loaded(200, 100);
-        assert!(serves(&held, 99, false));
-        assert!(!serves(&held, 100, false), "due");
-        assert!(serves(&held, 100, true), "nobody to ask");
-        assert!(!serves(&held, 200, true), "expired");
-        assert!(!serves(&loaded(100, 200), 100, false), "expired before due");
+        assert!(serves(&held, 99, TufNetwork::Online));
+        assert!(!serves(&held, 100, TufNetwork::Online), "due");
+        assert!(serves(&held, 100, TufNetwork::Offline), "nobody to ask");
+        assert!(!serves(&held, 200, TufNetwork::Offline), "expired");
+        assert!(
+            !serves(&loaded(100, 200), 100, TufNetwork::Online),
+            "expired before due"
+        );
     }
 
     #[test]

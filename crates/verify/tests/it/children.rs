@@ -187,6 +187,47 @@ async fn a_denied_index_that_cannot_be_asked_for_is_no_leave() {
     };
 }
 
+/// How many requests were made for the manifest with this digest.
+fn requests_for(stage: &Stage, digest: &Digest) -> usize {
+    let path = format!("/v2/{PATH}/manifests/{digest}");
+    let requests = stage.scene.server.requests();
+    let same = requests.iter().filter(|request| request.path == path);
+    same.count()
+}
+
+#[tokio::test]
+async fn a_denied_index_is_fetched_once_and_one_that_is_missing_each_time() {
+    let stage = Stage::new().await;
+    let image = resolved(&stage, "v1", true).await;
+    let child = platform_image("linux/amd64");
+    child.push(&stage.scene.server, PATH, Some("amd64"));
+    let known = push_index(&stage, "known", &[child.descriptor()]).digest;
+    let (verifier, policy) = (stage.verifier(), denying(&stage, &known));
+    for _ in 0..3 {
+        let _proof = verifier.clone().verify(&image, &policy).await.unwrap();
+    }
+    assert_eq!(requests_for(&stage, &known), 1, "its bytes can't change");
+
+    // An index that is pushed later denies its children from then on.
+    let late = platform_image("linux/arm64");
+    late.push(&stage.scene.server, PATH, Some("arm64"));
+    let late_image = resolved(&stage, "arm64", true).await;
+    let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [late.descriptor()] });
+    let bytes = serde_json::to_vec(&index).unwrap();
+    let missing = Digest::sha256(&bytes);
+    let policy = denying(&stage, &missing);
+    for _ in 0..2 {
+        let _proof = verifier.verify(&late_image, &policy).await.unwrap();
+    }
+    assert_eq!(requests_for(&stage, &missing), 2, "absence is not kept");
+    stage
+        .scene
+        .server
+        .put_manifest(PATH, media_type::OCI_INDEX, bytes, None);
+    let by = (late_image.digest().clone(), Some(missing));
+    assert_eq!(denied(verifier.verify(&late_image, &policy).await), by);
+}
+
 #[tokio::test]
 async fn a_platforms_image_is_verified_by_the_index_or_by_itself_and_it_is_said_which() {
     let stage = Stage::new().await;

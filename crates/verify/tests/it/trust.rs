@@ -7,7 +7,7 @@ use crate::support::tuf::{FAR, Files, Owner, PAST};
 use countersign_oci::http::{Connection, proxy_url};
 use countersign_oci::{Options, Retries};
 use countersign_sandbox::RecordingProxy;
-use countersign_verify::{TrustError, TrustSource, TrustedRoot, TufError};
+use countersign_verify::{TrustError, TrustSource, TrustedRoot, TufError, TufNetwork};
 use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -44,25 +44,33 @@ impl Fixture {
         self.directory.path().join("cache")
     }
 
-    fn source(&self, cache: PathBuf, offline: bool) -> TrustSource {
+    fn source(&self, cache: PathBuf, network: TufNetwork) -> TrustSource {
         TrustSource::Tuf {
             url: self.url.clone(),
             root: self.root.clone(),
             cache,
-            offline,
+            network,
         }
     }
 
     async fn load(&self) -> Result<TrustedRoot, TrustError> {
-        TrustedRoot::load(&self.source(self.cache(), false), &connection()).await
+        TrustedRoot::load(
+            &self.source(self.cache(), TufNetwork::Online),
+            &connection(),
+        )
+        .await
     }
 
     /// As another process would: the same directory by another name, so that nothing in this
     /// process's memory is shared.
-    async fn load_elsewhere(&self, name: &str, offline: bool) -> Result<TrustedRoot, TrustError> {
+    async fn load_elsewhere(
+        &self,
+        name: &str,
+        network: TufNetwork,
+    ) -> Result<TrustedRoot, TrustError> {
         let alias = self.directory.path().join(name);
         std::os::unix::fs::symlink(self.cache(), &alias).unwrap();
-        TrustedRoot::load(&self.source(alias, offline), &connection()).await
+        TrustedRoot::load(&self.source(alias, network), &connection()).await
     }
 
     async fn requests(&self) -> Vec<String> {
@@ -135,7 +143,10 @@ async fn a_fresh_cache_is_used_without_a_request() {
     let fixture = Fixture::serving(good).await;
     fixture.load().await.unwrap();
     let before = fixture.requests().await.len();
-    fixture.load_elsewhere("other", false).await.unwrap();
+    fixture
+        .load_elsewhere("other", TufNetwork::Online)
+        .await
+        .unwrap();
     assert_eq!(fixture.requests().await.len(), before);
 }
 
@@ -146,7 +157,10 @@ async fn a_cache_that_was_not_refreshed_for_a_day_is_refreshed() {
     let marker = fixture.cache().join("refreshed");
     std::fs::write(marker, "2020-01-01T00:00:00Z").unwrap();
     let before = fixture.requests().await.len();
-    fixture.load_elsewhere("other", false).await.unwrap();
+    fixture
+        .load_elsewhere("other", TufNetwork::Online)
+        .await
+        .unwrap();
     assert!(fixture.requests().await.len() > before);
 }
 
@@ -156,7 +170,10 @@ async fn a_refresh_time_in_the_future_is_not_believed() {
     fixture.load().await.unwrap();
     std::fs::write(fixture.cache().join("refreshed"), FAR).unwrap();
     let before = fixture.requests().await.len();
-    fixture.load_elsewhere("other", false).await.unwrap();
+    fixture
+        .load_elsewhere("other", TufNetwork::Online)
+        .await
+        .unwrap();
     assert!(fixture.requests().await.len() > before);
 }
 
@@ -166,9 +183,15 @@ async fn a_valid_cache_serves_while_the_mirror_is_down() {
     fixture.load().await.unwrap();
     std::fs::remove_file(fixture.cache().join("refreshed")).unwrap();
     fixture.take_down().await;
-    fixture.load_elsewhere("other", false).await.unwrap();
+    fixture
+        .load_elsewhere("other", TufNetwork::Online)
+        .await
+        .unwrap();
     assert_ne!(fixture.requests().await.len(), 0, "the mirror was asked");
-    fixture.load_elsewhere("offline", true).await.unwrap();
+    fixture
+        .load_elsewhere("offline", TufNetwork::Offline)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -183,7 +206,7 @@ async fn an_expired_cache_does_not_serve_while_the_mirror_is_down() {
         mirror_error(fixture.load().await),
         sigstore_tuf::Error::Transport { .. }
     ));
-    match tuf_error(fixture.load_elsewhere("offline", true).await) {
+    match tuf_error(fixture.load_elsewhere("offline", TufNetwork::Offline).await) {
         TufError::Cache { source, .. } => {
             assert!(matches!(*source, sigstore_tuf::Error::Expired { .. }));
         }
@@ -194,7 +217,7 @@ async fn an_expired_cache_does_not_serve_while_the_mirror_is_down() {
 #[tokio::test]
 async fn offline_without_a_cache_is_an_error_without_a_request() {
     let fixture = Fixture::serving(good).await;
-    let source = fixture.source(fixture.cache(), true);
+    let source = fixture.source(fixture.cache(), TufNetwork::Offline);
     let error = tuf_error(TrustedRoot::load(&source, &connection()).await);
     assert!(matches!(error, TufError::Cache { .. }));
     assert_eq!(fixture.requests().await, Vec::<String>::new());
@@ -205,7 +228,7 @@ async fn the_public_good_root_starts_from_what_is_built_in() {
     let directory = tempfile::tempdir().unwrap();
     let source = TrustSource::PublicGood {
         cache: directory.path().join("cache"),
-        offline: true,
+        network: TufNetwork::Offline,
     };
     // The root itself is good: what is missing is everything that only the network has.
     match tuf_error(TrustedRoot::load(&source, &connection()).await) {
@@ -242,8 +265,11 @@ async fn a_damaged_cache_heals_itself() {
         let fixture = Fixture::serving(good).await;
         fixture.load().await.unwrap();
         cut_in_half(&fixture.cache().join(file));
-        fixture.load_elsewhere("other", false).await.unwrap();
-        let healed = fixture.load_elsewhere("offline", true).await;
+        fixture
+            .load_elsewhere("other", TufNetwork::Online)
+            .await
+            .unwrap();
+        let healed = fixture.load_elsewhere("offline", TufNetwork::Offline).await;
         assert!(healed.is_ok(), "{file}: {healed:?}");
     }
 }
@@ -325,7 +351,7 @@ async fn another_root_does_not_share_what_is_loaded() {
         url: fixture.url.clone(),
         root: Owner::new().root(),
         cache: fixture.cache(),
-        offline: false,
+        network: TufNetwork::Online,
     };
     assert!(TrustedRoot::load(&source, &connection()).await.is_err());
 }
@@ -381,7 +407,7 @@ async fn a_repository_is_asked_by_the_proxy() {
         url: "https://tuf.invalid/".parse().unwrap(),
         root: Owner::new().root(),
         cache: directory.path().join("cache"),
-        offline: false,
+        network: TufNetwork::Online,
     };
     let error = mirror_error(TrustedRoot::load(&source, &connection).await);
     assert!(

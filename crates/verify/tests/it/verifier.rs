@@ -4,7 +4,7 @@ use crate::support::stage::Stage;
 use crate::support::{IDENTITY, PATH, Scene, kind, refusal};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, Effect, Fault, Flaw};
-use countersign_verify::{Error, Failure, RefusalKind, TrustSource, Verifier};
+use countersign_verify::{Error, Failure, RefusalKind, TrustSource, TufNetwork, Verifier};
 use serde_json::json;
 
 const SOMEBODY: &str = "somebody@example.org";
@@ -234,7 +234,7 @@ async fn a_long_running_verifier_gets_its_root_from_tuf() {
         url: stage.sigstore.tuf_url(),
         root: stage.sigstore.tuf_root(),
         cache: cache.path().to_owned(),
-        offline: false,
+        network: TufNetwork::Online,
     };
     let verifier = Verifier::with_source(stage.scene.client.clone(), source);
     for _ in 0..2 {

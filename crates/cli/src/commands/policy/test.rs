@@ -38,6 +38,7 @@ Example of a file of cases:
       digest: sha256:DIGEST         # the image's digest is enough
       bundle: fork.sigstore.json
       image: ghcr.io/acme/app:v1    # needed only for a policy with bind_name
+      at: 2026-01-31T12:00:00Z      # the time to judge at; without it, the present time
       expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
 
 The exit code is 4 if a result is not the expected one.";
@@ -81,17 +82,17 @@ pub(super) async fn run(
     let mut results = Vec::new();
     for case in &cases.cases {
         let verdict = case.judge(directory, &trusted_root, &policy.policy)?;
-        let outcome = Outcome { case, verdict };
-        output.answer(&outcome.text());
-        results.push(outcome);
+        let judged = JudgedCase { case, verdict };
+        output.answer(&judged.text());
+        results.push(judged);
     }
-    let failed = results.iter().filter(|outcome| !outcome.passed()).count();
+    let failed = results.iter().filter(|judged| !judged.passed()).count();
     output.answer(&format!(
         "{} passed, {failed} failed\n",
         results.len() - failed
     ));
     output.document(&PolicyTestOutput {
-        results: results.iter().map(Outcome::to_json).collect(),
+        results: results.iter().map(JudgedCase::to_json).collect(),
         failed_count: failed,
     });
     Ok(if failed > 0 {
@@ -122,6 +123,8 @@ struct Case {
     bundle: PathBuf,
     /// The name that the image is asked for by; only a policy with `bind_name` needs it.
     image: Option<Reference>,
+    /// The time that the signature is judged at (RFC 3339). Without it, the present time.
+    at: Option<Timestamp>,
     expect: Expectation,
 }
 
@@ -190,7 +193,7 @@ impl Case {
             &bundle,
             trusted_root,
             policy,
-            Timestamp::now(),
+            self.at.unwrap_or_else(Timestamp::now),
         );
         Ok(match judged {
             Ok(_) => Verdict::Accepted,
@@ -263,12 +266,12 @@ impl Verdict {
     }
 }
 
-struct Outcome<'a> {
+struct JudgedCase<'a> {
     case: &'a Case,
     verdict: Verdict,
 }
 
-impl Outcome<'_> {
+impl JudgedCase<'_> {
     fn passed(&self) -> bool {
         let found = self.verdict.exactly();
         self.case.expect == found

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 /// One permit for each processor.
-pub(crate) fn turns() -> Arc<Semaphore> {
+pub(crate) fn one_permit_for_each_processor() -> Arc<Semaphore> {
     let processors = std::thread::available_parallelism();
     Arc::new(Semaphore::new(processors.map_or(1, NonZero::get)))
 }
@@ -18,15 +18,15 @@ pub(crate) fn turns() -> Arc<Semaphore> {
 ///
 /// # Errors
 /// If the work panicked.
-pub(crate) async fn aside<T: Send + 'static>(
-    turns: &Arc<Semaphore>,
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
     // An error would mean that the semaphore is closed. Nothing closes it.
-    let turn = Arc::clone(turns).acquire_owned().await.ok();
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
     let working = tokio::task::spawn_blocking(move || {
         let result = work();
-        drop(turn);
+        drop(permit);
         result
     });
     working.await
@@ -40,20 +40,22 @@ mod tests {
 
     #[tokio::test]
     async fn judging_leaves_the_thread_that_time_limits_need() {
-        let turns = Arc::new(Semaphore::new(1));
+        let permits = Arc::new(Semaphore::new(1));
         let here = std::thread::current().id();
-        let there = aside(&turns, || std::thread::current().id()).await.unwrap();
+        let there = run_blocking(&permits, || std::thread::current().id())
+            .await
+            .unwrap();
         assert_ne!(here, there);
 
         let (end, ended) = mpsc::channel::<()>();
-        let endless = aside(&turns, move || ended.recv());
+        let endless = run_blocking(&permits, move || ended.recv());
         let late = tokio::time::timeout(Duration::from_millis(10), endless).await;
         assert!(late.is_err(), "the time limit fires while the work goes on");
 
         // It keeps its turn, so that work nobody waits for doesn't pile up.
-        assert_eq!(turns.available_permits(), 0);
+        assert_eq!(permits.available_permits(), 0);
         let (begun, beginning) = mpsc::channel::<()>();
-        let next = aside(&turns, move || begun.send(()));
+        let next = run_blocking(&permits, move || begun.send(()));
         let late = tokio::time::timeout(Duration::from_millis(10), next).await;
         assert!(late.is_err());
         assert_eq!(
@@ -62,14 +64,14 @@ mod tests {
             "work that hasn't begun when nobody waits any longer never does"
         );
         end.send(()).unwrap();
-        aside(&turns, || ()).await.unwrap();
+        run_blocking(&permits, || ()).await.unwrap();
     }
 
     #[tokio::test]
     async fn work_that_panics_is_an_error_and_gives_its_turn_back() {
-        let turns = Arc::new(Semaphore::new(1));
-        let judged: Result<(), JoinError> = aside(&turns, || panic!("a fault")).await;
+        let permits = Arc::new(Semaphore::new(1));
+        let judged: Result<(), JoinError> = run_blocking(&permits, || panic!("a fault")).await;
         assert!(judged.unwrap_err().is_panic());
-        assert_eq!(turns.available_permits(), 1);
+        assert_eq!(permits.available_permits(), 1);
     }
 }

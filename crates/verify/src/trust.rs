@@ -46,16 +46,25 @@ pub enum TrustSource {
         root: Vec<u8>,
         /// Directory for verified metadata. Only this repository may use it.
         cache: PathBuf,
-        /// Whether to use only the cache and no network.
-        offline: bool,
+        /// Whether the network may be used.
+        network: TufNetwork,
     },
     /// The public-good instance, through TUF, starting from the built-in `root.json`.
     PublicGood {
         /// Directory for verified metadata. Only this repository may use it.
         cache: PathBuf,
-        /// Whether to use only the cache and no network.
-        offline: bool,
+        /// Whether the network may be used.
+        network: TufNetwork,
     },
+}
+
+/// Whether a TUF repository may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TufNetwork {
+    /// The repository is asked if the cache is older than a day or no longer valid.
+    Online,
+    /// Only the cache is used. If it is missing, damaged or expired, that is an error.
+    Offline,
 }
 
 /// Trust material, parsed and checked. It is shared and cheap to clone.
@@ -64,11 +73,11 @@ pub enum TrustSource {
 /// caller loads it and says so with [`TrustedRoot::for_trust`].
 #[derive(Clone)]
 pub struct TrustedRoot {
-    inner: Arc<Inner>,
+    inner: Arc<TrustMaterial>,
     trust: Option<Arc<Trust>>,
 }
 
-struct Inner {
+struct TrustMaterial {
     verifier: sigstore_verify::Verifier,
     logs: Keyring,
     unusable: UnusableKeys,
@@ -122,7 +131,7 @@ impl TrustedRoot {
             .rekor_keys()
             .map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(TrustMaterial {
                 verifier,
                 logs,
                 unusable,
@@ -181,16 +190,16 @@ impl TrustedRoot {
                 url,
                 root,
                 cache,
-                offline,
+                network,
             } => {
                 tuf::Repository::new(url.as_str(), root, cache, connection)
-                    .load(now, *offline)
+                    .load(now, *network)
                     .await
             }
-            TrustSource::PublicGood { cache, offline } => {
+            TrustSource::PublicGood { cache, network } => {
                 let instance = SigstoreInstance::PublicGood;
                 tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache, connection)
-                    .load(now, *offline)
+                    .load(now, *network)
                     .await
             }
         }
@@ -200,7 +209,7 @@ impl TrustedRoot {
 /// A trusted root that may be used for a policy, and the time. Only [`TrustedRoot::serving`] makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct RootInUse<'a> {
-    root: &'a Inner,
+    root: &'a TrustMaterial,
     now: Timestamp,
 }
 
