@@ -69,6 +69,7 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         identities: Vec::new(),
         claims: BTreeMap::new(),
         predicate_types: Vec::new(),
+        signature_formats: Vec::new(),
         bind_name: false,
         trust: None,
         signature_sources: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 use countersign_oci::printable;
@@ -26,6 +27,7 @@ impl Explanation<'_> {
             // In `times`.
             not_before: _,
             predicate_types,
+            signature_formats,
             annotations,
             bind_name,
             trust,
@@ -41,6 +43,20 @@ impl Explanation<'_> {
                 let types = printable(&types.join(" or "));
                 writeln!(out, "- it is a statement of type {types};")?;
             }
+        }
+        let simple_signing = signature_formats.contains(&SignatureFormat::SimpleSigning);
+        match (
+            signature_formats.contains(&SignatureFormat::Bundle),
+            simple_signing,
+        ) {
+            // The usual case. The legacy form is what has to be said.
+            (true, false) => {}
+            (true, true) => out.push_str(
+                "- it is a Sigstore bundle, or in cosign's legacy form (simple signing);\n",
+            ),
+            (false, _) => out.push_str(
+                "- it is in cosign's legacy form (simple signing), not a Sigstore bundle;\n",
+            ),
         }
         match signers.as_slice() {
             [signer] => {
@@ -72,6 +88,11 @@ impl Explanation<'_> {
             out.push_str(
                 "- it names the repository that you ask for, and the tag if you give one;\n",
             );
+            if simple_signing {
+                out.push_str(
+                    "  a signature in the legacy form may leave the tag out: then any tag is accepted;\n",
+                );
+            }
         }
         for digest in deny_digests {
             writeln!(out, "- the image is not {digest};")?;
@@ -114,6 +135,7 @@ fn times(policy: &Policy) -> Vec<String> {
         // Each signer's own time stands beside the signer.
         signers: _,
         predicate_types: _,
+        signature_formats: _,
         annotations: _,
         bind_name: _,
         trust: _,

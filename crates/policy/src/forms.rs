@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use crate::claims::{Claim, REGEX_SUFFIX};
+use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
 
 /// A document has a policy of its own or galleries, not both.
@@ -82,6 +83,15 @@ pub(crate) fn digests(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "items": { "type": "string", "pattern": pattern },
+        "minItems": 1,
+    })
+}
+
+/// A list of signature formats, with at least one in it.
+pub(crate) fn signature_formats(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "enum": SignatureFormat::ALL },
         "minItems": 1,
     })
 }

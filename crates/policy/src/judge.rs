@@ -9,6 +9,7 @@ use countersign_oci::{Digest, Location, Reference, Repository};
 use jiff::Timestamp;
 
 use crate::claims::CertificateClaims;
+use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::policy::{Policy, Signer};
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
@@ -16,6 +17,8 @@ use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
 #[derive(Debug, Clone, Copy)]
 pub struct Claimed<'a> {
+    /// The form of the signature.
+    pub format: SignatureFormat,
     /// The signed digest.
     pub digest: &'a Digest,
     /// The OIDC issuer, from the certificate.
@@ -27,11 +30,12 @@ pub struct Claimed<'a> {
     /// The earliest of all known times: those of logs and timestamp authorities, and the start of the
     /// certificate, which nobody can change.
     pub earliest: Timestamp,
-    /// The statement's type.
+    /// The statement's type. In [`SignatureFormat::SimpleSigning`] there is no statement: then it is
+    /// [`COSIGN_SIGN_PREDICATE`](crate::COSIGN_SIGN_PREDICATE), since both are cosign's signature.
     pub predicate_type: &'a str,
     /// Annotations of the statement's subject.
     pub annotations: &'a BTreeMap<String, String>,
-    /// Name of the statement's subject, if it has one.
+    /// Name of the statement's subject, or the reference in the payload, if there is one.
     pub subject_name: Option<&'a str>,
     /// The repository or layout in the request.
     pub location: &'a Location,
@@ -67,7 +71,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// The first condition that is not true. The order is: denied digests, the statement's type, the signer,
+    /// The first condition that is not true. The order is: denied digests, the form, the statement's type, the signer,
     /// the time, the annotations, the name.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
@@ -75,6 +79,8 @@ impl Policy {
             not_before,
             // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
             predicate_types: _,
+            // Checked by `accepts_format`, for the same reason.
+            signature_formats: _,
             annotations,
             bind_name,
             // Checked by `denies`, which is also called for images without a signature.
@@ -86,6 +92,12 @@ impl Policy {
         if self.denies(claimed.digest) {
             return Err(Violation::DeniedDigest {
                 digest: claimed.digest.clone(),
+            });
+        }
+        if !self.accepts_format(claimed.format) {
+            return Err(Violation::Format {
+                expected: self.signature_formats().collect(),
+                found: claimed.format,
             });
         }
         if !self.is_signature_type(claimed.predicate_type) {
@@ -141,7 +153,17 @@ fn judge_annotations(
 }
 
 fn judge_name(claimed: &Claimed<'_>) -> Result<(), Violation> {
-    if names(claimed.subject_name, claimed.location, claimed.tag) {
+    // A payload of simple signing names the repository, seldom the tag. Then the tag is not bound.
+    let untagged = match claimed.format {
+        SignatureFormat::Bundle => Untagged::NoTag,
+        SignatureFormat::SimpleSigning => Untagged::AnyTag,
+    };
+    if names(
+        claimed.subject_name,
+        claimed.location,
+        claimed.tag,
+        untagged,
+    ) {
         return Ok(());
     }
     Err(Violation::Name {
@@ -188,14 +210,25 @@ impl Signer {
     }
 }
 
+/// What a name without a tag stands for.
+#[derive(Clone, Copy)]
+enum Untagged {
+    /// A request without a tag, and no other.
+    NoTag,
+    /// A request with any tag, or without one.
+    AnyTag,
+}
+
 /// Whether a subject's name has the requested repository and, if a tag was requested, that tag.
-fn names(name: Option<&str>, location: &Location, tag: Option<&str>) -> bool {
+fn names(name: Option<&str>, location: &Location, tag: Option<&str>, untagged: Untagged) -> bool {
     let Some(name) = name else { return false };
-    match (tag, name.parse::<Repository>()) {
+    match (tag, name.parse::<Repository>(), untagged) {
         // A name without a tag.
-        (None, Ok(named)) => Location::from(named) == *location,
-        (Some(_), Ok(_)) => false,
-        (tag, Err(_)) => name.parse::<Reference>().is_ok_and(|named| {
+        (None, Ok(named), _) | (Some(_), Ok(named), Untagged::AnyTag) => {
+            Location::from(named) == *location
+        }
+        (Some(_), Ok(_), Untagged::NoTag) => false,
+        (tag, Err(_), _) => name.parse::<Reference>().is_ok_and(|named| {
             named.location() == location && (tag.is_none() || named.tag() == tag)
         }),
     }

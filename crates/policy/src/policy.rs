@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError};
+use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::spec::PolicySpec;
 
@@ -30,6 +31,7 @@ pub struct Policy {
     pub(crate) signers: Vec<Signer>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) predicate_types: Vec<String>,
+    pub(crate) signature_formats: BTreeSet<SignatureFormat>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) bind_name: bool,
     pub(crate) trust: Option<Trust>,
@@ -91,6 +93,17 @@ impl Policy {
         self.predicate_types
             .iter()
             .any(|accepted| accepted == predicate_type)
+    }
+
+    /// Whether a signature in this form is accepted.
+    pub fn accepts_format(&self, format: SignatureFormat) -> bool {
+        self.signature_formats.contains(&format)
+    }
+
+    /// The accepted forms of signatures, sorted. Never empty; [`SignatureFormat::Bundle`] alone unless the
+    /// policy says otherwise.
+    pub fn signature_formats(&self) -> impl Iterator<Item = SignatureFormat> {
+        self.signature_formats.iter().copied()
     }
 
     /// Annotations that the signed statement must have.

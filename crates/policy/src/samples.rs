@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::claims::Claim;
 use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
+use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, RegexError};
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
@@ -60,6 +61,7 @@ pub fn violations() -> Vec<Violation> {
     let text = || "x".to_owned();
     let mut violations = samples!(Violation {
         DeniedDigest { digest: samples::digest() },
+        Format { expected: vec![SignatureFormat::Bundle], found: SignatureFormat::SimpleSigning },
         PredicateType { expected: vec![text()], found: text() },
         Signer(Box::new(SignerMismatch::of(&[]))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },

@@ -58,6 +58,11 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "forms::texts")]
     pub predicate_types: Vec<String>,
+    /// Forms in which a signature may be stored: `bundle`, `simple_signing` (the legacy form of cosign, which
+    /// is weaker). Default: `bundle` only.
+    #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "forms::signature_formats")]
+    pub signature_formats: Vec<String>,
     /// Annotations that the signed statement must have.
     #[serde(
         deserialize_with = "filled",

@@ -22,6 +22,7 @@ impl Policy {
             not_before,
             // Too long for a line; the policy itself has them.
             predicate_types: _,
+            signature_formats: _,
             annotations: _,
             bind_name: _,
             trust: _,

@@ -10,6 +10,7 @@ use countersign_oci::{Digest, printable};
 use jiff::Timestamp;
 
 use crate::claims::Claim;
+use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, common_prefix};
 
 /// The condition of the policy that a verified signature does not meet.
@@ -21,6 +22,17 @@ pub enum Violation {
     DeniedDigest {
         /// The digest.
         digest: Digest,
+    },
+    /// A signature in a form that the policy does not accept.
+    #[error(
+        "the signature is in a form that the policy's `signature_formats` does not accept{}",
+        Aligned(&listed(.expected), .found.as_str())
+    )]
+    Format {
+        /// The accepted forms.
+        expected: Vec<SignatureFormat>,
+        /// The signature's form.
+        found: SignatureFormat,
     },
     /// The statement's type does not count as a signature.
     #[error(
@@ -225,6 +237,11 @@ impl fmt::Display for Aligned<'_> {
 
 /// Characters before the text in a line of [`Aligned`], its opening quote included.
 const BEFORE_TEXT: usize = "  expected  `".len();
+
+fn listed(formats: &[SignatureFormat]) -> String {
+    let names: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
+    names.join(" or ")
+}
 
 fn quoted_or(text: Option<&str>, none: &str) -> String {
     text.map_or_else(|| none.to_owned(), |text| format!("`{}`", printable(text)))

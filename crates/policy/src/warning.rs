@@ -4,6 +4,7 @@
 //! A pattern can be weak without a warning.
 
 use crate::claims::Claim;
+use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, WholeRegex};
 use crate::policy::{Policy, Signer};
 use countersign_oci::printable;
@@ -99,6 +100,19 @@ pub enum Warning {
          that index; list these images too: `countersign policy check --resolve` prints them"
     )]
     DeniedIndexes,
+    /// Simple signing is accepted, which proves less than a bundle.
+    #[error(
+        "`signature_formats` accepts `simple_signing`, cosign's legacy form: it has the log's promise \
+         to include the signature, and no proof that the log did; leave it out as soon as all images \
+         are signed with bundles"
+    )]
+    SimpleSigning,
+    /// Simple signing is accepted and names are bound.
+    #[error(
+        "signatures in the form `simple_signing` seldom name a tag: for these, `bind_name` binds the \
+         repository only, so a signature of one tag is accepted for every other"
+    )]
+    SimpleSigningTag,
     /// The signer looks like a reusable workflow, and no claim limits who may call it.
     #[error(
         "the identity `{}` looks like a reusable workflow, which can sign for every repository \
@@ -121,10 +135,12 @@ impl Policy {
             signers,
             not_before,
             deny_digests,
+            bind_name,
             // These only make the policy stricter, or say where to look.
             predicate_types: _,
+            // Asked by `accepts_format` below.
+            signature_formats: _,
             annotations: _,
-            bind_name: _,
             trust: _,
             signature_sources: _,
         } = self;
@@ -136,6 +152,12 @@ impl Policy {
         let unbounded = |signer: &Signer| signer.not_before.is_none();
         if not_before.is_none() && signers.iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
+        }
+        if self.accepts_format(SignatureFormat::SimpleSigning) {
+            warnings.push(Warning::SimpleSigning);
+            if *bind_name {
+                warnings.push(Warning::SimpleSigningTag);
+            }
         }
         if !deny_digests.is_empty() {
             warnings.push(Warning::DeniedIndexes);

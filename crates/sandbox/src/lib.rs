@@ -24,6 +24,8 @@ pub use registry::{
 };
 pub use scene::Scene;
 pub use sigstore::{
-    BUNDLE, BundleSpec, Flaw, LoginAnswer, RekorVersion, Service, ServiceFault, ServiceRequest,
-    Sigstore, SigstoreError, Statement,
+    BUNDLE, BundleSpec, CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, Flaw, LOG_ANNOTATION,
+    LoginAnswer, RekorVersion, SIGNATURE_ANNOTATION, Service, ServiceFault, ServiceRequest,
+    Sigstore, SigstoreError, SimpleSignature, SimpleSigningPlace, Statement, push_simple_signing,
+    simple_signing_payload,
 };

@@ -21,6 +21,7 @@ mod rekor_v1;
 mod rekor_v2;
 mod routes;
 mod services;
+mod simple_signing;
 mod statement;
 mod trust;
 mod tsa;
@@ -37,6 +38,10 @@ pub use bundle::{BUNDLE, BundleSpec, Flaw};
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
 pub use login::LoginAnswer;
+pub use simple_signing::{
+    CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, LOG_ANNOTATION, SIGNATURE_ANNOTATION,
+    SimpleSignature, SimpleSigningPlace, push_simple_signing, simple_signing_payload,
+};
 pub use statement::Statement;
 
 use crate::server::{Binding, Server};

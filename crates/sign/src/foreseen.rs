@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use countersign_oci::ResolvedImage;
 use countersign_policy::{
-    COSIGN_SIGN_PREDICATE, CertificateClaims, Claim, Claimed, Policy, Violation,
+    COSIGN_SIGN_PREDICATE, CertificateClaims, Claim, Claimed, Policy, SignatureFormat, Violation,
 };
 use jiff::Timestamp;
 
@@ -79,6 +79,7 @@ impl Foreseen {
         let name = statement::name(image.requested());
         let judge = |identity: &String| {
             let judged = policy.judge(Claimed {
+                format: SignatureFormat::Bundle,
                 digest: image.digest(),
                 issuer: &self.issuer,
                 identity,

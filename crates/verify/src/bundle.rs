@@ -1,7 +1,8 @@
 //! Sigstore bundles. Their size is checked before they are decoded.
 //!
 //! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate, one DSSE envelope with one
-//! signature, and a few log entries and timestamps, none of them twice. It does not prove anything yet.
+//! signature, and a few log entries and timestamps, none of them twice. Or it was put together from a legacy
+//! signature ([`crate::simple_signing`]). It does not prove anything yet.
 
 mod der;
 mod wire;
@@ -12,11 +13,12 @@ use sigstore_types::bundle::Rfc3161Timestamp;
 use sigstore_types::{Bundle, DerCertificate};
 
 use countersign_oci::{Digest, excerpt};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, SignatureFormat};
 
 pub(crate) use self::der::check_certificate;
-use self::wire::{Decodable, Version03, Wire};
+use self::wire::{AcceptedVersion, Bounded, Decodable, Wire};
 use crate::failure::Failure;
+use crate::simple_signing::{self, StoredSignature};
 use crate::statement::Statement;
 
 /// The media type of a bundle's layer begins with this, in every version.
@@ -32,7 +34,21 @@ pub(crate) struct SignedBundle {
     pub(crate) bundle: Bundle,
     pub(crate) certificate: DerCertificate,
     pub(crate) statement: Statement,
+    content: SignedContent,
 }
+
+/// What the signature in a bundle is of.
+#[derive(Debug)]
+enum SignedContent {
+    /// The envelope in the bundle.
+    Envelope,
+    /// The payload of a legacy signature.
+    SimpleSigning(bytes::Bytes),
+}
+
+/// Evidence that a signature was stored in the legacy form. Only [`SignedBundle::legacy_form`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LegacyForm(());
 
 impl SignedBundle {
     /// Parses a bundle whose statement must be about `digest`.
@@ -48,9 +64,35 @@ impl SignedBundle {
         let payload = outline.into_payload()?;
         let statement = Statement::about(digest, &payload, policy)?;
 
+        Self::read(text, statement, SignedContent::Envelope, |bounded| {
+            bounded.check_version()
+        })
+    }
+
+    /// Puts a legacy signature together as a bundle. Its payload must be about `digest`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn of_simple_signing(
+        digest: &Digest,
+        stored: &StoredSignature,
+    ) -> Result<Self, Failure> {
+        let statement = simple_signing::statement(digest, stored.payload())?;
+        let content = SignedContent::SimpleSigning(stored.payload().clone());
+        Self::read(&stored.assemble()?, statement, content, |bounded| {
+            bounded.check_assembled_version()
+        })
+    }
+
+    fn read(
+        text: &str,
+        statement: Statement,
+        content: SignedContent,
+        check_version: impl Fn(Bounded<'_>) -> Result<AcceptedVersion, Failure>,
+    ) -> Result<Self, Failure> {
         let wire: Wire = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         let bounded = wire.check_bounds()?;
-        let version = bounded.check_version()?;
+        let version = check_version(bounded)?;
         let certificate = bounded.check_key()?;
         let decodable = bounded.check_der(&certificate)?;
         let bundle = decode(text, &version, &decodable)?;
@@ -65,7 +107,32 @@ impl SignedBundle {
             bundle,
             certificate,
             statement,
+            content,
         })
+    }
+
+    /// The form in which the signature was stored.
+    pub(crate) fn format(&self) -> SignatureFormat {
+        match self.content {
+            SignedContent::Envelope => SignatureFormat::Bundle,
+            SignedContent::SimpleSigning(_) => SignatureFormat::SimpleSigning,
+        }
+    }
+
+    /// Evidence that the signature was stored in the legacy form, if it was.
+    pub(crate) fn legacy_form(&self) -> Option<LegacyForm> {
+        match self.content {
+            SignedContent::Envelope => None,
+            SignedContent::SimpleSigning(_) => Some(LegacyForm(())),
+        }
+    }
+
+    /// The signed bytes, if they are not in the bundle.
+    pub(crate) fn detached_payload(&self) -> Option<&[u8]> {
+        match &self.content {
+            SignedContent::Envelope => None,
+            SignedContent::SimpleSigning(payload) => Some(payload),
+        }
     }
 
     pub(crate) fn timestamps(&self) -> &[Rfc3161Timestamp] {
@@ -128,7 +195,7 @@ impl Outline {
 struct Decoded(Bundle);
 
 /// Decodes a bundle. The two values show that its version and its bounds were checked.
-fn decode(text: &str, _: &Version03, _: &Decodable) -> Result<Decoded, Failure> {
+fn decode(text: &str, _: &AcceptedVersion, _: &Decodable) -> Result<Decoded, Failure> {
     Bundle::from_json(text)
         .map(Decoded)
         .map_err(|error| malformed(&error))

@@ -4,24 +4,34 @@
 //! They decide only the order in which candidates are checked.
 
 use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, SignatureFormat};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::failure::Failure;
+use crate::simple_signing;
 
-const LEGACY_CONFIG: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
-const LEGACY_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation in which cosign and others state the predicate type.
 const PREDICATE_TYPE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 
-/// The bundle's descriptor, if `manifest` is a signature manifest that refers to `image`.
+/// What a signature manifest holds.
+#[derive(Debug)]
+pub(crate) enum SignatureLayers<'a> {
+    /// A bundle.
+    Bundle(&'a Descriptor),
+    /// Payloads of legacy signatures, one or more.
+    SimpleSigning(Vec<&'a Descriptor>),
+}
+
+/// The layers with signatures, if `manifest` is a signature manifest that refers to `image`, in a form that
+/// `policy` accepts.
 ///
 /// # Errors
 /// What the manifest is, if it is not such a manifest.
-pub(crate) fn bundle_layer<'a>(
+pub(crate) fn signature_layers<'a>(
     image: &Digest,
     manifest: &'a ResolvedImage,
-) -> Result<&'a Descriptor, Failure> {
+    policy: &Policy,
+) -> Result<SignatureLayers<'a>, Failure> {
     let manifest = match manifest.document() {
         Document::Manifest(manifest) => manifest,
         Document::Index(_) => {
@@ -31,7 +41,9 @@ pub(crate) fn bundle_layer<'a>(
         }
     };
     if is_legacy_signature(manifest) {
-        return Err(Failure::LegacySignature);
+        let layers = legacy_layers(manifest, policy)?;
+        require_subject(image, manifest)?;
+        return Ok(SignatureLayers::SimpleSigning(layers));
     }
     let Some(layer) = manifest
         .layers
@@ -42,6 +54,52 @@ pub(crate) fn bundle_layer<'a>(
             found: describe(manifest),
         });
     };
+    require_subject(image, manifest)?;
+    if manifest.layers.len() != 1 {
+        return Err(Failure::LayerCount {
+            found: manifest.layers.len(),
+        });
+    }
+    Ok(SignatureLayers::Bundle(layer))
+}
+
+/// The payloads of legacy signatures in `manifest`, which was found at the tag for them. The tag, not a
+/// subject, says which image it is for; and the payloads name the image.
+///
+/// # Errors
+/// What the manifest is, if it has no such payload, or `policy` does not accept the form.
+pub(crate) fn layers_at_legacy_tag<'a>(
+    manifest: &'a ResolvedImage,
+    policy: &Policy,
+) -> Result<Vec<&'a Descriptor>, Failure> {
+    match manifest.document() {
+        Document::Manifest(manifest) => legacy_layers(manifest, policy),
+        Document::Index(_) => Err(Failure::OtherArtifact {
+            found: "an index".into(),
+        }),
+    }
+}
+
+fn legacy_layers<'a>(
+    manifest: &'a Manifest,
+    policy: &Policy,
+) -> Result<Vec<&'a Descriptor>, Failure> {
+    if is_legacy_signature(manifest) && !policy.accepts_format(SignatureFormat::SimpleSigning) {
+        return Err(Failure::LegacySignature);
+    }
+    let layers = manifest.layers.iter();
+    let layers: Vec<&Descriptor> = layers
+        .filter(|layer| layer.media_type == simple_signing::LAYER)
+        .collect();
+    if layers.is_empty() {
+        return Err(Failure::OtherArtifact {
+            found: describe(manifest),
+        });
+    }
+    Ok(layers)
+}
+
+fn require_subject(image: &Digest, manifest: &Manifest) -> Result<(), Failure> {
     let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
     if subject != Some(image) {
         return Err(Failure::OtherSubject {
@@ -49,21 +107,16 @@ pub(crate) fn bundle_layer<'a>(
             found: subject.cloned(),
         });
     }
-    if manifest.layers.len() != 1 {
-        return Err(Failure::LayerCount {
-            found: manifest.layers.len(),
-        });
-    }
-    Ok(layer)
+    Ok(())
 }
 
 /// Whether the manifest is a signature in cosign's format from before bundles.
 pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
-    manifest.config.media_type == LEGACY_CONFIG
+    manifest.config.media_type == simple_signing::CONFIG
         || manifest
             .layers
             .iter()
-            .any(|layer| layer.media_type == LEGACY_LAYER)
+            .any(|layer| layer.media_type == simple_signing::LAYER)
 }
 
 /// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A descriptor without

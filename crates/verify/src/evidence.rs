@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Location};
+use countersign_policy::SignatureFormat;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What was proven, for records and output. It is not a proof.
@@ -21,13 +22,17 @@ pub struct Evidence {
     /// Every proven time of signing, sorted, each once. Never empty. No time is before
     /// [`certificate_not_before`](Self::certificate_not_before).
     pub signed_at: Vec<jiff::Timestamp>,
+    /// The form in which the signature was stored. In [`SignatureFormat::SimpleSigning`] only the log's promise
+    /// was checked, and no inclusion proof. Records of earlier versions lack it: they are of bundles.
+    #[serde(default)]
+    pub format: SignatureFormat,
     /// Index of the signature in the log. Records of earlier versions lack it if nothing proved it.
     pub log_index: Option<u64>,
     /// ID of the log, in hex: the SHA-256 of its key, or for Rekor v2 of its name and key.
     pub log_id: Option<String>,
-    /// Predicate type of the signed statement.
+    /// Predicate type of the signed statement. A legacy signature has no statement: then it is cosign's.
     pub predicate_type: String,
-    /// Name of the signed subject, if the signer wrote one.
+    /// Name of the signed subject, if the signer wrote one. Of a legacy signature, the `docker-reference`.
     pub subject_name: Option<String>,
     /// Digest of the manifest that holds the signature, if it came from a registry.
     pub signature_manifest: Option<Digest>,

@@ -13,9 +13,9 @@ use crate::kind::RefusalKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// A signature in cosign's old format, which has no bundle.
+    /// A signature in cosign's legacy form, which the policy does not accept.
     #[error(
-        "a signature in cosign's legacy format, which is not accepted; sign again with `cosign sign --new-bundle-format` (2.6 or newer) or `countersign sign`"
+        "a signature in cosign's legacy form (simple signing), and the policy accepts bundles only; sign again in the bundle form (`cosign sign --new-bundle-format`, version 2.6 or newer, or `countersign sign`), or accept the legacy form with `signature_formats: [bundle, simple_signing]`"
     )]
     LegacySignature,
     /// The policy names its own Sigstore instance. The caller has not said that the trusted root is of
@@ -55,6 +55,12 @@ pub enum Failure {
     LayerCount {
         /// Number of layers.
         found: usize,
+    },
+    /// A legacy signature without an annotation that it needs.
+    #[error("the layer of the signature has no annotation `{key}`")]
+    MissingAnnotation {
+        /// The annotation's key.
+        key: &'static str,
     },
     /// Bytes that don't parse.
     #[error("the {part} is malformed: {detail}")]
@@ -243,6 +249,7 @@ impl Failure {
             | Self::Unreadable(_)
             | Self::OtherSubject { .. }
             | Self::LayerCount { .. }
+            | Self::MissingAnnotation { .. }
             | Self::Malformed { .. }
             | Self::TooMany { .. }
             | Self::TooLarge { .. }

@@ -5,7 +5,7 @@
 //! [`verify_bundle`](crate::verify_bundle).
 
 use countersign_oci::{Algorithm, Digest};
-use sigstore_types::{ArtifactDigest, DerCertificate, HashAlgorithm};
+use sigstore_types::{Artifact, ArtifactDigest, DerCertificate, HashAlgorithm};
 use sigstore_verify::crypto::CertificateInfo;
 use sigstore_verify::types::DigestBytes;
 use sigstore_verify::{CertificateError, VerificationPolicy, VerificationResult};
@@ -58,7 +58,7 @@ pub(crate) fn verify<'a>(
     let result = root
         .verifier()
         .verify(
-            artifact(digest)?,
+            signed_artifact(digest, signed)?,
             &signed.bundle,
             &VerificationPolicy::any_identity(),
         )
@@ -74,6 +74,15 @@ pub(crate) fn verify<'a>(
         result,
         signed,
     })
+}
+
+/// What the signature must be of: the payload of a legacy signature, or the image's digest, which
+/// `sigstore-verify` looks for in the statement.
+fn signed_artifact<'a>(digest: &Digest, signed: &'a SignedBundle) -> Result<Artifact<'a>, Failure> {
+    match signed.detached_payload() {
+        Some(payload) => Ok(Artifact::from(payload)),
+        None => Ok(Artifact::from(artifact(digest)?)),
+    }
 }
 
 fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {

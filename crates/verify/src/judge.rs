@@ -21,6 +21,7 @@ use crate::genuine;
 use crate::log;
 use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven};
+use crate::simple_signing::StoredSignature;
 use crate::timestamp;
 use crate::trust::TrustedRoot;
 
@@ -45,6 +46,7 @@ pub fn verify_bundle(
         policy,
         now,
     };
+    let bundle = StoredForm::Bundle(bundle);
     judge.image(image, None, bundle, DeniedChildren::default())
 }
 
@@ -75,7 +77,9 @@ pub fn judge_digest(
         policy,
         now,
     };
-    Ok(judge.judge(subject, None, bundle)?.into_evidence())
+    Ok(judge
+        .judge(subject, None, StoredForm::Bundle(bundle))?
+        .into_evidence())
 }
 
 /// The image that the signature must be about.
@@ -88,6 +92,15 @@ struct Subject<'a> {
     requested: &'a Reference,
 }
 
+/// A signature in the form in which it is stored.
+#[derive(Clone, Copy)]
+pub(crate) enum StoredForm<'a> {
+    /// A bundle's JSON.
+    Bundle(&'a [u8]),
+    /// A legacy signature.
+    SimpleSigning(&'a StoredSignature),
+}
+
 /// What a bundle is checked against.
 #[derive(Clone, Copy)]
 pub(crate) struct Judge<'a> {
@@ -97,13 +110,13 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// As [`verify_bundle`], for a bundle that `signature_manifest` holds, in whose repository denied
+    /// As [`verify_bundle`], for a signature that `signature_manifest` holds, in whose repository denied
     /// indexes list `denied_children`.
     pub(crate) fn image(
         self,
         image: &ResolvedImage,
         signature_manifest: Option<&Digest>,
-        bundle: &[u8],
+        stored: StoredForm<'_>,
         denied_children: DeniedChildren,
     ) -> Result<VerifiedImage, Failure> {
         let subject = Subject {
@@ -111,7 +124,7 @@ impl Judge<'_> {
             location: image.reference().location(),
             requested: image.requested(),
         };
-        let proven = self.judge(subject, signature_manifest, bundle)?;
+        let proven = self.judge(subject, signature_manifest, stored)?;
         Ok(VerifiedImage::new(image.clone(), proven, denied_children))
     }
 
@@ -119,7 +132,7 @@ impl Judge<'_> {
         self,
         subject: Subject<'_>,
         signature_manifest: Option<&Digest>,
-        bundle: &[u8],
+        stored: StoredForm<'_>,
     ) -> Result<Proven, Failure> {
         let Self {
             trusted_root,
@@ -133,13 +146,17 @@ impl Judge<'_> {
         } = subject;
         let root = trusted_root.serving(policy, now);
         let root = root.ok_or(Failure::OtherTrust)?;
-        let signed = SignedBundle::about(digest, bundle, policy)?;
+        let signed = match stored {
+            StoredForm::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
+            StoredForm::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
+        };
         let provable = log::check_provable(&signed, root)?;
         let genuine = genuine::verify(digest, &signed, root)?;
         let logged = log::prove(provable, &genuine, root)?;
         let times = timestamp::prove(&genuine, root)?;
         let certified = genuine.certified()?;
         let accepted = policy.judge(Claimed {
+            format: signed.format(),
             digest,
             issuer: &certified.issuer,
             identity: &certified.identity,

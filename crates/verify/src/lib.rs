@@ -33,15 +33,18 @@
 //! The core is [`verify_bundle`]. It takes an image, a bundle, a [`TrustedRoot`], a policy and the time. It
 //! returns a proof, or the first check that failed. It does no input or output. [`judge_digest`] makes the same
 //! checks when only the digest is known; it returns a record, never a proof. [`Verifier`] finds the bundles
-//! in the image's registry: it fetches the manifests that refer to the image, and one that passes is enough.
+//! in the image's registry: it fetches the manifests that refer to the image, and one that passes is enough. If the
+//! policy accepts it, it also takes cosign's legacy form ([`SignatureFormat`](countersign_policy::SignatureFormat)).
 //! If none passes, a [`Refusal`] lists them all.
 //!
 //! A [`VerifiedImage`] proves all of this:
 //!
-//! - An in-toto statement of an accepted predicate type has the image's digest as its only subject.
+//! - An in-toto statement of an accepted predicate type has the image's digest as its only subject. (In the
+//!   legacy form, a payload names it.)
 //! - The statement was signed with the key of a certificate. A trusted authority issued the certificate to
 //!   exactly one identity, and a trusted certificate log recorded it.
-//! - A trusted transparency log recorded the signature, and a checkpoint of that log includes it.
+//! - A trusted transparency log recorded the signature, and a checkpoint of that log includes it. (In the
+//!   legacy form, the log has promised to include it.)
 //! - Each verified time is within the certificate's validity.
 //! - The bundle does not contradict itself.
 //! - The policy accepts all of it.
@@ -67,6 +70,7 @@ mod platform;
 mod proof;
 mod proven;
 mod refusal;
+mod simple_signing;
 mod statement;
 mod timestamp;
 mod trust;

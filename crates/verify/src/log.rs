@@ -12,7 +12,7 @@ use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, Transp
 
 use countersign_oci::excerpt;
 
-use crate::bundle::SignedBundle;
+use crate::bundle::{LegacyForm, SignedBundle};
 use crate::failure::Failure;
 use crate::genuine::Genuine;
 use crate::trust::RootInUse;
@@ -39,7 +39,8 @@ impl LogProven {
     }
 }
 
-/// Proof that one entry is in its own log. Only [`prove_entry`] makes one.
+/// Proof that one entry is in its own log, or that the log has promised to include it. Only [`prove_entry`]
+/// and, for legacy signatures, [`prove_promised_entry`] make one.
 #[derive(Debug)]
 struct EntryProven {
     /// Index of the entry in its log.
@@ -47,6 +48,10 @@ struct EntryProven {
     /// ID of that log, in hex.
     id: String,
 }
+
+/// The log's promise to include the entry of a legacy signature, which `sigstore-verify` has checked. Only
+/// [`check_promise`] makes one.
+struct Promise;
 
 /// Proof that the log which an entry names signed the entry's checkpoint. Only [`check_own_signature`]
 /// makes one.
@@ -86,6 +91,9 @@ pub(crate) fn check_provable<'a>(
 /// Checks what `sigstore-verify` has not checked of the entries. It has accepted them before: the bundle is
 /// genuine.
 ///
+/// In a bundle, each entry needs an inclusion proof. A legacy signature never
+/// has one. For that form alone, the log's promise is enough.
+///
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
 /// [`Failure::Malformed`] for a checkpoint in a form that logs do not write.
@@ -95,14 +103,17 @@ pub(crate) fn check_provable<'a>(
 )]
 pub(crate) fn prove(
     provable: Provable<'_>,
-    _genuine: &Genuine<'_>,
+    genuine: &Genuine<'_>,
     root: RootInUse<'_>,
 ) -> Result<LogProven, Failure> {
     let Provable(entries) = provable;
     let proven: Vec<EntryProven> = entries
         .iter()
         .enumerate()
-        .map(|(index, entry)| prove_entry(index, entry, root))
+        .map(|(index, entry)| match genuine.signed().legacy_form() {
+            None => prove_entry(index, entry, root),
+            Some(legacy) => prove_promised_entry(index, entry, root, legacy),
+        })
         .collect::<Result<_, _>>()?;
     let first = proven.into_iter().next();
     Ok(LogProven {
@@ -125,8 +136,47 @@ fn prove_entry(
     Ok(EntryProven::by(entry, own, agreement))
 }
 
+/// Proves the entry at `index` of a legacy signature.
+fn prove_promised_entry(
+    index: usize,
+    entry: &TransparencyLogEntry,
+    root: RootInUse<'_>,
+    legacy: LegacyForm,
+) -> Result<EntryProven, Failure> {
+    let promise = check_promise(index, entry, root, legacy)?;
+    Ok(EntryProven::promised(entry, promise))
+}
+
+/// Checks that the entry has a promise with a time, by a log whose key is in use. `sigstore-verify` has checked
+/// the promise's signature with the key of the log that the entry names.
+fn check_promise(
+    index: usize,
+    entry: &TransparencyLogEntry,
+    root: RootInUse<'_>,
+    _: LegacyForm,
+) -> Result<Promise, Failure> {
+    let promised = entry.kind_version == KindVersion::HashedRekordV001
+        && entry.inclusion_promise.is_some()
+        && entry.integrated_time.is_some();
+    let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes()).ok();
+    let key = id.and_then(|id| root.log_key(&id));
+    match (promised, key) {
+        (true, Some(_)) => Ok(Promise),
+        (false, _) | (_, None) => Err(Failure::NoInclusionPromise { index }),
+    }
+}
+
 impl EntryProven {
     fn by(entry: &TransparencyLogEntry, _: OwnSignature, _: Agreement) -> Self {
+        Self::of(entry)
+    }
+
+    /// As [`by`](Self::by), for the entry of a legacy signature.
+    fn promised(entry: &TransparencyLogEntry, _: Promise) -> Self {
+        Self::of(entry)
+    }
+
+    fn of(entry: &TransparencyLogEntry) -> Self {
         Self {
             index: entry.log_index.get(),
             id: hex::encode(entry.log_id.key_id.as_bytes()),

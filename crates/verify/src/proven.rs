@@ -51,6 +51,7 @@ impl Proven {
             identity: claimed.identity.to_owned(),
             issuer: claimed.issuer.to_owned(),
             signed_at: times.into_inner(),
+            format: claimed.format,
             log_index: Some(logged.index()),
             log_id: Some(logged.id().to_owned()),
             predicate_type: claimed.predicate_type.to_owned(),

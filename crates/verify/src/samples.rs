@@ -93,6 +93,7 @@ pub fn failures() -> Vec<Failure> {
         Unreadable(Box::new(countersign_oci::Error::NotFound { what: text() })),
         OtherSubject { expected: digest(), found: None },
         LayerCount { found: 2 },
+        MissingAnnotation { key: "dev.sigstore.cosign/bundle" },
         Malformed { part: "bundle", detail: text() },
         TooMany { what: "log entries", limit: 1, found: 2 },
         TooLarge { what: "a timestamp", limit: 1, found: 2 },

@@ -81,22 +81,11 @@ impl Statement {
                 ),
             });
         }
-        let annotations = subject.annotations.unwrap_or_default();
-        if annotations.count > ANNOTATIONS_MAX {
-            return Err(Failure::TooMany {
-                what: "annotations of the subject",
-                limit: ANNOTATIONS_MAX,
-                found: annotations.count,
-            });
-        }
+        let annotations = subject.annotations.unwrap_or_default().into_texts()?;
         Ok(Self {
             predicate_type: wire.predicate_type,
             subject_name: subject.name.filter(|name| !name.is_empty()),
-            annotations: annotations
-                .first
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value?)))
-                .collect(),
+            annotations,
         })
     }
 }
@@ -128,9 +117,29 @@ struct SubjectDigest {
 /// Annotations. All are counted, and at most `ANNOTATIONS_MAX` are kept. If a value is not a string, only
 /// its key is kept.
 #[derive(Default)]
-struct Annotations {
+pub(crate) struct Annotations {
     first: BTreeMap<String, Option<String>>,
     count: usize,
+}
+
+impl Annotations {
+    /// The annotations whose values are strings.
+    ///
+    /// # Errors
+    /// [`Failure::TooMany`].
+    pub(crate) fn into_texts(self) -> Result<BTreeMap<String, String>, Failure> {
+        if self.count > ANNOTATIONS_MAX {
+            return Err(Failure::TooMany {
+                what: "annotations of the subject",
+                limit: ANNOTATIONS_MAX,
+                found: self.count,
+            });
+        }
+        let annotations = self.first.into_iter();
+        Ok(annotations
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect())
+    }
 }
 
 impl<'de> Deserialize<'de> for Annotations {

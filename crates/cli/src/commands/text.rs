@@ -5,6 +5,7 @@ use std::path::Path;
 
 use countersign_download::{Grounds, Installed, Outcome, Provenance, UNPROVEN};
 use countersign_oci::{Digest, Reference};
+use countersign_policy::SignatureFormat;
 use countersign_verify::Evidence;
 
 use crate::output::{self, Output};
@@ -113,6 +114,13 @@ pub(super) fn evidence_text(evidence: &Evidence) -> String {
     text.push_str(&format!("  signed at  {}\n", times.join(", ")));
     if let Some(index) = evidence.log_index {
         text.push_str(&format!("  log entry  {index}\n"));
+    }
+    match evidence.format {
+        SignatureFormat::Bundle => {}
+        SignatureFormat::SimpleSigning => text.push_str(
+            "  form       simple signing, the legacy form of cosign: the log has promised to include it, \
+             and no proof of that was checked\n",
+        ),
     }
     text
 }

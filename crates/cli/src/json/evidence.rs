@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::Platform;
+use countersign_policy::SignatureFormat;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -26,7 +27,9 @@ pub(crate) struct JsonEvidence {
     /// ID of the log, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_id: Option<String>,
-    /// Predicate type of the signed statement.
+    /// Form of the signature: a Sigstore bundle, or the legacy form of cosign.
+    format: JsonSignatureFormat,
+    /// Predicate type of the signed statement. Cosign's for `simple_signing`, which has no statement.
     predicate_type: String,
     /// Name of the signed subject, if the signer wrote one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,7 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
             signed_at: evidence.signed_at.iter().map(ToString::to_string).collect(),
             log_index: evidence.log_index,
             log_id: evidence.log_id.clone(),
+            format: evidence.format.into(),
             predicate_type: evidence.predicate_type.clone(),
             subject_name: evidence.subject_name.clone(),
             signature_manifest: evidence
@@ -64,6 +68,26 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
             claims: evidence.claims.clone(),
             certificate_not_before: evidence.certificate_not_before.to_string(),
             certificate_not_after: evidence.certificate_not_after.to_string(),
+        }
+    }
+}
+
+/// The form of a signature.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "SignatureFormat")]
+enum JsonSignatureFormat {
+    /// A Sigstore bundle.
+    Bundle,
+    /// The legacy form of cosign. No inclusion proof of the log was checked, only its promise.
+    SimpleSigning,
+}
+
+impl From<SignatureFormat> for JsonSignatureFormat {
+    fn from(format: SignatureFormat) -> Self {
+        match format {
+            SignatureFormat::Bundle => Self::Bundle,
+            SignatureFormat::SimpleSigning => Self::SimpleSigning,
         }
     }
 }

@@ -18,6 +18,7 @@ mod help;
 mod identity;
 mod layers;
 mod layout;
+mod legacy;
 mod lock;
 mod login;
 mod merge;

@@ -2,7 +2,7 @@
 //!
 //! An error names the keys that lead to the wrong text. The caller adds the position in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use url::Url;
@@ -10,6 +10,7 @@ use url::Url;
 use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
@@ -28,6 +29,7 @@ impl Policy {
             identities,
             claims,
             predicate_types,
+            signature_formats,
             annotations,
             bind_name,
             trust,
@@ -48,6 +50,7 @@ impl Policy {
             signers: signers(&one, identities, path, &claims)?,
             not_before: instant(not_before.as_deref(), path)?,
             predicate_types: check_predicate_types(predicate_types, path)?,
+            signature_formats: check_signature_formats(signature_formats, path)?,
             annotations: check_annotations(annotations, path)?,
             bind_name: *bind_name,
             trust: trust
@@ -221,6 +224,23 @@ fn check_predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>
             }),
             _ => Ok(text.to_owned()),
         }
+    })
+}
+
+fn check_signature_formats(
+    names: &[String],
+    path: &KeyPath,
+) -> Result<BTreeSet<SignatureFormat>, PolicyError> {
+    if names.is_empty() {
+        return Ok(BTreeSet::from([SignatureFormat::default()]));
+    }
+    each(names, &path.key("signature_formats"), |name| {
+        SignatureFormat::named(name).ok_or_else(|| Problem::Form {
+            expected: SignatureFormat::ALL
+                .map(|format| format!("`{format}`"))
+                .join(" or "),
+            found: Some(format!("`{name}`")),
+        })
     })
 }
 

@@ -207,6 +207,46 @@ fn a_reusable_workflow_is_weak_without_a_claim_on_its_caller() {
 }
 
 #[test]
+fn the_legacy_form_of_signatures_is_weak() {
+    let signer =
+        "issuer: https://gitlab.com\nidentity: ci@example\nnot_before: 2026-08-05T00:00:00Z";
+    let bundles = policy(&format!("{signer}\nsignature_formats: [bundle]\n"));
+    assert_eq!(bundles.warnings(), []);
+    assert!(!bundles.explain().contains("simple signing"));
+    let legacy = policy(&format!("{signer}\nsignature_formats: [simple_signing]\n"));
+    assert_eq!(legacy.warnings(), [Warning::SimpleSigning]);
+    let bound = policy(&format!(
+        "{signer}\nsignature_formats: [simple_signing, bundle]\nbind_name: true\n"
+    ));
+    assert_eq!(
+        bound.warnings(),
+        [Warning::SimpleSigning, Warning::SimpleSigningTag]
+    );
+    assert_snapshot!(bound.explain(), @r"
+    A signature is accepted if all of this is true:
+    - it is a cosign signature, not another kind of statement;
+    - it is a Sigstore bundle, or in cosign's legacy form (simple signing);
+    - its certificate says:
+        issuer is exactly https://gitlab.com
+        identity is exactly ci@example
+    - it was made at or after 2026-08-05T00:00:00Z;
+    - it names the repository that you ask for, and the tag if you give one;
+      a signature in the legacy form may leave the tag out: then any tag is accepted;
+    - it is valid by the trusted root in use.
+    Signatures are looked for in the repository of the image.
+    ");
+    let warnings = bound
+        .warnings()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    assert_snapshot!(warnings.join("\n"), @r"
+    `signature_formats` accepts `simple_signing`, cosign's legacy form: it has the log's promise to include the signature, and no proof that the log did; leave it out as soon as all images are signed with bundles
+    signatures in the form `simple_signing` seldom name a tag: for these, `bind_name` binds the repository only, so a signature of one tag is accepted for every other
+    ");
+}
+
+#[test]
 fn a_denied_digest_may_be_of_an_index() {
     let denying = policy(&format!(
         "{{issuer: {ISSUER}, identity: ci@example, not_before: 2026-08-05T00:00:00Z, deny_digests: ['sha256:{}']}}",

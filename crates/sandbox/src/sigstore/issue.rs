@@ -28,20 +28,26 @@ const TOO_LATE: SignedDuration = SignedDuration::from_mins(70);
 
 /// The bundle that `spec` describes, as JSON.
 pub(super) fn issue(services: &Services, spec: &BundleSpec) -> Result<Value, SigstoreError> {
-    Issuance {
-        services,
-        spec,
-        now: Timestamp::now(),
-        key: EcdsaKey::generate()?,
-    }
-    .bundle()
+    Issuance::new(services, spec)?.bundle()
 }
 
-struct Issuance<'a> {
+/// One certificate, and what is signed with its key.
+pub(super) struct Issuance<'a> {
     services: &'a Services,
     spec: &'a BundleSpec,
     now: Timestamp,
     key: EcdsaKey,
+}
+
+impl<'a> Issuance<'a> {
+    pub(super) fn new(services: &'a Services, spec: &'a BundleSpec) -> Result<Self, SigstoreError> {
+        Ok(Self {
+            services,
+            spec,
+            now: Timestamp::now(),
+            key: EcdsaKey::generate()?,
+        })
+    }
 }
 
 impl Issuance<'_> {
@@ -83,14 +89,14 @@ impl Issuance<'_> {
     }
 
     /// When the signature was seen, unless the specification says otherwise.
-    fn seen_at(&self) -> Timestamp {
+    pub(super) fn seen_at(&self) -> Timestamp {
         match self.spec.flaw {
             Some(Flaw::ExpiredCertificate) => self.signed_at() + TOO_LATE,
             _ => self.signed_at(),
         }
     }
 
-    fn certificate(&self) -> Result<Vec<u8>, SigstoreError> {
+    pub(super) fn certificate(&self) -> Result<Vec<u8>, SigstoreError> {
         let other_authority;
         let authority = match self.spec.flaw {
             Some(Flaw::UnknownCertificateAuthority) => {
@@ -118,6 +124,11 @@ impl Issuance<'_> {
             claims: self.spec.claims.clone(),
         };
         authority.issue(&subject, self.key.spki(), self.signed_at(), embed)
+    }
+
+    /// A signature of these bytes, without an envelope.
+    pub(super) fn sign_message(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message)
     }
 
     fn sign(&self, payload: &[u8]) -> Vec<u8> {

@@ -15,6 +15,7 @@ use countersign_oci::excerpt;
 use super::der::{self, BoundedDer};
 use super::{BUNDLE_V03, BUNDLE_V03_OLD, at_most_bytes};
 use crate::failure::Failure;
+use crate::simple_signing::ASSEMBLED_BUNDLE;
 
 /// Today's timestamps have up to 6 KiB.
 const TIMESTAMP_BYTES: usize = 16 << 10;
@@ -42,8 +43,8 @@ pub(super) struct Wire {
     media_type: Option<String>,
     verification_material: Material,
     dsse_envelope: Option<Envelope>,
-    #[serde(rename = "messageSignature")]
-    _message_signature: Option<IgnoredAny>,
+    /// Only in a bundle that was put together from a legacy signature.
+    message_signature: Option<MessageSignature>,
 }
 
 #[derive(Deserialize)]
@@ -148,12 +149,21 @@ struct Signature {
     _key_id: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MessageSignature {
+    #[serde(rename = "messageDigest")]
+    _message_digest: Option<IgnoredAny>,
+    signature: Base64,
+}
+
 /// A bundle whose lists and fields are within bounds. Only [`Wire::check_bounds`] makes one.
 #[derive(Clone, Copy)]
 pub(super) struct Bounded<'a>(&'a Wire);
 
-/// Proof that a bundle is of version 0.3. Only [`Bounded::check_version`] makes one.
-pub(super) struct Version03;
+/// Proof that a bundle is of version 0.3, or was put together from a legacy signature. Only
+/// [`Bounded::check_version`] and [`Bounded::check_assembled_version`] make one.
+pub(super) struct AcceptedVersion;
 
 /// The one certificate of a bundle that has no other key. Only [`Bounded::check_key`] makes one.
 pub(super) struct OneCertificate<'a>(&'a Certificate);
@@ -182,6 +192,9 @@ impl Wire {
                 signature.sig.check("the signature", SIGNATURE_BYTES)?;
             }
         }
+        if let Some(message) = &self.message_signature {
+            message.signature.check("the signature", SIGNATURE_BYTES)?;
+        }
         if let Some(entries) = &material.tlog_entries {
             for entry in entries.at_most("log entries")? {
                 entry.check_bounds()?;
@@ -204,11 +217,25 @@ impl<'a> Bounded<'a> {
     ///
     /// # Errors
     /// [`Failure::BundleVersion`].
-    pub(super) fn check_version(self) -> Result<Version03, Failure> {
+    pub(super) fn check_version(self) -> Result<AcceptedVersion, Failure> {
         match self.0.media_type.as_deref() {
-            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(Version03),
+            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(AcceptedVersion),
             other => Err(Failure::BundleVersion {
                 expected: BUNDLE_V03,
+                found: excerpt(other.unwrap_or("no media type")),
+            }),
+        }
+    }
+
+    /// Checks the version of a bundle that was put together from a legacy signature.
+    ///
+    /// # Errors
+    /// [`Failure::BundleVersion`].
+    pub(super) fn check_assembled_version(self) -> Result<AcceptedVersion, Failure> {
+        match self.0.media_type.as_deref() {
+            Some(ASSEMBLED_BUNDLE) => Ok(AcceptedVersion),
+            other => Err(Failure::BundleVersion {
+                expected: ASSEMBLED_BUNDLE,
                 found: excerpt(other.unwrap_or("no media type")),
             }),
         }

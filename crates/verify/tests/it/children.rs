@@ -199,8 +199,8 @@ fn requests_for(stage: &Stage, digest: &Digest) -> usize {
 async fn a_denied_index_is_fetched_once_and_one_that_is_missing_each_time() {
     let stage = Stage::new().await;
     let image = resolved(&stage, "v1", true).await;
-    let child = platform_image("linux/amd64");
-    child.push(&stage.scene.server, PATH, Some("amd64"));
+    let child = platform_image("linux/s390x");
+    child.push(&stage.scene.server, PATH, Some("s390x"));
     let known = push_index(&stage, "known", &[child.descriptor()]).digest;
     let (verifier, policy) = (stage.verifier(), denying(&stage, &known));
     for _ in 0..3 {
@@ -209,9 +209,9 @@ async fn a_denied_index_is_fetched_once_and_one_that_is_missing_each_time() {
     assert_eq!(requests_for(&stage, &known), 1, "its bytes can't change");
 
     // An index that is pushed later denies its children from then on.
-    let late = platform_image("linux/arm64");
-    late.push(&stage.scene.server, PATH, Some("arm64"));
-    let late_image = resolved(&stage, "arm64", true).await;
+    let late = platform_image("linux/riscv64");
+    late.push(&stage.scene.server, PATH, Some("riscv64"));
+    let late_image = resolved(&stage, "riscv64", true).await;
     let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [late.descriptor()] });
     let bytes = serde_json::to_vec(&index).unwrap();
     let missing = Digest::sha256(&bytes);

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{
-    Claim, Miss, Policy, PolicyFile, PolicySpec, SignerSpec, Trust, Violation,
-};
+use countersign_policy::{Claim, Miss, Policy, PolicyFile, Trust, Violation};
 use countersign_sandbox::{BundleSpec, Sigstore, Statement};
 use countersign_verify::{Evidence, Failure, TrustedRoot, judge_digest};
 use jiff::Timestamp;
+
+use crate::field_names::{fields_of_a_policy, fields_of_a_signer};
 
 const IDENTITY: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
 /// The first of Fulcio's extensions that are claims; the others follow in order of [`Claim::ALL`].
@@ -328,6 +328,13 @@ impl Signed {
                     })
                 },
             ),
+            "signature_formats" => case(
+                and(format!("{key}: [bundle]")),
+                and(format!("{key}: [simple_signing]")),
+                |failure| {
+                    policy_refused(failure, |found| matches!(found, Violation::Format { .. }))
+                },
+            ),
             "deny_digests" => case(
                 and(format!("{key}: ['{}']", Digest::sha256(b"other"))),
                 and(format!("{key}: ['{}']", self.digest)),
@@ -349,45 +356,6 @@ impl Signed {
             other => panic!("no case for the key `{other}`"),
         }
     }
-}
-
-/// The names of all fields of a type. It does not compile while one is left out.
-macro_rules! fields {
-    ($of:ident { $($field:ident),* $(,)? }) => {{
-        let $of { $($field: _),* } = $of::default();
-        vec![$(stringify!($field)),*]
-    }};
-}
-
-/// The fields of a `verification` block. [`Signed::case`] says for each what it refuses.
-fn fields_of_a_policy() -> Vec<&'static str> {
-    fields!(PolicySpec {
-        issuer,
-        issuer_regex,
-        identity,
-        identity_regex,
-        not_before,
-        identities,
-        claims,
-        predicate_types,
-        annotations,
-        bind_name,
-        trust,
-        signature_sources,
-        deny_digests,
-    })
-}
-
-/// The fields of one of the `identities`.
-fn fields_of_a_signer() -> Vec<&'static str> {
-    fields!(SignerSpec {
-        issuer,
-        issuer_regex,
-        identity,
-        identity_regex,
-        not_before,
-        claims,
-    })
 }
 
 /// The keys of the definition of this name in the schema of policy files.

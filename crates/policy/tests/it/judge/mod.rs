@@ -5,7 +5,9 @@ mod signers;
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Repository};
-use countersign_policy::{CertificateClaims, Claim, Claimed, Miss, Policy, Violation};
+use countersign_policy::{
+    CertificateClaims, Claim, Claimed, Miss, Policy, SignatureFormat, Violation,
+};
 use insta::assert_snapshot;
 use jiff::Timestamp;
 
@@ -19,6 +21,7 @@ struct Signature {
     identity: &'static str,
     certificate: CertificateClaims,
     earliest: Timestamp,
+    format: SignatureFormat,
     predicate_type: &'static str,
     annotations: BTreeMap<String, String>,
     subject_name: Option<&'static str>,
@@ -42,6 +45,7 @@ impl Signature {
                 (Claim::DeploymentEnvironment, None),
             ]),
             earliest: time("2026-08-06T10:00:00Z"),
+            format: SignatureFormat::Bundle,
             predicate_type: countersign_policy::COSIGN_SIGN_PREDICATE,
             annotations: BTreeMap::from([("tier".into(), "stable".into())]),
             subject_name: Some("ghcr.io/acme/app:v1"),
@@ -55,6 +59,7 @@ impl Signature {
         let policy = Policy::from_yaml(policy, "policy.yaml").unwrap();
         policy
             .judge(Claimed {
+                format: self.format,
                 digest: &self.digest,
                 issuer: self.issuer,
                 identity: self.identity,

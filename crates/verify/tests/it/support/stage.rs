@@ -16,6 +16,11 @@ impl Stage {
         Self::of(Scene::new().await).await
     }
 
+    /// As [`new`](Self::new), in a registry without the referrers API.
+    pub(crate) async fn with_referrers_by_tag() -> Self {
+        Self::of(Scene::with(false).await).await
+    }
+
     pub(crate) async fn of(scene: Scene) -> Self {
         let sigstore = Sigstore::start().await.unwrap();
         Self { scene, sigstore }

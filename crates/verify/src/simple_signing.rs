@@ -1,0 +1,252 @@
+//! Simple signing: the legacy form of cosign's signatures, put together as a bundle.
+//!
+//! A layer of the signature manifest is the signed payload. The signature, the certificate and the log entry
+//! are annotations of the layer's descriptor, which a registry could change. Nothing of them is used before it
+//! is checked: the signature holds for the payload and the certificate, the log's promise holds for the
+//! signature, the certificate and the time, and a trusted authority issued the certificate.
+//!
+//! Two annotations are not read. The certificate's chain is in the trusted root. A timestamp of a timestamp
+//! authority (`dev.sigstore.cosign/rfc3161timestamp`) adds nothing to the time in the log's promise, which is
+//! required.
+//!
+//! Source: `pkg/oci` and `pkg/cosign` of sigstore/cosign; the payload is specified by containers/image,
+//! `docs/containers-signature.5.md`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use sigstore_types::DerCertificate;
+
+use countersign_oci::{Descriptor, Digest, excerpt};
+use countersign_policy::COSIGN_SIGN_PREDICATE;
+
+use crate::failure::Failure;
+use crate::statement::{Annotations, Statement};
+
+/// The media type of a layer with a payload.
+pub(crate) const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The media type of the configuration, if the manifest refers to the image (cosign 2, `oci-1-1` mode).
+pub(crate) const CONFIG: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/// The media type of the bundles that are put together here: the version that needs no inclusion proof.
+pub(crate) const ASSEMBLED_BUNDLE: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
+
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+const LOG_BUNDLE: &str = "dev.sigstore.cosign/bundle";
+
+/// The `critical.type` of an image's signature.
+const TYPE: &str = "cosign container image signature";
+/// The kind and version of the only accepted log entry. Cosign has written it since version 1.
+const ENTRY_KIND: &str = "hashedrekord";
+const ENTRY_VERSION: &str = "0.0.1";
+
+/// The most bytes of an annotation. The largest is the log entry, which has the certificate in it.
+const ANNOTATION_BYTES: usize = 64 << 10;
+/// Name of the log entry in failures.
+const ENTRY: &str = "log entry of the signature";
+/// Name of the payload in failures.
+const PAYLOAD: &str = "simple signing payload";
+
+/// A signature as the registry stores it. Nothing of it is checked, except that the payload has the digest in
+/// the layer's descriptor.
+#[derive(Debug)]
+pub(crate) struct StoredSignature {
+    payload: Bytes,
+    signature: String,
+    certificate: String,
+    log_bundle: String,
+}
+
+impl StoredSignature {
+    /// The signature of `payload`, which is the content of `layer`.
+    ///
+    /// # Errors
+    /// [`Failure::MissingAnnotation`], [`Failure::TooLarge`].
+    pub(crate) fn new(layer: &Descriptor, payload: Bytes) -> Result<Self, Failure> {
+        let annotation = |key: &'static str| {
+            let value = layer.annotations.get(key).filter(|value| !value.is_empty());
+            let value = value.ok_or(Failure::MissingAnnotation { key })?;
+            if value.len() > ANNOTATION_BYTES {
+                return Err(Failure::TooLarge {
+                    what: "an annotation of the signature",
+                    limit: ANNOTATION_BYTES,
+                    found: value.len(),
+                });
+            }
+            Ok(value.clone())
+        };
+        Ok(Self {
+            payload,
+            signature: annotation(SIGNATURE)?,
+            certificate: annotation(CERTIFICATE)?,
+            log_bundle: annotation(LOG_BUNDLE)?,
+        })
+    }
+
+    pub(crate) fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// The bundle with the same content, as JSON: a message signature, a certificate, and a log entry with the
+    /// log's promise.
+    ///
+    /// # Errors
+    /// [`Failure::Malformed`] for an annotation that can't be read.
+    pub(crate) fn assemble(&self) -> Result<String, Failure> {
+        let certificate = certificate(&self.certificate)?;
+        let bundle = json!({
+            "mediaType": ASSEMBLED_BUNDLE,
+            "verificationMaterial": {
+                "certificate": { "rawBytes": certificate.to_base64() },
+                "tlogEntries": [LogBundle::parse(&self.log_bundle)?.entry()?],
+            },
+            "messageSignature": { "signature": self.signature },
+        });
+        Ok(bundle.to_string())
+    }
+}
+
+/// The certificate in a PEM text. A second block would be ignored by some readers, so it is refused.
+fn certificate(pem: &str) -> Result<DerCertificate, Failure> {
+    let malformed = |detail: String| Failure::Malformed {
+        part: "certificate",
+        detail,
+    };
+    match pem.matches("-----BEGIN ").count() {
+        1 => DerCertificate::from_pem(pem).map_err(|error| malformed(excerpt(&error.to_string()))),
+        found => Err(malformed(format!(
+            "expected 1 certificate in PEM, found {found}"
+        ))),
+    }
+}
+
+/// What the annotation [`LOG_BUNDLE`] holds: an entry of Rekor v1, and the log's promise to include it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct LogBundle {
+    signed_entry_timestamp: String,
+    payload: LogPayload,
+}
+
+/// What the promise signs. All of it, so no field can be changed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LogPayload {
+    /// The entry's body in base64.
+    body: String,
+    /// Seconds since 1970.
+    integrated_time: u64,
+    log_index: u64,
+    /// The log's ID in hex.
+    #[serde(rename = "logID")]
+    log_id: String,
+}
+
+/// The part of an entry's body that says how to read the rest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryKind {
+    kind: String,
+    api_version: String,
+}
+
+impl LogBundle {
+    fn parse(json: &str) -> Result<Self, Failure> {
+        serde_json::from_str(json).map_err(|error| malformed(ENTRY, &error.to_string()))
+    }
+
+    /// The entry as a bundle has it.
+    fn entry(&self) -> Result<serde_json::Value, Failure> {
+        let LogPayload {
+            body,
+            integrated_time,
+            log_index,
+            log_id,
+        } = &self.payload;
+        let id = hex::decode(log_id).map_err(|error| malformed(ENTRY, &error.to_string()))?;
+        let decoded = BASE64.decode(body);
+        let decoded = decoded.map_err(|error| malformed(ENTRY, &error.to_string()))?;
+        let EntryKind { kind, api_version } = serde_json::from_slice(&decoded)
+            .map_err(|error| malformed(ENTRY, &error.to_string()))?;
+        if (kind.as_str(), api_version.as_str()) != (ENTRY_KIND, ENTRY_VERSION) {
+            let found =
+                format!("expected {ENTRY_KIND} {ENTRY_VERSION}, found {kind} {api_version}");
+            return Err(malformed(ENTRY, &found));
+        }
+        Ok(json!({
+            "logIndex": log_index.to_string(),
+            "logId": { "keyId": BASE64.encode(id) },
+            "kindVersion": { "kind": kind, "version": api_version },
+            "integratedTime": integrated_time.to_string(),
+            "inclusionPromise": { "signedEntryTimestamp": self.signed_entry_timestamp },
+            "canonicalizedBody": body,
+        }))
+    }
+}
+
+/// A payload. The fields are named, so a repeated field is an error.
+#[derive(Deserialize)]
+struct Payload {
+    critical: Critical,
+    optional: Option<Annotations>,
+}
+
+#[derive(Deserialize)]
+struct Critical {
+    identity: Identity,
+    image: Image,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Identity {
+    docker_reference: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Image {
+    docker_manifest_digest: String,
+}
+
+/// What a payload states about the image with `digest`. It counts as cosign's statement.
+///
+/// # Errors
+/// [`Failure::Malformed`], [`Failure::PayloadType`], [`Failure::SubjectDigest`], [`Failure::TooMany`].
+pub(crate) fn statement(digest: &Digest, payload: &[u8]) -> Result<Statement, Failure> {
+    let Payload { critical, optional } =
+        serde_json::from_slice(payload).map_err(|error| malformed(PAYLOAD, &error.to_string()))?;
+    if critical.kind != TYPE {
+        return Err(Failure::PayloadType {
+            expected: TYPE,
+            found: excerpt(&critical.kind),
+        });
+    }
+    // Compared as text, so a digest in capital letters is refused. No tool writes one.
+    let found = critical.image.docker_manifest_digest;
+    if found != digest.to_string() {
+        return Err(Failure::SubjectDigest {
+            expected: digest.clone(),
+            found: excerpt(&found),
+        });
+    }
+    let name = critical.identity.docker_reference;
+    Ok(Statement {
+        predicate_type: COSIGN_SIGN_PREDICATE.to_owned(),
+        subject_name: Some(name).filter(|name| !name.is_empty()),
+        annotations: optional.map_or_else(|| Ok(BTreeMap::new()), Annotations::into_texts)?,
+    })
+}
+
+fn malformed(part: &'static str, detail: &str) -> Failure {
+    Failure::Malformed {
+        part,
+        detail: excerpt(detail),
+    }
+}

@@ -1,0 +1,80 @@
+//! Fetches what a candidate holds.
+
+use bytes::Bytes;
+use countersign_oci::{Descriptor, Error as RegistryError, Location, ResolvedImage};
+use countersign_policy::Policy;
+
+use super::Verifier;
+use crate::candidate::{self, SignatureLayers};
+use crate::failure::Failure;
+
+impl Verifier {
+    /// Fetches a referrer's manifest, then its bundle. The payloads of legacy signatures are fetched later, one
+    /// after the other.
+    pub(super) async fn fetch(
+        &self,
+        location: &Location,
+        image: &ResolvedImage,
+        policy: &Policy,
+        descriptor: Descriptor,
+    ) -> (Descriptor, Result<Fetched, FetchFailure>) {
+        let outcome = self
+            .fetch_signature(location, image, policy, &descriptor)
+            .await;
+        (descriptor, outcome)
+    }
+
+    async fn fetch_signature(
+        &self,
+        location: &Location,
+        image: &ResolvedImage,
+        policy: &Policy,
+        descriptor: &Descriptor,
+    ) -> Result<Fetched, FetchFailure> {
+        let manifest = self
+            .registry
+            .manifest(&location.at(descriptor.digest.clone()))
+            .await?;
+        match candidate::signature_layers(image.digest(), &manifest, policy)? {
+            SignatureLayers::Bundle(layer) => {
+                let limit = self.limits.bundle_bytes;
+                let bundle = self.registry.blob(location, layer, limit).await?;
+                Ok(Fetched::Bundle(bundle))
+            }
+            SignatureLayers::SimpleSigning(layers) => {
+                let layers = layers.into_iter().cloned().collect();
+                Ok(Fetched::SimpleSigning(layers))
+            }
+        }
+    }
+}
+
+/// What was fetched of a candidate.
+pub(super) enum Fetched {
+    Bundle(Bytes),
+    /// The layers with the payloads of legacy signatures.
+    SimpleSigning(Vec<Descriptor>),
+}
+
+/// Why a candidate's bundle could not be fetched.
+pub(super) enum FetchFailure {
+    /// The candidate is at fault.
+    Failure(Failure),
+    /// The registry or the network is at fault: the candidate may be good.
+    Registry(RegistryError),
+}
+
+impl From<Failure> for FetchFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<RegistryError> for FetchFailure {
+    fn from(error: RegistryError) -> Self {
+        match error.spoils_one_candidate() {
+            true => Self::Failure(Failure::Unreadable(Box::new(error))),
+            false => Self::Registry(error),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The search for a signature that passes: referrers, then the tag for legacy signatures.
+//!
+//! At most [`Limits::candidates`](super::Limits) are fetched, in all repositories together. A registry's error
+//! is remembered: with it, nobody knows whether the image is signed.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+
+use countersign_oci::{
+    Descriptor, Digest, Error as RegistryError, Location, Reference, ResolvedImage,
+};
+use countersign_policy::{Policy, SignatureFormat};
+
+use super::Verifier;
+use super::fetch::{FetchFailure, Fetched};
+use crate::blocking::run_blocking;
+use crate::candidate;
+use crate::denial::DeniedChildren;
+use crate::failure::Failure;
+use crate::judge::{Judge, StoredForm};
+use crate::proof::VerifiedImage;
+use crate::refusal::{Candidate, Refusal};
+use crate::simple_signing::StoredSignature;
+use crate::trust::TrustedRoot;
+
+impl Verifier {
+    /// Checks the referrers that `location` lists, then the legacy signatures at the tag for them, until one
+    /// passes.
+    pub(super) async fn search_location(
+        &self,
+        location: &Location,
+        referrers: Result<Vec<Descriptor>, RegistryError>,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        if let Some(proof) = self.search_referrers(location, referrers, search).await {
+            return Some(proof);
+        }
+        self.search_legacy_tag(location, search).await
+    }
+
+    /// Checks the referrers that `location` lists, until one passes.
+    async fn search_referrers(
+        &self,
+        location: &Location,
+        referrers: Result<Vec<Descriptor>, RegistryError>,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        let (image, policy) = (search.image, search.policy);
+        let referrers = match referrers {
+            Ok(referrers) => referrers,
+            Err(error) => {
+                tracing::debug!(%location, %error, "referrers could not be listed");
+                search.unknown.get_or_insert(error);
+                return None;
+            }
+        };
+        let left = self.limits.candidates.saturating_sub(search.tried);
+        let (referrers, untried) = shortlist(referrers, left, search.policy);
+        search.refusal.untried += untried;
+        // The likelier ones are checked before any of the others is fetched.
+        let at_once = self.limits.concurrency.max(1);
+        let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
+            stream::iter(equally_likely)
+                .map(|descriptor| self.fetch(location, image, policy, descriptor))
+                .buffered(at_once)
+        });
+        while let Some((descriptor, outcome)) = fetched.next().await {
+            search.tried += 1;
+            let manifest = descriptor.digest;
+            let failure = match outcome {
+                Ok(Fetched::Bundle(bundle)) => {
+                    match self.judge(search, &manifest, Stored::Bundle(bundle)).await {
+                        Ok(proof) => return Some(proof),
+                        Err(failure) => failure,
+                    }
+                }
+                Ok(Fetched::SimpleSigning(layers)) => {
+                    let tried = self.try_layers(location, &manifest, &layers, search).await;
+                    match tried {
+                        Some(proof) => return Some(proof),
+                        None => continue,
+                    }
+                }
+                Err(FetchFailure::Failure(failure)) => failure,
+                Err(FetchFailure::Registry(error)) => {
+                    tracing::debug!(%manifest, %error, "candidate could not be fetched");
+                    search.unknown.get_or_insert(error);
+                    continue;
+                }
+            };
+            search.refuse(manifest, failure);
+        }
+        None
+    }
+
+    /// Checks the legacy signatures at the tag for them, until one passes. Only if the policy accepts them.
+    async fn search_legacy_tag(
+        &self,
+        location: &Location,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        if !search.policy.accepts_format(SignatureFormat::SimpleSigning) {
+            return None;
+        }
+        let reference = legacy_tag(location, search.image.digest())?;
+        let found = match self.registry.resolve(&reference).await {
+            Ok(found) => found,
+            Err(error) if error.is_absence() => return None,
+            Err(error) => {
+                tracing::debug!(%location, %error, "the tag for legacy signatures could not be read");
+                search.unknown.get_or_insert(error);
+                return None;
+            }
+        };
+        let manifest = found.digest().clone();
+        match candidate::layers_at_legacy_tag(&found, search.policy) {
+            Ok(layers) => {
+                let layers: Vec<Descriptor> = layers.into_iter().cloned().collect();
+                self.try_layers(location, &manifest, &layers, search).await
+            }
+            Err(failure) => {
+                search.refuse(manifest, failure);
+                None
+            }
+        }
+    }
+
+    /// Checks the legacy signatures in these layers of one manifest, until one passes.
+    async fn try_layers(
+        &self,
+        location: &Location,
+        manifest: &Digest,
+        layers: &[Descriptor],
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        let left = self.limits.candidates.saturating_sub(search.tried);
+        search.refusal.untried += layers.len().saturating_sub(left);
+        for layer in layers.iter().take(left) {
+            search.tried += 1;
+            let payload = self
+                .registry
+                .blob(location, layer, self.limits.bundle_bytes)
+                .await;
+            let stored = payload
+                .map_err(FetchFailure::from)
+                .and_then(|payload| Ok(StoredSignature::new(layer, payload)?));
+            let failure = match stored {
+                Ok(stored) => {
+                    match self
+                        .judge(search, manifest, Stored::SimpleSigning(stored))
+                        .await
+                    {
+                        Ok(proof) => return Some(proof),
+                        Err(failure) => failure,
+                    }
+                }
+                Err(FetchFailure::Failure(failure)) => failure,
+                Err(FetchFailure::Registry(error)) => {
+                    tracing::debug!(%manifest, %error, "the payload of a signature could not be fetched");
+                    search.unknown.get_or_insert(error);
+                    continue;
+                }
+            };
+            search.refuse(manifest.clone(), failure);
+        }
+        None
+    }
+
+    /// Judges a signature that `manifest` holds.
+    async fn judge(
+        &self,
+        search: &SearchState<'_>,
+        manifest: &Digest,
+        stored: Stored,
+    ) -> Result<VerifiedImage, Failure> {
+        let criteria = Arc::clone(&search.criteria);
+        let holder = manifest.clone();
+        let judged = run_blocking(&self.permits, move || criteria.judge(&holder, &stored));
+        judged.await.unwrap_or(Err(Failure::Aborted))
+    }
+
+    /// Looks for legacy signatures if the policy does not accept them, so that the refusal can mention them.
+    /// This is done only if nothing like a signature was found. Errors here are ignored.
+    pub(super) async fn mention_legacy_signature(&self, refusal: &mut Refusal, policy: &Policy) {
+        let silent = refusal.candidates.iter().all(|candidate| {
+            candidate.failure.kind() == crate::RefusalKind::Unsigned
+                && !matches!(candidate.failure, Failure::LegacySignature)
+        });
+        if !silent || policy.accepts_format(SignatureFormat::SimpleSigning) {
+            return;
+        }
+        let Some(reference) = legacy_tag(refusal.image.location(), refusal.image.digest()) else {
+            return;
+        };
+        match self.registry.resolve(&reference).await {
+            Ok(found) => {
+                let layers = candidate::layers_at_legacy_tag(&found, policy);
+                if let Err(failure @ Failure::LegacySignature) = layers {
+                    refusal.candidates.push(Candidate {
+                        manifest: found.digest().clone(),
+                        failure,
+                    });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no legacy signature found"),
+        }
+    }
+}
+
+/// The tag at which cosign stores legacy signatures of the image with this digest. `None` if the location has
+/// no tags, or the digest is too long for one.
+fn legacy_tag(location: &Location, image: &Digest) -> Option<Reference> {
+    let tag = format!("{}-{}.sig", image.algorithm(), image.hex());
+    let reference = Reference::from(location.at(image.clone()));
+    reference.with_tag(&tag).ok()
+}
+
+/// A signature, whole, in the form in which it was stored.
+enum Stored {
+    Bundle(bytes::Bytes),
+    SimpleSigning(StoredSignature),
+}
+
+/// What every candidate is checked against. Threads share it.
+pub(super) struct Criteria {
+    pub(super) image: ResolvedImage,
+    pub(super) policy: Policy,
+    pub(super) trusted_root: TrustedRoot,
+    pub(super) denied_children: DeniedChildren,
+    pub(super) now: Timestamp,
+}
+
+impl Criteria {
+    fn judge(&self, holder: &Digest, stored: &Stored) -> Result<VerifiedImage, Failure> {
+        let Self {
+            image,
+            policy,
+            trusted_root,
+            denied_children,
+            now,
+        } = self;
+        let judge = Judge {
+            trusted_root,
+            policy,
+            now: *now,
+        };
+        let stored = match stored {
+            Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
+            Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
+        };
+        judge.image(image, Some(holder), stored, denied_children.clone())
+    }
+}
+
+/// The state of one verification.
+pub(super) struct SearchState<'a> {
+    pub(super) image: &'a ResolvedImage,
+    pub(super) policy: &'a Policy,
+    pub(super) criteria: Arc<Criteria>,
+    /// The error if none passes.
+    pub(super) refusal: Refusal,
+    /// How many referrers were fetched so far, in all repositories together.
+    pub(super) tried: usize,
+    /// The first error of the registry. With it, nobody knows whether the image is signed.
+    pub(super) unknown: Option<RegistryError>,
+}
+
+impl SearchState<'_> {
+    fn refuse(&mut self, manifest: Digest, failure: Failure) {
+        tracing::debug!(%manifest, %failure, "candidate refused");
+        let candidate = Candidate { manifest, failure };
+        self.refusal.candidates.push(candidate);
+    }
+}
+
+/// The referrers to check, in groups: the likeliest group first. At most `left` of them are kept. The number
+/// is how many are left out.
+fn shortlist(
+    mut referrers: Vec<Descriptor>,
+    left: usize,
+    policy: &Policy,
+) -> (Vec<Vec<Descriptor>>, usize) {
+    let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy);
+    referrers.sort_by_key(rank);
+    let untried = referrers.len().saturating_sub(left);
+    referrers.truncate(left);
+    let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));
+    (groups.map(<[Descriptor]>::to_vec).collect(), untried)
+}

@@ -1,0 +1,43 @@
+//! The names of the fields of a policy, in lists that do not compile while one is left out.
+
+use countersign_policy::{PolicySpec, SignerSpec};
+
+/// The names of all fields of a type. It does not compile while one is left out.
+macro_rules! fields {
+    ($of:ident { $($field:ident),* $(,)? }) => {{
+        let $of { $($field: _),* } = $of::default();
+        vec![$(stringify!($field)),*]
+    }};
+}
+
+/// The fields of a `verification` block. `Signed::case` in `fields.rs` says for each what it refuses.
+pub(crate) fn fields_of_a_policy() -> Vec<&'static str> {
+    fields!(PolicySpec {
+        issuer,
+        issuer_regex,
+        identity,
+        identity_regex,
+        not_before,
+        identities,
+        claims,
+        predicate_types,
+        signature_formats,
+        annotations,
+        bind_name,
+        trust,
+        signature_sources,
+        deny_digests,
+    })
+}
+
+/// The fields of one of the `identities`.
+pub(crate) fn fields_of_a_signer() -> Vec<&'static str> {
+    fields!(SignerSpec {
+        issuer,
+        issuer_regex,
+        identity,
+        identity_regex,
+        not_before,
+        claims,
+    })
+}
