@@ -129,9 +129,10 @@ pub fn push_simple_signing(
         .iter()
         .map(|signature| {
             registry.put_blob(path, signature.payload.clone());
-            let mut layer = json!(Descriptor::of(LAYER, &signature.payload));
-            layer["annotations"] = json!(signature.annotations);
-            layer
+            json!(Descriptor {
+                annotations: signature.annotations.clone(),
+                ..Descriptor::of(LAYER, &signature.payload)
+            })
         })
         .collect();
     let (config_type, config) = match place {
@@ -139,19 +140,19 @@ pub fn push_simple_signing(
         SimpleSigningPlace::Referrer => (ARTIFACT_CONFIG, "{}"),
     };
     registry.put_blob(path, config);
+    let (tag, subject) = match place {
+        SimpleSigningPlace::Tag => (Some(format!("sha256-{}.sig", image.digest.hex())), None),
+        SimpleSigningPlace::Referrer => (None, Some(image)),
+    };
     let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": media_type::OCI_MANIFEST,
         "config": Descriptor::of(config_type, config.as_bytes()),
         "layers": layers,
     });
-    let tag = match place {
-        SimpleSigningPlace::Tag => Some(format!("sha256-{}.sig", image.digest.hex())),
-        SimpleSigningPlace::Referrer => {
-            manifest["subject"] = json!(image);
-            None
-        }
-    };
+    if let (Some(subject), Some(manifest)) = (subject, manifest.as_object_mut()) {
+        manifest.insert("subject".into(), json!(subject));
+    }
     let bytes = manifest.to_string();
     registry.put_manifest(path, media_type::OCI_MANIFEST, bytes, tag.as_deref())
 }
