@@ -19,10 +19,10 @@ const LISTED: usize = 20;
 /// The key that serves every machine.
 const DEFAULT: &str = "default";
 
-/// Indexes also call it this: some have it instead of `default`, never beside it.
+/// Another name for the same. Some indexes have it instead of `default`, never beside it.
 const CPU: &str = "cpu";
 
-/// What hardware a machine has for an image to use: `default`, `nvidia`, `nvidia-cuda-12`, `metal`…
+/// The hardware of a machine that an image can use: `default`, `nvidia`, `nvidia-cuda-12`, `metal`…
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct Capability(String);
@@ -41,7 +41,7 @@ impl Capability {
         self.own_keys().chain([DEFAULT, CPU])
     }
 
-    /// Those of [`Self::keys`] that not every capability has.
+    /// The keys of [`Self::keys`] that are for some capabilities only.
     pub fn own_keys(&self) -> impl Iterator<Item = &str> {
         let family = ["-cuda-", "-darwin-"]
             .into_iter()
@@ -51,7 +51,7 @@ impl Capability {
     }
 }
 
-/// That of a machine without an accelerator.
+/// The capability of a machine without an accelerator.
 impl Default for Capability {
     fn default() -> Self {
         Self(DEFAULT.into())
@@ -105,8 +105,8 @@ pub struct ResolvedEntry<'a> {
 }
 
 impl<'a> ResolvedEntry<'a> {
-    /// The entry that `name` stands for: the first of that name, else the only one of that alias;
-    /// through meta entries, if need be, by `capability`.
+    /// The entry that `name` stands for: the first of that name, else the only one of that alias. A
+    /// meta entry is followed to the entry for `capability`.
     ///
     /// # Errors
     /// [`EntryError`]
@@ -122,7 +122,7 @@ impl<'a> ResolvedEntry<'a> {
         Self::of(index, entry, capability)
     }
 
-    /// What `entry` of `index` stands for: itself, or, of a meta entry, what it leads to.
+    /// What `entry` of `index` stands for: itself, or the entry that it leads to if it is a meta entry.
     ///
     /// # Errors
     /// [`EntryError`], except that the name is unknown or ambiguous.
@@ -163,7 +163,7 @@ impl<'a> ResolvedEntry<'a> {
         self.entry
     }
 
-    /// The meta entries on the way, in order; none where the name is the entry's own.
+    /// The meta entries that were followed, in order; none if the name is the entry's own.
     pub fn via(&self) -> &[&'a GalleryEntry] {
         &self.via
     }
@@ -277,7 +277,7 @@ pub enum EntryError {
         /// The way, the last one a second time.
         names: Vec<String>,
     },
-    /// Meta entries that lead to each other without end in sight.
+    /// A meta entry leads to another, that one to the next, and so on too often.
     #[error("`{name}` leads through too many meta entries: expected at most {limit}")]
     TooManySteps {
         /// The first meta entry.

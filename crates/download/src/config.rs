@@ -33,7 +33,7 @@ impl ImageConfig {
         self.rootfs.diff_ids
     }
 
-    /// The platform, where it contradicts the one wanted.
+    /// The image's platform, if it contradicts the one that was asked for.
     pub(crate) fn contradiction(&self, wanted: &Platform) -> Option<Platform> {
         let contradicts = self.platform.contradicts(wanted);
         contradicts.then(|| self.platform.clone())

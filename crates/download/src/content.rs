@@ -5,7 +5,7 @@ use countersign_oci::Digest;
 use crate::admitted::AdmittedImage;
 use crate::grounds::Grounds;
 
-/// What a source has, once it is admitted.
+/// Admitted content: its digests, and what it was admitted on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Content<'a> {
     /// The index that it was found by.

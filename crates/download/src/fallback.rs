@@ -10,12 +10,12 @@ use countersign_oci::{Reference, excerpt};
 
 use crate::source::Source;
 
-/// Rules for tags to fall back to, the first to be tried first. By default there are none.
+/// Rules for tags to fall back to, in the order in which they are tried. By default there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FallbackTags(Vec<TagRule>);
 
-/// From a tag to another: `latest-*=master-*` makes of `latest-cpu` the tag `master-cpu`. Either
-/// side has one `*`, which stands for any text.
+/// Makes one tag of another: `latest-*=master-*` makes `master-cpu` of `latest-cpu`. Each side has
+/// one `*`, which stands for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagRule {
     from: Pattern,
@@ -76,8 +76,8 @@ impl FallbackTags {
 }
 
 impl TagRule {
-    /// The same repository at the tag that this rule makes of `reference`'s; `None` where it makes
-    /// none of it.
+    /// The same repository with the tag that this rule makes of the reference's tag; `None` if the
+    /// rule doesn't fit that tag.
     fn apply(&self, reference: &Reference) -> Option<Reference> {
         if reference.digest().is_some() {
             return None;

@@ -15,7 +15,7 @@ use crate::options::PrivateAddresses;
 use crate::plan::{Plan, PlanError, Planner};
 use crate::requirement::Integrity;
 
-/// Galleries with their indexes, in the order of their file, and what to plan by.
+/// Galleries with their indexes, in the order of their file, and the rules for making plans.
 #[derive(Debug)]
 pub struct Galleries {
     fetched: Vec<(Gallery, FetchedIndex)>,
@@ -30,7 +30,7 @@ pub struct Galleries {
 }
 
 impl Galleries {
-    /// These galleries, the first to be asked first.
+    /// These galleries. A name is looked for in their order.
     pub fn new(
         fetched: Vec<(Gallery, FetchedIndex)>,
         capability: Capability,

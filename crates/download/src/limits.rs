@@ -18,7 +18,7 @@ pub struct Limits {
     /// sparse files as if they were bytes. Default 128 GiB.
     pub unpacked_bytes: u64,
     /// How many bytes one compressed byte of a layer may become, beyond the first
-    /// [`Self::EXPANSION_FLOOR`]. Default 250; deflate ends at 1032, zstd at nothing.
+    /// [`Self::EXPANSION_FLOOR`]. Default 250. Deflate can reach 1032; zstd has no limit.
     pub expansion: u64,
     /// Archive entries of all layers together, and directories that the archives have entries in but
     /// not themselves: one name can stand for as many as [`Self::depth`]. Default 1,000,000.
@@ -51,7 +51,7 @@ pub enum Bound {
     PathBytes,
     /// [`Limits::depth`]
     Depth,
-    /// One that is none of these and can't be changed.
+    /// Another limit, which can't be changed.
     Fixed,
 }
 

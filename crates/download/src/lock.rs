@@ -1,7 +1,7 @@
-//! Lock files: exactly what was installed, to be installed again, and who had signed it.
+//! Lock files: what exactly was installed and who had signed it, so that it can be installed again.
 //!
-//! A [`Lock`] is a text for version control: sorted YAML, and the same bytes as long as it says the
-//! same. It pins the digests and the signer of each name and platform. There is one entry for each
+//! A [`Lock`] is a text for version control: sorted YAML, and the same entries always give the same
+//! bytes. It pins the digests and the signer of each name and platform. There is one entry for each
 //! platform and not for each index: two platforms of one name may be locked at different times and
 //! have different signers, and some content has no index.
 //!
@@ -43,8 +43,8 @@ pub struct LockedEntry {
     pub gallery: String,
     /// The entry that the name led to.
     pub entry: String,
-    /// The source that served it, as the plan had it. For people, and to tell which of a
-    /// repository's tags it was; what serves it again is the plan's to say.
+    /// The source that served it, as the plan had it. It is for people, and says which of a
+    /// repository's tags it was. The next time, the plan decides which sources are asked.
     pub source: String,
     /// Digest of the index that named the content, if it was found by one.
     pub index: Option<Digest>,
@@ -90,7 +90,7 @@ impl Lock {
         format::parse(text)
     }
 
-    /// The file's text. What [`Self::parse`] reads of it is equal to `self`.
+    /// The file's text. [`Self::parse`] makes an equal lock of it.
     ///
     /// # Errors
     /// Never in practice; serialisation can't know that.
@@ -133,8 +133,8 @@ impl Lock {
 }
 
 impl LockedEntry {
-    /// What is asked of a registry: the index where there is one, so that a signature on either
-    /// document counts again as it did.
+    /// The digest that a registry is asked for: the index's if there is one, so that a signature on
+    /// the index counts again, as does one on the manifest.
     pub fn requested(&self) -> &Digest {
         self.index.as_ref().unwrap_or(&self.digest)
     }

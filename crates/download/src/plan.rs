@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The index, where it is from elsewhere, and the innermost kind of address that it may name.
+    /// Which addresses the index may name; `None` if it is a file of this machine, which may name any.
     fn address_limit(&self) -> Option<AddressLimit> {
         let from = match self.location {
             Location::File(_) => return None,
@@ -189,8 +189,9 @@ impl Planner<'_> {
     }
 
     /// Refuses an address that is further inside than the index may name: whoever serves the index
-    /// would choose which of our own services are asked. Fallback tags are at the addresses of the
-    /// sources that they are of. What a name resolves to is held against the same when it is asked.
+    /// would choose which of our own services are asked. Fallback tags need no check: they are in the
+    /// repositories of these sources. The addresses that a name resolves to are checked by the same
+    /// limit when a request is sent.
     fn refuse_inward(&self, entry: &GalleryEntry, source: &Source) -> Result<(), PlanError> {
         let Some(AddressLimit { kind, .. }) = self.address_limit() else {
             return Ok(());
@@ -277,7 +278,7 @@ impl Plan {
         self.locked.as_deref()
     }
 
-    /// The same, from these sources alone and with one condition more.
+    /// The same plan with only these sources, and with the lock as one more condition.
     pub(crate) fn narrowed(self, sources: Vec<PlannedSource>, locked: Locked) -> Self {
         Self {
             sources,

@@ -23,7 +23,7 @@ pub(super) struct Cache {
     content_max: u64,
 }
 
-/// What a server said of an answer, to be shown to it the next time.
+/// What a server said about an answer. It is sent back to the server with the next request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Validators {
     pub(super) etag: Option<String>,
@@ -54,7 +54,7 @@ impl Cache {
         }
     }
 
-    /// What was answered for `url`, if it is here and whole.
+    /// The answer that was kept for `url`, if it is there and undamaged.
     pub(super) fn read(&self, url: &Url) -> Option<Cached> {
         let path = self.path(url);
         match self.read_file(&path, url) {
@@ -67,7 +67,7 @@ impl Cache {
         }
     }
 
-    /// Keeps what was answered for `url`, if the server gave anything to ask by again.
+    /// Keeps the answer for `url`, if the server sent a validator for the next request.
     pub(super) fn write(&self, url: &Url, cached: &Cached) {
         if let Err(error) = self.write_file(url, cached) {
             tracing::warn!(%error, directory = %self.directory.display(), "can't cache an index");
@@ -117,8 +117,8 @@ impl Cache {
     }
 }
 
-/// Covers the validators too: with those of another version, an old content would pass for the
-/// server's current one.
+/// Covers the validators too: with the validators of another version, old content would be taken
+/// for the server's current content.
 fn seal(url: &Url, validators: &Validators, content: &[u8]) -> Digest {
     let mut digester = Digester::new(Algorithm::Sha256);
     let texts = [

@@ -25,7 +25,7 @@ pub struct GalleryOptions {
     /// Directory for indexes with their validators, created when needed. None by default: then
     /// every index is fetched whole.
     pub cache: Option<PathBuf>,
-    /// Of these, [`Limits::index_bytes`] counts.
+    /// Only [`Limits::index_bytes`] is used.
     pub limits: Limits,
     /// Where `github:` locations are read from. Default `https://raw.githubusercontent.com`.
     pub github: Option<Url>,
@@ -57,7 +57,7 @@ pub struct FetchedIndex {
     pub server: Option<HostKind>,
     /// Whether its bytes came over the network.
     pub origin: Origin,
-    /// The places before it, each with why it didn't.
+    /// The places that were asked before, each with the reason why it didn't serve the index.
     pub skipped: Vec<SkippedPlace>,
 }
 
@@ -245,7 +245,7 @@ impl GalleryClient {
     }
 }
 
-/// The headers that ask for nothing but what is newer.
+/// The headers that ask for the index only if it is newer.
 fn conditions(known: &Validators) -> HeaderMap {
     let conditions = [
         (header::IF_NONE_MATCH, &known.etag),

@@ -50,7 +50,7 @@ pub enum GalleryError {
         /// Where it was looked for.
         location: String,
     },
-    /// The web doesn't have it for us.
+    /// It can't be fetched from the web.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Bytes that are no text.

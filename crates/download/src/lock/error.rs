@@ -63,7 +63,7 @@ pub enum LockError {
         /// The grounds.
         grounds: &'static str,
     },
-    /// A signer of what is not signed: one of the two is wrong.
+    /// A signer beside grounds other than a signature: one of the two is wrong.
     #[error("{position}: `{key}` needs `grounds: signature`, found `grounds: {grounds}`")]
     OutOfPlace {
         /// Where the grounds stand.
@@ -93,7 +93,7 @@ pub enum LockError {
         /// What the parser says.
         reason: String,
     },
-    /// The lock can't be put in words.
+    /// The lock can't be written as YAML.
     #[error("the lock can't be written: {reason}")]
     Write {
         /// What the serialiser says.

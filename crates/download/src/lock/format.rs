@@ -15,7 +15,7 @@ use serde_saphyr::{
 use super::{Key, Lock, LockError, LockValueError, LockedEntry, LockedGrounds, LockedSigner};
 
 const VERSION: u64 = 1;
-/// What the parser may meet: scalars, starts and ends; an entry has 28.
+/// The most events that the parser may report: scalars, starts and ends. An entry has 28.
 const EVENTS_MAX: usize = 500_000;
 /// Nesting of lists and mappings. Ours nest 4 deep.
 const DEPTH_MAX: usize = 8;

@@ -1,5 +1,5 @@
-//! A lock as one more condition of a plan: checked before any registry is asked, and on the content
-//! that one serves.
+//! A lock as one more condition of a plan. It is checked before any registry is asked, and again on
+//! the content that was admitted.
 
 use countersign_oci::{Digest, Platform, Reference, excerpt};
 use countersign_policy::Policy;
@@ -58,8 +58,11 @@ impl Plan {
     }
 }
 
-/// The policy to judge the locked signer by, where one was locked and the plan still asks for no
-/// less than the lock was made on.
+/// The policy for the locked signer alone; `None` if no signer is locked.
+///
+/// # Errors
+/// If the plan asks for less than the lock was made on, names another digest, or no longer accepts
+/// the locked signer.
 fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, LockedError> {
     let name = || excerpt(&entry.name);
     let weaker = || LockedError::Weaker {
@@ -92,9 +95,9 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
     }
 }
 
-/// The plan's sources, each asked for the locked digest. Of the tags of one repository one remains,
-/// the locked one where it is among them: by digest they are the same, but for the name that a
-/// signature may be bound to.
+/// The plan's sources, each asked for the locked digest. Of several tags in one repository only one
+/// remains, because all are the same by digest. If the locked tag is among them, it is that one: a
+/// signature may be bound to the name.
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
     let mut planned = plan.sources().iter();
     let locked = planned.find(|planned| planned.source.to_string() == entry.source);
@@ -154,8 +157,8 @@ impl Locked {
         self.policy.as_ref()
     }
 
-    /// Refuses what was admitted, and is not what was locked. To be asked of everything that a
-    /// locked plan is carried out with, before anything of it is unpacked.
+    /// Refuses admitted content that is not what was locked. Everything that a locked plan installs is
+    /// checked by this before it is unpacked.
     ///
     /// # Errors
     /// [`Error::OtherContent`] or [`Error::OtherSigner`].
