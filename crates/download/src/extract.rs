@@ -13,6 +13,7 @@
 mod archive;
 mod error;
 mod name;
+mod read_ahead;
 mod resolve;
 mod root;
 mod sparse;
@@ -29,6 +30,7 @@ use countersign_oci::{Algorithm, Digest};
 use crate::limits::Limits;
 use archive::{Archive, End, Entry, Kind};
 use name::EntryName;
+use read_ahead::ReadAhead;
 use root::{Linked, OTHERS_WRITE, Root, finish_file};
 use stream::{Budget, LayerStream};
 
@@ -37,6 +39,9 @@ pub(crate) use stream::{Cancellation, is_layer};
 
 /// The directory at the top of an installation that the record is written to. No image may have it.
 pub(crate) const RESERVED: &str = ".countersign";
+
+/// Compressed bytes of a layer up to which it is decompressed without threads.
+const SMALL: u64 = 64 << 10;
 
 /// Prefix of a whiteout's name: the layer removes the file of that name from the layers below.
 const WHITEOUT: &[u8] = b".wh.";
@@ -128,6 +133,50 @@ pub(crate) enum Form {
     Plain,
 }
 
+impl Form {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Layer { diff_id } => diff_id.algorithm(),
+            Self::Plain => Algorithm::Sha256,
+        }
+    }
+
+    fn end(&self) -> End {
+        match self {
+            Self::Layer { .. } => End::Anywhere,
+            Self::Plain => End::Marked,
+        }
+    }
+}
+
+/// An archive that is being decompressed on other threads. At most 8 MiB are waiting to be read.
+pub(crate) struct OpenLayer {
+    content: ReadAhead,
+    /// Compressed bytes.
+    size: u64,
+    form: Form,
+}
+
+impl Layer {
+    /// Starts to decompress it. Nothing of it is parsed or written before [`Extractor::apply`].
+    ///
+    /// # Errors
+    /// [`ArchiveError::Compression`]; [`ArchiveError::Read`]; [`ArchiveError::Thread`].
+    pub(crate) fn open(self) -> Result<OpenLayer, ArchiveError> {
+        let decoder = stream::decoder(self.content)?;
+        let algorithm = self.form.algorithm();
+        let content = match self.size {
+            0..=SMALL => ReadAhead::inline(decoder, algorithm),
+            _ => ReadAhead::start(decoder, algorithm).map_err(ArchiveError::Thread)?,
+        };
+        Ok(OpenLayer {
+            content,
+            size: self.size,
+            form: self.form,
+        })
+    }
+}
+
 /// Unpacks one image. It blocks: use it on a thread that may.
 pub(crate) struct Extractor {
     root: Root,
@@ -153,17 +202,18 @@ impl Extractor {
         })
     }
 
-    /// Unpacks the next layer over those before it.
+    /// Opens the next layer and unpacks it over those before it.
     pub(crate) fn layer(&mut self, layer: Layer) -> Result<(), ArchiveError> {
+        self.apply(layer.open()?)
+    }
+
+    /// Unpacks the next layer over those before it.
+    pub(crate) fn apply(&mut self, layer: OpenLayer) -> Result<(), ArchiveError> {
         self.root.next_layer();
         let budget = Budget::new(&self.limits, self.decompressed, layer.size);
-        let (algorithm, end) = match &layer.form {
-            Form::Layer { diff_id } => (diff_id.algorithm(), End::Anywhere),
-            Form::Plain => (Algorithm::Sha256, End::Marked),
-        };
-        let stream = LayerStream::new(layer.content, budget, algorithm, self.cancellation.clone())?;
+        let stream = LayerStream::new(layer.content, budget, self.cancellation.clone());
         let limits = self.limits.clone();
-        let mut archive = Archive::new(stream, end, &limits);
+        let mut archive = Archive::new(stream, layer.form.end(), &limits);
         while let Some(entry) = archive.next_entry()? {
             self.cancellation.check()?;
             self.root.count_entry()?;

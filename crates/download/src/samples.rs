@@ -125,6 +125,7 @@ fn archive_errors() -> Vec<ArchiveError> {
     samples!(ArchiveError {
         Read(std::io::ErrorKind::InvalidData.into()),
         Read(too_many_files()),
+        Thread(std::io::ErrorKind::WouldBlock.into()),
         Truncated { what: "an entry", expected: 1 },
         Header(HeaderError::Checksum { expected: 1, found: 2 }),
         Header(HeaderError::Header { field: "size", expected: "a number", found: text() }),

@@ -140,6 +140,9 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// The system can't start a thread to decompress the layer.
+    #[error("a thread to decompress it can't be started")]
+    Thread(#[source] io::Error),
     /// The installation was cancelled while this layer was being unpacked.
     #[error("unpacking was cancelled")]
     Cancelled,
@@ -166,6 +169,7 @@ impl ArchiveError {
             | Self::HardLink { .. }
             | Self::Limit { .. }
             | Self::DiffId { .. } => ErrorKind::Invalid,
+            Self::Thread(_) => ErrorKind::Machine,
             Self::Cancelled => ErrorKind::Internal,
         }
     }

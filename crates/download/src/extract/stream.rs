@@ -5,12 +5,14 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_oci::{Algorithm, Digest, Digester};
+use countersign_oci::Digest;
 
 use super::error::ArchiveError;
+use super::read_ahead::ReadAhead;
 use crate::limits::{Bound, Limits};
 
-const BUFFER: usize = 128 << 10;
+/// Bytes of compressed content that are read at once.
+const BUFFER: usize = 256 << 10;
 
 /// Whether a media type is that of a layer, by the OCI image specification 1.1 ("Layer media types")
 /// and Docker's schema 2. Layers that must not be distributed count too. The layer's bytes say how it
@@ -129,75 +131,26 @@ impl Cancellation {
 
 type Decoder = Box<dyn Read + Send>;
 
+/// Decompresses an archive. Its first bytes say how.
+///
+/// # Errors
+/// [`ArchiveError::Compression`]; [`ArchiveError::Read`].
+pub(super) fn decoder(archive: File) -> Result<Decoder, ArchiveError> {
+    let mut archive = BufReader::with_capacity(BUFFER, archive);
+    Ok(match Compression::detect(archive.fill_buf()?)? {
+        Compression::None => Box::new(archive),
+        // Both may have several members or frames. Other bytes after the last are an error.
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(archive)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(archive)?),
+    })
+}
+
 /// The decompressed layer.
 ///
 /// If a limit is exceeded, reading returns an [`io::Error`] that holds an [`ArchiveError`].
-pub(super) struct LayerStream(BufReader<Metered<Decoder>>);
-
-impl LayerStream {
-    pub(super) fn new(
-        layer: File,
-        budget: Budget,
-        diff_id: Algorithm,
-        cancellation: Cancellation,
-    ) -> Result<Self, ArchiveError> {
-        let mut layer = BufReader::with_capacity(BUFFER, layer);
-        let decoder: Decoder = match Compression::detect(layer.fill_buf()?)? {
-            Compression::None => Box::new(layer),
-            // Both may have several members or frames. Other bytes after the last are an error.
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(layer)),
-            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(layer)?),
-        };
-        let metered = Metered {
-            inner: decoder,
-            digester: Digester::new(diff_id),
-            count: 0,
-            holes: 0,
-            budget,
-            cancellation,
-        };
-        Ok(Self(BufReader::with_capacity(BUFFER, metered)))
-    }
-
-    /// Counts `bytes` of holes: they are in the unpacked files, but not in the archive.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Limit`].
-    pub(super) fn add_holes(&mut self, bytes: u64) -> Result<(), ArchiveError> {
-        let metered = self.0.get_mut();
-        metered.holes = metered.holes.saturating_add(bytes);
-        metered.budget.check(metered.count, metered.holes)
-    }
-
-    /// Reads the rest of the layer. Returns the layer's digest and its length in bytes, including the
-    /// holes in its files.
-    pub(super) fn finish(mut self) -> Result<(Digest, u64), ArchiveError> {
-        io::copy(&mut self.0, &mut io::sink())?;
-        let metered = self.0.into_inner();
-        let bytes = metered.count.saturating_add(metered.holes);
-        Ok((metered.digester.finish(), bytes))
-    }
-}
-
-impl Read for LayerStream {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
-    }
-}
-
-impl BufRead for LayerStream {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.0.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.0.consume(count);
-    }
-}
-
-struct Metered<R> {
-    inner: R,
-    digester: Digester,
+pub(super) struct LayerStream {
+    ahead: ReadAhead,
+    /// Bytes that were handed out.
     count: u64,
     /// Bytes of holes in the files of the archive.
     holes: u64,
@@ -205,15 +158,65 @@ struct Metered<R> {
     cancellation: Cancellation,
 }
 
-impl<R: Read> Read for Metered<R> {
+impl LayerStream {
+    pub(super) fn new(ahead: ReadAhead, budget: Budget, cancellation: Cancellation) -> Self {
+        Self {
+            ahead,
+            count: 0,
+            holes: 0,
+            budget,
+            cancellation,
+        }
+    }
+
+    /// Counts `bytes` of holes: they are in the unpacked files, but not in the archive.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`].
+    pub(super) fn add_holes(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        self.holes = self.holes.saturating_add(bytes);
+        self.budget.check(self.count, self.holes)
+    }
+
+    /// Reads the rest of the layer. Returns the layer's digest and its length in bytes, including the
+    /// holes in its files.
+    pub(super) fn finish(mut self) -> Result<(Digest, u64), ArchiveError> {
+        loop {
+            let rest = self.fill_buf()?.len();
+            if rest == 0 {
+                break;
+            }
+            self.consume(rest);
+        }
+        let bytes = self.count.saturating_add(self.holes);
+        let digest = self.ahead.digest().cloned();
+        // There is one at the end, which was reached.
+        let digest = digest.ok_or(ArchiveError::Cancelled)?;
+        Ok((digest, bytes))
+    }
+}
+
+impl Read for LayerStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.cancellation.check().map_err(io::Error::other)?;
-        let read = self.inner.read(into)?;
-        self.digester.update(into.get(..read).unwrap_or_default());
-        self.count += read as u64;
-        let checked = self.budget.check(self.count, self.holes);
-        checked.map_err(io::Error::other)?;
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
         Ok(read)
+    }
+}
+
+impl BufRead for LayerStream {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ahead.buffered().is_empty() {
+            self.cancellation.check().map_err(io::Error::other)?;
+            self.count += self.ahead.wait()? as u64;
+            let checked = self.budget.check(self.count, self.holes);
+            checked.map_err(io::Error::other)?;
+        }
+        Ok(self.ahead.buffered())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.ahead.consume(count);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod field;
 mod hostile;
+mod large;
 mod mutations;
 mod peers;
 mod semantics;

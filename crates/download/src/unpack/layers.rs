@@ -1,23 +1,26 @@
 //! Fetching layers into the quarantine, and unpacking them from there.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_oci::{Descriptor, Digest};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
 use super::ImageContent;
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Event;
-use crate::extract::{Extractor, Form, Layer};
+use crate::extract::{Extractor, Form, Layer, OpenLayer};
 use crate::target::Staging;
 
 /// Layers fetched at once. More gain little on one registry, and each has its buffers.
 const FETCHES: usize = 4;
+/// Bytes of a layer that are written at once. Each write is passed to another thread.
+const WRITE_BUFFER: usize = 256 << 10;
 
 impl ImageContent<'_> {
     /// Fetches the layers, several at once. Sends the path of each, in order, once it is complete
@@ -45,7 +48,8 @@ impl ImageContent<'_> {
 
     async fn fetch_layer(&self, layer: &Descriptor, path: &Path) -> Result<(), Error> {
         let file = tokio::fs::File::create_new(path).await;
-        let mut file = file.map_err(Error::io("create", path))?;
+        let file = file.map_err(Error::io("create", path))?;
+        let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
         let progress = |bytes| {
             (self.events)(Event::LayerProgress {
                 digest: layer.digest.clone(),
@@ -59,40 +63,137 @@ impl ImageContent<'_> {
         file.flush().await.map_err(Error::io("write", path))
     }
 
-    /// Unpacks the layers in their order, as they come in.
+    /// Unpacks the layers in their order, as they come in. While one is unpacked, the next one is
+    /// decompressed into memory if it is there already.
     pub(super) async fn extract_layers(
         &self,
         mut extractor: Extractor,
         staging: &Arc<Staging>,
         diff_ids: Vec<Digest>,
-        mut waiting: mpsc::UnboundedReceiver<PathBuf>,
+        fetched: mpsc::UnboundedReceiver<PathBuf>,
     ) -> Result<Extractor, Error> {
-        for (layer, diff_id) in self.layers().iter().zip(diff_ids) {
-            // If fetching ended without this layer, it has failed, and its error is reported.
-            let path = waiting.recv().await.ok_or(Error::Cancelled)?;
-            let (digest, size) = (layer.digest.clone(), layer.size);
+        let layers = self.layers().iter().cloned().zip(diff_ids).collect();
+        let mut queue = Queue {
+            layers,
+            fetched,
+            opened: None,
+        };
+        while let Some(next) = queue.next().await? {
+            let digest = next.digest().clone();
             // The thread may outlive us. The staging directory must stay until it has ended.
-            let staging = Arc::clone(staging);
-            extractor = blocking(move || {
-                let layer = Layer {
-                    content: take_file(&path)?,
-                    size,
-                    form: Form::Layer { diff_id },
-                };
-                let result = extractor.layer(layer);
-                drop(staging);
+            let held = Arc::clone(staging);
+            (extractor, queue) = blocking(move || {
+                let digest = next.digest().clone();
+                let layer = next.open()?;
+                queue.open_next();
+                let result = extractor.apply(layer.content);
                 result.map_err(|source| Error::Layer {
                     layer: digest,
                     source,
                 })?;
-                Ok(extractor)
+                drop(held);
+                Ok((extractor, queue))
             })
             .await?;
-            (self.events)(Event::LayerExtracted {
-                digest: layer.digest.clone(),
-            });
+            (self.events)(Event::LayerExtracted { digest });
         }
         Ok(extractor)
+    }
+}
+
+/// The layers that were not unpacked yet.
+struct Queue {
+    /// The layers that were not opened yet, with the digests of their decompressed content.
+    layers: VecDeque<(Descriptor, Digest)>,
+    /// Their files, in the same order, as they are complete and checked.
+    fetched: mpsc::UnboundedReceiver<PathBuf>,
+    /// The layer that comes before them, if it was opened ahead of its turn.
+    opened: Option<Result<OpenedLayer, Error>>,
+}
+
+impl Queue {
+    /// Waits for the next layer. `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Next>, Error> {
+        if let Some(opened) = self.opened.take() {
+            return Ok(Some(Next::Opened(opened?)));
+        }
+        if self.layers.is_empty() {
+            return Ok(None);
+        }
+        // If fetching ended without this layer, it has failed, and its error is reported.
+        let path = self.fetched.recv().await.ok_or(Error::Cancelled)?;
+        Ok(self.take(path).map(Next::Fetched))
+    }
+
+    /// Opens the next layer ahead of its turn, if it was fetched. An error is returned in its turn.
+    fn open_next(&mut self) {
+        let path = self.fetched.try_recv().ok();
+        let next = path.and_then(|path| self.take(path));
+        self.opened = next.map(FetchedLayer::open);
+    }
+
+    fn take(&mut self, path: PathBuf) -> Option<FetchedLayer> {
+        let (descriptor, diff_id) = self.layers.pop_front()?;
+        Some(FetchedLayer {
+            descriptor,
+            diff_id,
+            path,
+        })
+    }
+}
+
+/// The layer whose turn it is.
+enum Next {
+    Fetched(FetchedLayer),
+    Opened(OpenedLayer),
+}
+
+impl Next {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Fetched(layer) => &layer.descriptor.digest,
+            Self::Opened(layer) => &layer.digest,
+        }
+    }
+
+    fn open(self) -> Result<OpenedLayer, Error> {
+        match self {
+            Self::Fetched(layer) => layer.open(),
+            Self::Opened(layer) => Ok(layer),
+        }
+    }
+}
+
+/// A layer in the quarantine, complete and checked against its digest.
+struct FetchedLayer {
+    descriptor: Descriptor,
+    diff_id: Digest,
+    path: PathBuf,
+}
+
+/// A layer that is being decompressed.
+struct OpenedLayer {
+    digest: Digest,
+    content: OpenLayer,
+}
+
+impl FetchedLayer {
+    fn open(self) -> Result<OpenedLayer, Error> {
+        let Descriptor { digest, size, .. } = self.descriptor;
+        let layer = Layer {
+            content: take_file(&self.path)?,
+            size,
+            form: Form::Layer {
+                diff_id: self.diff_id,
+            },
+        };
+        match layer.open() {
+            Ok(content) => Ok(OpenedLayer { digest, content }),
+            Err(source) => Err(Error::Layer {
+                layer: digest,
+                source,
+            }),
+        }
     }
 }
 

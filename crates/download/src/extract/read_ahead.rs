@@ -1,0 +1,378 @@
+//! Decompresses and hashes a layer on threads of its own, ahead of whoever reads it.
+//!
+//! There are three stages: one thread decompresses, one hashes, and the caller reads. They pass the
+//! same few buffers around, so the memory is bounded, and a stage that is too fast waits for the
+//! others. The caller only gets bytes that were hashed. It gets the digest at the end, so use what was
+//! read only after it was compared. For small layers the caller does all three: starting threads
+//! would take longer than the work.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use countersign_oci::{Algorithm, Digest, Digester};
+
+/// Bytes of one buffer. It fits into the cache of a core.
+const BUFFER: usize = 256 << 10;
+/// Buffers of one layer: 8 MiB.
+const BUFFERS: usize = 32;
+
+/// A layer's decompressed bytes.
+pub(super) struct ReadAhead {
+    current: Buffer,
+    /// How many bytes of `current` were read.
+    position: usize,
+    stages: Stages,
+    /// Set at the end.
+    digest: Option<Digest>,
+}
+
+/// Who decompresses and hashes.
+enum Stages {
+    /// The caller.
+    Inline(Box<Inline>),
+    Threads(Threads),
+}
+
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// How many of `bytes` have content.
+    length: usize,
+}
+
+impl Buffer {
+    fn content(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// What comes next of the decompressed bytes.
+enum Filled {
+    Bytes(Buffer),
+    End,
+    Failed(io::Error),
+}
+
+/// The same, after hashing.
+enum Hashed {
+    Bytes(Buffer),
+    End(Digest),
+    Failed(io::Error),
+}
+
+impl ReadAhead {
+    /// Reads `source`, which decompresses, without threads.
+    pub(super) fn inline(source: impl Read + Send + 'static, algorithm: Algorithm) -> Self {
+        Self::new(Stages::Inline(Box::new(Inline {
+            decompressing: Decompressing::new(Box::new(source)),
+            hashing: Hashing(Digester::new(algorithm)),
+        })))
+    }
+
+    /// Starts to read `source`, which decompresses, on other threads. Dropping this stops the threads
+    /// and waits for them.
+    ///
+    /// # Errors
+    /// The system's error, if a thread can't be started.
+    pub(super) fn start(
+        source: impl Read + Send + 'static,
+        algorithm: Algorithm,
+    ) -> io::Result<Self> {
+        Ok(Self::new(Stages::Threads(Threads::start(
+            source, algorithm,
+        )?)))
+    }
+
+    fn new(stages: Stages) -> Self {
+        Self {
+            current: Buffer::default(),
+            position: 0,
+            stages,
+            digest: None,
+        }
+    }
+
+    /// The bytes that can be read without waiting. Empty until [`Self::wait`] has had some.
+    pub(super) fn buffered(&self) -> &[u8] {
+        let content = self.current.content();
+        content.get(self.position..).unwrap_or_default()
+    }
+
+    /// Marks the next `count` bytes as read.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.position += count;
+    }
+
+    /// Waits for more bytes, when all buffered ones were read. Returns how many came: 0 at the end.
+    ///
+    /// # Errors
+    /// Those of the source, and an error if a thread has ended before its work.
+    pub(super) fn wait(&mut self) -> io::Result<usize> {
+        while self.digest.is_none() {
+            let read = std::mem::take(&mut self.current);
+            self.position = 0;
+            let hashed = match &mut self.stages {
+                Stages::Inline(inline) => inline.next(read),
+                Stages::Threads(threads) => threads.next(read)?,
+            };
+            match hashed {
+                Hashed::Bytes(buffer) => self.current = buffer,
+                Hashed::End(digest) => self.digest = Some(digest),
+                Hashed::Failed(error) => return Err(error),
+            }
+            if self.current.length > 0 {
+                break;
+            }
+        }
+        Ok(self.buffered().len())
+    }
+
+    /// The digest of all bytes. `None` until [`Self::wait`] has returned 0.
+    pub(super) fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+}
+
+/// Fills buffers from a source.
+struct Decompressing<R> {
+    source: R,
+    /// What comes after the bytes that were passed on.
+    last: Option<Filled>,
+}
+
+impl<R: Read> Decompressing<R> {
+    fn new(source: R) -> Self {
+        Self { source, last: None }
+    }
+
+    /// Fills a buffer. What comes before an error is passed on before the error.
+    fn next(&mut self, mut buffer: Buffer) -> Filled {
+        if let Some(last) = self.last.take() {
+            return last;
+        }
+        buffer.bytes.resize(BUFFER, 0);
+        buffer.length = 0;
+        while let Some(rest) = buffer.bytes.get_mut(buffer.length..)
+            && !rest.is_empty()
+        {
+            match self.source.read(rest) {
+                Ok(0) => {
+                    self.last = Some(Filled::End);
+                    break;
+                }
+                Ok(read) => buffer.length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.last = Some(Filled::Failed(error));
+                    break;
+                }
+            }
+        }
+        Filled::Bytes(buffer)
+    }
+}
+
+/// Hashes buffers.
+struct Hashing(Digester);
+
+impl Hashing {
+    fn next(&mut self, filled: Filled) -> Hashed {
+        match filled {
+            Filled::Bytes(buffer) => {
+                self.0.update(buffer.content());
+                Hashed::Bytes(buffer)
+            }
+            Filled::End => Hashed::End(self.0.clone().finish()),
+            Filled::Failed(error) => Hashed::Failed(error),
+        }
+    }
+}
+
+/// Both stages, on the caller's thread.
+struct Inline {
+    decompressing: Decompressing<Box<dyn Read + Send>>,
+    hashing: Hashing,
+}
+
+impl Inline {
+    fn next(&mut self, read: Buffer) -> Hashed {
+        self.hashing.next(self.decompressing.next(read))
+    }
+}
+
+/// Both stages, each on a thread.
+struct Threads {
+    hashed: Receiver<Hashed>,
+    /// Buffers to fill. Without it the threads end.
+    empty: Option<Sender<Buffer>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn start(source: impl Read + Send + 'static, algorithm: Algorithm) -> io::Result<Self> {
+        let (empty, to_fill) = channel();
+        let (filled, to_hash) = channel();
+        let (done, hashed) = channel();
+        for _ in 0..BUFFERS {
+            // They get their memory when they are filled for the first time.
+            let _ = empty.send(Buffer::default());
+        }
+        let mut threads = Self {
+            hashed,
+            empty: Some(empty),
+            handles: Vec::new(),
+        };
+        let mut decompressing = Decompressing::new(source);
+        threads.spawn("decompress", move || {
+            while let Ok(buffer) = to_fill.recv() {
+                let next = decompressing.next(buffer);
+                let is_last = !matches!(next, Filled::Bytes(_));
+                if filled.send(next).is_err() || is_last {
+                    return;
+                }
+            }
+        })?;
+        let mut hashing = Hashing(Digester::new(algorithm));
+        threads.spawn("hash", move || {
+            while let Ok(filled) = to_hash.recv() {
+                if done.send(hashing.next(filled)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let handle = thread::Builder::new().name(name.into()).spawn(work)?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    /// Gives back a buffer that was read, and waits for the next one.
+    fn next(&mut self, read: Buffer) -> io::Result<Hashed> {
+        if let Some(empty) = &self.empty
+            && !read.bytes.is_empty()
+        {
+            // If the thread has ended, there is nothing left to fill.
+            let _ = empty.send(read);
+        }
+        let hashed = self.hashed.recv();
+        hashed.map_err(|_| io::Error::other("a thread ended before its work"))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.empty = None;
+        for handle in self.handles.drain(..) {
+            // If it panicked, that was printed already.
+            let _ = handle.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Bytes without an end, and how many of them were read.
+    struct Endless(Arc<AtomicU64>);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0.fetch_add(into.len() as u64, Ordering::SeqCst);
+            into.fill(7);
+            Ok(into.len())
+        }
+    }
+
+    /// Panics when it is read.
+    struct Panics;
+
+    impl Read for Panics {
+        fn read(&mut self, _into: &mut [u8]) -> io::Result<usize> {
+            panic!("on purpose")
+        }
+    }
+
+    /// Some bytes and then an error.
+    #[derive(Clone)]
+    struct Broken(&'static [u8]);
+
+    impl Read for Broken {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(into)? {
+                0 => Err(io::ErrorKind::InvalidData.into()),
+                read => Ok(read),
+            }
+        }
+    }
+
+    /// Reads the same without threads and with them.
+    fn both(source: impl Read + Clone + Send + 'static) -> [ReadAhead; 2] {
+        let inline = ReadAhead::inline(source.clone(), Algorithm::Sha256);
+        [inline, ReadAhead::start(source, Algorithm::Sha256).unwrap()]
+    }
+
+    fn read_to_end(ahead: &mut ReadAhead) -> (Vec<u8>, io::Result<usize>) {
+        let mut found = Vec::new();
+        loop {
+            match ahead.wait() {
+                Ok(count) if count > 0 => {
+                    found.extend_from_slice(ahead.buffered());
+                    ahead.consume(count);
+                }
+                end => return (found, end),
+            }
+        }
+    }
+
+    #[test]
+    fn all_bytes_are_read_in_order_and_hashed() {
+        for size in [0, 1, BUFFER - 1, BUFFER, BUFFER * (BUFFERS + 2) + 5] {
+            let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            for mut ahead in both(io::Cursor::new(bytes.clone())) {
+                let (found, end) = read_to_end(&mut ahead);
+                assert_eq!(end.unwrap(), 0);
+                assert!(found == bytes, "{size}");
+                assert_eq!(ahead.digest(), Some(&Digest::sha256(&bytes)), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_ahead_than_the_buffers_hold_and_dropping_stops_it() {
+        let read = Arc::new(AtomicU64::new(0));
+        let ahead = ReadAhead::start(Endless(Arc::clone(&read)), Algorithm::Sha256).unwrap();
+        let most = (BUFFER * BUFFERS) as u64;
+        while read.load(Ordering::SeqCst) < most {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(read.load(Ordering::SeqCst), most);
+        drop(ahead);
+        assert_eq!(Arc::strong_count(&read), 1);
+    }
+
+    #[test]
+    fn what_comes_before_an_error_is_read_first() {
+        for mut ahead in both(Broken(b"before")) {
+            let (found, end) = read_to_end(&mut ahead);
+            assert_eq!(found, b"before");
+            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(ahead.digest(), None);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_an_error_and_no_end() {
+        let mut ahead = ReadAhead::start(Panics, Algorithm::Sha256).unwrap();
+        ahead.wait().unwrap_err();
+        assert_eq!(ahead.digest(), None);
+    }
+}
