@@ -1,12 +1,13 @@
 //! `countersign verify` against `cosign verify`, on the same image, in turns; then what it takes to read
-//! a large gallery, what bundles cost that a hostile registry serves, and how long it takes to sign an
-//! index of eight images.
+//! a large gallery, what bundles cost that a hostile registry serves, how long it takes to sign an
+//! index of eight images, and how long to install large images.
 //!
 //! Both programs are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
 mod gallery;
 mod hostile;
+mod install;
 mod measure;
 mod sign;
 
@@ -19,7 +20,7 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 
 use self::measure::{Measurement, measure};
 use crate::command::{Command, Profile, build_countersign, workspace};
-use crate::interop::{cosign, installed_cosign};
+use crate::interop::{cosign, installed_cosign, installed_crane};
 
 /// How often each program is timed.
 const RUNS: usize = 21;
@@ -40,14 +41,17 @@ pub(crate) enum Part {
     Hostile,
     /// `countersign sign` of an index of eight images, beside cosign where it is installed
     Sign,
+    /// `countersign install` of large images, beside `crane export | tar -x` where it is installed
+    Install,
 }
 
 /// Measures `parts`, or everything where there are none, and prints what it found. It is `program`
-/// that is timed, or a new build as it is published.
+/// that is timed, or a new build as it is published. The images that are installed have `scale` percent
+/// of their full size.
 ///
 /// # Errors
 /// When a target was missed, or something can't be run.
-pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()> {
+pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> anyhow::Result<()> {
     let plays = |part| parts.is_empty() || parts.contains(&part);
     let countersign = match program {
         Some(program) => program.canonicalize()?,
@@ -78,6 +82,11 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()
     )?;
 
     let mut missed = Vec::new();
+    let signer = Signer {
+        countersign: &countersign,
+        directory: directory.path(),
+        sigstore: &sigstore,
+    };
     if plays(Part::Verify) {
         println!(
             "This times `countersign verify` (as published) against `cosign verify` on one image of \
@@ -85,10 +94,8 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()
         );
         let cosign = cosign(&root)?;
         let bench = Bench {
-            countersign: &countersign,
+            signer: &signer,
             cosign: &cosign,
-            directory: directory.path(),
-            sigstore: &sigstore,
             registry: &registry,
         };
         for version in [RekorVersion::V1, RekorVersion::V2] {
@@ -121,6 +128,18 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()
             directory.path(),
         )?);
     }
+    if plays(Part::Install) {
+        let install = install::Install {
+            countersign: &countersign,
+            crane: installed_crane(&root),
+            registry: &registry,
+            directory: directory.path(),
+            scale,
+        };
+        let issuer = sigstore.issuer();
+        let policy = ["--issuer", &issuer, "--identity", IDENTITY];
+        missed.extend(install.run(|image| signer.sign(RekorVersion::V1, image), &policy)?);
+    }
     for target in &missed {
         println!("missed: {target}");
     }
@@ -129,11 +148,38 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>) -> anyhow::Result<()
     Ok(())
 }
 
-struct Bench<'a> {
+/// Signs images by countersign, for one identity.
+struct Signer<'a> {
     countersign: &'a Path,
-    cosign: &'a Path,
     directory: &'a Path,
     sigstore: &'a Sigstore,
+}
+
+impl Signer<'_> {
+    fn sign(&self, version: RekorVersion, image: &str) -> anyhow::Result<()> {
+        let config = "signing_config.json";
+        let text = self.sigstore.signing_config_json(version);
+        fs::write(self.directory.join(config), text)?;
+        Command::new(self.countersign)
+            .args(["sign", "--trusted-root", "trusted_root.json"])
+            .args([
+                "--signing-config",
+                config,
+                "--identity-token",
+                "@token",
+                image,
+            ])
+            .directory(self.directory)
+            .env("HOME", self.directory)
+            .run()?
+            .success()?;
+        Ok(())
+    }
+}
+
+struct Bench<'a> {
+    signer: &'a Signer<'a>,
+    cosign: &'a Path,
     registry: &'a RegistryServer,
 }
 
@@ -146,7 +192,7 @@ impl Bench<'_> {
         };
         let digest = push(self.registry, repository)?;
         let image = format!("{}/{repository}@{digest}", self.registry.host());
-        self.sign(version, &image)?;
+        self.signer.sign(version, &image)?;
 
         let [ours, theirs] = measure(
             [
@@ -194,30 +240,15 @@ impl Bench<'_> {
             .collect())
     }
 
-    fn sign(&self, version: RekorVersion, image: &str) -> anyhow::Result<()> {
-        let config = "signing_config.json";
-        let text = self.sigstore.signing_config_json(version);
-        fs::write(self.directory.join(config), text)?;
-        Command::new(self.countersign)
-            .args(["sign", "--trusted-root", "trusted_root.json"])
-            .args([
-                "--signing-config",
-                config,
-                "--identity-token",
-                "@token",
-                image,
-            ])
-            .directory(self.directory)
-            .env("HOME", self.directory)
-            .run()?
-            .success()?;
-        Ok(())
-    }
-
     fn countersign_verify(&self, image: &str) -> Command {
         let issuer = self.issuer();
-        self.verify(self.countersign)
-            .args(["--issuer", &issuer, "--identity", IDENTITY, image])
+        self.verify(self.signer.countersign).args([
+            "--issuer",
+            &issuer,
+            "--identity",
+            IDENTITY,
+            image,
+        ])
     }
 
     fn cosign_verify(&self, image: &str) -> Command {
@@ -230,12 +261,12 @@ impl Bench<'_> {
     fn verify(&self, program: &Path) -> Command {
         Command::new(program)
             .args(["verify", "--trusted-root", "trusted_root.json"])
-            .directory(self.directory)
-            .env("HOME", self.directory)
+            .directory(self.signer.directory)
+            .env("HOME", self.signer.directory)
     }
 
     fn issuer(&self) -> String {
-        self.sigstore.issuer()
+        self.signer.sigstore.issuer()
     }
 }
 

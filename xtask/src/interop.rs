@@ -26,7 +26,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
-pub(crate) use self::tools::{cosign, installed_cosign};
+pub(crate) use self::tools::{cosign, installed_cosign, installed_crane};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, Sandbox, bare};

@@ -48,7 +48,7 @@ enum Task {
     },
     /// Run the shell of the actions and workflows in .github against a local Sigstore and registry
     Workflows,
-    /// Time `countersign` against cosign on the same images, and on hostile bundles
+    /// Time `countersign` against cosign and crane on the same images, and on hostile bundles
     Bench {
         /// What to time [default: all]
         #[arg(value_enum)]
@@ -57,6 +57,10 @@ enum Task {
         /// Time this program, not a new build as it is published
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
+
+        /// Size of the images that are installed, in percent: the full ones have 700 MB of files
+        #[arg(long, value_name = "PERCENT", default_value_t = 25)]
+        scale: usize,
     },
 }
 
@@ -67,7 +71,11 @@ fn main() -> ExitCode {
         Task::Faults => faults::run(),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
-        Task::Bench { parts, program } => bench::run(&parts, program),
+        Task::Bench {
+            parts,
+            program,
+            scale,
+        } => bench::run(&parts, program, scale),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

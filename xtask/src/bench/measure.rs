@@ -94,7 +94,7 @@ fn time(program: &Command) -> anyhow::Result<Duration> {
 /// The high-water mark of resident memory, read over and over until the program ends. The usual
 /// way, the resource usage that `wait4` gives, is at least that of the process that forks, which
 /// here is larger than what is measured.
-fn resident(program: &Command) -> anyhow::Result<u64> {
+pub(super) fn resident(program: &Command) -> anyhow::Result<u64> {
     let mut child = program.spawn(Stdio::null(), Stdio::null())?;
     let status = format!("/proc/{}/status", child.id());
     let image = format!("/proc/{}/exe", child.id());

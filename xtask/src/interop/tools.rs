@@ -124,9 +124,12 @@ pub(super) fn oras(root: &Path) -> anyhow::Result<PathBuf> {
 
 /// Cosign 3, if an earlier run installed it.
 pub(crate) fn installed_cosign(root: &Path) -> Option<PathBuf> {
-    let GoProgram { name, version, .. } = COSIGN_3;
-    let program = root.join(format!("{name}-{version}")).join(name);
-    program.is_file().then_some(program)
+    COSIGN_3.installed(root)
+}
+
+/// Crane, if an earlier run installed it.
+pub(crate) fn installed_crane(root: &Path) -> Option<PathBuf> {
+    CRANE.installed(root)
 }
 
 /// What every run needs: crane and the registries.
@@ -226,6 +229,13 @@ impl Tools {
 }
 
 impl GoProgram {
+    /// Where it is, if an earlier run installed it.
+    fn installed(&self, root: &Path) -> Option<PathBuf> {
+        let Self { name, version, .. } = self;
+        let program = root.join(format!("{name}-{version}")).join(name);
+        program.is_file().then_some(program)
+    }
+
     pub(super) fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
         let folder = install(root, self.name, self.version, |partial| {
             let package = format!("{}@v{}", self.package, self.version);
