@@ -197,6 +197,8 @@ impl Error {
             Self::NotFound { .. } | Self::Platform(_) | Self::WrongPlatform { .. } => {
                 ErrorKind::NotFound
             }
+            // It was there, and is gone for good.
+            Self::Status { status: 410, .. } => ErrorKind::NotFound,
             Self::Unauthorized { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }

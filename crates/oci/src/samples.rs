@@ -98,6 +98,7 @@ pub fn errors() -> Vec<Error> {
         NotFound { what: what() },
         Unauthorized { registry: "registry.example".into(), what: what(), detail: "denied".into() },
         Status { url: url(), status: 403, detail: None },
+        Status { url: url(), status: 410, detail: None },
         Status { url: url(), status: 429, detail: None },
         Status { url: url(), status: 503, detail: Some("down".into()) },
         Network { url: url(), source: Box::new(io_error(rustix::io::Errno::CONNREFUSED)) },

@@ -115,6 +115,8 @@ fn what_is_said_of_registries_and_layouts() {
         NotFound
     6 NotFound: check the path, and that the whole image was copied
         Layout/NoImage, Layout/Nothing, Layout/NoBlob
+    6 NotFound: check the reference; if it is right, report the answer to the registry's operator
+        Status
     6 NotFound: choose one of these with --platform
         Platform/NoSuchPlatform
     6 NotFound: pass the platform that the image has to --platform
