@@ -167,7 +167,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_signing_work() {
-    play("docs/signing.md", 2).await;
+    play("docs/signing.md", 3).await;
 }
 
 /// Every policy that a page shows, not only the first.

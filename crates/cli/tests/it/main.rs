@@ -10,6 +10,7 @@
 )]
 
 mod also_verify;
+mod commands;
 mod documents;
 mod exit_codes;
 mod faults;

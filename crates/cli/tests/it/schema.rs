@@ -92,7 +92,7 @@ fn the_schemas_are_printed_for_a_person_and_a_program_alike() {
         for format in [&[][..], &["--output=json"]] {
             let run = run(&mut program(&[&["schema", what], format].concat()));
             assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-            assert_eq!(run.stdout, committed);
+            assert!(run.stdout == committed, "{what} {format:?}");
         }
     }
 }
