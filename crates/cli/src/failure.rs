@@ -29,7 +29,6 @@ pub(crate) use lock::lock_hint;
 
 use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;
-use verification::refusal_hint;
 
 /// A failure with all that is said of it.
 #[derive(Debug)]
@@ -93,9 +92,9 @@ impl Failure {
         }
     }
 
-    /// With what to do about a refusal of this kind, of an image at `location`.
-    fn hinted_as_refused(self, kind: Kind, location: &Location) -> Self {
-        let failure = self.hint(refusal_hint(kind));
+    /// With `hint` on a refusal of this kind, and what else to do where the image is at `location`.
+    fn hinted_as_refused(self, hint: &str, kind: Kind, location: &Location) -> Self {
+        let failure = self.hint(hint);
         match layout::unsigned_hint(location) {
             Some(hint) if kind == Kind::Unsigned => failure.hint(hint),
             _ => failure,
@@ -257,9 +256,7 @@ impl From<countersign_policy::PolicyError> for Failure {
             Problem::Form { .. } if error.place().path.last_key() == Some("verification") => {
                 "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
             }
-            _ if error.place().file.is_some() => {
-                "correct the file at that place; `countersign policy check FILE` explains a policy file"
-            }
+            _ if error.place().file.is_some() => "correct the file at that place",
             _ => "correct the option; `countersign COMMAND --help` explains each",
         };
         Self::new(error.kind(), error).hint(hint)

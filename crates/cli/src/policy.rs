@@ -67,6 +67,7 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         annotations: annotation_map(annotations)?,
         // Only a policy file has these.
         identities: Vec::new(),
+        min_age: None,
         claims: BTreeMap::new(),
         predicate_types: Vec::new(),
         signature_formats: Vec::new(),

@@ -26,6 +26,7 @@ impl Explanation<'_> {
             signers,
             // In `times`.
             not_before: _,
+            min_age: _,
             predicate_types,
             signature_formats,
             annotations,
@@ -132,6 +133,7 @@ impl Explanation<'_> {
 fn times(policy: &Policy) -> Vec<String> {
     let Policy {
         not_before,
+        min_age,
         // Each signer's own time stands beside the signer.
         signers: _,
         predicate_types: _,
@@ -143,7 +145,8 @@ fn times(policy: &Policy) -> Vec<String> {
         deny_digests: _,
     } = policy;
     let not_before = not_before.map(|time| format!("at or after {time}"));
-    not_before.into_iter().collect()
+    let min_age = min_age.map(|age| format!("at least {age} ago"));
+    not_before.into_iter().chain(min_age).collect()
 }
 
 fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {

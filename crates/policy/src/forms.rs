@@ -7,6 +7,7 @@ use countersign_oci::Algorithm;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::age;
 use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
@@ -67,6 +68,11 @@ pub(crate) fn texts(generator: &mut SchemaGenerator) -> Schema {
 /// An RFC 3339 time.
 pub(crate) fn instant(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// An age such as `24h`.
+pub(crate) fn age(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": age::PATTERN })
 }
 
 /// An http or https URL.

@@ -1,13 +1,14 @@
 //! Decides whether a policy accepts a verified signature.
 //!
 //! There is no clock and no network: everything that is checked is in [`Claimed`]. The verifier fills it with
-//! what it has proven. The answer is an [`Accepted`], which nothing else makes.
+//! what it has proven, and with the time of its judgement. The answer is an [`Accepted`], which nothing else makes.
 
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Location, Reference, Repository};
 use jiff::Timestamp;
 
+use crate::age::Age;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
@@ -30,6 +31,11 @@ pub struct Claimed<'a> {
     /// The earliest of all known times: those of logs and timestamp authorities, and the start of the
     /// certificate, which nobody can change.
     pub earliest: Timestamp,
+    /// The latest time of a log or a timestamp authority. The start of the certificate is no such time: the
+    /// certificate can be older than the signature.
+    pub latest: Timestamp,
+    /// The time of the judgement.
+    pub now: Timestamp,
     /// The statement's type. In [`SignatureFormat::SimpleSigning`] there is no statement: then it is
     /// [`COSIGN_SIGN_PREDICATE`](crate::COSIGN_SIGN_PREDICATE), since both are cosign's signature.
     pub predicate_type: &'a str,
@@ -72,11 +78,12 @@ impl Policy {
     /// # Errors
     ///
     /// The first condition that is not true. The order is: denied digests, the form, the statement's type, the signer,
-    /// the time, the annotations, the name.
+    /// the time, the age, the annotations, the name.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,
             not_before,
+            min_age,
             // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
             predicate_types: _,
             // Checked by `accepts_format`, for the same reason.
@@ -113,6 +120,9 @@ impl Policy {
                 found: claimed.earliest,
             });
         }
+        if let Some(min_age) = min_age {
+            judge_age(*min_age, &claimed)?;
+        }
         judge_annotations(annotations, claimed.annotations)?;
         if *bind_name {
             judge_name(&claimed)?;
@@ -133,6 +143,18 @@ fn judge_signer(signers: &[Signer], claimed: &Claimed<'_>) -> Result<(), Violati
         }
     }
     Err(Violation::Signer(Box::new(SignerMismatch::of(&misses))))
+}
+
+fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {
+    let reached = min_age.reached(claimed.latest);
+    match reached {
+        Some(reached) if reached <= claimed.now => Ok(()),
+        Some(_) | None => Err(Violation::TooYoung {
+            min_age,
+            found: claimed.latest,
+            reached,
+        }),
+    }
 }
 
 fn judge_annotations(

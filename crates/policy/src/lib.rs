@@ -29,6 +29,7 @@
 //! of [`Policy::trust`] and searches the repositories of [`Policy::signature_sources`]. Everything else is
 //! checked here.
 
+mod age;
 mod claims;
 mod error;
 mod explain;
@@ -53,6 +54,7 @@ mod yaml;
 #[doc(hidden)]
 pub mod samples;
 
+pub use age::Age;
 pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use file::{Gallery, PolicyFile};

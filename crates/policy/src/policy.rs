@@ -10,6 +10,7 @@ use countersign_oci::{Digest, Repository};
 use jiff::Timestamp;
 use url::Url;
 
+use crate::age::Age;
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError};
 use crate::format::SignatureFormat;
@@ -30,6 +31,7 @@ pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 pub struct Policy {
     pub(crate) signers: Vec<Signer>,
     pub(crate) not_before: Option<Timestamp>,
+    pub(crate) min_age: Option<Age>,
     pub(crate) predicate_types: Vec<String>,
     pub(crate) signature_formats: BTreeSet<SignatureFormat>,
     pub(crate) annotations: BTreeMap<String, String>,
@@ -80,6 +82,11 @@ impl Policy {
     /// Signatures made before this time are refused.
     pub fn not_before(&self) -> Option<Timestamp> {
         self.not_before
+    }
+
+    /// A younger signature is refused.
+    pub fn min_age(&self) -> Option<Age> {
+        self.min_age
     }
 
     /// Statement types that count as a signature. Never empty; [`COSIGN_SIGN_PREDICATE`] alone

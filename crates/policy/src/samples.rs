@@ -8,6 +8,7 @@
 use countersign_oci::{Digest, Reference, samples};
 use jiff::Timestamp;
 
+use crate::age;
 use crate::claims::Claim;
 use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
 use crate::format::SignatureFormat;
@@ -65,6 +66,11 @@ pub fn violations() -> Vec<Violation> {
         PredicateType { expected: vec![text()], found: text() },
         Signer(Box::new(SignerMismatch::of(&[]))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
+        TooYoung {
+            min_age: age::parse("24h").unwrap(),
+            found: Timestamp::UNIX_EPOCH,
+            reached: Some(Timestamp::MAX),
+        },
         Annotation { key: text(), expected: text(), found: None },
         Name { expected: text(), found: None },
     });

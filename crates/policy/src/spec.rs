@@ -42,6 +42,10 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::instant")]
     pub not_before: Option<String>,
+    /// A signature younger than this is refused: `30m`, `24h`, `7d`. Its latest verified time counts.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::age")]
+    pub min_age: Option<String>,
     /// Several signers instead of one `issuer` and `identity`. One match is enough.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]

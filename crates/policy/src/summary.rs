@@ -20,6 +20,8 @@ impl Policy {
         let Self {
             signers,
             not_before,
+            // It is over when something is installed.
+            min_age: _,
             // Too long for a line; the policy itself has them.
             predicate_types: _,
             signature_formats: _,

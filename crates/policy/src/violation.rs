@@ -9,6 +9,7 @@ use std::fmt;
 use countersign_oci::{Digest, printable};
 use jiff::Timestamp;
 
+use crate::age::Age;
 use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, common_prefix};
@@ -58,6 +59,19 @@ pub enum Violation {
         not_before: Timestamp,
         /// The earliest verified time.
         found: Timestamp,
+    },
+    /// Younger than the policy's `min_age`.
+    #[error(
+        "the signature is younger than the policy's `min_age`{}",
+        Aligned(&format!("made at least {min_age} ago"), &made_and_reached(*.found, *.reached))
+    )]
+    TooYoung {
+        /// The bound.
+        min_age: Age,
+        /// The latest verified time.
+        found: Timestamp,
+        /// From when the signature is old enough. `None` if that is later than any [`Timestamp`].
+        reached: Option<Timestamp>,
     },
     /// An annotation is missing or different.
     #[error(
@@ -241,6 +255,13 @@ const BEFORE_TEXT: usize = "  expected  `".len();
 fn listed(formats: &[SignatureFormat]) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
     names.join(" or ")
+}
+
+fn made_and_reached(made: Timestamp, reached: Option<Timestamp>) -> String {
+    match reached {
+        Some(reached) => format!("made at {made}; it is accepted from {reached}"),
+        None => format!("made at {made}; it is never old enough"),
+    }
 }
 
 fn quoted_or(text: Option<&str>, none: &str) -> String {

@@ -137,6 +137,7 @@ impl Policy {
             deny_digests,
             bind_name,
             // These only make the policy stricter, or say where to look.
+            min_age: _,
             predicate_types: _,
             // Asked by `accepts_format` below.
             signature_formats: _,

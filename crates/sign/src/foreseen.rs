@@ -85,6 +85,8 @@ impl Foreseen {
                 identity,
                 certificate: &self.claims,
                 earliest: at,
+                latest: at,
+                now: at,
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 annotations,
                 subject_name: Some(&name),

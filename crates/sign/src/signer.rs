@@ -71,10 +71,11 @@ impl Signer {
     /// at once what the installer would refuse. What the identity token and the references tell is
     /// judged before a key is made, and what the certificate tells before anything is recorded or
     /// pushed. The trusted root remains the signer's: a policy
-    /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]).
+    /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]). A
+    /// `min_age` is left out: what is signed now can't have it yet.
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
-        self.tools.consumer = Some(policy);
+        self.tools.consumer = Some(policy.without_min_age());
         self
     }
 

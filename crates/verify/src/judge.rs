@@ -164,6 +164,9 @@ impl Judge<'_> {
             // Promises and timestamps are not part of what is signed, so somebody can replace them with
             // later ones. Nobody can change the start of the certificate.
             earliest: times.earliest(certified.not_before),
+            // The same replacing makes a signature look younger, and nothing makes it look older.
+            latest: times.latest(),
+            now,
             predicate_type: &signed.statement.predicate_type,
             annotations: &signed.statement.annotations,
             subject_name: signed.statement.subject_name.as_deref(),

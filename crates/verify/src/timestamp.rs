@@ -60,6 +60,14 @@ impl SigningTimes {
         evidence::earliest(&self.0, certificate_not_before)
     }
 
+    /// The latest proven time: by then the signature was there. The start of the certificate proves no such
+    /// thing.
+    pub(crate) fn latest(&self) -> Timestamp {
+        let times = self.0.iter().copied();
+        // It is never empty. If it were, the signature would count as made in the far future.
+        times.max().unwrap_or(Timestamp::MAX)
+    }
+
     /// The times, sorted, each once. Never empty.
     pub(crate) fn into_inner(self) -> Vec<Timestamp> {
         self.0

@@ -149,7 +149,7 @@ fn what_is_said_of_policy_files() {
     let errors = countersign_policy::samples::errors();
     let label = |error: &countersign_policy::PolicyError| names(error.problem());
     assert_snapshot!(table(errors, label), @r#"
-    2 Usage: correct the file at that place; `countersign policy check FILE` explains a policy file
+    2 Usage: correct the file at that place
         Neither, Both, SignerBesideIdentities, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy, SeveralPolicies, NoSuchGallery
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
@@ -179,6 +179,8 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused, BothRefused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version
         Denied/Denied
+    4 Policy: do not use the image yet: wait until the time that the message names, then try again
+        Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
         Refused/Policy/DeniedDigest, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Name
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
@@ -237,7 +239,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/Annotation, Policy/Name
+        Policy/DeniedDigest, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/TooYoung, Policy/Annotation, Policy/Name
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does

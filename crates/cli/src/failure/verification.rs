@@ -2,6 +2,9 @@
 //!
 //! A hint never advises to do without the check that failed.
 
+use countersign_policy::Violation;
+use countersign_verify::Refusal;
+
 use super::{Failure, Kind, kind};
 
 impl From<countersign_verify::TrustError> for Failure {
@@ -32,8 +35,9 @@ impl From<countersign_verify::Error> for Failure {
             VerifyError::Trust(error) => error.into(),
             VerifyError::Refused(refusal) => {
                 let kind = refusal.kind().into();
+                let hint = refusal_hint(kind, &[&refusal]);
                 let location = refusal.image.location().clone();
-                Self::new(kind, refusal).hinted_as_refused(kind, &location)
+                Self::new(kind, refusal).hinted_as_refused(hint, kind, &location)
             }
             VerifyError::BothRefused {
                 ref index,
@@ -41,8 +45,9 @@ impl From<countersign_verify::Error> for Failure {
                 ..
             } => {
                 let kind = index.kind().max(manifest.kind()).into();
+                let hint = refusal_hint(kind, &[index, manifest]);
                 let location = index.image.location().clone();
-                Self::new(kind, error).hinted_as_refused(kind, &location)
+                Self::new(kind, error).hinted_as_refused(hint, kind, &location)
             }
             denied @ VerifyError::Denied(_) => Self::new(denied.kind(), denied).hint(DENIED),
             late @ VerifyError::Late { .. } => {
@@ -57,8 +62,11 @@ impl From<countersign_verify::Error> for Failure {
 const DENIED: &str = "do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version";
 
 /// What to do about an image that is refused.
-pub(super) fn refusal_hint(kind: Kind) -> &'static str {
+fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
     match kind {
+        Kind::Policy if refusals.iter().any(|refusal| has_only_to_wait(refusal)) => {
+            "do not use the image yet: wait until the time that the message names, then try again"
+        }
         Kind::Policy => {
             "do not use the image; if you are sure that the policy is wrong, correct the policy"
         }
@@ -72,4 +80,24 @@ pub(super) fn refusal_hint(kind: Kind) -> &'static str {
         | Kind::NotFound
         | Kind::Unreachable => kind::usual_hint(kind),
     }
+}
+
+/// Whether a signature lacks nothing but age, as far as it was judged.
+fn has_only_to_wait(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    refusal
+        .candidates
+        .iter()
+        .any(|candidate| match &candidate.failure {
+            Refused::Policy(violation) => {
+                matches!(
+                    **violation,
+                    Violation::TooYoung {
+                        reached: Some(_),
+                        ..
+                    }
+                )
+            }
+            _ => false,
+        })
 }

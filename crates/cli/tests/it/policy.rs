@@ -3,7 +3,7 @@
 use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, Flaw, Statement};
 
-use crate::stage::{RELEASE, Run, STRANGER, Stage, TRUST, run};
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, run};
 
 /// Nothing is asked of anybody here, and no home is needed.
 fn check(stage: &Stage, arguments: &[&str]) -> Run {
@@ -29,6 +29,20 @@ verification:
     let warnings = json["results"][0]["warnings"].as_array().unwrap().len();
     assert_eq!(json["warning_count"], warnings);
     assert!(warnings > 0);
+}
+
+#[tokio::test]
+async fn a_weakness_of_several_signers_is_told_once() {
+    let stage = Stage::new().await;
+    let weak = "\
+identities:
+  - {issuer_regex: 'https://.*', identity: ci@example.org, not_before: 2026-08-05T00:00:00Z}
+  - {issuer_regex: 'https://.*', identity: cd@example.org, not_before: 2026-08-05T00:00:00Z}
+";
+    stage.write("weak.yaml", weak);
+    let run = check(&stage, &["weak.yaml"]);
+    assert!(run.stdout.ends_with("with 1 warning\n"), "{}", run.shown());
+    assert_eq!(run.stderr.matches("warning:").count(), 1, "{}", run.shown());
 }
 
 #[tokio::test]
@@ -339,4 +353,34 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     assert_eq!(run.code, 4);
     let says = format!("the denied digest {elsewhere} is in none of these repositories");
     assert!(run.stderr.contains(&says), "{}", run.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_too_young_is_4_but_not_for_its_signer() {
+    let stage = Stage::new().await;
+    let policy = format!("{}  min_age: 24h\n", stage.policy(RELEASE));
+    stage.write("policy.yaml", policy);
+    let told = check(&stage, &["policy.yaml"]).stdout;
+    assert!(told.contains("- it was made at least 24h ago;\n"), "{told}");
+
+    let app = stage.reference("app:v1");
+    let token = ["--identity-token", "@token"];
+    let signed = stage.sign(&[&token[..], &POLICY, &[&app]].concat());
+    assert_eq!(signed.code, 0, "{}", signed.shown());
+    // What is signed already is found again.
+    let again = stage.sign(&[&token[..], &POLICY, &["--output=json", &app]].concat());
+    assert_eq!(again.json()["results"][0]["outcome"], "already_signed");
+
+    let refused = stage.verify(&[&app]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    for says in [
+        "the signature is younger than the policy's `min_age`",
+        "expected  made at least 24h ago",
+        "; it is accepted from 2",
+        "hint: do not use the image yet: wait until the time that the message names",
+    ] {
+        assert!(refused.stderr.contains(says), "{says}\n{}", refused.stderr);
+    }
+    assert_eq!(stage.install(&[&app, "here"]).code, 4);
+    assert!(!stage.path("here").exists());
 }

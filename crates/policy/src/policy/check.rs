@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::format::SignatureFormat;
@@ -26,6 +27,7 @@ impl Policy {
             identity,
             identity_regex,
             not_before,
+            min_age,
             identities,
             claims,
             predicate_types,
@@ -49,6 +51,10 @@ impl Policy {
         Ok(Self {
             signers: signers(&one, identities, path, &claims)?,
             not_before: instant(not_before.as_deref(), path)?,
+            min_age: min_age
+                .as_deref()
+                .map(|text| age::parse(text).map_err(|problem| at(path.key("min_age"), problem)))
+                .transpose()?,
             predicate_types: check_predicate_types(predicate_types, path)?,
             signature_formats: check_signature_formats(signature_formats, path)?,
             annotations: check_annotations(annotations, path)?,

@@ -26,6 +26,16 @@ impl Policy {
         })
     }
 
+    /// The same policy without its `min_age`. For a signer, which looks at a signature as soon as it is made;
+    /// never to install anything by.
+    #[must_use]
+    pub fn without_min_age(&self) -> Self {
+        Self {
+            min_age: None,
+            ..self.clone()
+        }
+    }
+
     /// The same policy without its rules on claims that are not `known`: what `self` accepts, the
     /// result accepts too, and more. For a signer, to foresee a refusal before there is a
     /// certificate; never to accept anything by.

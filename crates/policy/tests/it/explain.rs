@@ -1,6 +1,6 @@
 //! A policy in words, and what is said of a weak one.
 
-use countersign_policy::{Policy, Warning};
+use countersign_policy::{Policy, PolicyFile, Warning};
 use insta::assert_snapshot;
 
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
@@ -32,27 +32,36 @@ Signatures are looked for in the repository of the image.
 "#);
 }
 
-#[test]
-fn every_field_in_words() {
-    let everything = policy(
-        r"
+/// Every key of a policy, so that each one's words are shown below.
+const EVERYTHING: &str = r"
 identities:
   - issuer: https://token.actions.githubusercontent.com
     identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
     claims: {source_repository_identifier: 1234}
     not_before: 2026-08-06T00:00:00Z
-  - issuer: https://gitlab.com
+  - issuer_regex: https://gitlab\.com
     identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
 claims: {runner_environment_regex: github-hosted|gitlab-hosted}
 not_before: 2026-08-05T00:00:00Z
+min_age: 24h
 predicate_types: [https://sigstore.dev/cosign/sign/v1, https://slsa.dev/provenance/v1]
+signature_formats: [bundle]
 annotations: {tier: stable}
 bind_name: true
 trust: {tuf_url: https://tuf.example, tuf_root: root.json}
 signature_sources: [ghcr.io/acme/signatures]
 deny_digests: ['sha256:0000000000000000000000000000000000000000000000000000000000000000']
-",
-    );
+";
+
+#[test]
+fn every_field_in_words() {
+    let schema = PolicyFile::json_schema();
+    let keys = schema["$defs"]["Verification"]["properties"].as_object();
+    for key in keys.unwrap().keys() {
+        let there = EVERYTHING.contains(&format!("{key}:"));
+        assert!(there, "add `{key}` to EVERYTHING, and read its words");
+    }
+    let everything = policy(EVERYTHING);
     assert_snapshot!(everything.explain(), @r"
     A signature is accepted if all of this is true:
     - it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
@@ -64,10 +73,11 @@ deny_digests: ['sha256:000000000000000000000000000000000000000000000000000000000
         source_repository_identifier is exactly 1234
         signed at or after 2026-08-06T00:00:00Z
       2.
-        issuer is exactly https://gitlab.com
+        issuer as a whole matches https://gitlab\.com
         identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
         runner_environment as a whole matches github-hosted|gitlab-hosted
     - it was made at or after 2026-08-05T00:00:00Z;
+    - it was made at least 24h ago;
     - it has the annotation tier=stable;
     - it names the repository that you ask for, and the tag if you give one;
     - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;

@@ -97,6 +97,9 @@ fn accepted() -> Vec<String> {
     let extras = [
         "not_before: 2026-08-05T00:00:00Z",
         "not_before: 2026-08-05T02:00:00.5+02:00",
+        "min_age: 30m",
+        "min_age: 24h",
+        "min_age: 99999d",
         "predicate_types: [https://slsa.dev/provenance/v1]",
         "signature_formats: [bundle]",
         "signature_formats: [simple_signing, bundle]",
@@ -184,6 +187,14 @@ fn refused() -> Vec<String> {
         "isuer_regex: a",
         "notBefore: 2026-08-05T00:00:00Z",
         "not_befor: 2026-08-05T00:00:00Z",
+        "min_age:",
+        "min_age: ''",
+        "min_age: 24",
+        "min_age: 0h",
+        "min_age: 1.5h",
+        "min_age: 1w",
+        "min_age: 100000d",
+        "min_age: [24h]",
         "not_before:",
         "not_before: ''",
         "not_before: 2026-08-05",
@@ -372,12 +383,16 @@ fn every_key_is_in_both_tables_of_documents() {
 }
 
 #[test]
-fn every_key_of_a_policy_is_in_the_table_of_its_page() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
-    let page = fs::read_to_string(page).unwrap();
+fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [page, changelog] =
+        ["docs/policy.md", "CHANGELOG.md"].map(|name| fs::read_to_string(root.join(name)).unwrap());
     for key in keys("Verification") {
         let row = format!("| `{key}` | ");
         let there = page.lines().any(|line| line.starts_with(&row));
         assert!(there, "docs/policy.md has no row for the field `{key}`");
+        let there = ["`", ": "].map(|end| changelog.contains(&format!("`{key}{end}")));
+        let there = there.contains(&true);
+        assert!(there, "CHANGELOG.md doesn't name the field `{key}`");
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn fields_of_a_policy() -> Vec<&'static str> {
         identity,
         identity_regex,
         not_before,
+        min_age,
         identities,
         claims,
         predicate_types,

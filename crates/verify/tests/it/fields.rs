@@ -7,7 +7,7 @@ use countersign_oci::{Digest, Reference};
 use countersign_policy::{Claim, Miss, Policy, PolicyFile, Trust, Violation};
 use countersign_sandbox::{BundleSpec, Sigstore, Statement};
 use countersign_verify::{Evidence, Failure, TrustedRoot, judge_digest};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 
 use crate::field_names::{fields_of_a_policy, fields_of_a_signer};
 
@@ -31,7 +31,9 @@ impl Signed {
         let statement = Statement::of(digest.clone())
             .name("ghcr.io/acme/app:v1")
             .annotation("tier", "stable");
-        let mut spec = BundleSpec::new(statement, IDENTITY);
+        // Neither new nor old.
+        let signed_at = Timestamp::now() - 2.hours();
+        let mut spec = BundleSpec::new(statement, IDENTITY).signed_at(signed_at);
         for (number, claim) in (FIRST_CLAIM..).zip(Claim::ALL) {
             spec = spec.claim(number, value(claim));
         }
@@ -306,6 +308,11 @@ impl Signed {
                     })
                 },
             ),
+            "min_age" => case(
+                and(format!("{key}: 1h")),
+                and(format!("{key}: 7d")),
+                |failure| policy_refused(failure, |it| matches!(it, Violation::TooYoung { .. })),
+            ),
             "claims" => {
                 let claim = Claim::BuildTrigger;
                 case(
@@ -322,11 +329,7 @@ impl Signed {
             "annotations" => case(
                 and(format!("{key}: {{tier: stable}}")),
                 and(format!("{key}: {{tier: nightly}}")),
-                |failure| {
-                    policy_refused(failure, |found| {
-                        matches!(found, Violation::Annotation { .. })
-                    })
-                },
+                |failure| policy_refused(failure, |it| matches!(it, Violation::Annotation { .. })),
             ),
             "signature_formats" => case(
                 and(format!("{key}: [bundle]")),

@@ -22,6 +22,7 @@ struct Signature {
     certificate: CertificateClaims,
     earliest: Timestamp,
     format: SignatureFormat,
+    latest: Timestamp,
     predicate_type: &'static str,
     annotations: BTreeMap<String, String>,
     subject_name: Option<&'static str>,
@@ -46,6 +47,7 @@ impl Signature {
             ]),
             earliest: time("2026-08-06T10:00:00Z"),
             format: SignatureFormat::Bundle,
+            latest: time("2026-08-06T10:00:05Z"),
             predicate_type: countersign_policy::COSIGN_SIGN_PREDICATE,
             annotations: BTreeMap::from([("tier".into(), "stable".into())]),
             subject_name: Some("ghcr.io/acme/app:v1"),
@@ -65,6 +67,8 @@ impl Signature {
                 identity: self.identity,
                 certificate: &self.certificate,
                 earliest: self.earliest,
+                latest: self.latest,
+                now: time("2026-08-07T10:00:05Z"),
                 predicate_type: self.predicate_type,
                 annotations: &self.annotations,
                 subject_name: self.subject_name,
@@ -99,6 +103,7 @@ fn miss(violation: &Violation) -> &Miss {
 fn the_good_signature_satisfies_every_field_at_once() {
     let everything = "
 not_before: 2026-08-05T00:00:00Z
+min_age: 24h
 claims:
   source_repository_uri: https://github.com/acme/app
   source_repository_identifier: 1234
@@ -128,6 +133,34 @@ fn not_before_alone_refuses_by_the_earliest_time() {
     ");
     let at_the_bound = policy("not_before: 2026-08-06T10:00:00Z");
     assert_eq!(Signature::good().judged_by(&at_the_bound), Ok(()));
+}
+
+#[test]
+fn min_age_alone_refuses_by_the_latest_time_and_says_when_it_is_over() {
+    let text = policy("min_age: 24h");
+    assert_eq!(Signature::good().judged_by(&text), Ok(()));
+    let signature = Signature {
+        latest: time("2026-08-06T10:00:06Z"),
+        ..Signature::good()
+    };
+    assert_snapshot!(signature.refused_by(&text), @r"
+    the signature is younger than the policy's `min_age`
+      expected  made at least 24h ago
+      found     made at 2026-08-06T10:00:06Z; it is accepted from 2026-08-07T10:00:06Z
+    ");
+    // A signature from the future is no exception, and neither is one that has no end of its waiting.
+    let signature = Signature {
+        latest: Timestamp::MAX,
+        ..Signature::good()
+    };
+    assert_snapshot!(signature.refused_by(&text), @r"
+    the signature is younger than the policy's `min_age`
+      expected  made at least 24h ago
+      found     made at 9999-12-30T22:00:00.999999999Z; it is never old enough
+    ");
+    let policy = Policy::from_yaml(&text, "policy.yaml").unwrap();
+    assert!(policy.min_age().is_some());
+    assert_eq!(policy.without_min_age().min_age(), None);
 }
 
 #[test]
