@@ -1,4 +1,6 @@
 //! How registries and whatever else is fetched are reached, by arguments and environment.
+//!
+//! A login or a proxy that is named and can't be used is an error; nothing is asked without it then.
 
 use countersign_oci::http::{Connection, proxy_url};
 use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registry};

@@ -1,4 +1,6 @@
 //! The one place that reads the environment. Everything below is given values.
+//!
+//! It is read once, at start. A variable with an empty value counts as unset.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,6 @@
 //! Files that the command line names.
+//!
+//! Whatever can't be read is an error that names the file; nothing is ever taken for empty.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Which Sigstore instance is trusted: by flags, by the policy file, or the public-good one.
+//!
+//! If both name one, that is an error. One that can't be read is never replaced by another.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,6 @@
 //! What entries of galleries are planned by: the flags, the same for installing and upgrading.
+//!
+//! They can ask for more proof than the file of galleries does, never for less.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! Who must have signed: the flags, which carry the names of a policy file's fields.
+//!
+//! They are never mixed with a file: a flag beside `--policy` is refused.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! How registries, and whatever else is fetched, are reached: the flags.
+//!
+//! None of them changes what a signature has to prove. Proxies and logins come from the environment.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! What an installation may replace: the flags.
+//!
+//! Without them, nothing older and nothing less proven takes the place of what is installed.
 
 use clap::Args;
 use countersign_download::{Downgrade, InstallOptions, WhenBusy, WhenSame};

@@ -1,4 +1,6 @@
 //! What the program prints, and how: the flags that every command has.
+//!
+//! They change what is told, and never what is done or the exit code.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,6 @@
 //! Which Sigstore instance is trusted: the flags.
+//!
+//! Without them it is the policy's instance, or the public-good one; never none.
 
 use std::path::PathBuf;
 

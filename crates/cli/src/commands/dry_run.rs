@@ -1,4 +1,7 @@
 //! `countersign install --dry-run`: what would be installed, from where and on what proof.
+//!
+//! It shows the plans that an installation would carry out. It asks no registry and writes nothing but the cache of
+//! galleries.
 
 use std::process::ExitCode;
 

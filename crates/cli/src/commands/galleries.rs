@@ -1,4 +1,6 @@
 //! The galleries that a file names, with their indexes.
+//!
+//! Integrity is required as soon as a flag, the file or the environment says so; none of them can take it back.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! `countersign list`: what was installed from galleries, by its records.
+//!
+//! It reads the store and changes nothing. A record that can't be read is listed as that.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
 //! The table of `countersign list`: a row an installation, as wide as the terminal.
+//!
+//! Without a terminal nothing is cut, so that scripts read whole values.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};

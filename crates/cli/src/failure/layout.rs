@@ -1,4 +1,6 @@
 //! What is said of images in layouts where it differs from what is said of those in registries.
+//!
+//! Hints alone: the exit code is that of the same failure in a registry.
 
 use countersign_oci::{LayoutError, Location};
 

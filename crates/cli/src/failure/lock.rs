@@ -1,4 +1,6 @@
 //! What is said of lock files, and of what is not as locked.
+//!
+//! A hint never advises to do without a lock.
 
 use countersign_download::LockError;
 

@@ -1,4 +1,6 @@
 //! What may be printed as the one JSON document of a run.
+//!
+//! A type that the committed schema doesn't have is never printed: it doesn't compile.
 
 use serde::Serialize;
 

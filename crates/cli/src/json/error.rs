@@ -1,4 +1,6 @@
 //! A failure, as a program reads it.
+//!
+//! Made from a `Failure` alone, so that text and JSON never say different things.
 
 use countersign_oci::ErrorKind;
 use schemars::JsonSchema;

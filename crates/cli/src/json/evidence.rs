@@ -1,4 +1,6 @@
 //! What a signature proved.
+//!
+//! Made from the evidence of a proof, in a run or in a record. It is for people to read: nothing is installed by it.
 
 use std::collections::BTreeMap;
 

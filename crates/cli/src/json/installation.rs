@@ -1,4 +1,6 @@
 //! What is installed, and on what grounds.
+//!
+//! The types say what a record or a run says, and decide nothing. A field without a value is left out, never `null`.
 
 use countersign_download::{
     Grounds, Installation, Installed, Outcome, PolicySummary, Provenance, RecordState, Recorded,

@@ -1,4 +1,7 @@
 //! `countersign policy check`: a policy file in words, then what is legal in it but weak.
+//!
+//! The words come from the checked policy, by which signatures are judged. Without `--resolve` nothing is asked of
+//! any server.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -133,6 +136,18 @@ fn parts(file: &PolicyFile) -> Result<Vec<Part<'_>>, Failure> {
     Ok(file.galleries().iter().map(Part::of_gallery).collect())
 }
 
+/// The warnings in words. Two signers may be weak in the same way; that is said once.
+fn distinct(warnings: impl Iterator<Item = Warning>) -> Vec<String> {
+    let mut said = Vec::new();
+    for warning in warnings {
+        let words = warning.to_string();
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    said
+}
+
 impl<'a> Part<'a> {
     fn of_gallery(gallery: &'a Gallery) -> Self {
         match &gallery.policy {
@@ -155,7 +170,7 @@ impl<'a> Part<'a> {
             gallery,
             policy: Some(policy),
             explanation: Some(policy.explain()),
-            warnings: policy.warnings().iter().map(ToString::to_string).collect(),
+            warnings: distinct(policy.warnings().into_iter()),
             denied: None,
         }
     }
@@ -164,7 +179,7 @@ impl<'a> Part<'a> {
     fn resolve(&mut self, policy: &Policy, denied: Vec<Denied>) {
         let known = policy.warnings().into_iter();
         let known = known.filter(|warning| *warning != Warning::DeniedIndexes);
-        self.warnings = known.map(|warning| warning.to_string()).collect();
+        self.warnings = distinct(known);
         self.warnings
             .extend(denied.iter().filter_map(Denied::warning));
         self.denied = Some(denied);

@@ -1,4 +1,6 @@
 //! Lists the images inside the indexes that a policy denies, for `countersign policy check --resolve`.
+//!
+//! It reads manifests and changes nothing. A repository that gives no clear answer is a failure, not an empty list.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,6 @@
 //! `countersign policy`: what a policy file means, and whether it does what its author wants.
+//!
+//! Nothing is installed, and the policy file is never changed.
 
 pub(super) mod check;
 mod denied;

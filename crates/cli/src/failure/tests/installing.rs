@@ -36,7 +36,7 @@ fn what_is_said_of_content_that_is_not_installed() {
         Immovable/Os
     4 Policy: find out why somebody else signed it; if the new signer is right, install with --lock again
         OtherSigner
-    4 Policy: if you want it anyway, run `countersign remove` first
+    4 Policy: if you want it anyway, remove what is installed first: delete its directory, or use `countersign remove` if it is from a gallery
         Weaker
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Unverifiable
