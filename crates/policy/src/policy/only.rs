@@ -29,10 +29,10 @@ impl Policy {
     /// The same policy without its `min_age`. For a signer, which looks at a signature as soon as it is made;
     /// never to install anything by.
     #[must_use]
-    pub fn without_min_age(&self) -> Self {
+    pub fn without_min_age(self) -> Self {
         Self {
             min_age: None,
-            ..self.clone()
+            ..self
         }
     }
 
