@@ -147,7 +147,10 @@ async fn occupy(
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
     let target = blocking(move || {
         checked.check()?;
-        Ok(match (record::read(&path), record::is_at(&path)) {
+        let unreadable = || Error::io("read the record in", &path);
+        let recorded = record::read(&path).map_err(unreadable())?;
+        let is_ours = record::is_at(&path).map_err(unreadable())?;
+        Ok(match (recorded, is_ours) {
             (Some(recorded), _) => TargetState::Recorded(Box::new(recorded)),
             (None, true) => TargetState::Unreadable,
             (None, false) => TargetState::Empty,

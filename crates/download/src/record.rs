@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Platform, Reference};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -132,13 +133,22 @@ fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Referen
     reference.transpose().map_err(serde::de::Error::custom)
 }
 
-/// The record of the installation at `root`; `None` where there is none that we can read.
-pub(crate) fn read(root: &Path) -> Option<Recorded> {
-    let mut record: Map<String, Value> = is_at(root).then(|| parse(root)).flatten()?;
+/// The record of the installation at `root`; `None` where there is none, or none that this version
+/// understands.
+///
+/// # Errors
+/// If the file system doesn't say what is there. That is not the same as nothing.
+pub(crate) fn read(root: &Path) -> io::Result<Option<Recorded>> {
+    if !is_at(root)? {
+        return Ok(None);
+    }
+    let Some(mut record) = parse::<Map<String, Value>>(root)? else {
+        return Ok(None);
+    };
     // Records from before there were any others don't name their grounds.
     let grounds = record.entry("grounds");
     grounds.or_insert_with(|| "signature".into());
-    serde_json::from_value(record.into()).ok()
+    Ok(serde_json::from_value(record.into()).ok())
 }
 
 /// Where the record of the installation at `root` is.
@@ -148,21 +158,41 @@ pub(crate) fn path(root: &Path) -> PathBuf {
 
 /// Whether there is an installation of ours at `root`. Whatever else is in the record's place is
 /// no record, and is neither followed nor waited for.
-pub(crate) fn is_at(root: &Path) -> bool {
+///
+/// # Errors
+/// If the file system doesn't say what is there.
+pub(crate) fn is_at(root: &Path) -> io::Result<bool> {
     #[derive(Deserialize)]
     struct Probe {
         version: u32,
         #[serde(rename = "digest")]
         _digest: Digest,
     }
-    parse::<Probe>(root).is_some_and(|probe| probe.version >= VERSION)
+    Ok(parse::<Probe>(root)?.is_some_and(|probe| probe.version >= VERSION))
 }
 
-fn parse<T: DeserializeOwned>(root: &Path) -> Option<T> {
+/// The record as JSON; `None` where there is no file that we make, or another JSON is in it.
+fn parse<T: DeserializeOwned>(root: &Path) -> io::Result<Option<T>> {
+    let file = match open_file(root) {
+        Ok(file) => file,
+        Err(error) if is_no_record(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let mut json = Vec::new();
-    let file = open_file(root).ok()?;
-    file.take(MAX_BYTES).read_to_end(&mut json).ok()?;
-    serde_json::from_slice(&json).ok()
+    file.take(MAX_BYTES).read_to_end(&mut json)?;
+    Ok(serde_json::from_slice(&json).ok())
+}
+
+/// Whether an error says that nothing that we make is there: nothing at all, a link, or a file of
+/// another kind. Any other says nothing of what is there.
+fn is_no_record(error: &io::Error) -> bool {
+    const OTHERS: [Errno; 3] = [Errno::LOOP, Errno::NOTDIR, Errno::NXIO];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| OTHERS.contains(&errno))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+        )
 }
 
 /// Opens the record where all on the way is what we make: a link could lead anywhere, and opening a
@@ -183,6 +213,20 @@ fn open_file(root: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_of_the_file_system_that_is_none_is_not_taken_for_no_record() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path();
+        assert!(!is_at(&root.join("nothing")).unwrap());
+        std::fs::write(root.join("file"), "").unwrap();
+        assert!(!is_at(&root.join("file")).unwrap());
+        std::os::unix::fs::symlink("elsewhere", root.join("link")).unwrap();
+        assert!(!is_at(&root.join("link")).unwrap());
+        let error = is_at(&root.join("x".repeat(300))).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidFilename);
+        assert!(read(&root.join("x".repeat(300))).is_err());
+    }
 
     #[test]
     fn what_is_written_of_an_installation_is_read_back() {
@@ -223,7 +267,7 @@ mod tests {
                 index,
                 grounds,
                 provenance,
-            } = read(root.path()).unwrap();
+            } = read(root.path()).unwrap().unwrap();
             let written = Installed {
                 reference,
                 platform,

@@ -227,17 +227,15 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
 }
 
 fn installation(name: Name, directory: PathBuf, is_directory: bool) -> Installation {
-    let recorded = if is_directory {
-        record::read(&directory)
+    let (record, recorded) = if is_directory {
+        match (record::read(&directory), record::is_at(&directory)) {
+            (Ok(Some(recorded)), _) => (RecordState::Read, Some(recorded)),
+            (Ok(None), Ok(false)) => (RecordState::Missing, None),
+            // Of another version, damaged, or the file system doesn't say.
+            (Ok(None), Ok(true) | Err(_)) | (Err(_), _) => (RecordState::Unreadable, None),
+        }
     } else {
-        None
-    };
-    let record = if recorded.is_some() {
-        RecordState::Read
-    } else if is_directory && record::is_at(&directory) {
-        RecordState::Unreadable
-    } else {
-        RecordState::Missing
+        (RecordState::Missing, None)
     };
     Installation {
         name,

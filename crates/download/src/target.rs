@@ -333,7 +333,7 @@ impl Target {
         if entries.next().is_none() {
             return Ok(Occupant::EmptyDirectory);
         }
-        if record::is_at(&self.path) {
+        if record::is_at(&self.path).map_err(Error::io("read the record in", &self.path))? {
             return Ok(Occupant::Installation);
         }
         Err(refused("a directory with files that are not ours"))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference};
-use countersign_policy::Violation;
+use countersign_policy::{PolicyError, Violation};
 
 use crate::clock::Skew;
 use crate::login::LoginError;
@@ -28,6 +28,9 @@ pub enum Error {
     /// The identity token ended, and there was no other to be had.
     #[error("the identity token has ended, and there is no other")]
     Renewal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Annotations that no policy can ask for.
+    #[error(transparent)]
+    Annotations(PolicyError),
     /// References without a digest: a registry would decide what is signed.
     #[error(
         "expected a digest in each reference, found none in {}: the registry decides what a tag names, and would decide what is signed",
@@ -160,7 +163,7 @@ impl Error {
             Self::Token(error) => error.kind(),
             Self::Login(error) => error.kind(),
             Self::Renewal(_) => ErrorKind::Unreachable,
-            Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
+            Self::Annotations(_) | Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
             Self::Tag { found, .. } => match found {
                 Some(_) => ErrorKind::Invalid,
                 None => ErrorKind::NotFound,

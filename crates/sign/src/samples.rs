@@ -1,19 +1,27 @@
 //! A value of every error, for the tests of whoever turns errors into exit codes and hints.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_oci::samples;
 use countersign_oci::samples::{digest, reference, too_many_files};
-use countersign_policy::Violation;
+use countersign_policy::{Policy, PolicyError, Violation};
 use countersign_verify::{Error as VerifyError, Failure, TrustError};
 use jiff::Timestamp;
 
 use crate::clock::Skew;
 use crate::error::{Error, Service};
+use crate::existing::own_policy;
 use crate::login::LoginError;
 use crate::merge::MergeError;
 use crate::publication::PublicationError;
 use crate::token::TokenError;
+
+/// An annotation without a value.
+fn annotations() -> Result<Policy, PolicyError> {
+    let annotations = BTreeMap::from([("key".to_owned(), String::new())]);
+    own_policy("https://issuer.example", "me", &annotations)
+}
 
 /// Values of every variant of [`Error`].
 pub fn errors() -> Vec<Error> {
@@ -26,6 +34,7 @@ pub fn errors() -> Vec<Error> {
         Token(TokenError::NotJwt),
         Login(LoginError::NoBrowser),
         Renewal("the endpoint is away".into()),
+        Annotations(annotations().unwrap_err()),
         ByTag { pinned: vec![reference().pinned_to(digest())] },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: None },
         Tag { reference: Box::new(reference().pinned_to(digest())), expected: digest(), found: Some(digest()) },

@@ -174,6 +174,8 @@ impl Signer {
     ) -> Result<Vec<Signed>, Stopped> {
         // Before any request: to wait for a registry is no use with a token that is none.
         token.check(Timestamp::now()).map_err(Error::from)?;
+        // What no policy can ask for doesn't enter a public log.
+        own_policy(token.issuer(), token.subject(), annotations).map_err(Error::Annotations)?;
         let subjects = self.subjects(references).await?;
         let tokens = Tokens::new(token.clone(), self.renew.as_ref());
         let sessions = Sessions::new(&self.tools.clients, tokens);

@@ -55,7 +55,7 @@ impl DeniedChildren {
         let asked = listed.into_iter().map(|digest| async move {
             let below = match listed_by(registry, location, &digest, cache).await {
                 // The repository does not have this digest, or it is not an index.
-                Err(error) if error.is_about_content() => Arc::default(),
+                Err(error) if error.is_absence() => Arc::default(),
                 below => below?,
             };
             Ok::<_, RegistryError>((digest, below))

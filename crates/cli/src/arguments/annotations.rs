@@ -22,8 +22,10 @@ pub(crate) fn annotations(pairs: &[(String, String)]) -> Result<BTreeMap<String,
 /// `KEY=VALUE`, split at the first equals sign.
 pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
-        _ => Err(format!("expected KEY=VALUE, found `{text}`")),
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            Ok((key.into(), value.into()))
+        }
+        Some(_) | None => Err(format!("expected KEY=VALUE, found `{text}`")),
     }
 }
 
@@ -34,8 +36,10 @@ mod tests {
     #[test]
     fn a_pair_is_split_at_the_first_equals_sign() {
         assert_eq!(parse_pair("a=b=c"), Ok(("a".into(), "b=c".into())));
-        assert_eq!(parse_pair("a="), Ok(("a".into(), String::new())));
-        assert!(parse_pair("=b").is_err());
-        assert!(parse_pair("a").is_err());
+        // No policy can ask for a value that is empty.
+        for text in ["a=", "=b", "a"] {
+            let refused = format!("expected KEY=VALUE, found `{text}`");
+            assert_eq!(parse_pair(text), Err(refused));
+        }
     }
 }

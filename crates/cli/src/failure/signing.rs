@@ -59,6 +59,7 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Renewal(_) => {
                 Some("run the same command in a new job: it signs what is not signed yet")
             }
+            SignError::Annotations(_) => Some("give each annotation a key and a value"),
             SignError::ByTag { pinned } => {
                 let words: Vec<_> = pinned.iter().map(ToString::to_string).collect();
                 return Self::new(kind, error)

@@ -105,8 +105,8 @@ impl Registry {
     /// each once. Empty for an image that is not an index.
     ///
     /// # Errors
-    /// [`Error::Limit`] as for [`Self::select`]; others as for [`Registry::child`]. An index among
-    /// the children that is missing or can't be read counts as empty.
+    /// [`Error::Limit`] as for [`Self::select`]; others as for [`Registry::child`]: an index among
+    /// the children that can't be read could list anything. One that is missing counts as empty.
     pub async fn descendants(&self, image: &ResolvedImage) -> Result<Vec<Digest>> {
         let mut found = Vec::new();
         let mut seen = HashSet::from([image.digest().clone()]);
@@ -136,7 +136,7 @@ impl Registry {
                     }
                     match self.child(image.reference().location(), child).await {
                         Ok(child) => below.push(child),
-                        Err(error) if error.is_about_content() => {}
+                        Err(error) if error.is_absence() => {}
                         Err(error) => return Err(error),
                     }
                 }

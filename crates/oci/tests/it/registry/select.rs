@@ -379,3 +379,15 @@ async fn a_child_whose_platform_nobody_knows_is_not_left_out_silently() {
     let error = client().platforms(&scene.resolved().await).await;
     assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_index_that_can_not_be_read_may_list_anything() {
+    let scene = Scene::new().await;
+    let index_type = media_type::OCI_INDEX;
+    let nonsense = b"{\"schemaVersion\": 2, \"manifests\": 7}".to_vec();
+    let inner = serde_json::to_value(Descriptor::of(index_type, &nonsense)).unwrap();
+    scene.server.put_manifest(PATH, index_type, nonsense, None);
+    scene.index(&[inner]);
+    let error = client().descendants(&scene.resolved().await).await;
+    assert!(matches!(error, Err(Error::Manifest { .. })), "{error:?}");
+}
