@@ -14,6 +14,7 @@ mod issue;
 mod keys;
 mod log;
 mod login;
+mod login_endpoints;
 mod merkle;
 mod oidc;
 mod proposal;

@@ -5,31 +5,24 @@
 //! (RFC 6749, RFC 7636) and of the device flow (RFC 8628), as far as Sigstore's clients use them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::fill;
-use axum::body::Bytes;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use url::Url;
-
-use super::services::Services;
 
 /// The client that Sigstore's tools are.
-const CLIENT: &str = "sigstore";
-const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(super) const CLIENT: &str = "sigstore";
+pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// What a person would have to type in.
-const USER_CODE: &str = "WDJB-MJHT";
+pub(super) const USER_CODE: &str = "WDJB-MJHT";
 
-type Shared = State<Arc<Services>>;
-type Form = HashMap<String, String>;
+pub(super) type Form = HashMap<String, String>;
 
 /// What the person does, or what the issuer makes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,9 +62,9 @@ impl Default for Logins {
 }
 
 /// What a code was handed out for.
-struct Grant {
+pub(super) struct Grant {
     challenge: String,
-    nonce: Option<String>,
+    pub(super) nonce: Option<String>,
     /// Where the code was sent; `None` for a device's.
     redirect: Option<String>,
     asked: usize,
@@ -82,12 +75,12 @@ impl Logins {
         *lock(&self.person) = (email.to_owned(), answer);
     }
 
-    fn person(&self) -> (String, LoginAnswer) {
+    pub(super) fn person(&self) -> (String, LoginAnswer) {
         lock(&self.person).clone()
     }
 
     /// A code for a login that was begun with `request`.
-    fn code(&self, request: &Form, redirect: Option<String>) -> Result<String, Refusal> {
+    pub(super) fn code(&self, request: &Form, redirect: Option<String>) -> Result<String, Refusal> {
         let challenge = request.get("code_challenge").cloned();
         let challenge = challenge.ok_or(Refusal("invalid_request"))?;
         if request.get("code_challenge_method").map(String::as_str) != Some("S256") {
@@ -107,7 +100,7 @@ impl Logins {
     }
 
     /// Takes the grant of a code: it is good once.
-    fn redeem(&self, code: &str, form: &Form) -> Result<Grant, Refusal> {
+    pub(super) fn redeem(&self, code: &str, form: &Form) -> Result<Grant, Refusal> {
         let grant = lock(&self.grants).remove(code);
         let grant = grant.ok_or(Refusal("invalid_grant"))?;
         let verifier = form.get("code_verifier").map_or("", String::as_str);
@@ -117,14 +110,21 @@ impl Logins {
         }
         Ok(grant)
     }
-}
 
-/// The endpoints.
-pub(super) fn routes() -> Router<Arc<Services>> {
-    Router::new()
-        .route("/auth", get(authorize))
-        .route("/token", post(token))
-        .route("/device/code", post(device))
+    /// What a device is told before the person is done: the first time always, that it has to wait.
+    pub(super) fn pending(&self, code: &str, answer: &LoginAnswer) -> Result<(), Refusal> {
+        let mut grants = lock(&self.grants);
+        let grant = grants.get_mut(code);
+        let grant = grant.ok_or(Refusal("invalid_grant"))?;
+        grant.asked += 1;
+        match (answer, grant.asked) {
+            (LoginAnswer::SlowsDown, 1) => Err(Refusal("slow_down")),
+            (LoginAnswer::Ignores, _) | (_, 1) => Err(Refusal("authorization_pending")),
+            (LoginAnswer::Denies, _) => Err(Refusal("access_denied")),
+            (LoginAnswer::Expires, _) => Err(Refusal("expired_token")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What the discovery document says of them.
@@ -140,116 +140,13 @@ pub(super) fn metadata(issuer: &str) -> Value {
     })
 }
 
-/// Sends the person's browser back to the client at once.
-async fn authorize(
-    State(services): Shared,
-    Query(request): Query<Form>,
-) -> Result<Response, Refusal> {
-    let value = |name: &str| request.get(name).map(String::as_str);
-    let scopes = value("scope").unwrap_or_default().split(' ');
-    let asked_well = value("client_id") == Some(CLIENT)
-        && value("response_type") == Some("code")
-        && scopes.collect::<Vec<_>>() == ["openid", "email"];
-    // As Dex allows it for public clients: a loopback address, and whatever port.
-    let redirect = value("redirect_uri").and_then(|uri| Url::parse(uri).ok());
-    let (true, Some(mut redirect)) = (asked_well, redirect) else {
-        return Err(Refusal("invalid_request"));
-    };
-    let (_, answer) = services.oidc.logins().person();
-    let answered = match answer {
-        LoginAnswer::Ignores => return Ok("Log in here.".into_response()),
-        LoginAnswer::Denies => vec![
-            ("error", "access_denied".to_owned()),
-            ("error_description", "the person said no".to_owned()),
-        ],
-        _ => {
-            let sent_to = Some(redirect.to_string());
-            vec![("code", services.oidc.logins().code(&request, sent_to)?)]
-        }
-    };
-    redirect.query_pairs_mut().extend_pairs(answered);
-    if let Some(state) = value("state") {
-        redirect.query_pairs_mut().append_pair("state", state);
-    }
-    let location = [(header::LOCATION, redirect.to_string())];
-    Ok((StatusCode::SEE_OTHER, location).into_response())
-}
-
-/// Begins a login at another device.
-async fn device(State(services): Shared, body: Bytes) -> Result<Json<Value>, Refusal> {
-    let form = form(&body);
-    if form.get("client_id").map(String::as_str) != Some(CLIENT) {
-        return Err(Refusal("invalid_client"));
-    }
-    let code = services.oidc.logins().code(&form, None)?;
-    let page = format!("{}/device", services.oidc.url());
-    Ok(Json(json!({
-        "device_code": code,
-        "user_code": USER_CODE,
-        "verification_uri": page,
-        "verification_uri_complete": format!("{page}?user_code={USER_CODE}"),
-        "expires_in": 300,
-        "interval": 1,
-    })))
-}
-
-/// Exchanges a code for the identity token.
-async fn token(State(services): Shared, body: Bytes) -> Result<Json<Value>, Refusal> {
-    let form = form(&body);
-    let value = |name: &str| form.get(name).map_or("", String::as_str);
-    let logins = services.oidc.logins();
-    let (email, answer) = logins.person();
-    let code = match value("grant_type") {
-        "authorization_code" => value("code"),
-        DEVICE_GRANT => {
-            let code = value("device_code");
-            pending(logins, code, &answer)?;
-            code
-        }
-        _ => return Err(Refusal("unsupported_grant_type")),
-    };
-    let grant = logins.redeem(code, &form)?;
-    let mut claims = json!({"nonce": grant.nonce});
-    match (answer, claims.as_object_mut()) {
-        (LoginAnswer::QuotesInsteadOfToken, _) => return Ok(Json(json!({"asked": form}))),
-        (LoginAnswer::Claims(Value::Object(others)), Some(claims)) => claims.extend(others),
-        _ => {}
-    }
-    let token = services.oidc.token(&email, services.now(), &claims);
-    Ok(Json(json!({
-        "access_token": "an access token that nobody needs",
-        "token_type": "bearer",
-        "expires_in": 600,
-        "id_token": token,
-    })))
-}
-
-/// What a device is told before the person is done: the first time always, that it has to wait.
-fn pending(logins: &Logins, code: &str, answer: &LoginAnswer) -> Result<(), Refusal> {
-    let mut grants = lock(&logins.grants);
-    let grant = grants.get_mut(code);
-    let grant = grant.ok_or(Refusal("invalid_grant"))?;
-    grant.asked += 1;
-    match (answer, grant.asked) {
-        (LoginAnswer::SlowsDown, 1) => Err(Refusal("slow_down")),
-        (LoginAnswer::Ignores, _) | (_, 1) => Err(Refusal("authorization_pending")),
-        (LoginAnswer::Denies, _) => Err(Refusal("access_denied")),
-        (LoginAnswer::Expires, _) => Err(Refusal("expired_token")),
-        _ => Ok(()),
-    }
-}
-
 /// An error as RFC 6749 (section 5.2) has it.
-struct Refusal(&'static str);
+pub(super) struct Refusal(pub(super) &'static str);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (StatusCode::BAD_REQUEST, Json(json!({"error": self.0}))).into_response()
     }
-}
-
-fn form(body: &[u8]) -> Form {
-    url::form_urlencoded::parse(body).into_owned().collect()
 }
 
 /// A panic of another test thread leaves nothing half-written here.

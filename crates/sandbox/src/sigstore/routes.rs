@@ -15,7 +15,7 @@ use super::error::Refused;
 use super::fulcio::{LegacyRequest, SigningCertificateRequest};
 use super::http::Service;
 use super::keys::pem;
-use super::login;
+use super::login_endpoints;
 use super::rekor_v2::EntryRequest;
 use super::services::Services;
 
@@ -48,7 +48,7 @@ fn oidc(services: Arc<Services>) -> Router {
             get(|State(services): Shared| async move { Json(services.oidc.keys()) }),
         )
         .route(IDENTITY_TOKEN, get(identity_token))
-        .merge(login::routes())
+        .merge(login_endpoints::routes())
         .with_state(services)
 }
 
