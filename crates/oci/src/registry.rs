@@ -12,6 +12,7 @@
 //!
 //! [`crate::http`] sends the requests.
 
+mod append_layer;
 mod auth;
 mod authenticate;
 mod blobs;

@@ -62,6 +62,14 @@ pub enum Error {
         /// What this one has.
         found: String,
     },
+    /// Signatures can't be made in this form, or nobody would accept them.
+    #[error("signatures can't be written in this form: expected {expected}, found {found}")]
+    Format {
+        /// What the form needs.
+        expected: &'static str,
+        /// What there is.
+        found: &'static str,
+    },
     /// A signing service answers with an error, after retries where they make sense.
     #[error("{service} failed{}", .status.map(|s| format!(" (HTTP status {s})")).unwrap_or_default())]
     Service {
@@ -163,7 +171,10 @@ impl Error {
             Self::Token(error) => error.kind(),
             Self::Login(error) => error.kind(),
             Self::Renewal(_) => ErrorKind::Unreachable,
-            Self::Annotations(_) | Self::ByTag { .. } | Self::Services { .. } => ErrorKind::Usage,
+            Self::Annotations(_)
+            | Self::ByTag { .. }
+            | Self::Services { .. }
+            | Self::Format { .. } => ErrorKind::Usage,
             Self::Tag { found, .. } => match found {
                 Some(_) => ErrorKind::Invalid,
                 None => ErrorKind::NotFound,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{Registry, ResolvedImage};
-use countersign_policy::{Policy, PolicyError, PolicySpec};
+use countersign_policy::{Policy, PolicyError, PolicySpec, SignatureFormat};
 use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
 use jiff::Timestamp;
 
@@ -29,17 +29,19 @@ pub(crate) struct Who {
     pub(crate) identities: Vec<String>,
 }
 
-/// The policy that accepts exactly what `identity` signs with these annotations.
+/// The policy that accepts exactly what `identity` signs with these annotations in this form.
 pub(crate) fn own_policy(
     issuer: &str,
     identity: &str,
     annotations: &BTreeMap<String, String>,
+    format: SignatureFormat,
 ) -> Result<Policy, PolicyError> {
     Policy::try_from(PolicySpec {
         issuer: Some(issuer.to_owned()),
         identity: Some(identity.to_owned()),
         annotations: annotations.clone(),
         bind_name: true,
+        signature_formats: vec![format.as_str().to_owned()],
         ..PolicySpec::default()
     })
 }
@@ -72,14 +74,33 @@ impl Search<'_> {
     ) -> Option<Evidence> {
         if let Some(consumer) = self.consumer
             && let Ok(proof) = self.verifier.verify(image, consumer).await
+            && proof.evidence().format == SignatureFormat::Bundle
             && is_by(proof.evidence(), image, who, annotations)
         {
             return Some(proof.evidence().clone());
         }
         for identity in &who.identities {
-            if let Ok(own) = own_policy(&who.issuer, identity, annotations)
+            if let Ok(own) = own_policy(&who.issuer, identity, annotations, SignatureFormat::Bundle)
                 && let Ok(proof) = self.verifier.verify(image, &own).await
                 && self.is_accepted(image, proof.evidence()).await
+            {
+                return Some(proof.evidence().clone());
+            }
+        }
+        None
+    }
+
+    /// The legacy signature of `image` by `who`. Where it can't be found out, there is none.
+    pub(crate) async fn find_simple(
+        &self,
+        image: &ResolvedImage,
+        who: &Who,
+        annotations: &BTreeMap<String, String>,
+    ) -> Option<Evidence> {
+        let format = SignatureFormat::SimpleSigning;
+        for identity in &who.identities {
+            if let Ok(own) = own_policy(&who.issuer, identity, annotations, format)
+                && let Ok(proof) = self.verifier.verify(image, &own).await
             {
                 return Some(proof.evidence().clone());
             }

@@ -20,7 +20,7 @@ pub(crate) async fn certify(
     fulcio: &Url,
     tokens: &Tokens<'_>,
     key: &KeyPair,
-) -> Result<DerCertificate, Error> {
+) -> Result<IssuedCertificate, Error> {
     let (token, answer) = retrying(transport.retries(), || async {
         let token = tokens.live().await?;
         let failed = |reason: NoAnswer| reason.without(token.expose_secret()).of(Service::Fulcio);
@@ -33,7 +33,7 @@ pub(crate) async fn certify(
     })
     .await?;
     // What it answers instead of a certificate may quote the token.
-    leaf(&answer).map_err(|reason| reason.without(token.expose_secret()).of(Service::Fulcio))
+    issued(&answer).map_err(|reason| reason.without(token.expose_secret()).of(Service::Fulcio))
 }
 
 fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, NoAnswer> {
@@ -52,9 +52,17 @@ fn request(token: &IdentityToken, key: &KeyPair) -> Result<Vec<u8>, NoAnswer> {
     serde_json::to_vec(&request).map_err(|error| NoAnswer::Request(Box::new(error)))
 }
 
-/// The signer's own certificate, which a bundle of version 0.3 has alone: the rest of the chain
-/// comes from the trusted root.
-fn leaf(answer: &[u8]) -> Result<DerCertificate, NoAnswer> {
+/// A certificate, and those above it.
+#[derive(Debug)]
+pub(crate) struct IssuedCertificate {
+    /// The signer's own, which a bundle of version 0.3 has alone: the rest of the chain comes from the
+    /// trusted root.
+    pub(crate) certificate: DerCertificate,
+    /// The rest of the chain in PEM, the authority's root last. It proves nothing.
+    pub(crate) chain: Vec<String>,
+}
+
+fn issued(answer: &[u8]) -> Result<IssuedCertificate, NoAnswer> {
     const EXPECTED: &str = "a certificate chain with an embedded certificate timestamp";
     let answer: Answer =
         serde_json::from_slice(answer).map_err(|error| NoAnswer::answer(EXPECTED, error))?;
@@ -66,11 +74,15 @@ fn leaf(answer: &[u8]) -> Result<DerCertificate, NoAnswer> {
         };
         return Err(NoAnswer::answer(EXPECTED, found));
     };
-    let chain = issued.chain.certificates;
+    let mut chain = issued.chain.certificates.into_iter();
     let leaf = chain
-        .first()
+        .next()
         .ok_or_else(|| NoAnswer::answer(EXPECTED, "an empty chain"))?;
-    DerCertificate::from_pem(leaf).map_err(|error| NoAnswer::answer(EXPECTED, error))
+    Ok(IssuedCertificate {
+        certificate: DerCertificate::from_pem(&leaf)
+            .map_err(|error| NoAnswer::answer(EXPECTED, error))?,
+        chain: chain.collect(),
+    })
 }
 
 /// Not `Debug`: it holds the token.
@@ -124,7 +136,7 @@ mod tests {
     use super::*;
 
     fn found(answer: &str) -> String {
-        match leaf(answer.as_bytes()) {
+        match issued(answer.as_bytes()) {
             Err(NoAnswer::Answer { found, .. }) => found,
             other => panic!("expected an unusable answer, found {other:?}"),
         }

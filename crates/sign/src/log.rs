@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use sigstore_rekor::{DsseEntry, HashedRekordV2, LogEntry, RekorV2KeyDetails};
-use sigstore_types::{DerCertificate, DsseEnvelope, KindVersion, TransparencyLogEntry};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, LogEntry, RekorV2KeyDetails};
+use sigstore_types::{
+    DerCertificate, DsseEnvelope, KindVersion, SignatureBytes, TransparencyLogEntry,
+};
 use url::Url;
 
 use crate::error::Service;
@@ -35,8 +38,42 @@ pub(crate) async fn record(
     }
 }
 
-/// `POST /api/v1/log/entries`. A log that has the entry already names it, and is asked for it: an
-/// earlier request of ours was carried out and its answer lost.
+/// Records a detached signature in the Rekor v1 log at `rekor` (`hashedrekord` 0.0.1). The entry has the
+/// log's signed promise to include it.
+pub(crate) async fn record_message(
+    transport: &Transport,
+    rekor: &Url,
+    message: &[u8],
+    signature: &SignatureBytes,
+    certificate: &DerCertificate,
+) -> Result<PromisedEntry, NoAnswer> {
+    let hash = sigstore_crypto::sha256(message);
+    let request = HashedRekord::new(&hash, signature, certificate);
+    submit_v1(transport, rekor, &request).await
+}
+
+/// An entry of a Rekor v1 log, in the log's own words.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PromisedEntry {
+    /// Base64.
+    pub(crate) body: String,
+    /// Seconds since 1970.
+    pub(crate) integrated_time: i64,
+    /// Hex.
+    #[serde(rename = "logID")]
+    pub(crate) log_id: String,
+    pub(crate) log_index: u64,
+    pub(crate) verification: Promise,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Promise {
+    /// Base64.
+    pub(crate) signed_entry_timestamp: String,
+}
+
 async fn record_v1(
     transport: &Transport,
     rekor: &Url,
@@ -45,8 +82,24 @@ async fn record_v1(
 ) -> Result<Recorded, NoAnswer> {
     let request = DsseEntry::new(envelope, certificate)
         .map_err(|error| NoAnswer::Request(Box::new(error)))?;
+    let entry: LogEntry = submit_v1(transport, rekor, &request).await?;
+    entry
+        .to_bundle_entry(KindVersion::DsseV001)
+        .map(|entry| Recorded::Entry(Box::new(entry)))
+        .map_err(|error| NoAnswer::answer(ONE_ENTRY, error))
+}
+
+const ONE_ENTRY: &str = "one log entry";
+
+/// `POST /api/v1/log/entries`. A log that has the entry already names it, and is asked for it: an
+/// earlier request of ours was carried out and its answer lost.
+async fn submit_v1<Entry: DeserializeOwned>(
+    transport: &Transport,
+    rekor: &Url,
+    request: &impl Serialize,
+) -> Result<Entry, NoAnswer> {
     let url = below(rekor, "/api/v1/log/entries");
-    let answer = match post(transport, url, &request).await {
+    let answer = match post(transport, url, request).await {
         Err(failure) => match existing(&failure) {
             Some(uuid) => {
                 let url = below(rekor, &format!("/api/v1/log/entries/{uuid}"));
@@ -56,18 +109,14 @@ async fn record_v1(
         },
         Ok(answer) => answer,
     };
-    const EXPECTED: &str = "one log entry";
     // A map from the entry's UUID.
-    let entries: HashMap<String, LogEntry> =
-        serde_json::from_slice(&answer).map_err(|error| NoAnswer::answer(EXPECTED, error))?;
+    let entries: HashMap<String, Entry> =
+        serde_json::from_slice(&answer).map_err(|error| NoAnswer::answer(ONE_ENTRY, error))?;
     let found = entries.len();
     let mut entries = entries.into_values();
     match (entries.next(), entries.next()) {
-        (Some(entry), None) => entry
-            .to_bundle_entry(KindVersion::DsseV001)
-            .map(|entry| Recorded::Entry(Box::new(entry)))
-            .map_err(|error| NoAnswer::answer(EXPECTED, error)),
-        _ => Err(NoAnswer::answer(EXPECTED, format_args!("{found} of them"))),
+        (Some(entry), None) => Ok(entry),
+        _ => Err(NoAnswer::answer(ONE_ENTRY, format_args!("{found} of them"))),
     }
 }
 

@@ -64,6 +64,16 @@ pub enum SigningOutcome {
     AlreadySigned,
 }
 
+impl SigningOutcome {
+    /// Of two forms: a manifest is signed already if both of them were there.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AlreadySigned, Self::AlreadySigned) => Self::AlreadySigned,
+            (Self::Signed, _) | (_, Self::Signed) => Self::Signed,
+        }
+    }
+}
+
 /// A manifest that the run was to sign, and has not proven to be signed.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]

@@ -1,5 +1,7 @@
 //! One run: all manifests side by side, each signed, pushed and checked.
 
+mod simply_signed;
+
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use countersign_oci::http::{AttemptError, retrying};
 use countersign_oci::{Digest, Reference, Registry, Repository, ResolvedImage, Retries};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, SignatureFormat};
 use countersign_verify::{Certified, Evidence, TrustedRoot, Verifier, verify_bundle};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::error::Error;
 use crate::existing::{Existing, Search, Who, own_policy, unusable};
 use crate::foreseen::{Completeness, Foreseen};
+use crate::format::WrittenFormats;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
 use crate::referrer;
 use crate::session::{Clients, Session};
@@ -30,6 +33,7 @@ pub(crate) struct Tools {
     pub(crate) clients: Clients,
     pub(crate) trusted_root: TrustedRoot,
     pub(crate) consumer: Option<Policy>,
+    pub(crate) formats: WrittenFormats,
 }
 
 /// A manifest to sign, and the reference that led to it.
@@ -133,19 +137,37 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Signs one manifest, in each form.
     async fn one(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
+        let signed = match self.tools.formats {
+            WrittenFormats::Bundle => self.bundled(subject).await?,
+            WrittenFormats::SimpleSigning => self.simply_signed(subject).await?,
+            WrittenFormats::Both => {
+                let signed = self.bundled(subject).await?;
+                let other = self.simply_signed(subject).await?;
+                Signed {
+                    outcome: signed.outcome.and(other.outcome),
+                    ..signed
+                }
+            }
+        };
+        Ok(self.tell(signed))
+    }
+
+    /// Signs as a bundle.
+    async fn bundled(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let image = &subject.leaf.image;
         let none = |halt| (Reached::NotSigned, halt);
         if let Some(evidence) = self.existing(image).await.map_err(none)?
             && let Some(manifest) = evidence.signature_manifest.clone()
         {
-            let signed = subject.signed(SigningOutcome::AlreadySigned, manifest, evidence);
-            return Ok(self.tell(signed));
+            return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
         let (session, bundle) = self.bundle(image).await.map_err(none)?;
         let none = at(Reached::NotSigned);
-        let own = own(session.certified(), self.annotations).map_err(none)?;
+        let format = SignatureFormat::Bundle;
+        let own = own(session.certified(), self.annotations, format).map_err(none)?;
         let judge = |policy| {
             verify_bundle(
                 image,
@@ -162,7 +184,9 @@ impl<'a> Run<'a> {
         let proof = judge(&own).map_err(none)?;
         // An installer is content with one signature that passes, and an older one could stand in
         // for ours when the registry is asked: ours has to pass by itself.
-        if let Some(policy) = &self.tools.consumer {
+        if let Some(policy) = &self.tools.consumer
+            && policy.accepts_format(format)
+        {
             let _proof = judge(policy).map_err(none)?;
         }
         (self.events)(SigningEvent::Signed {
@@ -182,7 +206,7 @@ impl<'a> Run<'a> {
         let manifest = signature.digest().clone();
         let mut evidence = proof.evidence().clone();
         evidence.signature_manifest = Some(manifest.clone());
-        Ok(self.tell(subject.signed(SigningOutcome::Signed, manifest, evidence)))
+        Ok(subject.signed(SigningOutcome::Signed, manifest, evidence))
     }
 
     fn tell(&self, signed: Signed) -> Signed {
@@ -235,27 +259,33 @@ impl<'a> Run<'a> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(Halt::Elsewhere);
         }
-        let who = match &self.foreseen {
-            Some(foreseen) => Who {
+        let who = self.who().await?;
+        Ok(self.search().find(image, &who, self.annotations).await)
+    }
+
+    /// Who signs: by the token, if it tells, else by the certificate.
+    async fn who(&self) -> Result<Who, Halt> {
+        if let Some(foreseen) = &self.foreseen {
+            return Ok(Who {
                 issuer: foreseen.issuer.clone(),
                 identities: foreseen.identities(),
-            },
-            // The token doesn't tell, so the certificate has to.
-            None => {
-                let session = self.session().await?;
-                Who {
-                    issuer: session.certified().issuer.clone(),
-                    identities: vec![session.certified().identity.clone()],
-                }
-            }
-        };
-        let search = Search {
+            });
+        }
+        // The token doesn't tell, so the certificate has to.
+        let session = self.session().await?;
+        Ok(Who {
+            issuer: session.certified().issuer.clone(),
+            identities: vec![session.certified().identity.clone()],
+        })
+    }
+
+    fn search(&self) -> Search<'_> {
+        Search {
             registry: &self.tools.registry,
             verifier: &self.verifier,
             trusted_root: &self.tools.trusted_root,
             consumer: self.tools.consumer.as_ref(),
-        };
-        Ok(search.find(image, &who, self.annotations).await)
+        }
     }
 
     /// A bundle, and the session that it was made in. Where the certificate ended while a service was
@@ -311,10 +341,9 @@ impl<'a> Run<'a> {
         own: &Policy,
     ) -> Result<(), Error> {
         self.listed(image, signature.digest()).await?;
-        for policy in [Some(own), self.tools.consumer.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let consumer = self.tools.consumer.as_ref();
+        let consumer = consumer.filter(|policy| policy.accepts_format(SignatureFormat::Bundle));
+        for policy in [Some(own), consumer].into_iter().flatten() {
             let proof = self
                 .verifier
                 .verify(image, policy)
@@ -382,6 +411,10 @@ impl Subject<'_> {
 }
 
 /// The policy that accepts exactly what this certificate signs.
-fn own(certified: &Certified, annotations: &BTreeMap<String, String>) -> Result<Policy, Error> {
-    own_policy(&certified.issuer, &certified.identity, annotations).map_err(unusable)
+fn own(
+    certified: &Certified,
+    annotations: &BTreeMap<String, String>,
+    format: SignatureFormat,
+) -> Result<Policy, Error> {
+    own_policy(&certified.issuer, &certified.identity, annotations, format).map_err(unusable)
 }

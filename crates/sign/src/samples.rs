@@ -20,7 +20,12 @@ use crate::token::TokenError;
 /// An annotation without a value.
 fn annotations() -> Result<Policy, PolicyError> {
     let annotations = BTreeMap::from([("key".to_owned(), String::new())]);
-    own_policy("https://issuer.example", "me", &annotations)
+    own_policy(
+        "https://issuer.example",
+        "me",
+        &annotations,
+        countersign_policy::SignatureFormat::Bundle,
+    )
 }
 
 /// Values of every variant of [`Error`].
@@ -41,6 +46,7 @@ pub fn errors() -> Vec<Error> {
         Policy { image: image(), source: Box::new(Violation::DeniedDigest { digest: digest() }) },
         Clock { service: Service::Rekor, skew: skew() },
         Services { expected: "Rekor".into(), found: "none".into() },
+        Format { expected: "a Rekor v1 log", found: "a Rekor v2 log" },
         Service { service: Service::Fulcio, status: Some(503), source: "down".into() },
         Service { service: Service::Rekor, status: None, source: Box::new(too_many_files()) },
         Limit { image: image(), limit: 1, unit: "images" },

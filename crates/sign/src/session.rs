@@ -18,10 +18,11 @@ use url::Url;
 
 use crate::clock::{self, Skew};
 use crate::error::{Error, Service};
-use crate::fulcio;
+use crate::fulcio::{self, IssuedCertificate};
 use crate::log::{self, Recorded};
 use crate::renewal::Tokens;
-use crate::services::Services;
+use crate::services::{RekorVersion, Services};
+use crate::simple_signing::SimpleSignature;
 use crate::statement::PAYLOAD_TYPE;
 use crate::timestamp::timestamp;
 use crate::transport::{NoAnswer, Transport};
@@ -69,12 +70,19 @@ impl Clients {
     pub(crate) fn retries(&self) -> &Retries {
         self.transport.retries()
     }
+
+    /// The API of the log.
+    pub(crate) fn rekor_version(&self) -> RekorVersion {
+        self.services.rekor_version
+    }
 }
 
 /// An ephemeral key, and the certificate that binds it to the token's identity for ten minutes.
 pub(crate) struct Session {
     key: KeyPair,
     certificate: DerCertificate,
+    /// The certificates above it, in PEM.
+    chain: Vec<String>,
     certified: Certified,
     /// When it was issued: by this machine's clock, and by the authority's.
     issued: Skew,
@@ -92,7 +100,8 @@ impl Session {
             services,
             transport,
         } = clients;
-        let certificate = fulcio::certify(transport, &services.fulcio, tokens, &key).await?;
+        let IssuedCertificate { certificate, chain } =
+            fulcio::certify(transport, &services.fulcio, tokens, &key).await?;
         let certified = Certified::read(certificate.as_bytes()).map_err(|error| {
             let expected = "a certificate with an identity and its issuer";
             NoAnswer::answer(expected, error).of(Service::Fulcio)
@@ -108,6 +117,7 @@ impl Session {
         Ok(Self {
             key,
             certificate,
+            chain,
             certified,
             issued,
         })
@@ -183,6 +193,39 @@ impl Session {
             .to_json()
             .map_err(|error| encode(image, error))?;
         Ok(json.into())
+    }
+
+    /// Signs `payload`, which is about `image`, in the legacy form, and records the signature. No service is
+    /// waited for when the certificate has ended.
+    pub(crate) async fn sign_payload(
+        &self,
+        clients: &Clients,
+        image: &PinnedReference,
+        payload: Bytes,
+    ) -> Result<SimpleSignature, Error> {
+        let rekor = &clients.services.rekor;
+        let transport = clients.transport.until(Instant::now() + self.left());
+        let signature = self
+            .key
+            .sign(&payload)
+            .map_err(|error| encode(image, error))?;
+        let recorded =
+            log::record_message(&transport, rekor, &payload, &signature, &self.certificate);
+        let entry = recorded.await.map_err(|reason| reason.of(Service::Rekor))?;
+        if let Ok(recorded) = Timestamp::from_second(entry.integrated_time) {
+            let late = clock::wait_for(recorded).await;
+            late.map_err(|skew| Error::Clock {
+                service: Service::Rekor,
+                skew,
+            })?;
+        }
+        Ok(SimpleSignature::new(
+            payload,
+            &signature,
+            &self.certificate,
+            &self.chain,
+            &entry,
+        ))
     }
 
     fn envelope(&self, image: &PinnedReference, statement: &[u8]) -> Result<DsseEnvelope, Error> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 
 use countersign_oci::{Patience, PinnedReference, Reference, Registry, Retries};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, SignatureFormat};
 use countersign_verify::{TrustedRoot, Verifier};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -13,11 +13,12 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 use crate::existing::{Existing, own_policy, unusable};
 use crate::foreseen;
+use crate::format::WrittenFormats;
 use crate::further_check::{CheckFurther, FurtherCheck};
 use crate::outcome::{Signed, SigningEvent, Stopped};
 use crate::renewal::{Renew, Renewing, Tokens};
 use crate::run::{Run, Subject, Tools};
-use crate::services::Services;
+use crate::services::{RekorVersion, Services};
 use crate::session::Clients;
 use crate::sessions::Sessions;
 use crate::tags::{self, Tags};
@@ -58,6 +59,7 @@ impl Signer {
                 registry,
                 trusted_root,
                 consumer: None,
+                formats: WrittenFormats::default(),
             },
             tags: Tags::default(),
             existing: Existing::default(),
@@ -89,6 +91,13 @@ impl Signer {
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> Self {
         Self { existing, ..self }
+    }
+
+    /// Sets the forms in which signatures are written. By default they are bundles.
+    #[must_use]
+    pub fn with_formats(mut self, formats: WrittenFormats) -> Self {
+        self.tools.formats = formats;
+        self
     }
 
     /// Works on so many manifests at once. Default 16.
@@ -175,7 +184,14 @@ impl Signer {
         // Before any request: to wait for a registry is no use with a token that is none.
         token.check(Timestamp::now()).map_err(Error::from)?;
         // What no policy can ask for doesn't enter a public log.
-        own_policy(token.issuer(), token.subject(), annotations).map_err(Error::Annotations)?;
+        own_policy(
+            token.issuer(),
+            token.subject(),
+            annotations,
+            SignatureFormat::Bundle,
+        )
+        .map_err(Error::Annotations)?;
+        self.check_formats()?;
         let subjects = self.subjects(references).await?;
         let tokens = Tokens::new(token.clone(), self.renew.as_ref());
         let sessions = Sessions::new(&self.tools.clients, tokens);
@@ -202,6 +218,34 @@ impl Signer {
         Ok(signed)
     }
 
+    /// Whether the forms can be made, and the installer's policy accepts one of them.
+    fn check_formats(&self) -> Result<(), Error> {
+        let Tools {
+            clients,
+            consumer,
+            formats,
+            ..
+        } = &self.tools;
+        let simple = formats.contains(SignatureFormat::SimpleSigning);
+        if simple && clients.rekor_version() != RekorVersion::V1 {
+            return Err(Error::Format {
+                expected: "a Rekor v1 log, whose signed entry timestamp is a part of simple signing",
+                found: "a Rekor v2 log, which has none",
+            });
+        }
+        let accepts = |policy: &Policy| {
+            let mut each = formats.each().iter();
+            each.any(|format| policy.accepts_format(*format))
+        };
+        if consumer.as_ref().is_some_and(|policy| !accepts(policy)) {
+            return Err(Error::Format {
+                expected: "a form that the policy accepts (`signature_formats`)",
+                found: "one that it does not accept",
+            });
+        }
+        Ok(())
+    }
+
     /// Verifies what was signed once more, by a client that has asked for nothing yet: each manifest is
     /// fetched by its digest, and one of its signatures accepted, as an installer does it.
     ///
@@ -216,6 +260,7 @@ impl Signer {
         let Tools {
             trusted_root,
             consumer,
+            formats,
             ..
         } = &self.tools;
         let verifier = Verifier::new(stranger.clone(), trusted_root.clone());
@@ -232,11 +277,14 @@ impl Signer {
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
                 for one in signed {
-                    let own = own_policy(&one.evidence.issuer, &one.evidence.identity, annotations)
-                        .map_err(unusable)?;
+                    let evidence = &one.evidence;
+                    let own = formats.each().iter().map(|format| {
+                        own_policy(&evidence.issuer, &evidence.identity, annotations, *format)
+                    });
+                    let own: Vec<Policy> = own.collect::<Result<_, _>>().map_err(unusable)?;
                     let name = one.reference.pinned_to(one.digest.clone());
                     let image = image.clone().requested_as(name);
-                    for policy in [Some(&own), consumer.as_ref()].into_iter().flatten() {
+                    for policy in own.iter().chain(consumer) {
                         let verified = verifier.verify(&image, policy).await;
                         let _proof = verified.map_err(|source| Error::Refused {
                             image: image.reference().clone(),

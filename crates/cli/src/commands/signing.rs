@@ -1,5 +1,6 @@
 //! What `sign` and `merge` share: who signs, by which services, and how the signer is set up.
 
+mod choices;
 mod cosign;
 pub(super) mod report;
 pub(super) mod steps;
@@ -13,7 +14,10 @@ use std::time::Duration;
 use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
-use countersign_sign::{Existing, IdentityToken, RekorVersion, Services, Signer, Tags};
+use countersign_policy::SignatureFormat;
+use countersign_sign::{
+    Existing, IdentityToken, RekorVersion, Services, Signer, Tags, WrittenFormats,
+};
 use countersign_verify::TufNetwork;
 use url::Url;
 
@@ -30,6 +34,7 @@ use crate::policy;
 use crate::progress::Progress;
 use crate::terminal::has_person;
 use crate::trust::{self, Choice, Instance};
+use choices::{Form, LogVersion, OtherVerifier};
 use cosign::Cosign;
 
 /// Flags of every command that signs.
@@ -90,6 +95,18 @@ pub(crate) struct SigningArguments {
     )]
     pub(crate) parallel: NonZeroUsize,
 
+    /// Form: bundle, simple-signing or both
+    ///
+    /// Without this flag, signatures are bundles. `simple-signing` is the legacy form of cosign 2, for programs that read nothing else. It needs a
+    /// log of Rekor version 1.
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "bundle",
+        hide_possible_values = true
+    )]
+    pub(crate) format: Form,
+
     /// Program that must accept the signatures too: cosign
     ///
     /// `cosign verify` must accept each signature, after the installer's own verification and before a
@@ -138,30 +155,6 @@ pub(crate) struct ServiceArguments {
     /// Timestamp authority; Rekor version 2 needs one
     #[arg(long, value_name = "URL", requires = "fulcio_url")]
     pub(crate) tsa_url: Option<Url>,
-}
-
-/// API version of a transparency log, as the flag has it.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum LogVersion {
-    #[value(name = "1")]
-    V1,
-    #[value(name = "2")]
-    V2,
-}
-
-impl From<LogVersion> for RekorVersion {
-    fn from(version: LogVersion) -> Self {
-        match version {
-            LogVersion::V1 => Self::V1,
-            LogVersion::V2 => Self::V2,
-        }
-    }
-}
-
-/// A verifier that is not this one.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum OtherVerifier {
-    Cosign,
 }
 
 /// A client that waits for outages as long as `--patience` says.
@@ -217,13 +210,20 @@ pub(super) async fn setup(
     let connection = client.registry.connection().clone();
     let source = source(arguments, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    let formats = WrittenFormats::from(arguments.format);
     let cosign = match arguments.also_verify_with {
-        Some(OtherVerifier::Cosign) => Some(Cosign::find(environment, &instance)?),
+        Some(OtherVerifier::Cosign) => Some(Cosign::find(environment, &instance, formats)?),
         None => None,
     };
     let trusted_root = instance.trusted_root(environment, &connection).await?;
-    let signing =
-        signing_services(&arguments.services, &instance, environment, &connection).await?;
+    let signing = signing_services(
+        &arguments.services,
+        formats,
+        &instance,
+        environment,
+        &connection,
+    )
+    .await?;
     let (token, origin) = match source {
         Source::Token(token, origin) => (*token, origin),
         Source::Person(browser) => {
@@ -240,6 +240,7 @@ pub(super) async fn setup(
     let mut signer = Signer::new(client.registry.clone(), &signing, trusted_root)?
         .with_tags(tags)
         .with_existing(existing)
+        .with_formats(formats)
         .with_concurrency(arguments.parallel);
     if let Some(consumer) = consumer {
         signer = signer.with_consumer_policy(consumer.policy);
@@ -354,11 +355,17 @@ async fn source(
 
 async fn signing_services(
     named: &ServiceArguments,
+    formats: WrittenFormats,
     instance: &Instance,
     environment: &Environment,
     connection: &Connection,
 ) -> Result<Services, Failure> {
-    let rekor_version = named.rekor_version.map(RekorVersion::from);
+    let rekor_version = match (named.rekor_version, &named.rekor_url) {
+        (Some(version), _) => Some(version.into()),
+        // Of several logs, the one that this form needs.
+        (None, None) if formats.contains(SignatureFormat::SimpleSigning) => Some(RekorVersion::V1),
+        (None, _) => None,
+    };
     if let Some(path) = &named.signing_config {
         let json = read_text(path, "signing config")?;
         let services = Services::from_signing_config(&json, rekor_version)?;

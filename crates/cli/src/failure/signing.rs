@@ -89,6 +89,9 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Services { .. } => Some(
                 "correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)",
             ),
+            SignError::Format { .. } => Some(
+                "pass --format bundle; for simple signing, name a log of Rekor version 1 with --rekor-version 1 or --rekor-url URL, and allow `simple_signing` in the policy's `signature_formats`",
+            ),
             SignError::Service { .. } if kind == Kind::Unreachable => Some(
                 "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
             ),

@@ -222,6 +222,8 @@ fn what_is_said_of_signing() {
         Publication/Target
     2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR
         Merge/Nothing
+    2 Usage: pass --format bundle; for simple signing, name a log of Rekor version 1 with --rekor-version 1 or --rekor-url URL, and allow `simple_signing` in the policy's `signature_formats`
+        Format
     2 Usage: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
         Token/NotJwt
     2 Usage: pass --login browser

@@ -24,7 +24,7 @@ use crate::http::{Answer, Body, Request, is_redirect, retrying, shown};
 use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Repository};
 
-pub(super) use push::listed;
+pub(super) use push::{listed, rounds, settled};
 
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
 

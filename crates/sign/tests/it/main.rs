@@ -22,6 +22,7 @@ mod proxies;
 mod recursion;
 mod refusals;
 mod services;
+mod simple_signing;
 mod tags;
 mod then_tag;
 mod token;

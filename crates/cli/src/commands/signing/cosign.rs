@@ -8,7 +8,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use countersign_oci::{excerpt, printable};
-use countersign_sign::Signed;
+use countersign_policy::SignatureFormat;
+use countersign_sign::{Signed, WrittenFormats};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
@@ -38,11 +39,13 @@ pub(super) struct Cosign {
     program: PathBuf,
     /// `None` for the public-good instance, whose trusted root cosign gets by itself.
     trusted_root: Option<PathBuf>,
+    formats: WrittenFormats,
 }
 
 /// One question to cosign. Several names of an image need one answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Question {
+    format: SignatureFormat,
     image: String,
     identity: String,
     issuer: String,
@@ -65,7 +68,11 @@ enum CosignError {
 
 impl Cosign {
     /// Looks for cosign in the directories of `PATH`.
-    pub(super) fn find(environment: &Environment, instance: &Instance) -> Result<Self, Failure> {
+    pub(super) fn find(
+        environment: &Environment,
+        instance: &Instance,
+        formats: WrittenFormats,
+    ) -> Result<Self, Failure> {
         let trusted_root = match &instance.choice {
             Choice::File(path) => Some(path.clone()),
             Choice::PublicGood => None,
@@ -87,6 +94,7 @@ impl Cosign {
         Ok(Self {
             program,
             trusted_root,
+            formats,
         })
     }
 
@@ -97,7 +105,9 @@ impl Cosign {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let questions: BTreeSet<Question> = signed
             .iter()
-            .map(|one| Question {
+            .flat_map(|one| self.formats.each().iter().map(move |format| (one, *format)))
+            .map(|(one, format)| Question {
+                format,
                 image: format!("{}@{}", one.reference.location(), one.digest),
                 identity: one.evidence.identity.clone(),
                 issuer: one.evidence.issuer.clone(),
@@ -112,7 +122,10 @@ impl Cosign {
 
     async fn ask(&self, question: Question) -> Result<(), CosignError> {
         let mut command = Command::new(&self.program);
-        command.arg("verify").arg("--new-bundle-format");
+        command.arg("verify").arg(match question.format {
+            SignatureFormat::Bundle => "--new-bundle-format",
+            SignatureFormat::SimpleSigning => "--new-bundle-format=false",
+        });
         if let Some(path) = &self.trusted_root {
             command.arg("--trusted-root").arg(path);
         }

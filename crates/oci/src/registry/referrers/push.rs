@@ -21,6 +21,7 @@ use crate::descriptor::{Descriptor, media_type};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestError;
+use crate::options::Retries;
 use crate::reference::{PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
 
@@ -70,13 +71,7 @@ impl Registry {
         let retries = &self.options().retries;
         let tag = subject.digest().referrers_tag();
         let what = format!("the list of referrers of {subject}");
-        let mut pauses = ExponentialBuilder::new()
-            .with_min_delay(retries.pause)
-            .with_max_delay(retries.longest_pause)
-            .with_factor(1.5)
-            .with_jitter()
-            .with_max_times(retries.merge_rounds)
-            .build();
+        let mut pauses = rounds(retries);
         let mut written = false;
         loop {
             let started = Instant::now();
@@ -209,7 +204,18 @@ fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
     }
 }
 
+/// The pauses after each write of what other clients may be writing too.
+pub(in crate::registry) fn rounds(retries: &Retries) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(retries.pause)
+        .with_max_delay(retries.longest_pause)
+        .with_factor(1.5)
+        .with_jitter()
+        .with_max_times(retries.merge_rounds)
+        .build()
+}
+
 /// How long another client may need to finish its write: at least twice the time that we needed.
-fn settled(pause: Duration, round: Duration) -> Duration {
+pub(in crate::registry) fn settled(pause: Duration, round: Duration) -> Duration {
     pause.max(round.saturating_mul(2))
 }

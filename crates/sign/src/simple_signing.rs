@@ -1,0 +1,170 @@
+//! Signatures in the legacy form, "simple signing", as cosign 2 writes them.
+//!
+//! The signed payload is a layer of the manifest at the tag `sha256-HEX.sig`. The signature, the certificate
+//! with its chain, and the log entry are annotations of the layer. The entry counts by the log's signed entry
+//! timestamp, which only a Rekor v1 log gives.
+//!
+//! Source: `pkg/oci` and `pkg/cosign/bundle` of sigstore/cosign; `pkg/signature/payload` of sigstore/sigstore.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage};
+use serde::Serialize;
+use serde_json::json;
+use sigstore_types::{DerCertificate, SignatureBytes};
+
+use crate::error::Error;
+use crate::log::PromisedEntry;
+use crate::statement;
+
+/// Media type of a layer that holds a payload.
+const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The `critical.type` of an image's signature.
+const TYPE: &str = "cosign container image signature";
+
+/// A signed payload, and the annotations that go with it.
+pub(crate) struct SimpleSignature {
+    pub(crate) payload: Bytes,
+    layer: Descriptor,
+}
+
+/// The payload, with its keys in cosign's order.
+#[derive(Serialize)]
+struct Payload<'a> {
+    critical: Critical<'a>,
+    /// `null` without annotations, as with cosign.
+    optional: Option<&'a BTreeMap<String, String>>,
+}
+
+#[derive(Serialize)]
+struct Critical<'a> {
+    identity: Identity,
+    image: Image,
+    #[serde(rename = "type")]
+    type_: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Identity {
+    docker_reference: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Image {
+    docker_manifest_digest: String,
+}
+
+/// What is signed: the image's digest, its name, and the annotations.
+pub(crate) fn payload(
+    image: &ResolvedImage,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Bytes, serde_json::Error> {
+    let payload = Payload {
+        critical: Critical {
+            identity: Identity {
+                docker_reference: statement::name(image.requested()),
+            },
+            image: Image {
+                docker_manifest_digest: image.digest().to_string(),
+            },
+            type_: TYPE,
+        },
+        optional: Some(annotations).filter(|annotations| !annotations.is_empty()),
+    };
+    serde_json::to_vec(&payload).map(Bytes::from)
+}
+
+/// The tag at which the signatures of an image are.
+fn tag(digest: &Digest) -> String {
+    format!("{}-{}.sig", digest.algorithm(), digest.hex())
+}
+
+impl SimpleSignature {
+    /// `chain` is the PEM of the certificates above the signer's own.
+    pub(crate) fn new(
+        payload: Bytes,
+        signature: &SignatureBytes,
+        certificate: &DerCertificate,
+        chain: &[String],
+        entry: &PromisedEntry,
+    ) -> Self {
+        let log = json!({
+            "SignedEntryTimestamp": entry.verification.signed_entry_timestamp,
+            "Payload": {
+                "body": entry.body,
+                "integratedTime": entry.integrated_time,
+                "logIndex": entry.log_index,
+                "logID": entry.log_id,
+            },
+        });
+        let chain: Vec<String> = chain
+            .iter()
+            .map(|pem| format!("{}\n", pem.trim_end()))
+            .collect();
+        let annotations = [
+            (
+                "dev.cosignproject.cosign/signature",
+                STANDARD.encode(signature.as_bytes()),
+            ),
+            (
+                "dev.sigstore.cosign/certificate",
+                format!("{}\n", certificate.to_pem().trim_end()),
+            ),
+            ("dev.sigstore.cosign/chain", chain.concat()),
+            ("dev.sigstore.cosign/bundle", log.to_string()),
+        ];
+        let layer = Descriptor {
+            annotations: annotations
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            ..Descriptor::of(LAYER, &payload)
+        };
+        Self { payload, layer }
+    }
+
+    /// Adds the signature to those that the image has.
+    pub(crate) async fn push(
+        &self,
+        registry: &Registry,
+        image: &ResolvedImage,
+    ) -> Result<(), Error> {
+        let repository = image.reference().location().writable()?;
+        registry.push_blob(repository, self.payload.clone()).await?;
+        let tag = tag(image.digest());
+        Ok(registry.append_layer(repository, &tag, &self.layer).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_oci::Repository;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_has_cosigns_form() {
+        let repository: Repository = "registry.example/app".parse().unwrap();
+        let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
+        let image = ResolvedImage::from_bytes(&repository.into(), index, None).unwrap();
+        let text = |annotations: &BTreeMap<String, String>| {
+            String::from_utf8(payload(&image, annotations).unwrap().to_vec()).unwrap()
+        };
+        let critical = concat!(
+            r#"{"critical":{"identity":{"docker-reference":"registry.example/app"},"#,
+            r#""image":{"docker-manifest-digest":"sha256:bc5857ac9458293d5111ab85c952172cd7f56bceb4e3014ddc4cafac8927b313"},"#,
+            r#""type":"cosign container image signature"},"optional":"#,
+        );
+        assert_eq!(text(&BTreeMap::new()), format!("{critical}null}}"));
+        let annotations = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
+        assert_eq!(
+            text(&annotations),
+            format!(r#"{critical}{{"build":"42"}}}}"#)
+        );
+    }
+}

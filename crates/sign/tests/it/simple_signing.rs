@@ -1,0 +1,140 @@
+//! Signatures in cosign's legacy form.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::{Digest, Document, Reference, Registry, ResolvedImage};
+use countersign_policy::SignatureFormat;
+use countersign_sandbox::RegistryOptions;
+use countersign_sandbox::image::Image;
+use countersign_sign::{Error, RekorVersion, Signed, Signer, SigningOutcome, Tags, WrittenFormats};
+use countersign_verify::Verifier;
+
+use crate::common::{Stage, client, client_pausing};
+
+impl Stage {
+    async fn signed_as(&self, formats: WrittenFormats) -> Result<Vec<Signed>, Error> {
+        let signer = self.signer_by(RekorVersion::V1).with_formats(formats);
+        self.sign_with(&signer).await
+    }
+
+    /// The manifest with the legacy signatures of an image.
+    async fn signatures(&self, digest: &Digest) -> Option<ResolvedImage> {
+        let tag = self.reference(&format!(":sha256-{}.sig", digest.hex()));
+        client().resolve(&tag).await.ok()
+    }
+
+    async fn layers(&self, digest: &Digest) -> usize {
+        match self.signatures(digest).await.unwrap().document() {
+            Document::Manifest(manifest) => manifest.layers.len(),
+            Document::Index(index) => panic!("{index:?}"),
+        }
+    }
+
+    async fn accepts(&self, digest: &Digest, format: SignatureFormat) -> bool {
+        let registry = client();
+        let image = self.reference(":v1").pinned_to(digest.clone());
+        let image = registry.resolve(&image).await.unwrap();
+        let policy = self.policy(|spec| {
+            spec.bind_name = true;
+            spec.signature_formats = vec![format.as_str().to_owned()];
+        });
+        let verifier = Verifier::new(registry, self.trusted_root());
+        verifier.verify(&image, &policy).await.is_ok()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_form_that_is_written_is_accepted_and_no_other() {
+    for (formats, bundle, simple) in [
+        (WrittenFormats::Bundle, true, false),
+        (WrittenFormats::SimpleSigning, false, true),
+        (WrittenFormats::Both, true, true),
+    ] {
+        let stage = Stage::new().await;
+        let index = stage.two_platforms();
+        let signed = stage.signed_as(formats).await.unwrap();
+        assert_eq!(signed.len(), 3);
+        let mut digests: Vec<Digest> = index.images().iter().map(Image::digest).collect();
+        digests.push(index.digest());
+        for digest in &digests {
+            assert_eq!(stage.accepts(digest, SignatureFormat::Bundle).await, bundle);
+            assert_eq!(
+                stage.accepts(digest, SignatureFormat::SimpleSigning).await,
+                simple
+            );
+        }
+        // A run that is repeated adds nothing.
+        let writes = stage.writes();
+        let again = stage.signed_as(formats).await.unwrap();
+        let outcomes: Vec<_> = again.iter().map(|one| one.outcome).collect();
+        assert_eq!(outcomes, [SigningOutcome::AlreadySigned; 3]);
+        assert_eq!(stage.writes(), writes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_missing_is_added_and_others_signatures_stay() {
+    let stage = Stage::with(RegistryOptions::default()).await;
+    let digest = stage.one_image().digest();
+    stage.signed_as(WrittenFormats::Bundle).await.unwrap();
+    assert!(stage.signatures(&digest).await.is_none());
+    let both = stage.signed_as(WrittenFormats::Both).await.unwrap();
+    assert_eq!(both[0].outcome, SigningOutcome::Signed);
+    assert_eq!(stage.listed(&digest).await.len(), 1);
+    assert_eq!(stage.layers(&digest).await, 1);
+    // By force, another signature lies beside the first.
+    let signer = stage
+        .signer_by(RekorVersion::V1)
+        .with_formats(WrittenFormats::SimpleSigning);
+    stage.sign_again(signer).await.unwrap();
+    assert_eq!(stage.layers(&digest).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_names_and_several_jobs_no_signature_is_lost() {
+    let stage = Stage::new().await;
+    let digest = stage.one_image().digest();
+    let none = BTreeMap::new();
+    let registry: Registry = client_pausing(std::time::Duration::from_millis(50));
+    let sign = async |tag: &str| {
+        let services = stage.services(RekorVersion::V1);
+        let signer = Signer::new(registry.clone(), &services, stage.trusted_root())
+            .unwrap()
+            .with_tags(Tags::Later)
+            .with_formats(WrittenFormats::SimpleSigning);
+        let names: Vec<Reference> = [tag.to_owned(), format!("{tag}-too")]
+            .iter()
+            .map(|tag| {
+                stage
+                    .reference(&format!(":{tag}"))
+                    .pinned_to(digest.clone())
+            })
+            .collect();
+        signer.sign(&names, &stage.token(), &none, &|_| {}).await
+    };
+    let (one, two, three) = tokio::join!(sign("v1"), sign("v2"), sign("v3"));
+    for signed in [one, two, three] {
+        assert_eq!(signed.unwrap().len(), 2);
+    }
+    assert_eq!(stage.layers(&digest).await, 6);
+}
+
+#[tokio::test]
+async fn a_log_without_a_promise_is_refused_before_anything_is_asked() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    for formats in [WrittenFormats::SimpleSigning, WrittenFormats::Both] {
+        let signer = stage.signer_by(RekorVersion::V2).with_formats(formats);
+        let error = stage.sign_with(&signer).await.unwrap_err();
+        assert!(matches!(error, Error::Format { .. }), "{error:?}");
+    }
+    // A policy that takes bundles alone is of no use either.
+    let signer = stage
+        .signer_by(RekorVersion::V1)
+        .with_formats(WrittenFormats::SimpleSigning)
+        .with_consumer_policy(stage.policy(|_| {}));
+    let error = stage.sign_with(&signer).await.unwrap_err();
+    assert!(matches!(error, Error::Format { .. }), "{error:?}");
+    assert_eq!(stage.sigstore.requests(), []);
+    assert_eq!(stage.writes(), [] as [String; 0]);
+}
