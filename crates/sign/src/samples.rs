@@ -1,5 +1,10 @@
 //! A value of every error, for the tests of whoever turns errors into exit codes and hints.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "fixed values of a test's support, known to be right"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -216,6 +216,8 @@ fn what_is_said_of_signing() {
         ByTag
     2 Usage: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
         Services
+    2 Usage: give each annotation a key and a value
+        Annotations/PolicyError
     2 Usage: give one image for each platform
         Merge/SamePlatform
     2 Usage: merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG
