@@ -21,6 +21,9 @@ pub struct Refusal {
     pub candidates: Vec<Candidate>,
     /// How many referrers were not checked, because the limit on candidates was reached.
     pub untried: usize,
+    /// How many repositories of [`Policy::signature_sources`](countersign_policy::Policy::signature_sources)
+    /// were not searched, because the limit on them was reached.
+    pub unsearched: usize,
 }
 
 /// A manifest that refers to the image and does not prove anything.
@@ -44,6 +47,20 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Says where nobody has looked, if there is such a place.
+    fn unsearched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unsearched {
+            0 => Ok(()),
+            number => write!(
+                f,
+                "\n  not searched: {number} of the `signature_sources`, because the policy names more than the \
+                 limit"
+            ),
+        }
+    }
+}
+
 impl std::error::Error for Refusal {}
 
 impl fmt::Display for Refusal {
@@ -51,7 +68,8 @@ impl fmt::Display for Refusal {
         let image = &self.image;
         match self.kind() {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
-                return write!(f, "{image} is not signed: no signature was found");
+                write!(f, "{image} is not signed: no signature was found")?;
+                return self.unsearched(f);
             }
             RefusalKind::Unsigned => write!(f, "{image} is not signed. Found instead")?,
             RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy requires")?,
@@ -64,7 +82,7 @@ impl fmt::Display for Refusal {
         if self.untried > 0 {
             write!(f, "\n  and {} more that were not checked", self.untried)?;
         }
-        Ok(())
+        self.unsearched(f)
     }
 }
 

@@ -48,6 +48,7 @@ pub fn refusal(failures: Vec<Failure>) -> Refusal {
         image: reference().location().at(digest()),
         candidates: failures.into_iter().map(candidate).collect(),
         untried: 0,
+        unsearched: 0,
     }
 }
 

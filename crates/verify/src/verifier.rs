@@ -161,6 +161,7 @@ impl Verifier {
                 image: image.reference().clone(),
                 candidates: Vec::new(),
                 untried: 0,
+                unsearched: 0,
             },
             tried: 0,
             unknown: None,
@@ -169,10 +170,13 @@ impl Verifier {
             return Ok(proof);
         }
         let elsewhere = policy.signature_sources().iter().cloned();
-        let elsewhere = elsewhere
+        let elsewhere: Vec<Location> = elsewhere
             .map(Location::from)
-            .filter(|source| source != location);
-        for source in elsewhere.take(self.limits.signature_sources) {
+            .filter(|source| source != location)
+            .collect();
+        let limit = self.limits.signature_sources;
+        search.refusal.unsearched = elsewhere.len().saturating_sub(limit);
+        for source in elsewhere.into_iter().take(limit) {
             let pinned = source.at(image.digest().clone());
             let referrers = self.registry.referrers(&pinned).await;
             if let Some(proof) = self.search_location(&source, referrers, &mut search).await {

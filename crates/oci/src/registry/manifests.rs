@@ -30,7 +30,7 @@ impl Registry {
     /// Resolves a reference with one `GET`, and keeps the bytes, so that the tag is not requested
     /// again. If the reference has a digest, the content with that digest is fetched. For a layout
     /// without a digest, the only image is taken; signatures, and what an index in the layout
-    /// lists, don't count. The result keeps the reference ([`ResolvedImage::asked`]).
+    /// lists, don't count. The result keeps the reference ([`ResolvedImage::requested`]).
     ///
     /// # Errors
     /// As [`Registry::manifest`]; [`Error::Layout`], if a layout has no image or several.

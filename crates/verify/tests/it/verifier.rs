@@ -72,6 +72,10 @@ async fn a_signature_in_another_repository_counts_where_the_policy_names_it() {
         kind(&refused),
         Some(countersign_verify::RefusalKind::Unsigned)
     );
+    let text = refused.unwrap_err().to_string();
+    let told =
+        "not searched: 1 of the `signature_sources`, because the policy names more than the limit";
+    assert!(text.ends_with(told), "{text}");
 }
 
 #[tokio::test]
