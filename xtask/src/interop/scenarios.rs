@@ -185,11 +185,11 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
                 ledger,
                 &subject,
                 &format!(
-                    "an image with a signature in the legacy format, of {}",
+                    "an image with a signature in the legacy form, of {}",
                     cosign.name()
                 ),
                 UNSIGNED,
-                &["legacy format", "--new-bundle-format", "hint:"],
+                &["legacy form", "--new-bundle-format", "hint:"],
                 || legacy_sign(world, &subject, cosign, &[]),
             );
         }
@@ -201,7 +201,7 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
                 &subject,
                 "an image with a legacy signature attached as a referrer",
                 UNSIGNED,
-                &["legacy format", "--new-bundle-format", "hint:"],
+                &["legacy form", "--new-bundle-format", "hint:"],
                 || {
                     let mode = ["--registry-referrers-mode", "oci-1-1"];
                     legacy_sign(world, &subject, Cosign::V2, &mode)
