@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Registry;
-use super::select::{DOCUMENTS_MAX, INDEX_DEPTH_MAX, is_image};
+use super::select::{DOCUMENTS_MAX, INDEX_DEPTH_MAX, may_be_selected, meet};
 use crate::descriptor::is_index;
 use crate::document::Document;
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Registry {
                     match child.document() {
                         Document::Index(_) => below.push(child),
                         Document::Manifest(manifest) => {
-                            if !is_image(manifest) || manifest.subject.is_some() {
+                            if !may_be_selected(manifest) {
                                 continue;
                             }
                             let platform = self.configured_platform(&child, manifest).await?;
@@ -65,11 +65,5 @@ impl Registry {
             level = below;
         }
         Ok(found)
-    }
-}
-
-fn meet(found: &mut Vec<Platform>, platform: Platform) {
-    if platform.os != "unknown" && !found.contains(&platform) {
-        found.push(platform);
     }
 }

@@ -166,8 +166,20 @@ impl Registry {
 }
 
 /// Whether the manifest is an image that can be unpacked, and not an artifact.
-pub(super) fn is_image(manifest: &Manifest) -> bool {
+fn is_image(manifest: &Manifest) -> bool {
     CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) && manifest.artifact_type.is_none()
+}
+
+/// Whether the manifest of a child without a platform may be that of an image, by its configuration.
+pub(super) fn may_be_selected(manifest: &Manifest) -> bool {
+    is_image(manifest) && manifest.subject.is_none()
+}
+
+/// Adds a platform to those that were found, each once. Attestations are for `unknown`.
+pub(super) fn meet(found: &mut Vec<Platform>, platform: Platform) {
+    if platform.os != "unknown" && !found.contains(&platform) {
+        found.push(platform);
+    }
 }
 
 struct PlatformSearch<'a> {
@@ -260,7 +272,7 @@ impl PlatformSearch<'_> {
                 return Ok(selected.map(|selected| (0, selected)));
             }
         };
-        if !is_image(manifest) || manifest.subject.is_some() {
+        if !may_be_selected(manifest) {
             return Ok(None);
         }
         self.count()?;
@@ -316,9 +328,7 @@ impl PlatformSearch<'_> {
     }
 
     fn met(&mut self, platform: Platform) {
-        if platform.os != "unknown" && !self.available.contains(&platform) {
-            self.available.push(platform);
-        }
+        meet(&mut self.available, platform);
     }
 }
 
