@@ -349,6 +349,34 @@ impl Error {
         }
     }
 
+    /// Whether the server can't be reached, or says that it can't answer now. Any other answer is an answer,
+    /// also a wrong one. The match names every variant.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Network { .. } => true,
+            // Gone is an answer.
+            Self::Status { status, .. } => {
+                *status != 410 && Consequence::of_status(*status) == Consequence::TryNext
+            }
+            Self::NotFound { .. }
+            | Self::Unauthorized { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. }
+            | Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Limit { .. }
+            | Self::Contended { .. }
+            | Self::NoReferrers { .. }
+            | Self::Manifest { .. }
+            | Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::Layout { .. }
+            | Self::Credentials { .. }
+            | Self::Configuration { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
     /// Whether reading stopped at a limit.
     pub(crate) fn is_limit(&self) -> bool {
         matches!(self, Self::Limit { .. })

@@ -57,16 +57,18 @@ fn trust_errors() -> Vec<TrustError> {
     let mut errors = samples!(TrustError {
         Malformed { name: "root.json".into(), detail: "no JSON".into() },
         Incomplete { name: "root.json".into(), missing: "log" },
-        Tuf { url: url(), source: TufError::Mirror(Box::new(tuf_error())) },
+        Tuf { url: url(), source: TufError::Unreachable(Box::new(tuf_error())) },
     });
     let sources = samples!(TufError {
         Cache { cache: PathBuf::from("/cache"), source: Box::new(tuf_error()) },
-        Mirror(Box::new(tuf_error())),
-        Mirror(Box::new(sigstore_tuf::Error::Io {
+        Unreachable(Box::new(tuf_error())),
+        WrongAnswer(Box::new(tuf_error())),
+        WrongAnswer(Box::new(sigstore_tuf::Error::transport("timestamp.json not found"))),
+        Unreachable(Box::new(sigstore_tuf::Error::Io {
             context: "writing root.json".into(),
             source: disk_full(),
         })),
-        Mirror(Box::new(sigstore_tuf::Error::Io {
+        Unreachable(Box::new(sigstore_tuf::Error::Io {
             context: "reading root.json".into(),
             source: no_such_file(),
         })),

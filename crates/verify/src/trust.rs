@@ -166,7 +166,7 @@ impl TrustedRoot {
     /// A file is parsed. A TUF repository is asked if its cache is older than a day or no longer valid. All
     /// callers in the process with the same repository, root and cache share the result, and it is fetched
     /// only once. A failure is not remembered. If the repository can't be reached, a cache that is still
-    /// valid is used.
+    /// valid is used. If it answers wrongly, that is an error.
     ///
     /// # Errors
     /// [`TrustError`]. Offline, also if the cache is missing, damaged or expired.
@@ -319,6 +319,14 @@ pub enum TrustError {
 }
 
 impl TrustError {
+    /// Whether a TUF repository can't be reached.
+    fn is_unreachable_mirror(&self) -> bool {
+        match self {
+            Self::Tuf { source, .. } => matches!(source, TufError::Unreachable(_)),
+            Self::Malformed { .. } | Self::Incomplete { .. } => false,
+        }
+    }
+
     /// What kind of failure it is. The match names every variant, so a new one does not
     /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {

@@ -172,7 +172,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     };
     assert_snapshot!(table(errors, label), @r"
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
-        Trust/Tuf/Mirror/Io/Os
+        Trust/Tuf/Unreachable/Io/Os
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
         Trust/Malformed, Trust/Incomplete
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
@@ -183,14 +183,18 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
         Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Name
+    5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
+        Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         OtherProof, OtherPolicy
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
+    7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
+        Trust/Tuf/WrongAnswer/Transport
     7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed
-        Trust/Tuf/Mirror/NotRefreshed, Trust/Tuf/Mirror/Io/Os
+        Trust/Tuf/Unreachable/NotRefreshed, Trust/Tuf/Unreachable/Io/Os
     7 Unreachable: run it once without --offline and with a network, or pass --trusted-root FILE
         Trust/Tuf/Cache/NotRefreshed
     7 Unreachable: the registry is very slow: try again later

@@ -18,6 +18,12 @@ impl From<countersign_verify::TrustError> for Failure {
             } => Some(
                 "run it once without --offline and with a network, or pass --trusted-root FILE",
             ),
+            TrustError::Tuf {
+                source: TufError::WrongAnswer(_),
+                ..
+            } => Some(
+                "check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository",
+            ),
             TrustError::Tuf { .. } => Some(
                 "check the network, or pass --trusted-root FILE: then no TUF repository is needed",
             ),

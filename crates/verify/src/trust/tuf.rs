@@ -14,7 +14,7 @@ use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater
 use url::Url;
 
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
-use countersign_oci::{Digest, ErrorKind, MachineFault};
+use countersign_oci::{Digest, Error as RegistryError, ErrorKind, MachineFault};
 
 use super::{TrustError, TrustedRoot, TufNetwork};
 
@@ -107,7 +107,8 @@ impl<'a> Repository<'a> {
         Arc::clone(roots.entry(key).or_default())
     }
 
-    /// From the cache if it is fresh, else from the mirror, else from the cache if it is still valid.
+    /// From the cache if it is fresh, else from the mirror. Only if the mirror can't be reached, from the cache
+    /// if it is still valid.
     async fn load_anew(&self, now: Timestamp, network: TufNetwork) -> Result<Loaded, TrustError> {
         let cached = self.cached(now).await;
         if network == TufNetwork::Offline {
@@ -119,19 +120,20 @@ impl<'a> Repository<'a> {
         };
         match (self.fetched(now).await, cached) {
             (Ok(loaded), _) => Ok(loaded),
-            (Err(error), Ok(cached)) => {
+            (Err(error), Ok(cached)) if error.is_unreachable_mirror() => {
                 tracing::warn!(
                     url = self.url,
                     error = &error as &dyn std::error::Error,
                     expires = %cached.expires,
-                    "the TUF repository gave no update; going on with the cached one",
+                    "the TUF repository can't be reached; going on with the cached one",
                 );
                 Ok(Loaded {
                     refresh_at: now.saturating_add(RETRY_AFTER).unwrap_or(now),
                     ..cached
                 })
             }
-            (Err(error), Err(_)) => Err(error),
+            // A mirror that answers wrongly may hide an update, so the cache does not help.
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -159,7 +161,7 @@ impl<'a> Repository<'a> {
 
     /// The whole workflow, over the network. Verified files go to the cache.
     async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
-        let refused = |source| self.error(TufError::Mirror(Box::new(source)));
+        let refused = |source| self.error(TufError::of_mirror(source));
         let store = FileStore::new(self.cache);
         let mirror = Mirror::new(self.url, self.connection.clone()).map_err(refused)?;
         let mut updater = Updater::new(mirror, self.root)
@@ -292,23 +294,47 @@ pub enum TufError {
         #[source]
         source: Box<sigstore_tuf::Error>,
     },
-    /// The mirror does not answer, or its metadata is not valid; and there is no valid cache.
-    #[error("neither the mirror nor the cache has metadata that is valid now")]
-    Mirror(#[source] Box<sigstore_tuf::Error>),
+    /// The mirror can't be reached, and there is no valid cache.
+    #[error("the mirror can't be reached, and the cache has no metadata that is valid now")]
+    Unreachable(#[source] Box<sigstore_tuf::Error>),
+    /// The mirror answers, but a file is missing or not valid. A valid cache is not used in its place: the mirror
+    /// may hide an update.
+    #[error(
+        "the mirror answers, but not with metadata that is valid now; the cache is not used in its place"
+    )]
+    WrongAnswer(#[source] Box<sigstore_tuf::Error>),
 }
 
 impl TufError {
+    /// The error for a failure of the workflow over the network.
+    fn of_mirror(source: sigstore_tuf::Error) -> Self {
+        let by_network = match &source {
+            sigstore_tuf::Error::Transport { source, .. } => source.as_deref(),
+            _ => None,
+        };
+        let by_network = by_network.and_then(|source| source.downcast_ref::<RegistryError>());
+        match by_network.is_some_and(RegistryError::is_unreachable) {
+            true => Self::Unreachable(Box::new(source)),
+            false => Self::WrongAnswer(Box::new(source)),
+        }
+    }
+
     /// What kind of failure it is. The match names every variant, so a new one does not
     /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Cache { source, .. } | Self::Mirror(source) => match source.as_ref() {
+            Self::Cache { source, .. } | Self::Unreachable(source) => match source.as_ref() {
                 // We write the cache, so a missing permission there is a problem of this machine.
                 sigstore_tuf::Error::Io { source, .. } => match MachineFault::of(source) {
                     None => ErrorKind::Unreachable,
                     Some(_) => ErrorKind::Machine,
                 },
                 other => ErrorKind::of_network(other),
+            },
+            Self::WrongAnswer(source) => match source.as_ref() {
+                // A file is missing, or the mirror refuses access.
+                sigstore_tuf::Error::Transport { .. } => ErrorKind::of_network(source.as_ref()),
+                _ => ErrorKind::Invalid,
             },
         }
     }

@@ -1,5 +1,7 @@
 //! Where the trusted root comes from, and what happens when it can't be had.
 
+mod mirror;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,7 +118,14 @@ fn tuf_error(result: Result<TrustedRoot, TrustError>) -> TufError {
 
 fn mirror_error(result: Result<TrustedRoot, TrustError>) -> sigstore_tuf::Error {
     match tuf_error(result) {
-        TufError::Mirror(source) => *source,
+        TufError::Unreachable(source) => *source,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wrong_answer(result: Result<TrustedRoot, TrustError>) -> sigstore_tuf::Error {
+    match tuf_error(result) {
+        TufError::WrongAnswer(source) => *source,
         other => panic!("{other:?}"),
     }
 }
@@ -279,7 +288,7 @@ async fn metadata_signed_by_someone_else_is_refused() {
     let fixture = Fixture::new().await;
     good(&Owner::new()).serve(&fixture.mirror).await;
     assert!(matches!(
-        mirror_error(fixture.load().await),
+        wrong_answer(fixture.load().await),
         sigstore_tuf::Error::ThresholdNotMet { .. }
     ));
 }
@@ -292,7 +301,7 @@ async fn a_rollback_is_refused() {
         .files(PRODUCTION.as_bytes(), 2, PAST)
         .write(&fixture.cache());
     assert!(matches!(
-        mirror_error(fixture.load().await),
+        wrong_answer(fixture.load().await),
         sigstore_tuf::Error::Rollback { .. }
     ));
 }
@@ -302,7 +311,7 @@ async fn expired_metadata_of_the_mirror_is_refused() {
     let expired = |owner: &Owner| owner.files(PRODUCTION.as_bytes(), 1, PAST);
     let fixture = Fixture::serving(expired).await;
     assert!(matches!(
-        mirror_error(fixture.load().await),
+        wrong_answer(fixture.load().await),
         sigstore_tuf::Error::Expired { .. }
     ));
 }
@@ -317,7 +326,7 @@ async fn a_target_other_than_the_signed_one_is_refused() {
     };
     let fixture = Fixture::serving(tampered).await;
     assert!(matches!(
-        mirror_error(fixture.load().await),
+        wrong_answer(fixture.load().await),
         sigstore_tuf::Error::IntegrityMismatch(_)
     ));
 }
@@ -333,7 +342,7 @@ async fn a_target_whose_name_leads_out_is_not_taken_and_nothing_is_written_outsi
         let named = |owner: &Owner| owner.files_named(name, PRODUCTION.as_bytes(), 1, FAR);
         let fixture = Fixture::serving(named).await;
         assert!(matches!(
-            mirror_error(fixture.load().await),
+            wrong_answer(fixture.load().await),
             sigstore_tuf::Error::TargetNotFound(asked) if asked == "trusted_root.json"
         ));
         let beside = std::fs::read_dir(fixture.directory.path()).unwrap();

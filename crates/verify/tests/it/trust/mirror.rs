@@ -1,0 +1,104 @@
+//! A valid cache serves only while the mirror can't be reached.
+
+use countersign_oci::ErrorKind;
+use countersign_verify::{TufError, TufNetwork};
+use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
+use wiremock::matchers::{any, path};
+use wiremock::{Mock, ResponseTemplate};
+
+use super::{Fixture, good, tuf_error};
+use crate::support::tuf::{Owner, PAST};
+
+/// The cache would hide what the mirror hides.
+#[tokio::test]
+async fn a_valid_cache_does_not_serve_while_the_mirror_answers_wrongly() {
+    type Answer = fn(&Fixture) -> ResponseTemplate;
+    let someone_elses: Answer = |_| {
+        let timestamp = good(&Owner::new()).timestamp;
+        ResponseTemplate::new(200).set_body_bytes(timestamp)
+    };
+    let expired: Answer = |fixture| {
+        let files = fixture.owner.files(PRODUCTION.as_bytes(), 2, PAST);
+        ResponseTemplate::new(200).set_body_bytes(files.timestamp)
+    };
+    let too_long: Answer = |_| ResponseTemplate::new(200).set_body_bytes(vec![b' '; 1 << 20]);
+    let answers: [(&str, Answer, ErrorKind); 8] = [
+        (
+            "a login page",
+            |_| ResponseTemplate::new(200).set_body_string("<html>"),
+            ErrorKind::Invalid,
+        ),
+        ("someone else's metadata", someone_elses, ErrorKind::Invalid),
+        ("expired metadata", expired, ErrorKind::Invalid),
+        ("an endless file", too_long, ErrorKind::Unreachable),
+        (
+            "not found",
+            |_| ResponseTemplate::new(404),
+            ErrorKind::Unreachable,
+        ),
+        (
+            "forbidden",
+            |_| ResponseTemplate::new(403),
+            ErrorKind::Unreachable,
+        ),
+        (
+            "a login is wanted",
+            |_| ResponseTemplate::new(401),
+            ErrorKind::Unreachable,
+        ),
+        (
+            "gone",
+            |_| ResponseTemplate::new(410),
+            ErrorKind::Unreachable,
+        ),
+    ];
+    for (what, answer, kind) in answers {
+        let fixture = Fixture::serving(good).await;
+        fixture.load().await.unwrap();
+        std::fs::remove_file(fixture.cache().join("refreshed")).unwrap();
+        fixture.mirror.reset().await;
+        Mock::given(path("/timestamp.json"))
+            .respond_with(answer(&fixture))
+            .mount(&fixture.mirror)
+            .await;
+        let error = tuf_error(fixture.load_elsewhere("other", TufNetwork::Online).await);
+        assert!(
+            matches!(error, TufError::WrongAnswer(_)),
+            "{what}: {error:?}"
+        );
+        assert_eq!(error.kind(), kind, "{what}");
+        // The cache itself is as good as before.
+        fixture
+            .load_elsewhere("offline", TufNetwork::Offline)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_valid_cache_serves_while_the_mirror_is_busy_or_not_there() {
+    for status in [429, 500, 502, 503, 504] {
+        let fixture = Fixture::serving(good).await;
+        fixture.load().await.unwrap();
+        std::fs::remove_file(fixture.cache().join("refreshed")).unwrap();
+        fixture.mirror.reset().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(status))
+            .mount(&fixture.mirror)
+            .await;
+        let loaded = fixture.load_elsewhere("other", TufNetwork::Online).await;
+        assert!(loaded.is_ok(), "{status}: {loaded:?}");
+    }
+    let mut fixture = Fixture::serving(good).await;
+    fixture.load().await.unwrap();
+    std::fs::remove_file(fixture.cache().join("refreshed")).unwrap();
+    // Nobody listens on this port.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    fixture.url = format!("http://{address}").parse().unwrap();
+    fixture
+        .load_elsewhere("other", TufNetwork::Online)
+        .await
+        .unwrap();
+}
