@@ -113,6 +113,16 @@ pub enum Error {
         /// How many times the change was written.
         rounds: usize,
     },
+    /// A manifest has as many layers as it may have, so none can be appended.
+    #[error("{what} is full: it has {found} layers, and {limit} are allowed")]
+    Full {
+        /// What was being written.
+        what: String,
+        /// The layers that are there.
+        found: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// The registry has no referrers API, and doesn't keep the list of referrers at the fallback
     /// tag.
     #[error(
@@ -209,6 +219,7 @@ impl Error {
             Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::Limit { .. }
+            | Self::Full { .. }
             | Self::Manifest { .. } => ErrorKind::Invalid,
             Self::Layout { source, .. } => source.kind(),
             Self::Credentials { source, .. } => match MachineFault::of(source.as_ref()) {
@@ -243,6 +254,7 @@ impl Error {
             | Self::WrongPlatform { .. }
             | Self::NoReferrers { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::Credentials { .. }
             | Self::Configuration { .. }
             | Self::Io { .. } => Consequence::End,
@@ -266,6 +278,7 @@ impl Error {
             | Self::SizeMismatch { .. }
             | Self::Limit { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Manifest { .. }
             | Self::Platform(_)
@@ -290,6 +303,7 @@ impl Error {
             | Self::Protocol { .. }
             | Self::Limit { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Platform(_)
             | Self::WrongPlatform { .. }
@@ -317,6 +331,7 @@ impl Error {
             | Self::Network { .. }
             | Self::Redirect { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Platform(_)
             | Self::WrongPlatform { .. }
@@ -338,6 +353,7 @@ impl Error {
             | Self::SizeMismatch { .. }
             | Self::Limit { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Manifest { .. }
             | Self::Platform(_)
@@ -404,6 +420,7 @@ impl Error {
             | Self::Protocol { .. }
             | Self::Limit { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Manifest { .. }
             | Self::Platform(_)

@@ -301,6 +301,11 @@ fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Respon
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             response
         }
+        (Some(Effect::OvertakenUpdate(entry)), _) => {
+            let read = api::tagged(&store, name, reference);
+            api::append_to_tag(&mut store, name, reference, read, entry.clone());
+            answer::error(StatusCode::SERVICE_UNAVAILABLE, "UNSUPPORTED", "busy")
+        }
         _ => api::serve(&mut store, shared.manner, call),
     }
 }

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage};
+use countersign_verify::Limits;
 use serde::Serialize;
 use serde_json::json;
 use sigstore_types::{DerCertificate, SignatureBytes};
@@ -137,7 +138,10 @@ impl SimpleSignature {
         let repository = image.reference().location().writable()?;
         registry.push_blob(repository, self.payload.clone()).await?;
         let tag = tag(image.digest());
-        Ok(registry.append_layer(repository, &tag, &self.layer).await?)
+        // A verifier tries no more.
+        let limit = Limits::default().candidates;
+        let appended = registry.append_layer(repository, &tag, &self.layer, limit);
+        Ok(appended.await?)
     }
 }
 

@@ -103,6 +103,8 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/NoMarker, Layout/NoArchive
     2 Usage: name a repository in a registry
         Layout/ReadOnly
+    5 Invalid: a verifier tries no more signatures of one image: delete those that nobody needs, or pass --format bundle
+        Full
     5 Invalid: copy the archive again, and compare its size
         Layout/Truncated, Layout/Header/Checksum
     5 Invalid: do not use it: the layout was changed or damaged; copy the image again

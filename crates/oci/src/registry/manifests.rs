@@ -156,6 +156,20 @@ impl Registry {
         tag_or_digest: &str,
         outgoing: &Outgoing<'_>,
     ) -> Result<Option<String>> {
+        retrying(&self.options().retries, || {
+            self.put_manifest_once(repository, tag_or_digest, outgoing)
+        })
+        .await
+    }
+
+    /// As [`put_manifest`](Self::put_manifest), in one attempt: for what others may be writing too, so
+    /// that old bytes are not sent again.
+    pub(super) async fn put_manifest_once(
+        &self,
+        repository: &Repository,
+        tag_or_digest: &str,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<Option<String>, AttemptError> {
         let what = outgoing.what.as_str();
         let content_type =
             HeaderValue::from_str(outgoing.media_type).map_err(|_| Error::Manifest {
@@ -167,17 +181,14 @@ impl Registry {
         let url = self.url(repository, &format!("manifests/{tag_or_digest}"))?;
         let request =
             Request::new(Method::PUT, url, what).header(header::CONTENT_TYPE, content_type);
-        retrying(&self.options().retries, || async {
-            let body = Body::Bytes(outgoing.bytes.clone());
-            let answer = self
-                .ask(&request, repository, Access::Push, body)
-                .await?
-                .success()
-                .await
-                .map_err(settling)?;
-            Ok(answer.header(&OCI_SUBJECT).map(str::to_owned))
-        })
-        .await
+        let body = Body::Bytes(outgoing.bytes.clone());
+        let answer = self
+            .ask(&request, repository, Access::Push, body)
+            .await?
+            .success()
+            .await
+            .map_err(settling)?;
+        Ok(answer.header(&OCI_SUBJECT).map(str::to_owned))
     }
 }
 
@@ -202,7 +213,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    fn parse(self, reference: PinnedReference, what: String) -> Result<ResolvedImage> {
+    pub(super) fn parse(self, reference: PinnedReference, what: String) -> Result<ResolvedImage> {
         ResolvedImage::checked(reference, self.bytes, self.media_type.as_deref())
             .map_err(|source| Error::Manifest { what, source })
     }

@@ -6,7 +6,7 @@
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use countersign_oci::{Descriptor, Digest, Index, media_type};
+use countersign_oci::{Descriptor, Digest, Index, Manifest, media_type};
 use url::form_urlencoded;
 
 use super::answer::{self, CONTENT_DIGEST, FILTERS_APPLIED, OCI_SUBJECT};
@@ -273,7 +273,8 @@ fn referrers(store: &Store, manner: Manner, name: &str, subject: &str, call: &Ca
     response
 }
 
-/// Stores under a tag the index `old` with `entry` added, like a client that ignores other clients.
+/// Stores under a tag the document `old` with `entry` added, like a client that ignores other clients: to its
+/// layers, if it is a manifest, and else to its manifests.
 pub(super) fn append_to_tag(
     store: &mut Store,
     name: &str,
@@ -281,14 +282,24 @@ pub(super) fn append_to_tag(
     old: Option<Bytes>,
     entry: Descriptor,
 ) {
-    let old: Option<Index> = old.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let mut entries = old.map(|index| index.manifests).unwrap_or_default();
-    entries.push(entry);
-    let bytes = index_of(&entries);
+    let old = old.unwrap_or_default();
+    let (media_type, bytes) = match serde_json::from_slice::<Manifest>(&old) {
+        Ok(mut manifest) => {
+            manifest.layers.push(entry);
+            let bytes = serde_json::json!(manifest).to_string();
+            (media_type::OCI_MANIFEST, bytes.into())
+        }
+        Err(_) => {
+            let index: Option<Index> = serde_json::from_slice(&old).ok();
+            let mut entries = index.map(|index| index.manifests).unwrap_or_default();
+            entries.push(entry);
+            (media_type::OCI_INDEX, index_of(&entries))
+        }
+    };
     let digest = Digest::sha256(&bytes);
     let shelf = store.shelf_mut(name);
     shelf.tags.insert(tag.to_owned(), digest.clone());
-    store.put_manifest(name, digest, media_type::OCI_INDEX, bytes);
+    store.put_manifest(name, digest, media_type, bytes);
 }
 
 /// The bytes that a tag names.

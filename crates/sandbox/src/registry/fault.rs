@@ -105,12 +105,15 @@ pub enum Effect {
     NextPage(String),
     /// The answer lacks this header.
     WithoutHeader(&'static str),
-    /// After a manifest was read by tag, another client adds this entry to the index there, so the
-    /// reader's copy is out of date.
+    /// After a manifest was read by tag, another client adds this entry to the index or the manifest
+    /// there, so the reader's copy is out of date.
     WriteAfterRead(Descriptor),
     /// A manifest is stored under a tag and answered with 201. Then another client, who read the
-    /// tag before, stores the old index with this entry there, so the update is lost.
+    /// tag before, stores the old document with this entry there, so the update is lost.
     LostUpdate(Descriptor),
+    /// A manifest is not stored, and answered with 503. Meanwhile another client adds this entry to the
+    /// document at the tag.
+    OvertakenUpdate(Descriptor),
 }
 
 impl Effect {

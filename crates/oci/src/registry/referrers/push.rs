@@ -193,6 +193,7 @@ fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
         | Error::SizeMismatch { .. }
         | Error::Limit { .. }
         | Error::Contended { .. }
+        | Error::Full { .. }
         | Error::NoReferrers { .. }
         | Error::Manifest { .. }
         | Error::Platform(_)

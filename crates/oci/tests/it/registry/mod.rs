@@ -1,6 +1,7 @@
 //! The registry client against servers that do what registries should not, and against one that
 //! does what they should.
 
+mod append_layer;
 mod auth;
 mod common;
 mod copy;
