@@ -382,6 +382,7 @@ impl Error {
             | Self::SizeMismatch { .. }
             | Self::Limit { .. }
             | Self::Contended { .. }
+            | Self::Full { .. }
             | Self::NoReferrers { .. }
             | Self::Manifest { .. }
             | Self::Platform(_)
