@@ -55,6 +55,7 @@
 
 mod blocking;
 mod bundle;
+mod cache;
 mod candidate;
 mod certificate;
 mod certified;
@@ -72,6 +73,7 @@ mod proven;
 mod refusal;
 mod simple_signing;
 mod statement;
+mod stored;
 mod timestamp;
 mod trust;
 mod verifier;
@@ -79,6 +81,7 @@ mod verifier;
 #[doc(hidden)]
 pub mod samples;
 
+pub use cache::{CacheLimits, SignatureCache};
 pub use certified::Certified;
 pub use denial::Denied;
 pub use error::Error;

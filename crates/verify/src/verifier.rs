@@ -3,6 +3,7 @@
 //! Everything that a [`Verifier`] reads has a limit: the number of referrers, how many are fetched at the
 //! same time, and the size of each. It never trusts what a registry says about a referrer.
 
+mod cached;
 mod fetch;
 mod search;
 
@@ -12,10 +13,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use countersign_oci::{Location, Registry, ResolvedImage};
+use countersign_oci::{Descriptor, Error as RegistryError, Location, Registry, ResolvedImage};
 use countersign_policy::Policy;
 
 use crate::blocking::one_permit_for_each_processor;
+use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
 use crate::error::Error;
 use crate::proof::VerifiedImage;
@@ -63,6 +65,8 @@ pub struct Verifier {
     permits: Arc<Semaphore>,
     /// What denied indexes list. This verifier shares it with its clones.
     denial_cache: Arc<DenialCache>,
+    /// Signatures that proved images before.
+    cache: Option<SignatureCache>,
 }
 
 #[derive(Clone)]
@@ -84,6 +88,7 @@ impl Verifier {
             limits: Limits::default(),
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),
+            cache: None,
         }
     }
 
@@ -96,6 +101,7 @@ impl Verifier {
             limits: Limits::default(),
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),
+            cache: None,
         }
     }
 
@@ -105,12 +111,26 @@ impl Verifier {
         Self { limits, ..self }
     }
 
+    /// The same verifier with a cache. An image that a signature in the cache proves needs no request, except
+    /// for what the policy denies: see [`Self::verify`].
+    #[must_use]
+    pub fn with_cache(self, cache: SignatureCache) -> Self {
+        Self {
+            cache: Some(cache),
+            ..self
+        }
+    }
+
     /// Lists the image's referrers and checks them. The first one that passes is the proof.
     ///
     /// This takes one request for the list, and two for each candidate with a bundle. If none of these passes
     /// and the policy accepts legacy signatures, one more request reads the tag for them. If no candidate in
     /// the image's repository passes, the repositories of [`Policy::signature_sources`] are searched: a
     /// signature names the digest, so it may be in any repository.
+    ///
+    /// With a cache, the signature that proved the image before is judged first, with the policy and the trusted
+    /// root of now. If it still proves the image, nothing is asked, except what the digests list that the policy
+    /// denies: one request for each, once in this verifier's life.
     ///
     /// # Errors
     /// [`Error::Denied`] if the policy denies the image, or a denied index in its repository lists it;
@@ -140,9 +160,16 @@ impl Verifier {
         let location = image.reference().location();
         // First without any request: the policy itself may list the image.
         DeniedChildren::default().refuse(policy, image.reference())?;
+        let kept = self.kept(image, policy, now).await;
+        let own = async {
+            match kept.is_empty() {
+                true => Some(self.registry.referrers(image.reference()).await),
+                false => None,
+            }
+        };
         let (trusted_root, own, denied_children) = tokio::join!(
             self.trusted_root(now),
-            self.registry.referrers(image.reference()),
+            own,
             DeniedChildren::known_in(&self.registry, location, policy, &self.denial_cache),
         );
         let denied_children = denied_children.map_err(Error::Registry)?;
@@ -165,23 +192,19 @@ impl Verifier {
             },
             tried: 0,
             unknown: None,
+            proving: Vec::new(),
         };
-        if let Some(proof) = self.search_location(location, own, &mut search).await {
+        if let Some(proof) = self.search_kept(kept, &mut search).await {
             return Ok(proof);
         }
-        let elsewhere = policy.signature_sources().iter().cloned();
-        let elsewhere: Vec<Location> = elsewhere
-            .map(Location::from)
-            .filter(|source| source != location)
-            .collect();
-        let limit = self.limits.signature_sources;
-        search.refusal.unsearched = elsewhere.len().saturating_sub(limit);
-        for source in elsewhere.into_iter().take(limit) {
-            let pinned = source.at(image.digest().clone());
-            let referrers = self.registry.referrers(&pinned).await;
-            if let Some(proof) = self.search_location(&source, referrers, &mut search).await {
-                return Ok(proof);
-            }
+        let own = match own {
+            Some(own) => own,
+            None => self.registry.referrers(image.reference()).await,
+        };
+        let found = self.search_registries(own, &mut search).await;
+        if let Some(proof) = found {
+            self.keep(&search).await;
+            return Ok(proof);
         }
         let SearchState {
             mut refusal,
@@ -193,6 +216,34 @@ impl Verifier {
         }
         self.mention_legacy_signature(&mut refusal, policy).await;
         Err(Error::Refused(Box::new(refusal)))
+    }
+
+    /// Searches the image's own repository, then those that the policy names.
+    async fn search_registries(
+        &self,
+        own: Result<Vec<Descriptor>, RegistryError>,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        let (image, policy) = (search.image, search.policy);
+        let location = image.reference().location();
+        if let Some(proof) = self.search_location(location, own, search).await {
+            return Some(proof);
+        }
+        let elsewhere = policy.signature_sources().iter().cloned();
+        let elsewhere: Vec<Location> = elsewhere
+            .map(Location::from)
+            .filter(|source| source != location)
+            .collect();
+        let limit = self.limits.signature_sources;
+        search.refusal.unsearched = elsewhere.len().saturating_sub(limit);
+        for source in elsewhere.into_iter().take(limit) {
+            let pinned = source.at(image.digest().clone());
+            let referrers = self.registry.referrers(&pinned).await;
+            if let Some(proof) = self.search_location(&source, referrers, search).await {
+                return Some(proof);
+            }
+        }
+        None
     }
 
     async fn trusted_root(&self, now: Timestamp) -> Result<TrustedRoot, Error> {

@@ -1,12 +1,14 @@
 //! Fetches what a candidate holds.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use countersign_oci::{Descriptor, Error as RegistryError, Location, ResolvedImage};
 use countersign_policy::Policy;
 
 use super::Verifier;
 use crate::candidate::{self, SignatureLayers};
 use crate::failure::Failure;
+use crate::stored::StoredLayer;
 
 impl Verifier {
     /// Fetches a referrer's manifest, then its bundle. The payloads of legacy signatures are fetched later, one
@@ -38,12 +40,16 @@ impl Verifier {
         match candidate::signature_layers(image.digest(), &manifest, policy)? {
             SignatureLayers::Bundle(layer) => {
                 let limit = self.limits.bundle_bytes;
-                let bundle = self.registry.blob(location, layer, limit).await?;
-                Ok(Fetched::Bundle(bundle))
+                let content = self.registry.blob(location, layer, limit).await?;
+                Ok(Fetched::Bundle(Box::new(StoredLayer {
+                    layer: layer.clone(),
+                    holder: Arc::new(manifest),
+                    content,
+                })))
             }
             SignatureLayers::SimpleSigning(layers) => {
                 let layers = layers.into_iter().cloned().collect();
-                Ok(Fetched::SimpleSigning(layers))
+                Ok(Fetched::SimpleSigning(Arc::new(manifest), layers))
             }
         }
     }
@@ -51,9 +57,9 @@ impl Verifier {
 
 /// What was fetched of a candidate.
 pub(super) enum Fetched {
-    Bundle(Bytes),
-    /// The layers with the payloads of legacy signatures.
-    SimpleSigning(Vec<Descriptor>),
+    Bundle(Box<StoredLayer>),
+    /// A manifest, and its layers with the payloads of legacy signatures.
+    SimpleSigning(Arc<ResolvedImage>, Vec<Descriptor>),
 }
 
 /// Why a candidate's bundle could not be fetched.

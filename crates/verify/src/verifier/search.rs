@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::judge::{Judge, StoredForm};
 use crate::proof::VerifiedImage;
 use crate::refusal::{Candidate, Refusal};
-use crate::simple_signing::StoredSignature;
+use crate::stored::{Stored, StoredLayer};
 use crate::trust::TrustedRoot;
 
 impl Verifier {
@@ -71,14 +71,12 @@ impl Verifier {
             search.tried += 1;
             let manifest = descriptor.digest;
             let failure = match outcome {
-                Ok(Fetched::Bundle(bundle)) => {
-                    match self.judge(search, &manifest, Stored::Bundle(bundle)).await {
-                        Ok(proof) => return Some(proof),
-                        Err(failure) => failure,
-                    }
-                }
-                Ok(Fetched::SimpleSigning(layers)) => {
-                    let tried = self.try_layers(location, &manifest, &layers, search).await;
+                Ok(Fetched::Bundle(stored)) => match self.judge(search, *stored).await {
+                    Ok(proof) => return Some(proof),
+                    Err(failure) => failure,
+                },
+                Ok(Fetched::SimpleSigning(holder, layers)) => {
+                    let tried = self.try_layers(location, &holder, &layers, search).await;
                     match tried {
                         Some(proof) => return Some(proof),
                         None => continue,
@@ -115,14 +113,14 @@ impl Verifier {
                 return None;
             }
         };
-        let manifest = found.digest().clone();
-        match candidate::layers_at_legacy_tag(&found, search.policy) {
+        let holder = Arc::new(found);
+        match candidate::layers_at_legacy_tag(&holder, search.policy) {
             Ok(layers) => {
                 let layers: Vec<Descriptor> = layers.into_iter().cloned().collect();
-                self.try_layers(location, &manifest, &layers, search).await
+                self.try_layers(location, &holder, &layers, search).await
             }
             Err(failure) => {
-                search.refuse(manifest, failure);
+                search.refuse(holder.digest().clone(), failure);
                 None
             }
         }
@@ -132,7 +130,7 @@ impl Verifier {
     async fn try_layers(
         &self,
         location: &Location,
-        manifest: &Digest,
+        holder: &Arc<ResolvedImage>,
         layers: &[Descriptor],
         search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
@@ -144,42 +142,47 @@ impl Verifier {
                 .registry
                 .blob(location, layer, self.limits.bundle_bytes)
                 .await;
-            let stored = payload
-                .map_err(FetchFailure::from)
-                .and_then(|payload| Ok(StoredSignature::new(layer, payload)?));
-            let failure = match stored {
-                Ok(stored) => {
-                    match self
-                        .judge(search, manifest, Stored::SimpleSigning(stored))
-                        .await
-                    {
+            let failure = match payload.map_err(FetchFailure::from) {
+                Ok(content) => {
+                    let stored = StoredLayer {
+                        holder: Arc::clone(holder),
+                        layer: layer.clone(),
+                        content,
+                    };
+                    match self.judge(search, stored).await {
                         Ok(proof) => return Some(proof),
                         Err(failure) => failure,
                     }
                 }
                 Err(FetchFailure::Failure(failure)) => failure,
                 Err(FetchFailure::Registry(error)) => {
+                    let manifest = holder.digest();
                     tracing::debug!(%manifest, %error, "the payload of a signature could not be fetched");
                     search.unknown.get_or_insert(error);
                     continue;
                 }
             };
-            search.refuse(manifest.clone(), failure);
+            search.refuse(holder.digest().clone(), failure);
         }
         None
     }
 
-    /// Judges a signature that `manifest` holds.
-    async fn judge(
+    /// Judges one signature. What proves the image is remembered, for a cache.
+    pub(super) async fn judge(
         &self,
-        search: &SearchState<'_>,
-        manifest: &Digest,
-        stored: Stored,
+        search: &mut SearchState<'_>,
+        stored: StoredLayer,
     ) -> Result<VerifiedImage, Failure> {
         let criteria = Arc::clone(&search.criteria);
-        let holder = manifest.clone();
-        let judged = run_blocking(&self.permits, move || criteria.judge(&holder, &stored));
-        judged.await.unwrap_or(Err(Failure::Aborted))
+        let judged = run_blocking(&self.permits, move || {
+            let proof = criteria.judge(&stored);
+            (proof, stored)
+        });
+        let (proof, stored) = judged.await.map_err(|_| Failure::Aborted)?;
+        if proof.is_ok() {
+            search.proving.push(stored);
+        }
+        proof
     }
 
     /// Looks for legacy signatures if the policy does not accept them, so that the refusal can mention them.
@@ -218,12 +221,6 @@ fn legacy_tag(location: &Location, image: &Digest) -> Option<Reference> {
     reference.with_tag(&tag).ok()
 }
 
-/// A signature, whole, in the form in which it was stored.
-enum Stored {
-    Bundle(bytes::Bytes),
-    SimpleSigning(StoredSignature),
-}
-
 /// What every candidate is checked against. Threads share it.
 pub(super) struct Criteria {
     pub(super) image: ResolvedImage,
@@ -234,7 +231,7 @@ pub(super) struct Criteria {
 }
 
 impl Criteria {
-    fn judge(&self, holder: &Digest, stored: &Stored) -> Result<VerifiedImage, Failure> {
+    fn judge(&self, stored: &StoredLayer) -> Result<VerifiedImage, Failure> {
         let Self {
             image,
             policy,
@@ -247,11 +244,12 @@ impl Criteria {
             policy,
             now: *now,
         };
-        let stored = match stored {
+        let signature = stored.signature()?;
+        let form = match &signature {
             Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
             Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
         };
-        judge.image(image, Some(holder), stored, denied_children.clone())
+        judge.image(image, Some(stored.holder()), form, denied_children.clone())
     }
 }
 
@@ -266,6 +264,8 @@ pub(super) struct SearchState<'a> {
     pub(super) tried: usize,
     /// The first error of the registry. With it, nobody knows whether the image is signed.
     pub(super) unknown: Option<RegistryError>,
+    /// The signatures that proved the image.
+    pub(super) proving: Vec<StoredLayer>,
 }
 
 impl SearchState<'_> {

@@ -9,6 +9,7 @@
 )]
 
 mod bundles;
+mod cache;
 mod children;
 mod cosign;
 mod example;

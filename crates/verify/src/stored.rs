@@ -1,0 +1,43 @@
+//! A signature as a registry stores it: one layer of a manifest.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use countersign_oci::{Descriptor, Digest, ResolvedImage};
+
+use crate::failure::Failure;
+use crate::simple_signing::{self, StoredSignature};
+
+/// A layer of a signature manifest, and its content. The content has the digest that the layer names.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredLayer {
+    pub(crate) holder: Arc<ResolvedImage>,
+    pub(crate) layer: Descriptor,
+    pub(crate) content: Bytes,
+}
+
+/// A signature, whole, in the form in which it was stored.
+pub(crate) enum Stored<'a> {
+    /// A bundle's JSON.
+    Bundle(&'a [u8]),
+    SimpleSigning(StoredSignature),
+}
+
+impl StoredLayer {
+    /// The digest of the manifest that holds the signature.
+    pub(crate) fn holder(&self) -> &Digest {
+        self.holder.digest()
+    }
+
+    /// The signature. The media type of the layer says the form.
+    ///
+    /// # Errors
+    /// As of [`StoredSignature::new`].
+    pub(crate) fn signature(&self) -> Result<Stored<'_>, Failure> {
+        if self.layer.media_type == simple_signing::LAYER {
+            let stored = StoredSignature::new(&self.layer, self.content.clone())?;
+            return Ok(Stored::SimpleSigning(stored));
+        }
+        Ok(Stored::Bundle(&self.content))
+    }
+}
