@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Registry, ResolvedImage};
+use countersign_oci::{Document, Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicyError, PolicySpec, SignatureFormat};
-use countersign_verify::{Evidence, TrustedRoot, Verifier, verify_bundle};
+use countersign_verify::{
+    Evidence, Limits, TrustedRoot, Verifier, verify_bundle, verify_simple_signing,
+};
 use jiff::Timestamp;
 
 use crate::error::{Error, Service};
 use crate::referrer;
+use crate::simple_signing;
 use crate::statement;
 
 /// What to do about manifests that an earlier run has signed.
@@ -60,7 +63,18 @@ pub(crate) struct Search<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) verifier: &'a Verifier,
     pub(crate) trusted_root: &'a TrustedRoot,
-    pub(crate) consumer: Option<&'a Policy>,
+    pub(crate) consumer: Consumer<'a>,
+}
+
+/// The installer's policy, where there is one.
+#[derive(Clone, Copy)]
+pub(crate) struct Consumer<'a>(pub(crate) Option<&'a Policy>);
+
+impl<'a> Consumer<'a> {
+    /// If it reads this form: it says nothing of the others.
+    pub(crate) fn of(self, format: SignatureFormat) -> Option<&'a Policy> {
+        self.0.filter(|policy| policy.accepts_format(format))
+    }
 }
 
 impl Search<'_> {
@@ -72,7 +86,7 @@ impl Search<'_> {
         who: &Who,
         annotations: &BTreeMap<String, String>,
     ) -> Option<Evidence> {
-        if let Some(consumer) = self.consumer
+        if let Some(consumer) = self.consumer.of(SignatureFormat::Bundle)
             && let Ok(proof) = self.verifier.verify(image, consumer).await
             && proof.evidence().format == SignatureFormat::Bundle
             && is_by(proof.evidence(), image, who, annotations)
@@ -90,7 +104,8 @@ impl Search<'_> {
         None
     }
 
-    /// The legacy signature of `image` by `who`. Where it can't be found out, there is none.
+    /// The legacy signature of `image` by `who` that the consumer accepts. Where it can't be found out, there
+    /// is none.
     pub(crate) async fn find_simple(
         &self,
         image: &ResolvedImage,
@@ -99,10 +114,57 @@ impl Search<'_> {
     ) -> Option<Evidence> {
         let format = SignatureFormat::SimpleSigning;
         for identity in &who.identities {
-            if let Ok(own) = own_policy(&who.issuer, identity, annotations, format)
-                && let Ok(proof) = self.verifier.verify(image, &own).await
-            {
-                return Some(proof.evidence().clone());
+            let Ok(own) = own_policy(&who.issuer, identity, annotations, format) else {
+                continue;
+            };
+            let Ok(proof) = self.verifier.verify(image, &own).await else {
+                continue;
+            };
+            let evidence = proof.evidence().clone();
+            let found = match self.consumer.of(format) {
+                None => Some(evidence),
+                Some(consumer) => self.stored_simple(image, evidence, [&own, consumer]).await,
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Of the legacy signatures that lie beside the one of `evidence`, one that all `policies` accept.
+    async fn stored_simple(
+        &self,
+        image: &ResolvedImage,
+        evidence: Evidence,
+        policies: [&Policy; 2],
+    ) -> Option<Evidence> {
+        let digest = evidence.signature_manifest?;
+        let signature = image.reference().sibling(digest.clone());
+        let manifest = self.registry.manifest(&signature).await.ok()?;
+        let Document::Manifest(manifest) = manifest.document() else {
+            return None;
+        };
+        let Limits {
+            candidates,
+            bundle_bytes,
+            ..
+        } = Limits::default();
+        let layers = manifest.layers.iter().rev();
+        let layers = layers.filter(|layer| layer.media_type == simple_signing::LAYER);
+        for layer in layers.take(candidates) {
+            let location = signature.location();
+            let Ok(payload) = self.registry.blob(location, layer, bundle_bytes).await else {
+                continue;
+            };
+            let judge = |policy| {
+                let (root, now) = (self.trusted_root, Timestamp::now());
+                verify_simple_signing(image, layer, payload.clone(), root, policy, now)
+            };
+            if let [Ok(own), Ok(_)] = policies.map(judge) {
+                let mut evidence = own.evidence().clone();
+                evidence.signature_manifest = Some(digest);
+                return Some(evidence);
             }
         }
         None
@@ -110,7 +172,7 @@ impl Search<'_> {
 
     /// Whether the consumer, where there is one, accepts this very signature.
     async fn is_accepted(&self, image: &ResolvedImage, evidence: &Evidence) -> bool {
-        let Some(consumer) = self.consumer else {
+        let Some(consumer) = self.consumer.of(SignatureFormat::Bundle) else {
             return true;
         };
         let Some(manifest) = &evidence.signature_manifest else {

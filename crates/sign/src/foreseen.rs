@@ -60,14 +60,15 @@ pub(crate) enum Completeness {
 }
 
 impl Foreseen {
-    /// Whether `policy` accepts a signature of `image` that is made at `at` with `annotations`. What
-    /// is not known is not judged.
+    /// Whether `policy` accepts a signature of `image` in this form that is made at `at` with
+    /// `annotations`. What is not known is not judged.
     ///
     /// # Errors
     /// The first condition that will not hold, for the likeliest identity.
     pub(crate) fn judge(
         &self,
         policy: &Policy,
+        format: SignatureFormat,
         image: &ResolvedImage,
         at: Timestamp,
         annotations: &BTreeMap<String, String>,
@@ -79,7 +80,7 @@ impl Foreseen {
         let name = statement::name(image.requested());
         let judge = |identity: &String| {
             let judged = policy.judge(Claimed {
-                format: SignatureFormat::Bundle,
+                format,
                 digest: image.digest(),
                 issuer: &self.issuer,
                 identity,

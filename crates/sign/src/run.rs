@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Error;
-use crate::existing::{Existing, Search, Who, own_policy, unusable};
+use crate::existing::{Consumer, Existing, Search, Who, own_policy, unusable};
 use crate::foreseen::{Completeness, Foreseen};
 use crate::format::WrittenFormats;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
@@ -184,9 +184,7 @@ impl<'a> Run<'a> {
         let proof = judge(&own).map_err(none)?;
         // An installer is content with one signature that passes, and an older one could stand in
         // for ours when the registry is asked: ours has to pass by itself.
-        if let Some(policy) = &self.tools.consumer
-            && policy.accepts_format(format)
-        {
+        if let Some(policy) = self.consumer().of(format) {
             let _proof = judge(policy).map_err(none)?;
         }
         (self.events)(SigningEvent::Signed {
@@ -218,16 +216,18 @@ impl<'a> Run<'a> {
 
     /// Judges what is about to be signed by the installer's policy, before anything is published.
     fn judge(&self, foreseen: &Foreseen, at: Timestamp) -> Result<(), Error> {
-        let Some(policy) = &self.tools.consumer else {
-            return Ok(());
-        };
-        for Subject { leaf, .. } in self.subjects {
-            foreseen
-                .judge(policy, &leaf.image, at, self.annotations)
-                .map_err(|violation| Error::Policy {
-                    image: leaf.image.reference().clone(),
-                    source: Box::new(violation),
-                })?;
+        for format in self.tools.formats.each() {
+            let Some(policy) = self.consumer().of(*format) else {
+                continue;
+            };
+            for Subject { leaf, .. } in self.subjects {
+                foreseen
+                    .judge(policy, *format, &leaf.image, at, self.annotations)
+                    .map_err(|violation| Error::Policy {
+                        image: leaf.image.reference().clone(),
+                        source: Box::new(violation),
+                    })?;
+            }
         }
         Ok(())
     }
@@ -279,17 +279,20 @@ impl<'a> Run<'a> {
         })
     }
 
+    fn consumer(&self) -> Consumer<'_> {
+        Consumer(self.tools.consumer.as_ref())
+    }
+
     fn search(&self) -> Search<'_> {
         Search {
             registry: &self.tools.registry,
             verifier: &self.verifier,
             trusted_root: &self.tools.trusted_root,
-            consumer: self.tools.consumer.as_ref(),
+            consumer: self.consumer(),
         }
     }
 
-    /// A bundle, and the session that it was made in. Where the certificate ended while a service was
-    /// waited for, all is done again with another.
+    /// A bundle, and the session that it was made in.
     async fn bundle(&self, image: &ResolvedImage) -> Result<(Arc<Session>, Bytes), Halt> {
         let pinned = image.reference();
         let statement = Statement::new(image, self.annotations);
@@ -302,12 +305,15 @@ impl<'a> Run<'a> {
             let begun = session.is_live();
             match session.sign(&self.tools.clients, pinned, &statement).await {
                 Ok(bundle) => return Ok((session, bundle)),
-                Err(error) if begun && !session.is_live() && self.tools.clients.are_patient() => {
-                    tracing::info!(%error, "the certificate has ended: signing again");
-                }
+                Err(error) if begun && self.outlasted(&session) => again(&error),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether a certificate ended while a service was waited for: then all is done again with another.
+    fn outlasted(&self, session: &Session) -> bool {
+        !session.is_live() && self.tools.clients.are_patient()
     }
 
     async fn push(&self, image: &ResolvedImage, bundle: Bytes) -> Result<ResolvedImage, Error> {
@@ -341,8 +347,7 @@ impl<'a> Run<'a> {
         own: &Policy,
     ) -> Result<(), Error> {
         self.listed(image, signature.digest()).await?;
-        let consumer = self.tools.consumer.as_ref();
-        let consumer = consumer.filter(|policy| policy.accepts_format(SignatureFormat::Bundle));
+        let consumer = self.consumer().of(SignatureFormat::Bundle);
         for policy in [Some(own), consumer].into_iter().flatten() {
             let proof = self
                 .verifier
@@ -408,6 +413,10 @@ impl Subject<'_> {
             reached,
         }
     }
+}
+
+fn again(error: &Error) {
+    tracing::info!(%error, "the certificate has ended: signing again");
 }
 
 /// The policy that accepts exactly what this certificate signs.

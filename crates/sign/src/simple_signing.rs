@@ -12,7 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage};
-use countersign_verify::Limits;
+use countersign_policy::Policy;
+use countersign_verify::{Failure, Limits, TrustedRoot, VerifiedImage, verify_simple_signing};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use sigstore_types::{DerCertificate, SignatureBytes};
@@ -22,7 +24,7 @@ use crate::log::PromisedEntry;
 use crate::statement;
 
 /// Media type of a layer that holds a payload.
-const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+pub(crate) const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The `critical.type` of an image's signature.
 const TYPE: &str = "cosign container image signature";
 
@@ -129,12 +131,24 @@ impl SimpleSignature {
         Self { payload, layer }
     }
 
-    /// Adds the signature to those that the image has.
+    /// Judges this signature alone, by `policy`.
+    pub(crate) fn judge(
+        &self,
+        image: &ResolvedImage,
+        trusted_root: &TrustedRoot,
+        policy: &Policy,
+    ) -> Result<VerifiedImage, Failure> {
+        let payload = self.payload.clone();
+        let now = Timestamp::now();
+        verify_simple_signing(image, &self.layer, payload, trusted_root, policy, now)
+    }
+
+    /// Adds the signature to those that the image has. Returns the digest of the manifest that holds them.
     pub(crate) async fn push(
         &self,
         registry: &Registry,
         image: &ResolvedImage,
-    ) -> Result<(), Error> {
+    ) -> Result<Digest, Error> {
         let repository = image.reference().location().writable()?;
         registry.push_blob(repository, self.payload.clone()).await?;
         let tag = tag(image.digest());

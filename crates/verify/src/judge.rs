@@ -8,9 +8,10 @@
 //!
 //! The caller gives the time. Only `sigstore-verify` reads the clock, because it does not accept a time.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
-use countersign_oci::{Digest, Location, Reference, ResolvedImage};
+use countersign_oci::{Descriptor, Digest, Location, Reference, ResolvedImage};
 use countersign_policy::{Claimed, Policy};
 
 use crate::bundle::SignedBundle;
@@ -48,6 +49,29 @@ pub fn verify_bundle(
     };
     let bundle = StoredForm::Bundle(bundle);
     judge.image(image, None, bundle, DeniedChildren::default())
+}
+
+/// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`,
+/// and its digest must have been checked.
+///
+/// # Errors
+/// The first check that the signature fails.
+pub fn verify_simple_signing(
+    image: &ResolvedImage,
+    layer: &Descriptor,
+    payload: Bytes,
+    trusted_root: &TrustedRoot,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<VerifiedImage, Failure> {
+    let judge = Judge {
+        trusted_root,
+        policy,
+        now,
+    };
+    let stored = StoredSignature::new(layer, payload)?;
+    let stored = StoredForm::SimpleSigning(&stored);
+    judge.image(image, None, stored, DeniedChildren::default())
 }
 
 /// Judges one bundle when only the digest of the image is known: is it a signature, genuine by

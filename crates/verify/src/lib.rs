@@ -87,7 +87,7 @@ pub use denial::Denied;
 pub use error::Error;
 pub use evidence::Evidence;
 pub use failure::Failure;
-pub use judge::{judge_digest, verify_bundle};
+pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use platform::{ImageVerifier, SignedDocument, VerifiedPlatform, verify_platform};
 pub use proof::{NotCovered, VerifiedImage};

@@ -29,7 +29,8 @@ use search::{Criteria, SearchState};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most referrers fetched for one image, in all repositories together. Default 64.
+    /// The most candidates fetched for one image, in all repositories together: referrers, and the legacy
+    /// signatures that a manifest has many of. Default 64.
     pub candidates: usize,
     /// The most bytes of one bundle. Default 1 MiB.
     pub bundle_bytes: u64,
@@ -190,7 +191,7 @@ impl Verifier {
                 untried: 0,
                 unsearched: 0,
             },
-            tried: 0,
+            left: self.limits.candidates,
             unknown: None,
             proving: Vec::new(),
         };

@@ -31,6 +31,7 @@ impl Registry {
     /// Makes sure that the manifest at `tag` has `layer`, whose blob has been pushed. Another client may
     /// append at the same time, so the manifest is read again after it was written, until it has all layers
     /// that were ever seen there. If the tag does not exist, it is created. It gets at most `limit` layers.
+    /// Returns the digest of the manifest that has them.
     ///
     /// # Errors
     /// [`Error::Manifest`], if the tag names something that is not a manifest with layers, or its
@@ -43,7 +44,7 @@ impl Registry {
         tag: &str,
         layer: &Descriptor,
         limit: usize,
-    ) -> Result<()> {
+    ) -> Result<Digest> {
         let appending = Appending {
             registry: self,
             repository,
@@ -85,20 +86,20 @@ struct Written {
 
 /// What a round has come to.
 enum Round {
-    /// All layers are there.
-    Complete,
+    /// All layers are there, in this manifest.
+    Complete(Digest),
     /// The tag was written or is being written, so it has to be read again.
     Unsettled,
 }
 
 impl Appending<'_> {
-    async fn until_it_stays(mut self) -> Result<()> {
+    async fn until_it_stays(mut self) -> Result<Digest> {
         let retries = &self.registry.options().retries;
         let (mut rounds, mut failures) = (rounds(retries), pauses(retries));
         loop {
             let started = Instant::now();
             let pause: Duration = match self.round().await {
-                Ok(Round::Complete) => return Ok(()),
+                Ok(Round::Complete(digest)) => return Ok(digest),
                 Ok(Round::Unsettled) => {
                     failures = pauses(retries);
                     rounds.next().ok_or_else(|| Error::Contended {
@@ -126,8 +127,11 @@ impl Appending<'_> {
         };
         self.remember(&layered);
         let missing = layered.missing(&self.seen);
-        if layered.has(&self.layer) && missing.is_empty() {
-            return Ok(Round::Complete);
+        if let Some(digest) = &before
+            && layered.has(&self.layer)
+            && missing.is_empty()
+        {
+            return Ok(Round::Complete(digest.clone()));
         }
         if let Some(written) = &mut self.written
             && written.replaced == before

@@ -5,11 +5,13 @@
 //! connection is bounded in bytes and in time, and so is their number.
 
 use std::convert::Infallible;
+use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use countersign_oci::MachineFault;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -27,6 +29,8 @@ use super::error::LoginError;
 const PATH: &str = "/auth/callback";
 /// For one connection, from its start to the end of the answer.
 const CONNECTION: Duration = Duration::from_secs(10);
+/// After a connection that was not accepted.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Connections at once. A browser opens some that it doesn't use.
 const CONNECTIONS: usize = 16;
 /// Bytes of a request's head. It is the least that `hyper` can be told.
@@ -73,13 +77,25 @@ impl Callback {
 
     /// Waits for the code. The port is closed when this ends.
     pub(super) async fn code(self) -> Outcome {
+        let accept = || async { self.listener.accept().await.map(|(stream, _)| stream) };
+        self.code_by(accept).await
+    }
+
+    async fn code_by<A>(&self, accept: impl Fn() -> A) -> Outcome
+    where
+        A: Future<Output = io::Result<TcpStream>>,
+    {
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
-                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => {
-                    let (stream, _) = accepted.map_err(LoginError::Listener)?;
-                    connections.push(self.serve(stream));
-                }
+                accepted = accept(), if connections.len() < CONNECTIONS => match accepted {
+                    Ok(stream) => connections.push(self.serve(stream)),
+                    Err(error) if may_pass(&error) => {
+                        tracing::debug!(%error, "a connection to the login's port was not accepted");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    Err(error) => return Err(LoginError::Listener(error)),
+                },
                 Some(()) = connections.next() => {
                     if let Some(outcome) = self.lock().take() {
                         return outcome;
@@ -131,6 +147,26 @@ impl Callback {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Outcome>> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the next connection may be accepted: this one broke off, or the machine has run out of something for
+/// now.
+fn may_pass(error: &io::Error) -> bool {
+    let broken = matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+            | ErrorKind::TimedOut
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+    );
+    let ran_out = matches!(
+        MachineFault::of(error),
+        Some(MachineFault::Descriptors | MachineFault::Memory)
+    );
+    broken || ran_out
 }
 
 fn page(status: StatusCode, text: &str) -> Response<String> {
@@ -245,6 +281,32 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         assert!(answer.ends_with(LOGGED_IN), "{answer}");
         assert!(connect(&redirect).await.is_err(), "the port is closed");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_accepted_ends_no_login() {
+        let too_many_files = || io::Error::from_raw_os_error(24);
+        let passing = [
+            io::Error::from(ErrorKind::ConnectionAborted),
+            too_many_files(),
+        ];
+        let callback = callback().await;
+        let redirect = callback.redirect().clone();
+        let passing = Mutex::new(Vec::from(passing));
+        let accept = || async {
+            if let Some(error) = passing.lock().unwrap().pop() {
+                return Err(error);
+            }
+            callback.listener.accept().await.map(|(stream, _)| stream)
+        };
+        let (code, answer) = tokio::join!(callback.code_by(accept), get(&redirect, GOOD));
+        assert_eq!(*code.unwrap(), "hunter2");
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        assert!(passing.lock().unwrap().is_empty());
+
+        let broken = || async { Err(io::Error::from(ErrorKind::InvalidInput)) };
+        let error = callback.code_by(broken).await.unwrap_err();
+        assert!(matches!(error, LoginError::Listener(_)), "{error:?}");
     }
 
     #[tokio::test]

@@ -1,16 +1,23 @@
 //! One manifest, signed in the legacy form.
 
-use countersign_policy::SignatureFormat;
+use std::sync::Arc;
 
-use super::{Run, Subject, own};
+use countersign_policy::{Policy, SignatureFormat};
+use countersign_verify::Evidence;
+
+use super::{Run, Subject, again, own};
 use crate::error::Error;
 use crate::existing::Existing;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome};
+use crate::session::Session;
 use crate::sessions::Halt;
-use crate::simple_signing;
+use crate::simple_signing::{self, SimpleSignature};
+
+const FORMAT: SignatureFormat = SignatureFormat::SimpleSigning;
 
 impl Run<'_> {
-    /// Signs in the legacy form. It is verified when it is in the registry, by the consumer.
+    /// Signs in the legacy form. The consumer judges the signature before it is pushed, and again when it is
+    /// in the registry.
     pub(super) async fn simply_signed(
         &self,
         subject: &Subject<'_>,
@@ -18,58 +25,85 @@ impl Run<'_> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let none = |halt| (Reached::NotSigned, halt);
         let image = &subject.leaf.image;
-        let pinned = image.reference();
-        let (search, who) = (self.search(), self.who().await.map_err(none)?);
+        let who = self.who().await.map_err(none)?;
         if self.existing == Existing::Keep
-            && let Some(evidence) = search.find_simple(image, &who, self.annotations).await
+            && let Some(evidence) = self
+                .search()
+                .find_simple(image, &who, self.annotations)
+                .await
             && let Some(manifest) = evidence.signature_manifest.clone()
         {
             return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
-        let encode = |source: serde_json::Error| Error::Encode {
-            image: pinned.clone(),
-            source: Box::new(source),
-        };
-        let payload = simple_signing::payload(image, self.annotations).map_err(encode);
-        let payload = payload.map_err(at(Reached::NotSigned))?;
-        let session = self.session().await.map_err(none)?;
-        let clients = &self.tools.clients;
-        let signature = session.sign_payload(clients, pinned, payload).await;
-        let signature = signature.map_err(at(Reached::NotSigned))?;
+        let (session, signature) = self.simple_signature(subject).await.map_err(none)?;
+        let own = own(session.certified(), self.annotations, FORMAT);
+        let own = own.map_err(at(Reached::NotSigned))?;
+        let judged = self.judge_alone(subject, &signature, &own);
+        let mut evidence = judged.map_err(at(Reached::NotSigned))?;
         (self.events)(SigningEvent::Signed {
-            image: pinned.clone(),
+            image: image.reference().clone(),
         });
         let pushed = signature.push(&self.tools.registry, image).await;
-        pushed.map_err(at(Reached::NotPushed))?;
-        let unverified = at(Reached::NotVerified);
-        let own = own(
-            session.certified(),
-            self.annotations,
-            SignatureFormat::SimpleSigning,
-        )
-        .map_err(unverified)?;
-        let refused = |source| {
-            at(Reached::NotVerified)(Error::Refused {
-                image: pinned.clone(),
+        let manifest = pushed.map_err(at(Reached::NotPushed))?;
+        for policy in [Some(&own), self.consumer().of(FORMAT)]
+            .into_iter()
+            .flatten()
+        {
+            let proof = self.verifier.verify(image, policy).await;
+            let _proof = proof.map_err(|source| {
+                at(Reached::NotVerified)(Error::Refused {
+                    image: image.reference().clone(),
+                    source: Box::new(source),
+                })
+            })?;
+        }
+        evidence.signature_manifest = Some(manifest.clone());
+        Ok(subject.signed(SigningOutcome::Signed, manifest, evidence))
+    }
+
+    /// A signature, and the session that it was made in.
+    async fn simple_signature(
+        &self,
+        subject: &Subject<'_>,
+    ) -> Result<(Arc<Session>, SimpleSignature), Halt> {
+        let image = &subject.leaf.image;
+        let pinned = image.reference();
+        let payload = simple_signing::payload(image, self.annotations);
+        let payload = payload.map_err(|source| Error::Encode {
+            image: pinned.clone(),
+            source: Box::new(source),
+        })?;
+        loop {
+            let session = self.session().await?;
+            let (begun, payload) = (session.is_live(), payload.clone());
+            let signed = session.sign_payload(&self.tools.clients, pinned, payload);
+            match signed.await {
+                Ok(signature) => return Ok((session, signature)),
+                Err(error) if begun && self.outlasted(&session) => again(&error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Judges a new signature by itself, since an older one could stand in for it when the registry is asked.
+    fn judge_alone(
+        &self,
+        subject: &Subject<'_>,
+        signature: &SimpleSignature,
+        own: &Policy,
+    ) -> Result<Evidence, Error> {
+        let image = &subject.leaf.image;
+        let judge = |policy| {
+            let judged = signature.judge(image, &self.tools.trusted_root, policy);
+            judged.map_err(|source| Error::Bundle {
+                image: image.reference().clone(),
                 source: Box::new(source),
             })
         };
-        let proof = self.verifier.verify(image, &own).await.map_err(refused)?;
-        if let Some(consumer) = &self.tools.consumer {
-            let _proof = self
-                .verifier
-                .verify(image, consumer)
-                .await
-                .map_err(refused)?;
+        let proof = judge(own)?;
+        if let Some(consumer) = self.consumer().of(FORMAT) {
+            let _proof = judge(consumer)?;
         }
-        let evidence = proof.evidence().clone();
-        let manifest = evidence.signature_manifest.clone().ok_or_else(|| {
-            at(Reached::NotVerified)(Error::NotListed {
-                image: pinned.clone(),
-                expected: image.digest().clone(),
-                found: 0,
-            })
-        })?;
-        Ok(subject.signed(SigningOutcome::Signed, manifest, evidence))
+        Ok(proof.evidence().clone())
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use countersign_policy::{PolicySpec, Violation};
 use countersign_sandbox::{Service, Sigstore};
-use countersign_sign::{Error, IdentityToken, RekorVersion, Services, Signer, Tags};
+use countersign_sign::{
+    Error, IdentityToken, RekorVersion, Services, Signer, Tags, WrittenFormats,
+};
 use countersign_verify::{RefusalKind, TrustedRoot};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -153,18 +155,22 @@ async fn what_the_installer_s_policy_accepts_is_signed() {
 }
 
 #[tokio::test]
-async fn a_bundle_that_the_trusted_root_does_not_cover_is_not_pushed() {
-    let stage = Stage::new().await;
-    stage.one_image();
+async fn a_signature_that_the_trusted_root_does_not_cover_is_not_pushed() {
     let other = Sigstore::start().await.unwrap();
     let root = TrustedRoot::from_json("sandbox", &other.trusted_root_json()).unwrap();
-    let signer = stage.signer_trusting(RekorVersion::V1, root);
-    let error = stage.sign_with(&signer).await.unwrap_err();
-    let Error::Bundle { source, .. } = error else {
-        panic!("expected a bundle that doesn't hold, found {error:?}");
-    };
-    assert_eq!(source.kind(), RefusalKind::Invalid);
-    assert_eq!(stage.writes(), [""; 0]);
+    for formats in [WrittenFormats::Bundle, WrittenFormats::SimpleSigning] {
+        let stage = Stage::new().await;
+        stage.one_image();
+        let signer = stage
+            .signer_trusting(RekorVersion::V1, root.clone())
+            .with_formats(formats);
+        let error = stage.sign_with(&signer).await.unwrap_err();
+        let Error::Bundle { source, .. } = error else {
+            panic!("expected a signature that doesn't hold, found {error:?}");
+        };
+        assert_eq!(source.kind(), RefusalKind::Invalid);
+        assert_eq!(stage.writes(), [""; 0], "{formats:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Document, Reference, Registry, ResolvedImage};
-use countersign_policy::SignatureFormat;
+use countersign_policy::{PolicySpec, SignatureFormat};
 use countersign_sandbox::RegistryOptions;
 use countersign_sandbox::image::Image;
 use countersign_sign::{Error, RekorVersion, Signed, Signer, SigningOutcome, Tags, WrittenFormats};
@@ -88,6 +88,56 @@ async fn a_form_that_is_missing_is_added_and_others_signatures_stay() {
         .with_formats(WrittenFormats::SimpleSigning);
     stage.sign_again(signer).await.unwrap();
     assert_eq!(stage.layers(&digest).await, 2);
+}
+
+#[tokio::test]
+async fn a_signature_that_the_installers_policy_refuses_does_not_count() {
+    let stage = Stage::new().await;
+    let digest = stage.one_image().digest();
+    let signer = |policy: Option<&dyn Fn(&mut PolicySpec)>| {
+        let signer = stage
+            .signer_by(RekorVersion::V1)
+            .with_formats(WrittenFormats::SimpleSigning);
+        match policy {
+            None => signer,
+            Some(change) => signer.with_consumer_policy(stage.policy(|spec| {
+                spec.signature_formats = vec!["simple_signing".to_owned()];
+                change(spec);
+            })),
+        }
+    };
+    let first = stage.sign_with(&signer(None)).await.unwrap().remove(0);
+    let signed = stage.sign_with(&signer(Some(&|_| {}))).await.unwrap();
+    assert_eq!(signed[0].outcome, SigningOutcome::AlreadySigned);
+
+    // Certificates count in whole seconds.
+    let later = first.evidence.certificate_not_before + jiff::SignedDuration::from_secs(2);
+    let wait = later.duration_since(jiff::Timestamp::now());
+    tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+    let since = |spec: &mut PolicySpec| spec.not_before = Some(later.to_string());
+    let strict = signer(Some(&since));
+    for expected in [SigningOutcome::Signed, SigningOutcome::AlreadySigned] {
+        let signed = stage.sign_with(&strict).await.unwrap();
+        assert_eq!(signed[0].outcome, expected);
+        assert_eq!(stage.layers(&digest).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_says_nothing_of_a_form_that_it_does_not_read() {
+    for format in ["bundle", "simple_signing"] {
+        let stage = Stage::new().await;
+        stage.one_image();
+        let policy = stage.policy(|spec| spec.signature_formats = vec![format.to_owned()]);
+        let signer = stage
+            .signer_by(RekorVersion::V1)
+            .with_formats(WrittenFormats::Both)
+            .with_consumer_policy(policy);
+        for expected in [SigningOutcome::Signed, SigningOutcome::AlreadySigned] {
+            let signed = stage.sign_with(&signer).await.unwrap();
+            assert_eq!(signed[0].outcome, expected, "{format}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! The search for a signature that passes: referrers, then the tag for legacy signatures.
 //!
-//! At most [`Limits::candidates`](super::Limits) are fetched, in all repositories together. A registry's error
-//! is remembered: with it, nobody knows whether the image is signed.
+//! At most [`Limits::candidates`](super::Limits) are fetched, in all repositories together: referrers and the
+//! payloads of legacy signatures alike. A registry's error is remembered: with it, nobody knows whether the
+//! image is signed.
 
 use std::sync::Arc;
 
@@ -57,9 +58,8 @@ impl Verifier {
                 return None;
             }
         };
-        let left = self.limits.candidates.saturating_sub(search.tried);
-        let (referrers, untried) = shortlist(referrers, left, search.policy);
-        search.refusal.untried += untried;
+        let all = referrers.len();
+        let referrers = shortlist(referrers, search.left, search.policy);
         // The likelier ones are checked before any of the others is fetched.
         let at_once = self.limits.concurrency.max(1);
         let mut fetched = stream::iter(referrers).flat_map(|equally_likely| {
@@ -67,8 +67,13 @@ impl Verifier {
                 .map(|descriptor| self.fetch(location, image, policy, descriptor))
                 .buffered(at_once)
         });
-        while let Some((descriptor, outcome)) = fetched.next().await {
-            search.tried += 1;
+        let mut tried = 0;
+        // Legacy signatures, of which a referrer may have many, are candidates too.
+        while search.left > 0
+            && let Some((descriptor, outcome)) = fetched.next().await
+        {
+            search.left -= 1;
+            tried += 1;
             let manifest = descriptor.digest;
             let failure = match outcome {
                 Ok(Fetched::Bundle(stored)) => match self.judge(search, *stored).await {
@@ -91,6 +96,7 @@ impl Verifier {
             };
             search.refuse(manifest, failure);
         }
+        search.refusal.untried += all - tried;
         None
     }
 
@@ -126,7 +132,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the legacy signatures in these layers of one manifest, until one passes.
+    /// Checks the legacy signatures in these layers of one manifest, until one passes: the newest first, since
+    /// new ones are appended.
     async fn try_layers(
         &self,
         location: &Location,
@@ -134,10 +141,10 @@ impl Verifier {
         layers: &[Descriptor],
         search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
-        let left = self.limits.candidates.saturating_sub(search.tried);
+        let left = search.left;
         search.refusal.untried += layers.len().saturating_sub(left);
-        for layer in layers.iter().take(left) {
-            search.tried += 1;
+        for layer in layers.iter().rev().take(left) {
+            search.left -= 1;
             let payload = self
                 .registry
                 .blob(location, layer, self.limits.bundle_bytes)
@@ -260,8 +267,8 @@ pub(super) struct SearchState<'a> {
     pub(super) criteria: Arc<Criteria>,
     /// The error if none passes.
     pub(super) refusal: Refusal,
-    /// How many referrers were fetched so far, in all repositories together.
-    pub(super) tried: usize,
+    /// How many candidates may still be fetched, in all repositories together.
+    pub(super) left: usize,
     /// The first error of the registry. With it, nobody knows whether the image is signed.
     pub(super) unknown: Option<RegistryError>,
     /// The signatures that proved the image.
@@ -276,17 +283,11 @@ impl SearchState<'_> {
     }
 }
 
-/// The referrers to check, in groups: the likeliest group first. At most `left` of them are kept. The number
-/// is how many are left out.
-fn shortlist(
-    mut referrers: Vec<Descriptor>,
-    left: usize,
-    policy: &Policy,
-) -> (Vec<Vec<Descriptor>>, usize) {
+/// The referrers to check, in groups: the likeliest group first. At most `left` of them are kept.
+fn shortlist(mut referrers: Vec<Descriptor>, left: usize, policy: &Policy) -> Vec<Vec<Descriptor>> {
     let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy);
     referrers.sort_by_key(rank);
-    let untried = referrers.len().saturating_sub(left);
     referrers.truncate(left);
     let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));
-    (groups.map(<[Descriptor]>::to_vec).collect(), untried)
+    groups.map(<[Descriptor]>::to_vec).collect()
 }

@@ -288,7 +288,7 @@ async fn the_payload_is_what_was_signed_and_about_this_image() {
 async fn every_layer_is_tried_within_the_limit() {
     let stage = Stage::new().await;
     let strangers = sign(&stage, payload(&stage), STRANGER);
-    let layers = [strangers.clone(), strangers, good(&stage)];
+    let layers = [good(&stage), strangers.clone(), strangers.clone()];
     push(&stage, SimpleSigningPlace::Tag, &layers);
     let _proof = verify(&stage, &both(&stage)).await.unwrap();
 
@@ -298,6 +298,36 @@ async fn every_layer_is_tried_within_the_limit() {
     let refusal = refusal(verifier.verify(&stage.scene.image, &both(&stage)).await);
     assert_eq!((refusal.candidates.len(), refusal.untried), (2, 1));
     assert_eq!(refusal.kind(), RefusalKind::Policy);
+    // New ones are appended, so the last are the newest.
+    let layers = [strangers.clone(), strangers, good(&stage)];
+    push(&stage, SimpleSigningPlace::Tag, &layers);
+    let _proof = verifier
+        .verify(&stage.scene.image, &both(&stage))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn referrers_and_the_layers_of_each_have_one_limit() {
+    let stage = Stage::new().await;
+    let strangers = sign(&stage, payload(&stage), STRANGER);
+    // Four referrers of two signatures each are 12 candidates.
+    for count in 0..4 {
+        let mut one = strangers.clone();
+        one.annotations.insert("number".into(), count.to_string());
+        push(&stage, SimpleSigningPlace::Referrer, &[one.clone(), one]);
+    }
+    stage.scene.server.reset_requests();
+    let mut limits = countersign_verify::Limits::default();
+    limits.candidates = 5;
+    limits.concurrency = 1;
+    let verifier = stage.verifier().with_limits(limits);
+    let refusal = refusal(verifier.verify(&stage.scene.image, &both(&stage)).await);
+    // A referrer and its two signatures, another and the first of its two; then the limit is reached.
+    assert_eq!((refusal.candidates.len(), refusal.untried), (3, 3));
+    let payloads = stage.scene.server.requests();
+    let payloads = payloads.iter().filter(|one| one.path.contains("/blobs/"));
+    assert_eq!(payloads.count(), 3);
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ impl Stage {
             .add_fault(Fault::on(&line, effect).after(after).times(1));
     }
 
-    async fn append(&self, registry: &Registry) -> Result<()> {
+    async fn append(&self, registry: &Registry) -> Result<Digest> {
         let repository = self.server.repository(PATH);
         registry
             .append_layer(&repository, TAG, &layer("ours"), LIMIT)
@@ -174,7 +174,8 @@ async fn a_tag_that_has_vanished_is_an_error() {
 async fn a_tag_that_does_not_exist_is_created() {
     let stage = Stage::new(&[]).await;
     stage.server.untag(PATH, TAG);
-    stage.append(&client()).await.unwrap();
+    let written = stage.append(&client()).await.unwrap();
+    assert_eq!(stage.server.tagged(PATH, TAG), Some(written));
     let (media_type, manifest) = stage.manifest();
     assert_eq!(media_type, media_type::OCI_MANIFEST);
     assert_eq!(manifest.layers, [layer("ours")]);
