@@ -49,7 +49,7 @@ impl Environment {
             .find(|path| path.is_file())
     }
 
-    /// Where trust roots are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
+    /// Where trusted roots, galleries' indexes and signatures are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
     /// directory (XDG base directory specification).
     pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
         if let Some(directory) = self.raw("COUNTERSIGN_CACHE_DIR") {

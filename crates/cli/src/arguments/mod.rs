@@ -2,6 +2,7 @@
 //! command's file.
 
 pub(crate) mod annotations;
+pub(crate) mod cache;
 pub(crate) mod limits;
 pub(crate) mod planning;
 pub(crate) mod policy;

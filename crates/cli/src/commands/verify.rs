@@ -15,9 +15,11 @@ use serde::Serialize;
 
 use super::report::Report;
 use super::text::evidence_text;
+use crate::arguments::cache::CacheArguments;
 use crate::arguments::policy::PolicyArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::trust::TrustArguments;
+use crate::cache::with_cache;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -77,6 +79,9 @@ pub(crate) struct VerifyArguments {
     pub(crate) trust: TrustArguments,
 
     #[command(flatten)]
+    pub(crate) cache: CacheArguments,
+
+    #[command(flatten)]
     pub(crate) registry: RegistryArguments,
 }
 
@@ -94,6 +99,7 @@ pub(crate) async fn run(
         .trusted_root(environment, registry.connection())
         .await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
+    let verifier = with_cache(verifier, &arguments.cache, environment)?;
 
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));
@@ -244,7 +250,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// At least one verdict.
     async fn reference(&self, reference: &Reference, which: Which<'_>) -> Vec<Judged> {
-        let image = match self.registry.resolve(reference).await {
+        let image = match self.verifier.resolve(reference, self.policy).await {
             Ok(image) => image,
             Err(error) => return vec![Judged::whole(Err(error.into()))],
         };

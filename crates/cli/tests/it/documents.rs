@@ -101,6 +101,7 @@ async fn stage() -> Stage {
 /// What has to be added to meet the sandbox's Sigstore, for a platform that its images have.
 fn flags(words: &[String]) -> &'static [&'static str] {
     let trusts = words.iter().any(|word| word == "--trusted-root");
+    let caches = words.iter().any(|word| word == "--cache");
     let words: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
     match *words {
         ["sign" | "merge", ..] => &[
@@ -108,6 +109,7 @@ fn flags(words: &[String]) -> &'static [&'static str] {
             "--signing-config=signing_config.json",
             "--identity-token=@token",
         ],
+        ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
         ["verify" | "upgrade", ..] | ["policy", "test"] if !trusts => {
             &["--trusted-root=trusted_root.json"]
@@ -163,6 +165,11 @@ async fn the_commands_about_installing_work() {
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
     play("docs/galleries.md", 8).await;
+}
+
+#[tokio::test]
+async fn the_commands_about_registries_work() {
+    play("docs/registries.md", 1).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 )]
 
 mod also_verify;
+mod cache;
 mod commands;
 mod documents;
 mod exit_codes;
