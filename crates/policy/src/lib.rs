@@ -67,4 +67,4 @@ pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 pub use spec::{PolicySpec, SignerSpec, TrustSpec};
 pub use summary::PolicySummary;
 pub use violation::{Mismatch, Miss, SignerMismatch, Violation};
-pub use warning::Warning;
+pub use warning::{Level, Warning};

@@ -1,24 +1,21 @@
 //! Warnings about a policy that is valid but weaker than its author may think.
 //!
-//! Warnings look only at the text of a pattern. They are hints for a person, and never change what is accepted.
-//! A pattern can be weak without a warning.
+//! Warnings look only at texts and times. They are hints for a person, and never change what is accepted.
+//! A policy can be weak without a warning.
+
+use countersign_oci::printable;
+use jiff::Timestamp;
 
 use crate::claims::Claim;
 use crate::format::SignatureFormat;
-use crate::matcher::{Matcher, WholeRegex};
+use crate::matcher::Matcher;
 use crate::policy::{Policy, Signer};
-use countersign_oci::printable;
 
-/// One issuer of each provider that the public-good Fulcio accepts.
-const PROVIDERS: [&str; 7] = [
-    "https://token.actions.githubusercontent.com",
-    "https://gitlab.com",
-    "https://agent.buildkite.com",
-    "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
-    "https://accounts.google.com",
-    "https://github.com/login/oauth",
-    "https://login.microsoftonline.com",
-];
+mod pattern;
+mod provider;
+
+use pattern::{leaves_repository_open, only_match, with_escaped_dots};
+use provider::{Form, meant_issuer, providers_matching, with_scheme};
 
 /// Claims about the repository that was built. A reusable workflow does not change them.
 const CALLER_CLAIMS: [Claim; 6] = [
@@ -29,6 +26,15 @@ const CALLER_CLAIMS: [Claim; 6] = [
     Claim::BuildConfigUri,
     Claim::TokenSubject,
 ];
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Worth knowing. Nothing has to be changed.
+    Note,
+    /// The policy accepts more than its author may think, or nothing at all.
+    Warning,
+}
 
 /// A weak point. Signers are counted from 0, as in [`Policy::signers`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,18 +81,74 @@ pub enum Warning {
         /// Its identity pattern.
         pattern: String,
     },
-    /// A `.` in a host name that matches any character: `githubXcom` matches too.
+    /// A `.` that matches any character: `githubXcom` matches too.
     #[error(
-        "in the pattern `{}`, a `.` in the host name `{}` matches any character; write `\\.`",
-        printable(.pattern), printable(.host)
+        "in the pattern `{}`, a `.` matches any character; write `{}`",
+        printable(.pattern), printable(.corrected)
     )]
     UnescapedDot {
         /// Which signer.
         signer: usize,
         /// The pattern.
         pattern: String,
-        /// The host name in it.
-        host: String,
+        /// The same with a `\\` before each of these dots.
+        corrected: String,
+    },
+    /// An issuer that is almost a well-known one.
+    #[error(
+        "the issuer `{}` is no well-known one, but nearly `{meant}`; if you mean that, write it so",
+        printable(.issuer)
+    )]
+    AlmostKnownIssuer {
+        /// Which signer.
+        signer: usize,
+        /// Its issuer.
+        issuer: String,
+        /// The one that is nearest.
+        meant: &'static str,
+    },
+    /// A character that no issuer and no identity has: a typographic quote, a blank.
+    #[error(
+        "no certificate has the {key} `{}`: it has the character {character:?}, which may come from copying; \
+         remove it",
+        printable(.value)
+    )]
+    StrayCharacter {
+        /// Which signer.
+        signer: usize,
+        /// `issuer` or `identity`.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// The first such character.
+        character: char,
+    },
+    /// An identity that no certificate of this issuer can have.
+    #[error(
+        "no certificate of the issuer `{}` has the identity `{}`; identities of this issuer look like \
+         `{expected}`{}",
+        printable(.issuer), printable(.identity),
+        if *.pattern { "; a pattern must match the whole identity" } else { "" }
+    )]
+    ImpossibleIdentity {
+        /// Which signer.
+        signer: usize,
+        /// Its issuer.
+        issuer: String,
+        /// Its identity, or pattern.
+        identity: String,
+        /// Whether it is a pattern.
+        pattern: bool,
+        /// What an identity looks like.
+        expected: &'static str,
+    },
+    /// A `not_before` that is not reached yet.
+    #[error(
+        "`not_before` is {not_before}, which is in the future: every signature that exists today is refused"
+    )]
+    FutureNotBefore {
+        /// The time.
+        not_before: Timestamp,
     },
     /// No `not_before`: signatures of any age are accepted.
     #[error(
@@ -128,9 +190,66 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The name of every finding, sorted.
+    pub const NAMES: [&'static str; 13] = [
+        "almost-known-issuer",
+        "any-caller",
+        "denied-indexes",
+        "future-not-before",
+        "impossible-identity",
+        "issuer-without-scheme",
+        "no-not-before",
+        "open-repository",
+        "several-providers",
+        "simple-signing",
+        "simple-signing-tag",
+        "stray-character",
+        "unescaped-dot",
+    ];
+
+    /// Its name, one of [`Self::NAMES`]. It stays when the text changes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AlmostKnownIssuer { .. } => "almost-known-issuer",
+            Self::AnyCaller { .. } => "any-caller",
+            Self::DeniedIndexes => "denied-indexes",
+            Self::FutureNotBefore { .. } => "future-not-before",
+            Self::ImpossibleIdentity { .. } => "impossible-identity",
+            Self::IssuerWithoutScheme { .. } => "issuer-without-scheme",
+            Self::NoNotBefore => "no-not-before",
+            Self::OpenRepository { .. } => "open-repository",
+            Self::SeveralProviders { .. } => "several-providers",
+            Self::SimpleSigning => "simple-signing",
+            Self::SimpleSigningTag => "simple-signing-tag",
+            Self::StrayCharacter { .. } => "stray-character",
+            Self::UnescapedDot { .. } => "unescaped-dot",
+        }
+    }
+
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::NoNotBefore => Level::Note,
+            Self::AlmostKnownIssuer { .. }
+            | Self::AnyCaller { .. }
+            | Self::DeniedIndexes
+            | Self::FutureNotBefore { .. }
+            | Self::ImpossibleIdentity { .. }
+            | Self::IssuerWithoutScheme { .. }
+            | Self::OpenRepository { .. }
+            | Self::SeveralProviders { .. }
+            | Self::SimpleSigning
+            | Self::SimpleSigningTag
+            | Self::StrayCharacter { .. }
+            | Self::UnescapedDot { .. } => Level::Warning,
+        }
+    }
+}
+
 impl Policy {
-    /// The weak points of this policy, signer by signer.
-    pub fn warnings(&self) -> Vec<Warning> {
+    /// The weak points of this policy at the time `now`, signer by signer.
+    pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
         let Self {
             signers,
             not_before,
@@ -150,6 +269,12 @@ impl Policy {
             .enumerate()
             .flat_map(|(position, signer)| signer_warnings(position, signer))
             .collect();
+        let own = signers.iter().map(|signer| signer.not_before);
+        let in_future = own
+            .chain([*not_before])
+            .flatten()
+            .filter(|time| *time > now);
+        warnings.extend(in_future.map(|not_before| Warning::FutureNotBefore { not_before }));
         let unbounded = |signer: &Signer| signer.not_before.is_none();
         if not_before.is_none() && signers.iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
@@ -175,36 +300,21 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
         // Checked together with the policy's `not_before`.
         not_before: _,
     } = signer;
-    let mut warnings = Vec::new();
-    if let Some(expected) = with_scheme(issuer) {
-        warnings.push(Warning::IssuerWithoutScheme {
-            signer: position,
-            issuer: issuer.as_str().to_owned(),
-            expected,
-        });
-    }
-    if let Matcher::Regex(pattern) = issuer {
-        let providers = providers_matching(pattern);
-        if providers.len() > 1 {
-            warnings.push(Warning::SeveralProviders {
-                signer: position,
-                pattern: pattern.to_string(),
-                providers,
-            });
-        }
-    }
+    let mut warnings = issuer_warnings(position, issuer);
     let matchers = claims.iter().map(|rule| &rule.matcher);
     for matcher in [issuer, identity].into_iter().chain(matchers) {
         if let Matcher::Regex(pattern) = matcher
-            && let Some(host) = host_with_unescaped_dot(pattern.as_str())
+            && let Some(corrected) = with_escaped_dots(pattern.as_str())
         {
             warnings.push(Warning::UnescapedDot {
                 signer: position,
                 pattern: pattern.to_string(),
-                host: host.to_owned(),
+                corrected,
             });
         }
     }
+    warnings.extend(stray_character(position, "identity", identity));
+    warnings.extend(impossible_identity(position, issuer, identity));
     if let Matcher::Regex(pattern) = identity
         && leaves_repository_open(pattern.as_str())
     {
@@ -224,117 +334,76 @@ fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
     warnings
 }
 
-fn providers_matching(pattern: &WholeRegex) -> Vec<&'static str> {
-    let matching = PROVIDERS
-        .into_iter()
-        .filter(|issuer| pattern.is_match(issuer));
-    matching.collect()
-}
-
-/// A URL's or an e-mail address's host name, when one of its dots is not escaped.
-fn host_with_unescaped_dot(pattern: &str) -> Option<&str> {
-    let mark = if pattern.contains("://") { "://" } else { "@" };
-    let hosts = pattern.split(mark).skip(1);
-    hosts
-        .filter_map(|rest| rest.split('/').next())
-        .find(|host| has_unescaped_dot(host))
-}
-
-/// A dot with a repetition after it is no slip, and other warnings speak of it.
-fn has_unescaped_dot(host: &str) -> bool {
-    let mut escaped = false;
-    let mut characters = host.chars().peekable();
-    while let Some(c) = characters.next() {
-        let repeated = matches!(characters.peek(), Some('*' | '+' | '?' | '{'));
-        if c == '.' && !escaped && !repeated && characters.peek().is_some() {
-            return true;
-        }
-        escaped = c == '\\' && !escaped;
+fn issuer_warnings(position: usize, issuer: &Matcher) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let text = || issuer.as_str().to_owned();
+    if let Some(expected) = with_scheme(issuer) {
+        warnings.push(Warning::IssuerWithoutScheme {
+            signer: position,
+            issuer: text(),
+            expected,
+        });
     }
-    false
-}
-
-/// Slashes before the part after the repository: `https:`, the empty one, host, owner, repository.
-const REPOSITORY_SLASHES: usize = 5;
-
-/// Whether a repetition stands where host, owner and repository have to be named, as far as a
-/// pattern's text shows it: in any of its alternatives, behind the fewest slashes that lead there.
-fn leaves_repository_open(pattern: &str) -> bool {
-    let mut group = Group::default();
-    let mut around = Vec::new();
-    let mut slashes = 0;
-    let mut in_brackets = false;
-    let mut escaped = false;
-    for c in pattern.chars() {
-        match c {
-            _ if escaped => {}
-            // A slash in a bracket expression parts nothing.
-            '[' => in_brackets = true,
-            ']' => in_brackets = false,
-            _ if in_brackets => {}
-            '/' => slashes += 1,
-            '*' | '+' | '{' if slashes < REPOSITORY_SLASHES => return true,
-            '(' => {
-                around.push(std::mem::replace(&mut group, Group::beginning(slashes)));
-            }
-            '|' => {
-                group.fewest = group.fewest.min(slashes);
-                slashes = group.before;
-            }
-            ')' => {
-                slashes = group.fewest.min(slashes);
-                group = around.pop().unwrap_or_default();
-            }
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    false
-}
-
-/// A group of a pattern, or the pattern as a whole.
-struct Group {
-    /// Slashes before it.
-    before: usize,
-    /// The fewest after any of its alternatives so far.
-    fewest: usize,
-}
-
-impl Group {
-    fn beginning(before: usize) -> Self {
-        Self {
-            before,
-            fewest: usize::MAX,
-        }
-    }
-}
-
-impl Default for Group {
-    fn default() -> Self {
-        Self::beginning(0)
-    }
-}
-
-/// What a certificate has in place of this issuer, if it lacks the scheme.
-fn with_scheme(issuer: &Matcher) -> Option<String> {
+    warnings.extend(stray_character(position, "issuer", issuer));
     match issuer {
-        Matcher::Exact(text) if !text.contains("://") => Some(format!("https://{text}")),
-        Matcher::Exact(_) => None,
+        Matcher::Exact(exact) => {
+            if let Some(meant) = meant_issuer(exact) {
+                warnings.push(Warning::AlmostKnownIssuer {
+                    signer: position,
+                    issuer: text(),
+                    meant,
+                });
+            }
+        }
         Matcher::Regex(pattern) => {
-            let without_scheme = |issuer: &str| {
-                let rest = issuer.strip_prefix("https://");
-                rest.is_some_and(|rest| pattern.is_match(rest))
-            };
-            let idle = providers_matching(pattern).is_empty();
-            (idle && PROVIDERS.into_iter().any(without_scheme)).then(|| {
-                let text = pattern.as_str();
-                match text.strip_prefix('^') {
-                    Some(rest) if !text.contains('|') => format!("^https://{rest}"),
-                    _ => format!("https://({text})"),
-                }
-            })
+            let providers = providers_matching(pattern);
+            if providers.len() > 1 {
+                warnings.push(Warning::SeveralProviders {
+                    signer: position,
+                    pattern: text(),
+                    providers,
+                });
+            }
         }
     }
+    warnings
+}
+
+/// A quote or a blank. Issuers are URLs; identities are URLs or addresses.
+fn stray_character(signer: usize, key: &'static str, matcher: &Matcher) -> Option<Warning> {
+    let Matcher::Exact(value) = matcher else {
+        return None;
+    };
+    let stray = |c: &char| {
+        c.is_whitespace() || c.is_control() || "\"'`‘’‚“”„«»‹›\u{200b}\u{feff}".contains(*c)
+    };
+    let character = value.chars().find(stray)?;
+    Some(Warning::StrayCharacter {
+        signer,
+        key,
+        value: value.clone(),
+        character,
+    })
+}
+
+/// An identity in a form that this provider never writes. Patterns are judged only if they have one match.
+fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> Option<Warning> {
+    let issuer = match issuer {
+        Matcher::Exact(issuer) => issuer.clone(),
+        Matcher::Regex(pattern) => only_match(pattern.as_str())?,
+    };
+    let (text, pattern) = match identity {
+        Matcher::Exact(text) => (text.clone(), false),
+        Matcher::Regex(pattern) => (only_match(pattern.as_str())?, true),
+    };
+    let form = Form::of_issuer(&issuer)?;
+    (!form.fits(&text)).then(|| Warning::ImpossibleIdentity {
+        signer,
+        issuer,
+        identity: identity.as_str().to_owned(),
+        pattern,
+        expected: form.example(),
+    })
 }
 
 /// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,

@@ -28,7 +28,26 @@ verification:
     let json = check(&stage, &["weak.yaml", "--output", "json"]).json();
     let warnings = json["results"][0]["warnings"].as_array().unwrap().len();
     assert_eq!(json["warning_count"], warnings);
-    assert!(warnings > 0);
+    assert_eq!(json["results"][0]["warnings"][0]["name"], "unescaped-dot");
+    assert_eq!(json["results"][0]["notes"][0]["name"], "no-not-before");
+
+    let both = [
+        "--allow",
+        "unescaped-dot",
+        "--allow",
+        "open-repository",
+        "--strict",
+    ];
+    let run = check(&stage, &[&["weak.yaml"][..], &both].concat());
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(
+        run.stdout.ends_with("without warnings, with 1 note\n"),
+        "{}",
+        run.shown()
+    );
+    let run = check(&stage, &["weak.yaml", "--allow", "unescaped-dots"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("'unescaped-dot'"), "{}", run.shown());
 }
 
 #[tokio::test]

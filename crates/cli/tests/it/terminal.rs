@@ -105,7 +105,7 @@ async fn a_weak_policy_s_warnings_are_yellow() {
     let stage = Stage::new().await;
     stage.write(
         "weak.yaml",
-        "{ issuer: \"https://ci.example\", identity: me }\n",
+        "{ issuer: \"https://ci.example\", identity_regex: m. }\n",
     );
     let run = stage.run(&[&["--color=always", "policy", "check", "weak.yaml"]]);
     assert_eq!(run.code, 0, "{}", run.shown());

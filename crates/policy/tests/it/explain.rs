@@ -1,9 +1,15 @@
 //! A policy in words, and what is said of a weak one.
 
-use countersign_policy::{Policy, PolicyFile, Warning};
+use countersign_policy::{Level, Policy, PolicyFile, Warning};
 use insta::assert_snapshot;
+use jiff::Timestamp;
 
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
+
+/// A time after every `not_before` here.
+fn now() -> Timestamp {
+    "2026-11-01T00:00:00Z".parse().unwrap()
+}
 
 fn policy(text: &str) -> Policy {
     Policy::from_yaml(text, "policy.yaml").unwrap()
@@ -14,7 +20,16 @@ fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
     policy(&format!(
         "{issuer}\n{identity}\nnot_before: 2026-08-05T00:00:00Z\n{extra}\n"
     ))
-    .warnings()
+    .warnings(now())
+}
+
+/// One line for each.
+fn words(warnings: &[Warning]) -> String {
+    let lines: Vec<String> = warnings
+        .iter()
+        .map(|warning| format!("{}: {warning}", warning.name()))
+        .collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -161,47 +176,93 @@ fn an_identity_pattern_open_at_the_organisation_is_weak() {
 }
 
 #[test]
-fn an_unescaped_dot_in_a_host_name_is_weak() {
+fn an_unescaped_dot_is_weak_and_its_correction_is_ready_to_paste() {
+    let github = format!("issuer: {ISSUER}");
     let weak = warnings(
-        &format!("issuer: {ISSUER}"),
-        r"identity_regex: https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+",
+        &github,
+        r"identity_regex: https://github.com/acme/app/\.github/workflows/release.yml@refs/tags/.+",
         "",
     );
-    for (identity, claims) in [
-        (r"identity_regex: ci@mail.acme\.example", ""),
+    assert_snapshot!(words(&weak), @r"unescaped-dot: in the pattern `https://github.com/acme/app/\.github/workflows/release.yml@refs/tags/.+`, a `.` matches any character; write `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+`");
+    let workflow =
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+    for (issuer, identity, claims) in [
         (
-            "identity: ci@example",
+            "issuer: https://accounts.example",
+            r"identity_regex: ci@mail.acme\.example",
+            "",
+        ),
+        (
+            &github,
+            workflow,
             r"claims: {source_repository_uri_regex: https://github.com/acme/(app|tool)}",
         ),
+        (
+            r"issuer_regex: https://gitlab.example",
+            "identity: ci@example",
+            "",
+        ),
     ] {
-        let weak = warnings(&format!("issuer: {ISSUER}"), identity, claims);
+        let weak = warnings(issuer, identity, claims);
         assert!(
             matches!(weak.as_slice(), [Warning::UnescapedDot { .. }]),
             "{weak:?}"
         );
     }
-    let second = warnings(
-        &format!("issuer: {ISSUER}"),
-        r"identity_regex: https://github\.com/acme/app/release\.yml@.+|https://gitlab.com/acme/app/release\.yml@.+",
-        "",
-    );
-    assert!(
-        matches!(second.as_slice(), [Warning::UnescapedDot { host, .. }] if host == "gitlab.com"),
-        "{second:?}"
-    );
-    assert_eq!(weak.len(), 1);
-    assert_snapshot!(weak[0], @r#"in the pattern `https://github.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+`, a `.` in the host name `github.com` matches any character; write `\.`"#);
+}
+
+#[test]
+fn what_no_certificate_can_have_is_told_with_what_it_would_have() {
+    let github = format!("issuer: {ISSUER}");
+    let workflow =
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+    let told = |issuer: &str, identity: &str| words(&warnings(issuer, identity, ""));
+    assert_eq!(told(&github, workflow), "");
+    assert_snapshot!(told(&format!("{github}/"), workflow), @r"almost-known-issuer: the issuer `https://token.actions.githubusercontent.com/` is no well-known one, but nearly `https://token.actions.githubusercontent.com`; if you mean that, write it so");
+    assert_snapshot!(told("issuer: https://token.action.githubusercontent.com", workflow), @r"almost-known-issuer: the issuer `https://token.action.githubusercontent.com` is no well-known one, but nearly `https://token.actions.githubusercontent.com`; if you mean that, write it so");
+    assert_snapshot!(told("issuer: “https://gitlab.com”", "identity: ci@example"), @r"
+    stray-character: no certificate has the issuer `“https://gitlab.com”`: it has the character '“', which may come from copying; remove it
+    almost-known-issuer: the issuer `“https://gitlab.com”` is no well-known one, but nearly `https://gitlab.com`; if you mean that, write it so
+    ");
+    assert_snapshot!(told("issuer: https://accounts.example", "identity: 'ci@example '"), @r"stray-character: no certificate has the identity `ci@example `: it has the character ' ', which may come from copying; remove it");
+    assert_snapshot!(told(&github, "identity: ci@acme.example"), @r"impossible-identity: no certificate of the issuer `https://token.actions.githubusercontent.com` has the identity `ci@acme.example`; identities of this issuer look like `https://github.com/OWNER/REPOSITORY/.github/workflows/FILE.yml@refs/heads/BRANCH`");
+    assert_snapshot!(told(&github, r"identity_regex: https://github\.com/acme/app"), @r"impossible-identity: no certificate of the issuer `https://token.actions.githubusercontent.com` has the identity `https://github\.com/acme/app`; identities of this issuer look like `https://github.com/OWNER/REPOSITORY/.github/workflows/FILE.yml@refs/heads/BRANCH`; a pattern must match the whole identity");
+    assert_snapshot!(told("issuer: https://gitlab.com", "identity: https://gitlab.com/acme/app"), @r"impossible-identity: no certificate of the issuer `https://gitlab.com` has the identity `https://gitlab.com/acme/app`; identities of this issuer look like `https://gitlab.com/GROUP/PROJECT//.gitlab-ci.yml@refs/heads/BRANCH`");
+    assert_snapshot!(told("issuer: https://accounts.google.com", workflow), @r"impossible-identity: no certificate of the issuer `https://accounts.google.com` has the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main`; identities of this issuer look like `name@example.com`");
+}
+
+#[test]
+fn a_time_that_is_not_reached_yet_refuses_all_that_there_is() {
+    let text = "{issuer: https://accounts.example, identity: ci@example, not_before: 2026-11-01T00:00:01Z}";
+    assert_snapshot!(words(&policy(text).warnings(now())), @r"future-not-before: `not_before` is 2026-11-01T00:00:01Z, which is in the future: every signature that exists today is refused");
+    let reached = now() + jiff::SignedDuration::from_secs(1);
+    assert_eq!(policy(text).warnings(reached), []);
+}
+
+#[test]
+fn each_finding_has_a_name_in_the_list() {
+    assert!(Warning::NAMES.is_sorted());
+    let finding =
+        policy("{issuer: https://accounts.example, identity: ci@example}").warnings(now());
+    assert_eq!(finding[0].name(), "no-not-before");
+    assert_eq!(finding[0].level(), Level::Note);
+    for name in Warning::NAMES {
+        assert!(
+            include_str!("../../src/warning.rs").contains(&format!("=> \"{name}\"")),
+            "{name}"
+        );
+    }
 }
 
 #[test]
 fn no_not_before_is_weak_unless_every_signer_has_its_own() {
     let none = policy("{issuer: https://accounts.example, identity: ci@example}");
-    assert_eq!(none.warnings(), [Warning::NoNotBefore]);
-    assert_snapshot!(none.warnings()[0], @"there is no `not_before`, so signatures of any age are accepted; after an incident, set it to the time from which signatures are good again");
+    assert_eq!(none.warnings(now()), [Warning::NoNotBefore]);
+    assert_snapshot!(none.warnings(now())[0], @"there is no `not_before`, so signatures of any age are accepted; after an incident, set it to the time from which signatures are good again");
     let own = policy(
         "identities: [{issuer: https://a.example, identity: b, not_before: 2026-08-05T00:00:00Z}]",
     );
-    assert_eq!(own.warnings(), []);
+    assert_eq!(own.warnings(now()), []);
 }
 
 #[test]
@@ -219,17 +280,17 @@ fn a_reusable_workflow_is_weak_without_a_claim_on_its_caller() {
 #[test]
 fn the_legacy_form_of_signatures_is_weak() {
     let signer =
-        "issuer: https://gitlab.com\nidentity: ci@example\nnot_before: 2026-08-05T00:00:00Z";
+        "issuer: https://accounts.example\nidentity: ci@example\nnot_before: 2026-08-05T00:00:00Z";
     let bundles = policy(&format!("{signer}\nsignature_formats: [bundle]\n"));
-    assert_eq!(bundles.warnings(), []);
+    assert_eq!(bundles.warnings(now()), []);
     assert!(!bundles.explain().contains("simple signing"));
     let legacy = policy(&format!("{signer}\nsignature_formats: [simple_signing]\n"));
-    assert_eq!(legacy.warnings(), [Warning::SimpleSigning]);
+    assert_eq!(legacy.warnings(now()), [Warning::SimpleSigning]);
     let bound = policy(&format!(
         "{signer}\nsignature_formats: [simple_signing, bundle]\nbind_name: true\n"
     ));
     assert_eq!(
-        bound.warnings(),
+        bound.warnings(now()),
         [Warning::SimpleSigning, Warning::SimpleSigningTag]
     );
     assert_snapshot!(bound.explain(), @r"
@@ -237,7 +298,7 @@ fn the_legacy_form_of_signatures_is_weak() {
     - it is a cosign signature, not another kind of statement;
     - it is a Sigstore bundle, or in cosign's legacy form (simple signing);
     - its certificate says:
-        issuer is exactly https://gitlab.com
+        issuer is exactly https://accounts.example
         identity is exactly ci@example
     - it was made at or after 2026-08-05T00:00:00Z;
     - it names the repository that you ask for, and the tag if you give one;
@@ -246,7 +307,7 @@ fn the_legacy_form_of_signatures_is_weak() {
     Signatures are looked for in the repository of the image.
     ");
     let warnings = bound
-        .warnings()
+        .warnings(now())
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>();
@@ -259,11 +320,11 @@ fn the_legacy_form_of_signatures_is_weak() {
 #[test]
 fn a_denied_digest_may_be_of_an_index() {
     let denying = policy(&format!(
-        "{{issuer: {ISSUER}, identity: ci@example, not_before: 2026-08-05T00:00:00Z, deny_digests: ['sha256:{}']}}",
+        "{{issuer: https://accounts.example, identity: ci@example, not_before: 2026-08-05T00:00:00Z, deny_digests: ['sha256:{}']}}",
         "0".repeat(64)
     ));
-    assert_eq!(denying.warnings(), [Warning::DeniedIndexes]);
-    assert_snapshot!(denying.warnings()[0], @"if `deny_digests` lists an index, the images in it are denied only while the repository has that index; list these images too: `countersign policy check --resolve` prints them");
+    assert_eq!(denying.warnings(now()), [Warning::DeniedIndexes]);
+    assert_snapshot!(denying.warnings(now())[0], @"if `deny_digests` lists an index, the images in it are denied only while the repository has that index; list these images too: `countersign policy check --resolve` prints them");
 }
 
 #[test]

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use countersign_oci::Reference;
-use countersign_policy::{Gallery, Policy, PolicyFile, Warning};
+use countersign_policy::{Gallery, Level, Policy, PolicyFile, Warning};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -33,6 +35,12 @@ pub(crate) struct PolicyCheckArguments {
     /// A file with a mistake always ends with exit code 2.
     #[arg(long)]
     pub(crate) strict: bool,
+
+    /// Leave out this warning, by its name
+    ///
+    /// Each warning ends in its name, in brackets. May be given several times.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
+    pub(crate) allow: Vec<String>,
 
     /// Look up denied digests in this repository
     ///
@@ -59,26 +67,28 @@ pub(super) async fn run(
         for part in &mut parts {
             if let Some(policy) = part.policy {
                 let denied = Denied::look_up(policy, &arguments.resolve, &registry).await?;
-                part.resolve(policy, denied);
+                part.resolve(denied);
             }
         }
     }
-    let warnings: usize = parts.iter().map(|part| part.warnings.len()).sum();
+    for part in &mut parts {
+        let allowed = |finding: &Finding| arguments.allow.iter().any(|name| name == finding.name);
+        part.findings.retain(|finding| !allowed(finding));
+    }
+    let count = |level| parts.iter().map(|part| part.of_level(level).count()).sum();
+    let (warnings, notes): (usize, usize) = (count(Level::Warning), count(Level::Note));
 
     for part in &parts {
         output.answer(&part.text());
-        for warning in &part.warnings {
-            output.warning(&match &part.gallery {
-                Some(gallery) => format!("gallery {gallery:?}: {warning}"),
-                None => warning.clone(),
-            });
+        for finding in &part.findings {
+            let text = part.told(finding);
+            match finding.level {
+                Level::Warning => output.warning(&text),
+                Level::Note => output.note(&format!("note: {text}")),
+            }
         }
     }
-    output.answer(&match warnings {
-        0 => format!("{name} can be used, without warnings\n"),
-        1 => format!("{name} can be used, with 1 warning\n"),
-        count => format!("{name} can be used, with {count} warnings\n"),
-    });
+    output.answer(&format!("{name} can be used, {}\n", with(warnings, notes)));
     output.document(&PolicyCheckOutput {
         file: name,
         results: parts.iter().map(Part::to_json).collect(),
@@ -89,6 +99,37 @@ pub(super) async fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// `with 1 warning and 2 notes`
+fn with(warnings: usize, notes: usize) -> String {
+    let counted = |count, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    match (warnings, notes) {
+        (0, 0) => "without warnings".to_owned(),
+        (0, notes) => format!("without warnings, with {}", counted(notes, "note")),
+        (warnings, 0) => format!("with {}", counted(warnings, "warning")),
+        (warnings, notes) => {
+            format!(
+                "with {} and {}",
+                counted(warnings, "warning"),
+                counted(notes, "note")
+            )
+        }
+    }
+}
+
+/// The name of the finding that a gallery asks for no signatures.
+const NO_VERIFICATION: &str = "no-verification";
+
+/// The names of all findings.
+fn names() -> Vec<&'static str> {
+    let mut names = Warning::NAMES.to_vec();
+    names.push(NO_VERIFICATION);
+    names.sort_unstable();
+    names
 }
 
 /// What `countersign policy check` prints.
@@ -111,11 +152,31 @@ struct PolicyCheckResult {
     /// The policy in words. Left out of a gallery that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<String>,
-    /// What is legal in it but weak, a sentence each.
-    warnings: Vec<String>,
+    /// What is legal in it but weak. With `--strict`, one of these fails the check.
+    warnings: Vec<JsonFinding>,
+    /// What is worth knowing. It fails nothing.
+    notes: Vec<JsonFinding>,
     /// With `--resolve`: what was found by each digest of `deny_digests`.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<Vec<JsonDenied>>,
+}
+
+/// A weak point of a policy, or what is worth knowing about it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+struct JsonFinding {
+    /// Its name, for `--allow`. It stays when the text changes.
+    name: &'static str,
+    /// A sentence about it.
+    message: String,
+}
+
+/// What is said of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    name: &'static str,
+    level: Level,
+    text: String,
 }
 
 /// One policy of the file, or a gallery that has none.
@@ -123,7 +184,7 @@ struct Part<'a> {
     gallery: Option<String>,
     policy: Option<&'a Policy>,
     explanation: Option<String>,
-    warnings: Vec<String>,
+    findings: Vec<Finding>,
     /// What was found by the denied digests, where they were looked up.
     denied: Option<Vec<Denied>>,
 }
@@ -136,13 +197,17 @@ fn parts(file: &PolicyFile) -> Result<Vec<Part<'_>>, Failure> {
     Ok(file.galleries().iter().map(Part::of_gallery).collect())
 }
 
-/// The warnings in words. Two signers may be weak in the same way; that is said once.
-fn distinct(warnings: impl Iterator<Item = Warning>) -> Vec<String> {
+/// The policy's weak points, in words. Two signers may be weak in the same way; that is said once.
+fn findings(policy: &Policy) -> Vec<Finding> {
     let mut said = Vec::new();
-    for warning in warnings {
-        let words = warning.to_string();
-        if !said.contains(&words) {
-            said.push(words);
+    for warning in policy.warnings(Timestamp::now()) {
+        let finding = Finding {
+            name: warning.name(),
+            level: warning.level(),
+            text: warning.to_string(),
+        };
+        if !said.contains(&finding) {
+            said.push(finding);
         }
     }
     said
@@ -156,10 +221,13 @@ impl<'a> Part<'a> {
                 gallery: Some(gallery.name.clone()),
                 policy: None,
                 explanation: None,
-                warnings: vec![
-                    "there is no `verification`: the signatures of its images are not checked"
-                        .to_owned(),
-                ],
+                findings: vec![Finding {
+                    name: NO_VERIFICATION,
+                    level: Level::Warning,
+                    text:
+                        "there is no `verification`: the signatures of its images are not checked"
+                            .to_owned(),
+                }],
                 denied: None,
             },
         }
@@ -170,19 +238,37 @@ impl<'a> Part<'a> {
             gallery,
             policy: Some(policy),
             explanation: Some(policy.explain()),
-            warnings: distinct(policy.warnings().into_iter()),
+            findings: findings(policy),
             denied: None,
         }
     }
 
     /// With what was found by the denied digests, in place of the warning that nobody knows.
-    fn resolve(&mut self, policy: &Policy, denied: Vec<Denied>) {
-        let known = policy.warnings().into_iter();
-        let known = known.filter(|warning| *warning != Warning::DeniedIndexes);
-        self.warnings = distinct(known);
-        self.warnings
-            .extend(denied.iter().filter_map(Denied::warning));
+    fn resolve(&mut self, denied: Vec<Denied>) {
+        let unknown = Warning::DeniedIndexes.name();
+        self.findings.retain(|finding| finding.name != unknown);
+        let found = denied.iter().filter_map(Denied::warning);
+        self.findings.extend(found.map(|text| Finding {
+            name: unknown,
+            level: Level::Warning,
+            text,
+        }));
         self.denied = Some(denied);
+    }
+
+    fn of_level(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.level == level)
+    }
+
+    /// One line about a finding, with its name.
+    fn told(&self, finding: &Finding) -> String {
+        let Finding { name, text, .. } = finding;
+        match &self.gallery {
+            Some(gallery) => format!("gallery {gallery:?}: {text} [{name}]"),
+            None => format!("{text} [{name}]"),
+        }
     }
 
     fn text(&self) -> String {
@@ -204,10 +290,19 @@ impl<'a> Part<'a> {
 
     fn to_json(&self) -> PolicyCheckResult {
         let denied = self.denied.as_ref();
+        let to_json = |level| {
+            let findings = self.of_level(level);
+            let findings = findings.map(|finding| JsonFinding {
+                name: finding.name,
+                message: finding.text.clone(),
+            });
+            findings.collect()
+        };
         PolicyCheckResult {
             gallery: self.gallery.clone(),
             explanation: self.explanation.clone(),
-            warnings: self.warnings.clone(),
+            warnings: to_json(Level::Warning),
+            notes: to_json(Level::Note),
             denied: denied.map(|denied| denied.iter().map(Denied::to_json).collect()),
         }
     }

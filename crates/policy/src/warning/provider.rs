@@ -1,0 +1,176 @@
+//! Which issuers and identities certificates of the public-good Sigstore can have.
+//!
+//! Source: Fulcio's configuration of the public instance, and its documentation of identities for each provider
+//! (`docs/oidc.md`).
+
+use crate::matcher::{Matcher, WholeRegex};
+
+/// GitHub Actions.
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
+/// GitLab's own instance.
+const GITLAB: &str = "https://gitlab.com";
+
+/// One issuer of each provider that the public-good Fulcio accepts.
+pub(super) const PROVIDERS: [&str; 7] = [
+    GITHUB,
+    GITLAB,
+    "https://agent.buildkite.com",
+    "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
+    "https://accounts.google.com",
+    "https://github.com/login/oauth",
+    "https://login.microsoftonline.com",
+];
+
+/// The providers that confirm an address of a person or a service account.
+const BY_ADDRESS: [&str; 3] = [
+    "https://accounts.google.com",
+    "https://github.com/login/oauth",
+    "https://login.microsoftonline.com",
+];
+
+/// How a provider writes the identities of its certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    GitHubWorkflow,
+    GitLabPipeline,
+    Address,
+}
+
+impl Form {
+    /// What this issuer's identities look like, where that is known.
+    pub(super) fn of_issuer(issuer: &str) -> Option<Self> {
+        // GitHub gives an enterprise an issuer of its own: the same, and its name.
+        let enterprise = issuer.strip_prefix(GITHUB);
+        if enterprise.is_some_and(|rest| rest.is_empty() || rest.len() > 1 && rest.starts_with('/'))
+        {
+            return Some(Self::GitHubWorkflow);
+        }
+        if issuer == GITLAB {
+            return Some(Self::GitLabPipeline);
+        }
+        BY_ADDRESS.contains(&issuer).then_some(Self::Address)
+    }
+
+    /// Whether an identity of this form can be this text.
+    pub(super) fn fits(self, identity: &str) -> bool {
+        let at_ref = |file: &str| {
+            let named = identity
+                .strip_prefix("https://")
+                .and_then(|rest| rest.split_once(file));
+            named.is_some_and(|(before, after)| {
+                before.contains('/') && after.split_once('@').is_some_and(|(_, at)| !at.is_empty())
+            })
+        };
+        match self {
+            Self::GitHubWorkflow => at_ref("/.github/workflows/"),
+            Self::GitLabPipeline => at_ref("//"),
+            Self::Address => {
+                let address = identity.split_once('@');
+                address.is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
+                    && !identity.contains('/')
+            }
+        }
+    }
+
+    /// An example of it.
+    pub(super) fn example(self) -> &'static str {
+        match self {
+            Self::GitHubWorkflow => {
+                "https://github.com/OWNER/REPOSITORY/.github/workflows/FILE.yml@refs/heads/BRANCH"
+            }
+            Self::GitLabPipeline => {
+                "https://gitlab.com/GROUP/PROJECT//.gitlab-ci.yml@refs/heads/BRANCH"
+            }
+            Self::Address => "name@example.com",
+        }
+    }
+}
+
+/// The providers whose issuer the pattern matches.
+pub(super) fn providers_matching(pattern: &WholeRegex) -> Vec<&'static str> {
+    let matching = PROVIDERS
+        .into_iter()
+        .filter(|issuer| pattern.is_match(issuer));
+    matching.collect()
+}
+
+/// The known issuer that a text with a slip was meant to be: a slash at the end, another case, a letter or two off.
+pub(super) fn meant_issuer(issuer: &str) -> Option<&'static str> {
+    if Form::of_issuer(issuer).is_some() || issuer.len() > 128 {
+        return None;
+    }
+    let plain = issuer.trim().trim_end_matches('/').to_lowercase();
+    PROVIDERS
+        .into_iter()
+        .find(|known| issuer != *known && strsim::damerau_levenshtein(&plain, known) <= 2)
+}
+
+/// What a certificate has in place of this issuer, if it lacks the scheme.
+pub(super) fn with_scheme(issuer: &Matcher) -> Option<String> {
+    match issuer {
+        Matcher::Exact(text) if !text.contains("://") => Some(format!("https://{text}")),
+        Matcher::Exact(_) => None,
+        Matcher::Regex(pattern) => {
+            let without_scheme = |issuer: &str| {
+                let rest = issuer.strip_prefix("https://");
+                rest.is_some_and(|rest| pattern.is_match(rest))
+            };
+            let idle = providers_matching(pattern).is_empty();
+            (idle && PROVIDERS.into_iter().any(without_scheme)).then(|| {
+                let text = pattern.as_str();
+                match text.strip_prefix('^') {
+                    Some(rest) if !text.contains('|') => format!("^https://{rest}"),
+                    _ => format!("https://({text})"),
+                }
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, PROVIDERS, meant_issuer};
+
+    #[test]
+    fn a_slip_finds_the_issuer_and_no_other_text_does() {
+        let github = PROVIDERS[0];
+        for slip in [
+            "https://token.actions.githubusercontent.com/",
+            "https://token.action.githubusercontent.com",
+            "https://Token.Actions.githubusercontent.com",
+            "http://token.actions.githubusercontent.com",
+        ] {
+            assert_eq!(meant_issuer(slip), Some(github), "{slip}");
+        }
+        for other in PROVIDERS.into_iter().chain([
+            "https://token.actions.githubusercontent.com/acme",
+            "https://gitlab.example",
+            "https://accounts.example",
+        ]) {
+            assert_eq!(meant_issuer(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn each_example_has_its_form_and_no_other() {
+        let forms = [Form::GitHubWorkflow, Form::GitLabPipeline, Form::Address];
+        for form in forms {
+            for other in forms {
+                assert_eq!(
+                    other.fits(form.example()),
+                    other == form,
+                    "{form:?} {other:?}"
+                );
+            }
+        }
+        for wrong in [
+            "https://github.com/acme/app",
+            "https://github.com/acme/app/.github/workflows/release.yml",
+            "https://github.com/acme/app/.github/workflows/release.yml@",
+            "github.com/acme/app/.github/workflows/release.yml@refs/heads/main",
+            "ci@acme.example",
+        ] {
+            assert!(!Form::GitHubWorkflow.fits(wrong), "{wrong}");
+        }
+    }
+}
