@@ -4,14 +4,128 @@
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
+use countersign_policy::nearest;
 
 use crate::commands::Arguments;
 
-/// Options of other programs, and what is passed here in their place.
-const OPTIONS: [(&str, &str); 3] = [
+/// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
+const OPTIONS: [(&str, &str); 11] = [
     ("--json", "for JSON, pass '--output json'"),
     ("-j", "for JSON, pass '--output json'"),
-    ("-o", "for JSON, pass '--output json'"),
+    (
+        "--certificate-identity-regexp",
+        "pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
+    ),
+    (
+        "--certificate-oidc-issuer-regexp",
+        "pass '--issuer-regex'. It must match the whole issuer; cosign's may match any part of it",
+    ),
+    (
+        "--certificate-github-workflow-repository",
+        "write a policy file with 'claims: {source_repository_uri: ...}'",
+    ),
+    (
+        "--certificate-github-workflow-ref",
+        "write a policy file with 'claims: {source_repository_ref: ...}'",
+    ),
+    (
+        "--tlog-upload",
+        "every signature has a log entry; leave it out",
+    ),
+    (
+        "--allow-http-registry",
+        "for a registry without TLS, pass '--plain-http'",
+    ),
+    (
+        "--allow-insecure-registry",
+        "for a registry with its own authority, pass '--registry-ca FILE'",
+    ),
+    (
+        "--insecure",
+        "for a registry without TLS, pass '--plain-http'",
+    ),
+    (
+        "--registry-username",
+        "log in with 'docker login', 'podman login' or 'crane auth login'",
+    ),
+];
+
+/// Commands of other programs, and what is run here in their place.
+const COMMANDS: [(&str, &str); 20] = [
+    ("version", "for the version, pass '--version'"),
+    (
+        "pull",
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        "export",
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        "unpack",
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        "download",
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        "add",
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        "update",
+        "to install what is current, run 'countersign upgrade'",
+    ),
+    (
+        "uninstall",
+        "to remove what is installed, run 'countersign remove'",
+    ),
+    (
+        "delete",
+        "to remove what is installed, run 'countersign remove'",
+    ),
+    ("images", "to see what is installed, run 'countersign list'"),
+    (
+        "digest",
+        "for the digest of a verified image, run 'countersign verify --print-digest'",
+    ),
+    (
+        "manifest",
+        "to join images into one and sign it, run 'countersign merge'",
+    ),
+    (
+        "imagetools",
+        "to join images into one and sign it, run 'countersign merge'",
+    ),
+    (
+        "index",
+        "to join images into one and sign it, run 'countersign merge'",
+    ),
+    (
+        "verify-attestation",
+        "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
+    ),
+    (
+        "sign-blob",
+        "only images are signed; for files there is 'cosign sign-blob'",
+    ),
+    (
+        "verify-blob",
+        "only images are verified; for files there is 'cosign verify-blob'",
+    ),
+    (
+        "attest",
+        "only signatures are made; for attestations there is 'cosign attest'",
+    ),
+    (
+        "login",
+        "log in with 'docker login', 'podman login' or 'crane auth login'",
+    ),
+    (
+        "auth",
+        "log in with 'docker login', 'podman login' or 'crane auth login'",
+    ),
 ];
 
 /// Gives `error` a better tip, if one is known.
@@ -30,12 +144,19 @@ pub(crate) fn improve(error: &mut Error) {
     } else if let Some(ContextValue::Strings(mut names)) =
         error.remove(ContextKind::SuggestedSubcommand)
     {
+        // clap takes `tree` for `remove`.
+        let typed = value(error, ContextKind::InvalidSubcommand)
+            .unwrap_or_default()
+            .to_owned();
+        names.retain(|name| nearest(&typed, [name.as_str()]).is_some());
         // clap has the nearest last.
         names.reverse();
-        error.insert(
-            ContextKind::SuggestedSubcommand,
-            ContextValue::Strings(names),
-        );
+        if !names.is_empty() {
+            error.insert(
+                ContextKind::SuggestedSubcommand,
+                ContextValue::Strings(names),
+            );
+        }
     }
 }
 
@@ -51,10 +172,10 @@ fn option(name: &str) -> Option<String> {
     Some((*tip).to_owned())
 }
 
-/// The version, or a command of that name in a group: `policy check` for `check`.
+/// A command of another program, or a command of that name in a group: `policy check` for `check`.
 fn command(name: &str, program: &Command) -> Option<String> {
-    if name == "version" {
-        return Some("for the version, pass '--version'".to_owned());
+    if let Some((_, tip)) = COMMANDS.iter().find(|(other, _)| *other == name) {
+        return Some((*tip).to_owned());
     }
     let group = program.get_subcommands().find(|group| {
         let mut commands = group.get_subcommands();
@@ -78,7 +199,11 @@ mod tests {
             ("version", "tip: for the version, pass '--version'"),
             ("policy chek", "tip: a similar subcommand exists: 'check'"),
             ("verify --json x", "tip: for JSON, pass '--output json'"),
-            ("verify -o json x", "tip: for JSON, pass '--output json'"),
+            (
+                "verify --certificate-identity-regexp=x y",
+                "tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
+            ),
+            ("remov x", "tip: a similar subcommand exists: 'remove'"),
         ] {
             let words = std::iter::once("countersign").chain(line.split(' '));
             let mut error = Arguments::command()
@@ -88,6 +213,38 @@ mod tests {
             let said = error.to_string();
             let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
             assert_eq!(found, [format!("  {tips}")], "{line}");
+        }
+    }
+
+    /// Whoever types `trim` does not mean `remove`.
+    #[test]
+    fn what_is_not_similar_is_not_suggested() {
+        for name in ["trim", "stop", "inspect", "resign-all"] {
+            let mut error = Arguments::command()
+                .try_get_matches_from(["countersign", name])
+                .unwrap_err();
+            improve(&mut error);
+            let said = error.to_string();
+            assert!(!said.contains("tip"), "{said}");
+        }
+    }
+
+    /// What is in a table must not be a command or an option by now.
+    #[test]
+    fn no_tip_hides_what_there_is() {
+        let program = Arguments::command();
+        for (name, _) in COMMANDS {
+            assert!(program.find_subcommand(name).is_none(), "{name}");
+        }
+        for (option, _) in OPTIONS {
+            let long = option.trim_start_matches('-');
+            let mut commands = program.get_subcommands();
+            assert!(
+                commands.all(|command| command
+                    .get_arguments()
+                    .all(|known| known.get_long() != Some(long))),
+                "{option}"
+            );
         }
     }
 }

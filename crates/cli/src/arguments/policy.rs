@@ -29,7 +29,12 @@ pub(crate) struct PolicyFields {
     /// OIDC issuer in the certificate
     ///
     /// For example `https://token.actions.githubusercontent.com`.
-    #[arg(long, value_name = "URL", conflicts_with = "issuer_regex")]
+    #[arg(
+        long,
+        alias = "certificate-oidc-issuer",
+        value_name = "URL",
+        conflicts_with = "issuer_regex"
+    )]
     pub(crate) issuer: Option<String>,
 
     /// Regular expression for the whole issuer
@@ -37,7 +42,12 @@ pub(crate) struct PolicyFields {
     pub(crate) issuer_regex: Option<String>,
 
     /// Identity in the certificate: a workflow's URI or an e-mail
-    #[arg(long, value_name = "IDENTITY", conflicts_with = "identity_regex")]
+    #[arg(
+        long,
+        alias = "certificate-identity",
+        value_name = "IDENTITY",
+        conflicts_with = "identity_regex"
+    )]
     pub(crate) identity: Option<String>,
 
     /// Regular expression for the whole identity
@@ -53,6 +63,6 @@ pub(crate) struct PolicyFields {
     /// Key and value that the signature must contain
     ///
     /// May be given several times.
-    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) annotations: Vec<(String, String)>,
 }

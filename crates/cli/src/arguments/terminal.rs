@@ -27,6 +27,7 @@ pub(crate) struct TerminalArguments {
     /// on standard output, for success and failure.
     #[arg(
         long,
+        short,
         global = true,
         value_enum,
         default_value_t = Format::Human,
@@ -94,8 +95,9 @@ impl TerminalArguments {
                     .windows(2)
                     .any(|pair| matches!(pair, [a, b] if *a == *flag && *b == *value))
         };
+        let joined = |text: &str| arguments.iter().any(|argument| *argument == *text);
         Self {
-            output: match has("--output", "json") {
+            output: match has("--output", "json") || has("-o", "json") || joined("-ojson") {
                 true => Format::Json,
                 false => Format::Human,
             },
@@ -124,6 +126,8 @@ mod tests {
         assert_eq!(read("verify --foo"), (Format::Human, ColorWhen::Auto));
         assert_eq!(read("--output json x"), (Format::Json, ColorWhen::Auto));
         assert_eq!(read("--output=json"), (Format::Json, ColorWhen::Auto));
+        assert_eq!(read("list -o json"), (Format::Json, ColorWhen::Auto));
+        assert_eq!(read("list -ojson"), (Format::Json, ColorWhen::Auto));
         assert_eq!(read("--color always"), (Format::Human, ColorWhen::Always));
         assert_eq!(read("--color=never x"), (Format::Human, ColorWhen::Never));
     }

@@ -74,13 +74,16 @@ pub(crate) enum Command {
     /// The gallery's policy must accept the new image.
     Upgrade(upgrade::UpgradeArguments),
     /// List installed entries of galleries
+    #[command(alias = "ls")]
     List(list::ListArguments),
     /// Remove installed entries of galleries
+    #[command(alias = "rm")]
     Remove(remove::RemoveArguments),
     /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Print completions for a shell
+    #[command(alias = "completion")]
     Completions(completions::CompletionsArguments),
     /// Write manual pages, one for each command
     Man(man::ManArguments),

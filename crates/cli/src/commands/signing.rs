@@ -63,8 +63,16 @@ pub(crate) struct SigningArguments {
     /// Key and value to put into the signatures
     ///
     /// May be given several times.
-    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) annotations: Vec<(String, String)>,
+
+    /// As cosign has it. There is nothing to confirm.
+    #[arg(long, short, hide = true)]
+    pub(crate) yes: bool,
+
+    /// As cosign has it. The images in an index are always signed too.
+    #[arg(long, short, hide = true)]
+    pub(crate) recursive: bool,
 
     /// Fail if the installer's policy file would refuse
     ///

@@ -110,10 +110,10 @@ async fn nothing_panics_where_standard_error_is_closed_or_full() {
 #[tokio::test]
 async fn warnings_are_told_where_nobody_reads_the_results() {
     let stage = Stage::new().await;
-    let weak = "verification: { issuer: \"https://ci.example\", identity: me }\n";
+    let weak = "verification: { issuer: \"https://ci.example\", identity_regex: m. }\n";
     stage.write("weak.yaml", weak);
     let run = stage.run(&[&["policy", "check", "weak.yaml"]]);
-    let warning = "warning: there is no `not_before`";
+    let warning = "warning: in the pattern `m.`";
     assert_eq!(run.code, 0);
     assert!(run.stderr.starts_with(warning), "{}", run.shown());
     assert!(!run.stdout.contains("warning: "), "{}", run.shown());
