@@ -31,9 +31,8 @@ mod referrers;
 mod select;
 mod uploads;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use reqwest::StatusCode;
 use url::Url;
@@ -45,6 +44,7 @@ use crate::reference::Repository;
 
 use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
+use referrers::KnownReferrersApi;
 
 pub use copy::Copied;
 pub use credentials::Credentials;
@@ -77,9 +77,7 @@ pub struct Registry {
 struct Shared {
     connection: Connection,
     authenticator: Authenticator,
-    /// Whether the registry has the referrers API, by repository: one host can stand for registries
-    /// of several kinds.
-    referrers_api: Mutex<HashMap<Repository, bool>>,
+    referrers_api: KnownReferrersApi,
 }
 
 impl Registry {
@@ -92,7 +90,7 @@ impl Registry {
             shared: Arc::new(Shared {
                 connection: Connection::new(options)?,
                 authenticator: Authenticator::default(),
-                referrers_api: Mutex::default(),
+                referrers_api: KnownReferrersApi::default(),
             }),
         })
     }

@@ -1,19 +1,22 @@
 //! Lists the referrers of a manifest (OCI distribution specification 1.1, "Listing Referrers").
 //!
-//! The referrers API is asked first. If a registry doesn't have it, the fallback tag is read. The
+//! The referrers API is asked first. If a registry doesn't have it, the fallback tag is read; a registry
+//! that is far away, and of which nothing is known, is asked for both side by side. The
 //! list is only empty if the registry said so: refused access, overload and failures are errors.
 //! Pages are only read from the registry's own origin.
 
+mod known;
 mod open_list;
 mod push;
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
+use std::pin::pin;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use self::known::with_head_start;
 use super::Registry;
 use super::challenge::Access;
 use super::entries::{self, ListError, Listed};
@@ -24,6 +27,7 @@ use crate::http::{Answer, Body, Request, is_redirect, retrying, shown};
 use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Repository};
 
+pub(super) use known::KnownReferrersApi;
 pub(super) use push::{listed, rounds, settled};
 
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
@@ -51,17 +55,29 @@ impl Registry {
         repository: &Repository,
         subject: &PinnedReference,
     ) -> Result<Vec<Descriptor>> {
-        if self.referrers_api(repository) != Some(false) {
-            match self.listed_by_api(repository, subject).await? {
-                Support::Listed(descriptors) => {
-                    self.remember_referrers_api(repository, true);
-                    return Ok(descriptors);
-                }
-                Support::Missing => self.remember_referrers_api(repository, false),
-                Support::Unknown => {}
-            }
+        if self.referrers_api(repository) == Some(false) {
+            return self.listed_by_tag(repository, subject).await;
         }
-        self.listed_by_tag(repository, subject).await
+        let by_api = pin!(self.listed_by_api(repository, subject));
+        let (support, by_tag) = match self.shared.referrers_api.head_start(repository) {
+            None => (by_api.await?, None),
+            Some(head_start) => {
+                let by_tag = self.listed_by_tag(repository, subject);
+                with_head_start(by_api, head_start, by_tag).await?
+            }
+        };
+        match support {
+            Support::Listed(descriptors) => {
+                self.shared.referrers_api.remember(repository, true);
+                return Ok(descriptors);
+            }
+            Support::Missing => self.shared.referrers_api.remember(repository, false),
+            Support::Unknown => {}
+        }
+        match by_tag {
+            Some(listed) => listed,
+            None => self.listed_by_tag(repository, subject).await,
+        }
     }
 
     /// Whether the registry has the referrers API for `subject`, to which a referrer was just
@@ -78,7 +94,7 @@ impl Registry {
         let list = List::new(subject, self.options().limits.referrers);
         let page = self.page(repository, &url, &list).await?;
         let there = matches!(page, Page::Index { .. });
-        self.remember_referrers_api(repository, there);
+        self.shared.referrers_api.remember(repository, there);
         Ok(there)
     }
 
@@ -195,15 +211,7 @@ impl Registry {
 
     /// Whether the repository's registry has the referrers API, if that is known.
     pub(super) fn referrers_api(&self, repository: &Repository) -> Option<bool> {
-        let known = &self.shared.referrers_api;
-        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(repository).copied()
-    }
-
-    fn remember_referrers_api(&self, repository: &Repository, there: bool) {
-        let known = &self.shared.referrers_api;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(repository.clone(), there);
+        self.shared.referrers_api.of(repository)
     }
 }
 

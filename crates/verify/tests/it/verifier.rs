@@ -2,9 +2,13 @@
 
 use crate::support::stage::Stage;
 use crate::support::{IDENTITY, PATH, Scene, kind, refusal};
+use countersign_oci::http::proxy_url;
+use countersign_oci::{Options, PlainHttp, Reference, Registry};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, Effect, Fault, Flaw};
-use countersign_verify::{Error, Failure, RefusalKind, TrustSource, TufNetwork, Verifier};
+use countersign_verify::{
+    Error, Failure, RefusalKind, TrustSource, TrustedRoot, TufNetwork, Verifier,
+};
 use serde_json::json;
 
 const SOMEBODY: &str = "somebody@example.org";
@@ -76,6 +80,42 @@ async fn a_signature_in_another_repository_counts_where_the_policy_names_it() {
     let told =
         "not searched: 1 of the `signature_sources`, because the policy names more than the limit";
     assert!(text.ends_with(told), "{text}");
+}
+
+/// How long a far registry takes to answer.
+const FAR: std::time::Duration = std::time::Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_tag_in_a_far_registry_takes_four_round_trips_with_and_without_the_referrers_api() {
+    for referrers_api in [true, false] {
+        let stage = Stage::of(Scene::with(referrers_api).await).await;
+        let signature = stage.scene.attach(stage.bundle_by(IDENTITY));
+        if !referrers_api {
+            stage.scene.list_by_tag(vec![signature.descriptor()]);
+        }
+        let server = &stage.scene.server;
+        server.add_fault(Fault::on("GET *", Effect::Delay(FAR)));
+        // For a proxy's client the registry may have any name. One on this machine is not far away.
+        let client = Registry::new(Options {
+            proxy: Some(proxy_url(&server.origin()).unwrap()),
+            plain_http: PlainHttp::Always,
+            ..Options::default()
+        });
+        let root = TrustedRoot::from_json("sandbox", &stage.sigstore.trusted_root_json());
+        let client = client.unwrap();
+        let verifier = Verifier::new(client.clone(), root.unwrap());
+        let reference: Reference = format!("registry.example/{PATH}:v1").parse().unwrap();
+        let started = std::time::Instant::now();
+        let image = client.resolve(&reference).await.unwrap();
+        let proof = verifier.verify(&image, &stage.policy()).await;
+        let rounds = started.elapsed().as_secs_f64() / FAR.as_secs_f64();
+        assert!(proof.is_ok(), "{proof:?}");
+        assert!(
+            (4.0..5.0).contains(&rounds),
+            "{rounds}: {:?}",
+            stage.scene.requests()
+        );
+    }
 }
 
 #[tokio::test]

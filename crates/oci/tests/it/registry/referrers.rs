@@ -1,6 +1,12 @@
 //! Lists of referrers, by the API and by the fallback tag.
 
-use countersign_oci::{Descriptor, Digest, Error, Registry, Result, media_type};
+use std::time::{Duration, Instant};
+
+use countersign_oci::http::proxy_url;
+use countersign_oci::{
+    Descriptor, Digest, Error, Options, PinnedReference, PlainHttp, Registry, Repository, Result,
+    media_type,
+};
 use wiremock::matchers::{method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -51,6 +57,71 @@ async fn the_api_is_asked_once_and_nothing_else() {
     let found = listed(&client(), &server).await.unwrap();
     assert_eq!(digests(&found), expected(&["1", "2"]));
     assert_eq!(requests(&server).await, [format!("GET {}", api())]);
+}
+
+/// A client for whom the server is any host, as for a proxy's client.
+fn from_afar(server: &MockServer) -> Registry {
+    Registry::new(Options {
+        proxy: Some(proxy_url(&server.address().to_string()).unwrap()),
+        plain_http: PlainHttp::Always,
+        ..options()
+    })
+    .unwrap()
+}
+
+/// The subject in a repository of the host `registry.example`.
+fn afar(repository: &str) -> PinnedReference {
+    let repository: Repository = format!("registry.example/{repository}").parse().unwrap();
+    repository.at(Digest::sha256(SUBJECT))
+}
+
+const FAR: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_registry_that_is_far_away_is_asked_for_the_tag_before_it_has_answered() {
+    let server = MockServer::start().await;
+    serve(&server, fallback(), list(&["1"]).set_delay(FAR)).await;
+    let missing = ResponseTemplate::new(404).set_delay(FAR);
+    serve(&server, api(), missing).await;
+    let client = from_afar(&server);
+    let started = Instant::now();
+    let found = client.referrers(&afar("a/b")).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1"]));
+    assert!(started.elapsed() < 2 * FAR, "one after the other");
+    // Now it is known.
+    client.referrers(&afar("a/b")).await.unwrap();
+    let both = [api(), fallback(), fallback()].map(|path| format!("GET {path}"));
+    assert_eq!(requests(&server).await, both);
+}
+
+#[tokio::test]
+async fn the_tag_decides_nothing_where_the_api_is_there() {
+    let server = MockServer::start().await;
+    serve(&server, fallback(), list(&["2"])).await;
+    serve(&server, api(), list(&["1"]).set_delay(FAR)).await;
+    let client = from_afar(&server);
+    let found = client.referrers(&afar("a/b")).await.unwrap();
+    assert_eq!(digests(&found), expected(&["1"]));
+    assert_eq!(requests(&server).await.len(), 2);
+    // Another repository of the same host is asked by the API alone.
+    let other = format!("/v2/c/d/referrers/{}", Digest::sha256(SUBJECT));
+    serve(&server, other, list(&["3"]).set_delay(FAR)).await;
+    let found = client.referrers(&afar("c/d")).await.unwrap();
+    assert_eq!(digests(&found), expected(&["3"]));
+    assert_eq!(requests(&server).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_api_that_fails_is_an_error_whatever_the_tag_says() {
+    let server = MockServer::start().await;
+    serve(&server, fallback(), list(&["2"])).await;
+    let failing = ResponseTemplate::new(503).set_delay(FAR);
+    serve(&server, api(), failing).await;
+    let error = from_afar(&server)
+        .referrers(&afar("a/b"))
+        .await
+        .unwrap_err();
+    assert!(!error.is_absence(), "{error:?}");
 }
 
 #[tokio::test]

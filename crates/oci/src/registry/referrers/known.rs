@@ -1,0 +1,75 @@
+//! What is known of registries: whether they have the referrers API. What is not known is found out without
+//! another round trip.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::Support;
+use crate::error::Result;
+use crate::http::HostKind;
+use crate::reference::Repository;
+
+/// How long a registry near by takes to answer. One that is farther away is asked for the tag too, before it
+/// has said whether it has the API: that saves a round trip where it has not.
+const HEAD_START: Duration = Duration::from_millis(10);
+
+/// Which registries have the referrers API, as far as is known.
+#[derive(Debug, Default)]
+pub(crate) struct KnownReferrersApi(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By repository: one host can stand for registries of several kinds.
+    repositories: HashMap<Repository, bool>,
+    /// The hosts of repositories that have it.
+    hosts: HashSet<String>,
+}
+
+impl KnownReferrersApi {
+    /// Whether the repository's registry has the API, if that is known.
+    pub(super) fn of(&self, repository: &Repository) -> Option<bool> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.repositories.get(repository).copied()
+    }
+
+    pub(super) fn remember(&self, repository: &Repository, there: bool) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.repositories.insert(repository.clone(), there);
+        if there {
+            known.hosts.insert(repository.api_host().to_owned());
+        }
+    }
+
+    /// How long the API is waited for before the tag is asked for too. `None` if the API is asked alone: another
+    /// repository of the host has it, or the host is this machine.
+    pub(super) fn head_start(&self, repository: &Repository) -> Option<Duration> {
+        if HostKind::of_authority(repository.api_host()) == Some(HostKind::ThisMachine) {
+            return None;
+        }
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (!known.hosts.contains(repository.api_host())).then_some(HEAD_START)
+    }
+}
+
+/// What the registry answers by the API. If that takes longer than `head_start`, the tag is asked for
+/// meanwhile. Its list counts only if there is no API.
+pub(super) async fn with_head_start<T>(
+    mut by_api: Pin<&mut impl Future<Output = Result<Support>>>,
+    head_start: Duration,
+    by_tag: impl Future<Output = T>,
+) -> Result<(Support, Option<T>)> {
+    if let Ok(support) = tokio::time::timeout(head_start, by_api.as_mut()).await {
+        return Ok((support?, None));
+    }
+    match select(by_api, pin!(by_tag)).await {
+        Either::Left((support, by_tag)) => match support? {
+            support @ Support::Listed(_) => Ok((support, None)),
+            support @ (Support::Missing | Support::Unknown) => Ok((support, Some(by_tag.await))),
+        },
+        Either::Right((listed, by_api)) => Ok((by_api.await?, Some(listed))),
+    }
+}
