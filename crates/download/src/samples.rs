@@ -164,6 +164,13 @@ fn http_errors() -> Vec<HttpError> {
             reason: countersign_oci::http::RedirectRefused::HttpsRequired,
         },
         TooLarge { location: text(), limit: 1 },
+        Failed {
+            location: text(),
+            source: Box::new(countersign_oci::Error::TooSlow {
+                url: text(),
+                source: samples::too_slow(),
+            }),
+        },
         Configuration { detail: text() },
     })
 }

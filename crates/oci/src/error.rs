@@ -1,11 +1,11 @@
 //! The errors of the registry client.
 
 mod layout;
+mod sorted;
 
 use crate::digest::Digest;
-use crate::http::RedirectRefused;
+use crate::http::{RedirectRefused, TooSlow};
 use crate::index::NoSuchPlatform;
-use crate::kind::{Consequence, ErrorKind, MachineFault};
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
 use crate::reference::{LayoutPath, PinnedReference};
@@ -54,6 +54,16 @@ pub enum Error {
         /// The transport's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The bytes of a blob moved more slowly than [`Timeouts::slowest`](crate::Timeouts::slowest). The
+    /// transfer was stopped.
+    #[error("stopped the transfer with {url}")]
+    TooSlow {
+        /// The request's URL, without query.
+        url: String,
+        /// How slow it was.
+        #[source]
+        source: TooSlow,
     },
     /// A server named a URL that is not allowed, in a redirect, in a link, or as the address of a
     /// service.
@@ -200,253 +210,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure. The match names every variant, so a new variant doesn't compile
-    /// until its kind is chosen.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotFound { .. } | Self::Platform(_) | Self::WrongPlatform { .. } => {
-                ErrorKind::NotFound
-            }
-            // It was there, and is gone for good.
-            Self::Status { status: 410, .. } => ErrorKind::NotFound,
-            Self::Unauthorized { .. }
-            | Self::Status { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::NoReferrers { .. }
-            | Self::Contended { .. } => ErrorKind::Unreachable,
-            Self::Network { source, .. } => ErrorKind::of_network(source.as_ref()),
-            Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Limit { .. }
-            | Self::Full { .. }
-            | Self::Manifest { .. } => ErrorKind::Invalid,
-            Self::Layout { source, .. } => source.kind(),
-            Self::Credentials { source, .. } => match MachineFault::of(source.as_ref()) {
-                None | Some(MachineFault::Permission) => ErrorKind::Usage,
-                Some(_) => ErrorKind::Machine,
-            },
-            Self::Configuration { .. } => ErrorKind::Usage,
-            Self::Io { .. } => ErrorKind::Machine,
-        }
-    }
-
-    /// What this error means for other sources of the same content. The match names every variant.
-    pub fn consequence(&self) -> Consequence {
-        if self.kind() == ErrorKind::Machine {
-            // A full disk stays full, whichever source is tried.
-            return Consequence::End;
-        }
-        match self {
-            // Some registries ask for a login instead of answering that the content doesn't exist.
-            Self::NotFound { .. } | Self::Network { .. } | Self::Unauthorized { .. } => {
-                Consequence::TryNext
-            }
-            Self::Status { status, .. } => Consequence::of_status(*status),
-            Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Limit { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::Manifest { .. } => Consequence::TrySameDigest,
-            Self::Layout { source, .. } => source.consequence(),
-            Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NoReferrers { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => Consequence::End,
-        }
-    }
-}
-
-impl Error {
-    /// Whether the content doesn't exist, according to the registry or the layout. The match names
-    /// every variant.
-    pub fn is_absence(&self) -> bool {
-        match self {
-            Self::NotFound { .. } => true,
-            Self::Layout { source, .. } => source.is_absence(),
-            Self::Unauthorized { .. }
-            | Self::Status { .. }
-            | Self::Network { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Limit { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Manifest { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => false,
-        }
-    }
-
-    /// Whether the content itself is at fault: it doesn't exist, has the wrong digest or size, or
-    /// is not a manifest. Network and access errors are not about content. The match names every
-    /// variant.
-    pub fn is_about_content(&self) -> bool {
-        match self {
-            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } | Self::Manifest { .. } => true,
-            Self::NotFound { .. } | Self::Layout { .. } => self.is_absence(),
-            Self::Unauthorized { .. }
-            | Self::Status { .. }
-            | Self::Network { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::Limit { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => false,
-        }
-    }
-}
-
-impl Error {
-    /// Whether this one document can't be used, so that the next one may be looked at: the content is
-    /// at fault, it is over a limit, or the answer is not of the specification's form. The match names
-    /// every variant.
-    pub fn spoils_one_candidate(&self) -> bool {
-        match self {
-            Self::Protocol { .. } | Self::Limit { .. } => true,
-            Self::NotFound { .. }
-            | Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Manifest { .. }
-            | Self::Layout { .. } => self.is_about_content(),
-            Self::Unauthorized { .. }
-            | Self::Status { .. }
-            | Self::Network { .. }
-            | Self::Redirect { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => false,
-        }
-    }
-
-    /// Whether the server refused this one request: no access, no such content, or another error
-    /// status. The match names every variant.
-    pub(crate) fn is_refused_request(&self) -> bool {
-        match self {
-            Self::NotFound { .. } | Self::Unauthorized { .. } | Self::Status { .. } => true,
-            Self::Network { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Limit { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Manifest { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Layout { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => false,
-        }
-    }
-
-    /// Whether the server can't be reached, or says that it can't answer now. Any other answer is an answer,
-    /// also a wrong one. The match names every variant.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Network { .. } => true,
-            // Gone is an answer.
-            Self::Status { status, .. } => {
-                *status != 410 && Consequence::of_status(*status) == Consequence::TryNext
-            }
-            Self::NotFound { .. }
-            | Self::Unauthorized { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
-            | Self::Limit { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Manifest { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Layout { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => false,
-        }
-    }
-
-    /// Whether reading stopped at a limit.
-    pub(crate) fn is_limit(&self) -> bool {
-        matches!(self, Self::Limit { .. })
-    }
-
     /// The same error. If it is about the bytes of a blob, it names `what` as the blob.
-    pub(crate) fn served_as(self, what: PinnedReference) -> Self {
-        let what = Box::new(what);
-        match self {
-            Self::DigestMismatch { what: _, found } => Self::DigestMismatch { what, found },
-            Self::SizeMismatch {
-                what: _,
-                expected,
-                found,
-            } => Self::SizeMismatch {
-                what,
-                expected,
-                found,
-            },
-            Self::NotFound { .. }
-            | Self::Unauthorized { .. }
-            | Self::Status { .. }
-            | Self::Network { .. }
-            | Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::Limit { .. }
-            | Self::Contended { .. }
-            | Self::Full { .. }
-            | Self::NoReferrers { .. }
-            | Self::Manifest { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::Layout { .. }
-            | Self::Credentials { .. }
-            | Self::Configuration { .. }
-            | Self::Io { .. } => self,
+    pub(crate) fn served_as(mut self, what: PinnedReference) -> Self {
+        if let Self::DigestMismatch { what: named, .. } | Self::SizeMismatch { what: named, .. } =
+            &mut self
+        {
+            **named = what;
         }
+        self
     }
 }
 
 /// Result of a registry operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-#[cfg(test)]
-mod tests {
-    /// What each error means for exit codes, and for whoever has another source to ask.
-    #[test]
-    fn every_error_is_sorted() {
-        let lines = crate::samples::errors()
-            .into_iter()
-            .map(|error| crate::samples::sorted_line(error.kind(), error.consequence(), &error));
-        let mut lines: Vec<String> = lines.collect();
-        lines.sort();
-        insta::assert_snapshot!(lines.join("\n"));
-    }
-}

@@ -91,6 +91,37 @@ impl Consequence {
     }
 }
 
+/// How an error is sorted: its row in a library's table of errors. Each error type makes it with one
+/// match that names every variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sorted {
+    kind: ErrorKind,
+    consequence: Consequence,
+}
+
+impl Sorted {
+    /// An error of this kind and consequence. A problem of the machine ends the search: a full disk
+    /// stays full, whichever source serves the bytes.
+    pub fn new(kind: ErrorKind, consequence: Consequence) -> Self {
+        let consequence = if kind == ErrorKind::Machine {
+            Consequence::End
+        } else {
+            consequence
+        };
+        Self { kind, consequence }
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What it means for other sources of the same content.
+    pub fn consequence(self) -> Consequence {
+        self.consequence
+    }
+}
+
 /// Problems of a machine, as its operating system reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MachineFault {
@@ -214,6 +245,20 @@ mod tests {
         assert_eq!(ErrorKind::of_input(&error), ErrorKind::Usage);
         assert_eq!(ErrorKind::of_network(&error), ErrorKind::Unreachable);
         assert_eq!(ErrorKind::of_content(&error), ErrorKind::Machine);
+    }
+
+    #[test]
+    fn a_problem_of_the_machine_leaves_no_source_to_try() {
+        for consequence in [
+            Consequence::TryNext,
+            Consequence::TrySameDigest,
+            Consequence::End,
+        ] {
+            let machine = Sorted::new(ErrorKind::Machine, consequence);
+            assert_eq!(machine.consequence(), Consequence::End);
+            let other = Sorted::new(ErrorKind::Unreachable, consequence);
+            assert_eq!(other.consequence(), consequence);
+        }
     }
 
     #[test]

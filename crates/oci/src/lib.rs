@@ -62,7 +62,7 @@ pub use document::Document;
 pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform};
-pub use kind::{Consequence, ErrorKind, MachineFault};
+pub use kind::{Consequence, ErrorKind, MachineFault, Sorted};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{
     AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, Timeouts,

@@ -8,6 +8,7 @@
 )]
 
 use std::io;
+use std::time::Duration;
 
 use crate::archive::HeaderError;
 use crate::http::{HostKind, RedirectRefused};
@@ -53,6 +54,16 @@ pub fn sorted_line(
 /// The error of a system call with this number.
 pub fn io_error(errno: rustix::io::Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
+}
+
+/// A transfer of half the speed that it should have.
+pub fn too_slow() -> crate::http::TooSlow {
+    crate::http::TooSlow {
+        slowest: 32 << 10,
+        grace: Duration::from_secs(30),
+        bytes: 480 << 10,
+        waited: Duration::from_secs(60),
+    }
 }
 
 /// `ENOSPC`.
@@ -103,6 +114,7 @@ pub fn errors() -> Vec<Error> {
         Status { url: url(), status: 503, detail: Some("down".into()) },
         Network { url: url(), source: Box::new(io_error(rustix::io::Errno::CONNREFUSED)) },
         Network { url: url(), source: Box::new(too_many_files()) },
+        TooSlow { url: url(), source: too_slow() },
         Redirect { from: url(), to: url(), reason: RedirectRefused::HttpsRequired },
         Redirect {
             from: url(),

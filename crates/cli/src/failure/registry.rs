@@ -35,6 +35,9 @@ impl From<RegistryError> for Failure {
             RegistryError::Network { .. } if error.kind() == Kind::Unreachable => Some(
                 "check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http",
             ),
+            RegistryError::TooSlow { .. } => {
+                Some("try again later, or from a faster network; a registry nearer to you may help")
+            }
             RegistryError::Redirect { reason, .. } => Some(redirect_hint(*reason)),
             RegistryError::Protocol { .. } => Some(
                 "check that this is the address of a registry: login pages and proxies answer like this",

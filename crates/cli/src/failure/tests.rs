@@ -141,6 +141,8 @@ fn what_is_said_of_registries_and_layouts() {
         Redirect
     7 Unreachable: the signature was pushed, but nobody can find it; use a registry with the referrers API of OCI 1.1, or one that accepts the tag
         NoReferrers
+    7 Unreachable: try again later, or from a faster network; a registry nearer to you may help
+        TooSlow
     7 Unreachable: wait until nobody else signs this image, then try again
         Contended
     ");

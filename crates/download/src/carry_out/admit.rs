@@ -54,7 +54,9 @@ impl<V: ImageVerifier> Installer<V> {
             .admit_resolved(resolved.clone(), platform, narrowed, events)
             .await;
         let refusal = match admitted {
-            Err(error) if locked.policy().is_some() && error.is_refusal() => error,
+            Err(Error::Verify(error)) if locked.policy().is_some() && error.is_refusal() => {
+                Error::Verify(error)
+            }
             other => return other,
         };
         let by_others = self.admit_resolved(resolved, platform, policy, &|_| {});

@@ -1,126 +1,64 @@
-//! What kind of failure each error is, and what it means for the other sources of the same content.
+//! How each error is sorted: [`Error::sorted`] is the table.
 
-use countersign_oci::{Consequence, ErrorKind, MachineFault};
+use countersign_oci::{Consequence, ErrorKind, MachineFault, Sorted};
 
 use super::Error;
 
 impl Error {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Verify(error) => error.kind(),
-            Self::Registry(error) => error.kind(),
-            Self::Http(error) => error.kind(),
-            Self::OtherSigner { .. }
-            | Self::Older { .. }
-            | Self::Weaker { .. }
-            | Self::Unverifiable { .. } => ErrorKind::Policy,
+    /// The table of errors. It names every variant, so a new variant doesn't compile until it has a
+    /// row.
+    fn sorted(&self) -> Sorted {
+        let (kind, consequence) = match self {
+            Self::Verify(error) => (error.kind(), error.consequence()),
+            Self::Registry(error) => (error.kind(), error.consequence()),
+            Self::Http(error) => (error.kind(), error.consequence()),
+            // Another copy may hold the signature or the bytes that are missing or bad here.
+            Self::OtherSigner { .. } => (ErrorKind::Policy, Consequence::TrySameDigest),
+            Self::Checksum { .. } => (ErrorKind::Invalid, Consequence::TrySameDigest),
+            Self::Layer { source, .. } => (source.kind(), Consequence::TrySameDigest),
+            Self::Archive { source, .. } | Self::Tree(source) => (source.kind(), Consequence::End),
+            Self::NoDirectory { .. } => (ErrorKind::NotFound, Consequence::TryNext),
+            Self::Platform(_) | Self::WrongPlatform { .. } | Self::NotAnImage { .. } => {
+                (ErrorKind::NotFound, Consequence::End)
+            }
+            Self::Older { .. } | Self::Weaker { .. } | Self::Unverifiable { .. } => {
+                (ErrorKind::Policy, Consequence::End)
+            }
             Self::OtherPermit { .. }
             | Self::Configuration { .. }
             | Self::LayerCount { .. }
             | Self::LayerType { .. }
             | Self::Limit { .. }
-            | Self::Checksum { .. }
-            | Self::OtherContent { .. } => ErrorKind::Invalid,
-            Self::Layer { source, .. } | Self::Archive { source, .. } | Self::Tree(source) => {
-                source.kind()
-            }
-            Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NotAnImage { .. }
-            | Self::NoDirectory { .. } => ErrorKind::NotFound,
+            | Self::OtherContent { .. } => (ErrorKind::Invalid, Consequence::End),
             Self::Directory { .. }
             | Self::Target { .. }
             | Self::Mounted { .. }
-            | Self::UnreadableRecord { .. } => ErrorKind::Usage,
-            Self::Immovable { source, .. } => match MachineFault::of(source) {
-                None => ErrorKind::Usage,
-                Some(_) => ErrorKind::Machine,
-            },
-            Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Machine,
-            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => ErrorKind::Internal,
-        }
+            | Self::UnreadableRecord { .. } => (ErrorKind::Usage, Consequence::End),
+            Self::Immovable { source, .. } => {
+                let kind = match MachineFault::of(source) {
+                    None => ErrorKind::Usage,
+                    Some(_) => ErrorKind::Machine,
+                };
+                (kind, Consequence::End)
+            }
+            Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => {
+                (ErrorKind::Machine, Consequence::End)
+            }
+            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => {
+                (ErrorKind::Internal, Consequence::End)
+            }
+        };
+        Sorted::new(kind, consequence)
     }
 
-    /// Whether signatures were judged, and none of them counts.
-    pub(crate) fn is_refusal(&self) -> bool {
-        match self {
-            Self::Verify(error) => error.is_refusal(),
-            Self::Registry(_)
-            | Self::Http(_)
-            | Self::OtherSigner { .. }
-            | Self::Layer { .. }
-            | Self::Checksum { .. }
-            | Self::NoDirectory { .. }
-            | Self::OtherPermit { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NotAnImage { .. }
-            | Self::Configuration { .. }
-            | Self::LayerCount { .. }
-            | Self::LayerType { .. }
-            | Self::Archive { .. }
-            | Self::Directory { .. }
-            | Self::Tree(_)
-            | Self::Limit { .. }
-            | Self::Target { .. }
-            | Self::NoVerifier { .. }
-            | Self::Immovable { .. }
-            | Self::Mounted { .. }
-            | Self::UnreadableRecord { .. }
-            | Self::Displaced { .. }
-            | Self::Busy { .. }
-            | Self::Older { .. }
-            | Self::Weaker { .. }
-            | Self::OtherContent { .. }
-            | Self::Unverifiable { .. }
-            | Self::Record(_)
-            | Self::Io { .. }
-            | Self::Cancelled => false,
-        }
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.sorted().kind()
     }
 
     /// What the error means for the other sources of the same content.
     pub(crate) fn consequence(&self) -> Consequence {
-        if self.kind() == ErrorKind::Machine {
-            // A full disk stays full, whoever serves the bytes.
-            return Consequence::End;
-        }
-        match self {
-            Self::Registry(error) => error.consequence(),
-            Self::Verify(error) => error.consequence(),
-            // Another copy may hold the signature or the bytes that are missing or bad here.
-            Self::OtherSigner { .. } | Self::Layer { .. } | Self::Checksum { .. } => {
-                Consequence::TrySameDigest
-            }
-            Self::NoDirectory { .. } => Consequence::TryNext,
-            Self::Http(error) => error.consequence(),
-            Self::OtherPermit { .. }
-            | Self::Platform(_)
-            | Self::WrongPlatform { .. }
-            | Self::NotAnImage { .. }
-            | Self::Configuration { .. }
-            | Self::LayerCount { .. }
-            | Self::LayerType { .. }
-            | Self::Archive { .. }
-            | Self::Directory { .. }
-            | Self::Tree(_)
-            | Self::Limit { .. }
-            | Self::Target { .. }
-            | Self::NoVerifier { .. }
-            | Self::Immovable { .. }
-            | Self::Mounted { .. }
-            | Self::UnreadableRecord { .. }
-            | Self::Displaced { .. }
-            | Self::Busy { .. }
-            | Self::Older { .. }
-            | Self::Weaker { .. }
-            | Self::OtherContent { .. }
-            | Self::Unverifiable { .. }
-            | Self::Record(_)
-            | Self::Io { .. }
-            | Self::Cancelled => Consequence::End,
-        }
+        self.sorted().consequence()
     }
 }
 

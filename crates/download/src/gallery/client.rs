@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Options, excerpt};
+use countersign_oci::{Consequence, Options, excerpt};
 use countersign_policy::{Gallery, GalleryIndex};
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -126,11 +126,14 @@ impl GalleryClient {
                         skipped,
                     });
                 }
-                Err(error) if error.leaves_to_mirrors() => {
-                    tracing::info!(%location, %error, "a gallery has no index here");
-                    skipped.push(SkippedPlace { location, error });
-                }
-                Err(error) => return Err(error),
+                Err(error) => match error.consequence() {
+                    Consequence::TryNext => {
+                        tracing::info!(%location, %error, "a gallery has no index here");
+                        skipped.push(SkippedPlace { location, error });
+                    }
+                    // An index has no digest that another copy of it could be held to.
+                    Consequence::TrySameDigest | Consequence::End => return Err(error),
+                },
             }
         }
         Err(GalleryError::NotFetched {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use countersign_oci::ErrorKind;
+use countersign_oci::{Consequence, ErrorKind};
 use countersign_policy::PolicyError;
 
 use super::location::{Location, LocationError};
@@ -105,16 +105,17 @@ impl GalleryError {
         }
     }
 
-    /// Whether another place may be asked: it isn't there, or nobody answers.
-    pub fn leaves_to_mirrors(&self) -> bool {
+    /// What the error means for the gallery's other places. A place that has an index, and serves it
+    /// badly, is not passed over: a mirror may be older.
+    pub(crate) fn consequence(&self) -> Consequence {
         match self {
-            Self::NoFile { .. } => true,
-            Self::Http(error) => error.leaves_to_mirrors(),
+            Self::NoFile { .. } => Consequence::TryNext,
+            Self::Http(error) => error.consequence(),
             Self::Location { .. }
             | Self::NotText { .. }
             | Self::Index(_)
             | Self::File { .. }
-            | Self::NotFetched { .. } => false,
+            | Self::NotFetched { .. } => Consequence::End,
         }
     }
 }

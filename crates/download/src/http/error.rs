@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use countersign_oci::http::RedirectRefused;
-use countersign_oci::{Consequence, Error, ErrorKind};
+use countersign_oci::{Consequence, Error, ErrorKind, Sorted};
 
 /// Why content from the web is not there.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,15 @@ pub enum HttpError {
         /// The limit.
         limit: u64,
     },
+    /// Something else went wrong. It is sorted as the error that it comes from.
+    #[error("can't fetch {location}")]
+    Failed {
+        /// Where it was asked for.
+        location: String,
+        /// What went wrong.
+        #[source]
+        source: Box<Error>,
+    },
     /// The client can't be built as configured.
     #[error("the HTTP client can't be set up: {detail}")]
     Configuration {
@@ -67,17 +76,34 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::TooLarge { .. } => ErrorKind::Invalid,
-            Self::Configuration { .. } => ErrorKind::Usage,
-            Self::Unreachable { source, .. } => ErrorKind::of_network(source.as_ref()),
-            Self::Unavailable { .. } | Self::Status { .. } | Self::Redirect { .. } => {
-                ErrorKind::Unreachable
+    /// The table of errors. It names every variant, so a new variant doesn't compile until it has a
+    /// row.
+    fn sorted(&self) -> Sorted {
+        let (kind, consequence) = match self {
+            Self::NotFound { .. } => (ErrorKind::NotFound, Consequence::TryNext),
+            Self::Unreachable { source, .. } => {
+                (ErrorKind::of_network(source.as_ref()), Consequence::TryNext)
             }
-        }
+            Self::Unavailable { .. } => (ErrorKind::Unreachable, Consequence::TryNext),
+            Self::Status { .. } | Self::Redirect { .. } => {
+                (ErrorKind::Unreachable, Consequence::TrySameDigest)
+            }
+            Self::TooLarge { .. } => (ErrorKind::Invalid, Consequence::TrySameDigest),
+            Self::Failed { source, .. } => (source.kind(), source.consequence()),
+            Self::Configuration { .. } => (ErrorKind::Usage, Consequence::End),
+        };
+        Sorted::new(kind, consequence)
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.sorted().kind()
+    }
+
+    /// What the error means for the other places of the same content: the next is asked where it isn't
+    /// there, or nobody answers.
+    pub fn consequence(&self) -> Consequence {
+        self.sorted().consequence()
     }
 
     /// What the error of a connection says of the place that was asked.
@@ -99,46 +125,10 @@ impl HttpError {
                 reason,
             },
             Error::Configuration { detail } => Self::Configuration { detail },
-            // Of a connection there are no others.
-            other => Self::Unreachable {
+            other => Self::Failed {
                 location,
                 source: Box::new(other),
             },
-        }
-    }
-
-    /// Whether the same request may succeed a little later.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Unavailable { .. } => {
-                self.kind() == ErrorKind::Unreachable
-            }
-            Self::NotFound { .. }
-            | Self::Status { .. }
-            | Self::Redirect { .. }
-            | Self::TooLarge { .. }
-            | Self::Configuration { .. } => false,
-        }
-    }
-
-    /// Whether another place may be asked: it isn't there, or nobody answers.
-    pub fn leaves_to_mirrors(&self) -> bool {
-        self.consequence() == Consequence::TryNext
-    }
-
-    /// What the error means for the other places of the same content.
-    pub(crate) fn consequence(&self) -> Consequence {
-        match self {
-            Self::NotFound { .. } => Consequence::TryNext,
-            Self::Unreachable { .. } | Self::Unavailable { .. } if self.may_pass() => {
-                Consequence::TryNext
-            }
-            Self::Unreachable { .. }
-            | Self::Unavailable { .. }
-            | Self::Status { .. }
-            | Self::Redirect { .. }
-            | Self::TooLarge { .. } => Consequence::TrySameDigest,
-            Self::Configuration { .. } => Consequence::End,
         }
     }
 }

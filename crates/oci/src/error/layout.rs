@@ -4,7 +4,7 @@ use std::io;
 
 use crate::archive::HeaderError;
 use crate::digest::Digest;
-use crate::kind::{Consequence, ErrorKind};
+use crate::kind::{Consequence, ErrorKind, Sorted};
 use crate::manifest::ManifestError;
 
 /// Why a file or directory can't be read as an image layout.
@@ -143,18 +143,19 @@ fn list(images: &[String]) -> String {
 }
 
 impl LayoutError {
-    /// The kind of this failure. The match names every variant, so a new variant doesn't compile
-    /// until its kind is chosen.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
+    /// The table of errors. It names every variant, so a new variant doesn't compile until it has a
+    /// row.
+    pub(super) fn sorted(&self) -> Sorted {
+        let (kind, consequence) = match self {
+            Self::Nothing | Self::NoBlob { .. } => (ErrorKind::NotFound, Consequence::TryNext),
+            Self::NoImage => (ErrorKind::NotFound, Consequence::TrySameDigest),
             Self::Marker { .. }
             | Self::Index(_)
             | Self::NoFile { .. }
             | Self::Truncated { .. }
             | Self::Header { .. }
             | Self::Twice { .. }
-            | Self::Headers { .. } => ErrorKind::Invalid,
-            Self::Nothing | Self::NoBlob { .. } | Self::NoImage => ErrorKind::NotFound,
+            | Self::Headers { .. } => (ErrorKind::Invalid, Consequence::TrySameDigest),
             Self::NoMarker
             | Self::DockerArchive
             | Self::Version { .. }
@@ -162,33 +163,20 @@ impl LayoutError {
             | Self::NoArchive { .. }
             | Self::Compressed { .. }
             | Self::SeveralImages { .. }
-            | Self::ReadOnly => ErrorKind::Usage,
-            Self::Io { source, .. } => ErrorKind::of_input(source),
-        }
+            | Self::ReadOnly => (ErrorKind::Usage, Consequence::TrySameDigest),
+            Self::Io { source, .. } => (ErrorKind::of_input(source), Consequence::TrySameDigest),
+        };
+        Sorted::new(kind, consequence)
     }
 
-    /// What this error means for other sources of the same content. The match names every variant.
+    /// The kind of this failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.sorted().kind()
+    }
+
+    /// What this error means for other sources of the same content.
     pub fn consequence(&self) -> Consequence {
-        match self {
-            Self::Nothing | Self::NoBlob { .. } => Consequence::TryNext,
-            Self::NoMarker
-            | Self::DockerArchive
-            | Self::Marker { .. }
-            | Self::Version { .. }
-            | Self::NoIndex
-            | Self::Index(_)
-            | Self::NoFile { .. }
-            | Self::NoArchive { .. }
-            | Self::Compressed { .. }
-            | Self::Truncated { .. }
-            | Self::Header { .. }
-            | Self::Twice { .. }
-            | Self::Headers { .. }
-            | Self::NoImage
-            | Self::SeveralImages { .. }
-            | Self::ReadOnly
-            | Self::Io { .. } => Consequence::TrySameDigest,
-        }
+        self.sorted().consequence()
     }
 
     /// Whether the layout, or the requested content, doesn't exist.

@@ -172,8 +172,8 @@ impl Answer {
     /// The next piece of a long body. `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Network`]: the connection broke, stopped, or is slower than `pace` allows. A slow
-    /// transfer is not tried again.
+    /// [`Error::Network`], if the connection broke or stopped; [`Error::TooSlow`], if it is slower than
+    /// `pace` allows. A slow transfer is not tried again.
     pub async fn chunk(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, AttemptError> {
         let asked = Instant::now();
         let chunk = self.chunk_until(pace.stalled_at()).await?;
@@ -282,9 +282,9 @@ pub(crate) struct ErrorMessage {
 struct TimedOut(&'static str);
 
 pub(crate) fn too_slow(url: &Url, slow: TooSlow) -> AttemptError {
-    AttemptError::from(Error::Network {
+    AttemptError::from(Error::TooSlow {
         url: shown(url),
-        source: Box::new(slow),
+        source: slow,
     })
 }
 

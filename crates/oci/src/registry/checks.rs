@@ -67,9 +67,8 @@ pub(super) fn or_wrong_size(
     descriptor: &Descriptor,
     what: &PinnedReference,
 ) -> Error {
-    if error.is_limit() {
-        size_mismatch(descriptor, descriptor.size.saturating_add(1), what)
-    } else {
-        error
+    if let Error::Limit { .. } = error {
+        return size_mismatch(descriptor, descriptor.size.saturating_add(1), what);
     }
+    error
 }

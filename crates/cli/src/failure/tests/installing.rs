@@ -75,7 +75,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
-        Http/Unreachable, Http/Unavailable, Http/Status
+        Http/Unreachable, Http/Unavailable, Http/Status, Http/Failed/TooSlow
     7 Unreachable: if the target is an https URL that you trust, use that URL
         Http/Redirect
     ");
@@ -106,7 +106,7 @@ fn what_is_said_of_galleries() {
     6 NotFound: correct the gallery's `url`, or add `mirrors`; a path after `file:` is relative to the gallery file
         NotFetched
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
-        Http/Unreachable, Http/Unavailable, Http/Status
+        Http/Unreachable, Http/Unavailable, Http/Status, Http/Failed/TooSlow
     7 Unreachable: check the network and the proxy, or add `mirrors` to the gallery
         NotFetched
     7 Unreachable: if the target is an https URL that you trust, use that URL

@@ -187,6 +187,7 @@ fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
         | Error::NotFound { .. }
         | Error::Unauthorized { .. }
         | Error::Network { .. }
+        | Error::TooSlow { .. }
         | Error::Redirect { .. }
         | Error::Protocol { .. }
         | Error::DigestMismatch { .. }

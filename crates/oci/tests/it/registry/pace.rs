@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use countersign_oci::http::TooSlow;
 use countersign_oci::{Descriptor, Error, Options, Registry, Repository, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -70,10 +69,9 @@ async fn a_blob_that_drips_is_given_up_at_the_floor_and_not_asked_for_again() {
         text.contains("expected at least 1048576 bytes a second"),
         "{text}"
     );
-    let Error::Network { source, .. } = error else {
+    let Error::TooSlow { source: slow, .. } = error else {
         panic!("{error:?}")
     };
-    let slow = source.downcast_ref::<TooSlow>().unwrap();
     assert_eq!(slow.slowest, 1 << 20);
     assert_eq!(slow.grace, Duration::from_millis(100));
     assert!(slow.bytes < 16 << 20, "{slow:?}");
@@ -89,10 +87,9 @@ async fn a_blob_above_the_floor_comes_whole_and_without_a_floor_any_does() {
 async fn time_in_which_no_answer_comes_counts() {
     let error = fetch_late(Duration::from_millis(400), 1, 1 << 20).await;
     let error = error.unwrap_err();
-    let Error::Network { source, .. } = error else {
+    let Error::TooSlow { source: slow, .. } = error else {
         panic!("{error:?}")
     };
-    let slow = source.downcast_ref::<TooSlow>().unwrap();
     assert_eq!(slow.bytes, 0);
     assert!(slow.waited >= Duration::from_millis(400), "{slow:?}");
 }
