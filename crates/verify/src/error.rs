@@ -47,8 +47,13 @@ pub enum Error {
         image: PinnedReference,
     },
     /// A manifest that the verified index does not list.
-    #[error(transparent)]
-    NotCovered(#[from] NotCovered),
+    #[error("the signature of {signed} does not cover {found}: the index does not list it")]
+    NotListed {
+        /// Digest of the verified index.
+        signed: Digest,
+        /// Digest of the manifest.
+        found: Digest,
+    },
     /// The registry could not be reached, or a candidate could not be fetched (no network, no access), and
     /// no other candidate passed. So it is not known whether the image is signed.
     #[error(transparent)]
@@ -78,7 +83,7 @@ impl Error {
                 index, manifest, ..
             } => index.kind().max(manifest.kind()).into(),
             Self::Denied(_) => ErrorKind::Policy,
-            Self::OtherProof { .. } | Self::OtherPolicy { .. } | Self::NotCovered(_) => {
+            Self::OtherProof { .. } | Self::OtherPolicy { .. } | Self::NotListed { .. } => {
                 ErrorKind::Invalid
             }
             Self::Late { .. } => ErrorKind::Unreachable,
@@ -93,7 +98,7 @@ impl Error {
             Self::Denied(_)
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
-            | Self::NotCovered(_)
+            | Self::NotListed { .. }
             | Self::Registry(_)
             | Self::Late { .. }
             | Self::Trust(_) => false,
@@ -112,8 +117,17 @@ impl Error {
             Self::Denied(_)
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
-            | Self::NotCovered(_)
+            | Self::NotListed { .. }
             | Self::Trust(_) => Consequence::End,
+        }
+    }
+}
+
+impl From<NotCovered> for Error {
+    fn from(error: NotCovered) -> Self {
+        match error {
+            NotCovered::NotListed { signed, found } => Self::NotListed { signed, found },
+            NotCovered::Denied(denied) => Self::Denied(denied),
         }
     }
 }

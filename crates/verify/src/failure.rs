@@ -138,14 +138,14 @@ pub enum Failure {
         found: String,
     },
     /// A statement of another version.
-    #[error("expected a statement of type {expected}, found {found}")]
+    #[error("expected a statement of type {}, found {found}", .expected.join(" or "))]
     StatementType {
-        /// The required `_type`.
-        expected: &'static str,
+        /// The accepted values of `_type`.
+        expected: &'static [&'static str],
         /// The statement's.
         found: String,
     },
-    /// No subject, or several.
+    /// No subject, or a signature with several.
     #[error("expected a statement about 1 subject, found {found}")]
     SubjectCount {
         /// How many there are.
@@ -160,6 +160,12 @@ pub enum Failure {
         expected: Digest,
         /// The statement's.
         found: String,
+    },
+    /// The image is more than one of the statement's subjects.
+    #[error("expected the image once among the subjects of the statement, found it {found} times")]
+    SubjectRepeated {
+        /// How many of the subjects are the image.
+        found: usize,
     },
     /// The signature doesn't verify with the certificate's key.
     #[error("the signature is invalid: {detail}")]
@@ -263,6 +269,7 @@ impl Failure {
             | Self::StatementType { .. }
             | Self::SubjectCount { .. }
             | Self::SubjectDigest { .. }
+            | Self::SubjectRepeated { .. }
             | Self::Signature { .. }
             | Self::Certificate(_)
             | Self::TransparencyLog(_)

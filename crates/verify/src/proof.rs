@@ -3,9 +3,7 @@
 //! A [`VerifiedImage`] exists only if the policy accepts a signature of the image. Nothing else makes one. A
 //! record ([`Evidence`]) can't be turned back into one.
 
-use countersign_oci::{
-    Descriptor, Digest, Document, NoSuchPlatform, PinnedReference, Platform, ResolvedImage,
-};
+use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
 use countersign_policy::Policy;
 
 use crate::denial::{Denied, DeniedChildren};
@@ -113,18 +111,6 @@ impl VerifiedImage {
         &self.image
     }
 
-    /// The child of a proven index that fits `platform` best. `None` if the proof is of a manifest: then it
-    /// is the only image, for every platform.
-    ///
-    /// # Errors
-    /// If no child fits, with the platforms that the index has.
-    pub fn select(&self, platform: &Platform) -> Result<Option<&Descriptor>, NoSuchPlatform> {
-        match self.document() {
-            Document::Index(index) => index.select(platform).map(Some),
-            Document::Manifest(_) => Ok(None),
-        }
-    }
-
     /// Whether this proof covers `child`: it is the proven document, or the proven index lists its digest.
     /// For a child of a child, go step by step.
     pub fn covers(&self, child: &ResolvedImage) -> bool {
@@ -134,15 +120,15 @@ impl VerifiedImage {
     /// Goes from a proven index to one of its children: the same proof, now of the child.
     ///
     /// # Errors
-    /// [`NotCovered`] if the index does not list the child, or the policy denies it. It gives this proof
-    /// back.
+    /// [`NotCovered`].
     pub fn into_child(self, child: ResolvedImage) -> Result<Self, NotCovered> {
-        if !self.covers(&child) || self.refuse_denied(child.reference()).is_err() {
-            return Err(NotCovered {
+        if !self.covers(&child) {
+            return Err(NotCovered::NotListed {
+                signed: self.digest().clone(),
                 found: child.digest().clone(),
-                proof: Box::new(self),
             });
         }
+        self.refuse_denied(child.reference())?;
         let index = if self.digest() == child.digest() {
             self.index
         } else {
@@ -156,20 +142,18 @@ impl VerifiedImage {
     }
 }
 
-/// A manifest that the proven index does not list, or that the policy denies.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the signature of {} does not cover {found}: the index does not list it, or the policy denies it",
-    .proof.digest()
-)]
-pub struct NotCovered {
-    found: Digest,
-    proof: Box<VerifiedImage>,
-}
-
-impl NotCovered {
-    /// The unchanged proof.
-    pub fn into_proof(self) -> VerifiedImage {
-        *self.proof
-    }
+/// Why a proof of an index is none of another document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotCovered {
+    /// The proven index does not list it.
+    #[error("the signature of {signed} does not cover {found}: the index does not list it")]
+    NotListed {
+        /// Digest of the proven index.
+        signed: Digest,
+        /// Digest of the other document.
+        found: Digest,
+    },
+    /// The index lists it, but the policy denies it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }

@@ -29,9 +29,10 @@ pub fn errors() -> Vec<Error> {
         Denied(Denied { image: image(), listed_by: Some(digest()) }),
         OtherProof { expected: digest(), found: digest() },
         OtherPolicy { image: image() },
+        NotListed { signed: digest(), found: digest() },
         Late { image: image(), limit: Duration::from_secs(300) },
         Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),
-    } but NotCovered);
+    });
     errors.extend(trust_errors().into_iter().map(Error::Trust));
     let refused = |failure| Error::Refused(Box::new(refusal(vec![failure])));
     errors.extend(failures().into_iter().map(refused));
@@ -107,9 +108,10 @@ pub fn failures() -> Vec<Failure> {
         Content { found: "a message signature" },
         NoCertificate { found: "a key" },
         PayloadType { expected: "in-toto", found: text() },
-        StatementType { expected: "v1", found: text() },
+        StatementType { expected: &["v1"], found: text() },
         SubjectCount { found: 0 },
         SubjectDigest { expected: digest(), found: text() },
+        SubjectRepeated { found: 2 },
         Signature { detail: text() },
         Certificate(CertificateError::Malformed(text())),
         TransparencyLog(TransparencyLogError::InclusionProof(text())),

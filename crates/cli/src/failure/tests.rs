@@ -190,9 +190,9 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
         Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
-        OtherProof, OtherPolicy
+        OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository

@@ -1,5 +1,6 @@
 //! Bundles as a local Sigstore issues them, good or with one flaw each, judged by the core alone.
 
+mod attestations;
 mod form;
 mod hostile;
 mod material;
