@@ -146,6 +146,26 @@ pub(crate) fn refuse_unreadable(
     wanted: &Platform,
     best: Option<&Descriptor>,
 ) -> Result<(), ManifestError> {
+    let best = best.and_then(|child| child.platform.as_ref()?.serves(wanted));
+    refuse_unreadable_if(bytes, |platform| {
+        let rank = platform.serves(wanted);
+        rank.is_some() && rank > best
+    })
+}
+
+/// Refuses an index with an entry for a platform that can't be read.
+///
+/// # Errors
+/// [`ManifestError::Child`].
+pub(crate) fn refuse_unreadable_platforms(bytes: &[u8]) -> Result<(), ManifestError> {
+    refuse_unreadable_if(bytes, |_| true)
+}
+
+/// Refuses an index with an unreadable entry for a platform that `counts`.
+fn refuse_unreadable_if(
+    bytes: &[u8],
+    counts: impl Fn(&Platform) -> bool,
+) -> Result<(), ManifestError> {
     #[derive(Deserialize)]
     struct Listed<'a> {
         #[serde(borrow)]
@@ -155,7 +175,6 @@ pub(crate) fn refuse_unreadable(
     struct NamedPlatform {
         platform: Platform,
     }
-    let best = best.and_then(|child| child.platform.as_ref()?.serves(wanted));
     let listed: Listed<'_> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
     let Some(list) = listed.manifests else {
         return Ok(());
@@ -167,8 +186,7 @@ pub(crate) fn refuse_unreadable(
         let Ok(NamedPlatform { platform }) = serde_json::from_str(entry.get()) else {
             return;
         };
-        let rank = platform.serves(wanted).filter(|_| platform.is_complete());
-        if rank.is_none() || rank <= best || unreadable.is_some() {
+        if unreadable.is_some() || !platform.is_complete() || !counts(&platform) {
             return;
         }
         if let Err(source) = serde_json::from_str::<Descriptor>(entry.get()) {

@@ -73,5 +73,5 @@ pub use platform::{Platform, PlatformError};
 pub use reference::{
     LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,
 };
-pub use registry::{Copied, Credentials, INDEX_DEPTH_MAX, Registry, Selected};
+pub use registry::{Copied, Credentials, INDEX_DEPTH_MAX, PlatformEntry, Registry, Selected};
 pub use resolved::ResolvedImage;

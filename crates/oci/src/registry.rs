@@ -48,6 +48,7 @@ use referrers::KnownReferrersApi;
 
 pub use copy::Copied;
 pub use credentials::Credentials;
+pub use platforms::PlatformEntry;
 pub use select::{INDEX_DEPTH_MAX, Selected};
 
 /// A client for any number of registries. It also reads image layouts. Cloning is cheap, and clones

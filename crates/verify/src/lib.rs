@@ -89,7 +89,9 @@ pub use evidence::Evidence;
 pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
-pub use platform::{ImageVerifier, SignedDocument, VerifiedPlatform, verify_platform};
+pub use platform::{
+    ImageVerifier, SignedDocument, VerifiedPlatform, verify_entry, verify_platform,
+};
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};

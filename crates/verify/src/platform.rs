@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use countersign_oci::{Document, Platform, Registry, ResolvedImage};
+use countersign_oci::{Document, Platform, PlatformEntry, Registry, ResolvedImage, Selected};
 use countersign_policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -95,11 +95,35 @@ pub async fn verify_platform<V: ImageVerifier>(
             signed: SignedDocument::Manifest,
         });
     }
+    let selecting = registry.select(image, platform);
+    verify_selected(verifier, image, platform, selecting, policy).await
+}
+
+/// As [`verify_platform`], for one entry of the index `image`: also for one that is never selected, because
+/// another comes first.
+///
+/// # Errors
+/// As for [`verify_platform`].
+pub async fn verify_entry<V: ImageVerifier>(
+    registry: &Registry,
+    verifier: &V,
+    image: &ResolvedImage,
+    entry: &PlatformEntry,
+    policy: &Policy,
+) -> Result<VerifiedPlatform, Error> {
+    let selecting = registry.selected_entry(image, entry);
+    verify_selected(verifier, image, &entry.platform, selecting, policy).await
+}
+
+async fn verify_selected<V: ImageVerifier>(
+    verifier: &V,
+    image: &ResolvedImage,
+    platform: &Platform,
+    selecting: impl Future<Output = Result<Selected, countersign_oci::Error>>,
+    policy: &Policy,
+) -> Result<VerifiedPlatform, Error> {
     // The manifest is needed in both cases.
-    let (by_index, selected) = tokio::join!(
-        prove(verifier, image, policy),
-        registry.select(image, platform),
-    );
+    let (by_index, selected) = tokio::join!(prove(verifier, image, policy), selecting);
     let (proof, signed, selected) = match by_index {
         Ok(mut proof) => {
             let selected = selected.map_err(Error::Registry)?;

@@ -6,9 +6,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage};
+use countersign_oci::{
+    Digest, PinnedReference, Platform, PlatformEntry, Reference, Registry, ResolvedImage,
+};
 use countersign_policy::Policy;
-use countersign_verify::{Evidence, SignedDocument, Verifier, verify_platform};
+use countersign_verify::{
+    Error as VerifyError, Evidence, SignedDocument, VerifiedPlatform, Verifier, verify_entry,
+    verify_platform,
+};
 use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,8 +65,8 @@ pub(crate) struct VerifyArguments {
 
     /// Verify the images for all platforms
     ///
-    /// Each platform of an index is verified as with `--platform`, and told on its own. An image that is
-    /// not an index is verified as it is.
+    /// Each entry of an index for a platform is verified as with `--platform`, and told on its own: all of
+    /// them, if there are several for one platform. An image that is not an index is verified as it is.
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
 
@@ -262,11 +267,11 @@ impl Judge<'_> {
     }
 
     async fn platforms(&self, image: &ResolvedImage) -> Vec<Judged> {
-        match self.registry.platforms(image).await {
-            Ok(platforms) if platforms.is_empty() => vec![Judged::whole(self.named(image).await)],
-            Ok(platforms) => {
-                stream::iter(platforms)
-                    .map(|platform| self.platform(image, platform))
+        match self.registry.platform_entries(image).await {
+            Ok(entries) if entries.is_empty() => vec![Judged::whole(self.named(image).await)],
+            Ok(entries) => {
+                stream::iter(entries)
+                    .map(|entry| self.entry(image, entry))
                     .buffered(AT_ONCE)
                     .collect()
                     .await
@@ -286,27 +291,33 @@ impl Judge<'_> {
     }
 
     async fn platform(&self, image: &ResolvedImage, platform: Platform) -> Judged {
-        let outcome = self.manifest(image, &platform).await;
+        let verifying =
+            verify_platform(self.registry, self.verifier, image, &platform, self.policy);
+        let outcome = self.manifest(verifying, &platform).await;
         Judged {
             platform: Some(platform),
             outcome,
         }
     }
 
+    async fn entry(&self, image: &ResolvedImage, entry: PlatformEntry) -> Judged {
+        let verifying = verify_entry(self.registry, self.verifier, image, &entry, self.policy);
+        let outcome = self.manifest(verifying, &entry.platform).await;
+        Judged {
+            platform: Some(entry.platform),
+            outcome,
+        }
+    }
+
     async fn manifest(
         &self,
-        image: &ResolvedImage,
+        verifying: impl Future<Output = Result<VerifiedPlatform, VerifyError>>,
         platform: &Platform,
     ) -> Result<Verified, Failure> {
-        let Self {
-            registry,
-            verifier,
-            policy,
-        } = *self;
-        let verified = verify_platform(registry, verifier, image, platform, policy).await?;
+        let verified = verifying.await?;
         let manifest = verified.proof.image();
         // An index may say anything of its children; an installation would find out.
-        registry.require_platform(manifest, platform).await?;
+        self.registry.require_platform(manifest, platform).await?;
         Ok(Verified {
             proven: manifest.reference().clone(),
             evidence: verified.proof.evidence().clone(),

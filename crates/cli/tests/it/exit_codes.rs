@@ -2,8 +2,9 @@
 
 use countersign_oci::Descriptor;
 use countersign_sandbox::Sigstore;
+use countersign_sandbox::image::{Image, ImageIndex};
 
-use crate::stage::{RELEASE, STRANGER, Stage};
+use crate::stage::{RELEASE, STRANGER, Stage, image};
 
 const JSON: [&str; 2] = ["--output", "json"];
 
@@ -346,4 +347,26 @@ async fn each_platform_is_told_on_its_own_and_the_worst_gives_the_code() {
     let run = stage.verify(&[all, &format!("{repository}@{manifest}"), JSON[0], JSON[1]]);
     assert_eq!(run.json()["results"].as_array().unwrap().len(), 1);
     assert_eq!(run.code, 0);
+}
+
+#[tokio::test]
+async fn of_several_images_for_one_platform_each_is_judged() {
+    let stage = Stage::new().await;
+    let amd64 = "linux/amd64".parse().unwrap();
+    let hidden = Image::builder(amd64).annotation("build", "2").build();
+    let index = ImageIndex::new(vec![image("linux/amd64"), hidden.clone()]);
+    index.push(&stage.registry, "app", Some("v2"));
+    let (app, first) = (stage.reference("app:v2"), index.images()[0].digest());
+    stage.signed(&format!("app@{first}"), RELEASE);
+    assert_eq!(stage.verify(&["--platform", "linux/amd64", &app]).code, 0);
+    let run = stage.verify(&["--all-platforms", &app, JSON[0], JSON[1]]);
+    assert_eq!(run.code, 3, "{}", run.shown());
+    let told = run.json()["results"].clone();
+    assert_eq!(told[0]["manifest"], first.to_string());
+    assert_eq!(told[1]["platform"], "linux/amd64");
+    assert_eq!(told[1]["error"]["kind"], "unsigned");
+
+    stage.signed(&format!("app@{}", hidden.digest()), RELEASE);
+    let run = stage.verify(&["--all-platforms", "--print-digest", &app]);
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 2));
 }

@@ -359,15 +359,68 @@ async fn the_platforms_of_an_image_are_those_that_can_be_selected() {
     let inner = scene.index(&[nested, named.clone()]);
     scene.index(&[inner, attestation, named, unnamed]);
     let image = scene.resolved().await;
-    let found = client().platforms(&image).await.unwrap();
-    let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    found.sort();
-    assert_eq!(found, ["linux/amd64", "linux/arm64", "linux/s390x"]);
-    for platform in &found {
-        scene.select(platform).await.unwrap();
+    assert_eq!(
+        platforms(&image).await,
+        ["linux/amd64", "linux/arm64", "linux/s390x"]
+    );
+    for platform in platforms(&image).await {
+        let selected = scene.select(&platform).await.unwrap();
+        let entries = client().platform_entries(&image).await.unwrap();
+        let mut entries = entries.iter();
+        let entry = entries.find(|entry| entry.platform.to_string() == platform);
+        let by_entry = client().selected_entry(&image, entry.unwrap()).await;
+        assert_eq!(
+            by_entry.unwrap().manifest.digest(),
+            selected.manifest.digest()
+        );
     }
     let manifest = scene.select("linux/s390x").await.unwrap().manifest;
-    assert_eq!(client().platforms(&manifest).await.unwrap(), []);
+    assert!(
+        client()
+            .platform_entries(&manifest)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn every_entry_for_a_platform_counts_and_none_is_left_out() {
+    let scene = Scene::new().await;
+    let amd64 = json!({ "os": "linux", "architecture": "amd64" });
+    let (mut first, mut second) = (scene.image("linux/amd64"), scene.image("linux/amd64"));
+    first["platform"] = amd64.clone();
+    second["platform"] = amd64.clone();
+    second["digest"] = json!(Digest::sha256(b"another"));
+    scene.index(&[first.clone(), second.clone(), first.clone()]);
+    let image = scene.resolved().await;
+    assert_eq!(platforms(&image).await, ["linux/amd64", "linux/amd64"]);
+
+    second["digest"] = json!("nonsense");
+    scene.index(&[first.clone(), second]);
+    let error = client().platform_entries(&scene.resolved().await).await;
+    assert!(matches!(error, Err(Error::Manifest { .. })), "{error:?}");
+
+    let entries = (0..257).map(|number: u32| {
+        let mut entry = first.clone();
+        entry["digest"] = json!(Digest::sha256(&number.to_be_bytes()));
+        entry
+    });
+    scene.index(&entries.collect::<Vec<_>>());
+    let error = client().platform_entries(&scene.resolved().await).await;
+    assert!(
+        matches!(error, Err(Error::Limit { limit: 256, .. })),
+        "{error:?}"
+    );
+}
+
+/// The platforms of all entries, sorted.
+async fn platforms(image: &countersign_oci::ResolvedImage) -> Vec<String> {
+    let entries = client().platform_entries(image).await.unwrap();
+    let entries = entries.iter().map(|entry| entry.platform.to_string());
+    let mut platforms: Vec<String> = entries.collect();
+    platforms.sort();
+    platforms
 }
 
 #[tokio::test]
@@ -376,7 +429,7 @@ async fn a_child_whose_platform_nobody_knows_is_not_left_out_silently() {
     let missing = Descriptor::of(media_type::OCI_MANIFEST, b"missing");
     let missing = serde_json::to_value(missing).unwrap();
     scene.index(&[scene.image("linux/arm64"), missing]);
-    let error = client().platforms(&scene.resolved().await).await;
+    let error = client().platform_entries(&scene.resolved().await).await;
     assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
 }
 
