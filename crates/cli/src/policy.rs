@@ -28,6 +28,15 @@ pub(crate) fn from_file(path: &Path) -> Result<LoadedPolicy, Failure> {
     })
 }
 
+/// As [`from_arguments`], or nothing if no flag is of a policy.
+pub(crate) fn if_given(arguments: &PolicyArguments) -> Result<Option<LoadedPolicy>, Failure> {
+    let PolicyArguments { policy, fields } = arguments;
+    match policy.is_none() && *fields == PolicyFields::default() {
+        true => Ok(None),
+        false => from_arguments(arguments).map(Some),
+    }
+}
+
 /// The policy of `--policy`, or of the flags that carry its fields' names.
 pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failure> {
     if let Some(path) = &arguments.policy {

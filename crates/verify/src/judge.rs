@@ -152,6 +152,22 @@ impl Judge<'_> {
         Ok(VerifiedImage::new(image.clone(), proven, denied_children))
     }
 
+    /// As [`Self::image`], for a record alone.
+    pub(crate) fn record(
+        self,
+        image: &ResolvedImage,
+        signature_manifest: Option<&Digest>,
+        stored: StoredForm<'_>,
+    ) -> Result<Evidence, Failure> {
+        let subject = Subject {
+            digest: image.digest(),
+            location: image.reference().location(),
+            requested: image.requested(),
+        };
+        let proven = self.judge(subject, signature_manifest, stored)?;
+        Ok(proven.into_evidence())
+    }
+
     fn judge(
         self,
         subject: Subject<'_>,

@@ -74,6 +74,7 @@ mod refusal;
 mod simple_signing;
 mod statement;
 mod stored;
+mod survey;
 mod timestamp;
 mod trust;
 mod verifier;
@@ -95,5 +96,6 @@ pub use platform::{
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
+pub use survey::{Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey};
 pub use trust::{TrustError, TrustSource, TrustedRoot, TufError, TufNetwork};
 pub use verifier::{Limits, Verifier};

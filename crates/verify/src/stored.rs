@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, ResolvedImage};
+use countersign_policy::SignatureFormat;
 
 use crate::failure::Failure;
 use crate::simple_signing::{self, StoredSignature};
@@ -29,15 +30,25 @@ impl StoredLayer {
         self.holder.digest()
     }
 
+    /// The form of the signature, by the media type of the layer.
+    pub(crate) fn format(&self) -> SignatureFormat {
+        match self.layer.media_type == simple_signing::LAYER {
+            true => SignatureFormat::SimpleSigning,
+            false => SignatureFormat::Bundle,
+        }
+    }
+
     /// The signature. The media type of the layer says the form.
     ///
     /// # Errors
     /// As of [`StoredSignature::new`].
     pub(crate) fn signature(&self) -> Result<Stored<'_>, Failure> {
-        if self.layer.media_type == simple_signing::LAYER {
-            let stored = StoredSignature::new(&self.layer, self.content.clone())?;
-            return Ok(Stored::SimpleSigning(stored));
+        match self.format() {
+            SignatureFormat::Bundle => Ok(Stored::Bundle(&self.content)),
+            SignatureFormat::SimpleSigning => {
+                let stored = StoredSignature::new(&self.layer, self.content.clone())?;
+                Ok(Stored::SimpleSigning(stored))
+            }
         }
-        Ok(Stored::Bundle(&self.content))
     }
 }

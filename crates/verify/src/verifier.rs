@@ -6,6 +6,7 @@
 mod cached;
 mod fetch;
 mod search;
+mod surveyed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,7 +23,7 @@ pub(crate) struct PolicyArguments {
 }
 
 /// The fields of a policy file that have a flag. A flag of this struct is refused beside `--policy`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 #[group(id = "policy_fields", multiple = true)]
 pub(crate) struct PolicyFields {
     /// OIDC issuer in the certificate

@@ -18,6 +18,7 @@ mod signing;
 mod store_installer;
 mod table;
 mod text;
+mod tree;
 mod upgrade;
 mod verify;
 
@@ -64,6 +65,10 @@ pub(crate) enum Command {
     ///
     /// This installs nothing. It prints who signed, and when.
     Verify(verify::VerifyArguments),
+    /// Show what is attached to an image: signatures, attestations, SBOMs
+    ///
+    /// It judges nothing unless a policy is given. A signer is named only if the signature is genuine.
+    Tree(tree::TreeArguments),
     /// Verify an image and unpack it into a directory
     ///
     /// Nothing is unpacked before it is verified as the policy requires. With --gallery, entries are
@@ -99,6 +104,7 @@ impl Command {
             Self::Sign(arguments) => arguments.signing.registry.timeout,
             Self::Merge(arguments) => arguments.signing.registry.timeout,
             Self::Verify(arguments) => arguments.registry.timeout,
+            Self::Tree(arguments) => arguments.registry.timeout,
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
@@ -119,6 +125,7 @@ impl Command {
             Self::Sign(arguments) => sign::run(arguments, environment, output).await,
             Self::Merge(arguments) => merge::run(arguments, environment, output).await,
             Self::Verify(arguments) => verify::run(arguments, environment, output).await,
+            Self::Tree(arguments) => tree::run(arguments, environment, output).await,
             Self::Install(arguments) => install::run(arguments, environment, output).await,
             Self::Policy(command) => policy::run(command, environment, output).await,
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,

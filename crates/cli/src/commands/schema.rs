@@ -18,6 +18,7 @@ use super::policy::check::PolicyCheckOutput;
 use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
 use super::sign::SignOutput;
+use super::tree::TreeOutput;
 use super::verify::VerifyOutput;
 use crate::json::document::Document;
 use crate::json::error::FailedRun;
@@ -64,6 +65,7 @@ documents! {
     Merge(MergeOutput),
     MergeDryRun(MergeDryRunOutput),
     Verify(VerifyOutput),
+    Tree(TreeOutput),
     Install(InstallOutput),
     DryRun(DryRunOutput),
     List(ListOutput),

@@ -49,6 +49,25 @@ pub(crate) struct JsonEvidence {
     certificate_not_after: String,
 }
 
+impl JsonEvidence {
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The proven times, in one line.
+    pub(crate) fn times(&self) -> String {
+        self.signed_at.join(", ")
+    }
+
+    pub(crate) fn log_index(&self) -> Option<u64> {
+        self.log_index
+    }
+}
+
 impl From<&countersign_verify::Evidence> for JsonEvidence {
     fn from(evidence: &countersign_verify::Evidence) -> Self {
         Self {

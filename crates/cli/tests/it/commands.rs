@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -53,6 +53,12 @@ const ROWS: [Row; 13] = [
         arguments: "--trusted-root trusted_root.json --policy policy.yaml REGISTRY/app:v1",
         before: "",
         prints: Prints::Report,
+    },
+    Row {
+        name: "tree",
+        arguments: "--trusted-root trusted_root.json REGISTRY/app:v1",
+        before: "",
+        prints: Prints::Answer,
     },
     Row {
         name: "install",

@@ -111,7 +111,7 @@ fn flags(words: &[String]) -> &'static [&'static str] {
         ],
         ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
-        ["verify" | "upgrade", ..] | ["policy", "test"] if !trusts => {
+        ["verify" | "tree" | "upgrade", ..] | ["policy", "test"] if !trusts => {
             &["--trusted-root=trusted_root.json"]
         }
         _ => &[],
@@ -169,7 +169,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_registries_work() {
-    play("docs/registries.md", 1).await;
+    play("docs/registries.md", 2).await;
 }
 
 #[tokio::test]

@@ -40,4 +40,5 @@ mod store;
 mod tags;
 mod terminal;
 mod timeout;
+mod tree;
 mod usage;

@@ -313,6 +313,7 @@ fn every_command_gets_a_manual_page() {
     countersign-schema-policy.1
     countersign-schema.1
     countersign-sign.1
+    countersign-tree.1
     countersign-upgrade.1
     countersign-verify.1
     countersign.1

@@ -42,6 +42,7 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         ("sign", [&signs[..], &[&digest]].concat()),
         ("merge", [&signs[..], &["--tag", &app, &digest]].concat()),
         ("verify", [&TRUST[..], &POLICY, &[&app]].concat()),
+        ("tree", [&TRUST[..], &[&app]].concat()),
         ("install", [&TRUST[..], &POLICY, &[&app, "here"]].concat()),
         ("upgrade", [&TRUST[..], &from, &["x"]].concat()),
         (

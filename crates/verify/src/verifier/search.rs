@@ -223,9 +223,7 @@ impl Verifier {
 /// The tag at which cosign stores legacy signatures of the image with this digest. `None` if the location has
 /// no tags, or the digest is too long for one.
 fn legacy_tag(location: &Location, image: &Digest) -> Option<Reference> {
-    let tag = format!("{}-{}.sig", image.algorithm(), image.hex());
-    let reference = Reference::from(location.at(image.clone()));
-    reference.with_tag(&tag).ok()
+    candidate::tag_beside(location, image, "sig")
 }
 
 /// What every candidate is checked against. Threads share it.

@@ -1,0 +1,285 @@
+//! Reads an image, what it lists, and what refers to each. Each number has a limit.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign_oci::{
+    Descriptor, Document, INDEX_DEPTH_MAX, Manifest, Platform, Registry, ResolvedImage, excerpt,
+};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
+use countersign_verify::{
+    Attached, AttachedContent, AttachedPlace, AttachedSignature, Failure as Unproven, Verifier,
+};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+
+use super::model::{
+    TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreePlace, TreeVerdict,
+};
+use crate::failure::Failure;
+
+/// How many manifests are looked at in one tree, besides signatures.
+const MANIFESTS_MAX: usize = 256;
+/// How many of what an index lists are read at the same time.
+const AT_ONCE: usize = 4;
+/// How deep what refers to something may itself be referred to: an SBOM may be signed.
+const ARTIFACT_DEPTH_MAX: usize = 2;
+/// Where BuildKit says what one of its attestations is.
+const BUILDKIT_TYPE: &str = "in-toto.io/predicate-type";
+/// The most characters of a reason.
+const REASON_MAX: usize = 400;
+
+pub(super) struct Gatherer<'a> {
+    registry: &'a Registry,
+    verifier: &'a Verifier,
+    policy: Option<&'a Policy>,
+    /// How many more manifests may be looked at.
+    left: AtomicUsize,
+}
+
+impl<'a> Gatherer<'a> {
+    pub(super) fn new(
+        registry: &'a Registry,
+        verifier: &'a Verifier,
+        policy: Option<&'a Policy>,
+    ) -> Self {
+        Self {
+            registry,
+            verifier,
+            policy,
+            left: AtomicUsize::new(MANIFESTS_MAX),
+        }
+    }
+
+    /// An image and everything below it.
+    pub(super) async fn image(&self, image: ResolvedImage) -> Result<TreeImage, Failure> {
+        self.take();
+        self.node(image, None, 1).await
+    }
+
+    /// Whether one more manifest may be looked at.
+    fn take(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        self.left.fetch_update(order, order, one_less).is_ok()
+    }
+
+    fn node(
+        &self,
+        image: ResolvedImage,
+        platform: Option<&Platform>,
+        depth: usize,
+    ) -> BoxFuture<'_, Result<TreeImage, Failure>> {
+        let platform = platform.map(ToString::to_string);
+        async move {
+            let (attached, not_read) = self.attached(&image, 1).await?;
+            let mut children = Vec::new();
+            let mut children_not_read = 0;
+            let (kind, stated_types) = match image.document() {
+                Document::Manifest(manifest) => kind_of(manifest),
+                Document::Index(index) => {
+                    let listed = index.manifests.iter().cloned();
+                    let (read, left_out): (Vec<_>, Vec<_>) =
+                        listed.partition(|_| depth < INDEX_DEPTH_MAX && self.take());
+                    children_not_read = left_out.len();
+                    let location = image.reference().location();
+                    let nodes = stream::iter(read)
+                        .map(|child| self.child(location, child, depth + 1))
+                        .buffered(AT_ONCE);
+                    children = nodes.try_collect().await?;
+                    (TreeImageKind::Index, Vec::new())
+                }
+            };
+            let denied = self
+                .policy
+                .is_some_and(|policy| policy.denies(image.digest()));
+            let accepts = |one: &TreeAttached| one.verdict == Some(TreeVerdict::Accepted);
+            Ok(TreeImage {
+                digest: image.digest().to_string(),
+                kind,
+                platform,
+                stated_types,
+                signed: attached
+                    .iter()
+                    .any(|one| one.kind == TreeAttachedKind::Signature),
+                accepted: self.policy.map(|_| !denied && attached.iter().any(accepts)),
+                denied,
+                attached,
+                not_read,
+                children,
+                children_not_read,
+            })
+        }
+        .boxed()
+    }
+
+    async fn child(
+        &self,
+        location: &countersign_oci::Location,
+        child: Descriptor,
+        depth: usize,
+    ) -> Result<TreeImage, Failure> {
+        match self.registry.child(location, &child).await {
+            Ok(image) => self.node(image, child.platform.as_ref(), depth).await,
+            Err(error) if error.is_absence() => Ok(TreeImage {
+                digest: child.digest.to_string(),
+                kind: TreeImageKind::Missing,
+                platform: child.platform.as_ref().map(ToString::to_string),
+                stated_types: Vec::new(),
+                signed: false,
+                accepted: self.policy.map(|_| false),
+                denied: false,
+                attached: Vec::new(),
+                not_read: 0,
+                children: Vec::new(),
+                children_not_read: 0,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What refers to this manifest, and how many of these were not read.
+    fn attached<'s>(
+        &'s self,
+        image: &'s ResolvedImage,
+        depth: usize,
+    ) -> BoxFuture<'s, Result<(Vec<TreeAttached>, usize), Failure>> {
+        async move {
+            let survey = self.verifier.survey(image, self.policy).await?;
+            let mut all = Vec::new();
+            for attached in survey.attached {
+                let (manifest, place) = (attached.manifest.to_string(), place(&attached));
+                match attached.content {
+                    AttachedContent::Signatures(signatures) => {
+                        let one = |signature| one_signature(signature, manifest.clone(), place);
+                        all.extend(signatures.into_iter().map(one));
+                    }
+                    AttachedContent::Artifact(artifact) => {
+                        let mut one = one_artifact(&artifact, place);
+                        if depth < ARTIFACT_DEPTH_MAX && self.take() {
+                            (one.attached, _) = self.attached(&artifact, depth + 1).await?;
+                        }
+                        all.push(one);
+                    }
+                    AttachedContent::Unreadable(failure) => all.push(TreeAttached {
+                        reason: Some(reason(&failure)),
+                        ..bare(TreeAttachedKind::Unreadable, manifest, place)
+                    }),
+                    _ => all.push(bare(TreeAttachedKind::Artifact, manifest, place)),
+                }
+            }
+            Ok((all, survey.untried))
+        }
+        .boxed()
+    }
+}
+
+fn bare(kind: TreeAttachedKind, manifest: String, place: TreePlace) -> TreeAttached {
+    TreeAttached {
+        kind,
+        manifest,
+        place,
+        type_name: None,
+        evidence: None,
+        verdict: None,
+        reason: None,
+        attached: Vec::new(),
+    }
+}
+
+fn one_signature(signature: AttachedSignature, manifest: String, place: TreePlace) -> TreeAttached {
+    let AttachedSignature {
+        stated_type,
+        record,
+        verdict,
+        ..
+    } = signature;
+    let refusal = verdict.as_ref().and_then(|verdict| verdict.as_ref().err());
+    let unproven = record.as_ref().err();
+    let kind = match &record {
+        Ok(evidence) if evidence.predicate_type == COSIGN_SIGN_PREDICATE => {
+            TreeAttachedKind::Signature
+        }
+        Ok(_) => TreeAttachedKind::Attestation,
+        Err(_) => TreeAttachedKind::Unproven,
+    };
+    TreeAttached {
+        type_name: stated_type.map(|name| excerpt(&name)),
+        reason: refusal.or(unproven).map(reason),
+        evidence: record.as_ref().ok().map(Into::into),
+        verdict: verdict.as_ref().map(|verdict| match verdict {
+            Ok(()) => TreeVerdict::Accepted,
+            Err(_) => TreeVerdict::Refused,
+        }),
+        ..bare(kind, manifest, place)
+    }
+}
+
+fn one_artifact(artifact: &ResolvedImage, place: TreePlace) -> TreeAttached {
+    let names = names_of(artifact.document());
+    let sbom = |name: &String| {
+        let name = name.to_ascii_lowercase();
+        ["spdx", "cyclonedx", "syft"]
+            .iter()
+            .any(|form| name.contains(form))
+    };
+    let kind = match place {
+        TreePlace::AttestationTag => TreeAttachedKind::OldAttestation,
+        TreePlace::SbomTag => TreeAttachedKind::Sbom,
+        TreePlace::Referrers | TreePlace::SignatureTag => match names.iter().any(sbom) {
+            true => TreeAttachedKind::Sbom,
+            false => TreeAttachedKind::Artifact,
+        },
+    };
+    let name = names.iter().find(|name| sbom(name)).or(names.first());
+    TreeAttached {
+        type_name: name.map(|name| excerpt(name)),
+        ..bare(kind, artifact.digest().to_string(), place)
+    }
+}
+
+/// The types that an artifact names for itself: its own, its configuration's, and its layers'.
+fn names_of(document: &Document) -> Vec<String> {
+    let Document::Manifest(manifest) = document else {
+        return vec![document.media_type().to_owned()];
+    };
+    let own = manifest.artifact_type.iter().cloned();
+    let layers = manifest.layers.iter().map(|layer| layer.media_type.clone());
+    let config = [manifest.config.media_type.clone()];
+    own.chain(layers).chain(config).collect()
+}
+
+fn kind_of(manifest: &Manifest) -> (TreeImageKind, Vec<String>) {
+    let types = manifest.layers.iter();
+    let types = types.filter_map(|layer| layer.annotations.get(BUILDKIT_TYPE));
+    let types: Vec<String> = types.map(|name| excerpt(name)).collect();
+    match types.is_empty() {
+        true => (TreeImageKind::Manifest, types),
+        false => (TreeImageKind::AttestationManifest, types),
+    }
+}
+
+fn place(attached: &Attached) -> TreePlace {
+    match attached.place {
+        AttachedPlace::Referrer => TreePlace::Referrers,
+        AttachedPlace::SignatureTag => TreePlace::SignatureTag,
+        AttachedPlace::AttestationTag => TreePlace::AttestationTag,
+        AttachedPlace::SbomTag => TreePlace::SbomTag,
+    }
+}
+
+/// The failure in one line, with its causes.
+fn reason(failure: &Unproven) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let line = lines.join("; ");
+    match line.char_indices().nth(REASON_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}

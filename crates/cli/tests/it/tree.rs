@@ -1,0 +1,194 @@
+//! `countersign tree`: everything that is attached is shown, and only a genuine signer is named.
+
+use countersign_sandbox::image::{Image, ImageIndex};
+use countersign_sandbox::{
+    BundleSpec, Flaw, SimpleSigningPlace, Statement, push_simple_signing, simple_signing_payload,
+};
+use serde_json::{Value, json};
+
+use crate::stage::{RELEASE, STRANGER, Stage, TRUST, image};
+
+const SLSA: &str = "https://slsa.dev/provenance/v1";
+const FORGER: &str = "https://github.com/forger/app/.github/workflows/x.yml@refs/heads/main";
+
+/// An index with something of every kind attached; one image of it is signed by a stranger.
+async fn stage() -> Stage {
+    let stage = Stage::new().await;
+    let index = stage.index.descriptor();
+    let attach = |bundle: String| {
+        Image::signature(index.clone(), bundle).push(&stage.registry, "app", None);
+    };
+    let statement = || Statement::of(index.digest.clone());
+    let issue = |spec: BundleSpec| stage.sigstore.issue(&spec).unwrap();
+    attach(issue(BundleSpec::new(statement(), RELEASE)));
+    let provenance = statement().predicate(SLSA, json!({}));
+    attach(issue(BundleSpec::new(provenance, RELEASE)));
+    let forged = BundleSpec::new(statement(), FORGER).flaw(Flaw::UnknownCertificateAuthority);
+    attach(issue(forged));
+    attach("no bundle".to_owned());
+
+    let sbom = Image::artifact("application/spdx+json").subject(index.clone());
+    let sbom = sbom.layer("application/spdx+json", "{}").build();
+    sbom.push(&stage.registry, "app", None);
+    let signed = issue(BundleSpec::new(Statement::of(sbom.digest()), STRANGER));
+    Image::signature(sbom.descriptor(), signed).push(&stage.registry, "app", None);
+
+    let payload = simple_signing_payload(&index.digest, &stage.reference("app"), &Value::Null);
+    let legacy = BundleSpec::new(payload, STRANGER);
+    let legacy = stage.sigstore.issue_simple_signing(&legacy).unwrap();
+    let place = SimpleSigningPlace::Tag;
+    push_simple_signing(&stage.registry, "app", &index, place, &[legacy]);
+
+    let envelope = "application/vnd.dsse.envelope.v1+json";
+    let old = Image::artifact(envelope).layer(envelope, "{}").build();
+    let tag = format!("sha256-{}.att", index.digest.hex());
+    old.push(&stage.registry, "app", Some(&tag));
+
+    let amd64 = stage.index.images()[0].descriptor();
+    let signed = issue(BundleSpec::new(
+        Statement::of(amd64.digest.clone()),
+        STRANGER,
+    ));
+    Image::signature(amd64, signed).push(&stage.registry, "app", None);
+    stage
+}
+
+/// The kinds of what is attached to the index, with their verdicts.
+fn kinds(image: &Value) -> Vec<(String, Value)> {
+    let attached = image["attached"].as_array().unwrap().iter();
+    let mut kinds: Vec<_> = attached
+        .map(|one| {
+            (
+                one["kind"].as_str().unwrap().to_owned(),
+                one["verdict"].clone(),
+            )
+        })
+        .collect();
+    kinds.sort_by_key(|(kind, verdict)| (kind.clone(), verdict.to_string()));
+    kinds
+}
+
+#[tokio::test]
+async fn everything_is_shown_and_only_a_genuine_signer_is_named() {
+    let stage = stage().await;
+    let app = stage.reference("app:v1");
+    let json = stage.run(&[&["tree"], &TRUST, &["--output", "json", &app]]);
+    assert_eq!(json.code, 0, "{}", json.shown());
+    assert!(!json.stdout.contains(FORGER), "{}", json.stdout);
+    let document = json.json();
+    assert_eq!(document["judged"], false);
+    let index = &document["results"][0]["image"];
+    let expected = [
+        "attestation",
+        "old_attestation",
+        "sbom",
+        "signature",
+        "signature",
+        "unproven",
+        "unproven",
+    ];
+    assert_eq!(
+        kinds(index),
+        expected.map(|kind| (kind.to_owned(), Value::Null))
+    );
+    assert_eq!(index["signed"], true);
+    assert_eq!(index.get("accepted"), None);
+    let attached = index["attached"].as_array().unwrap();
+    let one = |kind: &str| attached.iter().find(|one| one["kind"] == kind).unwrap();
+    assert_eq!(one("attestation")["type"], SLSA);
+    assert_eq!(one("attestation")["evidence"]["identity"], RELEASE);
+    assert_eq!(one("unproven").get("evidence"), None);
+    assert!(one("unproven")["reason"].is_string());
+    assert_eq!(one("old_attestation")["place"], "attestation_tag");
+    assert_eq!(one("sbom")["attached"][0]["evidence"]["identity"], STRANGER);
+    let formats: Vec<_> = attached
+        .iter()
+        .filter(|one| one["kind"] == "signature")
+        .map(|one| one["evidence"]["format"].clone())
+        .collect();
+    assert_eq!(formats, ["bundle", "simple_signing"]);
+    let children = index["children"].as_array().unwrap();
+    assert_eq!(children[0]["platform"], "linux/amd64");
+    assert_eq!(children[0]["attached"][0]["evidence"]["identity"], STRANGER);
+    assert_eq!(children[1]["signed"], false);
+
+    let text = stage.run(&[&["tree"], &TRUST, &[&app]]);
+    assert!(!text.stdout.contains(FORGER), "{}", text.stdout);
+    for told in [
+        "Nothing is judged here: anybody may sign an image.",
+        "not signed  no genuine signature of its own; one of the index covers it",
+        "unproven    a signature that is not genuine by the trusted root",
+    ] {
+        assert!(text.stdout.contains(told), "{told}\n{}", text.stdout);
+    }
+}
+
+#[tokio::test]
+async fn with_a_policy_each_signature_is_accepted_or_refused() {
+    let stage = stage().await;
+    let app = stage.reference("app:v1");
+    let policy = ["tree", "--policy", "policy.yaml"];
+    let run = stage.run(&[&policy, &TRUST, &["--output", "json", &app]]);
+    let document = run.json();
+    assert_eq!(document["judged"], true);
+    let index = &document["results"][0]["image"];
+    let expected = [
+        ("attestation", json!("refused")),
+        ("old_attestation", Value::Null),
+        ("sbom", Value::Null),
+        ("signature", json!("accepted")),
+        ("signature", json!("refused")),
+        ("unproven", json!("refused")),
+        ("unproven", json!("refused")),
+    ];
+    assert_eq!(
+        kinds(index),
+        expected.map(|(kind, verdict)| (kind.to_owned(), verdict))
+    );
+    assert_eq!(index["accepted"], true);
+    assert_eq!(index["children"][0]["signed"], true);
+    assert_eq!(index["children"][0]["accepted"], false);
+
+    let told = stage.run(&[&policy, &TRUST, &[&app]]).stdout;
+    assert!(told.contains("accepted    by the policy"), "{told}");
+    assert!(!told.contains("Nothing is judged here"), "{told}");
+
+    let denying = format!(
+        "{}  deny_digests: ['{}']\n",
+        stage.policy(RELEASE),
+        stage.index.digest()
+    );
+    stage.write("policy.yaml", denying);
+    let run = stage.run(&[&policy, &TRUST, &["--output", "json", &app]]);
+    let index = run.json()["results"][0]["image"].clone();
+    assert_eq!(
+        (&index["denied"], &index["accepted"]),
+        (&json!(true), &json!(false))
+    );
+    let text = stage.run(&[&policy, &TRUST, &[&app]]).stdout;
+    for told in ["denied      by the policy", "refused     "] {
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_and_what_can_not_be_read_is_an_error() {
+    let stage = Stage::new().await;
+    let unsigned = ImageIndex::new(vec![image("linux/amd64"), image("linux/riscv64")]);
+    unsigned.push(&stage.registry, "app", Some("lost"));
+    let child = unsigned.images()[1].digest();
+    assert!(stage.registry.remove_manifest("app", &child));
+    let lost = stage.reference("app:lost");
+    let run = stage.run(&[&["tree"], &TRUST, &[&lost]]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    for told in [
+        "not signed  no genuine signature was found".to_owned(),
+        format!("missing     {child} for linux/riscv64"),
+    ] {
+        assert!(run.stdout.contains(&told), "{told}\n{}", run.stdout);
+    }
+    let missing = stage.run(&[&["tree"], &TRUST, &[&stage.reference("app:none")]]);
+    assert_eq!(missing.code, 6, "{}", missing.shown());
+    let half = stage.run(&[&["tree", "--issuer", "https://x.example"], &TRUST, &[&lost]]);
+    assert_eq!(half.code, 2, "{}", half.shown());
+}

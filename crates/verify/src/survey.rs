@@ -1,0 +1,159 @@
+//! What refers to an image, for a person to read.
+//!
+//! Every signature is checked as for a proof, except that anybody may have signed. The result is a record, and
+//! nothing makes a proof of it. What is not proven is told apart from what is.
+
+use countersign_oci::{Digest, ResolvedImage};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, PolicySpec, SignatureFormat};
+use jiff::Timestamp;
+
+use crate::evidence::Evidence;
+use crate::failure::Failure;
+use crate::judge::{Judge, StoredForm};
+use crate::stored::{Stored, StoredLayer};
+use crate::trust::TrustedRoot;
+
+/// What refers to one image.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Survey {
+    /// In the order of the registry's list, then what is at cosign's tags.
+    pub attached: Vec<Attached>,
+    /// How many referrers were not read, because the limit on candidates was reached.
+    pub untried: usize,
+}
+
+/// A manifest that refers to an image, or is at one of cosign's tags for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attached {
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Where it was found.
+    pub place: AttachedPlace,
+    /// What it holds.
+    pub content: AttachedContent,
+}
+
+/// Where something attached was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachedPlace {
+    /// In the list of referrers.
+    Referrer,
+    /// At the tag for legacy signatures, `sha256-<hex>.sig`.
+    SignatureTag,
+    /// At the tag for cosign's old attestations, `sha256-<hex>.att`.
+    AttestationTag,
+    /// At the tag for cosign's old SBOMs, `sha256-<hex>.sbom`.
+    SbomTag,
+}
+
+impl AttachedPlace {
+    /// The tags, which take a request each.
+    pub(crate) const TAGS: [Self; 3] = [Self::SignatureTag, Self::AttestationTag, Self::SbomTag];
+
+    /// The end of the tag.
+    pub(crate) fn suffix(self) -> Option<&'static str> {
+        match self {
+            Self::Referrer => None,
+            Self::SignatureTag => Some("sig"),
+            Self::AttestationTag => Some("att"),
+            Self::SbomTag => Some("sbom"),
+        }
+    }
+}
+
+/// What a manifest that refers to an image holds.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AttachedContent {
+    /// Signatures or signed attestations: one in a bundle, or several in the legacy form.
+    Signatures(Vec<AttachedSignature>),
+    /// Anything else: an SBOM, or an attestation in a form that is not checked.
+    Artifact(Box<ResolvedImage>),
+    /// It can't be read, or is not what it has to be.
+    Unreadable(Failure),
+}
+
+/// A signature, or a signed attestation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AttachedSignature {
+    /// The form in which it is stored.
+    pub format: SignatureFormat,
+    /// The predicate type that the statement names. It is proven only if [`record`](Self::record) is there.
+    pub stated_type: Option<String>,
+    /// Who signed, and when: what the signature proves. Or the first check that failed: then nobody knows
+    /// who made it.
+    pub record: Result<Evidence, Failure>,
+    /// What the policy says of it. `None` if there is no policy.
+    pub verdict: Option<Result<(), Failure>>,
+}
+
+/// What signatures are checked against.
+pub(crate) struct Surveyor {
+    pub(crate) image: ResolvedImage,
+    pub(crate) trusted_root: TrustedRoot,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) now: Timestamp,
+}
+
+impl Surveyor {
+    /// Checks one signature.
+    pub(crate) fn survey(&self, stored: &StoredLayer) -> AttachedSignature {
+        let format = stored.format();
+        let (stated_type, record) = self.record(stored);
+        let policy = self.policy.as_ref();
+        AttachedSignature {
+            format,
+            stated_type,
+            record,
+            verdict: policy.map(|policy| self.judge(stored, policy).map(drop)),
+        }
+    }
+
+    /// The type that the statement names, and the record of the signature.
+    fn record(&self, stored: &StoredLayer) -> (Option<String>, Result<Evidence, Failure>) {
+        let as_signature = match anybody(COSIGN_SIGN_PREDICATE) {
+            Some(policy) => self.judge(stored, &policy),
+            None => Err(Failure::Aborted),
+        };
+        let found = match &as_signature {
+            Err(Failure::Attestation { found, .. }) => found.clone(),
+            Ok(evidence) => return (Some(evidence.predicate_type.clone()), as_signature),
+            Err(_) => return (None, as_signature),
+        };
+        let record = match anybody(&found) {
+            Some(policy) => self.judge(stored, &policy),
+            None => as_signature,
+        };
+        (Some(found), record)
+    }
+
+    fn judge(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
+        let judge = Judge {
+            trusted_root: &self.trusted_root,
+            policy,
+            now: self.now,
+        };
+        let signature = stored.signature()?;
+        let form = match &signature {
+            Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
+            Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
+        };
+        judge.record(&self.image, Some(stored.holder()), form)
+    }
+}
+
+/// A policy that accepts a statement of this type by anybody. What it accepts is only recorded.
+pub(crate) fn anybody(predicate_type: &str) -> Option<Policy> {
+    let anything = || Some("(?s).*".to_owned());
+    let spec = PolicySpec {
+        issuer_regex: anything(),
+        identity_regex: anything(),
+        predicate_types: vec![predicate_type.to_owned()],
+        signature_formats: vec!["bundle".to_owned(), "simple_signing".to_owned()],
+        ..PolicySpec::default()
+    };
+    Policy::try_from(spec).ok()
+}
