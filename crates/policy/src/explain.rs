@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+use crate::predicate::PredicateRule;
 use countersign_oci::printable;
 
 impl Policy {
@@ -28,6 +29,7 @@ impl Explanation<'_> {
             not_before: _,
             min_age: _,
             predicate_types,
+            predicate,
             signature_formats,
             annotations,
             bind_name,
@@ -44,6 +46,12 @@ impl Explanation<'_> {
                 let types = printable(&types.join(" or "));
                 writeln!(out, "- it is a statement of type {types};")?;
             }
+        }
+        if !predicate.is_empty() {
+            out.push_str("- its predicate says:\n");
+        }
+        for PredicateRule { pointer, matcher } in predicate {
+            write_matcher(out, &printable(pointer.as_str()), matcher)?;
         }
         let simple_signing = signature_formats.contains(&SignatureFormat::SimpleSigning);
         match (
@@ -137,6 +145,7 @@ fn times(policy: &Policy) -> Vec<String> {
         // Each signer's own time stands beside the signer.
         signers: _,
         predicate_types: _,
+        predicate: _,
         signature_formats: _,
         annotations: _,
         bind_name: _,

@@ -11,6 +11,7 @@ use crate::age;
 use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
+use crate::predicate::POINTER_PATTERN;
 
 /// A document has a policy of its own or galleries, not both.
 pub(crate) fn verification_or_galleries(schema: &mut Schema) {
@@ -107,6 +108,17 @@ pub(crate) fn annotations(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "propertyNames": { "pattern": r"\S" },
+        "additionalProperties": text(generator),
+        "minProperties": 1,
+    })
+}
+
+/// Rules on fields of a predicate: at least one, each by the field's JSON pointer, with or without `_regex`
+/// behind it.
+pub(crate) fn predicate(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": POINTER_PATTERN },
         "additionalProperties": text(generator),
         "minProperties": 1,
     })

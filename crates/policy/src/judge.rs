@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Location, Reference, Repository};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::age::Age;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::policy::{Policy, Signer};
+use crate::predicate::PredicateRule;
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
@@ -39,6 +41,8 @@ pub struct Claimed<'a> {
     /// The statement's type. In [`SignatureFormat::SimpleSigning`] there is no statement: then it is
     /// [`COSIGN_SIGN_PREDICATE`](crate::COSIGN_SIGN_PREDICATE), since both are cosign's signature.
     pub predicate_type: &'a str,
+    /// The statement's predicate. No key is twice in any of its objects. `None` if there is no statement.
+    pub predicate: Option<&'a Value>,
     /// Annotations of the statement's subject.
     pub annotations: &'a BTreeMap<String, String>,
     /// Name of the statement's subject, or the reference in the payload, if there is one.
@@ -78,7 +82,7 @@ impl Policy {
     /// # Errors
     ///
     /// The first condition that is not true. The order is: denied digests, the form, the statement's type, the signer,
-    /// the time, the age, the annotations, the name.
+    /// the time, the age, the annotations, the predicate, the name.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,
@@ -86,6 +90,7 @@ impl Policy {
             min_age,
             // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
             predicate_types: _,
+            predicate,
             // Checked by `accepts_format`, for the same reason.
             signature_formats: _,
             annotations,
@@ -124,6 +129,7 @@ impl Policy {
             judge_age(*min_age, &claimed)?;
         }
         judge_annotations(annotations, claimed.annotations)?;
+        judge_predicate(predicate, claimed.predicate)?;
         if *bind_name {
             judge_name(&claimed)?;
         }
@@ -170,6 +176,21 @@ fn judge_annotations(
                 found: found.cloned(),
             });
         }
+    }
+    Ok(())
+}
+
+fn judge_predicate(rules: &[PredicateRule], found: Option<&Value>) -> Result<(), Violation> {
+    for rule in rules {
+        let judged = match found {
+            Some(predicate) => rule.judge(predicate),
+            None => Err("no predicate".to_owned()),
+        };
+        judged.map_err(|found| Violation::Predicate {
+            pointer: rule.pointer.clone(),
+            expected: rule.matcher.clone(),
+            found,
+        })?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError};
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
+use crate::predicate::PredicateRule;
 use crate::spec::PolicySpec;
 
 mod check;
@@ -33,6 +34,7 @@ pub struct Policy {
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) min_age: Option<Age>,
     pub(crate) predicate_types: Vec<String>,
+    pub(crate) predicate: Vec<PredicateRule>,
     pub(crate) signature_formats: BTreeSet<SignatureFormat>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) bind_name: bool,
@@ -93,6 +95,11 @@ impl Policy {
     /// unless the policy says otherwise.
     pub fn predicate_types(&self) -> &[String] {
         &self.predicate_types
+    }
+
+    /// Rules on fields of the statement's predicate. All must hold.
+    pub fn predicate(&self) -> &[PredicateRule] {
+        &self.predicate
     }
 
     /// Whether a statement of this type counts as a signature.

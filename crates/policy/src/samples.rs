@@ -13,6 +13,7 @@ use crate::claims::Claim;
 use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
 use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, RegexError};
+use crate::predicate::JsonPointer;
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
 /// Each problem, in a file; and one in a flag.
@@ -72,6 +73,11 @@ pub fn violations() -> Vec<Violation> {
             reached: Some(Timestamp::MAX),
         },
         Annotation { key: text(), expected: text(), found: None },
+        Predicate {
+            pointer: JsonPointer::parse("/x").unwrap(),
+            expected: Matcher::Exact(text()),
+            found: "`y`".into(),
+        },
         Name { expected: text(), found: None },
     });
     let signer = |miss| Violation::Signer(Box::new(SignerMismatch::of(&[miss])));

@@ -19,7 +19,7 @@ use crate::forms;
 /// The keys of a `verification` block: who must have signed, and what else has to be true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Verification", transform = forms::one_signer_or_identities)]
+#[schemars(rename = "Verification", transform = forms::one_signer_or_identities, extend("dependentRequired" = { "predicate": ["predicate_types"] }))]
 pub struct PolicySpec {
     /// The OIDC issuer, exactly; or `issuer_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -62,6 +62,14 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "forms::texts")]
     pub predicate_types: Vec<String>,
+    /// Rules on fields of the predicate: a field's JSON pointer (`/buildDefinition/buildType`) with its value, or
+    /// the pointer and `_regex` with a pattern for the whole value. Needs `predicate_types`.
+    #[serde(
+        deserialize_with = "filled",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(schema_with = "forms::predicate")]
+    pub predicate: BTreeMap<String, String>,
     /// Forms in which a signature may be stored: `bundle`, `simple_signing` (the legacy form of cosign, which
     /// is weaker). Default: `bundle` only.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]

@@ -24,6 +24,7 @@ impl Policy {
             min_age: _,
             // Too long for a line; the policy itself has them.
             predicate_types: _,
+            predicate: _,
             signature_formats: _,
             annotations: _,
             bind_name: _,

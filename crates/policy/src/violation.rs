@@ -13,6 +13,7 @@ use crate::age::Age;
 use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, common_prefix};
+use crate::predicate::JsonPointer;
 
 /// The condition of the policy that a verified signature does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +89,19 @@ pub enum Violation {
         expected: String,
         /// The statement's value.
         found: Option<String>,
+    },
+    /// A field of the predicate is missing or different.
+    #[error(
+        "the predicate's {} does not match{}", printable(.pointer.as_str()),
+        Aligned(&printable(&.expected.to_string()), .found)
+    )]
+    Predicate {
+        /// Where the field is.
+        pointer: JsonPointer,
+        /// The rule on it.
+        expected: Matcher,
+        /// What is there, in words. It is printable.
+        found: String,
     },
     /// The statement names another image than the requested one.
     #[error(

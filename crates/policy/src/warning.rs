@@ -258,6 +258,7 @@ impl Policy {
             // These only make the policy stricter, or say where to look.
             min_age: _,
             predicate_types: _,
+            predicate: _,
             // Asked by `accepts_format` below.
             signature_formats: _,
             annotations: _,

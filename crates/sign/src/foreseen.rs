@@ -89,6 +89,8 @@ impl Foreseen {
                 latest: at,
                 now: at,
                 predicate_type: COSIGN_SIGN_PREDICATE,
+                // Ours has no fields.
+                predicate: None,
                 annotations,
                 subject_name: Some(&name),
                 location: image.requested().location(),

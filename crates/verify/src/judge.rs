@@ -20,6 +20,7 @@ use crate::evidence::Evidence;
 use crate::failure::Failure;
 use crate::genuine;
 use crate::log;
+use crate::predicate::Predicate;
 use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven};
 use crate::simple_signing::StoredSignature;
@@ -208,6 +209,7 @@ impl Judge<'_> {
             latest: times.latest(),
             now,
             predicate_type: &signed.statement.predicate_type,
+            predicate: signed.statement.predicate.as_ref().map(Predicate::value),
             annotations: &signed.statement.annotations,
             subject_name: signed.statement.subject_name.as_deref(),
             location: requested.location(),
@@ -218,6 +220,7 @@ impl Judge<'_> {
             logged,
             times,
             certified: &certified,
+            predicate: signed.statement.predicate.as_ref(),
         };
         Ok(Proven::by(checks, location, signature_manifest))
     }

@@ -68,6 +68,7 @@ mod judge;
 mod kind;
 mod log;
 mod platform;
+mod predicate;
 mod proof;
 mod proven;
 mod refusal;

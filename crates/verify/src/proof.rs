@@ -5,6 +5,7 @@
 
 use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
 use countersign_policy::Policy;
+use serde_json::value::RawValue;
 
 use crate::denial::{Denied, DeniedChildren};
 use crate::evidence::Evidence;
@@ -26,6 +27,7 @@ pub struct VerifiedImage {
     evidence: Evidence,
     /// The policy that accepted the signature. Its denials apply to the children too.
     policy: Policy,
+    predicate: Option<Box<RawValue>>,
     denied_children: DeniedChildren,
     index: Option<Digest>,
 }
@@ -37,11 +39,16 @@ impl VerifiedImage {
         proven: Proven,
         denied_children: DeniedChildren,
     ) -> Self {
-        let (evidence, policy) = proven.into_parts();
+        let Proven {
+            evidence,
+            policy,
+            predicate,
+        } = proven;
         Self {
             image,
             evidence,
             policy,
+            predicate,
             denied_children,
             index: None,
         }
@@ -99,6 +106,12 @@ impl VerifiedImage {
     /// What was proven, by whom and when.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// The JSON of the proven statement's predicate, byte for byte as it was signed. `None` of a legacy
+    /// signature, which has no statement.
+    pub fn predicate(&self) -> Option<&str> {
+        self.predicate.as_deref().map(RawValue::get)
     }
 
     /// The proven manifest or index.

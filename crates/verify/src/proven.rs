@@ -5,10 +5,12 @@
 
 use countersign_oci::{Digest, Location};
 use countersign_policy::{Accepted, Policy};
+use serde_json::value::RawValue;
 
 use crate::certified::Certified;
 use crate::evidence::Evidence;
 use crate::log::LogProven;
+use crate::predicate::Predicate;
 use crate::timestamp::SigningTimes;
 
 /// The values of the checks of one bundle.
@@ -21,13 +23,16 @@ pub(crate) struct Checks<'a> {
     pub(crate) times: SigningTimes,
     /// The content of the certificate that the signature was verified with.
     pub(crate) certified: &'a Certified,
+    /// The predicate that was signed, if there is a statement.
+    pub(crate) predicate: Option<&'a Predicate>,
 }
 
 /// A signature that passed every check. Only [`Proven::by`] makes one.
 #[derive(Debug)]
 pub(crate) struct Proven {
-    evidence: Evidence,
-    policy: Policy,
+    pub(crate) evidence: Evidence,
+    pub(crate) policy: Policy,
+    pub(crate) predicate: Option<Box<RawValue>>,
 }
 
 impl Proven {
@@ -42,6 +47,7 @@ impl Proven {
             logged,
             times,
             certified,
+            predicate,
         } = checks;
         let claimed = accepted.claimed();
         let claims = claimed.certificate.iter();
@@ -67,16 +73,12 @@ impl Proven {
         Self {
             evidence,
             policy: accepted.policy().clone(),
+            predicate: predicate.map(|predicate| predicate.json().to_owned()),
         }
     }
 
     /// The record alone. Nothing can turn it back into a proof.
     pub(crate) fn into_evidence(self) -> Evidence {
         self.evidence
-    }
-
-    /// The record, and the policy that accepted the signature.
-    pub(crate) fn into_parts(self) -> (Evidence, Policy) {
-        (self.evidence, self.policy)
     }
 }

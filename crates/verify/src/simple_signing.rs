@@ -240,6 +240,7 @@ pub(crate) fn statement(digest: &Digest, payload: &[u8]) -> Result<Statement, Fa
     Ok(Statement {
         predicate_type: COSIGN_SIGN_PREDICATE.to_owned(),
         subject_name: Some(name).filter(|name| !name.is_empty()),
+        predicate: None,
         annotations: optional.map_or_else(|| Ok(BTreeMap::new()), Annotations::into_texts)?,
     })
 }

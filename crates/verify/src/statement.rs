@@ -10,12 +10,14 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use countersign_oci::{Digest, excerpt};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 
 use self::subjects::Subjects;
 use crate::failure::Failure;
+use crate::predicate::Predicate;
 
 /// The statement type of signatures. No tool signs images with the older one: cosign's signatures in bundles have
 /// always used v1.
@@ -36,6 +38,8 @@ pub(crate) struct Statement {
     pub(crate) subject_name: Option<String>,
     /// The subject's annotations. Only strings are kept: a policy can only require strings.
     pub(crate) annotations: BTreeMap<String, String>,
+    /// What the statement says of its subjects. A legacy signature has no statement, and no predicate.
+    pub(crate) predicate: Option<Predicate>,
 }
 
 impl Statement {
@@ -75,6 +79,7 @@ impl Statement {
             predicate_type: wire.predicate_type,
             subject_name: subject.name.filter(|name| !name.is_empty()),
             annotations,
+            predicate: Some(Predicate::new(wire.predicate)?),
         })
     }
 }
@@ -88,6 +93,7 @@ struct Wire {
     predicate_type: String,
     #[serde(default)]
     subject: Subjects,
+    predicate: Option<Box<RawValue>>,
 }
 
 fn require_type(found: &str, accepted: &'static [&'static str]) -> Result<(), Failure> {

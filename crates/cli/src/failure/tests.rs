@@ -186,7 +186,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
-        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Name
+        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
         Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher

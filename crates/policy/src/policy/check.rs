@@ -15,6 +15,7 @@ use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
+use crate::predicate::{JsonPointer, PredicateRule};
 use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
 use crate::timestamp;
 
@@ -31,6 +32,7 @@ impl Policy {
             identities,
             claims,
             predicate_types,
+            predicate,
             signature_formats,
             annotations,
             bind_name,
@@ -56,6 +58,7 @@ impl Policy {
                 .map(|text| age::parse(text).map_err(|problem| at(path.key("min_age"), problem)))
                 .transpose()?,
             predicate_types: check_predicate_types(predicate_types, path)?,
+            predicate: check_predicate(predicate, predicate_types, path)?,
             signature_formats: check_signature_formats(signature_formats, path)?,
             annotations: check_annotations(annotations, path)?,
             bind_name: *bind_name,
@@ -160,13 +163,7 @@ fn claim_rules(
         };
         let claim = Claim::named(name).ok_or_else(|| at(path_here.clone(), unknown_claim(key)))?;
         if is_pattern && claims.contains_key(name) {
-            return Err(at(
-                path_here,
-                Problem::Both {
-                    exact: name.into(),
-                    regex: key.clone(),
-                },
-            ));
+            return Err(at(path_here, both(name, key)));
         }
         let matcher = if is_pattern {
             regex_matcher(text, &path_here)?
@@ -231,6 +228,55 @@ fn check_predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>
             _ => Ok(text.to_owned()),
         }
     })
+}
+
+/// The rules on the predicate. Cosign's signature has no field to ask for, so other types must be named.
+fn check_predicate(
+    rules: &BTreeMap<String, String>,
+    types: &[String],
+    path: &KeyPath,
+) -> Result<Vec<PredicateRule>, PolicyError> {
+    if !rules.is_empty() && types.is_empty() {
+        let key = "predicate_types";
+        return Err(at(path.clone(), Problem::MissingKey { key }));
+    }
+    predicate_rules(rules, &path.key("predicate"))
+}
+
+fn predicate_rules(
+    rules: &BTreeMap<String, String>,
+    path: &KeyPath,
+) -> Result<Vec<PredicateRule>, PolicyError> {
+    let rule = |(key, text): (&String, &String)| {
+        let path_here = path.key(key);
+        let (name, is_pattern) = match key.strip_suffix(REGEX_SUFFIX) {
+            Some(name) => (name, true),
+            None => (key.as_str(), false),
+        };
+        let Some(pointer) = JsonPointer::parse(name) else {
+            let problem = Problem::Form {
+                expected: "a JSON pointer to a field, such as `/buildDefinition/buildType`".into(),
+                found: Some(format!("`{name}`")),
+            };
+            return Err(at(path_here, problem));
+        };
+        if is_pattern && rules.contains_key(name) {
+            return Err(at(path_here, both(name, key)));
+        }
+        let matcher = match is_pattern {
+            true => regex_matcher(text, &path_here)?,
+            false => exact_matcher(text, &path_here)?,
+        };
+        Ok(PredicateRule { pointer, matcher })
+    };
+    rules.iter().map(rule).collect()
+}
+
+fn both(exact: &str, regex: &str) -> Problem {
+    Problem::Both {
+        exact: exact.to_owned(),
+        regex: regex.to_owned(),
+    }
 }
 
 fn check_signature_formats(

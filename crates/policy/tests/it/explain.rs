@@ -60,6 +60,7 @@ claims: {runner_environment_regex: github-hosted|gitlab-hosted}
 not_before: 2026-08-05T00:00:00Z
 min_age: 24h
 predicate_types: [https://sigstore.dev/cosign/sign/v1, https://slsa.dev/provenance/v1]
+predicate: {/buildDefinition/buildType: 'https://example.org/build', /run/id_regex: \d+}
 signature_formats: [bundle]
 annotations: {tier: stable}
 bind_name: true
@@ -80,6 +81,9 @@ fn every_field_in_words() {
     assert_snapshot!(everything.explain(), @r"
     A signature is accepted if all of this is true:
     - it is a statement of type https://sigstore.dev/cosign/sign/v1 or https://slsa.dev/provenance/v1;
+    - its predicate says:
+        /buildDefinition/buildType is exactly https://example.org/build
+        /run/id as a whole matches \d+
     - its certificate matches one of these signers:
       1.
         issuer is exactly https://token.actions.githubusercontent.com

@@ -101,6 +101,8 @@ fn accepted() -> Vec<String> {
         "min_age: 24h",
         "min_age: 99999d",
         "predicate_types: [https://slsa.dev/provenance/v1]",
+        "predicate_types: [https://slsa.dev/provenance/v1]\npredicate: {/a: b}",
+        "predicate_types: [a]\npredicate: {/: 1.0, /a~1b/0_regex: .+, '//': true, /a b: c}",
         "signature_formats: [bundle]",
         "signature_formats: [simple_signing, bundle]",
         "bind_name: true",
@@ -118,6 +120,11 @@ fn accepted() -> Vec<String> {
         documents.push(block_and(&format!("claims: {{{claim}_regex: a}}")));
     }
     documents
+}
+
+/// A whole block with rules on a predicate.
+fn predicate(rules: &str) -> String {
+    block_and(&format!("predicate_types: [a]\npredicate: {rules}"))
 }
 
 #[test]
@@ -219,6 +226,21 @@ fn refused() -> Vec<String> {
         "predicate_types: []",
         "predicate_types: ['']",
         "predicate_types: a",
+        "predicate: {/a: b}",
+        "predicate_types: [a]\npredicates: {/a: b}",
+        "predicate_types: [a]\npredicate: ",
+        "predicate_types: [a]\npredicate: {}",
+        "predicate_types: [a]\npredicate: [/a]",
+        "predicate_types: [a]\npredicate: {a: b}",
+        "predicate_types: [a]\npredicate: {'': b}",
+        "predicate_types: [a]\npredicate: {_regex: b}",
+        "predicate_types: [a]\npredicate: {a/b: c}",
+        "predicate_types: [a]\npredicate: {/a~2: b}",
+        "predicate_types: [a]\npredicate: {/a~: b}",
+        "predicate_types: [a]\npredicate: {/a~_regex: b}",
+        "predicate_types: [a]\npredicate: {/a: ''}",
+        "predicate_types: [a]\npredicate: {/a: }",
+        "predicate_types: [a]\npredicate: {/a: {b: c}}",
         "signature_format: [bundle]",
         "signature_formats:",
         "signature_formats: []",
@@ -293,6 +315,10 @@ fn what_the_schema_can_not_say_the_reader_refuses_still() {
     // The grammar of repositories.
     let document = block_and("signature_sources: ['https://ghcr.io/acme']");
     assert!(matches!(refused(&document), Problem::Repository { .. }));
+    // One field by its value and by a pattern.
+    let document = predicate("{/a: b, /a_regex: b}");
+    let problem = refused(&document);
+    assert!(matches!(problem, Problem::Both { .. }), "{problem:?}");
     // One name in two places.
     let document = gallery_and("").repeat(2);
     let problem = refused(&document);

@@ -22,6 +22,7 @@ pub(crate) fn fields_of_a_policy() -> Vec<&'static str> {
         identities,
         claims,
         predicate_types,
+        predicate,
         signature_formats,
         annotations,
         bind_name,

@@ -12,6 +12,7 @@ use jiff::{Timestamp, ToSpan as _};
 use crate::field_names::{fields_of_a_policy, fields_of_a_signer};
 
 const IDENTITY: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+const COSIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 /// The first of Fulcio's extensions that are claims; the others follow in order of [`Claim::ALL`].
 const FIRST_CLAIM: u32 = 9;
 
@@ -29,6 +30,7 @@ impl Signed {
         let sigstore = Sigstore::start().await.unwrap();
         let digest = Digest::sha256(b"image");
         let statement = Statement::of(digest.clone())
+            .predicate(COSIGN, serde_json::json!({ "kind": "release" }))
             .name("ghcr.io/acme/app:v1")
             .annotation("tier", "stable");
         // Neither new nor old.
@@ -201,13 +203,12 @@ async fn not_before_annotations_name_and_denied_digests_refuse() {
 #[tokio::test]
 async fn predicate_types_refuse_what_is_no_signature_by_them() {
     let signed = Signed::new().await;
-    let cosign = "https://sigstore.dev/cosign/sign/v1";
-    signed.accepted(&signed.signer_and(&format!("predicate_types: [{cosign}]")));
+    signed.accepted(&signed.signer_and(&format!("predicate_types: [{COSIGN}]")));
     let other = "predicate_types: [https://slsa.dev/provenance/v1]";
     match signed.judged_by(&signed.signer_and(other)) {
         Err(Failure::Attestation { expected, found }) => {
             assert_eq!(expected, ["https://slsa.dev/provenance/v1"]);
-            assert_eq!(found, cosign);
+            assert_eq!(found, COSIGN);
         }
         other => panic!("{other:?}"),
     }
@@ -326,6 +327,15 @@ impl Signed {
                 and(format!("{key}: [https://slsa.dev/provenance/v1]")),
                 |failure| matches!(failure, Failure::Attestation { .. }),
             ),
+            "predicate" => {
+                let rule = |value| {
+                    let types = format!("predicate_types: [{COSIGN}]");
+                    and(format!("{types}\n{key}: {{/kind: {value}}}"))
+                };
+                case(rule("release"), rule("nightly"), |failure| {
+                    policy_refused(failure, |it| matches!(it, Violation::Predicate { .. }))
+                })
+            }
             "annotations" => case(
                 and(format!("{key}: {{tier: stable}}")),
                 and(format!("{key}: {{tier: nightly}}")),

@@ -24,6 +24,7 @@ struct Signature {
     format: SignatureFormat,
     latest: Timestamp,
     predicate_type: &'static str,
+    predicate: Option<serde_json::Value>,
     annotations: BTreeMap<String, String>,
     subject_name: Option<&'static str>,
     tag: Option<&'static str>,
@@ -49,6 +50,7 @@ impl Signature {
             format: SignatureFormat::Bundle,
             latest: time("2026-08-06T10:00:05Z"),
             predicate_type: countersign_policy::COSIGN_SIGN_PREDICATE,
+            predicate: Some(serde_json::json!({})),
             annotations: BTreeMap::from([("tier".into(), "stable".into())]),
             subject_name: Some("ghcr.io/acme/app:v1"),
             tag: Some("v1"),
@@ -70,6 +72,7 @@ impl Signature {
                 latest: self.latest,
                 now: time("2026-08-07T10:00:05Z"),
                 predicate_type: self.predicate_type,
+                predicate: self.predicate.as_ref(),
                 annotations: &self.annotations,
                 subject_name: self.subject_name,
                 location: &location,
@@ -179,6 +182,50 @@ fn predicate_types_alone_refuse() {
     assert!(matches!(
         Signature::good().refused_by(&text),
         Violation::PredicateType { .. }
+    ));
+}
+
+#[test]
+fn predicate_alone_refuses() {
+    let provenance = || Signature {
+        predicate_type: "https://slsa.dev/provenance/v1",
+        predicate: Some(serde_json::json!({
+            "buildDefinition": {
+                "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+                "externalParameters": { "workflow": { "ref": "refs/tags/v1-evil" } },
+            },
+        })),
+        ..Signature::good()
+    };
+    let with = |rule: &str| {
+        policy(&format!(
+            "predicate_types: [https://slsa.dev/provenance/v1, https://sigstore.dev/cosign/sign/v1]\npredicate: {{{rule}}}"
+        ))
+    };
+    let build_type =
+        with("/buildDefinition/buildType: https://actions.github.io/buildtypes/workflow/v1");
+    assert_eq!(provenance().judged_by(&build_type), Ok(()));
+    let pointer = "/buildDefinition/externalParameters/workflow/ref";
+    let pattern = with(&format!("{pointer}_regex: 'refs/tags/v\\d+'"));
+    assert_snapshot!(provenance().refused_by(&pattern), @r"
+    the predicate's /buildDefinition/externalParameters/workflow/ref does not match
+      expected  a match of `refs/tags/v\d+`
+      found     `refs/tags/v1-evil`
+    ");
+    let absent = with("/buildDefinition/externalParameters/workflow/path_regex: '.*'");
+    assert_snapshot!(provenance().refused_by(&absent), @r"
+    the predicate's /buildDefinition/externalParameters/workflow/path does not match
+      expected  a match of `.*`
+      found     nothing there: `/buildDefinition/externalParameters/workflow` is an object with `ref`
+    ");
+    // A signature without a statement has no predicate to ask.
+    let none = Signature {
+        predicate: None,
+        ..Signature::good()
+    };
+    assert!(matches!(
+        none.refused_by(&absent),
+        Violation::Predicate { found, .. } if found == "no predicate"
     ));
 }
 

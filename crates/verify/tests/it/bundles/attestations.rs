@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_oci::{Algorithm, Digest};
-use countersign_policy::Policy;
+use countersign_policy::{Policy, Violation};
 use countersign_sandbox::{BundleSpec, Statement};
 use countersign_verify::Failure;
 use serde_json::{Value, json};
@@ -25,6 +25,16 @@ fn provenance_policy(fixture: &Fixture) -> Policy {
 fn provenance(statement: Statement) -> BundleSpec {
     let builder = json!({ "runDetails": { "builder": { "id": "https://ci.example" } } });
     BundleSpec::new(statement.predicate(SLSA, builder), IDENTITY)
+}
+
+/// A policy that asks for this value of a field, too.
+fn policy_on(fixture: &Fixture, pointer: &str, value: &str) -> Policy {
+    policy_with(|spec| {
+        spec.issuer = Some(fixture.certified_issuer());
+        spec.identity = Some(IDENTITY.into());
+        spec.predicate_types = vec![SLSA.into()];
+        spec.predicate.insert(pointer.into(), value.into());
+    })
 }
 
 fn other(name: &str) -> Digest {
@@ -56,6 +66,8 @@ async fn an_attestation_of_several_subjects_proves_each_of_them() {
             assert_eq!(evidence.predicate_type, SLSA);
             let name = evidence.subject_name.as_deref();
             assert_eq!(name, Some("registry.example/acme/app"));
+            let predicate = r#"{"runDetails":{"builder":{"id":"https://ci.example"}}}"#;
+            assert_eq!(proof.predicate(), Some(predicate));
         }
     }
 }
@@ -110,6 +122,64 @@ async fn no_byte_of_a_predicate_can_be_changed() {
                 failure,
                 Failure::Signature { .. } | Failure::TransparencyLog(_)
             ),
+            "{failure:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rule_on_the_predicate_accepts_and_refuses() {
+    let fixture = Fixture::new().await;
+    let spec = provenance(fixture.statement());
+    for (pointer, value) in [
+        ("/runDetails/builder/id", "https://ci.example"),
+        ("/runDetails/builder/id_regex", r"https://ci\..+"),
+    ] {
+        let policy = policy_on(&fixture, pointer, value);
+        assert!(fixture.judge(&spec, &policy).is_ok(), "{pointer}");
+    }
+    for (pointer, value, expected) in [
+        (
+            "/runDetails/builder/id",
+            "https://ci.example/2",
+            "`https://ci.example`",
+        ),
+        ("/runDetails/builder/id_regex", "ci", "`https://ci.example`"),
+        ("/runDetails/builder", "id", "an object with `id`"),
+        (
+            "/runDetails/builder/name_regex",
+            ".*",
+            "nothing there: `/runDetails/builder` is an object with `id`",
+        ),
+    ] {
+        match fixture.violation(&spec, &policy_on(&fixture, pointer, value)) {
+            Violation::Predicate { found, .. } => assert_eq!(found, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_predicate_that_readers_read_differently_is_refused_though_genuine() {
+    let fixture = Fixture::new().await;
+    let policy = provenance_policy(&fixture);
+    let digest = fixture.image.digest().hex();
+    for (predicate, why) in [
+        (
+            r#"{"a":{"id":"good","id":"evil"}}"#,
+            "the key `id` is there twice",
+        ),
+        (
+            &*format!("{}1{}", "[".repeat(500), "]".repeat(500)),
+            "recursion limit exceeded",
+        ),
+    ] {
+        let statement = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","predicateType":"{SLSA}","subject":[{{"digest":{{"sha256":"{digest}"}}}}],"predicate":{predicate}}}"#
+        );
+        let failure = refused(fixture.judge(&BundleSpec::new(statement, IDENTITY), &policy));
+        assert!(
+            matches!(&failure, Failure::Malformed { part: "predicate", detail } if detail.starts_with(why)),
             "{failure:?}"
         );
     }
