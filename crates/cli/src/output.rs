@@ -138,7 +138,7 @@ impl Output {
 
     /// A command line that can't be read, as clap explains it.
     pub(crate) fn usage(&self, said: &StyledStr) -> Told {
-        if self.format == Format::Json {
+        if self.format != Format::Human {
             return Told::Nobody;
         }
         tell(&styled(said, self.stderr));
@@ -174,15 +174,34 @@ impl Output {
 
     /// The one JSON document of a run that a failure ended.
     pub(crate) fn failure_document(&self, failure: &Failure) {
-        self.document(&FailedRun {
+        let failed = FailedRun {
             results: self.before_failure.take(),
             error: failure.to_json(),
-        });
+        };
+        self.document(&failed);
+        self.line(&failed);
     }
 
     /// The one JSON document of this run, where JSON was asked for.
     pub(crate) fn document(&self, document: &impl Document) {
         self.json(document);
+    }
+
+    /// One JSON document of many, each on a line of its own, where lines were asked for.
+    pub(crate) fn line(&self, document: &impl Document) {
+        if self.format == Format::Jsonl {
+            self.json_line(document);
+        }
+    }
+
+    /// Whether lines were asked for.
+    pub(crate) fn prints_lines(&self) -> bool {
+        self.format == Format::Jsonl
+    }
+
+    /// Whether results have to be kept until the one document is written.
+    pub(crate) fn keeps_results(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// A JSON Schema: for a person and for a program alike.
@@ -197,6 +216,13 @@ impl Output {
                 Ok(text) => self.write(&printable::json(&format!("{text}\n"))),
                 Err(error) => self.lose(error.into()),
             }
+        }
+    }
+
+    fn json_line(&self, document: &impl Serialize) {
+        match serde_json::to_string(document) {
+            Ok(text) => self.write(&printable::json(&format!("{text}\n"))),
+            Err(error) => self.lose(error.into()),
         }
     }
 

@@ -62,6 +62,11 @@ impl Progress {
         self.bar.set_message(message);
     }
 
+    /// Says how many images were audited so far.
+    pub(crate) fn audited(&self, count: u64) {
+        self.bar.set_message(format!("auditing: {count} so far"));
+    }
+
     /// Says what a person has to know, also where no terminal is.
     pub(crate) fn tell(&self, line: &str) {
         if self.tells {

@@ -51,6 +51,10 @@ fn dispatch(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     descriptors::require()?;
+    if output.prints_lines() && !command.prints_lines() {
+        let message = "--output jsonl is for `audit` alone";
+        return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -109,7 +109,7 @@ impl Galleries {
         })
     }
 
-    fn planners(&self) -> impl Iterator<Item = Planner<'_>> {
+    pub(crate) fn planners(&self) -> impl Iterator<Item = Planner<'_>> {
         self.fetched.iter().map(|(gallery, fetched)| Planner {
             gallery,
             index: &fetched.index,

@@ -58,6 +58,7 @@
 
 mod admitted;
 mod archive;
+mod audit;
 mod blocking;
 mod capability;
 mod carry_out;
@@ -92,6 +93,9 @@ mod unpack;
 pub mod samples;
 
 pub use admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
+pub use audit::{
+    Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,
+};
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{Outcome, PlanFailure, SourceFailure};
 pub use countersign_policy::PolicySummary;

@@ -174,7 +174,7 @@ impl<'a> Planner<'a> {
 
 impl Planner<'_> {
     /// Which addresses the index may name; `None` if it is a file of this machine, which may name any.
-    fn address_limit(&self) -> Option<AddressLimit> {
+    pub(crate) fn address_limit(&self) -> Option<AddressLimit> {
         let from = match self.location {
             Location::File(_) => return None,
             Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),

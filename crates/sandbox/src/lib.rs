@@ -11,6 +11,7 @@ pub mod image;
 mod misuse;
 mod proxy;
 mod registry;
+mod roll_out;
 mod scene;
 mod server;
 mod sigstore;
@@ -22,6 +23,7 @@ pub use proxy::RecordingProxy;
 pub use registry::{
     Auth, DashedTags, Effect, Fault, Mounts, RegistryOptions, RegistryServer, Request,
 };
+pub use roll_out::{RollOut, Standing};
 pub use scene::Scene;
 pub use sigstore::{
     BUNDLE, BundleSpec, CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, Flaw, LOG_ANNOTATION,

@@ -15,16 +15,19 @@ pub(crate) enum Format {
     Human,
     /// One JSON document on standard output, for success and failure alike
     Json,
+    /// One JSON document a line, as they come; for `audit` alone
+    Jsonl,
 }
 
 /// What is printed, and how.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct TerminalArguments {
-    /// Form of results: human or json
+    /// Form of results: human, json or jsonl
     ///
     /// human is text, with progress on standard error if it is a terminal. json is one JSON document
-    /// on standard output, for success and failure.
+    /// on standard output, for success and failure. jsonl is one document a line, as they come, for
+    /// `audit` alone.
     #[arg(
         long,
         short,
@@ -96,10 +99,14 @@ impl TerminalArguments {
                     .any(|pair| matches!(pair, [a, b] if *a == *flag && *b == *value))
         };
         let joined = |text: &str| arguments.iter().any(|argument| *argument == *text);
+        let given = |format: &str| {
+            has("--output", format) || has("-o", format) || joined(&format!("-o{format}"))
+        };
         Self {
-            output: match has("--output", "json") || has("-o", "json") || joined("-ojson") {
-                true => Format::Json,
-                false => Format::Human,
+            output: match (given("json"), given("jsonl")) {
+                (true, _) => Format::Json,
+                (false, true) => Format::Jsonl,
+                (false, false) => Format::Human,
             },
             color: match (has("--color", "always"), has("--color", "never")) {
                 (true, false) => ColorWhen::Always,
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(read("--output=json"), (Format::Json, ColorWhen::Auto));
         assert_eq!(read("list -o json"), (Format::Json, ColorWhen::Auto));
         assert_eq!(read("list -ojson"), (Format::Json, ColorWhen::Auto));
+        assert_eq!(read("--output jsonl x"), (Format::Jsonl, ColorWhen::Auto));
         assert_eq!(read("--color always"), (Format::Human, ColorWhen::Always));
         assert_eq!(read("--color=never x"), (Format::Human, ColorWhen::Never));
     }

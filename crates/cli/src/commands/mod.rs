@@ -1,6 +1,7 @@
 //! The command line, as clap reads it, and its commands, one file each: a command's own arguments
 //! stand beside what it does. Names of flags are the policy file's names.
 
+mod audit;
 mod completions;
 mod dry_run;
 mod galleries;
@@ -69,6 +70,11 @@ pub(crate) enum Command {
     ///
     /// It judges nothing unless a policy is given. A signer is named only if the signature is genuine.
     Tree(tree::TreeArguments),
+    /// Find out which images are signed as a policy requires
+    ///
+    /// This judges every image of a gallery or of a list, and counts what it found, so that you know
+    /// what would break before you enforce a policy. It installs nothing.
+    Audit(audit::AuditArguments),
     /// Verify an image and unpack it into a directory
     ///
     /// Nothing is unpacked before it is verified as the policy requires. With --gallery, entries are
@@ -105,6 +111,7 @@ impl Command {
             Self::Merge(arguments) => arguments.signing.registry.timeout,
             Self::Verify(arguments) => arguments.registry.timeout,
             Self::Tree(arguments) => arguments.registry.timeout,
+            Self::Audit(arguments) => arguments.registry.timeout,
             Self::Install(arguments) => arguments.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
@@ -114,6 +121,11 @@ impl Command {
             | Self::Man(_)
             | Self::Schema(_) => None,
         }
+    }
+
+    /// Whether it can print a document a line, as they come.
+    pub(crate) fn prints_lines(&self) -> bool {
+        matches!(self, Self::Audit(_))
     }
 
     pub(crate) async fn run(
@@ -126,6 +138,7 @@ impl Command {
             Self::Merge(arguments) => merge::run(arguments, environment, output).await,
             Self::Verify(arguments) => verify::run(arguments, environment, output).await,
             Self::Tree(arguments) => tree::run(arguments, environment, output).await,
+            Self::Audit(arguments) => audit::run(arguments, environment, output).await,
             Self::Install(arguments) => install::run(arguments, environment, output).await,
             Self::Policy(command) => policy::run(command, environment, output).await,
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,

@@ -9,6 +9,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::completions::CompletionsOutput;
 use super::dry_run::DryRunOutput;
 use super::list::ListOutput;
@@ -66,6 +67,9 @@ documents! {
     MergeDryRun(MergeDryRunOutput),
     Verify(VerifyOutput),
     Tree(TreeOutput),
+    Audit(AuditOutput),
+    AuditLine(AuditResult),
+    AuditEnd(AuditEnd),
     Install(InstallOutput),
     DryRun(DryRunOutput),
     List(ListOutput),

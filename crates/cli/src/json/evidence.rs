@@ -94,10 +94,10 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
 }
 
 /// The form of a signature.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "SignatureFormat")]
-enum JsonSignatureFormat {
+pub(crate) enum JsonSignatureFormat {
     /// A Sigstore bundle.
     Bundle,
     /// The legacy form of cosign. No inclusion proof of the log was checked, only its promise.

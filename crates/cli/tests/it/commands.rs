@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -57,6 +57,12 @@ const ROWS: [Row; 14] = [
     Row {
         name: "tree",
         arguments: "--trusted-root trusted_root.json REGISTRY/app:v1",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "audit",
+        arguments: "--trusted-root trusted_root.json --gallery galleries.yaml",
         before: "",
         prints: Prints::Answer,
     },

@@ -90,6 +90,7 @@ async fn stage() -> Stage {
         stage.write(&format!("{name}.sigstore.json"), saved);
     }
 
+    stage.write("images.txt", stage.reference("example/app:v1"));
     let galleries = page("docs/galleries.md");
     let url = "github:mudler/LocalAI/backend/index.yaml@master";
     let text = file(&galleries, "require_integrity:");
@@ -111,7 +112,7 @@ fn flags(words: &[String]) -> &'static [&'static str] {
         ],
         ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
-        ["verify" | "tree" | "upgrade", ..] | ["policy", "test"] if !trusts => {
+        ["verify" | "tree" | "upgrade" | "audit", ..] | ["policy", "test"] if !trusts => {
             &["--trusted-root=trusted_root.json"]
         }
         _ => &[],
@@ -170,6 +171,11 @@ async fn the_commands_about_galleries_work() {
 #[tokio::test]
 async fn the_commands_about_registries_work() {
     play("docs/registries.md", 2).await;
+}
+
+#[tokio::test]
+async fn the_commands_about_audits_work() {
+    play("docs/audit.md", 4).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 )]
 
 mod also_verify;
+mod audit;
 mod cache;
 mod commands;
 mod documents;

@@ -43,6 +43,10 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         ("merge", [&signs[..], &["--tag", &app, &digest]].concat()),
         ("verify", [&TRUST[..], &POLICY, &[&app]].concat()),
         ("tree", [&TRUST[..], &[&app]].concat()),
+        (
+            "audit",
+            [&TRUST[..], &POLICY, &["--images", "list.txt"]].concat(),
+        ),
         ("install", [&TRUST[..], &POLICY, &[&app, "here"]].concat()),
         ("upgrade", [&TRUST[..], &from, &["x"]].concat()),
         (
@@ -50,6 +54,7 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
             vec!["denying.yaml", "--resolve", app.trim_end_matches(":v1")],
         ),
     ];
+    stage.write("list.txt", &app);
     let denying = format!("{}  deny_digests: [{digest}]\n", stage.policy(RELEASE));
     let denying = denying.replace(&format!("{app}@"), "");
     stage.write("denying.yaml", denying);

@@ -1,0 +1,21 @@
+//! The documents that an audit prints.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::record::AuditResult;
+use super::tally::JsonSummary;
+
+/// What `countersign audit` prints with `--output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::commands) struct AuditOutput {
+    /// One for each image, mirror and platform, in the order of the list.
+    pub(super) results: Vec<AuditResult>,
+    pub(super) summary: JsonSummary,
+}
+
+/// The last line of `--output jsonl`: without it, the audit was not finished.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::commands) struct AuditEnd {
+    pub(super) summary: JsonSummary,
+}

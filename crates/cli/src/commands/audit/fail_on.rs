@@ -1,0 +1,95 @@
+//! `--fail-on`: which verdicts make the run fail.
+//!
+//! What this machine could not do always fails the run.
+
+use std::str::FromStr;
+
+use countersign_download::State;
+use countersign_policy::nearest;
+
+use super::tally::Tally;
+use crate::failure::{Failure, Kind, worst};
+
+/// The states that a run fails on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailOn(Vec<State>);
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let failures = || State::ALL.into_iter().filter(|one| one.failure().is_some());
+        let states: Vec<State> =
+            match text {
+                "any" => failures().collect(),
+                "none" => Vec::new(),
+                names => {
+                    let one =
+                        |name: &str| {
+                            let name = name.trim();
+                            failures().find(|state| state.as_str() == name).ok_or_else(|| {
+                        let known = failures().map(State::as_str);
+                        match nearest(name, known.clone()) {
+                            Some(near) => format!("`{name}` is no state: did you mean `{near}`?"),
+                            None => format!(
+                                "`{name}` is no state: expected any, none or some of {}",
+                                known.collect::<Vec<_>>().join(", ")
+                            ),
+                        }
+                    })
+                        };
+                    names.split(',').map(one).collect::<Result<_, _>>()?
+                }
+            };
+        Ok(Self(states))
+    }
+}
+
+impl FailOn {
+    /// The failure of the run, if it has one.
+    pub(super) fn failed(&self, tally: &Tally) -> Option<Failure> {
+        let fails = |state: &State| *state == State::Failed || self.0.contains(state);
+        let found: Vec<State> = State::ALL
+            .into_iter()
+            .filter(|state| fails(state) && tally.of(*state) > 0)
+            .collect();
+        let kinds: Vec<Kind> = found.iter().filter_map(|state| state.failure()).collect();
+        let kind = worst(&kinds)?;
+        let count: u64 = found.iter().map(|state| tally.of(*state)).sum();
+        let listed: Vec<String> = found
+            .iter()
+            .map(|state| format!("{} {}", tally.of(*state), state.as_str()))
+            .collect();
+        let message = format!(
+            "{count} of {} are not as they should be: {}",
+            super::text::images(tally.total()),
+            listed.join(", ")
+        );
+        Some(
+            Failure::new(kind, message)
+                .hint("--fail-on says which states make the run fail; --fail-on none only reports"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<&'static str>, String> {
+        let states = text.parse::<FailOn>()?.0;
+        Ok(states.into_iter().map(State::as_str).collect())
+    }
+
+    #[test]
+    fn states_are_named_and_a_misspelt_one_is_told() {
+        assert_eq!(read("none"), Ok(Vec::new()));
+        assert_eq!(read("unsigned,missing"), Ok(vec!["unsigned", "missing"]));
+        assert_eq!(read("any").unwrap().len(), State::ALL.len() - 2);
+        let misspelt = "`unsinged` is no state: did you mean `unsigned`?";
+        assert_eq!(read("unsinged"), Err(misspelt.to_owned()));
+        // Nobody fails on what is good.
+        assert!(read("proven").is_err());
+        assert!(read("").is_err());
+    }
+}

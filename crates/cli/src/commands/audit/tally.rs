@@ -1,0 +1,300 @@
+//! The counts of an audit.
+//!
+//! They take the same memory for ten images as for a million: signers and groups have a bound, and what is beyond it
+//! is counted together.
+
+use std::collections::BTreeMap;
+
+use countersign_download::State;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::record::{AuditResult, JsonSigner, JsonState};
+
+/// The most signers and the most groups that are counted each on its own. Whoever signs can use as many names as
+/// they like.
+const GROUPS_MAX: usize = 1_000;
+/// The most images that a group names.
+const NAMED: usize = 5;
+
+/// Counts by state, signer and group.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    total: u64,
+    states: BTreeMap<State, u64>,
+    signers: Counted<Signer, ()>,
+    groups: Counted<GroupKey, Vec<String>>,
+}
+
+/// Who signed what is proven.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Signer {
+    pub(super) issuer: String,
+    pub(super) identity: String,
+}
+
+/// What images have in common that fall short in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GroupKey {
+    pub(super) state: State,
+    pub(super) gallery: Option<String>,
+    /// Host and path of the repository.
+    pub(super) repository: String,
+    pub(super) platform: Option<String>,
+    /// The signer that was found, if it is known.
+    pub(super) signer: Option<String>,
+}
+
+/// Counts by a key, up to a number of keys.
+#[derive(Debug)]
+pub(super) struct Counted<K, V> {
+    counts: BTreeMap<K, (u64, V)>,
+    beyond: u64,
+}
+
+impl<K, V> Default for Counted<K, V> {
+    fn default() -> Self {
+        Self {
+            counts: BTreeMap::new(),
+            beyond: 0,
+        }
+    }
+}
+
+impl<K: Ord, V: Default> Counted<K, V> {
+    fn count(&mut self, key: K, change: impl FnOnce(&mut V)) {
+        if self.counts.len() >= GROUPS_MAX && !self.counts.contains_key(&key) {
+            self.beyond += 1;
+            return;
+        }
+        let (count, value) = self.counts.entry(key).or_default();
+        *count += 1;
+        change(value);
+    }
+
+    /// The largest first.
+    pub(super) fn largest(&self) -> Vec<(&K, u64, &V)> {
+        let mut all: Vec<_> = self.counts.iter().map(|(k, (n, v))| (k, *n, v)).collect();
+        all.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+        all
+    }
+
+    /// How many were counted without a key of their own.
+    pub(super) fn beyond(&self) -> u64 {
+        self.beyond
+    }
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, result: &AuditResult) {
+        let state = State::from(result.state);
+        self.total += 1;
+        *self.states.entry(state).or_default() += 1;
+        let signer = result.signer.as_ref();
+        if state.failure().is_none() {
+            if let Some(JsonSigner {
+                issuer: Some(issuer),
+                identity: Some(identity),
+            }) = signer.cloned()
+            {
+                self.signers.count(Signer { issuer, identity }, |()| {});
+            }
+            return;
+        }
+        let key = GroupKey {
+            state,
+            gallery: result.gallery.clone(),
+            repository: repository(&result.reference).to_owned(),
+            platform: result.platform.clone(),
+            signer: signer.and_then(|one| one.identity.clone().or_else(|| one.issuer.clone())),
+        };
+        self.groups.count(key, |named| {
+            if named.len() < NAMED {
+                named.push(result.entry.as_ref().unwrap_or(&result.reference).clone());
+            }
+        });
+    }
+
+    /// How many verdicts there are.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many there are of this state.
+    pub(super) fn of(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or_default()
+    }
+
+    /// Who signed what is proven.
+    pub(super) fn signers(&self) -> &Counted<Signer, ()> {
+        &self.signers
+    }
+
+    /// What falls short.
+    pub(super) fn groups(&self) -> &Counted<GroupKey, Vec<String>> {
+        &self.groups
+    }
+
+    pub(super) fn summary(&self) -> JsonSummary {
+        let states = State::ALL.into_iter().filter(|state| self.of(*state) > 0);
+        JsonSummary {
+            images: self.total,
+            states: states
+                .map(|state| JsonStateCount {
+                    state: state.into(),
+                    images: self.of(state),
+                })
+                .collect(),
+            signers: self
+                .signers
+                .largest()
+                .into_iter()
+                .map(|(signer, images, ())| JsonSignerCount {
+                    issuer: signer.issuer.clone(),
+                    identity: signer.identity.clone(),
+                    images,
+                })
+                .collect(),
+            groups: self.groups.largest().into_iter().map(group).collect(),
+            not_grouped: self.groups.beyond() + self.signers.beyond(),
+        }
+    }
+}
+
+fn group((key, images, named): (&GroupKey, u64, &Vec<String>)) -> JsonGroup {
+    JsonGroup {
+        state: key.state.into(),
+        gallery: key.gallery.clone(),
+        repository: key.repository.clone(),
+        platform: key.platform.clone(),
+        signer: key.signer.clone(),
+        images,
+        named: named.clone(),
+    }
+}
+
+/// The repository of a source as it is written: without tag and digest.
+fn repository(source: &str) -> &str {
+    let source = source.split('@').next().unwrap_or_default();
+    match source.rsplit_once(':') {
+        // Not a port.
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => source,
+    }
+}
+
+/// The counts of an audit.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditSummary")]
+pub(super) struct JsonSummary {
+    /// How many verdicts there are: one for each image, mirror and platform.
+    images: u64,
+    /// Counts by state. What was not found is left out.
+    states: Vec<JsonStateCount>,
+    /// Who signed what is proven, the most frequent first.
+    signers: Vec<JsonSignerCount>,
+    /// What falls short, the largest group first.
+    groups: Vec<JsonGroup>,
+    /// How many were counted by state only, because there are more than 1,000 signers or groups.
+    not_grouped: u64,
+}
+
+/// How many images are of one state.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditStateCount")]
+struct JsonStateCount {
+    state: JsonState,
+    images: u64,
+}
+
+/// How many images one signer has signed as the policy requires.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditSignerCount")]
+struct JsonSignerCount {
+    issuer: String,
+    identity: String,
+    images: u64,
+}
+
+/// Images that fall short in the same way.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditGroup")]
+struct JsonGroup {
+    state: JsonState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gallery: Option<String>,
+    /// Host and path.
+    repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    /// The signer that was found, if it is known: an identity, else an issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
+    images: u64,
+    /// Some of them, by entry or reference: 5 at most.
+    named: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(reference: &str, state: State, identity: &str) -> AuditResult {
+        AuditResult {
+            reference: reference.into(),
+            gallery: None,
+            entry: None,
+            role: None,
+            platform: None,
+            digest: None,
+            state: state.into(),
+            signer: Some(JsonSigner {
+                issuer: Some("https://ci.example".into()),
+                identity: Some(identity.into()),
+            }),
+            signed_at: None,
+            log_index: None,
+            format: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_repository_is_a_source_without_tag_and_digest() {
+        for (source, expected) in [
+            ("quay.io/a/b:1", "quay.io/a/b"),
+            ("localhost:5000/a/b", "localhost:5000/a/b"),
+            ("localhost:5000/a/b:1@sha256:44", "localhost:5000/a/b"),
+            ("", ""),
+        ] {
+            assert_eq!(repository(source), expected);
+        }
+    }
+
+    #[test]
+    fn every_image_is_counted_and_names_without_end_take_no_memory_without_end() {
+        let mut tally = Tally::default();
+        for number in 0..3_000 {
+            let identity = format!("stranger-{number}");
+            tally.count(&result("quay.io/a/b:1", State::OtherSigner, &identity));
+            tally.count(&result("quay.io/a/b:1", State::Proven, &identity));
+        }
+        assert_eq!(
+            (tally.total(), tally.of(State::OtherSigner)),
+            (6_000, 3_000)
+        );
+        for (kept, beyond) in [
+            (tally.groups().largest().len(), tally.groups().beyond()),
+            (tally.signers().largest().len(), tally.signers().beyond()),
+        ] {
+            assert_eq!((kept, beyond), (GROUPS_MAX, 3_000 - GROUPS_MAX as u64));
+        }
+        for _ in 0..9 {
+            tally.count(&result("quay.io/a/b:1", State::OtherSigner, "stranger-7"));
+        }
+        let groups = tally.groups().largest();
+        let (key, count, named) = groups.first().unwrap();
+        assert_eq!(key.signer.as_deref(), Some("stranger-7"));
+        assert_eq!((*count, named.len()), (10, NAMED));
+    }
+}

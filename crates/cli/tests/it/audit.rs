@@ -1,0 +1,254 @@
+//! `countersign audit`: a verdict for every image, and exact counts.
+
+use countersign_oci::Platform;
+use countersign_sandbox::{RollOut, Standing};
+use serde_json::Value;
+
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST};
+
+/// A stage with `app:NAME` in every standing, and the policy's `not_before`.
+async fn stage() -> Stage {
+    let stage = Stage::new().await;
+    for standing in Standing::ALL {
+        publish(&stage, standing.as_str(), standing);
+    }
+    let policy = stage.policy(RELEASE) + "  not_before: 2025-01-01T00:00:00Z\n";
+    stage.write("policy.yaml", policy);
+    stage
+}
+
+fn publish(stage: &Stage, tag: &str, standing: Standing) {
+    let roll_out = RollOut {
+        signer: RELEASE.into(),
+        stranger: STRANGER.into(),
+        signed_at: "2025-06-01T00:00:00Z".parse().unwrap(),
+        too_early: "2024-06-01T00:00:00Z".parse().unwrap(),
+    };
+    let platform: Platform = "linux/amd64".parse().unwrap();
+    let published = roll_out.publish(stage, "app", tag, &platform, standing);
+    published.unwrap();
+}
+
+/// The name of the verdict on an image in this standing.
+fn expected(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Proven => "proven",
+        Standing::Stale => "stale",
+        Standing::OtherSigner => "other_signer",
+        Standing::LegacyOnly => "legacy_only",
+        Standing::AttestationOnly => "attestation_only",
+        Standing::Unsigned => "unsigned",
+        Standing::Invalid => "invalid",
+        Standing::Missing => "missing",
+        Standing::Forbidden => "unreachable",
+    }
+}
+
+fn list(stage: &Stage) -> String {
+    let lines = Standing::ALL.map(|one| stage.reference(&format!("app:{}", one.as_str())));
+    lines.join("\n")
+}
+
+fn audit(stage: &Stage, arguments: &[&str]) -> Run {
+    stage.run(&[&["audit"], &TRUST, arguments])
+}
+
+fn by_list(stage: &Stage, arguments: &[&str]) -> Run {
+    let images = ["--images", "list.txt"];
+    audit(stage, &[&POLICY, &images, arguments].concat())
+}
+
+fn states(results: &Value) -> Vec<String> {
+    let results = results.as_array().unwrap().iter();
+    let states = results.map(|one| one["state"].as_str().unwrap().to_owned());
+    states.collect()
+}
+
+/// Each line is a document of its own.
+fn lines(run: &Run) -> Vec<Value> {
+    assert_eq!(run.stderr, "", "lines are for a program");
+    let lines = run.stdout.lines();
+    let read = lines.map(|line| {
+        let document = serde_json::from_str(line).unwrap();
+        crate::schema::conforms(&document);
+        document
+    });
+    read.collect()
+}
+
+#[tokio::test]
+async fn every_state_is_found_and_counted() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage) + "\nno reference\n");
+    let run = by_list(&stage, &["--output", "json"]);
+    assert_eq!(run.code, 5, "the worst of them is invalid");
+    let document = run.json();
+    let mut wanted: Vec<&str> = Standing::ALL.map(expected).to_vec();
+    wanted.push("unusable");
+    assert_eq!(states(&document["results"]), wanted);
+    let summary = &document["summary"];
+    assert_eq!(summary["images"], 10);
+    for one in summary["states"].as_array().unwrap() {
+        assert_eq!(one["images"], 1, "{one}");
+    }
+    assert_eq!(summary["states"].as_array().unwrap().len(), 10);
+    let result = |standing: Standing| {
+        let results = document["results"].as_array().unwrap().iter();
+        let mut found = results.filter(|one| one["state"] == expected(standing));
+        found.next().unwrap().clone()
+    };
+    let proven = result(Standing::Proven);
+    assert_eq!(proven["signer"]["identity"], RELEASE);
+    assert_eq!(proven["signer"]["issuer"], stage.issuer());
+    assert!(proven["log_index"].is_u64() && proven["digest"].is_string());
+    assert_eq!(
+        result(Standing::OtherSigner)["signer"]["identity"],
+        STRANGER
+    );
+    let stale = result(Standing::Stale);
+    assert_eq!(stale["signed_at"], "2024-06-01T00:00:00Z");
+    for standing in Standing::ALL {
+        let said = result(standing).get("reason").is_some();
+        assert_eq!(said, standing != Standing::Proven, "{standing:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_summary_reads_well() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    stage.snapshot("audit", &by_list(&stage, &[]));
+}
+
+#[tokio::test]
+async fn the_exit_code_is_that_of_the_worst_state_that_is_named() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    for (states, code) in [
+        ("any", 5),
+        ("none", 0),
+        ("uncovered,denied", 0),
+        ("unsigned,missing", 3),
+        ("missing,unreachable", 6),
+        ("unreachable", 7),
+        ("stale,unsigned", 4),
+    ] {
+        let run = by_list(&stage, &["--fail-on", states]);
+        assert_eq!(run.code, code, "{states}: {}", run.shown());
+        assert_eq!(run.stderr.is_empty(), code == 0, "{}", run.stderr);
+    }
+    let misspelt = by_list(&stage, &["--fail-on", "unsinged"]);
+    assert_eq!(misspelt.code, 2);
+    assert!(
+        misspelt.stderr.contains("did you mean `unsigned`?"),
+        "{}",
+        misspelt.stderr
+    );
+}
+
+#[tokio::test]
+async fn lines_come_one_an_image_and_the_last_one_says_that_all_are_there() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    let run = by_list(&stage, &["--output", "jsonl", "--fail-on", "none"]);
+    assert_eq!(run.code, 0);
+    let lines = lines(&run);
+    let (end, results) = lines.split_last().unwrap();
+    assert_eq!(results.len(), Standing::ALL.len());
+    assert_eq!(end["summary"]["images"], Standing::ALL.len());
+    let mut found = states(&Value::from(results));
+    let mut wanted = Standing::ALL.map(expected);
+    found.sort();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+    // A run that fails as a whole is a line too, and it is no end.
+    let failed = by_list(&stage, &["--output", "jsonl", "--policy", "none.yaml"]);
+    assert_eq!(failed.code, 2);
+    for other in [&["list"][..], &["verify", "a/b:1"]] {
+        let run = stage.run(&[other, &["--output", "jsonl"]]);
+        assert_eq!(run.code, 2);
+        assert!(
+            run.stdout.contains("is for `audit` alone"),
+            "{}",
+            run.shown()
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_entry_of_a_gallery_is_judged_by_its_policy() {
+    let stage = stage().await;
+    let host = stage.registry.host();
+    let entries = format!(
+        "- {{name: good, uri: '{host}/app:proven', mirrors: ['{host}/app:missing', '{host}/none:1']}}\n\
+         - {{name: bad, uri: '{host}/app:unsigned'}}\n\
+         - {{name: gone, uri: '{host}/app:missing'}}\n\
+         - {{name: either, capabilities: {{default: good, metal: bad}}}}\n\
+         - {{name: tar, uri: 'https://example.org/a.tar.gz'}}\n"
+    );
+    stage.write("index.yaml", entries);
+    let gallery = stage.gallery("file:index.yaml", RELEASE);
+    let second = "{name: open, url: 'file:index.yaml'}]";
+    stage.write(
+        "galleries.yaml",
+        gallery.trim_end_matches(']').to_owned() + ", " + second,
+    );
+    let run = |arguments: &[&str]| {
+        let gallery = ["--gallery", "galleries.yaml", "--output", "json"];
+        audit(&stage, &[&gallery, arguments].concat()).json()
+    };
+    let document = run(&[]);
+    let found = states(&document["results"]);
+    // A policy has nothing to judge a tarball by, and the second gallery has no policy.
+    let first = ["proven", "unsigned", "missing", "unusable"];
+    assert_eq!(found, [&first[..], &["uncovered"; 4]].concat());
+    let good = &document["results"][0];
+    assert_eq!(
+        (&good["gallery"], &good["entry"]),
+        (&"acme".into(), &"good".into())
+    );
+    assert_eq!(good["role"], "primary");
+    // A mirror is asked for the digest: its own tags don't matter.
+    let document = run(&["--mirrors"]);
+    let mirrors = document["results"].as_array().unwrap().iter();
+    let mirrors = mirrors.filter(|one| one["role"] == "mirror" && one["gallery"] == "acme");
+    let mirrors: Vec<&Value> = mirrors.map(|one| &one["state"]).collect();
+    assert_eq!(mirrors, ["proven", "missing"]);
+}
+
+#[tokio::test]
+async fn every_platform_of_an_index_is_judged() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    stage.write("list.txt", stage.reference("app:v1"));
+    for (flags, wanted) in [
+        (
+            &["--all-platforms"][..],
+            &["linux/amd64", "linux/arm64"][..],
+        ),
+        (&["--platform", "linux/arm64"], &["linux/arm64"]),
+    ] {
+        let document = by_list(&stage, &[flags, &["--output", "json"]].concat()).json();
+        let results = document["results"].as_array().unwrap();
+        let platforms: Vec<&Value> = results.iter().map(|one| &one["platform"]).collect();
+        assert_eq!(platforms, wanted);
+        assert!(results.iter().all(|one| one["state"] == "proven"));
+    }
+    let other = ["--platform", "linux/s390x", "--output", "json"];
+    let document = by_list(&stage, &other).json();
+    assert_eq!(states(&document["results"]), ["missing"]);
+}
+
+#[tokio::test]
+async fn a_list_never_leads_to_files_of_this_machine_and_an_empty_one_is_refused() {
+    let stage = Stage::new().await;
+    stage.write("list.txt", "ocifile:///etc\n/etc/passwd\n");
+    let document = by_list(&stage, &["--output", "json"]).json();
+    assert_eq!(states(&document["results"]), ["unusable", "unusable"]);
+    for empty in ["", "# nothing\n\n"] {
+        stage.write("list.txt", empty);
+        let run = by_list(&stage, &[]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains("there is no image to audit"));
+    }
+}

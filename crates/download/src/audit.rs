@@ -1,0 +1,251 @@
+//! Audits published images: a [`Verdict`] for each, and nothing is installed.
+//!
+//! A verdict is found as an installation would find it: the same requests, the same verifier, the same rule for
+//! mirrors. It is a record for people. No proof leaves this module, so nothing can be installed by a verdict.
+//! One image never changes the verdict of another.
+
+mod classify;
+mod subject;
+mod verdict;
+
+use std::sync::Arc;
+
+use countersign_oci::{
+    AddressLimit, Digest, Options, Platform, PlatformEntry, Reference, Registry, ResolvedImage,
+};
+use countersign_policy::Policy;
+use countersign_verify::{
+    Error as VerifyError, ImageVerifier, VerifiedPlatform, verify_entry, verify_platform,
+};
+use futures_util::{StreamExt as _, stream};
+
+use crate::error::Error;
+use crate::planned::Role;
+use crate::source::Source;
+
+use subject::SubjectSource;
+pub use subject::{GallerySubjects, Subject, WhichSources};
+pub use verdict::{FoundSigner, State, Verdict};
+
+/// How many platforms of one image are judged at the same time.
+const PLATFORMS_AT_ONCE: usize = 4;
+
+/// What of an image is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// The index or manifest that the reference names.
+    Named,
+    /// The image for one platform: a signature of the index or of its manifest counts, as for an installation.
+    Platform(Platform),
+    /// As [`Self::Platform`], for each platform that an index lists.
+    AllPlatforms,
+}
+
+/// The verdict on one source of a subject, or on one platform of it.
+#[derive(Debug)]
+pub struct Audited {
+    /// Why the source was asked; `None` for an image that no gallery lists.
+    pub role: Option<Role>,
+    /// What was asked, as it was written.
+    pub source: String,
+    /// The platform that was judged, where platforms are.
+    pub platform: Option<Platform>,
+    /// The digest that the source resolved to.
+    pub digest: Option<Digest>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Judges images by one policy.
+pub struct Auditor<V> {
+    registry: Registry,
+    required: Option<Required<V>>,
+    scope: Scope,
+}
+
+/// What an image has to be proven by.
+struct Required<V> {
+    verifier: Arc<V>,
+    policy: Policy,
+}
+
+impl<V: ImageVerifier> Auditor<V> {
+    /// An auditor that finds images by `registry`, and proves them by `verifier` and `policy`.
+    pub fn new(registry: Registry, verifier: Arc<V>, policy: Policy, scope: Scope) -> Self {
+        Self {
+            registry,
+            required: Some(Required { verifier, policy }),
+            scope,
+        }
+    }
+
+    /// An auditor where there is no policy: no image is proven.
+    pub fn without_policy(registry: Registry, scope: Scope) -> Self {
+        Self {
+            registry,
+            required: None,
+            scope,
+        }
+    }
+
+    /// The same for sources that an index from a server names: no source may have an address that is further
+    /// inside than the limit, also after its name is resolved. It is the rule of installations.
+    ///
+    /// # Errors
+    /// If no registry client can be made.
+    pub fn within(self, limit: AddressLimit) -> Result<Self, Error> {
+        let options = Options {
+            address_limit: Some(limit),
+            ..self.registry.connection().options().clone()
+        };
+        Ok(Self {
+            registry: Registry::new(options)?,
+            ..self
+        })
+    }
+
+    /// The verdicts on a subject, at least one: on each of its sources, and there on each platform that the scope
+    /// asks for. Mirrors are asked for the digest that the primary resolved to.
+    pub async fn judge(&self, subject: &Subject) -> Vec<Audited> {
+        let mut audited = Vec::new();
+        let mut primary: Option<(&Reference, Option<Digest>)> = None;
+        for source in subject.sources() {
+            let found = match &source.what {
+                subject::What::Settled(verdict) => {
+                    vec![source.audited(None, None, verdict.clone())]
+                }
+                subject::What::Image(reference) => {
+                    let (name, pinned) = match &primary {
+                        Some((name, digest)) => (*name, digest.clone()),
+                        None => (reference, None),
+                    };
+                    let (digest, found) = self.image(source, reference, name, pinned).await;
+                    primary.get_or_insert((reference, digest));
+                    found
+                }
+            };
+            audited.extend(found);
+        }
+        audited
+    }
+
+    /// What `reference` resolves to and the verdicts on it. `name` is what the user asks for.
+    async fn image(
+        &self,
+        source: &SubjectSource,
+        reference: &Reference,
+        name: &Reference,
+        pinned: Option<Digest>,
+    ) -> (Option<Digest>, Vec<Audited>) {
+        let Some(required) = &self.required else {
+            let reason = "there is no policy to judge it by".to_owned();
+            let verdict = Verdict::Uncovered { reason };
+            return (None, vec![source.audited(None, None, verdict)]);
+        };
+        let asked = match pinned {
+            Some(digest) => reference.pinned_to(digest),
+            None => reference.clone(),
+        };
+        let image = match self.registry.resolve(&asked).await {
+            Ok(image) => image.requested_as(name.clone()),
+            Err(error) => {
+                let verdict = classify::registry_error(&error);
+                return (None, vec![source.audited(None, None, verdict)]);
+            }
+        };
+        let digest = Some(image.digest().clone());
+        let judge = Judge {
+            registry: &self.registry,
+            required,
+            source,
+            image: &image,
+        };
+        let found = match &self.scope {
+            Scope::Named => vec![judge.named().await],
+            Scope::Platform(platform) => vec![judge.platform(platform.clone()).await],
+            Scope::AllPlatforms => judge.platforms().await,
+        };
+        (digest, found)
+    }
+}
+
+/// One image, and what it is judged by.
+struct Judge<'a, V> {
+    registry: &'a Registry,
+    required: &'a Required<V>,
+    source: &'a SubjectSource,
+    image: &'a ResolvedImage,
+}
+
+impl<V: ImageVerifier> Judge<'_, V> {
+    fn audited(&self, platform: Option<Platform>, verdict: Verdict) -> Audited {
+        let digest = Some(self.image.digest());
+        self.source.audited(platform, digest, verdict)
+    }
+
+    async fn named(&self) -> Audited {
+        let Required { verifier, policy } = self.required;
+        let verdict = match verifier.verify(self.image, policy).await {
+            Ok(proof) => Verdict::Proven(Box::new(proof.evidence().clone())),
+            Err(error) => classify::verify_error(&error),
+        };
+        self.audited(None, verdict)
+    }
+
+    async fn platforms(&self) -> Vec<Audited> {
+        match self.registry.platform_entries(self.image).await {
+            Ok(entries) if entries.is_empty() => vec![self.named().await],
+            Ok(entries) => {
+                stream::iter(entries)
+                    .map(|entry| self.entry(entry))
+                    .buffered(PLATFORMS_AT_ONCE)
+                    .collect()
+                    .await
+            }
+            Err(error) => vec![self.audited(None, classify::registry_error(&error))],
+        }
+    }
+
+    /// An entry of the index: also one of several for one platform, of which an installation takes the first.
+    async fn entry(&self, entry: PlatformEntry) -> Audited {
+        let Required { verifier, policy } = self.required;
+        let verified =
+            verify_entry(self.registry, verifier.as_ref(), self.image, &entry, policy).await;
+        self.found(entry.platform, verified).await
+    }
+
+    async fn platform(&self, platform: Platform) -> Audited {
+        let Required { verifier, policy } = self.required;
+        let (registry, verifier) = (self.registry, verifier.as_ref());
+        let verified = verify_platform(registry, verifier, self.image, &platform, policy).await;
+        self.found(platform, verified).await
+    }
+
+    async fn found(
+        &self,
+        platform: Platform,
+        verified: Result<VerifiedPlatform, VerifyError>,
+    ) -> Audited {
+        let verdict = match verified {
+            Ok(VerifiedPlatform { proof, .. }) => {
+                // An index may say anything of its children; an installation would find out.
+                let required = self.registry.require_platform(proof.image(), &platform);
+                match required.await {
+                    Ok(()) => Verdict::Proven(Box::new(proof.evidence().clone())),
+                    Err(error) => classify::registry_error(&error),
+                }
+            }
+            Err(error) => classify::verify_error(&error),
+        };
+        self.audited(Some(platform), verdict)
+    }
+}
+
+/// The reference by which a source can be audited; `None` where it has no signature to judge.
+fn reference(source: &Source) -> Option<Reference> {
+    match source {
+        Source::Image { reference } => Some(reference.clone()),
+        Source::Layout { path } => Some(Reference::from(path.clone())),
+        Source::Tarball(_) | Source::Directory { .. } => None,
+    }
+}

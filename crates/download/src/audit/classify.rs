@@ -1,0 +1,176 @@
+//! From the errors of a verification to verdicts.
+//!
+//! A refusal becomes the verdict of the candidate that passed the most checks: an attacker who adds a referrer can
+//! change how an image falls short, never that it does.
+
+use std::error::Error as StdError;
+
+use countersign_oci::{Error as RegistryError, ErrorKind, printable};
+use countersign_policy::{Miss, SignatureFormat, Violation};
+use countersign_verify::{Error, Failure, Refusal, RefusalKind};
+
+use super::verdict::{FoundSigner, State, Verdict};
+
+/// The most characters of a reason.
+const REASON_MAX: usize = 600;
+
+/// The verdict on an image that could not be found or fetched.
+pub(super) fn registry_error(error: &RegistryError) -> Verdict {
+    of_kind(error.kind(), line(error))
+}
+
+/// The verdict on an image that was not proven.
+pub(super) fn verify_error(error: &Error) -> Verdict {
+    match error {
+        Error::Refused(refusal) => refused(&[refusal]),
+        Error::BothRefused {
+            index, manifest, ..
+        } => refused(&[index, manifest]),
+        Error::Denied(denied) => Verdict::Denied {
+            reason: line(denied),
+        },
+        other => of_kind(other.kind(), line(other)),
+    }
+}
+
+fn of_kind(kind: ErrorKind, reason: String) -> Verdict {
+    match kind {
+        ErrorKind::NotFound => Verdict::Missing { reason },
+        ErrorKind::Unreachable => Verdict::Unreachable { reason },
+        ErrorKind::Invalid => Verdict::Invalid { reason },
+        ErrorKind::Policy => Verdict::OtherCondition { reason },
+        ErrorKind::Unsigned => Verdict::Unsigned { reason },
+        ErrorKind::Internal | ErrorKind::Machine | ErrorKind::Usage => Verdict::Failed { reason },
+    }
+}
+
+/// The verdict of the candidate that came nearest, in any of these refusals.
+fn refused(refusals: &[&Refusal]) -> Verdict {
+    let candidates = refusals.iter().flat_map(|refusal| &refusal.candidates);
+    let verdicts = candidates.map(|candidate| candidate_verdict(&candidate.failure));
+    // If several are equally near, the first one counts: `max_by_key` alone would take the last.
+    let nearest = verdicts
+        .rev()
+        .max_by_key(|verdict| nearness(verdict.state()));
+    nearest.unwrap_or_else(|| Verdict::Unsigned {
+        reason: "no signature was found".to_owned(),
+    })
+}
+
+fn candidate_verdict(failure: &Failure) -> Verdict {
+    match failure {
+        Failure::Policy(violation) => violated(violation),
+        Failure::LegacySignature => Verdict::LegacyOnly {
+            reason: "a signature in cosign's legacy form, and the policy accepts bundles only"
+                .to_owned(),
+        },
+        Failure::Attestation { .. } => Verdict::AttestationOnly {
+            reason: line(failure),
+        },
+        other => {
+            let reason = line(other);
+            match other.kind() {
+                RefusalKind::Unsigned => Verdict::Unsigned { reason },
+                RefusalKind::Invalid => Verdict::Invalid { reason },
+                RefusalKind::Policy => Verdict::OtherCondition { reason },
+            }
+        }
+    }
+}
+
+fn violated(violation: &Violation) -> Verdict {
+    match violation {
+        Violation::SignedBefore { not_before, found } => stale(*found, *not_before),
+        Violation::Signer(mismatch) => match mismatch.nearest() {
+            Some(Miss::SignedBefore { not_before, found }) => stale(*found, *not_before),
+            Some(Miss::Issuer(miss)) => Verdict::OtherSigner {
+                reason: format!(
+                    "a genuine signature, confirmed by the issuer {}",
+                    cut(&miss.found)
+                ),
+                found: FoundSigner {
+                    issuer: Some(miss.found.clone()),
+                    identity: None,
+                },
+            },
+            Some(Miss::Identity(miss)) => Verdict::OtherSigner {
+                reason: format!("a genuine signature by {}", cut(&miss.found)),
+                found: FoundSigner {
+                    issuer: None,
+                    identity: Some(miss.found.clone()),
+                },
+            },
+            Some(_) => Verdict::OtherCondition {
+                reason: line(violation),
+            },
+            None => Verdict::OtherSigner {
+                reason: line(violation),
+                found: FoundSigner::default(),
+            },
+        },
+        Violation::Format {
+            found: SignatureFormat::SimpleSigning,
+            ..
+        } => Verdict::LegacyOnly {
+            reason: line(violation),
+        },
+        Violation::PredicateType { .. } => Verdict::AttestationOnly {
+            reason: line(violation),
+        },
+        Violation::DeniedDigest { .. } => Verdict::Denied {
+            reason: line(violation),
+        },
+        other => Verdict::OtherCondition {
+            reason: line(other),
+        },
+    }
+}
+
+fn stale(signed_at: jiff::Timestamp, not_before: jiff::Timestamp) -> Verdict {
+    Verdict::Stale {
+        signed_at,
+        not_before,
+        reason: format!("signed at {signed_at}, before the policy's not_before {not_before}"),
+    }
+}
+
+/// How near a candidate's verdict is to a proof.
+fn nearness(state: State) -> u8 {
+    match state {
+        State::Proven | State::Digest => 9,
+        // A denial decides, whatever else there is.
+        State::Denied => 8,
+        State::Stale => 7,
+        State::OtherCondition => 6,
+        State::OtherSigner => 5,
+        State::LegacyOnly => 4,
+        State::Invalid => 3,
+        State::AttestationOnly => 2,
+        State::Unsigned
+        | State::Missing
+        | State::Unreachable
+        | State::Uncovered
+        | State::Unusable
+        | State::Failed => 1,
+    }
+}
+
+/// The error and its causes in one line, made printable: others wrote parts of it.
+pub(super) fn line(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    let lines = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    cut(&lines.collect::<Vec<_>>().join("; "))
+}
+
+fn cut(text: &str) -> String {
+    let shown = text.chars().take(REASON_MAX).collect::<String>();
+    printable(&shown)
+}

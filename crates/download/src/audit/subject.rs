@@ -1,0 +1,204 @@
+//! What is audited: one image that somebody names, or one entry of a gallery with its sources.
+
+use std::fmt;
+
+use countersign_oci::{AddressLimit, Digest, Platform, Reference};
+use countersign_policy::{Gallery, GalleryEntry};
+
+use super::verdict::Verdict;
+use super::{Audited, classify, reference};
+use crate::capability::uri;
+use crate::galleries::Galleries;
+use crate::plan::{Plan, Planner};
+use crate::planned::{PlannedSource, Role};
+use crate::requirement::{Integrity, Proof, Requirement};
+
+/// Which sources of an entry are audited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichSources {
+    /// Its `uri`.
+    Primary,
+    /// Its `uri` and its `mirrors`.
+    Mirrors,
+}
+
+/// Something to audit.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    gallery: Option<String>,
+    entry: Option<String>,
+    sources: Vec<SubjectSource>,
+}
+
+/// One source of a subject.
+#[derive(Debug, Clone)]
+pub(super) struct SubjectSource {
+    role: Option<Role>,
+    text: String,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    /// An image that has to be looked at.
+    Image(Reference),
+    /// The verdict is known without asking a registry.
+    Settled(Verdict),
+}
+
+impl SubjectSource {
+    pub(super) fn audited(
+        &self,
+        platform: Option<Platform>,
+        digest: Option<&Digest>,
+        verdict: Verdict,
+    ) -> Audited {
+        Audited {
+            role: self.role,
+            source: self.text.clone(),
+            platform,
+            digest: digest.cloned(),
+            verdict,
+        }
+    }
+}
+
+impl Subject {
+    /// An image by itself.
+    pub fn of_image(reference: Reference) -> Self {
+        Self {
+            gallery: None,
+            entry: None,
+            sources: vec![SubjectSource {
+                role: None,
+                text: reference.to_string(),
+                what: What::Image(reference),
+            }],
+        }
+    }
+
+    /// A text that is no reference. It is counted all the same, so that nothing is left out in silence.
+    pub fn unusable(text: String, reason: String) -> Self {
+        Self {
+            gallery: None,
+            entry: None,
+            sources: vec![SubjectSource {
+                role: None,
+                text,
+                what: What::Settled(Verdict::Unusable { reason }),
+            }],
+        }
+    }
+
+    /// An entry of a gallery; `None` for a meta entry, which has no content of its own.
+    fn of_entry(planner: &Planner<'_>, entry: &GalleryEntry, which: WhichSources) -> Option<Self> {
+        let written = uri(entry)?.to_owned();
+        let sources = match planner.plan_entry(entry) {
+            Ok(plan) => sources(&plan, which),
+            Err(error) => vec![SubjectSource {
+                role: Some(Role::Primary),
+                text: written,
+                what: What::Settled(Verdict::Unusable {
+                    reason: classify::line(&error),
+                }),
+            }],
+        };
+        Some(Self {
+            gallery: Some(planner.gallery.name.clone()),
+            entry: Some(entry.name.clone()),
+            sources,
+        })
+    }
+
+    /// The gallery that lists it.
+    pub fn gallery(&self) -> Option<&str> {
+        self.gallery.as_deref()
+    }
+
+    /// Its name in the gallery.
+    pub fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
+    }
+
+    pub(super) fn sources(&self) -> &[SubjectSource] {
+        &self.sources
+    }
+}
+
+/// What is audited, as it is written.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sources.first().map_or("", |source| &source.text))
+    }
+}
+
+fn sources(plan: &Plan, which: WhichSources) -> Vec<SubjectSource> {
+    let wanted = |planned: &&PlannedSource| match planned.role {
+        Role::Primary => true,
+        Role::Mirror => which == WhichSources::Mirrors,
+        Role::Fallback => false,
+    };
+    let one = |planned: &PlannedSource| SubjectSource {
+        role: Some(planned.role),
+        text: planned.source.to_string(),
+        what: what(plan, planned),
+    };
+    plan.sources().iter().filter(wanted).map(one).collect()
+}
+
+fn what(plan: &Plan, planned: &PlannedSource) -> What {
+    let uncovered = |reason| What::Settled(Verdict::Uncovered { reason });
+    match plan.requirement().proof() {
+        Proof::Signature(_) => match reference(&planned.source) {
+            Some(reference) => What::Image(reference),
+            None => uncovered(format!("{} can't have a signature", planned.source.kind())),
+        },
+        Proof::Digest(digest) => What::Settled(Verdict::Digest(digest.clone())),
+        Proof::None => {
+            let sources = std::slice::from_ref(&planned.source);
+            match Requirement::of(None, sources, Integrity::Strict) {
+                Ok(_) => uncovered("the sources of the entry differ in their digests".to_owned()),
+                Err(error) => uncovered(classify::line(&error)),
+            }
+        }
+    }
+}
+
+/// A gallery's subjects, and by what they are judged.
+pub struct GallerySubjects<'a> {
+    planner: Planner<'a>,
+    which: WhichSources,
+}
+
+impl<'a> GallerySubjects<'a> {
+    /// The gallery, with its policy.
+    pub fn gallery(&self) -> &'a Gallery {
+        self.planner.gallery
+    }
+
+    /// Which addresses its index may name. `None` if it is a file of this machine, which may name any.
+    pub fn address_limit(&self) -> Option<AddressLimit> {
+        self.planner.address_limit()
+    }
+
+    /// Every entry that has content, whatever hardware it is for.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + 'a {
+        let Self { planner, which } = *self;
+        let entries = planner.index.entries().iter();
+        entries.filter_map(move |entry| Subject::of_entry(&planner, entry, which))
+    }
+}
+
+impl Galleries {
+    /// What is there to audit, gallery by gallery.
+    pub fn subjects(&self, which: WhichSources) -> impl Iterator<Item = GallerySubjects<'_>> {
+        self.planners().map(move |planner| GallerySubjects {
+            // What nothing covers is to be reported, not refused.
+            planner: Planner {
+                integrity: Integrity::Permissive,
+                ..planner
+            },
+            which,
+        })
+    }
+}
