@@ -79,6 +79,7 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         min_age: None,
         claims: BTreeMap::new(),
         predicate_types: Vec::new(),
+        predicate: BTreeMap::new(),
         signature_formats: Vec::new(),
         bind_name: false,
         trust: None,
