@@ -49,10 +49,22 @@ impl Environment {
             .find(|path| path.is_file())
     }
 
-    /// Where trusted roots, galleries' indexes and signatures are cached: `COUNTERSIGN_CACHE_DIR`, else `countersign` in the user's cache
+    /// Sets a variable for what is read of it from here on; the process's own environment stays.
+    pub(crate) fn set(&mut self, name: &str, value: OsString) {
+        self.variables.retain(|(key, _)| key != name);
+        self.variables.push((name.to_owned(), value));
+    }
+
+    /// The configuration of the image verifier, if [`IMAGE_VERIFIER_CONFIG`] names one.
+    pub(crate) fn image_verifier_config(&self) -> Option<PathBuf> {
+        self.raw(IMAGE_VERIFIER_CONFIG).map(PathBuf::from)
+    }
+
+    /// Where trusted roots, galleries' indexes and signatures are cached: `COUNTERSIGN_CACHE_DIR`, else
+    /// `countersign` in the user's cache
     /// directory (XDG base directory specification).
     pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
-        if let Some(directory) = self.raw("COUNTERSIGN_CACHE_DIR") {
+        if let Some(directory) = self.raw(CACHE_DIRECTORY) {
             return Some(directory.into());
         }
         let base = match self.raw("XDG_CACHE_HOME") {
@@ -163,6 +175,11 @@ impl Environment {
         }
     }
 }
+
+/// The variable that names the directory for caches.
+pub(crate) const CACHE_DIRECTORY: &str = "COUNTERSIGN_CACHE_DIR";
+/// The variable that names the configuration of the image verifier.
+pub(crate) const IMAGE_VERIFIER_CONFIG: &str = "COUNTERSIGN_IMAGE_VERIFIER_CONFIG";
 
 /// The variable that names the one credential file to use.
 pub(crate) const CREDENTIAL_FILE: &str = "REGISTRY_AUTH_FILE";

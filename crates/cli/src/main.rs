@@ -28,29 +28,40 @@ mod terminal;
 mod tips;
 mod trust;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use arguments::terminal::TerminalArguments;
-use commands::Arguments;
+use commands::{Arguments, image_verifier};
 use failure::{Failure, Kind};
 use output::{Output, Told};
 
 fn main() -> ExitCode {
     let environment = environment::Environment::read();
-    match Arguments::try_parse() {
+    let line = command_line(std::env::args_os().collect());
+    match Arguments::try_parse_from(&line) {
         Ok(arguments) => {
             let output = Output::new(&arguments.terminal, &environment);
             run::run(arguments.command, &environment, &output)
         }
         Err(mut said) => {
             tips::improve(&mut said);
-            let arguments: Vec<_> = std::env::args_os().collect();
-            let terminal = TerminalArguments::of_refused(&arguments);
+            let terminal = TerminalArguments::of_refused(&line);
             unparsed(&said, &Output::new(&terminal, &environment))
         }
     }
+}
+
+/// The command line. By the name of the image verifier the program is that command.
+fn command_line(mut words: Vec<OsString>) -> Vec<OsString> {
+    let name = words.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == image_verifier::PROGRAM) {
+        words.insert(1, "image-verifier".into());
+    }
+    words
 }
 
 /// What clap has to say in the place of a command: that it can't be read, or help, or the version.

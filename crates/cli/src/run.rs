@@ -63,6 +63,7 @@ fn dispatch(
             Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
         })?;
     let timeout = command.timeout();
+    let leaves_threads = command.leaves_threads();
     let stopped = signals::first().map_err(|error| {
         Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
     })?;
@@ -85,7 +86,12 @@ fn dispatch(
         }
     });
     match ended {
-        Ok(result) => result,
+        Ok(result) => {
+            if leaves_threads {
+                runtime.shutdown_background();
+            }
+            result
+        }
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
             output.note(match stopped {

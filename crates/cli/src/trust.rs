@@ -111,6 +111,15 @@ fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
 }
 
 impl Instance {
+    /// Where its trusted root comes from, in words.
+    pub(crate) fn name(&self) -> String {
+        match &self.choice {
+            Choice::File(path) => path.display().to_string(),
+            Choice::Tuf { url, .. } => url.to_string(),
+            Choice::PublicGood => "the public-good instance".to_owned(),
+        }
+    }
+
     /// Reads the trusted root that every signature is checked against.
     pub(crate) async fn trusted_root(
         &self,

@@ -16,6 +16,11 @@ const MAX_DIGITS: usize = 5;
 pub struct Age(SignedDuration);
 
 impl Age {
+    /// The same as a duration.
+    pub fn duration(self) -> SignedDuration {
+        self.0
+    }
+
     /// When a signature made at `made` has this age. `None` if that is later than any [`Timestamp`].
     pub(crate) fn reached(self, made: Timestamp) -> Option<Timestamp> {
         made.checked_add(self.0).ok()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use countersign_oci::{DigestError, ErrorKind, ReferenceError, printable};
 
+use crate::image_pattern::PatternError;
 use crate::matcher::RegexError;
 
 /// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.
@@ -276,6 +277,23 @@ pub enum Problem {
         /// The keys that are there.
         found: String,
     },
+    /// Not a pattern of images.
+    #[error("`{found}` is not a pattern of images: {reason}")]
+    ImagePattern {
+        /// The text.
+        found: String,
+        /// Why not.
+        reason: PatternError,
+    },
+    /// A rule that says neither who must have signed nor that nobody has to, or both.
+    #[error("expected `verification`, or `allow: true` with a `reason`, found {found}")]
+    Demand {
+        /// The keys that are there.
+        found: String,
+    },
+    /// Two sources of the trusted root.
+    #[error("expected `trusted_root` or `tuf`, found both; keep the one that you mean")]
+    TwoTrustedRoots,
     /// Not YAML (and so not JSON either).
     #[error("the file can't be read as YAML or JSON: {reason}")]
     Syntax {

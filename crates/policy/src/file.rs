@@ -7,7 +7,6 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::forms;
@@ -15,8 +14,8 @@ use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::Policy;
+use crate::source::Source;
 use crate::spec::{PolicySpec, filled, present};
-use crate::yaml::{self, Bounds};
 
 /// A policy file, read and checked whole.
 #[derive(Debug, Clone)]
@@ -47,13 +46,7 @@ impl PolicyFile {
     ///
     /// The first thing that is wrong, with file, line, column and the keys that lead there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
-        let tree: Node = yaml::parse(text, file_name, &Bounds::POLICY)?;
-        Source {
-            text,
-            file_name,
-            tree,
-        }
-        .read()
+        Source::new(text, file_name)?.read()
     }
 
     /// Whether the file asks for strict mode: what can't be verified is refused, not warned of.
@@ -172,13 +165,6 @@ pub(crate) struct GallerySpec {
     verification: Option<PolicySpec>,
 }
 
-/// A text being read, and its tree, which knows where things are.
-struct Source<'a> {
-    text: &'a str,
-    file_name: &'a str,
-    tree: Node,
-}
-
 impl Source<'_> {
     fn read(&self) -> Result<PolicyFile, PolicyError> {
         let file = |require_integrity, policy, galleries| PolicyFile {
@@ -192,18 +178,18 @@ impl Source<'_> {
             return Err(self.error(root, Problem::NoPolicy));
         }
         if self.tree.is_list() {
-            let galleries: Vec<GallerySpec> = self.typed()?;
+            let galleries: Vec<GallerySpec> = self.typed(&DOCUMENT_KEYS)?;
             return Ok(file(false, None, self.galleries(&galleries, &root)?));
         }
         if !self.tree.keys().any(|key| DOCUMENT_KEYS.contains(&key)) {
-            let spec: PolicySpec = self.typed()?;
+            let spec: PolicySpec = self.typed(&DOCUMENT_KEYS)?;
             return Ok(file(false, Some(self.policy(&spec, &root)?), Vec::new()));
         }
         let DocumentSpec {
             require_integrity,
             verification,
             galleries,
-        } = self.typed()?;
+        } = self.typed(&DOCUMENT_KEYS)?;
         let path = root.key(VERIFICATION);
         match (&verification, galleries.as_slice()) {
             (Some(_), [_, ..]) => Err(self.error(path, Problem::PolicyBesideGalleries)),
@@ -260,21 +246,6 @@ impl Source<'_> {
         })
     }
 
-    fn required(
-        &self,
-        key: &'static str,
-        text: &Option<String>,
-        path: &KeyPath,
-    ) -> Result<String, PolicyError> {
-        match text {
-            None => Err(self.error(path.clone(), Problem::MissingKey { key })),
-            Some(text) if text.trim().is_empty() => {
-                Err(self.error(path.key(key), Problem::Empty { expected: "a text" }))
-            }
-            Some(text) => Ok(text.clone()),
-        }
-    }
-
     fn refuse_misspelt_verification(&self, path: &KeyPath) -> Result<(), PolicyError> {
         let keys = self.tree.follow(path).into_iter().flat_map(Node::keys);
         for key in keys {
@@ -290,46 +261,5 @@ impl Source<'_> {
             }
         }
         Ok(())
-    }
-
-    fn policy(&self, spec: &PolicySpec, path: &KeyPath) -> Result<Policy, PolicyError> {
-        Policy::check(spec, path).map_err(|error| {
-            let (place, problem) = error.into_parts();
-            self.error(place.path, problem)
-        })
-    }
-
-    /// The typed reading, its errors completed by what the tree knows.
-    fn typed<T: DeserializeOwned>(&self) -> Result<T, PolicyError> {
-        yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
-            let (place, mut problem) = self.tree.completed(error).into_parts();
-            // A key at top level may be meant for the block or for what stands around it.
-            if let (
-                true,
-                Problem::UnknownKey {
-                    found,
-                    nearest: near,
-                    valid,
-                },
-            ) = (place.path.is_root(), &mut problem)
-            {
-                for key in DOCUMENT_KEYS {
-                    if !valid.iter().any(|valid| valid == key) {
-                        valid.push(key.to_owned());
-                    }
-                }
-                *near = nearest(found, valid.iter().map(String::as_str));
-            }
-            PolicyError::new(place, problem)
-        })
-    }
-
-    fn error(&self, path: KeyPath, problem: Problem) -> PolicyError {
-        let place = Place {
-            file: Some(self.file_name.to_owned()),
-            position: Some(self.tree.position_of(&path)),
-            path: problem.scope(path),
-        };
-        PolicyError::new(place, problem)
     }
 }

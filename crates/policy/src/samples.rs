@@ -12,6 +12,7 @@ use crate::age;
 use crate::claims::Claim;
 use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
 use crate::format::SignatureFormat;
+use crate::image_pattern::PatternError;
 use crate::matcher::{Matcher, RegexError};
 use crate::predicate::JsonPointer;
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
@@ -40,6 +41,9 @@ pub fn errors() -> Vec<PolicyError> {
         },
         Url { found: "ftp://example.org".into() },
         Trust { found: "neither".into() },
+        ImagePattern { found: "*".into(), reason: PatternError::StarInHost },
+        Demand { found: "neither".into() },
+        TwoTrustedRoots {},
         Syntax { reason: "a tab".into() },
         Budget { reason: "too deep".into() },
         PolicyBesideGalleries {},

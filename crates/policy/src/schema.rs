@@ -24,12 +24,17 @@ impl PolicyFile {
     /// The JSON Schema (draft 2020-12) of policy files: every shape that [`Self::parse`] reads, if
     /// there is a policy or a gallery in it.
     pub fn json_schema() -> Value {
-        let settings = SchemaSettings::draft2020_12()
-            .for_deserialize()
-            .with_transform(RecursiveTransform(as_editors_show_it));
-        let generator = settings.into_generator();
-        generator.into_root_schema_for::<AnyShape>().into()
+        root_schema::<AnyShape>()
     }
+}
+
+/// The schema of what `T` reads.
+pub(crate) fn root_schema<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .with_transform(RecursiveTransform(as_editors_show_it));
+    let generator = settings.into_generator();
+    generator.into_root_schema_for::<T>().into()
 }
 
 /// Editors keep the line breaks of a docstring, and would offer `null`, which the reader refuses

@@ -5,6 +5,7 @@ mod audit;
 mod completions;
 mod dry_run;
 mod galleries;
+pub(crate) mod image_verifier;
 mod install;
 mod list;
 mod man;
@@ -93,6 +94,10 @@ pub(crate) enum Command {
     /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Tell containerd whether an image may be pulled
+    ///
+    /// A node's containerd runs it before each pull, by the name countersign-image-verifier.
+    ImageVerifier(image_verifier::ImageVerifierArguments),
     /// Print completions for a shell
     #[command(alias = "completion")]
     Completions(completions::CompletionsArguments),
@@ -117,6 +122,8 @@ impl Command {
             Self::Policy(command) => command.timeout(),
             Self::List(_)
             | Self::Remove(_)
+            // It has a deadline of its own.
+            | Self::ImageVerifier(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
@@ -126,6 +133,12 @@ impl Command {
     /// Whether it can print a document a line, as they come.
     pub(crate) fn prints_lines(&self) -> bool {
         matches!(self, Self::Audit(_))
+    }
+
+    /// Whether the run ends even while a thread waits, for a name server or for standard input: who asked has a
+    /// deadline, and there is nothing to clean up.
+    pub(crate) fn leaves_threads(&self) -> bool {
+        matches!(self, Self::ImageVerifier(_))
     }
 
     pub(crate) async fn run(
@@ -144,6 +157,9 @@ impl Command {
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
             Self::List(arguments) => list::run(&arguments, environment, output).await,
             Self::Remove(arguments) => remove::run(arguments, environment, output).await,
+            Self::ImageVerifier(arguments) => {
+                image_verifier::run(arguments, environment, output).await
+            }
             Self::Completions(arguments) => {
                 completions::run(&arguments, output);
                 Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 //! A document that is not listed here can't be printed.
 
 use clap::Subcommand;
-use countersign_policy::PolicyFile;
+use countersign_policy::{ImageVerifierConfig, PolicyFile};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::completions::CompletionsOutput;
 use super::dry_run::DryRunOutput;
+use super::image_verifier::{ImageVerifierOutput, RefreshOutput};
 use super::list::ListOutput;
 use super::man::ManOutput;
 use super::merge::{MergeDryRunOutput, MergeOutput};
@@ -33,6 +34,8 @@ pub(crate) enum SchemaCommand {
     Output,
     /// Print the JSON Schema of policy files, for editors
     Policy,
+    /// Print the JSON Schema of the image verifier's configuration, for editors
+    ImageVerifier,
 }
 
 /// A schema is a JSON document for a person and for a program alike.
@@ -40,6 +43,7 @@ pub(super) fn run(command: SchemaCommand, output: &Output) {
     match command {
         SchemaCommand::Output => output.schema(&schema()),
         SchemaCommand::Policy => output.schema(&PolicyFile::json_schema()),
+        SchemaCommand::ImageVerifier => output.schema(&ImageVerifierConfig::json_schema()),
     }
 }
 
@@ -76,6 +80,8 @@ documents! {
     Remove(RemoveOutput),
     PolicyCheck(PolicyCheckOutput),
     PolicyTest(PolicyTestOutput),
+    ImageVerifier(ImageVerifierOutput),
+    Refresh(RefreshOutput),
     Completions(CompletionsOutput),
     Man(ManOutput),
     Failed(FailedRun),

@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 17] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -103,6 +103,12 @@ const ROWS: [Row; 15] = [
         prints: Prints::Answer,
     },
     Row {
+        name: "image-verifier refresh",
+        arguments: "--config image-verifier.yaml",
+        before: "",
+        prints: Prints::Report,
+    },
+    Row {
         name: "completions",
         arguments: "bash",
         before: "",
@@ -122,6 +128,12 @@ const ROWS: [Row; 15] = [
     },
     Row {
         name: "schema policy",
+        arguments: "",
+        before: "",
+        prints: Prints::Schema,
+    },
+    Row {
+        name: "schema image-verifier",
         arguments: "",
         before: "",
         prints: Prints::Schema,
@@ -160,6 +172,12 @@ async fn stage() -> Stage {
     stage.write("galleries.yaml", stage.gallery("file:index.yaml", RELEASE));
     let entry = format!("[{{name: chat, uri: '{host}/app:v1'}}]");
     stage.write("index.yaml", entry);
+    let verification = stage.verification(RELEASE);
+    let config = format!(
+        "trusted_root: trusted_root.json\nstate_directory: state\n\
+         rules: [{{images: ['**'], verification: {verification}}}]\n"
+    );
+    stage.write("image-verifier.yaml", config);
     let spec = BundleSpec::new(Statement::of(stage.index.digest()), RELEASE);
     stage.write("bundle.json", stage.sigstore.issue(&spec).unwrap());
     let digest = stage.index.digest();

@@ -9,8 +9,11 @@ pub(crate) fn commands() -> Vec<Vec<String>> {
     assert_eq!(run(&mut program(&["man", pages.to_str().unwrap()])).code, 0);
     let names = std::fs::read_dir(&pages).unwrap().map(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let words = name.strip_suffix(".1").unwrap().split('-').skip(1);
-        words.map(str::to_owned).collect()
+        let name = name.strip_suffix(".1").unwrap();
+        // One word that has a hyphen.
+        let name = name.replace("image-verifier", "image_verifier");
+        let words = name.split('-').skip(1);
+        words.map(|word| word.replace('_', "-")).collect()
     });
     names.collect()
 }

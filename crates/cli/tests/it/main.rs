@@ -19,6 +19,7 @@ mod faults;
 mod gallery;
 mod help;
 mod identity;
+mod image_verifier;
 mod layers;
 mod layout;
 mod legacy;

@@ -302,6 +302,8 @@ fn every_command_gets_a_manual_page() {
     insta::assert_snapshot!(names.join("\n"), @r"
     countersign-audit.1
     countersign-completions.1
+    countersign-image-verifier-refresh.1
+    countersign-image-verifier.1
     countersign-install.1
     countersign-list.1
     countersign-man.1
@@ -310,6 +312,7 @@ fn every_command_gets_a_manual_page() {
     countersign-policy-test.1
     countersign-policy.1
     countersign-remove.1
+    countersign-schema-image-verifier.1
     countersign-schema-output.1
     countersign-schema-policy.1
     countersign-schema.1

@@ -10,6 +10,7 @@
 
 mod explain;
 mod file;
+mod image_verifier;
 mod index;
 mod judge;
 mod schema;

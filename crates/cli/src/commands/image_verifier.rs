@@ -1,0 +1,138 @@
+//! `countersign image-verifier`: containerd asks it before it fetches an image.
+//!
+//! It never says yes because something failed. It says one line, which containerd shows as its reason. Only
+//! `mode: warn` turns a refusal into a yes, and the line then says so.
+//!
+//! - `request`: what containerd asks
+//! - `configuration`: what the answer goes by
+//! - `judge`: the answer
+//! - `decision`: the answer in words, and in the log
+//! - `refresh`: fetches trusted roots
+
+mod configuration;
+mod decision;
+mod decision_log;
+mod judge;
+mod refresh;
+mod request;
+mod root;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use countersign_policy::Mode;
+
+pub(super) use self::decision::ImageVerifierOutput;
+pub(super) use self::refresh::RefreshOutput;
+
+use self::configuration::Configuration;
+use self::decision::{Answer, Decision};
+use self::request::Request;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+/// By this name the program is `countersign image-verifier`.
+pub(crate) const PROGRAM: &str = "countersign-image-verifier";
+
+const EXAMPLE: &str = "\
+Example: as containerd runs it, with the image's descriptor on standard input
+  countersign-image-verifier -name NAME -digest DIGEST -stdin-media-type TYPE
+
+It reads /etc/countersign/image-verifier.yaml, or the file that
+COUNTERSIGN_IMAGE_VERIFIER_CONFIG names. The exit code is 0 if the image may be
+pulled. The one line on standard output says why, or why not.";
+
+/// `countersign image-verifier`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
+pub(crate) struct ImageVerifierArguments {
+    #[command(subcommand)]
+    command: Option<ImageVerifierCommand>,
+
+    /// containerd's arguments, which begin with one dash
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    request: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageVerifierCommand {
+    /// Fetch the trusted roots that the configuration names
+    ///
+    /// For a timer. A trusted root is fetched if it is older than a day. A pull uses what is there while it is
+    /// valid.
+    Refresh(refresh::RefreshArguments),
+}
+
+pub(super) async fn run(
+    arguments: ImageVerifierArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Some(ImageVerifierCommand::Refresh(arguments)) => {
+            refresh::run(&arguments, environment, output).await
+        }
+        None => Ok(answer(&arguments.request, environment, output).await),
+    }
+}
+
+/// Answers containerd. There is always an answer.
+async fn answer(arguments: &[OsString], environment: &Environment, output: &Output) -> ExitCode {
+    let started = Instant::now();
+    let decision = match Configuration::load(environment) {
+        // Without a configuration nobody knows of a `mode: warn`.
+        Err(failure) => Decision::new(Mode::Enforce, Answer::Refused(failure), started),
+        Ok(configuration) => {
+            let decision = decide(arguments, &configuration, started).await;
+            decision_log::write(&configuration, &decision);
+            decision
+        }
+    };
+    output.answer(&decision.line());
+    output.document(&ImageVerifierOutput {
+        results: [decision.to_json()],
+    });
+    decision.exit_code()
+}
+
+async fn decide(
+    arguments: &[OsString],
+    configuration: &Configuration,
+    started: Instant,
+) -> Decision {
+    let mode = configuration.content.mode;
+    let deadline = configuration.content.deadline;
+    let request = match Request::parse(arguments) {
+        Ok(request) => request,
+        Err(failure) => return Decision::new(mode, Answer::Refused(failure), started),
+    };
+    let ruling = configuration
+        .content
+        .ruling(&request.reference, &request.digest);
+    let decision = Decision::ruled(ruling, &request, started);
+    let step = judge::Step::default();
+    let judging = async {
+        step.begins("waiting for the descriptor on standard input");
+        request.read_descriptor().await?;
+        judge::judge(&request, ruling, configuration, &step).await
+    };
+    let left = deadline.saturating_sub(started.elapsed());
+    decision.answered(match tokio::time::timeout(left, judging).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(failure)) => Answer::Refused(failure),
+        Err(_) => Answer::Refused(Failure::new(
+            Kind::Unreachable,
+            format!(
+                "no verdict within the deadline of {deadline:?}: it ended while {}",
+                step.name()
+            ),
+        )),
+    })
+}

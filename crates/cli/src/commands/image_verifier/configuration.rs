@@ -1,0 +1,120 @@
+//! The configuration, and where it is.
+
+use std::path::{Path, PathBuf};
+
+use countersign_policy::{ImageVerifierConfig, Policy, Trust};
+use countersign_verify::SignatureCache;
+
+use crate::arguments::registry::RegistryArguments;
+use crate::arguments::trust::TrustArguments;
+use crate::environment::{CACHE_DIRECTORY, CREDENTIAL_FILE, Environment, IMAGE_VERIFIER_CONFIG};
+use crate::failure::Failure;
+use crate::input::read_text;
+use crate::policy::LoadedPolicy;
+use crate::trust::{self, Instance};
+
+const FILE: &str = "/etc/countersign/image-verifier.yaml";
+const STATE_DIRECTORY: &str = "/var/lib/countersign";
+const LOG_FILE: &str = "/var/log/countersign/image-verifier.log";
+
+/// The configuration, with the places that it names.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) file: PathBuf,
+    pub(crate) content: ImageVerifierConfig,
+    /// With the directories and logins of the configuration.
+    pub(super) environment: Environment,
+}
+
+impl Configuration {
+    /// Reads the file that the environment names, or the usual one.
+    pub(crate) fn load(environment: &Environment) -> Result<Self, Failure> {
+        let file = environment.image_verifier_config();
+        Self::read(&file.unwrap_or_else(|| FILE.into()), environment)
+    }
+
+    /// Reads `file`.
+    pub(crate) fn read(file: &Path, environment: &Environment) -> Result<Self, Failure> {
+        let text = read_text(file, "configuration of the image verifier").map_err(|failure| {
+            failure.hint(format!(
+                "write it, or name another file in {IMAGE_VERIFIER_CONFIG}"
+            ))
+        })?;
+        let content = ImageVerifierConfig::parse(&text, &file.display().to_string())?;
+        let mut configuration = Self {
+            file: file.to_owned(),
+            environment: environment.clone(),
+            content,
+        };
+        let state = configuration.state_directory();
+        let logins = configuration.content.login_file.as_deref();
+        let logins = logins.map(|file| configuration.path(file));
+        let environment = &mut configuration.environment;
+        environment.set(CACHE_DIRECTORY, state.into());
+        if let Some(logins) = logins {
+            environment.set(CREDENTIAL_FILE, logins.into());
+        }
+        Ok(configuration)
+    }
+
+    /// A path of the file, which is relative to it.
+    fn path(&self, path: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    pub(super) fn state_directory(&self) -> PathBuf {
+        let directory = self.content.state_directory.as_deref();
+        directory.map_or_else(|| STATE_DIRECTORY.into(), |directory| self.path(directory))
+    }
+
+    /// Signatures that proved an image before, if they are kept.
+    pub(super) fn signature_cache(&self) -> Option<SignatureCache> {
+        let age = self.content.cache_age?.duration();
+        let directory = self.state_directory().join("signatures");
+        Some(SignatureCache::new(directory, age))
+    }
+
+    pub(super) fn log_file(&self) -> PathBuf {
+        let file = self.content.log_file.as_deref();
+        file.map_or_else(|| LOG_FILE.into(), |file| self.path(file))
+    }
+
+    /// How registries are reached, beside what the environment says.
+    pub(super) fn registry_arguments(&self) -> RegistryArguments {
+        let ca_file = self.content.ca_file.as_deref();
+        RegistryArguments {
+            plain_http: false,
+            allow_private_redirects: false,
+            registry_ca: ca_file.map(|file| self.path(file)),
+            timeout: None,
+        }
+    }
+
+    /// The Sigstore instance that `policy` names, or else the file; without a policy, that of the file.
+    pub(super) fn instance(&self, policy: Option<&Policy>) -> Result<Instance, Failure> {
+        let own = policy.filter(|policy| policy.trust().is_some());
+        let trust = match own {
+            Some(_) => None,
+            None => self.content.trust.as_ref(),
+        };
+        let mut arguments = TrustArguments {
+            trusted_root: None,
+            tuf_url: None,
+            tuf_root: None,
+            offline: false,
+        };
+        match trust {
+            Some(Trust::TrustedRoot { file }) => arguments.trusted_root = Some(self.path(file)),
+            Some(Trust::Tuf { url, root_file }) => {
+                arguments.tuf_url = Some(url.clone());
+                arguments.tuf_root = Some(self.path(root_file));
+            }
+            _ => {}
+        }
+        let policy = own.map(|policy| LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(self.file.clone()),
+        });
+        trust::instance(&arguments, policy.as_ref())
+    }
+}

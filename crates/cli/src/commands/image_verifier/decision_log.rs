@@ -1,0 +1,110 @@
+//! The log of decisions: a line of JSON each, in a file with a bound.
+//!
+//! A log that can't be written changes no decision; it is told on standard error, which containerd keeps in its own
+//! log.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+
+use super::configuration::Configuration;
+use super::decision::Decision;
+
+/// Appends the decision.
+pub(super) fn write(configuration: &Configuration, decision: &Decision) {
+    let path = configuration.log_file();
+    let written = serde_json::to_string(&decision.to_json())
+        .map_err(io::Error::from)
+        .and_then(|line| append(&path, &format!("{line}\n"), configuration.content.log_bytes));
+    if let Err(error) = written {
+        tracing::error!(%error, path = %path.display(), "the decision was not logged");
+    }
+}
+
+/// Appends `line`. A file that would have more than `limit` bytes is put aside first, in the place of the one that was
+/// put aside before.
+fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    loop {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file: File = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)?.into();
+        flock(&file, FlockOperation::LockExclusive)?;
+        if !is_at(&file, path) {
+            // Another process put it aside after it was opened here.
+            continue;
+        }
+        let length = file.metadata()?.len();
+        if length > 0 && length + line.len() as u64 > limit {
+            fs::rename(path, aside(path))?;
+            continue;
+        }
+        return file.write_all(line.as_bytes());
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".1");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_and_what_was_put_aside_have_a_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/decisions.log");
+        let line = format!("{}\n", "x".repeat(99));
+        for _ in 0..25 {
+            append(&path, &line, 1_000).unwrap();
+        }
+        let length = |path: &Path| fs::metadata(path).unwrap().len();
+        assert_eq!(length(&path), 500);
+        assert_eq!(length(&aside(&path)), 1_000);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_log_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, other) = (directory.path().join("log"), directory.path().join("other"));
+        fs::write(&other, "as it was").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(append(&path, "line\n", 1_000).is_err());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "as it was");
+    }
+
+    #[test]
+    fn many_writers_at_once_lose_no_line_and_mix_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        append(path, &format!("{writer}{}\n", "y".repeat(100)), 1 << 20).unwrap();
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 160);
+        assert!(text.lines().all(|line| line.len() == 101));
+    }
+}

@@ -1,0 +1,147 @@
+//! The answer: what the first matching rule demands, held against what the registry has.
+
+use std::cell::RefCell;
+
+use countersign_oci::{Location, ResolvedImage};
+use countersign_policy::{Demand, Policy, Ruling, Unmatched};
+use countersign_verify::{Evidence, SignedDocument, Verifier};
+
+use super::configuration::Configuration;
+use super::decision::Answer;
+use super::request::Request;
+use super::root;
+use crate::connection;
+use crate::failure::{Failure, Kind};
+
+/// What is being done, for the reason if there is no time left.
+#[derive(Debug, Default)]
+pub(super) struct Step(RefCell<String>);
+
+impl Step {
+    pub(super) fn begins(&self, name: impl Into<String>) {
+        *self.0.borrow_mut() = name.into();
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.0.take()
+    }
+}
+
+/// Answers by the ruling. A failure is a refusal.
+pub(super) async fn judge(
+    request: &Request,
+    ruling: Ruling<'_>,
+    configuration: &Configuration,
+    step: &Step,
+) -> Result<Answer, Failure> {
+    let Some((_, rule, _)) = ruling.matched else {
+        return match configuration.content.default {
+            Unmatched::Allow => Ok(Answer::Allowed(
+                "no rule matches the image, and the default is `allow`".to_owned(),
+            )),
+            Unmatched::Deny => Err(Failure::new(
+                Kind::Policy,
+                unmatched(request, configuration),
+            )),
+        };
+    };
+    match &rule.demand {
+        Demand::Nothing { reason } => {
+            Ok(Answer::Allowed(format!("no signature is needed: {reason}")))
+        }
+        Demand::Signature(policy) => {
+            let evidence = prove(request, policy, configuration, step).await?;
+            Ok(Answer::Signed(Box::new(evidence)))
+        }
+    }
+}
+
+fn unmatched(request: &Request, configuration: &Configuration) -> String {
+    let file = configuration.file.display();
+    format!(
+        "no rule in {file} matches {}, and the default is `deny`",
+        request.reference
+    )
+}
+
+/// Finds a signature that `policy` accepts: in the copies of the registry, then in the registry itself.
+async fn prove(
+    request: &Request,
+    policy: &Policy,
+    configuration: &Configuration,
+    step: &Step,
+) -> Result<Evidence, Failure> {
+    let registry = connection::registry(
+        &configuration.registry_arguments(),
+        &configuration.environment,
+    )?;
+    step.begins("loading the trusted root");
+    let trusted_root = root::load(configuration, Some(policy), registry.connection()).await?;
+    let verifier = Verifier::new(registry, trusted_root);
+    let verifier = match configuration.signature_cache() {
+        Some(cache) => verifier.with_cache(cache),
+        None => verifier,
+    };
+    let mut failure = None;
+    for location in locations(request, configuration) {
+        step.begins(format!(
+            "asking {location} for the image and its signatures"
+        ));
+        match prove_at(&location, request, policy, &verifier).await {
+            Ok(evidence) => return Ok(evidence),
+            // What the registry itself says comes last, and counts.
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Failure::new(Kind::Internal, "no registry was asked")))
+}
+
+fn locations(request: &Request, configuration: &Configuration) -> Vec<Location> {
+    let own = request.reference.location().clone();
+    let copies = match &own {
+        Location::Registry(repository) => configuration.content.mirrors(repository),
+        Location::Layout(_) => Vec::new(),
+    };
+    copies
+        .into_iter()
+        .map(Location::from)
+        .chain([own])
+        .collect()
+}
+
+async fn prove_at(
+    location: &Location,
+    request: &Request,
+    policy: &Policy,
+    verifier: &Verifier,
+) -> Result<Evidence, Failure> {
+    let asked = request.reference.pinned_to(request.digest.clone());
+    let pinned = match location == asked.location() {
+        true => asked,
+        false => location.at(request.digest.clone()).into(),
+    };
+    let image = verifier.resolve(&pinned, policy).await?;
+    // Whatever it is fetched from: a signature that names the image has to name what was asked for.
+    let image = image.requested_as(request.reference.clone());
+    match verifier.verify(&image, policy).await {
+        Ok(proof) => Ok(proof.evidence().clone()),
+        Err(error) => Err(refused(error.into(), &image)),
+    }
+}
+
+/// containerd says nothing of a platform, so nobody knows which of an index's images it will take.
+fn refused(failure: Failure, image: &ResolvedImage) -> Failure {
+    match (failure.kind, SignedDocument::of(image)) {
+        (Kind::Unsigned, SignedDocument::Index) => {
+            let found = failure.line();
+            Failure::new(
+                Kind::Unsigned,
+                format!(
+                    "{found}; the index itself has to be signed, because containerd doesn't say which of its images \
+                     it pulls"
+                ),
+            )
+        }
+        _ => failure,
+    }
+}

@@ -1,0 +1,85 @@
+//! `countersign image-verifier refresh`: fetches the trusted roots that the configuration names, for a timer.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign_policy::{Demand, Policy};
+use countersign_verify::TufNetwork;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::configuration::Configuration;
+use super::root;
+use crate::connection;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// `countersign image-verifier refresh`
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArguments {
+    /// The configuration of the image verifier
+    ///
+    /// Without this flag it is the file that COUNTERSIGN_IMAGE_VERIFIER_CONFIG names, or
+    /// /etc/countersign/image-verifier.yaml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) async fn run(
+    arguments: &RefreshArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let configuration = match &arguments.config {
+        Some(file) => Configuration::read(file, environment)?,
+        None => Configuration::load(environment)?,
+    };
+    let registry = connection::registry(
+        &configuration.registry_arguments(),
+        &configuration.environment,
+    )?;
+    let _lock = root::lock(configuration.state_directory()).await;
+    let mut results: Vec<RefreshResult> = Vec::new();
+    for policy in policies(&configuration) {
+        let mut instance = configuration.instance(policy)?;
+        let source = instance.name();
+        if results.iter().any(|other| other.trusted_root == source) {
+            continue;
+        }
+        instance.network = TufNetwork::Online;
+        instance
+            .trusted_root(&configuration.environment, registry.connection())
+            .await?;
+        output.result(&format!("the trusted root of {source} is valid\n"));
+        results.push(RefreshResult {
+            trusted_root: source,
+        });
+    }
+    output.document(&RefreshOutput { results });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The policies that name a root of their own, and none for the root of all others.
+fn policies(configuration: &Configuration) -> impl Iterator<Item = Option<&Policy>> {
+    let rules = configuration.content.rules.iter();
+    rules.filter_map(|rule| match &rule.demand {
+        Demand::Signature(policy) => Some(policy.trust().is_some().then_some(&**policy)),
+        Demand::Nothing { .. } => None,
+    })
+}
+
+/// What `countersign image-verifier refresh` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RefreshOutput {
+    /// One for each trusted root that a rule needs.
+    results: Vec<RefreshResult>,
+}
+
+/// A trusted root that is valid now.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RefreshResult {
+    /// Where it is from: a file or a URL.
+    trusted_root: String,
+}

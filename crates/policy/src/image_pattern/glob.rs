@@ -1,0 +1,44 @@
+//! A text in which `*` stands for any characters.
+
+use std::fmt;
+
+/// A text in which `*` stands for any characters, or none. It is held against a whole text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Glob {
+    /// What stands between the stars; at least one.
+    parts: Vec<String>,
+}
+
+impl Glob {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            parts: text.split('*').map(str::to_owned).collect(),
+        }
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let Some((first, rest)) = self.parts.split_first() else {
+            return false;
+        };
+        let Some((last, between)) = rest.split_last() else {
+            return text == first;
+        };
+        let Some(mut left) = text.strip_prefix(first.as_str()) else {
+            return false;
+        };
+        for part in between {
+            // The first place is as good as any: what follows may only be further on.
+            let Some((_, after)) = left.split_once(part.as_str()) else {
+                return false;
+            };
+            left = after;
+        }
+        left.ends_with(last.as_str())
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts.join("*"))
+    }
+}

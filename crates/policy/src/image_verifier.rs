@@ -1,0 +1,386 @@
+//! What an image verifier goes by: which images a node may pull, and who must have signed them.
+//!
+//! A rule has patterns of images, and either a `verification` block or `allow: true` with a reason. The first rule
+//! that matches an image counts. An image that no rule matches is refused, unless `default: allow` stands there.
+//! Unknown keys are errors, as in a policy file.
+
+mod duration;
+mod explain;
+mod forms;
+mod mirrors;
+mod spec;
+
+use std::time::Duration;
+
+use countersign_oci::{Digest, Reference, Repository};
+use serde_json::Value;
+use url::Url;
+
+use self::mirrors::Mirrors;
+use self::spec::{ConfigSpec, RuleSpec, TufSpec};
+use crate::age::{self, Age};
+use crate::error::{KeyPath, PolicyError, Problem};
+use crate::image_pattern::ImagePattern;
+use crate::keys::VERIFICATION;
+use crate::nearest::nearest;
+use crate::policy::{Policy, Trust};
+use crate::schema::root_schema;
+use crate::source::Source;
+use crate::spec::PolicySpec;
+
+const RULES: &str = "rules";
+/// Keys that no policy file has at top level.
+const OWN_KEYS: [&str; 3] = [RULES, "default", "mode"];
+const DEADLINE: Duration = Duration::from_secs(8);
+const CACHE_AGE: &str = "24h";
+const NO_CACHE: &str = "none";
+const LOG_BYTES: u64 = 10 << 20;
+/// Room for a few lines.
+const LOG_BYTES_MIN: u64 = 64 << 10;
+
+/// The configuration of an image verifier, read and checked whole. Paths are as written: a relative path is
+/// relative to the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageVerifierConfig {
+    /// What becomes of an image that no rule matches.
+    pub default: Unmatched,
+    /// Whether a refusal is carried out, where the rule doesn't say it.
+    pub mode: Mode,
+    /// Where the trusted root comes from, for policies that don't say it. `None` is the public-good instance.
+    pub trust: Option<Trust>,
+    /// Logins for registries.
+    pub login_file: Option<String>,
+    /// More certificate authorities for TLS with registries.
+    pub ca_file: Option<String>,
+    /// How long a verdict may take.
+    pub deadline: Duration,
+    /// The directory for caches.
+    pub state_directory: Option<String>,
+    /// How long a signature that was found counts. `None` keeps no signature.
+    pub cache_age: Option<Age>,
+    /// Where decisions are written.
+    pub log_file: Option<String>,
+    /// How many bytes that file may have.
+    pub log_bytes: u64,
+    /// The rules. The first that matches counts.
+    pub rules: Vec<ImageRule>,
+    mirrors: Mirrors,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRule {
+    /// Which images it is for. One match is enough. Never empty.
+    pub images: Vec<ImagePattern>,
+    /// Whether a refusal is carried out, if the rule says it.
+    pub mode: Option<Mode>,
+    /// What has to be true of the images.
+    pub demand: Demand,
+}
+
+/// What a rule demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// A signature that this policy accepts.
+    Signature(Box<Policy>),
+    /// Nothing.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What becomes of an image that no rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It is refused.
+    Deny,
+    /// It is allowed.
+    Allow,
+}
+
+impl Unmatched {
+    const ALL: [Self; 2] = [Self::Deny, Self::Allow];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+/// Whether a refusal is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Enforce,
+    /// It is only told.
+    Warn,
+}
+
+impl Mode {
+    const ALL: [Self; 2] = [Self::Enforce, Self::Warn];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+/// What the configuration says of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ruling<'a> {
+    /// The number of the rule, from 1, the rule, and the pattern that matched. `None` if no rule matches.
+    pub matched: Option<(usize, &'a ImageRule, &'a ImagePattern)>,
+    /// Whether a refusal is carried out.
+    pub mode: Mode,
+}
+
+impl ImageVerifierConfig {
+    /// Reads a file's text. `file_name` is only for errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line, column and the keys that lead there.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
+        let source = Source::new(text, file_name)?;
+        if source.tree.is_nothing() {
+            let problem = Problem::MissingKey { key: RULES };
+            return Err(source.error(KeyPath::default(), problem));
+        }
+        let spec: ConfigSpec = source.typed(&[])?;
+        read(&source, &spec)
+    }
+
+    /// The JSON Schema (draft 2020-12) of such files, for editors. It never judges one.
+    pub fn json_schema() -> Value {
+        root_schema::<ConfigSpec>()
+    }
+
+    /// Whether `text` is such a configuration, and not a policy file, by the keys at its top level.
+    pub fn is_one(text: &str) -> bool {
+        Source::new(text, "")
+            .is_ok_and(|source| source.tree.keys().any(|key| OWN_KEYS.contains(&key)))
+    }
+
+    /// What the first matching rule says of the image that is asked for as `reference`, and has this `digest`.
+    pub fn ruling(&self, reference: &Reference, digest: &Digest) -> Ruling<'_> {
+        let matched = self.rules.iter().enumerate().find_map(|(index, rule)| {
+            let mut patterns = rule.images.iter();
+            let pattern = patterns.find(|pattern| pattern.matches(reference, digest))?;
+            Some((index + 1, rule, pattern))
+        });
+        let mode = matched.and_then(|(_, rule, _)| rule.mode);
+        Ruling {
+            matched,
+            mode: mode.unwrap_or(self.mode),
+        }
+    }
+
+    /// The copies of a repository, in the order in which they are asked.
+    pub fn mirrors(&self, repository: &Repository) -> Vec<Repository> {
+        self.mirrors.of(repository)
+    }
+}
+
+fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, PolicyError> {
+    // A key that is left out here does not compile.
+    let ConfigSpec {
+        default,
+        mode,
+        trusted_root,
+        tuf,
+        login_file,
+        ca_file,
+        mirrors,
+        deadline,
+        state_directory,
+        cache_age,
+        log_file,
+        log_bytes,
+        rules,
+    } = spec;
+    let root = KeyPath::default();
+    let failed = |(path, problem)| source.error(path, problem);
+    let file = |key: &'static str, value: &Option<String>| {
+        let present = value.is_some().then(|| source.required(key, value, &root));
+        present.transpose()
+    };
+    let parsed = |key: &'static str, result: Result<_, Problem>| {
+        result.map_err(|problem| source.error(root.key(key), problem))
+    };
+    let Some(rules) = rules else {
+        return Err(source.error(root, Problem::MissingKey { key: RULES }));
+    };
+    let log_bytes = log_bytes.unwrap_or(LOG_BYTES);
+    if log_bytes < LOG_BYTES_MIN {
+        let problem = Problem::Form {
+            expected: format!("at least {LOG_BYTES_MIN}"),
+            found: Some(format!("`{log_bytes}`")),
+        };
+        return Err(source.error(root.key("log_bytes"), problem));
+    }
+    let deadline = deadline.as_deref().map(duration::parse).transpose();
+    let cache_age = match cache_age.as_deref().unwrap_or(CACHE_AGE) {
+        NO_CACHE => None,
+        text => {
+            Some(age::parse(text).map_err(|problem| source.error(root.key("cache_age"), problem))?)
+        }
+    };
+    Ok(ImageVerifierConfig {
+        default: one_of(
+            source,
+            default,
+            &root.key("default"),
+            Unmatched::ALL,
+            Unmatched::as_str,
+        )?
+        .unwrap_or(Unmatched::Deny),
+        mode: one_of(source, mode, &root.key("mode"), Mode::ALL, Mode::as_str)?
+            .unwrap_or(Mode::Enforce),
+        trust: trust(source, trusted_root, tuf)?,
+        login_file: file("login_file", login_file)?,
+        ca_file: file("ca_file", ca_file)?,
+        mirrors: Mirrors::read(mirrors, &root.key("mirrors")).map_err(failed)?,
+        deadline: parsed("deadline", deadline)?.unwrap_or(DEADLINE),
+        state_directory: file("state_directory", state_directory)?,
+        cache_age,
+        log_file: file("log_file", log_file)?,
+        log_bytes,
+        rules: rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| read_rule(source, rule, &root.key(RULES).index(index)))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_rule(
+    source: &Source<'_>,
+    spec: &RuleSpec,
+    path: &KeyPath,
+) -> Result<ImageRule, PolicyError> {
+    let RuleSpec {
+        images,
+        mode,
+        verification,
+        allow,
+        reason,
+    } = spec;
+    if images.is_empty() {
+        return Err(source.error(path.clone(), Problem::MissingKey { key: "images" }));
+    }
+    let pattern = |(index, text): (usize, &String)| {
+        text.parse().map_err(|reason| {
+            let found = text.clone();
+            let path = path.key("images").index(index);
+            source.error(path, Problem::ImagePattern { found, reason })
+        })
+    };
+    Ok(ImageRule {
+        images: images
+            .iter()
+            .enumerate()
+            .map(pattern)
+            .collect::<Result<_, _>>()?,
+        mode: one_of(source, mode, &path.key("mode"), Mode::ALL, Mode::as_str)?,
+        demand: demand(source, verification, *allow, reason, path)?,
+    })
+}
+
+/// Who must have signed, or why nobody has to.
+fn demand(
+    source: &Source<'_>,
+    verification: &Option<PolicySpec>,
+    allow: Option<bool>,
+    reason: &Option<String>,
+    path: &KeyPath,
+) -> Result<Demand, PolicyError> {
+    match (verification, allow, reason) {
+        (Some(spec), None, None) => {
+            let policy = source.policy(spec, &path.key(VERIFICATION))?;
+            Ok(Demand::Signature(Box::new(policy)))
+        }
+        (None, Some(true), reason) => Ok(Demand::Nothing {
+            reason: source.required("reason", reason, path)?,
+        }),
+        (None, Some(false), _) => {
+            let problem = Problem::Form {
+                expected: "`true`, or a `verification` in place of `allow`".into(),
+                found: Some("`false`".into()),
+            };
+            Err(source.error(path.key("allow"), problem))
+        }
+        (verification, allow, reason) => {
+            let keys = [
+                (verification.is_some(), VERIFICATION),
+                (allow.is_some(), "allow"),
+                (reason.is_some(), "reason"),
+            ];
+            let present = keys.into_iter().filter(|(present, _)| *present);
+            let found: Vec<String> = present.map(|(_, key)| format!("`{key}`")).collect();
+            let problem = Problem::Demand {
+                found: match found.is_empty() {
+                    true => "neither".to_owned(),
+                    false => found.join(" and "),
+                },
+            };
+            Err(source.error(path.clone(), problem))
+        }
+    }
+}
+
+fn trust(
+    source: &Source<'_>,
+    trusted_root: &Option<String>,
+    tuf: &Option<TufSpec>,
+) -> Result<Option<Trust>, PolicyError> {
+    let root = KeyPath::default();
+    let path = root.key("tuf");
+    match (trusted_root, tuf) {
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            let file = source.required("trusted_root", trusted_root, &root)?;
+            Ok(Some(Trust::TrustedRoot { file }))
+        }
+        (None, Some(TufSpec { url, root })) => {
+            let text = source.required("url", url, &path)?;
+            let url = Url::parse(&text).ok();
+            let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+            let Some(url) = url else {
+                return Err(source.error(path.key("url"), Problem::Url { found: text }));
+            };
+            let root_file = source.required("root", root, &path)?;
+            Ok(Some(Trust::Tuf { url, root_file }))
+        }
+        (Some(_), Some(_)) => Err(source.error(path, Problem::TwoTrustedRoots)),
+    }
+}
+
+/// The one of `all` that `text` names.
+fn one_of<T: Copy, const N: usize>(
+    source: &Source<'_>,
+    text: &Option<String>,
+    path: &KeyPath,
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> Result<Option<T>, PolicyError> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    if let Some(found) = all.into_iter().find(|one| name(*one) == text) {
+        return Ok(Some(found));
+    }
+    let names = all.map(name);
+    let meant =
+        nearest(text, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    let problem = Problem::Form {
+        expected: names.map(|name| format!("`{name}`")).join(" or "),
+        found: Some(format!("`{text}`{meant}")),
+    };
+    Err(source.error(path.clone(), problem))
+}

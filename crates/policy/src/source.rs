@@ -1,0 +1,90 @@
+//! The text of a file that is being read, and its tree, which knows where things are.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::nearest::nearest;
+use crate::node::Node;
+use crate::policy::Policy;
+use crate::spec::PolicySpec;
+use crate::yaml::{self, Bounds};
+
+/// A text being read, and its tree.
+pub(crate) struct Source<'a> {
+    text: &'a str,
+    pub(crate) file_name: &'a str,
+    pub(crate) tree: Node,
+}
+
+impl<'a> Source<'a> {
+    /// Reads the tree. `file_name` is only for errors.
+    pub(crate) fn new(text: &'a str, file_name: &'a str) -> Result<Self, PolicyError> {
+        let tree = yaml::parse(text, file_name, &Bounds::POLICY)?;
+        Ok(Self {
+            text,
+            file_name,
+            tree,
+        })
+    }
+}
+
+impl Source<'_> {
+    /// The text of a key that has to be there.
+    pub(crate) fn required(
+        &self,
+        key: &'static str,
+        text: &Option<String>,
+        path: &KeyPath,
+    ) -> Result<String, PolicyError> {
+        match text {
+            None => Err(self.error(path.clone(), Problem::MissingKey { key })),
+            Some(text) if text.trim().is_empty() => {
+                Err(self.error(path.key(key), Problem::Empty { expected: "a text" }))
+            }
+            Some(text) => Ok(text.clone()),
+        }
+    }
+
+    /// The checked policy that `spec`, which stands at `path`, says.
+    pub(crate) fn policy(&self, spec: &PolicySpec, path: &KeyPath) -> Result<Policy, PolicyError> {
+        Policy::check(spec, path).map_err(|error| {
+            let (place, problem) = error.into_parts();
+            self.error(place.path, problem)
+        })
+    }
+
+    /// The typed reading, its errors completed by what the tree knows. `around` are keys that may stand at top
+    /// level too, in another shape of the file.
+    pub(crate) fn typed<T: DeserializeOwned>(&self, around: &[&str]) -> Result<T, PolicyError> {
+        yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
+            let (place, mut problem) = self.tree.completed(error).into_parts();
+            // A key at top level may be meant for the block or for what stands around it.
+            if let (
+                true,
+                Problem::UnknownKey {
+                    found,
+                    nearest: near,
+                    valid,
+                },
+            ) = (place.path.is_root(), &mut problem)
+            {
+                for key in around {
+                    if !valid.iter().any(|valid| valid == key) {
+                        valid.push((*key).to_owned());
+                    }
+                }
+                *near = nearest(found, valid.iter().map(String::as_str));
+            }
+            PolicyError::new(place, problem)
+        })
+    }
+
+    pub(crate) fn error(&self, path: KeyPath, problem: Problem) -> PolicyError {
+        let place = Place {
+            file: Some(self.file_name.to_owned()),
+            position: Some(self.tree.position_of(&path)),
+            path: problem.scope(path),
+        };
+        PolicyError::new(place, problem)
+    }
+}
