@@ -2,16 +2,15 @@
 //! installation.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use countersign_download::{FileLock, Lock, LockedEntry};
-use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Kind, lock_hint};
+use crate::whole_file;
 
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
@@ -40,8 +39,7 @@ impl LockFile {
     pub(crate) fn require(&self) -> Result<(), Failure> {
         self.read_if_there()?;
         // It is written by a new file beside it.
-        let beside = self.resolved().and_then(|path| new_beside(&path));
-        beside.map(drop).map_err(|error| self.unwritable(error))
+        whole_file::require_writable(&self.path).map_err(|error| self.unwritable(error))
     }
 
     /// What it says.
@@ -72,7 +70,7 @@ impl LockFile {
             return Ok(());
         };
         let text = lock.to_yaml()?;
-        self.replace(&text).map_err(|error| self.unwritable(error))
+        whole_file::write(&self.path, text.as_bytes()).map_err(|error| self.unwritable(error))
     }
 
     /// What it says with `entry`; `None` where that is what it says already.
@@ -85,7 +83,7 @@ impl LockFile {
 
     /// Waits until no other process writes the file.
     async fn turn(&self) -> Result<FileLock, Failure> {
-        let path = self.resolved().map_err(|error| self.unwritable(error))?;
+        let path = whole_file::resolved(&self.path).map_err(|error| self.unwritable(error))?;
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(".countersign.lock");
@@ -111,14 +109,6 @@ impl LockFile {
 
     fn unwritable(&self, error: io::Error) -> Failure {
         Failure::unwritable(&self.path, "lock file", error)
-    }
-
-    /// The file itself where the path is a link to it.
-    fn resolved(&self) -> io::Result<PathBuf> {
-        match fs::canonicalize(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.path.clone()),
-            path => path,
-        }
     }
 
     fn text(&self) -> io::Result<String> {
@@ -149,32 +139,6 @@ impl LockFile {
     fn unreadable(&self, error: io::Error) -> Failure {
         Failure::unreadable(&self.path, "lock file", error)
     }
-
-    /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept.
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let path = self.resolved()?;
-        let mut file = new_beside(&path)?;
-        if let Ok(metadata) = fs::metadata(&path) {
-            file.as_file().set_permissions(metadata.permissions())?;
-        }
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    }
-}
-
-/// A new file in the directory of `path`, removed when it is dropped.
-fn new_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    tempfile::Builder::new()
-        .prefix(".countersign-lock")
-        // Less the umask, as for any file.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
 }
 
 /// Refuses a lock file among the names: `flag` takes it after an equals sign alone, because what

@@ -108,6 +108,19 @@ impl Output {
         }
     }
 
+    /// Whether one JSON document is all that is printed.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A text as somebody else wrote it, for a file or a program. A terminal gets it printable.
+    pub(crate) fn raw(&self, text: &str) {
+        match io::stdout().is_terminal() {
+            true => self.write(&printable::lines(text)),
+            false => self.write(text),
+        }
+    }
+
     /// One failure, for a person.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.format == Format::Human {

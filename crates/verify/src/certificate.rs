@@ -7,12 +7,17 @@ use sigstore_types::DerCertificate;
 use sigstore_verify::crypto::{CertificateInfo, FulcioCiClaims};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::ext::pkix::{SignedCertificateTimestampList, SubjectAltName};
 
 use crate::failure::Failure;
 
-/// The one identity in `certificate`. It must be an email address or a URI.
+/// The type of a user's name at Fulcio, `name!domain`, as an alternative name.
+const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
+
+/// The one identity in `certificate`. It must be an email address, a URI or a user's name of Fulcio. So sigstore-go
+/// and cosign read it.
 ///
 /// A certificate with several identities is refused: `sigstore-verify` reports only the first, so a policy
 /// would not check the others. A repeated extension is refused for the same reason (RFC 5280, section 4.2,
@@ -46,10 +51,24 @@ pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> 
     match names.as_slice() {
         [GeneralName::Rfc822Name(email)] => Ok(email.to_string()),
         [GeneralName::UniformResourceIdentifier(uri)] => Ok(uri.to_string()),
+        [name @ GeneralName::OtherName(other)] => {
+            user_name(other).ok_or_else(|| Failure::Identity {
+                found: vec![describe(name)],
+            })
+        }
         names => Err(Failure::Identity {
             found: names.iter().map(describe).collect(),
         }),
     }
+}
+
+/// The user's name in an other name. Other types, and other kinds of text, are none: readers differ on them.
+fn user_name(name: &OtherName) -> Option<String> {
+    if name.type_id != USER_NAME {
+        return None;
+    }
+    let text = name.value.decode_as::<Utf8StringRef<'_>>().ok()?;
+    Some(text.as_str().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// IDs of the certificate logs whose timestamps are in the certificate. Empty if there are none, or if they
@@ -123,7 +142,7 @@ fn describe(name: &GeneralName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use x509_cert::der::asn1::{Ia5String, OctetString};
+    use x509_cert::der::asn1::{Any, Ia5String, OctetString};
     use x509_cert::der::{Encode, oid::AssociatedOid};
     use x509_cert::ext::Extension;
 
@@ -164,6 +183,49 @@ mod tests {
             identity(&naming(&[vec![uri("https://a")]])).unwrap(),
             "https://a"
         );
+    }
+
+    fn other(type_id: &str, value: Any) -> GeneralName {
+        GeneralName::OtherName(OtherName {
+            type_id: ObjectIdentifier::new(type_id).unwrap(),
+            value,
+        })
+    }
+
+    fn utf8(text: &str) -> Any {
+        Any::encode_from(&Utf8StringRef::new(text).unwrap()).unwrap()
+    }
+
+    const FULCIOS: &str = "1.3.6.1.4.1.57264.1.7";
+
+    #[test]
+    fn one_user_name_of_fulcio_is_the_identity() {
+        let name = other(FULCIOS, utf8("ci!example.org"));
+        assert_eq!(
+            identity(&naming(&[vec![name.clone()]])).unwrap(),
+            "ci!example.org"
+        );
+        let two = naming(&[vec![name, email("evil@b.c")]]);
+        assert!(matches!(identity(&two), Err(Failure::Identity { found }) if found.len() == 2));
+    }
+
+    #[test]
+    fn another_type_or_form_of_other_name_is_none() {
+        let ia5 = Any::encode_from(&Ia5String::new("ci!example.org").unwrap()).unwrap();
+        for name in [
+            // Microsoft's user principal name.
+            other("1.3.6.1.4.1.311.20.2.3", utf8("ci!example.org")),
+            other("1.3.6.1.4.1.57264.1.8", utf8("ci!example.org")),
+            other(FULCIOS, ia5),
+            other(FULCIOS, Any::null()),
+            other(FULCIOS, utf8("")),
+        ] {
+            let found = identity(&naming(&[vec![name]]));
+            assert!(
+                matches!(&found, Err(Failure::Identity { found }) if found == &["a name of another type"]),
+                "{found:?}"
+            );
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 pub struct Certified {
     /// The OIDC issuer's URL.
     pub issuer: String,
-    /// The one email address or URI.
+    /// The one email address, URI or user name.
     pub identity: String,
     /// The other claims.
     pub claims: CertificateClaims,

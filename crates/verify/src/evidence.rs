@@ -15,7 +15,8 @@ pub struct Evidence {
     /// Where the image was found.
     #[serde(deserialize_with = "recorded")]
     pub repository: Location,
-    /// Who signed: the certificate's subject alternative name, an email address or a URI.
+    /// Who signed: the certificate's subject alternative name, an email address, a URI or a user
+    /// name of Fulcio.
     pub identity: String,
     /// Who confirmed the identity: the OIDC issuer's URL.
     pub issuer: String,

@@ -221,7 +221,7 @@ pub enum Failure {
         index: usize,
     },
     /// The certificate has no identity, or more than one.
-    #[error("expected one identity in the certificate, an email address or a URI, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
+    #[error("expected one identity in the certificate, an email address, a URI or a user name, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
     Identity {
         /// The names in the certificate.
         found: Vec<String>,

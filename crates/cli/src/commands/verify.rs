@@ -3,6 +3,9 @@
 //! Several references are judged side by side, with one trusted root. Results come in the order of the
 //! references, and one that is refused changes nothing about the others.
 
+mod save;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -18,6 +21,7 @@ use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::save::Saving;
 use super::report::Report;
 use super::text::evidence_text;
 use crate::arguments::cache::CacheArguments;
@@ -77,6 +81,14 @@ pub(crate) struct VerifyArguments {
     #[arg(long, conflicts_with = "output")]
     pub(crate) print_digest: bool,
 
+    /// Write the proven predicate to this file
+    ///
+    /// The predicate is what an attestation says: a provenance or an SBOM, as JSON, byte for byte as it was
+    /// signed. `-` is standard output. Only for one reference, and with a policy that accepts the attestation
+    /// (`predicate_types`).
+    #[arg(long, value_name = "FILE", conflicts_with = "all_platforms")]
+    pub(crate) save_predicate: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
 
@@ -97,6 +109,7 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let saving = Saving::of(&arguments, output)?;
     let policy = policy::from_arguments(&arguments.policy)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = connection::registry(&arguments.registry, environment)?;
@@ -119,12 +132,13 @@ pub(crate) async fn run(
         .buffered(AT_ONCE);
     while let Some((reference, outcomes)) = outcomes.next().await {
         for Judged { platform, outcome } in outcomes {
+            let outcome = outcome.and_then(|verified| saving.save(verified, output));
             let result = VerifyResult::new(reference, platform.as_ref(), &outcome);
             progress.suspend(|| match &outcome {
                 Ok(verified) => {
                     match arguments.print_digest {
                         true => output.answer(&format!("{}\n", verified.proven)),
-                        false => output.result(&text(reference, platform.as_ref(), verified)),
+                        false => saving.tell(output, &text(reference, platform.as_ref(), verified)),
                     }
                     report.done(result);
                 }
@@ -210,6 +224,8 @@ struct Verified {
     signed: SignedDocument,
     /// The platform's manifest, where a platform was asked for.
     manifest: Option<Digest>,
+    /// The JSON of the proven predicate, if there is a statement.
+    predicate: Option<String>,
 }
 
 /// What the terminal shows meanwhile.
@@ -287,6 +303,7 @@ impl Judge<'_> {
             evidence: proof.evidence().clone(),
             signed: SignedDocument::of(image),
             manifest: None,
+            predicate: proof.predicate().map(str::to_owned),
         })
     }
 
@@ -323,6 +340,7 @@ impl Judge<'_> {
             evidence: verified.proof.evidence().clone(),
             signed: verified.signed,
             manifest: Some(manifest.digest().clone()),
+            predicate: verified.proof.predicate().map(str::to_owned),
         })
     }
 }

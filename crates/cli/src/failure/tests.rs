@@ -251,7 +251,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/TooYoung, Policy/Annotation, Policy/Name
+        Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does

@@ -31,6 +31,7 @@ mod newcomer;
 mod output;
 mod person;
 mod policy;
+mod predicates;
 mod printed;
 mod registries;
 mod schema;

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use der::Encode as _;
-use der::asn1::{Ia5String, ObjectIdentifier, Utf8StringRef};
+use der::asn1::{Any, Ia5String, ObjectIdentifier, Utf8StringRef};
 use jiff::Timestamp;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::ext::pkix::sct::SerializedSct;
 use x509_cert::ext::pkix::{
     KeyUsage, KeyUsages, SignedCertificateTimestamp, SignedCertificateTimestampList, SubjectAltName,
@@ -29,13 +29,16 @@ const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5
 const ISSUER_V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
 /// The arc of Fulcio's extensions (docs/oid-info.md of sigstore/fulcio).
 const FULCIO_ARC: &str = "1.3.6.1.4.1.57264.1";
+/// The type of a user's name, `name!domain`, as an alternative name.
+const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 /// The number, in [`FULCIO_ARC`], of the issuer as a UTF8String.
 const ISSUER_V2: u32 = 8;
 
 /// Who is to be certified.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
-    /// The alternative name: an email address where it holds an `@` and no scheme, else a URI.
+    /// The alternative name: an email address where it holds an `@` and no scheme, an other name where it
+    /// holds a `!` and no scheme, else a URI.
     pub(super) identity: String,
     /// The OIDC issuer that vouches for it.
     pub(super) issuer: String,
@@ -101,14 +104,23 @@ pub(super) fn is_email(identity: &str) -> bool {
     identity.contains('@') && !identity.contains("://")
 }
 
+fn alternative_name(identity: &str) -> Result<GeneralName, SigstoreError> {
+    if is_email(identity) {
+        return Ok(GeneralName::Rfc822Name(Ia5String::new(identity)?));
+    }
+    if identity.contains('!') && !identity.contains("://") {
+        return Ok(GeneralName::OtherName(OtherName {
+            type_id: USER_NAME,
+            value: Any::encode_from(&Utf8StringRef::new(identity)?)?,
+        }));
+    }
+    let uri = Ia5String::new(identity)?;
+    Ok(GeneralName::UniformResourceIdentifier(uri))
+}
+
 fn leaf_extensions(subject: &Subject) -> Result<Vec<Extension>, SigstoreError> {
     let no_name = Name::default();
-    let name = Ia5String::new(&subject.identity)?;
-    let name = if is_email(&subject.identity) {
-        GeneralName::Rfc822Name(name)
-    } else {
-        GeneralName::UniformResourceIdentifier(name)
-    };
+    let name = alternative_name(&subject.identity)?;
     let mut extensions = vec![
         KeyUsage(KeyUsages::DigitalSignature.into()).to_extension(&no_name, &[])?,
         x509::purpose(CODE_SIGNING)?,

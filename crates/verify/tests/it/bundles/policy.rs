@@ -89,6 +89,20 @@ async fn an_identity_that_extends_the_one_wanted_is_refused() {
     }
 }
 
+/// Fulcio certifies the users of some issuers by an other name.
+#[tokio::test]
+async fn a_user_name_of_fulcio_is_an_identity() {
+    let fixture = Fixture::new().await;
+    let spec = BundleSpec::new(fixture.statement(), "ci!example.org");
+    let policy = |identity: &str| crate::support::policy(&fixture.certified_issuer(), identity);
+    let proof = fixture.judge(&spec, &policy("ci!example.org")).unwrap();
+    assert_eq!(proof.evidence().identity, "ci!example.org");
+    assert!(matches!(
+        fixture.violation(&spec, &policy("ci!example.net")),
+        Violation::Signer(_)
+    ));
+}
+
 /// Promises and timestamps can be made anew as long as the certificate is valid; its own start
 /// can't. The earliest of all counts.
 #[tokio::test]

@@ -1,0 +1,78 @@
+//! Where `--save-predicate` writes.
+
+use std::path::Path;
+
+use super::{Verified, VerifyArguments};
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::whole_file;
+
+/// What becomes of the proven predicate.
+pub(super) enum Saving<'a> {
+    /// Nothing.
+    Nowhere,
+    /// It is written to a file, in one step.
+    File(&'a Path),
+    /// It is the one thing on standard output.
+    StandardOutput,
+}
+
+impl<'a> Saving<'a> {
+    /// As the arguments say.
+    ///
+    /// # Errors
+    /// If several predicates, or something else beside one, would be written to one place.
+    pub(super) fn of(arguments: &'a VerifyArguments, output: &Output) -> Result<Self, Failure> {
+        let Some(path) = &arguments.save_predicate else {
+            return Ok(Self::Nowhere);
+        };
+        let usage = |message: String| Err(Failure::new(Kind::Usage, message));
+        let references = arguments.references.len();
+        if references != 1 {
+            return usage(format!(
+                "--save-predicate writes one predicate: expected 1 reference, found {references}"
+            ));
+        }
+        if path != Path::new("-") {
+            return Ok(Self::File(path));
+        }
+        if arguments.print_digest || output.is_json() {
+            return usage(
+                "`--save-predicate -` writes the predicate to standard output: it can't be combined with \
+                 --output json or --print-digest"
+                    .to_owned(),
+            );
+        }
+        Ok(Self::StandardOutput)
+    }
+
+    /// Saves what was proven of the one image.
+    ///
+    /// # Errors
+    /// If there is no predicate, or the file can't be written.
+    pub(super) fn save(&self, verified: Verified, output: &Output) -> Result<Verified, Failure> {
+        if let Self::Nowhere = self {
+            return Ok(verified);
+        }
+        let Some(predicate) = &verified.predicate else {
+            let message = "the image is verified, but a signature in cosign's legacy form has no predicate to save";
+            return Err(Failure::new(Kind::Policy, message)
+                .hint("name the attestation in the policy's `predicate_types`"));
+        };
+        match self {
+            Self::File(path) => whole_file::write(path, predicate.as_bytes())
+                .map_err(|error| Failure::unwritable(path, "predicate", error))?,
+            Self::StandardOutput => output.raw(predicate),
+            Self::Nowhere => {}
+        }
+        Ok(verified)
+    }
+
+    /// Tells of the verification, where that is not in the predicate's way.
+    pub(super) fn tell(&self, output: &Output, text: &str) {
+        match self {
+            Self::Nowhere | Self::File(_) => output.result(text),
+            Self::StandardOutput => output.note(text.trim_end()),
+        }
+    }
+}

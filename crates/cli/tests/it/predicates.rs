@@ -1,0 +1,98 @@
+//! Attestations from the registry to what the program prints and saves.
+
+use countersign_sandbox::image::Image;
+use countersign_sandbox::{BundleSpec, Statement};
+use serde_json::json;
+
+use crate::stage::{RELEASE, Stage};
+
+const SLSA: &str = "https://slsa.dev/provenance/v1";
+const SAVED: &str = r#"{"run":{"ref":"refs/tags/v1","number":7}}"#;
+
+/// A stage whose image has a provenance and no signature.
+async fn attested() -> Stage {
+    let stage = Stage::new().await;
+    let statement = Statement::of(countersign_oci::Digest::sha256(b"another"))
+        .and_subject(stage.index.digest())
+        .predicate(
+            SLSA,
+            json!({ "run": { "ref": "refs/tags/v1", "number": 7 } }),
+        );
+    let bundle = stage.sigstore.issue(&BundleSpec::new(statement, RELEASE));
+    let provenance = Image::signature(stage.index.descriptor(), bundle.unwrap());
+    provenance.push(&stage.registry, "app", None);
+    stage
+}
+
+fn policy(stage: &Stage, rules: &str) -> String {
+    format!(
+        "{}  predicate_types: ['{SLSA}']\n  predicate: {{{rules}}}\n",
+        stage.policy(RELEASE)
+    )
+}
+
+#[tokio::test]
+async fn a_rule_on_a_predicate_accepts_and_refuses() {
+    let stage = attested().await;
+    let reference = stage.reference("app:v1");
+    let unsigned = stage.verify(&[&reference]);
+    assert_eq!(unsigned.code, 3, "{}", unsigned.shown());
+
+    stage.write(
+        "policy.yaml",
+        policy(&stage, "/run/ref_regex: refs/tags/.+, /run/number: 7"),
+    );
+    let accepted = stage.verify(&[&reference]);
+    assert_eq!(accepted.code, 0, "{}", accepted.shown());
+
+    stage.write("policy.yaml", policy(&stage, "/run/branch_regex: .+"));
+    let refused = stage.verify(&[&reference]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    for said in ["/run/branch", "an object with `ref`, `number`"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn the_proven_predicate_is_saved_as_it_was_signed() {
+    let stage = attested().await;
+    let reference = stage.reference("app:v1");
+    stage.write("policy.yaml", policy(&stage, "/run/number: 7"));
+    stage.write("provenance.json", "what was there before");
+    let saved = stage.verify(&["--save-predicate", "provenance.json", &reference]);
+    assert_eq!(saved.code, 0, "{}", saved.shown());
+    let content = std::fs::read_to_string(stage.path("provenance.json")).unwrap();
+    assert_eq!(content, SAVED);
+
+    let printed = stage.verify(&["--save-predicate", "-", &reference]);
+    assert_eq!((printed.code, printed.stdout.as_str()), (0, SAVED));
+    assert!(
+        printed.stderr.starts_with("verified "),
+        "{}",
+        printed.stderr
+    );
+
+    // Nothing is written for an image that is refused.
+    stage.write("policy.yaml", policy(&stage, "/run/number: 8"));
+    let refused = stage.verify(&["--save-predicate", "other.json", &reference]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    assert!(!stage.path("other.json").exists());
+}
+
+#[tokio::test]
+async fn a_predicate_has_one_place_of_its_own() {
+    let stage = attested().await;
+    let reference = stage.reference("app:v1");
+    stage.write("policy.yaml", policy(&stage, "/run/number: 7"));
+    for arguments in [
+        &["--save-predicate", "a.json", &reference, &reference][..],
+        &["--save-predicate", "-", "--print-digest", &reference],
+        &["--save-predicate", "-", "--output", "json", &reference],
+        &["--save-predicate", "a.json", "--all-platforms", &reference],
+        &["--save-predicate", "missing/a.json", &reference],
+    ] {
+        let run = stage.verify(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.shown());
+    }
+    assert!(!stage.path("a.json").exists());
+}
