@@ -5,6 +5,7 @@
 //! cosign and sigstore-python must accept, and ends everything again.
 
 mod actors;
+mod containerd;
 mod debian;
 mod http;
 mod image;
@@ -63,6 +64,8 @@ pub(crate) enum Part {
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
+    /// A real containerd asks the image verifier before it pulls, by the transfer service and by CRI: needs root
+    Containerd,
 }
 
 /// Runs `parts`, or all of them if none is named, and prints what it does. What cosign writes is kept
@@ -99,6 +102,12 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("trees");
         fs::create_dir_all(&directory)?;
         same_trees(&countersign, &root, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Containerd) {
+        println!("Starting containerd with the image verifier …");
+        let directory = directory.path().join("containerd");
+        fs::create_dir_all(&directory)?;
+        containerd::run(&countersign, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Signatures) {
         signatures(&countersign, &root, directory.path(), record, &mut ledger)?;

@@ -16,47 +16,76 @@ pub(super) struct GoProgram {
     name: &'static str,
     version: &'static str,
     package: &'static str,
+    /// Build tags.
+    tags: &'static str,
 }
 
 const COSIGN_3: GoProgram = GoProgram {
     name: "cosign",
     version: "3.1.2",
     package: "github.com/sigstore/cosign/v3/cmd/cosign",
+    tags: "",
 };
 const COSIGN_2: GoProgram = GoProgram {
     name: "cosign",
     version: "2.6.4",
     package: "github.com/sigstore/cosign/v2/cmd/cosign",
+    tags: "",
 };
 pub(super) const CRANE: GoProgram = GoProgram {
     name: "crane",
     version: "0.20.6",
     package: "github.com/google/go-containerregistry/cmd/crane",
+    tags: "",
 };
 const ORAS: GoProgram = GoProgram {
     name: "oras",
     version: "1.3.6",
     package: "oras.land/oras/cmd/oras",
+    tags: "",
 };
 const FULCIO: GoProgram = GoProgram {
     name: "fulcio",
     version: "1.8.8",
     package: "github.com/sigstore/fulcio",
+    tags: "",
 };
 const REKOR: GoProgram = GoProgram {
     name: "rekor-tiles",
     version: "2.3.0",
     package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+    tags: "",
 };
 pub(super) const KO: GoProgram = GoProgram {
     name: "ko",
     version: "0.19.1",
     package: "github.com/google/ko",
+    tags: "",
 };
 const TIMESTAMP_AUTHORITY: GoProgram = GoProgram {
     name: "timestamp-authority",
     version: "2.1.3",
     package: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+    tags: "",
+};
+
+pub(super) const CONTAINERD: GoProgram = GoProgram {
+    name: "containerd",
+    version: "2.4.2",
+    package: "github.com/containerd/containerd/v2/cmd/containerd",
+    tags: "no_btrfs no_devmapper no_zfs",
+};
+pub(super) const CTR: GoProgram = GoProgram {
+    name: "ctr",
+    version: "2.4.2",
+    package: "github.com/containerd/containerd/v2/cmd/ctr",
+    tags: "no_btrfs no_devmapper no_zfs",
+};
+pub(super) const CRICTL: GoProgram = GoProgram {
+    name: "crictl",
+    version: "1.37.0",
+    package: "sigs.k8s.io/cri-tools/cmd/crictl",
+    tags: "",
 };
 
 /// A program out of a module in `programs/`, whose go.mod and go.sum pin it. Used where
@@ -239,7 +268,8 @@ impl GoProgram {
     pub(super) fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
         let folder = install(root, self.name, self.version, |partial| {
             let package = format!("{}@v{}", self.package, self.version);
-            go().args(["install", "-trimpath", "-ldflags", "-s -w", &package])
+            go().args(["install", "-trimpath", "-ldflags", "-s -w"])
+                .args(["-tags", self.tags, &package])
                 .env("GOBIN", partial)
                 .directory(root)
                 .run()?
