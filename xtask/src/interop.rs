@@ -58,8 +58,8 @@ pub(crate) enum Part {
     Signatures,
     /// Indexes of every shape, selected as by skopeo and crane: the registries, skopeo and crane
     Indexes,
-    /// Images merged into the registries, also by two processes at once: the registries, crane, cosign
-    /// and oras
+    /// Images merged into the registries, also in the legacy form, and by two processes at once: the
+    /// registries, crane, cosign 2 and 3, sigstore-python and oras
     Merges,
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage

@@ -69,7 +69,14 @@ impl Failure {
         }
     }
 
-    fn with_tags(mut self, tags: Tags) -> Self {
+    /// Says where the tags are.
+    pub(crate) fn with_tags(self, tags: Tags) -> Self {
+        let hint = publishing::tags_hint(&tags);
+        self.hint(hint).with_tags_alone(tags)
+    }
+
+    /// Says where the tags are to a program alone.
+    fn with_tags_alone(mut self, tags: Tags) -> Self {
         self.tags = Some(Box::new(tags));
         self
     }

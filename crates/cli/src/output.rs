@@ -14,7 +14,7 @@ use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Label};
 use crate::json::document::Document;
-use crate::json::error::FailedRun;
+use crate::json::error::{FailedRun, Tags};
 use crate::json::signing::SignResult;
 use crate::printable;
 use crate::terminal::{self, ColorWhen, Colours, Role};
@@ -28,8 +28,8 @@ pub(crate) struct Output {
     stderr: Colours,
     /// The first error in writing a result.
     lost: RefCell<Option<io::Error>>,
-    /// What became of each manifest before a failure ended the run.
-    before_failure: RefCell<Vec<SignResult>>,
+    /// What became of each manifest before a failure ended the run, and of the tags.
+    before_failure: RefCell<(Vec<SignResult>, Option<Tags>)>,
 }
 
 /// Who was told.
@@ -181,14 +181,19 @@ impl Output {
     }
 
     /// Keeps what `sign` came to, for the document of a failure that ends the run.
-    pub(crate) fn before_failure(&self, results: Vec<SignResult>) {
-        *self.before_failure.borrow_mut() = results;
+    pub(crate) fn before_failure(&self, results: Vec<SignResult>, tags: Option<Tags>) {
+        *self.before_failure.borrow_mut() = (results, tags);
+    }
+
+    /// Where the tags were when something ended the run.
+    pub(crate) fn tags_before_failure(&self) -> Option<Tags> {
+        self.before_failure.borrow_mut().1.take()
     }
 
     /// The one JSON document of a run that a failure ended.
     pub(crate) fn failure_document(&self, failure: &Failure) {
         let failed = FailedRun {
-            results: self.before_failure.take(),
+            results: self.before_failure.take().0,
             error: failure.to_json(),
         };
         self.document(&failed);

@@ -99,7 +99,11 @@ fn dispatch(
                 Stopped::Late(_) => "the time limit is reached: removing unfinished files",
             });
             runtime.shutdown_timeout(CLEANING);
-            Err(stopped.into())
+            let failure = Failure::from(stopped);
+            Err(match output.tags_before_failure() {
+                Some(tags) => failure.with_tags(tags),
+                None => failure,
+            })
         }
     }
 }

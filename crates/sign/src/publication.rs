@@ -105,13 +105,17 @@ impl Publication<'_> {
         planned: &[PlannedTag],
         events: &(dyn Fn(PublicationEvent) + Send + Sync),
     ) -> Result<Published, PublicationFailure> {
-        let proven = self.prove(planned, events).await;
         let names: Vec<TagName> = planned.iter().map(|one| one.name.clone()).collect();
+        events(PublicationEvent::Planned {
+            tags: names.iter().map(|name| name.reference().clone()).collect(),
+        });
+        let proven = self.prove(planned, events).await;
         let signed = proven.map_err(|stopped| unchanged(&names, stopped))?;
         events(PublicationEvent::Proven);
         let mut moved = Vec::new();
         for (at, PlannedTag { name, image, .. }) in planned.iter().enumerate() {
             let tag = name.reference().clone();
+            events(PublicationEvent::Tagging { tag: tag.clone() });
             let (error, unclear) = match name.write(self.registry, self.stranger, image).await {
                 Ok(()) => {
                     events(PublicationEvent::Tagged { tag: tag.clone() });

@@ -208,27 +208,14 @@ impl Actors<'_> {
         Ok(())
     }
 
-    /// The bundle of the one referrer of an image, found without any code of countersign.
     fn bundle(
         &self,
         registry: &Registry,
         repository: &str,
         digest: &str,
     ) -> anyhow::Result<String> {
-        let name = format!("{}/{repository}", registry.host);
-        let referrers = match registry.referrers {
-            Referrers::Api => http::text(&format!(
-                "http://{}/v2/{repository}/referrers/{digest}",
-                registry.host
-            ))?,
-            Referrers::FallbackTag => {
-                self.crane(&["manifest", &format!("{name}:{}", digest.replace(':', "-"))])?
-            }
-        };
-        let signature = only(&referrers, "manifests")?;
-        let manifest = self.crane(&["manifest", &format!("{name}@{signature}")])?;
-        let layer = only(&manifest, "layers")?;
-        self.crane(&["blob", &format!("{name}@{layer}")])
+        let crane = |arguments: &[&str]| self.crane(arguments);
+        bundle(&crane, registry, repository, digest)
     }
 
     /// A path as an argument, short where it can be.
@@ -264,6 +251,32 @@ impl Actors<'_> {
         println!("  $ {}", command.line());
         command.run()
     }
+}
+
+/// The bundle of the one referrer of an image, found without any code of countersign.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub(super) fn bundle(
+    crane: &dyn Fn(&[&str]) -> anyhow::Result<String>,
+    registry: &Registry,
+    repository: &str,
+    digest: &str,
+) -> anyhow::Result<String> {
+    let name = format!("{}/{repository}", registry.host);
+    let referrers = match registry.referrers {
+        Referrers::Api => http::text(&format!(
+            "http://{}/v2/{repository}/referrers/{digest}",
+            registry.host
+        ))?,
+        Referrers::FallbackTag => {
+            crane(&["manifest", &format!("{name}:{}", digest.replace(':', "-"))])?
+        }
+    };
+    let signature = only(&referrers, "manifests")?;
+    let manifest = crane(&["manifest", &format!("{name}@{signature}")])?;
+    let layer = only(&manifest, "layers")?;
+    crane(&["blob", &format!("{name}@{layer}")])
 }
 
 /// The digest of the only descriptor in `list` of a manifest or index.

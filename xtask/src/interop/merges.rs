@@ -1,17 +1,19 @@
-//! `countersign merge` into the registries of others: cosign, crane and oras accept and list what it
-//! wrote. Then two processes merge into one repository at once, again and again.
+//! `countersign merge` into the registries of others: cosign, sigstore-python, crane and oras accept and
+//! list what it wrote. Then two processes merge into one repository at once, again and again.
+
+mod competing;
+mod legacy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
-use super::actors::WORKFLOW;
+use self::competing::ROUNDS;
+use super::actors::{self, WORKFLOW};
 use super::http;
 use super::instance::{Instance, Sandbox, bare};
 use super::ledger::Ledger;
@@ -31,8 +33,6 @@ const PLATFORMS: [&str; 8] = [
     "linux/riscv64",
     "linux/mips64le",
 ];
-/// How often two processes merge at once.
-const ROUNDS: usize = 50;
 
 /// What is merged, and how many manifests the merged image lists.
 struct Shape {
@@ -71,7 +71,9 @@ struct Scene<'a> {
     countersign: &'a Path,
     programs: &'a Programs,
     cosign: PathBuf,
+    cosign_2: PathBuf,
     oras: PathBuf,
+    sigstore_python: PathBuf,
     sandbox: &'a Sigstore,
     instance: &'a Instance,
     directory: &'a Path,
@@ -94,6 +96,8 @@ pub(super) fn run(
         countersign,
         programs,
         cosign: tools::cosign(root)?,
+        cosign_2: tools::cosign_2(root)?,
+        sigstore_python: tools::sigstore_python(root)?,
         oras: tools::oras(root)?,
         sandbox: sigstore,
         instance: &instance,
@@ -102,9 +106,13 @@ pub(super) fn run(
     let [olareg, docker_registry] = registries::start(programs, directory)?;
     let redirecting = registries::redirecting(programs, directory)?;
     for registry in [&olareg, &docker_registry, &redirecting] {
-        for shape in scene.shapes(registry)? {
+        let shapes = scene.shapes(registry)?;
+        for shape in &shapes {
             let title = format!("{} merged, in {}", shape.name, registry.name);
-            ledger.case(&title, || scene.play(registry, &shape));
+            ledger.case(&title, || scene.play(registry, shape));
+        }
+        if let Some(two) = shapes.first() {
+            scene.legacy(registry, &two.sources, ledger);
         }
     }
     let title = format!("two merges into one repository at once, {ROUNDS} times");
@@ -263,6 +271,7 @@ impl Scene<'_> {
             let one = format!("{}/{repository}@{digest}", registry.host);
             self.verify(&[&one])?;
             self.cosign_verifies(&one)?;
+            self.sigstore_python_verifies(registry, &repository, digest)?;
             let signatures = self.discovered(registry, &one)?;
             ensure!(
                 signatures == 1,
@@ -271,62 +280,8 @@ impl Scene<'_> {
         }
         self.cosign_verifies(&image)?;
         Ok(format!(
-            "{} manifests and the index, verified by cosign and listed by crane and oras",
+            "{} manifests and the index, verified by cosign and sigstore-python, and listed by crane and oras",
             listed.len()
-        ))
-    }
-
-    /// Both jobs merge one image of their own, and one that both share.
-    fn compete(&self, registry: &Registry) -> anyhow::Result<String> {
-        let started = Instant::now();
-        let [own, shared, other] = ["linux/386", "linux/amd64", "linux/s390x"];
-        let [own, shared, other] = [
-            self.image(registry, own, media_type::OCI_MANIFEST)?.digest,
-            self.image(registry, shared, media_type::OCI_MANIFEST)?
-                .digest,
-            self.image(registry, other, media_type::OCI_MANIFEST)?
-                .digest,
-        ];
-        for round in 0..ROUNDS {
-            let repository = format!("merges/round{round}");
-            let mut images = Vec::new();
-            let mut running = Vec::new();
-            for (tag, single) in [("left", &own), ("right", &other)] {
-                let image = format!("{}/{repository}:{tag}", registry.host);
-                let sources = [single.clone(), shared.clone()];
-                let merge = self.merge(registry, &image, &sources)?;
-                let merge = merge.directory(self.directory).env("HOME", self.directory);
-                running.push(merge.spawn(Stdio::null(), Stdio::inherit())?);
-                images.push(image);
-            }
-            // Both have ended before one is said to have failed.
-            let mut failed = 0;
-            for mut merge in running {
-                if !merge.wait()?.success() {
-                    failed += 1;
-                }
-            }
-            ensure!(failed == 0, "{failed} merges of round {round} failed");
-            for image in &images {
-                let tag = image.rsplit(':').next().unwrap_or_default();
-                let url = format!("http://{}/v2/{repository}/manifests/{tag}", registry.host);
-                let index = http::text_of(&url, media_type::OCI_INDEX)?;
-                let digest = Digest::sha256(index.as_bytes()).to_string();
-                for one in listed(&index)?.iter().chain([&digest]) {
-                    let signatures = self.tagged_referrers(registry, &repository, one)?;
-                    let expected = if *one == shared.to_string() { 2 } else { 1 };
-                    ensure!(
-                        signatures == expected,
-                        "round {round}: expected {expected} signatures of {one}, found {signatures}"
-                    );
-                }
-            }
-            let images: Vec<&str> = images.iter().map(String::as_str).collect();
-            self.verify(&images)?;
-        }
-        Ok(format!(
-            "both whole each time, in {} s",
-            started.elapsed().as_secs()
         ))
     }
 
@@ -369,6 +324,26 @@ impl Scene<'_> {
         Ok(())
     }
 
+    /// sigstore-python accepts the one bundle that refers to a digest.
+    fn sigstore_python_verifies(
+        &self,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+    ) -> anyhow::Result<()> {
+        let crane = |arguments: &[&str]| self.crane(arguments);
+        let bundle = actors::bundle(&crane, registry, repository, digest)?;
+        fs::write(self.directory.join("bundle.json"), bundle)?;
+        let issuer = bare(&self.sandbox.oidc_issuer());
+        let verify = Command::new(&self.sigstore_python)
+            .args(["--trust-config", text(&self.instance.trust_config)?])
+            .args(["verify", "identity", "--offline", "--bundle", "bundle.json"])
+            .args(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer])
+            .args([digest]);
+        self.command(verify)?;
+        Ok(())
+    }
+
     fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
         let issuer = bare(&self.sandbox.oidc_issuer());
         let verify = Command::new(&self.cosign)
@@ -396,18 +371,6 @@ impl Scene<'_> {
         let referrers = found.get("referrers").or_else(|| found.get("manifests"));
         let referrers = referrers.and_then(Value::as_array);
         Ok(referrers.context("oras lists nothing")?.len())
-    }
-
-    /// How many manifests the fallback tag of a digest lists.
-    fn tagged_referrers(
-        &self,
-        registry: &Registry,
-        repository: &str,
-        digest: &str,
-    ) -> anyhow::Result<usize> {
-        let tag = digest.replace(':', "-");
-        let url = format!("http://{}/v2/{repository}/manifests/{tag}", registry.host);
-        Ok(listed(&http::text_of(&url, media_type::OCI_INDEX)?)?.len())
     }
 
     fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {

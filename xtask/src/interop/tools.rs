@@ -142,6 +142,15 @@ pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
     COSIGN_3.install(root)
 }
 
+/// Installs cosign 2 alone, and says where it is.
+///
+/// # Errors
+/// When Go can't build it.
+pub(super) fn cosign_2(root: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(root)?;
+    COSIGN_2.install(root)
+}
+
 /// Installs oras alone, and says where it is.
 ///
 /// # Errors
@@ -345,9 +354,12 @@ pub(super) fn debian_packages(
     })
 }
 
-/// Installs into a virtual environment. Its scripts contain its path, so it is made in its final
-/// place.
-fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
+/// Installs sigstore-python into a virtual environment, and says where its program is. Its scripts contain
+/// its path, so it is made in its final place.
+///
+/// # Errors
+/// When a package client fails.
+pub(super) fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join(format!("sigstore-python-{SIGSTORE_PYTHON}"));
     let done = folder.join("installed");
     if !done.exists() {

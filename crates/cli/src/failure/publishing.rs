@@ -57,26 +57,33 @@ impl From<PublicationFailure> for Failure {
             left,
             ..
         } = failure;
-        let usage = error.kind() == Kind::Usage;
-        let mut told = Self::from(error);
-        if moved.is_empty() && unclear.is_none() {
-            if !usage {
-                told =
-                    told.hint("no tag was changed; run the same command again to go on from here");
-            }
-        } else {
-            told = told.hint(format!(
-                "tags that name the signed image now: {}; run the same command again for the others",
-                match moved.is_empty() {
-                    true => "none for certain".to_owned(),
-                    false => texts(&moved).join(", "),
-                }
-            ));
-        }
-        told.with_tags(Tags {
+        let tags = Tags {
             written: texts(&moved),
             unclear: texts(unclear.as_slice()),
             not_written: texts(&left),
-        })
+        };
+        match error.kind() {
+            // The command line has to be changed first.
+            Kind::Usage if tags.are_untouched() => Self::from(error).with_tags_alone(tags),
+            _ => Self::from(error).with_tags(tags),
+        }
     }
+}
+
+/// Which tags name the signed image, if it matters.
+pub(super) fn tags_hint(tags: &Tags) -> String {
+    if tags.are_untouched() {
+        return "no tag was changed; run the same command again to go on from here".to_owned();
+    }
+    let written = match tags.written.is_empty() {
+        true => "none for certain".to_owned(),
+        false => tags.written.join(", "),
+    };
+    let unclear = match tags.unclear.is_empty() {
+        true => String::new(),
+        false => format!("; perhaps also {}", tags.unclear.join(", ")),
+    };
+    format!(
+        "tags that name the signed image now: {written}{unclear}; run the same command again for the others"
+    )
 }

@@ -56,9 +56,9 @@ impl From<countersign_sign::Error> for Failure {
             | SignError::Login(_)
             | SignError::Merge(_)
             | SignError::Publication(_) => return passed_on(error),
-            SignError::Renewal(_) => {
-                Some("run the same command in a new job: it signs what is not signed yet")
-            }
+            SignError::Renewal(_) => Some(
+                "run the same command again, a CI's in a new job: it signs what is not signed yet",
+            ),
             SignError::Annotations(_) => Some("give each annotation a key and a value"),
             SignError::ByTag { pinned } => {
                 let words: Vec<_> = pinned.iter().map(ToString::to_string).collect();

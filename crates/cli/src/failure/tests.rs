@@ -286,7 +286,7 @@ fn what_is_said_of_signing() {
         Login/Late, Login/CodeExpired
     7 Unreachable: run the same command again, and log in with an account that the issuer accepts
         Login/Refused
-    7 Unreachable: run the same command in a new job: it signs what is not signed yet
+    7 Unreachable: run the same command again, a CI's in a new job: it signs what is not signed yet
         Renewal
     7 Unreachable: sign again; if it fails again, the registry's support for referrers has a fault
         NotListed

@@ -52,6 +52,13 @@ pub(crate) struct Tags {
     pub(crate) not_written: Vec<String>,
 }
 
+impl Tags {
+    /// Whether each is as it was.
+    pub(crate) fn are_untouched(&self) -> bool {
+        self.written.is_empty() && self.unclear.is_empty()
+    }
+}
+
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST};
 
@@ -233,4 +233,53 @@ async fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
     assert!(child.try_wait().unwrap().is_none(), "SIGHUP is ignored");
     send("TERM", &child);
     assert_eq!(end(child).await.0, Some(143));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_tags_are_written_it_says_which_are_and_which_may_be() {
+    let stage = Stage::new().await;
+    let app = stage.reference(&format!("app@{}", stage.index.digest()));
+    let second = "PUT /v2/app/manifests/second";
+    let late = Effect::Delay(Duration::from_secs(60));
+    stage.registry.add_fault(Fault::on(second, late));
+    let tags = ["first", "second", "third"].map(|tag| ["--then-tag", tag]);
+    let token = ["--identity-token", "@token"];
+    for json in [&[][..], &["--output", "json"]] {
+        stage.registry.reset_requests();
+        let arguments = [
+            &["sign"],
+            &TRUST[..],
+            &SERVICES,
+            &token,
+            &tags.concat(),
+            json,
+            &[&app],
+        ];
+        let mut child = start(&stage, &arguments.concat());
+        asked(&stage, second, &mut child).await;
+        send("TERM", &child);
+        let (ended, stdout, stderr) = end(child).await;
+        assert_eq!(ended, Some(143), "{stderr}");
+        let [first, second, third] =
+            ["first", "second", "third"].map(|tag| stage.reference(&format!("app:{tag}")));
+        if json.is_empty() {
+            let hint = format!(
+                "hint: tags that name the signed image now: {first}; perhaps also {second}; run the same command again for the others"
+            );
+            assert!(stderr.contains(&hint), "{stderr}");
+            continue;
+        }
+        let document: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(document["results"].as_array().unwrap().len(), 9);
+        let error = &document["error"];
+        assert_eq!(error["tags_written"], json!([first]));
+        assert_eq!(error["tags_unclear"], json!([second]));
+        assert_eq!(error["tags_not_written"], json!([third]));
+    }
+    // The registry had taken it.
+    assert_eq!(
+        stage.registry.tagged("app", "second"),
+        Some(stage.index.digest())
+    );
+    assert_eq!(stage.registry.tagged("app", "third"), None);
 }

@@ -22,10 +22,20 @@ pub enum PublicationEvent {
         /// The index.
         index: PinnedReference,
     },
+    /// These tags are to be written, in this order. Until then each of them is left as it is.
+    Planned {
+        /// The tags.
+        tags: Vec<Reference>,
+    },
     /// Signing goes on.
     Signing(SigningEvent),
     /// Everything is signed, and verified by a client that looked for the first time.
     Proven,
+    /// A tag is about to be written. Until [`Tagged`](Self::Tagged), nobody knows what it names.
+    Tagging {
+        /// The tag.
+        tag: Reference,
+    },
     /// A tag names the signed image.
     Tagged {
         /// The tag.

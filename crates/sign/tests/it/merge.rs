@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Platform, Reference, Registry};
+use countersign_policy::SignatureFormat;
 use countersign_sandbox::image::{Flavour, Image};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer, Service};
 use countersign_sign::{
     Error, Merge, MergeError, Merged, Publication, PublicationError, PublicationFailure,
-    RekorVersion, Tags,
+    RekorVersion, SigningOutcome, Tags, WrittenFormats,
 };
 use serde_json::{Value, json};
 
@@ -82,6 +83,57 @@ async fn images_become_one_index_that_is_signed_before_it_is_tagged() {
         "linux/arm64".parse().unwrap(),
     ];
     assert_eq!(platforms, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_both_forms_each_is_there_before_a_tag_is() {
+    let stage = Stage::new().await;
+    let sources = stage.cached(&two());
+    let tags = [stage.reference(":v1")];
+    let (registry, none) = (client(), BTreeMap::new());
+    let plan = plan(&registry, &sources).await.unwrap();
+    let signer = stage
+        .signer_by(RekorVersion::V1)
+        .with_tags(Tags::Later)
+        .with_formats(WrittenFormats::Both);
+    let with = Publication {
+        registry: &registry,
+        stranger: &client(),
+        signer: &signer,
+        token: &stage.token(),
+        annotations: &none,
+    };
+    let merged = plan.publish(&with, &tags, &|_| {}).await.unwrap();
+    let members = merged.manifests.iter().map(|one| one.digest.clone());
+    let digests: Vec<Digest> = members.chain([merged.digest.clone()]).collect();
+    let early = unsigned_when_tagged(&stage.registry, crate::common::PATH, &digests);
+    assert_eq!(early, [""; 0]);
+    for digest in &digests {
+        for format in [SignatureFormat::Bundle, SignatureFormat::SimpleSigning] {
+            assert!(stage.accepts(digest, format).await, "{digest}: {format:?}");
+        }
+    }
+    let lines: Vec<String> = stage
+        .registry
+        .requests()
+        .iter()
+        .map(countersign_sandbox::Request::line)
+        .collect();
+    let last = |name: &str| {
+        let line = format!("PUT /v2/{}/manifests/{name}", crate::common::PATH);
+        lines.iter().rposition(|one| *one == line).unwrap()
+    };
+    for digest in &digests {
+        assert!(last(&format!("sha256-{}.sig", digest.hex())) < last("v1"));
+    }
+    // The next run finds both.
+    let again = plan.publish(&with, &tags, &|_| {}).await.unwrap();
+    let outcomes = again.signed.iter().map(|one| one.outcome);
+    assert!(
+        outcomes
+            .into_iter()
+            .all(|one| one == SigningOutcome::AlreadySigned)
+    );
 }
 
 /// The order of what the registry was told: whatever a tag is set to was signed before, with all that

@@ -30,7 +30,7 @@ impl Stage {
         }
     }
 
-    async fn accepts(&self, digest: &Digest, format: SignatureFormat) -> bool {
+    pub(crate) async fn accepts(&self, digest: &Digest, format: SignatureFormat) -> bool {
         let registry = client();
         let image = self.reference(":v1").pinned_to(digest.clone());
         let image = registry.resolve(&image).await.unwrap();

@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_oci::{Digest, PinnedReference, Platform, Reference};
-use countersign_sign::{Reached, Signed, SigningEvent, SigningOutcome, Unsigned};
+use countersign_sign::{PublicationEvent, Reached, Signed, SigningEvent, SigningOutcome, Unsigned};
 
 use super::super::text::evidence_text;
+use crate::json::error::Tags;
 use crate::json::signing::SignResult;
 use crate::output::Output;
 
@@ -20,6 +21,8 @@ pub(in crate::commands) struct Report<'a> {
 #[derive(Clone, Default)]
 pub(in crate::commands) struct Notes {
     all: Arc<Mutex<Vec<Note>>>,
+    /// Where the tags are, if any are to be written.
+    tags: Arc<Mutex<Option<Tags>>>,
 }
 
 enum Note {
@@ -77,7 +80,9 @@ impl<'a> Report<'a> {
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
-        self.output.before_failure(self.tell());
+        let tags = self.notes.tags.lock();
+        let tags = tags.unwrap_or_else(PoisonError::into_inner).take();
+        self.output.before_failure(self.tell(), tags);
     }
 }
 
@@ -99,6 +104,34 @@ impl Notes {
                 };
                 if let Some(note) = all.iter_mut().find(of) {
                     *note = Note::Signed(signed.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(in crate::commands) fn take_tags(&self, event: &PublicationEvent) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            PublicationEvent::Planned { tags: planned } => {
+                *tags = Some(Tags {
+                    written: Vec::new(),
+                    unclear: Vec::new(),
+                    not_written: planned.iter().map(ToString::to_string).collect(),
+                });
+            }
+            PublicationEvent::Tagging { tag } => {
+                if let Some(tags) = tags.as_mut() {
+                    let tag = tag.to_string();
+                    tags.not_written.retain(|other| *other != tag);
+                    tags.unclear.push(tag);
+                }
+            }
+            PublicationEvent::Tagged { tag } => {
+                if let Some(tags) = tags.as_mut() {
+                    let tag = tag.to_string();
+                    tags.unclear.retain(|other| *other != tag);
+                    tags.written.push(tag);
                 }
             }
             _ => {}

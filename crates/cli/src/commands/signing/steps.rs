@@ -22,6 +22,7 @@ pub(in crate::commands) fn publishing(
     notes: &Notes,
     event: &PublicationEvent,
 ) {
+    notes.take_tags(event);
     match event {
         PublicationEvent::Copied { blob, .. } => progress.say(format!("copied {blob}")),
         PublicationEvent::Pushed { index } => progress.say(format!("signing {index}")),

@@ -1,0 +1,143 @@
+//! The legacy form: cosign 2 accepts what countersign wrote, and each leaves the signatures of the other.
+
+use std::fs;
+
+use anyhow::{Context as _, ensure};
+use countersign_oci::{Digest, media_type};
+use serde_json::Value;
+
+use super::{CACHE, Scene, listed, text};
+use crate::command::Command;
+use crate::interop::actors::{STRANGER, WORKFLOW};
+use crate::interop::http;
+use crate::interop::instance::bare;
+use crate::interop::ledger::Ledger;
+use crate::interop::registries::Registry;
+
+impl Scene<'_> {
+    /// Plays both ways with two images.
+    pub(super) fn legacy(&self, registry: &Registry, sources: &[Digest], ledger: &mut Ledger) {
+        let title = format!("two images merged with --format both, in {}", registry.name);
+        ledger.case(&title, || self.both(registry, sources));
+        let title = format!(
+            "signatures by cosign 2 and ours at one tag, in {}",
+            registry.name
+        );
+        ledger.case(&title, || self.beside(registry, sources));
+    }
+
+    /// Every program accepts the form that it reads.
+    fn both(&self, registry: &Registry, sources: &[Digest]) -> anyhow::Result<String> {
+        let repository = "merges/both";
+        let image = format!("{}/{repository}:v1", registry.host);
+        let merge = self.merge(registry, &image, sources)?;
+        self.command(merge.args(["--format", "both"]))?;
+        let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
+        let index = http::text_of(&url, media_type::OCI_INDEX)?;
+        let digest = Digest::sha256(index.as_bytes()).to_string();
+        for digest in listed(&index)?.iter().chain([&digest]) {
+            let one = format!("{}/{repository}@{digest}", registry.host);
+            self.cosign_2_verifies(&one, WORKFLOW, 1)?;
+            self.cosign_verifies(&one)?;
+            self.sigstore_python_verifies(registry, repository, digest)?;
+            self.verifies_legacy(&one)?;
+        }
+        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
+        self.cosign_verifies(&image)?;
+        Ok("cosign 2 accepts the one form, cosign 3 and sigstore-python the other".to_owned())
+    }
+
+    /// One after the other signs the same image.
+    fn beside(&self, registry: &Registry, sources: &[Digest]) -> anyhow::Result<String> {
+        let source = sources.first().context("no image")?;
+        let from = format!("{}/{CACHE}@{source}", registry.host);
+        let image = format!("{}/merges/beside@{source}", registry.host);
+        self.crane(&[
+            "copy",
+            &from,
+            &format!("{}/merges/beside:v1", registry.host),
+        ])?;
+        self.cosign_2_signs(&image, STRANGER)?;
+        let said = self.signs_legacy(&image)?;
+        ensure!(
+            said.contains("\nsigned ") || said.starts_with("signed "),
+            "{said}"
+        );
+        self.cosign_2_signs(&image, STRANGER)?;
+        // cosign counts those that it accepts.
+        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
+        self.cosign_2_verifies(&image, STRANGER, 2)?;
+        self.verifies_legacy(&image)?;
+
+        // What cosign 2 has signed as the same workflow is signed.
+        let other = sources.get(1).context("no second image")?;
+        let from = format!("{}/{CACHE}@{other}", registry.host);
+        let image = format!("{}/merges/beside@{other}", registry.host);
+        self.crane(&[
+            "copy",
+            &from,
+            &format!("{}/merges/beside:v2", registry.host),
+        ])?;
+        self.cosign_2_signs(&image, WORKFLOW)?;
+        let said = self.signs_legacy(&image)?;
+        ensure!(said.contains("already signed"), "{said}");
+        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
+        Ok("three signatures at one tag, and none twice".to_owned())
+    }
+
+    fn signs_legacy(&self, image: &str) -> anyhow::Result<String> {
+        fs::write(self.directory.join("token"), self.sandbox.token(WORKFLOW))?;
+        let sign = Command::new(self.countersign)
+            .args(["sign", "--trusted-root", text(&self.instance.trusted_root)?])
+            .args(["--signing-config", text(&self.instance.signing_config)?])
+            .args(["--identity-token", "@token", "--format", "simple-signing"])
+            .args([image]);
+        Ok(self.command(sign)?.stdout)
+    }
+
+    fn verifies_legacy(&self, image: &str) -> anyhow::Result<()> {
+        let issuer = bare(&self.sandbox.oidc_issuer());
+        let policy = format!(
+            "issuer: {issuer}\nidentity: {WORKFLOW}\nsignature_formats: [simple_signing]\n"
+        );
+        fs::write(self.directory.join("legacy.yaml"), policy)?;
+        let verify = Command::new(self.countersign)
+            .args([
+                "verify",
+                "--trusted-root",
+                text(&self.instance.trusted_root)?,
+            ])
+            .args(["--policy", "legacy.yaml", image]);
+        self.command(verify)?;
+        Ok(())
+    }
+
+    fn cosign_2_signs(&self, image: &str, identity: &str) -> anyhow::Result<()> {
+        fs::write(self.directory.join("token"), self.sandbox.token(identity))?;
+        let sign = Command::new(&self.cosign_2)
+            .args(["sign", "--yes", "--identity-token", "token"])
+            .args(["--new-bundle-format=false", "--use-signing-config=false"])
+            .args(["--fulcio-url", &self.instance.fulcio])
+            .args(["--rekor-url", &self.instance.rekor])
+            .args(["--trusted-root", text(&self.instance.trusted_root)?, image]);
+        self.command(sign)?;
+        Ok(())
+    }
+
+    /// cosign 2 accepts exactly `count` signatures by `identity`.
+    fn cosign_2_verifies(&self, image: &str, identity: &str, count: usize) -> anyhow::Result<()> {
+        let issuer = bare(&self.sandbox.oidc_issuer());
+        let verify = Command::new(&self.cosign_2)
+            .args(["verify", "--new-bundle-format=false", "--output", "json"])
+            .args(["--trusted-root", text(&self.instance.trusted_root)?])
+            .args(["--certificate-oidc-issuer", &issuer])
+            .args(["--certificate-identity", identity, image]);
+        let accepted: Vec<Value> = serde_json::from_str(self.command(verify)?.stdout.trim())?;
+        ensure!(
+            accepted.len() == count,
+            "cosign 2 accepts {} signatures of {image}, not {count}",
+            accepted.len()
+        );
+        Ok(())
+    }
+}
