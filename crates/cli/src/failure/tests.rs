@@ -282,12 +282,12 @@ fn what_is_said_of_signing() {
         Service
     7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it
         Token/Expired
+    7 Unreachable: run the same command again, a CI's in a new job: it signs what is not signed yet
+        Renewal
     7 Unreachable: run the same command again, and log in with a browser while it waits
         Login/Late, Login/CodeExpired
     7 Unreachable: run the same command again, and log in with an account that the issuer accepts
         Login/Refused
-    7 Unreachable: run the same command again, a CI's in a new job: it signs what is not signed yet
-        Renewal
     7 Unreachable: sign again; if it fails again, the registry's support for referrers has a fault
         NotListed
     ");
