@@ -21,6 +21,7 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 use self::measure::{Measurement, measure};
 use crate::command::{Command, Profile, build_countersign, workspace};
 use crate::interop::{cosign, installed_cosign, installed_crane};
+use crate::servers::Servers;
 
 /// How often each program is timed.
 const RUNS: usize = 21;
@@ -65,16 +66,9 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(&root)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let sigstore = runtime.block_on(Sigstore::start())?;
-    let options = RegistryOptions {
-        referrers_api: true,
-        ..Default::default()
-    };
-    let registry = runtime.block_on(RegistryServer::start(options))?;
+    let servers = Servers::start(1)?;
+    let sigstore = &servers.sigstore;
+    let registry = servers.registry_with_referrers()?;
     fs::write(directory.path().join("token"), sigstore.token(IDENTITY))?;
     fs::write(
         directory.path().join("trusted_root.json"),
@@ -85,7 +79,7 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
     let signer = Signer {
         countersign: &countersign,
         directory: directory.path(),
-        sigstore: &sigstore,
+        sigstore,
     };
     if plays(Part::Verify) {
         println!(
@@ -106,7 +100,7 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
     if plays(Part::Hostile) {
         missed.extend(hostile::run(
             &countersign,
-            &sigstore,
+            sigstore,
             &registry,
             directory.path(),
         )?);
@@ -116,14 +110,14 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
             countersign: &countersign,
             cosign: installed_cosign(&root),
         };
-        let without_api = runtime.block_on(RegistryServer::start(RegistryOptions::default()))?;
+        let without_api = servers.registry(RegistryOptions::default())?;
         let registries = sign::Registries {
             with_api: &registry,
             without_api: &without_api,
         };
         missed.extend(sign::run(
             &programs,
-            &sigstore,
+            sigstore,
             &registries,
             directory.path(),
         )?);

@@ -14,10 +14,11 @@ mod works;
 use std::fs;
 
 use anyhow::{Context as _, ensure};
-use countersign_sandbox::{RekorVersion, Sigstore};
+use countersign_sandbox::RekorVersion;
 
 use self::scene::{Ledger, Scene};
 use crate::command::{self, Profile, build_countersign};
+use crate::servers::Servers;
 
 const INTRODUCTION: &str = "\
 Countersign, end to end
@@ -73,18 +74,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .prefix("run-")
         .tempdir_in(&scratch)
         .with_context(|| format!("no directory in {}", scratch.display()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let sigstore = runtime.block_on(Sigstore::start())?;
+    let servers = Servers::start(2)?;
 
     let mut ledger = Ledger::default();
     for (number, part) in (1..).zip(&PARTS) {
         println!("\nPart {number}: {}", part.title);
         let directory = directory.path().join(format!("part-{number}"));
         fs::create_dir(&directory)?;
-        let mut scene = Scene::start(&program, directory, &runtime, &sigstore, part, &mut ledger)?;
+        let mut scene = Scene::start(&program, directory, &servers, part, &mut ledger)?;
         for act in part.acts {
             act(&mut scene)?;
         }

@@ -30,12 +30,13 @@ use countersign_sandbox::RekorVersion;
 pub(crate) use self::tools::{cosign, installed_cosign, installed_crane};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
-use self::instance::{Instance, Sandbox, bare};
+use self::instance::{Instance, bare};
 use self::scenarios::World;
 use self::services::Services;
 use self::tools::{Programs, Skopeo, Tools};
 use crate::command::{Profile, build_countersign, workspace};
 use crate::ledger::{self, Ledger};
+use crate::servers::Servers;
 
 const INTRODUCTION: &str = "\
 Countersign against the software of others
@@ -138,7 +139,7 @@ fn signatures(
 ) -> anyhow::Result<()> {
     let tools = Tools::install(root)?;
     println!("Starting the sandbox, Fulcio, a CT log, rekor-tiles and the timestamp authority …");
-    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let Servers { sigstore, .. } = &Servers::start(2)?;
     let services = Services::start(&tools, &bare(&sigstore.oidc_issuer()), directory)?;
     let v1 = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let v2 = Instance::sandbox(sigstore, RekorVersion::V2, directory)?;
@@ -182,7 +183,7 @@ fn same_trees(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let Servers { sigstore, .. } = &Servers::start(2)?;
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let world = trees::World {
         countersign,

@@ -12,6 +12,7 @@ mod e2e;
 mod faults;
 mod interop;
 mod ledger;
+mod servers;
 mod test;
 mod workflows;
 

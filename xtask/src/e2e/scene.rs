@@ -7,10 +7,10 @@ use anyhow::{Context as _, ensure};
 use countersign_oci::{Options, Registry};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
-use tokio::runtime::Runtime;
 
 use super::Part;
 use crate::command::{Command, Output};
+use crate::servers::Servers;
 
 /// Who signs: the workflow of the project whose image is installed.
 pub(super) const RELEASE_WORKFLOW: &str =
@@ -97,7 +97,7 @@ impl<'a> Step<'a> {
 /// A directory with the files that the commands name, and the servers that they talk to.
 pub(super) struct Scene<'a> {
     program: &'a Path,
-    runtime: &'a Runtime,
+    servers: &'a Servers,
     ledger: &'a mut Ledger,
     client: Registry,
     pub(super) directory: PathBuf,
@@ -112,8 +112,7 @@ impl<'a> Scene<'a> {
     pub(super) fn start(
         program: &'a Path,
         directory: PathBuf,
-        runtime: &'a Runtime,
-        sigstore: &'a Sigstore,
+        servers: &'a Servers,
         part: &Part,
         ledger: &'a mut Ledger,
     ) -> anyhow::Result<Self> {
@@ -121,10 +120,10 @@ impl<'a> Scene<'a> {
             referrers_api: part.referrers_api,
             ..Default::default()
         };
-        let registry = runtime.block_on(RegistryServer::start(options))?;
+        let (registry, sigstore) = (servers.registry(options)?, &servers.sigstore);
         let scene = Self {
             program,
-            runtime,
+            servers,
             ledger,
             client: Registry::new(Options::default())?,
             directory,
@@ -148,7 +147,7 @@ impl<'a> Scene<'a> {
 
     /// Starts one more registry.
     pub(super) fn another(&self, options: RegistryOptions) -> anyhow::Result<RegistryServer> {
-        Ok(self.runtime.block_on(RegistryServer::start(options))?)
+        self.servers.registry(options)
     }
 
     /// Writes a file into the working directory of the commands.
@@ -180,7 +179,7 @@ impl<'a> Scene<'a> {
             .collect::<anyhow::Result<_>>()?;
         let index = ImageIndex::new(images);
         let target = self.registry.repository(repository);
-        self.runtime.block_on(async {
+        self.servers.block_on(async {
             for image in index.images() {
                 for blob in image.blobs() {
                     self.client.push_blob(&target, blob.clone()).await?;

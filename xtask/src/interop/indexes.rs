@@ -13,11 +13,12 @@ use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
 use super::http;
-use super::instance::{Instance, Sandbox, bare};
+use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
 use super::tools::{Programs, Skopeo};
 use crate::command::{Command, Output};
+use crate::servers::Servers;
 
 const SIGNER: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
@@ -92,7 +93,7 @@ pub(super) fn run(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let Servers { sigstore, .. } = &Servers::start(2)?;
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let stage = Stage {
         countersign,

@@ -8,30 +8,6 @@ use anyhow::Context as _;
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
-/// The sandbox's Sigstore in this process, and the threads that it runs on.
-pub(super) struct Sandbox {
-    // Before the runtime, whose end would stop it in the middle of its own.
-    pub(super) sigstore: Sigstore,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Sandbox {
-    /// Starts one. It ends when it is dropped.
-    ///
-    /// # Errors
-    /// When threads or ports can't be had.
-    pub(super) fn start() -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
-        Ok(Self {
-            sigstore: runtime.block_on(Sigstore::start())?,
-            _runtime: runtime,
-        })
-    }
-}
-
 /// Where an instance's services and files are.
 #[derive(Debug)]
 pub(super) struct Instance {

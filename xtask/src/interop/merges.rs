@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use self::competing::ROUNDS;
 use super::actors::{self, WORKFLOW};
 use super::http;
-use super::instance::{Instance, Sandbox, bare};
+use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Referrers, Registry};
 use super::tools::{self, Programs};
 use crate::command::{Command, Output};
+use crate::servers::Servers;
 
 /// The repository that the builds push to.
 const CACHE: &str = "merges/cache";
@@ -90,7 +91,7 @@ pub(super) fn run(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    let Sandbox { sigstore, .. } = &Sandbox::start()?;
+    let Servers { sigstore, .. } = &Servers::start(2)?;
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let scene = Scene {
         countersign,

@@ -20,7 +20,7 @@ const CHECKSUM: &str = "of the archive, from the file SHA256SUMS of the release"
 pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
     ledger.case("docs/ci: the job of GitLab CI signs", || {
         let page = Page::read(scene, "gitlab")?;
-        let token = scene.sigstore.token(WORKFLOW);
+        let token = scene.sigstore().token(WORKFLOW);
         page.signs(
             &lines(page.at("/sign/script")?)?,
             &[
@@ -103,7 +103,7 @@ impl<'a> Page<'a> {
         );
         let archive = scene.archive(&format!("pages/{name}/release"), VERSION, &flags)?;
         let folder = scene.directory.path().join("pages").join(name);
-        let token = scene.sigstore.token(WORKFLOW);
+        let token = scene.sigstore().token(WORKFLOW);
         scene.write(&format!("pages/{name}/bin/token"), token)?;
         let bin = folder.join("bin").display().to_string();
         let fetch = format!(

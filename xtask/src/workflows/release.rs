@@ -217,7 +217,7 @@ impl<'a> Release<'a> {
             .action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?
             .expect(0, "")?;
 
-        let issuer = scene.sigstore.oidc_issuer();
+        let issuer = scene.sigstore().oidc_issuer();
         let issuer = issuer.as_str().trim_end_matches('/');
         let policy = format!(
             "verification:\n  issuer: {issuer}\n  identity: {WORKFLOW}\n  \

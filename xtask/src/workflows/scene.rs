@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
+use countersign_sandbox::{RegistryServer, RekorVersion, Sigstore};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 use super::runner::{Ended, Names, Runner};
 use crate::command::{Command, workspace};
+use crate::servers::Servers;
 
 /// The workflow that signs, as tokens name it.
 pub(super) const WORKFLOW: &str =
@@ -22,11 +22,10 @@ pub(super) const LOG_SEARCH_URL: &str = "https://log.example/?entry=";
 /// The servers and the files.
 pub(super) struct Scene {
     pub(super) countersign: PathBuf,
-    pub(super) sigstore: Sigstore,
     pub(super) registry: RegistryServer,
     pub(super) directory: TempDir,
-    // Last: its end would stop the servers in the middle of their own.
-    runtime: Runtime,
+    // Last: its end would stop the registry in the middle of its own.
+    servers: Servers,
 }
 
 impl Scene {
@@ -38,32 +37,28 @@ impl Scene {
         let root = workspace().join("target/workflows");
         fs::create_dir_all(&root)?;
         let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&root)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
-        let sigstore = runtime.block_on(Sigstore::start())?;
-        let options = RegistryOptions {
-            referrers_api: true,
-            ..Default::default()
-        };
-        let registry = runtime.block_on(RegistryServer::start(options))?;
+        let servers = Servers::start(2)?;
+        let registry = servers.registry_with_referrers()?;
         let scene = Self {
             countersign: countersign.to_owned(),
-            sigstore,
             registry,
             directory,
-            runtime,
+            servers,
         };
-        scene.write("trusted_root.json", scene.sigstore.trusted_root_json())?;
-        let config = scene.sigstore.signing_config_json(RekorVersion::V2);
+        scene.write("trusted_root.json", scene.sigstore().trusted_root_json())?;
+        let config = scene.sigstore().signing_config_json(RekorVersion::V2);
         scene.write("signing_config.json", config)?;
         Ok(scene)
     }
 
+    /// The Sigstore that the jobs sign with.
+    pub(super) fn sigstore(&self) -> &Sigstore {
+        &self.servers.sigstore
+    }
+
     /// Waits for what a client of the servers does.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
+        self.servers.block_on(future)
     }
 
     /// Writes a file into the jobs' workspace, and says where it is.
@@ -134,7 +129,7 @@ impl Scene {
         let home = self.directory.path().join("home");
         fs::create_dir_all(&scratch)?;
         fs::create_dir_all(&home)?;
-        let (url, bearer) = self.sigstore.identity_endpoint(identity);
+        let (url, bearer) = self.sigstore().identity_endpoint(identity);
         let architecture = match std::env::consts::ARCH {
             "aarch64" => "ARM64",
             _ => "X64",
@@ -172,7 +167,7 @@ impl Scene {
 
     /// Verifies an image as signed by `identity`, with the program.
     pub(super) fn verify(&self, image: &str, identity: &str) -> anyhow::Result<()> {
-        let issuer = self.sigstore.oidc_issuer();
+        let issuer = self.sigstore().oidc_issuer();
         let issuer = issuer.as_str().trim_end_matches('/');
         Command::new(&self.countersign)
             .args(["verify", "--trusted-root", "trusted_root.json"])
