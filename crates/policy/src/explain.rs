@@ -82,9 +82,13 @@ impl Explanation<'_> {
         }
         let times = times(self.0);
         if times.is_empty() {
-            out.push_str(
-                "- a log or a timestamp authority proves when it was made; any time is accepted;\n",
-            );
+            // A signer's own time stands beside the signer.
+            let by_signer = signers.iter().any(|signer| signer.not_before.is_some());
+            out.push_str(if by_signer {
+                "- a log or a timestamp authority proves when it was made;\n"
+            } else {
+                "- a log or a timestamp authority proves when it was made; any time is accepted;\n"
+            });
         }
         for time in times {
             writeln!(out, "- it was made {time};")?;

@@ -81,8 +81,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// The first condition that is not true. The order is: denied digests, the form, the statement's type, the signer,
-    /// the time, the age, the annotations, the predicate, the name.
+    /// The first condition that is not true. Denied digests come first: of a denied image nothing else is said.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,

@@ -77,7 +77,7 @@ impl Signer {
     /// `min_age` is left out: what is signed now can't have it yet.
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
-        self.tools.consumer = Some(policy.without_min_age());
+        self.tools.consumer = Some(policy.for_a_new_signature());
         self
     }
 

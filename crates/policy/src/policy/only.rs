@@ -26,13 +26,36 @@ impl Policy {
         })
     }
 
-    /// The same policy without its `min_age`. For a signer, which looks at a signature as soon as it is made;
-    /// never to install anything by.
+    /// The same policy without what a signature can't meet right after it is made: its `min_age`. For a signer,
+    /// which looks at a signature at once; never to install anything by. It names every field, so that a new
+    /// one has to be placed.
     #[must_use]
-    pub fn without_min_age(self) -> Self {
+    pub fn for_a_new_signature(self) -> Self {
+        let Self {
+            signers,
+            not_before,
+            min_age: _,
+            predicate_types,
+            predicate,
+            signature_formats,
+            annotations,
+            bind_name,
+            trust,
+            signature_sources,
+            deny_digests,
+        } = self;
         Self {
+            signers,
+            not_before,
             min_age: None,
-            ..self
+            predicate_types,
+            predicate,
+            signature_formats,
+            annotations,
+            bind_name,
+            trust,
+            signature_sources,
+            deny_digests,
         }
     }
 
