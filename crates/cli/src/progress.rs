@@ -118,10 +118,11 @@ impl Progress {
                 bytes,
                 size,
             } => self.transferred(digest, *bytes, *size),
-            Event::LayerExtracted { digest } if self.steps => {
-                self.line(&format!("unpacked {digest}"));
+            Event::LayerExtracted { digest } => {
+                if self.steps {
+                    self.line(&format!("unpacked {digest}"));
+                }
             }
-            _ => {}
         }
     }
 

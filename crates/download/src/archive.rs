@@ -16,7 +16,7 @@ use countersign_oci::Digest;
 use crate::error::Error;
 use crate::extract::{Form, Layer};
 use crate::grounds::Grounds;
-use crate::requirement::{Proof, Requirement};
+use crate::requirement::{Requirement, RequirementKind};
 
 pub(crate) use directory::pack;
 pub(crate) use tarball::fetch;
@@ -44,9 +44,9 @@ impl Archive {
     /// Admits it on what `requirement` asks for, and on nothing less. A digest that the index names
     /// for it is held against it also where, for the sake of other sources, none is required.
     pub(crate) fn admit(self, requirement: &Requirement) -> Result<AdmittedArchive, Error> {
-        let required = match requirement.proof() {
-            Proof::Digest(digest) => Some(digest),
-            Proof::Signature(_) | Proof::None => self.expected.as_ref(),
+        let required = match requirement.kind() {
+            RequirementKind::Digest(digest) => Some(digest),
+            RequirementKind::Signature(_) | RequirementKind::None => self.expected.as_ref(),
         };
         if let Some(expected) = required
             && *expected != self.digest
@@ -57,9 +57,9 @@ impl Archive {
                 found: self.digest,
             });
         }
-        let grounds = match requirement.proof() {
-            Proof::Digest(_) => Grounds::Digest,
-            Proof::Signature(_) | Proof::None => {
+        let grounds = match requirement.kind() {
+            RequirementKind::Digest(_) => Grounds::Digest,
+            RequirementKind::Signature(_) | RequirementKind::None => {
                 let permit = requirement.permit(&self.digest);
                 let permit = permit.ok_or_else(|| Error::Unverifiable {
                     location: self.location.clone(),

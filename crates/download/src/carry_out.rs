@@ -32,6 +32,8 @@ use attempt::{Attempt, AttemptResult};
 use next::{FailedAttempt, NextSource};
 use replace::TargetState;
 
+use failure::Cause;
+
 pub use failure::{PlanFailure, SourceFailure};
 
 /// The outcome of an installation.
@@ -87,19 +89,18 @@ impl<V: ImageVerifier> Installer<V> {
         options: InstallOptions,
         events: Events<'_>,
     ) -> Result<Outcome, PlanFailure> {
-        let failed = |target, failures| PlanFailure {
+        let failed = |cause| PlanFailure {
             name: plan.name().to_owned(),
             locked: plan.lock().map(LockedEntry::requested).cloned(),
-            target,
-            failures,
+            cause,
         };
         let (held, target) = occupy(plan, directory, options, events)
             .await
-            .map_err(|error| failed(Some(error), Vec::new()))?;
+            .map_err(|error| failed(Cause::Target(error)))?;
         let limited = plan.address_limit().map(|limit| self.within(limit));
         let limited = limited
             .transpose()
-            .map_err(|error| failed(Some(error), Vec::new()))?;
+            .map_err(|error| failed(Cause::Target(error)))?;
         let installer = limited.as_ref().unwrap_or(self);
         let locked = plan.lock().map(LockedEntry::requested);
         let (mut failed_attempts, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
@@ -117,7 +118,9 @@ impl<V: ImageVerifier> Installer<V> {
                 skipped: failures.iter().map(ToString::to_string).collect(),
                 events,
             };
-            let AttemptResult { digest, result } = installer.attempt(attempt).await;
+            // On the heap: it holds all of a verification and of an extraction.
+            let attempt = Box::pin(installer.attempt(attempt));
+            let AttemptResult { digest, result } = attempt.await;
             let error = match result {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
@@ -131,7 +134,7 @@ impl<V: ImageVerifier> Installer<V> {
                 error,
             });
         }
-        Err(failed(None, failures))
+        Err(failed(Cause::Sources(failures)))
     }
 }
 

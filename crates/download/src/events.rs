@@ -6,7 +6,6 @@ use countersign_oci::Digest;
 
 /// What happens, for a display of progress.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Event {
     /// Another run installs to the same directory. This one waits for it.
     Waiting {

@@ -54,7 +54,7 @@ impl Galleries {
     /// The plan for the entry of this name.
     ///
     /// # Errors
-    /// [`PlanError::UnknownGallery`]; [`PlanError::Ambiguous`] where galleries with different
+    /// [`PlanError::NoGallery`]; [`PlanError::UnknownGallery`]; [`PlanError::Ambiguous`] where galleries with different
     /// policies know a bare name; those of [`Planner::plan`].
     pub fn plan(&self, name: &EntryName) -> Result<Plan, PlanError> {
         if let Some(gallery) = name.gallery() {
@@ -90,12 +90,7 @@ impl Galleries {
                     .collect(),
             }),
             Some((_, plan)) => plan,
-            None => unknown.unwrap_or_else(|| {
-                Err(PlanError::UnknownGallery {
-                    expected: Vec::new(),
-                    found: String::new(),
-                })
-            }),
+            None => unknown.unwrap_or(Err(PlanError::NoGallery)),
         }
     }
 
@@ -143,6 +138,7 @@ fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
         },
         Err(
             PlanError::Source { .. }
+            | PlanError::NoGallery
             | PlanError::UnknownGallery { .. }
             | PlanError::Ambiguous { .. }
             | PlanError::Local { .. }
@@ -220,6 +216,12 @@ mod tests {
             let galleries = galleries(&[(OTHER, DRAW), (policy, CHAT), (policy, CHAT_BY_ALIAS)]);
             assert_eq!(galleries.plan(&"chat".into()).unwrap().gallery(), Some("b"));
         }
+    }
+
+    #[test]
+    fn a_file_without_galleries_is_told() {
+        let plan = galleries(&[]).plan(&"chat".into());
+        assert!(matches!(plan, Err(PlanError::NoGallery)), "{plan:?}");
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub use options::{
 pub use plan::{Plan, PlanError, Planner};
 pub use planned::{PlannedSource, Role};
 pub use record::{Installed, Provenance, Recorded};
-pub use requirement::{Integrity, Proof, Requirement, RequirementError, UNPROVEN};
+pub use requirement::{Integrity, Requirement, RequirementError, RequirementKind, UNPROVEN};
 pub use source::{Server, Source, SourceError, Tarball, TarballCompression};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};
 

@@ -31,7 +31,6 @@ pub struct Limits {
 
 /// Which of the [`Limits`] was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Bound {
     /// [`Limits::index_bytes`]
     IndexBytes,

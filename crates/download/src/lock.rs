@@ -56,7 +56,6 @@ pub struct LockedEntry {
 
 /// What a locked installation was admitted on, and has to be again, by the same signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum LockedGrounds {
     /// A signature that the gallery's policy accepted.
     Signature {

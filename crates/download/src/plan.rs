@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::lock::LockedEntry;
 use crate::options::PrivateAddresses;
 use crate::planned::{PlannedSource, Role};
-use crate::requirement::{Integrity, Proof, Requirement, UNPROVEN};
+use crate::requirement::{Integrity, Requirement, RequirementKind, UNPROVEN};
 use crate::source::{Server, Source};
 
 pub(crate) use locked::Locked;
@@ -289,9 +289,9 @@ impl Plan {
 
     /// What a person should know before this is carried out.
     pub fn warning(&self) -> Option<&'static str> {
-        match self.requirement.proof() {
-            Proof::None => Some(UNPROVEN),
-            Proof::Signature(_) | Proof::Digest(_) => None,
+        match self.requirement.kind() {
+            RequirementKind::None => Some(UNPROVEN),
+            RequirementKind::Signature(_) | RequirementKind::Digest(_) => None,
         }
     }
 }

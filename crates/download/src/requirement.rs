@@ -25,17 +25,17 @@ pub enum Integrity {
     Permissive,
 }
 
-/// What has to be proven, of whichever source serves. Nothing outside makes one of a [`Proof`]:
+/// What has to be proven, of whichever source serves. Nothing outside makes one of a [`RequirementKind`]:
 ///
 /// ```compile_fail,E0423
-/// let forged = countersign_download::Requirement(countersign_download::Proof::None);
+/// let forged = countersign_download::Requirement(countersign_download::RequirementKind::None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement(Proof);
+pub struct Requirement(RequirementKind);
 
-/// The kinds of [`Requirement`].
+/// What a [`Requirement`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub enum RequirementKind {
     /// A signature that this policy accepts.
     Signature(Box<Policy>),
     /// Bytes of this digest, which the gallery's index names.
@@ -82,37 +82,37 @@ impl Requirement {
         if let Some(Some(first)) = digests.next()
             && digests.all(|digest| digest == Some(first))
         {
-            return Ok(Self(Proof::Digest(first.clone())));
+            return Ok(Self(RequirementKind::Digest(first.clone())));
         }
         match integrity {
-            Integrity::Permissive => Ok(Self(Proof::None)),
+            Integrity::Permissive => Ok(Self(RequirementKind::None)),
             Integrity::Strict => Err(uncovered(sources)),
         }
     }
 
     /// A signature that `policy` accepts.
     pub fn signature(policy: Policy) -> Self {
-        Self(Proof::Signature(Box::new(policy)))
+        Self(RequirementKind::Signature(Box::new(policy)))
     }
 
     /// What it asks for.
-    pub fn proof(&self) -> &Proof {
+    pub fn kind(&self) -> &RequirementKind {
         &self.0
     }
 
     /// Leave to install content of this digest unverified; `None` where anything is asked for.
     pub fn permit(&self, digest: &Digest) -> Option<UnverifiedPermit> {
         match &self.0 {
-            Proof::None => Some(UnverifiedPermit::new(digest.clone())),
-            Proof::Signature(_) | Proof::Digest(_) => None,
+            RequirementKind::None => Some(UnverifiedPermit::new(digest.clone())),
+            RequirementKind::Signature(_) | RequirementKind::Digest(_) => None,
         }
     }
 
     /// The policy that must accept a signature, if that is what is asked for.
     pub fn policy(&self) -> Option<&Policy> {
         match &self.0 {
-            Proof::Signature(policy) => Some(policy),
-            Proof::Digest(_) | Proof::None => None,
+            RequirementKind::Signature(policy) => Some(policy),
+            RequirementKind::Digest(_) | RequirementKind::None => None,
         }
     }
 }
@@ -139,9 +139,9 @@ fn uncovered(sources: &[Source]) -> RequirementError {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Proof::Signature(_) => f.write_str("a signature that the policy accepts"),
-            Proof::Digest(digest) => write!(f, "bytes of the digest {digest}"),
-            Proof::None => f.write_str("nothing"),
+            RequirementKind::Signature(_) => f.write_str("a signature that the policy accepts"),
+            RequirementKind::Digest(digest) => write!(f, "bytes of the digest {digest}"),
+            RequirementKind::None => f.write_str("nothing"),
         }
     }
 }
@@ -231,9 +231,9 @@ mod tests {
         policy: Option<&Policy>,
         source: &Source,
         integrity: Integrity,
-    ) -> Result<Proof, RequirementError> {
+    ) -> Result<RequirementKind, RequirementError> {
         Requirement::of(policy, std::slice::from_ref(source), integrity)
-            .map(|requirement| requirement.proof().clone())
+            .map(|requirement| requirement.kind().clone())
     }
 
     fn found(source: &Source) -> Box<Source> {
@@ -245,9 +245,9 @@ mod tests {
         let policy = policy();
         for source in crate::samples::sources() {
             let required = |policy, integrity| match of(policy, &source, integrity) {
-                Ok(Proof::Signature(_)) => "a signature",
-                Ok(Proof::Digest(_)) => "its digest",
-                Ok(Proof::None) => "nothing",
+                Ok(RequirementKind::Signature(_)) => "a signature",
+                Ok(RequirementKind::Digest(_)) => "its digest",
+                Ok(RequirementKind::None) => "nothing",
                 Err(_) => "refused",
             };
             let under_policy = required(Some(&policy), Integrity::Strict);
@@ -289,7 +289,7 @@ mod tests {
     fn a_policy_asks_for_a_signature_in_either_mode() {
         for integrity in [Integrity::Strict, Integrity::Permissive] {
             for source in [image(), layout()] {
-                let expected = Proof::Signature(Box::new(policy()));
+                let expected = RequirementKind::Signature(Box::new(policy()));
                 assert_eq!(of(Some(&policy()), &source, integrity), Ok(expected));
             }
         }
@@ -338,7 +338,10 @@ mod tests {
             ),
         ] {
             assert_eq!(of(None, &source, Integrity::Strict), Err(expected));
-            assert_eq!(of(None, &source, Integrity::Permissive), Ok(Proof::None));
+            assert_eq!(
+                of(None, &source, Integrity::Permissive),
+                Ok(RequirementKind::None)
+            );
         }
     }
 
@@ -348,7 +351,7 @@ mod tests {
         for integrity in [Integrity::Strict, Integrity::Permissive] {
             assert_eq!(
                 of(None, &tarball(Some(SHA256)), integrity),
-                Ok(Proof::Digest(Digest::clone(&digest)))
+                Ok(RequirementKind::Digest(Digest::clone(&digest)))
             );
         }
     }
@@ -357,7 +360,7 @@ mod tests {
     fn one_source_that_nothing_covers_leaves_all_uncovered() {
         let mixed = [tarball(Some(SHA256)), directory()];
         let required = Requirement::of(None, &mixed, Integrity::Permissive).unwrap();
-        assert_eq!(required.proof(), &Proof::None);
+        assert_eq!(required.kind(), &RequirementKind::None);
         assert_eq!(
             Requirement::of(None, &mixed, Integrity::Strict),
             Err(RequirementError::Unverifiable {
@@ -388,6 +391,6 @@ mod tests {
     fn sources_of_different_digests_are_not_covered_by_one() {
         let mixed = [tarball(Some(SHA256)), tarball(Some(OTHER))];
         let required = Requirement::of(None, &mixed, Integrity::Permissive).unwrap();
-        assert_eq!(required.proof(), &Proof::None);
+        assert_eq!(required.kind(), &RequirementKind::None);
     }
 }

@@ -242,6 +242,7 @@ pub fn plan_errors() -> Vec<PlanError> {
     let mut errors = samples!(PlanError {
         Entry { gallery: text(), source: EntryError::NoContent { name: text() } },
         Source { entry: text(), source: SourceError::Empty },
+        NoGallery {},
         UnknownGallery { expected: vec![text()], found: text() },
         Ambiguous { name: text(), galleries: vec![text(), text()] },
         Local { entry: text(), location: text(), found: source() },

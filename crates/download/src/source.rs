@@ -53,7 +53,6 @@ pub struct Tarball {
 /// How a [`Tarball`] is compressed, by the end of its URL's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum TarballCompression {
     /// `.tar`
     None,

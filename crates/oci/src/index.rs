@@ -87,7 +87,7 @@ impl Index {
         let mut platforms = Vec::new();
         let children = self.manifests.iter().filter(|child| is_document(child));
         for platform in children.filter_map(|child| child.platform.as_ref()) {
-            if platform.is_complete() && platform.os != "unknown" && !platforms.contains(platform) {
+            if platform.is_complete() && !platform.is_unknown() && !platforms.contains(platform) {
                 platforms.push(platform.clone());
             }
         }

@@ -74,7 +74,7 @@ impl Platform {
     /// (`arm64` is `v8`, `arm` is `v7`, `amd64` is `v1`). A lower variant runs on a higher one.
     pub fn serves(&self, wanted: &Self) -> Option<u32> {
         let (have, want) = (self.normalized(), wanted.normalized());
-        if have.os != want.os || have.os == "unknown" || have.architecture != want.architecture {
+        if have.os != want.os || have.is_unknown() || have.architecture != want.architecture {
             return None;
         }
         match (have.level(), want.level()) {
@@ -82,6 +82,15 @@ impl Platform {
             _ => (have.variant == want.variant).then_some(0),
         }
     }
+
+    /// Whether this is what BuildKit writes for what is no image, such as an attestation:
+    /// `unknown/unknown`.
+    pub fn is_unknown(&self) -> bool {
+        self.os == Self::UNKNOWN
+    }
+
+    /// The operating system of what is no image.
+    pub const UNKNOWN: &str = "unknown";
 
     /// Whether an image with this platform in its configuration is not for `wanted`. Empty fields
     /// contradict nothing: images that were built from bare layers have them.
@@ -385,7 +394,7 @@ mod tests {
             "linux/arm/v7/x",
             "linux/ar m",
         ] {
-            assert!(text.parse::<Platform>().is_err(), "{text}");
+            assert_eq!(text.parse::<Platform>().unwrap_err().found, text);
         }
     }
 }

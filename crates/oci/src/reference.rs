@@ -290,16 +290,21 @@ mod tests {
         let pinned = Reference::from(location.at(digest));
         assert_eq!(whole.to_string(), "ocifile:///srv/app.tar");
         assert_eq!((whole.tag(), whole.digest()), (None, None));
-        assert!(whole.with_tag("latest").is_err());
+        let of_a_layout = |error: ReferenceError| assert_eq!(error.reason, Reason::Layout);
+        let in_json = |error: serde_json::Error| {
+            let text = error.to_string();
+            assert!(text.contains(&Reason::Layout.to_string()), "{text}");
+        };
+        of_a_layout(whole.with_tag("latest").unwrap_err());
         for reference in [whole, pinned] {
             let text = reference.to_string();
-            assert!(text.parse::<Reference>().is_err());
-            assert!(serde_json::from_value::<Reference>(text.clone().into()).is_err());
+            of_a_layout(text.parse::<Reference>().unwrap_err());
+            in_json(serde_json::from_value::<Reference>(text.clone().into()).unwrap_err());
             assert_eq!(Reference::recorded(&text), Ok(reference));
         }
         let text = location.to_string();
-        assert!(text.parse::<Repository>().is_err());
-        assert!(serde_json::from_value::<Repository>(text.clone().into()).is_err());
+        of_a_layout(text.parse::<Repository>().unwrap_err());
+        in_json(serde_json::from_value::<Repository>(text.clone().into()).unwrap_err());
         assert_eq!(Location::recorded(&text), Ok(location));
         let repository: Repository = "alpine".parse().unwrap();
         assert_eq!(Location::recorded("alpine"), Ok(repository.into()));

@@ -59,7 +59,6 @@ pub struct Signer {
 /// Where the policy's trusted root comes from. Paths are as written: a relative path is relative to the policy
 /// file. The caller reads the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Trust {
     /// A `trusted_root.json`.
     TrustedRoot {

@@ -242,17 +242,6 @@ pub struct Mismatch {
     pub found: String,
 }
 
-impl Mismatch {
-    /// The position of the first difference between `found` and the exact text: in bytes, at the start of a
-    /// character. `None` for a pattern.
-    pub fn departs_at(&self) -> Option<usize> {
-        match &self.expected {
-            Matcher::Exact(expected) => Some(common_prefix(expected, &self.found)),
-            Matcher::Regex(_) => None,
-        }
-    }
-}
-
 /// Two lines below the message, with aligned values.
 struct Aligned<'a>(&'a str, &'a str);
 

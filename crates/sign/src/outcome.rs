@@ -10,7 +10,6 @@ use crate::error::Error;
 
 /// How far a run is.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum SigningEvent {
     /// It is known what there is to sign.
     Begun {

@@ -11,7 +11,6 @@ use crate::error::Error;
 
 /// What a tag in a reference has to do with what is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum Tags {
     /// Each reference has a digest. A tag beside it exists and names that digest.
     #[default]

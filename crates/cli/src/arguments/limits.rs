@@ -92,7 +92,9 @@ pub(crate) fn hint(bound: Bound) -> &'static str {
         Bound::Entries => raise!("--max-files"),
         Bound::PathBytes => raise!("--max-path"),
         Bound::Depth => raise!("--max-depth"),
-        _ => "this limit is fixed; tell whoever published it to make the content smaller",
+        Bound::Fixed => {
+            "this limit is fixed; tell whoever published it to make the content smaller"
+        }
     }
 }
 

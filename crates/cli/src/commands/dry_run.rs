@@ -6,7 +6,8 @@
 use std::process::ExitCode;
 
 use countersign_download::{
-    EntryError, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource, Proof, Source,
+    EntryError, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource,
+    RequirementKind, Source,
 };
 use countersign_policy::{Gallery, Policy};
 use schemars::JsonSchema;
@@ -271,7 +272,7 @@ struct JsonRequirement {
 /// The kind of what has to be proven.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Proof")]
+#[schemars(rename = "RequirementKind")]
 enum JsonProof {
     /// A signature that the gallery's policy accepts.
     Signature,
@@ -302,10 +303,10 @@ impl PlanResult {
 impl From<&Plan> for JsonPlan {
     fn from(plan: &Plan) -> Self {
         let requirement = plan.requirement();
-        let (kind, digest) = match requirement.proof() {
-            Proof::Signature(_) => (JsonProof::Signature, None),
-            Proof::Digest(digest) => (JsonProof::Digest, Some(digest.to_string())),
-            Proof::None => (JsonProof::None, None),
+        let (kind, digest) = match requirement.kind() {
+            RequirementKind::Signature(_) => (JsonProof::Signature, None),
+            RequirementKind::Digest(digest) => (JsonProof::Digest, Some(digest.to_string())),
+            RequirementKind::None => (JsonProof::None, None),
         };
         let entry = plan.entry();
         Self {

@@ -84,9 +84,9 @@ pub(crate) async fn run(
     let progress = Arc::new(Progress::new(output, "signing"));
     let tags = match (arguments.by_tag, arguments.tag_later) {
         (true, _) => Tags::Followed,
-        (_, true) => Tags::Later,
-        _ if !arguments.then_tag.is_empty() => Tags::Later,
-        _ => Tags::Checked,
+        (false, true) => Tags::Later,
+        (false, false) if !arguments.then_tag.is_empty() => Tags::Later,
+        (false, false) => Tags::Checked,
     };
     let client = Client::new(&arguments.signing, environment, &progress)?;
     let looked_at = client.registry.clone();

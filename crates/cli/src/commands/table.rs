@@ -79,7 +79,7 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
         let state = match installation.record {
             RecordState::Missing => "(no record)",
             RecordState::Unfinished => "(unfinished)",
-            _ => "(unreadable record)",
+            RecordState::Read | RecordState::Unreadable => "(unreadable record)",
         };
         let none = || "-".to_owned();
         return [name, none(), none(), none(), state.to_owned(), none()];
@@ -115,6 +115,6 @@ fn signer(recorded: &Recorded) -> (String, String) {
             )
         }
         Grounds::Digest => ("(digest of the gallery)".to_owned(), none),
-        _ => ("(unverified)".to_owned(), none),
+        Grounds::Nothing => ("(unverified)".to_owned(), none),
     }
 }

@@ -61,8 +61,9 @@ pub(super) fn warn(output: &Output, name: &str, outcome: &Outcome) {
     let Outcome::Installed { installed, .. } = outcome else {
         return;
     };
-    if matches!(installed.grounds, Grounds::Nothing) {
-        output.warning(&format!("{name} is unverified: {UNPROVEN}"));
+    match installed.grounds {
+        Grounds::Nothing => output.warning(&format!("{name} is unverified: {UNPROVEN}")),
+        Grounds::Signature { .. } | Grounds::Digest => {}
     }
     for warning in &installed.warnings {
         output.warning(&format!("{name}: {warning}"));

@@ -73,7 +73,13 @@ pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
         } => {
             "if this is your own network and you expect the redirect, pass --allow-private-redirects; for an address in a gallery's index, pass --allow-private-addresses"
         }
-        _ => {
+        RedirectRefused::Inward { .. }
+        | RedirectRefused::HttpsRequired
+        | RedirectRefused::Nowhere
+        | RedirectRefused::TooMany { .. }
+        | RedirectRefused::NotRepeated { .. }
+        | RedirectRefused::Secret
+        | RedirectRefused::Spent => {
             "the server redirects to a place that is not allowed; tell its operator, or use another server"
         }
     }

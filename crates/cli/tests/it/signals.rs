@@ -36,9 +36,33 @@ async fn installed() -> (Stage, Image) {
 }
 
 fn start(stage: &Stage, arguments: &[&str]) -> Child {
-    let mut command = stage.command(arguments);
+    let mut command = with_all_signals(&stage.command(arguments));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
+}
+
+/// The same command, with no signal ignored. What is ignored when a program starts stays ignored, so
+/// these tests would fail under `nohup`. Outside Linux, `env` may not be able to do that.
+fn with_all_signals(program: &Command) -> Command {
+    let mut command = if cfg!(target_os = "linux") {
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,TERM");
+        command.arg(program.get_program());
+        command
+    } else {
+        Command::new(program.get_program())
+    };
+    command.args(program.get_args());
+    command.env_clear().stdin(Stdio::null());
+    for (name, value) in program.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    if let Some(directory) = program.get_current_dir() {
+        command.current_dir(directory);
+    }
+    command
 }
 
 fn send(signal: &str, child: &Child) {

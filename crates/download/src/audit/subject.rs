@@ -11,7 +11,7 @@ use crate::capability::uri;
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
-use crate::requirement::{Integrity, Proof, Requirement};
+use crate::requirement::{Integrity, Requirement, RequirementKind};
 
 /// Which sources of an entry are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,13 +148,13 @@ fn sources(plan: &Plan, which: WhichSources) -> Vec<SubjectSource> {
 
 fn what(plan: &Plan, planned: &PlannedSource) -> What {
     let uncovered = |reason| What::Settled(Verdict::Uncovered { reason });
-    match plan.requirement().proof() {
-        Proof::Signature(_) => match reference(&planned.source) {
+    match plan.requirement().kind() {
+        RequirementKind::Signature(_) => match reference(&planned.source) {
             Some(reference) => What::Image(reference),
             None => uncovered(format!("{} can't have a signature", planned.source.kind())),
         },
-        Proof::Digest(digest) => What::Settled(Verdict::Digest(digest.clone())),
-        Proof::None => {
+        RequirementKind::Digest(digest) => What::Settled(Verdict::Digest(digest.clone())),
+        RequirementKind::None => {
             let sources = std::slice::from_ref(&planned.source);
             match Requirement::of(None, sources, Integrity::Strict) {
                 Ok(_) => uncovered("the sources of the entry differ in their digests".to_owned()),

@@ -21,7 +21,7 @@ use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::planned::{PlannedSource, Role};
 use crate::record::{Installed, Provenance, Record};
-use crate::requirement::Proof;
+use crate::requirement::RequirementKind;
 use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
 use crate::unpack::{ImageContent, unpack_archive};
@@ -117,7 +117,7 @@ impl<V: ImageVerifier> Installer<V> {
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
         // If the bytes of this digest are installed already, they need not be fetched again.
-        if let Proof::Digest(digest) = attempt.plan.requirement().proof()
+        if let RequirementKind::Digest(digest) = attempt.plan.requirement().kind()
             && let Some(unchanged) =
                 attempt.unchanged(Content::archive(digest, &Grounds::Digest))?
         {

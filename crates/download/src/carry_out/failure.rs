@@ -43,8 +43,16 @@ fn with_causes(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct PlanFailure {
     pub(super) name: String,
     pub(super) locked: Option<Digest>,
-    pub(super) target: Option<Error>,
-    pub(super) failures: Vec<SourceFailure>,
+    pub(super) cause: Cause,
+}
+
+/// What a plan failed by.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The place to install to. No source was asked.
+    Target(Error),
+    /// Each source that was tried, in order.
+    Sources(Vec<SourceFailure>),
 }
 
 impl PlanFailure {
@@ -60,47 +68,63 @@ impl PlanFailure {
 
     /// What is wrong with the place to install to. No source was asked then.
     pub fn target(&self) -> Option<&Error> {
-        self.target.as_ref()
+        match &self.cause {
+            Cause::Target(error) => Some(error),
+            Cause::Sources(_) => None,
+        }
     }
 
     /// The failure of each source that was tried, in their order.
     pub fn failures(&self) -> &[SourceFailure] {
-        &self.failures
+        match &self.cause {
+            Cause::Target(_) => &[],
+            Cause::Sources(failures) => failures,
+        }
     }
 
     /// The same failures, by value.
     pub fn into_failures(self) -> Vec<SourceFailure> {
-        self.failures
+        match self.cause {
+            Cause::Target(_) => Vec::new(),
+            Cause::Sources(failures) => failures,
+        }
     }
 
     /// The error that speaks for all: that of the place to install to; else the first that says more
     /// than *not found* or *unreachable*, else the first.
     pub fn decisive(&self) -> Option<&Error> {
-        let of_a_source = || self.failures.get(self.decisive_source()?);
-        let of_a_source = || of_a_source().map(|failure| &failure.error);
-        self.target.as_ref().or_else(of_a_source)
+        match &self.cause {
+            Cause::Target(error) => Some(error),
+            Cause::Sources(failures) => {
+                let failure = failures.get(decisive_source(failures)?)?;
+                Some(&failure.error)
+            }
+        }
     }
 
     /// The same error, by value.
-    pub fn into_decisive(mut self) -> Option<Error> {
-        if self.target.is_some() {
-            return self.target;
+    pub fn into_decisive(self) -> Option<Error> {
+        match self.cause {
+            Cause::Target(error) => Some(error),
+            Cause::Sources(mut failures) => {
+                let at = decisive_source(&failures)?;
+                Some(failures.swap_remove(at).error)
+            }
         }
-        let at = self.decisive_source()?;
-        Some(self.failures.swap_remove(at).error)
     }
+}
 
-    fn decisive_source(&self) -> Option<usize> {
-        let errors = self.failures.iter().map(|failure| &failure.error);
-        decisive(errors.map(Error::consequence))
-    }
+fn decisive_source(failures: &[SourceFailure]) -> Option<usize> {
+    let errors = failures.iter().map(|failure| &failure.error);
+    decisive(errors.map(Error::consequence))
 }
 
 impl fmt::Display for PlanFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(error) = &self.target {
-            return with_causes(error, f);
-        }
+        let failures = match &self.cause {
+            Cause::Target(error) => return with_causes(error, f),
+            Cause::Sources(failures) => failures,
+        };
         let name = countersign_oci::excerpt(&self.name);
         match &self.locked {
             None => write!(f, "`{name}` can't be installed from any source")?,
@@ -109,7 +133,7 @@ impl fmt::Display for PlanFailure {
                 "`{name}` is locked to {digest}, and can't be installed from any source"
             )?,
         }
-        for failure in &self.failures {
+        for failure in failures {
             let lines = failure.to_string().replace('\n', "\n  ");
             write!(f, "\n  {lines}")?;
         }

@@ -17,7 +17,7 @@ use crate::content::Content;
 use crate::grounds::Grounds;
 use crate::options::{Downgrade, InstallOptions, WhenSame};
 use crate::record::Recorded;
-use crate::requirement::{Proof, Requirement};
+use crate::requirement::{Requirement, RequirementKind};
 
 /// What is at the place to install to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +55,10 @@ impl TargetState {
     pub(super) fn may_be_replaced(&self, requirement: &Requirement, downgrade: Downgrade) -> bool {
         match self {
             Self::Empty | Self::Recorded(_) => true,
-            Self::Unreadable => match (requirement.proof(), downgrade) {
-                (Proof::Signature(_), Downgrade::Allow) => true,
-                (Proof::Signature(_), Downgrade::Refuse) => false,
-                (Proof::Digest(_) | Proof::None, _) => false,
+            Self::Unreadable => match (requirement.kind(), downgrade) {
+                (RequirementKind::Signature(_), Downgrade::Allow) => true,
+                (RequirementKind::Signature(_), Downgrade::Refuse) => false,
+                (RequirementKind::Digest(_) | RequirementKind::None, _) => false,
             },
         }
     }

@@ -176,8 +176,13 @@ mod tests {
             .map(|segment| (segment.offset, segment.length));
         assert_eq!(ends.collect::<Vec<_>>(), [(0, 512), (1024, 1)]);
         assert_eq!(MapReader::default().block(b"0\n").unwrap(), Some(vec![]));
-        for bytes in [&b"\n"[..], b"1\n0\n\n", b"-1\n", b"99999999999999999999\n"] {
-            assert!(MapReader::default().block(bytes).is_err(), "{bytes:?}");
+        for (bytes, found) in [
+            (&b"\n"[..], "the byte 0x0a in a line"),
+            (b"1\n0\n\n", "the byte 0x0a in a line"),
+            (b"-1\n", "the byte 0x2d in a line"),
+            (b"99999999999999999999\n", "a number over 64 bits"),
+        ] {
+            assert_eq!(MapReader::default().block(bytes).unwrap_err(), found);
         }
     }
 }

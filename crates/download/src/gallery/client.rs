@@ -63,7 +63,6 @@ pub struct FetchedIndex {
 
 /// Where an index's bytes are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Origin {
     /// The server's answer.
     Server,

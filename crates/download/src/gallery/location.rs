@@ -15,7 +15,6 @@ const BRANCH: &str = "main";
 
 /// Where a gallery's index is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Location {
     /// An `https` URL, or an `http` one on a loopback address.
     Url(Url),

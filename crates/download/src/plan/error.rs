@@ -12,6 +12,9 @@ use crate::source::{Source, SourceError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// There are no galleries to look in.
+    #[error("there is no gallery")]
+    NoGallery,
     /// No gallery has this name.
     #[error("there is no gallery `{found}`: expected one of {}", .expected.join(", "))]
     UnknownGallery {
@@ -109,7 +112,8 @@ impl PlanError {
     pub fn gallery(&self) -> Option<&str> {
         match self {
             Self::Entry { gallery, .. } | Self::Requirement { gallery, .. } => Some(gallery),
-            Self::UnknownGallery { .. }
+            Self::NoGallery
+            | Self::UnknownGallery { .. }
             | Self::Ambiguous { .. }
             | Self::Source { .. }
             | Self::Local { .. }
@@ -123,7 +127,8 @@ impl PlanError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Entry { source, .. } => source.kind(),
-            Self::UnknownGallery { .. }
+            Self::NoGallery
+            | Self::UnknownGallery { .. }
             | Self::Ambiguous { .. }
             | Self::Source { .. }
             | Self::Mirrors { .. } => ErrorKind::Usage,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::grounds::LockedSigner;
 use crate::lock::{Lock, LockedEntry, LockedError, LockedGrounds};
 use crate::planned::PlannedSource;
-use crate::requirement::{Integrity, Proof};
+use crate::requirement::{Integrity, RequirementKind};
 use crate::source::Source;
 
 /// What a plan is locked to.
@@ -70,12 +70,12 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
         expected: entry.grounds.to_string(),
         found: plan.requirement().to_string(),
     };
-    let proof = plan.requirement().proof();
-    if let Proof::Digest(digest) = proof {
+    let proof = plan.requirement().kind();
+    if let RequirementKind::Digest(digest) = proof {
         same(entry, &entry.digest, digest)?;
     }
     match (&entry.grounds, proof) {
-        (LockedGrounds::Signature { signer, .. }, Proof::Signature(policy)) => {
+        (LockedGrounds::Signature { signer, .. }, RequirementKind::Signature(policy)) => {
             let LockedSigner { issuer, identity } = signer;
             let narrowed = policy.only(issuer, identity);
             narrowed.map(Some).ok_or_else(|| LockedError::Signer {
@@ -83,15 +83,18 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
                 found: Box::new(signer.clone()),
             })
         }
-        (LockedGrounds::Signature { .. }, Proof::Digest(_) | Proof::None)
-        | (LockedGrounds::Digest, Proof::None) => Err(weaker()),
-        (LockedGrounds::Digest, Proof::Signature(_) | Proof::Digest(_)) => Ok(None),
-        (LockedGrounds::Nothing, Proof::Signature(_) | Proof::Digest(_) | Proof::None) => {
-            match plan.integrity() {
-                Integrity::Strict => Err(LockedError::Unverified { name: name() }),
-                Integrity::Permissive => Ok(None),
-            }
+        (LockedGrounds::Signature { .. }, RequirementKind::Digest(_) | RequirementKind::None)
+        | (LockedGrounds::Digest, RequirementKind::None) => Err(weaker()),
+        (LockedGrounds::Digest, RequirementKind::Signature(_) | RequirementKind::Digest(_)) => {
+            Ok(None)
         }
+        (
+            LockedGrounds::Nothing,
+            RequirementKind::Signature(_) | RequirementKind::Digest(_) | RequirementKind::None,
+        ) => match plan.integrity() {
+            Integrity::Strict => Err(LockedError::Unverified { name: name() }),
+            Integrity::Permissive => Ok(None),
+        },
     }
 }
 
@@ -99,9 +102,11 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
 /// remains, because all are the same by digest. If the locked tag is among them, it is that one: a
 /// signature may be bound to the name.
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
+    let locked = Source::parse(&entry.source, None).ok();
     let mut planned = plan.sources().iter();
-    let locked = planned.find(|planned| planned.source.to_string() == entry.source);
-    let locked_tag = locked.and_then(|planned| planned.source.tag());
+    let locked_tag = planned
+        .find(|planned| Some(&planned.source) == locked.as_ref())
+        .and_then(|planned| planned.source.tag());
     let mut kept: Vec<PlannedSource> = Vec::new();
     for planned in plan.sources() {
         let pinned = PlannedSource {

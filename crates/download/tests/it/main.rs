@@ -14,6 +14,7 @@ mod hundreds;
 mod inspect;
 mod install;
 mod inward;
+mod kinds;
 mod layouts;
 mod lock;
 mod misuse;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use countersign_download::{
     Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner,
-    PrivateAddresses, Proof, Requirement, RequirementError, Role, Source, SourceError,
+    PrivateAddresses, Requirement, RequirementError, RequirementKind, Role, Source, SourceError,
 };
 use countersign_oci::http::HostKind;
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -285,7 +285,7 @@ fn strict_mode_refuses_an_uncovered_image_and_permissive_mode_warns() {
     );
     case.integrity = Integrity::Permissive;
     let plan = case.plan("app").unwrap();
-    assert_eq!(plan.requirement().proof(), &Proof::None);
+    assert_eq!(plan.requirement().kind(), &RequirementKind::None);
     assert_snapshot!(plan, @r"
     app
       primary  quay.io/acme/app:1

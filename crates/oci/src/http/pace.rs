@@ -130,6 +130,12 @@ mod tests {
         }
         // A fast start leaves more time later.
         assert_eq!(pace.waits(60 * second), Ok(()));
-        assert!(pace.waits(2 * second).is_err());
+        let given_up = TooSlow {
+            slowest: 32 << 10,
+            grace: 60 * second,
+            bytes: 1000 * (32 << 10),
+            waited: 1062 * second,
+        };
+        assert_eq!(pace.waits(2 * second), Err(given_up));
     }
 }

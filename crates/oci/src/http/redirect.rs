@@ -10,7 +10,6 @@ use crate::plain_http::PlainHttp;
 
 /// Why a URL that a server named isn't followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RedirectRefused {
     /// The URL is not https. http is allowed only from an http URL, to a registry that is used
     /// without TLS.

@@ -80,9 +80,11 @@ impl Credentials {
         let unreadable = |e: std::io::Error| unreadable("any registry", &name, e);
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut json = String::new();
-        file.take(FILE_MAX)
-            .read_to_string(&mut json)
-            .map_err(unreadable)?;
+        let read = file.take(FILE_MAX + 1).read_to_string(&mut json);
+        if read.map_err(unreadable)? as u64 > FILE_MAX {
+            let detail = format!("the file has more than {FILE_MAX} bytes");
+            return Err(unreadable(std::io::Error::other(detail)));
+        }
         self.with_config(&name, &json)
     }
 

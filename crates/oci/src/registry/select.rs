@@ -177,7 +177,7 @@ pub(super) fn may_be_selected(manifest: &Manifest) -> bool {
 
 /// Adds a platform to those that were found, each once. Attestations are for `unknown`.
 pub(super) fn meet(found: &mut Vec<Platform>, platform: Platform) {
-    if platform.os != "unknown" && !found.contains(&platform) {
+    if !platform.is_unknown() && !found.contains(&platform) {
         found.push(platform);
     }
 }

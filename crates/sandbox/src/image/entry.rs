@@ -8,7 +8,6 @@ const NAME_FIELD: usize = 100;
 
 /// The type flag of a tar entry (POSIX.1-2017, `pax`, "ustar Interchange Format").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum EntryKind {
     /// `0`
     File,

@@ -60,7 +60,6 @@ impl Fault {
 /// With the first three, the request isn't served: nothing is read or stored. [`Effect::Disconnect`]
 /// says itself whether it is. With the others, it is served, and the answer or the store is changed.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Effect {
     /// This status, with these headers and an error body of the specification's form.
     Status {

@@ -114,7 +114,6 @@ impl BundleSpec {
 
 /// The one thing that is wrong with a bundle. Everything else in it is as good as ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Flaw {
     /// The signature is of another payload; the log has it beside this one.
     SignatureOfAnotherPayload,

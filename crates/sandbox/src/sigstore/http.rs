@@ -15,7 +15,6 @@ use crate::server::{Binding, Server};
 
 /// One of the services of a Sigstore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Service {
     /// The OIDC issuer.
     Oidc,

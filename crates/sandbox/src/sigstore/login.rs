@@ -26,7 +26,6 @@ pub(super) type Form = HashMap<String, String>;
 
 /// What the person does, or what the issuer makes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum LoginAnswer {
     /// The person logs in.
     #[default]

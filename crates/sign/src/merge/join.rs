@@ -228,7 +228,7 @@ fn is_attestation(entry: &Value) -> bool {
     reference_type.is_some_and(Value::is_string)
         || entry
             .pointer("/platform/os")
-            .is_some_and(|os| os == "unknown")
+            .is_some_and(|os| os == Platform::UNKNOWN)
 }
 
 fn is_manifest(descriptor: &Descriptor) -> bool {

@@ -6,7 +6,6 @@ use crate::outcome::SigningEvent;
 
 /// How far a publication is.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum PublicationEvent {
     /// A merge: a blob is in the target repository.
     Copied {

@@ -77,7 +77,11 @@ impl Layers {
                 Err(error) => match error.kind() {
                     // Nothing was found out about the image.
                     ErrorKind::Unreachable | ErrorKind::Machine | ErrorKind::Internal => continue,
-                    _ => self.warnings.push(format!(
+                    ErrorKind::Usage
+                    | ErrorKind::Unsigned
+                    | ErrorKind::Policy
+                    | ErrorKind::Invalid
+                    | ErrorKind::NotFound => self.warnings.push(format!(
                         "`install` will refuse {}: {}",
                         manifest.reference(),
                         Failure::from(error).line()
@@ -104,8 +108,7 @@ async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
         };
         for child in &index.manifests {
             let platform = child.platform.clone();
-            if depth >= INDEX_DEPTH_MAX || platform.as_ref().is_some_and(|one| one.os == "unknown")
-            {
+            if depth >= INDEX_DEPTH_MAX || platform.as_ref().is_some_and(Platform::is_unknown) {
                 continue;
             }
             if let Ok(manifest) = registry.child(reference.location(), child).await {

@@ -106,7 +106,6 @@ impl Notes {
                     *note = Note::Signed(signed.clone());
                 }
             }
-            _ => {}
         }
     }
 
@@ -141,7 +140,10 @@ impl Notes {
     /// In the order of the references, what is signed first.
     fn take_all(&self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut *self.lock());
-        notes.sort_by_key(|note| matches!(note, Note::Unsigned(_)));
+        notes.sort_by_key(|note| match note {
+            Note::Signed(_) => 0,
+            Note::Unsigned(_) => 1,
+        });
         notes
     }
 

@@ -11,8 +11,8 @@ pub(in crate::commands) fn signing(progress: &Progress, notes: &Notes, event: &S
     match event {
         SigningEvent::Signed { image } => progress.say(format!("pushing the signature of {image}")),
         SigningEvent::Pushed { image, .. } => progress.say(format!("verifying {image}")),
+        SigningEvent::Begun { .. } => {}
         SigningEvent::Verified { .. } => progress.say("signing"),
-        _ => {}
     }
 }
 
@@ -29,6 +29,5 @@ pub(in crate::commands) fn publishing(
         PublicationEvent::Signing(event) => signing(progress, notes, event),
         PublicationEvent::Proven => progress.say("writing the tags"),
         PublicationEvent::Tagged { tag } => progress.say(format!("tagged {tag}")),
-        _ => {}
     }
 }

@@ -126,6 +126,8 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Entry/Ambiguous
     2 Usage: correct the entry in the gallery's index, or tell the gallery's maintainer
         Entry/NoContent, Source/Empty, Mirrors, Entry/MissingTarget, Entry/Cycle, Entry/TooManySteps
+    2 Usage: pass --gallery FILE, with a file that has a gallery
+        NoGallery
     2 Usage: pass the gallery file that it was locked with, or install with --lock again
         Locked/Gallery
     2 Usage: write GALLERY@NAME: the gallery's policy decides who must have signed

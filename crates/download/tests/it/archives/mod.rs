@@ -2,7 +2,7 @@
 
 mod directory;
 mod locked;
-mod tarball;
+pub(crate) mod tarball;
 
 use std::time::Duration;
 

@@ -292,7 +292,13 @@ async fn other_errors_are_not_asked_about_again() {
     for status in [400, 404, 405, 410, 501] {
         let server = MockServer::start().await;
         serve(&server, "manifests/t", ResponseTemplate::new(status)).await;
-        assert!(client().resolve(&reference(&server, ":t")).await.is_err());
+        let error = client().resolve(&reference(&server, ":t")).await;
+        let found = match error.unwrap_err() {
+            Error::NotFound { .. } => 404,
+            Error::Status { status, .. } => status,
+            other => panic!("{status}: {other:?}"),
+        };
+        assert_eq!(found, status);
         assert_eq!(requests(&server).await.len(), 1, "{status}");
     }
 }
