@@ -133,7 +133,10 @@ impl Notes {
                     tags.written.push(tag);
                 }
             }
-            _ => {}
+            PublicationEvent::Copied { .. }
+            | PublicationEvent::Pushed { .. }
+            | PublicationEvent::Signing(_)
+            | PublicationEvent::Proven => {}
         }
     }
 

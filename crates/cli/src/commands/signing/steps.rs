@@ -27,7 +27,9 @@ pub(in crate::commands) fn publishing(
         PublicationEvent::Copied { blob, .. } => progress.say(format!("copied {blob}")),
         PublicationEvent::Pushed { index } => progress.say(format!("signing {index}")),
         PublicationEvent::Signing(event) => signing(progress, notes, event),
+        PublicationEvent::Planned { .. } => {}
         PublicationEvent::Proven => progress.say("writing the tags"),
+        PublicationEvent::Tagging { tag } => progress.say(format!("writing {tag}")),
         PublicationEvent::Tagged { tag } => progress.say(format!("tagged {tag}")),
     }
 }
