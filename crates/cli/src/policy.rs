@@ -80,6 +80,7 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         claims: BTreeMap::new(),
         predicate_types: Vec::new(),
         predicate: BTreeMap::new(),
+        require: Vec::new(),
         signature_formats: Vec::new(),
         bind_name: false,
         trust: None,

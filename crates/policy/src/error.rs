@@ -195,6 +195,12 @@ pub enum Problem {
         /// The key beside the list.
         key: &'static str,
     },
+    /// `require` next to what an entry of it says.
+    #[error("expected either `require` or `{key}`, found both; put it into an entry of `require`")]
+    BesideRequire {
+        /// The key beside the list.
+        key: &'static str,
+    },
     /// A text, list or mapping with nothing in it.
     #[error("expected {expected}, found nothing; fill it in, or take the key out")]
     Empty {

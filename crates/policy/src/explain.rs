@@ -30,6 +30,7 @@ impl Explanation<'_> {
             min_age: _,
             predicate_types,
             predicate,
+            require,
             signature_formats,
             annotations,
             bind_name,
@@ -37,6 +38,16 @@ impl Explanation<'_> {
             signature_sources,
             deny_digests,
         } = self.0;
+        if !require.is_empty() {
+            let count = require.len();
+            write!(out, "The image must have {count} proofs, all of them.")?;
+            for (position, one) in require.iter().enumerate() {
+                let (number, name) = (position + 1, one.proof_name());
+                writeln!(out, "\n\nProof {number} is {name}.")?;
+                Explanation(one).write(out)?;
+            }
+            return Ok(());
+        }
         out.push_str("A signature is accepted if all of this is true:\n");
         match predicate_types.as_slice() {
             [only] if only == COSIGN_SIGN_PREDICATE => {
@@ -150,6 +161,7 @@ fn times(policy: &Policy) -> Vec<String> {
         signers: _,
         predicate_types: _,
         predicate: _,
+        require: _,
         signature_formats: _,
         annotations: _,
         bind_name: _,

@@ -12,6 +12,7 @@ use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
 use crate::predicate::POINTER_PATTERN;
+use crate::spec::{AttestationSpec, SIGNATURE};
 
 /// A document has a policy of its own or galleries, not both.
 pub(crate) fn verification_or_galleries(schema: &mut Schema) {
@@ -37,6 +38,9 @@ pub(crate) fn one_signer_or_identities(schema: &mut Schema) {
     schema.insert("then".into(), json!({ "properties": beside }));
     let pairs = pairs.map(|pair| one_of(&pair));
     schema.insert("else".into(), json!({ "allOf": pairs }));
+    let alone = json!({ "predicate_types": false, "predicate": false });
+    let beside = json!({ "require": { "properties": alone } });
+    schema.insert("dependentSchemas".into(), beside);
 }
 
 /// A trusted root is a file, or comes from a TUF repository by its initial root.
@@ -121,6 +125,16 @@ pub(crate) fn predicate(generator: &mut SchemaGenerator) -> Schema {
         "propertyNames": { "pattern": POINTER_PATTERN },
         "additionalProperties": text(generator),
         "minProperties": 1,
+    })
+}
+
+/// The proofs of which all must be there.
+pub(crate) fn require(generator: &mut SchemaGenerator) -> Schema {
+    let attestation = generator.subschema_for::<AttestationSpec>();
+    json_schema!({
+        "type": "array",
+        "items": { "oneOf": [{ "const": SIGNATURE }, attestation] },
+        "minItems": 1,
     })
 }
 

@@ -90,6 +90,7 @@ impl Policy {
             // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
             predicate_types: _,
             predicate,
+            require,
             // Checked by `accepts_format`, for the same reason.
             signature_formats: _,
             annotations,
@@ -100,6 +101,10 @@ impl Policy {
             trust: _,
             signature_sources: _,
         } = self;
+        // One statement satisfies several requirements only if it satisfies each of them.
+        for one in require {
+            one.judge(claimed).map(drop)?;
+        }
         if self.denies(claimed.digest) {
             return Err(Violation::DeniedDigest {
                 digest: claimed.digest.clone(),

@@ -71,7 +71,7 @@ pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use nearest::nearest;
 pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
 pub use predicate::{JsonPointer, PredicateRule};
-pub use spec::{PolicySpec, SignerSpec, TrustSpec};
+pub use spec::{AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustSpec};
 pub use summary::PolicySummary;
 pub use violation::{Mismatch, Miss, SignerMismatch, Violation};
 pub use warning::{Level, Warning};

@@ -20,6 +20,7 @@ use crate::spec::PolicySpec;
 
 mod check;
 mod only;
+mod require;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -35,6 +36,9 @@ pub struct Policy {
     pub(crate) min_age: Option<Age>,
     pub(crate) predicate_types: Vec<String>,
     pub(crate) predicate: Vec<PredicateRule>,
+    /// The proofs of which all must be there, each as a policy of its own. Empty if one proof is required: then
+    /// it is this policy's own.
+    pub(crate) require: Vec<Policy>,
     pub(crate) signature_formats: BTreeSet<SignatureFormat>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) bind_name: bool,

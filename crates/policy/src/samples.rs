@@ -23,6 +23,7 @@ pub fn errors() -> Vec<PolicyError> {
         Neither { exact: "issuer", regex: "issuer_regex" },
         Both { exact: "issuer".into(), regex: "issuer_regex".into() },
         SignerBesideIdentities { key: "issuer" },
+        BesideRequire { key: "predicate" },
         Empty { expected: "a text" },
         Regex { found: "(".into(), reason: RegexError::TooLarge },
         Timestamp {

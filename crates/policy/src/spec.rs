@@ -16,6 +16,11 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::forms;
 
+mod requirement;
+
+pub(crate) use requirement::SIGNATURE;
+pub use requirement::{AttestationSpec, RequirementSpec};
+
 /// The keys of a `verification` block: who must have signed, and what else has to be true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -70,6 +75,11 @@ pub struct PolicySpec {
     )]
     #[schemars(schema_with = "forms::predicate")]
     pub predicate: BTreeMap<String, String>,
+    /// Proofs of which all must be there, instead of `predicate_types`: `signature`, or an attestation by its
+    /// `predicate_type`. What stands beside `require` holds for each of them.
+    #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "forms::require")]
+    pub require: Vec<RequirementSpec>,
     /// Forms in which a signature may be stored: `bundle`, `simple_signing` (the legacy form of cosign, which
     /// is weaker). Default: `bundle` only.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]

@@ -25,6 +25,7 @@ impl Policy {
             // Too long for a line; the policy itself has them.
             predicate_types: _,
             predicate: _,
+            require: _,
             signature_formats: _,
             annotations: _,
             bind_name: _,

@@ -259,6 +259,7 @@ impl Policy {
             min_age: _,
             predicate_types: _,
             predicate: _,
+            require: _,
             // Asked by `accepts_format` below.
             signature_formats: _,
             annotations: _,

@@ -74,7 +74,8 @@ impl Signer {
     /// judged before a key is made, and what the certificate tells before anything is recorded or
     /// pushed. The trusted root remains the signer's: a policy
     /// that names another is refused, unless the root is for it ([`TrustedRoot::for_trust`]). A
-    /// `min_age` is left out: what is signed now can't have it yet.
+    /// `min_age` is left out: what is signed now can't have it yet. So is what `require` asks of other
+    /// attestations, which are not made here.
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
         self.tools.consumer = Some(policy.for_a_new_signature());

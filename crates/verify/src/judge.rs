@@ -18,6 +18,7 @@ use crate::bundle::SignedBundle;
 use crate::denial::DeniedChildren;
 use crate::evidence::Evidence;
 use crate::failure::Failure;
+use crate::gathered::Complete;
 use crate::genuine;
 use crate::log;
 use crate::predicate::Predicate;
@@ -144,13 +145,24 @@ impl Judge<'_> {
         stored: StoredForm<'_>,
         denied_children: DeniedChildren,
     ) -> Result<VerifiedImage, Failure> {
+        let proven = self.proven(image, signature_manifest, stored)?;
+        let complete = Complete::by_one(proven);
+        Ok(VerifiedImage::new(image.clone(), complete, denied_children))
+    }
+
+    /// As [`Self::image`], for one of several proofs.
+    pub(crate) fn proven(
+        self,
+        image: &ResolvedImage,
+        signature_manifest: Option<&Digest>,
+        stored: StoredForm<'_>,
+    ) -> Result<Proven, Failure> {
         let subject = Subject {
             digest: image.digest(),
             location: image.reference().location(),
             requested: image.requested(),
         };
-        let proven = self.judge(subject, signature_manifest, stored)?;
-        Ok(VerifiedImage::new(image.clone(), proven, denied_children))
+        self.judge(subject, signature_manifest, stored)
     }
 
     /// As [`Self::image`], for a record alone.
@@ -160,12 +172,7 @@ impl Judge<'_> {
         signature_manifest: Option<&Digest>,
         stored: StoredForm<'_>,
     ) -> Result<Evidence, Failure> {
-        let subject = Subject {
-            digest: image.digest(),
-            location: image.reference().location(),
-            requested: image.requested(),
-        };
-        let proven = self.judge(subject, signature_manifest, stored)?;
+        let proven = self.proven(image, signature_manifest, stored)?;
         Ok(proven.into_evidence())
     }
 

@@ -63,6 +63,7 @@ mod denial;
 mod error;
 mod evidence;
 mod failure;
+mod gathered;
 mod genuine;
 mod judge;
 mod kind;
@@ -95,7 +96,7 @@ pub use platform::{
     ImageVerifier, SignedDocument, VerifiedPlatform, verify_entry, verify_platform,
 };
 pub use proof::{NotCovered, VerifiedImage};
-pub use refusal::{Candidate, Refusal};
+pub use refusal::{Candidate, Refusal, RequirementState};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 pub use survey::{Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey};
 pub use trust::{TrustError, TrustSource, TrustedRoot, TufError, TufNetwork};

@@ -4,12 +4,12 @@
 //! record ([`Evidence`]) can't be turned back into one.
 
 use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
-use countersign_policy::Policy;
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use serde_json::value::RawValue;
 
 use crate::denial::{Denied, DeniedChildren};
 use crate::evidence::Evidence;
-use crate::proven::Proven;
+use crate::gathered::Complete;
 
 /// Proof that a signature which the policy accepts covers this image.
 ///
@@ -25,6 +25,8 @@ use crate::proven::Proven;
 pub struct VerifiedImage {
     image: ResolvedImage,
     evidence: Evidence,
+    /// Of the other proofs, if the policy requires several.
+    further: Vec<Evidence>,
     /// The policy that accepted the signature. Its denials apply to the children too.
     policy: Policy,
     predicate: Option<Box<RawValue>>,
@@ -33,20 +35,27 @@ pub struct VerifiedImage {
 }
 
 impl VerifiedImage {
-    /// A proof of `image`, from the checks in `proven`.
+    /// A proof of `image`, from the checks in `complete`: of each requirement of the policy.
     pub(crate) fn new(
         image: ResolvedImage,
-        proven: Proven,
+        complete: Complete,
         denied_children: DeniedChildren,
     ) -> Self {
-        let Proven {
-            evidence,
+        let Complete {
+            first,
+            further,
             policy,
-            predicate,
-        } = proven;
+        } = complete;
+        let attestation = std::iter::once(&first)
+            .chain(&further)
+            .find(|one| one.evidence.predicate_type != COSIGN_SIGN_PREDICATE);
+        let predicate = attestation.unwrap_or(&first).predicate.clone();
+        let evidence = first.evidence;
+        let further = further.into_iter().map(|one| one.evidence).collect();
         Self {
             image,
             evidence,
+            further,
             policy,
             predicate,
             denied_children,
@@ -103,13 +112,19 @@ impl VerifiedImage {
         self.image.digest()
     }
 
-    /// What was proven, by whom and when.
+    /// What was proven, by whom and when. If the policy requires several proofs, this is the first of them.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
 
+    /// What was proven by the other proofs, if the policy requires several, in the policy's order.
+    pub fn further_evidence(&self) -> &[Evidence] {
+        &self.further
+    }
+
     /// The JSON of the proven statement's predicate, byte for byte as it was signed. `None` of a legacy
-    /// signature, which has no statement.
+    /// signature, which has no statement. If the policy requires several proofs, it is that of the first attestation
+    /// that is not a cosign signature.
     pub fn predicate(&self) -> Option<&str> {
         self.predicate.as_deref().map(RawValue::get)
     }

@@ -17,6 +17,8 @@ const LINE_MAX: usize = 2_000;
 pub struct Refusal {
     /// The image asked about.
     pub image: PinnedReference,
+    /// The proofs that the policy requires. One, unless the policy has `require`.
+    pub requirements: Vec<RequirementState>,
     /// Everything that was checked, in the order of the checks.
     pub candidates: Vec<Candidate>,
     /// How many referrers were not checked, because the limit on candidates was reached.
@@ -24,6 +26,16 @@ pub struct Refusal {
     /// How many repositories of [`Policy::signature_sources`](countersign_policy::Policy::signature_sources)
     /// were not searched, because the limit on them was reached.
     pub unsearched: usize,
+}
+
+/// A proof that the policy requires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequirementState {
+    /// What kind of proof it is, with its article.
+    pub name: String,
+    /// Whether it was found.
+    pub met: bool,
 }
 
 /// A manifest that refers to the image and does not prove anything.
@@ -34,11 +46,18 @@ pub struct Candidate {
     pub manifest: Digest,
     /// The first check that it failed.
     pub failure: Failure,
+    /// Position of the requirement that it was checked for. `None` if it is no signature at all: then it proves
+    /// none of them.
+    pub requirement: Option<usize>,
 }
 
 impl Refusal {
-    /// The class of the candidate that passed the most checks.
+    /// The class of the candidate that passed the most checks. If one of several required proofs was found, the
+    /// image is signed, but not as the policy requires.
     pub fn kind(&self) -> RefusalKind {
+        if self.requirements.iter().any(|requirement| requirement.met) {
+            return RefusalKind::Policy;
+        }
         self.candidates
             .iter()
             .map(|candidate| candidate.failure.kind())
@@ -48,6 +67,42 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// Of several required proofs, those that are missing, each with why the candidates don't prove it.
+    fn several(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (image, all) = (&self.image, self.requirements.len());
+        let met = self.requirements.iter().filter(|one| one.met).count();
+        write!(
+            f,
+            "{image} has {met} of the {all} proofs that the policy requires. Missing:"
+        )?;
+        for (position, requirement) in self.requirements.iter().enumerate() {
+            if requirement.met {
+                continue;
+            }
+            let candidates: Vec<&Candidate> = self
+                .candidates
+                .iter()
+                .filter(|one| one.requirement.is_none_or(|checked| checked == position))
+                .collect();
+            let found = match candidates.is_empty() {
+                true => ": nothing was found",
+                false => ". Found instead:",
+            };
+            write!(f, "\n  {}{found}", requirement.name)?;
+            for Candidate {
+                manifest, failure, ..
+            } in candidates
+            {
+                let failure = line(failure).replace('\n', "\n  ");
+                write!(f, "\n    {}: {failure}", short(manifest))?;
+            }
+        }
+        if self.untried > 0 {
+            write!(f, "\n  and {} more that were not checked", self.untried)?;
+        }
+        self.unsearched(f)
+    }
+
     /// Says where nobody has looked, if there is such a place.
     fn unsearched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unsearched {
@@ -66,6 +121,9 @@ impl std::error::Error for Refusal {}
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let image = &self.image;
+        if self.requirements.len() > 1 {
+            return self.several(f);
+        }
         match self.kind() {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
                 write!(f, "{image} is not signed: no signature was found")?;
@@ -76,7 +134,10 @@ impl fmt::Display for Refusal {
             RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
         }
         f.write_str(":")?;
-        for Candidate { manifest, failure } in &self.candidates {
+        for candidate in &self.candidates {
+            let Candidate {
+                manifest, failure, ..
+            } = candidate;
             write!(f, "\n  {}: {}", short(manifest), line(failure))?;
         }
         if self.untried > 0 {

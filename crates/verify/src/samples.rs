@@ -12,7 +12,7 @@ use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 use crate::denial::Denied;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::refusal::{Candidate, Refusal};
+use crate::refusal::{Candidate, Refusal, RequirementState};
 use crate::trust::{TrustError, TufError};
 
 /// Values of every variant of [`Error`], and of the errors in them.
@@ -44,8 +44,13 @@ pub fn refusal(failures: Vec<Failure>) -> Refusal {
     let candidate = |failure| Candidate {
         manifest: digest(),
         failure,
+        requirement: Some(0),
     };
     Refusal {
+        requirements: vec![RequirementState {
+            name: "a signature".into(),
+            met: false,
+        }],
         image: reference().location().at(digest()),
         candidates: failures.into_iter().map(candidate).collect(),
         untried: 0,

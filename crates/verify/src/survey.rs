@@ -108,7 +108,7 @@ impl Surveyor {
             format,
             stated_type,
             record,
-            verdict: policy.map(|policy| self.judge(stored, policy).map(drop)),
+            verdict: policy.map(|policy| self.any_requirement(stored, policy)),
         }
     }
 
@@ -128,6 +128,18 @@ impl Surveyor {
             None => as_signature,
         };
         (Some(found), record)
+    }
+
+    /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the last.
+    fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<(), Failure> {
+        let mut verdict = Ok(());
+        for requirement in policy.requirements() {
+            verdict = self.judge(stored, requirement).map(drop);
+            if verdict.is_ok() {
+                break;
+            }
+        }
+        verdict
     }
 
     fn judge(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {

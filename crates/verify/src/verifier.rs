@@ -21,6 +21,7 @@ use crate::blocking::one_permit_for_each_processor;
 use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
 use crate::error::Error;
+use crate::gathered::Gathered;
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 use crate::trust::{TrustSource, TrustedRoot};
@@ -181,13 +182,14 @@ impl Verifier {
             policy,
             criteria: Arc::new(Criteria {
                 image: image.clone(),
-                policy: policy.clone(),
                 trusted_root: trusted_root?,
                 denied_children,
                 now,
             }),
+            gathered: Gathered::none(policy),
             refusal: Refusal {
                 image: image.reference().clone(),
+                requirements: Vec::new(),
                 candidates: Vec::new(),
                 untried: 0,
                 unsearched: 0,
@@ -208,11 +210,7 @@ impl Verifier {
             self.keep(&search).await;
             return Ok(proof);
         }
-        let SearchState {
-            mut refusal,
-            unknown,
-            ..
-        } = search;
+        let (mut refusal, unknown) = search.into_refusal();
         if let Some(error) = unknown {
             return Err(Error::Registry(error));
         }

@@ -33,6 +33,8 @@ impl Policy {
             claims,
             predicate_types,
             predicate,
+            // In `requiring`.
+            require: _,
             signature_formats,
             annotations,
             bind_name,
@@ -50,7 +52,7 @@ impl Policy {
             not_before: None,
             claims: BTreeMap::new(),
         };
-        Ok(Self {
+        let policy = Self {
             signers: signers(&one, identities, path, &claims)?,
             not_before: instant(not_before.as_deref(), path)?,
             min_age: min_age
@@ -75,7 +77,9 @@ impl Policy {
             deny_digests: each(deny_digests, &path.key("deny_digests"), |text| {
                 text.parse().map_err(Problem::Digest)
             })?,
-        })
+            require: Vec::new(),
+        };
+        policy.requiring(spec, path)
     }
 }
 
@@ -150,7 +154,7 @@ fn pair(
     }
 }
 
-fn claim_rules(
+pub(super) fn claim_rules(
     claims: &BTreeMap<String, String>,
     path: &KeyPath,
 ) -> Result<Vec<ClaimRule>, PolicyError> {
@@ -243,7 +247,7 @@ fn check_predicate(
     predicate_rules(rules, &path.key("predicate"))
 }
 
-fn predicate_rules(
+pub(super) fn predicate_rules(
     rules: &BTreeMap<String, String>,
     path: &KeyPath,
 ) -> Result<Vec<PredicateRule>, PolicyError> {
@@ -367,14 +371,18 @@ fn each<T, C: FromIterator<T>>(
         .collect()
 }
 
-fn non_empty(text: &str, expected: &'static str, path: &KeyPath) -> Result<(), PolicyError> {
+pub(super) fn non_empty(
+    text: &str,
+    expected: &'static str,
+    path: &KeyPath,
+) -> Result<(), PolicyError> {
     if text.trim().is_empty() {
         return Err(at(path.clone(), Problem::Empty { expected }));
     }
     Ok(())
 }
 
-fn at(path: KeyPath, problem: Problem) -> PolicyError {
+pub(super) fn at(path: KeyPath, problem: Problem) -> PolicyError {
     PolicyError::new(
         Place {
             path,

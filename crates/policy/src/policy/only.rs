@@ -1,6 +1,6 @@
 //! Policies made from a policy: for one of its signers, and for the time before there is a certificate.
 
-use super::{Policy, Signer};
+use super::{COSIGN_SIGN_PREDICATE, Policy, Signer};
 use crate::claims::Claim;
 use crate::matcher::Matcher;
 
@@ -10,6 +10,9 @@ impl Policy {
     ///
     /// `None` where no signer of the policy may be of this issuer and identity: there is no policy
     /// that accepts nobody either.
+    ///
+    /// If the policy requires several proofs, each of them must be by this signer. [`Self::only_each`] takes a
+    /// signer for each.
     #[must_use]
     pub fn only(&self, issuer: &str, identity: &str) -> Option<Self> {
         let accepts =
@@ -20,13 +23,37 @@ impl Policy {
             ..signer.clone()
         });
         let signers: Vec<Signer> = signers.collect();
+        let require = self.require.iter().map(|one| one.only(issuer, identity));
+        let require = require.collect::<Option<Vec<Self>>>()?;
         (!signers.is_empty()).then(|| Self {
             signers,
+            require,
             ..self.clone()
         })
     }
 
-    /// The same policy without what a signature can't meet right after it is made: its `min_age`. For a signer,
+    /// As [`Self::only`], with a signer for each of the [`requirements`](Self::requirements), in their order: issuer
+    /// and identity.
+    ///
+    /// `None` also where there are more or fewer signers than requirements.
+    #[must_use]
+    pub fn only_each(&self, signers: &[(&str, &str)]) -> Option<Self> {
+        if signers.len() != self.requirements().len() {
+            return None;
+        }
+        if let ([], [(issuer, identity)]) = (self.require.as_slice(), signers) {
+            return self.only(issuer, identity);
+        }
+        let each = self.require.iter().zip(signers);
+        let require = each.map(|(one, (issuer, identity))| one.only(issuer, identity));
+        Some(Self {
+            require: require.collect::<Option<Vec<Self>>>()?,
+            ..self.clone()
+        })
+    }
+
+    /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what
+    /// `require` asks of other attestations. For a signer,
     /// which looks at a signature at once; never to install anything by. It names every field, so that a new
     /// one has to be placed.
     #[must_use]
@@ -37,6 +64,7 @@ impl Policy {
             min_age: _,
             predicate_types,
             predicate,
+            require,
             signature_formats,
             annotations,
             bind_name,
@@ -44,12 +72,18 @@ impl Policy {
             signature_sources,
             deny_digests,
         } = self;
+        // Of several proofs, a signer makes the signature alone.
+        let mut require = require.into_iter();
+        if let Some(signature) = require.find(|one| one.is_signature_type(COSIGN_SIGN_PREDICATE)) {
+            return signature.for_a_new_signature();
+        }
         Self {
             signers,
             not_before,
             min_age: None,
             predicate_types,
             predicate,
+            require: Vec::new(),
             signature_formats,
             annotations,
             bind_name,
@@ -63,7 +97,7 @@ impl Policy {
     /// result accepts too, and more. For a signer, to foresee a refusal before there is a
     /// certificate; never to accept anything by.
     #[must_use]
-    pub fn as_far_as_known(&self, known: impl Fn(Claim) -> bool) -> Self {
+    pub fn as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
         let signers = self.signers.iter().map(|signer| Signer {
             claims: signer
                 .claims
@@ -75,6 +109,11 @@ impl Policy {
         });
         Self {
             signers: signers.collect(),
+            require: self
+                .require
+                .iter()
+                .map(|one| one.as_far_as_known(known))
+                .collect(),
             ..self.clone()
         }
     }
@@ -138,6 +177,37 @@ bind_name: true
         assert_eq!(none.only(ISSUER, "nightly").map(|_| ()), Some(()));
         assert_eq!(none.not_before(), policy.not_before());
         assert!(none.bind_name());
+    }
+
+    #[test]
+    fn each_proof_is_narrowed_to_its_own_signer() {
+        let text = r"
+issuer: https://ci.example.org
+identity_regex: '.+'
+min_age: 24h
+require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
+";
+        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        let narrowed = policy
+            .only_each(&[(ISSUER, "one"), (ISSUER, "two")])
+            .unwrap();
+        let identities = narrowed.requirements().iter().map(|one| &one.signers);
+        let identities: Vec<&str> = identities
+            .flatten()
+            .map(|one| one.identity.as_str())
+            .collect();
+        assert_eq!(identities, ["one", "two"]);
+        assert_eq!(narrowed.requirements()[1].signers[0].claims.len(), 1);
+        for others in [&[(ISSUER, "one")][..], &[(ISSUER, "one"); 3], &[]] {
+            assert_eq!(policy.only_each(others), None);
+        }
+        assert_eq!(
+            policy.only_each(&[(ISSUER, "one"), ("https://ci.example.net", "two")]),
+            None
+        );
+        let new = policy.clone().for_a_new_signature();
+        assert_eq!(new.requirements(), std::slice::from_ref(&new));
+        assert_eq!((new.predicate_types().len(), new.min_age()), (1, None));
     }
 
     #[test]

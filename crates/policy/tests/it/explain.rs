@@ -74,7 +74,9 @@ fn every_field_in_words() {
     let schema = PolicyFile::json_schema();
     let keys = schema["$defs"]["Verification"]["properties"].as_object();
     for key in keys.unwrap().keys() {
-        let there = EVERYTHING.contains(&format!("{key}:"));
+        // `require` is in another policy, since `predicate_types` can't be beside it.
+        let there =
+            EVERYTHING.contains(&format!("{key}:")) || REQUIRING.contains(&format!("{key}:"));
         assert!(there, "add `{key}` to EVERYTHING, and read its words");
     }
     let everything = policy(EVERYTHING);
@@ -102,6 +104,49 @@ fn every_field_in_words() {
     - the image is not sha256:0000000000000000000000000000000000000000000000000000000000000000;
     - it is valid by the trusted root of https://tuf.example/, which starts from root.json.
     Signatures are looked for in the repository of the image and in ghcr.io/acme/signatures.
+    ");
+}
+
+const REQUIRING: &str = r"
+issuer: https://accounts.example
+identity: ci@example
+require:
+  - signature
+  - predicate_type: https://slsa.dev/provenance/v1
+    predicate: {/run/ref_regex: refs/tags/.+}
+    claims: {build_trigger: push}
+    annotations: {tier: stable}
+";
+
+#[test]
+fn several_proofs_in_words() {
+    let requiring = policy(REQUIRING);
+    assert_snapshot!(requiring.explain(), @r"
+    The image must have 2 proofs, all of them.
+
+    Proof 1 is a signature.
+    A signature is accepted if all of this is true:
+    - it is a cosign signature, not another kind of statement;
+    - its certificate says:
+        issuer is exactly https://accounts.example
+        identity is exactly ci@example
+    - a log or a timestamp authority proves when it was made; any time is accepted;
+    - it is valid by the trusted root in use.
+    Signatures are looked for in the repository of the image.
+
+    Proof 2 is an attestation of type https://slsa.dev/provenance/v1.
+    A signature is accepted if all of this is true:
+    - it is a statement of type https://slsa.dev/provenance/v1;
+    - its predicate says:
+        /run/ref as a whole matches refs/tags/.+
+    - its certificate says:
+        issuer is exactly https://accounts.example
+        identity is exactly ci@example
+        build_trigger is exactly push
+    - a log or a timestamp authority proves when it was made; any time is accepted;
+    - it has the annotation tier=stable;
+    - it is valid by the trusted root in use.
+    Signatures are looked for in the repository of the image.
     ");
 }
 

@@ -103,6 +103,8 @@ fn accepted() -> Vec<String> {
         "predicate_types: [https://slsa.dev/provenance/v1]",
         "predicate_types: [https://slsa.dev/provenance/v1]\npredicate: {/a: b}",
         "predicate_types: [a]\npredicate: {/: 1.0, /a~1b/0_regex: .+, '//': true, /a b: c}",
+        "require: [signature]",
+        "require: [signature, {predicate_type: a}, {predicate_type: b, predicate: {/a: b}, claims: {build_trigger: push}, annotations: {a: b}}]",
         "signature_formats: [bundle]",
         "signature_formats: [simple_signing, bundle]",
         "bind_name: true",
@@ -241,6 +243,22 @@ fn refused() -> Vec<String> {
         "predicate_types: [a]\npredicate: {/a: ''}",
         "predicate_types: [a]\npredicate: {/a: }",
         "predicate_types: [a]\npredicate: {/a: {b: c}}",
+        "require:",
+        "require: []",
+        "require: signature",
+        "require: [signatures]",
+        "require: ['']",
+        "require: [{}]",
+        "require: [[signature]]",
+        "require: [{predicate: {/a: b}}]",
+        "require: [{predicate_type: ''}]",
+        "require: [{predicate_type: a, predicate: {a: b}}]",
+        "require: [{predicate_type: a, predicates: {/a: b}}]",
+        "require: [{predicate_type: a, claims: {}}]",
+        "require: [{predicate_type: a, identity: b}]",
+        "requires: [signature]",
+        "require: [signature]\npredicate_types: [a]",
+        "require: [signature]\npredicate_types: [a]\npredicate: {/a: b}",
         "signature_format: [bundle]",
         "signature_formats:",
         "signature_formats: []",
@@ -319,6 +337,14 @@ fn what_the_schema_can_not_say_the_reader_refuses_still() {
     let document = predicate("{/a: b, /a_regex: b}");
     let problem = refused(&document);
     assert!(matches!(problem, Problem::Both { .. }), "{problem:?}");
+    // One annotation for each proof, and another for one of them.
+    let document =
+        block_and("annotations: {a: b}\nrequire: [{predicate_type: a, annotations: {a: c}}]");
+    let problem = refused(&document);
+    assert!(
+        matches!(problem, Problem::DuplicateKey { .. }),
+        "{problem:?}"
+    );
     // One name in two places.
     let document = gallery_and("").repeat(2);
     let problem = refused(&document);

@@ -56,11 +56,12 @@ impl Verifier {
         search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
         for stored in kept {
-            match self.judge(search, stored).await {
-                Ok(proof) => return Some(proof),
-                Err(failure) => tracing::debug!(%failure, "a cached signature does not count now"),
+            if let Some(proof) = self.judge(search, stored).await {
+                return Some(proof);
             }
         }
+        // A cached signature that does not count now says nothing of the image.
+        search.refusal.candidates.clear();
         None
     }
 

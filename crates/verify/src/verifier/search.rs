@@ -21,9 +21,11 @@ use crate::blocking::run_blocking;
 use crate::candidate;
 use crate::denial::DeniedChildren;
 use crate::failure::Failure;
+use crate::gathered::Gathered;
 use crate::judge::{Judge, StoredForm};
 use crate::proof::VerifiedImage;
-use crate::refusal::{Candidate, Refusal};
+use crate::proven::Proven;
+use crate::refusal::{Candidate, Refusal, RequirementState};
 use crate::stored::{Stored, StoredLayer};
 use crate::trust::TrustedRoot;
 
@@ -77,8 +79,8 @@ impl Verifier {
             let manifest = descriptor.digest;
             let failure = match outcome {
                 Ok(Fetched::Bundle(stored)) => match self.judge(search, *stored).await {
-                    Ok(proof) => return Some(proof),
-                    Err(failure) => failure,
+                    Some(proof) => return Some(proof),
+                    None => continue,
                 },
                 Ok(Fetched::SimpleSigning(holder, layers)) => {
                     let tried = self.try_layers(location, &holder, &layers, search).await;
@@ -157,8 +159,8 @@ impl Verifier {
                         content,
                     };
                     match self.judge(search, stored).await {
-                        Ok(proof) => return Some(proof),
-                        Err(failure) => failure,
+                        Some(proof) => return Some(proof),
+                        None => continue,
                     }
                 }
                 Err(FetchFailure::Failure(failure)) => failure,
@@ -174,22 +176,36 @@ impl Verifier {
         None
     }
 
-    /// Judges one signature. What proves the image is remembered, for a cache.
+    /// Judges one signature for each proof that is still missing. `Some` if none is missing then. What proves
+    /// something is remembered, for a cache.
     pub(super) async fn judge(
         &self,
         search: &mut SearchState<'_>,
         stored: StoredLayer,
-    ) -> Result<VerifiedImage, Failure> {
+    ) -> Option<VerifiedImage> {
         let criteria = Arc::clone(&search.criteria);
-        let judged = run_blocking(&self.permits, move || {
-            let proof = criteria.judge(&stored);
-            (proof, stored)
+        let manifest = stored.holder().clone();
+        let unmet = search.gathered.unmet();
+        let judging = run_blocking(&self.permits, move || {
+            let judge = |(position, requirement): (usize, Policy)| {
+                (position, criteria.judge(&stored, &requirement))
+            };
+            (unmet.into_iter().map(judge).collect::<Vec<_>>(), stored)
         });
-        let (proof, stored) = judged.await.map_err(|_| Failure::Aborted)?;
-        if proof.is_ok() {
+        let Ok((judged, stored)) = judging.await else {
+            search.refuse(manifest, Failure::Aborted);
+            return None;
+        };
+        if judged.iter().any(|(_, verdict)| verdict.is_ok()) {
             search.proving.push(stored);
         }
-        proof
+        for (position, verdict) in judged {
+            match verdict {
+                Ok(proven) => search.gathered.add(proven),
+                Err(failure) => search.refuse_for(Some(position), manifest.clone(), failure),
+            }
+        }
+        search.proof()
     }
 
     /// Looks for legacy signatures if the policy does not accept them, so that the refusal can mention them.
@@ -212,6 +228,7 @@ impl Verifier {
                     refusal.candidates.push(Candidate {
                         manifest: found.digest().clone(),
                         failure,
+                        requirement: None,
                     });
                 }
             }
@@ -229,32 +246,24 @@ fn legacy_tag(location: &Location, image: &Digest) -> Option<Reference> {
 /// What every candidate is checked against. Threads share it.
 pub(super) struct Criteria {
     pub(super) image: ResolvedImage,
-    pub(super) policy: Policy,
     pub(super) trusted_root: TrustedRoot,
     pub(super) denied_children: DeniedChildren,
     pub(super) now: Timestamp,
 }
 
 impl Criteria {
-    fn judge(&self, stored: &StoredLayer) -> Result<VerifiedImage, Failure> {
-        let Self {
-            image,
-            policy,
-            trusted_root,
-            denied_children,
-            now,
-        } = self;
+    fn judge(&self, stored: &StoredLayer, requirement: &Policy) -> Result<Proven, Failure> {
         let judge = Judge {
-            trusted_root,
-            policy,
-            now: *now,
+            trusted_root: &self.trusted_root,
+            policy: requirement,
+            now: self.now,
         };
         let signature = stored.signature()?;
         let form = match &signature {
             Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
             Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
         };
-        judge.image(image, Some(stored.holder()), form, denied_children.clone())
+        judge.proven(&self.image, Some(stored.holder()), form)
     }
 }
 
@@ -263,6 +272,8 @@ pub(super) struct SearchState<'a> {
     pub(super) image: &'a ResolvedImage,
     pub(super) policy: &'a Policy,
     pub(super) criteria: Arc<Criteria>,
+    /// The proofs so far.
+    pub(super) gathered: Gathered,
     /// The error if none passes.
     pub(super) refusal: Refusal,
     /// How many candidates may still be fetched, in all repositories together.
@@ -274,10 +285,50 @@ pub(super) struct SearchState<'a> {
 }
 
 impl SearchState<'_> {
+    /// Remembers why a candidate proves nothing.
     fn refuse(&mut self, manifest: Digest, failure: Failure) {
+        self.refuse_for(None, manifest, failure);
+    }
+
+    /// Remembers why a candidate does not prove one of the requirements.
+    fn refuse_for(&mut self, requirement: Option<usize>, manifest: Digest, failure: Failure) {
         tracing::debug!(%manifest, %failure, "candidate refused");
-        let candidate = Candidate { manifest, failure };
-        self.refusal.candidates.push(candidate);
+        self.refusal.candidates.push(Candidate {
+            manifest,
+            failure,
+            requirement,
+        });
+    }
+
+    /// The proof, if nothing is missing.
+    fn proof(&mut self) -> Option<VerifiedImage> {
+        let complete = self.gathered.complete()?;
+        let denied_children = self.criteria.denied_children.clone();
+        Some(VerifiedImage::new(
+            self.image.clone(),
+            complete,
+            denied_children,
+        ))
+    }
+
+    /// The refusal, with what was found of that which the policy requires.
+    pub(super) fn into_refusal(self) -> (Refusal, Option<RegistryError>) {
+        let unmet: Vec<usize> = self
+            .gathered
+            .unmet()
+            .into_iter()
+            .map(|(at, _)| at)
+            .collect();
+        let requirements = self.policy.requirements().iter().enumerate();
+        let requirements = requirements.map(|(position, requirement)| RequirementState {
+            name: requirement.proof_name(),
+            met: !unmet.contains(&position),
+        });
+        let refusal = Refusal {
+            requirements: requirements.collect(),
+            ..self.refusal
+        };
+        (refusal, self.unknown)
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn fields_of_a_policy() -> Vec<&'static str> {
         claims,
         predicate_types,
         predicate,
+        require,
         signature_formats,
         annotations,
         bind_name,

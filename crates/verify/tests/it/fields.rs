@@ -336,6 +336,15 @@ impl Signed {
                     policy_refused(failure, |it| matches!(it, Violation::Predicate { .. }))
                 })
             }
+            "require" => case(
+                and(format!("{key}: [signature]")),
+                and(format!(
+                    "{key}: [signature, {{predicate_type: 'https://slsa.dev/provenance/v1'}}]"
+                )),
+                |failure| {
+                    policy_refused(failure, |it| matches!(it, Violation::PredicateType { .. }))
+                },
+            ),
             "annotations" => case(
                 and(format!("{key}: {{tier: stable}}")),
                 and(format!("{key}: {{tier: nightly}}")),

@@ -17,6 +17,7 @@ mod field_names;
 mod fields;
 mod misuse;
 mod refusals;
+mod require;
 mod simple_signing;
 mod support;
 mod trust;

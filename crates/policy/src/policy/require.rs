@@ -1,0 +1,110 @@
+//! The proofs that a policy requires: one, or several of which all must be there.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::printable;
+
+use super::check::{at, claim_rules, non_empty, predicate_rules};
+use super::{COSIGN_SIGN_PREDICATE, Policy, Signer};
+use crate::claims::ClaimRule;
+use crate::error::{KeyPath, PolicyError, Problem};
+use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec};
+
+impl Policy {
+    /// The proofs that must be there, all of them. Each is a policy for one statement. Never empty: a policy
+    /// without `require` has one, itself.
+    pub fn requirements(&self) -> &[Self] {
+        match self.require.as_slice() {
+            [] => std::slice::from_ref(self),
+            several => several,
+        }
+    }
+
+    /// What kind of proof this requires, with its article. It is printable.
+    pub fn proof_name(&self) -> String {
+        match self.predicate_types.as_slice() {
+            [only] if only == COSIGN_SIGN_PREDICATE => "a signature".to_owned(),
+            types => format!("an attestation of type {}", printable(&types.join(" or "))),
+        }
+    }
+
+    /// This policy with the proofs in `spec.require`.
+    pub(super) fn requiring(self, spec: &PolicySpec, path: &KeyPath) -> Result<Self, PolicyError> {
+        if spec.require.is_empty() {
+            return Ok(self);
+        }
+        let beside = [
+            ("predicate_types", spec.predicate_types.is_empty()),
+            ("predicate", spec.predicate.is_empty()),
+        ];
+        if let Some((key, _)) = beside.into_iter().find(|(_, absent)| !absent) {
+            return Err(at(path.key(key), Problem::BesideRequire { key }));
+        }
+        let path = path.key("require");
+        let entries = spec.require.iter().enumerate();
+        let require: Result<Vec<Self>, PolicyError> = entries
+            .map(|(position, entry)| self.one_of(entry, &path.index(position)))
+            .collect();
+        let require = require?;
+        let types = require.iter().flat_map(|one| one.predicate_types.clone());
+        Ok(Self {
+            predicate_types: types.collect(),
+            require,
+            ..self
+        })
+    }
+
+    /// This policy, for the one proof that `entry` describes.
+    fn one_of(&self, entry: &RequirementSpec, path: &KeyPath) -> Result<Self, PolicyError> {
+        let AttestationSpec {
+            predicate_type,
+            predicate,
+            claims,
+            annotations,
+        } = match entry {
+            RequirementSpec::Signature => return Ok(self.clone()),
+            RequirementSpec::Attestation(attestation) => attestation,
+        };
+        let key = "predicate_type";
+        let Some(predicate_type) = predicate_type else {
+            return Err(at(path.clone(), Problem::MissingKey { key }));
+        };
+        let expected = "a predicate type such as https://slsa.dev/provenance/v1";
+        non_empty(predicate_type, expected, &path.key(key))?;
+        let claims = claim_rules(claims, &path.key("claims"))?;
+        let with_claims = |signer: &Signer| with_claims(signer, &claims);
+        Ok(Self {
+            signers: self.signers.iter().map(with_claims).collect(),
+            predicate_types: vec![predicate_type.clone()],
+            predicate: predicate_rules(predicate, &path.key("predicate"))?,
+            annotations: self.and_annotations(annotations, &path.key("annotations"))?,
+            ..self.clone()
+        })
+    }
+
+    fn and_annotations(
+        &self,
+        more: &BTreeMap<String, String>,
+        path: &KeyPath,
+    ) -> Result<BTreeMap<String, String>, PolicyError> {
+        let mut all = self.annotations.clone();
+        for (key, value) in more {
+            non_empty(key, "an annotation's key", &path.key(key))?;
+            non_empty(value, "an annotation's value", &path.key(key))?;
+            if all.insert(key.clone(), value.clone()).is_some() {
+                return Err(at(
+                    path.key(key),
+                    Problem::DuplicateKey { key: key.clone() },
+                ));
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn with_claims(signer: &Signer, more: &[ClaimRule]) -> Signer {
+    Signer {
+        claims: signer.claims.iter().chain(more).cloned().collect(),
+        ..signer.clone()
+    }
+}

@@ -1,0 +1,79 @@
+//! The proofs of one image, until all that the policy requires are there.
+//!
+//! A [`Complete`] has a proof for each requirement of its policy, and nothing else makes a
+//! [`VerifiedImage`](crate::VerifiedImage). So a requirement that nobody has judged can't be left out.
+
+use countersign_policy::Policy;
+
+use crate::proven::Proven;
+
+/// Proofs, each in the place of the requirement that it was made by.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    policy: Policy,
+    places: Vec<Option<Proven>>,
+}
+
+impl Gathered {
+    /// No proof yet, of those that `policy` requires.
+    pub(crate) fn none(policy: &Policy) -> Self {
+        Self {
+            places: policy.requirements().iter().map(|_| None).collect(),
+            policy: policy.clone(),
+        }
+    }
+
+    /// The requirements without a proof, with their positions.
+    pub(crate) fn unmet(&self) -> Vec<(usize, Policy)> {
+        let places = self.policy.requirements().iter().zip(&self.places);
+        let unmet = places.enumerate().filter(|(_, (_, place))| place.is_none());
+        unmet
+            .map(|(position, (requirement, _))| (position, requirement.clone()))
+            .collect()
+    }
+
+    /// Puts a proof in the place of the requirement that it was made by. Whoever has a proof by another policy
+    /// fills no place with it. Of several for one place, the first stays.
+    pub(crate) fn add(&mut self, proven: Proven) {
+        let places = self.policy.requirements().iter().zip(&mut self.places);
+        for (requirement, place) in places {
+            if place.is_none() && *requirement == proven.policy {
+                *place = Some(proven);
+                return;
+            }
+        }
+    }
+
+    /// All proofs, if each requirement has one. Otherwise nothing is taken.
+    pub(crate) fn complete(&mut self) -> Option<Complete> {
+        if self.places.iter().any(Option::is_none) {
+            return None;
+        }
+        let mut proofs = self.places.drain(..).flatten();
+        let first = proofs.next()?;
+        Some(Complete {
+            first,
+            further: proofs.collect(),
+            policy: self.policy.clone(),
+        })
+    }
+}
+
+/// A proof for each requirement of a policy. Only [`Gathered::complete`] and [`Complete::by_one`] make one.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    pub(crate) first: Proven,
+    pub(crate) further: Vec<Proven>,
+    pub(crate) policy: Policy,
+}
+
+impl Complete {
+    /// One statement that the whole of its policy accepts: each requirement, if there are several.
+    pub(crate) fn by_one(proven: Proven) -> Self {
+        Self {
+            policy: proven.policy.clone(),
+            first: proven,
+            further: Vec::new(),
+        }
+    }
+}
