@@ -4,27 +4,38 @@
 //! Images are read, judged and reported as they come, so that a long list needs no more memory than a short one.
 
 mod document;
+mod earlier;
 mod fail_on;
+mod html;
 mod images;
+mod merge;
 mod record;
+mod report;
+mod shard;
+mod state_file;
 mod tally;
 mod text;
 
+use std::cell::Cell;
+use std::future::ready;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, Subcommand};
 use countersign_download::{Auditor, GallerySubjects, Scope, Subject, WhichSources};
 use countersign_oci::{Platform, Registry};
 use countersign_verify::Verifier;
 use futures_util::{Stream, StreamExt as _, stream};
 
 pub(super) use self::document::{AuditEnd, AuditOutput};
-use self::fail_on::FailOn;
 use self::images::Images;
+use self::merge::MergeArguments;
 pub(super) use self::record::AuditResult;
-use self::tally::Tally;
+use self::report::{Report, ReportArguments};
+use self::shard::Shard;
+use self::state_file::StateFile;
 use super::galleries;
 use crate::arguments::limits;
 use crate::arguments::planning::PlanningArguments;
@@ -33,7 +44,7 @@ use crate::arguments::registry::RegistryArguments;
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::policy::{self, LoadedPolicy};
 use crate::progress::Progress;
@@ -48,7 +59,8 @@ Example: every image that runs in a cluster
 
 const USAGE: &str = "\
 countersign audit [OPTIONS] --gallery FILE
-       countersign audit [OPTIONS] --policy FILE --images FILE";
+       countersign audit [OPTIONS] --policy FILE --images FILE
+       countersign audit merge [OPTIONS] FILE...";
 
 /// How many images are judged at the same time. Each needs a few short requests.
 const AT_ONCE: usize = 32;
@@ -58,9 +70,14 @@ const AT_ONCE: usize = 32;
 #[command(
     override_usage = USAGE,
     after_help = EXAMPLE,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     group = ArgGroup::new("audited").args(["gallery", "images"]).required(true),
 )]
 pub(crate) struct AuditArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+
     /// Audit the galleries of this file, each by its policy
     ///
     /// Every entry with an image is audited, whatever hardware it is for.
@@ -73,19 +90,6 @@ pub(crate) struct AuditArguments {
     /// JSON, as `kubectl get pods -o json` prints it.
     #[arg(long, value_name = "FILE")]
     pub(crate) images: Option<PathBuf>,
-
-    /// What makes the run fail [default: any]
-    ///
-    /// any is every image that is not proven. none is nothing. Otherwise states, separated by commas:
-    /// stale, other_condition, other_signer, legacy_only, attestation_only, unsigned, invalid, denied,
-    /// missing, unreachable, uncovered, unusable.
-    #[arg(
-        long,
-        value_name = "STATE,...",
-        default_value = "any",
-        hide_default_value = true
-    )]
-    pub(crate) fail_on: FailOn,
 
     /// Audit the image for this platform
     ///
@@ -112,6 +116,22 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "SIZE", value_parser = limits::size, requires = "gallery")]
     pub(crate) max_index: Option<u64>,
 
+    /// Audit one of several parts, such as 3/16
+    ///
+    /// What is in a part depends on the images alone, so that several machines can share an audit.
+    /// `countersign audit merge` makes one report of all parts.
+    #[arg(long, value_name = "NUMBER/PARTS")]
+    pub(crate) shard: Option<Shard>,
+
+    /// Keep what was found in this file, and go on with it
+    ///
+    /// An audit that was interrupted goes on where it was. Remove the file to begin anew.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
+
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
 
@@ -120,6 +140,15 @@ pub(crate) struct AuditArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+}
+
+/// What is done with audits that are there.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Make one report of several audits
+    ///
+    /// It asks no registry. Use it for the parts of an audit with --shard.
+    Merge(MergeArguments),
 }
 
 /// An image with the auditor that judges it.
@@ -131,98 +160,116 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if let Some(AuditCommand::Merge(arguments)) = &arguments.command {
+        return merge::run(arguments, output);
+    }
     let registry = connection::registry(&arguments.registry, environment)?;
     let setup = Setup {
         arguments: &arguments,
         registry,
         environment,
     };
-    let mut tally = Tally::default();
-    let mut kept = Vec::new();
-    match (&arguments.gallery, &arguments.images) {
-        (Some(file), _) => {
-            let planning = arguments.planning();
-            let load = galleries::load(file, &planning, &arguments.registry, environment);
-            let galleries = load.await?;
-            let mut tasks = Vec::new();
-            for one in galleries.subjects(arguments.which()) {
-                let auditor = Arc::new(setup.for_gallery(file, &one).await?);
-                let subjects = one.subjects();
-                tasks.push(subjects.map(move |subject| (Arc::clone(&auditor), subject)));
-            }
-            let tasks = stream::iter(tasks.into_iter().flatten());
-            audit(tasks, output, &mut tally, &mut kept).await;
-        }
-        (None, Some(file)) => {
-            let auditor = Arc::new(setup.for_images().await?);
-            let mut images = Images::open(file)?;
-            let subjects = images.subjects();
-            let tasks = subjects.map(|subject| (Arc::clone(&auditor), subject));
-            audit(tasks, output, &mut tally, &mut kept).await;
-            images.end()?;
-        }
-        (None, None) => return Err(nothing_to_audit()),
+    let shard = arguments.shard.map(|shard| shard.to_string());
+    let mut report = Report::new(&arguments.report, shard, output)?;
+    let seen = match (&arguments.gallery, &arguments.images) {
+        (Some(file), _) => galleries(&setup, file, &mut report, output).await?,
+        (None, Some(file)) => images(&setup, file, &mut report, output).await?,
+        (None, None) => 0,
+    };
+    if seen == 0 {
+        let failure = Failure::new(Kind::Usage, "there is no image to audit");
+        return Err(failure
+            .hint("name images with --images FILE, one a line, or a gallery with --gallery FILE"));
     }
-    if tally.total() == 0 {
-        return Err(nothing_to_audit());
-    }
-    finish(&arguments.fail_on, &tally, kept, output)
+    report.end()
 }
 
-fn nothing_to_audit() -> Failure {
-    Failure::new(Kind::Usage, "there is no image to audit")
-        .hint("name images with --images FILE, one a line, or a gallery with --gallery FILE")
+/// Audits the entries of galleries. Returns how many there are, in all parts together.
+async fn galleries(
+    setup: &Setup<'_>,
+    file: &Path,
+    report: &mut Report<'_>,
+    output: &Output,
+) -> Result<u64, Failure> {
+    let arguments = setup.arguments;
+    let planning = arguments.planning();
+    let load = galleries::load(file, &planning, &arguments.registry, setup.environment);
+    let galleries = load.await?;
+    let mut tasks = Vec::new();
+    let mut policies = Vec::new();
+    for one in galleries.subjects(arguments.which()) {
+        policies.push((&one.gallery().name, &one.gallery().policy));
+        let auditor = Arc::new(setup.for_gallery(file, &one).await?);
+        let subjects = one.subjects();
+        tasks.push(subjects.map(move |subject| (Arc::clone(&auditor), subject)));
+    }
+    let state = arguments.state_file(&format!("{policies:?}"))?;
+    let tasks = stream::iter(tasks.into_iter().flatten());
+    audit(tasks, arguments.shard, state, report, output).await
+}
+
+/// Audits the images of a list. Returns how many there are, in all parts together.
+async fn images(
+    setup: &Setup<'_>,
+    file: &Path,
+    report: &mut Report<'_>,
+    output: &Output,
+) -> Result<u64, Failure> {
+    let arguments = setup.arguments;
+    let loaded = policy::from_arguments(&arguments.policy)?;
+    let state = arguments.state_file(&format!("{:?}", loaded.policy))?;
+    let auditor = Arc::new(setup.by(loaded).await?);
+    let mut images = Images::open(file)?;
+    let subjects = images.subjects();
+    let tasks = subjects.map(|subject| (Arc::clone(&auditor), subject));
+    let seen = audit(tasks, arguments.shard, state, report, output).await?;
+    images.end()?;
+    Ok(seen)
 }
 
 /// Judges what comes, many at the same time, and reports each verdict as it is found.
 async fn audit(
     tasks: impl Stream<Item = Task>,
+    shard: Option<Shard>,
+    mut state: Option<StateFile>,
+    report: &mut Report<'_>,
     output: &Output,
-    tally: &mut Tally,
-    kept: &mut Vec<(usize, Vec<AuditResult>)>,
-) {
+) -> Result<u64, Failure> {
     let progress = Progress::new(output, "auditing");
-    let judged = tasks
-        .enumerate()
-        .map(|(position, (auditor, subject))| async move {
-            let audited = auditor.judge(&subject).await;
-            let results = audited.iter().map(|one| AuditResult::new(&subject, one));
-            (position, results.collect::<Vec<_>>())
-        });
-    let mut judged = std::pin::pin!(judged.buffer_unordered(AT_ONCE));
-    while let Some((position, results)) = judged.next().await {
-        for result in &results {
-            tally.count(result);
-            progress.suspend(|| output.line(result));
-        }
-        if output.keeps_results() {
-            kept.push((position, results));
-        }
-        progress.audited(tally.total());
-    }
-}
-
-/// Tells what was found, and with which exit code the run ends.
-fn finish(
-    fail_on: &FailOn,
-    tally: &Tally,
-    mut kept: Vec<(usize, Vec<AuditResult>)>,
-    output: &Output,
-) -> Result<ExitCode, Failure> {
-    kept.sort_by_key(|(position, _)| *position);
-    output.answer(&text::summary(tally));
-    let summary = tally.summary();
-    output.document(&AuditOutput {
-        results: kept.into_iter().flat_map(|(_, results)| results).collect(),
-        summary: summary.clone(),
+    let seen = Cell::new(0);
+    let tasks = tasks.filter(|(_, subject)| {
+        seen.set(seen.get() + 1);
+        ready(shard.is_none_or(|shard| shard.has(subject)))
     });
-    output.line(&AuditEnd { summary });
-    let Some(failed) = fail_on.failed(tally) else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    let code = exit_code(failed.kind).into();
-    output.failure(&failed);
-    Ok(code)
+    let mut tasks = pin!(tasks);
+    let (mut done, mut pending) = (0, None);
+    while let Some(state) = &mut state {
+        let Some(task) = tasks.next().await else {
+            break;
+        };
+        let Some(results) = state.recall(&task.1)? else {
+            pending = Some(task);
+            break;
+        };
+        report.add(done, results);
+        done += 1;
+    }
+    let rest = stream::iter(pending).chain(tasks).enumerate();
+    let judged = rest.map(|(position, (auditor, subject))| async move {
+        let audited = auditor.judge(&subject).await;
+        let results = audited.iter().map(|one| AuditResult::new(&subject, one));
+        (position, results.collect::<Vec<_>>(), subject)
+    });
+    let mut judged = pin!(judged.buffer_unordered(AT_ONCE));
+    while let Some((position, results, subject)) = judged.next().await {
+        let position = done + position;
+        if let Some(state) = &mut state {
+            state.keep(position, &subject, &results)?;
+        }
+        progress.suspend(|| report.add(position, results));
+        progress.audited(report.total());
+    }
+    Ok(seen.get())
 }
 
 impl AuditArguments {
@@ -239,6 +286,16 @@ impl AuditArguments {
             None if self.all_platforms => Scope::AllPlatforms,
             None => Scope::Named,
         }
+    }
+
+    /// The file of `--state`, of an audit by this policy and these flags.
+    fn state_file(&self, policy: &str) -> Result<Option<StateFile>, Failure> {
+        let Some(path) = &self.state else {
+            return Ok(None);
+        };
+        let (scope, which, shard) = (self.scope(), self.which(), self.shard);
+        let rules = format!("1 {scope:?} {which:?} {shard:?} {policy}");
+        StateFile::open(path, &rules).map(Some)
     }
 
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
@@ -263,11 +320,6 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    async fn for_images(&self) -> Result<Auditor<Verifier>, Failure> {
-        self.by(policy::from_arguments(&self.arguments.policy)?)
-            .await
-    }
-
     async fn for_gallery(
         &self,
         file: &Path,

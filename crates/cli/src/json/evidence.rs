@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use countersign_oci::Platform;
 use countersign_policy::SignatureFormat;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What was proven about a signature.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -94,7 +94,9 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
 }
 
 /// The form of a signature.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "SignatureFormat")]
 pub(crate) enum JsonSignatureFormat {

@@ -7,7 +7,7 @@ use countersign_download::{
     Role,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::JsonError;
 use super::evidence::{JsonEvidence, JsonPlatform};
@@ -167,7 +167,9 @@ pub(crate) struct JsonProvenance {
 }
 
 /// Why a source is in a plan.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Role")]
 pub(crate) enum JsonRole {

@@ -252,3 +252,128 @@ async fn a_list_never_leads_to_files_of_this_machine_and_an_empty_one_is_refused
         assert!(run.stderr.contains("there is no image to audit"));
     }
 }
+
+/// Results in one order, whatever the order in which they came.
+fn sorted(lines: &[Value]) -> Vec<String> {
+    let mut texts: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test]
+async fn an_audit_that_was_interrupted_goes_on_and_reports_the_same() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    let flags = ["--output", "jsonl", "--fail-on", "none"];
+    let whole = lines(&by_list(&stage, &flags));
+    let flags = [&flags[..], &["--state", "state"]].concat();
+    assert_eq!(sorted(&lines(&by_list(&stage, &flags))), sorted(&whole));
+    let state = std::fs::read_to_string(stage.path("state")).unwrap();
+    let length = state.len();
+    assert_eq!(state.lines().count(), 1 + Standing::ALL.len());
+    // Cut off anywhere, as by a signal or a full disk.
+    for cut in [0, 10, length / 3, length / 2, length - 1, length] {
+        stage.write("state", &state[..cut]);
+        stage.registry.reset_requests();
+        let run = by_list(&stage, &flags);
+        assert_eq!(run.code, 0, "{cut}: {}", run.shown());
+        assert_eq!(sorted(&lines(&run)), sorted(&whole), "{cut}");
+        assert_eq!(std::fs::read_to_string(stage.path("state")).unwrap(), state);
+        assert_eq!(stage.registry.requests().is_empty(), cut == length);
+    }
+    // Verdicts by other rules, of another list, and somebody else's file.
+    let refused = |arguments: &[&str]| {
+        let run = by_list(&stage, arguments);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains("remove the file"), "{}", run.stderr);
+    };
+    refused(&["--state", "state", "--all-platforms"]);
+    stage.write("list.txt", stage.reference("app:another"));
+    refused(&["--state", "state"]);
+    refused(&["--state", "policy.yaml"]);
+    stage.write("policy.yaml", stage.policy(STRANGER));
+    refused(&["--state", "state"]);
+}
+
+#[tokio::test]
+async fn parts_make_a_whole_and_nothing_less_is_merged() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    let part = |shard: &str, file: &str| {
+        let flags = ["--output", "jsonl", "--fail-on", "none", "--shard", shard];
+        let run = by_list(&stage, &flags);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        stage.write(file, &run.stdout);
+        run.stdout
+    };
+    let first = part("1/2", "1.jsonl");
+    part("2/2", "2.jsonl");
+    part("1/3", "other.jsonl");
+    let merge = |files: &[&str]| stage.run(&[&["audit", "merge", "--fail-on", "none"], files]);
+    let merged = merge(&["1.jsonl", "2.jsonl", "--output", "json"]).json();
+    let whole = by_list(&stage, &["--fail-on", "none", "--output", "json"]).json();
+    assert_eq!(merged["summary"]["states"], whole["summary"]["states"]);
+    let results = |document: &Value| sorted(document["results"].as_array().unwrap());
+    assert_eq!(results(&merged), results(&whole));
+    // The document of one is as good as its lines.
+    stage.write("whole.json", whole.to_string().replacen('{', "{\n", 1));
+    assert_eq!(merge(&["whole.json"]).code, 0);
+    let (cut, _) = first.trim_end().rsplit_once('\n').unwrap();
+    stage.write("cut.jsonl", cut);
+    for (files, says) in [
+        (&["1.jsonl"][..], "the part 2/2 is missing"),
+        (
+            &["1.jsonl", "2.jsonl", "2.jsonl"],
+            "the part 2/2 is there more than once",
+        ),
+        (&["1.jsonl", "other.jsonl"], "are no parts of one audit"),
+        (
+            &["1.jsonl", "2.jsonl", "whole.json"],
+            "some are whole audits",
+        ),
+        (&["cut.jsonl", "2.jsonl"], "no line with the summary"),
+        (&["policy.yaml"], "expected a result"),
+    ] {
+        let run = merge(files);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains(says), "{says}: {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn what_changed_since_an_earlier_audit_is_told() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    let before = by_list(&stage, &["--output", "jsonl"]).stdout;
+    stage.write("before.jsonl", before);
+    publish(&stage, "missing", Standing::Unsigned);
+    let since = ["--since", "before.jsonl", "--fail-on", "none"];
+    let document = by_list(&stage, &[&since[..], &["--output", "json"]].concat()).json();
+    let results = document["results"].as_array().unwrap().iter();
+    let changed: Vec<&Value> = results.filter(|one| one.get("was").is_some()).collect();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert_eq!(
+        (&changed[0]["was"], &changed[0]["state"]),
+        (&"missing".into(), &"unsigned".into())
+    );
+    let shown = by_list(&stage, &since).stdout;
+    assert!(
+        shown.contains("changed\n      1  missing → unsigned\n"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_has_every_image() {
+    let stage = stage().await;
+    stage.write("list.txt", list(&stage));
+    let run = by_list(&stage, &["--fail-on", "none", "--html", "report.html"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let page = std::fs::read_to_string(stage.path("report.html")).unwrap();
+    for standing in Standing::ALL {
+        let row = format!("<tr data-state=\"{}\">", expected(standing));
+        assert_eq!(page.matches(&row).count(), 1, "{row}");
+    }
+    let run = by_list(&stage, &["--html", "missing/report.html"]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+}

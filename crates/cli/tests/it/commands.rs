@@ -6,7 +6,7 @@ use std::path::Path;
 use countersign_sandbox::{BundleSpec, Statement};
 
 use crate::help::commands;
-use crate::stage::{RELEASE, Run, Stage};
+use crate::stage::{RELEASE, Run, Stage, TRUST};
 
 /// What a command prints on standard output for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -63,6 +63,12 @@ const ROWS: [Row; 17] = [
     Row {
         name: "audit",
         arguments: "--trusted-root trusted_root.json --gallery galleries.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "audit merge",
+        arguments: "audit.jsonl",
         before: "",
         prints: Prints::Answer,
     },
@@ -145,7 +151,8 @@ fn names() -> Vec<String> {
     let all: Vec<String> = commands().iter().map(|words| words.join(" ")).collect();
     let is_group = |name: &str| {
         let prefix = format!("{name} ");
-        name.is_empty() || all.iter().any(|other| other.starts_with(&prefix))
+        // `audit` does something by itself too.
+        name != "audit" && (name.is_empty() || all.iter().any(|other| other.starts_with(&prefix)))
     };
     let mut names: Vec<String> = all.iter().filter(|name| !is_group(name)).cloned().collect();
     names.sort();
@@ -185,6 +192,9 @@ async fn stage() -> Stage {
         "cases:\n  - name: release\n    digest: {digest}\n    bundle: bundle.json\n    expect: accepted\n"
     );
     stage.write("cases.yaml", case);
+    let audit = ["audit", "--gallery=galleries.yaml", "--output=jsonl"];
+    let audit = stage.run(&[&audit, &TRUST]);
+    stage.write("audit.jsonl", audit.stdout);
     stage
 }
 

@@ -175,7 +175,7 @@ async fn the_commands_about_registries_work() {
 
 #[tokio::test]
 async fn the_commands_about_audits_work() {
-    play("docs/audit.md", 4).await;
+    play("docs/audit.md", 7).await;
 }
 
 #[tokio::test]

@@ -300,6 +300,7 @@ fn every_command_gets_a_manual_page() {
         .collect();
     names.sort();
     insta::assert_snapshot!(names.join("\n"), @r"
+    countersign-audit-merge.1
     countersign-audit.1
     countersign-completions.1
     countersign-image-verifier-refresh.1

@@ -12,10 +12,16 @@ pub(in crate::commands) struct AuditOutput {
     /// One for each image, mirror and platform, in the order of the list.
     pub(super) results: Vec<AuditResult>,
     pub(super) summary: JsonSummary,
+    /// The part that it is of, with `--shard`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<String>,
 }
 
 /// The last line of `--output jsonl`: without it, the audit was not finished.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::commands) struct AuditEnd {
     pub(super) summary: JsonSummary,
+    /// The part that it is of, with `--shard`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<String>,
 }

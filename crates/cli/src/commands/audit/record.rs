@@ -2,13 +2,14 @@
 
 use countersign_download::{Audited, FoundSigner, State, Subject, Verdict};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::json::evidence::JsonSignatureFormat;
 use crate::json::installation::JsonRole;
 
 /// The verdict on one image. With `--output jsonl` it is a line.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::commands) struct AuditResult {
     /// What was asked, as it was written.
     pub(super) reference: String,
@@ -43,10 +44,13 @@ pub(in crate::commands) struct AuditResult {
     /// Why it falls short, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
+    /// With `--since`: the state that it had before, if that was another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) was: Option<JsonState>,
 }
 
 /// A signer.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Signer")]
 pub(in crate::commands) struct JsonSigner {
     /// The OIDC issuer's URL.
@@ -58,7 +62,7 @@ pub(in crate::commands) struct JsonSigner {
 }
 
 /// What was found about an image.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "AuditState")]
 pub(in crate::commands) enum JsonState {
@@ -160,6 +164,7 @@ impl AuditResult {
             log_index: None,
             format: None,
             reason: verdict.reason().map(ToOwned::to_owned),
+            was: None,
         };
         match verdict {
             Verdict::Proven(evidence) => {

@@ -24,6 +24,7 @@ pub(super) struct Tally {
     states: BTreeMap<State, u64>,
     signers: Counted<Signer, ()>,
     groups: Counted<GroupKey, Vec<String>>,
+    changes: BTreeMap<(State, State), u64>,
 }
 
 /// Who signed what is proven.
@@ -90,6 +91,10 @@ impl Tally {
         let state = State::from(result.state);
         self.total += 1;
         *self.states.entry(state).or_default() += 1;
+        if let Some(was) = result.was {
+            let change = (was.into(), state);
+            *self.changes.entry(change).or_default() += 1;
+        }
         let signer = result.signer.as_ref();
         if state.failure().is_none() {
             if let Some(JsonSigner {
@@ -135,6 +140,12 @@ impl Tally {
         &self.groups
     }
 
+    /// How many have changed since an earlier audit: from which state, and to which.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (State, State, u64)> {
+        let changes = self.changes.iter();
+        changes.map(|((was, state), count)| (*was, *state, *count))
+    }
+
     pub(super) fn summary(&self) -> JsonSummary {
         let states = State::ALL.into_iter().filter(|state| self.of(*state) > 0);
         JsonSummary {
@@ -156,6 +167,14 @@ impl Tally {
                 })
                 .collect(),
             groups: self.groups.largest().into_iter().map(group).collect(),
+            changes: self
+                .changes()
+                .map(|(was, state, images)| JsonChange {
+                    was: was.into(),
+                    state: state.into(),
+                    images,
+                })
+                .collect(),
             not_grouped: self.groups.beyond() + self.signers.beyond(),
         }
     }
@@ -195,6 +214,8 @@ pub(super) struct JsonSummary {
     signers: Vec<JsonSignerCount>,
     /// What falls short, the largest group first.
     groups: Vec<JsonGroup>,
+    /// With `--since`: how many are of another state than before.
+    changes: Vec<JsonChange>,
     /// How many were counted by state only, because there are more than 1,000 signers or groups.
     not_grouped: u64,
 }
@@ -203,6 +224,15 @@ pub(super) struct JsonSummary {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "AuditStateCount")]
 struct JsonStateCount {
+    state: JsonState,
+    images: u64,
+}
+
+/// How many images have changed in the same way.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditChange")]
+struct JsonChange {
+    was: JsonState,
     state: JsonState,
     images: u64,
 }
@@ -256,6 +286,7 @@ mod tests {
             log_index: None,
             format: None,
             reason: None,
+            was: None,
         }
     }
 

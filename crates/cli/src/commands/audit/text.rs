@@ -25,6 +25,14 @@ pub(super) fn summary(tally: &Tally) -> String {
             text.push_str(&format!("{count:>7}  {name:<18}{words}\n"));
         }
     }
+    let mut changes = tally.changes().peekable();
+    if changes.peek().is_some() {
+        text.push_str("\nchanged\n");
+    }
+    for (was, state, count) in changes {
+        let (was, state) = (was.as_str(), state.as_str());
+        text.push_str(&format!("{count:>7}  {was} → {state}\n"));
+    }
     let signers = tally.signers().largest();
     if !signers.is_empty() {
         text.push_str("\nproven by signer\n");

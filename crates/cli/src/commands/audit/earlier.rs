@@ -1,0 +1,131 @@
+//! Audits that were written before: to compare with, or to make one of several.
+//!
+//! A file that is not whole is refused. What is missing from it would count as nothing.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use countersign_oci::excerpt;
+use serde::Deserialize;
+
+use super::record::{AuditResult, JsonState};
+use crate::failure::{Failure, Kind};
+
+const WHAT: &str = "audit";
+
+/// What a line can be: the last one has a summary.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Result(Box<AuditResult>),
+    End {
+        summary: Counted,
+        #[serde(default)]
+        shard: Option<String>,
+    },
+}
+
+/// A whole document of `--output json`.
+#[derive(Deserialize)]
+struct Document {
+    results: Vec<AuditResult>,
+    summary: Counted,
+    #[serde(default)]
+    shard: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    images: u64,
+}
+
+/// Reads the results of an audit, in either form, and returns the part that it is of.
+pub(super) fn read(
+    path: &Path,
+    mut each: impl FnMut(AuditResult),
+) -> Result<Option<String>, Failure> {
+    let unreadable = |error| Failure::unreadable(path, WHAT, error);
+    let mut from = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut first = String::new();
+    from.read_line(&mut first).map_err(unreadable)?;
+    let refuse = |found: String| {
+        let message = format!("{} is no whole audit: {found}", path.display());
+        Failure::new(Kind::Usage, message).hint(
+            "pass what `countersign audit --output jsonl` or `--output json` printed to its end",
+        )
+    };
+    // The one document is printed over several lines.
+    if first.trim_end() == "{" {
+        from.read_to_string(&mut first).map_err(unreadable)?;
+        let document: Document =
+            serde_json::from_str(&first).map_err(|error| refuse(error.to_string()))?;
+        let (found, expected) = (document.results.len() as u64, document.summary.images);
+        if found != expected {
+            return Err(refuse(format!(
+                "expected {expected} results, found {found}"
+            )));
+        }
+        document.results.into_iter().for_each(each);
+        return Ok(document.shard);
+    }
+    let mut count = 0;
+    let mut line = first;
+    loop {
+        match serde_json::from_str(&line) {
+            Ok(Line::Result(result)) => {
+                count += 1;
+                each(*result);
+            }
+            Ok(Line::End { summary, shard }) if summary.images == count => return Ok(shard),
+            Ok(Line::End { summary, .. }) => {
+                let expected = summary.images;
+                return Err(refuse(format!(
+                    "expected {expected} results, found {count}"
+                )));
+            }
+            Err(_) if line.is_empty() => {
+                return Err(refuse("it has no line with the summary at its end".into()));
+            }
+            Err(_) => {
+                let found = excerpt(line.trim_end());
+                return Err(refuse(format!("expected a result, found {found}")));
+            }
+        }
+        line.clear();
+        from.read_line(&mut line).map_err(unreadable)?;
+    }
+}
+
+/// What an earlier audit found.
+pub(super) struct Earlier(HashMap<String, JsonState>);
+
+impl Earlier {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let mut states = HashMap::new();
+        read(path, |result| {
+            states.insert(key(&result), result.state);
+        })?;
+        Ok(Self(states))
+    }
+
+    /// Notes the state that the image had before, if that was another one.
+    pub(super) fn compare(&self, result: &mut AuditResult) {
+        let before = self.0.get(&key(result)).copied();
+        result.was = before.filter(|before| *before != result.state);
+    }
+}
+
+/// What an image is known by from one audit to the next.
+fn key(result: &AuditResult) -> String {
+    let AuditResult {
+        reference,
+        gallery,
+        entry,
+        role,
+        platform,
+        ..
+    } = result;
+    serde_json::json!([reference, gallery, entry, role, platform]).to_string()
+}

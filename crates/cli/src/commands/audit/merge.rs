@@ -1,0 +1,78 @@
+//! `countersign audit merge`: one report of several audits, such as those of all parts of `--shard`.
+//!
+//! It asks no registry. A part that is not whole, is missing or is there twice is refused.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::earlier;
+use super::report::{Report, ReportArguments};
+use super::shard::Shard;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+/// `countersign audit merge`
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// What audits printed with --output jsonl or json
+    ///
+    /// If one of them is of a --shard, all of its parts must be there.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
+}
+
+pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCode, Failure> {
+    let mut report = Report::new(&arguments.report, None, output)?;
+    let mut shards = Vec::new();
+    let mut position = 0;
+    for file in &arguments.files {
+        let shard = earlier::read(file, |result| {
+            report.add(position, vec![result]);
+            position += 1;
+        })?;
+        shards.extend(shard);
+    }
+    require_all(&shards, arguments.files.len())?;
+    report.end()
+}
+
+/// Refuses parts that don't make a whole.
+fn require_all(shards: &[String], files: usize) -> Result<(), Failure> {
+    let Some(first) = shards.first() else {
+        return Ok(());
+    };
+    let refused = |message: String| {
+        Err(Failure::new(Kind::Usage, message).hint("pass every part of one --shard, each once"))
+    };
+    let mut found: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut of = None;
+    for text in shards {
+        match text.parse::<Shard>() {
+            Ok(shard) if of.is_none_or(|of| of == shard.of()) => {
+                of = Some(shard.of());
+                *found.entry(shard.number()).or_default() += 1;
+            }
+            Ok(_) | Err(_) => {
+                return refused(format!("{first} and {text} are no parts of one audit"));
+            }
+        }
+    }
+    if shards.len() != files {
+        return refused("some files are parts of an audit, and some are whole audits".into());
+    }
+    let of = of.unwrap_or_default();
+    let wrong = (1..=of).find(|number| found.get(number) != Some(&1));
+    match wrong {
+        Some(number) if found.contains_key(&number) => {
+            refused(format!("the part {number}/{of} is there more than once"))
+        }
+        Some(number) => refused(format!("the part {number}/{of} is missing")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! What becomes of verdicts: they are counted, printed as they come, and kept where a report needs all of them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::document::{AuditEnd, AuditOutput};
+use super::earlier::Earlier;
+use super::fail_on::FailOn;
+use super::html;
+use super::record::AuditResult;
+use super::tally::Tally;
+use super::text;
+use crate::failure::{Failure, exit_code};
+use crate::output::Output;
+
+/// What is reported, and when the run fails.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct ReportArguments {
+    /// What makes the run fail [default: any]
+    ///
+    /// any is every image that is not proven. none is nothing. Otherwise states, separated by commas:
+    /// stale, other_condition, other_signer, legacy_only, attestation_only, unsigned, invalid, denied,
+    /// missing, unreachable, uncovered, unusable.
+    #[arg(
+        long,
+        value_name = "STATE,...",
+        default_value = "any",
+        hide_default_value = true
+    )]
+    pub(crate) fail_on: FailOn,
+
+    /// Compare with an earlier audit
+    ///
+    /// FILE is what an audit printed with --output jsonl or json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+
+    /// Write the report as a page for a browser
+    ///
+    /// The page needs no network and no other file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// The report of one run.
+pub(super) struct Report<'a> {
+    arguments: &'a ReportArguments,
+    output: &'a Output,
+    earlier: Option<Earlier>,
+    tally: Tally,
+    kept: Vec<(usize, Vec<AuditResult>)>,
+    kept_count: usize,
+    shard: Option<String>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(
+        arguments: &'a ReportArguments,
+        shard: Option<String>,
+        output: &'a Output,
+    ) -> Result<Self, Failure> {
+        let earlier = arguments.since.as_deref().map(Earlier::read).transpose()?;
+        Ok(Self {
+            arguments,
+            output,
+            earlier,
+            tally: Tally::default(),
+            kept: Vec::new(),
+            kept_count: 0,
+            shard,
+        })
+    }
+
+    /// How many verdicts there are so far.
+    pub(super) fn total(&self) -> u64 {
+        self.tally.total()
+    }
+
+    /// The verdicts on the subject at this position.
+    pub(super) fn add(&mut self, position: usize, mut results: Vec<AuditResult>) {
+        for result in &mut results {
+            if let Some(earlier) = &self.earlier {
+                earlier.compare(result);
+            }
+            self.tally.count(result);
+            self.output.line(result);
+        }
+        let page = self.arguments.html.is_some() && self.kept_count < html::ROWS_MAX;
+        if page || self.output.keeps_results() {
+            self.kept_count += results.len();
+            self.kept.push((position, results));
+        }
+    }
+
+    /// Tells what was found, and with which exit code the run ends.
+    pub(super) fn end(self) -> Result<ExitCode, Failure> {
+        let Self {
+            arguments,
+            output,
+            tally,
+            mut kept,
+            shard,
+            ..
+        } = self;
+        kept.sort_by_key(|(position, _)| *position);
+        let results: Vec<AuditResult> = kept.into_iter().flat_map(|(_, results)| results).collect();
+        if let Some(path) = &arguments.html {
+            write(path, &html::page(&tally, &results, &now()))?;
+        }
+        output.answer(&text::summary(&tally));
+        let summary = tally.summary();
+        output.line(&AuditEnd {
+            summary: summary.clone(),
+            shard: shard.clone(),
+        });
+        output.document(&AuditOutput {
+            results,
+            summary,
+            shard,
+        });
+        let Some(failed) = arguments.fail_on.failed(&tally) else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let code = exit_code(failed.kind).into();
+        output.failure(&failed);
+        Ok(code)
+    }
+}
+
+fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn write(path: &Path, page: &str) -> Result<(), Failure> {
+    let written = std::fs::write(path, page);
+    written.map_err(|error| Failure::unwritable(path, "page", error))
+}
