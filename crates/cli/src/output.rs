@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Label};
 use crate::json::document::Document;
 use crate::json::error::{FailedRun, Tags};
+use crate::json::results::Results;
 use crate::json::signing::SignResult;
 use crate::printable;
 use crate::terminal::{self, ColorWhen, Colours, Role};
@@ -30,6 +31,8 @@ pub(crate) struct Output {
     lost: RefCell<Option<io::Error>>,
     /// What became of each manifest before a failure ended the run, and of the tags.
     before_failure: RefCell<(Vec<SignResult>, Option<Tags>)>,
+    /// The document whose results are written one by one, if there is one.
+    results: Results,
 }
 
 /// Who was told.
@@ -52,6 +55,7 @@ impl Output {
             stderr: Colours::of(&io::stderr(), when),
             lost: RefCell::new(None),
             before_failure: RefCell::default(),
+            results: Results::default(),
         }
     }
 
@@ -196,7 +200,7 @@ impl Output {
             results: self.before_failure.take().0,
             error: failure.to_json(),
         };
-        self.document(&failed);
+        self.written(&failed, |text| self.results.fail(text));
         self.line(&failed);
     }
 
@@ -222,6 +226,19 @@ impl Output {
         self.format == Format::Json
     }
 
+    /// One more result of the JSON document of this run. `document` has it as its only result, and nothing
+    /// else. It is written at once, so that a run with many results keeps none.
+    pub(crate) fn next_result(&self, document: &impl Document) {
+        self.written(document, |text| self.results.next(text));
+    }
+
+    /// Ends the document of [`Self::next_result`].
+    pub(crate) fn end_results(&self) {
+        if let Some(end) = self.results.end() {
+            self.write(end);
+        }
+    }
+
     /// A JSON Schema: for a person and for a program alike.
     pub(crate) fn schema(&self, schema: &Value) {
         self.answer(&format!("{schema:#}\n"));
@@ -229,11 +246,20 @@ impl Output {
     }
 
     fn json(&self, document: &impl Serialize) {
-        if self.format == Format::Json {
-            match serde_json::to_string_pretty(document) {
-                Ok(text) => self.write(&printable::json(&format!("{text}\n"))),
-                Err(error) => self.lose(error.into()),
-            }
+        self.written(document, |text| Some(text.to_owned()));
+    }
+
+    /// Writes what `part` makes of the document's text, where JSON was asked for.
+    fn written(&self, document: &impl Serialize, part: impl Fn(&str) -> Option<String>) {
+        if self.format != Format::Json {
+            return;
+        }
+        match serde_json::to_string_pretty(document) {
+            Ok(text) => match part(&format!("{text}\n")) {
+                Some(text) => self.write(&printable::json(&text)),
+                None => self.lose(io::Error::other("the document has another form")),
+            },
+            Err(error) => self.lose(error.into()),
         }
     }
 

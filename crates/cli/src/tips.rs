@@ -144,7 +144,7 @@ pub(crate) fn improve(error: &mut Error) {
     } else if let Some(ContextValue::Strings(mut names)) =
         error.remove(ContextKind::SuggestedSubcommand)
     {
-        // clap takes `tree` for `remove`.
+        // clap takes words for each other that are not near.
         let typed = value(error, ContextKind::InvalidSubcommand)
             .unwrap_or_default()
             .to_owned();

@@ -1,5 +1,6 @@
 //! The errors of a verification. Why one candidate is refused is in [`crate::failure`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform};
@@ -25,7 +26,7 @@ pub enum Error {
         /// The platform asked for.
         platform: Box<Platform>,
         /// Why no signature of the index is accepted.
-        index: Box<Refusal>,
+        index: Arc<Refusal>,
         /// Why no signature of the manifest is accepted.
         manifest: Box<Refusal>,
     },

@@ -93,7 +93,7 @@ pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use platform::{
-    ImageVerifier, SignedDocument, VerifiedPlatform, verify_entry, verify_platform,
+    ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_platform,
 };
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RequirementState};

@@ -3,6 +3,7 @@
 //! `verify --platform` and `install` both use this, so they accept the same images.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use countersign_oci::{Document, Platform, PlatformEntry, Registry, ResolvedImage, Selected};
 use countersign_policy::Policy;
@@ -99,22 +100,6 @@ pub async fn verify_platform<V: ImageVerifier>(
     verify_selected(verifier, image, platform, selecting, policy).await
 }
 
-/// As [`verify_platform`], for one entry of the index `image`: also for one that is never selected, because
-/// another comes first.
-///
-/// # Errors
-/// As for [`verify_platform`].
-pub async fn verify_entry<V: ImageVerifier>(
-    registry: &Registry,
-    verifier: &V,
-    image: &ResolvedImage,
-    entry: &PlatformEntry,
-    policy: &Policy,
-) -> Result<VerifiedPlatform, Error> {
-    let selecting = registry.selected_entry(image, entry);
-    verify_selected(verifier, image, &entry.platform, selecting, policy).await
-}
-
 async fn verify_selected<V: ImageVerifier>(
     verifier: &V,
     image: &ResolvedImage,
@@ -123,27 +108,89 @@ async fn verify_selected<V: ImageVerifier>(
     policy: &Policy,
 ) -> Result<VerifiedPlatform, Error> {
     // The manifest is needed in both cases.
-    let (by_index, selected) = tokio::join!(prove(verifier, image, policy), selecting);
-    let (proof, signed, selected) = match by_index {
-        Ok(mut proof) => {
-            let selected = selected.map_err(Error::Registry)?;
-            for step in selected.indexes.iter().chain([&selected.manifest]) {
-                proof = proof.into_child(step.clone())?;
-            }
-            (proof, SignedDocument::Index, selected)
-        }
-        Err(Error::Refused(index)) => {
-            let selected = selected.map_err(Error::Registry)?;
-            let proof = prove(verifier, &selected.manifest, policy).await;
-            let proof = proof.map_err(|error| both_refused(platform, index, error))?;
-            (proof, SignedDocument::Manifest, selected)
-        }
+    let (index, selected) = tokio::join!(judge_index(verifier, image, policy), selecting);
+    let index = index?;
+    let selected = selected.map_err(Error::Registry)?;
+    index.selected(verifier, platform, selected).await
+}
+
+/// The verdict on the signatures of an index. It serves all entries of the index.
+#[derive(Debug)]
+pub struct JudgedIndex<'a> {
+    image: &'a ResolvedImage,
+    policy: &'a Policy,
+    verdict: Result<VerifiedImage, Arc<Refusal>>,
+}
+
+/// Judges the signatures of an index once, for all of its entries.
+///
+/// # Errors
+/// As for [`verify_platform`], except that a refusal is kept: an entry may have a signature of its own.
+pub async fn judge_index<'a, V: ImageVerifier>(
+    verifier: &V,
+    image: &'a ResolvedImage,
+    policy: &'a Policy,
+) -> Result<JudgedIndex<'a>, Error> {
+    let verdict = match prove(verifier, image, policy).await {
+        Ok(proof) => Ok(proof),
+        Err(Error::Refused(refusal)) => Err(Arc::from(refusal)),
         Err(error) => return Err(error),
     };
-    Ok(VerifiedPlatform {
-        proof: proof.found_by(image, &selected.indexes)?,
-        signed,
+    Ok(JudgedIndex {
+        image,
+        policy,
+        verdict,
     })
+}
+
+impl JudgedIndex<'_> {
+    /// Verifies one entry of the index: also one that is never selected, because another comes first.
+    ///
+    /// # Errors
+    /// As for [`verify_platform`].
+    pub async fn entry<V: ImageVerifier>(
+        &self,
+        registry: &Registry,
+        verifier: &V,
+        entry: &PlatformEntry,
+    ) -> Result<VerifiedPlatform, Error> {
+        let selected = registry.selected_entry(self.image, entry).await;
+        let selected = selected.map_err(Error::Registry)?;
+        self.selected(verifier, &entry.platform, selected).await
+    }
+
+    async fn selected<V: ImageVerifier>(
+        &self,
+        verifier: &V,
+        platform: &Platform,
+        selected: Selected,
+    ) -> Result<VerifiedPlatform, Error> {
+        let Selected { indexes, manifest } = selected;
+        let (proof, signed) = match &self.verdict {
+            Ok(index) => {
+                let proof = match indexes.split_first() {
+                    None => index.child(manifest)?,
+                    Some((outermost, below)) => {
+                        let mut proof = index.child(outermost.clone())?;
+                        for step in below.iter().chain([&manifest]) {
+                            proof = proof.into_child(step.clone())?;
+                        }
+                        proof
+                    }
+                };
+                (proof, SignedDocument::Index)
+            }
+            Err(index) => {
+                let proof = prove(verifier, &manifest, self.policy).await;
+                let proof = proof.map_err(|error| both_refused(platform, index, error))?;
+                (proof, SignedDocument::Manifest)
+            }
+        };
+        Ok(VerifiedPlatform {
+            proof: proof.found_by(self.image, &indexes)?,
+            signed,
+        })
+    }
 }
 
 /// A proof of exactly this image, made with exactly this policy.
@@ -169,11 +216,11 @@ async fn prove<V: ImageVerifier>(
 }
 
 /// Combines the refusals of the index and of the manifest. Any other error is returned as it is.
-fn both_refused(platform: &Platform, index: Box<Refusal>, error: Error) -> Error {
+fn both_refused(platform: &Platform, index: &Arc<Refusal>, error: Error) -> Error {
     match error {
         Error::Refused(manifest) => Error::BothRefused {
             platform: Box::new(platform.clone()),
-            index,
+            index: Arc::clone(index),
             manifest,
         },
         other => other,

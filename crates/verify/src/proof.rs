@@ -145,6 +145,28 @@ impl VerifiedImage {
         child.digest() == self.digest() || self.document().lists(child.digest())
     }
 
+    /// The proof that this index's signature gives for one of its children. The proof of the index stays: it
+    /// serves all children.
+    ///
+    /// # Errors
+    /// [`NotCovered`] if the index does not list the child, or the policy denies it.
+    pub fn child(&self, child: ResolvedImage) -> Result<Self, NotCovered> {
+        let listed = Self {
+            image: self.image.clone(),
+            evidence: self.evidence.clone(),
+            policy: self.policy.clone(),
+            denied_children: self.denied_children.clone(),
+            index: self.index.clone(),
+        };
+        if !self.document().lists(child.digest()) {
+            return Err(NotCovered::NotListed {
+                signed: self.digest().clone(),
+                found: child.digest().clone(),
+            });
+        }
+        listed.into_child(child)
+    }
+
     /// Goes from a proven index to one of its children: the same proof, now of the child.
     ///
     /// # Errors

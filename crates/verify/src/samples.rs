@@ -23,7 +23,7 @@ pub fn errors() -> Vec<Error> {
         Registry(countersign_oci::Error::NotFound { what: "registry.example/app:v1".into() }),
         BothRefused {
             platform: Box::new(samples::platform()),
-            index: Box::new(refusal(Vec::new())),
+            index: std::sync::Arc::new(refusal(Vec::new())),
             manifest: Box::new(refusal(Vec::new())),
         },
         Denied(Denied { image: image(), listed_by: Some(digest()) }),

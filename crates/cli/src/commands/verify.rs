@@ -14,8 +14,8 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, Evidence, SignedDocument, VerifiedPlatform, Verifier, verify_entry,
-    verify_platform,
+    Error as VerifyError, Evidence, JudgedIndex, SignedDocument, VerifiedPlatform, Verifier,
+    judge_index, verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
@@ -133,23 +133,24 @@ pub(crate) async fn run(
     while let Some((reference, outcomes)) = outcomes.next().await {
         for Judged { platform, outcome } in outcomes {
             let outcome = outcome.and_then(|verified| saving.save(verified, output));
-            let result = VerifyResult::new(reference, platform.as_ref(), &outcome);
             progress.suspend(|| match &outcome {
-                Ok(verified) => {
-                    match arguments.print_digest {
-                        true => output.answer(&format!("{}\n", verified.proven)),
-                        false => saving.tell(output, &text(reference, platform.as_ref(), verified)),
-                    }
-                    report.done(result);
-                }
-                Err(failure) => report.fail(failure, result),
+                Ok(verified) => match arguments.print_digest {
+                    true => output.answer(&format!("{}\n", verified.proven)),
+                    false => saving.tell(output, &text(reference, platform.as_ref(), verified)),
+                },
+                Err(failure) => report.fail(failure, ()),
+            });
+            // Written at once, so that nothing is kept of thousands of references.
+            let result = VerifyResult::new(reference, platform.as_ref(), &outcome);
+            output.next_result(&VerifyOutput {
+                results: vec![result],
             });
         }
     }
     drop(outcomes);
     drop(progress);
-    let (results, code) = report.end();
-    output.document(&VerifyOutput { results });
+    output.end_results();
+    let (_, code) = report.end();
     Ok(code)
 }
 
@@ -285,13 +286,16 @@ impl Judge<'_> {
     async fn platforms(&self, image: &ResolvedImage) -> Vec<Judged> {
         match self.registry.platform_entries(image).await {
             Ok(entries) if entries.is_empty() => vec![Judged::whole(self.named(image).await)],
-            Ok(entries) => {
-                stream::iter(entries)
-                    .map(|entry| self.entry(image, entry))
-                    .buffered(AT_ONCE)
-                    .collect()
-                    .await
-            }
+            Ok(entries) => match judge_index(self.verifier, image, self.policy).await {
+                Ok(index) => {
+                    stream::iter(entries)
+                        .map(|entry| self.entry(&index, entry))
+                        .buffered(AT_ONCE)
+                        .collect()
+                        .await
+                }
+                Err(error) => vec![Judged::whole(Err(error.into()))],
+            },
             Err(error) => vec![Judged::whole(Err(error.into()))],
         }
     }
@@ -317,8 +321,8 @@ impl Judge<'_> {
         }
     }
 
-    async fn entry(&self, image: &ResolvedImage, entry: PlatformEntry) -> Judged {
-        let verifying = verify_entry(self.registry, self.verifier, image, &entry, self.policy);
+    async fn entry(&self, index: &JudgedIndex<'_>, entry: PlatformEntry) -> Judged {
+        let verifying = index.entry(self.registry, self.verifier, &entry);
         let outcome = self.manifest(verifying, &entry.platform).await;
         Judged {
             platform: Some(entry.platform),

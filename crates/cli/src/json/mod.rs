@@ -7,4 +7,5 @@ pub(crate) mod document;
 pub(crate) mod error;
 pub(crate) mod evidence;
 pub(crate) mod installation;
+pub(crate) mod results;
 pub(crate) mod signing;

@@ -337,8 +337,18 @@ async fn each_platform_is_told_on_its_own_and_the_worst_gives_the_code() {
     assert_eq!(run.stdout, format!("{repository}@{manifest}\n"));
 
     stage.signed("app:v1", RELEASE);
+    stage.registry.reset_requests();
     let run = stage.verify(&[all, &app]);
     assert_eq!(run.code, 0, "{}", run.shown());
+    let requests = stage.registry.requests();
+    let listed = requests
+        .iter()
+        .filter(|request| request.line().contains("/referrers/"));
+    assert_eq!(
+        listed.count(),
+        1,
+        "the index is verified once for all: {requests:?}"
+    );
     for platform in ["linux/amd64", "linux/arm64"] {
         let headline = format!("verified {app} for {platform}\n");
         assert!(run.stdout.contains(&headline), "{}", run.stdout);
