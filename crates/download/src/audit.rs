@@ -15,7 +15,8 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, ImageVerifier, VerifiedPlatform, verify_entry, verify_platform,
+    Error as VerifyError, ImageVerifier, JudgedIndex, VerifiedPlatform, judge_index,
+    verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -195,22 +196,34 @@ impl<V: ImageVerifier> Judge<'_, V> {
     async fn platforms(&self) -> Vec<Audited> {
         match self.registry.platform_entries(self.image).await {
             Ok(entries) if entries.is_empty() => vec![self.named().await],
-            Ok(entries) => {
-                stream::iter(entries)
-                    .map(|entry| self.entry(entry))
-                    .buffered(PLATFORMS_AT_ONCE)
-                    .collect()
-                    .await
-            }
+            Ok(entries) => self.entries(entries).await,
             Err(error) => vec![self.audited(None, classify::registry_error(&error))],
         }
     }
 
-    /// An entry of the index: also one of several for one platform, of which an installation takes the first.
-    async fn entry(&self, entry: PlatformEntry) -> Audited {
+    /// All entries of the index. Its own signatures are judged once for all of them.
+    async fn entries(&self, entries: Vec<PlatformEntry>) -> Vec<Audited> {
         let Required { verifier, policy } = self.required;
-        let verified =
-            verify_entry(self.registry, verifier.as_ref(), self.image, &entry, policy).await;
+        let index = match judge_index(verifier.as_ref(), self.image, policy).await {
+            Ok(index) => index,
+            Err(error) => {
+                let failed = |entry: PlatformEntry| {
+                    self.audited(Some(entry.platform), classify::verify_error(&error))
+                };
+                return entries.into_iter().map(failed).collect();
+            }
+        };
+        stream::iter(entries)
+            .map(|entry| self.entry(&index, entry))
+            .buffered(PLATFORMS_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    /// An entry of the index: also one of several for one platform, of which an installation takes the first.
+    async fn entry(&self, index: &JudgedIndex<'_>, entry: PlatformEntry) -> Audited {
+        let verifier = self.required.verifier.as_ref();
+        let verified = index.entry(self.registry, verifier, &entry).await;
         self.found(entry.platform, verified).await
     }
 

@@ -15,7 +15,7 @@ use crate::kind::RefusalKind;
 pub enum Failure {
     /// A signature in cosign's legacy form, which the policy does not accept.
     #[error(
-        "a signature in cosign's legacy form (simple signing), and the policy accepts bundles only; sign again in the bundle form (`cosign sign --new-bundle-format`, version 2.6 or newer, or `countersign sign`), or accept the legacy form with `signature_formats: [bundle, simple_signing]`"
+        "a signature in cosign's legacy form (simple signing), and the policy accepts bundles only; sign again in the bundle form (`cosign sign --new-bundle-format`, version 2.6 or newer, or `countersign sign`), or accept the legacy form with `signature_formats: [bundle, simple_signing]`; cosign 2's `oci-1-1` mode does not help, because it stores the same form as a referrer"
     )]
     LegacySignature,
     /// The policy names its own Sigstore instance. The caller has not said that the trusted root is of

@@ -96,7 +96,7 @@ pub async fn verify_platform<V: ImageVerifier>(
             signed: SignedDocument::Manifest,
         });
     }
-    let selecting = registry.select(image, platform);
+    let selecting = Box::pin(registry.select(image, platform));
     verify_selected(verifier, image, platform, selecting, policy).await
 }
 

@@ -157,6 +157,7 @@ impl VerifiedImage {
             policy: self.policy.clone(),
             denied_children: self.denied_children.clone(),
             index: self.index.clone(),
+            predicate: self.predicate.clone(),
         };
         if !self.document().lists(child.digest()) {
             return Err(NotCovered::NotListed {

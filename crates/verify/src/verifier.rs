@@ -145,7 +145,9 @@ impl Verifier {
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
         let limit = self.limits.total;
-        match tokio::time::timeout(limit, self.judge_all(image, policy)).await {
+        // On the heap: whoever waits for it would have all of it on the stack.
+        let judging = Box::pin(self.judge_all(image, policy));
+        match tokio::time::timeout(limit, judging).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Late {
                 image: image.reference().clone(),

@@ -10,7 +10,6 @@ mod open_list;
 mod push;
 
 use std::collections::HashSet;
-use std::pin::pin;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -58,11 +57,11 @@ impl Registry {
         if self.referrers_api(repository) == Some(false) {
             return self.listed_by_tag(repository, subject).await;
         }
-        let by_api = pin!(self.listed_by_api(repository, subject));
+        let by_api = Box::pin(self.listed_by_api(repository, subject));
         let (support, by_tag) = match self.shared.referrers_api.head_start(repository) {
             None => (by_api.await?, None),
             Some(head_start) => {
-                let by_tag = self.listed_by_tag(repository, subject);
+                let by_tag = Box::pin(self.listed_by_tag(repository, subject));
                 with_head_start(by_api, head_start, by_tag).await?
             }
         };

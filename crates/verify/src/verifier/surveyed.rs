@@ -34,7 +34,8 @@ impl Verifier {
         policy: Option<&Policy>,
     ) -> Result<Survey, Error> {
         let limit = self.limits.total;
-        match tokio::time::timeout(limit, self.survey_all(image, policy)).await {
+        let surveying = Box::pin(self.survey_all(image, policy));
+        match tokio::time::timeout(limit, surveying).await {
             Ok(survey) => survey,
             Err(_) => Err(Error::Late {
                 image: image.reference().clone(),

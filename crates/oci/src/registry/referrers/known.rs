@@ -2,7 +2,6 @@
 //! another round trip.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,14 +57,14 @@ impl KnownReferrersApi {
 /// What the registry answers by the API. If that takes longer than `head_start`, the tag is asked for
 /// meanwhile. Its list counts only if there is no API.
 pub(super) async fn with_head_start<T>(
-    mut by_api: Pin<&mut impl Future<Output = Result<Support>>>,
+    mut by_api: impl Future<Output = Result<Support>> + Unpin,
     head_start: Duration,
-    by_tag: impl Future<Output = T>,
+    by_tag: impl Future<Output = T> + Unpin,
 ) -> Result<(Support, Option<T>)> {
-    if let Ok(support) = tokio::time::timeout(head_start, by_api.as_mut()).await {
+    if let Ok(support) = tokio::time::timeout(head_start, &mut by_api).await {
         return Ok((support?, None));
     }
-    match select(by_api, pin!(by_tag)).await {
+    match select(by_api, by_tag).await {
         Either::Left((support, by_tag)) => match support? {
             support @ Support::Listed(_) => Ok((support, None)),
             support @ (Support::Missing | Support::Unknown) => Ok((support, Some(by_tag.await))),
