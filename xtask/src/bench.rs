@@ -1,5 +1,5 @@
-//! `countersign verify` against `cosign verify`, on the same image, in turns; then what it takes to read
-//! a large gallery, what bundles cost that a hostile registry serves, how long it takes to sign an
+//! `countersign verify` against `cosign verify`, on the same image, in turns; then many images in one run,
+//! a cached signature, and a slow link; what it takes to read a large gallery, what bundles cost that a hostile registry serves, how long it takes to sign an
 //! index of eight images, and how long to install large images.
 //!
 //! Both programs are given the same trusted root from a file, so that neither needs more of the network than
@@ -8,6 +8,7 @@
 mod gallery;
 mod hostile;
 mod install;
+mod many;
 mod measure;
 mod sign;
 
@@ -36,7 +37,7 @@ const BINARY_MB: f64 = 15.0;
 /// A part of the measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Part {
-    /// `countersign verify` against `cosign verify`, and a large gallery
+    /// `countersign verify` against `cosign verify`: one image, many, over a slow link; and a large gallery
     Verify,
     /// Bundles that a hostile registry serves; needs no cosign
     Hostile,
@@ -95,6 +96,14 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
         for version in [RekorVersion::V1, RekorVersion::V2] {
             missed.extend(bench.compare(version)?);
         }
+        let far = [true, false].map(|referrers_api| {
+            runtime.block_on(RegistryServer::start(RegistryOptions {
+                referrers_api,
+                ..Default::default()
+            }))
+        });
+        let [with_api, without_api] = far;
+        missed.extend(many::run(&bench, [&with_api?, &without_api?])?);
         missed.extend(gallery::run(&countersign, &registry, directory.path())?);
     }
     if plays(Part::Hostile) {

@@ -192,6 +192,7 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
                 &["legacy form", "--new-bundle-format", "hint:"],
                 || legacy_sign(world, &subject, cosign, &[]),
             );
+            accepted_by_form(world, ledger, &subject, "at its tag");
         }
         if registry.referrers == Referrers::Api {
             let subject = world.subject(registry, sandbox_v1, "legacy-referrer");
@@ -207,6 +208,7 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
                     legacy_sign(world, &subject, Cosign::V2, &mode)
                 },
             );
+            accepted_by_form(world, ledger, &subject, "as a referrer");
         }
     }
 }
@@ -296,6 +298,44 @@ fn refused(
         let installed = world.actors.directory.join(into).exists();
         anyhow::ensure!(!installed, "it was installed all the same");
         Ok(format!("refused with exit code {code}:\n{}", output.tail()))
+    });
+}
+
+/// The same legacy signature that was refused is accepted by a policy that names its form.
+fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place: &str) {
+    let title = format!(
+        "countersign accepts it {place} by `signature_formats`, in {}",
+        subject.registry.name
+    );
+    ledger.case(&title, || {
+        let actors = &world.actors;
+        let policy = format!(
+            "verification:\n  issuer: {}\n  identity: {WORKFLOW}\n  signature_formats: [bundle, simple_signing]\n",
+            actors.issuer()
+        );
+        fs::write(actors.directory.join("legacy-policy.yaml"), policy)?;
+        let trusted_root = actors.path(&subject.instance.trusted_root)?;
+        let flags = ["--policy", "legacy-policy.yaml", "--trusted-root", trusted_root];
+        let image = subject.tagged();
+        let says = [WORKFLOW, "simple signing"];
+        let arguments = [&["verify", "--all-platforms"], &flags[..], &[&image]].concat();
+        actors.countersign(&arguments, DONE, &says)?;
+        // Each image has a legacy signature of its own.
+        for digest in world.image.digests() {
+            let image = subject.at_digest(digest);
+            let arguments = [&["verify"], &flags[..], &[&image]].concat();
+            actors.countersign(&arguments, DONE, &says)?;
+        }
+        for (architecture, machine) in ARCHITECTURES {
+            let (into, platform) = ("installed", format!("linux/{architecture}"));
+            let directory = actors.directory.join(into);
+            let arguments = ["--platform", &platform, &image, into];
+            let arguments = [&["install"], &flags[..], &arguments].concat();
+            actors.countersign(&arguments, DONE, &says)?;
+            installed(&directory, machine)?;
+            fs::remove_dir_all(&directory)?;
+        }
+        Ok("verified and installed".to_owned())
     });
 }
 
