@@ -154,6 +154,7 @@ impl VerifiedImage {
         let listed = Self {
             image: self.image.clone(),
             evidence: self.evidence.clone(),
+            further: self.further.clone(),
             policy: self.policy.clone(),
             denied_children: self.denied_children.clone(),
             index: self.index.clone(),
