@@ -9,11 +9,11 @@
 //! - `decision`: the answer in words, and in the log
 //! - `refresh`: fetches trusted roots
 
-mod configuration;
+pub(crate) mod configuration;
 mod decision;
 mod decision_log;
 mod judge;
-mod refresh;
+pub(crate) mod refresh;
 mod request;
 mod root;
 

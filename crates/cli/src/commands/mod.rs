@@ -3,6 +3,7 @@
 
 mod audit;
 mod completions;
+mod doctor;
 mod dry_run;
 mod galleries;
 pub(crate) mod image_verifier;
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     ///
     /// A node's containerd runs it before each pull, by the name countersign-image-verifier.
     ImageVerifier(image_verifier::ImageVerifierArguments),
+    /// Find out whether this machine verifies images before it pulls them
+    #[command(subcommand)]
+    Doctor(doctor::DoctorCommand),
     /// Print completions for a shell
     #[command(alias = "completion")]
     Completions(completions::CompletionsArguments),
@@ -124,6 +128,7 @@ impl Command {
             | Self::Remove(_)
             // It has a deadline of its own.
             | Self::ImageVerifier(_)
+            | Self::Doctor(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
@@ -160,6 +165,7 @@ impl Command {
             Self::ImageVerifier(arguments) => {
                 image_verifier::run(arguments, environment, output).await
             }
+            Self::Doctor(command) => doctor::run(command, environment, output).await,
             Self::Completions(arguments) => {
                 completions::run(&arguments, output);
                 Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::completions::CompletionsOutput;
+use super::doctor::DoctorOutput;
 use super::dry_run::DryRunOutput;
 use super::image_verifier::{ImageVerifierOutput, RefreshOutput};
 use super::list::ListOutput;
@@ -82,6 +83,7 @@ documents! {
     PolicyTest(PolicyTestOutput),
     ImageVerifier(ImageVerifierOutput),
     Refresh(RefreshOutput),
+    Doctor(DoctorOutput),
     Completions(CompletionsOutput),
     Man(ManOutput),
     Failed(FailedRun),

@@ -29,7 +29,7 @@ pub(crate) const EXIT_CODES: [ExitCode; 11] = [
     },
     ExitCode {
         code: exit_code(ErrorKind::Policy),
-        meaning: "signed, but refused by the policy; also a failed `policy check --strict` or `policy test`",
+        meaning: "signed, but refused by the policy; also a failed `policy check --strict`, `policy test` or `doctor`",
     },
     ExitCode {
         code: exit_code(ErrorKind::Invalid),

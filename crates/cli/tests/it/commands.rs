@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -115,6 +115,12 @@ const ROWS: [Row; 18] = [
         prints: Prints::Report,
     },
     Row {
+        name: "doctor containerd",
+        arguments: "--config-dump containerd.toml --config image-verifier.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
         name: "completions",
         arguments: "bash",
         before: "",
@@ -185,6 +191,7 @@ async fn stage() -> Stage {
          rules: [{{images: ['**'], verification: {verification}}}]\n"
     );
     stage.write("image-verifier.yaml", config);
+    crate::doctor::node(&stage);
     let spec = BundleSpec::new(Statement::of(stage.index.digest()), RELEASE);
     stage.write("bundle.json", stage.sigstore.issue(&spec).unwrap());
     let digest = stage.index.digest();

@@ -13,6 +13,7 @@ mod also_verify;
 mod audit;
 mod cache;
 mod commands;
+mod doctor;
 mod documents;
 mod exit_codes;
 mod faults;

@@ -303,6 +303,8 @@ fn every_command_gets_a_manual_page() {
     countersign-audit-merge.1
     countersign-audit.1
     countersign-completions.1
+    countersign-doctor-containerd.1
+    countersign-doctor.1
     countersign-image-verifier-refresh.1
     countersign-image-verifier.1
     countersign-install.1

@@ -61,6 +61,26 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Each trusted root that a rule needs, and whether it is on the disk and valid.
+pub(crate) async fn trusted_roots(
+    configuration: &Configuration,
+) -> Result<Vec<(String, Result<(), Failure>)>, Failure> {
+    let environment = &configuration.environment;
+    let connection = connection::without_registries(environment)?;
+    let mut roots: Vec<(String, Result<(), Failure>)> = Vec::new();
+    for policy in policies(configuration) {
+        let mut instance = configuration.instance(policy)?;
+        let name = instance.name();
+        if roots.iter().any(|(other, _)| *other == name) {
+            continue;
+        }
+        instance.network = TufNetwork::Offline;
+        let loaded = instance.trusted_root(environment, &connection).await;
+        roots.push((name, loaded.map(|_| ())));
+    }
+    Ok(roots)
+}
+
 /// The policies that name a root of their own, and none for the root of all others.
 fn policies(configuration: &Configuration) -> impl Iterator<Item = Option<&Policy>> {
     let rules = configuration.content.rules.iter();

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use countersign_oci::Reference;
-use countersign_policy::{Gallery, Level, Policy, PolicyFile, Warning};
+use countersign_policy::{
+    Demand, Gallery, ImageVerifierConfig, Level, Policy, PolicyFile, Warning,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,8 +62,11 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let name = arguments.file.display().to_string();
     let text = read_text(&arguments.file, "policy")?;
-    let file = PolicyFile::parse(&text, &name)?;
-    let mut parts = parts(&file)?;
+    let source = Source::parse(&text, &name)?;
+    let mut parts = match &source {
+        Source::Policy(file) => parts(file)?,
+        Source::ImageVerifier(config) => rules(config),
+    };
     if !arguments.resolve.is_empty() {
         let registry = connection::registry(&arguments.registry, environment)?;
         for part in &mut parts {
@@ -121,13 +126,30 @@ fn with(warnings: usize, notes: usize) -> String {
     }
 }
 
+/// A file of a kind that can be checked.
+enum Source {
+    Policy(Box<PolicyFile>),
+    ImageVerifier(Box<ImageVerifierConfig>),
+}
+
+impl Source {
+    fn parse(text: &str, name: &str) -> Result<Self, Failure> {
+        Ok(match ImageVerifierConfig::is_one(text) {
+            true => Self::ImageVerifier(Box::new(ImageVerifierConfig::parse(text, name)?)),
+            false => Self::Policy(Box::new(PolicyFile::parse(text, name)?)),
+        })
+    }
+}
+
+/// The name of the findings about the rules of an image verifier.
+const IMAGE_RULES: &str = "image-rules";
 /// The name of the finding that a gallery asks for no signatures.
 const NO_VERIFICATION: &str = "no-verification";
 
 /// The names of all findings.
 fn names() -> Vec<&'static str> {
     let mut names = Warning::NAMES.to_vec();
-    names.push(NO_VERIFICATION);
+    names.extend([NO_VERIFICATION, IMAGE_RULES]);
     names.sort_unstable();
     names
 }
@@ -137,7 +159,8 @@ fn names() -> Vec<&'static str> {
 pub(crate) struct PolicyCheckOutput {
     /// The policy file.
     file: String,
-    /// One for the file's policy, or one for each of its galleries.
+    /// One for the file's policy, or one for each of its galleries. For an image verifier's configuration, one for
+    /// each rule, and one for all other images.
     results: Vec<PolicyCheckResult>,
     /// How many warnings there are in all.
     warning_count: usize,
@@ -149,6 +172,9 @@ struct PolicyCheckResult {
     /// The gallery whose policy it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     gallery: Option<String>,
+    /// The number of the image verifier's rule, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<usize>,
     /// The policy in words. Left out of a gallery that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<String>,
@@ -182,6 +208,8 @@ struct Finding {
 /// One policy of the file, or a gallery that has none.
 struct Part<'a> {
     gallery: Option<String>,
+    /// The number of an image verifier's rule.
+    rule: Option<usize>,
     policy: Option<&'a Policy>,
     explanation: Option<String>,
     findings: Vec<Finding>,
@@ -195,6 +223,38 @@ fn parts(file: &PolicyFile) -> Result<Vec<Part<'_>>, Failure> {
         return Ok(vec![Part::of(None, file.policy()?)]);
     }
     Ok(file.galleries().iter().map(Part::of_gallery).collect())
+}
+
+/// The rules of an image verifier, and what becomes of all other images.
+fn rules(config: &ImageVerifierConfig) -> Vec<Part<'_>> {
+    let rules = config.rules.iter().enumerate().map(|(index, rule)| {
+        let policy = match &rule.demand {
+            Demand::Signature(policy) => Some(&**policy),
+            Demand::Nothing { .. } => None,
+        };
+        Part {
+            gallery: None,
+            rule: Some(index + 1),
+            policy,
+            explanation: Some(rule.explain()),
+            findings: policy.map_or_else(Vec::new, findings),
+            denied: None,
+        }
+    });
+    let weaknesses = config.weaknesses().into_iter().map(|text| Finding {
+        name: IMAGE_RULES,
+        level: Level::Warning,
+        text,
+    });
+    let rest = Part {
+        gallery: None,
+        rule: None,
+        policy: None,
+        explanation: Some(config.explain_rest()),
+        findings: weaknesses.collect(),
+        denied: None,
+    };
+    rules.chain([rest]).collect()
 }
 
 /// The policy's weak points, in words. Two signers may be weak in the same way; that is said once.
@@ -219,6 +279,7 @@ impl<'a> Part<'a> {
             Some(policy) => Self::of(Some(gallery.name.clone()), policy),
             None => Self {
                 gallery: Some(gallery.name.clone()),
+                rule: None,
                 policy: None,
                 explanation: None,
                 findings: vec![Finding {
@@ -236,6 +297,7 @@ impl<'a> Part<'a> {
     fn of(gallery: Option<String>, policy: &'a Policy) -> Self {
         Self {
             gallery,
+            rule: None,
             policy: Some(policy),
             explanation: Some(policy.explain()),
             findings: findings(policy),
@@ -265,9 +327,10 @@ impl<'a> Part<'a> {
     /// One line about a finding, with its name.
     fn told(&self, finding: &Finding) -> String {
         let Finding { name, text, .. } = finding;
-        match &self.gallery {
-            Some(gallery) => format!("gallery {gallery:?}: {text} [{name}]"),
-            None => format!("{text} [{name}]"),
+        match (&self.gallery, self.rule) {
+            (Some(gallery), _) => format!("gallery {gallery:?}: {text} [{name}]"),
+            (None, Some(rule)) => format!("rule {rule}: {text} [{name}]"),
+            (None, None) => format!("{text} [{name}]"),
         }
     }
 
@@ -275,6 +338,9 @@ impl<'a> Part<'a> {
         let mut text = String::new();
         if let Some(gallery) = &self.gallery {
             text.push_str(&format!("Gallery {gallery:?}:\n"));
+        }
+        if let Some(rule) = self.rule {
+            text.push_str(&format!("Rule {rule}:\n"));
         }
         if let Some(explanation) = &self.explanation {
             text.push_str(&format!("{explanation}\n"));
@@ -300,6 +366,7 @@ impl<'a> Part<'a> {
         };
         PolicyCheckResult {
             gallery: self.gallery.clone(),
+            rule: self.rule,
             explanation: self.explanation.clone(),
             warnings: to_json(Level::Warning),
             notes: to_json(Level::Note),
