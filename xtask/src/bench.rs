@@ -96,14 +96,11 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
         for version in [RekorVersion::V1, RekorVersion::V2] {
             missed.extend(bench.compare(version)?);
         }
-        let far = [true, false].map(|referrers_api| {
-            runtime.block_on(RegistryServer::start(RegistryOptions {
-                referrers_api,
-                ..Default::default()
-            }))
-        });
-        let [with_api, without_api] = far;
-        missed.extend(many::run(&bench, [&with_api?, &without_api?])?);
+        let far = [
+            &servers.registry_with_referrers()?,
+            &servers.registry(RegistryOptions::default())?,
+        ];
+        missed.extend(many::run(&bench, far)?);
         missed.extend(gallery::run(&countersign, &registry, directory.path())?);
     }
     if plays(Part::Hostile) {
