@@ -198,7 +198,7 @@ async fn the_policies_of_the_pages_can_be_used() {
             }
         }
     }
-    assert_eq!(checked, 5);
+    assert_eq!(checked, 6);
 }
 
 /// The runs that README shows are those of the snapshots.
