@@ -24,17 +24,19 @@ mod redacted;
 mod redirect;
 mod request;
 mod retry;
+mod too_slow;
 
 pub use answer::Answer;
 pub use connection::Connection;
 pub use host::{HostKind, is_loopback};
 pub use names::Unresolved;
-pub use pace::{Pace, TooSlow};
+pub use pace::Pace;
 pub use proxy::proxy_url;
 pub use redacted::{Redacted, shown};
 pub use redirect::RedirectRefused;
 pub use request::{Body, Credential, Request};
 pub use retry::{AttemptError, retrying, status_may_pass};
+pub use too_slow::TooSlow;
 
 pub(crate) use answer::too_slow;
 pub(crate) use host::is_loopback_host;

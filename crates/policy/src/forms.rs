@@ -12,7 +12,6 @@ use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, ISSUER, Pair};
 use crate::predicate::POINTER_PATTERN;
-use crate::spec::{AttestationSpec, SIGNATURE};
 
 /// A document has a policy of its own or galleries, not both.
 pub(crate) fn verification_or_galleries(schema: &mut Schema) {
@@ -125,16 +124,6 @@ pub(crate) fn predicate(generator: &mut SchemaGenerator) -> Schema {
         "propertyNames": { "pattern": POINTER_PATTERN },
         "additionalProperties": text(generator),
         "minProperties": 1,
-    })
-}
-
-/// The proofs of which all must be there.
-pub(crate) fn require(generator: &mut SchemaGenerator) -> Schema {
-    let attestation = generator.subschema_for::<AttestationSpec>();
-    json_schema!({
-        "type": "array",
-        "items": { "oneOf": [{ "const": SIGNATURE }, attestation] },
-        "minItems": 1,
     })
 }
 

@@ -18,7 +18,6 @@ use crate::forms;
 
 mod requirement;
 
-pub(crate) use requirement::SIGNATURE;
 pub use requirement::{AttestationSpec, RequirementSpec};
 
 /// The keys of a `verification` block: who must have signed, and what else has to be true.
@@ -78,7 +77,7 @@ pub struct PolicySpec {
     /// Proofs of which all must be there, instead of `predicate_types`: `signature`, or an attestation by its
     /// `predicate_type`. What stands beside `require` holds for each of them.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "forms::require")]
+    #[schemars(schema_with = "requirement::schema")]
     pub require: Vec<RequirementSpec>,
     /// Forms in which a signature may be stored: `bundle`, `simple_signing` (the legacy form of cosign, which
     /// is weaker). Default: `bundle` only.

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::pace::{Pace, TooSlow};
+use super::pace::Pace;
 use super::redacted::{host, shown};
 use super::retry::{AttemptError, status_may_pass};
+use super::too_slow::TooSlow;
 use crate::error::Error;
 use crate::excerpt::excerpt;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::too_slow::TooSlow;
 use crate::options::Timeouts;
 
 /// If fewer bytes than this move in the stall time, the transfer has stopped.
@@ -84,24 +85,6 @@ pub(super) fn check(
         bytes,
         waited,
     })
-}
-
-/// The transfer is slower than the limit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the transfer is too slow: expected at least {slowest} bytes a second, not counting the first {grace:?}; found {bytes} bytes in {} s",
-    .waited.as_secs()
-)]
-#[non_exhaustive]
-pub struct TooSlow {
-    /// The limit, in bytes per second.
-    pub slowest: u64,
-    /// The time at the start that doesn't count.
-    pub grace: Duration,
-    /// The number of bytes that moved.
-    pub bytes: u64,
-    /// How long we waited for them.
-    pub waited: Duration,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
@@ -11,8 +11,18 @@ use serde::{Serialize, Serializer};
 use super::{filled, present};
 use crate::forms;
 
+/// The form of `require`: the proofs of which all must be there.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let attestation = generator.subschema_for::<AttestationSpec>();
+    json_schema!({
+        "type": "array",
+        "items": { "oneOf": [{ "const": SIGNATURE }, attestation] },
+        "minItems": 1,
+    })
+}
+
 /// The word for a signature in `require`.
-pub(crate) const SIGNATURE: &str = "signature";
+const SIGNATURE: &str = "signature";
 
 /// One of the proofs in `require`.
 #[derive(Debug, Clone, PartialEq, Eq)]
