@@ -31,7 +31,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// That a file can be written by [`write`].
+/// That a file can be written by [`write()`].
 pub(crate) fn require_writable(path: &Path) -> io::Result<()> {
     let path = resolved(path)?;
     new_beside(&path).map(drop)
