@@ -74,6 +74,7 @@ impl AdmittedImage {
     pub fn new(proof: VerifiedImage) -> Result<Self, Error> {
         let grounds = Grounds::Signature {
             evidence: Box::new(proof.evidence().clone()),
+            further_evidence: proof.further_evidence().to_vec(),
             policy: proof.policy().summary(),
         };
         Self::of(proof.image(), proof.index().cloned(), grounds)

@@ -14,6 +14,9 @@ pub enum Grounds {
     Signature {
         /// What was proven; its digest says whether of the index or of the manifest.
         evidence: Box<Evidence>,
+        /// What the other proofs are, if the policy requires several, in the policy's order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        further_evidence: Vec<Evidence>,
         /// The policy that accepted it, in words.
         policy: PolicySummary,
     },
@@ -30,6 +33,17 @@ impl Grounds {
             Self::Signature { evidence, .. } => Some(evidence),
             Self::Digest | Self::Nothing => None,
         }
+    }
+
+    /// What was proven, all of it: by the first proof that the policy requires, then by the others.
+    pub fn all_evidence(&self) -> impl Iterator<Item = &Evidence> {
+        let further = match self {
+            Self::Signature {
+                further_evidence, ..
+            } => further_evidence.as_slice(),
+            Self::Digest | Self::Nothing => &[],
+        };
+        self.evidence().into_iter().chain(further)
     }
 
     /// The policy that accepted a signature, in words.

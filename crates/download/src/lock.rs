@@ -61,6 +61,8 @@ pub enum LockedGrounds {
     Signature {
         /// Whose it was.
         signer: LockedSigner,
+        /// Whose the other proofs were, if the policy required several, in the policy's order.
+        further: Vec<LockedSigner>,
         /// Its earliest proven time. For people: nothing is compared with it.
         signed_at: Option<jiff::Timestamp>,
     },
@@ -147,13 +149,27 @@ impl LockedGrounds {
     /// What a lock keeps of `grounds`.
     pub(crate) fn of(grounds: &Grounds) -> Self {
         match grounds {
-            Grounds::Signature { evidence, .. } => Self::Signature {
+            Grounds::Signature {
+                evidence,
+                further_evidence,
+                ..
+            } => Self::Signature {
                 signer: LockedSigner::of(evidence),
+                further: further_evidence.iter().map(LockedSigner::of).collect(),
                 signed_at: evidence.signed_at.first().copied(),
             },
             Grounds::Digest => Self::Digest,
             Grounds::Nothing => Self::Nothing,
         }
+    }
+
+    /// Whose the proofs were, all of them, in the policy's order. Empty if it was no signature.
+    pub fn signers(&self) -> impl Iterator<Item = &LockedSigner> {
+        let further = match self {
+            Self::Signature { further, .. } => further.as_slice(),
+            Self::Digest | Self::Nothing => &[],
+        };
+        self.signer().into_iter().chain(further)
     }
 
     /// Whose signature, if it was one.

@@ -97,7 +97,7 @@ pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> Str
 /// What content was admitted on, in aligned lines.
 fn grounds_text(grounds: &Grounds) -> String {
     match grounds {
-        Grounds::Signature { evidence, .. } => evidence_text(evidence),
+        Grounds::Signature { .. } => grounds.all_evidence().map(evidence_text).collect(),
         Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
         Grounds::Nothing => format!("  unverified {UNPROVEN}\n"),
     }

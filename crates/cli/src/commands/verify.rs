@@ -175,6 +175,9 @@ struct VerifyResult {
     signed: Option<JsonSignedDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<JsonEvidence>,
+    /// What the other proofs are, if the policy requires several, in the policy's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_evidence: Vec<JsonEvidence>,
     /// With `platform`: digest of the platform's manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<String>,
@@ -210,6 +213,9 @@ impl VerifyResult {
                 SignedDocument::Manifest => JsonSignedDocument::Manifest,
             }),
             evidence: verified.map(|verified| (&verified.evidence).into()),
+            further_evidence: verified.map_or_else(Vec::new, |verified| {
+                verified.further.iter().map(Into::into).collect()
+            }),
             manifest: verified
                 .and_then(|verified| verified.manifest.as_ref().map(ToString::to_string)),
             error: outcome.as_ref().err().map(Failure::to_json),
@@ -222,6 +228,8 @@ struct Verified {
     /// What a signature proves: the digest that the reference named, or the platform's manifest.
     proven: PinnedReference,
     evidence: Evidence,
+    /// Of the other proofs, if the policy requires several.
+    further: Vec<Evidence>,
     signed: SignedDocument,
     /// The platform's manifest, where a platform was asked for.
     manifest: Option<Digest>,
@@ -305,6 +313,7 @@ impl Judge<'_> {
         Ok(Verified {
             proven: image.reference().clone(),
             evidence: proof.evidence().clone(),
+            further: proof.further_evidence().to_vec(),
             signed: SignedDocument::of(image),
             manifest: None,
             predicate: proof.predicate().map(str::to_owned),
@@ -342,6 +351,7 @@ impl Judge<'_> {
         Ok(Verified {
             proven: manifest.reference().clone(),
             evidence: verified.proof.evidence().clone(),
+            further: verified.proof.further_evidence().to_vec(),
             signed: verified.signed,
             manifest: Some(manifest.digest().clone()),
             predicate: verified.proof.predicate().map(str::to_owned),
@@ -365,6 +375,9 @@ fn text(reference: &Reference, platform: Option<&Platform>, verified: &Verified)
         "verified {reference}{of}\n{}",
         evidence_text(&verified.evidence)
     );
+    for evidence in &verified.further {
+        text.push_str(&evidence_text(evidence));
+    }
     match verified.signed {
         SignedDocument::Index => text.push_str("  by         the index's signature\n"),
         SignedDocument::Manifest => text.push_str("  by         the manifest's own signature\n"),

@@ -105,6 +105,9 @@ pub(crate) struct JsonInstallation {
     /// With the grounds `signature`: what was proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<JsonEvidence>,
+    /// What the other proofs are, if the policy requires several, in the policy's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) further_evidence: Vec<JsonEvidence>,
     /// With the grounds `signature`: the policy that accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<JsonPolicySummary>,
@@ -229,6 +232,7 @@ impl From<&Installed> for JsonInstallation {
             index: installed.index.as_ref().map(ToString::to_string),
             grounds,
             evidence,
+            further_evidence: further(&installed.grounds),
             policy,
             provenance: installed.provenance.as_ref().map(Into::into),
             installed_at: None,
@@ -249,6 +253,7 @@ impl From<&Recorded> for JsonInstallation {
             index: recorded.index.as_ref().map(ToString::to_string),
             grounds,
             evidence,
+            further_evidence: further(&recorded.grounds),
             policy,
             provenance: recorded.provenance.as_ref().map(Into::into),
             installed_at: Some(recorded.installed_at.to_string()),
@@ -261,7 +266,9 @@ impl From<&Recorded> for JsonInstallation {
 
 fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<JsonPolicySummary>) {
     match grounds {
-        Grounds::Signature { evidence, policy } => (
+        Grounds::Signature {
+            evidence, policy, ..
+        } => (
             JsonGrounds::Signature,
             Some(evidence.as_ref().into()),
             Some(policy.into()),
@@ -269,6 +276,10 @@ fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<Json
         Grounds::Digest => (JsonGrounds::Digest, None, None),
         Grounds::Nothing => (JsonGrounds::Nothing, None, None),
     }
+}
+
+fn further(grounds: &Grounds) -> Vec<JsonEvidence> {
+    grounds.all_evidence().skip(1).map(Into::into).collect()
 }
 
 impl From<&PolicySummary> for JsonPolicySummary {

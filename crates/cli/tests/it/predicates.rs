@@ -96,3 +96,35 @@ async fn a_predicate_has_one_place_of_its_own() {
     }
     assert!(!stage.path("a.json").exists());
 }
+
+#[tokio::test]
+async fn several_required_proofs_are_all_needed_told_and_recorded() {
+    let stage = attested().await;
+    let reference = stage.reference("app:v1");
+    let require = format!("  require: [signature, {{predicate_type: '{SLSA}'}}]\n");
+    stage.write("policy.yaml", stage.policy(RELEASE) + &require);
+    let one = stage.verify(&[&reference]);
+    assert_eq!(one.code, 4, "{}", one.shown());
+    assert!(
+        one.stderr.contains("has 1 of the 2 proofs"),
+        "{}",
+        one.stderr
+    );
+    let not_installed = stage.install(&[&reference, "here"]);
+    assert_eq!(not_installed.code, 4, "{}", not_installed.shown());
+    assert!(!stage.path("here").exists());
+
+    stage.signed("app:v1", RELEASE);
+    let both = stage.verify(&["--output", "json", &reference]).json();
+    let result = &both["results"][0];
+    let types = [&result["evidence"], &result["further_evidence"][0]];
+    let types = types.map(|evidence| evidence["predicate_type"].as_str().unwrap());
+    assert_eq!(types, ["https://sigstore.dev/cosign/sign/v1", SLSA]);
+    let installed = stage.install(&["--output", "json", &reference, "here"]);
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+    installed.json();
+    let record = std::fs::read(stage.path("here/.countersign/record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["evidence"]["predicate_type"], types[0]);
+    assert_eq!(record["further_evidence"][0]["predicate_type"], types[1]);
+}

@@ -13,6 +13,8 @@
 //! The ages of signatures are compared by the times that nobody but the signer can move
 //! ([`Evidence::earliest`](countersign_verify::Evidence::earliest)).
 
+use countersign_verify::Evidence;
+
 use crate::content::Content;
 use crate::grounds::Grounds;
 use crate::options::{Downgrade, InstallOptions, WhenSame};
@@ -81,7 +83,8 @@ pub(super) fn decide(
     if found.grounds.weaker_than(&installed.grounds) {
         return Decision::Weaker;
     }
-    let earliest = |grounds: &Grounds| Some(grounds.evidence()?.earliest());
+    // Of several proofs the oldest counts: the others can be made anew, a scan's result every day.
+    let earliest = |grounds: &Grounds| grounds.all_evidence().map(Evidence::earliest).min();
     let ages = earliest(&installed.grounds).zip(earliest(found.grounds));
     if let Some((installed, found)) = ages.filter(|(installed, found)| found < installed) {
         match options.downgrade {

@@ -101,6 +101,8 @@ struct EntrySpec {
     digest: Spanned<String>,
     grounds: Spanned<GroundsSpec>,
     signer: Option<SignerSpec>,
+    #[serde(default)]
+    further_signers: Vec<SignerSpec>,
     signed_at: Option<Spanned<String>>,
 }
 
@@ -109,6 +111,15 @@ struct EntrySpec {
 struct SignerSpec {
     issuer: Spanned<String>,
     identity: Spanned<String>,
+}
+
+impl SignerSpec {
+    fn checked(self) -> Result<LockedSigner, LockError> {
+        Ok(LockedSigner {
+            issuer: filled("issuer", self.issuer)?,
+            identity: filled("identity", self.identity)?,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -132,7 +143,12 @@ impl GroundsSpec {
 impl EntrySpec {
     fn checked(self) -> Result<LockedEntry, LockError> {
         Ok(LockedEntry {
-            grounds: grounds(&self.grounds, self.signer, self.signed_at)?,
+            grounds: grounds(
+                &self.grounds,
+                self.signer,
+                self.further_signers,
+                self.signed_at,
+            )?,
             name: filled("name", self.name)?,
             platform: value("platform", &self.platform)?,
             gallery: filled("gallery", self.gallery)?,
@@ -147,6 +163,7 @@ impl EntrySpec {
 fn grounds(
     grounds: &Spanned<GroundsSpec>,
     signer: Option<SignerSpec>,
+    further: Vec<SignerSpec>,
     signed_at: Option<Spanned<String>>,
 ) -> Result<LockedGrounds, LockError> {
     let place = position(&grounds.referenced);
@@ -156,6 +173,9 @@ fn grounds(
         key,
         grounds,
     };
+    if !further.is_empty() && signer.is_none() {
+        return Err(out_of_place("further_signers"));
+    }
     match (spec, signer, signed_at) {
         (GroundsSpec::Signature, None, _) => Err(LockError::Missing {
             position: place,
@@ -163,10 +183,11 @@ fn grounds(
             grounds,
         }),
         (GroundsSpec::Signature, Some(signer), signed_at) => Ok(LockedGrounds::Signature {
-            signer: LockedSigner {
-                issuer: filled("issuer", signer.issuer)?,
-                identity: filled("identity", signer.identity)?,
-            },
+            signer: signer.checked()?,
+            further: further
+                .into_iter()
+                .map(SignerSpec::checked)
+                .collect::<Result<_, _>>()?,
             signed_at: signed_at.map(|text| time("signed_at", &text)).transpose()?,
         }),
         (GroundsSpec::Digest | GroundsSpec::Nothing, Some(_), _) => Err(out_of_place("signer")),
@@ -286,6 +307,8 @@ struct WrittenEntry<'a> {
     grounds: GroundsSpec,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<&'a LockedSigner>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    further_signers: &'a [LockedSigner],
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_at: Option<String>,
 }
@@ -293,12 +316,18 @@ struct WrittenEntry<'a> {
 impl<'a> WrittenEntry<'a> {
     fn of(entry: &'a LockedEntry) -> Self {
         let (grounds, signer, signed_at) = match &entry.grounds {
-            LockedGrounds::Signature { signer, signed_at } => {
+            LockedGrounds::Signature {
+                signer, signed_at, ..
+            } => {
                 let signed_at = signed_at.map(|time| time.to_string());
                 (GroundsSpec::Signature, Some(signer), signed_at)
             }
             LockedGrounds::Digest => (GroundsSpec::Digest, None, None),
             LockedGrounds::Nothing => (GroundsSpec::Nothing, None, None),
+        };
+        let further_signers = match &entry.grounds {
+            LockedGrounds::Signature { further, .. } => further.as_slice(),
+            LockedGrounds::Digest | LockedGrounds::Nothing => &[],
         };
         Self {
             name: &entry.name,
@@ -310,6 +339,7 @@ impl<'a> WrittenEntry<'a> {
             digest: entry.digest.to_string(),
             grounds,
             signer,
+            further_signers,
             signed_at,
         }
     }

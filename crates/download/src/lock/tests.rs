@@ -28,7 +28,11 @@ fn signed(name: &str, platform: &str) -> LockedEntry {
     entry(
         name,
         platform,
-        LockedGrounds::Signature { signer, signed_at },
+        LockedGrounds::Signature {
+            signer,
+            further: Vec::new(),
+            signed_at,
+        },
     )
 }
 
@@ -67,6 +71,30 @@ fn a_lock_is_written_by_name_and_platform_and_reads_well() {
     let read = Lock::parse(&text).unwrap();
     assert_eq!(read, lock);
     assert_eq!(read.to_yaml().unwrap(), text);
+}
+
+#[test]
+fn the_signer_of_each_proof_is_locked() {
+    let mut entry = signed("chat", "linux/amd64");
+    let LockedGrounds::Signature { further, .. } = &mut entry.grounds else {
+        panic!("{entry:?}");
+    };
+    let second = LockedSigner {
+        issuer: "https://ci.example.org".into(),
+        identity: "provenance".into(),
+    };
+    further.push(second.clone());
+    let written = lock([entry]);
+    let text = written.to_yaml().unwrap();
+    let read = Lock::parse(&text).unwrap();
+    assert_eq!(read, written);
+    let signers = read.entries().flat_map(|entry| entry.grounds.signers());
+    assert_eq!(signers.last(), Some(&second));
+    let unsigned = text.replace("grounds: signature", "grounds: digest");
+    assert!(matches!(
+        Lock::parse(&unsigned),
+        Err(LockError::OutOfPlace { .. })
+    ));
 }
 
 #[test]

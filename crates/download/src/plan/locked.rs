@@ -76,8 +76,11 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
     }
     match (&entry.grounds, proof) {
         (LockedGrounds::Signature { signer, .. }, RequirementKind::Signature(policy)) => {
-            let LockedSigner { issuer, identity } = signer;
-            let narrowed = policy.only(issuer, identity);
+            let signers = entry.grounds.signers();
+            let signers: Vec<(&str, &str)> = signers
+                .map(|LockedSigner { issuer, identity }| (issuer.as_str(), identity.as_str()))
+                .collect();
+            let narrowed = policy.only_each(&signers);
             narrowed.map(Some).ok_or_else(|| LockedError::Signer {
                 name: name(),
                 found: Box::new(signer.clone()),
@@ -181,16 +184,16 @@ impl Locked {
                 found.index.unwrap_or(found.digest),
             ));
         }
-        let Some(expected) = self.entry.grounds.signer() else {
-            return Ok(());
-        };
-        let signer = found.grounds.evidence().map(LockedSigner::of);
-        if signer.as_ref() == Some(expected) {
-            return Ok(());
+        let mut signers = found.grounds.all_evidence().map(LockedSigner::of);
+        for expected in self.entry.grounds.signers() {
+            let found = signers.next();
+            if found.as_ref() != Some(expected) {
+                return Err(Error::OtherSigner {
+                    expected: Box::new(expected.clone()),
+                    found: found.map(Box::new),
+                });
+            }
         }
-        Err(Error::OtherSigner {
-            expected: Box::new(expected.clone()),
-            found: signer.map(Box::new),
-        })
+        Ok(())
     }
 }

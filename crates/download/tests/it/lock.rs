@@ -95,7 +95,10 @@ async fn a_lock_has_digests_and_signer_as_they_were_verified() {
     assert_eq!((entry.name.as_str(), entry.platform), ("cpu-app", amd64()));
     assert_eq!((entry.digest, entry.index), (image.digest(), None));
     assert!(entry.source.ends_with(TAG), "{}", entry.source);
-    let LockedGrounds::Signature { signer, signed_at } = entry.grounds else {
+    let LockedGrounds::Signature {
+        signer, signed_at, ..
+    } = entry.grounds
+    else {
         panic!("another kind of grounds: {:?}", entry.grounds);
     };
     assert_eq!(signer.identity, SIGNER);

@@ -26,7 +26,10 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
         provenance,
         ..
     } = recorded.as_ref().unwrap();
-    let Grounds::Signature { evidence, policy } = grounds else {
+    let Grounds::Signature {
+        evidence, policy, ..
+    } = grounds
+    else {
         panic!("another ground: {grounds:?}");
     };
     assert_eq!(*digest, image.digest());
