@@ -1,7 +1,9 @@
 //! Connections and answers that break off.
 
+use std::convert::Infallible;
 use std::io;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
@@ -33,6 +35,21 @@ pub(crate) async fn truncated(mut response: Response, after: usize) -> Response 
     });
     let whole = stream::once(async { Ok(start) }).chain(cut);
     *response.body_mut() = Body::from_stream(whole);
+    response
+}
+
+/// The answer, whose body comes in pieces with a pause before each.
+pub(crate) async fn dripping(mut response: Response, piece: usize, pause: Duration) -> Response {
+    let whole = start_of(&mut response, usize::MAX).await;
+    let pieces = stream::unfold(whole, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let now = rest.split_to(piece.clamp(1, rest.len()));
+        Some((Ok::<_, Infallible>(now), rest))
+    });
+    *response.body_mut() = Body::from_stream(pieces);
     response
 }
 

@@ -242,6 +242,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
     {
         return instead;
     }
+    let mut headers = head.headers.clone();
+    if let Some(Effect::IgnoreRange) = strike.as_ref().map(|strike| &strike.effect) {
+        headers.remove(header::RANGE);
+    }
     let response = if token_request {
         shared.gate.token(&head.method, query, &body, authorization)
     } else {
@@ -250,7 +254,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
             route: &route,
             path,
             query,
-            headers: &head.headers,
+            headers: &headers,
             body,
         };
         serve(&shared, &call, strike.as_ref())

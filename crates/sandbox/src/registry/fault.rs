@@ -16,7 +16,7 @@ use countersign_oci::{Descriptor, Digest};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::answer;
-use crate::breakdown::{Moment, disconnect, start_of, truncated};
+use crate::breakdown::{Moment, disconnect, dripping, start_of, truncated};
 
 /// A fault, and the requests that it applies to.
 #[derive(Debug, Clone)]
@@ -88,6 +88,27 @@ pub enum Effect {
     Stall {
         /// Bytes of the body that are sent.
         after: usize,
+    },
+    /// One byte of the body is another one.
+    Corrupt {
+        /// Its place; the last byte, if the body is shorter.
+        at: usize,
+    },
+    /// The body comes in pieces, with a pause before each.
+    Drip {
+        /// Bytes of a piece.
+        piece: usize,
+        /// How long each pause is.
+        pause: Duration,
+    },
+    /// The request is served as if it asked for no range.
+    IgnoreRange,
+    /// This header has this value, in any answer.
+    Header {
+        /// Its name, in lower case.
+        name: &'static str,
+        /// Its value.
+        value: String,
     },
     /// The body without its length, then spaces for ever.
     Endless,
@@ -177,6 +198,18 @@ impl Effect {
                 let start = start_of(&mut response, *after).await;
                 let whole = stream::once(async { Ok::<_, Infallible>(start) });
                 *response.body_mut() = Body::from_stream(whole.chain(stream::pending()));
+            }
+            Self::Corrupt { at } => {
+                let mut bytes = start_of(&mut response, usize::MAX).await.to_vec();
+                let last = bytes.len().saturating_sub(1);
+                if let Some(byte) = bytes.get_mut(last.min(*at)) {
+                    *byte ^= 0xff;
+                }
+                *response.body_mut() = Body::from(bytes);
+            }
+            Self::Drip { piece, pause } => response = dripping(response, *piece, *pause).await,
+            Self::Header { name, value } => {
+                answer::set(&mut response, header::HeaderName::from_static(name), value);
             }
             Self::Endless => {
                 let start = start_of(&mut response, usize::MAX).await;

@@ -60,6 +60,41 @@ async fn a_truncated_body_keeps_its_length_and_its_first_bytes() {
 }
 
 #[tokio::test]
+async fn one_other_byte_of_the_same_length() {
+    for (at, found) in [(0, vec![0x84, b'}']), (9, vec![b'{', 0x82])] {
+        let registry = with(Effect::Corrupt { at }).await;
+        assert_eq!(read(&registry).await.bytes().await.unwrap(), found);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_comes_whole() {
+    let pause = Duration::from_millis(20);
+    let registry = with(Effect::Drip { piece: 1, pause }).await;
+    let asked = std::time::Instant::now();
+    assert_eq!(read(&registry).await.text().await.unwrap(), "{}");
+    assert!(asked.elapsed() >= 2 * pause);
+}
+
+#[tokio::test]
+async fn a_header_that_lies_and_a_range_that_is_not_served() {
+    let registry = with(Effect::Header {
+        name: "etag",
+        value: "\"other\"".into(),
+    })
+    .await;
+    assert_eq!(read(&registry).await.headers()["etag"], "\"other\"");
+    let digest = registry.put_blob("app", "blob");
+    let url = format!("{}/v2/app/blobs/{digest}", registry.origin());
+    let part = || Client::new().get(&url).header("range", "bytes=1-");
+    assert_eq!(part().send().await.unwrap().text().await.unwrap(), "lob");
+    registry.add_fault(Fault::on("GET /v2/app/blobs/*", Effect::IgnoreRange));
+    let response = part().send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "blob");
+}
+
+#[tokio::test]
 async fn a_closed_connection_gives_no_answer_and_says_nothing_of_what_was_stored() {
     let registry = RegistryServer::start(RegistryOptions::default())
         .await
