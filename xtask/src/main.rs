@@ -14,6 +14,7 @@ mod interop;
 mod ledger;
 mod servers;
 mod test;
+mod torture;
 mod workflows;
 
 use std::path::PathBuf;
@@ -36,6 +37,20 @@ enum Task {
     Test,
     /// Let each request of a merge fail in turn, in each way that registries and services fail
     Faults,
+    /// Kill installations at random moments, and let the registry misbehave by random schedules
+    Torture {
+        /// How often to kill the program
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        kill: usize,
+
+        /// How many schedules of faults to play
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        faults: usize,
+
+        /// What the moments and schedules follow from: the same number plays the same again
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
         /// Parts to play [default: all]
@@ -70,6 +85,7 @@ fn main() -> ExitCode {
         Task::E2e => e2e::run(),
         Task::Test => test::run(),
         Task::Faults => faults::run(),
+        Task::Torture { kill, faults, seed } => torture::run(kill, faults, seed),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
         Task::Bench {

@@ -44,5 +44,6 @@ mod store;
 mod tags;
 mod terminal;
 mod timeout;
+mod torture;
 mod tree;
 mod usage;
