@@ -26,11 +26,11 @@ use crate::install::Installer;
 use crate::lock::LockedEntry;
 use crate::options::InstallOptions;
 use crate::plan::Plan;
-use crate::record::{self, Installed, Recorded};
+use crate::record::{self, FoundRecord, Installed, Recorded};
 use crate::target::Held;
 use attempt::{Attempt, AttemptResult};
 use next::{FailedAttempt, NextSource};
-use replace::TargetState;
+use replace::{TargetState, Unreadable};
 
 use failure::Cause;
 
@@ -150,20 +150,24 @@ async fn occupy(
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
     let target = blocking(move || {
         checked.check()?;
-        let unreadable = || Error::io("read the record in", &path);
-        let recorded = record::read(&path).map_err(unreadable())?;
-        let is_ours = record::is_at(&path).map_err(unreadable())?;
-        Ok(match (recorded, is_ours) {
-            (Some(recorded), _) => TargetState::Recorded(Box::new(recorded)),
-            (None, true) => TargetState::Unreadable,
-            (None, false) => TargetState::Empty,
+        let found = record::read(&path).map_err(Error::io("read the record in", &path))?;
+        Ok(match found {
+            FoundRecord::None => TargetState::Empty,
+            FoundRecord::Read(recorded) => TargetState::Recorded(recorded),
+            FoundRecord::Damaged => TargetState::Unreadable(Unreadable::Damaged),
+            FoundRecord::Later { version } => {
+                TargetState::Unreadable(Unreadable::Later { version })
+            }
         })
     })
     .await?;
-    if !target.may_be_replaced(plan.requirement(), options.downgrade) {
-        return Err(Error::UnreadableRecord {
-            path: directory.to_owned(),
-        });
+    let path = || directory.to_owned();
+    match target.not_replaceable(plan.requirement(), options.downgrade) {
+        None => Ok((held, target)),
+        Some(Unreadable::Damaged) => Err(Error::UnreadableRecord { path: path() }),
+        Some(Unreadable::Later { version }) => Err(Error::LaterRecord {
+            path: path(),
+            found: version,
+        }),
     }
-    Ok((held, target))
 }

@@ -188,6 +188,14 @@ pub enum Error {
         /// The installation.
         path: PathBuf,
     },
+    /// A later version of this program made what is installed. Its record has a form that can't be judged.
+    #[error("the record of the installation in {} was written by a later Countersign: expected version {} or earlier, found {found}", .path.display(), crate::record::VERSION)]
+    LaterRecord {
+        /// The installation.
+        path: PathBuf,
+        /// The version of the record's form.
+        found: u32,
+    },
     /// The new installation could not take the target's place, nor the earlier one get it back. The
     /// next installation to the target tries again to put it back.
     #[error("can't move the earlier installation back to {}; it is kept at {}", .path.display(), .kept.display())]

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use countersign_oci::{Document, Platform, Registry, ResolvedImage};
+use countersign_oci::{Document, Manifest, Platform, Registry, ResolvedImage};
 use serde::Deserialize;
 
-use crate::admitted::{AdmittedImage, UnverifiedPermit};
 use crate::error::Error;
 use crate::hold::{hold, stage};
 use crate::limits::Limits;
 use crate::options::WhenBusy;
-use crate::unpack::ImageContent;
+use crate::unpack::Fetching;
 
 /// Unpacks an image as [`Installer`](crate::Installer) would, then deletes the files. Returns what an
 /// installer would leave out of the image, one sentence each.
@@ -28,23 +27,25 @@ pub async fn inspect(
     platform: Option<&Platform>,
     scratch: &Path,
 ) -> Result<Vec<String>, Error> {
-    // To see what is in it, and never to install it.
-    let permit = UnverifiedPermit::new(image.digest().clone());
-    let admitted = AdmittedImage::unverified(permit, image, None)?;
+    let Document::Manifest(manifest) = image.document() else {
+        return Err(Error::NotAnImage {
+            image: image.reference().clone(),
+            found: image.document().media_type().into(),
+        });
+    };
     let platform = match platform {
         Some(platform) => platform.clone(),
-        None => platform_of(registry, limits, image).await?,
+        None => platform_of(registry, limits, image, manifest).await?,
     };
     let held = hold(&scratch.join(image.digest().hex()), WhenBusy::Fail, &|_| {}).await?;
     let staging = stage(&held).await?;
-    let content = ImageContent {
-        image: &admitted,
+    let fetching = Fetching {
         platform: &platform,
         registry,
         limits,
         events: &|_| {},
     };
-    Ok(content.unpack(staging).await?.warnings())
+    fetching.try_out(image.reference(), manifest, staging).await
 }
 
 /// The platform by the image's own configuration.
@@ -52,12 +53,9 @@ async fn platform_of(
     registry: &Registry,
     limits: &Limits,
     image: &ResolvedImage,
+    manifest: &Manifest,
 ) -> Result<Platform, Error> {
-    let config = match image.document() {
-        Document::Manifest(manifest) => &manifest.config,
-        // Refused above as no image.
-        Document::Index(_) => return Ok(Named::default().into()),
-    };
+    let config = &manifest.config;
     let location = image.reference().location();
     let json = registry.blob(location, config, limits.config_bytes).await?;
     // What can't be read is refused where an installation would refuse it.

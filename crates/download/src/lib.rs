@@ -117,7 +117,8 @@ pub use install::Installer;
 pub use limits::{Bound, Limits};
 pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
 pub use options::{
-    Downgrade, InstallOptions, PrivateAddresses, RemoveOptions, Unrecorded, WhenBusy, WhenSame,
+    Downgrade, Durability, InstallOptions, PrivateAddresses, RemoveOptions, Unrecorded, WhenBusy,
+    WhenSame,
 };
 pub use plan::{Plan, PlanError, Planner};
 pub use planned::{PlannedSource, Role};

@@ -9,6 +9,8 @@ pub struct InstallOptions {
     pub same: WhenSame,
     /// Another run that installs to the same directory.
     pub busy: WhenBusy,
+    /// What a crash of the machine may take.
+    pub durability: Durability,
 }
 
 /// What [`Store::remove`](crate::Store::remove) may remove, and whether it waits.
@@ -48,6 +50,17 @@ pub enum WhenBusy {
     Fail,
     /// Wait until the other run has ended.
     Wait,
+}
+
+/// What a crash of the machine, or a loss of power, may take of an installation that has succeeded. A crash of
+/// the program alone never takes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Nothing. All of it is on the disk before it takes the target's place.
+    #[default]
+    Full,
+    /// Any of it: files may be missing, empty or cut. This doesn't wait for the disk.
+    None,
 }
 
 /// Whether something without a record may be removed.

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use countersign_oci::{Digest, Platform, Reference};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,7 +18,8 @@ use crate::grounds::Grounds;
 use crate::planned::Role;
 
 const FILE: &str = "record.json";
-const VERSION: u32 = 1;
+/// Of the form that we write. Records of earlier forms can be read.
+pub(crate) const VERSION: u32 = 1;
 /// Far above any record that we write.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -133,54 +133,72 @@ fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Referen
     reference.transpose().map_err(serde::de::Error::custom)
 }
 
-/// The record of the installation at `root`; `None` where there is none, or none that this version
-/// understands.
-///
-/// # Errors
-/// If the file system doesn't say what is there. That is not the same as nothing.
-pub(crate) fn read(root: &Path) -> io::Result<Option<Recorded>> {
-    if !is_at(root)? {
-        return Ok(None);
+/// What is in the place of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FoundRecord {
+    /// No record of ours: nothing, or something that we don't make.
+    None,
+    /// A record of ours.
+    Read(Box<Recorded>),
+    /// A record of ours that says too little: it was damaged.
+    Damaged,
+    /// A record of ours in a later form, which this version can't judge.
+    Later {
+        /// The version of its form.
+        version: u32,
+    },
+}
+
+impl FoundRecord {
+    /// Whether there is an installation of ours.
+    pub(crate) fn is_ours(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Read(_) | Self::Damaged | Self::Later { .. } => true,
+        }
     }
-    let Some(mut record) = parse::<Map<String, Value>>(root)? else {
-        return Ok(None);
-    };
-    // Records from before there were any others don't name their grounds.
-    let grounds = record.entry("grounds");
-    grounds.or_insert_with(|| "signature".into());
-    Ok(serde_json::from_value(record.into()).ok())
 }
 
-/// Where the record of the installation at `root` is.
-pub(crate) fn path(root: &Path) -> PathBuf {
-    root.join(RESERVED).join(FILE)
-}
-
-/// Whether there is an installation of ours at `root`. Whatever else is in the record's place is
+/// What is in the place of the record of an installation at `root`. Whatever is there that we don't make is
 /// no record, and is neither followed nor waited for.
 ///
 /// # Errors
-/// If the file system doesn't say what is there.
-pub(crate) fn is_at(root: &Path) -> io::Result<bool> {
+/// If the file system doesn't say what is there. That is not the same as nothing.
+pub(crate) fn read(root: &Path) -> io::Result<FoundRecord> {
     #[derive(Deserialize)]
     struct Probe {
         version: u32,
         #[serde(rename = "digest")]
         _digest: Digest,
     }
-    Ok(parse::<Probe>(root)?.is_some_and(|probe| probe.version >= VERSION))
-}
-
-/// The record as JSON; `None` where there is no file that we make, or another JSON is in it.
-fn parse<T: DeserializeOwned>(root: &Path) -> io::Result<Option<T>> {
     let file = match open_file(root) {
         Ok(file) => file,
-        Err(error) if is_no_record(&error) => return Ok(None),
+        Err(error) if is_no_record(&error) => return Ok(FoundRecord::None),
         Err(error) => return Err(error),
     };
     let mut json = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut json)?;
-    Ok(serde_json::from_slice(&json).ok())
+    Ok(match serde_json::from_slice(&json) {
+        Ok(Probe { version: 0, .. }) | Err(_) => FoundRecord::None,
+        Ok(Probe { version, .. }) if version > VERSION => FoundRecord::Later { version },
+        Ok(_) => match parse(&json) {
+            Ok(recorded) => FoundRecord::Read(Box::new(recorded)),
+            Err(_) => FoundRecord::Damaged,
+        },
+    })
+}
+
+fn parse(json: &[u8]) -> serde_json::Result<Recorded> {
+    let mut record: Map<String, Value> = serde_json::from_slice(json)?;
+    // Records from before there were any others don't name their grounds.
+    let grounds = record.entry("grounds");
+    grounds.or_insert_with(|| "signature".into());
+    serde_json::from_value(record.into())
+}
+
+/// Where the record of the installation at `root` is.
+pub(crate) fn path(root: &Path) -> PathBuf {
+    root.join(RESERVED).join(FILE)
 }
 
 /// Whether an error says that nothing that we make is there: nothing at all, a link, or a file of
@@ -218,14 +236,38 @@ mod tests {
     fn an_answer_of_the_file_system_that_is_none_is_not_taken_for_no_record() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path();
-        assert!(!is_at(&root.join("nothing")).unwrap());
         std::fs::write(root.join("file"), "").unwrap();
-        assert!(!is_at(&root.join("file")).unwrap());
         std::os::unix::fs::symlink("elsewhere", root.join("link")).unwrap();
-        assert!(!is_at(&root.join("link")).unwrap());
-        let error = is_at(&root.join("x".repeat(300))).unwrap_err();
+        for name in ["nothing", "file", "link"] {
+            assert_eq!(read(&root.join(name)).unwrap(), FoundRecord::None, "{name}");
+        }
+        let error = read(&root.join("x".repeat(300))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidFilename);
-        assert!(read(&root.join("x".repeat(300))).is_err());
+    }
+
+    #[test]
+    fn a_record_is_known_by_its_version_and_a_digest() {
+        let digest = Digest::sha256(b"manifest");
+        let damaged = format!(r#"{{"version":1,"digest":"{digest}"}}"#);
+        let later = format!(r#"{{"version":2,"digest":"{digest}","grounds":{{}}}}"#);
+        let rows = [
+            ("", FoundRecord::None),
+            ("{}", FoundRecord::None),
+            (r#"{"version":2}"#, FoundRecord::None),
+            (
+                &damaged.replace(r#""version":1"#, r#""version":0"#),
+                FoundRecord::None,
+            ),
+            (&damaged, FoundRecord::Damaged),
+            (&later, FoundRecord::Later { version: 2 }),
+        ];
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join(RESERVED)).unwrap();
+        for (json, expected) in rows {
+            std::fs::write(path(root.path()), json).unwrap();
+            assert_eq!(read(root.path()).unwrap(), expected, "{json}");
+            assert_eq!(expected.is_ours(), expected != FoundRecord::None);
+        }
     }
 
     #[test]
@@ -267,7 +309,10 @@ mod tests {
                 index,
                 grounds,
                 provenance,
-            } = read(root.path()).unwrap().unwrap();
+            } = match read(root.path()).unwrap() {
+                FoundRecord::Read(recorded) => *recorded,
+                other => panic!("{other:?}"),
+            };
             let written = Installed {
                 reference,
                 platform,

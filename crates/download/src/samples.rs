@@ -92,6 +92,7 @@ pub fn errors() -> Vec<Error> {
         Immovable { path: "/srv/app".into(), source: disk_full() },
         Mounted { path: "/srv/app".into(), mount: "/srv/app/data".into() },
         UnreadableRecord { path: "/srv/app".into() },
+        LaterRecord { path: "/srv/app".into(), found: 2 },
         Busy { path: "/srv/app".into() },
         Older {
             content: text(),

@@ -24,7 +24,7 @@ use crate::hold::{hold, stage};
 use crate::install::Installer;
 use crate::options::{InstallOptions, RemoveOptions, Unrecorded};
 use crate::plan::Plan;
-use crate::record::{self, Recorded};
+use crate::record::{self, FoundRecord, Recorded};
 use crate::target;
 
 /// Most characters of a name. File names have at most 255 bytes, and ours are longer than the name.
@@ -64,8 +64,10 @@ pub struct Installation {
 pub enum RecordState {
     /// It has a record that was read.
     Read,
-    /// It has a record that can't be read: damaged, or of another version.
+    /// It has a record that can't be read: it is damaged, or the file system doesn't say.
     Unreadable,
+    /// It has a record that a later version of this program wrote.
+    Later,
     /// It has none: it was made by somebody else, or it lost its record.
     Missing,
     /// It is the working directory of a run that was killed, or is still at work.
@@ -204,7 +206,6 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
     for entry in entries {
         let entry = entry.map_err(Error::io("list", root))?;
         let (file_name, directory) = (entry.file_name(), entry.path());
-        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let name_of = |text: &OsStr| text.to_str().and_then(|name| name.parse::<Name>().ok());
         if let Some(name) = target::staged(&file_name).and_then(name_of) {
             unfinished.push(Installation {
@@ -214,7 +215,7 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
                 recorded: None,
             });
         } else if let Some(name) = name_of(&file_name) {
-            installations.push(installation(name, directory, is_directory));
+            installations.push(installation(name, directory));
         }
     }
     for one in unfinished {
@@ -226,16 +227,12 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
     Ok(installations)
 }
 
-fn installation(name: Name, directory: PathBuf, is_directory: bool) -> Installation {
-    let (record, recorded) = if is_directory {
-        match (record::read(&directory), record::is_at(&directory)) {
-            (Ok(Some(recorded)), _) => (RecordState::Read, Some(recorded)),
-            (Ok(None), Ok(false)) => (RecordState::Missing, None),
-            // Of another version, damaged, or the file system doesn't say.
-            (Ok(None), Ok(true) | Err(_)) | (Err(_), _) => (RecordState::Unreadable, None),
-        }
-    } else {
-        (RecordState::Missing, None)
+fn installation(name: Name, directory: PathBuf) -> Installation {
+    let (record, recorded) = match record::read(&directory) {
+        Ok(FoundRecord::None) => (RecordState::Missing, None),
+        Ok(FoundRecord::Read(recorded)) => (RecordState::Read, Some(*recorded)),
+        Ok(FoundRecord::Damaged) | Err(_) => (RecordState::Unreadable, None),
+        Ok(FoundRecord::Later { .. }) => (RecordState::Later, None),
     };
     Installation {
         name,

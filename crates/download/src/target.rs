@@ -7,6 +7,7 @@
 //! the target. Something that only looks like a leftover is not followed, not installed and not
 //! removed.
 
+mod durable;
 mod leftovers;
 mod mounts;
 mod removal;
@@ -25,7 +26,7 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 use crate::file_lock::FileLock;
-use crate::options::Unrecorded;
+use crate::options::{Durability, Unrecorded};
 use crate::record;
 use removal::remove_tree;
 
@@ -163,10 +164,7 @@ impl Staging {
             path: path.clone(),
             source,
         })?;
-        let parent = open_directory(&self.held.target.parent);
-        parent
-            .and_then(fsync)
-            .map_err(Error::io("flush", &self.held.target.parent))
+        self.sync_parent()
     }
 
     /// The directory to unpack into.
@@ -196,9 +194,14 @@ impl Staging {
 
     /// Puts the new installation in the target's place. What was there before is deleted with the
     /// staging directory.
-    pub(crate) fn commit(&self) -> Result<(), Error> {
+    pub(crate) fn commit(&self, durability: Durability) -> Result<(), Error> {
         let root = self.root_path();
-        sync(&self.root()?).map_err(Error::io("flush", &root))?;
+        match durability {
+            Durability::Full => {
+                durable::sync_tree(&self.root()?).map_err(Error::io("flush", &root))?;
+            }
+            Durability::None => {}
+        }
         match self.held.target.occupant()? {
             Occupant::Nobody => {
                 rename_new(&root, &self.held.target.path).map_err(self.not_moved())?;
@@ -212,6 +215,14 @@ impl Staging {
                 self.exchange(&root)?;
             }
         }
+        match durability {
+            Durability::Full => self.sync_parent(),
+            Durability::None => Ok(()),
+        }
+    }
+
+    /// Writes to the disk which of the two is at the target.
+    fn sync_parent(&self) -> Result<(), Error> {
         let parent = open_directory(&self.held.target.parent);
         parent
             .and_then(fsync)
@@ -333,7 +344,9 @@ impl Target {
         if entries.next().is_none() {
             return Ok(Occupant::EmptyDirectory);
         }
-        if record::is_at(&self.path).map_err(Error::io("read the record in", &self.path))? {
+        let record = record::read(&self.path);
+        let record = record.map_err(Error::io("read the record in", &self.path))?;
+        if record.is_ours() {
             return Ok(Occupant::Installation);
         }
         Err(refused("a directory with files that are not ours"))
@@ -405,18 +418,6 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => fs::rename(from, to),
         result => Ok(result?),
-    }
-}
-
-/// Writes everything to the disk, so that it is there before the rename is. One call for the whole
-/// file system is many times faster than one for each file.
-fn sync(root: &OwnedFd) -> rustix::io::Result<()> {
-    #[cfg(target_os = "linux")]
-    return rustix::fs::syncfs(root);
-    #[cfg(not(target_os = "linux"))]
-    {
-        rustix::fs::sync();
-        fsync(root)
     }
 }
 

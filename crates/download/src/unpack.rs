@@ -12,10 +12,11 @@ use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::extract::Extractor;
 use crate::limits::Limits;
+use crate::options::Durability;
 use crate::record::Record;
 use crate::target::Staging;
 
-pub(crate) use image::ImageContent;
+pub(crate) use image::Fetching;
 
 /// Content that is unpacked and waits in its staging directory.
 pub(crate) struct UnpackedTree {
@@ -41,7 +42,11 @@ impl UnpackedTree {
     }
 
     /// Adds the record and moves everything into place.
-    pub(crate) async fn commit(self, record: Record<'_>) -> Result<(), Error> {
+    pub(crate) async fn commit(
+        self,
+        record: Record<'_>,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let record = record.to_json().map_err(Error::Record)?;
         let Self {
             staging,
@@ -51,7 +56,7 @@ impl UnpackedTree {
         blocking(move || {
             staging.write_record(&record)?;
             extractor.finish().map_err(Error::Tree)?;
-            staging.commit()
+            staging.commit(durability)
         })
         .await?;
         drop(guard);

@@ -3,7 +3,7 @@
 //! Without them, nothing older and nothing less proven takes the place of what is installed.
 
 use clap::Args;
-use countersign_download::{Downgrade, InstallOptions, WhenBusy, WhenSame};
+use countersign_download::{Downgrade, Durability, InstallOptions, WhenBusy, WhenSame};
 
 /// What an installation may replace, and whether it waits for another.
 #[derive(Debug, Args)]
@@ -25,6 +25,27 @@ pub(crate) struct ReplacingArguments {
     /// Without this flag, a run waits while another run installs to the same directory.
     #[arg(long)]
     pub(crate) no_wait: bool,
+
+    /// Wait for the disk: `full` or `none`
+    ///
+    /// With `none`, a loss of power may take files of an installation that has succeeded.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value_t = HowDurable::Full,
+        hide_possible_values = true
+    )]
+    pub(crate) durability: HowDurable,
+}
+
+/// What a crash of the machine may take of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HowDurable {
+    /// Nothing.
+    Full,
+    /// Any of it.
+    None,
 }
 
 impl ReplacingArguments {
@@ -33,6 +54,7 @@ impl ReplacingArguments {
             allow_older,
             reinstall,
             no_wait,
+            durability,
         } = *self;
         InstallOptions {
             downgrade: if allow_older {
@@ -46,6 +68,10 @@ impl ReplacingArguments {
                 WhenSame::Keep
             },
             busy: when_busy(no_wait),
+            durability: match durability {
+                HowDurable::Full => Durability::Full,
+                HowDurable::None => Durability::None,
+            },
         }
     }
 }

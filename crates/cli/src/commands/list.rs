@@ -98,6 +98,10 @@ fn advice(installation: &Installation) -> Option<String> {
         RecordState::Unfinished => format!(
             "unfinished: a run is at work or was killed; `countersign remove {name}` removes what it left"
         ),
+        RecordState::Later => {
+            "a later Countersign wrote the record; update Countersign, or remove the entry"
+                .to_owned()
+        }
         RecordState::Read | RecordState::Unreadable => {
             "the record can't be read; remove the entry, then install it again".to_owned()
         }

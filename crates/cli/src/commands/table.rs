@@ -79,6 +79,7 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
         let state = match installation.record {
             RecordState::Missing => "(no record)",
             RecordState::Unfinished => "(unfinished)",
+            RecordState::Later => "(later record)",
             RecordState::Read | RecordState::Unreadable => "(unreadable record)",
         };
         let none = || "-".to_owned();

@@ -101,11 +101,13 @@ async fn installed_from_galleries(store: &Store) -> Result<Vec<RequestedEntry>, 
     for installation in store.list().await? {
         match &installation.recorded {
             Some(recorded) => requested.extend(from_gallery(recorded)),
-            None if installation.record == RecordState::Unreadable => {
-                return Err(unreadable(&installation));
-            }
-            // Not an installation: there is nothing to upgrade.
-            None => {}
+            None => match installation.record {
+                RecordState::Read | RecordState::Unreadable | RecordState::Later => {
+                    return Err(unreadable(&installation));
+                }
+                // Not an installation: there is nothing to upgrade.
+                RecordState::Missing | RecordState::Unfinished => {}
+            },
         }
     }
     Ok(requested)
@@ -133,13 +135,26 @@ async fn installed_by_name(store: &Store, names: &[Name]) -> Result<Vec<Requeste
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
 fn unreadable(installation: &Installation) -> Failure {
     let Installation {
-        name, directory, ..
+        name,
+        directory,
+        record,
+        ..
     } = installation;
-    let message = format!(
-        "the record of `{name}` in {} can't be read",
-        directory.display()
-    );
-    Failure::new(Kind::Usage, message).hint("run `countersign remove`, then install it again")
+    let directory = directory.display();
+    let (message, hint) = match record {
+        RecordState::Later => (
+            format!("the record of `{name}` in {directory} was written by a later Countersign"),
+            "update Countersign; or run `countersign remove`, then install it again",
+        ),
+        RecordState::Read
+        | RecordState::Unreadable
+        | RecordState::Missing
+        | RecordState::Unfinished => (
+            format!("the record of `{name}` in {directory} can't be read"),
+            "run `countersign remove`, then install it again",
+        ),
+    };
+    Failure::new(Kind::Usage, message).hint(hint)
 }
 
 /// The same name of the same gallery, for the same platform.

@@ -122,6 +122,9 @@ fn directory_hint(error: &DownloadError) -> Option<&'static str> {
         DownloadError::UnreadableRecord { .. } => {
             "move the directory away or remove it, then install again; `countersign remove` removes what is in the store"
         }
+        DownloadError::LaterRecord { .. } => {
+            "update Countersign; or move the directory away or remove it, then install again"
+        }
         DownloadError::Busy { .. } => "leave out --no-wait, or wait until the other run ends",
         _ => return None,
     })

@@ -216,6 +216,8 @@ pub(crate) enum JsonRecordState {
     Read,
     /// It has a record that can't be read.
     Unreadable,
+    /// It has a record that a later version of this program wrote.
+    Later,
     /// It has none.
     Missing,
     /// It is the working directory of a run that was killed, or is still at work.
@@ -323,6 +325,7 @@ impl From<RecordState> for JsonRecordState {
         match state {
             RecordState::Read => Self::Read,
             RecordState::Unreadable => Self::Unreadable,
+            RecordState::Later => Self::Later,
             RecordState::Missing => Self::Missing,
             RecordState::Unfinished => Self::Unfinished,
         }

@@ -24,7 +24,7 @@ use crate::record::{Installed, Provenance, Record};
 use crate::requirement::RequirementKind;
 use crate::source::{Source, Tarball};
 use crate::target::{Held, Staging};
-use crate::unpack::{ImageContent, unpack_archive};
+use crate::unpack::{Fetching, unpack_archive};
 
 /// An attempt to install from one source.
 pub(super) struct Attempt<'a> {
@@ -181,14 +181,13 @@ impl<V: ImageVerifier> Installer<V> {
         let (reference, unpacked) = match admitted {
             Admitted::Image { image, requested } => {
                 let staging = stage(attempt.held).await?;
-                let content = ImageContent {
-                    image: &image,
+                let fetching = Fetching {
                     platform: attempt.platform,
                     registry: self.registry(),
                     limits: self.limits(),
                     events: attempt.events,
                 };
-                (Some(requested), content.unpack(staging).await?)
+                (Some(requested), fetching.unpack(&image, staging).await?)
             }
             Admitted::Archive { archive, staging } => {
                 let unpacked = unpack_archive(self.limits(), archive, staging, attempt.events);
@@ -206,7 +205,8 @@ impl<V: ImageVerifier> Installer<V> {
             warnings: unpacked.warnings(),
             provenance: attempt.provenance(),
         };
-        unpacked.commit(Record::new(&installed)).await?;
+        let record = Record::new(&installed);
+        unpacked.commit(record, attempt.options.durability).await?;
         let recorded = attempt.target.recorded();
         Ok(Outcome::Installed {
             installed: Box::new(installed),

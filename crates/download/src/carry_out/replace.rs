@@ -29,7 +29,16 @@ pub(super) enum TargetState {
     /// An installation, and its record.
     Recorded(Box<Recorded>),
     /// An installation whose record can't be read.
-    Unreadable,
+    Unreadable(Unreadable),
+}
+
+/// Why a record can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It says too little.
+    Damaged,
+    /// It has the form of a later version.
+    Later { version: u32 },
 }
 
 /// What becomes of admitted content.
@@ -49,18 +58,23 @@ pub(super) enum Decision {
 }
 
 impl TargetState {
-    /// Whether anything may be installed here by what is required. To be asked before any source.
+    /// Why nothing may be installed here by what is required; `None` where something may. To be asked
+    /// before any source.
     ///
     /// Without a record neither ages nor grounds can be compared. A signature is the strongest grounds.
     /// If a signature is required, and [`Downgrade::Allow`] says that its age doesn't matter, anything
     /// may be replaced.
-    pub(super) fn may_be_replaced(&self, requirement: &Requirement, downgrade: Downgrade) -> bool {
+    pub(super) fn not_replaceable(
+        &self,
+        requirement: &Requirement,
+        downgrade: Downgrade,
+    ) -> Option<Unreadable> {
         match self {
-            Self::Empty | Self::Recorded(_) => true,
-            Self::Unreadable => match (requirement.kind(), downgrade) {
-                (RequirementKind::Signature(_), Downgrade::Allow) => true,
-                (RequirementKind::Signature(_), Downgrade::Refuse) => false,
-                (RequirementKind::Digest(_) | RequirementKind::None, _) => false,
+            Self::Empty | Self::Recorded(_) => None,
+            Self::Unreadable(why) => match (requirement.kind(), downgrade) {
+                (RequirementKind::Signature(_), Downgrade::Allow) => None,
+                (RequirementKind::Signature(_), Downgrade::Refuse)
+                | (RequirementKind::Digest(_) | RequirementKind::None, _) => Some(*why),
             },
         }
     }
@@ -69,7 +83,7 @@ impl TargetState {
     pub(super) fn recorded(&self) -> Option<&Recorded> {
         match self {
             Self::Recorded(recorded) => Some(recorded),
-            Self::Empty | Self::Unreadable => None,
+            Self::Empty | Self::Unreadable(_) => None,
         }
     }
 }

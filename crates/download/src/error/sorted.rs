@@ -33,7 +33,8 @@ impl Error {
             Self::Directory { .. }
             | Self::Target { .. }
             | Self::Mounted { .. }
-            | Self::UnreadableRecord { .. } => (ErrorKind::Usage, Consequence::End),
+            | Self::UnreadableRecord { .. }
+            | Self::LaterRecord { .. } => (ErrorKind::Usage, Consequence::End),
             Self::Immovable { source, .. } => {
                 let kind = match MachineFault::of(source) {
                     None => ErrorKind::Usage,

@@ -44,7 +44,7 @@ impl Target {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, found));
         }
         let old = path.join(OLD);
-        if record::is_at(&old)? && !record::is_at(&self.path)? {
+        if record::read(&old)?.is_ours() && !record::read(&self.path)?.is_ours() {
             // This fails if something that is not ours is at the target by now. Then both are kept.
             fs::rename(&old, &self.path)?;
         }

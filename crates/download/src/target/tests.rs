@@ -28,7 +28,7 @@ impl Scene {
     fn install(&self, content: &str) {
         let staging = self.begin().unwrap();
         fill(&staging, content);
-        staging.commit().unwrap();
+        staging.commit(Durability::Full).unwrap();
     }
 
     fn installed(&self) -> String {
@@ -131,7 +131,10 @@ fn something_that_came_meanwhile_is_not_replaced() {
     fill(&staging, "mine");
     fs::create_dir(scene.target()).unwrap();
     fs::write(scene.target().join("precious"), "").unwrap();
-    assert!(matches!(staging.commit(), Err(Error::Target { .. })));
+    assert!(matches!(
+        staging.commit(Durability::Full),
+        Err(Error::Target { .. })
+    ));
     drop(staging);
     assert!(scene.target().join("precious").exists());
     assert_eq!(scene.names(), ["app"]);
@@ -196,7 +199,7 @@ fn two_installations_to_one_target_do_not_meet() {
     assert!(matches!(scene.begin(), Err(Error::Busy { .. })));
     // Nor did the attempt disturb the first.
     fill(&first, "first");
-    first.commit().unwrap();
+    first.commit(Durability::Full).unwrap();
     drop(first);
     scene.install("second");
     assert_eq!(scene.installed(), "second");
@@ -404,7 +407,7 @@ fn installation_that_is_killed() {
     }
     match moment {
         "between two steps" => fs::rename(target, staging.old_path()).unwrap(),
-        "committed" => staging.commit().unwrap(),
+        "committed" => staging.commit(Durability::Full).unwrap(),
         _ => {}
     }
     // No destructor runs, as with a signal from outside.

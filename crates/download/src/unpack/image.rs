@@ -1,4 +1,4 @@
-//! Fetches an admitted image's content and unpacks it, both at the same time.
+//! Fetches an image's content and unpacks it, both at the same time.
 //!
 //! Blobs go to a quarantine in the staging directory. The extractor gets them one by one, each whole
 //! and checked against its digest. While one layer is unpacked, on a thread that may block, the next
@@ -7,7 +7,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, Digest, Location, Platform, Registry};
+use countersign_oci::{
+    Descriptor, Digest, Location, Manifest, PinnedReference, Platform, Registry,
+};
 use tokio::sync::mpsc;
 
 use super::{UnpackedTree, extractor, manifest};
@@ -20,9 +22,9 @@ use crate::extract::{Cancellation, Extractor};
 use crate::limits::Limits;
 use crate::target::Staging;
 
-/// An admitted image, and what its content is fetched with.
-pub(crate) struct ImageContent<'a> {
-    pub(crate) image: &'a AdmittedImage,
+/// What the content of an image is fetched with, and how far.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetching<'a> {
     /// The platform that was asked for.
     pub(crate) platform: &'a Platform,
     pub(crate) registry: &'a Registry,
@@ -30,17 +32,20 @@ pub(crate) struct ImageContent<'a> {
     pub(crate) events: Events<'a>,
 }
 
-impl ImageContent<'_> {
-    /// Fetches and unpacks everything into a staging directory.
-    pub(crate) async fn unpack(&self, staging: Arc<Staging>) -> Result<UnpackedTree, Error> {
-        manifest::check(self.image, self.limits)?;
-        self.announce_layers();
-        let guard = CancelOnDrop::default();
-        let extractor = extractor(&staging, self.limits, &guard)?;
-        let (fetched, waiting) = mpsc::unbounded_channel();
-        let fetch = self.fetch_layers(&staging, fetched);
-        let extract = self.extract(extractor, &staging, waiting);
-        let extractor = side_by_side(fetch, extract, &guard.cancellation()).await?;
+impl Fetching<'_> {
+    /// Fetches an admitted image and unpacks it into a staging directory. From there it may be moved into
+    /// place.
+    pub(crate) async fn unpack(
+        self,
+        image: &AdmittedImage,
+        staging: Arc<Staging>,
+    ) -> Result<UnpackedTree, Error> {
+        let content = ImageContent {
+            reference: image.reference(),
+            manifest: image.manifest(),
+            with: self,
+        };
+        let (extractor, guard) = content.unpack(&staging).await?;
         Ok(UnpackedTree {
             staging,
             extractor,
@@ -48,19 +53,57 @@ impl ImageContent<'_> {
         })
     }
 
+    /// Does the same with an image that nobody admitted, and deletes what was unpacked. Returns what an
+    /// installation would leave out or change, one sentence each.
+    pub(crate) async fn try_out(
+        self,
+        reference: &PinnedReference,
+        manifest: &Manifest,
+        staging: Arc<Staging>,
+    ) -> Result<Vec<String>, Error> {
+        let content = ImageContent {
+            reference,
+            manifest,
+            with: self,
+        };
+        let (extractor, _guard) = content.unpack(&staging).await?;
+        Ok(extractor.unpacked().warnings())
+    }
+}
+
+/// One platform's image, and what its content is fetched with.
+pub(super) struct ImageContent<'a> {
+    pub(super) reference: &'a PinnedReference,
+    pub(super) manifest: &'a Manifest,
+    pub(super) with: Fetching<'a>,
+}
+
+impl ImageContent<'_> {
+    async fn unpack(&self, staging: &Arc<Staging>) -> Result<(Extractor, CancelOnDrop), Error> {
+        manifest::check(self.reference, self.manifest, self.with.limits)?;
+        self.announce_layers();
+        let guard = CancelOnDrop::default();
+        let extractor = extractor(staging, self.with.limits, &guard)?;
+        let (fetched, waiting) = mpsc::unbounded_channel();
+        let fetch = self.fetch_layers(staging, fetched);
+        let extract = self.extract(extractor, staging, waiting);
+        let extractor = side_by_side(fetch, extract, &guard.cancellation()).await?;
+        Ok((extractor, guard))
+    }
+
     pub(super) fn layers(&self) -> &[Descriptor] {
-        &self.image.manifest().layers
+        &self.manifest.layers
     }
 
     pub(super) fn location(&self) -> &Location {
-        self.image.reference().location()
+        self.reference.location()
     }
 
     /// Reports every layer before the first one has any bytes, so that a listener that adds them up
     /// knows the total.
     fn announce_layers(&self) {
         for layer in self.layers() {
-            (self.events)(Event::LayerProgress {
+            (self.with.events)(Event::LayerProgress {
                 digest: layer.digest.clone(),
                 bytes: 0,
                 size: layer.size,
@@ -82,17 +125,17 @@ impl ImageContent<'_> {
     /// Fetches the configuration, checks it against the platform, and returns its list of layers.
     async fn diff_ids(&self) -> Result<Vec<Digest>, Error> {
         let config = self.config().await?;
-        if let Some(found) = config.contradiction(self.platform) {
+        if let Some(found) = config.contradiction(self.with.platform) {
             return Err(Error::WrongPlatform {
-                image: self.image.reference().clone(),
-                expected: Box::new(self.platform.clone()),
+                image: self.reference.clone(),
+                expected: Box::new(self.with.platform.clone()),
                 found: Box::new(found),
             });
         }
         let diff_ids = config.into_diff_ids();
         if diff_ids.len() != self.layers().len() {
             return Err(Error::LayerCount {
-                image: self.image.reference().clone(),
+                image: self.reference.clone(),
                 expected: self.layers().len(),
                 found: diff_ids.len(),
             });
@@ -101,10 +144,10 @@ impl ImageContent<'_> {
     }
 
     async fn config(&self) -> Result<ImageConfig, Error> {
-        let (descriptor, limit) = (&self.image.manifest().config, self.limits.config_bytes);
-        let blob = self.registry.blob(self.location(), descriptor, limit);
+        let (descriptor, limit) = (&self.manifest.config, self.with.limits.config_bytes);
+        let blob = self.with.registry.blob(self.location(), descriptor, limit);
         serde_json::from_slice(&blob.await?).map_err(|source| Error::Configuration {
-            image: self.image.reference().clone(),
+            image: self.reference.clone(),
             source,
         })
     }

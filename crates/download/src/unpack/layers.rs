@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
-use super::ImageContent;
+use super::image::ImageContent;
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Event;
@@ -51,13 +51,14 @@ impl ImageContent<'_> {
         let file = file.map_err(Error::io("create", path))?;
         let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
         let progress = |bytes| {
-            (self.events)(Event::LayerProgress {
+            (self.with.events)(Event::LayerProgress {
                 digest: layer.digest.clone(),
                 bytes,
                 size: layer.size,
             });
         };
-        self.registry
+        self.with
+            .registry
             .fetch_blob(self.location(), layer, &mut file, &progress)
             .await?;
         file.flush().await.map_err(Error::io("write", path))
@@ -95,7 +96,7 @@ impl ImageContent<'_> {
                 Ok((extractor, queue))
             })
             .await?;
-            (self.events)(Event::LayerExtracted { digest });
+            (self.with.events)(Event::LayerExtracted { digest });
         }
         Ok(extractor)
     }

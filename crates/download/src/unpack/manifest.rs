@@ -1,8 +1,7 @@
 //! What an image is refused for by its manifest alone, before anything else is fetched.
 
-use countersign_oci::Descriptor;
+use countersign_oci::{Descriptor, Manifest, PinnedReference};
 
-use crate::admitted::AdmittedImage;
 use crate::config::ImageConfig;
 use crate::error::Error;
 use crate::extract;
@@ -12,26 +11,32 @@ use crate::limits::{Bound, Limits};
 ///
 /// # Errors
 /// [`Error::NotAnImage`], [`Error::Limit`] or [`Error::LayerType`].
-pub(super) fn check(image: &AdmittedImage, limits: &Limits) -> Result<(), Error> {
-    let manifest = image.manifest();
+pub(super) fn check(
+    image: &PinnedReference,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<(), Error> {
     if !ImageConfig::is(&manifest.config) {
         return Err(Error::NotAnImage {
-            image: image.reference().clone(),
+            image: image.clone(),
             found: manifest.config.media_type.clone(),
         });
     }
-    check_limits(image, limits)?;
+    check_limits(image, manifest, limits)?;
     manifest.layers.iter().try_for_each(check_type)
 }
 
-fn check_limits(image: &AdmittedImage, limits: &Limits) -> Result<(), Error> {
-    let manifest = image.manifest();
+fn check_limits(
+    image: &PinnedReference,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<(), Error> {
     let within = |bound, what, found: u64, limit: u64| {
         if found <= limit {
             return Ok(());
         }
         Err(Error::Limit {
-            image: image.reference().clone(),
+            image: image.clone(),
             what,
             limit,
             found,

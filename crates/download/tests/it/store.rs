@@ -5,8 +5,8 @@ use std::fs;
 use crate::shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, installed, is_refused};
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Downgrade, Error, Event, FileLock, InstallOptions, Installation, Name, Outcome, Plan,
-    RecordState, RemoveOptions, StoreError, Unrecorded, WhenBusy, WhenSame,
+    Downgrade, Durability, Error, Event, FileLock, InstallOptions, Installation, Name, Outcome,
+    Plan, RecordState, RemoveOptions, StoreError, Unrecorded, WhenBusy, WhenSame,
 };
 use countersign_oci::Error as RegistryError;
 use countersign_sandbox::{BundleSpec, RekorVersion, Statement};
@@ -16,6 +16,7 @@ const REINSTALL: InstallOptions = InstallOptions {
     downgrade: Downgrade::Refuse,
     same: WhenSame::Reinstall,
     busy: WhenBusy::Fail,
+    durability: Durability::None,
 };
 
 #[tokio::test]

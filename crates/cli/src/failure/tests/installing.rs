@@ -34,6 +34,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Mounted
     2 Usage: remove it first, or name another directory
         Immovable/Os
+    2 Usage: update Countersign; or move the directory away or remove it, then install again
+        LaterRecord
     4 Policy: find out why somebody else signed it; if the new signer is right, install with --lock again
         OtherSigner
     4 Policy: if you want it anyway, remove what is installed first: delete its directory, or use `countersign remove` if it is from a gallery

@@ -179,12 +179,15 @@ fn what_has_no_readable_record_gives_way_to_a_signature_alone_and_only_where_old
     ];
     let readable = TargetState::Recorded(Box::new(recorded(&Grounds::Nothing)));
     for (requirement, downgrade, expected) in rows {
-        let may = |target: &TargetState| target.may_be_replaced(requirement, downgrade);
-        assert_eq!(
-            may(&TargetState::Unreadable),
-            expected,
-            "{requirement} {downgrade:?}"
-        );
+        let refused = |target: &TargetState| target.not_replaceable(requirement, downgrade);
+        let may = |target: &TargetState| refused(target).is_none();
+        for why in [Unreadable::Damaged, Unreadable::Later { version: 2 }] {
+            assert_eq!(
+                refused(&TargetState::Unreadable(why)),
+                (!expected).then_some(why),
+                "{requirement} {downgrade:?}"
+            );
+        }
         // What has a record is compared with it, once there is something to compare.
         assert!(may(&TargetState::Empty) && may(&readable));
     }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Downgrade, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome,
-    Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions, Role, Store, StoreError, WhenBusy,
-    WhenSame,
+    Capability, Downgrade, Durability, Error, FallbackTags, InstallOptions, Installed, Integrity,
+    Outcome, Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions, Role, Store, StoreError,
+    WhenBusy, WhenSame,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -28,6 +28,7 @@ pub(crate) const ALLOW_OLDER: InstallOptions = InstallOptions {
     downgrade: Downgrade::Allow,
     same: WhenSame::Keep,
     busy: WhenBusy::Fail,
+    durability: Durability::None,
 };
 
 /// A primary registry and a mirror, a gallery of images in them, and a store.

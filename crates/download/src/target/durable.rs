@@ -1,0 +1,202 @@
+//! Writes an installation to the disk, and as little else as possible.
+//!
+//! Each file and each directory is synced by itself, on several threads, so that the disk takes together
+//! what waits for it. One call for the whole file system would also wait for everything that other
+//! programs have written.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, openat, statat};
+
+/// Threads that wait for the disk at once.
+const THREADS: usize = 16;
+/// Names that may wait for a thread.
+const WAITING: usize = 1024;
+
+/// Syncs all files and directories below `root`, which nobody else writes to, and `root` itself.
+///
+/// # Errors
+/// The first error of the file system.
+pub(super) fn sync_tree(root: &OwnedFd) -> io::Result<()> {
+    if is_in_memory(root)? {
+        return Ok(());
+    }
+    match sync_each(root) {
+        // What not even its owner may open can't be synced by itself.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sync_everything(root),
+        result => result,
+    }
+}
+
+fn sync_each(root: &OwnedFd) -> io::Result<()> {
+    let (names, waiting) = sync_channel(WAITING);
+    let waiting = Mutex::new(waiting);
+    thread::scope(|scope| {
+        let start = |_| {
+            let work = || sync_names(root, &waiting);
+            thread::Builder::new().spawn_scoped(scope, work)
+        };
+        let first = start(0)?;
+        // If the system has no more threads, fewer do.
+        let more: Vec<_> = (1..THREADS)
+            .map_while(|number| start(number).ok())
+            .collect();
+        let walked = walk(root, &names);
+        drop(names);
+        for thread in more.into_iter().chain([first]) {
+            let synced = thread.join();
+            synced.map_err(|_| io::Error::other("a thread ended before its work"))??;
+        }
+        walked
+    })?;
+    Ok(fsync(root)?)
+}
+
+/// Sends the names of all files and directories below `root`.
+fn walk(root: &OwnedFd, names: &SyncSender<PathBuf>) -> io::Result<()> {
+    let mut directories = vec![PathBuf::from(".")];
+    while let Some(directory) = directories.pop() {
+        let handle = open(root, &directory)?;
+        for entry in Dir::read_from(&handle)? {
+            let entry = entry?;
+            let leaf = entry.file_name().to_bytes();
+            if matches!(leaf, b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    let stat = statat(&handle, leaf, AtFlags::SYMLINK_NOFOLLOW)?;
+                    FileType::from_raw_mode(stat.st_mode)
+                }
+                kind => kind,
+            };
+            let path = directory.join(OsStr::from_bytes(leaf));
+            if kind == FileType::Directory {
+                directories.push(path.clone());
+            }
+            // A symbolic link has no content: its directory has all of it.
+            if matches!(kind, FileType::Directory | FileType::RegularFile) {
+                let sent = names.send(path);
+                sent.map_err(|_| io::Error::other("no thread is left"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Syncs what is sent, until nothing is. After an error it only takes the names.
+fn sync_names(root: &OwnedFd, waiting: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
+    let mut result = Ok(());
+    let next = || {
+        waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv()
+    };
+    while let Ok(name) = next() {
+        if result.is_ok() {
+            result = open(root, &name).and_then(|handle| Ok(fsync(handle)?));
+        }
+    }
+    result
+}
+
+fn open(root: &OwnedFd, name: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(openat(root, name, flags, Mode::empty())?)
+}
+
+/// Syncs the whole file system.
+fn sync_everything(root: &OwnedFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::syncfs(root)?);
+    #[cfg(not(target_os = "linux"))]
+    {
+        rustix::fs::sync();
+        Ok(fsync(root)?)
+    }
+}
+
+/// Whether nothing of the file system is on a disk.
+#[cfg(target_os = "linux")]
+fn is_in_memory(root: &OwnedFd) -> io::Result<bool> {
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    // Its type differs from machine to machine. The numbers have 32 bits.
+    let kind = rustix::fs::fstatfs(root)?.f_type as u32;
+    Ok(matches!(kind, TMPFS | RAMFS))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &OwnedFd) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        for directory in 0..3 {
+            let path = tree.path().join(format!("{directory}/inner"));
+            fs::create_dir_all(&path).unwrap();
+            for file in 0..500 {
+                fs::write(path.join(file.to_string()), "content").unwrap();
+            }
+        }
+        std::os::unix::fs::symlink("nowhere", tree.path().join("link")).unwrap();
+        tree
+    }
+
+    fn handle(path: &Path) -> OwnedFd {
+        fs::File::open(path).unwrap().into()
+    }
+
+    #[test]
+    fn every_file_and_directory_is_sent_once_and_links_are_not() {
+        let tree = tree();
+        let (names, sent) = sync_channel(2000);
+        walk(&handle(tree.path()), &names).unwrap();
+        drop(names);
+        let mut sent: Vec<_> = sent.iter().collect();
+        assert_eq!(sent.len(), 3 * (2 + 500));
+        sent.sort();
+        sent.dedup();
+        assert_eq!(sent.len(), 3 * (2 + 500));
+        assert!(sent.contains(&PathBuf::from("./2/inner/499")));
+        assert!(!sent.contains(&PathBuf::from("./link")));
+    }
+
+    #[test]
+    fn more_names_than_may_wait_are_synced_and_an_error_ends_it() {
+        let tree = tree();
+        sync_each(&handle(tree.path())).unwrap();
+        sync_tree(&handle(&tree.path().join("0"))).unwrap();
+        let (names, waiting) = sync_channel(2);
+        names.send("0/inner/1".into()).unwrap();
+        names.send("missing".into()).unwrap();
+        drop(names);
+        let error = sync_names(&handle(tree.path()), &Mutex::new(waiting)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    /// Root may open everything. Then there is no error to go on from.
+    #[test]
+    fn a_file_that_its_owner_may_not_open_is_no_failure() {
+        let tree = tree();
+        let closed = tree.path().join("0/inner/0");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        sync_tree(&handle(tree.path())).unwrap();
+    }
+}
