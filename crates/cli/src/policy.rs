@@ -3,14 +3,19 @@
 //! There is no policy by default: with neither a file nor flags it is an error.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use countersign_policy::{Policy, PolicySpec};
+use countersign_policy::{ImageVerifierConfig, Policy, PolicyFile, PolicySpec, PublicKey};
 
 use crate::arguments::annotations::annotations as annotation_map;
 use crate::arguments::policy::{PolicyArguments, PolicyFields};
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
+
+/// Bytes of one key's file.
+const KEY_BYTES: u64 = 64 << 10;
 
 /// A policy, and where it was read.
 pub(crate) struct LoadedPolicy {
@@ -21,9 +26,8 @@ pub(crate) struct LoadedPolicy {
 
 /// The policy of a file.
 pub(crate) fn from_file(path: &Path) -> Result<LoadedPolicy, Failure> {
-    let text = read_text(path, "policy")?;
     Ok(LoadedPolicy {
-        policy: Policy::from_yaml(&text, &path.display().to_string())?,
+        policy: parse_file(path, "policy")?.policy()?.clone(),
         file: Some(path.to_owned()),
     })
 }
@@ -34,6 +38,64 @@ pub(crate) fn if_given(arguments: &PolicyArguments) -> Result<Option<LoadedPolic
     match policy.is_none() && *fields == PolicyFields::default() {
         true => Ok(None),
         false => from_arguments(arguments).map(Some),
+    }
+}
+
+/// A policy file or a gallery file, whole. `what` says in errors which one it is. Paths of keys are relative to it.
+pub(crate) fn parse_file(path: &Path, what: &str) -> Result<PolicyFile, Failure> {
+    parse_text(&read_text(path, what)?, path)
+}
+
+/// As [`parse_file`], for the text of the file.
+pub(crate) fn parse_text(text: &str, path: &Path) -> Result<PolicyFile, Failure> {
+    let name = path.display().to_string();
+    Ok(PolicyFile::parse_with_keys(text, &name, &key_beside(path))?)
+}
+
+/// The configuration of an image verifier. Paths of keys are relative to its file.
+pub(crate) fn parse_image_verifier(
+    text: &str,
+    path: &Path,
+) -> Result<ImageVerifierConfig, Failure> {
+    let name = path.display().to_string();
+    Ok(ImageVerifierConfig::parse_with_keys(
+        text,
+        &name,
+        &key_beside(path),
+    )?)
+}
+
+/// Reads files of keys, whose paths are relative to the file `path`.
+fn key_beside(path: &Path) -> impl Fn(&str) -> io::Result<String> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    move |key| read_key(&directory.join(key))
+}
+
+/// The text of a key's file. Keys have at most two thousand bytes.
+fn read_key(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?
+        .take(KEY_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read <= KEY_BYTES) {
+        return Ok(text);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("it has more than {KEY_BYTES} bytes"),
+    ))
+}
+
+/// The key of `--key`, as a policy has it.
+fn key_of_flag(path: &Path) -> Result<String, Failure> {
+    let text = read_key(path).map_err(|error| Failure::unreadable(path, "key", error))?;
+    match PublicKey::from_pem(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::new(
+            Kind::Usage,
+            format!("the key {} can't be used: {error}", path.display()),
+        )
+        .hint("pass the public key, for example the `cosign.pub` of `cosign generate-key-pair`")),
     }
 }
 
@@ -48,23 +110,24 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         issuer_regex,
         identity,
         identity_regex,
+        key,
         not_before,
         annotations,
     } = &arguments.fields;
     let has_issuer = issuer.is_some() || issuer_regex.is_some();
     let has_identity = identity.is_some() || identity_regex.is_some();
-    if !(has_issuer && has_identity) {
+    if key.is_none() && !(has_issuer && has_identity) {
         let missing = match (has_issuer, has_identity) {
             (true, false) => "the identity is missing",
             (false, true) => "the issuer is missing",
-            _ => "there is no policy file, and no issuer and identity",
+            _ => "there is no policy file, no issuer and identity, and no key",
         };
         return Err(Failure::new(
             Kind::Usage,
             format!("the policy is incomplete: {missing}"),
         )
         .hint(
-            "pass --policy FILE, or --issuer URL (or --issuer-regex) and --identity IDENTITY (or --identity-regex)",
+            "pass --policy FILE, or --issuer URL (or --issuer-regex) and --identity IDENTITY (or --identity-regex), or --key FILE",
         ));
     }
     let spec = PolicySpec {
@@ -72,10 +135,12 @@ pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy
         issuer_regex: issuer_regex.clone(),
         identity: identity.clone(),
         identity_regex: identity_regex.clone(),
+        key: key.as_deref().map(key_of_flag).transpose()?,
         not_before: not_before.clone(),
         annotations: annotation_map(annotations)?,
         // Only a policy file has these.
         identities: Vec::new(),
+        ignore_tlog: false,
         min_age: None,
         claims: BTreeMap::new(),
         predicate_types: Vec::new(),

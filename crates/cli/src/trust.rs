@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_oci::Digest;
 use countersign_oci::http::Connection;
-use countersign_policy::Trust;
+use countersign_policy::{Policy, Trust};
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
 use url::Url;
 
@@ -123,6 +123,24 @@ impl Instance {
         connection: &Connection,
     ) -> Result<TrustedRoot, Failure> {
         let root = TrustedRoot::load(&self.source(environment)?, connection).await?;
+        Ok(match &self.trust {
+            Some(trust) => root.for_trust(trust.clone()),
+            None => root,
+        })
+    }
+
+    /// The trusted root to judge by `policy` with. A policy that needs none gets one without authorities, and
+    /// nothing is read or asked.
+    pub(crate) async fn trusted_root_for(
+        &self,
+        policy: &Policy,
+        environment: &Environment,
+        connection: &Connection,
+    ) -> Result<TrustedRoot, Failure> {
+        if policy.needs_trusted_root() {
+            return self.trusted_root(environment, connection).await;
+        }
+        let root = TrustedRoot::empty()?;
         Ok(match &self.trust {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,

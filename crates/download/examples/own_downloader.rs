@@ -31,7 +31,7 @@ struct Announcing(Verifier);
 impl ImageVerifier for Announcing {
     async fn verify(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
         let proof = self.0.verify(image, policy).await?;
-        println!("{} signed {}", proof.evidence().identity, proof.digest());
+        println!("{} signed {}", proof.evidence().signer, proof.digest());
         Ok(proof)
     }
 }

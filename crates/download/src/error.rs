@@ -226,6 +226,16 @@ pub enum Error {
         /// When the image was.
         found: jiff::Timestamp,
     },
+    /// A genuine signature of which nothing proves the time, where what is installed has a proven one.
+    #[error(
+        "nothing proves when {content} was signed, and what is installed was signed at {installed}: which is the older is not known"
+    )]
+    Undated {
+        /// The image: its source, and the digest of the platform's manifest.
+        content: String,
+        /// When what is installed was signed.
+        installed: jiff::Timestamp,
+    },
     /// Content that would take the place of what was installed on stronger grounds.
     #[error(
         "{content} has weaker proof than what is installed: expected {installed}, found {found}"

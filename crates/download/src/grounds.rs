@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use countersign_policy::PolicySummary;
-use countersign_verify::Evidence;
+use countersign_policy::{KeyFingerprint, OneSigner, PolicySummary};
+use countersign_verify::{Evidence, SignedBy};
 use serde::{Deserialize, Serialize};
 
 /// What content was admitted on, for the record: to be read, not to be admitted by.
@@ -80,20 +80,40 @@ impl fmt::Display for Grounds {
     }
 }
 
-/// Whose signature it was. Both texts are compared byte for byte.
+/// Whose signature it was. Texts are compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LockedSigner {
-    /// Who vouched for the identity: the OIDC issuer's URL.
-    pub issuer: String,
-    /// The certificate's subject alternative name.
-    pub identity: String,
+#[serde(untagged)]
+pub enum LockedSigner {
+    /// The holder of a certificate.
+    Certificate {
+        /// Who vouched for the identity: the OIDC issuer's URL.
+        issuer: String,
+        /// The certificate's subject alternative name.
+        identity: String,
+    },
+    /// The holder of a key.
+    Key {
+        /// The key.
+        key: KeyFingerprint,
+    },
 }
 
 impl LockedSigner {
     pub(crate) fn of(evidence: &Evidence) -> Self {
-        Self {
-            issuer: evidence.issuer.clone(),
-            identity: evidence.identity.clone(),
+        match &evidence.signer {
+            SignedBy::Certificate(holder) => Self::Certificate {
+                issuer: holder.issuer.clone(),
+                identity: holder.identity.clone(),
+            },
+            SignedBy::Key { key } => Self::Key { key: key.clone() },
+        }
+    }
+
+    /// The signer, to narrow a policy by.
+    pub(crate) fn as_one(&self) -> OneSigner<'_> {
+        match self {
+            Self::Certificate { issuer, identity } => OneSigner::Certificate { issuer, identity },
+            Self::Key { key } => OneSigner::Key(key),
         }
     }
 }
@@ -101,8 +121,13 @@ impl LockedSigner {
 /// One line, for a person.
 impl fmt::Display for LockedSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { issuer, identity } = self;
-        let [identity, issuer] = [identity, issuer].map(|text| countersign_oci::excerpt(text));
-        write!(f, "{identity} (issuer {issuer})")
+        match self {
+            Self::Certificate { issuer, identity } => {
+                let [identity, issuer] =
+                    [identity, issuer].map(|text| countersign_oci::excerpt(text));
+                write!(f, "{identity} (issuer {issuer})")
+            }
+            Self::Key { key } => write!(f, "key {key}"),
+        }
     }
 }

@@ -54,7 +54,7 @@ pub fn errors() -> Vec<Error> {
         ]))
     };
     let signer = || {
-        Box::new(LockedSigner {
+        Box::new(LockedSigner::Certificate {
             issuer: text(),
             identity: text(),
         })
@@ -99,6 +99,7 @@ pub fn errors() -> Vec<Error> {
             installed: Timestamp::UNIX_EPOCH,
             found: Timestamp::UNIX_EPOCH,
         },
+        Undated { content: text(), installed: Timestamp::UNIX_EPOCH },
         Weaker {
             content: text(),
             installed: Box::new(Grounds::Digest),
@@ -276,7 +277,7 @@ pub fn plan_errors() -> Vec<PlanError> {
 }
 
 fn locked_errors() -> Vec<LockedError> {
-    let signer = LockedSigner {
+    let signer = LockedSigner::Certificate {
         issuer: text(),
         identity: text(),
     };

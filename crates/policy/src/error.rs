@@ -6,6 +6,7 @@ use countersign_oci::{DigestError, ErrorKind, ReferenceError, printable};
 
 use crate::image_pattern::PatternError;
 use crate::matcher::RegexError;
+use crate::public_key::PublicKeyError;
 
 /// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +202,46 @@ pub enum Problem {
         /// The key beside the list.
         key: &'static str,
     },
+    /// What only a certificate has, beside a key.
+    #[error(
+        "expected either `key` or `{key}`, found both; a key's signature has no certificate, and so no \
+         issuer, no identity and no claims"
+    )]
+    BesideKey {
+        /// The key of the policy beside `key`.
+        key: &'static str,
+    },
+    /// `ignore_tlog` without a key.
+    #[error(
+        "expected `ignore_tlog` beside `key` only: without a log nothing proves that a certificate was \
+         valid when it signed; take it out"
+    )]
+    IgnoreTlogWithoutKey,
+    /// A condition on the time of a signature beside `ignore_tlog`.
+    #[error(
+        "`{key}` can't hold beside `ignore_tlog`: nothing proves then when a signature was made; take \
+         one of the two out"
+    )]
+    NoTime {
+        /// The condition.
+        key: &'static str,
+    },
+    /// Not a public key.
+    #[error("{}{reason}", .file.as_ref().map_or_else(String::new, |file| format!("the file `{file}`: ")))]
+    PublicKey {
+        /// The file with the text, if it is in one.
+        file: Option<String>,
+        /// Why not.
+        reason: PublicKeyError,
+    },
+    /// The file of a key can't be read.
+    #[error("the file of the key `{found}` can't be read: {reason}")]
+    KeyFile {
+        /// The path as it is written.
+        found: String,
+        /// Why not.
+        reason: String,
+    },
     /// A text, list or mapping with nothing in it.
     #[error("expected {expected}, found nothing; fill it in, or take the key out")]
     Empty {
@@ -326,7 +367,7 @@ pub enum Problem {
     },
     /// A file without any `verification`.
     #[error(
-        "found no policy; expected a `verification:` block with `issuer` and `identity`, or a list \
+        "found no policy; expected a `verification:` block with `issuer` and `identity` or `key`, or a list \
          of galleries that have one"
     )]
     NoPolicy,

@@ -4,7 +4,9 @@ use std::fmt::{self, Display, Write as _};
 
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
-use crate::policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+use crate::policy::{
+    COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Signer, Trust,
+};
 use crate::predicate::PredicateRule;
 use countersign_oci::printable;
 
@@ -79,12 +81,19 @@ impl Explanation<'_> {
             ),
         }
         match signers.as_slice() {
-            [signer] => {
+            [signer @ Signer::Certificate(_)] => {
                 out.push_str("- its certificate says:\n");
                 write_signer(out, signer)?;
             }
+            [signer @ Signer::Key(_)] => {
+                out.push_str("- it is signed with this key, and not with a certificate:\n");
+                write_signer(out, signer)?;
+            }
             signers => {
-                out.push_str("- its certificate matches one of these signers:\n");
+                out.push_str(match self.0.keys().next() {
+                    None => "- its certificate matches one of these signers:\n",
+                    Some(_) => "- it is by one of these signers:\n",
+                });
                 for (position, signer) in signers.iter().enumerate() {
                     writeln!(out, "  {}.", position + 1)?;
                     write_signer(out, signer)?;
@@ -92,9 +101,9 @@ impl Explanation<'_> {
             }
         }
         let times = times(self.0);
-        if times.is_empty() {
+        if times.is_empty() && self.0.needs_trusted_root() {
             // A signer's own time stands beside the signer.
-            let by_signer = signers.iter().any(|signer| signer.not_before.is_some());
+            let by_signer = signers.iter().any(|signer| signer.not_before().is_some());
             out.push_str(if by_signer {
                 "- a log or a timestamp authority proves when it was made;\n"
             } else {
@@ -135,7 +144,10 @@ impl Explanation<'_> {
                 printable(url.as_str()),
                 printable(root_file)
             )?,
-            None => out.push_str("- it is valid by the trusted root in use.\n"),
+            None if self.0.needs_trusted_root() => {
+                out.push_str("- it is valid by the trusted root in use.\n");
+            }
+            None => out.push_str("- no trusted root is needed.\n"),
         }
         let sources: Vec<String> = signature_sources.iter().map(ToString::to_string).collect();
         if sources.is_empty() {
@@ -175,21 +187,43 @@ fn times(policy: &Policy) -> Vec<String> {
 }
 
 fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {
-    let Signer {
+    match signer {
+        Signer::Certificate(signer) => write_certificate_signer(out, signer)?,
+        Signer::Key(KeySigner {
+            key,
+            log,
+            // Below.
+            not_before: _,
+        }) => {
+            writeln!(out, "    key {} ({})", key.fingerprint(), key.kind())?;
+            match log {
+                LogUse::Demanded => {}
+                LogUse::Ignored => out.push_str(
+                    "    its log entry and timestamps are not read: it may be of any time\n",
+                ),
+            }
+        }
+    }
+    match signer.not_before() {
+        Some(time) => writeln!(out, "    signed at or after {time}"),
+        None => Ok(()),
+    }
+}
+
+fn write_certificate_signer(out: &mut String, signer: &CertificateSigner) -> fmt::Result {
+    let CertificateSigner {
         issuer,
         identity,
         claims,
-        not_before,
+        // Written by `write_signer`.
+        not_before: _,
     } = signer;
     write_matcher(out, &"issuer", issuer)?;
     write_matcher(out, &"identity", identity)?;
     for rule in claims {
         write_matcher(out, &rule.claim, &rule.matcher)?;
     }
-    match not_before {
-        Some(time) => writeln!(out, "    signed at or after {time}"),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn write_matcher(out: &mut String, name: &dyn Display, matcher: &Matcher) -> fmt::Result {

@@ -13,7 +13,7 @@ use crate::forms;
 use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
 use crate::nearest::nearest;
 use crate::node::Node;
-use crate::policy::Policy;
+use crate::policy::{KeyReader, Policy, no_key_files};
 use crate::source::Source;
 use crate::spec::{PolicySpec, filled, present};
 
@@ -40,13 +40,26 @@ pub struct Gallery {
 }
 
 impl PolicyFile {
-    /// Reads a file's text. `file_name` is only for errors.
+    /// Reads a file's text. `file_name` is only for errors. No other file is read, so a `key` has to be PEM.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong, with file, line, column and the keys that lead there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
-        Source::new(text, file_name)?.read()
+        Self::parse_with_keys(text, file_name, &no_key_files)
+    }
+
+    /// As [`parse`](Self::parse). A `key` that is the path of a file is read by `read`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with file, line, column and the keys that lead there.
+    pub fn parse_with_keys(
+        text: &str,
+        file_name: &str,
+        read: KeyReader<'_>,
+    ) -> Result<Self, PolicyError> {
+        Source::new(text, file_name, read)?.read()
     }
 
     /// Whether the file asks for strict mode: what can't be verified is refused, not warned of.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::age;
 use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
-use crate::keys::{IDENTITY, ISSUER, Pair};
+use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
 use crate::predicate::POINTER_PATTERN;
 
 /// A document has a policy of its own or galleries, not both.
@@ -19,24 +19,54 @@ pub(crate) fn verification_or_galleries(schema: &mut Schema) {
     schema.insert("oneOf".into(), json!(either));
 }
 
-/// A signer has one key of each pair.
+/// A signer has a key, or one key of each pair.
 pub(crate) fn one_of_each_pair(schema: &mut Schema) {
+    let Value::Object(one) = key_or_pairs() else {
+        return;
+    };
+    for (keyword, value) in one {
+        schema.insert(keyword, value);
+    }
+}
+
+/// With `key` nothing that only a certificate has, and nothing about time beside `ignore_tlog`. Without `key`
+/// one key of each pair, and no `ignore_tlog`.
+fn key_or_pairs() -> Value {
+    let says = "Log entries and timestamps are not read.";
+    let ignored = json!({ "properties": { (IGNORE_TLOG): { "const": true, "description": says } }, "required": [IGNORE_TLOG] });
+    let mut beside = pair_keys();
+    beside.insert("claims".into(), json!(false));
     let pairs = [ISSUER, IDENTITY].map(|pair| one_of(&pair));
-    schema.insert("allOf".into(), json!(pairs));
+    json!({
+        "if": required(KEY),
+        "then": {
+            "properties": beside,
+            "if": ignored,
+            "then": { "properties": { "not_before": false, "min_age": false } },
+        },
+        "else": { "allOf": pairs, "not": ignored },
+    })
+}
+
+/// The keys of both pairs, none of which may be there.
+fn pair_keys() -> Map<String, Value> {
+    let keys = [ISSUER, IDENTITY]
+        .into_iter()
+        .flat_map(|pair| [pair.exact, pair.regex]);
+    keys.map(|key| (key.to_owned(), json!(false))).collect()
 }
 
 /// A policy has one signer, or several and no key of one beside them.
 pub(crate) fn one_signer_or_identities(schema: &mut Schema) {
-    let pairs = [ISSUER, IDENTITY];
-    let beside: Map<String, Value> = pairs
-        .iter()
-        .flat_map(|pair| [pair.exact, pair.regex])
-        .map(|key| (key.to_owned(), json!(false)))
-        .collect();
+    let mut beside = pair_keys();
+    beside.insert(KEY.into(), json!(false));
+    beside.insert(
+        IGNORE_TLOG.into(),
+        json!({ "const": false, "description": "Belongs to one of the `identities`." }),
+    );
     schema.insert("if".into(), required("identities"));
     schema.insert("then".into(), json!({ "properties": beside }));
-    let pairs = pairs.map(|pair| one_of(&pair));
-    schema.insert("else".into(), json!({ "allOf": pairs }));
+    schema.insert("else".into(), key_or_pairs());
     let alone = json!({ "predicate_types": false, "predicate": false });
     let beside = json!({ "require": { "properties": alone } });
     schema.insert("dependentSchemas".into(), beside);

@@ -23,7 +23,7 @@ use crate::error::{KeyPath, PolicyError, Problem};
 use crate::image_pattern::ImagePattern;
 use crate::keys::VERIFICATION;
 use crate::nearest::nearest;
-use crate::policy::{Policy, Trust};
+use crate::policy::{KeyReader, Policy, Trust, no_key_files};
 use crate::schema::root_schema;
 use crate::source::Source;
 use crate::spec::PolicySpec;
@@ -147,7 +147,19 @@ impl ImageVerifierConfig {
     /// # Errors
     /// The first thing that is wrong, with file, line, column and the keys that lead there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
-        let source = Source::new(text, file_name)?;
+        Self::parse_with_keys(text, file_name, &no_key_files)
+    }
+
+    /// As [`parse`](Self::parse). A `key` that is the path of a file is read by `read_key`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line, column and the keys that lead there.
+    pub fn parse_with_keys(
+        text: &str,
+        file_name: &str,
+        read_key: KeyReader<'_>,
+    ) -> Result<Self, PolicyError> {
+        let source = Source::new(text, file_name, read_key)?;
         if source.tree.is_nothing() {
             let problem = Problem::MissingKey { key: RULES };
             return Err(source.error(KeyPath::default(), problem));
@@ -163,7 +175,7 @@ impl ImageVerifierConfig {
 
     /// Whether `text` is such a configuration, and not a policy file, by the keys at its top level.
     pub fn is_one(text: &str) -> bool {
-        Source::new(text, "")
+        Source::new(text, "", &no_key_files)
             .is_ok_and(|source| source.tree.keys().any(|key| OWN_KEYS.contains(&key)))
     }
 

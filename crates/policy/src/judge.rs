@@ -13,8 +13,9 @@ use crate::age::Age;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
-use crate::policy::{Policy, Signer};
+use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
 use crate::predicate::PredicateRule;
+use crate::public_key::PublicKey;
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
@@ -24,18 +25,15 @@ pub struct Claimed<'a> {
     pub format: SignatureFormat,
     /// The signed digest.
     pub digest: &'a Digest,
-    /// The OIDC issuer, from the certificate.
-    pub issuer: &'a str,
-    /// The certificate's subject alternative name.
-    pub identity: &'a str,
-    /// The certificate's other claims.
-    pub certificate: &'a CertificateClaims,
+    /// Who signed.
+    pub signer: ClaimedSigner<'a>,
     /// The earliest of all known times: those of logs and timestamp authorities, and the start of the
-    /// certificate, which nobody can change.
-    pub earliest: Timestamp,
+    /// certificate, which nobody can change. `None` if log entries and timestamps were not read, which only a
+    /// key permits ([`LogUse::Ignored`]).
+    pub earliest: Option<Timestamp>,
     /// The latest time of a log or a timestamp authority. The start of the certificate is no such time: the
     /// certificate can be older than the signature.
-    pub latest: Timestamp,
+    pub latest: Option<Timestamp>,
     /// The time of the judgement.
     pub now: Timestamp,
     /// The statement's type. In [`SignatureFormat::SimpleSigning`] there is no statement: then it is
@@ -51,6 +49,22 @@ pub struct Claimed<'a> {
     pub location: &'a Location,
     /// The tag in the request; `None` if it has a digest instead.
     pub tag: Option<&'a str>,
+}
+
+/// Who signed, as a verified signature says.
+#[derive(Debug, Clone, Copy)]
+pub enum ClaimedSigner<'a> {
+    /// The holder of a certificate.
+    Certificate {
+        /// The OIDC issuer, from the certificate.
+        issuer: &'a str,
+        /// The certificate's subject alternative name.
+        identity: &'a str,
+        /// The certificate's other claims.
+        claims: &'a CertificateClaims,
+    },
+    /// The holder of a key. There is no certificate.
+    Key(&'a PublicKey),
 }
 
 /// Proof that a policy accepts a signature. It has the policy, and what the signature claims.
@@ -123,11 +137,13 @@ impl Policy {
             });
         }
         judge_signer(signers, &claimed)?;
-        if let Some(not_before) = not_before.filter(|bound| claimed.earliest < *bound) {
-            return Err(Violation::SignedBefore {
-                not_before,
-                found: claimed.earliest,
-            });
+        if let Some(not_before) = *not_before {
+            let found = claimed.earliest.ok_or(Violation::NoTime {
+                condition: "not_before",
+            })?;
+            if found < not_before {
+                return Err(Violation::SignedBefore { not_before, found });
+            }
         }
         if let Some(min_age) = min_age {
             judge_age(*min_age, &claimed)?;
@@ -156,12 +172,15 @@ fn judge_signer(signers: &[Signer], claimed: &Claimed<'_>) -> Result<(), Violati
 }
 
 fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {
-    let reached = min_age.reached(claimed.latest);
+    let found = claimed.latest.ok_or(Violation::NoTime {
+        condition: "min_age",
+    })?;
+    let reached = min_age.reached(found);
     match reached {
         Some(reached) if reached <= claimed.now => Ok(()),
         Some(_) | None => Err(Violation::TooYoung {
             min_age,
-            found: claimed.latest,
+            found,
             reached,
         }),
     }
@@ -224,6 +243,73 @@ fn judge_name(claimed: &Claimed<'_>) -> Result<(), Violation> {
 
 impl Signer {
     fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Miss> {
+        match (self, claimed.signer) {
+            (
+                Self::Certificate(signer),
+                ClaimedSigner::Certificate {
+                    issuer,
+                    identity,
+                    claims,
+                },
+            ) => signer.judge(issuer, identity, claims, claimed.earliest),
+            (Self::Key(signer), ClaimedSigner::Key(key)) => signer.judge(key, claimed.earliest),
+            (Self::Certificate(_), ClaimedSigner::Key(key)) => Err(Miss::KeyForCertificate {
+                found: key.fingerprint(),
+            }),
+            (Self::Key(signer), ClaimedSigner::Certificate { identity, .. }) => {
+                Err(Miss::CertificateForKey {
+                    expected: signer.key.fingerprint(),
+                    identity: identity.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// Holds the earliest known time against a signer's own bound.
+fn judge_time(not_before: Option<Timestamp>, earliest: Option<Timestamp>) -> Result<(), Miss> {
+    let Some(not_before) = not_before else {
+        return Ok(());
+    };
+    let found = earliest.ok_or(Miss::NoTime {
+        condition: "`not_before`",
+    })?;
+    if found < not_before {
+        return Err(Miss::SignedBefore { not_before, found });
+    }
+    Ok(())
+}
+
+impl KeySigner {
+    fn judge(&self, claimed: &PublicKey, earliest: Option<Timestamp>) -> Result<(), Miss> {
+        let Self {
+            key,
+            log,
+            not_before,
+        } = self;
+        if key != claimed {
+            return Err(Miss::Key {
+                expected: key.fingerprint(),
+                found: claimed.fingerprint(),
+            });
+        }
+        match (log, earliest) {
+            (LogUse::Demanded, None) => Err(Miss::NoTime {
+                condition: "log entry or timestamp",
+            }),
+            (LogUse::Demanded, Some(_)) | (LogUse::Ignored, _) => judge_time(*not_before, earliest),
+        }
+    }
+}
+
+impl CertificateSigner {
+    fn judge(
+        &self,
+        found_issuer: &str,
+        found_identity: &str,
+        certificate: &CertificateClaims,
+        earliest: Option<Timestamp>,
+    ) -> Result<(), Miss> {
         let Self {
             issuer,
             identity,
@@ -234,25 +320,25 @@ impl Signer {
             expected: expected.clone(),
             found: found.to_owned(),
         };
-        if !issuer.matches(claimed.issuer) {
-            return Err(Miss::Issuer(mismatch(issuer, claimed.issuer)));
+        if !issuer.matches(found_issuer) {
+            return Err(Miss::Issuer(mismatch(issuer, found_issuer)));
         }
-        if !identity.matches(claimed.identity) {
-            return Err(Miss::Identity(mismatch(identity, claimed.identity)));
+        if !identity.matches(found_identity) {
+            return Err(Miss::Identity(mismatch(identity, found_identity)));
         }
-        if let Some(rule) = claims.iter().find(|rule| !rule.holds(claimed.certificate)) {
+        if let Some(rule) = claims.iter().find(|rule| !rule.holds(certificate)) {
             return Err(Miss::Claim {
                 claim: rule.claim,
                 expected: rule.matcher.clone(),
-                found: claimed.certificate.value(rule.claim).map(str::to_owned),
+                found: certificate.value(rule.claim).map(str::to_owned),
             });
         }
-        match not_before {
-            Some(not_before) if claimed.earliest < *not_before => Err(Miss::SignedBefore {
-                not_before: *not_before,
-                found: claimed.earliest,
+        match earliest {
+            // A certificate's start is always known.
+            None => Err(Miss::NoTime {
+                condition: "log entry or timestamp",
             }),
-            Some(_) | None => Ok(()),
+            Some(_) => judge_time(*not_before, earliest),
         }
     }
 }

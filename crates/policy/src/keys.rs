@@ -26,3 +26,8 @@ pub(crate) const IDENTITY: Pair = Pair {
     exact: "identity",
     regex: "identity_regex",
 };
+
+/// A public key, in place of both pairs.
+pub(crate) const KEY: &str = "key";
+/// Whether log entries and timestamps of a key's signatures are not read.
+pub(crate) const IGNORE_TLOG: &str = "ignore_tlog";

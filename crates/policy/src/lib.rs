@@ -25,7 +25,8 @@
 //! error: a policy that ignored it would be weaker than its author thinks. [`Policy::judge`] applies the
 //! policy to what a verifier has proven ([`Claimed`]).
 //!
-//! This crate does no I/O. It reads texts, and uses file names only in errors. The caller loads the trusted root
+//! This crate does no I/O. It reads texts, and uses file names only in errors. The caller reads the files of keys
+//! ([`PolicyFile::parse_with_keys`]), and loads the trusted root
 //! of [`Policy::trust`] and searches the repositories of [`Policy::signature_sources`]. Everything else is
 //! checked here.
 
@@ -46,6 +47,7 @@ mod nearest;
 mod node;
 mod policy;
 mod predicate;
+mod public_key;
 mod schema;
 mod source;
 mod spec;
@@ -66,11 +68,15 @@ pub use format::SignatureFormat;
 pub use image_pattern::{ImagePattern, PatternError};
 pub use image_verifier::{Demand, ImageRule, ImageVerifierConfig, Mode, Ruling, Unmatched};
 pub use index::{GalleryEntry, GalleryIndex};
-pub use judge::{Accepted, Claimed};
+pub use judge::{Accepted, Claimed, ClaimedSigner};
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use nearest::nearest;
-pub use policy::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+pub use policy::{
+    COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, KeySigner, LogUse, OneSigner, Policy,
+    Signer, Trust,
+};
 pub use predicate::{JsonPointer, PredicateRule};
+pub use public_key::{FingerprintError, KeyFingerprint, PublicKey, PublicKeyError};
 pub use spec::{AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustSpec};
 pub use summary::PolicySummary;
 pub use violation::{Mismatch, Miss, SignerMismatch, Violation};

@@ -1,7 +1,7 @@
 //! Policies: what must be true of a signature before it is accepted.
 //!
 //! A [`Policy`] is made only from a [`PolicySpec`] that was checked completely. It has at least one signer, and
-//! each signer has an issuer and an identity. Patterns are compiled, times and digests are parsed. No policy
+//! each signer has an issuer and an identity, or a key. Patterns are compiled, times and digests are parsed. No policy
 //! accepts everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +16,14 @@ use crate::error::{KeyPath, PolicyError};
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
 use crate::predicate::PredicateRule;
+use crate::public_key::PublicKey;
 use crate::spec::PolicySpec;
 
 mod check;
+mod key;
 mod only;
+
+pub use only::OneSigner;
 mod require;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
@@ -47,9 +51,18 @@ pub struct Policy {
     pub(crate) deny_digests: BTreeSet<Digest>,
 }
 
-/// One accepted signer.
+/// One accepted signer. A signature by a certificate never counts for a key, and no key's for an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
+pub enum Signer {
+    /// Whoever gets a certificate for an identity.
+    Certificate(CertificateSigner),
+    /// Whoever has a key.
+    Key(KeySigner),
+}
+
+/// A signer by the identity in a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateSigner {
     /// The OIDC issuer, which confirms the identity.
     pub issuer: Matcher,
     /// The certificate's subject alternative name.
@@ -58,6 +71,55 @@ pub struct Signer {
     pub claims: Vec<ClaimRule>,
     /// Signatures made before this time are refused, in addition to [`Policy::not_before`].
     pub not_before: Option<Timestamp>,
+}
+
+/// A signer by a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySigner {
+    /// The key.
+    pub key: PublicKey,
+    /// What must prove when a signature was made.
+    pub log: LogUse,
+    /// Signatures made before this time are refused, in addition to [`Policy::not_before`].
+    pub not_before: Option<Timestamp>,
+}
+
+/// What is read of the log entries and timestamps of a key's signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogUse {
+    /// They are demanded, as of a certificate's signature.
+    Demanded,
+    /// They are not read. Nothing proves when a signature was made.
+    Ignored,
+}
+
+/// Reads the file of a key. It gets the path as the policy has it.
+pub type KeyReader<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
+
+/// For texts whose files nobody reads.
+pub(crate) fn no_key_files(_: &str) -> std::io::Result<String> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "files of keys are not read here; write the key itself, in PEM",
+    ))
+}
+
+impl Signer {
+    /// Signatures made before this time are refused, in addition to [`Policy::not_before`].
+    pub fn not_before(&self) -> Option<Timestamp> {
+        match self {
+            Self::Certificate(signer) => signer.not_before,
+            Self::Key(signer) => signer.not_before,
+        }
+    }
+
+    /// The key, if the signer is one.
+    pub fn key(&self) -> Option<&KeySigner> {
+        match self {
+            Self::Certificate(_) => None,
+            Self::Key(signer) => Some(signer),
+        }
+    }
 }
 
 /// Where the policy's trusted root comes from. Paths are as written: a relative path is relative to the policy
@@ -82,6 +144,26 @@ impl Policy {
     /// The accepted signers. One match is enough. Never empty.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
+    }
+
+    /// The accepted keys, in the order of [`Self::signers`].
+    pub fn keys(&self) -> impl Iterator<Item = &KeySigner> {
+        self.signers.iter().filter_map(Signer::key)
+    }
+
+    /// Whether a signature by a certificate can be accepted.
+    pub fn accepts_certificates(&self) -> bool {
+        self.signers.iter().any(|signer| signer.key().is_none())
+    }
+
+    /// Whether judging takes a trusted root. It does not if all signers are keys whose log entries and
+    /// timestamps are not read.
+    pub fn needs_trusted_root(&self) -> bool {
+        let ignores = |key: &KeySigner| key.log == LogUse::Ignored;
+        !self
+            .signers
+            .iter()
+            .all(|signer| signer.key().is_some_and(ignores))
     }
 
     /// Signatures made before this time are refused.
@@ -162,6 +244,6 @@ impl TryFrom<PolicySpec> for Policy {
     type Error = PolicyError;
 
     fn try_from(spec: PolicySpec) -> Result<Self, PolicyError> {
-        Self::check(&spec, &KeyPath::default())
+        Self::check(&spec, &KeyPath::default(), &no_key_files)
     }
 }

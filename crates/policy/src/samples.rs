@@ -15,6 +15,7 @@ use crate::format::SignatureFormat;
 use crate::image_pattern::PatternError;
 use crate::matcher::{Matcher, RegexError};
 use crate::predicate::JsonPointer;
+use crate::public_key::{KeyFingerprint, PublicKeyError};
 use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
 
 /// Each problem, in a file; and one in a flag.
@@ -24,6 +25,11 @@ pub fn errors() -> Vec<PolicyError> {
         Both { exact: "issuer".into(), regex: "issuer_regex".into() },
         SignerBesideIdentities { key: "issuer" },
         BesideRequire { key: "predicate" },
+        BesideKey { key: "issuer" },
+        IgnoreTlogWithoutKey {},
+        NoTime { key: "min_age" },
+        PublicKey { file: None, reason: PublicKeyError::NoPem },
+        KeyFile { found: "cosign.pub".into(), reason: "no such file".into() },
         Empty { expected: "a text" },
         Regex { found: "(".into(), reason: RegexError::TooLarge },
         Timestamp {
@@ -72,6 +78,7 @@ pub fn violations() -> Vec<Violation> {
         PredicateType { expected: vec![text()], found: text() },
         Signer(Box::new(SignerMismatch::of(&[]))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
+        NoTime { condition: "not_before" },
         TooYoung {
             min_age: age::parse("24h").unwrap(),
             found: Timestamp::UNIX_EPOCH,
@@ -101,5 +108,14 @@ fn misses() -> Vec<Miss> {
         Identity(mismatch()),
         Claim { claim: Claim::BuildTrigger, expected: expected(), found: None },
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
+        NoTime { condition: "`not_before`" },
+        CertificateForKey { expected: fingerprint(), identity: "x".into() },
+        Key { expected: fingerprint(), found: fingerprint() },
+        KeyForCertificate { found: fingerprint() },
     })
+}
+
+/// Of no key.
+pub fn fingerprint() -> KeyFingerprint {
+    format!("SHA-256:{}", "0".repeat(64)).parse().unwrap()
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::nearest::nearest;
 use crate::node::Node;
-use crate::policy::Policy;
+use crate::policy::{KeyReader, Policy};
 use crate::spec::PolicySpec;
 use crate::yaml::{self, Bounds};
 
@@ -14,16 +14,22 @@ pub(crate) struct Source<'a> {
     text: &'a str,
     pub(crate) file_name: &'a str,
     pub(crate) tree: Node,
+    read_key: KeyReader<'a>,
 }
 
 impl<'a> Source<'a> {
-    /// Reads the tree. `file_name` is only for errors.
-    pub(crate) fn new(text: &'a str, file_name: &'a str) -> Result<Self, PolicyError> {
+    /// Reads the tree. `file_name` is only for errors. Files of keys are read by `read_key`.
+    pub(crate) fn new(
+        text: &'a str,
+        file_name: &'a str,
+        read_key: KeyReader<'a>,
+    ) -> Result<Self, PolicyError> {
         let tree = yaml::parse(text, file_name, &Bounds::POLICY)?;
         Ok(Self {
             text,
             file_name,
             tree,
+            read_key,
         })
     }
 }
@@ -47,7 +53,7 @@ impl Source<'_> {
 
     /// The checked policy that `spec`, which stands at `path`, says.
     pub(crate) fn policy(&self, spec: &PolicySpec, path: &KeyPath) -> Result<Policy, PolicyError> {
-        Policy::check(spec, path).map_err(|error| {
+        Policy::check(spec, path, self.read_key).map_err(|error| {
             let (place, problem) = error.into_parts();
             self.error(place.path, problem)
         })

@@ -42,6 +42,15 @@ pub struct PolicySpec {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::text")]
     pub identity_regex: Option<String>,
+    /// A public key instead of an issuer and an identity: its PEM, or the path of a PEM file, relative to
+    /// the policy file. ECDSA P-256 or P-384, Ed25519, or RSA from 2048 bits.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::text")]
+    pub key: Option<String>,
+    /// Whether log entries and timestamps of the key's signatures are not read. Then nothing proves when a
+    /// signature was made. Only with `key`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_tlog: bool,
     /// Signatures made before this time (RFC 3339) are refused.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::instant")]
@@ -132,6 +141,15 @@ pub struct SignerSpec {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::text")]
     pub identity_regex: Option<String>,
+    /// A public key instead of an issuer and an identity: its PEM, or the path of a PEM file, relative to
+    /// the policy file. ECDSA P-256 or P-384, Ed25519, or RSA from 2048 bits.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::text")]
+    pub key: Option<String>,
+    /// Whether log entries and timestamps of the key's signatures are not read. Then nothing proves when a
+    /// signature was made. Only with `key`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_tlog: bool,
     /// Every verified time of a signature must be at or after this (RFC 3339), for this signer alone
     /// and in addition to the `not_before` around it.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]

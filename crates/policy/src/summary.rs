@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Policy, Signer};
+use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
 
 /// A policy in words, for the record: to be read, not to be verified by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +33,24 @@ impl Policy {
             signature_sources: _,
             deny_digests: _,
         } = self;
-        let sentence = |signer: &Signer| {
-            let Signer {
+        let sentence = |signer: &Signer| match signer {
+            Signer::Certificate(CertificateSigner {
                 issuer,
                 identity,
                 claims: _,
                 not_before: _,
-            } = signer;
-            format!("the issuer is {issuer}, the identity is {identity}")
+            }) => format!("the issuer is {issuer}, the identity is {identity}"),
+            Signer::Key(KeySigner {
+                key,
+                log,
+                not_before: _,
+            }) => {
+                let undated = match log {
+                    LogUse::Demanded => "",
+                    LogUse::Ignored => ", its log entry is not read",
+                };
+                format!("the key is {}{undated}", key.fingerprint())
+            }
         };
         PolicySummary {
             signers: signers.iter().map(sentence).collect(),

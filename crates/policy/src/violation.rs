@@ -14,6 +14,7 @@ use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, common_prefix};
 use crate::predicate::JsonPointer;
+use crate::public_key::KeyFingerprint;
 
 /// The condition of the policy that a verified signature does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +61,12 @@ pub enum Violation {
         not_before: Timestamp,
         /// The earliest verified time.
         found: Timestamp,
+    },
+    /// Nothing proves when the signature was made, and the policy has a condition on that.
+    #[error("the policy's `{condition}` can't hold: nothing proves when the signature was made")]
+    NoTime {
+        /// The condition.
+        condition: &'static str,
     },
     /// Younger than the policy's `min_age`.
     #[error(
@@ -210,22 +217,69 @@ pub enum Miss {
         /// The earliest verified time.
         found: Timestamp,
     },
+    /// Everything is right, but nothing proves when the signature was made.
+    #[error(
+        "the signer matches, but nothing proves when the signature was made, and the policy wants a {condition}"
+    )]
+    NoTime {
+        /// What is wanted.
+        condition: &'static str,
+    },
+    /// A key is wanted, and a certificate's holder signed.
+    #[error(
+        "the policy wants a key, and a certificate is no key{}",
+        Aligned(
+            &format!("key {expected}"),
+            &format!("a certificate for `{}`", printable(.identity)),
+        )
+    )]
+    CertificateForKey {
+        /// The key.
+        expected: KeyFingerprint,
+        /// The certificate's identity.
+        identity: String,
+    },
+    /// Another key.
+    #[error("the key does not match{}", Aligned(&format!("key {expected}"), &format!("key {found}")))]
+    Key {
+        /// The policy's.
+        expected: KeyFingerprint,
+        /// The signature's.
+        found: KeyFingerprint,
+    },
+    /// An identity is wanted, and a key signed.
+    #[error(
+        "the policy wants a certificate with an identity{}",
+        Aligned("a certificate", &format!("key {found}"))
+    )]
+    KeyForCertificate {
+        /// The key.
+        found: KeyFingerprint,
+    },
 }
 
 impl Miss {
     /// Greater is closer. First the number of true conditions counts, then how much of the text matched.
     fn compare(&self, other: &Self) -> Ordering {
         let steps_held = |miss: &Self| match miss {
-            Self::Issuer(_) => 0,
+            Self::Issuer(_)
+            | Self::CertificateForKey { .. }
+            | Self::Key { .. }
+            | Self::KeyForCertificate { .. } => 0,
             Self::Identity(_) => 1,
             Self::Claim { .. } => 2,
-            Self::SignedBefore { .. } => 3,
+            Self::SignedBefore { .. } | Self::NoTime { .. } => 3,
         };
         let text_right = |miss: &Self| match miss {
             Self::Issuer(mismatch) | Self::Identity(mismatch) => {
                 mismatch.expected.nearness(&mismatch.found)
             }
-            Self::Claim { .. } | Self::SignedBefore { .. } => 0,
+            Self::Claim { .. }
+            | Self::SignedBefore { .. }
+            | Self::NoTime { .. }
+            | Self::CertificateForKey { .. }
+            | Self::Key { .. }
+            | Self::KeyForCertificate { .. } => 0,
         };
         steps_held(self)
             .cmp(&steps_held(other))

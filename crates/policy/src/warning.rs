@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
-use crate::policy::{Policy, Signer};
+use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
 
+mod name;
 mod pattern;
 mod provider;
 
@@ -175,6 +176,26 @@ pub enum Warning {
          repository only, so a signature of one tag is accepted for every other"
     )]
     SimpleSigningTag,
+    /// The time of a key's signature can be proven anew.
+    #[error(
+        "a key's signature has no certificate that bounds its time: whoever has an old signature can have \
+         it logged or stamped again, and it then passes `not_before` and counts as new; to withdraw what a \
+         key has signed, use a new key or `deny_digests`"
+    )]
+    KeyTimes {
+        /// Which signer.
+        signer: usize,
+    },
+    /// Log entries and timestamps of a key's signatures are not read.
+    #[error(
+        "`ignore_tlog`: nothing proves when the key signed, and no log shows what it has signed; \
+         `not_before` and `min_age` are not possible, an older image is not recognised as older, and if \
+         the key is stolen nobody will see what is signed with it"
+    )]
+    IgnoredLog {
+        /// Which signer.
+        signer: usize,
+    },
     /// The signer looks like a reusable workflow, and no claim limits who may call it.
     #[error(
         "the identity `{}` looks like a reusable workflow, which can sign for every repository \
@@ -188,63 +209,6 @@ pub enum Warning {
         /// Its identity, or pattern.
         identity: String,
     },
-}
-
-impl Warning {
-    /// The name of every finding, sorted.
-    pub const NAMES: [&'static str; 13] = [
-        "almost-known-issuer",
-        "any-caller",
-        "denied-indexes",
-        "future-not-before",
-        "impossible-identity",
-        "issuer-without-scheme",
-        "no-not-before",
-        "open-repository",
-        "several-providers",
-        "simple-signing",
-        "simple-signing-tag",
-        "stray-character",
-        "unescaped-dot",
-    ];
-
-    /// Its name, one of [`Self::NAMES`]. It stays when the text changes.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::AlmostKnownIssuer { .. } => "almost-known-issuer",
-            Self::AnyCaller { .. } => "any-caller",
-            Self::DeniedIndexes => "denied-indexes",
-            Self::FutureNotBefore { .. } => "future-not-before",
-            Self::ImpossibleIdentity { .. } => "impossible-identity",
-            Self::IssuerWithoutScheme { .. } => "issuer-without-scheme",
-            Self::NoNotBefore => "no-not-before",
-            Self::OpenRepository { .. } => "open-repository",
-            Self::SeveralProviders { .. } => "several-providers",
-            Self::SimpleSigning => "simple-signing",
-            Self::SimpleSigningTag => "simple-signing-tag",
-            Self::StrayCharacter { .. } => "stray-character",
-            Self::UnescapedDot { .. } => "unescaped-dot",
-        }
-    }
-
-    /// How much it matters.
-    pub fn level(&self) -> Level {
-        match self {
-            Self::NoNotBefore => Level::Note,
-            Self::AlmostKnownIssuer { .. }
-            | Self::AnyCaller { .. }
-            | Self::DeniedIndexes
-            | Self::FutureNotBefore { .. }
-            | Self::ImpossibleIdentity { .. }
-            | Self::IssuerWithoutScheme { .. }
-            | Self::OpenRepository { .. }
-            | Self::SeveralProviders { .. }
-            | Self::SimpleSigning
-            | Self::SimpleSigningTag
-            | Self::StrayCharacter { .. }
-            | Self::UnescapedDot { .. } => Level::Warning,
-        }
-    }
 }
 
 impl Policy {
@@ -271,13 +235,17 @@ impl Policy {
             .enumerate()
             .flat_map(|(position, signer)| signer_warnings(position, signer))
             .collect();
-        let own = signers.iter().map(|signer| signer.not_before);
+        let own = signers.iter().map(Signer::not_before);
         let in_future = own
             .chain([*not_before])
             .flatten()
             .filter(|time| *time > now);
         warnings.extend(in_future.map(|not_before| Warning::FutureNotBefore { not_before }));
-        let unbounded = |signer: &Signer| signer.not_before.is_none();
+        // With `ignore_tlog` there is no time that a bound could be held against.
+        let unbounded = |signer: &Signer| {
+            signer.not_before().is_none()
+                && signer.key().is_none_or(|key| key.log == LogUse::Demanded)
+        };
         if not_before.is_none() && signers.iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
         }
@@ -295,7 +263,22 @@ impl Policy {
 }
 
 fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
-    let Signer {
+    match signer {
+        Signer::Certificate(signer) => certificate_warnings(position, signer),
+        Signer::Key(KeySigner {
+            key: _,
+            log,
+            // Checked together with the policy's `not_before`.
+            not_before: _,
+        }) => vec![match log {
+            LogUse::Demanded => Warning::KeyTimes { signer: position },
+            LogUse::Ignored => Warning::IgnoredLog { signer: position },
+        }],
+    }
+}
+
+fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warning> {
+    let CertificateSigner {
         issuer,
         identity,
         claims,

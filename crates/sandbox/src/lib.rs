@@ -28,6 +28,6 @@ pub use scene::Scene;
 pub use sigstore::{
     BUNDLE, BundleSpec, CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, Flaw, LOG_ANNOTATION,
     LoginAnswer, RekorVersion, SIGNATURE_ANNOTATION, Service, ServiceFault, ServiceRequest,
-    Sigstore, SigstoreError, SimpleSignature, SimpleSigningPlace, Statement, push_simple_signing,
-    simple_signing_payload,
+    SigningKey, SigningKeyKind, Sigstore, SigstoreError, SimpleSignature, SimpleSigningPlace,
+    Statement, push_simple_signing, simple_signing_payload,
 };

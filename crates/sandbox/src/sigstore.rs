@@ -22,6 +22,7 @@ mod rekor_v1;
 mod rekor_v2;
 mod routes;
 mod services;
+mod signing_key;
 mod simple_signing;
 mod statement;
 mod trust;
@@ -39,6 +40,7 @@ pub use bundle::{BUNDLE, BundleSpec, Flaw};
 pub use error::SigstoreError;
 pub use http::{Service, ServiceFault, ServiceRequest};
 pub use login::LoginAnswer;
+pub use signing_key::{SigningKey, SigningKeyKind};
 pub use simple_signing::{
     CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, LOG_ANNOTATION, SIGNATURE_ANNOTATION,
     SimpleSignature, SimpleSigningPlace, push_simple_signing, simple_signing_payload,

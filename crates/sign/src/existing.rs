@@ -201,8 +201,10 @@ fn is_by(
     annotations: &BTreeMap<String, String>,
 ) -> bool {
     let name = statement::name(image.requested());
-    evidence.issuer == who.issuer
-        && who.identities.contains(&evidence.identity)
+    let by_who = evidence.signer.certificate().is_some_and(|holder| {
+        holder.issuer == who.issuer && who.identities.contains(&holder.identity)
+    });
+    by_who
         && evidence.subject_name.as_ref() == Some(&name)
         && annotations
             .iter()

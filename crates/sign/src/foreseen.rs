@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use countersign_oci::ResolvedImage;
 use countersign_policy::{
-    COSIGN_SIGN_PREDICATE, CertificateClaims, Claim, Claimed, Policy, SignatureFormat, Violation,
+    COSIGN_SIGN_PREDICATE, CertificateClaims, Claim, Claimed, ClaimedSigner, Policy,
+    SignatureFormat, Violation,
 };
 use jiff::Timestamp;
 
@@ -82,11 +83,13 @@ impl Foreseen {
             let judged = policy.judge(Claimed {
                 format,
                 digest: image.digest(),
-                issuer: &self.issuer,
-                identity,
-                certificate: &self.claims,
-                earliest: at,
-                latest: at,
+                signer: ClaimedSigner::Certificate {
+                    issuer: &self.issuer,
+                    identity,
+                    claims: &self.claims,
+                },
+                earliest: Some(at),
+                latest: Some(at),
                 now: at,
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 // Ours has no fields.

@@ -14,7 +14,7 @@
 //! let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 //! let image: Reference = format!("quay.io/team/app:v1@{digest}").parse()?;
 //! for signed in signer.sign(&[image], &token, &BTreeMap::new(), &|_| {}).await? {
-//!     println!("{} is signed by {}", signed.digest, signed.evidence.identity);
+//!     println!("{} is signed by {}", signed.digest, signed.evidence.signer);
 //! }
 //! # Ok(())
 //! # }

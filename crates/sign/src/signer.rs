@@ -278,10 +278,14 @@ impl Signer {
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
                 for one in signed {
-                    let evidence = &one.evidence;
-                    let own = formats.each().iter().map(|format| {
-                        own_policy(&evidence.issuer, &evidence.identity, annotations, *format)
-                    });
+                    // Whoever signs here has a certificate. Without one there is no identity, and nobody accepts that.
+                    let holder = one.evidence.signer.certificate();
+                    let issuer = holder.map_or("", |holder| &holder.issuer);
+                    let identity = holder.map_or("", |holder| &holder.identity);
+                    let own = formats
+                        .each()
+                        .iter()
+                        .map(|format| own_policy(issuer, identity, annotations, *format));
                     let own: Vec<Policy> = own.collect::<Result<_, _>>().map_err(unusable)?;
                     let name = one.reference.pinned_to(one.digest.clone());
                     let image = image.clone().requested_as(name);

@@ -1,6 +1,6 @@
 //! Sigstore bundles. Their size is checked before they are decoded.
 //!
-//! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate, one DSSE envelope with one
+//! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate or a hint at a key, one DSSE envelope with one
 //! signature, and a few log entries and timestamps, none of them twice. Or it was put together from a legacy
 //! signature ([`crate::simple_signing`]). It does not prove anything yet.
 
@@ -16,7 +16,7 @@ use countersign_oci::{Digest, excerpt};
 use countersign_policy::{Policy, SignatureFormat};
 
 pub(crate) use self::der::check_certificate;
-use self::wire::{AcceptedVersion, Bounded, Decodable, Wire};
+use self::wire::{AcceptedVersion, Bounded, Decodable, OneKey, Wire};
 use crate::failure::Failure;
 use crate::simple_signing::{self, StoredSignature};
 use crate::statement::Statement;
@@ -32,9 +32,18 @@ const IN_TOTO: &str = "application/vnd.in-toto+json";
 #[derive(Debug)]
 pub(crate) struct SignedBundle {
     pub(crate) bundle: Bundle,
-    pub(crate) certificate: DerCertificate,
+    pub(crate) material: KeyMaterial,
     pub(crate) statement: Statement,
     content: SignedContent,
+}
+
+/// With what a bundle says that its signature verifies.
+#[derive(Debug)]
+pub(crate) enum KeyMaterial {
+    /// With the key in this certificate.
+    Certificate(DerCertificate),
+    /// With a key that is not in the bundle.
+    Key,
 }
 
 /// What the signature in a bundle is of.
@@ -93,19 +102,22 @@ impl SignedBundle {
         let wire: Wire = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         let bounded = wire.check_bounds()?;
         let version = check_version(bounded)?;
-        let certificate = bounded.check_key()?;
-        let decodable = bounded.check_der(&certificate)?;
+        let key = bounded.check_key()?;
+        let decodable = bounded.check_der(&key)?;
         let bundle = decode(text, &version, &decodable)?;
         let Distinct(bundle) = check_repetition(bundle)?;
-        let certificate = bundle
-            .signing_certificate()
-            .cloned()
-            .ok_or(Failure::NoCertificate {
-                found: "nothing in its place",
-            })?;
+        let material = match key {
+            OneKey::Named => KeyMaterial::Key,
+            OneKey::Certificate(_) => {
+                let certificate = bundle.signing_certificate().cloned();
+                KeyMaterial::Certificate(certificate.ok_or(Failure::NoCertificate {
+                    found: "nothing in its place",
+                })?)
+            }
+        };
         Ok(Self {
             bundle,
-            certificate,
+            material,
             statement,
             content,
         })

@@ -4,7 +4,7 @@
 //! never holds anything from which a proof could be made.
 
 use countersign_oci::Digest;
-use countersign_policy::Violation;
+use countersign_policy::{KeyFingerprint, Violation};
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::kind::RefusalKind;
@@ -129,6 +129,15 @@ pub enum Failure {
         /// What is in its place.
         found: &'static str,
     },
+    /// A signature by a certificate, and the policy accepts keys only.
+    #[error("a signature by a certificate, and the policy accepts signatures by a key only")]
+    CertificateForKey,
+    /// A signature by a key that is none of the policy's, or no valid signature.
+    #[error("the signature does not verify with {}", keys(.expected))]
+    OtherKey {
+        /// The policy's keys.
+        expected: Vec<KeyFingerprint>,
+    },
     /// The envelope's content is not an in-toto statement.
     #[error("expected a payload of type {expected}, found {found}")]
     PayloadType {
@@ -242,6 +251,18 @@ pub enum Failure {
     Policy(Box<Violation>),
 }
 
+fn keys(expected: &[KeyFingerprint]) -> String {
+    let names: Vec<String> = expected.iter().map(|key| format!("key {key}")).collect();
+    match names.as_slice() {
+        [only] => format!("the policy's {only}"),
+        several => format!(
+            "any of the policy's {} keys ({})",
+            several.len(),
+            several.join(", ")
+        ),
+    }
+}
+
 impl Failure {
     /// The class of the failure. The order of [`RefusalKind`] says how many checks the candidate passed.
     /// The match names every variant, so a new one does not compile until it is added here.
@@ -265,6 +286,8 @@ impl Failure {
             | Self::BundleVersion { .. }
             | Self::Content { .. }
             | Self::NoCertificate { .. }
+            | Self::CertificateForKey
+            | Self::OtherKey { .. }
             | Self::PayloadType { .. }
             | Self::StatementType { .. }
             | Self::SubjectCount { .. }

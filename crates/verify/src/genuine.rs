@@ -5,23 +5,27 @@
 //! [`verify_bundle`](crate::verify_bundle).
 
 use countersign_oci::{Algorithm, Digest};
-use sigstore_types::{Artifact, ArtifactDigest, DerCertificate, HashAlgorithm};
-use sigstore_verify::crypto::CertificateInfo;
+use countersign_policy::{KeySigner, PublicKey};
+use sigstore_types::{
+    Artifact, ArtifactDigest, DerCertificate, DerPublicKey, HashAlgorithm, SignatureContent,
+};
+use sigstore_verify::crypto::VerificationKey;
 use sigstore_verify::types::DigestBytes;
-use sigstore_verify::{CertificateError, VerificationPolicy, VerificationResult};
+use sigstore_verify::{
+    CertificateError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
+};
 
-use crate::bundle::SignedBundle;
+use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::certificate;
 use crate::certified::Certified;
 use crate::failure::Failure;
 use crate::trust::RootInUse;
 
-/// Proof that `sigstore-verify` accepts the signature, the certificate, the log entries and the timestamps
-/// of a bundle, by the trusted root. Only [`verify`] makes one.
+/// Proof that `sigstore-verify` accepts the signature, the certificate or the key, the log entries and the
+/// timestamps of a bundle, by the trusted root. Only [`verify`] and [`verify_with_key`] make one.
 #[derive(Debug)]
 pub(crate) struct Genuine<'a> {
     result: VerificationResult,
-    info: CertificateInfo,
     signed: &'a SignedBundle,
 }
 
@@ -39,13 +43,84 @@ impl<'a> Genuine<'a> {
     /// The content of the certificate. A trusted authority has issued it.
     ///
     /// # Errors
-    /// [`Failure::Malformed`], [`Failure::Identity`] and [`Failure::NoIssuer`].
+    /// [`Failure::Malformed`], [`Failure::Identity`], [`Failure::NoIssuer`] and [`Failure::NoCertificate`].
     pub(crate) fn certified(&self) -> Result<Certified, Failure> {
-        Certified::of(&self.signed.certificate, &self.info)
+        match (&self.signed.material, self.result.certificate()) {
+            (KeyMaterial::Certificate(certificate), Some(info)) => Certified::of(certificate, info),
+            (KeyMaterial::Certificate(_), None) | (KeyMaterial::Key, _) => {
+                Err(Failure::NoCertificate {
+                    found: "none that was verified",
+                })
+            }
+        }
     }
 }
 
-/// Verifies a bundle about the image with `digest`.
+/// Proof that a signature verifies with a key of the policy. Nothing else of the bundle was read. Only
+/// [`verify_signature_alone`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedByKey<'a> {
+    signed: &'a SignedBundle,
+    signer: &'a KeySigner,
+}
+
+impl<'a> SignedByKey<'a> {
+    /// The key's place in the policy.
+    pub(crate) fn signer(&self) -> &'a KeySigner {
+        self.signer
+    }
+
+    /// The bundle with the signature.
+    pub(crate) fn signed(&self) -> &'a SignedBundle {
+        self.signed
+    }
+}
+
+/// Verifies the signature of a bundle with a key of the policy.
+///
+/// # Errors
+/// [`Failure::Signature`].
+pub(crate) fn verify_signature_alone<'a>(
+    signed: &'a SignedBundle,
+    signer: &'a KeySigner,
+) -> Result<SignedByKey<'a>, Failure> {
+    let invalid = |detail: String| Failure::Signature { detail };
+    let (message, signature) = match (&signed.bundle.content, signed.detached_payload()) {
+        (SignatureContent::DsseEnvelope(envelope), None) => {
+            (envelope.pae(), &envelope.signature.sig)
+        }
+        (SignatureContent::MessageSignature(message), Some(payload)) => {
+            (payload.to_vec(), &message.signature)
+        }
+        _ => return Err(invalid("the content is not of a known form".to_owned())),
+    };
+    VerificationKey::from_spki(&der(&signer.key))
+        .and_then(|key| key.verify(&message, signature))
+        .map_err(|error| invalid(error.to_string()))?;
+    Ok(SignedByKey { signed, signer })
+}
+
+/// Verifies the log entries and timestamps of a bundle whose signature is by a key, and that signature again.
+///
+/// # Errors
+/// As of [`verify`], without those about certificates.
+pub(crate) fn verify_with_key<'a>(
+    digest: &Digest,
+    by_key: SignedByKey<'a>,
+    root: RootInUse<'_>,
+) -> Result<Genuine<'a>, Failure> {
+    let SignedByKey { signed, signer } = by_key;
+    let policy = PublicKeyVerificationPolicy::new(der(&signer.key));
+    let artifact = signed_artifact(digest, signed)?;
+    let result = root.verifier().verify(artifact, &signed.bundle, &policy)?;
+    Ok(Genuine { result, signed })
+}
+
+fn der(key: &PublicKey) -> DerPublicKey {
+    DerPublicKey::new(key.spki().to_vec())
+}
+
+/// Verifies a bundle with a certificate about the image with `digest`.
 ///
 /// # Errors
 /// [`Failure::Signature`], [`Failure::Certificate`], [`Failure::TransparencyLog`],
@@ -53,6 +128,7 @@ impl<'a> Genuine<'a> {
 pub(crate) fn verify<'a>(
     digest: &Digest,
     signed: &'a SignedBundle,
+    certificate: &DerCertificate,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
     let result = root
@@ -64,16 +140,9 @@ pub(crate) fn verify<'a>(
         )
         .map_err(|error| {
             let failure = Failure::from(error);
-            unsupported_certificate_log(&failure, &signed.certificate, root).unwrap_or(failure)
+            unsupported_certificate_log(&failure, certificate, root).unwrap_or(failure)
         })?;
-    let info = result.certificate().cloned();
-    Ok(Genuine {
-        info: info.ok_or(Failure::NoCertificate {
-            found: "none that was verified",
-        })?,
-        result,
-        signed,
-    })
+    Ok(Genuine { result, signed })
 }
 
 /// What the signature must be of: the payload of a legacy signature, or the image's digest, which

@@ -12,21 +12,23 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use countersign_oci::{Descriptor, Digest, Location, Reference, ResolvedImage};
-use countersign_policy::{Claimed, Policy};
+use countersign_policy::{Claimed, ClaimedSigner, Policy};
+use sigstore_types::DerCertificate;
 
-use crate::bundle::SignedBundle;
+use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::denial::DeniedChildren;
 use crate::evidence::Evidence;
 use crate::failure::Failure;
 use crate::gathered::Complete;
-use crate::genuine;
+use crate::genuine::{self, Genuine, SignedByKey};
 use crate::log;
 use crate::predicate::Predicate;
 use crate::proof::VerifiedImage;
-use crate::proven::{Checks, Proven};
+use crate::proven::{Checks, Proven, VerifiedWith};
+use crate::sighting::{NotRead, Sighting};
 use crate::simple_signing::StoredSignature;
 use crate::timestamp;
-use crate::trust::TrustedRoot;
+use crate::trust::{RootInUse, TrustedRoot};
 
 /// Judges one bundle: is it a signature of `image`, genuine by `trusted_root`, that `policy`
 /// accepts?
@@ -71,7 +73,7 @@ pub fn verify_simple_signing(
         policy,
         now,
     };
-    let stored = StoredSignature::new(layer, payload)?;
+    let stored = StoredSignature::new(layer, payload, policy)?;
     let stored = StoredForm::SimpleSigning(&stored);
     judge.image(image, None, stored, DeniedChildren::default())
 }
@@ -198,37 +200,149 @@ impl Judge<'_> {
             StoredForm::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
             StoredForm::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
         };
-        let provable = log::check_provable(&signed, root)?;
-        let genuine = genuine::verify(digest, &signed, root)?;
-        let logged = log::prove(provable, &genuine, root)?;
-        let times = timestamp::prove(&genuine, root)?;
-        let certified = genuine.certified()?;
-        let accepted = policy.judge(Claimed {
-            format: signed.format(),
+        let case = Case {
             digest,
-            issuer: &certified.issuer,
-            identity: &certified.identity,
-            certificate: &certified.claims,
+            location,
+            requested,
+            signature_manifest,
+            signed: &signed,
+            policy,
+            root,
+            now,
+        };
+        match &signed.material {
+            KeyMaterial::Certificate(certificate) => case.by_certificate(certificate),
+            KeyMaterial::Key => case.by_key(),
+        }
+    }
+}
+
+/// A bundle that is about the right image, and all that it is judged by.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    digest: &'a Digest,
+    location: &'a Location,
+    requested: &'a Reference,
+    signature_manifest: Option<&'a Digest>,
+    signed: &'a SignedBundle,
+    policy: &'a Policy,
+    root: RootInUse<'a>,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    fn by_certificate(self, certificate: &DerCertificate) -> Result<Proven, Failure> {
+        let Self {
+            digest,
+            signed,
+            policy,
+            root,
+            ..
+        } = self;
+        if !policy.accepts_certificates() {
+            return Err(Failure::CertificateForKey);
+        }
+        let provable = log::check_provable(signed, root)?;
+        let genuine = genuine::verify(digest, signed, certificate, root)?;
+        let sighting = sight(provable, &genuine, root)?;
+        let certified = genuine.certified()?;
+        self.accept(sighting, VerifiedWith::Certificate(&certified))
+    }
+
+    /// Each key with which the signature verifies is tried, until one is accepted. Most policies have one key.
+    fn by_key(self) -> Result<Proven, Failure> {
+        let mut failure = None;
+        for signer in self.policy.keys() {
+            let Ok(by_key) = genuine::verify_signature_alone(self.signed, signer) else {
+                continue;
+            };
+            let judged = sight_of_key(self.digest, by_key, self.root)
+                .and_then(|sighting| self.accept(sighting, VerifiedWith::Key(by_key)));
+            match judged {
+                Ok(proven) => return Ok(proven),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| no_key(self.policy)))
+    }
+
+    /// Asks the policy.
+    fn accept(self, sighting: Sighting, with: VerifiedWith<'_>) -> Result<Proven, Failure> {
+        let statement = &self.signed.statement;
+        let (signer, start) = match with {
+            VerifiedWith::Certificate(certified) => {
+                let signer = ClaimedSigner::Certificate {
+                    issuer: &certified.issuer,
+                    identity: &certified.identity,
+                    claims: &certified.claims,
+                };
+                (signer, Some(certified.not_before))
+            }
+            VerifiedWith::Key(by_key) => (ClaimedSigner::Key(&by_key.signer().key), None),
+        };
+        let accepted = self.policy.judge(Claimed {
+            format: self.signed.format(),
+            digest: self.digest,
+            signer,
             // Promises and timestamps are not part of what is signed, so somebody can replace them with
             // later ones. Nobody can change the start of the certificate.
-            earliest: times.earliest(certified.not_before),
+            earliest: sighting.earliest(start),
             // The same replacing makes a signature look younger, and nothing makes it look older.
-            latest: times.latest(),
-            now,
-            predicate_type: &signed.statement.predicate_type,
-            predicate: signed.statement.predicate.as_ref().map(Predicate::value),
-            annotations: &signed.statement.annotations,
-            subject_name: signed.statement.subject_name.as_deref(),
-            location: requested.location(),
-            tag: requested.tag(),
+            latest: sighting.latest(),
+            now: self.now,
+            predicate_type: &statement.predicate_type,
+            predicate: statement.predicate.as_ref().map(Predicate::value),
+            annotations: &statement.annotations,
+            subject_name: statement.subject_name.as_deref(),
+            location: self.requested.location(),
+            tag: self.requested.tag(),
         })?;
         let checks = Checks {
             accepted,
-            logged,
-            times,
-            certified: &certified,
-            predicate: signed.statement.predicate.as_ref(),
+            sighting,
+            verified_with: with,
+            predicate: statement.predicate.as_ref(),
         };
-        Ok(Proven::by(checks, location, signature_manifest))
+        Ok(Proven::by(checks, self.location, self.signature_manifest))
+    }
+}
+
+/// Proves where and when a genuine signature was seen.
+fn sight(
+    provable: log::Provable<'_>,
+    genuine: &Genuine<'_>,
+    root: RootInUse<'_>,
+) -> Result<Sighting, Failure> {
+    Ok(Sighting::Seen {
+        logged: log::prove(provable, genuine, root)?,
+        times: timestamp::prove(genuine, root)?,
+    })
+}
+
+/// As [`sight`], for a signature by a key. Nothing is read if the policy says so.
+fn sight_of_key(
+    digest: &Digest,
+    by_key: SignedByKey<'_>,
+    root: RootInUse<'_>,
+) -> Result<Sighting, Failure> {
+    if let Some(not_read) = NotRead::of(by_key) {
+        return Ok(Sighting::NotRead(not_read));
+    }
+    let provable = log::check_provable(by_key.signed(), root)?;
+    let genuine = genuine::verify_with_key(digest, by_key, root)?;
+    sight(provable, &genuine, root)
+}
+
+/// Why a signature by a key counts for none of the policy's keys.
+fn no_key(policy: &Policy) -> Failure {
+    let expected: Vec<_> = policy
+        .keys()
+        .map(|signer| signer.key.fingerprint())
+        .collect();
+    match expected.is_empty() {
+        true => Failure::NoCertificate {
+            found: "a public key",
+        },
+        false => Failure::OtherKey { expected },
     }
 }

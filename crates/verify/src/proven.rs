@@ -8,23 +8,53 @@ use countersign_policy::{Accepted, Policy};
 use serde_json::value::RawValue;
 
 use crate::certified::Certified;
-use crate::evidence::Evidence;
+use crate::evidence::{CertificateHolder, Evidence, SignedBy};
+use crate::genuine::SignedByKey;
 use crate::log::LogProven;
 use crate::predicate::Predicate;
-use crate::timestamp::SigningTimes;
+use crate::sighting::Sighting;
 
 /// The values of the checks of one bundle.
 pub(crate) struct Checks<'a> {
     /// Proof that the policy accepts the signature.
     pub(crate) accepted: Accepted<'a>,
-    /// Proof that the log has the signature.
-    pub(crate) logged: LogProven,
-    /// When the signature was made.
-    pub(crate) times: SigningTimes,
-    /// The content of the certificate that the signature was verified with.
-    pub(crate) certified: &'a Certified,
+    /// Where and when the signature was seen.
+    pub(crate) sighting: Sighting,
+    /// With what the signature was verified.
+    pub(crate) verified_with: VerifiedWith<'a>,
     /// The predicate that was signed, if there is a statement.
     pub(crate) predicate: Option<&'a Predicate>,
+}
+
+/// With what a signature was verified.
+#[derive(Clone, Copy)]
+pub(crate) enum VerifiedWith<'a> {
+    /// With the key of a certificate, which says this.
+    Certificate(&'a Certified),
+    /// With a key of the policy.
+    Key(SignedByKey<'a>),
+}
+
+impl VerifiedWith<'_> {
+    fn signed_by(self) -> SignedBy {
+        match self {
+            Self::Certificate(certified) => {
+                let claims = certified.claims.iter();
+                SignedBy::Certificate(CertificateHolder {
+                    identity: certified.identity.clone(),
+                    issuer: certified.issuer.clone(),
+                    claims: claims
+                        .map(|(claim, value)| (claim.to_string(), value.to_owned()))
+                        .collect(),
+                    certificate_not_before: certified.not_before,
+                    certificate_not_after: certified.not_after,
+                })
+            }
+            Self::Key(by_key) => SignedBy::Key {
+                key: by_key.signer().key.fingerprint(),
+            },
+        }
+    }
 }
 
 /// A signature that passed every check. Only [`Proven::by`] makes one.
@@ -44,31 +74,24 @@ impl Proven {
     ) -> Self {
         let Checks {
             accepted,
-            logged,
-            times,
-            certified,
+            sighting,
+            verified_with,
             predicate,
         } = checks;
         let claimed = accepted.claimed();
-        let claims = claimed.certificate.iter();
+        let logged = sighting.logged();
         let evidence = Evidence {
             digest: claimed.digest.clone(),
             repository: location.clone(),
-            identity: claimed.identity.to_owned(),
-            issuer: claimed.issuer.to_owned(),
-            signed_at: times.into_inner(),
+            signer: verified_with.signed_by(),
             format: claimed.format,
-            log_index: Some(logged.index()),
-            log_id: Some(logged.id().to_owned()),
+            log_index: logged.map(LogProven::index),
+            log_id: logged.map(|logged| logged.id().to_owned()),
+            signed_at: sighting.into_times(),
             predicate_type: claimed.predicate_type.to_owned(),
             subject_name: claimed.subject_name.map(str::to_owned),
             signature_manifest: signature_manifest.cloned(),
             annotations: claimed.annotations.clone(),
-            claims: claims
-                .map(|(claim, value)| (claim.to_string(), value.to_owned()))
-                .collect(),
-            certificate_not_before: certified.not_before,
-            certificate_not_after: certified.not_after,
         };
         Self {
             evidence,

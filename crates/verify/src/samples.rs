@@ -112,6 +112,8 @@ pub fn failures() -> Vec<Failure> {
         BundleVersion { expected: "v0.3", found: text() },
         Content { found: "a message signature" },
         NoCertificate { found: "a key" },
+        CertificateForKey {},
+        OtherKey { expected: vec![countersign_policy::samples::fingerprint()] },
         PayloadType { expected: "in-toto", found: text() },
         StatementType { expected: &["v1"], found: text() },
         SubjectCount { found: 0 },

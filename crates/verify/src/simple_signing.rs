@@ -3,7 +3,8 @@
 //! A layer of the signature manifest is the signed payload. The signature, the certificate and the log entry
 //! are annotations of the layer's descriptor, which a registry could change. Nothing of them is used before it
 //! is checked: the signature holds for the payload and the certificate, the log's promise holds for the
-//! signature, the certificate and the time, and a trusted authority issued the certificate.
+//! signature, the certificate and the time, and a trusted authority issued the certificate. A signature by a key
+//! (`cosign sign --key`) has no certificate: the key is the policy's.
 //!
 //! Two annotations are not read. The certificate's chain is in the trusted root. A timestamp of a timestamp
 //! authority (`dev.sigstore.cosign/rfc3161timestamp`) adds nothing to the time in the log's promise, which is
@@ -22,7 +23,7 @@ use serde_json::json;
 use sigstore_types::DerCertificate;
 
 use countersign_oci::{Descriptor, Digest, excerpt};
-use countersign_policy::COSIGN_SIGN_PREDICATE;
+use countersign_policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy};
 
 use crate::failure::Failure;
 use crate::statement::{Annotations, Statement};
@@ -57,33 +58,49 @@ const PAYLOAD: &str = "simple signing payload";
 pub(crate) struct StoredSignature {
     payload: Bytes,
     signature: String,
-    certificate: String,
-    log_bundle: String,
+    /// A signature by a key has none.
+    certificate: Option<String>,
+    /// A signature by a key may have none.
+    log_bundle: Option<String>,
 }
 
 impl StoredSignature {
-    /// The signature of `payload`, which is the content of `layer`.
+    /// The signature of `payload`, which is the content of `layer`. Only if `policy` accepts a key it may lack the
+    /// certificate, and only if it does not demand a log entry of that key, it may lack that too.
     ///
     /// # Errors
     /// [`Failure::MissingAnnotation`], [`Failure::TooLarge`].
-    pub(crate) fn new(layer: &Descriptor, payload: Bytes) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        layer: &Descriptor,
+        payload: Bytes,
+        policy: &Policy,
+    ) -> Result<Self, Failure> {
         let annotation = |key: &'static str| {
             let value = layer.annotations.get(key).filter(|value| !value.is_empty());
-            let value = value.ok_or(Failure::MissingAnnotation { key })?;
-            if value.len() > ANNOTATION_BYTES {
-                return Err(Failure::TooLarge {
+            match value {
+                Some(value) if value.len() > ANNOTATION_BYTES => Err(Failure::TooLarge {
                     what: "an annotation of the signature",
                     limit: ANNOTATION_BYTES,
                     found: value.len(),
-                });
+                }),
+                value => Ok(value.cloned()),
             }
-            Ok(value.clone())
         };
+        let missing = |key| Failure::MissingAnnotation { key };
+        let certificate = annotation(CERTIFICATE)?;
+        let log_bundle = annotation(LOG_BUNDLE)?;
+        if certificate.is_none() && policy.keys().next().is_none() {
+            return Err(missing(CERTIFICATE));
+        }
+        let may_lack_entry = policy.keys().any(|key| key.log == LogUse::Ignored);
+        if log_bundle.is_none() && (certificate.is_some() || !may_lack_entry) {
+            return Err(missing(LOG_BUNDLE));
+        }
         Ok(Self {
             payload,
-            signature: annotation(SIGNATURE)?,
-            certificate: annotation(CERTIFICATE)?,
-            log_bundle: annotation(LOG_BUNDLE)?,
+            signature: annotation(SIGNATURE)?.ok_or_else(|| missing(SIGNATURE))?,
+            certificate,
+            log_bundle,
         })
     }
 
@@ -91,18 +108,28 @@ impl StoredSignature {
         &self.payload
     }
 
-    /// The bundle with the same content, as JSON: a message signature, a certificate, and a log entry with the
-    /// log's promise.
+    /// The bundle with the same content, as JSON: a message signature, a certificate if there is one, and a log
+    /// entry with the log's promise if there is one.
     ///
     /// # Errors
     /// [`Failure::Malformed`] for an annotation that can't be read.
     pub(crate) fn assemble(&self) -> Result<String, Failure> {
-        let certificate = certificate(&self.certificate)?;
+        let (kind, key) = match &self.certificate {
+            Some(pem) => {
+                let bytes = certificate(pem)?.to_base64();
+                ("certificate", json!({ "rawBytes": bytes }))
+            }
+            None => ("publicKey", json!({ "hint": "" })),
+        };
+        let entry = match &self.log_bundle {
+            Some(text) => Some(LogBundle::parse(text)?.entry()?),
+            None => None,
+        };
         let bundle = json!({
             "mediaType": ASSEMBLED_BUNDLE,
             "verificationMaterial": {
-                "certificate": { "rawBytes": certificate.to_base64() },
-                "tlogEntries": [LogBundle::parse(&self.log_bundle)?.entry()?],
+                kind: key,
+                "tlogEntries": Vec::from_iter(entry),
             },
             "messageSignature": { "signature": self.signature },
         });

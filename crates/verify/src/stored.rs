@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, ResolvedImage};
-use countersign_policy::SignatureFormat;
+use countersign_policy::{Policy, SignatureFormat};
 
 use crate::failure::Failure;
 use crate::simple_signing::{self, StoredSignature};
@@ -42,11 +42,11 @@ impl StoredLayer {
     ///
     /// # Errors
     /// As of [`StoredSignature::new`].
-    pub(crate) fn signature(&self) -> Result<Stored<'_>, Failure> {
+    pub(crate) fn signature(&self, policy: &Policy) -> Result<Stored<'_>, Failure> {
         match self.format() {
             SignatureFormat::Bundle => Ok(Stored::Bundle(&self.content)),
             SignatureFormat::SimpleSigning => {
-                let stored = StoredSignature::new(&self.layer, self.content.clone())?;
+                let stored = StoredSignature::new(&self.layer, self.content.clone(), policy)?;
                 Ok(Stored::SimpleSigning(stored))
             }
         }

@@ -104,11 +104,17 @@ impl Surveyor {
         let format = stored.format();
         let (stated_type, record) = self.record(stored);
         let policy = self.policy.as_ref();
+        let judged = policy.map(|policy| self.any_requirement(stored, policy));
+        let (record, verdict) = match (record, judged) {
+            // A signature by a key proves something only to whoever names the key.
+            (Err(_), Some(Ok(evidence))) => (Ok(evidence), Some(Ok(()))),
+            (record, judged) => (record, judged.map(|judged| judged.map(drop))),
+        };
         AttachedSignature {
             format,
             stated_type,
             record,
-            verdict: policy.map(|policy| self.any_requirement(stored, policy)),
+            verdict,
         }
     }
 
@@ -131,10 +137,10 @@ impl Surveyor {
     }
 
     /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the last.
-    fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<(), Failure> {
-        let mut verdict = Ok(());
+    fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
+        let mut verdict = Err(Failure::Aborted);
         for requirement in policy.requirements() {
-            verdict = self.judge(stored, requirement).map(drop);
+            verdict = self.judge(stored, requirement);
             if verdict.is_ok() {
                 break;
             }
@@ -148,7 +154,7 @@ impl Surveyor {
             policy,
             now: self.now,
         };
-        let signature = stored.signature()?;
+        let signature = stored.signature(policy)?;
         let form = match &signature {
             Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
             Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),

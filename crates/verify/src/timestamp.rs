@@ -54,10 +54,11 @@ impl SigningTimes {
         Ok(Self(times))
     }
 
-    /// The earliest known time. `certificate_not_before` is the start of the certificate: see
+    /// The earliest known time. `certificate_not_before` is the start of the certificate, if there is one: see
     /// [`Evidence::earliest`](crate::Evidence::earliest).
-    pub(crate) fn earliest(&self, certificate_not_before: Timestamp) -> Timestamp {
-        evidence::earliest(&self.0, certificate_not_before)
+    pub(crate) fn earliest(&self, certificate_not_before: Option<Timestamp>) -> Timestamp {
+        // It is never empty. If it were, the signature would count as older than any other.
+        evidence::earliest(&self.0, certificate_not_before).unwrap_or(Timestamp::MIN)
     }
 
     /// The latest proven time: by then the signature was there. The start of the certificate proves no such
@@ -215,8 +216,9 @@ mod tests {
     fn times_are_in_order_and_there_is_one() {
         let time = |second| Timestamp::from_second(second).unwrap();
         let times = SigningTimes::of(&[time(3), time(2), time(3)], &[]).unwrap();
-        assert_eq!(times.earliest(time(9)), time(2));
-        assert_eq!(times.earliest(time(1)), time(1));
+        assert_eq!(times.earliest(Some(time(9))), time(2));
+        assert_eq!(times.earliest(Some(time(1))), time(1));
+        assert_eq!(times.earliest(None), time(2));
         assert_eq!(times.into_inner(), [time(2), time(3)]);
         let none = SigningTimes::of(&[], &[]);
         assert!(matches!(none, Err(Failure::NoVerifiedTime)));

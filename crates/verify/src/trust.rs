@@ -16,6 +16,7 @@ use countersign_oci::ErrorKind;
 use countersign_oci::http::Connection;
 use countersign_policy::{Policy, Trust};
 use jiff::Timestamp;
+use serde_json::json;
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_types::Sha256Hash;
 use sigstore_verify::crypto::{Keyring, VerificationKey};
@@ -136,6 +137,34 @@ impl TrustedRoot {
                 logs,
                 unusable,
                 timestamp_certificates,
+            }),
+            trust: None,
+        })
+    }
+
+    /// A root without any authority. It is enough for a policy that needs none
+    /// ([`Policy::needs_trusted_root`]). By any other policy, every signature is refused with it.
+    pub fn empty() -> Result<Self, TrustError> {
+        let malformed = |error: &dyn std::error::Error| TrustError::Malformed {
+            name: "empty".to_owned(),
+            detail: error.to_string(),
+        };
+        let json = json!({
+            "mediaType": format!("{MEDIA_TYPE_PREFIX}+json;version=0.1"),
+            "certificateAuthorities": [],
+            "tlogs": [],
+            "ctlogs": [],
+            "timestampAuthorities": [],
+        });
+        let root = sigstore_trust_root::TrustedRoot::from_json(&json.to_string())
+            .map_err(|error| malformed(&error))?;
+        let verifier = sigstore_verify::Verifier::new(&root).map_err(|error| malformed(&error))?;
+        Ok(Self {
+            inner: Arc::new(TrustMaterial {
+                verifier,
+                logs: Keyring::new(),
+                unusable: UnusableKeys::default(),
+                timestamp_certificates: BTreeSet::new(),
             }),
             trust: None,
         })

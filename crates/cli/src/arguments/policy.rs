@@ -10,7 +10,7 @@ use super::annotations::parse_pair;
 
 /// Who must have signed: a file, or the same fields as flags.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Policy (--policy, or an issuer and an identity)")]
+#[command(next_help_heading = "Policy (--policy, or an issuer and an identity, or a key)")]
 pub(crate) struct PolicyArguments {
     /// Policy file, YAML or JSON
     ///
@@ -53,6 +53,16 @@ pub(crate) struct PolicyFields {
     /// Regular expression for the whole identity
     #[arg(long, value_name = "REGEX")]
     pub(crate) identity_regex: Option<String>,
+
+    /// Public key in PEM, in place of an issuer and an identity
+    ///
+    /// For signatures of `cosign sign --key`. They need an entry in the transparency log.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["issuer", "issuer_regex", "identity", "identity_regex"]
+    )]
+    pub(crate) key: Option<PathBuf>,
 
     /// Refuse signatures made before this time (RFC 3339)
     ///

@@ -9,7 +9,7 @@ use countersign_download::{
     Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
     Limits, PrivateAddresses,
 };
-use countersign_policy::{Gallery, PolicyFile, nearest};
+use countersign_policy::{Gallery, nearest};
 
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -17,7 +17,7 @@ use crate::capability;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::input::read_text;
+use crate::policy;
 
 /// Reads the file of galleries, and fetches their indexes.
 pub(super) async fn load(
@@ -26,8 +26,7 @@ pub(super) async fn load(
     registry: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
-    let text = read_text(file, "gallery file")?;
-    let parsed = PolicyFile::parse(&text, &file.display().to_string())?;
+    let parsed = policy::parse_file(file, "gallery file")?;
     if parsed.galleries().is_empty() {
         return Err(
             Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(

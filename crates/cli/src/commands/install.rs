@@ -263,7 +263,7 @@ async fn image_installer(
     let instance = trust::instance(&arguments.trust, Some(policy))?;
     let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
-        .trusted_root(environment, registry.connection())
+        .trusted_root_for(&policy.policy, environment, registry.connection())
         .await?;
     let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
     Ok(installer.with_limits(arguments.limits.limits()))

@@ -239,8 +239,10 @@ fn text(merged: &Merged) -> String {
         format!("{}, verified", merged.signed.len()),
     ));
     if let Some(signed) = merged.signed.first() {
-        rows.push(("signer".to_owned(), signed.evidence.identity.clone()));
-        rows.push(("issuer".to_owned(), signed.evidence.issuer.clone()));
+        rows.push(("signer".to_owned(), signed.evidence.signer.to_string()));
+        if let Some(holder) = signed.evidence.signer.certificate() {
+            rows.push(("issuer".to_owned(), holder.issuer.clone()));
+        }
     }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in rows {

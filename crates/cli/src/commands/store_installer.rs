@@ -206,7 +206,7 @@ impl StoreInstaller {
         };
         let instance = trust::instance(&self.trust, Some(&loaded))?;
         let trusted_root = instance
-            .trusted_root(environment, self.registry.connection())
+            .trusted_root_for(policy, environment, self.registry.connection())
             .await?;
         Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
     }

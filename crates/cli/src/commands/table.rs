@@ -107,8 +107,8 @@ fn signer(recorded: &Recorded) -> (String, String) {
     let none = "-".to_owned();
     match &recorded.grounds {
         Grounds::Signature { evidence, .. } => {
-            let identity = evidence.identity.strip_prefix("https://");
-            let identity = printable(identity.unwrap_or(&evidence.identity));
+            let signer = evidence.signer.to_string();
+            let identity = printable(signer.strip_prefix("https://").unwrap_or(&signer));
             let day = evidence.signed_at.first();
             (
                 identity,

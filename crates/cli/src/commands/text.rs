@@ -106,13 +106,19 @@ fn grounds_text(grounds: &Grounds) -> String {
 /// Who signed what and when, in aligned lines.
 pub(super) fn evidence_text(evidence: &Evidence) -> String {
     let mut text = format!(
-        "  signed     {}\n  signer     {}\n  issuer     {}\n",
+        "  signed     {}\n  signer     {}\n",
         evidence.digest,
-        countersign_oci::printable(&evidence.identity),
-        countersign_oci::printable(&evidence.issuer),
+        countersign_oci::printable(&evidence.signer.to_string()),
     );
+    if let Some(holder) = evidence.signer.certificate() {
+        let issuer = countersign_oci::printable(&holder.issuer);
+        text.push_str(&format!("  issuer     {issuer}\n"));
+    }
     let times: Vec<String> = evidence.signed_at.iter().map(ToString::to_string).collect();
-    text.push_str(&format!("  signed at  {}\n", times.join(", ")));
+    match times.as_slice() {
+        [] => text.push_str("  signed at  not known: the policy ignores the log\n"),
+        times => text.push_str(&format!("  signed at  {}\n", times.join(", "))),
+    }
     if let Some(index) = evidence.log_index {
         text.push_str(&format!("  log entry  {index}\n"));
     }

@@ -114,7 +114,7 @@ pub(crate) async fn run(
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
-        .trusted_root(environment, registry.connection())
+        .trusted_root_for(&policy.policy, environment, registry.connection())
         .await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
     let verifier = with_cache(verifier, &arguments.cache, environment)?;

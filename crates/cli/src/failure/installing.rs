@@ -62,6 +62,9 @@ fn history_hint(error: &DownloadError) -> Option<&'static str> {
         DownloadError::Older { .. } => {
             "somebody may have moved the tag back; if you want the older image, pass --allow-older"
         }
+        DownloadError::Undated { .. } => {
+            "the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older"
+        }
         DownloadError::Weaker { .. } => {
             "if you want it anyway, remove what is installed first: delete its directory, or use `countersign remove` if it is from a gallery"
         }

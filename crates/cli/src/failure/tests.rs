@@ -154,7 +154,7 @@ fn what_is_said_of_policy_files() {
     let label = |error: &countersign_policy::PolicyError| names(error.problem());
     assert_snapshot!(table(errors, label), @r#"
     2 Usage: correct the file at that place
-        Neither, Both, SignerBesideIdentities, BesideRequire, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, TwoTrustedRoots, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy, SeveralPolicies, NoSuchGallery
+        Neither, Both, SignerBesideIdentities, BesideRequire, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, TwoTrustedRoots, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy, SeveralPolicies, NoSuchGallery
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
     2 Usage: indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in "double quotes", once in 'single quotes'
@@ -186,13 +186,13 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
-        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
+        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
         Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/CertificateForKey, Refused/OtherKey, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
@@ -251,7 +251,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
+        Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use countersign_oci::Platform;
 use countersign_policy::SignatureFormat;
+use countersign_verify::SignedBy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +18,18 @@ pub(crate) struct JsonEvidence {
     digest: String,
     /// Where the image was found.
     repository: String,
-    /// Who signed: an email address or a URI, from the certificate.
-    identity: String,
-    /// Who vouched for the identity: the OIDC issuer's URL.
-    issuer: String,
-    /// Every proven time of signing (RFC 3339), the earliest first. Never empty.
+    /// Who signed: an email address or a URI, from the certificate. Left out if a key signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    /// Who vouched for the identity: the OIDC issuer's URL. Left out if a key signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    /// The key that signed, in place of `identity` and `issuer`: `SHA-256:` and the hash of its
+    /// `SubjectPublicKeyInfo` in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// Every proven time of signing (RFC 3339), the earliest first. Empty only if a key signed and the policy
+    /// says that its log entry and timestamps are not read.
     signed_at: Vec<String>,
     /// Where in the transparency log the signature stands.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,19 +51,25 @@ pub(crate) struct JsonEvidence {
     annotations: BTreeMap<String, String>,
     /// What the certificate claims of the CI workload, by the names of Fulcio's extensions.
     claims: BTreeMap<String, String>,
-    /// Start of the certificate's validity (RFC 3339).
-    certificate_not_before: String,
-    /// End of the certificate's validity (RFC 3339).
-    certificate_not_after: String,
+    /// Start of the certificate's validity (RFC 3339). Left out if a key signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_not_before: Option<String>,
+    /// End of the certificate's validity (RFC 3339). Left out if a key signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_not_after: Option<String>,
 }
 
 impl JsonEvidence {
-    pub(crate) fn identity(&self) -> &str {
-        &self.identity
+    /// The identity, or the key.
+    pub(crate) fn signer(&self) -> String {
+        match (&self.identity, &self.key) {
+            (Some(identity), _) => identity.clone(),
+            (None, key) => format!("key {}", key.as_deref().unwrap_or_default()),
+        }
     }
 
-    pub(crate) fn issuer(&self) -> &str {
-        &self.issuer
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// The proven times, in one line.
@@ -70,11 +84,16 @@ impl JsonEvidence {
 
 impl From<&countersign_verify::Evidence> for JsonEvidence {
     fn from(evidence: &countersign_verify::Evidence) -> Self {
+        let (holder, key) = match &evidence.signer {
+            SignedBy::Certificate(holder) => (Some(holder), None),
+            SignedBy::Key { key } => (None, Some(key.to_string())),
+        };
         Self {
             digest: evidence.digest.to_string(),
             repository: evidence.repository.to_string(),
-            identity: evidence.identity.clone(),
-            issuer: evidence.issuer.clone(),
+            identity: holder.map(|holder| holder.identity.clone()),
+            issuer: holder.map(|holder| holder.issuer.clone()),
+            key,
             signed_at: evidence.signed_at.iter().map(ToString::to_string).collect(),
             log_index: evidence.log_index,
             log_id: evidence.log_id.clone(),
@@ -86,9 +105,11 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
                 .as_ref()
                 .map(ToString::to_string),
             annotations: evidence.annotations.clone(),
-            claims: evidence.claims.clone(),
-            certificate_not_before: evidence.certificate_not_before.to_string(),
-            certificate_not_after: evidence.certificate_not_after.to_string(),
+            claims: holder
+                .map(|holder| holder.claims.clone())
+                .unwrap_or_default(),
+            certificate_not_before: holder.map(|holder| holder.certificate_not_before.to_string()),
+            certificate_not_after: holder.map(|holder| holder.certificate_not_after.to_string()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod gallery;
 mod help;
 mod identity;
 mod image_verifier;
+mod keys;
 mod layers;
 mod layout;
 mod legacy;

@@ -272,6 +272,10 @@ impl Attempt<'_> {
                 installed: Box::new(recorded.grounds.clone()),
                 found: Box::new(content.grounds.clone()),
             }),
+            Decision::Undated { installed } => Err(Error::Undated {
+                content: refused(),
+                installed,
+            }),
             Decision::Older { installed, found } => Err(Error::Older {
                 content: refused(),
                 installed,

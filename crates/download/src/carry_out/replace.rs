@@ -7,6 +7,7 @@
 //! | a record that can't be read | anything | refused; unless a signature is required and [`Downgrade::Allow`] is given |
 //! | stronger grounds | weaker grounds | refused, always |
 //! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | another digest, by a signature without one | refused, unless [`Downgrade::Allow`] is given |
 //! | the same digest, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given |
 //! | anything else | | it is replaced |
 //!
@@ -50,6 +51,8 @@ pub(super) enum Decision {
     Keep,
     /// It proves less than what is installed.
     Weaker,
+    /// Nothing proves when it was signed, and of what is installed something does.
+    Undated { installed: jiff::Timestamp },
     /// It was signed before what is installed.
     Older {
         installed: jiff::Timestamp,
@@ -97,17 +100,22 @@ pub(super) fn decide(
     if found.grounds.weaker_than(&installed.grounds) {
         return Decision::Weaker;
     }
+    let same_digest = installed.digest == *found.digest;
     // Of several proofs the oldest counts: the others can be made anew, a scan's result every day.
-    let earliest = |grounds: &Grounds| grounds.all_evidence().map(Evidence::earliest).min();
-    let ages = earliest(&installed.grounds).zip(earliest(found.grounds));
-    if let Some((installed, found)) = ages.filter(|(installed, found)| found < installed) {
-        match options.downgrade {
-            Downgrade::Refuse => return Decision::Older { installed, found },
-            Downgrade::Allow => {}
+    let earliest = |grounds: &Grounds| grounds.all_evidence().filter_map(Evidence::earliest).min();
+    let order = match (earliest(&installed.grounds), earliest(found.grounds)) {
+        (Some(installed), Some(found)) if found < installed => {
+            Some(Decision::Older { installed, found })
         }
+        (Some(installed), None) if !same_digest => Some(Decision::Undated { installed }),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    match (order, options.downgrade) {
+        (Some(refused), Downgrade::Refuse) => return refused,
+        (Some(_), Downgrade::Allow) | (None, _) => {}
     }
     // On stronger grounds than before the same content is installed anew: its record tells.
-    let same = installed.digest == *found.digest && !installed.grounds.weaker_than(found.grounds);
+    let same = same_digest && !installed.grounds.weaker_than(found.grounds);
     match options.same {
         WhenSame::Keep if same => Decision::Keep,
         WhenSame::Keep | WhenSame::Reinstall => Decision::Install,

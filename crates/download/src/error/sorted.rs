@@ -21,9 +21,10 @@ impl Error {
             Self::Platform(_) | Self::WrongPlatform { .. } | Self::NotAnImage { .. } => {
                 (ErrorKind::NotFound, Consequence::End)
             }
-            Self::Older { .. } | Self::Weaker { .. } | Self::Unverifiable { .. } => {
-                (ErrorKind::Policy, Consequence::End)
-            }
+            Self::Older { .. }
+            | Self::Undated { .. }
+            | Self::Weaker { .. }
+            | Self::Unverifiable { .. } => (ErrorKind::Policy, Consequence::End),
             Self::OtherPermit { .. }
             | Self::Configuration { .. }
             | Self::LayerCount { .. }

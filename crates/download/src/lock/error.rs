@@ -1,7 +1,7 @@
 //! What can be wrong with a lock file, and why a plan can't be carried out as locked.
 
 use countersign_oci::{Digest, DigestError, ErrorKind, Platform, PlatformError};
-use countersign_policy::Position;
+use countersign_policy::{FingerprintError, Position};
 
 /// Why a text is no lock file: where, what was expected, and what is there.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +142,12 @@ pub enum LockValueError {
     /// Not a digest.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// Not the fingerprint of a key.
+    #[error(transparent)]
+    Key(#[from] FingerprintError),
+    /// A key, beside an issuer or an identity.
+    #[error("a signer has a key, or an issuer and an identity, and not both")]
+    KeyAndIdentity,
     /// Not a time.
     #[error("expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z, found `{found}`")]
     Time {

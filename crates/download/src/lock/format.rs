@@ -109,16 +109,35 @@ struct EntrySpec {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignerSpec {
-    issuer: Spanned<String>,
-    identity: Spanned<String>,
+    issuer: Option<Spanned<String>>,
+    identity: Option<Spanned<String>>,
+    key: Option<Spanned<String>>,
 }
 
 impl SignerSpec {
-    fn checked(self) -> Result<LockedSigner, LockError> {
-        Ok(LockedSigner {
-            issuer: filled("issuer", self.issuer)?,
-            identity: filled("identity", self.identity)?,
-        })
+    /// A key, or an issuer and an identity. `place` is of the entry's `grounds`.
+    fn checked(self, place: Position) -> Result<LockedSigner, LockError> {
+        let missing = |key| LockError::Missing {
+            position: place,
+            key,
+            grounds: GroundsSpec::Signature.as_str(),
+        };
+        match (self.key, self.issuer, self.identity) {
+            (Some(key), None, None) => Ok(LockedSigner::Key {
+                key: value("key", &key)?,
+            }),
+            (None, Some(issuer), Some(identity)) => Ok(LockedSigner::Certificate {
+                issuer: filled("issuer", issuer)?,
+                identity: filled("identity", identity)?,
+            }),
+            (None, None, _) => Err(missing("issuer")),
+            (None, Some(_), None) => Err(missing("identity")),
+            (Some(key), Some(_), _) | (Some(key), None, Some(_)) => Err(fault(
+                "key",
+                &key.referenced,
+                LockValueError::KeyAndIdentity,
+            )),
+        }
     }
 }
 
@@ -183,10 +202,10 @@ fn grounds(
             grounds,
         }),
         (GroundsSpec::Signature, Some(signer), signed_at) => Ok(LockedGrounds::Signature {
-            signer: signer.checked()?,
+            signer: signer.checked(place)?,
             further: further
                 .into_iter()
-                .map(SignerSpec::checked)
+                .map(|signer| signer.checked(place))
                 .collect::<Result<_, _>>()?,
             signed_at: signed_at.map(|text| time("signed_at", &text)).transpose()?,
         }),

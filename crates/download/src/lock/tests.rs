@@ -20,7 +20,7 @@ fn entry(name: &str, platform: &str, grounds: LockedGrounds) -> LockedEntry {
 }
 
 fn signed(name: &str, platform: &str) -> LockedEntry {
-    let signer = LockedSigner {
+    let signer = LockedSigner::Certificate {
         issuer: "https://ci.example.org".into(),
         identity: IDENTITY.into(),
     };
@@ -79,7 +79,7 @@ fn the_signer_of_each_proof_is_locked() {
     let LockedGrounds::Signature { further, .. } = &mut entry.grounds else {
         panic!("{entry:?}");
     };
-    let second = LockedSigner {
+    let second = LockedSigner::Certificate {
         issuer: "https://ci.example.org".into(),
         identity: "provenance".into(),
     };
@@ -94,6 +94,40 @@ fn the_signer_of_each_proof_is_locked() {
     assert!(matches!(
         Lock::parse(&unsigned),
         Err(LockError::OutOfPlace { .. })
+    ));
+}
+
+#[test]
+fn a_signer_is_a_key_or_an_issuer_and_an_identity() {
+    let key = format!("SHA-256:{}", "0".repeat(64));
+    let signer = LockedSigner::Key {
+        key: key.parse().unwrap(),
+    };
+    let grounds = LockedGrounds::Signature {
+        signer,
+        further: Vec::new(),
+        signed_at: None,
+    };
+    let lock = lock([entry("chat", "linux/amd64", grounds)]);
+    let text = lock.to_yaml().unwrap();
+    assert!(text.contains(&key), "{text}");
+    assert_eq!(Lock::parse(&text).unwrap(), lock);
+    assert!(matches!(
+        Lock::parse(&text.replace("SHA-256:", "SHA-1:")),
+        Err(LockError::Value { key: "key", .. })
+    ));
+    let line = text.lines().find(|line| line.contains("key: ")).unwrap();
+    let both = text.replace(
+        line,
+        &format!("{line}\n{}", line.replace("key: ", "issuer: ")),
+    );
+    assert!(matches!(
+        Lock::parse(&both),
+        Err(LockError::Value {
+            key: "key",
+            fault: LockValueError::KeyAndIdentity,
+            ..
+        })
     ));
 }
 
@@ -174,7 +208,7 @@ fn an_unknown_key_is_refused_and_the_nearest_suggested() {
         (found.as_str(), nearest.as_deref()),
         ("isuer", Some("issuer"))
     );
-    assert_eq!(valid, &["issuer", "identity"]);
+    assert_eq!(valid, &["issuer", "identity", "key"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the content that was admitted.
 
 use countersign_oci::{Digest, Platform, Reference, excerpt};
-use countersign_policy::Policy;
+use countersign_policy::{OneSigner, Policy};
 
 use super::Plan;
 use crate::content::Content;
@@ -76,10 +76,8 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
     }
     match (&entry.grounds, proof) {
         (LockedGrounds::Signature { signer, .. }, RequirementKind::Signature(policy)) => {
-            let signers = entry.grounds.signers();
-            let signers: Vec<(&str, &str)> = signers
-                .map(|LockedSigner { issuer, identity }| (issuer.as_str(), identity.as_str()))
-                .collect();
+            let signers: Vec<OneSigner<'_>> =
+                entry.grounds.signers().map(LockedSigner::as_one).collect();
             let narrowed = policy.only_each(&signers);
             narrowed.map(Some).ok_or_else(|| LockedError::Signer {
                 name: name(),

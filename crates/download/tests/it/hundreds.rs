@@ -144,7 +144,7 @@ async fn every_name_of_hundreds_installs_what_was_signed_for_it() {
     for name in &hundreds.names {
         let done = hundreds.installed(name).await;
         assert_eq!(served(&done), (Role::Primary, 0), "{name}");
-        assert_eq!(done.grounds.evidence().unwrap().identity, SIGNER);
+        assert_eq!(done.grounds.evidence().unwrap().signer.to_string(), SIGNER);
     }
     // The mirror wasn't asked for anything.
     assert!(hundreds.shop.mirror.requests().is_empty());
@@ -290,7 +290,7 @@ async fn a_tag_that_is_gone_leads_to_a_fallback_only_where_one_is_configured() {
     let plan = hundreds.plan("cpu-b11", &FallbackTags::localai(), "default");
     let done = installed(shop.install_by(&plan, InstallOptions::default()).await);
     assert_eq!(shop.version("cpu-b11").unwrap(), "cpu-b11-development");
-    assert_eq!(done.grounds.evidence().unwrap().identity, SIGNER);
+    assert_eq!(done.grounds.evidence().unwrap().signer.to_string(), SIGNER);
     let provenance = done.provenance.unwrap();
     assert_eq!(provenance.role, Role::Fallback);
     assert!(

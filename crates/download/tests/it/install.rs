@@ -25,7 +25,10 @@ async fn a_signed_index_installs_with_its_evidence() {
     assert_eq!(installed.digest, index.images()[0].digest());
     assert_eq!(installed.index, Some(index.digest()));
     assert_eq!(installed.grounds.evidence().unwrap().digest, index.digest());
-    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
+    assert_eq!(
+        installed.grounds.evidence().unwrap().signer.to_string(),
+        SIGNER
+    );
     let record = stage.read(".countersign/record.json");
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["digest"], installed.digest.to_string());

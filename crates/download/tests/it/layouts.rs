@@ -98,7 +98,7 @@ async fn a_signed_layout_is_installed_without_a_request_and_its_record_is_read_a
         assert_eq!(installed.digest, index.images()[0].digest());
         assert_eq!(served(&installed), (Role::Primary, 0));
         let evidence = installed.grounds.evidence().unwrap();
-        assert_eq!(evidence.identity, SIGNER);
+        assert_eq!(evidence.signer.to_string(), SIGNER);
         assert_eq!(shop.version("app").unwrap(), "v1");
 
         let recorded = shop.store.list().await.unwrap().remove(0).recorded.unwrap();

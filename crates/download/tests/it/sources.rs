@@ -33,7 +33,7 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
         panic!("another ground: {grounds:?}");
     };
     assert_eq!(*digest, image.digest());
-    assert_eq!(evidence.identity, SIGNER);
+    assert_eq!(evidence.signer.to_string(), SIGNER);
     assert_eq!(evidence.signed_at, [EARLIER.parse().unwrap()]);
     assert!(evidence.log_index.is_some());
     assert!(policy.signers[0].contains(SIGNER));
@@ -216,5 +216,8 @@ async fn content_may_come_from_a_mirror_and_its_signature_from_where_the_policy_
     .unwrap();
     let installed = installed(shop.install_by(&signed, InstallOptions::default()).await);
     assert_eq!(installed.digest, image.digest());
-    assert_eq!(installed.grounds.evidence().unwrap().identity, SIGNER);
+    assert_eq!(
+        installed.grounds.evidence().unwrap().signer.to_string(),
+        SIGNER
+    );
 }

@@ -155,7 +155,7 @@ async fn what_is_verified_later_takes_the_place_of_what_was_not_even_with_the_sa
     let after = shop.installed("cpu-app").await;
     assert_eq!(after.digest, before.digest);
     let evidence = after.grounds.evidence().unwrap();
-    assert_eq!(evidence.identity, SIGNER);
+    assert_eq!(evidence.signer.to_string(), SIGNER);
     assert_eq!(evidence.signed_at, [EARLIER.parse().unwrap()]);
 }
 
@@ -190,7 +190,7 @@ async fn a_record_that_names_no_grounds_is_of_a_signature_as_all_once_were() {
         .grounds
         .evidence()
         .unwrap();
-    assert_eq!(evidence.identity, SIGNER);
+    assert_eq!(evidence.signer.to_string(), SIGNER);
     let again = shop.install("cpu-app").await.unwrap();
     assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     // Without its evidence it is no signature's.

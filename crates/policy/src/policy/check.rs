@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use url::Url;
 
-use super::{COSIGN_SIGN_PREDICATE, Policy, Signer, Trust};
+use super::key::{self, check_time_conditions};
+use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Signer, Trust};
 use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::format::SignatureFormat;
-use crate::keys::{IDENTITY, ISSUER, Pair};
+use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
 use crate::predicate::{JsonPointer, PredicateRule};
@@ -20,13 +21,19 @@ use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
 use crate::timestamp;
 
 impl Policy {
-    /// Checks `spec`, which stands at `path` for the purpose of errors.
-    pub(crate) fn check(spec: &PolicySpec, path: &KeyPath) -> Result<Self, PolicyError> {
+    /// Checks `spec`, which stands at `path` for the purpose of errors. Files of keys are read by `read`.
+    pub(crate) fn check(
+        spec: &PolicySpec,
+        path: &KeyPath,
+        read: KeyReader<'_>,
+    ) -> Result<Self, PolicyError> {
         let PolicySpec {
             issuer,
             issuer_regex,
             identity,
             identity_regex,
+            key,
+            ignore_tlog,
             not_before,
             min_age,
             identities,
@@ -48,12 +55,16 @@ impl Policy {
             issuer_regex: issuer_regex.clone(),
             identity: identity.clone(),
             identity_regex: identity_regex.clone(),
+            key: key.clone(),
+            ignore_tlog: *ignore_tlog,
             // A `not_before` at top level belongs to the policy, not to the signer.
             not_before: None,
             claims: BTreeMap::new(),
         };
+        let signers = signers(&one, identities, path, &Common { claims, read })?;
+        check_time_conditions(&signers, spec, path)?;
         let policy = Self {
-            signers: signers(&one, identities, path, &claims)?,
+            signers,
             not_before: instant(not_before.as_deref(), path)?,
             min_age: min_age
                 .as_deref()
@@ -83,12 +94,18 @@ impl Policy {
     }
 }
 
+/// What all signers of a policy have in common.
+struct Common<'a> {
+    claims: Vec<ClaimRule>,
+    read: KeyReader<'a>,
+}
+
 /// The policy's one signer, or its `identities`.
 fn signers(
     one: &SignerSpec,
     identities: &[SignerSpec],
     path: &KeyPath,
-    common: &[ClaimRule],
+    common: &Common<'_>,
 ) -> Result<Vec<Signer>, PolicyError> {
     if identities.is_empty() {
         return Ok(vec![signer(one, path, common)?]);
@@ -98,8 +115,11 @@ fn signers(
         (ISSUER.regex, &one.issuer_regex),
         (IDENTITY.exact, &one.identity),
         (IDENTITY.regex, &one.identity_regex),
+        (KEY, &one.key),
     ];
-    if let Some((key, _)) = keys.into_iter().find(|(_, value)| value.is_some()) {
+    let found = keys.into_iter().find(|(_, value)| value.is_some());
+    let found = found.map(|(key, _)| key);
+    if let Some(key) = found.or(one.ignore_tlog.then_some(IGNORE_TLOG)) {
         return Err(at(path.key(key), Problem::SignerBesideIdentities { key }));
     }
     let path = path.key("identities");
@@ -110,22 +130,31 @@ fn signers(
         .collect()
 }
 
-fn signer(spec: &SignerSpec, path: &KeyPath, common: &[ClaimRule]) -> Result<Signer, PolicyError> {
+fn signer(spec: &SignerSpec, path: &KeyPath, common: &Common<'_>) -> Result<Signer, PolicyError> {
     let SignerSpec {
         issuer,
         issuer_regex,
         identity,
         identity_regex,
+        key,
+        ignore_tlog,
         not_before,
         claims,
     } = spec;
+    if let Some(text) = key {
+        key::refuse_beside(spec, path, &common.claims)?;
+        return Ok(Signer::Key(key::signer(text, spec, path, common.read)?));
+    }
+    if *ignore_tlog {
+        return Err(at(path.key(IGNORE_TLOG), Problem::IgnoreTlogWithoutKey));
+    }
     let own = claim_rules(claims, &path.key("claims"))?;
-    Ok(Signer {
+    Ok(Signer::Certificate(CertificateSigner {
         issuer: pair(&ISSUER, issuer, issuer_regex, path)?,
         identity: pair(&IDENTITY, identity, identity_regex, path)?,
-        claims: common.iter().cloned().chain(own).collect(),
+        claims: common.claims.iter().cloned().chain(own).collect(),
         not_before: instant(not_before.as_deref(), path)?,
-    })
+    }))
 }
 
 fn pair(
@@ -211,7 +240,10 @@ fn regex_matcher(pattern: &str, path: &KeyPath) -> Result<Matcher, PolicyError> 
     }
 }
 
-fn instant(text: Option<&str>, path: &KeyPath) -> Result<Option<Timestamp>, PolicyError> {
+pub(super) fn instant(
+    text: Option<&str>,
+    path: &KeyPath,
+) -> Result<Option<Timestamp>, PolicyError> {
     let path = path.key("not_before");
     text.map(|text| {
         non_empty(text, "an RFC 3339 time", &path)?;

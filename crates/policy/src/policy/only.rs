@@ -1,8 +1,23 @@
 //! Policies made from a policy: for one of its signers, and for the time before there is a certificate.
 
-use super::{COSIGN_SIGN_PREDICATE, Policy, Signer};
+use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
 use crate::claims::Claim;
 use crate::matcher::Matcher;
+use crate::public_key::KeyFingerprint;
+
+/// A signer, for [`Policy::only_each`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneSigner<'a> {
+    /// By a certificate.
+    Certificate {
+        /// The OIDC issuer.
+        issuer: &'a str,
+        /// The subject alternative name.
+        identity: &'a str,
+    },
+    /// By a key.
+    Key(&'a KeyFingerprint),
+}
 
 impl Policy {
     /// The same policy for a single signer: what the result accepts, `self` accepts too. All else
@@ -15,15 +30,34 @@ impl Policy {
     /// signer for each.
     #[must_use]
     pub fn only(&self, issuer: &str, identity: &str) -> Option<Self> {
-        let accepts =
-            |signer: &&Signer| signer.issuer.matches(issuer) && signer.identity.matches(identity);
-        let signers = self.signers.iter().filter(accepts).map(|signer| Signer {
-            issuer: Matcher::Exact(issuer.to_owned()),
-            identity: Matcher::Exact(identity.to_owned()),
-            ..signer.clone()
-        });
-        let signers: Vec<Signer> = signers.collect();
-        let require = self.require.iter().map(|one| one.only(issuer, identity));
+        let narrowed = |signer: &Signer| match signer {
+            Signer::Certificate(signer) => {
+                let accepts = signer.issuer.matches(issuer) && signer.identity.matches(identity);
+                accepts.then(|| {
+                    Signer::Certificate(CertificateSigner {
+                        issuer: Matcher::Exact(issuer.to_owned()),
+                        identity: Matcher::Exact(identity.to_owned()),
+                        ..signer.clone()
+                    })
+                })
+            }
+            Signer::Key(_) => None,
+        };
+        self.narrowed(&narrowed)
+    }
+
+    /// As [`Self::only`], for the signers that are this key.
+    #[must_use]
+    pub fn only_key(&self, key: &KeyFingerprint) -> Option<Self> {
+        self.narrowed(&|signer| {
+            let same = |one: &&KeySigner| one.key.fingerprint() == *key;
+            signer.key().filter(same).cloned().map(Signer::Key)
+        })
+    }
+
+    fn narrowed(&self, narrow: &dyn Fn(&Signer) -> Option<Signer>) -> Option<Self> {
+        let signers: Vec<Signer> = self.signers.iter().filter_map(narrow).collect();
+        let require = self.require.iter().map(|one| one.narrowed(narrow));
         let require = require.collect::<Option<Vec<Self>>>()?;
         (!signers.is_empty()).then(|| Self {
             signers,
@@ -32,20 +66,26 @@ impl Policy {
         })
     }
 
-    /// As [`Self::only`], with a signer for each of the [`requirements`](Self::requirements), in their order: issuer
-    /// and identity.
+    fn only_by(&self, signer: OneSigner<'_>) -> Option<Self> {
+        match signer {
+            OneSigner::Certificate { issuer, identity } => self.only(issuer, identity),
+            OneSigner::Key(key) => self.only_key(key),
+        }
+    }
+
+    /// As [`Self::only`], with a signer for each of the [`requirements`](Self::requirements), in their order.
     ///
     /// `None` also where there are more or fewer signers than requirements.
     #[must_use]
-    pub fn only_each(&self, signers: &[(&str, &str)]) -> Option<Self> {
+    pub fn only_each(&self, signers: &[OneSigner<'_>]) -> Option<Self> {
         if signers.len() != self.requirements().len() {
             return None;
         }
-        if let ([], [(issuer, identity)]) = (self.require.as_slice(), signers) {
-            return self.only(issuer, identity);
+        if let ([], [signer]) = (self.require.as_slice(), signers) {
+            return self.only_by(*signer);
         }
         let each = self.require.iter().zip(signers);
-        let require = each.map(|(one, (issuer, identity))| one.only(issuer, identity));
+        let require = each.map(|(one, signer)| one.only_by(*signer));
         Some(Self {
             require: require.collect::<Option<Vec<Self>>>()?,
             ..self.clone()
@@ -98,14 +138,15 @@ impl Policy {
     /// certificate; never to accept anything by.
     #[must_use]
     pub fn as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
-        let signers = self.signers.iter().map(|signer| Signer {
-            claims: signer
-                .claims
-                .iter()
-                .filter(|rule| known(rule.claim))
-                .cloned()
-                .collect(),
-            ..signer.clone()
+        let signers = self.signers.iter().map(|signer| match signer {
+            Signer::Certificate(signer) => {
+                let rules = signer.claims.iter().filter(|rule| known(rule.claim));
+                Signer::Certificate(CertificateSigner {
+                    claims: rules.cloned().collect(),
+                    ..signer.clone()
+                })
+            }
+            Signer::Key(signer) => Signer::Key(signer.clone()),
         });
         Self {
             signers: signers.collect(),
@@ -139,7 +180,7 @@ bind_name: true
     #[test]
     fn one_signer_remains_with_its_conditions_and_the_policy_s() {
         let narrowed = policy().only(ISSUER, "nightly").unwrap();
-        let [signer] = narrowed.signers() else {
+        let [Signer::Certificate(signer)] = narrowed.signers() else {
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("nightly".into()));
@@ -151,9 +192,10 @@ bind_name: true
     #[test]
     fn a_pattern_becomes_the_text_that_it_matched() {
         let narrowed = policy().only(ISSUER, "release-7").unwrap();
-        let matchers = narrowed.signers().iter().map(|signer| &signer.identity);
-        let expected = Matcher::Exact("release-7".into());
-        assert_eq!(matchers.collect::<Vec<_>>(), [&expected]);
+        let [Signer::Certificate(signer)] = narrowed.signers() else {
+            panic!("several signers: {narrowed:?}");
+        };
+        assert_eq!(signer.identity, Matcher::Exact("release-7".into()));
     }
 
     #[test]
@@ -167,7 +209,7 @@ bind_name: true
 ";
         let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
         let known = policy.as_far_as_known(|claim| claim == Claim::BuildTrigger);
-        let [signer] = known.signers() else {
+        let [Signer::Certificate(signer)] = known.signers() else {
             panic!("several signers: {known:?}");
         };
         let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();
@@ -179,6 +221,13 @@ bind_name: true
         assert!(none.bind_name());
     }
 
+    fn certified(signer: &Signer) -> &CertificateSigner {
+        match signer {
+            Signer::Certificate(signer) => signer,
+            Signer::Key(signer) => panic!("a key: {signer:?}"),
+        }
+    }
+
     #[test]
     fn each_proof_is_narrowed_to_its_own_signer() {
         let text = r"
@@ -188,21 +237,27 @@ min_age: 24h
 require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
 ";
         let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        let by = |issuer, identity| OneSigner::Certificate { issuer, identity };
         let narrowed = policy
-            .only_each(&[(ISSUER, "one"), (ISSUER, "two")])
+            .only_each(&[by(ISSUER, "one"), by(ISSUER, "two")])
             .unwrap();
         let identities = narrowed.requirements().iter().map(|one| &one.signers);
         let identities: Vec<&str> = identities
             .flatten()
-            .map(|one| one.identity.as_str())
+            .map(|one| certified(one).identity.as_str())
             .collect();
         assert_eq!(identities, ["one", "two"]);
-        assert_eq!(narrowed.requirements()[1].signers[0].claims.len(), 1);
-        for others in [&[(ISSUER, "one")][..], &[(ISSUER, "one"); 3], &[]] {
+        assert_eq!(
+            certified(&narrowed.requirements()[1].signers[0])
+                .claims
+                .len(),
+            1
+        );
+        for others in [&[by(ISSUER, "one")][..], &[by(ISSUER, "one"); 3], &[]] {
             assert_eq!(policy.only_each(others), None);
         }
         assert_eq!(
-            policy.only_each(&[(ISSUER, "one"), ("https://ci.example.net", "two")]),
+            policy.only_each(&[by(ISSUER, "one"), by("https://ci.example.net", "two")]),
             None
         );
         let new = policy.clone().for_a_new_signature();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_oci::printable;
 
 use super::check::{at, claim_rules, non_empty, predicate_rules};
-use super::{COSIGN_SIGN_PREDICATE, Policy, Signer};
+use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, Policy, Signer};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec};
@@ -72,6 +72,10 @@ impl Policy {
         let expected = "a predicate type such as https://slsa.dev/provenance/v1";
         non_empty(predicate_type, expected, &path.key(key))?;
         let claims = claim_rules(claims, &path.key("claims"))?;
+        // A key's signature has no certificate, and so no claims.
+        if !claims.is_empty() && self.keys().next().is_some() {
+            return Err(at(path.key("claims"), Problem::BesideKey { key: "claims" }));
+        }
         let with_claims = |signer: &Signer| with_claims(signer, &claims);
         Ok(Self {
             signers: self.signers.iter().map(with_claims).collect(),
@@ -103,8 +107,11 @@ impl Policy {
 }
 
 fn with_claims(signer: &Signer, more: &[ClaimRule]) -> Signer {
-    Signer {
-        claims: signer.claims.iter().chain(more).cloned().collect(),
-        ..signer.clone()
+    match signer {
+        Signer::Certificate(signer) => Signer::Certificate(CertificateSigner {
+            claims: signer.claims.iter().chain(more).cloned().collect(),
+            ..signer.clone()
+        }),
+        Signer::Key(signer) => Signer::Key(signer.clone()),
     }
 }

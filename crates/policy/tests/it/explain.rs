@@ -48,7 +48,7 @@ Signatures are looked for in the repository of the image.
 }
 
 /// Every key of a policy, so that each one's words are shown below.
-const EVERYTHING: &str = r"
+const EVERYTHING: &str = r#"
 identities:
   - issuer: https://token.actions.githubusercontent.com
     identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
@@ -56,7 +56,9 @@ identities:
     not_before: 2026-08-06T00:00:00Z
   - issuer_regex: https://gitlab\.com
     identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
-claims: {runner_environment_regex: github-hosted|gitlab-hosted}
+    claims: {runner_environment_regex: github-hosted|gitlab-hosted}
+  - key: "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0\n7DssJqcXv150wLar7I7QrXmyKGlmBa0S5z2DvVRe7LKh7/Ux9HITkrmQEg==\n-----END PUBLIC KEY-----\n"
+    ignore_tlog: false
 not_before: 2026-08-05T00:00:00Z
 min_age: 24h
 predicate_types: [https://sigstore.dev/cosign/sign/v1, https://slsa.dev/provenance/v1]
@@ -67,7 +69,7 @@ bind_name: true
 trust: {tuf_url: https://tuf.example, tuf_root: root.json}
 signature_sources: [ghcr.io/acme/signatures]
 deny_digests: ['sha256:0000000000000000000000000000000000000000000000000000000000000000']
-";
+"#;
 
 #[test]
 fn every_field_in_words() {
@@ -86,17 +88,18 @@ fn every_field_in_words() {
     - its predicate says:
         /buildDefinition/buildType is exactly https://example.org/build
         /run/id as a whole matches \d+
-    - its certificate matches one of these signers:
+    - it is by one of these signers:
       1.
         issuer is exactly https://token.actions.githubusercontent.com
         identity as a whole matches https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+
-        runner_environment as a whole matches github-hosted|gitlab-hosted
         source_repository_identifier is exactly 1234
         signed at or after 2026-08-06T00:00:00Z
       2.
         issuer as a whole matches https://gitlab\.com
         identity is exactly https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main
         runner_environment as a whole matches github-hosted|gitlab-hosted
+      3.
+        key SHA-256:8e7f42f73ec2effca1d6d58ab32a3689655323cecddf5591379e7a82507f65aa (ECDSA P-256)
     - it was made at or after 2026-08-05T00:00:00Z;
     - it was made at least 24h ago;
     - it has the annotation tier=stable;
@@ -297,7 +300,7 @@ fn each_finding_has_a_name_in_the_list() {
     assert_eq!(finding[0].level(), Level::Note);
     for name in Warning::NAMES {
         assert!(
-            include_str!("../../src/warning.rs").contains(&format!("=> \"{name}\"")),
+            include_str!("../../src/warning/name.rs").contains(&format!("=> \"{name}\"")),
             "{name}"
         );
     }

@@ -1,6 +1,8 @@
 //! Policy files: the shapes that are read, and what each mistake is told.
 
-use countersign_policy::{Matcher, Policy, PolicyError, PolicyFile, Problem};
+use countersign_policy::{
+    CertificateSigner, Matcher, Policy, PolicyError, PolicyFile, Problem, Signer,
+};
 use insta::assert_snapshot;
 
 const BLOCK: &str = "\
@@ -10,6 +12,13 @@ identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@
 
 fn error(text: &str) -> PolicyError {
     Policy::from_yaml(text, "policy.yaml").unwrap_err()
+}
+
+fn certificate_signer(policy: &Policy) -> &CertificateSigner {
+    match &policy.signers()[0] {
+        Signer::Certificate(signer) => signer,
+        Signer::Key(signer) => panic!("a key: {signer:?}"),
+    }
 }
 
 /// The block with `extra` lines at its end.
@@ -25,7 +34,7 @@ fn the_block_is_read_at_top_level_and_under_its_key_alike() {
     let nested = Policy::from_yaml(&format!("verification:\n{indented}"), "policy.yaml").unwrap();
     assert_eq!(bare, nested);
     assert_eq!(
-        bare.signers()[0].issuer,
+        certificate_signer(&bare).issuer,
         Matcher::Exact("https://token.actions.githubusercontent.com".into())
     );
 }
@@ -100,7 +109,7 @@ fn a_gallery_of_another_name_is_answered_with_the_nearest() {
 
 #[test]
 fn a_file_without_a_policy_says_what_to_write() {
-    assert_snapshot!(error(""), @"policy.yaml:1:1: found no policy; expected a `verification:` block with `issuer` and `identity`, or a list of galleries that have one");
+    assert_snapshot!(error(""), @"policy.yaml:1:1: found no policy; expected a `verification:` block with `issuer` and `identity` or `key`, or a list of galleries that have one");
     assert!(matches!(
         error("require_integrity: true").problem(),
         Problem::NoPolicy
@@ -121,9 +130,9 @@ fn a_policy_beside_galleries_is_refused() {
 
 #[test]
 fn misspelt_keys_are_answered_with_the_nearest() {
-    assert_snapshot!(error(&BLOCK.replace("identity_regex", "identityRegexp")), @"policy.yaml:2:1: unknown key `identityRegexp`; did you mean `identity_regex`? Valid here: issuer, issuer_regex, identity, identity_regex, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
-    assert_snapshot!(error(&block_and("notBefore: 2026-08-05T00:00:00Z\n")), @"policy.yaml:3:1: unknown key `notBefore`; did you mean `not_before`? Valid here: issuer, issuer_regex, identity, identity_regex, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
-    assert_snapshot!(error("verificaton: {issuer: https://a.example, identity: b}"), @"policy.yaml:1:1: unknown key `verificaton`; did you mean `verification`? Valid here: issuer, issuer_regex, identity, identity_regex, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
+    assert_snapshot!(error(&BLOCK.replace("identity_regex", "identityRegexp")), @"policy.yaml:2:1: unknown key `identityRegexp`; did you mean `identity_regex`? Valid here: issuer, issuer_regex, identity, identity_regex, key, ignore_tlog, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
+    assert_snapshot!(error(&block_and("notBefore: 2026-08-05T00:00:00Z\n")), @"policy.yaml:3:1: unknown key `notBefore`; did you mean `not_before`? Valid here: issuer, issuer_regex, identity, identity_regex, key, ignore_tlog, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
+    assert_snapshot!(error("verificaton: {issuer: https://a.example, identity: b}"), @"policy.yaml:1:1: unknown key `verificaton`; did you mean `verification`? Valid here: issuer, issuer_regex, identity, identity_regex, key, ignore_tlog, not_before, min_age, identities, claims, predicate_types, predicate, require, signature_formats, annotations, bind_name, trust, signature_sources, deny_digests, verification, galleries, require_integrity");
     assert_snapshot!(error(&block_and("claims:\n  source_repositry_uri: https://github.com/acme/app\n")), @"policy.yaml:4:3: claims: unknown key `source_repositry_uri`; did you mean `source_repository_uri`? Valid here: build_signer_uri, build_signer_digest, runner_environment, source_repository_uri, source_repository_digest, source_repository_ref, source_repository_identifier, source_repository_owner_uri, source_repository_owner_identifier, build_config_uri, build_config_digest, build_trigger, run_invocation_uri, source_repository_visibility_at_signing, deployment_environment, token_subject");
     assert_snapshot!(error("require_integrty: true\ngalleries: []"), @"policy.yaml:1:1: unknown key `require_integrty`; did you mean `require_integrity`? Valid here: require_integrity, verification, galleries");
 }
@@ -222,7 +231,7 @@ fn a_repository_s_number_needs_no_quotes() {
     )
     .unwrap();
     assert_eq!(
-        policy.signers()[0].claims[0].matcher,
+        certificate_signer(&policy).claims[0].matcher,
         Matcher::Exact("0123456789".into())
     );
 }

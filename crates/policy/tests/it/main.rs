@@ -13,4 +13,5 @@ mod file;
 mod image_verifier;
 mod index;
 mod judge;
+mod key;
 mod schema;

@@ -67,6 +67,9 @@ fn the_committed_copy_is_what_the_program_prints() {
     );
 }
 
+/// A public key, as YAML and JSON write it in one line.
+const KEY: &str = r#""-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0\n7DssJqcXv150wLar7I7QrXmyKGlmBa0S5z2DvVRe7LKh7/Ux9HITkrmQEg==\n-----END PUBLIC KEY-----\n""#;
+
 /// Documents that reader and schema accept.
 fn accepted() -> Vec<String> {
     let mut documents = vec![
@@ -89,6 +92,14 @@ fn accepted() -> Vec<String> {
         "identities: [{issuer: a, identity: b, not_before: 2026-08-05T00:00:00Z, \
          claims: {build_trigger: push}}]"
             .to_owned(),
+        format!("key: {KEY}"),
+        format!("{{key: {KEY}, ignore_tlog: true, bind_name: true}}"),
+        format!(
+            "{{key: {KEY}, ignore_tlog: false, not_before: 2026-08-05T00:00:00Z, min_age: 1h}}"
+        ),
+        format!("verification:\n  key: {KEY}"),
+        format!("identities: [{{issuer: a, identity: b}}, {{key: {KEY}, ignore_tlog: true}}]"),
+        "{issuer: a, identity: b, ignore_tlog: false}".to_owned(),
         // YAML takes these for numbers and booleans; as texts they are as good as any.
         "{issuer: 5, identity: true}".to_owned(),
         block_and("claims: {source_repository_identifier: 0123456789}"),
@@ -178,6 +189,26 @@ fn refused() -> Vec<String> {
     let verifications = ["{}", "~", "[]", "{issuer: a}", "{isuer: a, identity: b}"];
     documents.extend(verifications.map(|text| format!("verification: {text}")));
     documents.extend(verifications.map(|text| gallery_and(&format!("verification: {text}"))));
+    for document in [
+        "key:".to_owned(),
+        "key: ' '".to_owned(),
+        "{issuer: a, identity: b, ignore_tlog: true}".to_owned(),
+        format!("{{key: {KEY}, issuer: a, identity: b}}"),
+        format!("{{key: {KEY}, identity_regex: b}}"),
+        format!("{{key: {KEY}, claims: {{build_trigger: push}}}}"),
+        format!("{{key: {KEY}, ignore_tlog: maybe}}"),
+        format!("{{key: {KEY}, ignore_tlog: true, not_before: 2026-08-05T00:00:00Z}}"),
+        format!("{{key: {KEY}, ignore_tlog: true, min_age: 1h}}"),
+        format!("{{key: {KEY}, identities: [{{issuer: a, identity: b}}]}}"),
+        "{ignore_tlog: true, identities: [{issuer: a, identity: b}]}".to_owned(),
+        format!("identities: [{{key: {KEY}, issuer: a}}]"),
+        "identities: [{issuer: a, identity: b, ignore_tlog: true}]".to_owned(),
+        format!(
+            "identities: [{{key: {KEY}, ignore_tlog: true, not_before: 2026-08-05T00:00:00Z}}]"
+        ),
+    ] {
+        documents.push(document);
+    }
     documents.push(gallery_and("mirrors: https://mirror.example"));
     documents.push(gallery_and("mirrors: [[]]"));
     // Each key of a text: empty, blank, of another form; and misspelt.

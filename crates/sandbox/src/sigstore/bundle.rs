@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::RekorVersion;
+use super::signing_key::SigningKey;
 
 /// The media type of the bundles made here, and of the referrers that hold them.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -16,6 +17,7 @@ pub struct BundleSpec {
     pub(super) identity: String,
     pub(super) issuer: Option<String>,
     pub(super) claims: Vec<(u32, String)>,
+    pub(super) key: Option<SigningKey>,
     pub(super) rekor: RekorVersion,
     pub(super) signed_at: Option<Timestamp>,
     pub(super) logged_at: Option<Timestamp>,
@@ -33,6 +35,7 @@ impl BundleSpec {
             identity: identity.into(),
             issuer: None,
             claims: Vec::new(),
+            key: None,
             rekor: RekorVersion::V1,
             signed_at: None,
             logged_at: None,
@@ -63,6 +66,15 @@ impl BundleSpec {
     pub fn claim(mut self, number: u32, value: impl Into<String>) -> Self {
         self.claims.push((number, value.into()));
         self
+    }
+
+    /// Signs with this key and without a certificate: `identity` and claims are nowhere then.
+    #[must_use]
+    pub fn signed_with(self, key: &SigningKey) -> Self {
+        Self {
+            key: Some(key.clone()),
+            ..self
+        }
     }
 
     /// Replaces the DSSE payload type.

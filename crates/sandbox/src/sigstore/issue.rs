@@ -39,6 +39,25 @@ pub(super) struct Issuance<'a> {
     key: EcdsaKey,
 }
 
+/// With what a signature verifies, as a log entry has it.
+#[derive(Clone)]
+pub(super) enum Verifier {
+    /// A certificate (DER).
+    Certificate(Vec<u8>),
+    /// A public key (DER SubjectPublicKeyInfo).
+    Key(Vec<u8>),
+}
+
+impl Verifier {
+    /// In PEM, as Rekor v1 has it.
+    pub(super) fn pem(&self) -> String {
+        match self {
+            Self::Certificate(der) => pem("CERTIFICATE", der),
+            Self::Key(der) => pem("PUBLIC KEY", der),
+        }
+    }
+}
+
 impl<'a> Issuance<'a> {
     pub(super) fn new(services: &'a Services, spec: &'a BundleSpec) -> Result<Self, SigstoreError> {
         Ok(Self {
@@ -52,24 +71,26 @@ impl<'a> Issuance<'a> {
 
 impl Issuance<'_> {
     fn bundle(&self) -> Result<Value, SigstoreError> {
-        let certificate = self.certificate()?;
+        let by = self.verifier()?;
         let signed = match self.spec.flaw {
             Some(Flaw::SignatureOfAnotherPayload) => ANOTHER,
             _ => &self.spec.payload,
         };
-        let signature = self.sign(signed);
-        let verifier = match self.spec.flaw {
-            Some(Flaw::PublicKey) => ("publicKey", json!({"hint": hex::encode(self.key.id())})),
-            _ => (
-                "certificate",
-                json!({"rawBytes": STANDARD.encode(&certificate)}),
-            ),
+        let signature = self.sign(signed)?;
+        let verifier = match (self.spec.flaw, &self.spec.key, &by) {
+            (Some(Flaw::PublicKey), _, _) => {
+                ("publicKey", json!({"hint": hex::encode(self.key.id())}))
+            }
+            (_, Some(key), _) => ("publicKey", json!({"hint": STANDARD.encode(key.id())})),
+            (_, None, Verifier::Certificate(der) | Verifier::Key(der)) => {
+                ("certificate", json!({"rawBytes": STANDARD.encode(der)}))
+            }
         };
         Ok(json!({
             "mediaType": BUNDLE,
             "verificationMaterial": {
                 verifier.0: verifier.1,
-                "tlogEntries": self.entries(&signature, &certificate)?,
+                "tlogEntries": self.entries(&signature, &by)?,
                 "timestampVerificationData": {
                     "rfc3161Timestamps": self.timestamps(&signature)?,
                 },
@@ -96,7 +117,15 @@ impl Issuance<'_> {
         }
     }
 
-    pub(super) fn certificate(&self) -> Result<Vec<u8>, SigstoreError> {
+    /// With what the signature verifies: a new certificate, or the key.
+    pub(super) fn verifier(&self) -> Result<Verifier, SigstoreError> {
+        match &self.spec.key {
+            Some(key) => Ok(Verifier::Key(key.spki().to_vec())),
+            None => self.certificate().map(Verifier::Certificate),
+        }
+    }
+
+    fn certificate(&self) -> Result<Vec<u8>, SigstoreError> {
         let other_authority;
         let authority = match self.spec.flaw {
             Some(Flaw::UnknownCertificateAuthority) => {
@@ -127,21 +156,22 @@ impl Issuance<'_> {
     }
 
     /// A signature of these bytes, without an envelope.
-    pub(super) fn sign_message(&self, message: &[u8]) -> Vec<u8> {
-        self.key.sign(message)
+    pub(super) fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, SigstoreError> {
+        match &self.spec.key {
+            Some(key) => key.sign(message),
+            None => Ok(self.key.sign(message)),
+        }
     }
 
-    fn sign(&self, payload: &[u8]) -> Vec<u8> {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SigstoreError> {
         let signed = pre_authentication_encoding(&self.spec.payload_type, payload);
-        self.key.sign(&signed)
+        self.sign_message(&signed)
     }
 
-    fn entries(&self, signature: &[u8], certificate: &[u8]) -> Result<Vec<Value>, SigstoreError> {
+    fn entries(&self, signature: &[u8], by: &Verifier) -> Result<Vec<Value>, SigstoreError> {
         let mut entry = match self.spec.flaw {
-            Some(Flaw::EntryOfAnotherPayload) => {
-                self.log(ANOTHER, &self.sign(ANOTHER), certificate)?
-            }
-            _ => self.log(&self.spec.payload, signature, certificate)?,
+            Some(Flaw::EntryOfAnotherPayload) => self.log(ANOTHER, &self.sign(ANOTHER)?, by)?,
+            _ => self.log(&self.spec.payload, signature, by)?,
         };
         let times = match self.spec.flaw {
             Some(Flaw::NoEntry) => 0,
@@ -164,12 +194,12 @@ impl Issuance<'_> {
         &self,
         payload: &[u8],
         signature: &[u8],
-        certificate: &[u8],
+        by: &Verifier,
     ) -> Result<LogEntry, SigstoreError> {
         match self.spec.rekor {
             RekorVersion::V1 => {
                 let envelope = envelope(&self.spec.payload_type, payload, signature).to_string();
-                let signatures = [(STANDARD.encode(signature), pem("CERTIFICATE", certificate))];
+                let signatures = [(STANDARD.encode(signature), by.pem())];
                 let proposal = Proposal::dsse(&envelope, payload, &signatures);
                 let at = self.spec.logged_at.unwrap_or_else(|| self.seen_at());
                 let rekor = &self.services.rekor_v1;
@@ -178,7 +208,7 @@ impl Issuance<'_> {
             RekorVersion::V2 => {
                 let signed = pre_authentication_encoding(&self.spec.payload_type, payload);
                 let hash = digest(&signed);
-                self.services.rekor_v2.record(&hash, signature, certificate)
+                self.services.rekor_v2.record(&hash, signature, by)
             }
         }
     }

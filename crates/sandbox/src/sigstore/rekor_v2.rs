@@ -13,6 +13,7 @@ use sigstore_types::Sha256Hash;
 
 use super::SigstoreError;
 use super::error::Refused;
+use super::issue;
 use super::keys::{Ed25519Key, digest};
 use super::log::{LogEntry, checkpoint};
 use super::merkle::MerkleTree;
@@ -134,11 +135,15 @@ impl RekorV2 {
         &self,
         hash: &[u8],
         signature: &[u8],
-        certificate: &[u8],
+        by: &issue::Verifier,
     ) -> Result<LogEntry, SigstoreError> {
+        let (name, der) = match by {
+            issue::Verifier::Certificate(der) => ("x509Certificate", der),
+            issue::Verifier::Key(der) => ("publicKey", der),
+        };
         let verifier = json!({
             "keyDetails": KEY_DETAILS,
-            "x509Certificate": {"rawBytes": STANDARD.encode(certificate)},
+            name: {"rawBytes": STANDARD.encode(der)},
         });
         let body = body(
             &STANDARD.encode(hash),

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::bundle::BundleSpec;
-use super::issue::Issuance;
-use super::keys::{digest, pem};
+use super::issue::{Issuance, Verifier};
+use super::keys::digest;
 use super::services::Services;
 use super::{Sigstore, SigstoreError};
 use crate::registry::RegistryServer;
@@ -78,8 +78,8 @@ impl Sigstore {
 
 fn issue(services: &Services, spec: &BundleSpec) -> Result<SimpleSignature, SigstoreError> {
     let issuance = Issuance::new(services, spec)?;
-    let certificate = pem("CERTIFICATE", &issuance.certificate()?);
-    let signature = issuance.sign_message(&spec.payload);
+    let by = issuance.verifier()?;
+    let signature = issuance.sign_message(&spec.payload)?;
     let body = serde_json_canonicalizer::to_vec(&json!({
         "apiVersion": "0.0.1",
         "kind": "hashedrekord",
@@ -87,7 +87,7 @@ fn issue(services: &Services, spec: &BundleSpec) -> Result<SimpleSignature, Sigs
             "data": { "hash": { "algorithm": "sha256", "value": hex::encode(digest(&spec.payload)) } },
             "signature": {
                 "content": STANDARD.encode(&signature),
-                "publicKey": { "content": STANDARD.encode(&certificate) },
+                "publicKey": { "content": STANDARD.encode(by.pem()) },
             },
         },
     }))?;
@@ -104,16 +104,20 @@ fn issue(services: &Services, spec: &BundleSpec) -> Result<SimpleSignature, Sigs
             "logID": hex::encode(entry.log_id),
         },
     });
-    let annotations = [
+    let mut annotations = vec![
         (SIGNATURE_ANNOTATION, STANDARD.encode(&signature)),
-        (CERTIFICATE_ANNOTATION, certificate.clone()),
-        (CHAIN_ANNOTATION, certificate),
         (LOG_ANNOTATION, log.to_string()),
     ];
-    let annotations = annotations.map(|(key, value)| (key.to_owned(), value));
+    if let Verifier::Certificate(_) = by {
+        annotations.push((CERTIFICATE_ANNOTATION, by.pem()));
+        annotations.push((CHAIN_ANNOTATION, by.pem()));
+    }
+    let annotations = annotations.into_iter();
     Ok(SimpleSignature {
         payload: spec.payload.clone(),
-        annotations: annotations.into(),
+        annotations: annotations
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
     })
 }
 

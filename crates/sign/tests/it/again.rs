@@ -96,7 +96,12 @@ async fn a_signature_that_the_installer_s_policy_refuses_does_not_count() {
     let stage = Stage::new().await;
     stage.one_image();
     let first = stage.sign().await.unwrap().remove(0);
-    let since = first.evidence.certificate_not_before;
+    let since = first
+        .evidence
+        .signer
+        .certificate()
+        .unwrap()
+        .certificate_not_before;
     let signed = |change: &dyn Fn(&mut PolicySpec)| {
         let signer = stage.signer();
         signer.with_consumer_policy(stage.policy(|spec| change(spec)))

@@ -32,7 +32,7 @@ async fn round_trip(stage: &Stage, version: RekorVersion) {
             one.evidence.signature_manifest.as_ref(),
             Some(&one.signature_manifest)
         );
-        assert_eq!(one.evidence.identity, IDENTITY);
+        assert_eq!(one.evidence.signer.to_string(), IDENTITY);
     }
 }
 

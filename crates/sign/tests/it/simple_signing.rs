@@ -111,7 +111,8 @@ async fn a_signature_that_the_installers_policy_refuses_does_not_count() {
     assert_eq!(signed[0].outcome, SigningOutcome::AlreadySigned);
 
     // Certificates count in whole seconds.
-    let later = first.evidence.certificate_not_before + jiff::SignedDuration::from_secs(2);
+    let certified = first.evidence.signer.certificate().unwrap();
+    let later = certified.certificate_not_before + jiff::SignedDuration::from_secs(2);
     let wait = later.duration_since(jiff::Timestamp::now());
     tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
     let since = |spec: &mut PolicySpec| spec.not_before = Some(later.to_string());

@@ -3,15 +3,15 @@
 //! A repeated or unknown field is an error. So no two readers can read a bundle differently, and no part
 //! of it is ignored. All lists are counted and all base64 is measured before anything is decoded.
 
-use std::fmt;
+mod values;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::de::{IgnoredAny, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use countersign_oci::excerpt;
 
+pub(super) use self::values::decode;
+use self::values::{Base64, Items, Number};
 use super::der::{self, BoundedDer};
 use super::{BUNDLE_V03, BUNDLE_V03_OLD, at_most_bytes};
 use crate::failure::Failure;
@@ -27,6 +27,8 @@ const SIGNATURE_BYTES: usize = 8 << 10;
 const CHECKPOINT_BYTES: usize = 64 << 10;
 /// The log's own signature and those of witnesses.
 const CHECKPOINT_SIGNATURES_MAX: usize = 16;
+/// Cosign's hint at a key is its hash, in base64.
+const HINT_BYTES: usize = 1 << 10;
 /// All hashes and log IDs are SHA-256.
 const HASH_BYTES: usize = 32;
 /// One log and one authority are enough; today's signers use one or two of each. Each one costs a
@@ -52,7 +54,7 @@ pub(super) struct Wire {
 struct Material {
     certificate: Option<Certificate>,
     x509_certificate_chain: Option<IgnoredAny>,
-    public_key: Option<IgnoredAny>,
+    public_key: Option<PublicKey>,
     tlog_entries: Option<Items<Entry, LOG_ENTRIES_MAX>>,
     timestamp_verification_data: Option<Timestamps>,
 }
@@ -61,6 +63,13 @@ struct Material {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Certificate {
     raw_bytes: Base64,
+}
+
+/// A key is not in a bundle. The hint is not signed, so it decides nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublicKey {
+    hint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -165,13 +174,21 @@ pub(super) struct Bounded<'a>(&'a Wire);
 /// [`Bounded::check_version`] and [`Bounded::check_assembled_version`] make one.
 pub(super) struct AcceptedVersion;
 
-/// The one certificate of a bundle that has no other key. Only [`Bounded::check_key`] makes one.
+/// The one certificate of a bundle that has no other key, or that it names one key. Only
+/// [`Bounded::check_key`] makes one.
+pub(super) enum OneKey<'a> {
+    Certificate(OneCertificate<'a>),
+    /// The key itself is the policy's.
+    Named,
+}
+
+/// The one certificate of a bundle. Only [`Bounded::check_key`] makes one.
 pub(super) struct OneCertificate<'a>(&'a Certificate);
 
 /// Proof that the certificate and the timestamps of a bundle are small enough to decode. Only
 /// [`Bounded::check_der`] makes one.
 pub(super) struct Decodable {
-    _certificate: BoundedDer,
+    _certificate: Option<BoundedDer>,
     _timestamps: Vec<BoundedDer>,
 }
 
@@ -186,6 +203,13 @@ impl Wire {
             certificate
                 .raw_bytes
                 .check(der::CERTIFICATE, der::CERTIFICATE_BYTES)?;
+        }
+        if let Some(hint) = material
+            .public_key
+            .as_ref()
+            .and_then(|key| key.hint.as_ref())
+        {
+            at_most_bytes("the hint at the key", HINT_BYTES, hint.len())?;
         }
         if let Some(envelope) = &self.dsse_envelope {
             for signature in envelope.signatures.at_most("signatures in the envelope")? {
@@ -241,20 +265,22 @@ impl<'a> Bounded<'a> {
         }
     }
 
-    /// Checks that the bundle has one certificate and no other key.
+    /// Checks that the bundle has one certificate and no other key, or names one key and has no certificate.
     ///
     /// # Errors
     /// [`Failure::NoCertificate`].
-    pub(super) fn check_key(self) -> Result<OneCertificate<'a>, Failure> {
+    pub(super) fn check_key(self) -> Result<OneKey<'a>, Failure> {
         let material = &self.0.verification_material;
         let found = match (
             &material.certificate,
             &material.x509_certificate_chain,
             &material.public_key,
         ) {
-            (Some(certificate), None, None) => return Ok(OneCertificate(certificate)),
+            (Some(certificate), None, None) => {
+                return Ok(OneKey::Certificate(OneCertificate(certificate)));
+            }
+            (None, None, Some(_)) => return Ok(OneKey::Named),
             (None, Some(_), None) => "a certificate chain",
-            (None, None, Some(_)) => "a public key",
             (None, None, None) => "nothing",
             _ => "several kinds of key material",
         };
@@ -265,15 +291,20 @@ impl<'a> Bounded<'a> {
     ///
     /// # Errors
     /// [`Failure::TooMany`].
-    pub(super) fn check_der(self, certificate: &OneCertificate<'_>) -> Result<Decodable, Failure> {
-        let OneCertificate(certificate) = certificate;
-        let certificate = certificate.raw_bytes.decode(der::CERTIFICATE)?;
+    pub(super) fn check_der(self, key: &OneKey<'_>) -> Result<Decodable, Failure> {
+        let certificate = match key {
+            OneKey::Certificate(OneCertificate(certificate)) => {
+                let certificate = certificate.raw_bytes.decode(der::CERTIFICATE)?;
+                Some(der::check_certificate(&certificate)?.into_der())
+            }
+            OneKey::Named => None,
+        };
         let material = &self.0.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();
         let timestamps = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref());
         let timestamps = timestamps.map_or(&[][..], |timestamps| &timestamps.kept);
         Ok(Decodable {
-            _certificate: der::check_certificate(&certificate)?.into_der(),
+            _certificate: certificate,
             _timestamps: timestamps
                 .iter()
                 .map(check_timestamp)
@@ -330,121 +361,5 @@ impl Checkpoint {
             });
         }
         Ok(())
-    }
-}
-
-/// Bytes in base64.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Base64(String);
-
-impl Base64 {
-    /// Checks the size first, then the form. Protobuf's JSON allows readers to accept other alphabets and
-    /// missing padding. Then the same bytes could be written in several ways. No writer does that.
-    fn check(&self, what: &'static str, limit: usize) -> Result<(), Failure> {
-        let text = &self.0;
-        let padding = text.len() - text.trim_end_matches('=').len();
-        let found = (text.len() / 4 * 3).saturating_sub(padding);
-        at_most_bytes(what, limit, found)?;
-        self.decode(what).map(drop)
-    }
-
-    /// The bytes. [`check`](Self::check) has measured them before.
-    fn decode(&self, what: &'static str) -> Result<Vec<u8>, Failure> {
-        decode(&self.0, what)
-    }
-}
-
-/// Decodes base64 of the standard alphabet, with padding.
-pub(super) fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Failure> {
-    BASE64.decode(text).map_err(|error| Failure::Malformed {
-        part: "bundle",
-        detail: format!("expected {what} in base64 (standard alphabet, padded): {error}"),
-    })
-}
-
-/// A number that is not negative. Protobuf's JSON writes it as a string of digits. `sigstore-types` reads
-/// its value; here only its form is checked, so that there is one way to write it.
-struct Number;
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Digits;
-
-        impl Visitor<'_> for Digits {
-            type Value = Number;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number without sign and leading zeros")
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Number, E> {
-                Ok(Number)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
-                let canonical = |number: u64| number.to_string() == text;
-                match text.parse().ok().filter(|number| canonical(*number)) {
-                    Some(_) => Ok(Number),
-                    None => Err(E::invalid_value(Unexpected::Other("other text"), &self)),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(Digits)
-    }
-}
-
-/// A list. All entries are counted, and at most `MAX` of them are kept.
-struct Items<T, const MAX: usize> {
-    kept: Vec<T>,
-    count: usize,
-}
-
-impl<T, const MAX: usize> Items<T, MAX> {
-    /// All entries, if there are not more than `MAX`.
-    fn at_most(&self, what: &'static str) -> Result<&[T], Failure> {
-        if self.count > MAX {
-            return Err(Failure::TooMany {
-                what,
-                limit: MAX,
-                found: self.count,
-            });
-        }
-        Ok(&self.kept)
-    }
-}
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Items<T, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counting<T, const MAX: usize>(std::marker::PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Counting<T, MAX> {
-            type Value = Items<T, MAX>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Items {
-                    kept: Vec::new(),
-                    count: 0,
-                };
-                while items.count < MAX {
-                    let Some(item) = seq.next_element()? else {
-                        return Ok(items);
-                    };
-                    items.kept.push(item);
-                    items.count += 1;
-                }
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    items.count += 1;
-                }
-                Ok(items)
-            }
-        }
-
-        deserializer.deserialize_seq(Counting(std::marker::PhantomData))
     }
 }

@@ -258,7 +258,7 @@ impl Criteria {
             policy: requirement,
             now: self.now,
         };
-        let signature = stored.signature()?;
+        let signature = stored.signature(requirement)?;
         let form = match &signature {
             Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
             Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),

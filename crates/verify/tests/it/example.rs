@@ -24,7 +24,8 @@ fn a_bundle_is_verified_from_files() {
             identity,
         )
     };
-    assert_eq!(verify(identity).unwrap().evidence().identity, identity);
+    let proof = verify(identity).unwrap();
+    assert_eq!(proof.evidence().signer.to_string(), identity);
     let refused = verify("somebody@example.org").unwrap_err().to_string();
     assert!(refused.contains("the identity does not"), "{refused}");
 }

@@ -17,6 +17,8 @@ pub(crate) fn fields_of_a_policy() -> Vec<&'static str> {
         issuer_regex,
         identity,
         identity_regex,
+        key,
+        ignore_tlog,
         not_before,
         min_age,
         identities,
@@ -40,6 +42,8 @@ pub(crate) fn fields_of_a_signer() -> Vec<&'static str> {
         issuer_regex,
         identity,
         identity_regex,
+        key,
+        ignore_tlog,
         not_before,
         claims,
     })

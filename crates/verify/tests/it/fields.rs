@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use countersign_oci::{Digest, Reference};
 use countersign_policy::{Claim, Miss, Policy, PolicyFile, Trust, Violation};
-use countersign_sandbox::{BundleSpec, Sigstore, Statement};
+use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Sigstore, Statement};
 use countersign_verify::{Evidence, Failure, TrustedRoot, judge_digest};
 use jiff::{Timestamp, ToSpan as _};
 
@@ -371,6 +371,15 @@ impl Signed {
                 and(format!("{key}: {{trusted_root: ours.json}}")),
                 |failure| matches!(failure, Failure::OtherTrust),
             ),
+            // What a key accepts is in `keys.rs`. A certificate's signature it refuses.
+            "key" => case(and(String::new()), by_a_key(""), |failure| {
+                matches!(failure, Failure::CertificateForKey)
+            }),
+            "ignore_tlog" => case(
+                and("ignore_tlog: false".to_owned()),
+                by_a_key("ignore_tlog: true"),
+                |failure| matches!(failure, Failure::CertificateForKey),
+            ),
             // Asked for by its own name everywhere in these cases; its own test asks for another.
             "bind_name" => None,
             // Where to look, which is no condition.
@@ -378,6 +387,13 @@ impl Signed {
             other => panic!("no case for the key `{other}`"),
         }
     }
+}
+
+/// A policy with somebody's key, and `extra`.
+fn by_a_key(extra: &str) -> String {
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    let pem = key.public_pem().replace('\n', "\\n");
+    format!("key: \"{pem}\"\n{extra}\n")
 }
 
 /// The keys of the definition of this name in the schema of policy files.

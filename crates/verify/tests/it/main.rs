@@ -15,6 +15,7 @@ mod cosign;
 mod example;
 mod field_names;
 mod fields;
+mod keys;
 mod misuse;
 mod refusals;
 mod require;

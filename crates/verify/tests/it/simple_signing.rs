@@ -79,7 +79,7 @@ async fn a_legacy_signature_is_accepted_at_its_tag_and_among_the_referrers() {
         assert_eq!(proof.digest(), stage.scene.image.digest());
         let evidence = proof.evidence();
         assert_eq!(evidence.format, SignatureFormat::SimpleSigning);
-        assert_eq!(evidence.identity, IDENTITY);
+        assert_eq!(evidence.signer.to_string(), IDENTITY);
         assert_eq!(evidence.subject_name, Some(repository(&stage)));
         assert_eq!(evidence.signed_at.len(), 1);
         assert!(evidence.log_index.is_some() && evidence.log_id.is_some());

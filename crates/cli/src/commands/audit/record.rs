@@ -56,7 +56,7 @@ pub(in crate::commands) struct JsonSigner {
     /// The OIDC issuer's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issuer: Option<String>,
-    /// An email address or a URI, from the certificate.
+    /// An email address or a URI, from the certificate. If a key signed: `key` and its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) identity: Option<String>,
 }
@@ -168,11 +168,12 @@ impl AuditResult {
         };
         match verdict {
             Verdict::Proven(evidence) => {
+                let holder = evidence.signer.certificate();
                 result.signer = Some(JsonSigner {
-                    issuer: Some(evidence.issuer.clone()),
-                    identity: Some(evidence.identity.clone()),
+                    issuer: holder.map(|holder| holder.issuer.clone()),
+                    identity: Some(evidence.signer.to_string()),
                 });
-                result.signed_at = Some(evidence.earliest().to_string());
+                result.signed_at = evidence.earliest().map(|time| time.to_string());
                 result.log_index = evidence.log_index;
                 result.format = Some(evidence.format.into());
             }

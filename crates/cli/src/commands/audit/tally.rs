@@ -98,10 +98,11 @@ impl Tally {
         let signer = result.signer.as_ref();
         if state.failure().is_none() {
             if let Some(JsonSigner {
-                issuer: Some(issuer),
+                issuer,
                 identity: Some(identity),
             }) = signer.cloned()
             {
+                let issuer = issuer.unwrap_or_else(|| "none, it is a key".to_owned());
                 self.signers.count(Signer { issuer, identity }, |()| {});
             }
             return;

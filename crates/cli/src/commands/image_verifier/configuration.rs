@@ -10,7 +10,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::environment::{CACHE_DIRECTORY, CREDENTIAL_FILE, Environment, IMAGE_VERIFIER_CONFIG};
 use crate::failure::Failure;
 use crate::input::read_text;
-use crate::policy::LoadedPolicy;
+use crate::policy::{self, LoadedPolicy};
 use crate::trust::{self, Instance};
 
 const FILE: &str = "/etc/countersign/image-verifier.yaml";
@@ -40,7 +40,7 @@ impl Configuration {
                 "write it, or name another file in {IMAGE_VERIFIER_CONFIG}"
             ))
         })?;
-        let content = ImageVerifierConfig::parse(&text, &file.display().to_string())?;
+        let content = policy::parse_image_verifier(&text, file)?;
         let mut configuration = Self {
             file: file.to_owned(),
             environment: environment.clone(),

@@ -111,7 +111,7 @@ impl Decision {
     /// Why, in one line.
     fn reason(&self) -> String {
         let text = match &self.answer {
-            Answer::Signed(evidence) => format!("signed by {}", evidence.identity),
+            Answer::Signed(evidence) => format!("signed by {}", evidence.signer),
             Answer::Allowed(reason) => reason.clone(),
             Answer::Refused(failure) => failure.line(),
         };
@@ -142,8 +142,10 @@ impl Decision {
             },
             rule,
             pattern,
-            identity: evidence.map(|evidence| evidence.identity.clone()),
-            issuer: evidence.map(|evidence| evidence.issuer.clone()),
+            identity: evidence.map(|evidence| evidence.signer.to_string()),
+            issuer: evidence
+                .and_then(|evidence| evidence.signer.certificate())
+                .map(|holder| holder.issuer.clone()),
             kind: match &self.answer {
                 Answer::Refused(failure) => Some(failure.kind.into()),
                 Answer::Signed(_) | Answer::Allowed(_) => None,

@@ -3,7 +3,7 @@
 //! The words come from the checked policy, by which signatures are judged. Without `--resolve` nothing is asked of
 //! any server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,6 +24,7 @@ use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
 use crate::operand;
 use crate::output::Output;
+use crate::policy;
 
 /// `countersign policy check`
 #[derive(Debug, Args)]
@@ -62,7 +63,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let name = arguments.file.display().to_string();
     let text = read_text(&arguments.file, "policy")?;
-    let source = Source::parse(&text, &name)?;
+    let source = Source::parse(&text, &arguments.file)?;
     let mut parts = match &source {
         Source::Policy(file) => parts(file)?,
         Source::ImageVerifier(config) => rules(config),
@@ -133,10 +134,10 @@ enum Source {
 }
 
 impl Source {
-    fn parse(text: &str, name: &str) -> Result<Self, Failure> {
+    fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
         Ok(match ImageVerifierConfig::is_one(text) {
-            true => Self::ImageVerifier(Box::new(ImageVerifierConfig::parse(text, name)?)),
-            false => Self::Policy(Box::new(PolicyFile::parse(text, name)?)),
+            true => Self::ImageVerifier(Box::new(policy::parse_image_verifier(text, path)?)),
+            false => Self::Policy(Box::new(policy::parse_text(text, path)?)),
         })
     }
 }

@@ -76,7 +76,9 @@ pub(super) async fn run(
     let cases = Cases::read(&arguments.cases)?;
     let instance = trust::instance(&arguments.trust, Some(&policy))?;
     let connection = connection::without_registries(environment)?;
-    let trusted_root = instance.trusted_root(environment, &connection).await?;
+    let trusted_root = instance
+        .trusted_root_for(&policy.policy, environment, &connection)
+        .await?;
 
     let directory = arguments.cases.parent().unwrap_or(Path::new(""));
     let mut results = Vec::new();

@@ -106,11 +106,18 @@ impl Cosign {
         let questions: BTreeSet<Question> = signed
             .iter()
             .flat_map(|one| self.formats.each().iter().map(move |format| (one, *format)))
-            .map(|(one, format)| Question {
-                format,
-                image: format!("{}@{}", one.reference.location(), one.digest),
-                identity: one.evidence.identity.clone(),
-                issuer: one.evidence.issuer.clone(),
+            .map(|(one, format)| {
+                let holder = one.evidence.signer.certificate();
+                Question {
+                    format,
+                    image: format!("{}@{}", one.reference.location(), one.digest),
+                    identity: holder
+                        .map(|holder| holder.identity.clone())
+                        .unwrap_or_default(),
+                    issuer: holder
+                        .map(|holder| holder.issuer.clone())
+                        .unwrap_or_default(),
+                }
             })
             .collect();
         stream::iter(questions.into_iter().map(|question| self.ask(question)))

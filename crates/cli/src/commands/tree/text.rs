@@ -80,11 +80,11 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
     let below = depth + 1;
     match (attached.kind, &attached.evidence) {
         (TreeAttachedKind::Signature, Some(evidence)) => {
-            line(text, depth, "signature", evidence.identity());
+            line(text, depth, "signature", &evidence.signer());
         }
         (TreeAttachedKind::Attestation, Some(evidence)) => {
             line(text, depth, "attestation", type_name);
-            line(text, below, "signer", evidence.identity());
+            line(text, below, "signer", &evidence.signer());
         }
         (TreeAttachedKind::Signature | TreeAttachedKind::Attestation, None)
         | (TreeAttachedKind::Unproven, _) => {
@@ -115,7 +115,9 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
         (TreeAttachedKind::Unreadable, _) => line(text, depth, "unreadable", "what refers to it"),
     }
     if let Some(evidence) = &attached.evidence {
-        line(text, below, "issuer", evidence.issuer());
+        if let Some(issuer) = evidence.issuer() {
+            line(text, below, "issuer", issuer);
+        }
         line(text, below, "signed at", &evidence.times());
         if let Some(index) = evidence.log_index() {
             line(text, below, "log entry", &index.to_string());

@@ -44,6 +44,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Unverifiable
     4 Policy: somebody may have moved the tag back; if you want the older image, pass --allow-older
         Older
+    4 Policy: the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older
+        Undated
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         OtherPermit
     5 Invalid: do not use it: the file was changed, or the gallery has the `sha256` of another file

@@ -33,6 +33,24 @@ fn signature(hour: i8) -> Grounds {
     .unwrap()
 }
 
+/// A signature by a key, whose time nothing proves.
+fn undated_signature() -> Grounds {
+    let mut grounds = serde_json::to_value(signature(1)).unwrap();
+    let evidence = grounds["evidence"].as_object_mut().unwrap();
+    for name in [
+        "identity",
+        "issuer",
+        "claims",
+        "certificate_not_before",
+        "certificate_not_after",
+    ] {
+        evidence.remove(name);
+    }
+    evidence.insert("key".into(), json!(format!("SHA-256:{}", "0".repeat(64))));
+    evidence.insert("signed_at".into(), json!([]));
+    serde_json::from_value(grounds).unwrap()
+}
+
 fn at(hour: i8) -> jiff::Timestamp {
     format!("2024-01-01T{hour:02}:00:00Z").parse().unwrap()
 }
@@ -124,6 +142,35 @@ fn an_older_signature_replaces_a_later_one_only_where_that_is_allowed() {
                 assert_eq!(decision, expected, "{downgrade:?} {same:?}");
             }
         }
+    }
+    // Of a signature without a time it is not known whether it is older.
+    let undated = Decision::Undated { installed: at(2) };
+    for (installed, digest, found, refusing) in [
+        (signature(2), OTHER, undated_signature(), undated),
+        (signature(2), SAME, undated_signature(), Decision::Keep),
+        (
+            undated_signature(),
+            OTHER,
+            undated_signature(),
+            Decision::Install,
+        ),
+        (undated_signature(), OTHER, signature(1), Decision::Install),
+    ] {
+        let decide = |downgrade| {
+            decided(
+                &installed,
+                digest,
+                &found,
+                options(downgrade, WhenSame::Keep),
+            )
+        };
+        assert_eq!(decide(Downgrade::Refuse), refusing);
+        let allowing = if digest == SAME {
+            Decision::Keep
+        } else {
+            Decision::Install
+        };
+        assert_eq!(decide(Downgrade::Allow), allowing);
     }
     // The same content by an older signature is an older one too.
     let decision = decided(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Repository};
 use countersign_policy::{
-    CertificateClaims, Claim, Claimed, Miss, Policy, SignatureFormat, Violation,
+    CertificateClaims, Claim, Claimed, ClaimedSigner, Miss, Policy, SignatureFormat, Violation,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -65,11 +65,13 @@ impl Signature {
             .judge(Claimed {
                 format: self.format,
                 digest: &self.digest,
-                issuer: self.issuer,
-                identity: self.identity,
-                certificate: &self.certificate,
-                earliest: self.earliest,
-                latest: self.latest,
+                signer: ClaimedSigner::Certificate {
+                    issuer: self.issuer,
+                    identity: self.identity,
+                    claims: &self.certificate,
+                },
+                earliest: Some(self.earliest),
+                latest: Some(self.latest),
                 now: time("2026-08-07T10:00:05Z"),
                 predicate_type: self.predicate_type,
                 predicate: self.predicate.as_ref(),

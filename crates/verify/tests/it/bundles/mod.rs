@@ -124,14 +124,15 @@ async fn a_good_bundle_proves_who_signed_what_and_when() {
         assert_eq!(proof.digest(), fixture.image.digest());
         let evidence = proof.evidence();
         assert_eq!(evidence.digest, *fixture.image.digest());
-        assert_eq!(evidence.identity, IDENTITY);
-        assert_eq!(evidence.issuer, fixture.certified_issuer());
+        assert_eq!(evidence.signer.to_string(), IDENTITY);
+        let holder = evidence.signer.certificate().unwrap();
+        assert_eq!(holder.issuer, fixture.certified_issuer());
         assert_eq!(evidence.signed_at.len(), 1);
         assert!(evidence.signed_at[0] >= before, "{evidence:?}");
         assert!(evidence.log_index.is_some());
         assert_eq!(evidence.log_id.as_ref().map(String::len), Some(64));
         assert_eq!(evidence.annotations["key"], "value");
-        assert_eq!(evidence.claims["build_trigger"], "push");
+        assert_eq!(holder.claims["build_trigger"], "push");
         assert_eq!(evidence.subject_name.as_deref(), Some("acme/app"));
         assert_eq!(evidence.signature_manifest, None);
         let record = serde_json::to_string(evidence).unwrap();

@@ -1,0 +1,88 @@
+//! Signers by a key: the key itself, and what contradicts it.
+
+use super::check::{at, instant, non_empty};
+use super::{KeyReader, KeySigner, LogUse, Signer};
+use crate::claims::ClaimRule;
+use crate::error::{KeyPath, PolicyError, Problem};
+use crate::keys::{IDENTITY, ISSUER, KEY};
+use crate::public_key::PublicKey;
+use crate::spec::{PolicySpec, SignerSpec};
+
+/// Refuses what only a certificate has, beside a key.
+pub(super) fn refuse_beside(
+    spec: &SignerSpec,
+    path: &KeyPath,
+    common: &[ClaimRule],
+) -> Result<(), PolicyError> {
+    let beside = [
+        (ISSUER.exact, spec.issuer.is_some()),
+        (ISSUER.regex, spec.issuer_regex.is_some()),
+        (IDENTITY.exact, spec.identity.is_some()),
+        (IDENTITY.regex, spec.identity_regex.is_some()),
+        ("claims", !spec.claims.is_empty()),
+    ];
+    if let Some((key, _)) = beside.into_iter().find(|(_, there)| *there) {
+        return Err(at(path.key(key), Problem::BesideKey { key }));
+    }
+    match common {
+        [] => Ok(()),
+        _ => Err(at(path.key(KEY), Problem::BesideKey { key: "claims" })),
+    }
+}
+
+/// The signer by the key in `text`, which is PEM or the path of a file.
+pub(super) fn signer(
+    text: &str,
+    spec: &SignerSpec,
+    path: &KeyPath,
+    read: KeyReader<'_>,
+) -> Result<KeySigner, PolicyError> {
+    let key_path = path.key(KEY);
+    non_empty(text, "a public key in PEM or the path of a file", &key_path)?;
+    let key = if PublicKey::looks_like_pem(text) {
+        PublicKey::from_pem(text).map_err(|reason| Problem::PublicKey { file: None, reason })
+    } else {
+        match read(text) {
+            Ok(pem) => PublicKey::from_pem(&pem).map_err(|reason| Problem::PublicKey {
+                file: Some(text.to_owned()),
+                reason,
+            }),
+            Err(error) => Err(Problem::KeyFile {
+                found: text.to_owned(),
+                reason: error.to_string(),
+            }),
+        }
+    };
+    Ok(KeySigner {
+        key: key.map_err(|problem| at(key_path, problem))?,
+        log: match spec.ignore_tlog {
+            true => LogUse::Ignored,
+            false => LogUse::Demanded,
+        },
+        not_before: instant(spec.not_before.as_deref(), path)?,
+    })
+}
+
+/// Refuses conditions on the time of a signature where nothing proves it.
+pub(super) fn check_time_conditions(
+    signers: &[Signer],
+    spec: &PolicySpec,
+    path: &KeyPath,
+) -> Result<(), PolicyError> {
+    let is_undated = |signer: &Signer| signer.key().is_some_and(|key| key.log == LogUse::Ignored);
+    if !signers.iter().any(is_undated) {
+        return Ok(());
+    }
+    let no_time = |path: &KeyPath, key| Err(at(path.key(key), Problem::NoTime { key }));
+    if spec.not_before.is_some() {
+        return no_time(path, "not_before");
+    }
+    if spec.min_age.is_some() {
+        return no_time(path, "min_age");
+    }
+    let contradicts = |signer: &Signer| is_undated(signer) && signer.not_before().is_some();
+    match signers.iter().position(contradicts) {
+        Some(position) => no_time(&path.key("identities").index(position), "not_before"),
+        None => Ok(()),
+    }
+}
