@@ -25,6 +25,7 @@ mod only;
 
 pub use only::OneSigner;
 mod require;
+mod values;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";

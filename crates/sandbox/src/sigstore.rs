@@ -7,6 +7,7 @@ mod addresses;
 mod bundle;
 mod ca;
 mod ct;
+mod entry_verifier;
 mod error;
 mod fulcio;
 mod http;

@@ -344,7 +344,9 @@ impl Setup<'_> {
     async fn by(&self, loaded: LoadedPolicy) -> Result<Auditor<Verifier>, Failure> {
         let instance = trust::instance(&self.arguments.trust, Some(&loaded))?;
         let connection = self.registry.connection();
-        let root = instance.trusted_root(self.environment, connection).await?;
+        let root = instance
+            .trusted_root_for(&loaded.policy, self.environment, connection)
+            .await?;
         let verifier = Arc::new(Verifier::new(self.registry.clone(), root));
         let registry = self.registry.clone();
         let scope = self.arguments.scope();

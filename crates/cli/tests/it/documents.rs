@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use countersign_sandbox::image::Image;
-use countersign_sandbox::{BundleSpec, Statement};
+use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Statement};
 
 use crate::stage::{RELEASE, STRANGER, Stage, image, run};
 
@@ -187,6 +187,9 @@ async fn the_commands_about_signing_work() {
 #[tokio::test]
 async fn the_policies_of_the_pages_can_be_used() {
     let stage = Stage::new().await;
+    // The file that a page names.
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    stage.write("cosign.pub", key.public_pem());
     let mut checked = 0;
     for name in ["README.md", "docs/policy.md", "docs/galleries.md"] {
         for text in blocks(&page(name), "yaml") {
@@ -198,7 +201,7 @@ async fn the_policies_of_the_pages_can_be_used() {
             }
         }
     }
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 7);
 }
 
 /// The runs that README shows are those of the snapshots.

@@ -4,21 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use url::Url;
 
 use super::key::{self, check_time_conditions};
+use super::values::{at, instant, non_empty};
 use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Signer, Trust};
 use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
-use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::error::{KeyPath, PolicyError, Problem};
 use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
 use crate::predicate::{JsonPointer, PredicateRule};
 use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
-use crate::timestamp;
 
 impl Policy {
     /// Checks `spec`, which stands at `path` for the purpose of errors. Files of keys are read by `read`.
@@ -240,18 +239,6 @@ fn regex_matcher(pattern: &str, path: &KeyPath) -> Result<Matcher, PolicyError> 
     }
 }
 
-pub(super) fn instant(
-    text: Option<&str>,
-    path: &KeyPath,
-) -> Result<Option<Timestamp>, PolicyError> {
-    let path = path.key("not_before");
-    text.map(|text| {
-        non_empty(text, "an RFC 3339 time", &path)?;
-        timestamp::parse(text).map_err(|problem| at(path.clone(), problem))
-    })
-    .transpose()
-}
-
 fn check_predicate_types(types: &[String], path: &KeyPath) -> Result<Vec<String>, PolicyError> {
     if types.is_empty() {
         return Ok(vec![COSIGN_SIGN_PREDICATE.to_owned()]);
@@ -401,25 +388,4 @@ fn each<T, C: FromIterator<T>>(
         .enumerate()
         .map(|(position, text)| parse(text).map_err(|problem| at(path.index(position), problem)))
         .collect()
-}
-
-pub(super) fn non_empty(
-    text: &str,
-    expected: &'static str,
-    path: &KeyPath,
-) -> Result<(), PolicyError> {
-    if text.trim().is_empty() {
-        return Err(at(path.clone(), Problem::Empty { expected }));
-    }
-    Ok(())
-}
-
-pub(super) fn at(path: KeyPath, problem: Problem) -> PolicyError {
-    PolicyError::new(
-        Place {
-            path,
-            ..Place::default()
-        },
-        problem,
-    )
 }

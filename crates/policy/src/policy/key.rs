@@ -1,6 +1,6 @@
 //! Signers by a key: the key itself, and what contradicts it.
 
-use super::check::{at, instant, non_empty};
+use super::values::{at, instant, non_empty};
 use super::{KeyReader, KeySigner, LogUse, Signer};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_oci::printable;
 
-use super::check::{at, claim_rules, non_empty, predicate_rules};
+use super::check::{claim_rules, predicate_rules};
+use super::values::{at, non_empty};
 use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, Policy, Signer};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};

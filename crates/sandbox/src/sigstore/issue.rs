@@ -12,7 +12,8 @@ use sigstore_types::Sha256Hash;
 use super::bundle::{BUNDLE, BundleSpec, Flaw};
 use super::ca::{Embed, FulcioAuthority, Subject};
 use super::ct::CtLog;
-use super::keys::{EcdsaKey, digest, pem};
+use super::entry_verifier::EntryVerifier;
+use super::keys::{EcdsaKey, digest};
 use super::log::LogEntry;
 use super::proposal::{Proposal, pre_authentication_encoding};
 use super::rekor_v1::RekorV1;
@@ -39,25 +40,6 @@ pub(super) struct Issuance<'a> {
     key: EcdsaKey,
 }
 
-/// With what a signature verifies, as a log entry has it.
-#[derive(Clone)]
-pub(super) enum Verifier {
-    /// A certificate (DER).
-    Certificate(Vec<u8>),
-    /// A public key (DER SubjectPublicKeyInfo).
-    Key(Vec<u8>),
-}
-
-impl Verifier {
-    /// In PEM, as Rekor v1 has it.
-    pub(super) fn pem(&self) -> String {
-        match self {
-            Self::Certificate(der) => pem("CERTIFICATE", der),
-            Self::Key(der) => pem("PUBLIC KEY", der),
-        }
-    }
-}
-
 impl<'a> Issuance<'a> {
     pub(super) fn new(services: &'a Services, spec: &'a BundleSpec) -> Result<Self, SigstoreError> {
         Ok(Self {
@@ -82,7 +64,7 @@ impl Issuance<'_> {
                 ("publicKey", json!({"hint": hex::encode(self.key.id())}))
             }
             (_, Some(key), _) => ("publicKey", json!({"hint": STANDARD.encode(key.id())})),
-            (_, None, Verifier::Certificate(der) | Verifier::Key(der)) => {
+            (_, None, EntryVerifier::Certificate(der) | EntryVerifier::Key(der)) => {
                 ("certificate", json!({"rawBytes": STANDARD.encode(der)}))
             }
         };
@@ -118,10 +100,10 @@ impl Issuance<'_> {
     }
 
     /// With what the signature verifies: a new certificate, or the key.
-    pub(super) fn verifier(&self) -> Result<Verifier, SigstoreError> {
+    pub(super) fn verifier(&self) -> Result<EntryVerifier, SigstoreError> {
         match &self.spec.key {
-            Some(key) => Ok(Verifier::Key(key.spki().to_vec())),
-            None => self.certificate().map(Verifier::Certificate),
+            Some(key) => Ok(EntryVerifier::Key(key.spki().to_vec())),
+            None => self.certificate().map(EntryVerifier::Certificate),
         }
     }
 
@@ -168,7 +150,7 @@ impl Issuance<'_> {
         self.sign_message(&signed)
     }
 
-    fn entries(&self, signature: &[u8], by: &Verifier) -> Result<Vec<Value>, SigstoreError> {
+    fn entries(&self, signature: &[u8], by: &EntryVerifier) -> Result<Vec<Value>, SigstoreError> {
         let mut entry = match self.spec.flaw {
             Some(Flaw::EntryOfAnotherPayload) => self.log(ANOTHER, &self.sign(ANOTHER)?, by)?,
             _ => self.log(&self.spec.payload, signature, by)?,
@@ -194,7 +176,7 @@ impl Issuance<'_> {
         &self,
         payload: &[u8],
         signature: &[u8],
-        by: &Verifier,
+        by: &EntryVerifier,
     ) -> Result<LogEntry, SigstoreError> {
         match self.spec.rekor {
             RekorVersion::V1 => {

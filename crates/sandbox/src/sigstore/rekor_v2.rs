@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use sigstore_types::Sha256Hash;
 
 use super::SigstoreError;
+use super::entry_verifier::EntryVerifier;
 use super::error::Refused;
-use super::issue;
 use super::keys::{Ed25519Key, digest};
 use super::log::{LogEntry, checkpoint};
 use super::merkle::MerkleTree;
@@ -135,11 +135,11 @@ impl RekorV2 {
         &self,
         hash: &[u8],
         signature: &[u8],
-        by: &issue::Verifier,
+        by: &EntryVerifier,
     ) -> Result<LogEntry, SigstoreError> {
         let (name, der) = match by {
-            issue::Verifier::Certificate(der) => ("x509Certificate", der),
-            issue::Verifier::Key(der) => ("publicKey", der),
+            EntryVerifier::Certificate(der) => ("x509Certificate", der),
+            EntryVerifier::Key(der) => ("publicKey", der),
         };
         let verifier = json!({
             "keyDetails": KEY_DETAILS,

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::bundle::BundleSpec;
-use super::issue::{Issuance, Verifier};
+use super::entry_verifier::EntryVerifier;
+use super::issue::Issuance;
 use super::keys::digest;
 use super::services::Services;
 use super::{Sigstore, SigstoreError};
@@ -108,7 +109,7 @@ fn issue(services: &Services, spec: &BundleSpec) -> Result<SimpleSignature, Sigs
         (SIGNATURE_ANNOTATION, STANDARD.encode(&signature)),
         (LOG_ANNOTATION, log.to_string()),
     ];
-    if let Verifier::Certificate(_) = by {
+    if let EntryVerifier::Certificate(_) = by {
         annotations.push((CERTIFICATE_ANNOTATION, by.pem()));
         annotations.push((CHAIN_ANNOTATION, by.pem()));
     }

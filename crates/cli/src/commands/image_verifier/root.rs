@@ -26,6 +26,13 @@ pub(super) async fn load(
 ) -> Result<TrustedRoot, Failure> {
     let mut instance = configuration.instance(policy)?;
     let environment = &configuration.environment;
+    if let Some(policy) = policy
+        && !policy.needs_trusted_root()
+    {
+        return instance
+            .trusted_root_for(policy, environment, connection)
+            .await;
+    }
     instance.network = TufNetwork::Offline;
     if let Ok(root) = instance.trusted_root(environment, connection).await {
         return Ok(root);
