@@ -18,6 +18,7 @@ use super::list::ListOutput;
 use super::man::ManOutput;
 use super::merge::{MergeDryRunOutput, MergeOutput};
 use super::policy::check::PolicyCheckOutput;
+use super::policy::init::PolicyInitOutput;
 use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
 use super::sign::SignOutput;
@@ -80,6 +81,7 @@ documents! {
     List(ListOutput),
     Remove(RemoveOutput),
     PolicyCheck(PolicyCheckOutput),
+    PolicyInit(PolicyInitOutput),
     PolicyTest(PolicyTestOutput),
     ImageVerifier(ImageVerifierOutput),
     Refresh(RefreshOutput),

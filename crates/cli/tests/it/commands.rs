@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -99,6 +99,12 @@ const ROWS: [Row; 19] = [
     Row {
         name: "policy check",
         arguments: "policy.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "policy init",
+        arguments: "--trusted-root trusted_root.json --from REGISTRY/app:v1",
         before: "",
         prints: Prints::Answer,
     },

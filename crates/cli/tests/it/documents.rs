@@ -112,7 +112,7 @@ fn flags(words: &[String]) -> &'static [&'static str] {
         ],
         ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
-        ["verify" | "tree" | "upgrade" | "audit", ..] | ["policy", "test"] if !trusts => {
+        ["verify" | "tree" | "upgrade" | "audit", ..] | ["policy", "test" | "init"] if !trusts => {
             &["--trusted-root=trusted_root.json"]
         }
         _ => &[],
@@ -155,7 +155,7 @@ async fn the_commands_of_the_first_page_work() {
 
 #[tokio::test]
 async fn the_commands_about_policies_work() {
-    play("docs/policy.md", 6).await;
+    play("docs/policy.md", 7).await;
 }
 
 #[tokio::test]

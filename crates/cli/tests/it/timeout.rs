@@ -49,6 +49,7 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         ),
         ("install", [&TRUST[..], &POLICY, &[&app, "here"]].concat()),
         ("upgrade", [&TRUST[..], &from, &["x"]].concat()),
+        ("policy init", [&TRUST[..], &["--from", &app]].concat()),
         (
             "policy check",
             vec!["denying.yaml", "--resolve", app.trim_end_matches(":v1")],

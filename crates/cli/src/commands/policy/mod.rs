@@ -4,6 +4,7 @@
 
 pub(super) mod check;
 mod denied;
+pub(super) mod init;
 pub(super) mod test;
 
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ use crate::output::Output;
 pub(crate) enum PolicyCommand {
     /// Explain a policy file in words, and warn of weak points
     Check(check::PolicyCheckArguments),
+    /// Print a policy to begin with
+    ///
+    /// It accepts those who signed an image, or who three answers describe. Compare it with what the project
+    /// publishes: anybody can sign an image.
+    Init(init::PolicyInitArguments),
     /// Apply a policy file to saved signatures
     Test(test::PolicyTestArguments),
 }
@@ -29,6 +35,7 @@ impl PolicyCommand {
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self {
             Self::Check(arguments) => arguments.registry.timeout,
+            Self::Init(arguments) => arguments.registry.timeout,
             Self::Test(_) => None,
         }
     }
@@ -41,6 +48,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(arguments) => check::run(&arguments, environment, output).await,
+        PolicyCommand::Init(arguments) => init::run(arguments, environment, output).await,
         PolicyCommand::Test(arguments) => test::run(arguments, environment, output).await,
     }
 }

@@ -1,0 +1,186 @@
+//! Three questions about who signs.
+
+use std::io::{self, BufRead, Write};
+
+use super::draft::Signer;
+
+/// Who can be asked about.
+const KINDS: [&str; 3] = [
+    "GitHub Actions",
+    "GitLab CI on gitlab.com",
+    "a person or a service account",
+];
+/// Who confirms an e-mail address.
+const PROVIDERS: [(&str, &str); 3] = [
+    ("Google", "https://accounts.google.com"),
+    ("GitHub", "https://github.com/login/oauth"),
+    ("Microsoft", "https://login.microsoftonline.com"),
+];
+
+/// Asks until every answer can be used.
+///
+/// # Errors
+/// If the input ends, or the questions can't be written.
+pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io::Result<Signer> {
+    let mut asker = Asker { answers, questions };
+    match asker.choice("Who signs the images?", &KINDS)? {
+        0 => {
+            let repository = asker.text("Repository, as OWNER/NAME", is_path)?;
+            let workflow = asker.text(
+                "Workflow and ref, such as release.yml@refs/heads/main",
+                is_file_at_ref,
+            )?;
+            Ok(signer(
+                "https://token.actions.githubusercontent.com",
+                format!("https://github.com/{repository}/.github/workflows/{workflow}"),
+            ))
+        }
+        1 => {
+            let project = asker.text("Project, as GROUP/NAME", is_path)?;
+            let reference = asker.text("Ref, such as refs/heads/main", is_ref)?;
+            Ok(signer(
+                "https://gitlab.com",
+                format!("https://gitlab.com/{project}//.gitlab-ci.yml@{reference}"),
+            ))
+        }
+        _ => {
+            let address = asker.text("E-mail address", is_address)?;
+            let provider = asker.choice("Who confirms it?", &PROVIDERS.map(|(name, _)| name))?;
+            let (_, issuer) = PROVIDERS.get(provider).copied().unwrap_or(PROVIDERS[0]);
+            Ok(signer(issuer, address))
+        }
+    }
+}
+
+fn signer(issuer: &str, identity: String) -> Signer {
+    Signer {
+        issuer: issuer.to_owned(),
+        identity,
+        source: None,
+    }
+}
+
+struct Asker<'a, A, Q> {
+    answers: &'a mut A,
+    questions: &'a mut Q,
+}
+
+impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
+    /// The position of the chosen one.
+    fn choice(&mut self, question: &str, choices: &[&str]) -> io::Result<usize> {
+        writeln!(self.questions, "{question}")?;
+        for (position, choice) in choices.iter().enumerate() {
+            writeln!(self.questions, "  {}: {choice}", position + 1)?;
+        }
+        loop {
+            let answer = self.line("Number")?;
+            match answer.parse::<usize>() {
+                Ok(number) if (1..=choices.len()).contains(&number) => return Ok(number - 1),
+                Ok(_) | Err(_) => writeln!(
+                    self.questions,
+                    "expected a number from 1 to {}, found {answer:?}",
+                    choices.len()
+                )?,
+            }
+        }
+    }
+
+    fn text(&mut self, question: &str, fits: fn(&str) -> bool) -> io::Result<String> {
+        loop {
+            let answer = self.line(question)?;
+            if fits(&answer) {
+                return Ok(answer);
+            }
+            writeln!(self.questions, "that does not look right: {answer:?}")?;
+        }
+    }
+
+    fn line(&mut self, question: &str) -> io::Result<String> {
+        write!(self.questions, "{question}: ")?;
+        self.questions.flush()?;
+        let mut answer = String::new();
+        if self.answers.read_line(&mut answer)? == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the input ended before the last question",
+            ));
+        }
+        Ok(answer.trim().to_owned())
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'@".contains(c))
+}
+
+fn is_path(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    parts.len() >= 2 && parts.iter().all(|part| is_word(part)) && !text.contains(':')
+}
+
+fn is_ref(text: &str) -> bool {
+    is_word(text) && text.starts_with("refs/")
+}
+
+fn is_file_at_ref(text: &str) -> bool {
+    text.split_once('@')
+        .is_some_and(|(file, at)| is_word(file) && !file.contains('/') && is_ref(at))
+}
+
+fn is_address(text: &str) -> bool {
+    text.split_once('@')
+        .is_some_and(|(name, host)| is_word(name) && is_word(host) && host.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ask;
+
+    fn answered(lines: &str) -> (Result<(String, String), String>, String) {
+        let mut told = Vec::new();
+        let signer = ask(&mut lines.as_bytes(), &mut told);
+        let signer = signer
+            .map(|signer| (signer.issuer, signer.identity))
+            .map_err(|error| error.to_string());
+        (signer, String::from_utf8(told).unwrap())
+    }
+
+    #[test]
+    fn three_answers_make_a_signer_and_what_can_t_be_is_asked_again() {
+        let github = "https://token.actions.githubusercontent.com";
+        for (lines, issuer, identity) in [
+            (
+                "1\nacme/app\nrelease.yml@refs/heads/main\n",
+                github,
+                "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main",
+            ),
+            (
+                "0\nx\n2\nacme\nacme/team/app\nmain\nrefs/heads/main\n",
+                "https://gitlab.com",
+                "https://gitlab.com/acme/team/app//.gitlab-ci.yml@refs/heads/main",
+            ),
+            (
+                "3\nci@acme.example\n2\n",
+                "https://github.com/login/oauth",
+                "ci@acme.example",
+            ),
+        ] {
+            let (signer, told) = answered(lines);
+            assert_eq!(
+                signer,
+                Ok((issuer.to_owned(), identity.to_owned())),
+                "{told}"
+            );
+        }
+        let (signer, told) = answered("4\n");
+        assert_eq!(
+            signer,
+            Err("the input ended before the last question".to_owned())
+        );
+        assert!(
+            told.contains("expected a number from 1 to 3, found \"4\""),
+            "{told}"
+        );
+    }
+}
