@@ -40,6 +40,7 @@ mod forms;
 mod image_pattern;
 mod image_verifier;
 mod index;
+pub mod issuers;
 mod judge;
 mod keys;
 mod matcher;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use countersign_oci::ResolvedImage;
 use countersign_policy::{
     COSIGN_SIGN_PREDICATE, CertificateClaims, Claim, Claimed, ClaimedSigner, Policy,
-    SignatureFormat, Violation,
+    SignatureFormat, Violation, issuers,
 };
 use jiff::Timestamp;
 
@@ -162,18 +162,17 @@ enum Kind {
 
 impl Kind {
     fn of(issuer: &str) -> Option<Self> {
-        const GITHUB: &str = "https://token.actions.githubusercontent.com";
         const CIRCLECI_ORGANISATIONS: &str = "https://oidc.circleci.com/org/";
         Some(match issuer {
-            GITHUB => Self::GitHub,
+            issuers::GITHUB_ACTIONS => Self::GitHub,
             // Enterprises that have an issuer of their own.
             _ if issuer
-                .strip_prefix(GITHUB)
+                .strip_prefix(issuers::GITHUB_ACTIONS)
                 .is_some_and(|rest| rest.starts_with('/')) =>
             {
                 Self::GitHub
             }
-            "https://gitlab.com"
+            issuers::GITLAB
             | "https://dev.gitlab.org"
             | "https://ops.gitlab.net"
             | "https://gitlab.archlinux.org" => Self::GitLab,
@@ -181,7 +180,7 @@ impl Kind {
             "https://oidc.circleci.com" => Self::CircleCi,
             _ if issuer.starts_with(CIRCLECI_ORGANISATIONS) => Self::CircleCi,
             "https://oauth2.sigstore.dev/auth" => Self::Dex,
-            "https://accounts.google.com"
+            issuers::GOOGLE
             | "https://auth.eclipse.org/auth/realms/foundation-service-accounts"
             | "https://issuer.hello.coop"
             | "https://www.kaggle.com/api/v1/models/signing"

@@ -4,7 +4,7 @@
 //! nothing makes a proof of it. What is not proven is told apart from what is.
 
 use countersign_oci::{Digest, ResolvedImage};
-use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, PolicySpec, SignatureFormat};
+use countersign_policy::{Policy, PolicySpec, SignatureFormat};
 use jiff::Timestamp;
 
 use crate::evidence::Evidence;
@@ -95,6 +95,8 @@ pub(crate) struct Surveyor {
     pub(crate) image: ResolvedImage,
     pub(crate) trusted_root: TrustedRoot,
     pub(crate) policy: Option<Policy>,
+    /// Accepts a signature by anybody: [`anybody`], made once.
+    pub(crate) signature_by_anybody: Option<Policy>,
     pub(crate) now: Timestamp,
 }
 
@@ -120,8 +122,8 @@ impl Surveyor {
 
     /// The type that the statement names, and the record of the signature.
     fn record(&self, stored: &StoredLayer) -> (Option<String>, Result<Evidence, Failure>) {
-        let as_signature = match anybody(COSIGN_SIGN_PREDICATE) {
-            Some(policy) => self.judge(stored, &policy),
+        let as_signature = match &self.signature_by_anybody {
+            Some(policy) => self.judge(stored, policy),
             None => Err(Failure::Aborted),
         };
         let found = match &as_signature {

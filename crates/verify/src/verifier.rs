@@ -85,22 +85,19 @@ impl Verifier {
     /// It refuses a policy that names its own Sigstore instance ([`Policy::trust`]), unless the root was
     /// loaded for that instance ([`TrustedRoot::for_trust`]).
     pub fn new(registry: Registry, trusted_root: TrustedRoot) -> Self {
-        Self {
-            registry,
-            trust: Trust::Root(trusted_root),
-            limits: Limits::default(),
-            permits: one_permit_for_each_processor(),
-            denial_cache: Arc::default(),
-            cache: None,
-        }
+        Self::trusting(registry, Trust::Root(trusted_root))
     }
 
     /// A verifier for processes that run for a long time. It loads the trusted root at each verification,
     /// so the root is refreshed when necessary. See [`TrustedRoot::load`].
     pub fn with_source(registry: Registry, source: TrustSource) -> Self {
+        Self::trusting(registry, Trust::Source(source))
+    }
+
+    fn trusting(registry: Registry, trust: Trust) -> Self {
         Self {
             registry,
-            trust: Trust::Source(source),
+            trust,
             limits: Limits::default(),
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),

@@ -128,7 +128,7 @@ impl Walk<'_> {
     ) -> Result<()> {
         let known =
             |one: &PlatformEntry| one.platform == platform && one.child.digest == child.digest;
-        if platform.os == "unknown" || self.found.iter().any(known) {
+        if platform.is_unknown() || self.found.iter().any(known) {
             return Ok(());
         }
         if self.found.len() >= ENTRIES_MAX {

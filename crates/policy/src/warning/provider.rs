@@ -3,30 +3,22 @@
 //! Source: Fulcio's configuration of the public instance, and its documentation of identities for each provider
 //! (`docs/oidc.md`).
 
+use crate::issuers::{GITHUB_ACTIONS, GITHUB_LOGIN, GITLAB, GOOGLE, MICROSOFT};
 use crate::matcher::{Matcher, WholeRegex};
-
-/// GitHub Actions.
-const GITHUB: &str = "https://token.actions.githubusercontent.com";
-/// GitLab's own instance.
-const GITLAB: &str = "https://gitlab.com";
 
 /// One issuer of each provider that the public-good Fulcio accepts.
 pub(super) const PROVIDERS: [&str; 7] = [
-    GITHUB,
+    GITHUB_ACTIONS,
     GITLAB,
     "https://agent.buildkite.com",
     "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
-    "https://accounts.google.com",
-    "https://github.com/login/oauth",
-    "https://login.microsoftonline.com",
+    GOOGLE,
+    GITHUB_LOGIN,
+    MICROSOFT,
 ];
 
 /// The providers that confirm an address of a person or a service account.
-const BY_ADDRESS: [&str; 3] = [
-    "https://accounts.google.com",
-    "https://github.com/login/oauth",
-    "https://login.microsoftonline.com",
-];
+const BY_ADDRESS: [&str; 3] = [GOOGLE, GITHUB_LOGIN, MICROSOFT];
 
 /// How a provider writes the identities of its certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +32,7 @@ impl Form {
     /// What this issuer's identities look like, where that is known.
     pub(super) fn of_issuer(issuer: &str) -> Option<Self> {
         // GitHub gives an enterprise an issuer of its own: the same, and its name.
-        let enterprise = issuer.strip_prefix(GITHUB);
+        let enterprise = issuer.strip_prefix(GITHUB_ACTIONS);
         if enterprise.is_some_and(|rest| rest.is_empty() || rest.len() > 1 && rest.starts_with('/'))
         {
             return Some(Self::GitHubWorkflow);

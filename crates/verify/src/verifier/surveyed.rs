@@ -55,6 +55,7 @@ impl Verifier {
             image: image.clone(),
             trusted_root,
             policy: policy.cloned(),
+            signature_by_anybody: anybody(COSIGN_SIGN_PREDICATE),
             now,
         });
         let referrers = self.registry.referrers(image.reference()).await;
@@ -89,7 +90,7 @@ impl Verifier {
         let content = match fetched.map_err(FetchFailure::from) {
             Ok(found) => {
                 let found = Arc::new(found);
-                match referrer_layers(&surveyor.image, &found) {
+                match referrer_layers(surveyor, &found) {
                     Ok(Some(layers)) => self.signatures(surveyor, &found, layers).await?,
                     Ok(None) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
                     Err(failure) => AttachedContent::Unreadable(failure),
@@ -122,9 +123,9 @@ impl Verifier {
             Err(error) if error.is_absence() => return Ok(None),
             Err(error) => return Err(Error::Registry(error)),
         };
-        let layers = match (place, anybody(COSIGN_SIGN_PREDICATE)) {
+        let layers = match (place, &surveyor.signature_by_anybody) {
             (AttachedPlace::SignatureTag, Some(policy)) => {
-                let layers = candidate::layers_at_legacy_tag(&found, &policy);
+                let layers = candidate::layers_at_legacy_tag(&found, policy);
                 layers.map(|layers| Some(layers.into_iter().cloned().collect()))
             }
             _ => Ok(None),
@@ -175,11 +176,13 @@ impl Verifier {
 
 /// The layers with signatures; `None` if the manifest refers to the image and holds something else.
 fn referrer_layers(
-    image: &ResolvedImage,
+    surveyor: &Surveyor,
     found: &ResolvedImage,
 ) -> Result<Option<Vec<Descriptor>>, Failure> {
-    let policy = anybody(COSIGN_SIGN_PREDICATE).ok_or(Failure::Aborted)?;
-    match candidate::signature_layers(image.digest(), found, &policy) {
+    let image = &surveyor.image;
+    let policy = surveyor.signature_by_anybody.as_ref();
+    let policy = policy.ok_or(Failure::Aborted)?;
+    match candidate::signature_layers(image.digest(), found, policy) {
         Ok(SignatureLayers::Bundle(layer)) => Ok(Some(vec![layer.clone()])),
         Ok(SignatureLayers::SimpleSigning(layers)) => {
             Ok(Some(layers.into_iter().cloned().collect()))

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use countersign_policy::issuers;
+
 use super::draft::Signer;
 
 /// Who can be asked about.
@@ -12,9 +14,9 @@ const KINDS: [&str; 3] = [
 ];
 /// Who confirms an e-mail address.
 const PROVIDERS: [(&str, &str); 3] = [
-    ("Google", "https://accounts.google.com"),
-    ("GitHub", "https://github.com/login/oauth"),
-    ("Microsoft", "https://login.microsoftonline.com"),
+    ("Google", issuers::GOOGLE),
+    ("GitHub", issuers::GITHUB_LOGIN),
+    ("Microsoft", issuers::MICROSOFT),
 ];
 
 /// Asks until every answer can be used.
@@ -31,7 +33,7 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
                 is_file_at_ref,
             )?;
             Ok(signer(
-                "https://token.actions.githubusercontent.com",
+                issuers::GITHUB_ACTIONS,
                 format!("https://github.com/{repository}/.github/workflows/{workflow}"),
             ))
         }
@@ -39,7 +41,7 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
             let project = asker.text("Project, as GROUP/NAME", is_path)?;
             let reference = asker.text("Ref, such as refs/heads/main", is_ref)?;
             Ok(signer(
-                "https://gitlab.com",
+                issuers::GITLAB,
                 format!("https://gitlab.com/{project}//.gitlab-ci.yml@{reference}"),
             ))
         }
