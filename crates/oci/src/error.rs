@@ -123,15 +123,17 @@ pub enum Error {
         /// How many times the change was written.
         rounds: usize,
     },
-    /// A manifest has as many layers as it may have, so none can be appended.
-    #[error("{what} is full: it has {found} layers, and {limit} are allowed")]
+    /// A manifest or a list has as many entries as it may have, so none can be appended.
+    #[error("{what} is full: it has {found} {unit}, and {limit} are allowed")]
     Full {
         /// What was being written.
         what: String,
-        /// The layers that are there.
+        /// The entries that are there.
         found: usize,
         /// How many are allowed.
         limit: usize,
+        /// What the entries are: `layers` or `referrers`.
+        unit: &'static str,
     },
     /// The registry has no referrers API, and doesn't keep the list of referrers at the fallback
     /// tag.

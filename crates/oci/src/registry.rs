@@ -6,12 +6,14 @@
 //!
 //! - `manifests`, `blobs`, `uploads`, `copy`, `referrers`: the operations, by their subject. They
 //!   share `checks`; `entries` reads lists of descriptors
+//! - `append`: changes what is at a tag that other clients write too; `append_layer` and `referrers` use it
 //! - `select`: finds the manifest of an index for one platform
 //! - `layouts`: reads the same from image layouts, without requests
 //! - `auth`, `authenticate`, `challenge`, `credentials`, `login`, `login_file`, `helper`: logins
 //!
 //! [`crate::http`] sends the requests.
 
+mod append;
 mod append_layer;
 mod auth;
 mod authenticate;

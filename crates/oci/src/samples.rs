@@ -129,7 +129,7 @@ pub fn errors() -> Vec<Error> {
         SizeMismatch { what: in_layout(), expected: 1, found: 2 },
         Limit { what: what(), limit: 4, unit: "bytes" },
         Contended { what: what(), rounds: 5 },
-        Full { what: what(), found: 6, limit: 6 },
+        Full { what: what(), found: 6, limit: 6, unit: "layers" },
         Manifest { what: what(), source: ManifestError::SchemaOne },
         Platform(NoSuchPlatform { wanted: platform(), available: Vec::new() }),
         WrongPlatform { what: what(), expected: Box::new(platform()), found: Box::new(platform()) },

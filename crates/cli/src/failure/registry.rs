@@ -49,9 +49,12 @@ impl From<RegistryError> for Failure {
             RegistryError::Contended { .. } => {
                 Some("wait until nobody else signs this image, then try again")
             }
-            RegistryError::Full { .. } => Some(
+            RegistryError::Full { unit: "layers", .. } => Some(
                 "a verifier tries no more signatures of one image: delete those that nobody needs, or pass --format bundle",
             ),
+            RegistryError::Full { .. } => {
+                Some("delete the signatures and attestations of this image that nobody needs")
+            }
             RegistryError::Credentials { .. } => Some(
                 "correct the credential file or the helper, or log in again with `docker login` or `podman login`",
             ),

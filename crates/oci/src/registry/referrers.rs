@@ -27,7 +27,7 @@ use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Repository};
 
 pub(super) use known::KnownReferrersApi;
-pub(super) use push::{listed, rounds, settled};
+pub(super) use push::listed;
 
 const INDEX_TYPE: HeaderValue = HeaderValue::from_static(media_type::OCI_INDEX);
 

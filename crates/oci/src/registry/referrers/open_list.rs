@@ -1,23 +1,23 @@
-//! Adds one entry to a list of referrers. The text of all other entries and fields stays the same.
+//! A list of referrers, to which entries are added. The text of all other entries and fields stays the
+//! same.
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::super::append::List;
 use super::super::entries::{ListError, Sink, walk};
-use crate::descriptor::{Descriptor, media_type};
-use crate::digest::Digest;
+use crate::descriptor::media_type;
 
 /// The list.
 #[derive(Debug)]
 pub(super) struct OpenList {
-    /// The text of the index before the new entry.
+    /// The text of the index before its entries.
     before: String,
+    entries: Vec<Box<RawValue>>,
     /// The fields after the list.
     after: String,
-    has_entries: bool,
-    names_it: bool,
 }
 
 impl OpenList {
@@ -26,95 +26,95 @@ impl OpenList {
         let media_type = media_type::OCI_INDEX;
         Self {
             before: format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":["#),
+            entries: Vec::new(),
             after: String::new(),
-            has_entries: false,
-            names_it: false,
         }
     }
 
-    /// Reads an index of at most `limit` entries. `wanted` is the digest that the list should have.
-    pub(super) fn read(bytes: &[u8], limit: usize, wanted: &Digest) -> Result<Self, ListError> {
+    /// Reads an index of at most `limit` entries.
+    pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Self, ListError> {
         let mut copy = Copy {
-            wanted: wanted.to_string(),
-            before: "{".into(),
-            after: String::new(),
+            open: Self {
+                before: "{".into(),
+                entries: Vec::new(),
+                after: String::new(),
+            },
             list: false,
-            has_entries: false,
-            names_it: false,
         };
         walk(bytes, limit, &mut copy)?;
         if !copy.list {
             copy.list();
         }
-        Ok(Self {
-            before: copy.before,
-            after: copy.after,
-            has_entries: copy.has_entries,
-            names_it: copy.names_it,
-        })
+        Ok(copy.open)
     }
 
-    /// Whether the list has that digest.
-    pub(super) fn names_it(&self) -> bool {
-        self.names_it
-    }
-
-    /// The index, with this entry at the end of its list.
-    pub(super) fn with(self, entry: &Descriptor) -> Bytes {
-        let Self {
-            mut before, after, ..
-        } = self;
-        if self.has_entries {
-            before.push(',');
-        }
-        before.push_str(&json!(entry).to_string());
-        before.push(']');
-        before.push_str(&after);
-        before.push('}');
-        before.into()
-    }
-}
-
-struct Copy {
-    wanted: String,
-    before: String,
-    after: String,
-    list: bool,
-    has_entries: bool,
-    names_it: bool,
-}
-
-impl Sink for Copy {
-    fn list(&mut self) {
-        if self.before.len() > 1 {
-            self.before.push(',');
-        }
-        self.before.push_str(r#""manifests":["#);
-        self.list = true;
-    }
-
-    fn entry(&mut self, entry: &RawValue) {
+    /// The digest of what an entry names, or else its text. Entries of one digest are the same.
+    pub(super) fn key(entry: &RawValue) -> String {
         #[derive(Deserialize)]
         struct NamedDigest {
             digest: String,
         }
-        let named = serde_json::from_str::<NamedDigest>(entry.get());
-        self.names_it |= named.is_ok_and(|named| named.digest == self.wanted);
-        if std::mem::replace(&mut self.has_entries, true) {
-            self.before.push(',');
+        match serde_json::from_str(entry.get()) {
+            Ok(NamedDigest { digest }) => digest,
+            Err(_) => entry.get().to_owned(),
         }
-        self.before.push_str(entry.get());
+    }
+}
+
+impl List for OpenList {
+    type Entry = Box<RawValue>;
+
+    fn entries(&self) -> &[Box<RawValue>] {
+        &self.entries
+    }
+
+    fn append(&mut self, entry: Box<RawValue>) {
+        self.entries.push(entry);
+    }
+
+    fn blob(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn media_type(&self) -> &str {
+        media_type::OCI_INDEX
+    }
+
+    fn bytes(&self) -> Bytes {
+        let entries: Vec<&str> = self.entries.iter().map(|entry| entry.get()).collect();
+        format!("{}{}]{}}}", self.before, entries.join(","), self.after).into()
+    }
+}
+
+struct Copy {
+    open: OpenList,
+    /// Whether the list has begun.
+    list: bool,
+}
+
+impl Sink for Copy {
+    fn list(&mut self) {
+        let before = &mut self.open.before;
+        if before.len() > 1 {
+            before.push(',');
+        }
+        before.push_str(r#""manifests":["#);
+        self.list = true;
+    }
+
+    fn entry(&mut self, entry: &RawValue) {
+        self.open.entries.push(entry.to_owned());
     }
 
     fn field(&mut self, name: &str, value: &RawValue) {
         let text = if self.list {
-            self.after.push(',');
-            &mut self.after
+            self.open.after.push(',');
+            &mut self.open.after
         } else {
-            if self.before.len() > 1 {
-                self.before.push(',');
+            if self.open.before.len() > 1 {
+                self.open.before.push(',');
             }
-            &mut self.before
+            &mut self.open.before
         };
         text.push_str(&json!(name).to_string());
         text.push(':');
@@ -126,6 +126,7 @@ impl Sink for Copy {
 mod tests {
     use super::super::entries;
     use super::*;
+    use crate::descriptor::Descriptor;
 
     const OTHER: &str = r#"{"mediaType":"x","digest":"blake3:00", "size":1,"urls":["u"]}"#;
 
@@ -133,11 +134,13 @@ mod tests {
         Descriptor::of("application/json", content.as_bytes())
     }
 
-    fn with_ours(list: &str) -> String {
-        let ours = entry("ours");
-        let list = OpenList::read(list.as_bytes(), 10, &ours.digest).unwrap();
-        assert!(!list.names_it());
-        String::from_utf8(list.with(&ours).to_vec()).unwrap()
+    fn raw(entry: &Descriptor) -> Box<RawValue> {
+        serde_json::value::to_raw_value(entry).unwrap()
+    }
+
+    fn with_ours(mut list: OpenList) -> String {
+        list.append(raw(&entry("ours")));
+        String::from_utf8(list.bytes().to_vec()).unwrap()
     }
 
     #[test]
@@ -159,20 +162,38 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(with_ours(&list), expected);
+            let list = OpenList::read(list.as_bytes(), 10).unwrap();
+            assert_eq!(with_ours(list), expected);
         }
-        let empty = OpenList::empty().with(&entry("ours"));
-        let listed = entries::read(&empty, 1).unwrap();
+        let empty = with_ours(OpenList::empty());
+        let listed = entries::read(empty.as_bytes(), 1).unwrap();
         assert!(listed.says_index);
         assert_eq!(listed.descriptors, [entry("ours")]);
     }
 
     #[test]
-    fn an_entry_that_is_there_is_found() {
+    fn entries_of_one_digest_are_the_same() {
         let ours = entry("ours");
-        let list = format!(r#"{{"manifests":[1,{OTHER},{}]}}"#, json!(ours));
-        let open = |limit| OpenList::read(list.as_bytes(), limit, &ours.digest);
-        assert!(open(3).unwrap().names_it());
+        let annotated = Descriptor {
+            annotations: [("by".to_owned(), "another".to_owned())].into(),
+            ..ours.clone()
+        };
+        let list = format!(r#"{{"manifests":[1,{OTHER},{}]}}"#, json!(annotated));
+        let open = |limit| OpenList::read(list.as_bytes(), limit);
+        let keys: Vec<_> = open(3)
+            .unwrap()
+            .entries()
+            .iter()
+            .map(|e| OpenList::key(e))
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "1".to_owned(),
+                "blake3:00".to_owned(),
+                OpenList::key(&raw(&ours))
+            ]
+        );
         assert!(matches!(open(2), Err(ListError::TooMany(2))));
     }
 }

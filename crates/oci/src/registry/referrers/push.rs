@@ -1,27 +1,19 @@
 //! Pushes referrers. If a registry has no referrers API, the client writes the list itself: an
 //! index at the subject's fallback tag (OCI distribution specification 1.1, "Referrers Tag
 //! Schema").
-//!
-//! The list is read, changed and written back without a lock, so another client can overwrite our
-//! change. We read the list again after a pause that is longer than one read and one write take. By
-//! then, a client that read the list before our write has written its own. If our entry is still
-//! there, it stays.
 
-use std::time::Duration;
-
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use tokio::time::Instant;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::Registry;
+use super::super::append::{Append, Form};
 use super::super::entries::ListError;
-use super::super::manifests::{Outgoing, parse_outgoing};
+use super::super::manifests::{Outgoing, Served, parse_outgoing};
 use super::open_list::OpenList;
-use crate::descriptor::{Descriptor, media_type};
+use crate::descriptor::Descriptor;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestError;
-use crate::options::Retries;
 use crate::reference::{PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
 
@@ -68,80 +60,91 @@ impl Registry {
         subject: &PinnedReference,
         entry: &Descriptor,
     ) -> Result<()> {
-        let retries = &self.options().retries;
-        let tag = subject.digest().referrers_tag();
         let what = format!("the list of referrers of {subject}");
-        let mut pauses = rounds(retries);
-        let mut written = false;
-        loop {
-            let started = Instant::now();
-            let list = match self
-                .list_at(repository, subject, &tag, &what, entry)
-                .await?
-            {
-                Found::List(list) if list.names_it() => return Ok(()),
-                Found::List(list) => list,
-                Found::Subject if written => {
-                    return Err(Error::NoReferrers {
-                        subject: subject.to_string(),
-                        tag,
-                        source: None,
-                    });
-                }
-                Found::Subject => OpenList::empty(),
-            };
-            if written {
-                tracing::debug!(%subject, "another writer has overwritten the list of referrers");
-            }
-            let index = Outgoing {
-                media_type: media_type::OCI_INDEX,
-                bytes: list.with(entry),
-                what: what.clone(),
-            };
-            let put = self.put_manifest(repository, &tag, &index).await;
-            put.map_err(|error| refused(error, subject, &tag))?;
-            written = true;
-            let Some(pause) = pauses.next() else {
-                return Err(Error::Contended {
-                    what,
-                    rounds: retries.merge_rounds,
-                });
-            };
-            tokio::time::sleep(settled(pause, started.elapsed())).await;
-        }
+        let entry = to_raw_value(entry).map_err(|source| Error::Manifest {
+            what: format!("an entry for {what}"),
+            source: ManifestError::Json(source),
+        })?;
+        let tag = subject.digest().referrers_tag();
+        let limit = self.options().limits.referrers;
+        let list = FallbackTag {
+            subject,
+            tag: &tag,
+            what: what.clone(),
+            limit,
+        };
+        Append::new(self, (repository, &tag), list, what, entry, limit)
+            .until_it_stays()
+            .await?;
+        Ok(())
+    }
+}
+
+/// Lists of referrers at a fallback tag.
+struct FallbackTag<'a> {
+    subject: &'a PinnedReference,
+    tag: &'a str,
+    /// The list's name in errors.
+    what: String,
+    limit: usize,
+}
+
+impl Form for FallbackTag<'_> {
+    type List = OpenList;
+    type Entry = Box<RawValue>;
+    const UNIT: &'static str = "referrers";
+
+    fn key(entry: &Box<RawValue>) -> String {
+        OpenList::key(entry)
     }
 
-    async fn list_at(
-        &self,
-        repository: &Repository,
-        subject: &PinnedReference,
-        tag: &str,
-        what: &str,
-        entry: &Descriptor,
-    ) -> Result<Found> {
-        let served = match self.served(repository, tag, what).await {
-            Ok(served) => served,
-            Err(Error::NotFound { .. }) => return Ok(Found::List(OpenList::empty())),
-            Err(other) => return Err(other),
-        };
+    fn empty(&self) -> OpenList {
+        OpenList::empty()
+    }
+
+    async fn read(&self, served: Served, written: bool) -> Result<OpenList> {
         // If the fallback tag doesn't exist, GitLab answers with the image whose digest is in the
         // tag's name. Writing the list at the tag changes nothing about the image.
-        if subject.digest().matches(&served.bytes) {
-            return Ok(Found::Subject);
+        if self.subject.digest().matches(&served.bytes) {
+            return match written {
+                true => Err(self.no_referrers(None)),
+                false => Ok(OpenList::empty()),
+            };
         }
-        let limit = self.options().limits.referrers;
-        match OpenList::read(&served.bytes, limit, &entry.digest) {
-            Ok(list) => Ok(Found::List(list)),
+        let what = || self.what.clone();
+        OpenList::read(&served.bytes, self.limit).map_err(|error| match error {
             // Another image at this tag is an error. It isn't ours, so don't overwrite it.
-            Err(ListError::Form(source)) => Err(Error::Manifest {
-                what: what.into(),
+            ListError::Form(source) => Error::Manifest {
+                what: what(),
                 source,
-            }),
-            Err(ListError::TooMany(limit)) => Err(Error::Limit {
-                what: what.into(),
+            },
+            ListError::TooMany(limit) => Error::Limit {
+                what: what(),
                 limit: limit as u64,
                 unit: "referrers",
-            }),
+            },
+        })
+    }
+
+    /// Turns a registry's refusal of a list into [`Error::NoReferrers`]. Statuses that may pass stay as
+    /// they are.
+    fn refused(&self, error: Error) -> Error {
+        match error {
+            Error::Status {
+                status: 400..=407 | 409..=428 | 430..=499,
+                ..
+            } => self.no_referrers(Some(Box::new(error))),
+            other => other,
+        }
+    }
+}
+
+impl FallbackTag<'_> {
+    fn no_referrers(&self, source: Option<Box<Error>>) -> Error {
+        Error::NoReferrers {
+            subject: self.subject.to_string(),
+            tag: self.tag.to_owned(),
+            source,
         }
     }
 }
@@ -162,62 +165,4 @@ pub(in crate::registry) fn listed(image: &ResolvedImage) -> Descriptor {
         annotations: document.annotations().clone(),
         ..image.descriptor()
     }
-}
-
-/// What the fallback tag names.
-enum Found {
-    List(OpenList),
-    /// The image itself.
-    Subject,
-}
-
-/// Turns a registry's refusal of a list into [`Error::NoReferrers`]. Statuses that may pass stay as
-/// they are.
-fn refused(error: Error, subject: &PinnedReference, tag: &str) -> Error {
-    match error {
-        Error::Status {
-            status: 400..=407 | 409..=428 | 430..=499,
-            ..
-        } => Error::NoReferrers {
-            subject: subject.to_string(),
-            tag: tag.to_owned(),
-            source: Some(Box::new(error)),
-        },
-        Error::Status { .. }
-        | Error::NotFound { .. }
-        | Error::Unauthorized { .. }
-        | Error::Network { .. }
-        | Error::TooSlow { .. }
-        | Error::Redirect { .. }
-        | Error::Protocol { .. }
-        | Error::DigestMismatch { .. }
-        | Error::SizeMismatch { .. }
-        | Error::Limit { .. }
-        | Error::Contended { .. }
-        | Error::Full { .. }
-        | Error::NoReferrers { .. }
-        | Error::Manifest { .. }
-        | Error::Platform(_)
-        | Error::WrongPlatform { .. }
-        | Error::Layout { .. }
-        | Error::Credentials { .. }
-        | Error::Configuration { .. }
-        | Error::Io { .. } => error,
-    }
-}
-
-/// The pauses after each write of what other clients may be writing too.
-pub(in crate::registry) fn rounds(retries: &Retries) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(retries.pause)
-        .with_max_delay(retries.longest_pause)
-        .with_factor(1.5)
-        .with_jitter()
-        .with_max_times(retries.merge_rounds)
-        .build()
-}
-
-/// How long another client may need to finish its write: at least twice the time that we needed.
-pub(in crate::registry) fn settled(pause: Duration, round: Duration) -> Duration {
-    pause.max(round.saturating_mul(2))
 }

@@ -6,6 +6,7 @@ mod auth;
 mod common;
 mod copy;
 mod download;
+mod fallback_tag;
 #[cfg(unix)]
 mod helpers;
 mod layout;
