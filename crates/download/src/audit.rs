@@ -186,7 +186,15 @@ impl<V: ImageVerifier> Judge<'_, V> {
 
     async fn named(&self) -> Audited {
         let Required { verifier, policy } = self.required;
-        let verdict = match verifier.verify(self.image, policy).await {
+        let verified = match verifier.verify(self.image, policy).await {
+            // Nobody knows which of an index's images is used.
+            Ok(proof) => proof
+                .refuse_denied_below(self.registry)
+                .await
+                .map(|()| proof),
+            Err(error) => Err(error),
+        };
+        let verdict = match verified {
             Ok(proof) => Verdict::Proven(Box::new(proof.evidence().clone())),
             Err(error) => classify::verify_error(&error),
         };

@@ -13,12 +13,12 @@ use std::fmt;
 
 use countersign_oci::{Digest, Location, Reference, Repository};
 
-use self::glob::Glob;
+pub(crate) use self::glob::Glob;
 pub use self::text::PatternError;
 
-const DOCKER_HUB: &str = "docker.io";
+pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// Where Docker Hub has its images of one word.
-const LIBRARY: &str = "library";
+pub(crate) const LIBRARY: &str = "library";
 
 /// A pattern of images, read and checked.
 ///
@@ -35,8 +35,9 @@ pub struct ImagePattern {
     version: Version,
 }
 
+/// Which repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Name {
+pub(crate) enum Name {
     /// `**`: every repository of every registry.
     Every,
     Repositories {
@@ -45,23 +46,26 @@ enum Name {
     },
 }
 
+/// Which hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Host {
+pub(crate) enum Host {
     /// With its port, in small letters.
     Exactly(String),
     /// What stands behind the `*`: `.example.com`, with its port.
     Below(String),
 }
 
+/// What stands between two slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     One(Glob),
     /// `**`: one segment or more.
     Several,
 }
 
+/// Which of a repository's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     Any,
     Tag(Glob),
     Digest(Digest),
@@ -84,6 +88,14 @@ impl ImagePattern {
         };
         let (host, path) = canonical(repository);
         version && self.name.matches(&host, &path)
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
     }
 
     /// Whether it matches every image.

@@ -121,7 +121,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    const ALL: [Self; 2] = [Self::Enforce, Self::Warn];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Enforce, Self::Warn];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
@@ -190,6 +191,15 @@ impl ImageVerifierConfig {
         Ruling {
             matched,
             mode: mode.unwrap_or(self.mode),
+        }
+    }
+
+    /// `enforce` if any rule, or all that no rule matches, is enforced.
+    pub fn strictest_mode(&self) -> Mode {
+        let own = self.rules.iter().filter_map(|rule| rule.mode);
+        match own.chain([self.mode]).any(|mode| mode == Mode::Enforce) {
+            true => Mode::Enforce,
+            false => Mode::Warn,
         }
     }
 

@@ -87,6 +87,12 @@ impl PublicKey {
         &self.spki
     }
 
+    /// The key in PEM, a `PUBLIC KEY`.
+    pub fn to_pem(&self) -> String {
+        let pem = DerPublicKey::new(self.spki.clone()).to_pem();
+        pem.replace("\r\n", "\n")
+    }
+
     /// The hash by which people and records name the key.
     pub fn fingerprint(&self) -> KeyFingerprint {
         KeyFingerprint(sigstore_crypto::sha256(&self.spki).to_hex())

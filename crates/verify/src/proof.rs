@@ -3,11 +3,12 @@
 //! A [`VerifiedImage`] exists only if the policy accepts a signature of the image. Nothing else makes one. A
 //! record ([`Evidence`]) can't be turned back into one.
 
-use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
+use countersign_oci::{Digest, Document, PinnedReference, Registry, ResolvedImage};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use serde_json::value::RawValue;
 
 use crate::denial::{Denied, DeniedChildren};
+use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::gathered::Complete;
 
@@ -69,6 +70,23 @@ impl VerifiedImage {
     /// [`Denied`].
     pub(crate) fn refuse_denied(&self, image: &PinnedReference) -> Result<(), Denied> {
         self.denied_children.refuse(&self.policy, image)
+    }
+
+    /// Refuses an index if the policy denies anything that it lists, also through the indexes in it. For who can't
+    /// know which of its images will be used. It reads the indexes in the index, if the policy denies any digest.
+    ///
+    /// # Errors
+    /// [`Error::Denied`]; [`Error::Registry`] if an index in the index can't be read.
+    pub async fn refuse_denied_below(&self, registry: &Registry) -> Result<(), Error> {
+        if self.policy.deny_digests().next().is_none() {
+            return Ok(());
+        }
+        let below = registry.descendants(&self.image).await;
+        for digest in below.map_err(Error::Registry)? {
+            let child = self.reference().location().at(digest);
+            self.refuse_denied(&child).map_err(Error::Denied)?;
+        }
+        Ok(())
     }
 
     /// The same proof, with the index that led to the image, and the indexes `below` it. These need no

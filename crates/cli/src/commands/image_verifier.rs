@@ -88,18 +88,27 @@ async fn answer(arguments: &[OsString], environment: &Environment, output: &Outp
     let started = Instant::now();
     let decision = match Configuration::load(environment) {
         // Without a configuration nobody knows of a `mode: warn`.
-        Err(failure) => Decision::new(Mode::Enforce, Answer::Refused(failure), started),
+        Err(failure) => {
+            let decision = Decision::new(Mode::Enforce, Answer::Refused(failure), started);
+            tell(&decision, output);
+            decision
+        }
         Ok(configuration) => {
             let decision = decide(arguments, &configuration, started).await;
+            // The answer first: a log that can't be written must not delay it.
+            tell(&decision, output);
             decision_log::write(&configuration, &decision);
             decision
         }
     };
+    decision.exit_code()
+}
+
+fn tell(decision: &Decision, output: &Output) {
     output.answer(&decision.line());
     output.document(&ImageVerifierOutput {
         results: [decision.to_json()],
     });
-    decision.exit_code()
 }
 
 async fn decide(
@@ -107,11 +116,14 @@ async fn decide(
     configuration: &Configuration,
     started: Instant,
 ) -> Decision {
-    let mode = configuration.content.mode;
     let deadline = configuration.content.deadline;
     let request = match Request::parse(arguments) {
         Ok(request) => request,
-        Err(failure) => return Decision::new(mode, Answer::Refused(failure), started),
+        // Nobody knows which rule it would meet.
+        Err(failure) => {
+            let mode = configuration.content.strictest_mode();
+            return Decision::new(mode, Answer::Refused(failure), started);
+        }
     };
     let ruling = configuration
         .content
@@ -121,7 +133,7 @@ async fn decide(
     let judging = async {
         step.begins("waiting for the descriptor on standard input");
         request.read_descriptor().await?;
-        judge::judge(&request, ruling, configuration, &step).await
+        judge::judge(&request, ruling, configuration, &step, started + deadline).await
     };
     let left = deadline.saturating_sub(started.elapsed());
     decision.answered(match tokio::time::timeout(left, judging).await {

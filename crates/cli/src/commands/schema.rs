@@ -18,6 +18,8 @@ use super::list::ListOutput;
 use super::man::ManOutput;
 use super::merge::{MergeDryRunOutput, MergeOutput};
 use super::policy::check::PolicyCheckOutput;
+use super::policy::export::PolicyExportOutput;
+use super::policy::import::PolicyImportOutput;
 use super::policy::init::PolicyInitOutput;
 use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
@@ -82,6 +84,8 @@ documents! {
     Remove(RemoveOutput),
     PolicyCheck(PolicyCheckOutput),
     PolicyInit(PolicyInitOutput),
+    PolicyExport(PolicyExportOutput),
+    PolicyImport(PolicyImportOutput),
     PolicyTest(PolicyTestOutput),
     ImageVerifier(ImageVerifierOutput),
     Refresh(RefreshOutput),

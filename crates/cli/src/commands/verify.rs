@@ -310,6 +310,8 @@ impl Judge<'_> {
 
     async fn named(&self, image: &ResolvedImage) -> Result<Verified, Failure> {
         let proof = self.verifier.verify(image, self.policy).await?;
+        // Nobody knows which of an index's images will be used.
+        proof.refuse_denied_below(self.registry).await?;
         Ok(Verified {
             proven: image.reference().clone(),
             evidence: proof.evidence().clone(),

@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 22] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -105,6 +105,18 @@ const ROWS: [Row; 20] = [
     Row {
         name: "policy init",
         arguments: "--trusted-root trusted_root.json --from REGISTRY/app:v1",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "policy export",
+        arguments: "--to kyverno --images REGISTRY/** --lossy policy.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "policy import",
+        arguments: "cluster.yaml",
         before: "",
         prints: Prints::Answer,
     },
@@ -208,6 +220,15 @@ async fn stage() -> Stage {
     let audit = ["audit", "--gallery=galleries.yaml", "--output=jsonl"];
     let audit = stage.run(&[&audit, &TRUST]);
     stage.write("audit.jsonl", audit.stdout);
+    let export = [
+        "policy",
+        "export",
+        "--to=policy-controller",
+        "--images=**",
+        "--lossy",
+    ];
+    let exported = stage.run(&[&export, &["policy.yaml"]]);
+    stage.write("cluster.yaml", exported.stdout);
     stage
 }
 

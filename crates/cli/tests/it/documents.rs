@@ -90,6 +90,8 @@ async fn stage() -> Stage {
         stage.write(&format!("{name}.sigstore.json"), saved);
     }
 
+    let cluster = file(&page("docs/other-programs.md"), "# Made by");
+    stage.write("cluster-image-policy.yaml", cluster);
     stage.write("images.txt", stage.reference("example/app:v1"));
     let galleries = page("docs/galleries.md");
     let url = "github:mudler/LocalAI/backend/index.yaml@master";
@@ -176,6 +178,23 @@ async fn the_commands_about_registries_work() {
 #[tokio::test]
 async fn the_commands_about_audits_work() {
     play("docs/audit.md", 7).await;
+}
+
+#[tokio::test]
+async fn the_commands_about_other_programs_work() {
+    play("docs/other-programs.md", 2).await;
+}
+
+/// The document that the page shows is the one that its command prints.
+#[tokio::test]
+async fn the_page_about_other_programs_shows_what_is_printed() {
+    let stage = stage().await;
+    let (to, images) = ("--to=policy-controller", "--images=quay.io/acme/**");
+    let run = stage.run(&[&["policy", "export", to, images, "--lossy", "policy.yaml"]]);
+    assert_eq!(
+        run.stdout,
+        file(&page("docs/other-programs.md"), "# Made by")
+    );
 }
 
 #[tokio::test]

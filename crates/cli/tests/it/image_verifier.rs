@@ -1,6 +1,9 @@
 //! `countersign-image-verifier`, as containerd runs it: without a home, with single dashes, with the descriptor on
 //! standard input.
 
+mod denials;
+mod trouble;
+
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
@@ -261,6 +264,26 @@ async fn warn_allows_and_says_so() {
         (&log[1]["allowed"], &log[1]["mode"]),
         (&false.into(), &"enforce".into())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_understood_is_enforced_if_any_rule_is() {
+    let stage = Stage::new().await;
+    let strict = signed_by(&stage, RELEASE) + "    mode: enforce\n";
+    for (rules, code) in [(strict, 2), (signed_by(&stage, RELEASE), 0)] {
+        configure(&stage, "mode: warn", &rules);
+        let name = stage.reference("app:v1");
+        let mut command = verifier(&stage);
+        command.args([
+            "-name",
+            &name,
+            "-digest",
+            "sha384:00",
+            "-stdin-media-type",
+            MEDIA_TYPE,
+        ]);
+        assert_eq!(run(&mut command, "").code, code);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! `countersign policy`: files in words, and their verdicts on saved signatures.
 
+mod export;
 mod init;
 
 use countersign_oci::Digest;

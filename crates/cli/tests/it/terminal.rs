@@ -312,6 +312,8 @@ fn every_command_gets_a_manual_page() {
     countersign-man.1
     countersign-merge.1
     countersign-policy-check.1
+    countersign-policy-export.1
+    countersign-policy-import.1
     countersign-policy-init.1
     countersign-policy-test.1
     countersign-policy.1

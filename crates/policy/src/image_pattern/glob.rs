@@ -4,19 +4,19 @@ use std::fmt;
 
 /// A text in which `*` stands for any characters, or none. It is held against a whole text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     /// What stands between the stars; at least one.
     parts: Vec<String>,
 }
 
 impl Glob {
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self {
             parts: text.split('*').map(str::to_owned).collect(),
         }
     }
 
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         let Some((first, rest)) = self.parts.split_first() else {
             return false;
         };

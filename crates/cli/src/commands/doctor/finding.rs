@@ -1,5 +1,9 @@
 //! What a check found.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -93,4 +97,16 @@ pub(super) struct DoctorCheck {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+}
+
+/// Who can write there decides what is pulled.
+pub(super) fn check_permissions(check: &'static str, path: &Path) -> Option<Finding> {
+    let mode = fs::metadata(path).ok()?.mode();
+    (mode & 0o022 != 0).then(|| {
+        Finding::failed(
+            check,
+            format!("{} can be written by others than its owner", path.display()),
+            "chmod go-w, and let root own it",
+        )
+    })
 }

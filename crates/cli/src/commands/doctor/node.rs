@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::finding::Finding;
+use super::finding::{Finding, check_permissions};
 use super::settings::Settings;
 use crate::arguments::registry::parse_duration;
 use crate::commands::image_verifier::PROGRAM;
@@ -156,7 +156,10 @@ fn check_directory(verifier: &Table) -> Vec<Finding> {
             false => findings.push(Finding::failed(
                 "verifier",
                 format!("{shown} can't be run, so containerd refuses every image"),
-                "remove it, or make it an executable file (mode 0755)",
+                match ours {
+                    true => "make it an executable file (mode 0755)",
+                    false => "remove it: containerd runs whatever is there",
+                },
             )),
         }
         findings.extend(check_permissions("verifier", &path));
@@ -174,18 +177,6 @@ fn check_directory(verifier: &Table) -> Vec<Finding> {
 
 fn runs(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
-}
-
-/// Who can write there decides what is pulled.
-fn check_permissions(check: &'static str, path: &Path) -> Option<Finding> {
-    let mode = fs::metadata(path).ok()?.mode();
-    (mode & 0o022 != 0).then(|| {
-        Finding::failed(
-            check,
-            format!("{} can be written by others than its owner", path.display()),
-            "chmod go-w, and let root own it",
-        )
-    })
 }
 
 /// Behind `max_verifiers` entries, containerd runs no more.

@@ -1,12 +1,15 @@
 //! The checks of the verifier's own configuration.
 
+use std::fs::File;
 use std::path::Path;
 
-use super::finding::Finding;
+use rustix::fs::{Access, access};
+
+use super::finding::{Finding, check_permissions};
 use crate::commands::image_verifier::configuration::Configuration;
 use crate::commands::image_verifier::refresh;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 
 /// The configuration, if it can be read, and what there is to say of it.
 pub(super) async fn check(
@@ -32,6 +35,8 @@ pub(super) async fn check(
         let hint = "`countersign policy check` explains the file";
         findings.push(Finding::warning(CHECK, weakness, hint));
     }
+    findings.extend(check_permissions(CHECK, &configuration.file));
+    findings.extend(files(&configuration));
     match refresh::trusted_roots(&configuration).await {
         Ok(roots) => {
             findings.extend(roots.into_iter().map(|(name, loaded)| root(&name, loaded)));
@@ -41,14 +46,66 @@ pub(super) async fn check(
     (Some(configuration), findings)
 }
 
+/// The files and directories that the configuration names.
+fn files(configuration: &Configuration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (key, path) in configuration.files() {
+        let shown = path.display();
+        findings.push(match File::open(&path) {
+            Ok(_) => Finding::ok(key, shown.to_string()),
+            Err(error) => Finding::failed(
+                key,
+                format!(
+                    "{shown} can't be read: {error}; every image that needs a signature is refused"
+                ),
+                format!("write it, or take `{key}` out of the configuration"),
+            ),
+        });
+        if key != "login_file" {
+            findings.extend(check_permissions(key, &path));
+        }
+    }
+    for (key, path, effect) in [
+        (
+            "log_file",
+            configuration.log_file(),
+            "decisions are not logged",
+        ),
+        (
+            "state_directory",
+            configuration.state_directory(),
+            "each pull asks for everything again",
+        ),
+    ] {
+        // What is not there yet is made there.
+        let place = path.ancestors().find(|place| place.exists());
+        let writable = place.is_some_and(|place| access(place, Access::WRITE_OK).is_ok());
+        if !writable {
+            let found = format!("{} can't be written: {effect}", path.display());
+            findings.push(Finding::warning(
+                key,
+                found,
+                "run this as the user that containerd runs as, or correct the permissions",
+            ));
+        }
+    }
+    findings
+}
+
 fn root(name: &str, loaded: Result<(), Failure>) -> Finding {
     const CHECK: &str = "trusted root";
     match loaded {
         Ok(()) => Finding::ok(CHECK, format!("{name} is on the disk, and valid")),
-        Err(failure) => Finding::failed(
-            CHECK,
-            failure.line(),
-            "run `countersign image-verifier refresh`, and let a timer run it every day",
-        ),
+        Err(failure) => {
+            let hint = match failure.kind {
+                Kind::Unreachable => {
+                    "run `countersign image-verifier refresh`, and let a timer run it every day"
+                }
+                _ => {
+                    "put a valid trusted_root.json there, or take the key out: then public Sigstore counts"
+                }
+            };
+            Finding::failed(CHECK, failure.line(), hint)
+        }
     }
 }

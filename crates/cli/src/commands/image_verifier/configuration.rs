@@ -62,7 +62,24 @@ impl Configuration {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    pub(super) fn state_directory(&self) -> PathBuf {
+    /// The files that it names, each with its key. They have to be there.
+    pub(crate) fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        let root = match &self.content.trust {
+            Some(Trust::TrustedRoot { file }) => Some(file),
+            _ => None,
+        };
+        let named = [
+            ("login_file", self.content.login_file.as_ref()),
+            ("ca_file", self.content.ca_file.as_ref()),
+            ("trusted_root", root),
+        ];
+        let named = named.into_iter();
+        named
+            .filter_map(|(key, file)| Some((key, self.path(file?))))
+            .collect()
+    }
+
+    pub(crate) fn state_directory(&self) -> PathBuf {
         let directory = self.content.state_directory.as_deref();
         directory.map_or_else(|| STATE_DIRECTORY.into(), |directory| self.path(directory))
     }
@@ -74,7 +91,7 @@ impl Configuration {
         Some(SignatureCache::new(directory, age))
     }
 
-    pub(super) fn log_file(&self) -> PathBuf {
+    pub(crate) fn log_file(&self) -> PathBuf {
         let file = self.content.log_file.as_deref();
         file.map_or_else(|| LOG_FILE.into(), |file| self.path(file))
     }

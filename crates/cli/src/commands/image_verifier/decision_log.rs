@@ -1,26 +1,57 @@
 //! The log of decisions: a line of JSON each, in a file with a bound.
 //!
-//! A log that can't be written changes no decision; it is told on standard error, which containerd keeps in its own
-//! log.
+//! A log that can't be written changes no decision, and delays none by more than a second. It is told on standard error,
+//! which containerd keeps in its own log.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
 
 use super::configuration::Configuration;
 use super::decision::Decision;
+
+/// The longest time that a decision waits to be logged.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often a log that another process writes is tried again.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Appends the decision.
 pub(super) fn write(configuration: &Configuration, decision: &Decision) {
     let path = configuration.log_file();
     let written = serde_json::to_string(&decision.to_json())
         .map_err(io::Error::from)
-        .and_then(|line| append(&path, &format!("{line}\n"), configuration.content.log_bytes));
+        .and_then(|line| {
+            in_time(
+                path.clone(),
+                format!("{line}\n"),
+                configuration.content.log_bytes,
+            )
+        });
     if let Err(error) = written {
         tracing::error!(%error, path = %path.display(), "the decision was not logged");
     }
+}
+
+/// Appends on a thread of its own, since a disk can hang. The process ends without waiting for it.
+fn in_time(path: PathBuf, line: String, limit: u64) -> io::Result<()> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().spawn(move || {
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(append(&path, &line, limit));
+    })?;
+    let late = |_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("not written within {PATIENCE:?}"),
+        )
+    };
+    receiver.recv_timeout(PATIENCE).map_err(late)?
 }
 
 /// Appends `line`. A file that would have more than `limit` bytes is put aside first, in the place of the one that was
@@ -29,11 +60,12 @@ fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
+    let until = Instant::now() + PATIENCE;
     loop {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file: File = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)?.into();
-        flock(&file, FlockOperation::LockExclusive)?;
+        lock(&file, until)?;
         if !is_at(&file, path) {
             // Another process put it aside after it was opened here.
             continue;
@@ -44,6 +76,18 @@ fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
             continue;
         }
         return file.write_all(line.as_bytes());
+    }
+}
+
+/// Waits for the lock until then.
+fn lock(file: &File, until: Instant) -> io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(POLL),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

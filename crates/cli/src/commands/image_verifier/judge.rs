@@ -1,10 +1,11 @@
 //! The answer: what the first matching rule demands, held against what the registry has.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
-use countersign_oci::{Location, ResolvedImage};
+use countersign_oci::{Location, Registry, ResolvedImage};
 use countersign_policy::{Demand, Policy, Ruling, Unmatched};
-use countersign_verify::{Evidence, SignedDocument, Verifier};
+use countersign_verify::{Error as VerifyError, Evidence, SignedDocument, Verifier};
 
 use super::configuration::Configuration;
 use super::decision::Answer;
@@ -27,12 +28,13 @@ impl Step {
     }
 }
 
-/// Answers by the ruling. A failure is a refusal.
+/// Answers by the ruling, before `until`. A failure is a refusal.
 pub(super) async fn judge(
     request: &Request,
     ruling: Ruling<'_>,
     configuration: &Configuration,
     step: &Step,
+    until: Instant,
 ) -> Result<Answer, Failure> {
     let Some((_, rule, _)) = ruling.matched else {
         return match configuration.content.default {
@@ -50,7 +52,7 @@ pub(super) async fn judge(
             Ok(Answer::Allowed(format!("no signature is needed: {reason}")))
         }
         Demand::Signature(policy) => {
-            let evidence = prove(request, policy, configuration, step).await?;
+            let evidence = prove(request, policy, configuration, step, until).await?;
             Ok(Answer::Signed(Box::new(evidence)))
         }
     }
@@ -70,6 +72,7 @@ async fn prove(
     policy: &Policy,
     configuration: &Configuration,
     step: &Step,
+    until: Instant,
 ) -> Result<Evidence, Failure> {
     let registry = connection::registry(
         &configuration.registry_arguments(),
@@ -77,23 +80,52 @@ async fn prove(
     )?;
     step.begins("loading the trusted root");
     let trusted_root = root::load(configuration, Some(policy), registry.connection()).await?;
-    let verifier = Verifier::new(registry, trusted_root);
+    let verifier = Verifier::new(registry.clone(), trusted_root);
     let verifier = match configuration.signature_cache() {
         Some(cache) => verifier.with_cache(cache),
         None => verifier,
     };
     let mut failure = None;
-    for location in locations(request, configuration) {
+    let locations = locations(request, configuration);
+    let count = u32::try_from(locations.len()).unwrap_or(u32::MAX);
+    for (location, left) in locations.iter().zip((1..=count).rev()) {
         step.begins(format!(
             "asking {location} for the image and its signatures"
         ));
-        match prove_at(&location, request, policy, &verifier).await {
+        let proving = prove_at(location, request, policy, &registry, &verifier);
+        // A copy that does not answer leaves time for the others.
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        let Ok(proven) = tokio::time::timeout(share, proving).await else {
+            let message = format!("no answer from {location} within {share:.1?}");
+            failure = Some(Failure::new(Kind::Unreachable, message));
+            continue;
+        };
+        match proven {
             Ok(evidence) => return Ok(evidence),
+            // No other place has a say in that.
+            Err(Unproven::Denied(denied)) => return Err(denied),
             // What the registry itself says comes last, and counts.
-            Err(error) => failure = Some(error),
+            Err(Unproven::Here(error)) => failure = Some(error),
         }
     }
     Err(failure.unwrap_or_else(|| Failure::new(Kind::Internal, "no registry was asked")))
+}
+
+/// Why one place proves nothing.
+enum Unproven {
+    /// The policy denies the image, wherever it is.
+    Denied(Failure),
+    /// Another place may prove it.
+    Here(Failure),
+}
+
+impl Unproven {
+    fn of(error: VerifyError, image: &ResolvedImage) -> Self {
+        match error {
+            VerifyError::Denied(_) => Self::Denied(error.into()),
+            other => Self::Here(refused(other.into(), image)),
+        }
+    }
 }
 
 fn locations(request: &Request, configuration: &Configuration) -> Vec<Location> {
@@ -113,20 +145,24 @@ async fn prove_at(
     location: &Location,
     request: &Request,
     policy: &Policy,
+    registry: &Registry,
     verifier: &Verifier,
-) -> Result<Evidence, Failure> {
+) -> Result<Evidence, Unproven> {
     let asked = request.reference.pinned_to(request.digest.clone());
     let pinned = match location == asked.location() {
         true => asked,
         false => location.at(request.digest.clone()).into(),
     };
-    let image = verifier.resolve(&pinned, policy).await?;
+    let resolved = verifier.resolve(&pinned, policy).await;
+    let image = resolved.map_err(|error| Unproven::Here(error.into()))?;
     // Whatever it is fetched from: a signature that names the image has to name what was asked for.
     let image = image.requested_as(request.reference.clone());
-    match verifier.verify(&image, policy).await {
-        Ok(proof) => Ok(proof.evidence().clone()),
-        Err(error) => Err(refused(error.into(), &image)),
-    }
+    let proof = verifier.verify(&image, policy).await;
+    let proof = proof.map_err(|error| Unproven::of(error, &image))?;
+    // containerd does not say which of an index's images it takes.
+    let below = proof.refuse_denied_below(registry).await;
+    below.map_err(|error| Unproven::of(error, &image))?;
+    Ok(proof.evidence().clone())
 }
 
 /// containerd says nothing of a platform, so nobody knows which of an index's images it will take.

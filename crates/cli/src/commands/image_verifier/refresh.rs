@@ -36,12 +36,11 @@ pub(super) async fn run(
         Some(file) => Configuration::read(file, environment)?,
         None => Configuration::load(environment)?,
     };
-    let registry = connection::registry(
-        &configuration.registry_arguments(),
-        &configuration.environment,
-    )?;
+    // No registry is asked, so no login is needed.
+    let connection = connection::without_registries(&configuration.environment)?;
     let _lock = root::lock(configuration.state_directory()).await;
     let mut results: Vec<RefreshResult> = Vec::new();
+    let mut failed = None;
     for policy in policies(&configuration) {
         let mut instance = configuration.instance(policy)?;
         let source = instance.name();
@@ -49,13 +48,23 @@ pub(super) async fn run(
             continue;
         }
         instance.network = TufNetwork::Online;
-        instance
-            .trusted_root(&configuration.environment, registry.connection())
-            .await?;
-        output.result(&format!("the trusted root of {source} is valid\n"));
+        let loaded = instance
+            .trusted_root(&configuration.environment, &connection)
+            .await;
+        match loaded {
+            Ok(_) => output.result(&format!("the trusted root of {source} is valid\n")),
+            // The others may be reached.
+            Err(error) => {
+                let hint = "or set `trusted_root` in the configuration to a file";
+                failed = Some(error.hint(hint));
+            }
+        }
         results.push(RefreshResult {
             trusted_root: source,
         });
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     output.document(&RefreshOutput { results });
     Ok(ExitCode::SUCCESS)
@@ -85,6 +94,7 @@ pub(crate) async fn trusted_roots(
 fn policies(configuration: &Configuration) -> impl Iterator<Item = Option<&Policy>> {
     let rules = configuration.content.rules.iter();
     rules.filter_map(|rule| match &rule.demand {
+        Demand::Signature(policy) if !policy.needs_trusted_root() => None,
         Demand::Signature(policy) => Some(policy.trust().is_some().then_some(&**policy)),
         Demand::Nothing { .. } => None,
     })

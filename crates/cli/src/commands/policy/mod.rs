@@ -4,6 +4,8 @@
 
 pub(super) mod check;
 mod denied;
+pub(super) mod export;
+pub(super) mod import;
 pub(super) mod init;
 pub(super) mod test;
 
@@ -26,6 +28,15 @@ pub(crate) enum PolicyCommand {
     /// It accepts those who signed an image, or who three answers describe. Compare it with what the project
     /// publishes: anybody can sign an image.
     Init(init::PolicyInitArguments),
+    /// Print a policy in the words of another program
+    ///
+    /// policy-controller, Kyverno, Talos, Flux, and what podman, skopeo and CRI-O read.
+    Export(export::PolicyExportArguments),
+    /// Print a policy made from another program's
+    ///
+    /// policy-controller's ClusterImagePolicy, Talos' ImageVerificationConfig, Flux' OCIRepository, and the policy.json
+    /// of podman, skopeo and CRI-O. A key that is not understood is an error.
+    Import(import::PolicyImportArguments),
     /// Apply a policy file to saved signatures
     Test(test::PolicyTestArguments),
 }
@@ -36,7 +47,7 @@ impl PolicyCommand {
         match self {
             Self::Check(arguments) => arguments.registry.timeout,
             Self::Init(arguments) => arguments.registry.timeout,
-            Self::Test(_) => None,
+            Self::Export(_) | Self::Import(_) | Self::Test(_) => None,
         }
     }
 }
@@ -49,6 +60,8 @@ pub(super) async fn run(
     match command {
         PolicyCommand::Check(arguments) => check::run(&arguments, environment, output).await,
         PolicyCommand::Init(arguments) => init::run(arguments, environment, output).await,
+        PolicyCommand::Export(arguments) => export::run(&arguments, output),
+        PolicyCommand::Import(arguments) => import::run(&arguments, output),
         PolicyCommand::Test(arguments) => test::run(arguments, environment, output).await,
     }
 }

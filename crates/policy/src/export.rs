@@ -1,0 +1,256 @@
+//! A policy in the words of other programs that admit images.
+//!
+//! None of them has a word for everything that a policy can say. What is lost is told field by field
+//! ([`Difference`]), and nothing that a field demands is left out in silence. Patterns keep their meaning: ours match
+//! the whole value, theirs any part of it, so they are exported with anchors.
+//!
+//! - `images`: patterns of images
+//! - `pattern`: patterns of issuers and identities
+//! - one file for each of the programs
+//!
+//! What the programs read was looked up in their own sources: policy-controller 0.13.1, Kyverno 1.19.1, Talos 1.13,
+//! Flux's source-controller 1.8, containers/image 5.42.
+
+mod containers;
+mod difference;
+mod flux;
+mod images;
+mod kyverno;
+mod pattern;
+mod policy_controller;
+mod talos;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use self::difference::differences;
+use crate::image_pattern::ImagePattern;
+use crate::image_verifier::Mode;
+use crate::policy::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
+use crate::{SignatureFormat, WholeRegex};
+
+/// Another program that admits images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcer {
+    /// Sigstore's policy-controller: a `ClusterImagePolicy`.
+    PolicyController,
+    /// Kyverno: an `ImageValidatingPolicy`.
+    Kyverno,
+    /// Talos Linux: an `ImageVerificationConfig`.
+    Talos,
+    /// Flux: the `verify` block of an `OCIRepository`.
+    Flux,
+    /// podman, skopeo, CRI-O and bootc: a `policy.json`.
+    Containers,
+}
+
+impl Enforcer {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::PolicyController,
+        Self::Kyverno,
+        Self::Talos,
+        Self::Flux,
+        Self::Containers,
+    ];
+
+    /// `policy-controller`, `kyverno`, `talos`, `flux`, `containers`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PolicyController => "policy-controller",
+            Self::Kyverno => "kyverno",
+            Self::Talos => "talos",
+            Self::Flux => "flux",
+            Self::Containers => "containers",
+        }
+    }
+}
+
+impl fmt::Display for Enforcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is exported.
+#[derive(Debug, Clone, Copy)]
+pub struct Export<'a> {
+    /// Who must have signed.
+    pub policy: &'a Policy,
+    /// Which images it is for.
+    pub images: &'a [ImagePattern],
+    /// Whether a refusal is carried out.
+    pub mode: Mode,
+    /// The name of the new object, where it has one.
+    pub name: &'a str,
+}
+
+/// A policy in another program's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedPolicy {
+    /// The document: YAML, or JSON for [`Enforcer::Containers`].
+    pub text: String,
+    /// Fields of the policy that the document doesn't say, or says otherwise.
+    pub differences: Vec<Difference>,
+    /// What is different there whatever the policy says.
+    pub notes: Vec<&'static str>,
+}
+
+/// A field of the policy that the other program has no word for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Difference {
+    /// The key in the policy file.
+    pub field: &'static str,
+    /// What the other program does.
+    pub effect: String,
+}
+
+/// Why a policy can't be exported, whatever may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{enforcer} can't express `{field}`: {reason}")]
+pub struct ExportError {
+    /// For which program.
+    pub enforcer: Enforcer,
+    /// The key in the policy file, or a part of the request.
+    pub field: &'static str,
+    /// What is missing there, and what to do.
+    pub reason: String,
+}
+
+impl Export<'_> {
+    /// The policy in the words of `enforcer`.
+    ///
+    /// # Errors
+    /// [`ExportError`] if nothing that makes sense could be written.
+    pub fn to(&self, enforcer: Enforcer) -> Result<ExportedPolicy, ExportError> {
+        let mut differences = differences(self.policy, enforcer);
+        let document = match enforcer {
+            Enforcer::PolicyController => policy_controller::document(self),
+            Enforcer::Kyverno => kyverno::document(self),
+            Enforcer::Talos => talos::document(self, &mut differences),
+            Enforcer::Flux => flux::document(self),
+            Enforcer::Containers => containers::document(self),
+        };
+        let document = document.map_err(|Missing { field, reason }| ExportError {
+            enforcer,
+            field,
+            reason,
+        })?;
+        Ok(ExportedPolicy {
+            text: match enforcer {
+                Enforcer::Containers => json(&document),
+                _ => yaml(&document),
+            },
+            differences,
+            notes: match enforcer {
+                Enforcer::PolicyController => policy_controller::NOTES.to_vec(),
+                Enforcer::Kyverno => kyverno::NOTES.to_vec(),
+                Enforcer::Talos => talos::NOTES.to_vec(),
+                Enforcer::Flux => flux::NOTES.to_vec(),
+                Enforcer::Containers => containers::NOTES.to_vec(),
+            },
+        })
+    }
+
+    fn certificates(&self) -> impl Iterator<Item = &CertificateSigner> {
+        self.policy
+            .signers()
+            .iter()
+            .filter_map(|signer| match signer {
+                Signer::Certificate(signer) => Some(signer),
+                Signer::Key(_) => None,
+            })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &KeySigner> {
+        self.policy.keys()
+    }
+
+    fn accepts(&self, format: SignatureFormat) -> bool {
+        self.policy.accepts_format(format)
+    }
+
+    /// The types of statement that count. Each entry is one way to be accepted: statements of all its types.
+    fn ways(&self) -> Vec<Vec<&str>> {
+        match self.policy.require.as_slice() {
+            [] => {
+                let types = self.policy.predicate_types().iter();
+                types.map(|one| vec![one.as_str()]).collect()
+            }
+            required => {
+                let types = required.iter().flat_map(Policy::predicate_types);
+                vec![types.map(String::as_str).collect()]
+            }
+        }
+    }
+
+    /// Whether a signature in the legacy form is enough.
+    fn accepts_simple_signing(&self) -> bool {
+        let signature = |way: &Vec<&str>| way.as_slice() == [COSIGN_SIGN_PREDICATE];
+        self.accepts(SignatureFormat::SimpleSigning) && self.ways().iter().any(signature)
+    }
+}
+
+/// A part of an export that can't be written.
+struct Missing {
+    field: &'static str,
+    reason: String,
+}
+
+fn missing(field: &'static str, reason: impl Into<String>) -> Missing {
+    Missing {
+        field,
+        reason: reason.into(),
+    }
+}
+
+/// Images have to be named.
+fn some_images(export: &Export<'_>) -> Result<(), Missing> {
+    match export.images {
+        [] => Err(missing(
+            "images",
+            "it has to know for which images the policy is; name them, for example `quay.io/acme/**`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An identity or an issuer, by the key for a text and the key for a pattern.
+fn matched(
+    object: &mut serde_json::Map<String, Value>,
+    keys: (&str, &str),
+    field: &'static str,
+    matcher: &crate::Matcher,
+) -> Result<(), Missing> {
+    match matcher {
+        crate::Matcher::Exact(text) => object.insert(keys.0.to_owned(), text.as_str().into()),
+        crate::Matcher::Regex(whole) => {
+            object.insert(keys.1.to_owned(), anchored(whole, field)?.into())
+        }
+    };
+    Ok(())
+}
+
+/// A pattern for a program that searches, in Go's syntax.
+fn anchored(whole: &WholeRegex, field: &'static str) -> Result<String, Missing> {
+    pattern::anchored(whole.as_str()).map_err(|reason| Missing { field, reason })
+}
+
+fn yaml(document: &Value) -> String {
+    // One line for a text of one line, so that it can be searched and compared.
+    let options =
+        serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
+    // A tree of texts, numbers and booleans can be written.
+    serde_saphyr::to_string_with_options(document, options).unwrap_or_else(|_| json(document))
+}
+
+fn json(document: &Value) -> String {
+    let mut text = format!("{document:#}");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! podman, skopeo, CRI-O and bootc: a `policy.json` of containers/image.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::{Export, Missing, images, missing, some_images};
+use crate::image_verifier::Mode;
+
+pub(super) const NOTES: &[&str] = &[
+    "`default` refuses all other images; put the scopes below `transports` into the policy.json that you have",
+    "signatures are looked for only where a file in registries.d says `use-sigstore-attachments: true`",
+    "the repository that the signature names must be the image's: a copy in a mirror is refused",
+];
+
+pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
+    some_images(export)?;
+    if export.mode == Mode::Warn {
+        return Err(missing(
+            "mode",
+            "it has no warnings; export with `--mode enforce`",
+        ));
+    }
+    if export.certificates().next().is_some() {
+        return Err(missing(
+            "identity",
+            "it knows e-mail addresses only, and no bundles; pull what `countersign verify --print-digest` prints, or \
+             use a `key`",
+        ));
+    }
+    if !export.accepts_simple_signing() {
+        return Err(missing(
+            "signature_formats",
+            "it reads the legacy form only; add `simple_signing` if the images are signed so",
+        ));
+    }
+    let keys = export
+        .keys()
+        .map(|key| BASE64_STANDARD.encode(key.key.to_pem()));
+    let keys: Vec<String> = keys.collect();
+    let identity = match export.policy.bind_name() {
+        true => "matchRepoDigestOrExact",
+        false => "matchRepository",
+    };
+    let mut requirement = json!({
+        "type": "sigstoreSigned",
+        "signedIdentity": { "type": identity },
+    });
+    if let Some(requirement) = requirement.as_object_mut() {
+        match keys.as_slice() {
+            [one] => requirement.insert("keyData".to_owned(), one.as_str().into()),
+            several => requirement.insert("keyDatas".to_owned(), json!(several)),
+        };
+    }
+    let mut scopes = Map::new();
+    for pattern in export.images {
+        let Some(scope) = images::scope(pattern) else {
+            let reason = format!(
+                "`{pattern}` has a `*` where it has no word for one; a scope there is a host, a part of a path up to a \
+                 slash, or one image"
+            );
+            return Err(missing("images", reason));
+        };
+        scopes.insert(scope, json!([requirement]));
+    }
+    Ok(json!({ "default": [{ "type": "reject" }], "transports": { "docker": scopes } }))
+}

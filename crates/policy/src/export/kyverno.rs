@@ -1,0 +1,151 @@
+//! Kyverno: an `ImageValidatingPolicy`.
+
+use serde_json::{Map, Value, json};
+
+use super::{Export, Missing, images, matched, some_images};
+use crate::SignatureFormat;
+use crate::image_verifier::Mode;
+use crate::policy::LogUse;
+
+pub(super) const NOTES: &[&str] = &[
+    "every ImageValidatingPolicy that matches an image must accept it, not only the first",
+    "an image that no policy matches is admitted",
+];
+
+pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
+    some_images(export)?;
+    let ways = export.ways();
+    let mut types: Vec<&str> = ways.iter().flatten().copied().collect();
+    types.sort_unstable();
+    types.dedup();
+    let attestors = attestors(export)?;
+    let names: Vec<&str> = attestors.iter().map(|(name, _)| name.as_str()).collect();
+    let check = check(export, &ways, &types, &names);
+    let containers = ["containers", "initContainers", "ephemeralContainers"];
+    let validations = containers.map(|kind| {
+        json!({
+            "expression": format!("images.{kind}.map(image, {check}).all(accepted, accepted)"),
+            "message": format!("an image of {kind} is not signed as the policy {} demands", export.name),
+        })
+    });
+    let references = export.images.iter().map(|pattern| {
+        // A raw text of CEL: no character of a pattern ends it.
+        let expression = format!("ref.matches(r'{}')", images::as_written(pattern));
+        json!({ "expression": expression })
+    });
+    let attestation = |(index, one): (usize, &&str)| json!({ "name": type_name(index), "intoto": { "type": one } });
+    Ok(json!({
+        "apiVersion": "policies.kyverno.io/v1",
+        "kind": "ImageValidatingPolicy",
+        "metadata": { "name": export.name },
+        "spec": {
+            "failurePolicy": "Fail",
+            "validationActions": match export.mode {
+                Mode::Enforce => json!(["Deny"]),
+                Mode::Warn => json!(["Warn", "Audit"]),
+            },
+            "matchConstraints": {
+                "resourceRules": [{
+                    "apiGroups": [""],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["pods", "pods/ephemeralcontainers"],
+                }],
+            },
+            "matchImageReferences": references.collect::<Vec<_>>(),
+            "attestors": attestors
+                .iter()
+                .map(|(name, cosign)| json!({ "name": name, "cosign": cosign }))
+                .collect::<Vec<_>>(),
+            "attestations": types.iter().enumerate().map(attestation).collect::<Vec<_>>(),
+            "validations": validations,
+        },
+    }))
+}
+
+fn type_name(index: usize) -> String {
+    format!("statement{}", index + 1)
+}
+
+/// Whether one image is accepted, as an expression.
+fn check(export: &Export<'_>, ways: &[Vec<&str>], types: &[&str], attestors: &[&str]) -> String {
+    let attestors: Vec<String> = attestors
+        .iter()
+        .map(|name| format!("attestors.{name}"))
+        .collect();
+    let attestors = attestors.join(", ");
+    let mut accepted = Vec::new();
+    if export.accepts(SignatureFormat::Bundle) {
+        for way in ways {
+            let all = types
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| way.contains(one));
+            let all = all.map(|(index, _)| {
+                let name = type_name(index);
+                format!(
+                    "verifyAttestationSignatures(image, attestations.{name}, [{attestors}]) > 0"
+                )
+            });
+            accepted.push(all.collect::<Vec<_>>().join(" && "));
+        }
+    }
+    if export.accepts_simple_signing() {
+        accepted.push(format!("verifyImageSignatures(image, [{attestors}]) > 0"));
+    }
+    match accepted.as_slice() {
+        [one] => one.clone(),
+        several => {
+            let each: Vec<String> = several.iter().map(|one| format!("({one})")).collect();
+            each.join(" || ")
+        }
+    }
+}
+
+/// The signers by name, once for each place in which their signatures may be. One is enough.
+fn attestors(export: &Export<'_>) -> Result<Vec<(String, Value)>, Missing> {
+    let mut kinds = Vec::new();
+    let mut identities = Vec::new();
+    for signer in export.certificates() {
+        let mut identity = Map::new();
+        matched(
+            &mut identity,
+            ("issuer", "issuerRegExp"),
+            "issuer_regex",
+            &signer.issuer,
+        )?;
+        matched(
+            &mut identity,
+            ("subject", "subjectRegExp"),
+            "identity_regex",
+            &signer.identity,
+        )?;
+        identities.push(Value::Object(identity));
+    }
+    if !identities.is_empty() {
+        kinds.push(json!({ "keyless": { "identities": identities } }));
+    }
+    for key in export.keys() {
+        let mut cosign = json!({ "key": { "data": key.key.to_pem() } });
+        if let (LogUse::Ignored, Some(cosign)) = (key.log, cosign.as_object_mut()) {
+            let ignored = json!({ "insecureIgnoreTlog": true, "insecureIgnoreSCT": true });
+            cosign.insert("ctlog".to_owned(), ignored);
+        }
+        kinds.push(cosign);
+    }
+    let sources = export.policy.signature_sources().iter();
+    let places: Vec<Option<String>> = std::iter::once(None)
+        .chain(sources.map(|source| Some(source.to_string())))
+        .collect();
+    let mut attestors = Vec::new();
+    for place in &places {
+        for kind in &kinds {
+            let mut cosign = kind.clone();
+            if let (Some(place), Some(cosign)) = (place, cosign.as_object_mut()) {
+                cosign.insert("source".to_owned(), json!({ "repository": place }));
+            }
+            attestors.push((format!("signer{}", attestors.len() + 1), cosign));
+        }
+    }
+    Ok(attestors)
+}

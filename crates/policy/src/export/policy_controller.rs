@@ -1,0 +1,121 @@
+//! Sigstore's policy-controller: a `ClusterImagePolicy`.
+
+use serde_json::{Map, Value, json};
+
+use super::{Export, Missing, images, matched, missing, some_images};
+use crate::SignatureFormat;
+use crate::image_verifier::Mode;
+use crate::policy::LogUse;
+
+const FULCIO: &str = "https://fulcio.sigstore.dev";
+const REKOR: &str = "https://rekor.sigstore.dev";
+
+pub(super) const NOTES: &[&str] = &[
+    "every ClusterImagePolicy that matches an image must accept it, not only the first",
+    "an image that no ClusterImagePolicy matches is admitted or not by `no-match-policy` in the ConfigMap \
+     `config-policy-controller`",
+    "only namespaces with the label `policy.sigstore.dev/include=true` are looked at",
+];
+
+pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
+    some_images(export)?;
+    let globs = export.images.iter().flat_map(images::policy_controller);
+    let authorities = authorities(export)?;
+    Ok(json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1",
+        "kind": "ClusterImagePolicy",
+        "metadata": { "name": export.name },
+        "spec": {
+            "mode": match export.mode { Mode::Enforce => "enforce", Mode::Warn => "warn" },
+            "images": globs.map(|glob| json!({ "glob": glob })).collect::<Vec<_>>(),
+            "authorities": authorities,
+        },
+    }))
+}
+
+/// The ways to be accepted. One is enough.
+fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
+    let mut authorities = Vec::new();
+    for source in sources(export) {
+        let mut add = |how: Map<String, Value>| {
+            let name = format!("signer-{}", authorities.len() + 1);
+            let mut authority = Map::from_iter([("name".to_owned(), name.into())]);
+            authority.extend(how);
+            if let Some(source) = &source {
+                authority.insert("source".to_owned(), json!([{ "oci": source }]));
+            }
+            authorities.push(Value::Object(authority));
+        };
+        if let Some(keyless) = keyless(export)? {
+            if export.accepts(SignatureFormat::Bundle) {
+                for way in export.ways() {
+                    let mut authority = Map::new();
+                    authority.insert("keyless".to_owned(), keyless.clone());
+                    authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+                    // Without it, the legacy form is looked for, and nothing else.
+                    authority.insert("signatureFormat".to_owned(), "bundle".into());
+                    authority.insert("attestations".to_owned(), attestations(&way));
+                    add(authority);
+                }
+            }
+            if export.accepts_simple_signing() {
+                let mut authority = Map::new();
+                authority.insert("keyless".to_owned(), keyless.clone());
+                authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+                authority.insert("signatureFormat".to_owned(), "legacy".into());
+                add(authority);
+            }
+        }
+        for key in export.keys() {
+            if !export.accepts_simple_signing() {
+                return Err(missing(
+                    "key",
+                    "of what was signed with a key it reads only the legacy form; with `signature_formats: \
+                     [simple_signing]` it can be exported",
+                ));
+            }
+            let mut authority = Map::new();
+            authority.insert("key".to_owned(), json!({ "data": key.key.to_pem() }));
+            if key.log == LogUse::Demanded {
+                authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+            }
+            authority.insert("signatureFormat".to_owned(), "legacy".into());
+            add(authority);
+        }
+    }
+    Ok(authorities)
+}
+
+/// Where signatures are: beside the image, and in each of the policy's sources. An authority looks in one place.
+fn sources(export: &Export<'_>) -> Vec<Option<String>> {
+    let sources = export.policy.signature_sources().iter();
+    let sources = sources.map(|source| Some(source.to_string()));
+    std::iter::once(None).chain(sources).collect()
+}
+
+/// A bundle is looked at as an attestation there. So its type has to be named, or every type counts.
+fn attestations(types: &[&str]) -> Value {
+    let attestation = |(index, one): (usize, &&str)| json!({ "name": format!("statement-{}", index + 1), "predicateType": one });
+    types.iter().enumerate().map(attestation).collect()
+}
+
+fn keyless(export: &Export<'_>) -> Result<Option<Value>, Missing> {
+    let mut identities = Vec::new();
+    for signer in export.certificates() {
+        let mut identity = Map::new();
+        matched(
+            &mut identity,
+            ("issuer", "issuerRegExp"),
+            "issuer_regex",
+            &signer.issuer,
+        )?;
+        matched(
+            &mut identity,
+            ("subject", "subjectRegExp"),
+            "identity_regex",
+            &signer.identity,
+        )?;
+        identities.push(Value::Object(identity));
+    }
+    Ok((!identities.is_empty()).then(|| json!({ "url": FULCIO, "identities": identities })))
+}

@@ -1,0 +1,79 @@
+//! Talos Linux: an `ImageVerificationConfig`.
+
+use serde_json::{Map, Value, json};
+
+use super::{Difference, Export, Missing, anchored, images, missing, some_images};
+use crate::Matcher;
+use crate::SignatureFormat;
+use crate::image_verifier::Mode;
+
+pub(super) const NOTES: &[&str] = &[
+    "the first rule that matches an image counts, and an image that no rule matches is not verified",
+    "an attestation by the same signer counts as a signature",
+    "a signature in the legacy form counts where an image has no bundle",
+];
+
+pub(super) fn document(
+    export: &Export<'_>,
+    differences: &mut Vec<Difference>,
+) -> Result<Value, Missing> {
+    some_images(export)?;
+    if export.mode == Mode::Warn {
+        return Err(missing(
+            "mode",
+            "it has no warnings; export with `--mode enforce`",
+        ));
+    }
+    if !export.accepts(SignatureFormat::Bundle) {
+        return Err(missing(
+            "signature_formats",
+            "it reads bundles first, and the legacy form only where there is none",
+        ));
+    }
+    if export.keys().next().is_some() {
+        return Err(missing(
+            "key",
+            "it does not say what it asks of the log for a key",
+        ));
+    }
+    let signers: Vec<_> = export.certificates().collect();
+    let [signer] = signers.as_slice() else {
+        return Err(missing(
+            "identities",
+            "a rule there has one signer, and only the first rule that matches counts; join them in one `identity_regex`",
+        ));
+    };
+    let Matcher::Exact(issuer) = &signer.issuer else {
+        return Err(missing(
+            "issuer_regex",
+            "it compares issuers as they are; name one `issuer`",
+        ));
+    };
+    let mut keyless = Map::new();
+    keyless.insert("issuer".to_owned(), issuer.as_str().into());
+    match &signer.identity {
+        Matcher::Exact(identity) => keyless.insert("subject".to_owned(), identity.as_str().into()),
+        Matcher::Regex(whole) => keyless.insert(
+            "subjectRegex".to_owned(),
+            anchored(whole, "identity_regex")?.into(),
+        ),
+    };
+    let mut rules = Vec::new();
+    for pattern in export.images {
+        let Some(glob) = images::talos(pattern) else {
+            let reason =
+                format!("it compares names without tag and digest, and `{pattern}` has one");
+            return Err(missing("images", reason));
+        };
+        if glob.wider && !differences.iter().any(|known| known.field == "images") {
+            differences.push(Difference {
+                field: "images",
+                effect:
+                    "a `*` there stands for slashes too, so more images are held to this policy"
+                        .to_owned(),
+            });
+        }
+        rules.push(json!({ "image": glob.text, "keyless": keyless }));
+    }
+    Ok(json!({ "apiVersion": "v1alpha1", "kind": "ImageVerificationConfig", "rules": rules }))
+}

@@ -1,0 +1,394 @@
+use super::{Enforcer, Export, ExportedPolicy};
+use crate::image_pattern::ImagePattern;
+use crate::image_verifier::Mode;
+use crate::{Policy, PublicKey};
+
+const WORKFLOW: &str = r"
+issuer: https://token.actions.githubusercontent.com
+identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\d+
+";
+const PEM: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0
+7DssJqcXv150wLar7I7QrXmyKGlmBa0S5z2DvVRe7LKh7/Ux9HITkrmQEg==
+-----END PUBLIC KEY-----
+";
+
+fn images(patterns: &[&str]) -> Vec<ImagePattern> {
+    patterns.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn exported(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> Result<ExportedPolicy, String> {
+    let export = Export {
+        policy: &Policy::from_yaml(yaml, "policy.yaml").unwrap(),
+        images: &images(patterns),
+        mode: Mode::Enforce,
+        name: "acme",
+    };
+    export.to(enforcer).map_err(|error| error.to_string())
+}
+
+/// The fields that are lost.
+fn lost(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> Vec<&'static str> {
+    let exported = exported(yaml, patterns, enforcer).unwrap();
+    let fields = exported
+        .differences
+        .iter()
+        .map(|difference| difference.field);
+    fields.collect()
+}
+
+fn signed_by_key() -> String {
+    let pem = PEM.replace('\n', "\\n");
+    format!("key: \"{pem}\"\n")
+}
+
+#[test]
+fn a_workflow_s_policy_for_policy_controller() {
+    let exported = exported(
+        WORKFLOW,
+        &["quay.io/acme/**", "nginx:1.*"],
+        Enforcer::PolicyController,
+    );
+    let exported = exported.unwrap();
+    assert_eq!(exported.differences, []);
+    insta::assert_snapshot!(exported.text, @r#"
+        apiVersion: policy.sigstore.dev/v1beta1
+        kind: ClusterImagePolicy
+        metadata:
+          name: acme
+        spec:
+          mode: enforce
+          images:
+          - glob: quay.io/acme/**
+          - glob: index.docker.io/library/nginx:1.*
+          authorities:
+          - name: signer-1
+            keyless:
+              url: https://fulcio.sigstore.dev
+              identities:
+              - issuer: https://token.actions.githubusercontent.com
+                subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+            ctlog:
+              url: https://rekor.sigstore.dev
+            signatureFormat: bundle
+            attestations:
+            - name: statement-1
+              predicateType: https://sigstore.dev/cosign/sign/v1
+        "#);
+}
+
+#[test]
+fn a_workflow_s_policy_for_kyverno() {
+    let exported = exported(WORKFLOW, &["quay.io/acme/**"], Enforcer::Kyverno).unwrap();
+    assert_eq!(exported.differences, []);
+    insta::assert_snapshot!(exported.text, @r#"
+        apiVersion: policies.kyverno.io/v1
+        kind: ImageValidatingPolicy
+        metadata:
+          name: acme
+        spec:
+          failurePolicy: Fail
+          validationActions:
+          - Deny
+          matchConstraints:
+            resourceRules:
+            - apiGroups:
+              - ""
+              apiVersions:
+              - v1
+              operations:
+              - CREATE
+              - UPDATE
+              resources:
+              - pods
+              - pods/ephemeralcontainers
+          matchImageReferences:
+          - expression: ref.matches(r'^quay\.io/acme/[^/:@]+(?:/[^/:@]+)*(?::[^/:@]+)?(?:@.+)?$')
+          attestors:
+          - name: signer1
+            cosign:
+              keyless:
+                identities:
+                - issuer: https://token.actions.githubusercontent.com
+                  subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+          attestations:
+          - name: statement1
+            intoto:
+              type: https://sigstore.dev/cosign/sign/v1
+          validations:
+          - expression: images.containers.map(image, verifyAttestationSignatures(image, attestations.statement1, [attestors.signer1]) > 0).all(accepted, accepted)
+            message: an image of containers is not signed as the policy acme demands
+          - expression: images.initContainers.map(image, verifyAttestationSignatures(image, attestations.statement1, [attestors.signer1]) > 0).all(accepted, accepted)
+            message: an image of initContainers is not signed as the policy acme demands
+          - expression: images.ephemeralContainers.map(image, verifyAttestationSignatures(image, attestations.statement1, [attestors.signer1]) > 0).all(accepted, accepted)
+            message: an image of ephemeralContainers is not signed as the policy acme demands
+        "#);
+}
+
+#[test]
+fn a_workflow_s_policy_for_talos() {
+    let exported = exported(WORKFLOW, &["quay.io/acme/**"], Enforcer::Talos).unwrap();
+    assert_eq!(exported.differences, []);
+    insta::assert_snapshot!(exported.text, @r#"
+        apiVersion: v1alpha1
+        kind: ImageVerificationConfig
+        rules:
+        - image: quay.io/acme/*
+          keyless:
+            issuer: https://token.actions.githubusercontent.com
+            subjectRegex: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+        "#);
+}
+
+#[test]
+fn a_workflow_s_policy_for_flux() {
+    let exported = exported(WORKFLOW, &[], Enforcer::Flux).unwrap();
+    assert_eq!(exported.differences, []);
+    insta::assert_snapshot!(exported.text, @r#"
+        verify:
+          provider: cosign
+          matchOIDCIdentity:
+          - issuer: ^https://token\.actions\.githubusercontent\.com$
+            subject: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+        "#);
+}
+
+#[test]
+fn a_key_s_policy_for_containers() {
+    let yaml = format!(
+        "{}ignore_tlog: true\nsignature_formats: [simple_signing]\n",
+        signed_by_key()
+    );
+    let exported = exported(
+        &yaml,
+        &["quay.io/acme/**", "nginx:1.29"],
+        Enforcer::Containers,
+    )
+    .unwrap();
+    assert_eq!(exported.differences, []);
+    insta::assert_snapshot!(exported.text, @r#"
+        {
+          "default": [
+            {
+              "type": "reject"
+            }
+          ],
+          "transports": {
+            "docker": {
+              "quay.io/acme": [
+                {
+                  "type": "sigstoreSigned",
+                  "signedIdentity": {
+                    "type": "matchRepository"
+                  },
+                  "keyData": "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFL1IrY3MyOTlFb0Z5ajcvdStCZEk2eW92dDVPMAo3RHNzSnFjWHYxNTB3TGFyN0k3UXJYbXlLR2xtQmEwUzV6MkR2VlJlN0xLaDcvVXg5SElUa3JtUUVnPT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="
+                }
+              ],
+              "docker.io/library/nginx:1.29": [
+                {
+                  "type": "sigstoreSigned",
+                  "signedIdentity": {
+                    "type": "matchRepository"
+                  },
+                  "keyData": "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFL1IrY3MyOTlFb0Z5ajcvdStCZEk2eW92dDVPMAo3RHNzSnFjWHYxNTB3TGFyN0k3UXJYbXlLR2xtQmEwUzV6MkR2VlJlN0xLaDcvVXg5SElUa3JtUUVnPT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="
+                }
+              ]
+            }
+          }
+        }
+        "#);
+}
+
+#[test]
+fn several_ways_to_be_accepted_are_alternatives_and_proofs_that_are_all_required_are_not() {
+    let several = format!(
+        "{WORKFLOW}signature_formats: [bundle, simple_signing]\nsignature_sources: [registry.internal/signatures]\n"
+    );
+    let text = exported(&several, &["**"], Enforcer::PolicyController)
+        .unwrap()
+        .text;
+    insta::assert_snapshot!(text, @r#"
+        apiVersion: policy.sigstore.dev/v1beta1
+        kind: ClusterImagePolicy
+        metadata:
+          name: acme
+        spec:
+          mode: enforce
+          images:
+          - glob: "**"
+          authorities:
+          - name: signer-1
+            keyless:
+              url: https://fulcio.sigstore.dev
+              identities:
+              - issuer: https://token.actions.githubusercontent.com
+                subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+            ctlog:
+              url: https://rekor.sigstore.dev
+            signatureFormat: bundle
+            attestations:
+            - name: statement-1
+              predicateType: https://sigstore.dev/cosign/sign/v1
+          - name: signer-2
+            keyless:
+              url: https://fulcio.sigstore.dev
+              identities:
+              - issuer: https://token.actions.githubusercontent.com
+                subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+            ctlog:
+              url: https://rekor.sigstore.dev
+            signatureFormat: legacy
+          - name: signer-3
+            keyless:
+              url: https://fulcio.sigstore.dev
+              identities:
+              - issuer: https://token.actions.githubusercontent.com
+                subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+            ctlog:
+              url: https://rekor.sigstore.dev
+            signatureFormat: bundle
+            attestations:
+            - name: statement-1
+              predicateType: https://sigstore.dev/cosign/sign/v1
+            source:
+            - oci: registry.internal/signatures
+          - name: signer-4
+            keyless:
+              url: https://fulcio.sigstore.dev
+              identities:
+              - issuer: https://token.actions.githubusercontent.com
+                subjectRegExp: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v\p{Nd}+)$
+            ctlog:
+              url: https://rekor.sigstore.dev
+            signatureFormat: legacy
+            source:
+            - oci: registry.internal/signatures
+        "#);
+    let required = format!(
+        "{WORKFLOW}require: [signature, {{predicate_type: https://slsa.dev/provenance/v1}}]\n"
+    );
+    let text = exported(&required, &["**"], Enforcer::Kyverno)
+        .unwrap()
+        .text;
+    assert!(text.contains(
+        "verifyAttestationSignatures(image, attestations.statement1, [attestors.signer1]) > 0 && \
+         verifyAttestationSignatures(image, attestations.statement2, [attestors.signer1]) > 0"
+    ));
+    let text = exported(&required, &["**"], Enforcer::PolicyController)
+        .unwrap()
+        .text;
+    assert_eq!(text.matches("predicateType").count(), 2);
+    assert_eq!(text.matches("keyless").count(), 1);
+}
+
+#[test]
+fn what_a_program_reads_is_what_was_meant() {
+    for enforcer in [
+        Enforcer::PolicyController,
+        Enforcer::Kyverno,
+        Enforcer::Talos,
+    ] {
+        let text = exported(WORKFLOW, &["quay.io/acme/**"], enforcer)
+            .unwrap()
+            .text;
+        let read: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let found = read.to_string();
+        assert!(
+            found.contains(r"^(?:https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v\\p{Nd}+)$"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn each_field_without_a_word_is_told() {
+    let fields = [
+        ("not_before: 2026-01-01T00:00:00Z", "not_before"),
+        ("min_age: 24h", "min_age"),
+        ("claims: {build_trigger: push}", "claims"),
+        ("annotations: {a: b}", "annotations"),
+        ("bind_name: true", "bind_name"),
+        ("trust: {trusted_root: root.json}", "trust"),
+        (
+            "deny_digests: ['sha256:4e85e8b64adf6ff23b73225fb19e35c57f134d32ea56bd399ebe47534da1f29c']",
+            "deny_digests",
+        ),
+        (
+            "predicate_types: [https://slsa.dev/provenance/v1]\npredicate: {/a: b}",
+            "predicate",
+        ),
+    ];
+    for enforcer in [
+        Enforcer::PolicyController,
+        Enforcer::Kyverno,
+        Enforcer::Talos,
+    ] {
+        for (line, field) in fields {
+            let lost = lost(
+                &format!("{WORKFLOW}{line}\n"),
+                &["quay.io/acme/**"],
+                enforcer,
+            );
+            assert!(lost.contains(&field), "{enforcer}: {field}: {lost:?}");
+        }
+    }
+    let sources = format!("{WORKFLOW}signature_sources: [registry.internal/signatures]\n");
+    assert_eq!(
+        lost(&sources, &["**"], Enforcer::Talos),
+        ["signature_sources"]
+    );
+    assert_eq!(
+        lost(&sources, &["**"], Enforcer::Kyverno),
+        Vec::<&str>::new()
+    );
+    // Also of a signer, and of one of several proofs.
+    let signer = "identities: [{issuer: https://a, identity: b, not_before: 2026-01-01T00:00:00Z}]";
+    assert_eq!(lost(signer, &["**"], Enforcer::Kyverno), ["not_before"]);
+    let proof = format!(
+        "{WORKFLOW}require: [signature, {{predicate_type: https://a/b, claims: {{build_trigger: push}}}}]"
+    );
+    assert_eq!(lost(&proof, &["**"], Enforcer::Kyverno), ["claims"]);
+    assert_eq!(
+        lost(&proof, &["**"], Enforcer::Talos),
+        ["require", "claims"]
+    );
+}
+
+#[test]
+fn what_can_t_be_written_is_an_error_that_says_what_to_do() {
+    let two = "identities: [{issuer: https://a, identity: b}, {issuer: https://a, identity: c}]";
+    let failed =
+        |yaml: &str, patterns: &[&str], enforcer| exported(yaml, patterns, enforcer).unwrap_err();
+    insta::assert_snapshot!(failed(two, &["**"], Enforcer::Talos), @r#"
+        talos can't express `identities`: a rule there has one signer, and only the first rule that matches counts; join them in one `identity_regex`
+        "#);
+    insta::assert_snapshot!(failed(WORKFLOW, &[], Enforcer::Kyverno), @r#"
+        kyverno can't express `images`: it has to know for which images the policy is; name them, for example `quay.io/acme/**`
+        "#);
+    insta::assert_snapshot!(failed(WORKFLOW, &["**"], Enforcer::Flux), @r#"
+        flux can't express `images`: the object that gets the block names its image; leave the patterns out
+        "#);
+    insta::assert_snapshot!(failed(WORKFLOW, &["quay.io/acme/app:v1"], Enforcer::Talos), @r#"
+        talos can't express `images`: it compares names without tag and digest, and `quay.io/acme/app:v1` has one
+        "#);
+    insta::assert_snapshot!(failed(WORKFLOW, &["**"], Enforcer::Containers), @r#"
+        containers can't express `identity`: it knows e-mail addresses only, and no bundles; pull what `countersign verify --print-digest` prints, or use a `key`
+        "#);
+    insta::assert_snapshot!(failed(&signed_by_key(), &["**"], Enforcer::PolicyController), @r#"
+        policy-controller can't express `key`: of what was signed with a key it reads only the legacy form; with `signature_formats: [simple_signing]` it can be exported
+        "#);
+    let key = format!("{}signature_formats: [simple_signing]\n", signed_by_key());
+    insta::assert_snapshot!(failed(&key, &["quay.io/*/app"], Enforcer::Containers), @r#"
+        containers can't express `images`: `quay.io/*/app` has a `*` where it has no word for one; a scope there is a host, a part of a path up to a slash, or one image
+        "#);
+    insta::assert_snapshot!(failed(r"{issuer: https://a, identity_regex: '\w+'}", &["**"], Enforcer::Kyverno), @r#"
+        kyverno can't express `identity_regex`: its patterns are Go's, and `\w` means something else in them; write `[0-9A-Za-z_]`
+        "#);
+}
+
+#[test]
+fn a_key_is_exported_as_it_was_read() {
+    let key = PublicKey::from_pem(PEM).unwrap();
+    assert_eq!(key.to_pem(), PEM);
+}
