@@ -172,7 +172,7 @@ fn option(name: &str) -> Option<String> {
     Some((*tip).to_owned())
 }
 
-/// A command of another program, or a command of that name in a group: `policy check` for `check`.
+/// A command of another program, or a command of that name in a group: `policy test` for `test`.
 fn command(name: &str, program: &Command) -> Option<String> {
     if let Some((_, tip)) = COMMANDS.iter().find(|(other, _)| *other == name) {
         return Some((*tip).to_owned());
@@ -193,8 +193,8 @@ mod tests {
     fn a_tip_says_what_to_type() {
         for (line, tips) in [
             (
-                "check p.yaml",
-                "tip: the command is 'countersign policy check'",
+                "test p.yaml",
+                "tip: the command is 'countersign policy test'",
             ),
             ("version", "tip: for the version, pass '--version'"),
             ("policy chek", "tip: a similar subcommand exists: 'check'"),

@@ -275,6 +275,22 @@ pub enum Error {
         /// What is required of it, in words.
         required: String,
     },
+    /// No record says that something of ours is installed there.
+    #[error("{} has no record of an installation", .path.display())]
+    NoRecord {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The inventory of an installation is not the one that its record names.
+    #[error("the inventory of {} is damaged: expected {expected}, found {found}", .path.display())]
+    Inventory {
+        /// The installation.
+        path: PathBuf,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// The record can't be put in words.
     #[error("the record of the installation can't be written")]
     Record(#[source] serde_json::Error),

@@ -12,6 +12,8 @@
 
 mod archive;
 mod error;
+mod file_content;
+mod items;
 mod name;
 mod read_ahead;
 mod resolve;
@@ -21,14 +23,17 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use countersign_oci::{Algorithm, Digest};
 
+use crate::inventory::Item;
 use crate::limits::Limits;
 use archive::{Archive, End, Entry, Kind};
+use file_content::FileContent;
 use name::EntryName;
 use read_ahead::ReadAhead;
 use root::{Linked, OTHERS_WRITE, Root, finish_file};
@@ -184,6 +189,8 @@ pub(crate) struct Extractor {
     cancellation: Cancellation,
     decompressed: u64,
     unpacked: Unpacked,
+    /// The digest of each file's content, by inode. A later file may have the inode of one that was removed.
+    digests: HashMap<u64, Digest>,
 }
 
 impl Extractor {
@@ -199,6 +206,7 @@ impl Extractor {
             cancellation,
             decompressed: 0,
             unpacked: Unpacked::default(),
+            digests: HashMap::new(),
         })
     }
 
@@ -237,6 +245,18 @@ impl Extractor {
         &self.unpacked
     }
 
+    /// Gives `add` everything that is there after all layers: a directory before what is in it, otherwise by
+    /// name. To be called before [`Self::finish`], when all directories can still be read.
+    ///
+    /// # Errors
+    /// Those of `add`, and of the file system.
+    pub(crate) fn items(
+        &self,
+        mut add: impl FnMut(Item) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        self.root.items(&self.digests, &mut add)
+    }
+
     /// Gives the directories their permissions and times. Nothing can be added after that.
     pub(crate) fn finish(self) -> Result<(), ArchiveError> {
         self.root.finish()
@@ -268,13 +288,16 @@ impl Extractor {
                 if let Some(map) = map {
                     archive.stream().add_holes(map.holes())?;
                 }
-                let mut file = self.root.file(name)?;
+                let mut content = FileContent::new(self.root.file(name)?);
                 let write = |source| ArchiveError::Write {
                     name: name.display(),
                     source,
                 };
-                archive.copy_content(&mut file, map.as_ref(), write)?;
+                archive.copy_content(&mut content, map.as_ref(), write)?;
+                let (file, digest) = content.finish();
                 finish_file(&file, name, entry.metadata)?;
+                let stat = rustix::fs::fstat(&file).map_err(|errno| write(errno.into()))?;
+                self.digests.insert(stat.st_ino, digest);
                 self.unpacked.files += 1;
                 self.unpacked.bytes += size;
             }

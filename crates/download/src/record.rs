@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Platform, Reference};
@@ -15,9 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::extract::RESERVED;
 use crate::grounds::Grounds;
+use crate::inventory::InventoryDigest;
 use crate::planned::Role;
 
-const FILE: &str = "record.json";
+pub(crate) const FILE: &str = "record.json";
 /// Of the form that we write. Records of earlier forms can be read.
 pub(crate) const VERSION: u32 = 1;
 /// Far above any record that we write.
@@ -78,6 +80,8 @@ pub struct Installed {
     pub bytes: u64,
     /// What of the image was left out by rule, a sentence each.
     pub warnings: Vec<String>,
+    /// The inventory of what was unpacked.
+    pub inventory: InventoryDigest,
     /// Which entry of which gallery it is, and which source served it; `None` where the image was
     /// asked for by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +125,9 @@ pub struct Recorded {
     /// What was proven.
     #[serde(flatten)]
     pub grounds: Grounds,
+    /// The inventory of what was unpacked; `None` in records from before there were any.
+    #[serde(default)]
+    pub inventory: Option<InventoryDigest>,
     /// Where it is from, if it was installed from a gallery.
     #[serde(default)]
     pub provenance: Option<Provenance>,
@@ -165,13 +172,23 @@ impl FoundRecord {
 /// # Errors
 /// If the file system doesn't say what is there. That is not the same as nothing.
 pub(crate) fn read(root: &Path) -> io::Result<FoundRecord> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    match openat(CWD, root, flags, Mode::empty()) {
+        Ok(root) => read_in(&root),
+        Err(errno) if is_no_record(&errno.into()) => Ok(FoundRecord::None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The same, of the installation that `root` is open for.
+pub(crate) fn read_in(root: &OwnedFd) -> io::Result<FoundRecord> {
     #[derive(Deserialize)]
     struct Probe {
         version: u32,
         #[serde(rename = "digest")]
         _digest: Digest,
     }
-    let file = match open_file(root) {
+    let file = match open_file(root, FILE) {
         Ok(file) => file,
         Err(error) if is_no_record(&error) => return Ok(FoundRecord::None),
         Err(error) => return Err(error),
@@ -213,14 +230,12 @@ fn is_no_record(error: &io::Error) -> bool {
         )
 }
 
-/// Opens the record where all on the way is what we make: a link could lead anywhere, and opening a
-/// fifo would wait for somebody to write to it.
-fn open_file(root: &Path) -> io::Result<File> {
+/// Opens the record, or the inventory beside it, where all on the way is what we make: a link could lead
+/// anywhere, and opening a fifo would wait for somebody to write to it.
+pub(crate) fn open_file(root: &OwnedFd, name: &str) -> io::Result<File> {
     let way = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let directory = way | OFlags::DIRECTORY;
-    let root = openat(CWD, root, directory, Mode::empty())?;
-    let reserved = openat(root, RESERVED, directory, Mode::empty())?;
-    let file: File = openat(reserved, FILE, way | OFlags::NONBLOCK, Mode::empty())?.into();
+    let reserved = openat(root, RESERVED, way | OFlags::DIRECTORY, Mode::empty())?;
+    let file: File = openat(reserved, name, way | OFlags::NONBLOCK, Mode::empty())?.into();
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -286,6 +301,10 @@ mod tests {
                 files: 1,
                 bytes: 2,
                 warnings: vec!["a device was left out".into()],
+                inventory: InventoryDigest {
+                    digest: Digest::sha256(b"inventory"),
+                    size: 3,
+                },
                 provenance: Some(Provenance {
                     gallery: "acme".into(),
                     name: "chat".into(),
@@ -308,6 +327,7 @@ mod tests {
                 digest,
                 index,
                 grounds,
+                inventory,
                 provenance,
             } = match read(root.path()).unwrap() {
                 FoundRecord::Read(recorded) => *recorded,
@@ -323,6 +343,7 @@ mod tests {
                 files: installed.files,
                 bytes: installed.bytes,
                 warnings: installed.warnings.clone(),
+                inventory: inventory.unwrap(),
             };
             assert_eq!(written, installed);
         }

@@ -92,6 +92,8 @@ pub fn errors() -> Vec<Error> {
         Immovable { path: "/srv/app".into(), source: disk_full() },
         Mounted { path: "/srv/app".into(), mount: "/srv/app/data".into() },
         UnreadableRecord { path: "/srv/app".into() },
+        NoRecord { path: "/srv/app".into() },
+        Inventory { path: "/srv/app".into(), expected: text(), found: text() },
         LaterRecord { path: "/srv/app".into(), found: 2 },
         Busy { path: "/srv/app".into() },
         Older {

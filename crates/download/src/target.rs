@@ -178,18 +178,32 @@ impl Staging {
         self.path.join(QUARANTINE).join(number.to_string())
     }
 
+    /// Writes a file beside the record of the new installation. The first one makes the directory.
+    pub(crate) fn write_beside_record<T>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut fs::File) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let path = record::path(&self.root_path()).with_file_name(name);
+        let directory = path.parent().unwrap_or(&path);
+        let file = match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            Ok(()) | Err(_) => fs::File::create_new(&path),
+        };
+        let mut file = file.map_err(Error::io("make", &path))?;
+        let written = write(&mut file)?;
+        // The umask must not change it.
+        let readable = file.set_permissions(fs::Permissions::from_mode(0o644));
+        readable.map_err(Error::io("write", &path))?;
+        Ok(written)
+    }
+
     /// Writes the record into the new installation.
     pub(crate) fn write_record(&self, json: &[u8]) -> Result<(), Error> {
-        let path = record::path(&self.root_path());
-        let directory = path.parent().unwrap_or(&path);
-        fs::create_dir(directory)
-            .and_then(|()| fs::File::create_new(&path))
-            .and_then(|mut file| {
-                file.write_all(json)?;
-                // The umask must not change it.
-                file.set_permissions(fs::Permissions::from_mode(0o644))
-            })
-            .map_err(Error::io("write", &path))
+        self.write_beside_record(record::FILE, |file| {
+            file.write_all(json)
+                .map_err(Error::io("write", record::path(&self.root_path())))
+        })
     }
 
     /// Puts the new installation in the target's place. What was there before is deleted with the

@@ -4,13 +4,15 @@ mod image;
 mod layers;
 mod manifest;
 
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use crate::archive::AdmittedArchive;
 use crate::blocking::{CancelOnDrop, blocking};
 use crate::error::Error;
 use crate::events::{Event, Events};
-use crate::extract::Extractor;
+use crate::extract::{ArchiveError, Extractor};
+use crate::inventory::{self, InventoryDigest, InventoryWriter};
 use crate::limits::Limits;
 use crate::options::Durability;
 use crate::record::Record;
@@ -23,9 +25,34 @@ pub(crate) struct UnpackedTree {
     staging: Arc<Staging>,
     extractor: Extractor,
     guard: CancelOnDrop,
+    inventory: InventoryDigest,
 }
 
 impl UnpackedTree {
+    /// Writes the inventory of what was unpacked.
+    async fn new(
+        staging: Arc<Staging>,
+        extractor: Extractor,
+        guard: CancelOnDrop,
+    ) -> Result<Self, Error> {
+        let (staging, extractor, inventory) = blocking(move || {
+            let inventory = write_inventory(&staging, &extractor)?;
+            Ok((staging, extractor, inventory))
+        })
+        .await?;
+        Ok(Self {
+            staging,
+            extractor,
+            guard,
+            inventory,
+        })
+    }
+
+    /// The inventory of what was unpacked.
+    pub(crate) fn inventory(&self) -> &InventoryDigest {
+        &self.inventory
+    }
+
     /// How many files were written.
     pub(crate) fn files(&self) -> u64 {
         self.extractor.unpacked().files
@@ -52,6 +79,7 @@ impl UnpackedTree {
             staging,
             extractor,
             guard,
+            inventory: _,
         } = self;
         blocking(move || {
             staging.write_record(&record)?;
@@ -62,6 +90,19 @@ impl UnpackedTree {
         drop(guard);
         Ok(())
     }
+}
+
+fn write_inventory(staging: &Staging, extractor: &Extractor) -> Result<InventoryDigest, Error> {
+    staging.write_beside_record(inventory::FILE, |file| {
+        let failed = |source| ArchiveError::Write {
+            name: inventory::FILE.into(),
+            source,
+        };
+        let mut writer = InventoryWriter::new(BufWriter::new(file));
+        let listed = extractor.items(|item| writer.add(&item).map_err(failed));
+        let finished = listed.and_then(|()| writer.finish().map_err(failed));
+        finished.map_err(Error::Tree)
+    })
 }
 
 /// Unpacks an admitted archive into the staging directory that it was quarantined in.
@@ -85,11 +126,7 @@ pub(crate) async fn unpack_archive(
     })
     .await?;
     events(Event::LayerExtracted { digest });
-    Ok(UnpackedTree {
-        staging,
-        extractor,
-        guard,
-    })
+    UnpackedTree::new(staging, extractor, guard).await
 }
 
 /// An extractor that writes to `staging` until `guard` is dropped.

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Invalid,
     /// An image, tag, platform, entry or file doesn't exist.
     NotFound,
+    /// What is installed is not what its record or the lock file says.
+    Differs,
     /// A network, registry or service failed, or refused the login.
     Unreachable,
 }

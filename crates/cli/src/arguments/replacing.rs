@@ -20,6 +20,13 @@ pub(crate) struct ReplacingArguments {
     #[arg(long)]
     pub(crate) reinstall: bool,
 
+    /// Check the files of what is up to date
+    ///
+    /// Without this flag, the record is believed. With it, every file is compared with the digest that it
+    /// was unpacked with. Exit code 8 says that something was changed.
+    #[arg(long, conflicts_with = "reinstall")]
+    pub(crate) check: bool,
+
     /// Do not wait for another run; fail instead
     ///
     /// Without this flag, a run waits while another run installs to the same directory.
@@ -53,6 +60,7 @@ impl ReplacingArguments {
         let Self {
             allow_older,
             reinstall,
+            check: _,
             no_wait,
             durability,
         } = *self;

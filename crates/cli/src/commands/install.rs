@@ -15,7 +15,7 @@ use super::galleries;
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
-use super::text::{outcome_text, warn};
+use super::told::{CheckFiles, Told};
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::policy::PolicyArguments;
@@ -224,6 +224,7 @@ async fn one_image(
     let installer = image_installer(&arguments, &policy, environment).await?;
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let options = arguments.replacing.options();
+    let check = CheckFiles::asked(&arguments.replacing);
     let plan = Plan::of_image(reference.clone(), policy.policy);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
@@ -241,9 +242,17 @@ async fn one_image(
     match outcome.map_err(Failure::of_one_image) {
         Ok(outcome) => {
             let name = format!("{reference} ({platform})");
-            output.result(&outcome_text(&name, &outcome, &directory, "the registry"));
-            warn(output, &name, &outcome);
-            report.done(result.with(&outcome));
+            let told = Told {
+                name: &name,
+                outcome: &outcome,
+                directory: &directory,
+                source: "the registry",
+            };
+            let (result, told) = told.tell(check, result, output).await;
+            match told {
+                Ok(()) => report.done(result),
+                Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
+            }
         }
         Err(failure) => {
             report.fail(&failure, result.failed(failure.to_json()));
@@ -299,6 +308,7 @@ async fn by_name(
         galleries,
         store,
         options: replacing.options(),
+        check: CheckFiles::asked(&replacing),
         limits: limits.limits(),
         lock_file: gallery.planning.lock_file(),
         trust,

@@ -2,6 +2,7 @@
 //! stand beside what it does. Names of flags are the policy file's names.
 
 mod audit;
+mod check;
 mod completions;
 mod doctor;
 mod dry_run;
@@ -21,6 +22,7 @@ mod signing;
 mod store_installer;
 mod table;
 mod text;
+mod told;
 mod tree;
 mod upgrade;
 mod verify;
@@ -89,6 +91,10 @@ pub(crate) enum Command {
     /// List installed entries of galleries
     #[command(alias = "ls")]
     List(list::ListArguments),
+    /// Find out whether installed files are as they were unpacked
+    ///
+    /// This reads every file, and names what was changed, added or removed since.
+    Check(check::CheckArguments),
     /// Remove installed entries of galleries
     #[command(alias = "rm")]
     Remove(remove::RemoveArguments),
@@ -125,6 +131,7 @@ impl Command {
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
             Self::List(_)
+            | Self::Check(_)
             | Self::Remove(_)
             // It has a deadline of its own.
             | Self::ImageVerifier(_)
@@ -161,6 +168,7 @@ impl Command {
             Self::Policy(command) => policy::run(command, environment, output).await,
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
             Self::List(arguments) => list::run(&arguments, environment, output).await,
+            Self::Check(arguments) => check::run(arguments, environment, output).await,
             Self::Remove(arguments) => remove::run(arguments, environment, output).await,
             Self::ImageVerifier(arguments) => {
                 image_verifier::run(arguments, environment, output).await

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::audit::{AuditEnd, AuditOutput, AuditResult};
+use super::check::CheckOutput;
 use super::completions::CompletionsOutput;
 use super::doctor::DoctorOutput;
 use super::dry_run::DryRunOutput;
@@ -81,6 +82,7 @@ documents! {
     Install(InstallOutput),
     DryRun(DryRunOutput),
     List(ListOutput),
+    Check(CheckOutput),
     Remove(RemoveOutput),
     PolicyCheck(PolicyCheckOutput),
     PolicyInit(PolicyInitOutput),

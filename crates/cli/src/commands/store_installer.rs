@@ -12,7 +12,7 @@ use countersign_verify::Verifier;
 
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
-use super::text::{outcome_text, warn};
+use super::told::{CheckFiles, Told};
 use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -31,6 +31,8 @@ pub(super) struct StoreInstaller {
     pub(super) galleries: Galleries,
     pub(super) store: Store,
     pub(super) options: InstallOptions,
+    /// Whether the files of what is up to date are looked at.
+    pub(super) check: CheckFiles,
     pub(super) limits: Limits,
     pub(super) trust: TrustArguments,
     pub(super) registry: Registry,
@@ -94,12 +96,19 @@ impl StoreInstaller {
             let result = result_of(plan, directory);
             match self.install(&one, environment, output).await {
                 Ok(outcome) => {
-                    let name = plan.name();
                     let source = plan.lock().map_or("its source", |_| "the lock file");
-                    output.result(&outcome_text(name, &outcome, directory, source));
-                    warn(output, name, &outcome);
-                    let result = result.with(&outcome);
-                    match self.lock(&outcome, output).await {
+                    let told = Told {
+                        name: plan.name(),
+                        outcome: &outcome,
+                        directory,
+                        source,
+                    };
+                    let (result, told) = told.tell(self.check, result, output).await;
+                    let told = match told {
+                        Ok(()) => self.lock(&outcome, output).await,
+                        Err(failure) => Err(failure),
+                    };
+                    match told {
                         Ok(()) => report.done(result),
                         Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
                     }

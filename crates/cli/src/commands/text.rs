@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use countersign_download::{Grounds, Installed, Outcome, Provenance, UNPROVEN};
+use countersign_download::{CheckResult, Grounds, Installed, Outcome, Provenance, UNPROVEN};
 use countersign_oci::{Digest, Reference};
 use countersign_policy::SignatureFormat;
 use countersign_verify::Evidence;
 
+use super::check;
 use crate::output::{self, Output};
 use crate::printable;
 
@@ -17,6 +18,7 @@ pub(super) fn outcome_text(
     outcome: &Outcome,
     directory: &Path,
     source: &str,
+    check: Option<&CheckResult>,
 ) -> String {
     let directory = printable::path(directory);
     match outcome {
@@ -47,11 +49,15 @@ pub(super) fn outcome_text(
             text.push_str(&details(&installed.grounds, installed.provenance.as_ref()));
             text
         }
-        // The files may be others by now: nobody has looked at them.
+        // Without a check the files may be others by now: nobody has looked at them.
         Outcome::Unchanged { recorded, .. } => format!(
-            "{name} in {directory} is up to date: its record has the same digest as {source}\n{}  \
-             files      not checked; --reinstall fetches and replaces them\n",
-            digest_text(&recorded.digest, recorded.reference.as_ref())
+            "{name} in {directory} is up to date by its record, which has the same digest as {source}\n{}  \
+             files      {}\n",
+            digest_text(&recorded.digest, recorded.reference.as_ref()),
+            match check {
+                None => "not checked; --check compares them, --reinstall replaces them".to_owned(),
+                Some(check) => format!("as they were unpacked: {}", check::counts(check)),
+            }
         ),
     }
 }

@@ -9,6 +9,7 @@ use countersign_download::{EntryName, Installation, Name, RecordState, Recorded,
 use super::galleries;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
+use super::told::CheckFiles;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -81,6 +82,7 @@ pub(crate) async fn run(
         file: gallery,
         store,
         options: replacing.options(),
+        check: CheckFiles::asked(&replacing),
         limits: limits.limits(),
         lock_file: planning.lock_file(),
         trust,

@@ -122,6 +122,10 @@ fn directory_hint(error: &DownloadError) -> Option<&'static str> {
         DownloadError::Mounted { .. } => {
             "nothing was changed: unmount it (`umount`), run the same command again, and mount it again"
         }
+        DownloadError::NoRecord { .. } => "name a directory that `countersign install` made",
+        DownloadError::Inventory { .. } => {
+            "nothing says what the files were; install it again with --reinstall"
+        }
         DownloadError::UnreadableRecord { .. } => {
             "move the directory away or remove it, then install again; `countersign remove` removes what is in the store"
         }

@@ -10,7 +10,7 @@ pub(crate) struct ExitCode {
 }
 
 /// Every exit code, in order. `--help` is made from this table; the page's is tested against it.
-pub(crate) const EXIT_CODES: [ExitCode; 11] = [
+pub(crate) const EXIT_CODES: [ExitCode; 12] = [
     ExitCode {
         code: 0,
         meaning: "done",
@@ -44,6 +44,10 @@ pub(crate) const EXIT_CODES: [ExitCode; 11] = [
         meaning: "network, registry, signing service or login failed (also: the identity token has expired)",
     },
     ExitCode {
+        code: exit_code(ErrorKind::Differs),
+        meaning: "what is installed is not what its record or the lock file says (`check`, `--check`)",
+    },
+    ExitCode {
         code: 129,
         meaning: "ended by SIGHUP: the terminal was closed",
     },
@@ -67,6 +71,7 @@ pub(crate) const fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::Invalid => 5,
         ErrorKind::NotFound => 6,
         ErrorKind::Unreachable => 7,
+        ErrorKind::Differs => 8,
     }
 }
 
@@ -84,11 +89,12 @@ const fn rank(kind: ErrorKind) -> u8 {
         ErrorKind::Invalid => 0,
         ErrorKind::Policy => 1,
         ErrorKind::Unsigned => 2,
-        ErrorKind::Internal => 3,
-        ErrorKind::Machine => 4,
-        ErrorKind::Usage => 5,
-        ErrorKind::NotFound => 6,
-        ErrorKind::Unreachable => 7,
+        ErrorKind::Differs => 3,
+        ErrorKind::Internal => 4,
+        ErrorKind::Machine => 5,
+        ErrorKind::Usage => 6,
+        ErrorKind::NotFound => 7,
+        ErrorKind::Unreachable => 8,
     }
 }
 
@@ -114,6 +120,9 @@ pub(super) fn usual_hint(kind: ErrorKind) -> &'static str {
             "do not use it: it is damaged, or somebody changed it; tell the publisher"
         }
         ErrorKind::NotFound => "check the spelling, and whether it was published",
+        ErrorKind::Differs => {
+            "find out who changed it; `countersign upgrade --reinstall` fetches and verifies it again"
+        }
         ErrorKind::Unreachable => {
             "check the network and the proxy, and whether the service works; then try again"
         }
@@ -175,10 +184,11 @@ mod tests {
 
     #[test]
     fn the_worst_of_several_failures_is_the_first_of_the_order_on_the_page() {
-        const ORDER: [ErrorKind; 8] = [
+        const ORDER: [ErrorKind; 9] = [
             ErrorKind::Invalid,
             ErrorKind::Policy,
             ErrorKind::Unsigned,
+            ErrorKind::Differs,
             ErrorKind::Internal,
             ErrorKind::Machine,
             ErrorKind::Usage,

@@ -84,6 +84,7 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         | Kind::Machine
         | Kind::Usage
         | Kind::NotFound
+        | Kind::Differs
         | Kind::Unreachable => kind::usual_hint(kind),
     }
 }

@@ -78,6 +78,8 @@ pub(crate) enum JsonErrorKind {
     Invalid,
     /// No such image, tag, platform, entry or installation.
     NotFound,
+    /// What is installed is not what its record or the lock file says.
+    Differs,
     /// A network, registry or service does not answer as it should, or refuses a login.
     Unreachable,
     /// A signal ended the run.
@@ -94,6 +96,7 @@ impl From<ErrorKind> for JsonErrorKind {
             ErrorKind::Policy => Self::Policy,
             ErrorKind::Invalid => Self::Invalid,
             ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Differs => Self::Differs,
             ErrorKind::Unreachable => Self::Unreachable,
         }
     }

@@ -9,6 +9,7 @@ use countersign_download::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::JsonCheck;
 use super::error::JsonError;
 use super::evidence::{JsonEvidence, JsonPlatform};
 
@@ -43,7 +44,11 @@ pub(crate) struct InstallResult {
     /// What is there now. Left out if it could not be installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) installation: Option<JsonInstallation>,
-    /// Why it failed. Beside an `outcome`: it is installed, but not in the lock file.
+    /// With `--check` and the outcome `unchanged`: what the files are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) check: Option<JsonCheck>,
+    /// Why it failed. Beside an `outcome`: it is installed, but its files were changed, or it is not in the
+    /// lock file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<JsonError>,
 }
@@ -54,7 +59,7 @@ pub(crate) struct InstallResult {
 pub(crate) enum InstallOutcome {
     /// It was unpacked.
     Installed,
-    /// The record says that this digest is installed already. The files were not looked at.
+    /// The record says that this digest is installed already. The files were looked at if there is `check`.
     Unchanged,
 }
 

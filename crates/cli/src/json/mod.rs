@@ -3,6 +3,7 @@
 //!
 //! A field that has no value is left out.
 
+pub(crate) mod check;
 pub(crate) mod document;
 pub(crate) mod error;
 pub(crate) mod evidence;

@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -87,6 +87,12 @@ const ROWS: [Row; 22] = [
     Row {
         name: "list",
         arguments: "",
+        before: INSTALL,
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "check",
+        arguments: "chat",
         before: INSTALL,
         prints: Prints::Answer,
     },

@@ -162,12 +162,12 @@ async fn the_commands_about_policies_work() {
 
 #[tokio::test]
 async fn the_commands_about_installing_work() {
-    play("docs/installing.md", 5).await;
+    play("docs/installing.md", 6).await;
 }
 
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
-    play("docs/galleries.md", 8).await;
+    play("docs/galleries.md", 9).await;
 }
 
 #[tokio::test]

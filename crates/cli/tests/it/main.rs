@@ -12,6 +12,7 @@
 mod also_verify;
 mod audit;
 mod cache;
+mod check;
 mod commands;
 mod doctor;
 mod documents;

@@ -259,10 +259,10 @@ async fn what_was_emptied_is_told_to_be_unchecked_and_reinstalled_where_that_is_
     let (code, out, _) = shop.shown(&again);
     assert_eq!(code, 0);
     assert!(
-        out.contains("is up to date: its record has the same digest"),
+        out.contains("is up to date by its record, which has the same digest"),
         "{out}"
     );
-    assert!(out.contains("not checked; --reinstall"), "{out}");
+    assert!(out.contains("not checked; --check"), "{out}");
     assert_eq!(shop.version("chat"), None);
     for command in [&shop.install(&["--reinstall", "chat"]), &{
         fs::remove_file(shop.path("chat").join("version")).unwrap();

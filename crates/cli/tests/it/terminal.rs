@@ -302,6 +302,7 @@ fn every_command_gets_a_manual_page() {
     insta::assert_snapshot!(names.join("\n"), @r"
     countersign-audit-merge.1
     countersign-audit.1
+    countersign-check.1
     countersign-completions.1
     countersign-doctor-containerd.1
     countersign-doctor.1

@@ -118,6 +118,7 @@ fn installed(place: &Path) -> Option<Tree> {
         let mut tree = Tree::new();
         walk(&app, "", &mut tree);
         tree.remove(".countersign/record.json");
+        tree.remove(".countersign/inventory.jsonl");
         tree
     })
 }

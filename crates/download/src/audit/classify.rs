@@ -40,7 +40,9 @@ fn of_kind(kind: ErrorKind, reason: String) -> Verdict {
         ErrorKind::Invalid => Verdict::Invalid { reason },
         ErrorKind::Policy => Verdict::OtherCondition { reason },
         ErrorKind::Unsigned => Verdict::Unsigned { reason },
-        ErrorKind::Internal | ErrorKind::Machine | ErrorKind::Usage => Verdict::Failed { reason },
+        ErrorKind::Internal | ErrorKind::Machine | ErrorKind::Usage | ErrorKind::Differs => {
+            Verdict::Failed { reason }
+        }
     }
 }
 

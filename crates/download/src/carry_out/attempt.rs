@@ -203,6 +203,7 @@ impl<V: ImageVerifier> Installer<V> {
             files: unpacked.files(),
             bytes: unpacked.bytes(),
             warnings: unpacked.warnings(),
+            inventory: unpacked.inventory().clone(),
             provenance: attempt.provenance(),
         };
         let record = Record::new(&installed);

@@ -30,11 +30,13 @@ impl Error {
             | Self::LayerCount { .. }
             | Self::LayerType { .. }
             | Self::Limit { .. }
-            | Self::OtherContent { .. } => (ErrorKind::Invalid, Consequence::End),
+            | Self::OtherContent { .. }
+            | Self::Inventory { .. } => (ErrorKind::Invalid, Consequence::End),
             Self::Directory { .. }
             | Self::Target { .. }
             | Self::Mounted { .. }
             | Self::UnreadableRecord { .. }
+            | Self::NoRecord { .. }
             | Self::LaterRecord { .. } => (ErrorKind::Usage, Consequence::End),
             Self::Immovable { source, .. } => {
                 let kind = match MachineFault::of(source) {

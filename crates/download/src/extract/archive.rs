@@ -11,12 +11,12 @@
 
 mod holes;
 
-use std::fs::File;
-use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, Segment, long_name};
 
 use super::error::{ArchiveError, display_name};
+use super::file_content::FileContent;
 use super::name::EntryName;
 use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
@@ -162,7 +162,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
     /// `write` converts errors of `file`. All other errors are of the archive.
     pub(super) fn copy_content(
         &mut self,
-        file: &mut File,
+        file: &mut FileContent,
         map: Option<&SparseMap>,
         write: impl Fn(io::Error) -> ArchiveError,
     ) -> Result<(), ArchiveError> {
@@ -170,10 +170,10 @@ impl<'a, R: BufRead> Archive<'a, R> {
             return self.copy(self.content, file, &write);
         };
         for Segment { offset, length } in map.segments() {
-            file.seek(SeekFrom::Start(offset)).map_err(&write)?;
+            file.skip_to(offset).map_err(&write)?;
             self.copy(length, file, &write)?;
         }
-        file.set_len(map.size()).map_err(write)
+        file.end_at(map.size()).map_err(write)
     }
 
     /// Copies the next `count` bytes of the current entry's content.

@@ -130,6 +130,21 @@ impl Root {
         })
     }
 
+    /// The directory itself.
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.top.handle
+    }
+
+    pub(super) fn check_cancellation(&self) -> Result<(), ArchiveError> {
+        self.cancellation.check()
+    }
+
+    /// The permissions that the directory with this inode gets at the end.
+    pub(super) fn permissions(&self, inode: u64) -> u32 {
+        let planned = self.directories.get(&inode);
+        planned.map_or(IMPLICIT, |planned| planned.metadata).mode & 0o777 & !OTHERS_WRITE
+    }
+
     /// Begins a new layer. Everything that is there now belongs to lower layers.
     pub(super) fn next_layer(&mut self) {
         self.written.clear();
@@ -350,7 +365,7 @@ fn make_directory(parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {
 
 /// The names and types of everything in a directory. Read completely first, because callers change the
 /// directory.
-fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+pub(super) fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
     let mut children = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -370,11 +385,11 @@ fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
     Ok(children)
 }
 
-fn inode(handle: &OwnedFd) -> Result<u64, Errno> {
+pub(super) fn inode(handle: &OwnedFd) -> Result<u64, Errno> {
     Ok(fstat(handle)?.st_ino as _)
 }
 
-fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
+pub(super) fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
     ArchiveError::Write {
         name: display_name(path),
         source: errno.into(),

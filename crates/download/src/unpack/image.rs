@@ -46,11 +46,7 @@ impl Fetching<'_> {
             with: self,
         };
         let (extractor, guard) = content.unpack(&staging).await?;
-        Ok(UnpackedTree {
-            staging,
-            extractor,
-            guard,
-        })
+        UnpackedTree::new(staging, extractor, guard).await
     }
 
     /// Does the same with an image that nobody admitted, and deletes what was unpacked. Returns what an

@@ -9,6 +9,7 @@
 )]
 
 mod archives;
+mod check;
 mod gallery;
 mod hundreds;
 mod inspect;

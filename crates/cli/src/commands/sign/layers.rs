@@ -81,7 +81,8 @@ impl Layers {
                     | ErrorKind::Unsigned
                     | ErrorKind::Policy
                     | ErrorKind::Invalid
-                    | ErrorKind::NotFound => self.warnings.push(format!(
+                    | ErrorKind::NotFound
+                    | ErrorKind::Differs => self.warnings.push(format!(
                         "`install` will refuse {}: {}",
                         manifest.reference(),
                         Failure::from(error).line()

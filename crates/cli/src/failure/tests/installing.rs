@@ -28,6 +28,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Directory
     2 Usage: move the directory away or remove it, then install again; `countersign remove` removes what is in the store
         UnreadableRecord
+    2 Usage: name a directory that `countersign install` made
+        NoRecord
     2 Usage: name a directory that is missing, empty or an earlier installation; the directory above it must exist
         Target
     2 Usage: nothing was changed: unmount it (`umount`), run the same command again, and mount it again
@@ -60,6 +62,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Layer/Limit
     5 Invalid: if you trust the content to be that large, raise the limit with --max-layers
         Limit
+    5 Invalid: nothing says what the files were; install it again with --reinstall
+        Inventory
     5 Invalid: nothing was installed; report the message to the publisher, or build the image with another tool
         Configuration/Error, LayerCount, LayerType, Layer/TrailingData, Archive/TrailingData, Layer/Read/Kind/InvalidData, Layer/Truncated, Layer/Header/Checksum, Layer/Header, Layer/Header/Extension, Layer/Compression, Layer/Sparse, Layer/EntryType, Layer/ParentName, Layer/Name, Layer/ReservedName, Layer/Whiteout, Layer/OwnWhiteout, Layer/DanglingLink, Layer/NotADirectory, Layer/HardLink, Layer/DiffId
     5 Invalid: this file system can't store that name: install on another file system, or tell the publisher

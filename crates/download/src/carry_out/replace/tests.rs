@@ -58,6 +58,7 @@ fn at(hour: i8) -> jiff::Timestamp {
 fn recorded(grounds: &Grounds) -> Recorded {
     Recorded {
         installed_at: at(0),
+        inventory: None,
         reference: None,
         platform: "linux/amd64".parse().unwrap(),
         digest: SAME.parse().unwrap(),

@@ -1,0 +1,257 @@
+//! `countersign check`: whether installed files are as they were unpacked.
+//!
+//! It changes nothing. What nobody can compare is a failure too: only what was compared counts as intact.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign_download::{Change, CheckResult, Difference, Error, Name, RecordState, Store};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::report::Report;
+use crate::arguments::store::{StoreArguments, store_directory};
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::json::check::JsonCheck;
+use crate::json::error::JsonError;
+use crate::operand;
+use crate::output::{self, Output};
+use crate::printable;
+use crate::progress::Progress;
+
+/// Differences that a person is shown of one installation.
+const SHOWN: usize = 50;
+
+/// `countersign check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Installed entries, or directories, to check [default: all entries]
+    ///
+    /// With a `/` it is the directory of an installation, such as ./app.
+    #[arg(value_name = "NAME|DIRECTORY")]
+    pub(crate) names: Vec<OsString>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+/// An installation to check.
+struct Subject {
+    /// As it is shown.
+    name: String,
+    directory: PathBuf,
+}
+
+pub(crate) async fn run(
+    arguments: CheckArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let CheckArguments { names, store } = arguments;
+    let mut subjects = Vec::new();
+    for name in &names {
+        subjects.push(match name.as_bytes().contains(&b'/') {
+            true => Subject {
+                name: printable::path(Path::new(name)),
+                directory: name.into(),
+            },
+            false => entry(name, &store, environment).await?,
+        });
+    }
+    if names.is_empty() {
+        subjects = entries(&store, environment).await?;
+    }
+    let mut report = Report::new(output);
+    for Subject { name, directory } in subjects {
+        let checked = files(&name, &directory, output).await;
+        let result = CheckedInstallation {
+            name: name.clone(),
+            directory: directory.to_string_lossy().into_owned(),
+            check: checked.as_ref().ok().map(Into::into),
+            error: None,
+        };
+        match checked.map_err(Into::into).and_then(|check| {
+            let shown = printable::path(&directory);
+            differences(&name, &shown, &check, output)?;
+            Ok((shown, check))
+        }) {
+            Ok((shown, check)) => {
+                let counts = counts(&check);
+                output.answer(&format!(
+                    "{name} in {shown} is as it was unpacked: {counts}\n"
+                ));
+                report.done(result);
+            }
+            Err(failure) => report.fail(&failure, result.failed(&failure)),
+        }
+    }
+    let (results, code) = report.end();
+    output.document(&CheckOutput { results });
+    Ok(code)
+}
+
+/// What `countersign check` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CheckOutput {
+    /// One for each installation.
+    results: Vec<CheckedInstallation>,
+}
+
+/// An installation, and what its files are.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CheckedInstallation {
+    /// The entry's name, or the directory as it was given.
+    name: String,
+    /// Where it is.
+    directory: String,
+    /// Left out if it could not be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<JsonCheck>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
+}
+
+impl CheckedInstallation {
+    fn failed(self, failure: &Failure) -> Self {
+        Self {
+            error: Some(failure.to_json()),
+            ..self
+        }
+    }
+}
+
+/// The entry `name` of the store.
+async fn entry(
+    name: &OsStr,
+    store: &StoreArguments,
+    environment: &Environment,
+) -> Result<Subject, Failure> {
+    let name: Name = operand::text(name.to_owned(), "name")?.parse()?;
+    let store = Store::new(store_directory(store.store.as_deref(), environment)?);
+    let installation = store.installation(&name).await.map_err(|error| {
+        let failure = Failure::from(error);
+        match Path::new(&name.to_string()).is_file() {
+            true => failure.hint(format!(
+                "to check a policy, run `countersign policy check {name}`"
+            )),
+            false => failure,
+        }
+    })?;
+    Ok(Subject {
+        name: name.to_string(),
+        directory: installation.directory,
+    })
+}
+
+/// All entries of the store. What has no record was not installed by us.
+///
+/// # Errors
+/// If there are none: nothing was compared then.
+async fn entries(
+    store: &StoreArguments,
+    environment: &Environment,
+) -> Result<Vec<Subject>, Failure> {
+    let directory = store_directory(store.store.as_deref(), environment)?;
+    let found = Store::new(&directory).list().await?;
+    let ours = found.into_iter().filter(|one| match one.record {
+        RecordState::Read | RecordState::Unreadable | RecordState::Later => true,
+        RecordState::Missing | RecordState::Unfinished => false,
+    });
+    let subjects: Vec<Subject> = ours
+        .map(|one| Subject {
+            name: one.name.to_string(),
+            directory: one.directory,
+        })
+        .collect();
+    if subjects.is_empty() {
+        let shown = printable::path(&directory);
+        let message = match directory.exists() {
+            true => format!("nothing is installed in {shown}, so there is nothing to check"),
+            false => format!("there is nothing to check: the directory {shown} doesn't exist"),
+        };
+        return Err(Failure::new(Kind::NotFound, message)
+            .hint("name the store with --store, or a directory that `countersign install` made"));
+    }
+    Ok(subjects)
+}
+
+/// Compares the files of an installation with what was unpacked.
+pub(super) async fn files(
+    name: &str,
+    directory: &Path,
+    output: &Output,
+) -> Result<CheckResult, Error> {
+    let progress = Progress::new(output, format!("checking the files of {name}"));
+    let checked = countersign_download::check(directory).await;
+    drop(progress);
+    checked
+}
+
+/// How much was compared.
+pub(super) fn counts(check: &CheckResult) -> String {
+    match check {
+        CheckResult::Intact { files, bytes } => {
+            let noun = if *files == 1 { "file" } else { "files" };
+            format!("{files} {noun}, {}", output::bytes(*bytes))
+        }
+        CheckResult::Changed { .. } | CheckResult::NoInventory => "not all".to_owned(),
+    }
+}
+
+/// Shows what was changed.
+///
+/// # Errors
+/// If anything was, or if nothing says what the files were.
+pub(super) fn differences(
+    name: &str,
+    directory: &str,
+    check: &CheckResult,
+    output: &Output,
+) -> Result<(), Failure> {
+    let differences = match check {
+        CheckResult::Intact { .. } => return Ok(()),
+        CheckResult::Changed { differences } => differences,
+        CheckResult::NoInventory => {
+            let message = format!(
+                "the files of {name} in {directory} can't be checked: an earlier Countersign wrote its record, \
+                 without digests of files"
+            );
+            return Err(Failure::new(Kind::Differs, message)
+                .hint("install it again with --reinstall; its record then has them"));
+        }
+    };
+    let count = match differences.len() {
+        1 => "one difference".to_owned(),
+        count => format!("{count} differences"),
+    };
+    let mut text = format!("{name} in {directory} has changed: {count}\n");
+    for Difference { path, change, .. } in differences.iter().take(SHOWN) {
+        let (verb, what) = words(*change);
+        text.push_str(&format!("  {verb:<10} {}{what}\n", printable::path(path)));
+    }
+    if differences.len() > SHOWN {
+        let more = differences.len() - SHOWN;
+        text.push_str(&format!("  and {more} more; `--output json` has all\n"));
+    }
+    output.answer(&text);
+    let message = format!("{name} is not as it was unpacked");
+    Err(Failure::new(Kind::Differs, message)
+        .hint("find out who changed it; --reinstall of `install` and `upgrade` fetches it again"))
+}
+
+fn words(change: Change) -> (&'static str, &'static str) {
+    match change {
+        Change::Added => ("added", ""),
+        Change::Removed => ("removed", ""),
+        Change::Content => ("changed", ""),
+        Change::Permissions => ("changed", " (permissions)"),
+        Change::Target => ("changed", " (target of the link)"),
+        Change::Kind => ("changed", " (another kind of file)"),
+        Change::Unreadable => ("unreadable", ""),
+    }
+}

@@ -1,0 +1,63 @@
+//! Reads an inventory: the one that the record names, whole, or none.
+
+use std::io::{BufRead, BufReader, Read};
+
+use countersign_oci::{Algorithm, Digester};
+
+use super::{InventoryDigest, Item, Line};
+
+/// A record that states more is not one of ours: a million files need a quarter of it.
+const MAX_BYTES: u64 = 1 << 30;
+/// A path and the target of a link have 4096 bytes each by default. Each byte is written as three at most.
+const MAX_LINE: u64 = 64 << 10;
+
+/// Why an inventory can't be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unusable {
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+impl Unusable {
+    pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}
+
+/// All items of the inventory that a record names.
+pub(crate) fn read(from: impl Read, named: &InventoryDigest) -> Result<Vec<Item>, Unusable> {
+    let size = named.size;
+    if size > MAX_BYTES {
+        let found = format!("a record that states {size}");
+        return Err(Unusable::new(format!("at most {MAX_BYTES} bytes"), found));
+    }
+    let mut lines = BufReader::new(from.take(size + 1));
+    let mut digester = Digester::new(Algorithm::Sha256);
+    let (mut items, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+        read.map_err(|error| Unusable::new("a file that can be read", error.to_string()))?;
+        if line.is_empty() {
+            break;
+        }
+        digester.update(&line);
+        let item = serde_json::from_slice(&line).ok().and_then(Line::into_item);
+        let position = items.len() + 1;
+        items.push(item.ok_or_else(|| {
+            Unusable::new(
+                "a file, directory or link",
+                format!("another text in line {position}"),
+            )
+        })?);
+    }
+    let (expected, found) = (&named.digest, digester.finish());
+    if *expected == found {
+        Ok(items)
+    } else {
+        Err(Unusable::new(expected.to_string(), found.to_string()))
+    }
+}
