@@ -7,6 +7,7 @@
 mod actors;
 mod containerd;
 mod debian;
+mod enforcers;
 mod http;
 mod image;
 mod indexes;
@@ -65,6 +66,8 @@ pub(crate) enum Part {
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
+    /// Policies in the words of other programs, read by their own code, and images judged by policy-controller's
+    Enforcers,
     /// A real containerd asks the image verifier before it pulls, by the transfer service and by CRI: needs root
     Containerd,
 }
@@ -103,6 +106,12 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("trees");
         fs::create_dir_all(&directory)?;
         same_trees(&countersign, &root, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Enforcers) {
+        println!("Reading exported policies by the code of other programs …");
+        let directory = directory.path().join("enforcers");
+        fs::create_dir_all(&directory)?;
+        enforcers::run(&countersign, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Containerd) {
         println!("Starting containerd with the image verifier …");

@@ -96,6 +96,8 @@ pub(super) struct PinnedProgram {
     /// The module's folder.
     module: &'static str,
     package: &'static str,
+    /// Build tags.
+    tags: &'static str,
 }
 
 /// A registry with the referrers API. It stands in for zot, whose module not every module proxy
@@ -105,6 +107,7 @@ pub(super) const OLAREG: PinnedProgram = PinnedProgram {
     version: "0.1.2",
     module: ".",
     package: "github.com/olareg/olareg/cmd/olareg",
+    tags: "",
 };
 /// The CT front end and Trillian, which the public instance began with. They stand in for
 /// TesseraCT, whose releases the checksum database does not hold, so that Go refuses them.
@@ -113,6 +116,7 @@ const CT_LOG: PinnedProgram = PinnedProgram {
     version: "1.4.0",
     module: ".",
     package: "./ctlog",
+    tags: "",
 };
 /// umoci's module has a replacement in it, with which Go installs none.
 pub(super) const UMOCI: PinnedProgram = PinnedProgram {
@@ -120,6 +124,7 @@ pub(super) const UMOCI: PinnedProgram = PinnedProgram {
     version: "0.6.0",
     module: "peers",
     package: "github.com/opencontainers/umoci/cmd/umoci",
+    tags: "",
 };
 /// containerd and containers/storage, which have no program that unpacks an image and no more. The
 /// version is that of our own program, to be raised with it.
@@ -128,6 +133,17 @@ pub(super) const PEERS: PinnedProgram = PinnedProgram {
     version: "1",
     module: "peers",
     package: ".",
+    tags: "",
+};
+
+/// The code by which policy-controller, Kyverno, Talos, Flux and containers/image read their policies. The version is
+/// that of our own program, to be raised with it.
+pub(super) const ENFORCERS: PinnedProgram = PinnedProgram {
+    name: "enforcers",
+    version: "1",
+    module: "enforcers",
+    package: ".",
+    tags: "containers_image_openpgp",
 };
 
 /// The sigstore-python release.
@@ -297,7 +313,7 @@ impl PinnedProgram {
             let source = programs.join(self.module);
             go().args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
                 .args([&partial.join(self.name)])
-                .args([self.package])
+                .args(["-tags", self.tags, self.package])
                 .directory(source)
                 .run()?
                 .success()?;
