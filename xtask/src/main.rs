@@ -10,6 +10,7 @@ mod bench;
 mod command;
 mod e2e;
 mod faults;
+mod fleet;
 mod interop;
 mod ledger;
 mod servers;
@@ -51,6 +52,12 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    /// Count what a cluster that starts asks of its registry and of Sigstore
+    Fleet {
+        /// How many nodes
+        #[arg(long, value_name = "N", default_value_t = 4)]
+        nodes: usize,
+    },
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
         /// Parts to play [default: all]
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Faults => faults::run(),
         Task::Torture { kill, faults, seed } => torture::run(kill, faults, seed),
+        Task::Fleet { nodes } => fleet::run(nodes),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
         Task::Bench {
