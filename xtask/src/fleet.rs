@@ -139,7 +139,7 @@ impl Fleet<'_> {
                     .iter()
                     .map(|image| scope.spawn(|| self.ask(&configuration, image)))
                     .collect();
-                let ended = pulls.into_iter().map(|pull| pull.join());
+                let ended = pulls.into_iter().map(thread::ScopedJoinHandle::join);
                 ended
                     .map(|pull| pull.unwrap_or_else(|_| anyhow::bail!("a pull panicked")))
                     .collect()
