@@ -116,17 +116,7 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
             countersign: &countersign,
             cosign: installed_cosign(&root),
         };
-        let without_api = servers.registry(RegistryOptions::default())?;
-        let registries = sign::Registries {
-            with_api: &registry,
-            without_api: &without_api,
-        };
-        missed.extend(sign::run(
-            &programs,
-            sigstore,
-            &registries,
-            directory.path(),
-        )?);
+        missed.extend(sign::run(&programs, &servers, &root, directory.path())?);
     }
     if plays(Part::Install) {
         let install = install::Install {

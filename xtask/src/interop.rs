@@ -5,6 +5,7 @@
 //! cosign and sigstore-python must accept, and ends everything again.
 
 mod actors;
+mod bench;
 mod containerd;
 mod debian;
 mod enforcers;
@@ -18,6 +19,7 @@ mod registries;
 mod scenarios;
 mod server;
 mod services;
+mod skopeo;
 mod tools;
 mod trees;
 
@@ -28,13 +30,15 @@ use std::time::Instant;
 use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
+pub(crate) use self::bench::RealServers;
 pub(crate) use self::tools::{cosign, installed_cosign, installed_crane};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, bare};
 use self::scenarios::World;
 use self::services::Services;
-use self::tools::{Programs, Skopeo, Tools};
+use self::skopeo::Skopeo;
+use self::tools::{Programs, Tools};
 use crate::command::{Profile, build_countersign, workspace};
 use crate::ledger::{self, Ledger};
 use crate::servers::Servers;
@@ -149,7 +153,7 @@ fn signatures(
     let tools = Tools::install(root)?;
     println!("Starting the sandbox, Fulcio, a CT log, rekor-tiles and the timestamp authority …");
     let Servers { sigstore, .. } = &Servers::start(2)?;
-    let services = Services::start(&tools, &bare(&sigstore.oidc_issuer()), directory)?;
+    let services = Services::start(&tools.services, &bare(&sigstore.oidc_issuer()), directory)?;
     let v1 = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let v2 = Instance::sandbox(sigstore, RekorVersion::V2, directory)?;
     let actors = Actors {

@@ -33,6 +33,7 @@
 //! limits are values in [`Options`].
 
 pub mod archive;
+mod cache_directory;
 mod descriptor;
 mod digest;
 mod document;
@@ -56,6 +57,7 @@ mod resolved;
 #[doc(hidden)]
 pub mod samples;
 
+pub use cache_directory::{CacheDirectory, CacheLimits};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use document::Document;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Document, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicyError, PolicySpec, SignatureFormat};
 use countersign_verify::{
     Evidence, Limits, TrustedRoot, Verifier, verify_bundle, verify_simple_signing,
@@ -94,11 +94,45 @@ impl Search<'_> {
             return Some(proof.evidence().clone());
         }
         for identity in &who.identities {
-            if let Ok(own) = own_policy(&who.issuer, identity, annotations, SignatureFormat::Bundle)
-                && let Ok(proof) = self.verifier.verify(image, &own).await
-                && self.is_accepted(image, proof.evidence()).await
+            let format = SignatureFormat::Bundle;
+            let Ok(own) = own_policy(&who.issuer, identity, annotations, format) else {
+                continue;
+            };
+            // The one that is found first may have further annotations, or be refused by the consumer.
+            if self.verifier.verify(image, &own).await.is_ok()
+                && let Some(evidence) = self.stored_bundle(image, &own, annotations).await
             {
-                return Some(proof.evidence().clone());
+                return Some(evidence);
+            }
+        }
+        None
+    }
+
+    /// Of the bundles that the registry lists, one that `own` and the consumer accept. Beyond the limit
+    /// none is looked for: a verifier would not look there either.
+    async fn stored_bundle(
+        &self,
+        image: &ResolvedImage,
+        own: &Policy,
+        annotations: &BTreeMap<String, String>,
+    ) -> Option<Evidence> {
+        let listed = self.registry.referrers(image.reference()).await.ok()?;
+        let consumer = self.consumer.of(SignatureFormat::Bundle);
+        let judge = |bundle: &[u8], policy| {
+            verify_bundle(image, bundle, self.trusted_root, policy, Timestamp::now())
+        };
+        for referrer in listed.into_iter().take(Limits::default().candidates) {
+            let signature = image.reference().sibling(referrer.digest);
+            let Ok(Some(bundle)) = referrer::fetch(self.registry, &signature).await else {
+                continue;
+            };
+            if let Ok(proof) = judge(&bundle, own)
+                && proof.evidence().annotations == *annotations
+                && consumer.is_none_or(|consumer| judge(&bundle, consumer).is_ok())
+            {
+                let mut evidence = proof.evidence().clone();
+                evidence.signature_manifest = Some(signature.digest().clone());
+                return Some(evidence);
             }
         }
         None
@@ -120,11 +154,10 @@ impl Search<'_> {
             let Ok(proof) = self.verifier.verify(image, &own).await else {
                 continue;
             };
-            let evidence = proof.evidence().clone();
-            let found = match self.consumer.of(format) {
-                None => Some(evidence),
-                Some(consumer) => self.stored_simple(image, evidence, [&own, consumer]).await,
+            let Some(manifest) = proof.evidence().signature_manifest.clone() else {
+                continue;
             };
+            let found = self.stored_simple(image, manifest, &own, annotations).await;
             if found.is_some() {
                 return found;
             }
@@ -132,14 +165,15 @@ impl Search<'_> {
         None
     }
 
-    /// Of the legacy signatures that lie beside the one of `evidence`, one that all `policies` accept.
+    /// Of the legacy signatures in the manifest `digest`, one that `own` and the consumer accept.
     async fn stored_simple(
         &self,
         image: &ResolvedImage,
-        evidence: Evidence,
-        policies: [&Policy; 2],
+        digest: Digest,
+        own: &Policy,
+        annotations: &BTreeMap<String, String>,
     ) -> Option<Evidence> {
-        let digest = evidence.signature_manifest?;
+        let consumer = self.consumer.of(SignatureFormat::SimpleSigning);
         let signature = image.reference().sibling(digest.clone());
         let manifest = self.registry.manifest(&signature).await.ok()?;
         let Document::Manifest(manifest) = manifest.document() else {
@@ -161,35 +195,16 @@ impl Search<'_> {
                 let (root, now) = (self.trusted_root, Timestamp::now());
                 verify_simple_signing(image, layer, payload.clone(), root, policy, now)
             };
-            if let [Ok(own), Ok(_)] = policies.map(judge) {
-                let mut evidence = own.evidence().clone();
+            if let Ok(proof) = judge(own)
+                && proof.evidence().annotations == *annotations
+                && consumer.is_none_or(|consumer| judge(consumer).is_ok())
+            {
+                let mut evidence = proof.evidence().clone();
                 evidence.signature_manifest = Some(digest);
                 return Some(evidence);
             }
         }
         None
-    }
-
-    /// Whether the consumer, where there is one, accepts this very signature.
-    async fn is_accepted(&self, image: &ResolvedImage, evidence: &Evidence) -> bool {
-        let Some(consumer) = self.consumer.of(SignatureFormat::Bundle) else {
-            return true;
-        };
-        let Some(manifest) = &evidence.signature_manifest else {
-            return false;
-        };
-        let signature = image.reference().sibling(manifest.clone());
-        match referrer::fetch(self.registry, &signature).await {
-            Ok(Some(bundle)) => verify_bundle(
-                image,
-                &bundle,
-                self.trusted_root,
-                consumer,
-                Timestamp::now(),
-            )
-            .is_ok(),
-            Ok(None) | Err(_) => false,
-        }
     }
 }
 
@@ -204,9 +219,5 @@ fn is_by(
     let by_who = evidence.signer.certificate().is_some_and(|holder| {
         holder.issuer == who.issuer && who.identities.contains(&holder.identity)
     });
-    by_who
-        && evidence.subject_name.as_ref() == Some(&name)
-        && annotations
-            .iter()
-            .all(|(key, value)| evidence.annotations.get(key) == Some(value))
+    by_who && evidence.subject_name.as_ref() == Some(&name) && evidence.annotations == *annotations
 }

@@ -57,9 +57,8 @@ impl Merge {
     /// The same sources and annotations make the same bytes, and so the same digest.
     ///
     /// # Errors
-    /// [`Error::ByTag`] for sources without a digest; [`MergeError`] for sources that can't be joined:
-    /// two images for one platform, an image without a platform, nothing at all; the others about the
-    /// registry.
+    /// [`MergeError`] for sources that can't be joined: one without a digest, one that is given twice, two
+    /// images for one platform, an image without a platform, nothing at all; the others about the registry.
     pub async fn plan(
         registry: &Registry,
         sources: &[Reference],

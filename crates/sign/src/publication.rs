@@ -70,7 +70,7 @@ impl Publication<'_> {
     /// first image, in their order, then those of the next.
     ///
     /// # Errors
-    /// [`PublicationFailure`], which says where the tags are. Its error is [`Error::ByTag`], if an image
+    /// [`PublicationFailure`], which says where the tags are. Its error is [`PublicationError::ByTag`], if an image
     /// has no digest, and [`PublicationError::Target`], if one has a tag beside it. Before everything is
     /// proven no tag is touched.
     pub async fn sign_then_tag(
@@ -251,18 +251,19 @@ fn names_of_images<'a>(
     Ok(all)
 }
 
-/// The words to use instead of a tag: the digest alone, since the tags are given apart.
+/// What is said of images without a digest. The words to use instead are the digest alone, since the tags
+/// are given apart.
 fn without_tags(error: Error) -> Error {
-    match error {
-        Error::ByTag { pinned } => Error::ByTag {
-            pinned: pinned
-                .into_iter()
-                .map(|reference| match reference.digest() {
-                    Some(digest) => reference.location().at(digest.clone()).into(),
-                    None => reference,
-                })
-                .collect(),
-        },
-        other => other,
+    let Error::ByTag { pinned } = error else {
+        return error;
+    };
+    let alone = |reference: &Reference| match reference.digest() {
+        Some(digest) => reference.location().at(digest.clone()).into(),
+        None => reference.clone(),
+    };
+    PublicationError::ByTag {
+        given: pinned.iter().map(|one| one.with_tag_of(one)).collect(),
+        pinned: pinned.iter().map(alone).collect(),
     }
+    .into()
 }

@@ -98,6 +98,8 @@ fn merge_errors() -> Vec<MergeError> {
     let image = || Box::new(reference().location().at(digest()));
     samples!(MergeError {
         Nothing { found: "no image was given".into() },
+        ByTag { pinned: vec![reference().pinned_to(digest())] },
+        Twice { image: image() },
         SamePlatform { platform: samples::platform(), first: image(), second: image() },
         NoPlatform { image: image(), found: "its configuration is not JSON".into() },
         Entry { index: image(), position: 2, found: "the type `text/html`".into() },
@@ -107,6 +109,7 @@ fn merge_errors() -> Vec<MergeError> {
 fn publication_errors() -> Vec<PublicationError> {
     samples!(PublicationError {
         NoTag {},
+        ByTag { given: vec![reference()], pinned: vec![reference().location().at(digest()).into()] },
         NotATag { tag: "-".into(), source: "a tag begins otherwise".into() },
         Target { reference: Box::new(reference()), expected: "a tag" },
         SameTag { tag: Box::new(reference()), first: digest(), second: digest() },

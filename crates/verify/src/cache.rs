@@ -6,43 +6,21 @@
 //! cache is trusted as little as a registry. A changed file proves nothing, and a policy that denies the image
 //! is obeyed. A refusal keeps nothing.
 //!
-//! - `directory`: files in a directory that others may write to
-//! - `entry`: what is in a file
+//! `entry` says what is in a file.
 
-mod directory;
 mod entry;
 
 use std::path::PathBuf;
 
-use countersign_oci::{Location, PinnedReference, Reference, ResolvedImage};
+use countersign_oci::{
+    CacheDirectory, CacheLimits, Digest, Location, PinnedReference, Reference, ResolvedImage,
+};
 use countersign_policy::Policy;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use countersign_oci::Digest;
-
-use self::directory::Directory;
 pub(crate) use self::entry::Entry;
 use crate::stored::StoredLayer;
-
-/// Limits of a [`SignatureCache`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CacheLimits {
-    /// The most files. If there are more, the oldest are removed. Default 2,048.
-    pub entries: usize,
-    /// The most bytes of one file. What is larger is not kept. Default 128 KiB.
-    pub entry_bytes: u64,
-}
-
-impl Default for CacheLimits {
-    fn default() -> Self {
-        Self {
-            entries: 2_048,
-            entry_bytes: 128 << 10,
-        }
-    }
-}
 
 /// A directory with the signatures that proved images.
 ///
@@ -56,7 +34,7 @@ impl Default for CacheLimits {
 /// Cloning is cheap, and clones share a count of what they wrote.
 #[derive(Debug, Clone)]
 pub struct SignatureCache {
-    directory: Directory,
+    directory: CacheDirectory,
     age: SignedDuration,
 }
 
@@ -66,7 +44,7 @@ impl SignatureCache {
     #[must_use]
     pub fn new(directory: PathBuf, age: SignedDuration) -> Self {
         Self {
-            directory: Directory::new(directory, CacheLimits::default()),
+            directory: CacheDirectory::new(directory, "", CacheLimits::default()),
             age,
         }
     }

@@ -85,7 +85,7 @@ mod verifier;
 #[doc(hidden)]
 pub mod samples;
 
-pub use cache::{CacheLimits, SignatureCache};
+pub use cache::SignatureCache;
 pub use certified::Certified;
 pub use denial::Denied;
 pub use error::Error;

@@ -7,12 +7,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use countersign_oci::{Options, Registry, Repository, media_type};
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
-use countersign_sandbox::{RegistryServer, RekorVersion, Service, ServiceFault, Sigstore};
+use countersign_sandbox::{RegistryOptions, RekorVersion, Service, ServiceFault};
 
 use super::IDENTITY;
 use super::measure::median;
 use crate::command::Command;
+use crate::interop::RealServers;
+use crate::servers::Servers;
 
 /// How often each program signs in each case.
 const RUNS: usize = 7;
@@ -37,16 +40,13 @@ pub(super) struct Programs<'a> {
     pub(super) cosign: Option<PathBuf>,
 }
 
-pub(super) struct Registries<'a> {
-    pub(super) with_api: &'a RegistryServer,
-    pub(super) without_api: &'a RegistryServer,
-}
-
 /// Where it is signed.
-struct Case<'a> {
+struct Case {
     name: &'static str,
-    registry: &'a RegistryServer,
-    log: RekorVersion,
+    /// The registry's host.
+    host: String,
+    trusted_root: PathBuf,
+    signing_config: PathBuf,
     /// When the log answers.
     batches: Batches,
     target: Duration,
@@ -54,9 +54,9 @@ struct Case<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Batches {
-    /// At once.
+    /// When it can.
     None,
-    /// Once a second, to all that came in since.
+    /// Once a second, to all that came in since. Made by the sandbox.
     OneASecond,
 }
 
@@ -66,65 +66,121 @@ enum Batches {
 /// When a program can't be run, or fails.
 pub(super) fn run(
     programs: &Programs<'_>,
-    sigstore: &Sigstore,
-    registries: &Registries<'_>,
+    servers: &Servers,
+    root: &Path,
     directory: &Path,
 ) -> anyhow::Result<Vec<String>> {
     println!(
         "\nSigning an index of {} images, medians of {RUNS} runs:",
         PLATFORMS.len()
     );
-    if programs.cosign.is_none() {
-        println!("Skipped: cosign, because `cargo xtask interop` has not installed it here.");
+    let issuer = servers.sigstore.issuer();
+    let real = RealServers::start(root, &issuer, directory)?;
+    for (name, there) in [
+        ("cosign", programs.cosign.is_some()),
+        ("docker-registry", real.docker_registry().is_some()),
+        ("rekor-tiles", real.services().is_some()),
+    ] {
+        if !there {
+            println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
+        }
     }
+    let with_api = servers.registry_with_referrers()?;
+    let without_api = servers.registry(RegistryOptions::default())?;
+    let sandbox = [with_api.host(), without_api.host()];
+    let cases = cases(servers, sandbox, &real, directory)?;
     println!("                                                countersign       cosign");
-    let cases = [
-        Case {
-            name: "Rekor v1, referrers API",
-            registry: registries.with_api,
-            log: RekorVersion::V1,
-            batches: Batches::None,
-            target: WITH_API,
-        },
-        Case {
-            name: "Rekor v1, no referrers API",
-            registry: registries.without_api,
-            log: RekorVersion::V1,
-            batches: Batches::None,
-            target: WITHOUT_API,
-        },
-        Case {
-            name: "Rekor v2 that answers once a second",
-            registry: registries.with_api,
-            log: RekorVersion::V2,
-            batches: Batches::OneASecond,
-            target: ONCE_A_SECOND,
-        },
-    ];
     let mut missed = Vec::new();
     for (number, case) in cases.iter().enumerate() {
-        let config = format!("signing_config.{number}.json");
-        let text = sigstore.signing_config_json(case.log);
-        std::fs::write(directory.join(&config), text)?;
         let bench = Bench {
             case,
             number,
-            sigstore,
+            servers,
             directory,
-            config,
         };
+        missed.extend(bench.compare(programs)?);
+    }
+    Ok(missed)
+}
+
+/// With the sandbox's Sigstore and registries, and with the servers of other projects that are there.
+fn cases(
+    servers: &Servers,
+    [with_api, without_api]: [String; 2],
+    real: &RealServers,
+    directory: &Path,
+) -> anyhow::Result<Vec<Case>> {
+    let sandbox = |name, host: &str, log, batches, target| {
+        let signing_config = directory.join(format!("signing_config.{log:?}.json"));
+        std::fs::write(&signing_config, servers.sigstore.signing_config_json(log))?;
+        anyhow::Ok(Case {
+            name,
+            host: host.to_owned(),
+            trusted_root: directory.join("trusted_root.json"),
+            signing_config,
+            batches,
+            target,
+        })
+    };
+    let (v1, v2) = (RekorVersion::V1, RekorVersion::V2);
+    let (at_once, one_a_second) = (Batches::None, Batches::OneASecond);
+    let mut cases = vec![
+        sandbox("Rekor v1, referrers API", &with_api, v1, at_once, WITH_API)?,
+        sandbox(
+            "Rekor v1, no referrers API",
+            &without_api,
+            v1,
+            at_once,
+            WITHOUT_API,
+        )?,
+        sandbox(
+            "Rekor v2 that answers once a second",
+            &with_api,
+            v2,
+            one_a_second,
+            ONCE_A_SECOND,
+        )?,
+    ];
+    if let Some(host) = real.docker_registry() {
+        let name = "Rekor v1, docker-registry (no referrers API)";
+        cases.push(sandbox(name, host, v1, at_once, WITHOUT_API)?);
+    }
+    if let Some([trusted_root, signing_config]) = real.services() {
+        cases.push(Case {
+            name: "Fulcio, rekor-tiles, timestamp authority",
+            host: with_api,
+            trusted_root: trusted_root.to_owned(),
+            signing_config: signing_config.to_owned(),
+            batches: at_once,
+            target: ONCE_A_SECOND,
+        });
+    }
+    Ok(cases)
+}
+
+struct Bench<'a> {
+    case: &'a Case,
+    number: usize,
+    servers: &'a Servers,
+    directory: &'a Path,
+}
+
+impl Bench<'_> {
+    /// Times the programs in turns, prints the medians, and says whether the target was missed.
+    fn compare(&self, programs: &Programs<'_>) -> anyhow::Result<Option<String>> {
+        let case = self.case;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for run in 0..RUNS {
-            ours.push(bench.countersign(programs.countersign, run)?);
+            ours.push(self.countersign(programs.countersign, run)?);
             if let Some(cosign) = &programs.cosign {
-                theirs.push(bench.cosign(cosign, run)?);
+                theirs.push(self.cosign(cosign, run)?);
             }
         }
         ours.sort_unstable();
         theirs.sort_unstable();
         let found = median(&ours);
         let seconds = |time: Duration| time.as_secs_f64();
-        print!("  {:42} {:9.2} s", case.name, seconds(found));
+        print!("  {:44} {:7.2} s", case.name, seconds(found));
         match theirs.is_empty() {
             true => println!("            –"),
             false => {
@@ -133,25 +189,11 @@ pub(super) fn run(
                 println!(" {:10.2} s   {ratio:.1} times as long", seconds(other));
             }
         }
-        if found > case.target {
-            missed.push(format!(
-                "{}: expected at most {:?}, found {found:?}",
-                case.name, case.target
-            ));
-        }
+        let (name, target) = (case.name, case.target);
+        Ok((found > target)
+            .then(|| format!("{name}: expected at most {target:?}, found {found:?}")))
     }
-    Ok(missed)
-}
 
-struct Bench<'a> {
-    case: &'a Case<'a>,
-    number: usize,
-    sigstore: &'a Sigstore,
-    directory: &'a Path,
-    config: String,
-}
-
-impl Bench<'_> {
     fn countersign(&self, program: &Path, run: usize) -> anyhow::Result<Duration> {
         let image = self.image("countersign", run)?;
         let token = format!("@{}", self.token()?);
@@ -168,13 +210,22 @@ impl Bench<'_> {
 
     fn time(&self, command: Command, image: &str) -> anyhow::Result<Duration> {
         let command = command
-            .args(["--trusted-root", "trusted_root.json"])
-            .args(["--signing-config", &self.config, image])
+            .args([
+                "--trusted-root".as_ref(),
+                self.case.trusted_root.as_os_str(),
+            ])
+            .args([
+                "--signing-config".as_ref(),
+                self.case.signing_config.as_os_str(),
+            ])
+            .args([image])
             .directory(self.directory)
             .env("HOME", self.directory);
         if self.case.batches == Batches::OneASecond {
             let (log, batches) = (Service::RekorV2, ServiceFault::AnswerOnTheSecond);
-            self.sigstore.inject(log, batches, PLATFORMS.len() + 1);
+            self.servers
+                .sigstore
+                .inject(log, batches, PLATFORMS.len() + 1);
         }
         let started = Instant::now();
         let status = command.spawn(Stdio::null(), Stdio::null())?.wait()?;
@@ -185,7 +236,10 @@ impl Bench<'_> {
 
     fn token(&self) -> anyhow::Result<&'static str> {
         let name = "token";
-        std::fs::write(self.directory.join(name), self.sigstore.token(IDENTITY))?;
+        std::fs::write(
+            self.directory.join(name),
+            self.servers.sigstore.token(IDENTITY),
+        )?;
         Ok(name)
     }
 
@@ -198,10 +252,29 @@ impl Bench<'_> {
             Ok::<_, anyhow::Error>(image.layer(layer.build(Compression::Gzip)).build())
         });
         let images = images.into_iter().collect::<anyhow::Result<_>>()?;
-        let digest = ImageIndex::new(images).push(self.case.registry, &repository, None);
-        Ok(format!(
-            "{}/{repository}@{digest}",
-            self.case.registry.host()
-        ))
+        let name = format!("{}/{repository}", self.case.host);
+        let index = ImageIndex::new(images);
+        let push = push(name.parse()?, &index);
+        self.servers.block_on(push)?;
+        Ok(format!("{name}@{}", index.digest()))
     }
+}
+
+/// Pushes an index to any registry.
+async fn push(repository: Repository, index: &ImageIndex) -> anyhow::Result<()> {
+    let registry = Registry::new(Options::default())?;
+    for image in index.images() {
+        for blob in image.blobs() {
+            registry.push_blob(&repository, blob.clone()).await?;
+        }
+        let (form, bytes) = (media_type::OCI_MANIFEST, image.bytes().clone());
+        registry
+            .push_manifest(&repository, form, bytes, None)
+            .await?;
+    }
+    let (form, bytes) = (media_type::OCI_INDEX, index.bytes().clone());
+    registry
+        .push_manifest(&repository, form, bytes, None)
+        .await?;
+    Ok(())
 }

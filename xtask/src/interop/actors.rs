@@ -128,7 +128,7 @@ impl Actors<'_> {
     /// Runs cosign, which must succeed.
     pub(super) fn cosign(&self, version: Cosign, arguments: &[&str]) -> anyhow::Result<Output> {
         let program = match version {
-            Cosign::V3 => &self.tools.cosign_3,
+            Cosign::V3 => &self.tools.services.cosign,
             Cosign::V2 => &self.tools.cosign_2,
         };
         let command = Command::new(program)

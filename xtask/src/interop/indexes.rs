@@ -16,7 +16,8 @@ use super::http;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
-use super::tools::{Programs, Skopeo};
+use super::skopeo::Skopeo;
+use super::tools::Programs;
 use crate::command::{Command, Output};
 use crate::servers::Servers;
 

@@ -39,7 +39,7 @@ pub(super) fn start(programs: &Programs, directory: &Path) -> anyhow::Result<[Re
     fs::create_dir_all(&directory)?;
     Ok([
         olareg(&programs.olareg, &directory)?,
-        docker_registry(programs, &directory)?,
+        docker_registry(&programs.docker_registry, &directory)?,
     ])
 }
 
@@ -61,8 +61,12 @@ pub(super) fn olareg(program: &Path, directory: &Path) -> anyhow::Result<Registr
     })
 }
 
-fn docker_registry(programs: &Programs, directory: &Path) -> anyhow::Result<Registry> {
-    let (server, host) = distribution(programs, directory, "docker-registry", "")?;
+/// Starts docker-registry alone.
+///
+/// # Errors
+/// When it doesn't start.
+pub(super) fn docker_registry(program: &Path, directory: &Path) -> anyhow::Result<Registry> {
+    let (server, host) = distribution(program, directory, "docker-registry", "")?;
     Ok(Registry {
         name: "docker-registry (tag fallback)",
         host,
@@ -89,7 +93,7 @@ pub(super) fn redirecting(programs: &Programs, directory: &Path) -> anyhow::Resu
     let middleware = format!(
         "middleware: {{storage: [{{name: redirect, options: {{baseurl: \"http://{origin}\"}}}}]}}\n"
     );
-    let (server, host) = distribution(programs, directory, name, &middleware)?;
+    let (server, host) = distribution(&programs.docker_registry, directory, name, &middleware)?;
     Ok(Registry {
         name: "docker-registry that redirects (tag fallback)",
         host,
@@ -100,7 +104,7 @@ pub(super) fn redirecting(programs: &Programs, directory: &Path) -> anyhow::Resu
 
 /// Starts docker-registry with more lines of configuration.
 fn distribution(
-    programs: &Programs,
+    program: &Path,
     directory: &Path,
     name: &str,
     more: &str,
@@ -114,9 +118,7 @@ fn distribution(
             storage.display().to_string()
         );
         fs::write(&config, text)?;
-        Ok(Command::new(&programs.docker_registry)
-            .args(["serve"])
-            .args([&config]))
+        Ok(Command::new(program).args(["serve"]).args([&config]))
     })?;
     Ok((server, address.to_string()))
 }

@@ -9,7 +9,7 @@ use countersign_sandbox::RekorVersion;
 
 use super::instance::{Instance, ToldBy, trust_config};
 use super::server::Server;
-use super::tools::Tools;
+use super::tools::ServicePrograms;
 use crate::command::Command;
 
 /// Encrypts the CA's key, which Fulcio takes in no other form. The key lives as long as this run.
@@ -33,7 +33,11 @@ impl Services {
     ///
     /// # Errors
     /// When keys can't be made or a service doesn't start.
-    pub(super) fn start(tools: &Tools, issuer: &str, directory: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        programs: &ServicePrograms,
+        issuer: &str,
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
         let directory = directory.join("services");
         fs::create_dir_all(directory.join("tiles"))?;
         let keys = Keys::generate(&directory)?;
@@ -41,12 +45,12 @@ impl Services {
         let (ct_log, ct_log_address) = Server::start_announcing(
             "ctlog",
             &directory,
-            &Command::new(&tools.ct_log).args([&keys.ct_log_der, &keys.ca_certificate]),
+            &Command::new(&programs.ct_log).args([&keys.ct_log_der, &keys.ca_certificate]),
         )?;
         let ct_log_url = format!("http://{ct_log_address}/ctlog");
-        let (fulcio, fulcio_at) = fulcio(tools, issuer, &ct_log_url, &keys, &directory)?;
-        let (rekor, rekor_at) = rekor(tools, &keys, &directory)?;
-        let (timestamps, timestamps_at) = timestamp_authority(tools, &directory)?;
+        let (fulcio, fulcio_at) = fulcio(programs, issuer, &ct_log_url, &keys, &directory)?;
+        let (rekor, rekor_at) = rekor(programs, &keys, &directory)?;
+        let (timestamps, timestamps_at) = timestamp_authority(programs, &directory)?;
         let timestamps_url = format!("http://{timestamps_at}");
 
         let chain = directory.join("tsa_chain.pem");
@@ -58,8 +62,8 @@ impl Services {
             rekor: format!("http://localhost:{}", rekor_at.port()),
             timestamp_authority: format!("{timestamps_url}/api/v1/timestamp"),
         };
-        let trusted_root = trusted_root(tools, &keys, &urls, &chain, &directory)?;
-        let signing_config = signing_config(tools, &urls, &directory)?;
+        let trusted_root = trusted_root(programs, &keys, &urls, &chain, &directory)?;
+        let signing_config = signing_config(programs, &urls, &directory)?;
         let instance = Instance {
             name: "the real services",
             slug: "real",
@@ -171,7 +175,7 @@ fn public(key: &Path, path: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn fulcio(
-    tools: &Tools,
+    programs: &ServicePrograms,
     issuer: &str,
     ct_log: &str,
     keys: &Keys,
@@ -186,7 +190,7 @@ fn fulcio(
     );
     fs::write(&config, text)?;
     let (server, [address, _, _]) = Server::start("fulcio", directory, |[http, grpc, metrics]| {
-        Ok(Command::new(&tools.fulcio)
+        Ok(Command::new(&programs.fulcio)
             .args(["serve", "--host", "127.0.0.1", "--grpc-host", "127.0.0.1"])
             .args(["--port", &port(http), "--grpc-port", &port(grpc)])
             .args(["--metrics-port", &port(metrics)])
@@ -205,9 +209,13 @@ fn fulcio(
     Ok((server, address))
 }
 
-fn rekor(tools: &Tools, keys: &Keys, directory: &Path) -> anyhow::Result<(Server, SocketAddr)> {
+fn rekor(
+    programs: &ServicePrograms,
+    keys: &Keys,
+    directory: &Path,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let (server, [address, _, _]) = Server::start("rekor", directory, |[http, grpc, metrics]| {
-        Ok(Command::new(&tools.rekor)
+        Ok(Command::new(&programs.rekor)
             .args(["serve", "--hostname", LOG_ORIGIN])
             .args(["--http-port", &port(http), "--grpc-port", &port(grpc)])
             .args(["--http-metrics-port", &port(metrics)])
@@ -221,9 +229,12 @@ fn rekor(tools: &Tools, keys: &Keys, directory: &Path) -> anyhow::Result<(Server
     Ok((server, address))
 }
 
-fn timestamp_authority(tools: &Tools, directory: &Path) -> anyhow::Result<(Server, SocketAddr)> {
+fn timestamp_authority(
+    programs: &ServicePrograms,
+    directory: &Path,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let (server, [address]) = Server::start("timestamp-authority", directory, |[http]| {
-        Ok(Command::new(&tools.timestamp_authority)
+        Ok(Command::new(&programs.timestamp_authority)
             .args(["serve", "--host", "127.0.0.1", "--port", &port(http)])
             // The machine's clock is what all of this run goes by.
             .args(["--disable-ntp-monitoring", "--timestamp-signer", "memory"])
@@ -243,7 +254,7 @@ fn timestamp_chain(url: &str) -> anyhow::Result<String> {
 
 /// `cosign trusted-root create`: cosign's own idea of a trusted root.
 fn trusted_root(
-    tools: &Tools,
+    programs: &ServicePrograms,
     keys: &Keys,
     urls: &Urls,
     timestamp_chain: &Path,
@@ -252,7 +263,7 @@ fn trusted_root(
     let path = directory.join("trusted_root.json");
     let ca = keys.ca_certificate.display();
     let (ct_log, rekor) = (keys.ct_log_public.display(), keys.rekor_public.display());
-    Command::new(&tools.cosign_3)
+    Command::new(&programs.cosign)
         .args(["trusted-root", "create"])
         .args([format!("--fulcio=url={},certificate-chain={ca}", urls.fulcio)])
         .args([format!("--ctfe=url={},public-key={ct_log},start-time={SINCE}", urls.ct_log)])
@@ -272,12 +283,16 @@ fn trusted_root(
 }
 
 /// `cosign signing-config create`.
-fn signing_config(tools: &Tools, urls: &Urls, directory: &Path) -> anyhow::Result<PathBuf> {
+fn signing_config(
+    programs: &ServicePrograms,
+    urls: &Urls,
+    directory: &Path,
+) -> anyhow::Result<PathBuf> {
     let path = directory.join("signing_config.json");
     let service = |flag: &str, url: &str, version: u8| {
         format!("--{flag}=url={url},api-version={version},start-time={SINCE},operator=interop")
     };
-    Command::new(&tools.cosign_3)
+    Command::new(&programs.cosign)
         .args(["signing-config", "create"])
         .args([service("fulcio", &urls.fulcio, 1)])
         .args([service("oidc-provider", urls.issuer, 1)])

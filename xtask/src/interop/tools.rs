@@ -209,41 +209,36 @@ impl Programs {
     }
 }
 
-/// Debian's skopeo, with the libraries that it needs, unpacked without being installed.
+/// The services of Sigstore, and the cosign that makes their trusted root.
 #[derive(Debug)]
-pub(super) struct Skopeo {
-    folder: PathBuf,
+pub(super) struct ServicePrograms {
+    pub(super) cosign: PathBuf,
+    pub(super) fulcio: PathBuf,
+    pub(super) ct_log: PathBuf,
+    pub(super) rekor: PathBuf,
+    pub(super) timestamp_authority: PathBuf,
 }
 
-impl Skopeo {
-    /// Installs it into `root` if it is missing.
-    ///
-    /// # Errors
-    /// When a package client fails.
-    pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
-        const PACKAGES: [&str; 4] = ["skopeo", "libgpgme11", "libassuan0", "libdevmapper1.02.1"];
-        let folder = install(root, "skopeo", "debian", |partial| {
-            let debs = partial.join("debs");
-            debian::download(&PACKAGES, debian::architecture()?, &debs)?;
-            for package in PACKAGES {
-                let package = debian::package_file(&debs, package)?;
-                client("dpkg-deb")
-                    .args(["--extract".as_ref(), package.as_os_str()])
-                    .args([partial])
-                    .run()?
-                    .success()?;
-            }
-            Ok(())
-        })?;
-        Ok(Self { folder })
+impl ServicePrograms {
+    fn install(root: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            cosign: COSIGN_3.install(root)?,
+            fulcio: FULCIO.install(root)?,
+            ct_log: CT_LOG.install(root)?,
+            rekor: REKOR.install(root)?,
+            timestamp_authority: TIMESTAMP_AUTHORITY.install(root)?,
+        })
     }
 
-    /// The program, which finds its libraries.
-    pub(super) fn command(&self) -> Command {
-        let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
-        let folders = ["usr/lib", "lib"].map(|lib| self.folder.join(lib).join(&machine));
-        let folders = folders.map(|folder| folder.display().to_string());
-        Command::new(self.folder.join("usr/bin/skopeo")).env("LD_LIBRARY_PATH", folders.join(":"))
+    /// Those that an earlier run installed, if these are all.
+    pub(super) fn installed(root: &Path) -> Option<Self> {
+        Some(Self {
+            cosign: COSIGN_3.installed(root)?,
+            fulcio: FULCIO.installed(root)?,
+            ct_log: CT_LOG.installed(root)?,
+            rekor: REKOR.installed(root)?,
+            timestamp_authority: TIMESTAMP_AUTHORITY.installed(root)?,
+        })
     }
 }
 
@@ -251,13 +246,9 @@ impl Skopeo {
 #[derive(Debug)]
 pub(super) struct Tools {
     pub(super) programs: Programs,
-    pub(super) cosign_3: PathBuf,
+    pub(super) services: ServicePrograms,
     pub(super) cosign_2: PathBuf,
     pub(super) oras: PathBuf,
-    pub(super) fulcio: PathBuf,
-    pub(super) rekor: PathBuf,
-    pub(super) timestamp_authority: PathBuf,
-    pub(super) ct_log: PathBuf,
     pub(super) sigstore_python: PathBuf,
 }
 
@@ -270,13 +261,9 @@ impl Tools {
         fs::create_dir_all(root)?;
         Ok(Self {
             programs: Programs::install(root)?,
-            cosign_3: COSIGN_3.install(root)?,
+            services: ServicePrograms::install(root)?,
             oras: ORAS.install(root)?,
             sigstore_python: sigstore_python(root)?,
-            fulcio: FULCIO.install(root)?,
-            ct_log: CT_LOG.install(root)?,
-            rekor: REKOR.install(root)?,
-            timestamp_authority: TIMESTAMP_AUTHORITY.install(root)?,
             cosign_2: COSIGN_2.install(root)?,
         })
     }
@@ -285,8 +272,7 @@ impl Tools {
 impl GoProgram {
     /// Where it is, if an earlier run installed it.
     fn installed(&self, root: &Path) -> Option<PathBuf> {
-        let Self { name, version, .. } = self;
-        let program = root.join(format!("{name}-{version}")).join(name);
+        let program = self.program(&folder(root, self.name, self.version));
         program.is_file().then_some(program)
     }
 
@@ -301,8 +287,12 @@ impl GoProgram {
                 .success()?;
             Ok(())
         })?;
+        Ok(self.program(&folder))
+    }
+
+    fn program(&self, folder: &Path) -> PathBuf {
         let binary = self.package.rsplit('/').next().unwrap_or(self.package);
-        Ok(folder.join(binary))
+        folder.join(binary)
     }
 }
 
@@ -321,12 +311,21 @@ impl PinnedProgram {
         })?;
         Ok(folder.join(self.name))
     }
+
+    /// Where it is, if an earlier run installed it.
+    fn installed(&self, root: &Path) -> Option<PathBuf> {
+        let program = folder(root, self.name, self.version).join(self.name);
+        program.is_file().then_some(program)
+    }
 }
 
 /// Static binaries need no C compiler's runtime, and none of these programs needs cgo.
 fn go() -> Command {
     client("go").env("CGO_ENABLED", "0")
 }
+
+/// Where Debian's package has it.
+const DOCKER_REGISTRY: &str = "usr/bin/docker-registry";
 
 /// Debian's package, unpacked without being installed: its service must not start.
 fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
@@ -341,7 +340,13 @@ fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
             .success()?;
         Ok(())
     })?;
-    Ok(folder.join("usr/bin/docker-registry"))
+    Ok(folder.join(DOCKER_REGISTRY))
+}
+
+/// docker-registry, if an earlier run installed it.
+pub(super) fn installed_docker_registry(root: &Path) -> Option<PathBuf> {
+    let program = folder(root, "docker-registry", "debian").join(DOCKER_REGISTRY);
+    program.is_file().then_some(program)
 }
 
 /// Debian's packages with all that they depend on, unpacked into a folder of their own, without being
@@ -397,14 +402,19 @@ pub(super) fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.join("bin/sigstore"))
 }
 
+/// The folder of a program.
+fn folder(root: &Path, name: &str, version: &str) -> PathBuf {
+    root.join(format!("{name}-{version}"))
+}
+
 /// The folder of a program. If it doesn't exist, `fill` makes it, completely or not at all.
-fn install(
+pub(super) fn install(
     root: &Path,
     name: &str,
     version: &str,
     fill: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<PathBuf> {
-    let folder = root.join(format!("{name}-{version}"));
+    let folder = folder(root, name, version);
     if folder.exists() {
         return Ok(folder);
     }

@@ -57,6 +57,19 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
         },
     );
 
+    ledger.case("sign: tags are written once the image is signed", || {
+        let digest = scene.push_index("later", "old")?;
+        let host = scene.registry.host();
+        let image = format!("{host}/later@{digest}");
+        let ended = sign(scene, &[("images", &image), ("then-tags", "v1\nlatest\n")])?;
+        ended.expect(0, &format!("{digest} is signed by {WORKFLOW}"))?;
+        for tag in ["v1", "latest"] {
+            scene.verify(&format!("{host}/later:{tag}"), WORKFLOW)?;
+            contains(&ended, &format!("{host}/later:{tag}`"))?;
+        }
+        Ok(format!("two tags name {digest}"))
+    });
+
     ledger.case(
         "sign: what can't be signed fails the job, and the summary says why",
         || {

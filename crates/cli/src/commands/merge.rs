@@ -46,7 +46,7 @@ pub(crate) struct MergeArguments {
     ///
     /// May be given several times, also for several registries. No tag is written before the image is
     /// signed and verified under all names.
-    #[arg(long = "tag", value_name = "NAME:TAG", required = true)]
+    #[arg(long = "tag", value_name = "NAME:TAG", required = true, value_parser = parse_name)]
     pub(crate) tags: Vec<Reference>,
 
     /// Directory of files that are named by digest
@@ -74,6 +74,24 @@ pub(crate) struct MergeArguments {
 
     #[command(flatten)]
     pub(crate) signing: SigningArguments,
+}
+
+/// A name to give: with a tag that is written out, and without a digest.
+fn parse_name(text: &str) -> Result<Reference, String> {
+    let expected = "expected NAME:TAG, such as quay.io/acme/app:v1";
+    let reference: Reference = text
+        .parse()
+        .map_err(|error| format!("{expected}: {error}"))?;
+    let name = text.rsplit('/').next().unwrap_or(text);
+    if reference.digest().is_some() {
+        return Err(format!(
+            "{expected}, found a digest: only the merge makes one"
+        ));
+    }
+    match name.contains(':') {
+        true => Ok(reference),
+        false => Err(format!("{expected}, found no tag")),
+    }
 }
 
 pub(crate) async fn run(

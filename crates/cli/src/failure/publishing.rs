@@ -12,6 +12,15 @@ impl From<MergeError> for Failure {
             MergeError::Nothing { .. } => {
                 "name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR"
             }
+            MergeError::ByTag { pinned } => {
+                let pinned: Vec<_> = pinned.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "compare with the digest that the build printed; if they are the same, merge {} instead",
+                    pinned.join(" and ")
+                );
+                return Self::new(kind, error).hint(hint).pinned(pinned);
+            }
+            MergeError::Twice { .. } => "name each image once; another image may be missing",
             MergeError::SamePlatform { .. } => "give one image for each platform",
             MergeError::NoPlatform { .. } => {
                 "build the image with its platform, as `docker buildx build --platform` does"
@@ -28,6 +37,14 @@ impl From<PublicationError> for Failure {
         let kind = error.kind();
         let hint = match &error {
             PublicationError::NoTag => "pass --tag NAME:TAG to merge, or --then-tag TAG to sign",
+            PublicationError::ByTag { pinned, .. } => {
+                let pinned: Vec<_> = pinned.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "compare with the digest that the push printed; if they are the same, run `countersign sign {}` with the same flags",
+                    pinned.join(" ")
+                );
+                return Self::new(kind, error).hint(hint).pinned(pinned);
+            }
             PublicationError::NotATag { .. } => "pass --then-tag TAG, such as `v1` or `latest`",
             PublicationError::Target { .. } => {
                 "merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG"

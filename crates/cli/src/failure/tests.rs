@@ -220,8 +220,12 @@ fn what_is_said_of_signing() {
         Service/Os
     2 Usage: ask the issuer for a token with the audience `sigstore`
         Token/Audience
+    2 Usage: compare with the digest that the build printed; if they are the same, merge registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 instead
+        Merge/ByTag
     2 Usage: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags + or pass --by-tag to sign whatever the registry answers
         ByTag
+    2 Usage: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags
+        Publication/ByTag
     2 Usage: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
         Services
     2 Usage: give each annotation a key and a value
@@ -230,6 +234,8 @@ fn what_is_said_of_signing() {
         Merge/SamePlatform
     2 Usage: merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG
         Publication/Target
+    2 Usage: name each image once; another image may be missing
+        Merge/Twice
     2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR
         Merge/Nothing
     2 Usage: pass --format bundle; for simple signing, name a log of Rekor version 1 with --rekor-version 1 or --rekor-url URL, and allow `simple_signing` in the policy's `signature_formats`

@@ -166,3 +166,48 @@ async fn two_images_for_one_platform_are_refused_by_name() {
     assert!(run.stderr.contains(&images[0]), "{}", run.stderr);
     assert!(run.stderr.contains(&twin), "{}", run.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_no_tag_is_refused_before_any_request() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let digest = stage.reference(&format!("app@sha256:{}", "0".repeat(64)));
+    let untagged = stage.reference("app");
+    stage.registry.reset_requests();
+    for tag in ["v1", &untagged, &digest] {
+        let run = stage.merge(RELEASE, &["--tag", tag, &images[0]]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        let expected = "expected NAME:TAG, such as quay.io/acme/app:v1, found ";
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+    }
+    assert!(stage.registry.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_by_tag_are_refused_in_the_words_of_each_command() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    stage.push_unsigned("other");
+    let (tag, other) = (stage.reference("merged:v1"), stage.reference("app:other"));
+    let run = stage.merge(RELEASE, &["--tag", &tag, &images[0], &other]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("merge "), "{}", run.stderr);
+    let token = stage.sigstore.token(RELEASE);
+    let tagged = stage.run(&[
+        &[
+            "sign",
+            "--identity-token",
+            &token,
+            "--then-tag",
+            "v2",
+            &other,
+        ],
+        &TRUST,
+        &SERVICES,
+    ]);
+    assert_eq!(tagged.code, 2, "{}", tagged.stderr);
+    for run in [run, tagged] {
+        assert!(run.stderr.contains(&other), "{}", run.stderr);
+        assert!(!run.stderr.contains("--by-tag"), "{}", run.stderr);
+    }
+}

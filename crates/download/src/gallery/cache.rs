@@ -1,15 +1,12 @@
 //! Indexes kept on disk, with what a server needs to say that they are unchanged (RFC 9110,
 //! sections 8.8 and 13.1).
 //!
-//! One file for each URL, written beside and renamed, so that two processes can share a directory.
-//! The file carries a digest of all of it: a damaged one counts as none, and is replaced by
+//! One file for each URL, in a [`CacheDirectory`]. The file carries a digest of all of it: a damaged one counts as none, and is replaced by
 //! the next answer. A cache that can't be written costs time, and is no error.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use countersign_oci::{Algorithm, Digest, Digester};
+use countersign_oci::{Algorithm, CacheDirectory, CacheLimits, Digest, Digester};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -19,8 +16,7 @@ const HEAD_MAX: usize = 8 << 10;
 /// A directory of indexes.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
-    directory: PathBuf,
-    content_max: u64,
+    directory: CacheDirectory,
 }
 
 /// What a server said about an answer. It is sent back to the server with the next request.
@@ -48,73 +44,53 @@ struct Head {
 
 impl Cache {
     pub(super) fn new(directory: PathBuf, content_max: u64) -> Self {
+        let mut limits = CacheLimits::default();
+        limits.entry_bytes = content_max.saturating_add(HEAD_MAX as u64);
         Self {
-            directory,
-            content_max,
+            directory: CacheDirectory::new(directory, ".index", limits),
         }
     }
 
     /// The answer that was kept for `url`, if it is there and undamaged.
     pub(super) fn read(&self, url: &Url) -> Option<Cached> {
-        let path = self.path(url);
-        match self.read_file(&path, url) {
-            Ok(cached) => cached,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "can't read a cached index");
-                None
-            }
-        }
+        let name = name(url);
+        let bytes = self.directory.read(&name)?;
+        let whole = split(&bytes).filter(|(head, content)| {
+            head.url == url.as_str() && head.digest == seal(url, &head.validators, content)
+        });
+        let Some((head, content)) = whole else {
+            let path = self.directory.file(&name);
+            tracing::warn!(path = %path.display(), "a cached index is damaged and not used");
+            return None;
+        };
+        Some(Cached {
+            validators: head.validators,
+            content: content.to_vec(),
+        })
     }
 
     /// Keeps the answer for `url`, if the server sent a validator for the next request.
     pub(super) fn write(&self, url: &Url, cached: &Cached) {
-        if let Err(error) = self.write_file(url, cached) {
-            tracing::warn!(%error, directory = %self.directory.display(), "can't cache an index");
-        }
-    }
-
-    fn path(&self, url: &Url) -> PathBuf {
-        let name = Digest::sha256(url.as_str().as_bytes());
-        self.directory.join(format!("{}.index", name.hex()))
-    }
-
-    fn read_file(&self, path: &Path, url: &Url) -> io::Result<Option<Cached>> {
-        let limit = self.content_max.saturating_add(HEAD_MAX as u64);
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-        let whole = split(&bytes).filter(|(head, content)| {
-            head.url == url.as_str() && head.digest == seal(url, &head.validators, content)
-        });
-        if whole.is_none() {
-            tracing::warn!(path = %path.display(), "a cached index is damaged and not used");
-        }
-        Ok(whole.map(|(head, content)| Cached {
-            validators: head.validators,
-            content: content.to_vec(),
-        }))
-    }
-
-    fn write_file(&self, url: &Url, cached: &Cached) -> io::Result<()> {
         if cached.validators == Validators::default() {
-            return Ok(());
+            return;
         }
-        let mut head = serde_json::to_vec(&Head {
+        let head = serde_json::to_vec(&Head {
             url: url.as_str().to_owned(),
             digest: seal(url, &cached.validators, &cached.content),
             validators: cached.validators.clone(),
-        })?;
-        head.push(b'\n');
-        if head.len() > HEAD_MAX {
-            return Ok(());
+        });
+        // Texts and a digest can always be written as JSON.
+        let Ok(mut bytes) = head else { return };
+        bytes.push(b'\n');
+        if bytes.len() <= HEAD_MAX {
+            bytes.extend_from_slice(&cached.content);
+            self.directory.write(&name(url), &bytes);
         }
-        fs::create_dir_all(&self.directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(&head)?;
-        file.write_all(&cached.content)?;
-        file.persist(self.path(url))?;
-        Ok(())
     }
+}
+
+fn name(url: &Url) -> Digest {
+    Digest::sha256(url.as_str().as_bytes())
 }
 
 /// Covers the validators too: with the validators of another version, old content would be taken
@@ -146,6 +122,8 @@ fn split(bytes: &[u8]) -> Option<(Head, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -198,7 +176,7 @@ mod tests {
             url,
             directory: _directory,
         } = kept();
-        let path = cache.path(&url);
+        let path = cache.directory.file(&name(&url));
         let whole = fs::read(&path).unwrap();
         for position in 0..whole.len() {
             let mut flipped = whole.clone();
@@ -219,7 +197,7 @@ mod tests {
             url,
             directory: _directory,
         } = kept();
-        fs::write(cache.path(&url), "{}\n").unwrap();
+        fs::write(cache.directory.file(&name(&url)), "{}\n").unwrap();
         assert_eq!(cache.read(&url), None);
         cache.write(&url, &cached());
         assert_eq!(cache.read(&url), Some(cached()));
@@ -233,7 +211,8 @@ mod tests {
             directory: _directory,
         } = kept();
         let other = url("https://example.org/other.yaml");
-        fs::copy(cache.path(&kept_at), cache.path(&other)).unwrap();
+        let file = |url| cache.directory.file(&name(url));
+        fs::copy(file(&kept_at), file(&other)).unwrap();
         assert_eq!(cache.read(&other), None);
     }
 

@@ -1,6 +1,6 @@
 //! Why images can't be merged.
 
-use countersign_oci::{ErrorKind, PinnedReference, Platform};
+use countersign_oci::{ErrorKind, PinnedReference, Platform, Reference};
 
 /// Why images can't be joined into one.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,21 @@ pub enum MergeError {
     Nothing {
         /// What there is instead.
         found: String,
+    },
+    /// An image is named without its digest: a registry would decide what is merged.
+    #[error(
+        "expected a digest in each image, found none in {}: the registry decides what a tag names, and would decide what is merged",
+        .pinned.iter().map(|one| one.with_tag_of(one).to_string()).collect::<Vec<_>>().join(" and ")
+    )]
+    ByTag {
+        /// Each of them with the digest that its tag names now.
+        pinned: Vec<Reference>,
+    },
+    /// One image is given twice. The second was meant to be another.
+    #[error("the same image is given twice: {image}")]
+    Twice {
+        /// The image.
+        image: Box<PinnedReference>,
     },
     /// Two images are for the same platform: which one a machine gets would depend on their order.
     #[error("two images are for {platform}: {first} and {second}")]
@@ -48,7 +63,10 @@ impl MergeError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Nothing { .. } | Self::SamePlatform { .. } => ErrorKind::Usage,
+            Self::Nothing { .. }
+            | Self::ByTag { .. }
+            | Self::Twice { .. }
+            | Self::SamePlatform { .. } => ErrorKind::Usage,
             Self::NoPlatform { .. } | Self::Entry { .. } => ErrorKind::Invalid,
         }
     }

@@ -1,6 +1,6 @@
 //! From images by platform to one index: reads, and writes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use countersign_oci::{
     Descriptor, Digest, Document, INDEX_DEPTH_MAX, PinnedReference, Platform, Reference, Registry,
@@ -33,7 +33,13 @@ pub(super) async fn plan(
     };
     let turns = Semaphore::new(SOURCES_AT_ONCE);
     // Sources are named by digest; what their tags name is of no interest.
-    for image in tags::resolve(registry, sources, Tags::Later, &turns).await? {
+    let resolved = tags::resolve(registry, sources, Tags::Later, &turns).await;
+    let mut given = HashSet::new();
+    for image in resolved.map_err(by_tag)? {
+        if !given.insert(image.digest().clone()) {
+            let image = Box::new(image.reference().clone());
+            return Err(MergeError::Twice { image }.into());
+        }
         let entry = entry_of(&image.descriptor(), &image)?;
         join.add(image, entry, 0).await?;
     }
@@ -67,6 +73,14 @@ pub(super) async fn plan(
         bytes,
         members,
     })
+}
+
+/// What is said of a source without a digest.
+fn by_tag(error: Error) -> Error {
+    match error {
+        Error::ByTag { pinned } => MergeError::ByTag { pinned }.into(),
+        other => other,
+    }
 }
 
 struct Join<'a> {

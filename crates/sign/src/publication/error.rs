@@ -9,6 +9,17 @@ pub enum PublicationError {
     /// No tag is given.
     #[error("no tag is given for the signed image")]
     NoTag,
+    /// An image is named without its digest: a registry would decide what is signed.
+    #[error(
+        "expected the digest of each image, found none in {}: the registry decides what a tag names, and would decide what is signed",
+        .given.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    )]
+    ByTag {
+        /// The images, as they were given.
+        given: Vec<Reference>,
+        /// Each by the digest that its tag names now.
+        pinned: Vec<Reference>,
+    },
     /// A text that is no tag.
     #[error("`{}` can't become a tag", countersign_oci::excerpt(.tag))]
     NotATag {
@@ -64,9 +75,11 @@ impl PublicationError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoTag | Self::NotATag { .. } | Self::Target { .. } | Self::SameTag { .. } => {
-                ErrorKind::Usage
-            }
+            Self::NoTag
+            | Self::ByTag { .. }
+            | Self::NotATag { .. }
+            | Self::Target { .. }
+            | Self::SameTag { .. } => ErrorKind::Usage,
             Self::Unproven { .. } => ErrorKind::Invalid,
             Self::TagMoved { .. } => ErrorKind::Unreachable,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_policy::PolicySpec;
 use countersign_sandbox::Service;
-use countersign_sign::{IdentityToken, Signed, SigningOutcome};
+use countersign_sign::{IdentityToken, RekorVersion, Signed, SigningOutcome, WrittenFormats};
 
 use crate::common::{IDENTITY, Stage};
 
@@ -88,6 +88,30 @@ async fn another_s_signature_another_name_and_other_annotations_count_for_nothin
         assert_eq!(outcomes(&signed.await.unwrap()), [SigningOutcome::Signed]);
         expected += 1;
         assert_eq!(stage.listed(&image.digest()).await.len(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_signature_with_exactly_these_annotations_counts() {
+    for formats in [WrittenFormats::Bundle, WrittenFormats::SimpleSigning] {
+        let stage = Stage::new().await;
+        stage.one_image();
+        let signer = stage.signer_by(RekorVersion::V1).with_formats(formats);
+        let (references, token) = ([stage.reference(":v1")], stage.token());
+        let more = BTreeMap::from([("build".to_owned(), "42".to_owned())]);
+        let none = BTreeMap::new();
+        for (annotations, expected) in [
+            (&more, SigningOutcome::Signed),
+            (&none, SigningOutcome::Signed),
+            // Now both are there, whichever is found first.
+            (&none, SigningOutcome::AlreadySigned),
+            (&more, SigningOutcome::AlreadySigned),
+        ] {
+            let signed = signer.sign(&references, &token, annotations, &|_| {});
+            let signed = signed.await.unwrap();
+            assert_eq!(outcomes(&signed), [expected], "{formats:?} {annotations:?}");
+            assert_eq!(signed[0].evidence.annotations, *annotations);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Platform, Reference, Registry};
 use countersign_policy::SignatureFormat;
-use countersign_sandbox::image::{Flavour, Image};
+use countersign_sandbox::image::{Flavour, Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer, Service};
 use countersign_sign::{
     Error, Merge, MergeError, Merged, Publication, PublicationError, PublicationFailure,
@@ -306,7 +306,18 @@ async fn what_can_t_be_joined_is_refused_by_name() {
     let by_tag = [stage.registry.reference(&format!("{CACHE}:v1")).unwrap()];
     two()[0].push(&stage.registry, CACHE, Some("v1"));
     let error = plan(&client(), &by_tag).await.unwrap_err();
-    assert!(matches!(error, Error::ByTag { .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::Merge(MergeError::ByTag { .. })),
+        "{error:?}"
+    );
+
+    let mut sources = stage.cached(&two());
+    sources.push(sources[0].clone());
+    let error = plan(&client(), &sources).await.unwrap_err();
+    let Error::Merge(MergeError::Twice { image }) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*image.digest(), two()[0].digest());
 
     let error = plan(&client(), &[]).await.unwrap_err();
     assert!(
@@ -316,10 +327,17 @@ async fn what_can_t_be_joined_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_image_twice_is_one_member() {
+async fn an_image_that_an_index_lists_too_is_one_member() {
     let stage = Stage::new().await;
     let mut sources = stage.cached(&two());
-    sources.extend(sources.clone());
+    let index = ImageIndex::new(two().into());
+    let digest = index.push(&stage.registry, CACHE, None);
+    sources.push(
+        stage
+            .registry
+            .reference(&format!("{CACHE}@{digest}"))
+            .unwrap(),
+    );
     assert_eq!(
         plan(&client(), &sources).await.unwrap().members().count(),
         2

@@ -144,7 +144,7 @@ async fn names_that_can_t_be_written_are_refused_before_anything_is_signed() {
     assert!(none, "{error:?}");
     // A registry must not decide what is signed; the words to use instead are the digest alone.
     let error = refused(&[stage.reference(":old")], &["v1"]).await;
-    let Error::ByTag { pinned } = &error else {
+    let Error::Publication(PublicationError::ByTag { pinned, .. }) = &error else {
         panic!("{error:?}")
     };
     assert_eq!(*pinned, two[1..]);

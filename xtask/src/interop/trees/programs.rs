@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::command::Command;
 use crate::interop::debian;
 use crate::interop::package_client::client;
-use crate::interop::tools::{self, Skopeo};
+use crate::interop::skopeo::Skopeo;
+use crate::interop::tools;
 
 /// Debian's packages, which come with all that they depend on.
 const PACKAGES: [&str; 3] = ["buildah", "libarchive-tools", "busybox-static"];

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use countersign_oci::Reference;
+use countersign_oci::{CacheLimits, Reference};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, Statement};
-use countersign_verify::{CacheLimits, Evidence, RefusalKind, SignatureCache};
+use countersign_verify::{Evidence, RefusalKind, SignatureCache};
 use serde_json::Value;
 
 use super::{Cached, HOUR, files};

@@ -1,0 +1,46 @@
+//! Servers by other projects for the measurements, where an earlier run installed them.
+
+use std::path::Path;
+
+use super::registries::{self, Registry};
+use super::services::Services;
+use super::tools::{ServicePrograms, installed_docker_registry};
+
+/// What is installed, running. It ends when it is dropped.
+pub(crate) struct RealServers {
+    docker_registry: Option<Registry>,
+    services: Option<Services>,
+}
+
+impl RealServers {
+    /// Starts what is installed in `root`. The services take identity tokens from `issuer`. Their files go into
+    /// `directory`.
+    ///
+    /// # Errors
+    /// When something that is installed doesn't start.
+    pub(crate) fn start(root: &Path, issuer: &str, directory: &Path) -> anyhow::Result<Self> {
+        let docker_registry = installed_docker_registry(root)
+            .map(|program| registries::docker_registry(&program, directory))
+            .transpose()?;
+        let services = ServicePrograms::installed(root)
+            .map(|programs| Services::start(&programs, issuer, directory))
+            .transpose()?;
+        Ok(Self {
+            docker_registry,
+            services,
+        })
+    }
+
+    /// The host of docker-registry.
+    pub(crate) fn docker_registry(&self) -> Option<&str> {
+        self.docker_registry
+            .as_ref()
+            .map(|registry| registry.host.as_str())
+    }
+
+    /// The trusted root and the signing config of Fulcio, rekor-tiles and the timestamp authority.
+    pub(crate) fn services(&self) -> Option<[&Path; 2]> {
+        let instance = &self.services.as_ref()?.instance;
+        Some([&instance.trusted_root, &instance.signing_config])
+    }
+}
