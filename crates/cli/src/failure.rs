@@ -263,6 +263,9 @@ impl From<countersign_policy::PolicyError> for Failure {
             Problem::Form { .. } if error.place().path.last_key() == Some("verification") => {
                 "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
             }
+            Problem::SeveralPolicies { .. } => {
+                "copy the `verification` block of one gallery into a file of its own, and pass that file"
+            }
             _ if error.place().file.is_some() => "correct the file at that place",
             _ => "correct the option; `countersign COMMAND --help` explains each",
         };

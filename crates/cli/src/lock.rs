@@ -46,6 +46,13 @@ impl LockFile {
     pub(crate) fn read(&self) -> Result<Lock, Failure> {
         match self.text() {
             Ok(text) => self.parse(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let shown = self.path.display();
+                let failure = Failure::new(Kind::Usage, format!("there is no lock file {shown}"));
+                Err(failure.hint(format!(
+                    "`countersign install --gallery FILE --lock={shown} NAME` writes it"
+                )))
+            }
             Err(error) => Err(self.unreadable(error)),
         }
     }

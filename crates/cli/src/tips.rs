@@ -9,7 +9,7 @@ use countersign_policy::nearest;
 use crate::commands::Arguments;
 
 /// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 19] = [
     ("--json", "for JSON, pass '--output json'"),
     ("-j", "for JSON, pass '--output json'"),
     (
@@ -41,6 +41,38 @@ const OPTIONS: [(&str, &str); 11] = [
         "for a registry with its own authority, pass '--registry-ca FILE'",
     ),
     (
+        "--insecure-ignore-tlog",
+        "write a policy file with 'key: FILE' and 'ignore_tlog: true'",
+    ),
+    (
+        "--type",
+        "write a policy file with 'predicate_types: [URL]'",
+    ),
+    (
+        "--private-infrastructure",
+        "write a policy file with 'key: FILE' and 'ignore_tlog: true'",
+    ),
+    (
+        "--certificate-chain",
+        "the authorities are in a trusted root: pass '--trusted-root FILE'",
+    ),
+    (
+        "--max-workers",
+        "leave it out: several images are verified side by side",
+    ),
+    (
+        "--signature",
+        "signatures are read from the registry; a policy's 'signature_sources' names another repository",
+    ),
+    (
+        "--bundle",
+        "signatures are read from the registry; 'countersign policy test' takes bundles in files",
+    ),
+    (
+        "--certificate",
+        "certificates are read from the signature; name the signer with '--identity' and '--issuer'",
+    ),
+    (
         "--insecure",
         "for a registry without TLS, pass '--plain-http'",
     ),
@@ -51,8 +83,27 @@ const OPTIONS: [(&str, &str); 11] = [
 ];
 
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: [(&str, &str); 20] = [
-    ("version", "for the version, pass '--version'"),
+const COMMANDS: [(&str, &str); 24] = [
+    (
+        "triangulate",
+        "to see what is attached to an image, run 'countersign tree'",
+    ),
+    (
+        "copy",
+        "images are not copied here; 'cosign copy' takes the signatures along",
+    ),
+    (
+        "initialize",
+        "for another trusted root, pass '--trusted-root FILE'",
+    ),
+    (
+        "generate-key-pair",
+        "keys are only verified with here; for a key there is 'cosign generate-key-pair'",
+    ),
+    (
+        "attach",
+        "signatures are attached when they are made, by 'countersign sign'",
+    ),
     (
         "pull",
         "to verify an image and unpack it, run 'countersign install'",
@@ -196,12 +247,19 @@ mod tests {
                 "test p.yaml",
                 "tip: the command is 'countersign policy test'",
             ),
-            ("version", "tip: for the version, pass '--version'"),
             ("policy chek", "tip: a similar subcommand exists: 'check'"),
             ("verify --json x", "tip: for JSON, pass '--output json'"),
             (
                 "verify --certificate-identity-regexp=x y",
                 "tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
+            ),
+            (
+                "verify --max-workers=4 x",
+                "tip: leave it out: several images are verified side by side",
+            ),
+            (
+                "triangulate x",
+                "tip: to see what is attached to an image, run 'countersign tree'",
             ),
             ("remov x", "tip: a similar subcommand exists: 'remove'"),
         ] {

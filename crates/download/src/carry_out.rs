@@ -10,6 +10,7 @@ mod attempt;
 mod failure;
 mod next;
 mod replace;
+mod replacement;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use replace::{TargetState, Unreadable};
 use failure::Cause;
 
 pub use failure::{PlanFailure, SourceFailure};
+pub use replacement::Replacement;
 
 /// The outcome of an installation.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +46,8 @@ pub enum Outcome {
     Installed {
         /// What is there now.
         installed: Box<Installed>,
+        /// What that did to what was there before.
+        replacement: Replacement,
         /// Digest of what was there before, as of [`Recorded::digest`].
         replaced: Option<Digest>,
         /// What a lock keeps of it; `None` for an image by itself, which no gallery names.

@@ -99,7 +99,7 @@ pub use audit::{
     Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,
 };
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
-pub use carry_out::{Outcome, PlanFailure, SourceFailure};
+pub use carry_out::{Outcome, PlanFailure, Replacement, SourceFailure};
 pub use check::{Change, CheckResult, Difference, check};
 pub use countersign_policy::PolicySummary;
 pub use entry_name::EntryName;

@@ -19,6 +19,7 @@ use countersign_oci::{Digest, Platform};
 use countersign_policy::nearest;
 
 use crate::grounds::{Grounds, LockedSigner};
+use crate::record::Recorded;
 
 pub use error::{LockError, LockValueError, LockedError};
 
@@ -138,6 +139,19 @@ impl LockedEntry {
     /// the index counts again, as does one on the manifest.
     pub fn requested(&self) -> &Digest {
         self.index.as_ref().unwrap_or(&self.digest)
+    }
+
+    /// Whether an installation is what is locked: the same content and, if a signature is locked, by the same
+    /// signers. The record says so; nothing is verified.
+    pub fn is_met_by(&self, recorded: &Recorded) -> bool {
+        let signers = match &self.grounds {
+            LockedGrounds::Signature { .. } => {
+                let found = LockedGrounds::of(&recorded.grounds);
+                self.grounds.signers().eq(found.signers())
+            }
+            LockedGrounds::Digest | LockedGrounds::Nothing => true,
+        };
+        self.digest == recorded.digest && signers
     }
 
     fn key(&self) -> Key {

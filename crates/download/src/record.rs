@@ -128,6 +128,12 @@ pub struct Recorded {
     /// The inventory of what was unpacked; `None` in records from before there were any.
     #[serde(default)]
     pub inventory: Option<InventoryDigest>,
+    /// Files written; `None` in a record that doesn't say.
+    #[serde(default)]
+    pub files: Option<u64>,
+    /// Bytes of their content; `None` in a record that doesn't say.
+    #[serde(default)]
+    pub bytes: Option<u64>,
     /// Where it is from, if it was installed from a gallery.
     #[serde(default)]
     pub provenance: Option<Provenance>,
@@ -328,6 +334,8 @@ mod tests {
                 index,
                 grounds,
                 inventory,
+                files,
+                bytes,
                 provenance,
             } = match read(root.path()).unwrap() {
                 FoundRecord::Read(recorded) => *recorded,
@@ -340,8 +348,8 @@ mod tests {
                 index,
                 grounds,
                 provenance,
-                files: installed.files,
-                bytes: installed.bytes,
+                files: files.unwrap(),
+                bytes: bytes.unwrap(),
                 warnings: installed.warnings.clone(),
                 inventory: inventory.unwrap(),
             };

@@ -1,6 +1,7 @@
 //! `countersign install`: unpacks an image, if and only if it is signed as the policy says.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -311,6 +312,7 @@ async fn by_name(
         check: CheckFiles::asked(&replacing),
         limits: limits.limits(),
         lock_file: gallery.planning.lock_file(),
+        lock_here: None,
         trust,
         connection: connection::options(&registry, environment)?,
         registry: connection::registry(&registry, environment)?,
@@ -339,6 +341,13 @@ fn requested_entries(
         }
         None => None,
     };
+    if let Some(directory) = operands.iter().find(|name| name.as_bytes().contains(&b'/')) {
+        let directory = directory.to_string_lossy();
+        let message = format!("expected names of entries, found the path `{directory}`");
+        return Err(Failure::new(Kind::Usage, message).hint(
+            "with --gallery, entries are installed to the store; --store DIR says where it is",
+        ));
+    }
     let names = operands.into_iter();
     let names = names.map(|name| Ok(operand::text(name, "name")?.as_str().into()));
     let names: Vec<EntryName> = names.collect::<Result<_, Failure>>()?;

@@ -2,31 +2,48 @@
 //!
 //! It reads the store and changes nothing. A record that can't be read is listed as that.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, RecordState, Store};
+use countersign_download::{Installation, Name, RecordState, Store, StoreError};
+use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::list_check;
 use super::table::table;
 use super::text::{details, digest_text};
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::installation::Listed;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::printable;
 
 /// `countersign list`
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
+    /// Entries to list [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<Name>,
+
     /// Show all that is recorded, not a table
     ///
     /// This shows whole digests and identities, the source of each entry, and why other sources
     /// were not used.
     #[arg(long)]
     pub(crate) long: bool,
+
+    /// Compare what is installed with a lock file
+    ///
+    /// This goes by the records. Exit code 8 says that something is missing or other than locked.
+    #[arg(long, value_name = "LOCK", conflicts_with = "long")]
+    pub(crate) check: Option<PathBuf>,
+
+    /// Platform to compare [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", requires = "check")]
+    pub(crate) platform: Option<Platform>,
 
     #[command(flatten)]
     pub(crate) store: StoreArguments,
@@ -38,7 +55,20 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let store = store_directory(arguments.store.store.as_deref(), environment)?;
-    let installations = Store::new(&store).list().await?;
+    let mut installations = Store::new(&store).list().await?;
+    if let Some(lock) = &arguments.check {
+        let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+        return list_check::run(lock, &arguments.names, &platform, &installations, output);
+    }
+    for name in &arguments.names {
+        if !installations.iter().any(|one| one.name == *name) {
+            let (name, store) = (name.clone(), store.clone());
+            return Err(StoreError::NotInstalled { name, store }.into());
+        }
+    }
+    if !arguments.names.is_empty() {
+        installations.retain(|one| arguments.names.contains(&one.name));
+    }
     if installations.is_empty() {
         // It may be the wrong place that was looked at.
         let shown = printable::path(&store);
@@ -78,6 +108,13 @@ fn long(installation: &Installation) -> String {
     if let Some(recorded) = &installation.recorded {
         text.push_str(&digest_text(&recorded.digest, recorded.reference.as_ref()));
         text.push_str(&details(&recorded.grounds, recorded.provenance.as_ref()));
+        text.push_str(&format!("  platform   {}\n", recorded.platform));
+        text.push_str(&format!("  installed  {}\n", recorded.installed_at));
+        if let (Some(files), Some(bytes)) = (recorded.files, recorded.bytes) {
+            let bytes = output::bytes(bytes);
+            let noun = if files == 1 { "file" } else { "files" };
+            text.push_str(&format!("  size       {bytes} in {files} {noun}\n"));
+        }
     }
     if let Some(advice) = advice(installation) {
         text.push_str(&format!("  warning    {advice}\n"));

@@ -10,6 +10,7 @@ mod galleries;
 pub(crate) mod image_verifier;
 mod install;
 mod list;
+mod list_check;
 mod man;
 mod merge;
 mod policy;
@@ -26,6 +27,7 @@ mod told;
 mod tree;
 mod upgrade;
 mod verify;
+mod version;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -108,6 +110,8 @@ pub(crate) enum Command {
     /// Find out whether this machine verifies images before it pulls them
     #[command(subcommand)]
     Doctor(doctor::DoctorCommand),
+    /// Print the version
+    Version,
     /// Print completions for a shell
     #[command(alias = "completion")]
     Completions(completions::CompletionsArguments),
@@ -136,6 +140,7 @@ impl Command {
             // It has a deadline of its own.
             | Self::ImageVerifier(_)
             | Self::Doctor(_)
+            | Self::Version
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
@@ -174,6 +179,10 @@ impl Command {
                 image_verifier::run(arguments, environment, output).await
             }
             Self::Doctor(command) => doctor::run(command, environment, output).await,
+            Self::Version => {
+                version::run(output);
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Completions(arguments) => {
                 completions::run(&arguments, output);
                 Ok(ExitCode::SUCCESS)

@@ -16,6 +16,7 @@ use super::doctor::DoctorOutput;
 use super::dry_run::DryRunOutput;
 use super::image_verifier::{ImageVerifierOutput, RefreshOutput};
 use super::list::ListOutput;
+use super::list_check::ListCheckOutput;
 use super::man::ManOutput;
 use super::merge::{MergeDryRunOutput, MergeOutput};
 use super::policy::check::PolicyCheckOutput;
@@ -27,6 +28,7 @@ use super::remove::RemoveOutput;
 use super::sign::SignOutput;
 use super::tree::TreeOutput;
 use super::verify::VerifyOutput;
+use super::version::VersionOutput;
 use crate::json::document::Document;
 use crate::json::error::FailedRun;
 use crate::json::installation::InstallOutput;
@@ -82,6 +84,7 @@ documents! {
     Install(InstallOutput),
     DryRun(DryRunOutput),
     List(ListOutput),
+    ListCheck(ListCheckOutput),
     Check(CheckOutput),
     Remove(RemoveOutput),
     PolicyCheck(PolicyCheckOutput),
@@ -92,6 +95,7 @@ documents! {
     ImageVerifier(ImageVerifierOutput),
     Refresh(RefreshOutput),
     Doctor(DoctorOutput),
+    Version(VersionOutput),
     Completions(CompletionsOutput),
     Man(ManOutput),
     Failed(FailedRun),

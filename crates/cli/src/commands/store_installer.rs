@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, InstallOptions, Installer, Limits, Name, Outcome, Plan, Store,
+    Galleries, InstallOptions, Installer, Limits, Lock, Name, Outcome, Plan, Store,
 };
 use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
@@ -17,7 +17,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::installation::{InstallOutput, InstallResult};
-use crate::lock::LockFile;
+use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::policy::LoadedPolicy;
 use crate::printable;
@@ -38,6 +38,8 @@ pub(super) struct StoreInstaller {
     pub(super) registry: Registry,
     /// Where what was installed is pinned.
     pub(super) lock_file: Option<LockFile>,
+    /// A lock file in the working directory that is not written.
+    pub(super) lock_here: Option<Lock>,
     /// The way to tarballs.
     pub(super) connection: Options,
 }
@@ -104,6 +106,7 @@ impl StoreInstaller {
                         source,
                     };
                     let (result, told) = told.tell(self.check, result, output).await;
+                    let result = self.pinned_elsewhere(&one, &outcome, result, output);
                     let told = match told {
                         Ok(()) => self.lock(&outcome, output).await,
                         Err(failure) => Err(failure),
@@ -197,6 +200,33 @@ impl StoreInstaller {
         file.record(entry).await?;
         output.result(&format!("  locked in  {}\n", printable::path(file.path())));
         Ok(())
+    }
+
+    /// Says that a lock file here pins something else than what is installed now.
+    fn pinned_elsewhere(
+        &self,
+        planned: &Planned,
+        outcome: &Outcome,
+        result: InstallResult,
+        output: &Output,
+    ) -> InstallResult {
+        let name = planned.plan.name();
+        let pinned = self.lock_here.as_ref();
+        let pinned = pinned.and_then(|lock| lock.entry(name, &planned.platform).ok());
+        match (pinned, outcome.locked()) {
+            (Some(pinned), Some(installed)) if pinned.digest != installed.digest => {
+                output.warning(&format!(
+                    "{name}: {} in this directory pins {}; pass --lock to pin what is installed now",
+                    lock::DEFAULT,
+                    pinned.digest
+                ));
+                InstallResult {
+                    pinned_elsewhere: Some(pinned.digest.to_string()),
+                    ..result
+                }
+            }
+            _ => result,
+        }
     }
 
     /// The verifier for an entry. Where its plan requires no signature there is nothing to

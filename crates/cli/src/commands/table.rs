@@ -7,6 +7,8 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use countersign_download::{Grounds, Installation, RecordState, Recorded};
 use countersign_oci::printable;
 
+use crate::output;
+
 /// Hexadecimal digits of a digest that are shown.
 const DIGITS: usize = 12;
 /// Blanks between columns.
@@ -14,10 +16,20 @@ const GAP: u16 = 2;
 /// The least that is left for signers.
 const SIGNER_MIN: u16 = 20;
 /// The columns, and the one that gives way to the terminal's width.
-const COLUMNS: [&str; 6] = ["NAME", "GALLERY", "TAG", "DIGEST", "SIGNER", "SIGNED"];
+const COLUMNS: [&str; 9] = [
+    "NAME",
+    "GALLERY",
+    "TAG",
+    "DIGEST",
+    "SIGNER",
+    "SIGNED",
+    "INSTALLED",
+    "SIZE",
+    "VERIFIED",
+];
 const SIGNER: usize = 4;
 /// What is left out on a narrow terminal, the first first.
-const DISPENSABLE: [usize; 4] = [5, 1, 2, 3];
+const DISPENSABLE: [usize; 7] = [6, 7, 5, 1, 2, 3, 8];
 
 /// One row each. On a terminal of `width` columns no row is wider: signers are cut, and columns left
 /// out where that is not enough. Without a terminal nothing is cut.
@@ -83,7 +95,19 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
             RecordState::Read | RecordState::Unreadable => "(unreadable record)",
         };
         let none = || "-".to_owned();
-        return [name, none(), none(), none(), state.to_owned(), none()];
+        let unknown = [none(), none(), none(), none()];
+        let [signed, installed, size, verified] = unknown;
+        return [
+            name,
+            none(),
+            none(),
+            none(),
+            state.to_owned(),
+            signed,
+            installed,
+            size,
+            verified,
+        ];
     };
     let gallery = recorded
         .provenance
@@ -92,6 +116,12 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
     let tag = recorded.reference.as_ref().and_then(|image| image.tag());
     let digest = recorded.digest.hex().chars().take(DIGITS).collect();
     let (signer, signed) = signer(recorded);
+    let size = recorded.bytes.map(output::bytes);
+    let verified = match recorded.grounds {
+        Grounds::Signature { .. } => "yes",
+        Grounds::Digest => "by digest",
+        Grounds::Nothing => "no",
+    };
     [
         name,
         gallery.unwrap_or_else(|| "-".to_owned()),
@@ -99,7 +129,15 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
         digest,
         signer,
         signed,
+        day_of(recorded.installed_at),
+        size.unwrap_or_else(|| "-".to_owned()),
+        verified.to_owned(),
     ]
+}
+
+/// The day, in UTC.
+fn day_of(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
 }
 
 /// Who signed, without the scheme of a URL, and on which day (UTC).
@@ -110,10 +148,7 @@ fn signer(recorded: &Recorded) -> (String, String) {
             let signer = evidence.signer.to_string();
             let identity = printable(signer.strip_prefix("https://").unwrap_or(&signer));
             let day = evidence.signed_at.first();
-            (
-                identity,
-                day.map_or(none, |time| time.strftime("%Y-%m-%d").to_string()),
-            )
+            (identity, day.map_or(none, |time| day_of(*time)))
         }
         Grounds::Digest => ("(digest of the gallery)".to_owned(), none),
         Grounds::Nothing => ("(unverified)".to_owned(), none),

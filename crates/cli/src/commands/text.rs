@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use countersign_download::{CheckResult, Grounds, Installed, Outcome, Provenance, UNPROVEN};
+use countersign_download::{
+    CheckResult, Grounds, Installed, Outcome, Provenance, Replacement, UNPROVEN,
+};
 use countersign_oci::{Digest, Reference};
 use countersign_policy::SignatureFormat;
 use countersign_verify::Evidence;
@@ -24,14 +26,18 @@ pub(super) fn outcome_text(
     match outcome {
         Outcome::Installed {
             installed,
+            replacement,
             replaced,
             ..
         } => {
-            let verb = match replaced {
-                None => "installed",
-                Some(before) if *before == installed.digest => "reinstalled",
+            let verb = match replacement {
+                Replacement::New => "installed",
+                Replacement::Reinstalled => "reinstalled",
+                Replacement::NowVerified => "now verified:",
+                Replacement::Upgraded => "upgraded",
+                Replacement::RolledBack => "rolled back",
                 // Which of the two is newer is not always known.
-                Some(_) => "replaced",
+                Replacement::Replaced => "replaced",
             };
             let Installed { files, bytes, .. } = **installed;
             let noun = if files == 1 { "file" } else { "files" };

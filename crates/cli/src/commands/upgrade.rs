@@ -19,6 +19,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::printable;
 
@@ -84,6 +85,11 @@ pub(crate) async fn run(
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
         limits: limits.limits(),
+        lock_here: match planning.lock {
+            // One that can't be read pins nothing. Whoever uses it is told.
+            None => LockFile::new(lock::DEFAULT.into()).read().ok(),
+            Some(_) => None,
+        },
         lock_file: planning.lock_file(),
         trust,
         connection: connection::options(&registry, environment)?,

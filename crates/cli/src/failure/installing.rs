@@ -204,9 +204,12 @@ impl From<countersign_download::StoreError> for Failure {
             StoreError::Plan(failure) => failure.into(),
             StoreError::Installation(error) => error.into(),
             StoreError::Name(error) => error.into(),
-            error @ StoreError::NoRecord { .. } => Self::new(error.kind(), error).hint(
-                "look at it; if you don't need it, `countersign remove --unrecorded` removes it",
-            ),
+            StoreError::NoRecord { ref name, .. } => {
+                let hint = format!(
+                    "look at it; if you don't need it, `countersign remove --unrecorded {name}` removes it"
+                );
+                Self::new(error.kind(), error).hint(hint)
+            }
             error @ StoreError::NotADirectory { .. } => Self::new(error.kind(), error).hint(
                 "name the directory of installed entries: --store DIR, or COUNTERSIGN_STORE_DIR",
             ),

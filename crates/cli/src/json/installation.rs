@@ -4,7 +4,7 @@
 
 use countersign_download::{
     Grounds, Installation, Installed, Outcome, PolicySummary, Provenance, RecordState, Recorded,
-    Role,
+    Replacement, Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,10 @@ pub(crate) struct InstallResult {
     /// What is there now. Left out if it could not be installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) installation: Option<JsonInstallation>,
+    /// `upgrade` without `--lock`: the digest that countersign.lock in the working directory pins, if it is
+    /// another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pinned_elsewhere: Option<String>,
     /// With `--check` and the outcome `unchanged`: what the files are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<JsonCheck>,
@@ -57,10 +61,33 @@ pub(crate) struct InstallResult {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum InstallOutcome {
-    /// It was unpacked.
+    /// It was unpacked, where nothing was before.
     Installed,
+    /// The same content was unpacked again.
+    Reinstalled,
+    /// It was unpacked. What was there before had no signature that was checked.
+    NowVerified,
+    /// It was unpacked. It was signed later than what was there before.
+    Upgraded,
+    /// It was unpacked. It was signed before what was there before.
+    RolledBack,
+    /// It was unpacked in the place of other content. Nothing says which of the two is newer.
+    Replaced,
     /// The record says that this digest is installed already. The files were looked at if there is `check`.
     Unchanged,
+}
+
+impl From<Replacement> for InstallOutcome {
+    fn from(replacement: Replacement) -> Self {
+        match replacement {
+            Replacement::New => Self::Installed,
+            Replacement::Reinstalled => Self::Reinstalled,
+            Replacement::NowVerified => Self::NowVerified,
+            Replacement::Upgraded => Self::Upgraded,
+            Replacement::RolledBack => Self::RolledBack,
+            Replacement::Replaced => Self::Replaced,
+        }
+    }
 }
 
 impl InstallResult {
@@ -75,10 +102,11 @@ impl InstallResult {
         match outcome {
             Outcome::Installed {
                 installed,
+                replacement,
                 replaced,
                 ..
             } => Self {
-                outcome: Some(InstallOutcome::Installed),
+                outcome: Some((*replacement).into()),
                 replaced: replaced.as_ref().map(ToString::to_string),
                 installation: Some(installed.as_ref().into()),
                 ..self
@@ -122,7 +150,7 @@ pub(crate) struct JsonInstallation {
     /// When it was installed (RFC 3339). Left out of what was installed just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) installed_at: Option<String>,
-    /// Files written, by this run.
+    /// Files written. Left out if an old record doesn't say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) files: Option<u64>,
     /// Bytes of their content.
@@ -264,8 +292,8 @@ impl From<&Recorded> for JsonInstallation {
             policy,
             provenance: recorded.provenance.as_ref().map(Into::into),
             installed_at: Some(recorded.installed_at.to_string()),
-            files: None,
-            bytes: None,
+            files: recorded.files,
+            bytes: recorded.bytes,
             warnings: None,
         }
     }

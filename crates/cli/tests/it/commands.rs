@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -141,6 +141,12 @@ const ROWS: [Row; 23] = [
     Row {
         name: "doctor containerd",
         arguments: "--config-dump containerd.toml --config image-verifier.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "version",
+        arguments: "",
         before: "",
         prints: Prints::Answer,
     },

@@ -168,7 +168,7 @@ async fn the_commands_about_installing_work() {
 
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
-    play("docs/galleries.md", 9).await;
+    play("docs/galleries.md", 10).await;
 }
 
 #[tokio::test]

@@ -172,7 +172,10 @@ async fn what_is_wrong_in_a_lock_file_is_said_with_its_place_before_anything_is_
     }
     assert!(shop.registry.requests().is_empty());
     let error = refused(&shop, &["--from-lock=never.lock"], 2);
-    assert!(error.contains("never.lock can't be read"), "{error}");
+    assert!(
+        error.contains("there is no lock file never.lock"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //! what was expected, what was found, and what to change. The snapshots are read as whoever made
 //! the mistake reads them.
 
+mod habits;
+mod operator;
 pub(crate) mod transcript;
 
 use std::fs;

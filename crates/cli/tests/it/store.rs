@@ -32,6 +32,7 @@ async fn names_are_installed_listed_upgraded_and_removed() {
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 0, "{document}");
     assert_eq!(document["results"][0]["replaced"], chat["digest"]);
+    assert_eq!(document["results"][0]["outcome"], "upgraded");
     assert_eq!(document["results"][1]["outcome"], "unchanged");
     assert_eq!(shop.version("chat").unwrap(), "v2");
 
@@ -70,8 +71,7 @@ async fn a_tag_moved_back_is_refused_by_either_command_unless_older_is_allowed()
     .concat();
     let (code, out, err) = shop.shown(&upgrade);
     assert_eq!(code, 0, "{err}");
-    // An older image is no upgrade.
-    assert!(out.starts_with("replaced chat in "), "{out}");
+    assert!(out.starts_with("rolled back chat in "), "{out}");
     assert_eq!(shop.version("chat").unwrap(), "v1");
 }
 
@@ -105,6 +105,7 @@ async fn a_gallery_without_a_policy_installs_unverified_unless_integrity_is_requ
     shop.write("galleries.yaml", &verified);
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 0, "{document}");
+    assert_eq!(document["results"][0]["outcome"], "now_verified");
     let (_, listed) = shop.run(&["list"]);
     assert_eq!(listed["results"][0]["installation"]["grounds"], "signature");
     shop.write("galleries.yaml", &uncovered);
@@ -270,7 +271,7 @@ async fn what_was_emptied_is_told_to_be_unchecked_and_reinstalled_where_that_is_
     }] {
         let (code, document) = command;
         assert_eq!(*code, 0, "{document}");
-        assert_eq!(document["results"][0]["outcome"], "installed");
+        assert_eq!(document["results"][0]["outcome"], "reinstalled");
         assert_eq!(shop.version("chat").unwrap(), "v1");
     }
 }

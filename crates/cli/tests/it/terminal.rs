@@ -179,6 +179,12 @@ async fn verbose_tells_each_step_and_twice_has_diagnostics() {
     assert_eq!(both.code, 2, "{}", both.shown());
 }
 
+/// With a word for the day of the installation. Signatures are of earlier years.
+fn dated(table: &str) -> String {
+    let today = regex::Regex::new(r"20(2[6-9]|[3-9]\d)-\d\d-\d\d").unwrap();
+    today.replace_all(table, "ON-THE-DAY").into_owned()
+}
+
 /// A store with what was signed, and something that has no record.
 async fn listed() -> Shop {
     let shop = Shop::open().await;
@@ -194,11 +200,11 @@ async fn a_list_is_a_table_and_long_has_the_evidence() {
     let shop = listed().await;
     let (code, table, told) = shop.shown(&["list"]);
     assert_eq!((code, told.as_str()), (0, ""));
-    insta::assert_snapshot!(table, @r"
-    NAME   GALLERY  TAG          DIGEST        SIGNER                                                          SIGNED
-    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01
-    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01
-    notes  -        -            -             (no record)                                                     -
+    insta::assert_snapshot!(dated(&table), @r"
+    NAME   GALLERY  TAG          DIGEST        SIGNER                                                          SIGNED      INSTALLED   SIZE  VERIFIED
+    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01  ON-THE-DAY  2 B   yes
+    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01  ON-THE-DAY  2 B   yes
+    notes  -        -            -             (no record)                                                     -           -           -     -
     notes: no record says what this is; `countersign remove --unrecorded notes` removes it
     ");
     let (code, long, _) = shop.shown(&["list", "--long"]);
@@ -229,25 +235,25 @@ async fn a_table_is_no_wider_than_the_terminal() {
                 "{columns}: {shown}"
             );
         }
-        rows.join("\n")
+        dated(&rows.join("\n"))
     };
     insta::assert_snapshot!(show(40), @r"
-    NAME   SIGNER
-    chat   github.com/acme/app/.github/wo…
-    draw   github.com/acme/app/.github/wo…
-    notes  (no record)
+    NAME   SIGNER                   VERIFIED
+    chat   github.com/acme/app/.g…  yes
+    draw   github.com/acme/app/.g…  yes
+    notes  (no record)              -
     ");
     insta::assert_snapshot!(show(80), @r"
-    NAME   GALLERY  TAG          DIGEST        SIGNER                     SIGNED
-    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.git…  2024-01-01
-    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.git…  2024-01-01
-    notes  -        -            -             (no record)                -
+    NAME   GALLERY  TAG          DIGEST        SIGNER                       VERIFIED
+    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.githu…  yes
+    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.githu…  yes
+    notes  -        -            -             (no record)                  -
     ");
     insta::assert_snapshot!(show(200), @r"
-    NAME   GALLERY  TAG          DIGEST        SIGNER                                                          SIGNED
-    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01
-    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01
-    notes  -        -            -             (no record)                                                     -
+    NAME   GALLERY  TAG          DIGEST        SIGNER                                                          SIGNED      INSTALLED   SIZE  VERIFIED
+    chat   acme     latest-chat  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01  ON-THE-DAY  2 B   yes
+    draw   acme     latest-draw  0d520fd92082  github.com/acme/app/.github/workflows/release.yml@refs/tags/v1  2024-01-01  ON-THE-DAY  2 B   yes
+    notes  -        -            -             (no record)                                                     -           -           -     -
     ");
 }
 
@@ -327,6 +333,7 @@ fn every_command_gets_a_manual_page() {
     countersign-tree.1
     countersign-upgrade.1
     countersign-verify.1
+    countersign-version.1
     countersign.1
     ");
     let install = std::fs::read_to_string(pages.join("countersign-install.1")).unwrap();

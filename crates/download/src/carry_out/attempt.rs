@@ -7,6 +7,7 @@ use countersign_oci::{Digest, Platform, Reference, ResolvedImage};
 
 use super::Outcome;
 use super::replace::{Decision, TargetState, decide};
+use super::replacement::Replacement;
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::blocking::{CancelOnDrop, blocking};
@@ -176,6 +177,7 @@ impl<V: ImageVerifier> Installer<V> {
             return Ok(unchanged);
         }
         let locked = attempt.locked_entry(content);
+        let replacement = Replacement::of(attempt.target.recorded(), content);
         let (digest, index) = (content.digest.clone(), content.index.cloned());
         let grounds = content.grounds.clone();
         let (reference, unpacked) = match admitted {
@@ -211,6 +213,7 @@ impl<V: ImageVerifier> Installer<V> {
         let recorded = attempt.target.recorded();
         Ok(Outcome::Installed {
             installed: Box::new(installed),
+            replacement,
             replaced: recorded.map(|recorded| recorded.digest.clone()),
             locked: locked.map(Box::new),
         })

@@ -94,13 +94,17 @@ pub(super) async fn run(
             }
         }
     }
-    output.answer(&format!("{name} can be used, {}\n", with(warnings, notes)));
+    let fails = arguments.strict && warnings > 0;
+    output.answer(&match fails {
+        true => format!("{name} is refused by --strict, {}\n", with(warnings, notes)),
+        false => format!("{name} can be used, {}\n", with(warnings, notes)),
+    });
     output.document(&PolicyCheckOutput {
         file: name,
         results: parts.iter().map(Part::to_json).collect(),
         warning_count: warnings,
     });
-    Ok(if arguments.strict && warnings > 0 {
+    Ok(if fails {
         exit_code(Kind::Policy).into()
     } else {
         ExitCode::SUCCESS

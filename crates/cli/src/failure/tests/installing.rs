@@ -189,16 +189,16 @@ fn what_is_said_of_lock_files() {
 #[test]
 fn what_is_said_of_stores() {
     let errors = countersign_download::samples::store_errors();
-    assert_snapshot!(table(errors, label), @r#"
+    assert_snapshot!(table(errors, label), @r"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         Installation/Cancelled
     2 Usage: `countersign list` shows the names of all installed entries
         Name/NameError
-    2 Usage: look at it; if you don't need it, `countersign remove --unrecorded` removes it
+    2 Usage: look at it; if you don't need it, `countersign remove --unrecorded app` removes it
         NoRecord
     2 Usage: name the directory of installed entries: --store DIR, or COUNTERSIGN_STORE_DIR
         NotADirectory
     6 NotFound: `countersign list` shows what is installed
         NotInstalled
-    "#);
+    ");
 }

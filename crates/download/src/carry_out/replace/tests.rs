@@ -59,6 +59,8 @@ fn recorded(grounds: &Grounds) -> Recorded {
     Recorded {
         installed_at: at(0),
         inventory: None,
+        files: None,
+        bytes: None,
         reference: None,
         platform: "linux/amd64".parse().unwrap(),
         digest: SAME.parse().unwrap(),
@@ -238,5 +240,32 @@ fn what_has_no_readable_record_gives_way_to_a_signature_alone_and_only_where_old
         }
         // What has a record is compared with it, once there is something to compare.
         assert!(may(&TargetState::Empty) && may(&readable));
+    }
+}
+
+#[test]
+fn what_an_installation_did_is_told_by_what_is_proven_of_both() {
+    use crate::carry_out::replacement::Replacement::{
+        self, NowVerified, Reinstalled, Replaced, RolledBack, Upgraded,
+    };
+    let undated = undated_signature();
+    let rows = [
+        (signature(1), OTHER, signature(2), Upgraded),
+        (signature(2), OTHER, signature(1), RolledBack),
+        (signature(1), OTHER, signature(1), Replaced),
+        (signature(1), OTHER, undated, Replaced),
+        (signature(1), SAME, signature(2), Reinstalled),
+        (Grounds::Digest, OTHER, Grounds::Digest, Replaced),
+        (Grounds::Nothing, SAME, Grounds::Nothing, Reinstalled),
+        (Grounds::Nothing, SAME, Grounds::Digest, Reinstalled),
+        (Grounds::Nothing, SAME, signature(1), NowVerified),
+        (Grounds::Digest, OTHER, signature(1), NowVerified),
+    ];
+    for (installed, digest, found, expected) in rows {
+        let digest: Digest = digest.parse().unwrap();
+        let content = Content::archive(&digest, &found);
+        let told = Replacement::of(Some(&recorded(&installed)), content);
+        assert_eq!(told, expected, "{installed} by {found}");
+        assert_eq!(Replacement::of(None, content), Replacement::New);
     }
 }

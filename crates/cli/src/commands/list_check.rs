@@ -1,0 +1,210 @@
+//! `countersign list --check LOCK`: whether this machine has what a lock file says, by its records.
+//!
+//! It reads records and looks at no installed file: `countersign check` does that. What can't be read is never "as
+//! locked".
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+
+use countersign_download::{Installation, Lock, LockedEntry, Name, Recorded};
+use countersign_oci::Platform;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::report::Report;
+use crate::failure::{Failure, Kind};
+use crate::json::error::JsonError;
+use crate::lock::LockFile;
+use crate::output::Output;
+use crate::printable;
+
+/// Compares what is installed with the lock file at `path`. Without names, all that it has for `platform`.
+pub(super) fn run(
+    path: &Path,
+    names: &[Name],
+    platform: &Platform,
+    installations: &[Installation],
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let lock = LockFile::new(path.to_owned()).read()?;
+    let mut report = Report::new(output);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|one| one.to_string() == name);
+    let mut all: BTreeSet<&str> = lock.entries().map(|entry| entry.name.as_str()).collect();
+    let named: Vec<String> = names.iter().map(ToString::to_string).collect();
+    all.extend(named.iter().map(String::as_str));
+    for name in all.into_iter().filter(|name| wanted(name)) {
+        let installed = installations
+            .iter()
+            .find(|one| one.name.to_string() == name);
+        let compared = compare(&lock, name, platform, installed);
+        let Some(Compared {
+            state,
+            expected,
+            found,
+        }) = compared
+        else {
+            continue;
+        };
+        let result = LockCheck {
+            name: name.to_owned(),
+            state,
+            expected: expected.map(|entry| entry.digest.to_string()),
+            found: found.map(|recorded| recorded.digest.to_string()),
+            error: None,
+        };
+        match state {
+            LockState::AsLocked => {
+                output.answer(&format!("{name} is as locked\n"));
+                report.done(result);
+            }
+            LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
+                let failure = failure(&result, path);
+                report.fail(&failure, result.failed(&failure));
+            }
+        }
+    }
+    let extra = installations.iter().filter(|one| {
+        one.recorded.is_some()
+            && names.is_empty()
+            && !lock
+                .entries()
+                .any(|entry| entry.name == one.name.to_string())
+    });
+    for installation in extra {
+        let name = &installation.name;
+        let shown = printable::path(path);
+        output.note(&format!(
+            "note: {name} is installed, and {shown} has no entry for it"
+        ));
+    }
+    let (results, code) = report.end();
+    if results.is_empty() {
+        let message = format!(
+            "{} has no entry for {platform}, so there is nothing to compare",
+            printable::path(path)
+        );
+        return Err(Failure::new(Kind::NotFound, message)
+            .hint("pass the platform that it was locked for to --platform"));
+    }
+    output.document(&ListCheckOutput {
+        lock: path.to_string_lossy().into_owned(),
+        results,
+    });
+    Ok(code)
+}
+
+/// One name, compared.
+struct Compared<'a> {
+    state: LockState,
+    expected: Option<&'a LockedEntry>,
+    found: Option<&'a Recorded>,
+}
+
+/// `None` if nothing of that name is installed, and the lock has it for other platforms alone.
+fn compare<'a>(
+    lock: &'a Lock,
+    name: &str,
+    platform: &Platform,
+    installed: Option<&'a Installation>,
+) -> Option<Compared<'a>> {
+    let found = installed.and_then(|one| one.recorded.as_ref());
+    // What is installed says for which platform it is.
+    let platform = found.map_or(platform, |recorded| &recorded.platform);
+    let expected = lock.entry(name, platform).ok();
+    let is_known = lock.entries().any(|entry| entry.name == name);
+    let state = match (expected, found) {
+        (Some(entry), Some(recorded)) if entry.is_met_by(recorded) => LockState::AsLocked,
+        (Some(_), Some(_)) => LockState::Differs,
+        // Something is there, and its record can't be read.
+        (Some(_), None) if installed.is_some() => LockState::Differs,
+        (Some(_), None) => LockState::NotInstalled,
+        (None, None) if is_known => return None,
+        (None, _) => LockState::NotLocked,
+    };
+    Some(Compared {
+        state,
+        expected,
+        found,
+    })
+}
+
+fn failure(result: &LockCheck, path: &Path) -> Failure {
+    let LockCheck {
+        name,
+        expected,
+        found,
+        ..
+    } = result;
+    let shown = printable::path(path);
+    let message = match (expected, found) {
+        (Some(expected), Some(found)) if expected == found => {
+            format!(
+                "`{name}` has the content that is locked, and was installed by another signature"
+            )
+        }
+        (Some(expected), Some(found)) => {
+            format!("`{name}` is not as locked: expected {expected}, found {found}")
+        }
+        (Some(_), None) if result.state == LockState::Differs => {
+            format!("`{name}` is not as locked: its record can't be read")
+        }
+        (Some(_), None) => format!("`{name}` is locked and not installed"),
+        (None, _) => format!("`{name}` is not in {shown} for this platform"),
+    };
+    let hint = match expected {
+        Some(_) => format!(
+            "`countersign install --gallery FILE --from-lock={shown} {name}` installs what is locked"
+        ),
+        None => format!("`countersign install --gallery FILE --lock={shown} {name}` adds it"),
+    };
+    Failure::new(Kind::Differs, message).hint(hint)
+}
+
+/// What `countersign list --check` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ListCheckOutput {
+    /// The lock file.
+    lock: String,
+    /// One for each name that is compared.
+    results: Vec<LockCheck>,
+}
+
+/// One name, compared with the lock file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LockCheck {
+    name: String,
+    state: LockState,
+    /// The digest that is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<String>,
+    /// The digest that is installed, by its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<String>,
+    /// Left out if it is as locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
+}
+
+/// What the comparison came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum LockState {
+    /// The record says what the lock file says.
+    AsLocked,
+    /// It says something else, or can't be read.
+    Differs,
+    /// The lock file has it, and it is not installed.
+    NotInstalled,
+    /// It was asked for by name, or is installed for another platform, and the lock file doesn't have it.
+    NotLocked,
+}
+
+impl LockCheck {
+    fn failed(self, failure: &Failure) -> Self {
+        Self {
+            error: Some(failure.to_json()),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What people type who know cosign, and what they mistype: each is answered with what to type here.
+
+use insta::assert_snapshot;
+
+use super::transcript::Transcript;
+use crate::shop::Shop;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
+    let shop = Shop::open().await;
+    let replaced = [
+        (shop.registry.host(), "registry.example.org"),
+        (shop.sigstore.issuer(), "https://ci.example.org"),
+    ];
+    let mut shell = Transcript::new(shop.directory.path(), &replaced);
+    shop.write(
+        "weak.yaml",
+        "{ issuer: \"https://ci.example\", identity_regex: m. }\n",
+    );
+    shop.write(
+        "two.yaml",
+        "- {name: one, url: 'file:index.yaml', verification: {issuer: 'https://ci.example', identity: me}}\n\
+         - {name: two, url: 'file:index.yaml', verification: {issuer: 'https://ci.example', identity: you}}\n",
+    );
+    let install = "countersign install --gallery galleries.yaml --trusted-root root.json";
+    shell
+        .line(&format!("{install} chat /tmp/chat"))
+        .line(&format!("{install} --from-lock"))
+        .line("mkdir -p .local/share/countersign/notes && countersign remove notes")
+        .line("countersign policy check --strict weak.yaml")
+        .line("countersign verify --policy two.yaml registry.example.org/acme/app:latest-chat")
+        .line("countersign verify --type slsaprovenance registry.example.org/acme/app:latest-chat")
+        .line("countersign initialize")
+        .line("countersign version | sed s/[0-9.]*$/VERSION/");
+    assert_snapshot!(shell.end(), @r"
+    $ countersign install --gallery galleries.yaml --trusted-root root.json chat /tmp/chat
+    error: expected names of entries, found the path `/tmp/chat`
+      hint: with --gallery, entries are installed to the store; --store DIR says where it is
+    [exit code 2]
+    $ countersign install --gallery galleries.yaml --trusted-root root.json --from-lock
+    error: there is no lock file countersign.lock
+      hint: `countersign install --gallery FILE --lock=countersign.lock NAME` writes it
+    [exit code 2]
+    $ mkdir -p .local/share/countersign/notes && countersign remove notes
+    error: /srv/me/.local/share/countersign/notes has no record of an installation
+      hint: look at it; if you don't need it, `countersign remove --unrecorded notes` removes it
+    [exit code 2]
+    $ countersign policy check --strict weak.yaml
+    A signature is accepted if all of this is true:
+    - it is a cosign signature, not another kind of statement;
+    - its certificate says:
+        issuer is exactly https://ci.example
+        identity as a whole matches m.
+    - a log or a timestamp authority proves when it was made; any time is accepted;
+    - it is valid by the trusted root in use.
+    Signatures are looked for in the repository of the image.
+
+    warning: in the pattern `m.`, a `.` matches any character; write `m\.` [unescaped-dot]
+    note: there is no `not_before`, so signatures of any age are accepted; after an incident, set it to the time from which signatures are good again [no-not-before]
+    weak.yaml is refused by --strict, with 1 warning and 1 note
+    [exit code 4]
+    $ countersign verify --policy two.yaml registry.example.org/acme/app:latest-chat
+    error: two.yaml: the galleries have different policies; say which one is meant: `one`, `two`
+      hint: copy the `verification` block of one gallery into a file of its own, and pass that file
+    [exit code 2]
+    $ countersign verify --type slsaprovenance registry.example.org/acme/app:latest-chat
+    error: unexpected argument '--type' found
+
+      tip: write a policy file with 'predicate_types: [URL]'
+
+    Usage: countersign verify [OPTIONS] <REFERENCE>...
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign initialize
+    error: unrecognized subcommand 'initialize'
+
+      tip: for another trusted root, pass '--trusted-root FILE'
+
+    Usage: countersign [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign version | sed s/[0-9.]*$/VERSION/
+    countersign VERSION
+    ");
+}

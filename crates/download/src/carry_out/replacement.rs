@@ -1,0 +1,56 @@
+//! What an installation did to what was there before, in one word.
+//!
+//! It is for people and scripts. `replace` decides what may be replaced, and doesn't ask here.
+
+use countersign_verify::Evidence;
+use serde::Serialize;
+
+use crate::content::Content;
+use crate::grounds::Grounds;
+use crate::record::Recorded;
+
+/// What an installation did to what was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replacement {
+    /// There was nothing.
+    New,
+    /// The same content is there again.
+    Reinstalled,
+    /// What was there had no signature that was checked. Now it has one.
+    NowVerified,
+    /// It was signed later than what was there.
+    Upgraded,
+    /// It was signed before what was there.
+    RolledBack,
+    /// It is other content, and nothing says which is newer.
+    Replaced,
+}
+
+impl Replacement {
+    /// What putting `found` in the place of `installed` is.
+    pub(crate) fn of(installed: Option<&Recorded>, found: Content<'_>) -> Self {
+        let Some(installed) = installed else {
+            return Self::New;
+        };
+        let is_signed = |grounds: &Grounds| matches!(grounds, Grounds::Signature { .. });
+        if is_signed(found.grounds) && !is_signed(&installed.grounds) {
+            return Self::NowVerified;
+        }
+        if installed.digest == *found.digest {
+            return Self::Reinstalled;
+        }
+        match (signed_at(&installed.grounds), signed_at(found.grounds)) {
+            (Some(before), Some(now)) if now > before => Self::Upgraded,
+            (Some(before), Some(now)) if now < before => Self::RolledBack,
+            _ => Self::Replaced,
+        }
+    }
+}
+
+/// Since when all proofs are there, by times that nobody but the signer can move; `None` if one has no such
+/// time.
+fn signed_at(grounds: &Grounds) -> Option<jiff::Timestamp> {
+    let times: Option<Vec<_>> = grounds.all_evidence().map(Evidence::earliest).collect();
+    times?.into_iter().min()
+}
