@@ -6,7 +6,6 @@ use std::time::Duration;
 use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform};
 
 use crate::denial::Denied;
-use crate::proof::NotCovered;
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
 
@@ -120,15 +119,6 @@ impl Error {
             | Self::OtherPolicy { .. }
             | Self::NotListed { .. }
             | Self::Trust(_) => Consequence::End,
-        }
-    }
-}
-
-impl From<NotCovered> for Error {
-    fn from(error: NotCovered) -> Self {
-        match error {
-            NotCovered::NotListed { signed, found } => Self::NotListed { signed, found },
-            NotCovered::Denied(denied) => Self::Denied(denied),
         }
     }
 }

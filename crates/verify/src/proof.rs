@@ -227,3 +227,12 @@ pub enum NotCovered {
     #[error(transparent)]
     Denied(#[from] Denied),
 }
+
+impl From<NotCovered> for Error {
+    fn from(error: NotCovered) -> Self {
+        match error {
+            NotCovered::NotListed { signed, found } => Self::NotListed { signed, found },
+            NotCovered::Denied(denied) => Self::Denied(denied),
+        }
+    }
+}
