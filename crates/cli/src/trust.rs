@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_oci::Digest;
 use countersign_oci::http::Connection;
-use countersign_policy::{Policy, Trust};
+use countersign_policy::{Policy, SigstoreInstance, Trust};
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
 use url::Url;
 
@@ -31,8 +31,8 @@ pub(crate) enum Choice {
     File(PathBuf),
     /// By a TUF repository and its initial `root.json`.
     Tuf { url: Url, root: PathBuf },
-    /// By nothing: the public-good instance.
-    PublicGood,
+    /// By its name, or by nothing: the public-good instance.
+    Named(SigstoreInstance),
 }
 
 /// The instance that the flags or the policy file name. When both do there is no telling which is
@@ -55,7 +55,7 @@ pub(crate) fn instance(
             .hint("remove the flags, or the policy's `trust`"));
         }
         (Some(choice), None) | (None, Some(choice)) => choice,
-        (None, None) => Choice::PublicGood,
+        (None, None) => Choice::Named(SigstoreInstance::PublicGood),
     };
     Ok(Instance {
         choice,
@@ -70,11 +70,15 @@ pub(crate) fn instance(
 /// The instance that the flags name, if they name one.
 fn by_flags(arguments: &TrustArguments) -> Result<Option<Choice>, Failure> {
     let TrustArguments {
+        trust,
         trusted_root,
         tuf_url,
         tuf_root,
         offline: _,
     } = arguments;
+    if let Some(named) = trust {
+        return Ok(Some(Choice::Named(*named)));
+    }
     match (trusted_root, tuf_url, tuf_root) {
         (None, None, None) => Ok(None),
         (Some(path), None, None) => Ok(Some(Choice::File(path.clone()))),
@@ -98,6 +102,7 @@ fn by_flags(arguments: &TrustArguments) -> Result<Option<Choice>, Failure> {
 fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
     let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
     match trust {
+        Trust::Instance(instance) => Ok(Choice::Named(*instance)),
         Trust::TrustedRoot { file } => Ok(Choice::File(directory.join(file))),
         Trust::Tuf { url, root_file } => Ok(Choice::Tuf {
             url: url.clone(),
@@ -112,7 +117,8 @@ impl Instance {
         match &self.choice {
             Choice::File(path) => path.display().to_string(),
             Choice::Tuf { url, .. } => url.to_string(),
-            Choice::PublicGood => "the public-good instance".to_owned(),
+            Choice::Named(SigstoreInstance::PublicGood) => "the public-good instance".to_owned(),
+            Choice::Named(SigstoreInstance::GitHub) => "GitHub's own instance".to_owned(),
         }
     }
 
@@ -127,6 +133,26 @@ impl Instance {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,
         })
+    }
+
+    /// As [`Self::trusted_root`], but a TUF repository is asked however fresh the cache is.
+    pub(crate) async fn update(
+        &self,
+        environment: &Environment,
+        connection: &Connection,
+    ) -> Result<TrustedRoot, Failure> {
+        Ok(TrustedRoot::update(&self.source(environment)?, connection).await?)
+    }
+
+    /// The TUF repository's URL and the directory of its cache, if it is one.
+    pub(crate) fn tuf(
+        &self,
+        environment: &Environment,
+    ) -> Result<Option<(String, PathBuf)>, Failure> {
+        let source = self.source(environment)?;
+        Ok(source
+            .tuf()
+            .map(|(url, cache)| (url.to_owned(), cache.to_owned())))
     }
 
     /// The trusted root to judge by `policy` with. A policy that needs none gets one without authorities, and
@@ -163,10 +189,14 @@ impl Instance {
                     network: self.network,
                 }
             }
-            Choice::PublicGood => TrustSource::PublicGood {
-                cache: cache(environment, "public-good")?.join("trusted-root"),
-                network: self.network,
-            },
+            Choice::Named(instance) => {
+                let cache = cache(environment, instance.name())?.join("trusted-root");
+                let network = self.network;
+                match instance {
+                    SigstoreInstance::PublicGood => TrustSource::PublicGood { cache, network },
+                    SigstoreInstance::GitHub => TrustSource::GitHub { cache, network },
+                }
+            }
         })
     }
 }

@@ -319,7 +319,9 @@ pub enum Problem {
         found: String,
     },
     /// `trust` with neither of its forms, both, or half of one.
-    #[error("expected `trusted_root` alone, or `tuf_url` together with `tuf_root`, found {found}")]
+    #[error(
+        "expected `public-good`, `github`, `trusted_root` alone, or `tuf_url` together with `tuf_root`, found {found}"
+    )]
     Trust {
         /// The keys that are there.
         found: String,

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use crate::format::SignatureFormat;
+use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
 use crate::policy::{
     COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Signer, Trust,
@@ -131,6 +132,12 @@ impl Explanation<'_> {
             writeln!(out, "- the image is not {digest};")?;
         }
         match trust {
+            Some(Trust::Instance(SigstoreInstance::PublicGood)) => {
+                out.push_str("- it is valid by the trusted root of public Sigstore.\n");
+            }
+            Some(Trust::Instance(SigstoreInstance::GitHub)) => out.push_str(
+                "- it is valid by the trusted root of GitHub's own instance, which has no log: a timestamp proves when it was made.\n",
+            ),
             Some(Trust::TrustedRoot { file }) => {
                 writeln!(
                     out,

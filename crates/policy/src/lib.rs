@@ -42,6 +42,7 @@ mod image_pattern;
 mod image_verifier;
 mod import;
 mod index;
+mod instance;
 pub mod issuers;
 mod judge;
 mod keys;
@@ -73,6 +74,7 @@ pub use image_pattern::{ImagePattern, PatternError};
 pub use image_verifier::{Demand, ImageRule, ImageVerifierConfig, Mode, Ruling, Unmatched};
 pub use import::{ImportError, ImportedPolicy, import};
 pub use index::{GalleryEntry, GalleryIndex};
+pub use instance::SigstoreInstance;
 pub use judge::{Accepted, Claimed, ClaimedSigner};
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use nearest::nearest;
@@ -82,7 +84,9 @@ pub use policy::{
 };
 pub use predicate::{JsonPointer, PredicateRule};
 pub use public_key::{FingerprintError, KeyFingerprint, PublicKey, PublicKeyError};
-pub use spec::{AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustSpec};
+pub use spec::{
+    AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustFilesSpec, TrustSpec,
+};
 pub use summary::PolicySummary;
 pub use violation::{Mismatch, Miss, SignerMismatch, Violation};
 pub use warning::{Level, Warning};

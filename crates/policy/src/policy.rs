@@ -14,6 +14,7 @@ use crate::age::Age;
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError};
 use crate::format::SignatureFormat;
+use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
@@ -127,7 +128,9 @@ impl Signer {
 /// file. The caller reads the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
-    /// A `trusted_root.json`.
+    /// An instance whose TUF root is built into the program.
+    Instance(SigstoreInstance),
+    /// A `trusted_root.json`, or several, one a line.
     TrustedRoot {
         /// Its path.
         file: String,

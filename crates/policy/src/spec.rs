@@ -17,8 +17,10 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use crate::forms;
 
 mod requirement;
+mod trust;
 
 pub use requirement::{AttestationSpec, RequirementSpec};
+pub use trust::{TrustFilesSpec, TrustSpec};
 
 /// The keys of a `verification` block: who must have signed, and what else has to be true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
@@ -104,9 +106,10 @@ pub struct PolicySpec {
     /// was asked for by one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bind_name: bool,
-    /// Where the trusted root comes from, if not from the public-good instance.
+    /// Where the trusted root comes from: `public-good` (the default), `github` (GitHub's own instance, for
+    /// private repositories), or your own instance.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "TrustSpec")]
+    #[schemars(schema_with = "trust::schema")]
     pub trust: Option<TrustSpec>,
     /// More repositories in which to look for signatures: `host/path`.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
@@ -163,25 +166,6 @@ pub struct SignerSpec {
     )]
     #[schemars(schema_with = "forms::claims")]
     pub claims: BTreeMap<String, String>,
-}
-
-/// Where the trusted root comes from: a file, or a TUF repository with its initial root.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Trust", transform = forms::one_form_of_trust)]
-pub struct TrustSpec {
-    /// A `trusted_root.json`.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
-    pub trusted_root: Option<String>,
-    /// A TUF repository's URL; needs `tuf_root`.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::url")]
-    pub tuf_url: Option<String>,
-    /// The initial `root.json` of that repository.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
-    pub tuf_root: Option<String>,
 }
 
 /// A key that is there has a value: `not_before:` with nothing after it must not read as no

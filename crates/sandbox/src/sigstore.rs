@@ -160,6 +160,11 @@ impl Sigstore {
         self.services.trusted_root.clone()
     }
 
+    /// The trusted root in the form of GitHub's own instance: the authorities alone, without logs.
+    pub fn trusted_root_without_logs_json(&self) -> String {
+        trust::without_logs(&self.services.trusted_root)
+    }
+
     /// A signing config (version 0.2) that names one log, of this version.
     pub fn signing_config_json(&self, version: RekorVersion) -> String {
         let (since, _) = self.services.fulcio.authority().authority().validity();

@@ -221,6 +221,14 @@ pub enum Failure {
         /// The kind of key, as the trusted root states it.
         kind: String,
     },
+    /// A log entry, and the trusted root has no log that could prove it.
+    #[error(
+        "expected no log entry, because the trusted root has no transparency log, found {found}"
+    )]
+    EntryWithoutLog {
+        /// How many there are.
+        found: usize,
+    },
     /// An entry of Rekor v1 without the log's promise. Only the promise proves when it was logged.
     #[error(
         "log entry {index} (counted from 0) is of Rekor v1 and has no inclusion promise (signed entry timestamp)"
@@ -300,6 +308,7 @@ impl Failure {
             | Self::NoInclusionProof { .. }
             | Self::CheckpointLog { .. }
             | Self::UnsupportedLogKey { .. }
+            | Self::EntryWithoutLog { .. }
             | Self::NoInclusionPromise { .. }
             | Self::Identity { .. }
             | Self::NoIssuer

@@ -19,6 +19,7 @@ use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::certificate;
 use crate::certified::Certified;
 use crate::failure::Failure;
+use crate::log::Logging;
 use crate::trust::RootInUse;
 
 /// Proof that `sigstore-verify` accepts the signature, the certificate or the key, the log entries and the
@@ -107,10 +108,15 @@ pub(crate) fn verify_signature_alone<'a>(
 pub(crate) fn verify_with_key<'a>(
     digest: &Digest,
     by_key: SignedByKey<'a>,
+    logging: &Logging<'_>,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
     let SignedByKey { signed, signer } = by_key;
     let policy = PublicKeyVerificationPolicy::new(der(&signer.key));
+    let policy = match logging {
+        Logging::Demanded(_) => policy,
+        Logging::None(_) => policy.skip_tlog_unsafe(),
+    };
     let artifact = signed_artifact(digest, signed)?;
     let result = root.verifier().verify(artifact, &signed.bundle, &policy)?;
     Ok(Genuine { result, signed })
@@ -129,15 +135,21 @@ pub(crate) fn verify<'a>(
     digest: &Digest,
     signed: &'a SignedBundle,
     certificate: &DerCertificate,
+    logging: &Logging<'_>,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
+    let policy = VerificationPolicy::any_identity();
+    let policy = match logging {
+        Logging::Demanded(_) => policy,
+        Logging::None(_) => policy.skip_tlog_unsafe(),
+    };
+    let policy = match root.has_certificate_log() {
+        true => policy,
+        false => policy.skip_sct(),
+    };
     let result = root
         .verifier()
-        .verify(
-            signed_artifact(digest, signed)?,
-            &signed.bundle,
-            &VerificationPolicy::any_identity(),
-        )
+        .verify(signed_artifact(digest, signed)?, &signed.bundle, &policy)
         .map_err(|error| {
             let failure = Failure::from(error);
             unsupported_certificate_log(&failure, certificate, root).unwrap_or(failure)

@@ -21,7 +21,7 @@ use crate::evidence::Evidence;
 use crate::failure::Failure;
 use crate::gathered::Complete;
 use crate::genuine::{self, Genuine, SignedByKey};
-use crate::log;
+use crate::log::{self, Logging};
 use crate::predicate::Predicate;
 use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven, VerifiedWith};
@@ -194,26 +194,34 @@ impl Judge<'_> {
             location,
             requested,
         } = subject;
-        let root = trusted_root.serving(policy, now);
-        let root = root.ok_or(Failure::OtherTrust)?;
+        let roots = trusted_root.serving(policy, now);
+        let roots = roots.ok_or(Failure::OtherTrust)?;
         let signed = match stored {
             StoredForm::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
             StoredForm::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
         };
-        let case = Case {
-            digest,
-            location,
-            requested,
-            signature_manifest,
-            signed: &signed,
-            policy,
-            root,
-            now,
-        };
-        match &signed.material {
-            KeyMaterial::Certificate(certificate) => case.by_certificate(certificate),
-            KeyMaterial::Key => case.by_key(),
+        // Each root is judged by alone. The failure of the last one is reported.
+        let mut judged = Err(Failure::OtherTrust);
+        for root in roots_for(&signed, roots) {
+            let case = Case {
+                digest,
+                location,
+                requested,
+                signature_manifest,
+                signed: &signed,
+                policy,
+                root,
+                now,
+            };
+            judged = match &signed.material {
+                KeyMaterial::Certificate(certificate) => case.by_certificate(certificate),
+                KeyMaterial::Key => case.by_key(),
+            };
+            if judged.is_ok() {
+                break;
+            }
         }
+        judged
     }
 }
 
@@ -242,9 +250,9 @@ impl Case<'_> {
         if !policy.accepts_certificates() {
             return Err(Failure::CertificateForKey);
         }
-        let provable = log::check_provable(signed, root)?;
-        let genuine = genuine::verify(digest, signed, certificate, root)?;
-        let sighting = sight(provable, &genuine, root)?;
+        let logging = log::check_provable(signed, root)?;
+        let genuine = genuine::verify(digest, signed, certificate, &logging, root)?;
+        let sighting = sight(logging, &genuine, root)?;
         let certified = genuine.certified()?;
         self.accept(sighting, VerifiedWith::Certificate(&certified))
     }
@@ -307,15 +315,33 @@ impl Case<'_> {
     }
 }
 
+/// The roots to judge a bundle by: those of the authority that its certificate names, or all if there are none.
+fn roots_for<'a>(signed: &SignedBundle, mut roots: Vec<RootInUse<'a>>) -> Vec<RootInUse<'a>> {
+    if let KeyMaterial::Certificate(certificate) = &signed.material
+        && roots.len() > 1
+    {
+        let named = |root: &RootInUse<'_>| root.has_issuer_of(certificate);
+        if roots.iter().any(named) {
+            roots.retain(named);
+        }
+    }
+    roots
+}
+
 /// Proves where and when a genuine signature was seen.
 fn sight(
-    provable: log::Provable<'_>,
+    logging: Logging<'_>,
     genuine: &Genuine<'_>,
     root: RootInUse<'_>,
 ) -> Result<Sighting, Failure> {
-    Ok(Sighting::Seen {
-        logged: log::prove(provable, genuine, root)?,
-        times: timestamp::prove(genuine, root)?,
+    Ok(match logging {
+        Logging::Demanded(provable) => Sighting::Seen {
+            logged: log::prove(provable, genuine, root)?,
+            times: timestamp::prove(genuine, root)?,
+        },
+        Logging::None(unlogged) => {
+            Sighting::without_log(unlogged, timestamp::prove(genuine, root)?)
+        }
     })
 }
 
@@ -328,9 +354,9 @@ fn sight_of_key(
     if let Some(not_read) = NotRead::of(by_key) {
         return Ok(Sighting::NotRead(not_read));
     }
-    let provable = log::check_provable(by_key.signed(), root)?;
-    let genuine = genuine::verify_with_key(digest, by_key, root)?;
-    sight(provable, &genuine, root)
+    let logging = log::check_provable(by_key.signed(), root)?;
+    let genuine = genuine::verify_with_key(digest, by_key, &logging, root)?;
+    sight(logging, &genuine, root)
 }
 
 /// Why a signature by a key counts for none of the policy's keys.

@@ -100,5 +100,8 @@ pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RequirementState};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 pub use survey::{Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey};
-pub use trust::{TrustError, TrustSource, TrustedRoot, TufError, TufNetwork};
+pub use trust::{
+    AuthorityDescription, LogDescription, RootDescription, TrustError, TrustSource, TrustedRoot,
+    TufError, TufMetadata, TufNetwork, Validity,
+};
 pub use verifier::{Limits, Verifier};

@@ -15,11 +15,33 @@ use countersign_oci::excerpt;
 use crate::bundle::{LegacyForm, SignedBundle};
 use crate::failure::Failure;
 use crate::genuine::Genuine;
-use crate::trust::RootInUse;
+use crate::trust::{NoLog, RootInUse};
 
 /// Log entries that have everything that a proof needs. Only [`check_provable`] makes one.
 #[derive(Debug)]
 pub(crate) struct Provable<'a>(&'a [TransparencyLogEntry]);
+
+/// What is demanded of a bundle's log entries. Only [`check_provable`] makes one.
+#[derive(Debug)]
+pub(crate) enum Logging<'a> {
+    /// They must be proven.
+    Demanded(Provable<'a>),
+    /// There are none, and the trusted root has no log.
+    None(Unlogged),
+}
+
+/// Evidence that a bundle has no log entry, and that its instance has no log. Only [`check_provable`] makes one.
+#[derive(Debug)]
+pub(crate) struct Unlogged(());
+
+impl Unlogged {
+    fn of(entries: &[TransparencyLogEntry], _: NoLog) -> Result<Self, Failure> {
+        match entries.len() {
+            0 => Ok(Self(())),
+            found => Err(Failure::EntryWithoutLog { found }),
+        }
+    }
+}
 
 /// Proof that each log entry of a bundle is in the log that it names. Only [`prove`] makes one.
 #[derive(Debug)]
@@ -61,15 +83,18 @@ struct OwnSignature;
 struct Agreement;
 
 /// Checks, before any cryptography, that the entries have what a proof needs: a log with a supported kind of
-/// key, and the log's promise if the log writes one.
+/// key, and the log's promise if the log writes one. If the trusted root has no log, there must be no entry.
 ///
 /// # Errors
-/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`].
+/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`], [`Failure::EntryWithoutLog`].
 pub(crate) fn check_provable<'a>(
     signed: &'a SignedBundle,
     root: RootInUse<'_>,
-) -> Result<Provable<'a>, Failure> {
+) -> Result<Logging<'a>, Failure> {
     let entries = &signed.bundle.verification_material.tlog_entries;
+    if let Some(no_log) = root.no_log() {
+        return Unlogged::of(entries, no_log).map(Logging::None);
+    }
     for (index, entry) in entries.iter().enumerate() {
         let id = entry.log_id.key_id.as_bytes();
         if let Some(kind) = root.unusable_log_key(id) {
@@ -85,7 +110,7 @@ pub(crate) fn check_provable<'a>(
             return Err(Failure::NoInclusionPromise { index });
         }
     }
-    Ok(Provable(entries))
+    Ok(Logging::Demanded(Provable(entries)))
 }
 
 /// Checks what `sigstore-verify` has not checked of the entries. It has accepted them before: the bundle is

@@ -1,10 +1,10 @@
-//! Where and when a signature was seen: by a log and at times that are proven, or nowhere.
+//! Where and when a signature was seen: by a log and at times that are proven, at proven times alone, or nowhere.
 
 use countersign_policy::LogUse;
 use jiff::Timestamp;
 
 use crate::genuine::SignedByKey;
-use crate::log::LogProven;
+use crate::log::{LogProven, Unlogged};
 use crate::timestamp::SigningTimes;
 
 /// Where and when a signature was seen.
@@ -15,6 +15,8 @@ pub(crate) enum Sighting {
         logged: LogProven,
         times: SigningTimes,
     },
+    /// The instance has no log. A timestamp authority proves the times. [`Sighting::without_log`] makes it.
+    Stamped { times: SigningTimes },
     /// Nothing was read. Only a policy that accepts a key so permits that.
     NotRead(NotRead),
 }
@@ -34,10 +36,17 @@ impl NotRead {
 }
 
 impl Sighting {
+    /// Seen by a timestamp authority alone.
+    pub(crate) fn without_log(_: Unlogged, times: SigningTimes) -> Self {
+        Self::Stamped { times }
+    }
+
     /// The earliest known time: of a signature by a certificate, its start counts too.
     pub(crate) fn earliest(&self, certificate_not_before: Option<Timestamp>) -> Option<Timestamp> {
         match self {
-            Self::Seen { times, .. } => Some(times.earliest(certificate_not_before)),
+            Self::Seen { times, .. } | Self::Stamped { times } => {
+                Some(times.earliest(certificate_not_before))
+            }
             Self::NotRead(_) => None,
         }
     }
@@ -45,7 +54,7 @@ impl Sighting {
     /// The latest proven time.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
         match self {
-            Self::Seen { times, .. } => Some(times.latest()),
+            Self::Seen { times, .. } | Self::Stamped { times } => Some(times.latest()),
             Self::NotRead(_) => None,
         }
     }
@@ -54,14 +63,14 @@ impl Sighting {
     pub(crate) fn logged(&self) -> Option<&LogProven> {
         match self {
             Self::Seen { logged, .. } => Some(logged),
-            Self::NotRead(_) => None,
+            Self::Stamped { .. } | Self::NotRead(_) => None,
         }
     }
 
     /// The proven times, sorted, each once.
     pub(crate) fn into_times(self) -> Vec<Timestamp> {
         match self {
-            Self::Seen { times, .. } => times.into_inner(),
+            Self::Seen { times, .. } | Self::Stamped { times } => times.into_inner(),
             Self::NotRead(_) => Vec::new(),
         }
     }

@@ -4,29 +4,32 @@
 //! module does not read the environment and does not choose a directory.
 
 mod authority;
+mod description;
 mod keys;
+mod material;
 mod tuf;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_oci::ErrorKind;
 use countersign_oci::http::Connection;
 use countersign_policy::{Policy, Trust};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::value::RawValue;
 use sigstore_trust_root::SigstoreInstance;
-use sigstore_types::Sha256Hash;
-use sigstore_verify::crypto::{Keyring, VerificationKey};
 use url::Url;
 
-use self::keys::UnusableKeys;
+use self::material::TrustMaterial;
+pub use description::{
+    AuthorityDescription, LogDescription, RootDescription, TufMetadata, Validity,
+};
+pub(crate) use material::{NoLog, RootInUse};
 pub use tuf::TufError;
 
-/// The media type of a trusted root begins with this, in every version.
-const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.trustedroot";
+/// The limit for trusted roots in one file. GitHub's client prints two.
+const MOST_ROOTS: usize = 16;
 
 /// Where the trusted root comes from.
 #[derive(Debug, Clone)]
@@ -57,6 +60,55 @@ pub enum TrustSource {
         /// Whether the network may be used.
         network: TufNetwork,
     },
+    /// GitHub's own instance, through TUF, starting from the built-in `root.json`.
+    GitHub {
+        /// Directory for verified metadata. Only this repository may use it.
+        cache: PathBuf,
+        /// Whether the network may be used.
+        network: TufNetwork,
+    },
+}
+
+/// Where a source leads.
+enum Place<'a> {
+    File { name: &'a str, json: &'a str },
+    Repository(tuf::Repository<'a>, TufNetwork),
+}
+
+impl TrustSource {
+    /// The URL of the TUF repository and the directory of its cache. None for a file.
+    pub fn tuf(&self) -> Option<(&str, &Path)> {
+        match self {
+            Self::File { .. } => None,
+            Self::Tuf { url, cache, .. } => Some((url.as_str(), cache)),
+            Self::PublicGood { cache, .. } => Some((SigstoreInstance::PublicGood.tuf_url(), cache)),
+            Self::GitHub { cache, .. } => Some((SigstoreInstance::GitHub.tuf_url(), cache)),
+        }
+    }
+
+    fn place<'a>(&'a self, connection: &'a Connection) -> Place<'a> {
+        let named = |instance, cache, network| {
+            Place::Repository(tuf::Repository::of(instance, cache, connection), network)
+        };
+        match self {
+            Self::File { name, json } => Place::File { name, json },
+            Self::Tuf {
+                url,
+                root,
+                cache,
+                network,
+            } => Place::Repository(
+                tuf::Repository::new(url.as_str(), root, cache, connection),
+                *network,
+            ),
+            Self::PublicGood { cache, network } => {
+                named(SigstoreInstance::PublicGood, cache.as_path(), *network)
+            }
+            Self::GitHub { cache, network } => {
+                named(SigstoreInstance::GitHub, cache.as_path(), *network)
+            }
+        }
+    }
 }
 
 /// Whether a TUF repository may be asked.
@@ -74,100 +126,73 @@ pub enum TufNetwork {
 /// caller loads it and says so with [`TrustedRoot::for_trust`].
 #[derive(Clone)]
 pub struct TrustedRoot {
-    inner: Arc<TrustMaterial>,
+    /// Never empty.
+    roots: Arc<[TrustMaterial]>,
+    /// Of the TUF repository, if it is from one.
+    metadata: Arc<[TufMetadata]>,
     trust: Option<Arc<Trust>>,
 }
 
-struct TrustMaterial {
-    verifier: sigstore_verify::Verifier,
-    logs: Keyring,
-    unusable: UnusableKeys,
-    /// DER of the certificates of all timestamp authorities.
-    timestamp_certificates: BTreeSet<Vec<u8>>,
-}
-
 impl TrustedRoot {
-    /// Parses a `trusted_root.json` (Sigstore's protobuf specifications, `TrustedRoot`), which
-    /// `name` names in errors.
+    /// Parses a `trusted_root.json` (Sigstore's protobuf specifications, `TrustedRoot`), which `name` names in
+    /// errors. There may be several of them one after the other, as `gh attestation trusted-root` prints them, one
+    /// a line. A signature must be valid by one of them alone: they are never mixed.
+    ///
+    /// A root without transparency logs is of an instance that has none. Then a bundle must have a timestamp of
+    /// the root's timestamp authorities. A root without certificate logs demands no proof that a certificate was
+    /// logged.
     ///
     /// # Errors
-    /// If it is not a trusted root, or has no certificate authority, no certificate log or no transparency
-    /// log: every signature needs these. A log whose kind of key is not supported is left out, with a
-    /// warning.
+    /// If it is not a trusted root, has no certificate authority, or has neither a transparency log nor a timestamp
+    /// authority. A log whose kind of key is not supported is left out, with a warning. If no log is left, that is an
+    /// error.
     pub fn from_json(name: &str, json: &str) -> Result<Self, TrustError> {
-        let malformed = |detail: String| TrustError::Malformed {
-            name: name.to_owned(),
-            detail,
-        };
-        let mut root = sigstore_trust_root::TrustedRoot::from_json(json)
-            .map_err(|error| malformed(error.to_string()))?;
-        if !root.media_type.starts_with(MEDIA_TYPE_PREFIX) {
-            return Err(malformed(format!(
-                "expected the media type {MEDIA_TYPE_PREFIX}+json;version=0.1, found {:?}",
-                root.media_type
-            )));
+        let mut roots = Vec::new();
+        for root in serde_json::Deserializer::from_str(json).into_iter::<&RawValue>() {
+            let root = root.map_err(|error| TrustError::Malformed {
+                name: name.to_owned(),
+                detail: error.to_string(),
+            })?;
+            if roots.len() == MOST_ROOTS {
+                return Err(TrustError::Malformed {
+                    name: name.to_owned(),
+                    detail: format!("it has more than {MOST_ROOTS} trusted roots"),
+                });
+            }
+            roots.push(TrustMaterial::from_json(name, root.get())?);
         }
-        authority::narrow(&mut root.certificate_authorities, |authority| {
-            let chain = authority.cert_chain.certificates.iter();
-            let chain = chain.map(|certificate| certificate.raw_bytes.clone());
-            (chain.collect(), &mut authority.valid_for)
-        })
-        .map_err(|error| malformed(format!("a certificate authority: {error}")))?;
-        authority::narrow(&mut root.timestamp_authorities, |authority| {
-            let chain = authority.cert_chain.certificates.iter();
-            let chain = chain.map(|certificate| certificate.raw_bytes.clone());
-            (chain.collect(), &mut authority.valid_for)
-        })
-        .map_err(|error| malformed(format!("a timestamp authority: {error}")))?;
-        let authorities = root.timestamp_authorities.iter();
-        let timestamp_certificates = authorities
-            .flat_map(|authority| &authority.cert_chain.certificates)
-            .map(|certificate| certificate.raw_bytes.as_bytes().to_vec())
-            .collect();
-        let unusable = UnusableKeys::take_from(&mut root, name);
-        check_complete(&root, &unusable, name)?;
-        let verifier =
-            sigstore_verify::Verifier::new(&root).map_err(|error| malformed(error.to_string()))?;
-        let logs = root
-            .rekor_keys()
-            .map_err(|error| malformed(error.to_string()))?;
+        if roots.is_empty() {
+            return Err(TrustError::Malformed {
+                name: name.to_owned(),
+                detail: "it is empty".to_owned(),
+            });
+        }
         Ok(Self {
-            inner: Arc::new(TrustMaterial {
-                verifier,
-                logs,
-                unusable,
-                timestamp_certificates,
-            }),
+            roots: roots.into(),
+            metadata: Arc::default(),
             trust: None,
         })
     }
 
     /// A root without any authority. It is enough for a policy that needs none
     /// ([`Policy::needs_trusted_root`]). By any other policy, every signature is refused with it.
+    ///
+    /// # Errors
+    /// None that is known.
     pub fn empty() -> Result<Self, TrustError> {
-        let malformed = |error: &dyn std::error::Error| TrustError::Malformed {
-            name: "empty".to_owned(),
-            detail: error.to_string(),
-        };
-        let json = json!({
-            "mediaType": format!("{MEDIA_TYPE_PREFIX}+json;version=0.1"),
-            "certificateAuthorities": [],
-            "tlogs": [],
-            "ctlogs": [],
-            "timestampAuthorities": [],
-        });
-        let root = sigstore_trust_root::TrustedRoot::from_json(&json.to_string())
-            .map_err(|error| malformed(&error))?;
-        let verifier = sigstore_verify::Verifier::new(&root).map_err(|error| malformed(&error))?;
         Ok(Self {
-            inner: Arc::new(TrustMaterial {
-                verifier,
-                logs: Keyring::new(),
-                unusable: UnusableKeys::default(),
-                timestamp_certificates: BTreeSet::new(),
-            }),
+            roots: [TrustMaterial::empty()?].into(),
+            metadata: Arc::default(),
             trust: None,
         })
+    }
+
+    /// The same root, with what the TUF repository says of itself.
+    fn with_metadata(self, metadata: Vec<TufMetadata>) -> Self {
+        Self {
+            metadata: metadata.into(),
+            ..self
+        }
     }
 
     /// The same root, marked as the one that a policy's `trust` names: it was read from that file or that
@@ -180,13 +205,21 @@ impl TrustedRoot {
         }
     }
 
-    /// This root, if `policy` names no root or this one.
-    pub(crate) fn serving(&self, policy: &Policy, now: Timestamp) -> Option<RootInUse<'_>> {
+    /// What each of the roots has.
+    pub fn describe(&self) -> Vec<RootDescription> {
+        self.roots.iter().map(TrustMaterial::describe).collect()
+    }
+
+    /// The metadata of the TUF repository that the root is from. Empty if it is from a file.
+    pub fn metadata(&self) -> &[TufMetadata] {
+        &self.metadata
+    }
+
+    /// The roots, if `policy` names none or these. Never empty.
+    pub(crate) fn serving(&self, policy: &Policy, now: Timestamp) -> Option<Vec<RootInUse<'_>>> {
         let serves = policy.trust().is_none() || policy.trust() == self.trust.as_deref();
-        serves.then_some(RootInUse {
-            root: &self.inner,
-            now,
-        })
+        let roots = self.roots.iter();
+        serves.then(|| roots.map(|root| root.in_use(now)).collect())
     }
 
     /// Loads the trusted root that `source` names. TUF repositories are reached by `connection`, which
@@ -203,6 +236,18 @@ impl TrustedRoot {
         Self::load_at(source, connection, Timestamp::now()).await
     }
 
+    /// As [`Self::load`], but a TUF repository is asked, however fresh its cache is. A file is parsed.
+    ///
+    /// # Errors
+    /// As of [`Self::load`]; also if the repository can't be reached and the cache is still valid.
+    pub async fn update(source: &TrustSource, connection: &Connection) -> Result<Self, TrustError> {
+        let now = Timestamp::now();
+        match source.place(connection) {
+            Place::File { name, json } => Self::from_json(name, json),
+            Place::Repository(repository, _) => repository.update(now).await,
+        }
+    }
+
     /// As [`Self::load`], at the time `now` (TUF specification, section 5.1: the update's start time). It
     /// decides what has expired and when to ask again.
     ///
@@ -213,100 +258,10 @@ impl TrustedRoot {
         connection: &Connection,
         now: Timestamp,
     ) -> Result<Self, TrustError> {
-        match source {
-            TrustSource::File { name, json } => Self::from_json(name, json),
-            TrustSource::Tuf {
-                url,
-                root,
-                cache,
-                network,
-            } => {
-                tuf::Repository::new(url.as_str(), root, cache, connection)
-                    .load(now, *network)
-                    .await
-            }
-            TrustSource::PublicGood { cache, network } => {
-                let instance = SigstoreInstance::PublicGood;
-                tuf::Repository::new(instance.tuf_url(), instance.tuf_root(), cache, connection)
-                    .load(now, *network)
-                    .await
-            }
+        match source.place(connection) {
+            Place::File { name, json } => Self::from_json(name, json),
+            Place::Repository(repository, network) => repository.load(now, network).await,
         }
-    }
-}
-
-/// A trusted root that may be used for a policy, and the time. Only [`TrustedRoot::serving`] makes one.
-#[derive(Clone, Copy)]
-pub(crate) struct RootInUse<'a> {
-    root: &'a TrustMaterial,
-    now: Timestamp,
-}
-
-impl<'a> RootInUse<'a> {
-    pub(crate) fn verifier(self) -> &'a sigstore_verify::Verifier {
-        &self.root.verifier
-    }
-
-    /// Whether this certificate (DER) belongs to a timestamp authority.
-    pub(crate) fn has_timestamp_certificate(self, der: &[u8]) -> bool {
-        self.root.timestamp_certificates.contains(der)
-    }
-
-    /// The kind of key of the transparency log with this ID, if that kind is not supported.
-    pub(crate) fn unusable_log_key(self, id: &[u8]) -> Option<&'a str> {
-        self.root.unusable.logs.get(id).map(String::as_str)
-    }
-
-    /// The same for a certificate transparency log.
-    pub(crate) fn unusable_certificate_log_key(self, id: &[u8]) -> Option<&'a str> {
-        self.root
-            .unusable
-            .certificate_logs
-            .get(id)
-            .map(String::as_str)
-    }
-
-    /// The key of the transparency log with this ID, if it is valid by now.
-    pub(crate) fn log_key(self, id: &Sha256Hash) -> Option<&'a VerificationKey> {
-        self.root.logs.key_started_by(id, self.now)
-    }
-}
-
-/// Refuses a trusted root without something that every signature needs.
-fn check_complete(
-    root: &sigstore_trust_root::TrustedRoot,
-    unusable: &UnusableKeys,
-    name: &str,
-) -> Result<(), TrustError> {
-    let of_logs = |unusable: bool, what, supported| if unusable { supported } else { what };
-    let needed = [
-        (
-            root.certificate_authorities.is_empty(),
-            "certificate authority",
-        ),
-        (
-            root.ctlogs.is_empty(),
-            of_logs(
-                !unusable.certificate_logs.is_empty(),
-                "certificate transparency log",
-                "certificate transparency log with a key of a supported kind",
-            ),
-        ),
-        (
-            root.tlogs.is_empty(),
-            of_logs(
-                !unusable.logs.is_empty(),
-                "transparency log",
-                "transparency log with a key of a supported kind",
-            ),
-        ),
-    ];
-    match needed.into_iter().find(|(empty, _)| *empty) {
-        Some((_, missing)) => Err(TrustError::Incomplete {
-            name: name.to_owned(),
-            missing,
-        }),
-        None => Ok(()),
     }
 }
 
@@ -328,7 +283,7 @@ pub enum TrustError {
         /// What is wrong with it.
         detail: String,
     },
-    /// A trusted root without something that every signature needs.
+    /// A trusted root without something that its signatures need.
     #[error("the trusted root {name} can't be used: it has no {missing}")]
     Incomplete {
         /// Name of the file or target.

@@ -5,12 +5,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use countersign_policy::SigstoreInstance;
 use url::Url;
 
 /// Which Sigstore instance is trusted.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trusted root (default: public Sigstore, through TUF)")]
 pub(crate) struct TrustArguments {
+    /// Sigstore instance by its name: public-good or github
+    ///
+    /// `github` is GitHub's own instance, which signs for private repositories. Its keys come through its TUF
+    /// repository, and both start from roots that are built into this program.
+    #[arg(long, value_name = "NAME", value_parser = instances(), hide_possible_values = true,
+        conflicts_with_all = ["trusted_root", "tuf_url", "tuf_root"])]
+    pub(crate) trust: Option<SigstoreInstance>,
+
     /// Sigstore keys: a trusted_root.json
     ///
     /// The file has the keys of the certificate authorities, logs and timestamp authorities.
@@ -33,4 +43,11 @@ pub(crate) struct TrustArguments {
     /// Registries and signing services are still asked.
     #[arg(long)]
     pub(crate) offline: bool,
+}
+
+/// A parser of the names of instances.
+pub(crate) fn instances() -> impl clap::builder::TypedValueParser<Value = SigstoreInstance> {
+    PossibleValuesParser::new(SigstoreInstance::ALL.map(SigstoreInstance::name)).try_map(|name| {
+        SigstoreInstance::named(&name).ok_or_else(|| format!("there is no instance {name}"))
+    })
 }

@@ -25,6 +25,7 @@ mod table;
 mod text;
 mod told;
 mod tree;
+mod trust;
 mod upgrade;
 mod verify;
 mod version;
@@ -100,6 +101,9 @@ pub(crate) enum Command {
     /// Remove installed entries of galleries
     #[command(alias = "rm")]
     Remove(remove::RemoveArguments),
+    /// Show the trusted root, or fetch it
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -141,6 +145,7 @@ impl Command {
             | Self::ImageVerifier(_)
             | Self::Doctor(_)
             | Self::Version
+            | Self::Trust(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
@@ -178,6 +183,7 @@ impl Command {
             Self::ImageVerifier(arguments) => {
                 image_verifier::run(arguments, environment, output).await
             }
+            Self::Trust(command) => trust::run(command, environment, output).await,
             Self::Doctor(command) => doctor::run(command, environment, output).await,
             Self::Version => {
                 version::run(output);

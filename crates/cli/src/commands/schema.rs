@@ -27,6 +27,7 @@ use super::policy::test::PolicyTestOutput;
 use super::remove::RemoveOutput;
 use super::sign::SignOutput;
 use super::tree::TreeOutput;
+use super::trust::TrustOutput;
 use super::verify::VerifyOutput;
 use super::version::VersionOutput;
 use crate::json::document::Document;
@@ -78,6 +79,7 @@ documents! {
     MergeDryRun(MergeDryRunOutput),
     Verify(VerifyOutput),
     Tree(TreeOutput),
+    Trust(TrustOutput),
     Audit(AuditOutput),
     AuditLine(AuditResult),
     AuditEnd(AuditEnd),

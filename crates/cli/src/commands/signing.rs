@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
-use countersign_policy::SignatureFormat;
+use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{
     Existing, IdentityToken, RekorVersion, Services, Signer, Tags, WrittenFormats,
 };
@@ -398,7 +398,14 @@ async fn signing_services(
                 "no flag names the signing services: --trusted-root does not",
             ));
         }
-        Choice::Tuf { .. } | Choice::PublicGood if instance.network == TufNetwork::Offline => {
+        Choice::Named(SigstoreInstance::GitHub) => {
+            return Err(unnamed(
+                "GitHub's own instance signs for GitHub's `actions/attest` alone",
+            ));
+        }
+        Choice::Tuf { .. } | Choice::Named(SigstoreInstance::PublicGood)
+            if instance.network == TufNetwork::Offline =>
+        {
             return Err(unnamed(
                 "no flag names the signing services, and --offline does not ask a TUF repository",
             ));
@@ -408,7 +415,7 @@ async fn signing_services(
             let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
             Services::tuf(connection, url, &root, cache, rekor_version).await?
         }
-        Choice::PublicGood => {
+        Choice::Named(SigstoreInstance::PublicGood) => {
             let cache = trust::cache(environment, "public-good")?.join("signing-config");
             Services::public_good(connection, cache, rekor_version).await?
         }

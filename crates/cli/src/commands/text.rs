@@ -131,8 +131,12 @@ pub(super) fn evidence_text(evidence: &Evidence) -> String {
         [] => text.push_str("  signed at  not known: the policy ignores the log\n"),
         times => text.push_str(&format!("  signed at  {}\n", times.join(", "))),
     }
-    if let Some(index) = evidence.log_index {
-        text.push_str(&format!("  log entry  {index}\n"));
+    match evidence.log_index {
+        Some(index) => text.push_str(&format!("  log entry  {index}\n")),
+        None if evidence.signed_at.is_empty() => {}
+        None => text.push_str(
+            "  log entry  none: this instance has no log, and a timestamp authority proves the time\n",
+        ),
     }
     match evidence.format {
         SignatureFormat::Bundle => {}

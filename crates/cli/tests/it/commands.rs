@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 26] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -57,6 +57,18 @@ const ROWS: [Row; 24] = [
     Row {
         name: "tree",
         arguments: "--trusted-root trusted_root.json REGISTRY/app:v1",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "trust show",
+        arguments: "--trusted-root trusted_root.json",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "trust update",
+        arguments: "--trusted-root trusted_root.json",
         before: "",
         prints: Prints::Answer,
     },

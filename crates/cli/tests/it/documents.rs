@@ -118,7 +118,9 @@ fn flags(words: &[String]) -> &'static [&'static str] {
         ],
         ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
-        ["verify" | "tree" | "upgrade" | "audit", ..] | ["policy", "test" | "init"] if !trusts => {
+        ["verify" | "tree" | "trust" | "upgrade" | "audit", ..] | ["policy", "test" | "init"]
+            if !trusts =>
+        {
             &["--trusted-root=trusted_root.json"]
         }
         _ => &[],
@@ -173,7 +175,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_registries_work() {
-    play("docs/registries.md", 2).await;
+    play("docs/registries.md", 4).await;
 }
 
 #[tokio::test]

@@ -48,4 +48,5 @@ mod terminal;
 mod timeout;
 mod torture;
 mod tree;
+mod trust;
 mod usage;

@@ -331,6 +331,9 @@ fn every_command_gets_a_manual_page() {
     countersign-schema.1
     countersign-sign.1
     countersign-tree.1
+    countersign-trust-show.1
+    countersign-trust-update.1
+    countersign-trust.1
     countersign-upgrade.1
     countersign-verify.1
     countersign-version.1

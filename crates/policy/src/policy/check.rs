@@ -17,7 +17,7 @@ use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
 use crate::predicate::{JsonPointer, PredicateRule};
-use crate::spec::{PolicySpec, SignerSpec, TrustSpec};
+use crate::spec::{PolicySpec, SignerSpec, TrustFilesSpec, TrustSpec};
 
 impl Policy {
     /// Checks `spec`, which stands at `path` for the purpose of errors. Files of keys are read by `read`.
@@ -332,11 +332,15 @@ fn check_annotations(
 }
 
 fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
-    let TrustSpec {
+    let files = match spec {
+        TrustSpec::Instance(instance) => return Ok(Trust::Instance(*instance)),
+        TrustSpec::Files(files) => files,
+    };
+    let TrustFilesSpec {
         trusted_root,
         tuf_url,
         tuf_root,
-    } = spec;
+    } = files;
     let keys = [
         ("trusted_root", trusted_root),
         ("tuf_url", tuf_url),

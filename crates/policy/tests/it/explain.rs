@@ -398,3 +398,15 @@ fn an_explanation_has_no_lines_but_its_own() {
         "{text}"
     );
 }
+
+#[test]
+fn an_instance_by_its_name_in_words() {
+    let last = |name: &str| {
+        let named = policy(&format!("issuer: a\nidentity: b\ntrust: {name}"));
+        let words = named.explain().to_string();
+        let line = words.lines().find(|line| line.starts_with("- it is valid"));
+        line.unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(last("public-good"), @"- it is valid by the trusted root of public Sigstore.");
+    assert_snapshot!(last("github"), @"- it is valid by the trusted root of GitHub's own instance, which has no log: a timestamp proves when it was made.");
+}

@@ -215,7 +215,8 @@ fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&block_and("not_before: 2026-08-05\n")), @"policy.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date alone doesn't say when the day begins; add a time and `Z`");
     assert_snapshot!(error(&block_and("deny_digests: [sha256:abc]\n")), @"policy.yaml:3:16: deny_digests[0]: expected 64 lower-case hex digits after `sha256:`, found `abc` (3 characters)");
     assert_snapshot!(error(&block_and("signature_sources: ['https://ghcr.io/acme']\n")), @"policy.yaml:3:21: signature_sources[0]: expected a repository such as ghcr.io/acme/app: `https://ghcr.io/acme` is not an image reference (registry/repository:tag or registry/repository@sha256:…): write it without `https://`");
-    assert_snapshot!(error(&block_and("trust: {tuf_url: https://tuf.example}\n")), @"policy.yaml:3:1: trust: expected `trusted_root` alone, or `tuf_url` together with `tuf_root`, found `tuf_url`");
+    assert_snapshot!(error(&block_and("trust: {tuf_url: https://tuf.example}\n")), @"policy.yaml:3:1: trust: expected `public-good`, `github`, `trusted_root` alone, or `tuf_url` together with `tuf_root`, found `tuf_url`");
+    assert_snapshot!(error(&block_and("trust: gitlab\n")), @"policy.yaml:3:1: trust: expected `public-good`, `github`, or a mapping with `trusted_root` or `tuf_url`, found `gitlab`");
     assert_snapshot!(error(&block_and("trust: {tuf_url: tuf.example, tuf_root: root.json}\n")), @"policy.yaml:3:9: trust.tuf_url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `tuf.example`");
     assert_snapshot!(error(&block_and("bind_name: yes\n")), @"policy.yaml:3:12: bind_name: expected `true` or `false`, found `yes`");
     assert_snapshot!(error(&block_and("annotations: [a=b]\n")), @"policy.yaml:3:14: annotations: expected a mapping, found a list");

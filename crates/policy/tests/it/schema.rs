@@ -120,6 +120,8 @@ fn accepted() -> Vec<String> {
         "bind_name: true",
         "bind_name: false",
         "trust: {trusted_root: trusted_root.json}",
+        "trust: github",
+        "trust: public-good",
         "trust: {tuf_url: https://tuf.example, tuf_root: root.json}",
         "signature_sources: [ghcr.io/acme/signatures, localhost:5000/app]",
     ];
@@ -310,6 +312,8 @@ fn refused() -> Vec<String> {
         "trust:",
         "trust: {}",
         "trust: trusted_root.json",
+        "trust: GitHub",
+        "trust: [github]",
         "trust: {trusted_roots: a}",
         "trust: {trusted_root: ''}",
         "trust: {trusted_root: a, tuf_root: b}",

@@ -22,6 +22,7 @@ pub struct BundleSpec {
     pub(super) signed_at: Option<Timestamp>,
     pub(super) logged_at: Option<Timestamp>,
     pub(super) timestamped_at: Option<Timestamp>,
+    pub(super) without_logs: bool,
     pub(super) flaw: Option<Flaw>,
 }
 
@@ -40,6 +41,7 @@ impl BundleSpec {
             signed_at: None,
             logged_at: None,
             timestamped_at: None,
+            without_logs: false,
             flaw: None,
         }
     }
@@ -110,6 +112,16 @@ impl BundleSpec {
     pub fn timestamped_at(self, time: Timestamp) -> Self {
         Self {
             timestamped_at: Some(time),
+            ..self
+        }
+    }
+
+    /// Signs as GitHub's own instance does: nothing is logged, neither the signature nor the certificate, and the
+    /// time comes from the timestamp authority.
+    #[must_use]
+    pub fn without_logs(self) -> Self {
+        Self {
+            without_logs: true,
             ..self
         }
     }

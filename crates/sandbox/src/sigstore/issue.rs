@@ -119,6 +119,7 @@ impl Issuance<'_> {
         let other_log;
         let embed = match self.spec.flaw {
             Some(Flaw::NoCertificateTimestamp) => Embed::Nothing,
+            None if self.spec.without_logs => Embed::Nothing,
             Some(Flaw::CertificateTimestampOfUnknownLog) => {
                 other_log = CtLog::generate()?;
                 Embed::TimestampOf(&other_log)
@@ -151,6 +152,9 @@ impl Issuance<'_> {
     }
 
     fn entries(&self, signature: &[u8], by: &EntryVerifier) -> Result<Vec<Value>, SigstoreError> {
+        if self.spec.without_logs {
+            return Ok(Vec::new());
+        }
         let mut entry = match self.spec.flaw {
             Some(Flaw::EntryOfAnotherPayload) => self.log(ANOTHER, &self.sign(ANOTHER)?, by)?,
             _ => self.log(&self.spec.payload, signature, by)?,
@@ -237,6 +241,7 @@ impl Issuance<'_> {
     fn timestamps(&self, signature: &[u8]) -> Result<Vec<Value>, SigstoreError> {
         let at = match (self.spec.timestamped_at, self.spec.rekor) {
             (Some(time), _) => time,
+            (None, RekorVersion::V1) if self.spec.without_logs => self.seen_at(),
             (None, RekorVersion::V1) => return Ok(Vec::new()),
             (None, RekorVersion::V2) => self.seen_at(),
         };

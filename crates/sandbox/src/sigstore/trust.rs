@@ -47,6 +47,16 @@ pub(super) fn trusted_root(
     }))
 }
 
+/// The same trusted root without its logs, on one line.
+pub(super) fn without_logs(trusted_root: &str) -> String {
+    let mut root: Value = serde_json::from_str(trusted_root).unwrap_or_default();
+    if let Some(fields) = root.as_object_mut() {
+        fields.remove("tlogs");
+        fields.remove("ctlogs");
+    }
+    root.to_string()
+}
+
 /// A signing config, version 0.2, that names one log.
 pub(super) fn signing_config(
     addresses: &Addresses,

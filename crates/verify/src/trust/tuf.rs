@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
+use sigstore_trust_root::SigstoreInstance;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater};
 use url::Url;
@@ -16,7 +17,7 @@ use url::Url;
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
 use countersign_oci::{Digest, Error as RegistryError, ErrorKind, MachineFault};
 
-use super::{TrustError, TrustedRoot, TufNetwork};
+use super::{TrustError, TrustedRoot, TufMetadata, TufNetwork};
 
 const TRUSTED_ROOT: &str = "trusted_root.json";
 /// The file with the time of the last refresh. It decides only when to ask the mirror again. Whoever can write
@@ -80,6 +81,15 @@ impl<'a> Repository<'a> {
         }
     }
 
+    /// The repository of an instance whose root is built in.
+    pub(super) fn of(
+        instance: SigstoreInstance,
+        cache: &'a Path,
+        connection: &'a Connection,
+    ) -> Self {
+        Self::new(instance.tuf_url(), instance.tuf_root(), cache, connection)
+    }
+
     pub(super) async fn load(
         &self,
         now: Timestamp,
@@ -91,6 +101,16 @@ impl<'a> Repository<'a> {
             return Ok(loaded.trusted_root.clone());
         }
         let loaded = self.load_anew(now, network).await?;
+        let trusted_root = loaded.trusted_root.clone();
+        *held = Some(loaded);
+        Ok(trusted_root)
+    }
+
+    /// From the mirror, however fresh the cache is.
+    pub(super) async fn update(&self, now: Timestamp) -> Result<TrustedRoot, TrustError> {
+        let shared = self.shared();
+        let mut held = shared.lock().await;
+        let loaded = self.fetched(now).await?;
         let trusted_root = loaded.trusted_root.clone();
         *held = Some(loaded);
         Ok(trusted_root)
@@ -192,19 +212,19 @@ impl<'a> Repository<'a> {
             detail: error.to_string(),
         })?;
         let trusted = updater.trusted();
-        let expires = [
-            Some(trusted.root().expires()),
-            trusted.timestamp().map(Role::expires),
-            trusted.snapshot().map(Role::expires),
-            trusted.targets_role("targets").map(Role::expires),
+        let metadata = [
+            Some(metadata("root", trusted.root())),
+            trusted.timestamp().map(|role| metadata("timestamp", role)),
+            trusted.snapshot().map(|role| metadata("snapshot", role)),
+            trusted
+                .targets_role("targets")
+                .map(|role| metadata("targets", role)),
         ];
+        let metadata: Vec<TufMetadata> = metadata.into_iter().flatten().collect();
+        let expires = metadata.iter().map(|metadata| metadata.expires).min();
         Ok(Loaded {
-            trusted_root: TrustedRoot::from_json(&name, &json)?,
-            expires: expires
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(Timestamp::MIN),
+            trusted_root: TrustedRoot::from_json(&name, &json)?.with_metadata(metadata),
+            expires: expires.unwrap_or(Timestamp::MIN),
             refresh_at,
         })
     }
@@ -214,6 +234,14 @@ impl<'a> Repository<'a> {
             url: self.url.to_owned(),
             source,
         }
+    }
+}
+
+fn metadata(name: &'static str, role: &impl Role) -> TufMetadata {
+    TufMetadata {
+        role: name,
+        version: role.version(),
+        expires: role.expires(),
     }
 }
 

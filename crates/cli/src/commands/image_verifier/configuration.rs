@@ -115,18 +115,20 @@ impl Configuration {
             None => self.content.trust.as_ref(),
         };
         let mut arguments = TrustArguments {
+            trust: None,
             trusted_root: None,
             tuf_url: None,
             tuf_root: None,
             offline: false,
         };
         match trust {
+            Some(Trust::Instance(instance)) => arguments.trust = Some(*instance),
             Some(Trust::TrustedRoot { file }) => arguments.trusted_root = Some(self.path(file)),
             Some(Trust::Tuf { url, root_file }) => {
                 arguments.tuf_url = Some(url.clone());
                 arguments.tuf_root = Some(self.path(root_file));
             }
-            _ => {}
+            None => {}
         }
         let policy = own.map(|policy| LoadedPolicy {
             policy: policy.clone(),

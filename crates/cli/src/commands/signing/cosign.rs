@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use countersign_oci::{excerpt, printable};
-use countersign_policy::SignatureFormat;
+use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{Signed, WrittenFormats};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -75,8 +75,8 @@ impl Cosign {
     ) -> Result<Self, Failure> {
         let trusted_root = match &instance.choice {
             Choice::File(path) => Some(path.clone()),
-            Choice::PublicGood => None,
-            Choice::Tuf { .. } => {
+            Choice::Named(SigstoreInstance::PublicGood) => None,
+            Choice::Tuf { .. } | Choice::Named(SigstoreInstance::GitHub) => {
                 return Err(Failure::new(
                     Kind::Usage,
                     "cosign can't be given the trusted root of a TUF repository",

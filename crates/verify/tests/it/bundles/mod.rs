@@ -6,6 +6,7 @@ mod hostile;
 mod material;
 mod policy;
 mod root;
+mod without_logs;
 
 use crate::support::IDENTITY;
 use countersign_oci::{Descriptor, ResolvedImage, media_type};

@@ -264,3 +264,30 @@ fn judge(
         Timestamp::now(),
     )
 }
+
+#[tokio::test]
+async fn a_root_says_what_it_has_and_when_it_counts() {
+    let fixture = Fixture::new().await;
+    let (kind, key) = &unsupported()[0];
+    let root = with_root(&fixture, |root| {
+        set_key(&mut root["tlogs"][1], kind, key);
+        root["tlogs"][0]["publicKey"]["validFor"]["end"] = json!("2040-01-01T00:00:00Z");
+    });
+    let [described] = &*root.describe() else {
+        panic!("one root");
+    };
+    let [log, unsupported] = &*described.transparency_logs else {
+        panic!("two logs");
+    };
+    assert_eq!((log.supported, unsupported.supported), (true, false));
+    assert_eq!(log.validity.until, "2040-01-01T00:00:00Z".parse().ok());
+    assert_eq!(unsupported.key, *kind);
+    let [authority] = &*described.certificate_authorities else {
+        panic!("one authority");
+    };
+    // The certificates end, though the root says nothing of an end.
+    assert!(authority.validity.from.is_some() && authority.validity.until.is_some());
+    assert_eq!(described.certificate_logs.len(), 1);
+    assert_eq!(described.timestamp_authorities.len(), 1);
+    assert_eq!(root.metadata(), []);
+}

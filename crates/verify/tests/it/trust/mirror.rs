@@ -1,12 +1,12 @@
 //! A valid cache serves only while the mirror can't be reached.
 
 use countersign_oci::ErrorKind;
-use countersign_verify::{TufError, TufNetwork};
+use countersign_verify::{TrustedRoot, TufError, TufNetwork};
 use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use super::{Fixture, good, tuf_error};
+use super::{Fixture, connection, good, tuf_error};
 use crate::support::tuf::{Owner, PAST};
 
 /// The cache would hide what the mirror hides.
@@ -101,4 +101,24 @@ async fn a_valid_cache_serves_while_the_mirror_is_busy_or_not_there() {
         .load_elsewhere("other", TufNetwork::Online)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_update_asks_however_fresh_the_cache_is_and_takes_no_cache_for_an_answer() {
+    let fixture = Fixture::serving(good).await;
+    let source = fixture.source(fixture.cache(), TufNetwork::Online);
+    let root = fixture.load().await.unwrap();
+    let roles: Vec<_> = root
+        .metadata()
+        .iter()
+        .map(|metadata| metadata.role)
+        .collect();
+    assert_eq!(roles, ["root", "timestamp", "snapshot", "targets"]);
+    let before = fixture.requests().await.len();
+    TrustedRoot::update(&source, &connection()).await.unwrap();
+    assert!(fixture.requests().await.len() > before);
+    fixture.take_down().await;
+    fixture.load().await.unwrap();
+    let error = tuf_error(TrustedRoot::update(&source, &connection()).await);
+    assert!(matches!(error, TufError::Unreachable(_)), "{error:?}");
 }

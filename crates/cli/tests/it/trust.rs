@@ -1,0 +1,134 @@
+//! Trusted roots: instances by name, without logs, several in a file; `trust show` and `trust update`.
+
+use countersign_sandbox::{BundleSpec, Sigstore, Statement};
+use insta::assert_snapshot;
+
+use crate::stage::{RELEASE, Run, Stage, TRUST, run};
+
+/// A stage whose image has an attestation by an instance without logs, and the trusted roots of both instances.
+async fn private() -> Stage {
+    let stage = Stage::new().await;
+    let github = Sigstore::start().await.unwrap();
+    let spec = BundleSpec::new(Statement::of(stage.index.digest()), RELEASE)
+        .issuer(stage.issuer())
+        .without_logs();
+    let bundle = github.issue(&spec).unwrap();
+    countersign_sandbox::Image::signature(stage.index.descriptor(), bundle).push(
+        &stage.registry,
+        "app",
+        None,
+    );
+    let public = stage.sigstore.trusted_root_json();
+    let public: serde_json::Value = serde_json::from_str(&public).unwrap();
+    let own = github.trusted_root_without_logs_json();
+    stage.write("github.json", &own);
+    stage.write("both.jsonl", format!("{public}\n{own}\n"));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_without_logs_is_trusted_if_its_root_is_named() {
+    let stage = private().await;
+    let app = stage.reference("app:v1");
+    let refused = stage.verify(&[&app]);
+    assert_eq!(refused.code, 3, "{}", refused.shown());
+    for root in ["github.json", "both.jsonl"] {
+        let policy = format!(
+            "{}  trust: {{trusted_root: {root}}}\n",
+            stage.policy(RELEASE)
+        );
+        stage.write("private.yaml", policy);
+        let verified = stage.run(&[&["verify", "--policy", "private.yaml", &app]]);
+        assert_eq!(verified.code, 0, "{}", verified.shown());
+        assert!(
+            verified.stdout.contains("log entry  none"),
+            "{}",
+            verified.stdout
+        );
+    }
+}
+
+/// Without a network and a cache there is nothing to judge by, and nothing else takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_by_its_name_is_never_replaced_by_another() {
+    let stage = private().await;
+    let app = stage.reference("app:v1");
+    stage.write(
+        "named.yaml",
+        format!("{}  trust: github\n", stage.policy(RELEASE)),
+    );
+    let offline = stage.run(&[&["verify", "--offline", "--policy", "named.yaml", &app]]);
+    assert_ne!(offline.code, 0);
+    assert!(
+        offline.stderr.contains("tuf-repo.github.com"),
+        "{}",
+        offline.stderr
+    );
+    let both = stage.run(&[&["verify", "--policy", "named.yaml"], &TRUST, &[&app]]);
+    assert_eq!(both.code, 2, "{}", both.shown());
+    let flags = ["verify", "--trust", "github", "--policy", "policy.yaml"];
+    let conflict = stage.run(&[&flags, &TRUST, &[&app]]);
+    assert_eq!(conflict.code, 2, "{}", conflict.shown());
+    let unknown = stage.run(&[&["trust", "show", "--trust", "gitlab"]]);
+    assert_eq!(unknown.code, 2, "{}", unknown.shown());
+    let signing = stage.run(&[&["sign", "--trust", "github", "--identity-token=@token", &app]]);
+    assert_eq!(signing.code, 2, "{}", signing.shown());
+    assert!(
+        signing.stderr.contains("actions/attest"),
+        "{}",
+        signing.stderr
+    );
+}
+
+fn shown(run: &Run) -> String {
+    let mut text = run.shown();
+    for (pattern, word) in [
+        (r"http://127\.0\.0\.1:\d+", "http://sandbox.example"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r"cache +\S+", "cache                   [CACHE]"),
+    ] {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        text = pattern.replace_all(&text, word).into_owned();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_is_shown_with_what_it_has_and_lacks() {
+    let stage = private().await;
+    assert_snapshot!(shown(&stage.run(&[&["trust", "show", "--trusted-root", "both.jsonl"]])), @"");
+    let json = stage.run(&[&[
+        "trust",
+        "show",
+        "--trusted-root",
+        "both.jsonl",
+        "--output",
+        "json",
+    ]]);
+    let results = json.json()["results"].clone();
+    assert_eq!(results.as_array().unwrap().len(), 2);
+    assert_eq!(results[1]["transparency_logs"], serde_json::json!([]));
+    assert_eq!(results[0]["transparency_logs"][0]["supported"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_asks_the_repository_and_says_until_when_it_is_valid() {
+    let stage = Stage::new().await;
+    stage.write("root.json", stage.sigstore.tuf_root());
+    let url = stage.sigstore.tuf_url().to_string();
+    let tuf = ["--tuf-url", &url, "--tuf-root", "root.json"];
+    let requests = || stage.sigstore.requests().len();
+    let first = stage.run(&[&["trust", "show"], &tuf]);
+    assert_snapshot!(shown(&first), @"");
+    let asked = requests();
+    // It is fresh.
+    assert_eq!(stage.run(&[&["trust", "show"], &tuf]).code, 0);
+    assert_eq!(requests(), asked);
+    assert_snapshot!(shown(&stage.run(&[&["trust", "update"], &tuf])), @"");
+    assert!(requests() > asked);
+    assert_snapshot!(shown(&stage.run(&[&["trust", "update", "--offline"], &tuf])), @"");
+    let file = stage.run(&[&["trust", "update"], &TRUST]);
+    assert_snapshot!(shown(&file), @"");
+    let mut homeless = stage.command(&["trust", "show"]);
+    assert_eq!(run(homeless.env_remove("HOME")).code, 2);
+}
