@@ -221,6 +221,11 @@ pub enum Failure {
         /// The kind of key, as the trusted root states it.
         kind: String,
     },
+    /// No log entry, and the trusted root has a log.
+    #[error(
+        "expected a log entry in the bundle, found none; if GitHub signed it for a private repository, its own instance did, which has no log: then the policy needs `trust: github`"
+    )]
+    NoLogEntry,
     /// A log entry, and the trusted root has no log that could prove it.
     #[error(
         "expected no log entry, because the trusted root has no transparency log, found {found}"
@@ -308,6 +313,7 @@ impl Failure {
             | Self::NoInclusionProof { .. }
             | Self::CheckpointLog { .. }
             | Self::UnsupportedLogKey { .. }
+            | Self::NoLogEntry
             | Self::EntryWithoutLog { .. }
             | Self::NoInclusionPromise { .. }
             | Self::Identity { .. }

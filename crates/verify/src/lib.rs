@@ -104,4 +104,4 @@ pub use trust::{
     AuthorityDescription, LogDescription, RootDescription, TrustError, TrustSource, TrustedRoot,
     TufError, TufMetadata, TufNetwork, Validity,
 };
-pub use verifier::{Limits, Verifier};
+pub use verifier::{Bundles, Limits, Verifier};

@@ -86,7 +86,8 @@ struct Agreement;
 /// key, and the log's promise if the log writes one. If the trusted root has no log, there must be no entry.
 ///
 /// # Errors
-/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`], [`Failure::EntryWithoutLog`].
+/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`], [`Failure::NoLogEntry`],
+/// [`Failure::EntryWithoutLog`].
 pub(crate) fn check_provable<'a>(
     signed: &'a SignedBundle,
     root: RootInUse<'_>,
@@ -94,6 +95,9 @@ pub(crate) fn check_provable<'a>(
     let entries = &signed.bundle.verification_material.tlog_entries;
     if let Some(no_log) = root.no_log() {
         return Unlogged::of(entries, no_log).map(Logging::None);
+    }
+    if entries.is_empty() {
+        return Err(Failure::NoLogEntry);
     }
     for (index, entry) in entries.iter().enumerate() {
         let id = entry.log_id.key_id.as_bytes();

@@ -126,6 +126,7 @@ pub fn failures() -> Vec<Failure> {
         NoInclusionProof { index: 0 },
         CheckpointLog { expected: text(), found: text() },
         UnsupportedLogKey { log: "transparency log", id: text(), kind: text() },
+        NoLogEntry {},
         EntryWithoutLog { found: 1 },
         NoInclusionPromise { index: 0 },
         Identity { found: Vec::new() },

@@ -5,8 +5,11 @@
 
 mod cached;
 mod fetch;
+mod given;
 mod search;
 mod surveyed;
+
+pub use given::Bundles;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,8 @@ pub struct Verifier {
     denial_cache: Arc<DenialCache>,
     /// Signatures that proved images before.
     cache: Option<SignatureCache>,
+    /// Signatures to judge instead of those in registries.
+    bundles: Option<Bundles>,
 }
 
 #[derive(Clone)]
@@ -102,6 +107,7 @@ impl Verifier {
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),
             cache: None,
+            bundles: None,
         }
     }
 
@@ -117,6 +123,17 @@ impl Verifier {
     pub fn with_cache(self, cache: SignatureCache) -> Self {
         Self {
             cache: Some(cache),
+            ..self
+        }
+    }
+
+    /// The same verifier for signatures that the caller has. Those in registries are not looked at, and neither is a
+    /// cache. What a policy denies is still asked for.
+    #[must_use]
+    pub fn with_bundles(self, bundles: Bundles) -> Self {
+        Self {
+            bundles: Some(bundles),
+            cache: None,
             ..self
         }
     }
@@ -164,7 +181,7 @@ impl Verifier {
         DeniedChildren::default().refuse(policy, image.reference())?;
         let kept = self.kept(image, policy, now).await;
         let own = async {
-            match kept.is_empty() {
+            match kept.is_empty() && self.bundles.is_none() {
                 true => Some(self.registry.referrers(image.reference()).await),
                 false => None,
             }
@@ -197,6 +214,12 @@ impl Verifier {
             unknown: None,
             proving: Vec::new(),
         };
+        if let Some(bundles) = &self.bundles {
+            return match self.search_given(bundles, &mut search).await {
+                Some(proof) => Ok(proof),
+                None => Err(Error::Refused(Box::new(search.into_refusal().0))),
+            };
+        }
         if let Some(proof) = self.search_kept(kept, &mut search).await {
             return Ok(proof);
         }

@@ -218,6 +218,9 @@ pub(super) async fn setup(
     let connection = client.registry.connection().clone();
     let source = source(arguments, environment, &connection, patience.as_ref()).await?;
     let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    if let Choice::Named(SigstoreInstance::GitHub) = instance.choice {
+        return Err(not_for_others());
+    }
     let formats = WrittenFormats::from(arguments.format);
     let cosign = match arguments.also_verify_with {
         Some(OtherVerifier::Cosign) => Some(Cosign::find(environment, &instance, formats)?),
@@ -398,11 +401,7 @@ async fn signing_services(
                 "no flag names the signing services: --trusted-root does not",
             ));
         }
-        Choice::Named(SigstoreInstance::GitHub) => {
-            return Err(unnamed(
-                "GitHub's own instance signs for GitHub's `actions/attest` alone",
-            ));
-        }
+        Choice::Named(SigstoreInstance::GitHub) => return Err(not_for_others()),
         Choice::Tuf { .. } | Choice::Named(SigstoreInstance::PublicGood)
             if instance.network == TufNetwork::Offline =>
         {
@@ -421,6 +420,15 @@ async fn signing_services(
         }
     };
     Ok(with_issuer(services, named))
+}
+
+/// GitHub's own instance has no services that others could ask.
+fn not_for_others() -> Failure {
+    Failure::new(
+        Kind::Usage,
+        "GitHub's own instance signs for GitHub's `actions/attest` alone",
+    )
+    .hint("sign with another instance, or let `actions/attest` sign")
 }
 
 /// The same services, with the issuer of the flag, if there is one.

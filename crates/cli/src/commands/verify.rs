@@ -3,6 +3,7 @@
 //! Several references are judged side by side, with one trusted root. Results come in the order of the
 //! references, and one that is refused changes nothing about the others.
 
+mod bundle;
 mod save;
 
 use std::path::PathBuf;
@@ -81,6 +82,14 @@ pub(crate) struct VerifyArguments {
     #[arg(long, conflicts_with = "output")]
     pub(crate) print_digest: bool,
 
+    /// Take the signatures from this file
+    ///
+    /// Those in the registry are not looked at. It is a bundle as `cosign sign --bundle` and `cosign attest --bundle` write it, or several, one a line, as
+    /// `gh attestation download` writes them. Each image must be signed by one of them. The image itself is still
+    /// asked for in its registry, and so is what the policy denies.
+    #[arg(long, value_name = "FILE", conflicts_with = "cache")]
+    pub(crate) bundle: Option<PathBuf>,
+
     /// Write the proven predicate to this file
     ///
     /// The predicate is what an attestation says: a provenance or an SBOM, as JSON, byte for byte as it was
@@ -118,6 +127,10 @@ pub(crate) async fn run(
         .await?;
     let verifier = Verifier::new(registry.clone(), trusted_root);
     let verifier = with_cache(verifier, &arguments.cache, environment)?;
+    let verifier = match bundle::read(arguments.bundle.as_deref())? {
+        Some(bundles) => verifier.with_bundles(bundles),
+        None => verifier,
+    };
 
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));

@@ -223,7 +223,7 @@ async fn the_policies_of_the_pages_can_be_used() {
             }
         }
     }
-    assert_eq!(checked, 7);
+    assert_eq!(checked, 8);
 }
 
 /// The runs that README shows are those of the snapshots.

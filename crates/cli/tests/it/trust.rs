@@ -1,5 +1,6 @@
 //! Trusted roots: instances by name, without logs, several in a file; `trust show` and `trust update`.
 
+use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, Sigstore, Statement};
 use insta::assert_snapshot;
 
@@ -13,11 +14,7 @@ async fn private() -> Stage {
         .issuer(stage.issuer())
         .without_logs();
     let bundle = github.issue(&spec).unwrap();
-    countersign_sandbox::Image::signature(stage.index.descriptor(), bundle).push(
-        &stage.registry,
-        "app",
-        None,
-    );
+    Image::signature(stage.index.descriptor(), bundle).push(&stage.registry, "app", None);
     let public = stage.sigstore.trusted_root_json();
     let public: serde_json::Value = serde_json::from_str(&public).unwrap();
     let own = github.trusted_root_without_logs_json();
@@ -31,7 +28,12 @@ async fn an_instance_without_logs_is_trusted_if_its_root_is_named() {
     let stage = private().await;
     let app = stage.reference("app:v1");
     let refused = stage.verify(&[&app]);
-    assert_eq!(refused.code, 3, "{}", refused.shown());
+    assert_eq!(refused.code, 5, "{}", refused.shown());
+    assert!(
+        refused.stderr.contains("`trust: github`"),
+        "{}",
+        refused.shown()
+    );
     for root in ["github.json", "both.jsonl"] {
         let policy = format!(
             "{}  trust: {{trusted_root: {root}}}\n",
@@ -96,7 +98,22 @@ fn shown(run: &Run) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_is_shown_with_what_it_has_and_lacks() {
     let stage = private().await;
-    assert_snapshot!(shown(&stage.run(&[&["trust", "show", "--trusted-root", "both.jsonl"]])), @"");
+    assert_snapshot!(shown(&stage.run(&[&["trust", "show", "--trusted-root", "both.jsonl"]])), @r#"
+        exit code 0
+        --- standard output
+        trusted root of both.jsonl
+          certificate authority   http://sandbox.example, in use, until [TIME]
+          log of certificates     http://sandbox.example, in use
+          log of signatures       http://sandbox.example, in use
+          log of signatures       http://sandbox.example, in use
+          timestamp authority     http://sandbox.example, in use, until [TIME]
+        trusted root of both.jsonl
+          certificate authority   http://sandbox.example, in use, until [TIME]
+          log of certificates     none: certificates need not be logged
+          log of signatures       none: a signature needs a timestamp
+          timestamp authority     http://sandbox.example, in use, until [TIME]
+        --- standard error
+        "#);
     let json = stage.run(&[&[
         "trust",
         "show",
@@ -119,16 +136,49 @@ async fn an_update_asks_the_repository_and_says_until_when_it_is_valid() {
     let tuf = ["--tuf-url", &url, "--tuf-root", "root.json"];
     let requests = || stage.sigstore.requests().len();
     let first = stage.run(&[&["trust", "show"], &tuf]);
-    assert_snapshot!(shown(&first), @"");
+    assert_snapshot!(shown(&first), @r#"
+        exit code 0
+        --- standard output
+        trusted root of http://sandbox.example/
+          TUF repository          http://sandbox.example/
+          cache                   [CACHE]
+          metadata                root, version 1, until [TIME]
+          metadata                timestamp, version 1, until [TIME]
+          metadata                snapshot, version 1, until [TIME]
+          metadata                targets, version 1, until [TIME]
+          certificate authority   http://sandbox.example, in use, until [TIME]
+          log of certificates     http://sandbox.example, in use
+          log of signatures       http://sandbox.example, in use
+          log of signatures       http://sandbox.example, in use
+          timestamp authority     http://sandbox.example, in use, until [TIME]
+        --- standard error
+        "#);
     let asked = requests();
     // It is fresh.
     assert_eq!(stage.run(&[&["trust", "show"], &tuf]).code, 0);
     assert_eq!(requests(), asked);
-    assert_snapshot!(shown(&stage.run(&[&["trust", "update"], &tuf])), @"");
+    assert_snapshot!(shown(&stage.run(&[&["trust", "update"], &tuf])), @r#"
+        exit code 0
+        --- standard output
+        updated the trusted root of http://sandbox.example/
+          it is valid until [TIME], and is fetched again before that
+        --- standard error
+        "#);
     assert!(requests() > asked);
-    assert_snapshot!(shown(&stage.run(&[&["trust", "update", "--offline"], &tuf])), @"");
+    assert_snapshot!(shown(&stage.run(&[&["trust", "update", "--offline"], &tuf])), @r#"
+        exit code 2
+        --- standard output
+        --- standard error
+        error: `trust update` asks the TUF repository, and --offline says not to
+          hint: leave out --offline, or run `countersign trust show --offline`
+        "#);
     let file = stage.run(&[&["trust", "update"], &TRUST]);
-    assert_snapshot!(shown(&file), @"");
+    assert_snapshot!(shown(&file), @r#"
+        exit code 0
+        --- standard output
+        the trusted root is the file trusted_root.json: there is nothing to fetch
+        --- standard error
+        "#);
     let mut homeless = stage.command(&["trust", "show"]);
     assert_eq!(run(homeless.env_remove("HOME")).code, 2);
 }

@@ -265,6 +265,20 @@ impl Criteria {
         };
         judge.proven(&self.image, Some(stored.holder()), form)
     }
+
+    /// As [`Self::judge`], for a signature that is in no manifest.
+    pub(super) fn judge_given(
+        &self,
+        form: StoredForm<'_>,
+        requirement: &Policy,
+    ) -> Result<Proven, Failure> {
+        let judge = Judge {
+            trusted_root: &self.trusted_root,
+            policy: requirement,
+            now: self.now,
+        };
+        judge.proven(&self.image, None, form)
+    }
 }
 
 /// The state of one verification.
@@ -291,7 +305,12 @@ impl SearchState<'_> {
     }
 
     /// Remembers why a candidate does not prove one of the requirements.
-    fn refuse_for(&mut self, requirement: Option<usize>, manifest: Digest, failure: Failure) {
+    pub(super) fn refuse_for(
+        &mut self,
+        requirement: Option<usize>,
+        manifest: Digest,
+        failure: Failure,
+    ) {
         tracing::debug!(%manifest, %failure, "candidate refused");
         self.refusal.candidates.push(Candidate {
             manifest,
@@ -301,7 +320,7 @@ impl SearchState<'_> {
     }
 
     /// The proof, if nothing is missing.
-    fn proof(&mut self) -> Option<VerifiedImage> {
+    pub(super) fn proof(&mut self) -> Option<VerifiedImage> {
         let complete = self.gathered.complete()?;
         let denied_children = self.criteria.denied_children.clone();
         Some(VerifiedImage::new(

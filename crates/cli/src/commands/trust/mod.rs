@@ -121,6 +121,8 @@ struct JsonMetadata {
     /// `root`, `timestamp`, `snapshot` or `targets`.
     role: &'static str,
     version: u64,
+    /// RFC 3339.
+    #[schemars(with = "String")]
     expires: Timestamp,
 }
 
@@ -156,11 +158,13 @@ struct JsonLog {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TrustedTime")]
 struct JsonValidity {
-    /// The first moment. Left out if there is no such bound, as is the next.
+    /// The first moment, RFC 3339. Left out if there is no such bound, as is the next.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     from: Option<Timestamp>,
-    /// The last moment.
+    /// The last moment, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     until: Option<Timestamp>,
 }
 

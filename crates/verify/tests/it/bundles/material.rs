@@ -59,7 +59,11 @@ async fn every_log_flaw_is_refused() {
         }
         for flaw in [Flaw::NoEntry, Flaw::NoInclusionProof] {
             let failure = failure(flaw);
-            assert!(matches!(failure, Failure::Sigstore(_)), "{failure:?}");
+            let expected = match flaw {
+                Flaw::NoEntry => matches!(failure, Failure::NoLogEntry),
+                _ => matches!(failure, Failure::Sigstore(_)),
+            };
+            assert!(expected, "{failure:?}");
         }
         assert!(matches!(
             failure(Flaw::RepeatedEntry(2)),

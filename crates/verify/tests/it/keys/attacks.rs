@@ -20,8 +20,12 @@ async fn every_flaw_is_refused() {
     type Expected = fn(&Failure) -> bool;
     let log: Expected = |it| matches!(it, Failure::TransparencyLog(_));
     let time: Expected = |it| matches!(it, Failure::Timestamp(_));
-    let missing: Expected =
-        |it| matches!(it, Failure::NoInclusionProof { .. } | Failure::Sigstore(_));
+    let missing: Expected = |it| {
+        matches!(
+            it,
+            Failure::NoInclusionProof { .. } | Failure::NoLogEntry | Failure::Sigstore(_)
+        )
+    };
     let rows: [(&[RekorVersion], Flaw, Expected); 18] = [
         (&BOTH, Flaw::SignatureOfAnotherPayload, |it| {
             matches!(it, Failure::OtherKey { .. })

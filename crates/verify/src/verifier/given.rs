@@ -1,0 +1,101 @@
+//! Signatures that the caller has, instead of those in registries.
+
+use std::sync::Arc;
+
+use countersign_oci::Digest;
+use countersign_policy::Policy;
+use serde_json::value::RawValue;
+
+use super::Verifier;
+use super::search::SearchState;
+use crate::blocking::run_blocking;
+use crate::failure::Failure;
+use crate::judge::StoredForm;
+use crate::proof::VerifiedImage;
+
+/// Bundles from a file. Nothing is known of them yet.
+#[derive(Debug, Clone)]
+pub struct Bundles(Vec<Arc<RawValue>>);
+
+impl Bundles {
+    /// Reads a bundle's JSON, or several one after the other, as `gh attestation download` writes them: one a line.
+    /// The caller has a bound on the size of the text.
+    ///
+    /// # Errors
+    /// If the text is not JSON. What the JSON says is not looked at.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        let bundles = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
+        let bundles = bundles.map(|bundle| bundle.map(Arc::from));
+        bundles.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Verifier {
+    /// Judges the caller's bundles until one passes. A refusal names each by the digest of its bytes.
+    pub(super) async fn search_given(
+        &self,
+        bundles: &Bundles,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        let Bundles(bundles) = bundles;
+        search.refusal.untried += bundles.len().saturating_sub(search.left);
+        for bundle in bundles.iter().take(search.left) {
+            let name = Digest::sha256(bundle.get().as_bytes());
+            let criteria = Arc::clone(&search.criteria);
+            let unmet = search.gathered.unmet();
+            let limit = self.limits.bundle_bytes;
+            let bundle = Arc::clone(bundle);
+            let judging = run_blocking(&self.permits, move || {
+                let judge = |(position, requirement): (usize, Policy)| {
+                    let form = StoredForm::Bundle(bundle.get().as_bytes());
+                    let verdict = match check_size(bundle.get(), limit) {
+                        Ok(()) => criteria.judge_given(form, &requirement),
+                        Err(failure) => Err(failure),
+                    };
+                    (position, verdict)
+                };
+                unmet.into_iter().map(judge).collect::<Vec<_>>()
+            });
+            match judging.await {
+                Ok(judged) => {
+                    for (position, verdict) in judged {
+                        match verdict {
+                            Ok(proven) => search.gathered.add(proven),
+                            Err(failure) => {
+                                search.refuse_for(Some(position), name.clone(), failure);
+                            }
+                        }
+                    }
+                }
+                Err(_) => search.refuse_for(None, name, Failure::Aborted),
+            }
+            if let Some(proof) = search.proof() {
+                return Some(proof);
+            }
+        }
+        None
+    }
+}
+
+/// The limit is that of bundles in registries.
+fn check_size(bundle: &str, limit: u64) -> Result<(), Failure> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    match bundle.len() {
+        found if found > limit => Err(Failure::TooLarge {
+            what: "the bundle",
+            limit,
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
