@@ -3,7 +3,8 @@
 use super::{Difference, Enforcer};
 use crate::SignatureFormat;
 use crate::claims::ClaimRule;
-use crate::policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy, Signer};
+use crate::instance::SigstoreInstance;
+use crate::policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy, Signer, Trust};
 
 /// The fields that are lost or become another. Each is named once.
 pub(super) fn differences(policy: &Policy, enforcer: Enforcer) -> Vec<Difference> {
@@ -58,7 +59,9 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
     if *bind_name && enforcer != Enforcer::Containers {
         lose("bind_name", "the signature may be about another name there");
     }
-    if trust.is_some() {
+    // The public-good instance is what the others trust too.
+    let public_good = Trust::Instance(SigstoreInstance::PublicGood);
+    if trust.as_ref().is_some_and(|trust| *trust != public_good) {
         lose("trust", trust_words(enforcer));
     }
     if !signature_sources.is_empty()

@@ -310,6 +310,7 @@ fn each_field_without_a_word_is_told() {
         ("annotations: {a: b}", "annotations"),
         ("bind_name: true", "bind_name"),
         ("trust: {trusted_root: root.json}", "trust"),
+        ("trust: github", "trust"),
         (
             "deny_digests: ['sha256:4e85e8b64adf6ff23b73225fb19e35c57f134d32ea56bd399ebe47534da1f29c']",
             "deny_digests",
@@ -324,6 +325,9 @@ fn each_field_without_a_word_is_told() {
         Enforcer::Kyverno,
         Enforcer::Talos,
     ] {
+        // The others trust it too.
+        let public_good = format!("{WORKFLOW}trust: public-good\n");
+        assert!(!lost(&public_good, &["quay.io/acme/**"], enforcer).contains(&"trust"));
         for (line, field) in fields {
             let lost = lost(
                 &format!("{WORKFLOW}{line}\n"),
