@@ -22,9 +22,8 @@ mod sparse;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod writers;
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -33,14 +32,14 @@ use countersign_oci::{Algorithm, Digest};
 use crate::inventory::Item;
 use crate::limits::Limits;
 use archive::{Archive, End, Entry, Kind};
-use file_content::FileContent;
 use name::EntryName;
 use read_ahead::ReadAhead;
-use root::{Linked, OTHERS_WRITE, Root, finish_file};
+use root::{Linked, OTHERS_WRITE, Root};
 use stream::{Budget, LayerStream};
+use writers::{Digests, Writers};
 
 pub use error::ArchiveError;
-pub(crate) use stream::{Cancellation, is_layer};
+pub(crate) use stream::{Cancellation, Content, is_layer};
 
 /// The directory at the top of an installation that the record is written to. No image may have it.
 pub(crate) const RESERVED: &str = ".countersign";
@@ -121,7 +120,7 @@ impl Tally {
 
 /// An archive, fetched and checked against its digest.
 pub(crate) struct Layer {
-    pub(crate) content: File,
+    pub(crate) content: Content,
     /// Bytes of `content`.
     pub(crate) size: u64,
     pub(crate) form: Form,
@@ -189,8 +188,7 @@ pub(crate) struct Extractor {
     cancellation: Cancellation,
     decompressed: u64,
     unpacked: Unpacked,
-    /// The digest of each file's content, by inode. A later file may have the inode of one that was removed.
-    digests: HashMap<u64, Digest>,
+    digests: Digests,
 }
 
 impl Extractor {
@@ -206,7 +204,7 @@ impl Extractor {
             cancellation,
             decompressed: 0,
             unpacked: Unpacked::default(),
-            digests: HashMap::new(),
+            digests: Digests::default(),
         })
     }
 
@@ -222,11 +220,13 @@ impl Extractor {
         let stream = LayerStream::new(layer.content, budget, self.cancellation.clone());
         let limits = self.limits.clone();
         let mut archive = Archive::new(stream, layer.form.end(), &limits);
-        while let Some(entry) = archive.next_entry()? {
-            self.cancellation.check()?;
-            self.root.count_entry()?;
-            self.entry(&entry, &mut archive, &layer.form)?;
-        }
+        let mut writers = match layer.size {
+            0..=SMALL => Writers::inline(&self.digests),
+            _ => Writers::start(&self.digests),
+        };
+        let read = self.entries(&mut archive, &layer.form, &mut writers);
+        // A file that can't be written is the reason of what comes after it.
+        writers.finish().and(read)?;
         let (found, bytes) = archive.into_inner().finish()?;
         if let Form::Layer { diff_id } = layer.form
             && found != diff_id
@@ -254,7 +254,7 @@ impl Extractor {
         &self,
         mut add: impl FnMut(Item) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        self.root.items(&self.digests, &mut add)
+        self.root.items(&self.digests.lock(), &mut add)
     }
 
     /// Gives the directories their permissions and times. Nothing can be added after that.
@@ -262,11 +262,26 @@ impl Extractor {
         self.root.finish()
     }
 
+    fn entries(
+        &mut self,
+        archive: &mut Archive<'_, LayerStream>,
+        form: &Form,
+        writers: &mut Writers,
+    ) -> Result<(), ArchiveError> {
+        while let Some(entry) = archive.next_entry()? {
+            self.cancellation.check()?;
+            self.root.count_entry()?;
+            self.entry(&entry, archive, form, writers)?;
+        }
+        Ok(())
+    }
+
     fn entry(
         &mut self,
         entry: &Entry,
         archive: &mut Archive<'_, LayerStream>,
         form: &Form,
+        writers: &mut Writers,
     ) -> Result<(), ArchiveError> {
         let name = &entry.name;
         if name.components().next() == Some(RESERVED.as_bytes()) {
@@ -288,16 +303,7 @@ impl Extractor {
                 if let Some(map) = map {
                     archive.stream().add_holes(map.holes())?;
                 }
-                let mut content = FileContent::new(self.root.file(name)?);
-                let write = |source| ArchiveError::Write {
-                    name: name.display(),
-                    source,
-                };
-                archive.copy_content(&mut content, map.as_ref(), write)?;
-                let (file, digest) = content.finish();
-                finish_file(&file, name, entry.metadata)?;
-                let stat = rustix::fs::fstat(&file).map_err(|errno| write(errno.into()))?;
-                self.digests.insert(stat.st_ino, digest);
+                archive.write_content(self.root.file(name)?, entry, map.as_ref(), writers)?;
                 self.unpacked.files += 1;
                 self.unpacked.bytes += size;
             }

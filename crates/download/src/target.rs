@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::error::Error;
+use crate::extract::Cancellation;
 use crate::file_lock::FileLock;
 use crate::options::{Durability, Unrecorded};
 use crate::record;
@@ -208,7 +209,14 @@ impl Staging {
 
     /// Puts the new installation in the target's place. What was there before is deleted with the
     /// staging directory.
-    pub(crate) fn commit(&self, durability: Durability) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], if it was cancelled before it took the place.
+    pub(crate) fn commit(
+        &self,
+        durability: Durability,
+        cancellation: &Cancellation,
+    ) -> Result<(), Error> {
         let root = self.root_path();
         match durability {
             Durability::Full => {
@@ -216,6 +224,8 @@ impl Staging {
             }
             Durability::None => {}
         }
+        // The disk may have taken long.
+        cancellation.check().map_err(|_| Error::Cancelled)?;
         match self.held.target.occupant()? {
             Occupant::Nobody => {
                 rename_new(&root, &self.held.target.path).map_err(self.not_moved())?;

@@ -1,8 +1,10 @@
 //! Unpacks admitted content into a staging directory, and from there moves it into place.
 
+mod blob;
 mod image;
 mod layers;
 mod manifest;
+mod turns;
 
 use std::io::BufWriter;
 use std::sync::Arc;
@@ -81,10 +83,11 @@ impl UnpackedTree {
             guard,
             inventory: _,
         } = self;
+        let cancellation = guard.cancellation();
         blocking(move || {
             staging.write_record(&record)?;
             extractor.finish().map_err(Error::Tree)?;
-            staging.commit(durability)
+            staging.commit(durability, &cancellation)
         })
         .await?;
         drop(guard);

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
 use crate::excerpt::excerpt;
 
@@ -153,38 +153,32 @@ impl From<Digest> for String {
 
 /// Hashes bytes as they arrive.
 #[derive(Clone)]
-pub struct Digester(State);
-
-#[derive(Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha512(sha2::Sha512),
+pub struct Digester {
+    algorithm: Algorithm,
+    context: Context,
 }
 
 impl Digester {
     /// Makes a digester without any bytes.
     pub fn new(algorithm: Algorithm) -> Self {
-        Self(match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
-        })
+        let context = Context::new(match algorithm {
+            Algorithm::Sha256 => &SHA256,
+            Algorithm::Sha512 => &SHA512,
+        });
+        Self { algorithm, context }
     }
 
     /// Hashes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Sha256(hasher) => hasher.update(bytes),
-            State::Sha512(hasher) => hasher.update(bytes),
-        }
+        self.context.update(bytes);
     }
 
     /// The digest of all bytes.
     pub fn finish(self) -> Digest {
-        let (algorithm, hex) = match self.0 {
-            State::Sha256(hasher) => (Algorithm::Sha256, hex::encode(hasher.finalize())),
-            State::Sha512(hasher) => (Algorithm::Sha512, hex::encode(hasher.finalize())),
-        };
-        Digest { algorithm, hex }
+        Digest {
+            algorithm: self.algorithm,
+            hex: hex::encode(self.context.finish()),
+        }
     }
 }
 

@@ -9,14 +9,14 @@
 //!
 //! We refuse what one of the three refuses, and what no writer makes. The bounds are our own.
 
+mod content;
 mod holes;
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 
-use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, Segment, long_name};
+use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, long_name};
 
 use super::error::{ArchiveError, display_name};
-use super::file_content::FileContent;
 use super::name::EntryName;
 use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
@@ -156,50 +156,36 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
     }
 
-    /// Writes the current entry's content to `file`, which is empty. Holes of a sparse file stay holes.
-    ///
-    /// # Errors
-    /// `write` converts errors of `file`. All other errors are of the archive.
-    pub(super) fn copy_content(
-        &mut self,
-        file: &mut FileContent,
-        map: Option<&SparseMap>,
-        write: impl Fn(io::Error) -> ArchiveError,
-    ) -> Result<(), ArchiveError> {
-        let Some(map) = map else {
-            return self.copy(self.content, file, &write);
-        };
-        for Segment { offset, length } in map.segments() {
-            file.skip_to(offset).map_err(&write)?;
-            self.copy(length, file, &write)?;
+    /// Reads the next `count` bytes of the current entry's content.
+    fn read(&mut self, mut count: u64) -> Result<Vec<u8>, ArchiveError> {
+        let mut content = Vec::new();
+        while count > 0 {
+            let available = self.available(count)?;
+            content.extend_from_slice(available);
+            let read = available.len();
+            self.stream.consume(read);
+            count -= self.count(read);
         }
-        file.end_at(map.size()).map_err(write)
+        Ok(content)
     }
 
-    /// Copies the next `count` bytes of the current entry's content.
-    fn copy(
-        &mut self,
-        mut count: u64,
-        into: &mut impl Write,
-        write: &impl Fn(io::Error) -> ArchiveError,
-    ) -> Result<(), ArchiveError> {
-        while count > 0 {
-            let available = self.stream.fill_buf()?;
-            if available.is_empty() {
-                return Err(ArchiveError::Truncated {
-                    what: "a file",
-                    expected: count,
-                });
-            }
-            let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-            let (now, _) = available.split_at(wanted.min(available.len()));
-            into.write_all(now).map_err(write)?;
-            let copied = now.len();
-            self.stream.consume(copied);
-            count -= copied as u64;
-            self.content = self.content.saturating_sub(copied as u64);
+    /// Bytes of the current entry's content that are there, at most `count`, and at least one.
+    fn available(&mut self, count: u64) -> Result<&[u8], ArchiveError> {
+        let available = self.stream.fill_buf()?;
+        if available.is_empty() {
+            return Err(ArchiveError::Truncated {
+                what: "a file",
+                expected: count,
+            });
         }
-        Ok(())
+        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+        Ok(available.split_at(wanted.min(available.len())).0)
+    }
+
+    /// Counts bytes of the current entry's content as read.
+    fn count(&mut self, read: usize) -> u64 {
+        self.content = self.content.saturating_sub(read as u64);
+        read as u64
     }
 
     fn entry(
@@ -304,9 +290,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
             });
         }
         self.expect_content(size);
-        let mut body = Vec::new();
-        self.copy(size, &mut body, &ArchiveError::Read)?;
-        Ok(body)
+        self.read(size)
     }
 
     /// Skips the rest of the current entry and its padding. The last entry may lack its padding, if the

@@ -7,6 +7,8 @@
 //! would take longer than the work.
 
 use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -19,7 +21,7 @@ const BUFFERS: usize = 32;
 
 /// A layer's decompressed bytes.
 pub(super) struct ReadAhead {
-    current: Buffer,
+    current: Arc<Shared>,
     /// How many bytes of `current` were read.
     position: usize,
     stages: Stages,
@@ -44,6 +46,37 @@ struct Buffer {
 impl Buffer {
     fn content(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// A buffer that was filled and hashed. Pieces of it may be held by other threads. After the last one it
+/// is filled again.
+#[derive(Default)]
+struct Shared {
+    buffer: Buffer,
+    /// Where it is filled. `None` if the caller does that.
+    empty: Option<Sender<Buffer>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(empty) = &self.empty {
+            // If the thread has ended, there is nothing left to fill.
+            let _ = empty.send(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+/// Some bytes of a layer, which another thread may hold.
+pub(super) struct Piece {
+    buffer: Arc<Shared>,
+    range: Range<usize>,
+}
+
+impl Piece {
+    pub(super) fn bytes(&self) -> &[u8] {
+        let content = self.buffer.buffer.content();
+        content.get(self.range.clone()).unwrap_or_default()
     }
 }
 
@@ -86,7 +119,7 @@ impl ReadAhead {
 
     fn new(stages: Stages) -> Self {
         Self {
-            current: Buffer::default(),
+            current: Arc::default(),
             position: 0,
             stages,
             digest: None,
@@ -95,13 +128,25 @@ impl ReadAhead {
 
     /// The bytes that can be read without waiting. Empty until [`Self::wait`] has had some.
     pub(super) fn buffered(&self) -> &[u8] {
-        let content = self.current.content();
+        let content = self.current.buffer.content();
         content.get(self.position..).unwrap_or_default()
     }
 
     /// Marks the next `count` bytes as read.
     pub(super) fn consume(&mut self, count: usize) {
         self.position += count;
+    }
+
+    /// The next buffered bytes, at most `most`. Marks them as read.
+    pub(super) fn piece(&mut self, most: u64) -> Piece {
+        let buffered = self.buffered().len();
+        let length = usize::try_from(most).map_or(buffered, |most| most.min(buffered));
+        let start = self.position;
+        self.position += length;
+        Piece {
+            buffer: Arc::clone(&self.current),
+            range: start..self.position,
+        }
     }
 
     /// Waits for more bytes, when all buffered ones were read. Returns how many came: 0 at the end.
@@ -112,16 +157,19 @@ impl ReadAhead {
         while self.digest.is_none() {
             let read = std::mem::take(&mut self.current);
             self.position = 0;
-            let hashed = match &mut self.stages {
-                Stages::Inline(inline) => inline.next(read),
-                Stages::Threads(threads) => threads.next(read)?,
+            let (hashed, empty) = match &mut self.stages {
+                Stages::Inline(inline) => (inline.next(read), None),
+                Stages::Threads(threads) => {
+                    drop(read);
+                    (threads.next()?, threads.empty.clone())
+                }
             };
             match hashed {
-                Hashed::Bytes(buffer) => self.current = buffer,
+                Hashed::Bytes(buffer) => self.current = Arc::new(Shared { buffer, empty }),
                 Hashed::End(digest) => self.digest = Some(digest),
                 Hashed::Failed(error) => return Err(error),
             }
-            if self.current.length > 0 {
+            if self.current.buffer.length > 0 {
                 break;
             }
         }
@@ -196,8 +244,11 @@ struct Inline {
 }
 
 impl Inline {
-    fn next(&mut self, read: Buffer) -> Hashed {
-        self.hashing.next(self.decompressing.next(read))
+    fn next(&mut self, read: Arc<Shared>) -> Hashed {
+        // Where nobody else has pieces of it, it is filled again.
+        let mut read = Arc::into_inner(read).unwrap_or_default();
+        let buffer = std::mem::take(&mut read.buffer);
+        self.hashing.next(self.decompressing.next(buffer))
     }
 }
 
@@ -250,14 +301,8 @@ impl Threads {
         Ok(())
     }
 
-    /// Gives back a buffer that was read, and waits for the next one.
-    fn next(&mut self, read: Buffer) -> io::Result<Hashed> {
-        if let Some(empty) = &self.empty
-            && !read.bytes.is_empty()
-        {
-            // If the thread has ended, there is nothing left to fill.
-            let _ = empty.send(read);
-        }
+    /// Waits for the next buffer.
+    fn next(&mut self) -> io::Result<Hashed> {
         let hashed = self.hashed.recv();
         hashed.map_err(|_| io::Error::other("a thread ended before its work"))
     }
@@ -275,7 +320,6 @@ impl Drop for Threads {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -367,6 +411,26 @@ mod tests {
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
             assert_eq!(ahead.digest(), None);
         }
+    }
+
+    #[test]
+    fn a_piece_stays_while_others_are_read_and_then_its_buffer_is_filled_again() {
+        let read = Arc::new(AtomicU64::new(0));
+        let mut ahead = ReadAhead::start(Endless(Arc::clone(&read)), Algorithm::Sha256).unwrap();
+        let mut pieces = Vec::new();
+        for _ in 0..BUFFERS {
+            assert_eq!(ahead.wait().unwrap(), BUFFER);
+            pieces.push(ahead.piece(5));
+            let rest = ahead.piece(u64::MAX);
+            assert_eq!(rest.bytes().len(), BUFFER - 5);
+            assert_eq!(ahead.buffered(), b"");
+        }
+        assert!(pieces.iter().all(|piece| piece.bytes() == [7; 5]));
+        let most = (BUFFER * BUFFERS) as u64;
+        assert_eq!(read.load(Ordering::SeqCst), most);
+        pieces.clear();
+        assert_eq!(ahead.wait().unwrap(), BUFFER);
+        assert!(read.load(Ordering::SeqCst) > most);
     }
 
     #[test]

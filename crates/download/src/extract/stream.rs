@@ -1,18 +1,21 @@
 //! A layer's decompressed bytes: counted, hashed, and stopped at the limit.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_oci::Digest;
 
 use super::error::ArchiveError;
-use super::read_ahead::ReadAhead;
+use super::read_ahead::{Piece, ReadAhead};
 use crate::limits::{Bound, Limits};
 
 /// Bytes of compressed content that are read at once.
 const BUFFER: usize = 256 << 10;
+/// How far back zstd may refer, as a power of two: 8 MiB, which is what RFC 8878 (3.1.1.1.2) asks of
+/// decoders. It is memory that the decoder needs, and an archive may ask for gigabytes.
+const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Whether a media type is that of a layer, by the OCI image specification 1.1 ("Layer media types")
 /// and Docker's schema 2. Layers that must not be distributed count too. The layer's bytes say how it
@@ -129,20 +132,64 @@ impl Cancellation {
     }
 }
 
+/// The bytes of an archive, complete and checked.
+pub(crate) enum Content {
+    File(File),
+    /// A small one, which was never written to a file.
+    Memory(Vec<u8>),
+}
+
 type Decoder = Box<dyn Read + Send>;
 
 /// Decompresses an archive. Its first bytes say how.
 ///
 /// # Errors
 /// [`ArchiveError::Compression`]; [`ArchiveError::Read`].
-pub(super) fn decoder(archive: File) -> Result<Decoder, ArchiveError> {
-    let mut archive = BufReader::with_capacity(BUFFER, archive);
+pub(super) fn decoder(archive: Content) -> Result<Decoder, ArchiveError> {
+    match archive {
+        Content::File(file) => decompress(BufReader::with_capacity(BUFFER, file)),
+        Content::Memory(bytes) => decompress(Cursor::new(bytes)),
+    }
+}
+
+fn decompress(mut archive: impl BufRead + Send + 'static) -> Result<Decoder, ArchiveError> {
     Ok(match Compression::detect(archive.fill_buf()?)? {
         Compression::None => Box::new(archive),
         // Both may have several members or frames. Other bytes after the last are an error.
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(archive)),
-        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(archive)?),
+        Compression::Zstd => Box::new(Zstd::new(archive)?),
     })
+}
+
+/// Decompresses zstd within a bound on its memory.
+struct Zstd<R: BufRead>(zstd::Decoder<'static, R>);
+
+impl<R: BufRead> Zstd<R> {
+    fn new(archive: R) -> io::Result<Self> {
+        let mut decoder = zstd::Decoder::with_buffer(archive)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+        Ok(Self(decoder))
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| {
+            if is_too_large_a_window(&error) {
+                let what =
+                    "the window of its zstd compression (see `--long` and `--ultra` of zstd)";
+                return io::Error::other(over(what, 1 << ZSTD_WINDOW_LOG, Bound::Fixed));
+            }
+            error
+        })
+    }
+}
+
+/// The library tells it in words alone.
+fn is_too_large_a_window(error: &io::Error) -> bool {
+    let code = zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge;
+    let words = zstd::zstd_safe::get_error_name((code as usize).wrapping_neg());
+    error.to_string() == words
 }
 
 /// The decompressed layer.
@@ -176,6 +223,11 @@ impl LayerStream {
     pub(super) fn add_holes(&mut self, bytes: u64) -> Result<(), ArchiveError> {
         self.holes = self.holes.saturating_add(bytes);
         self.budget.check(self.count, self.holes)
+    }
+
+    /// The next buffered bytes, at most `most`, as what another thread may hold.
+    pub(super) fn piece(&mut self, most: u64) -> Piece {
+        self.ahead.piece(most)
     }
 
     /// Reads the rest of the layer. Returns the layer's digest and its length in bytes, including the

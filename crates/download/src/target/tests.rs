@@ -28,7 +28,9 @@ impl Scene {
     fn install(&self, content: &str) {
         let staging = self.begin().unwrap();
         fill(&staging, content);
-        staging.commit(Durability::Full).unwrap();
+        staging
+            .commit(Durability::Full, &Cancellation::default())
+            .unwrap();
     }
 
     fn installed(&self) -> String {
@@ -73,6 +75,21 @@ fn fill(staging: &Staging, content: &str) {
         countersign_oci::Digest::sha256(content.as_bytes())
     );
     staging.write_record(record.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_is_cancelled_while_the_disk_is_waited_for_does_not_take_the_place() {
+    let scene = Scene::new();
+    scene.install("old");
+    let staging = scene.begin().unwrap();
+    fill(&staging, "new");
+    let cancellation = Cancellation::default();
+    cancellation.cancel();
+    let result = staging.commit(Durability::Full, &cancellation);
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    drop(staging);
+    assert_eq!(scene.installed(), "old");
+    assert_eq!(scene.names(), ["app"]);
 }
 
 #[test]
@@ -132,7 +149,7 @@ fn something_that_came_meanwhile_is_not_replaced() {
     fs::create_dir(scene.target()).unwrap();
     fs::write(scene.target().join("precious"), "").unwrap();
     assert!(matches!(
-        staging.commit(Durability::Full),
+        staging.commit(Durability::Full, &Cancellation::default()),
         Err(Error::Target { .. })
     ));
     drop(staging);
@@ -199,7 +216,9 @@ fn two_installations_to_one_target_do_not_meet() {
     assert!(matches!(scene.begin(), Err(Error::Busy { .. })));
     // Nor did the attempt disturb the first.
     fill(&first, "first");
-    first.commit(Durability::Full).unwrap();
+    first
+        .commit(Durability::Full, &Cancellation::default())
+        .unwrap();
     drop(first);
     scene.install("second");
     assert_eq!(scene.installed(), "second");
@@ -407,7 +426,9 @@ fn installation_that_is_killed() {
     }
     match moment {
         "between two steps" => fs::rename(target, staging.old_path()).unwrap(),
-        "committed" => staging.commit(Durability::Full).unwrap(),
+        "committed" => staging
+            .commit(Durability::Full, &Cancellation::default())
+            .unwrap(),
         _ => {}
     }
     // No destructor runs, as with a signal from outside.

@@ -4,7 +4,6 @@
 //! and checked against its digest. While one layer is unpacked, on a thread that may block, the next
 //! ones are fetched.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use countersign_oci::{
@@ -12,6 +11,7 @@ use countersign_oci::{
 };
 use tokio::sync::mpsc;
 
+use super::blob::Blob;
 use super::{UnpackedTree, extractor, manifest};
 use crate::admitted::AdmittedImage;
 use crate::blocking::CancelOnDrop;
@@ -111,7 +111,7 @@ impl ImageContent<'_> {
         &self,
         extractor: Extractor,
         staging: &Arc<Staging>,
-        waiting: mpsc::UnboundedReceiver<PathBuf>,
+        waiting: mpsc::UnboundedReceiver<Blob>,
     ) -> Result<Extractor, Error> {
         let diff_ids = self.diff_ids().await?;
         self.extract_layers(extractor, staging, diff_ids, waiting)

@@ -1,16 +1,15 @@
-//! Fetching layers into the quarantine, and unpacking them from there.
+//! Fetching layers, and unpacking them from there.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_oci::{Descriptor, Digest};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
+use super::blob::{Begun, Blob, Memory};
 use super::image::ImageContent;
+use super::turns::Turns;
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Event;
@@ -19,37 +18,34 @@ use crate::target::Staging;
 
 /// Layers fetched at once. More gain little on one registry, and each has its buffers.
 const FETCHES: usize = 4;
-/// Bytes of a layer that are written at once. Each write is passed to another thread.
-const WRITE_BUFFER: usize = 256 << 10;
 
 impl ImageContent<'_> {
-    /// Fetches the layers, several at once. Sends the path of each, in order, once it is complete
-    /// and its digest was checked.
+    /// Fetches the layers, several at once. Sends each, in order, once it is complete and its digest was
+    /// checked.
     pub(super) async fn fetch_layers(
         &self,
         staging: &Staging,
-        fetched: mpsc::UnboundedSender<PathBuf>,
+        fetched: mpsc::UnboundedSender<Blob>,
     ) -> Result<(), Error> {
+        let (turns, memory) = (&Turns::new(), &Memory::new());
         let fetches = self.layers().iter().enumerate().map(|(number, layer)| {
             let path = staging.blob_path(number);
             async move {
-                self.fetch_layer(layer, &path).await?;
-                Ok::<_, Error>(path)
+                let _turn = turns.begin(layer.size).await;
+                let blob = Begun::new(layer.size, path, memory).await?;
+                self.fetch_layer(layer, blob).await
             }
         });
         let mut complete = stream::iter(fetches).buffered(FETCHES);
-        while let Some(path) = complete.try_next().await? {
-            if fetched.send(path).is_err() {
+        while let Some(blob) = complete.try_next().await? {
+            if fetched.send(blob).is_err() {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn fetch_layer(&self, layer: &Descriptor, path: &Path) -> Result<(), Error> {
-        let file = tokio::fs::File::create_new(path).await;
-        let file = file.map_err(Error::io("create", path))?;
-        let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+    async fn fetch_layer(&self, layer: &Descriptor, mut blob: Begun) -> Result<Blob, Error> {
         let progress = |bytes| {
             (self.with.events)(Event::LayerProgress {
                 digest: layer.digest.clone(),
@@ -59,9 +55,9 @@ impl ImageContent<'_> {
         };
         self.with
             .registry
-            .fetch_blob(self.location(), layer, &mut file, &progress)
+            .fetch_blob(self.location(), layer, blob.writer(), &progress)
             .await?;
-        file.flush().await.map_err(Error::io("write", path))
+        blob.end().await
     }
 
     /// Unpacks the layers in their order, as they come in. While one is unpacked, the next one is
@@ -71,7 +67,7 @@ impl ImageContent<'_> {
         mut extractor: Extractor,
         staging: &Arc<Staging>,
         diff_ids: Vec<Digest>,
-        fetched: mpsc::UnboundedReceiver<PathBuf>,
+        fetched: mpsc::UnboundedReceiver<Blob>,
     ) -> Result<Extractor, Error> {
         let layers = self.layers().iter().cloned().zip(diff_ids).collect();
         let mut queue = Queue {
@@ -106,8 +102,8 @@ impl ImageContent<'_> {
 struct Queue {
     /// The layers that were not opened yet, with the digests of their decompressed content.
     layers: VecDeque<(Descriptor, Digest)>,
-    /// Their files, in the same order, as they are complete and checked.
-    fetched: mpsc::UnboundedReceiver<PathBuf>,
+    /// Their content, in the same order, as it is complete and checked.
+    fetched: mpsc::UnboundedReceiver<Blob>,
     /// The layer that comes before them, if it was opened ahead of its turn.
     opened: Option<Result<OpenedLayer, Error>>,
 }
@@ -122,23 +118,23 @@ impl Queue {
             return Ok(None);
         }
         // If fetching ended without this layer, it has failed, and its error is reported.
-        let path = self.fetched.recv().await.ok_or(Error::Cancelled)?;
-        Ok(self.take(path).map(Next::Fetched))
+        let blob = self.fetched.recv().await.ok_or(Error::Cancelled)?;
+        Ok(self.take(blob).map(Next::Fetched))
     }
 
     /// Opens the next layer ahead of its turn, if it was fetched. An error is returned in its turn.
     fn open_next(&mut self) {
-        let path = self.fetched.try_recv().ok();
-        let next = path.and_then(|path| self.take(path));
+        let blob = self.fetched.try_recv().ok();
+        let next = blob.and_then(|blob| self.take(blob));
         self.opened = next.map(FetchedLayer::open);
     }
 
-    fn take(&mut self, path: PathBuf) -> Option<FetchedLayer> {
+    fn take(&mut self, blob: Blob) -> Option<FetchedLayer> {
         let (descriptor, diff_id) = self.layers.pop_front()?;
         Some(FetchedLayer {
             descriptor,
             diff_id,
-            path,
+            blob,
         })
     }
 }
@@ -169,7 +165,7 @@ impl Next {
 struct FetchedLayer {
     descriptor: Descriptor,
     diff_id: Digest,
-    path: PathBuf,
+    blob: Blob,
 }
 
 /// A layer that is being decompressed.
@@ -182,7 +178,7 @@ impl FetchedLayer {
     fn open(self) -> Result<OpenedLayer, Error> {
         let Descriptor { digest, size, .. } = self.descriptor;
         let layer = Layer {
-            content: take_file(&self.path)?,
+            content: self.blob.open()?,
             size,
             form: Form::Layer {
                 diff_id: self.diff_id,
@@ -196,11 +192,4 @@ impl FetchedLayer {
             }),
         }
     }
-}
-
-/// Opens a file and removes its name, so that its disk space is free again as soon as it is closed.
-fn take_file(path: &Path) -> Result<File, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    fs::remove_file(path).map_err(Error::io("remove", path))?;
-    Ok(file)
 }

@@ -112,7 +112,11 @@ fn one(stage: &Stage, seed: u64, number: usize, tally: &Tally) {
             .iter()
             .any(|text| run.stderr.contains(text));
         assert!(!internal, "{what}: {}", run.shown());
-        assert!(found == before.map(Version::tree), "{what}: what was there");
+        // It may be late in the moment in which the new version takes its place.
+        let late = run.stderr.contains("the time limit is reached");
+        let moved = late && found == Some(Version::Two.tree());
+        let stayed = found == before.map(Version::tree);
+        assert!(stayed || moved, "{what}: what was there");
         tally.refused.fetch_add(1, Ordering::Relaxed);
     }
     let left = names(&place);

@@ -71,8 +71,7 @@ impl<R: BufRead> Archive<'_, R> {
             if self.content < BLOCK {
                 return Err(refused("the end of the content".into()));
             }
-            let mut block = Vec::with_capacity(archive::BLOCK);
-            self.copy(BLOCK, &mut block, &ArchiveError::Read)?;
+            let block = self.read(BLOCK)?;
             if let Some(segments) = reader.block(&block).map_err(refused)? {
                 return Ok(segments);
             }

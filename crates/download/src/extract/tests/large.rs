@@ -1,8 +1,12 @@
 //! Layers that are large enough to be decompressed on threads of their own.
 
 use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use countersign_sandbox::image::Entry;
 
 use super::*;
+use crate::limits::Bound;
 
 /// Content that doesn't compress.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
@@ -73,4 +77,101 @@ fn a_large_layer_over_a_limit_is_refused() {
     let layer = layer(&gzip(&tar), &tar);
     let error = scene.extractor().layer(layer).unwrap_err();
     assert!(matches!(error, ArchiveError::Limit { .. }), "{error:?}");
+}
+
+#[test]
+fn a_zstd_window_has_a_bound_in_every_frame() {
+    let tar = Tar::default().file("x", &[1; 512]).end();
+    let frame = |log, bytes: &[u8]| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(log).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let result = |bytes: &[u8]| Scene::new().extractor().layer(layer(bytes, &tar));
+    result(&frame(23, &tar)).unwrap();
+    let (begin, end) = tar.split_at(512);
+    for large in [
+        frame(24, &tar),
+        frame(27, &tar),
+        [frame(23, begin), frame(24, end)].concat(),
+    ] {
+        let error = result(&large).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the window of its zstd compression (see `--long` and `--ultra` of zstd) is over the limit of 8388608 bytes"
+        );
+        let fixed = matches!(
+            error,
+            ArchiveError::Limit {
+                bound: Bound::Fixed,
+                ..
+            }
+        );
+        assert!(fixed, "{error:?}");
+    }
+}
+
+/// Threads write the files. Names, modes and times must come out as if one had.
+#[test]
+fn many_files_and_what_happens_to_their_names_come_out_in_the_order_of_the_archive() {
+    const TIME: i64 = 1_700_000_000;
+    let content = |number: u64| noise(1 + number as usize * 37, number);
+    let mut tar = Tar::default();
+    for number in 0..400 {
+        let name = format!("d/{number}");
+        let mode = if number % 2 == 0 { 0o755 } else { 0o400 };
+        let entry = Entry::file(&name, content(number)).mode(mode);
+        tar = tar.pax("mtime", TIME.to_string()).entry(entry);
+        if number % 10 == 0 {
+            tar = tar.hardlink(&format!("link/{number}"), &name);
+        }
+        if number % 20 == 0 {
+            // Written once more: the link keeps the first content.
+            tar = tar.file(&name, b"again");
+        }
+    }
+    let tar = tar
+        .file("large", &noise(3 << 20, 1))
+        .file("empty", b"")
+        .end();
+    let scene = Scene::new();
+    let mut extractor = scene.extractor();
+    extractor.layer(layer(&gzip(&tar), &tar)).unwrap();
+    extractor.finish().unwrap();
+    for number in 0..400 {
+        let path = scene.path(&format!("d/{number}"));
+        let linked = scene.path(&format!("link/{number}"));
+        let first = match number % 10 {
+            0 => &linked,
+            _ => &path,
+        };
+        assert!(fs::read(first).unwrap() == content(number), "{number}");
+        let metadata = first.metadata().unwrap();
+        let mode = if number % 2 == 0 { 0o755 } else { 0o400 };
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{number}");
+        assert_eq!(metadata.mtime(), TIME, "{number}");
+        if number % 20 == 0 {
+            assert_eq!(fs::read(&path).unwrap(), b"again", "{number}");
+        }
+    }
+    assert!(fs::read(scene.path("large")).unwrap() == noise(3 << 20, 1));
+    assert_eq!(fs::read(scene.path("empty")).unwrap(), b"");
+}
+
+#[test]
+fn a_layer_in_memory_is_unpacked_like_a_file() {
+    let scene = Scene::new();
+    let tar = tar("x", 1);
+    let bytes = gzip(&tar);
+    let layer = Layer {
+        size: bytes.len() as u64,
+        content: Content::Memory(bytes),
+        form: Form::Layer {
+            diff_id: Digest::sha256(&tar),
+        },
+    };
+    let mut extractor = scene.extractor();
+    extractor.layer(layer).unwrap();
+    assert!(fs::read(scene.path("x")).unwrap() == noise(700_000, 1));
 }

@@ -1,0 +1,156 @@
+//! Where a blob is while it is fetched and until it is unpacked: in the quarantine or, if it is small,
+//! in memory.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+use crate::extract::Content;
+
+/// Bytes of a blob up to which it needs no file.
+const SMALL: u64 = 1 << 20;
+/// KiB of all blobs of an image that are in memory.
+const MEMORY: usize = 8 << 10;
+/// Bytes of a blob that are written at once. Each write is passed to another thread.
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// The memory that the small blobs of one image share.
+pub(super) struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MEMORY)))
+    }
+
+    /// A share for a blob of `size` bytes, if it is small and there is enough left.
+    fn share(&self, size: u64) -> Option<OwnedSemaphorePermit> {
+        if size > SMALL {
+            return None;
+        }
+        let kibibytes = u32::try_from(size.div_ceil(1 << 10)).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(kibibytes).ok()
+    }
+}
+
+/// A blob that is being fetched.
+pub(super) enum Begun {
+    File {
+        file: BufWriter<tokio::fs::File>,
+        path: PathBuf,
+    },
+    Memory {
+        bytes: Vec<u8>,
+        share: OwnedSemaphorePermit,
+    },
+}
+
+impl Begun {
+    /// Makes a place for a blob of `size` bytes: a new file at `path`, or memory.
+    pub(super) async fn new(size: u64, path: PathBuf, memory: &Memory) -> Result<Self, Error> {
+        if let Some(share) = memory.share(size) {
+            let bytes = Vec::new();
+            return Ok(Self::Memory { bytes, share });
+        }
+        let file = tokio::fs::File::create_new(&path).await;
+        let file = file.map_err(Error::io("create", &path))?;
+        let file = BufWriter::with_capacity(WRITE_BUFFER, file);
+        Ok(Self::File { file, path })
+    }
+
+    pub(super) fn writer(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
+        match self {
+            Self::File { file, .. } => file,
+            Self::Memory { bytes, .. } => bytes,
+        }
+    }
+
+    /// The blob, when all of it was written and checked.
+    pub(super) async fn end(self) -> Result<Blob, Error> {
+        match self {
+            Self::File { mut file, path } => {
+                file.flush().await.map_err(Error::io("write", &path))?;
+                Ok(Blob::File(path))
+            }
+            Self::Memory { bytes, share } => Ok(Blob::Memory {
+                bytes,
+                _share: share,
+            }),
+        }
+    }
+}
+
+/// A blob that is complete and was checked against its digest.
+pub(super) enum Blob {
+    File(PathBuf),
+    Memory {
+        bytes: Vec<u8>,
+        _share: OwnedSemaphorePermit,
+    },
+}
+
+impl Blob {
+    pub(super) fn open(self) -> Result<Content, Error> {
+        match self {
+            Self::File(path) => Ok(Content::File(take_file(&path)?)),
+            Self::Memory { bytes, .. } => Ok(Content::Memory(bytes)),
+        }
+    }
+}
+
+/// Opens a file and removes its name, so that its disk space is free again as soon as it is closed.
+fn take_file(path: &Path) -> Result<File, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    fs::remove_file(path).map_err(Error::io("remove", path))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fetched(content: &[u8], path: &Path, memory: &Memory) -> Blob {
+        let size = content.len() as u64;
+        let mut begun = Begun::new(size, path.to_owned(), memory).await.unwrap();
+        begun.writer().write_all(content).await.unwrap();
+        begun.end().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn small_blobs_are_in_memory_as_long_as_there_is_enough_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = Memory::new();
+        let content = vec![7; SMALL as usize];
+        let mut held = Vec::new();
+        for number in 0..MEMORY as u64 * 1024 / SMALL {
+            let path = directory.path().join(number.to_string());
+            held.push(fetched(&content, &path, &memory).await);
+            assert!(!path.exists());
+        }
+        let path = directory.path().join("more");
+        let more = fetched(&content, &path, &memory).await;
+        assert!(path.exists());
+        assert!(matches!(more.open().unwrap(), Content::File(_)));
+        assert!(!path.exists());
+
+        held.pop();
+        let next = fetched(&content, &path, &memory).await;
+        let Content::Memory(bytes) = next.open().unwrap() else {
+            panic!("it is in a file");
+        };
+        assert!(bytes == content);
+    }
+
+    #[tokio::test]
+    async fn a_large_blob_is_in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("large");
+        let content = vec![7; SMALL as usize + 1];
+        let large = fetched(&content, &path, &Memory::new()).await;
+        assert!(path.exists());
+        assert!(matches!(large, Blob::File(_)));
+    }
+}
