@@ -1,5 +1,8 @@
 //! Progress on a terminal: one row that says what is going on, how much of the bytes has come, how
-//! fast, and how long the rest takes. With `--verbose`, a line a step as well.
+//! fast, and how long the rest takes. With `--verbose`, a line a step as well. Several installations at
+//! once have a row each ([`Board`]).
+
+mod board;
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -12,6 +15,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Output};
 use crate::printable;
+use board::Row;
+
+pub(crate) use board::Board;
 
 /// A terminal with so many columns has room for a bar.
 const WIDE: u16 = 80;
@@ -22,28 +28,45 @@ const WITH_BAR: &str =
 /// Where nobody knows how much will come.
 const ENDLESS: &str = "{spinner} {wide_msg} {bytes} {bytes_per_sec}";
 
-/// Draws what a long command is doing; draws nothing where no terminal is.
-pub(crate) struct Progress {
-    /// Whether a person reads standard error.
+/// Who reads standard error.
+#[derive(Debug, Clone, Copy)]
+struct Reader {
+    /// Whether it is a person.
     tells: bool,
     /// Whether that person wants to know of each step.
     steps: bool,
+}
+
+impl Reader {
+    fn of(output: &Output) -> Self {
+        Self {
+            tells: output.tells(),
+            steps: output.tells_steps(),
+        }
+    }
+}
+
+/// Draws what a long command is doing; draws nothing where no terminal is.
+pub(crate) struct Progress {
+    reader: Reader,
     bar: ProgressBar,
     layers: Mutex<HashMap<Digest, (u64, u64)>>,
+    /// Set if it is one of several.
+    row: Option<Row>,
 }
 
 impl Progress {
     pub(crate) fn new(output: &Output, message: impl Into<String>) -> Self {
-        let target = if output.shows_progress() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        let bar = ProgressBar::with_draw_target(None, target(output));
+        Self::of(Reader::of(output), bar, None, message)
+    }
+
+    fn of(reader: Reader, bar: ProgressBar, row: Option<Row>, message: impl Into<String>) -> Self {
         let progress = Self {
-            tells: output.tells(),
-            steps: output.tells_steps(),
-            bar: ProgressBar::with_draw_target(None, target),
+            reader,
+            bar,
             layers: Mutex::new(HashMap::new()),
+            row,
         };
         progress.look(STEP);
         progress.say(message);
@@ -56,10 +79,22 @@ impl Progress {
     /// Says what is going on now: the next step.
     pub(crate) fn say(&self, message: impl Into<String>) {
         let message = printable::lines(&message.into());
-        if self.steps {
+        if self.reader.steps {
             self.line(&message);
         }
-        self.bar.set_message(message);
+        self.set_message(&message);
+    }
+
+    fn set_message(&self, printable: &str) {
+        self.bar.set_message(self.named(printable));
+    }
+
+    /// A line that says which of several it is about.
+    fn named(&self, line: &str) -> String {
+        match &self.row {
+            Some(row) => format!("{}: {line}", row.name()),
+            None => line.to_owned(),
+        }
     }
 
     /// Says how many images were audited so far.
@@ -69,7 +104,7 @@ impl Progress {
 
     /// Says what a person has to know, also where no terminal is.
     pub(crate) fn tell(&self, line: &str) {
-        if self.tells {
+        if self.reader.tells {
             self.line(&printable::lines(line));
         }
     }
@@ -87,7 +122,7 @@ impl Progress {
     fn line(&self, printable: &str) {
         self.bar.suspend(|| {
             // Where standard error is closed, nobody is left to tell.
-            let _ = writeln!(io::stderr(), "{printable}");
+            let _ = writeln!(io::stderr(), "{}", self.named(printable));
         });
     }
 
@@ -119,7 +154,7 @@ impl Progress {
                 size,
             } => self.transferred(digest, *bytes, *size),
             Event::LayerExtracted { digest } => {
-                if self.steps {
+                if self.reader.steps {
                     self.line(&format!("unpacked {digest}"));
                 }
             }
@@ -130,7 +165,7 @@ impl Progress {
     fn archive(&self, source: &str, bytes: u64, size: Option<u64>) {
         if self.bar.position() == 0 {
             self.look(if size.is_some() {
-                self.bytes()
+                bytes_template()
             } else {
                 ENDLESS
             });
@@ -138,6 +173,9 @@ impl Progress {
         }
         if let Some(size) = size {
             self.bar.set_length(size);
+            if let Some(row) = &self.row {
+                row.transferred(bytes, size);
+            }
         }
         self.bar.set_position(bytes);
     }
@@ -149,14 +187,14 @@ impl Progress {
             return;
         };
         if layers.is_empty() {
-            self.look(self.bytes());
+            self.look(bytes_template());
         }
         if layers.insert(digest.clone(), (bytes, size)).is_none() {
             let size = output::bytes(size);
-            if self.steps {
+            if self.reader.steps {
                 self.line(&format!("fetching {digest}, {size}"));
             }
-            self.bar.set_message("fetching");
+            self.set_message("fetching");
         }
         let (position, length) = layers
             .values()
@@ -164,29 +202,48 @@ impl Progress {
         self.bar.set_length(length);
         self.bar.set_position(position);
         if position == length {
-            self.bar.set_message("unpacking");
+            self.set_message("unpacking");
         }
-    }
-
-    /// The row for bytes of which the number is known.
-    fn bytes(&self) -> &'static str {
-        let columns = terminal_size::terminal_size_of(io::stderr());
-        match columns {
-            Some((columns, _)) if columns.0 < WIDE => NARROW,
-            _ => WITH_BAR,
+        if let Some(row) = &self.row {
+            row.transferred(position, length);
         }
     }
 
     fn look(&self, template: &str) {
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style);
-        }
+        look(&self.bar, template);
+    }
+}
+
+/// A terminal, where a person wants to see progress.
+fn target(output: &Output) -> ProgressDrawTarget {
+    if output.shows_progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
+/// The row for bytes of which the number is known.
+fn bytes_template() -> &'static str {
+    let columns = terminal_size::terminal_size_of(io::stderr());
+    match columns {
+        Some((columns, _)) if columns.0 < WIDE => NARROW,
+        _ => WITH_BAR,
+    }
+}
+
+fn look(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        if let Some(row) = &self.row {
+            row.end(&self.bar);
+        }
     }
 }
 
@@ -198,10 +255,13 @@ mod tests {
     fn progress(terminal: &InMemoryTerm) -> Progress {
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let progress = Progress {
-            tells: true,
-            steps: false,
+            reader: Reader {
+                tells: true,
+                steps: false,
+            },
             bar: ProgressBar::with_draw_target(None, target),
             layers: Mutex::new(HashMap::new()),
+            row: None,
         };
         progress.look(STEP);
         progress

@@ -10,6 +10,10 @@ use countersign_download::{Capability, TagRule};
 use super::limits;
 use crate::lock::{self, LockFile};
 
+/// Entries that are installed at once, unless the user says otherwise: one is fetched while the other is
+/// unpacked.
+const JOBS: usize = 2;
+
 /// What entries are planned by, the same for installing and upgrading.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Galleries (entries by name)")]
@@ -61,9 +65,20 @@ pub(crate) struct PlanningArguments {
         default_missing_value = lock::DEFAULT,
     )]
     pub(crate) lock: Option<PathBuf>,
+
+    /// Entries to install at the same time, 1 to 16 [default: 2]
+    ///
+    /// Each needs up to 64 MiB of memory.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) jobs: Option<u8>,
 }
 
 impl PlanningArguments {
+    /// How many entries are installed at once.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs.map_or(JOBS, usize::from)
+    }
+
     /// The lock file to write.
     pub(crate) fn lock_file(&mut self) -> Option<LockFile> {
         self.lock.take().map(LockFile::new)

@@ -308,6 +308,7 @@ impl AuditArguments {
             max_index: self.max_index,
             store: None,
             lock: None,
+            jobs: None,
         }
     }
 }

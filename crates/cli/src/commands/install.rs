@@ -16,7 +16,7 @@ use super::galleries;
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
-use super::told::{CheckFiles, Told};
+use super::told::{CheckFiles, Told, check_files};
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::policy::PolicyArguments;
@@ -171,6 +171,7 @@ impl GalleryArguments {
             max_index,
             store,
             lock,
+            jobs,
         } = planning;
         let given = [
             ("--dry-run", *dry_run),
@@ -183,6 +184,7 @@ impl GalleryArguments {
             ("--max-index", max_index.is_some()),
             ("--store", store.is_some()),
             ("--lock", lock.is_some()),
+            ("--jobs", jobs.is_some()),
         ];
         if gallery.is_some() {
             return Ok(());
@@ -233,6 +235,13 @@ async fn one_image(
     let outcome = installer
         .install(&plan, &platform, &directory, options, &events)
         .await;
+    let outcome = match outcome {
+        Ok(outcome) => {
+            let checked = check_files(&outcome, check, &directory, &progress).await;
+            Ok((outcome, checked))
+        }
+        Err(failure) => Err(Failure::of_one_image(failure)),
+    };
     drop(progress);
     let result = InstallResult {
         reference: Some(reference.to_string()),
@@ -240,16 +249,17 @@ async fn one_image(
         ..InstallResult::default()
     };
     let mut report = Report::new(output);
-    match outcome.map_err(Failure::of_one_image) {
-        Ok(outcome) => {
+    match outcome {
+        Ok((outcome, checked)) => {
             let name = format!("{reference} ({platform})");
             let told = Told {
                 name: &name,
                 outcome: &outcome,
                 directory: &directory,
                 source: "the registry",
+                checked,
             };
-            let (result, told) = told.tell(check, result, output).await;
+            let (result, told) = told.tell(result, output);
             match told {
                 Ok(()) => report.done(result),
                 Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
@@ -311,6 +321,7 @@ async fn by_name(
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
         limits: limits.limits(),
+        jobs: gallery.planning.jobs(),
         lock_file: gallery.planning.lock_file(),
         lock_here: None,
         trust,

@@ -9,10 +9,11 @@ use countersign_download::{
 };
 use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
+use futures_util::{StreamExt, stream};
 
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
-use super::told::{CheckFiles, Told};
+use super::told::{CheckFiles, Checked, Told, check_files};
 use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -21,7 +22,7 @@ use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::policy::LoadedPolicy;
 use crate::printable;
-use crate::progress::Progress;
+use crate::progress::Board;
 use crate::trust;
 
 /// Galleries to install from, and a store to install to.
@@ -42,6 +43,8 @@ pub(super) struct StoreInstaller {
     pub(super) lock_here: Option<Lock>,
     /// The way to tarballs.
     pub(super) connection: Options,
+    /// How many entries are installed at once.
+    pub(super) jobs: usize,
 }
 
 /// Where the names of the entries to install come from.
@@ -72,8 +75,8 @@ fn result_of(plan: &Plan, directory: &Path) -> InstallResult {
 }
 
 impl StoreInstaller {
-    /// Plans all, then installs one after the other. From then on a failure of one does not keep
-    /// the others from being installed.
+    /// Plans all, then installs them, several at once. From then on a failure of one does not keep
+    /// the others from being installed. The results are told in the order of the request.
     pub(super) async fn run(
         &self,
         requested: &[RequestedEntry],
@@ -91,32 +94,47 @@ impl StoreInstaller {
             NamesFrom::User if report.has_failed() => Vec::new(),
             NamesFrom::User | NamesFrom::Store => planned,
         };
-        for one in planned {
+        let board = &Board::new(output, planned.len());
+        let installations = planned.into_iter().map(|one| async move {
+            let installed = self.install(&one, environment, board).await;
+            (one, installed)
+        });
+        let mut installations = std::pin::pin!(stream::iter(installations).buffered(self.jobs));
+        while let Some((planned, installed)) = installations.next().await {
             let Planned {
                 plan, directory, ..
-            } = &one;
+            } = &planned;
             let result = result_of(plan, directory);
-            match self.install(&one, environment, output).await {
-                Ok(outcome) => {
-                    let source = plan.lock().map_or("its source", |_| "the lock file");
-                    let told = Told {
-                        name: plan.name(),
-                        outcome: &outcome,
-                        directory,
-                        source,
-                    };
-                    let (result, told) = told.tell(self.check, result, output).await;
-                    let result = self.pinned_elsewhere(&one, &outcome, result, output);
-                    let told = match told {
-                        Ok(()) => self.lock(&outcome, output).await,
-                        Err(failure) => Err(failure),
-                    };
-                    match told {
-                        Ok(()) => report.done(result),
-                        Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
-                    }
+            let (outcome, checked) = match installed {
+                Ok(installed) => installed,
+                Err(failure) => {
+                    let result = result.failed(failure.to_json());
+                    board.suspend(|| report.fail(&failure, result));
+                    continue;
                 }
-                Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
+            };
+            let told = Told {
+                name: plan.name(),
+                outcome: &outcome,
+                directory,
+                source: plan.lock().map_or("its source", |_| "the lock file"),
+                checked,
+            };
+            let (result, told) = board.suspend(|| {
+                let (result, told) = told.tell(result, output);
+                let result = self.pinned_elsewhere(&planned, &outcome, result, output);
+                (result, told)
+            });
+            let told = match told {
+                Ok(()) => self.lock(&outcome, board, output).await,
+                Err(failure) => Err(failure),
+            };
+            match told {
+                Ok(()) => report.done(result),
+                Err(failure) => {
+                    let result = result.failed(failure.to_json());
+                    board.suspend(|| report.fail(&failure, result));
+                }
             }
         }
         let (results, code) = report.end();
@@ -171,9 +189,14 @@ impl StoreInstaller {
         &self,
         planned: &Planned,
         environment: &Environment,
-        output: &Output,
-    ) -> Result<Outcome, Failure> {
-        let Planned { plan, platform, .. } = planned;
+        board: &Board,
+    ) -> Result<(Outcome, Checked), Failure> {
+        let Planned {
+            plan,
+            directory,
+            platform,
+        } = planned;
+        let progress = board.row(plan.name());
         let registry = self.registry.clone();
         let installer = match self.verifier(plan, environment).await? {
             Some(verifier) => Installer::new(registry, verifier),
@@ -182,23 +205,23 @@ impl StoreInstaller {
         let installer = installer
             .with_connection(self.connection.clone())
             .with_limits(self.limits.clone());
-        let progress = Progress::new(output, format!("resolving {}", plan.name()));
         let events = |event| progress.installing(&event);
         let outcome = self
             .store
             .install(&installer, plan, platform, self.options, &events)
-            .await;
-        drop(progress);
-        Ok(outcome?)
+            .await?;
+        let checked = check_files(&outcome, self.check, directory, &progress).await;
+        Ok((outcome, checked))
     }
 
     /// Pins what was installed, where that is asked for.
-    async fn lock(&self, outcome: &Outcome, output: &Output) -> Result<(), Failure> {
+    async fn lock(&self, outcome: &Outcome, board: &Board, output: &Output) -> Result<(), Failure> {
         let (Some(file), Some(entry)) = (&self.lock_file, outcome.locked()) else {
             return Ok(());
         };
         file.record(entry).await?;
-        output.result(&format!("  locked in  {}\n", printable::path(file.path())));
+        let path = printable::path(file.path());
+        board.suspend(|| output.result(&format!("  locked in  {path}\n")));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_download::Outcome;
+use countersign_download::{CheckResult, Outcome};
 
 use super::check;
 use super::text::{outcome_text, warn};
@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::json::installation::InstallResult;
 use crate::output::Output;
 use crate::printable;
+use crate::progress::Progress;
 
 /// Whether the files of what is up to date are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,27 @@ impl CheckFiles {
     }
 }
 
+/// The files of an installation, if they were looked at.
+pub(super) type Checked = Result<Option<CheckResult>, Failure>;
+
+/// Looks at the files of what is up to date, if that is asked for.
+pub(super) async fn check_files(
+    outcome: &Outcome,
+    check: CheckFiles,
+    directory: &Path,
+    progress: &Progress,
+) -> Checked {
+    match (outcome, check) {
+        (Outcome::Unchanged { .. }, CheckFiles::Check) => {
+            progress.say("checking the files");
+            Ok(Some(countersign_download::check(directory).await?))
+        }
+        (Outcome::Unchanged { .. }, CheckFiles::Believe) | (Outcome::Installed { .. }, _) => {
+            Ok(None)
+        }
+    }
+}
+
 /// An installation that succeeded.
 pub(super) struct Told<'a> {
     pub(super) name: &'a str,
@@ -37,14 +59,14 @@ pub(super) struct Told<'a> {
     pub(super) directory: &'a Path,
     /// What has the same digest, if nothing was to do.
     pub(super) source: &'a str,
+    pub(super) checked: Checked,
 }
 
 impl Told<'_> {
-    /// Tells it, and checks the files of what is up to date if that is asked for. Returns the result with all
-    /// that is known, and the failure if files are not as they were unpacked.
-    pub(super) async fn tell(
+    /// Tells it. Returns the result with all that is known, and the failure if files are not as they were
+    /// unpacked.
+    pub(super) fn tell(
         self,
-        check: CheckFiles,
         result: InstallResult,
         output: &Output,
     ) -> (InstallResult, Result<(), Failure>) {
@@ -53,18 +75,12 @@ impl Told<'_> {
             outcome,
             directory,
             source,
+            checked,
         } = self;
         let result = result.with(outcome);
-        let checked = match (outcome, check) {
-            (Outcome::Unchanged { .. }, CheckFiles::Check) => {
-                match check::files(name, directory, output).await {
-                    Ok(checked) => Some(checked),
-                    Err(error) => return (result, Err(error.into())),
-                }
-            }
-            (Outcome::Unchanged { .. }, CheckFiles::Believe) | (Outcome::Installed { .. }, _) => {
-                None
-            }
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(failure) => return (result, Err(failure)),
         };
         let result = InstallResult {
             check: checked.as_ref().map(Into::into),

@@ -90,6 +90,7 @@ pub(crate) async fn run(
             None => LockFile::new(lock::DEFAULT.into()).read().ok(),
             Some(_) => None,
         },
+        jobs: planning.jobs(),
         lock_file: planning.lock_file(),
         trust,
         connection: connection::options(&registry, environment)?,

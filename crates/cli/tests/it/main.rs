@@ -23,6 +23,7 @@ mod gallery;
 mod help;
 mod identity;
 mod image_verifier;
+mod jobs;
 mod keys;
 mod layers;
 mod layout;

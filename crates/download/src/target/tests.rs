@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::extract::Cancellation;
+use crate::options::Durability;
 
 /// A name that staging directories of the target `app` have.
 const LEFTOVER: &str = ".app.countersign-abcDEF12";
