@@ -17,6 +17,10 @@ pub(crate) use read::{Unusable, read};
 /// The file's name, beside the record.
 pub(crate) const FILE: &str = "inventory.jsonl";
 
+/// Bytes of the longest inventory that is written, and that is read. A million files need a quarter of it. Names are
+/// written whole, and through links they can be longer than any in the archive, so there has to be a bound.
+pub(crate) const MAX_BYTES: u64 = 1 << 30;
+
 /// Bytes of names that are written in another way: `%`, and what is not printable ASCII.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -136,22 +140,30 @@ pub(crate) struct InventoryWriter<W> {
     into: W,
     digester: Digester,
     size: u64,
+    limit: u64,
 }
 
 impl<W: Write> InventoryWriter<W> {
-    pub(crate) fn new(into: W) -> Self {
+    /// Writes `limit` bytes at most, such as [`MAX_BYTES`].
+    pub(crate) fn new(into: W, limit: u64) -> Self {
         Self {
             into,
+            limit,
             digester: Digester::new(Algorithm::Sha256),
             size: 0,
         }
     }
 
+    /// # Errors
+    /// [`io::ErrorKind::FileTooLarge`] at the limit, before anything of the item is written; else those of the file.
     pub(crate) fn add(&mut self, item: &Item) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Line::from(item))?;
         line.push(b'\n');
-        self.digester.update(&line);
         self.size += line.len() as u64;
+        if self.size > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.digester.update(&line);
         self.into.write_all(&line)
     }
 

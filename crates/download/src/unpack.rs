@@ -6,7 +6,7 @@ mod layers;
 mod manifest;
 mod turns;
 
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::sync::Arc;
 
 use crate::archive::AdmittedArchive;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::extract::{ArchiveError, Extractor};
 use crate::inventory::{self, InventoryDigest, InventoryWriter};
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 use crate::options::Durability;
 use crate::record::Record;
 use crate::target::Staging;
@@ -97,11 +97,20 @@ impl UnpackedTree {
 
 fn write_inventory(staging: &Staging, extractor: &Extractor) -> Result<InventoryDigest, Error> {
     staging.write_beside_record(inventory::FILE, |file| {
-        let failed = |source| ArchiveError::Write {
-            name: inventory::FILE.into(),
-            source,
+        let failed = |source: io::Error| match source.kind() {
+            // The system's own limit on files has a number.
+            io::ErrorKind::FileTooLarge if source.raw_os_error().is_none() => ArchiveError::Limit {
+                what: "the list of all paths".into(),
+                limit: inventory::MAX_BYTES,
+                unit: "bytes",
+                bound: Bound::Fixed,
+            },
+            _ => ArchiveError::Write {
+                name: inventory::FILE.into(),
+                source,
+            },
         };
-        let mut writer = InventoryWriter::new(BufWriter::new(file));
+        let mut writer = InventoryWriter::new(BufWriter::new(file), inventory::MAX_BYTES);
         let listed = extractor.items(|item| writer.add(&item).map_err(failed));
         let finished = listed.and_then(|()| writer.finish().map_err(failed));
         finished.map_err(Error::Tree)

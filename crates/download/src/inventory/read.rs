@@ -4,12 +4,10 @@ use std::io::{BufRead, BufReader, Read};
 
 use countersign_oci::{Algorithm, Digester};
 
-use super::{InventoryDigest, Item, Line};
+use super::{InventoryDigest, Item, Line, MAX_BYTES};
 
-/// A record that states more is not one of ours: a million files need a quarter of it.
-const MAX_BYTES: u64 = 1 << 30;
-/// A path and the target of a link have 4096 bytes each by default. Each byte is written as three at most.
-const MAX_LINE: u64 = 64 << 10;
+/// 128 names of 255 bytes make a path, and each byte is written as three at most. The target of a link has 4096 bytes.
+const MAX_LINE: u64 = 256 << 10;
 
 /// Why an inventory can't be used.
 #[derive(Debug, PartialEq, Eq)]

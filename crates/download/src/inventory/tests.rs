@@ -26,7 +26,7 @@ fn items() -> Vec<Item> {
 
 fn written() -> (Vec<u8>, InventoryDigest) {
     let mut bytes = Vec::new();
-    let mut writer = InventoryWriter::new(&mut bytes);
+    let mut writer = InventoryWriter::new(&mut bytes, MAX_BYTES);
     for item in items() {
         writer.add(&item).unwrap();
     }
@@ -45,6 +45,39 @@ fn names_of_any_bytes_are_written_one_a_line_and_read_back() {
     assert_eq!(named.digest, Digest::sha256(&bytes));
     assert_eq!(named.size, bytes.len() as u64);
     assert_eq!(read(bytes.as_slice(), &named).unwrap(), items());
+}
+
+/// Paths through links can be much longer than the names in an archive, so few bytes could become many.
+#[test]
+fn an_inventory_that_could_not_be_read_is_not_written() {
+    let (bytes, _) = written();
+    let mut kept = Vec::new();
+    let limit = bytes.len() as u64 - 1;
+    let mut writer = InventoryWriter::new(&mut kept, limit);
+    let added: Vec<io::Result<()>> = items().iter().map(|item| writer.add(item)).collect();
+    let kinds: Vec<_> = added
+        .into_iter()
+        .map(|result| result.map_err(|error| error.kind()))
+        .collect();
+    assert_eq!(kinds, [Ok(()), Ok(()), Err(io::ErrorKind::FileTooLarge)]);
+    assert!(kept.len() as u64 <= limit);
+}
+
+/// The longest path there can be, of names that are written as three bytes for each.
+#[test]
+fn the_longest_path_is_read_back() {
+    let name = [0xff; 255];
+    let item = Item {
+        path: vec![name; 128].join(&b'/'),
+        kind: ItemKind::Link {
+            target: vec![0xff; 4096],
+        },
+    };
+    let mut bytes = Vec::new();
+    let mut writer = InventoryWriter::new(&mut bytes, MAX_BYTES);
+    writer.add(&item).unwrap();
+    let named = writer.finish().unwrap();
+    assert_eq!(read(bytes.as_slice(), &named).unwrap(), [item]);
 }
 
 /// Also one that is only longer or shorter, and one whose digest is right and whose text is not.
