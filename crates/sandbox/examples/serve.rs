@@ -23,6 +23,8 @@ async fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments
         .next()
+        // A flag, such as --help, is no folder.
+        .filter(|folder| !folder.starts_with('-'))
         .map(PathBuf::from)
         .ok_or_else(|| std::io::Error::other("usage: serve FOLDER [IDENTITY]"))?;
     let identity = arguments

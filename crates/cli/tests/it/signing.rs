@@ -1,6 +1,11 @@
 //! `sign` again, in outages, and when it ends early.
 
+use std::time::Duration;
+
 use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
+use serde_json::json;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::stage::{RELEASE, Run, SERVICES, Stage, TRUST, run};
 
@@ -94,6 +99,40 @@ async fn an_outage_is_waited_for_in_one_line() {
         signed.stderr,
         "waiting: the CI's identity endpoint failed (HTTP status 503)\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_in_an_outage_is_asked_for_again() {
+    let stage = Stage::new().await;
+    // Four seconds more than a token must still be good for. Fulcio is away for longer.
+    let ends = jiff::Timestamp::now().as_second() + 14;
+    let ending = stage.sigstore.token_with(RELEASE, &json!({"exp": ends}));
+    let away = ServiceFault::Refuse {
+        status: 503.try_into().unwrap(),
+        retry_after: Some(Duration::from_secs(5)),
+    };
+    stage.sigstore.inject(Service::Fulcio, away, 1);
+    let endpoint = MockServer::start().await;
+    for token in [ending, stage.sigstore.token(RELEASE)] {
+        let answer = ResponseTemplate::new(200).set_body_json(json!({"value": token}));
+        let once = Mock::given(any()).respond_with(answer).up_to_n_times(1);
+        once.expect(1).mount(&endpoint).await;
+    }
+    let app = stage.reference("app:v1");
+    let flags = ["sign", "--by-tag", "--patience", "5m", &app];
+    let arguments = [&flags[..], &TRUST, &SERVICES].concat();
+    let signed = run(stage
+        .command(&arguments)
+        .env("GITHUB_ACTIONS", "true")
+        .env(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/token?x=y", endpoint.uri()),
+        )
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "bearer"));
+    assert_eq!(signed.code, 0, "{}", signed.shown());
+    let waited = "waiting: the certificate authority (Fulcio) failed (HTTP status 503)\n";
+    assert_eq!(signed.stderr, waited);
+    endpoint.verify().await;
 }
 
 #[tokio::test]
