@@ -202,6 +202,12 @@ pub enum Problem {
         /// The key beside the list.
         key: &'static str,
     },
+    /// Two equal entries of `require`.
+    #[error("this proof is required already, by entry {first}; take one of the two out")]
+    SameProof {
+        /// Position of the first, from 0.
+        first: usize,
+    },
     /// What only a certificate has, beside a key.
     #[error(
         "expected either `key` or `{key}`, found both; a key's signature has no certificate, and so no \

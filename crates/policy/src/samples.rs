@@ -25,6 +25,7 @@ pub fn errors() -> Vec<PolicyError> {
         Both { exact: "issuer".into(), regex: "issuer_regex".into() },
         SignerBesideIdentities { key: "issuer" },
         BesideRequire { key: "predicate" },
+        SameProof { first: 0 },
         BesideKey { key: "issuer" },
         IgnoreTlogWithoutKey {},
         NoTime { key: "min_age" },

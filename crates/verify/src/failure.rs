@@ -4,7 +4,7 @@
 //! never holds anything from which a proof could be made.
 
 use countersign_oci::Digest;
-use countersign_policy::{KeyFingerprint, Violation};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, KeyFingerprint, Violation};
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::kind::RefusalKind;
@@ -25,7 +25,7 @@ pub enum Failure {
     )]
     OtherTrust,
     /// The bundle's statement has a type that does not count as a signature.
-    #[error("an attestation, not a signature: expected predicate type {}, found {found}", .expected.join(" or "))]
+    #[error("{}: expected predicate type {}, found {found}", other_statement(.found), .expected.join(" or "))]
     Attestation {
         /// The predicate types that the policy accepts.
         expected: Vec<String>,
@@ -226,6 +226,11 @@ pub enum Failure {
         "expected a log entry in the bundle, found none; if GitHub signed it for a private repository, its own instance did, which has no log: then the policy needs `trust: github`"
     )]
     NoLogEntry,
+    /// A signature by a key without a log entry, and the policy does not ignore the log.
+    #[error(
+        "the key's signature has no log entry, so nothing proves when it was made; to accept that, write `ignore_tlog: true` beside the key"
+    )]
+    KeyNotLogged,
     /// A log entry, and the trusted root has no log that could prove it.
     #[error(
         "expected no log entry, because the trusted root has no transparency log, found {found}"
@@ -262,6 +267,14 @@ pub enum Failure {
     /// A genuine signature that the policy does not accept.
     #[error("a genuine signature, but {0}")]
     Policy(Box<Violation>),
+}
+
+/// What a statement is that is not of the expected type.
+fn other_statement(found: &str) -> &'static str {
+    match found == COSIGN_SIGN_PREDICATE {
+        true => "a signature, not the attestation that is asked for",
+        false => "an attestation, not a signature",
+    }
 }
 
 fn keys(expected: &[KeyFingerprint]) -> String {
@@ -314,6 +327,7 @@ impl Failure {
             | Self::CheckpointLog { .. }
             | Self::UnsupportedLogKey { .. }
             | Self::NoLogEntry
+            | Self::KeyNotLogged
             | Self::EntryWithoutLog { .. }
             | Self::NoInclusionPromise { .. }
             | Self::Identity { .. }

@@ -12,7 +12,7 @@ use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, Transp
 
 use countersign_oci::excerpt;
 
-use crate::bundle::{LegacyForm, SignedBundle};
+use crate::bundle::{KeyMaterial, LegacyForm, SignedBundle};
 use crate::failure::Failure;
 use crate::genuine::Genuine;
 use crate::trust::{NoLog, RootInUse};
@@ -87,7 +87,7 @@ struct Agreement;
 ///
 /// # Errors
 /// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`], [`Failure::NoLogEntry`],
-/// [`Failure::EntryWithoutLog`].
+/// [`Failure::KeyNotLogged`], [`Failure::EntryWithoutLog`].
 pub(crate) fn check_provable<'a>(
     signed: &'a SignedBundle,
     root: RootInUse<'_>,
@@ -97,7 +97,10 @@ pub(crate) fn check_provable<'a>(
         return Unlogged::of(entries, no_log).map(Logging::None);
     }
     if entries.is_empty() {
-        return Err(Failure::NoLogEntry);
+        return Err(match signed.material {
+            KeyMaterial::Certificate(_) => Failure::NoLogEntry,
+            KeyMaterial::Key => Failure::KeyNotLogged,
+        });
     }
     for (index, entry) in entries.iter().enumerate() {
         let id = entry.log_id.key_id.as_bytes();

@@ -127,6 +127,7 @@ pub fn failures() -> Vec<Failure> {
         CheckpointLog { expected: text(), found: text() },
         UnsupportedLogKey { log: "transparency log", id: text(), kind: text() },
         NoLogEntry {},
+        KeyNotLogged {},
         EntryWithoutLog { found: 1 },
         NoInclusionPromise { index: 0 },
         Identity { found: Vec::new() },

@@ -140,10 +140,15 @@ pub(super) fn evidence_text(evidence: &Evidence) -> String {
     }
     match evidence.format {
         SignatureFormat::Bundle => {}
-        SignatureFormat::SimpleSigning => text.push_str(
-            "  form       simple signing, the legacy form of cosign: the log has promised to include it, \
-             and no proof of that was checked\n",
-        ),
+        SignatureFormat::SimpleSigning => {
+            text.push_str("  form       simple signing, the legacy form of cosign");
+            if evidence.log_index.is_some() {
+                text.push_str(
+                    ": the log has promised to include it, and no proof of that was checked",
+                );
+            }
+            text.push('\n');
+        }
     }
     text
 }

@@ -156,7 +156,7 @@ fn what_is_said_of_policy_files() {
     2 Usage: copy the `verification` block of one gallery into a file of its own, and pass that file
         SeveralPolicies
     2 Usage: correct the file at that place
-        Neither, Both, SignerBesideIdentities, BesideRequire, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, TwoTrustedRoots, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy, NoSuchGallery
+        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, TwoTrustedRoots, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy, NoSuchGallery
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
     2 Usage: indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in "double quotes", once in 'single quotes'
@@ -194,7 +194,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/CertificateForKey, Refused/OtherKey, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/CertificateForKey, Refused/OtherKey, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/KeyNotLogged, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository

@@ -47,6 +47,13 @@ impl Policy {
             .map(|(position, entry)| self.one_of(entry, &path.index(position)))
             .collect();
         let require = require?;
+        for (position, proof) in require.iter().enumerate() {
+            let earlier = require.iter().take(position);
+            // One signature would be enough for both.
+            if let Some(first) = earlier.into_iter().position(|other| other == proof) {
+                return Err(at(path.index(position), Problem::SameProof { first }));
+            }
+        }
         let types = require.iter().flat_map(|one| one.predicate_types.clone());
         Ok(Self {
             predicate_types: types.collect(),

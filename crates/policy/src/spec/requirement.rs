@@ -18,6 +18,7 @@ pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
         "type": "array",
         "items": { "oneOf": [{ "const": SIGNATURE }, attestation] },
         "minItems": 1,
+        "uniqueItems": true,
     })
 }
 

@@ -279,6 +279,8 @@ fn refused() -> Vec<String> {
         "require: []",
         "require: signature",
         "require: [signatures]",
+        "require: [signature, signature]",
+        "require: [{predicate_type: a, predicate: {/a: b}}, signature, {predicate_type: a, predicate: {/a: b}}]",
         "require: ['']",
         "require: [{}]",
         "require: [[signature]]",

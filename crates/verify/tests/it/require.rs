@@ -79,7 +79,7 @@ async fn one_missing_proof_refuses_and_is_told_with_what_is_there() {
     assert_snapshot!(told(&stage, missing), @r"
     registry.example/acme/app@[image] has 1 of the 2 proofs that the policy requires. Missing:
       an attestation of type https://slsa.dev/provenance/v1. Found instead:
-        [0]…: an attestation, not a signature: expected predicate type https://slsa.dev/provenance/v1, found https://sigstore.dev/cosign/sign/v1
+        [0]…: a signature, not the attestation that is asked for: expected predicate type https://slsa.dev/provenance/v1, found https://sigstore.dev/cosign/sign/v1
     ");
 
     attach(&stage, &provenance(&stage, IDENTITY));

@@ -23,7 +23,7 @@ async fn every_flaw_is_refused() {
     let missing: Expected = |it| {
         matches!(
             it,
-            Failure::NoInclusionProof { .. } | Failure::NoLogEntry | Failure::Sigstore(_)
+            Failure::NoInclusionProof { .. } | Failure::KeyNotLogged | Failure::Sigstore(_)
         )
     };
     let rows: [(&[RekorVersion], Flaw, Expected); 18] = [
