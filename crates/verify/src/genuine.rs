@@ -19,7 +19,7 @@ use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::certificate;
 use crate::certified::Certified;
 use crate::failure::Failure;
-use crate::log::Logging;
+use crate::logging::Logging;
 use crate::trust::RootInUse;
 
 /// Proof that `sigstore-verify` accepts the signature, the certificate or the key, the log entries and the

@@ -21,7 +21,8 @@ use crate::evidence::Evidence;
 use crate::failure::Failure;
 use crate::gathered::Complete;
 use crate::genuine::{self, Genuine, SignedByKey};
-use crate::log::{self, Logging};
+use crate::log;
+use crate::logging::{self, Logging};
 use crate::predicate::Predicate;
 use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven, VerifiedWith};
@@ -250,7 +251,7 @@ impl Case<'_> {
         if !policy.accepts_certificates() {
             return Err(Failure::CertificateForKey);
         }
-        let logging = log::check_provable(signed, root)?;
+        let logging = logging::check_provable(signed, root)?;
         let genuine = genuine::verify(digest, signed, certificate, &logging, root)?;
         let sighting = sight(logging, &genuine, root)?;
         let certified = genuine.certified()?;
@@ -354,7 +355,7 @@ fn sight_of_key(
     if let Some(not_read) = NotRead::of(by_key) {
         return Ok(Sighting::NotRead(not_read));
     }
-    let logging = log::check_provable(by_key.signed(), root)?;
+    let logging = logging::check_provable(by_key.signed(), root)?;
     let genuine = genuine::verify_with_key(digest, by_key, &logging, root)?;
     sight(logging, &genuine, root)
 }

@@ -68,6 +68,7 @@ mod genuine;
 mod judge;
 mod kind;
 mod log;
+mod logging;
 mod platform;
 mod predicate;
 mod proof;

@@ -12,36 +12,11 @@ use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, Transp
 
 use countersign_oci::excerpt;
 
-use crate::bundle::{KeyMaterial, LegacyForm, SignedBundle};
+use crate::bundle::LegacyForm;
 use crate::failure::Failure;
 use crate::genuine::Genuine;
-use crate::trust::{NoLog, RootInUse};
-
-/// Log entries that have everything that a proof needs. Only [`check_provable`] makes one.
-#[derive(Debug)]
-pub(crate) struct Provable<'a>(&'a [TransparencyLogEntry]);
-
-/// What is demanded of a bundle's log entries. Only [`check_provable`] makes one.
-#[derive(Debug)]
-pub(crate) enum Logging<'a> {
-    /// They must be proven.
-    Demanded(Provable<'a>),
-    /// There are none, and the trusted root has no log.
-    None(Unlogged),
-}
-
-/// Evidence that a bundle has no log entry, and that its instance has no log. Only [`check_provable`] makes one.
-#[derive(Debug)]
-pub(crate) struct Unlogged(());
-
-impl Unlogged {
-    fn of(entries: &[TransparencyLogEntry], _: NoLog) -> Result<Self, Failure> {
-        match entries.len() {
-            0 => Ok(Self(())),
-            found => Err(Failure::EntryWithoutLog { found }),
-        }
-    }
-}
+use crate::logging::{Provable, is_rekor_v2};
+use crate::trust::RootInUse;
 
 /// Proof that each log entry of a bundle is in the log that it names. Only [`prove`] makes one.
 #[derive(Debug)]
@@ -82,44 +57,6 @@ struct OwnSignature;
 /// Proof that an entry does not contradict its checkpoint. Only [`check_agreement`] makes one.
 struct Agreement;
 
-/// Checks, before any cryptography, that the entries have what a proof needs: a log with a supported kind of
-/// key, and the log's promise if the log writes one. If the trusted root has no log, there must be no entry.
-///
-/// # Errors
-/// [`Failure::UnsupportedLogKey`], [`Failure::NoInclusionPromise`], [`Failure::NoLogEntry`],
-/// [`Failure::KeyNotLogged`], [`Failure::EntryWithoutLog`].
-pub(crate) fn check_provable<'a>(
-    signed: &'a SignedBundle,
-    root: RootInUse<'_>,
-) -> Result<Logging<'a>, Failure> {
-    let entries = &signed.bundle.verification_material.tlog_entries;
-    if let Some(no_log) = root.no_log() {
-        return Unlogged::of(entries, no_log).map(Logging::None);
-    }
-    if entries.is_empty() {
-        return Err(match signed.material {
-            KeyMaterial::Certificate(_) => Failure::NoLogEntry,
-            KeyMaterial::Key => Failure::KeyNotLogged,
-        });
-    }
-    for (index, entry) in entries.iter().enumerate() {
-        let id = entry.log_id.key_id.as_bytes();
-        if let Some(kind) = root.unusable_log_key(id) {
-            return Err(Failure::UnsupportedLogKey {
-                log: "transparency log",
-                id: hex::encode(id),
-                kind: kind.to_owned(),
-            });
-        }
-        // Rekor v1 always writes one, and every client keeps it. Without it nothing proves the time of
-        // logging, and somebody could add a later timestamp to the signature.
-        if !is_rekor_v2(entry) && entry.inclusion_promise.is_none() {
-            return Err(Failure::NoInclusionPromise { index });
-        }
-    }
-    Ok(Logging::Demanded(Provable(entries)))
-}
-
 /// Checks what `sigstore-verify` has not checked of the entries. It has accepted them before: the bundle is
 /// genuine.
 ///
@@ -138,7 +75,7 @@ pub(crate) fn prove(
     genuine: &Genuine<'_>,
     root: RootInUse<'_>,
 ) -> Result<LogProven, Failure> {
-    let Provable(entries) = provable;
+    let entries = provable.into_entries();
     let proven: Vec<EntryProven> = entries
         .iter()
         .enumerate()
@@ -214,10 +151,6 @@ impl EntryProven {
             id: hex::encode(entry.log_id.key_id.as_bytes()),
         }
     }
-}
-
-fn is_rekor_v2(entry: &TransparencyLogEntry) -> bool {
-    entry.kind_version == KindVersion::HashedRekordV002
 }
 
 /// Checks that the log which the entry names signed the checkpoint, and with the name that the checkpoint

@@ -4,7 +4,8 @@ use countersign_policy::LogUse;
 use jiff::Timestamp;
 
 use crate::genuine::SignedByKey;
-use crate::log::{LogProven, Unlogged};
+use crate::log::LogProven;
+use crate::logging::Unlogged;
 use crate::timestamp::SigningTimes;
 
 /// Where and when a signature was seen.
