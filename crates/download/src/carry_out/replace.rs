@@ -103,11 +103,16 @@ pub(super) fn decide(
     let same_digest = installed.digest == *found.digest;
     // Of several proofs the oldest counts: the others can be made anew, a scan's result every day.
     let earliest = |grounds: &Grounds| grounds.all_evidence().filter_map(Evidence::earliest).min();
+    // One without a time may be older than all others.
+    let mut proofs = found.grounds.all_evidence();
+    let undated = proofs.any(|proof| proof.earliest().is_none());
     let order = match (earliest(&installed.grounds), earliest(found.grounds)) {
         (Some(installed), Some(found)) if found < installed => {
             Some(Decision::Older { installed, found })
         }
-        (Some(installed), None) if !same_digest => Some(Decision::Undated { installed }),
+        (Some(installed), time) if (undated || time.is_none()) && !same_digest => {
+            Some(Decision::Undated { installed })
+        }
         (Some(_) | None, Some(_) | None) => None,
     };
     match (order, options.downgrade) {

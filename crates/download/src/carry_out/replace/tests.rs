@@ -269,3 +269,30 @@ fn what_an_installation_did_is_told_by_what_is_proven_of_both() {
         assert_eq!(Replacement::of(None, content), Replacement::New);
     }
 }
+
+#[test]
+fn of_several_proofs_one_without_a_time_makes_all_undated() {
+    let both = |first: Grounds, second: &Grounds| {
+        let mut grounds = serde_json::to_value(first).unwrap();
+        let second = serde_json::to_value(second).unwrap();
+        grounds["further_evidence"] = json!([second["evidence"]]);
+        serde_json::from_value::<Grounds>(grounds).unwrap()
+    };
+    let found = |grounds: Grounds, digest| {
+        decided(&signature(2), digest, &grounds, InstallOptions::default())
+    };
+    let late_and_undated = || both(signature(3), &undated_signature());
+    let undated = |decision| matches!(decision, Decision::Undated { .. });
+    assert!(undated(found(late_and_undated(), OTHER)));
+    assert!(undated(found(
+        both(undated_signature(), &signature(3)),
+        OTHER
+    )));
+    // The same content is no step back.
+    assert!(!undated(found(late_and_undated(), SAME)));
+    // One is known to be older: that says more.
+    let older = found(both(signature(1), &undated_signature()), OTHER);
+    assert!(matches!(older, Decision::Older { .. }));
+    let dated = found(both(signature(3), &signature(4)), OTHER);
+    assert!(matches!(dated, Decision::Install));
+}
