@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign_download::Event;
-use countersign_oci::Digest;
+use countersign_oci::{Copied, Digest};
+use countersign_sign::CopyEvent;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Output};
@@ -158,6 +159,41 @@ impl Progress {
                     self.line(&format!("unpacked {digest}"));
                 }
             }
+        }
+    }
+
+    /// Shows how far a copy is.
+    pub(crate) fn copying(&self, event: &CopyEvent) {
+        match event {
+            CopyEvent::Blob {
+                digest,
+                bytes,
+                size,
+            } => {
+                self.transferred(digest, *bytes, *size);
+                self.bar.set_message("copying");
+            }
+            CopyEvent::BlobDone {
+                digest,
+                size,
+                copied,
+            } => {
+                self.transferred(digest, *size, *size);
+                self.bar.set_message("copying");
+                if self.reader.steps {
+                    let how = match copied {
+                        Copied::Present => "already there",
+                        Copied::Mounted => "mounted",
+                        Copied::Sent => "copied",
+                    };
+                    self.line(&format!("{how}: {digest}"));
+                }
+            }
+            CopyEvent::Verifying { image } => {
+                self.look(STEP);
+                self.say(format!("verifying {image}"));
+            }
+            CopyEvent::Tagging { tag } => self.say(format!("writing {tag}")),
         }
     }
 

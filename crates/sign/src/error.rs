@@ -145,6 +145,9 @@ pub enum Error {
     /// Images can't be joined into one.
     #[error(transparent)]
     Merge(#[from] crate::merge::MergeError),
+    /// An image can't be copied.
+    #[error(transparent)]
+    Copy(#[from] crate::copy::CopyError),
     /// Tags can't be written.
     #[error(transparent)]
     Publication(#[from] crate::publication::PublicationError),
@@ -192,6 +195,7 @@ impl Error {
             },
             Self::NotListed { .. } => ErrorKind::Unreachable,
             Self::Merge(error) => error.kind(),
+            Self::Copy(error) => error.kind(),
             Self::Publication(error) => error.kind(),
         }
     }

@@ -34,7 +34,9 @@
 //!
 //! The crate reads no environment, prints nothing and picks no directories.
 
+mod blobs;
 mod clock;
+mod copy;
 mod error;
 mod existing;
 mod foreseen;
@@ -67,6 +69,9 @@ mod tree;
 pub mod samples;
 
 pub use clock::Skew;
+pub use copy::{
+    AttachedContent, BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied,
+};
 pub use error::{Error, Service};
 pub use existing::Existing;
 pub use format::WrittenFormats;

@@ -14,7 +14,7 @@ mod tag;
 pub use error::PublicationError;
 pub use event::PublicationEvent;
 pub use failure::PublicationFailure;
-pub(crate) use tag::TagName;
+pub(crate) use tag::{NotWritten, TagName};
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,6 @@ use crate::outcome::{Signed, Stopped};
 use crate::signer::Signer;
 use crate::tags::{self, Tags};
 use crate::token::IdentityToken;
-use tag::NotWritten;
 
 /// Images that are looked up at once.
 const IMAGES_AT_ONCE: usize = 8;

@@ -15,6 +15,7 @@ use countersign_verify::{Error as VerifyError, Failure, TrustError};
 use jiff::Timestamp;
 
 use crate::clock::Skew;
+use crate::copy::CopyError;
 use crate::error::{Error, Service};
 use crate::existing::own_policy;
 use crate::login::LoginError;
@@ -63,6 +64,7 @@ pub fn errors() -> Vec<Error> {
         FurtherCheck("`cosign verify` failed".into()),
         NotListed { image: image(), expected: digest(), found: 3 },
         Merge(MergeError::Nothing { found: "no image was given".into() }),
+        Copy(CopyError::Limit { image: Box::new(image()), limit: 8, unit: "levels" }),
         Publication(PublicationError::NoTag),
     });
     errors.extend(
@@ -74,6 +76,7 @@ pub fn errors() -> Vec<Error> {
             }),
     );
     errors.extend(merge_errors().into_iter().map(Error::Merge));
+    errors.extend(copy_errors().into_iter().map(Error::Copy));
     errors.extend(publication_errors().into_iter().map(Error::Publication));
     errors.extend(token_errors().into_iter().map(Error::Token));
     errors.extend(login_errors().into_iter().map(Error::Login));
@@ -103,6 +106,17 @@ fn merge_errors() -> Vec<MergeError> {
         SamePlatform { platform: samples::platform(), first: image(), second: image() },
         NoPlatform { image: image(), found: "its configuration is not JSON".into() },
         Entry { index: image(), position: 2, found: "the type `text/html`".into() },
+    })
+}
+
+fn copy_errors() -> Vec<CopyError> {
+    let image = || Box::new(reference().location().at(digest()));
+    let refusal = || countersign_verify::samples::refusal(Vec::new());
+    samples!(CopyError {
+        Limit { image: image(), limit: 1024, unit: "manifests" },
+        Entry { index: image(), expected: 3, found: 2 },
+        Denied { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
+        Refused { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
     })
 }
 

@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod completions;
+mod copy;
 mod doctor;
 mod dry_run;
 mod galleries;
@@ -69,6 +70,11 @@ pub(crate) enum Command {
     /// No tag is written before all images are signed and verified. If anything fails before that,
     /// every tag stays as it was.
     Merge(merge::MergeArguments),
+    /// Copy an image that a policy accepts, with its signatures and all that refers to it
+    ///
+    /// The image is verified before anything is written, and again at the destination. The tag is
+    /// written last.
+    Copy(copy::CopyArguments),
     /// Verify that images are signed as a policy requires
     ///
     /// This installs nothing. It prints who signed, and when.
@@ -132,6 +138,7 @@ impl Command {
         match self {
             Self::Sign(arguments) => arguments.signing.registry.timeout,
             Self::Merge(arguments) => arguments.signing.registry.timeout,
+            Self::Copy(arguments) => arguments.registry.timeout,
             Self::Verify(arguments) => arguments.registry.timeout,
             Self::Tree(arguments) => arguments.registry.timeout,
             Self::Audit(arguments) => arguments.registry.timeout,
@@ -171,6 +178,7 @@ impl Command {
         match self {
             Self::Sign(arguments) => sign::run(arguments, environment, output).await,
             Self::Merge(arguments) => merge::run(arguments, environment, output).await,
+            Self::Copy(arguments) => copy::run(arguments, environment, output).await,
             Self::Verify(arguments) => verify::run(arguments, environment, output).await,
             Self::Tree(arguments) => tree::run(arguments, environment, output).await,
             Self::Audit(arguments) => audit::run(arguments, environment, output).await,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::check::CheckOutput;
 use super::completions::CompletionsOutput;
+use super::copy::CopyOutput;
 use super::doctor::DoctorOutput;
 use super::dry_run::DryRunOutput;
 use super::image_verifier::{ImageVerifierOutput, RefreshOutput};
@@ -77,6 +78,7 @@ documents! {
     Sign(SignOutput),
     Merge(MergeOutput),
     MergeDryRun(MergeDryRunOutput),
+    Copy(CopyOutput),
     Verify(VerifyOutput),
     Tree(TreeOutput),
     Trust(TrustOutput),

@@ -1,6 +1,6 @@
 //! What is said of merging, and of tags that are written once images are signed.
 
-use countersign_sign::{MergeError, PublicationError, PublicationFailure};
+use countersign_sign::{CopyError, MergeError, PublicationError, PublicationFailure};
 
 use super::{Failure, Kind};
 use crate::json::error::Tags;
@@ -26,6 +26,26 @@ impl From<MergeError> for Failure {
                 "build the image with its platform, as `docker buildx build --platform` does"
             }
             MergeError::Entry { .. } => "merge the images of the index one by one, by digest",
+            _ => return Self::new(kind, error),
+        };
+        Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        let kind = error.kind();
+        let hint = match &error {
+            CopyError::Limit { .. } => {
+                "look at what is attached with `countersign tree`, or copy the images of the index one by one"
+            }
+            CopyError::Entry { .. } => "copy the images of the index one by one, by digest",
+            CopyError::Denied { .. } => {
+                "copy those images of the index that the policy does not deny, by digest"
+            }
+            CopyError::Refused { .. } => {
+                "no tag was written; if the destination lost what was pushed, run the same command again"
+            }
             _ => return Self::new(kind, error),
         };
         Self::new(kind, error).hint(hint)

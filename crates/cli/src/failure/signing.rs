@@ -55,6 +55,7 @@ impl From<countersign_sign::Error> for Failure {
             | SignError::Token(_)
             | SignError::Login(_)
             | SignError::Merge(_)
+            | SignError::Copy(_)
             | SignError::Publication(_) => return passed_on(error),
             SignError::Renewal(_) => Some(
                 "run the same command again, a CI's in a new job: it signs what is not signed yet",
@@ -127,6 +128,7 @@ fn passed_on(error: countersign_sign::Error) -> Failure {
         SignError::Token(error) => error.into(),
         SignError::Login(error) => error.into(),
         SignError::Merge(error) => error.into(),
+        SignError::Copy(error) => error.into(),
         SignError::Publication(error) => error.into(),
         other => Failure::new(other.kind(), other),
     }

@@ -258,14 +258,22 @@ fn what_is_said_of_signing() {
         Publication/SameTag
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
+    3 Unsigned: copy those images of the index that the policy does not deny, by digest
+        Copy/Denied/Refused/Refusal
+    3 Unsigned: no tag was written; if the destination lost what was pushed, run the same command again
+        Copy/Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
         Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does
         Merge/NoPlatform
+    5 Invalid: copy the images of the index one by one, by digest
+        Copy/Entry
     5 Invalid: find out which of the two digests your build pushed, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after signing, pass --tag-later
         Tag
+    5 Invalid: look at what is attached with `countersign tree`, or copy the images of the index one by one
+        Copy/Limit
     5 Invalid: merge the images of the index one by one, by digest
         Merge/Entry
     5 Invalid: name the issuer as its tokens do: in the signing config, or by --oidc-issuer URL

@@ -33,7 +33,7 @@ struct Row {
 const INSTALL: &str =
     "install --platform linux/amd64 --gallery galleries.yaml --trusted-root trusted_root.json chat";
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     Row {
         name: "sign",
         arguments: "--by-tag --trusted-root trusted_root.json --signing-config signing_config.json \
@@ -45,6 +45,12 @@ const ROWS: [Row; 26] = [
         name: "merge",
         arguments: "--trusted-root trusted_root.json --signing-config signing_config.json \
                    --identity-token @token --tag REGISTRY/app:merged REGISTRY/app@DIGEST",
+        before: "",
+        prints: Prints::Report,
+    },
+    Row {
+        name: "copy",
+        arguments: "--trusted-root trusted_root.json --policy policy.yaml REGISTRY/app:v1 REGISTRY/mirror/app",
         before: "",
         prints: Prints::Report,
     },

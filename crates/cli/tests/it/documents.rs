@@ -50,6 +50,7 @@ fn here(stage: &Stage, text: &str) -> String {
         .replacen("cache@sha256:…", &second, 1)
         .replace("quay.io/", &format!("{host}/"))
         .replace("ghcr.io/", &format!("{host}/"))
+        .replace("registry.internal/", &format!("{host}/"))
         .replace("sha256:…", &digest)
         .replace(
             "sha256:4e85e8b64adf6ff23b73225fb19e35c57f134d32ea56bd399ebe47534da1f29c",
@@ -118,7 +119,11 @@ fn flags(words: &[String]) -> &'static [&'static str] {
         ],
         ["verify", ..] if caches => &["--trusted-root=trusted_root.json", "--cache-dir=kept"],
         ["install", ..] => &["--trusted-root=trusted_root.json", "--platform=linux/amd64"],
-        ["verify" | "tree" | "trust" | "upgrade" | "audit", ..] | ["policy", "test" | "init"]
+        [
+            "verify" | "copy" | "tree" | "trust" | "upgrade" | "audit",
+            ..,
+        ]
+        | ["policy", "test" | "init"]
             if !trusts =>
         {
             &["--trusted-root=trusted_root.json"]
@@ -181,6 +186,11 @@ async fn the_commands_about_registries_work() {
 #[tokio::test]
 async fn the_commands_about_audits_work() {
     play("docs/audit.md", 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_about_copying_work() {
+    play("docs/copy.md", 3).await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod bundle;
 mod cache;
 mod check;
 mod commands;
+mod copy;
 mod doctor;
 mod documents;
 mod exit_codes;

@@ -169,6 +169,7 @@ impl Stage {
         settings.add_filter(r#""\[TIME\]",\n\s+"\[TIME\]""#, r#""[TIME]""#);
         // Certificate and log may be of two different seconds.
         settings.add_filter(r"\[TIME\](, \[TIME\])+", "[TIME]");
+        settings.add_filter(r"copied \(\d+\.\d+ KiB\)", "copied ([SIZE])");
         settings.add_filter(r"log entry  \d+", "log entry  [NUMBER]");
         settings.add_filter(r#""log_index": \d+"#, r#""log_index": "[NUMBER]""#);
         settings.add_filter(r#""log_id": "[0-9a-f]{64}""#, r#""log_id": "[LOG]""#);

@@ -310,6 +310,7 @@ fn every_command_gets_a_manual_page() {
     countersign-audit.1
     countersign-check.1
     countersign-completions.1
+    countersign-copy.1
     countersign-doctor-containerd.1
     countersign-doctor.1
     countersign-image-verifier-refresh.1

@@ -41,6 +41,10 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
     let commands = [
         ("sign", [&signs[..], &[&digest]].concat()),
         ("merge", [&signs[..], &["--tag", &app, &digest]].concat()),
+        (
+            "copy",
+            [&TRUST[..], &POLICY, &[&app, "localhost/mirror"]].concat(),
+        ),
         ("verify", [&TRUST[..], &POLICY, &[&app]].concat()),
         ("tree", [&TRUST[..], &[&app]].concat()),
         (

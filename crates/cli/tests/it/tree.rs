@@ -12,7 +12,7 @@ const SLSA: &str = "https://slsa.dev/provenance/v1";
 const FORGER: &str = "https://github.com/forger/app/.github/workflows/x.yml@refs/heads/main";
 
 /// An index with something of every kind attached; one image of it is signed by a stranger.
-async fn stage() -> Stage {
+pub(crate) async fn stage() -> Stage {
     let stage = Stage::new().await;
     let index = stage.index.descriptor();
     let attach = |bundle: String| {

@@ -3,17 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use countersign_oci::{
-    Descriptor, Digest, Document, Location, Registry, Repository, ResolvedImage,
-};
+use countersign_oci::{Descriptor, Digest, Location, Registry, Repository, ResolvedImage};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Merge;
+use crate::blobs::{AT_ONCE, blobs_of};
 use crate::error::Error;
 use crate::publication::PublicationEvent;
-
-/// Blobs that are copied at once.
-const AT_ONCE: usize = 4;
 
 /// Copies the members of `merge` to `target`, blobs first, and pushes the index by its digest.
 pub(super) async fn copy(
@@ -68,23 +64,4 @@ pub(super) async fn copy(
         index: index.reference().clone(),
     });
     Ok(index)
-}
-
-/// The configuration and the layers, but for layers that no registry may hand on.
-fn blobs_of(image: &ResolvedImage) -> Vec<&Descriptor> {
-    match image.document() {
-        Document::Manifest(manifest) => std::iter::once(&manifest.config)
-            .chain(&manifest.layers)
-            .filter(|blob| !is_foreign(blob))
-            .collect(),
-        Document::Index(_) => Vec::new(),
-    }
-}
-
-/// Layers that are fetched from their maker and kept by no registry: base layers of Windows (OCI
-/// image specification, "Non-Distributable Layers").
-fn is_foreign(blob: &Descriptor) -> bool {
-    let media_type = blob.media_type.as_str();
-    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
-        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }

@@ -49,7 +49,7 @@ impl TagName {
 
     /// Makes the tag name `image`, and reads it back with `stranger`. Some registries show an old
     /// answer for a moment.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         registry: &Registry,
         stranger: &Registry,
@@ -84,7 +84,7 @@ impl TagName {
 
 /// A tag that was not written, or perhaps was.
 #[derive(Debug)]
-pub(super) enum NotWritten {
+pub(crate) enum NotWritten {
     /// The tag is as it was.
     Left(Error),
     /// The registry may have taken the new tag all the same.

@@ -1,0 +1,219 @@
+//! Copies an image that a policy accepts, with everything that refers to it.
+//!
+//! The order is the promise. [`Copy::plan`] takes a proof, and reads what there is to copy; nothing is
+//! written. [`Copy::write`] copies the blobs, and then the manifests, each before what names it. A
+//! client that has asked for nothing yet reads the manifests back and verifies the copy. Only then is
+//! the tag written. What fails before leaves the tag where it was. Everything before the tag is kept by
+//! its digest, so a run that is repeated goes on from where the last one ended.
+//!
+//! What refers to the image was made by anybody, and is not proven. It is copied as it is. If it
+//! can't be read, it is left out and told: it must not keep the image from being copied.
+
+mod beside;
+mod error;
+mod gather;
+mod write;
+
+pub use error::CopyError;
+
+use std::sync::Arc;
+
+use countersign_oci::{
+    Copied, Digest, Location, PinnedReference, Reference, Registry, Repository, ResolvedImage,
+};
+use countersign_policy::Policy;
+use countersign_verify::{Evidence, VerifiedImage, Verifier};
+
+use crate::error::Error;
+
+/// An image that the policy accepts, and all that is copied with it.
+#[derive(Debug)]
+pub struct Copy {
+    registry: Registry,
+    policy: Policy,
+    proof: VerifiedImage,
+    /// The image first, and each part behind what led to it.
+    parts: Vec<Part>,
+    not_copied: Vec<NotCopied>,
+}
+
+/// A manifest or an index that is copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// Where it is now.
+    image: ResolvedImage,
+    /// The media type that it is pushed with.
+    media_type: String,
+    /// The image and what it lists, or something that refers to these.
+    role: Role,
+    /// Tags that cosign's older forms are found by.
+    tags: Vec<BesideTag>,
+}
+
+/// Why a manifest is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It is the image, or the image's index lists it.
+    Image,
+    /// It refers to something that is copied, or is a part of what does.
+    Attached,
+}
+
+/// What stands at a tag beside an image, in cosign's older forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachedContent {
+    /// Legacy signatures.
+    Signatures,
+    /// Attestations in the form from before bundles.
+    Attestations,
+    /// An SBOM.
+    Sbom,
+}
+
+/// A tag that names what is attached to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct BesideTag {
+    tag: String,
+    content: AttachedContent,
+}
+
+/// Something that refers to the image and was not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotCopied {
+    /// Its digest, or the tag it is found by.
+    pub name: String,
+    /// Why not, in one line.
+    pub reason: String,
+}
+
+/// Where an image is copied to, and who looks at the copy.
+pub struct Destination<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The tag to write. Without one the copy is found by its digest alone.
+    pub tag: Option<&'a str>,
+    /// A client that has asked for nothing yet: what it is told is what anybody is told.
+    pub stranger: &'a Registry,
+    /// A verifier of that client.
+    pub verifier: &'a Verifier,
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone)]
+pub enum CopyEvent {
+    /// A blob is to be copied, or `bytes` of it have been read.
+    Blob {
+        /// Its digest.
+        digest: Digest,
+        /// How many bytes of it have been read.
+        bytes: u64,
+        /// Its size, in bytes.
+        size: u64,
+    },
+    /// A blob is at the destination.
+    BlobDone {
+        /// Its digest.
+        digest: Digest,
+        /// Its size, in bytes.
+        size: u64,
+        /// How it came there.
+        copied: Copied,
+    },
+    /// All manifests are at the destination. The copy is being verified.
+    Verifying {
+        /// The copy.
+        image: PinnedReference,
+    },
+    /// The copy is proven. The tag is being written.
+    Tagging {
+        /// The tag.
+        tag: Reference,
+    },
+}
+
+/// Whoever is told how far a copy is.
+pub(crate) type Events = Arc<dyn Fn(CopyEvent) + Send + Sync>;
+
+/// An image that was copied, proven and tagged.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CopiedImage {
+    /// The copy, by its digest.
+    pub image: PinnedReference,
+    /// The tag that names it now, if one was to be written.
+    pub tag: Option<Reference>,
+    /// What was proven of the copy.
+    pub evidence: Evidence,
+    /// How many manifests and indexes the image has.
+    pub manifests: usize,
+    /// How many manifests were copied that refer to these.
+    pub attached: usize,
+    /// How the blobs came there.
+    pub blobs: BlobCounts,
+    /// What refers to the image and was not copied.
+    pub not_copied: Vec<NotCopied>,
+}
+
+/// How blobs came to the destination. Each blob is counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlobCounts {
+    /// Copied.
+    pub sent: usize,
+    /// The bytes of those that were copied.
+    pub sent_bytes: u64,
+    /// Mounted from another repository of the registry.
+    pub mounted: usize,
+    /// There already.
+    pub present: usize,
+}
+
+impl Copy {
+    /// Reads what is copied with an image: what its index lists, and what refers to each, to any
+    /// depth that the bounds allow. Signatures are also looked for in the policy's other repositories
+    /// ([`Policy::signature_sources`]). `proof` is what `policy` proves of the image.
+    ///
+    /// # Errors
+    /// [`CopyError::Denied`], [`CopyError::Limit`] and [`CopyError::Entry`], if the image can't be copied
+    /// as a whole; others about the registry.
+    pub async fn plan(
+        registry: &Registry,
+        proof: VerifiedImage,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        // Nobody knows which of its images will be used.
+        let below = proof.refuse_denied_below(registry).await;
+        below.map_err(|source| CopyError::Denied {
+            image: Box::new(proof.reference().clone()),
+            source: Box::new(source),
+        })?;
+        let elsewhere = policy.signature_sources().iter().cloned();
+        let elsewhere: Vec<Location> = elsewhere.map(Location::from).collect();
+        let (parts, not_copied) = gather::gather(registry, proof.image(), &elsewhere).await?;
+        Ok(Self {
+            registry: registry.clone(),
+            policy: policy.clone(),
+            proof,
+            parts,
+            not_copied,
+        })
+    }
+
+    /// Copies everything to the destination, verifies the copy there, and writes the tag. Images stay
+    /// what they are: all digests are the same at the destination.
+    ///
+    /// A legacy signature is added to those that stand at its tag. What else stands there is not
+    /// overwritten.
+    ///
+    /// # Errors
+    /// [`PublicationError::NotATag`](crate::PublicationError::NotATag), before anything is written;
+    /// [`CopyError::Refused`], if the copy does not pass the policy; others about the registries. No
+    /// tag that names the image was written then, except after an error of
+    /// [`PublicationError`](crate::PublicationError).
+    pub async fn write(
+        &self,
+        to: &Destination<'_>,
+        events: &Arc<dyn Fn(CopyEvent) + Send + Sync>,
+    ) -> Result<CopiedImage, Error> {
+        write::write(self, to, events).await
+    }
+}

@@ -1,0 +1,65 @@
+//! Why an image can't be copied.
+
+use countersign_oci::{ErrorKind, PinnedReference};
+
+/// Why an image can't be copied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// There is more to copy than is copied in one run.
+    #[error("there is too much to copy with {image}: more than {limit} {unit}")]
+    Limit {
+        /// The image.
+        image: Box<PinnedReference>,
+        /// The bound.
+        limit: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// An index lists something without a digest or with one that can't be checked, so that it can't
+    /// be copied as a whole.
+    #[error(
+        "{index} can't be copied as a whole: expected {expected} entries with a digest, found {found}"
+    )]
+    Entry {
+        /// The index.
+        index: Box<PinnedReference>,
+        /// How many entries it has.
+        expected: usize,
+        /// How many of them name content by a digest.
+        found: usize,
+    },
+    /// The policy denies something that the index lists, or it can't be found out.
+    #[error("{image} can't be copied as a whole")]
+    Denied {
+        /// The index.
+        image: Box<PinnedReference>,
+        /// What the policy denies.
+        #[source]
+        source: Box<countersign_verify::Error>,
+    },
+    /// The copy does not pass the policy that the source passed. No tag was written.
+    #[error("{image} was copied, but the copy does not pass the policy")]
+    Refused {
+        /// The copy.
+        image: Box<PinnedReference>,
+        /// Why not.
+        #[source]
+        source: Box<countersign_verify::Error>,
+    },
+}
+
+impl CopyError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Limit { .. } | Self::Entry { .. } => ErrorKind::Invalid,
+            Self::Denied { source, .. } => source.kind(),
+            Self::Refused { source, .. } => match source.kind() {
+                // The image was there a moment ago.
+                ErrorKind::NotFound => ErrorKind::Unreachable,
+                kind => kind,
+            },
+        }
+    }
+}

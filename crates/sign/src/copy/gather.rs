@@ -1,0 +1,335 @@
+//! Finds what is copied with an image, level by level. Each number has a bound.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign_oci::{
+    Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Reference,
+    Registry, ResolvedImage,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{AttachedContent, BesideTag, CopyError, NotCopied, Part, Role};
+use crate::blobs::blobs_of;
+use crate::error::Error;
+
+/// How many manifests are copied with one image.
+const MANIFESTS_MAX: usize = 1024;
+/// How many bytes these manifests have in all: 64 MiB.
+const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// How many levels there are below the image, of indexes and of what refers to something.
+const LEVELS_MAX: usize = 8;
+/// How many bytes the blobs have in all that refer to the image: 4 GiB. The image's own are bounded by what was
+/// signed.
+const ATTACHED_BYTES_MAX: u64 = 4 << 30;
+/// How many manifests are looked at at the same time.
+const AT_ONCE: usize = 4;
+
+/// The image and all that is copied with it, and what can't be.
+pub(super) async fn gather(
+    registry: &Registry,
+    image: &ResolvedImage,
+    elsewhere: &[Location],
+) -> Result<(Vec<Part>, Vec<NotCopied>), Error> {
+    let search = Search {
+        registry,
+        root: image.reference(),
+        elsewhere,
+        left: AtomicUsize::new(MANIFESTS_MAX),
+    };
+    let mut found = Found {
+        search: &search,
+        parts: Vec::new(),
+        known: HashMap::new(),
+        bytes: 0,
+        attached_bytes: 0,
+        not_copied: Vec::new(),
+    };
+    found.add(Part {
+        media_type: image.document().media_type().to_owned(),
+        image: image.clone(),
+        role: Role::Image,
+        tags: Vec::new(),
+    })?;
+    let mut done = 0;
+    for level in 0.. {
+        let parts: Vec<Part> = found.parts.iter().skip(done).cloned().collect();
+        if parts.is_empty() {
+            break;
+        }
+        if level > LEVELS_MAX {
+            return Err(search.limit(LEVELS_MAX as u64, "levels"));
+        }
+        done = found.parts.len();
+        let around: Vec<Around> = stream::iter(parts)
+            .map(|part| search.around(part))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for Around { parts, not_copied } in around {
+            found.not_copied.extend(not_copied);
+            for part in parts {
+                found.add(part)?;
+            }
+        }
+    }
+    Ok((found.parts, found.not_copied))
+}
+
+struct Search<'a> {
+    registry: &'a Registry,
+    root: &'a PinnedReference,
+    /// Other places where signatures may be.
+    elsewhere: &'a [Location],
+    /// How many more manifests may be fetched.
+    left: AtomicUsize,
+}
+
+/// What was found around one manifest.
+#[derive(Default)]
+struct Around {
+    parts: Vec<Part>,
+    not_copied: Vec<NotCopied>,
+}
+
+impl Around {
+    /// Takes what was read. Something that refers to the image is left out if it is at fault itself.
+    fn take(
+        &mut self,
+        name: impl FnOnce() -> String,
+        read: Result<Part, RegistryError>,
+    ) -> Result<(), Error> {
+        match read {
+            Ok(part) => self.parts.push(part),
+            Err(error) if error.is_absence() || error.spoils_one_candidate() => {
+                self.not_copied.push(NotCopied {
+                    name: name(),
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+impl Search<'_> {
+    /// What `part` lists, and what refers to it.
+    async fn around(&self, part: Part) -> Result<Around, Error> {
+        let mut around = Around::default();
+        self.listed(&part, &mut around).await?;
+        let own = part.image.reference().location();
+        let others = self.elsewhere.iter().filter(|location| *location != own);
+        for location in std::iter::once(own).chain(others) {
+            self.referring(location, &part, &mut around).await?;
+            self.beside(location, &part, &mut around).await?;
+        }
+        Ok(around)
+    }
+
+    async fn listed(&self, part: &Part, around: &mut Around) -> Result<(), Error> {
+        let Document::Index(index) = part.image.document() else {
+            return Ok(());
+        };
+        let entries = entries(&part.image);
+        if entries != index.manifests.len() {
+            return Err(CopyError::Entry {
+                index: Box::new(part.image.reference().clone()),
+                expected: entries,
+                found: index.manifests.len(),
+            }
+            .into());
+        }
+        self.account(index.manifests.len())?;
+        let location = part.image.reference().location();
+        let read = async |entry: &Descriptor| {
+            let image = self.registry.child(location, entry).await?;
+            Ok(Part {
+                media_type: entry.media_type.clone(),
+                image,
+                role: part.role,
+                tags: Vec::new(),
+            })
+        };
+        let read: Vec<Result<Part, RegistryError>> = stream::iter(&index.manifests)
+            .map(read)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for (entry, read) in index.manifests.iter().zip(read) {
+            match part.role {
+                Role::Image => around.parts.push(read?),
+                Role::Attached => around.take(|| entry.digest.to_string(), read)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn referring(
+        &self,
+        location: &Location,
+        part: &Part,
+        around: &mut Around,
+    ) -> Result<(), Error> {
+        let subject = part.image.digest();
+        let referrers = self
+            .registry
+            .referrers(&location.at(subject.clone()))
+            .await?;
+        self.account(referrers.len())?;
+        let read = async |entry: &Descriptor| {
+            let manifest = location.at(entry.digest.clone());
+            self.registry.manifest(&manifest).await
+        };
+        let read: Vec<Result<ResolvedImage, RegistryError>> = stream::iter(&referrers)
+            .map(read)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for (entry, read) in referrers.iter().zip(read) {
+            if let Ok(image) = &read
+                && image.document().subject().map(|found| &found.digest) != Some(subject)
+            {
+                around.not_copied.push(NotCopied {
+                    name: entry.digest.to_string(),
+                    reason: format!("it is listed, but does not refer to {subject}"),
+                });
+                continue;
+            }
+            let read = read.map(|image| attached(image, Vec::new()));
+            around.take(|| entry.digest.to_string(), read)?;
+        }
+        Ok(())
+    }
+
+    /// What cosign's older forms have at tags beside the image.
+    async fn beside(
+        &self,
+        location: &Location,
+        part: &Part,
+        around: &mut Around,
+    ) -> Result<(), Error> {
+        let tags = beside_tags(location, part.image.digest());
+        let read = async |(reference, beside): (Reference, BesideTag)| {
+            let read = self.registry.resolve(&reference).await;
+            (reference, read.map(|image| attached(image, vec![beside])))
+        };
+        let read: Vec<_> = stream::iter(tags)
+            .map(read)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for (reference, read) in read {
+            match read {
+                Err(error) if error.is_absence() => {}
+                read => {
+                    self.account(1)?;
+                    around.take(|| reference.to_string(), read)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&self, manifests: usize) -> Result<(), Error> {
+        let less = |left: usize| left.checked_sub(manifests);
+        let order = Ordering::Relaxed;
+        match self.left.fetch_update(order, order, less) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.limit(MANIFESTS_MAX as u64, "manifests")),
+        }
+    }
+
+    fn limit(&self, limit: u64, unit: &'static str) -> Error {
+        CopyError::Limit {
+            image: Box::new(self.root.clone()),
+            limit,
+            unit,
+        }
+        .into()
+    }
+}
+
+/// What was found so far, each digest once.
+struct Found<'a> {
+    search: &'a Search<'a>,
+    parts: Vec<Part>,
+    known: HashMap<Digest, usize>,
+    bytes: u64,
+    attached_bytes: u64,
+    not_copied: Vec<NotCopied>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, part: Part) -> Result<(), Error> {
+        let at = match self.known.entry(part.image.digest().clone()) {
+            Entry::Vacant(place) => *place.insert(self.parts.len()),
+            Entry::Occupied(place) => {
+                if let Some(known) = self.parts.get_mut(*place.get()) {
+                    known.tags.extend(part.tags);
+                }
+                return Ok(());
+            }
+        };
+        debug_assert_eq!(at, self.parts.len());
+        self.bytes = self.bytes.saturating_add(part.image.bytes().len() as u64);
+        if self.bytes > MANIFEST_BYTES_MAX {
+            let limit = MANIFEST_BYTES_MAX;
+            return Err(self.search.limit(limit, "bytes of manifests"));
+        }
+        if part.role == Role::Attached {
+            let sizes = blobs_of(&part.image).into_iter().map(|blob| blob.size);
+            self.attached_bytes = sizes.fold(self.attached_bytes, u64::saturating_add);
+            if self.attached_bytes > ATTACHED_BYTES_MAX {
+                let limit = ATTACHED_BYTES_MAX;
+                return Err(self.search.limit(limit, "bytes that refer to it"));
+            }
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+}
+
+fn attached(image: ResolvedImage, tags: Vec<BesideTag>) -> Part {
+    Part {
+        media_type: image.document().media_type().to_owned(),
+        image,
+        role: Role::Attached,
+        tags,
+    }
+}
+
+/// The tags beside an image (cosign's "tag-based discovery"). A layout has none, and neither has a digest that is too
+/// long for a tag.
+fn beside_tags(location: &Location, image: &Digest) -> Vec<(Reference, BesideTag)> {
+    let Location::Registry(_) = location else {
+        return Vec::new();
+    };
+    let name = Reference::from(location.at(image.clone()));
+    let kinds = [
+        ("sig", AttachedContent::Signatures),
+        ("att", AttachedContent::Attestations),
+        ("sbom", AttachedContent::Sbom),
+    ];
+    let tags = kinds.into_iter().filter_map(|(suffix, content)| {
+        let tag = format!("{}-{}.{suffix}", image.algorithm(), image.hex());
+        let reference = name.with_tag(&tag).ok()?;
+        Some((reference, BesideTag { tag, content }))
+    });
+    tags.collect()
+}
+
+/// How many entries an index has, also those that can't be read.
+fn entries(index: &ResolvedImage) -> usize {
+    #[derive(Deserialize)]
+    struct Entries<'a> {
+        #[serde(borrow, default)]
+        manifests: Option<Vec<&'a RawValue>>,
+    }
+    let entries: Option<Entries<'_>> = serde_json::from_slice(index.bytes()).ok();
+    let manifests = entries.and_then(|entries| entries.manifests);
+    manifests.map_or(0, |manifests| manifests.len())
+}
