@@ -83,14 +83,10 @@ const OPTIONS: [(&str, &str); 19] = [
 ];
 
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: [(&str, &str); 24] = [
+const COMMANDS: [(&str, &str); 23] = [
     (
         "triangulate",
         "to see what is attached to an image, run 'countersign tree'",
-    ),
-    (
-        "copy",
-        "images are not copied here; 'cosign copy' takes the signatures along",
     ),
     (
         "initialize",

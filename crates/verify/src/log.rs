@@ -66,10 +66,6 @@ struct Agreement;
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
 /// [`Failure::Malformed`] for a checkpoint in a form that logs do not write.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "what can be proven is used up by the proof"
-)]
 pub(crate) fn prove(
     provable: Provable<'_>,
     genuine: &Genuine<'_>,
