@@ -9,7 +9,7 @@ use countersign_policy::nearest;
 use crate::commands::Arguments;
 
 /// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
-const OPTIONS: [(&str, &str); 19] = [
+const OPTIONS: [(&str, &str); 18] = [
     ("--json", "for JSON, pass '--output json'"),
     ("-j", "for JSON, pass '--output json'"),
     (
@@ -63,10 +63,6 @@ const OPTIONS: [(&str, &str); 19] = [
     (
         "--signature",
         "signatures are read from the registry; a policy's 'signature_sources' names another repository",
-    ),
-    (
-        "--bundle",
-        "signatures are read from the registry; 'countersign policy test' takes bundles in files",
     ),
     (
         "--certificate",
