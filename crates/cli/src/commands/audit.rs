@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args, Subcommand};
 use countersign_download::{Auditor, GallerySubjects, Scope, Subject, WhichSources};
-use countersign_oci::{Platform, Registry};
+use countersign_oci::{Digest, Platform, Registry};
 use countersign_verify::Verifier;
 use futures_util::{Stream, StreamExt as _, stream};
 
@@ -294,7 +294,17 @@ impl AuditArguments {
             return Ok(None);
         };
         let (scope, which, shard) = (self.scope(), self.which(), self.shard);
-        let rules = format!("1 {scope:?} {which:?} {shard:?} {policy}");
+        // A file may have another content at the next run.
+        let files = [&self.trust.trusted_root, &self.trust.tuf_root];
+        let files = files.into_iter().flatten();
+        let files: Vec<_> = files
+            .map(|file| std::fs::read(file).ok().map(|bytes| Digest::sha256(&bytes)))
+            .collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let rules = format!(
+            "2 {version} {scope:?} {which:?} {shard:?} {:?} {files:?} {policy}",
+            self.trust
+        );
         StateFile::open(path, &rules).map(Some)
     }
 

@@ -288,6 +288,20 @@ async fn an_audit_that_was_interrupted_goes_on_and_reports_the_same() {
         assert!(run.stderr.contains("remove the file"), "{}", run.stderr);
     };
     refused(&["--state", "state", "--all-platforms"]);
+    // A line without a verdict would leave the image out, and one of another image would vouch for this one.
+    let (header, lines) = state.split_once('\n').unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    for results in [&serde_json::json!([]), &last["results"]] {
+        let mut line = first.clone();
+        line["results"] = results.clone();
+        stage.write("believed", format!("{header}\n{line}\n"));
+        refused(&["--state", "believed"]);
+    }
+    let root = std::fs::read_to_string(stage.path("trusted_root.json")).unwrap();
+    stage.write("trusted_root.json", format!("{root} "));
+    refused(&["--state", "state"]);
+    stage.write("trusted_root.json", root);
     stage.write("list.txt", stage.reference("app:another"));
     refused(&["--state", "state"]);
     refused(&["--state", "policy.yaml"]);
@@ -320,6 +334,8 @@ async fn parts_make_a_whole_and_nothing_less_is_merged() {
     assert_eq!(merge(&["whole.json"]).code, 0);
     let (cut, _) = first.trim_end().rsplit_once('\n').unwrap();
     stage.write("cut.jsonl", cut);
+    let second = std::fs::read_to_string(stage.path("2.jsonl")).unwrap();
+    stage.write("both.jsonl", format!("{first}{second}"));
     for (files, says) in [
         (&["1.jsonl"][..], "the part 2/2 is missing"),
         (
@@ -333,6 +349,7 @@ async fn parts_make_a_whole_and_nothing_less_is_merged() {
         ),
         (&["cut.jsonl", "2.jsonl"], "no line with the summary"),
         (&["policy.yaml"], "expected a result"),
+        (&["both.jsonl"], "expected nothing behind its summary"),
     ] {
         let run = merge(files);
         assert_eq!(run.code, 2, "{}", run.shown());

@@ -78,7 +78,18 @@ pub(super) fn read(
                 count += 1;
                 each(*result);
             }
-            Ok(Line::End { summary, shard }) if summary.images == count => return Ok(shard),
+            Ok(Line::End { summary, shard }) if summary.images == count => {
+                line.clear();
+                return match from.read_line(&mut line).map_err(unreadable)? {
+                    0 => Ok(shard),
+                    _ => {
+                        let found = excerpt(line.trim_end());
+                        Err(refuse(format!(
+                            "expected nothing behind its summary, found {found}"
+                        )))
+                    }
+                };
+            }
             Ok(Line::End { summary, .. }) => {
                 let expected = summary.images;
                 return Err(refuse(format!(

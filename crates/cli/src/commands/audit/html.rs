@@ -83,7 +83,7 @@ fn overview(page: &mut String, tally: &Tally) {
     let good = tally.of(State::Proven) + tally.of(State::Digest);
     let _ = write!(
         page,
-        "<p class=\"share\">{}</p>\n<p>{good} of {} would be installed if integrity were required.</p>\n\
+        "<p class=\"share\">{}</p>\n<p>{good} of {} are covered by a signature or a digest.</p>\n\
          <svg class=\"stack\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" \
          aria-label=\"images by state\">",
         percent(good, total),

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use countersign_download::Subject;
-use countersign_oci::Reference;
+use countersign_oci::{Digest, Reference};
 use futures_util::Stream;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -76,7 +76,15 @@ fn read(
     let unreadable = |error| Failure::unreadable(path, WHAT, error);
     if begins_with_brace(&mut from).map_err(unreadable)? {
         for image in pods(from, path)? {
-            if subjects.blocking_send(subject(&image)).is_err() {
+            let subject = match image {
+                Image::Named(name) => subject(&name),
+                Image::Unnamed { image, runs } => {
+                    let reason =
+                        format!("the node runs {runs}, and does not say of which repository it is");
+                    Subject::unusable(image, reason)
+                }
+            };
+            if subjects.blocking_send(subject).is_err() {
                 return Ok(());
             }
         }
@@ -185,7 +193,7 @@ struct ContainerStatus {
 
 /// The images of all containers, each once. Where a container runs, its image is asked for by the digest that runs,
 /// not by what the tag names now.
-fn pods(from: impl Read, path: &Path) -> Result<BTreeSet<String>, Failure> {
+fn pods(from: impl Read, path: &Path) -> Result<BTreeSet<Image>, Failure> {
     let unusable = |cause: String| {
         let path = PathBuf::from(path);
         let message = format!("{} is no list of pods: {cause}", path.display());
@@ -228,19 +236,30 @@ fn pods(from: impl Read, path: &Path) -> Result<BTreeSet<String>, Failure> {
     Ok(images)
 }
 
-/// The container's image, by the digest that runs where the status names one.
-fn running(container: Container, statuses: &[ContainerStatus]) -> String {
+/// The image of a container.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Image {
+    /// By the digest that runs, where the status names one.
+    Named(String),
+    /// A digest runs, of no repository. What the tag names now may be another image.
+    Unnamed { image: String, runs: Digest },
+}
+
+fn running(container: Container, statuses: &[ContainerStatus]) -> Image {
     let status = statuses.iter().find(|one| one.name == container.name);
     // With containerd and CRI-O it is `repository@digest`; docker writes `docker-pullable://` before it.
-    let runs = status.and_then(|status| {
-        let id = status.image_id.as_str();
-        let id = id.split_once("://").map_or(id, |(_, id)| id);
-        id.parse::<Reference>().ok()?.digest().cloned()
-    });
-    match (container.image.parse::<Reference>(), runs) {
+    let id = status.map_or("", |status| status.image_id.as_str());
+    let id = id.split_once("://").map_or(id, |(_, id)| id);
+    if let Ok(runs) = id.parse::<Digest>() {
+        let image = container.image;
+        return Image::Unnamed { image, runs };
+    }
+    let runs = id.parse::<Reference>().ok();
+    let runs = runs.and_then(|reference| reference.digest().cloned());
+    Image::Named(match (container.image.parse::<Reference>(), runs) {
         (Ok(reference), Some(digest)) => reference.pinned_to(digest).to_string(),
         (Ok(_) | Err(_), _) => container.image,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -283,14 +302,16 @@ mod tests {
         };
         let running = format!("quay.io/a/b@{DIGEST}");
         let docker = format!("docker-pullable://quay.io/a/b@{DIGEST}");
-        let items = [pod(&running), pod(&docker), pod("")].join(",");
+        let items = [pod(&running), pod(&docker), pod(""), pod(DIGEST)].join(",");
         let list = format!(r#" {{"kind": "List", "apiVersion": "v1", "items": [{items}]}}"#);
         assert_eq!(
             listed(&list).unwrap(),
             [
                 "quay.io/a/b:1".to_owned(),
                 format!("quay.io/a/b:1@{DIGEST}"),
-                "quay.io/a/init:1".to_owned()
+                "quay.io/a/init:1".to_owned(),
+                // A digest runs that names no repository. It is told, and the tag is not judged in its place.
+                "quay.io/a/b:1".to_owned(),
             ]
         );
     }

@@ -31,6 +31,20 @@ struct Line {
     results: Vec<AuditResult>,
 }
 
+impl Line {
+    /// Whether it has verdicts, and those of this subject.
+    fn is_of(&self, subject: &Subject) -> bool {
+        let listed = subject.gallery().is_none();
+        let asked = subject.to_string();
+        self.subject == name(subject)
+            && !self.results.is_empty()
+            && self
+                .results
+                .iter()
+                .all(|result| !listed || result.reference == asked)
+    }
+}
+
 /// A file of an audit, at the first subject that it does not have.
 pub(super) struct StateFile {
     path: PathBuf,
@@ -105,7 +119,7 @@ impl StateFile {
             return Ok(None);
         }
         let line = serde_json::from_str::<Line>(&text).ok();
-        match line.filter(|line| line.subject == name(subject)) {
+        match line.filter(|line| line.is_of(subject)) {
             Some(line) => {
                 self.complete += read as u64;
                 self.next += 1;
