@@ -76,9 +76,12 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         Kind::Policy => {
             "do not use the image; if you are sure that the policy is wrong, correct the policy"
         }
-        Kind::Invalid => {
-            "do not use the image: the signature can't be trusted; the publisher has to sign again"
-        }
+        Kind::Invalid => refusals
+            .iter()
+            .find_map(|refusal| other_kind_of_signer(refusal))
+            .unwrap_or(
+                "do not use the image: the signature can't be trusted; the publisher has to sign again",
+            ),
         Kind::Unsigned
         | Kind::Internal
         | Kind::Machine
@@ -87,6 +90,25 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         | Kind::Differs
         | Kind::Unreachable => kind::usual_hint(kind),
     }
+}
+
+/// What to do if all that was found is by a signer of a kind that the policy does not have, or by another key.
+fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
+    use countersign_verify::Failure as Refused;
+    let hints = refusal.candidates.iter().map(|candidate| match &candidate.failure {
+        Refused::NoCertificate { found: "a public key" } => Some(
+            "if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`",
+        ),
+        Refused::CertificateForKey => Some(
+            "if the publisher signs without a key, pass --issuer and --identity, or write them into the policy",
+        ),
+        Refused::OtherKey { .. } => Some(
+            "compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's",
+        ),
+        _ => None,
+    });
+    let hints: Option<Vec<_>> = hints.collect();
+    hints?.into_iter().next()
 }
 
 /// Whether a signature lacks nothing but age, as far as it was judged.

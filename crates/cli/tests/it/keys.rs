@@ -49,6 +49,29 @@ async fn a_key_is_a_flag_or_a_file_beside_the_policy() {
         refused.shown()
     );
 
+    // The other kind of signer, in both directions: nothing is wrong with the signature.
+    let says = |run: &crate::stage::Run, hint: &str| {
+        assert_eq!(run.code, 5, "{}", run.shown());
+        assert!(run.stderr.contains(hint), "{}", run.shown());
+        assert!(!run.stderr.contains("has to sign again"), "{}", run.shown());
+    };
+    says(
+        &refused,
+        "compare the policy's key with the one that the publisher names",
+    );
+    stage.write("identity.yaml", stage.policy(RELEASE));
+    let by_identity = stage.run(&[
+        &["verify"],
+        &TRUST,
+        &["--policy", "identity.yaml", &reference],
+    ]);
+    says(&by_identity, "pass it with --key FILE");
+    stage.index.push(&stage.registry, "keyless", Some("v1"));
+    stage.signed("keyless:v1", RELEASE);
+    let keyless = stage.reference("keyless:v1");
+    let by_key = stage.run(&[&["verify"], &TRUST, &["--key", "other.pub", &keyless]]);
+    says(&by_key, "pass --issuer and --identity");
+
     // The path is relative to the policy's file, wherever the program runs.
     let policy = "verification: {key: cosign.pub}";
     stage.write("keys/policy.yaml", policy);
