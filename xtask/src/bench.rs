@@ -10,6 +10,7 @@ mod hostile;
 mod install;
 mod many;
 mod measure;
+mod node;
 mod sign;
 
 use std::fs;
@@ -43,6 +44,8 @@ pub(crate) enum Part {
     Hostile,
     /// `countersign sign` of an index of eight images, beside cosign where it is installed
     Sign,
+    /// A verdict of the image verifier of a node
+    Node,
     /// `countersign install` of large images, beside `crane export | tar -x` where it is installed
     Install,
 }
@@ -110,6 +113,9 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
             &registry,
             directory.path(),
         )?);
+    }
+    if plays(Part::Node) {
+        missed.extend(node::run(&signer, &registry)?);
     }
     if plays(Part::Sign) {
         let programs = sign::Programs {

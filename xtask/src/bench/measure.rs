@@ -1,6 +1,7 @@
 //! What a program costs: time, requests, memory, size.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -95,10 +96,15 @@ fn time(program: &Command) -> anyhow::Result<Duration> {
 /// way, the resource usage that `wait4` gives, is at least that of the process that forks, which
 /// here is larger than what is measured.
 pub(super) fn resident(program: &Command) -> anyhow::Result<u64> {
+    resident_as(program, Path::new(program.program()))
+}
+
+/// As [`resident`], of the program `file`, which takes the place of the one that is run.
+pub(super) fn resident_as(program: &Command, file: &Path) -> anyhow::Result<u64> {
     let mut child = program.spawn(Stdio::null(), Stdio::null())?;
     let status = format!("/proc/{}/status", child.id());
     let image = format!("/proc/{}/exe", child.id());
-    let file = fs::canonicalize(program.program())?;
+    let file = fs::canonicalize(file)?;
     let mut most = 0;
     while child.try_wait()?.is_none() {
         // Before the program is loaded, the process is still a copy of this one.

@@ -93,12 +93,18 @@ async fn prove(
             "asking {location} for the image and its signatures"
         ));
         let proving = prove_at(location, request, policy, &registry, &verifier);
-        // A copy that does not answer leaves time for the others.
-        let share = until.saturating_duration_since(Instant::now()) / left;
-        let Ok(proven) = tokio::time::timeout(share, proving).await else {
-            let message = format!("no answer from {location} within {share:.1?}");
-            failure = Some(Failure::new(Kind::Unreachable, message));
-            continue;
+        // A copy that does not answer leaves time for the others. The last place has all that is left.
+        let proven = match left {
+            1 => proving.await,
+            _ => {
+                let share = until.saturating_duration_since(Instant::now()) / left;
+                let Ok(proven) = tokio::time::timeout(share, proving).await else {
+                    let message = format!("no answer from {location} within {share:.1?}");
+                    failure = Some(Failure::new(Kind::Unreachable, message));
+                    continue;
+                };
+                proven
+            }
         };
         match proven {
             Ok(evidence) => return Ok(evidence),
