@@ -29,7 +29,7 @@ use self::difference::differences;
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 use crate::policy::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
-use crate::{SignatureFormat, WholeRegex};
+use crate::{Matcher, SignatureFormat, WholeRegex};
 
 /// Another program that admits images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,20 +217,38 @@ fn some_images(export: &Export<'_>) -> Result<(), Missing> {
     }
 }
 
-/// An identity or an issuer, by the key for a text and the key for a pattern.
-fn matched(
-    object: &mut serde_json::Map<String, Value>,
-    keys: (&str, &str),
-    field: &'static str,
-    matcher: &crate::Matcher,
-) -> Result<(), Missing> {
-    match matcher {
-        crate::Matcher::Exact(text) => object.insert(keys.0.to_owned(), text.as_str().into()),
-        crate::Matcher::Regex(whole) => {
-            object.insert(keys.1.to_owned(), anchored(whole, field)?.into())
-        }
+/// The signers by certificate, as Sigstore's programs write them.
+fn identities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
+    let identity = |signer: &CertificateSigner| {
+        let issuer = ("issuer", "issuerRegExp");
+        let subject = ("subject", "subjectRegExp");
+        let members = [
+            matched(issuer, "issuer_regex", &signer.issuer)?,
+            matched(subject, "identity_regex", &signer.identity)?,
+        ];
+        Ok(Value::Object(members.into_iter().collect()))
     };
-    Ok(())
+    export.certificates().map(identity).collect()
+}
+
+/// An identity or an issuer, by the key for a text or the key for a pattern.
+fn matched(
+    (text, pattern): (&str, &str),
+    field: &'static str,
+    matcher: &Matcher,
+) -> Result<(String, Value), Missing> {
+    Ok(match matcher {
+        Matcher::Exact(exact) => (text.to_owned(), exact.as_str().into()),
+        Matcher::Regex(whole) => (pattern.to_owned(), anchored(whole, field)?.into()),
+    })
+}
+
+/// Where signatures are: beside the image, and in each of the policy's sources. The programs look in one place for each
+/// signer that they are told of.
+fn places(export: &Export<'_>) -> Vec<Option<String>> {
+    let sources = export.policy.signature_sources().iter();
+    let sources = sources.map(|source| Some(source.to_string()));
+    std::iter::once(None).chain(sources).collect()
 }
 
 /// A pattern for a program that searches, in Go's syntax.
@@ -239,11 +257,8 @@ fn anchored(whole: &WholeRegex, field: &'static str) -> Result<String, Missing> 
 }
 
 fn yaml(document: &Value) -> String {
-    // One line for a text of one line, so that it can be searched and compared.
-    let options =
-        serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
     // A tree of texts, numbers and booleans can be written.
-    serde_saphyr::to_string_with_options(document, options).unwrap_or_else(|_| json(document))
+    crate::yaml::write(document).unwrap_or_else(|_| json(document))
 }
 
 fn json(document: &Value) -> String {

@@ -130,10 +130,7 @@ fn written(spec: &PolicySpec) -> Result<String, ImportError> {
     struct File<'s> {
         verification: &'s PolicySpec,
     }
-    let options =
-        serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
-    let file = File { verification: spec };
-    serde_saphyr::to_string_with_options(&file, options).map_err(|error| ImportError::Form {
+    yaml::write(&File { verification: spec }).map_err(|error| ImportError::Form {
         reason: error.to_string(),
     })
 }

@@ -67,6 +67,13 @@ pub(crate) fn parse<T: DeserializeOwned>(
     })
 }
 
+/// Writes a document. A text of one line stays one line, so that it can be searched and compared.
+pub(crate) fn write(document: &impl serde::Serialize) -> Result<String, serde_saphyr::ser::Error> {
+    let options =
+        serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_with_options(document, options)
+}
+
 pub(crate) fn position(location: &Location) -> Position {
     Position {
         line: location.line(),

@@ -1,8 +1,8 @@
 //! Kyverno: an `ImageValidatingPolicy`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Export, Missing, images, matched, some_images};
+use super::{Export, Missing, identities, images, places, some_images};
 use crate::SignatureFormat;
 use crate::image_verifier::Mode;
 use crate::policy::LogUse;
@@ -105,23 +105,7 @@ fn check(export: &Export<'_>, ways: &[Vec<&str>], types: &[&str], attestors: &[&
 /// The signers by name, once for each place in which their signatures may be. One is enough.
 fn attestors(export: &Export<'_>) -> Result<Vec<(String, Value)>, Missing> {
     let mut kinds = Vec::new();
-    let mut identities = Vec::new();
-    for signer in export.certificates() {
-        let mut identity = Map::new();
-        matched(
-            &mut identity,
-            ("issuer", "issuerRegExp"),
-            "issuer_regex",
-            &signer.issuer,
-        )?;
-        matched(
-            &mut identity,
-            ("subject", "subjectRegExp"),
-            "identity_regex",
-            &signer.identity,
-        )?;
-        identities.push(Value::Object(identity));
-    }
+    let identities = identities(export)?;
     if !identities.is_empty() {
         kinds.push(json!({ "keyless": { "identities": identities } }));
     }
@@ -133,12 +117,8 @@ fn attestors(export: &Export<'_>) -> Result<Vec<(String, Value)>, Missing> {
         }
         kinds.push(cosign);
     }
-    let sources = export.policy.signature_sources().iter();
-    let places: Vec<Option<String>> = std::iter::once(None)
-        .chain(sources.map(|source| Some(source.to_string())))
-        .collect();
     let mut attestors = Vec::new();
-    for place in &places {
+    for place in &places(export) {
         for kind in &kinds {
             let mut cosign = kind.clone();
             if let (Some(place), Some(cosign)) = (place, cosign.as_object_mut()) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Export, Missing, images, matched, missing, some_images};
+use super::{Export, Missing, identities, images, missing, places, some_images};
 use crate::SignatureFormat;
 use crate::image_verifier::Mode;
 use crate::policy::LogUse;
@@ -36,7 +36,7 @@ pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
 /// The ways to be accepted. One is enough.
 fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
     let mut authorities = Vec::new();
-    for source in sources(export) {
+    for source in places(export) {
         let mut add = |how: Map<String, Value>| {
             let name = format!("signer-{}", authorities.len() + 1);
             let mut authority = Map::from_iter([("name".to_owned(), name.into())]);
@@ -86,13 +86,6 @@ fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
     Ok(authorities)
 }
 
-/// Where signatures are: beside the image, and in each of the policy's sources. An authority looks in one place.
-fn sources(export: &Export<'_>) -> Vec<Option<String>> {
-    let sources = export.policy.signature_sources().iter();
-    let sources = sources.map(|source| Some(source.to_string()));
-    std::iter::once(None).chain(sources).collect()
-}
-
 /// A bundle is looked at as an attestation there. So its type has to be named, or every type counts.
 fn attestations(types: &[&str]) -> Value {
     let attestation = |(index, one): (usize, &&str)| json!({ "name": format!("statement-{}", index + 1), "predicateType": one });
@@ -100,22 +93,6 @@ fn attestations(types: &[&str]) -> Value {
 }
 
 fn keyless(export: &Export<'_>) -> Result<Option<Value>, Missing> {
-    let mut identities = Vec::new();
-    for signer in export.certificates() {
-        let mut identity = Map::new();
-        matched(
-            &mut identity,
-            ("issuer", "issuerRegExp"),
-            "issuer_regex",
-            &signer.issuer,
-        )?;
-        matched(
-            &mut identity,
-            ("subject", "subjectRegExp"),
-            "identity_regex",
-            &signer.identity,
-        )?;
-        identities.push(Value::Object(identity));
-    }
+    let identities = identities(export)?;
     Ok((!identities.is_empty()).then(|| json!({ "url": FULCIO, "identities": identities })))
 }
