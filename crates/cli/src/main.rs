@@ -27,6 +27,7 @@ mod signals;
 mod terminal;
 mod tips;
 mod trust;
+mod verification;
 mod whole_file;
 
 use std::ffi::OsString;

@@ -11,3 +11,4 @@ pub(crate) mod replacing;
 pub(crate) mod store;
 pub(crate) mod terminal;
 pub(crate) mod trust;
+pub(crate) mod verification;

@@ -39,9 +39,7 @@ use self::state_file::StateFile;
 use super::galleries;
 use crate::arguments::limits;
 use crate::arguments::planning::PlanningArguments;
-use crate::arguments::policy::PolicyArguments;
-use crate::arguments::registry::RegistryArguments;
-use crate::arguments::trust::TrustArguments;
+use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -133,13 +131,7 @@ pub(crate) struct AuditArguments {
     pub(crate) report: ReportArguments,
 
     #[command(flatten)]
-    pub(crate) policy: PolicyArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
+    pub(crate) verification: VerificationArguments,
 }
 
 /// What is done with audits that are there.
@@ -163,7 +155,7 @@ pub(crate) async fn run(
     if let Some(AuditCommand::Merge(arguments)) = &arguments.command {
         return merge::run(arguments, output);
     }
-    let registry = connection::registry(&arguments.registry, environment)?;
+    let registry = connection::registry(&arguments.verification.registry, environment)?;
     let setup = Setup {
         arguments: &arguments,
         registry,
@@ -193,7 +185,12 @@ async fn galleries(
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
     let planning = arguments.planning();
-    let load = galleries::load(file, &planning, &arguments.registry, setup.environment);
+    let load = galleries::load(
+        file,
+        &planning,
+        &arguments.verification.registry,
+        setup.environment,
+    );
     let galleries = load.await?;
     let mut tasks = Vec::new();
     let mut policies = Vec::new();
@@ -216,7 +213,7 @@ async fn images(
     output: &Output,
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
-    let loaded = policy::from_arguments(&arguments.policy)?;
+    let loaded = policy::from_arguments(&arguments.verification.policy)?;
     let state = arguments.state_file(&format!("{:?}", loaded.policy))?;
     let auditor = Arc::new(setup.by(loaded).await?);
     let mut images = Images::open(file)?;
@@ -294,8 +291,9 @@ impl AuditArguments {
             return Ok(None);
         };
         let (scope, which, shard) = (self.scope(), self.which(), self.shard);
+        let trust = &self.verification.trust;
         // A file may have another content at the next run.
-        let files = [&self.trust.trusted_root, &self.trust.tuf_root];
+        let files = [&trust.trusted_root, &trust.tuf_root];
         let files = files.into_iter().flatten();
         let files: Vec<_> = files
             .map(|file| std::fs::read(file).ok().map(|bytes| Digest::sha256(&bytes)))
@@ -303,7 +301,7 @@ impl AuditArguments {
         let version = env!("CARGO_PKG_VERSION");
         let rules = format!(
             "2 {version} {scope:?} {which:?} {shard:?} {:?} {files:?} {policy}",
-            self.trust
+            trust
         );
         StateFile::open(path, &rules).map(Some)
     }
@@ -353,7 +351,7 @@ impl Setup<'_> {
     }
 
     async fn by(&self, loaded: LoadedPolicy) -> Result<Auditor<Verifier>, Failure> {
-        let instance = trust::instance(&self.arguments.trust, Some(&loaded))?;
+        let instance = trust::instance(&self.arguments.verification.trust, Some(&loaded))?;
         let connection = self.registry.connection();
         let root = instance
             .trusted_root_for(&loaded.policy, self.environment, connection)

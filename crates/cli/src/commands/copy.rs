@@ -6,25 +6,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_oci::{Reference, Registry, Repository};
+use countersign_oci::{Reference, Repository};
 use countersign_sign::{CopiedImage, Copy, CopyEvent, Destination};
-use countersign_verify::{TrustedRoot, Verifier};
+use countersign_verify::Verifier;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::text::evidence_text;
-use crate::arguments::policy::PolicyArguments;
-use crate::arguments::registry::RegistryArguments;
-use crate::arguments::trust::TrustArguments;
-use crate::connection;
+use crate::arguments::verification::VerificationArguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::evidence::JsonEvidence;
 use crate::operand;
 use crate::output::{self, Output};
-use crate::policy;
 use crate::progress::Progress;
-use crate::trust;
+use crate::verification::Verification;
 
 const EXAMPLE: &str = "\
 Example: into a registry of your own, under the same tag
@@ -49,13 +45,7 @@ pub(crate) struct CopyArguments {
     pub(crate) destination: Target,
 
     #[command(flatten)]
-    pub(crate) policy: PolicyArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
+    pub(crate) verification: VerificationArguments,
 }
 
 /// Verifies, copies, verifies again, and writes the tag.
@@ -64,19 +54,12 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let policy = policy::from_arguments(&arguments.policy)?;
-    let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let registry = connection::registry(&arguments.registry, environment)?;
-    let trusted_root = instance
-        .trusted_root_for(&policy.policy, environment, registry.connection())
-        .await?;
+    let verification = Verification::new(&arguments.verification, environment).await?;
     let source = &arguments.source;
     let destination = arguments.destination.or_tag_of(source);
     let progress = Arc::new(Progress::new(output, format!("verifying {source}")));
     let copied = Copying {
-        registry,
-        trusted_root,
-        policy: &policy.policy,
+        verification: &verification,
         progress: Arc::clone(&progress),
     }
     .image(source, &destination)
@@ -127,9 +110,7 @@ impl Target {
 
 /// What images are copied with.
 struct Copying<'a> {
-    registry: Registry,
-    trusted_root: TrustedRoot,
-    policy: &'a countersign_policy::Policy,
+    verification: &'a Verification,
     progress: Arc<Progress>,
 }
 
@@ -139,15 +120,20 @@ impl Copying<'_> {
         source: &Reference,
         destination: &Target,
     ) -> Result<CopiedImage, Failure> {
-        let verifier = Verifier::new(self.registry.clone(), self.trusted_root.clone());
-        let image = verifier.resolve(source, self.policy).await?;
-        let proof = verifier.verify(&image, self.policy).await?;
+        let Verification {
+            policy,
+            registry,
+            trusted_root,
+        } = self.verification;
+        let verifier = self.verification.verifier();
+        let image = verifier.resolve(source, policy).await?;
+        let proof = verifier.verify(&image, policy).await?;
         self.progress
             .say(format!("reading what refers to {source}"));
-        let copy = Copy::plan(&self.registry, proof, self.policy).await?;
+        let copy = Copy::plan(registry, proof, policy).await?;
         // What it is told is what anybody is told, and not what the first client knows already.
-        let stranger = self.registry.anew()?;
-        let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());
+        let stranger = registry.anew()?;
+        let verifier = Verifier::new(stranger.clone(), trusted_root.clone());
         let to = Destination {
             repository: &destination.repository,
             tag: destination.tag.as_deref(),

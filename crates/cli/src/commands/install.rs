@@ -9,7 +9,6 @@ use std::sync::Arc;
 use clap::Args;
 use countersign_download::{EntryName, Installer, Plan};
 use countersign_oci::{Platform, Reference};
-use countersign_verify::Verifier;
 
 use super::dry_run::{self, Scope};
 use super::galleries;
@@ -19,11 +18,9 @@ use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::{CheckFiles, Told, check_files};
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
-use crate::arguments::policy::PolicyArguments;
-use crate::arguments::registry::RegistryArguments;
 use crate::arguments::replacing::ReplacingArguments;
 use crate::arguments::store::open_store;
-use crate::arguments::trust::TrustArguments;
+use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -31,9 +28,8 @@ use crate::json::installation::{InstallOutput, InstallResult};
 use crate::lock::{self, LockFile};
 use crate::operand;
 use crate::output::Output;
-use crate::policy::{self, LoadedPolicy};
 use crate::progress::Progress;
-use crate::trust;
+use crate::verification::Verification;
 
 const EXAMPLE: &str = "\
 Example: unpack the image into ./app, if policy.yaml accepts its signature
@@ -84,13 +80,7 @@ pub(crate) struct InstallArguments {
     pub(crate) limits: LimitArguments,
 
     #[command(flatten)]
-    pub(crate) policy: PolicyArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
+    pub(crate) verification: VerificationArguments,
 }
 
 /// The flags of installing by name.
@@ -223,12 +213,13 @@ async fn one_image(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let (reference, directory) = reference_and_directory(operands)?;
-    let policy = policy::from_arguments(&arguments.policy)?;
-    let installer = image_installer(&arguments, &policy, environment).await?;
+    let verification = Verification::new(&arguments.verification, environment).await?;
+    let installer = Installer::new(verification.registry.clone(), verification.verifier())
+        .with_limits(arguments.limits.limits());
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let options = arguments.replacing.options();
     let check = CheckFiles::asked(&arguments.replacing);
-    let plan = Plan::of_image(reference.clone(), policy.policy);
+    let plan = Plan::of_image(reference.clone(), verification.policy);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
     let events = |event| progress.installing(&event);
@@ -274,21 +265,6 @@ async fn one_image(
     Ok(code)
 }
 
-/// An installer that admits what `policy` accepts.
-async fn image_installer(
-    arguments: &InstallArguments,
-    policy: &LoadedPolicy,
-    environment: &Environment,
-) -> Result<Installer<Verifier>, Failure> {
-    let instance = trust::instance(&arguments.trust, Some(policy))?;
-    let registry = connection::registry(&arguments.registry, environment)?;
-    let trusted_root = instance
-        .trusted_root_for(&policy.policy, environment, registry.connection())
-        .await?;
-    let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
-    Ok(installer.with_limits(arguments.limits.limits()))
-}
-
 /// Entries of galleries, into the store.
 async fn by_name(
     file: PathBuf,
@@ -301,9 +277,13 @@ async fn by_name(
         mut gallery,
         replacing,
         limits,
-        trust,
         platform,
-        registry,
+        verification:
+            VerificationArguments {
+                policy: _,
+                trust,
+                registry,
+            },
         ..
     } = arguments;
     let scope = gallery.scope()?;

@@ -138,11 +138,11 @@ impl Command {
         match self {
             Self::Sign(arguments) => arguments.signing.registry.timeout,
             Self::Merge(arguments) => arguments.signing.registry.timeout,
-            Self::Copy(arguments) => arguments.registry.timeout,
-            Self::Verify(arguments) => arguments.registry.timeout,
-            Self::Tree(arguments) => arguments.registry.timeout,
-            Self::Audit(arguments) => arguments.registry.timeout,
-            Self::Install(arguments) => arguments.registry.timeout,
+            Self::Copy(arguments) => arguments.verification.registry.timeout,
+            Self::Verify(arguments) => arguments.verification.registry.timeout,
+            Self::Tree(arguments) => arguments.verification.registry.timeout,
+            Self::Audit(arguments) => arguments.verification.registry.timeout,
+            Self::Install(arguments) => arguments.verification.registry.timeout,
             Self::Upgrade(arguments) => arguments.registry.timeout,
             Self::Policy(command) => command.timeout(),
             Self::List(_)

@@ -16,9 +16,7 @@ use countersign_verify::Verifier;
 use self::gather::Gatherer;
 pub(super) use self::model::TreeOutput;
 use self::model::TreeResult;
-use crate::arguments::policy::PolicyArguments;
-use crate::arguments::registry::RegistryArguments;
-use crate::arguments::trust::TrustArguments;
+use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -43,13 +41,7 @@ pub(crate) struct TreeArguments {
     pub(crate) reference: Reference,
 
     #[command(flatten)]
-    pub(crate) policy: PolicyArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
+    pub(crate) verification: VerificationArguments,
 }
 
 /// Reads everything that refers to the image and to what it lists, and shows it.
@@ -58,9 +50,9 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let policy = policy::if_given(&arguments.policy)?;
-    let instance = trust::instance(&arguments.trust, policy.as_ref())?;
-    let registry = connection::registry(&arguments.registry, environment)?;
+    let policy = policy::if_given(&arguments.verification.policy)?;
+    let instance = trust::instance(&arguments.verification.trust, policy.as_ref())?;
+    let registry = connection::registry(&arguments.verification.registry, environment)?;
     let trusted_root = instance
         .trusted_root(environment, registry.connection())
         .await?;

@@ -26,20 +26,16 @@ use self::save::Saving;
 use super::report::Report;
 use super::text::evidence_text;
 use crate::arguments::cache::CacheArguments;
-use crate::arguments::policy::PolicyArguments;
-use crate::arguments::registry::RegistryArguments;
-use crate::arguments::trust::TrustArguments;
+use crate::arguments::verification::VerificationArguments;
 use crate::cache::with_cache;
-use crate::connection;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 use crate::operand;
 use crate::output::Output;
-use crate::policy;
 use crate::progress::Progress;
-use crate::trust;
+use crate::verification::Verification;
 
 const EXAMPLE: &str = "\
 Example: the release workflow of acme/app must have signed the image, for a tag
@@ -99,16 +95,10 @@ pub(crate) struct VerifyArguments {
     pub(crate) save_predicate: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) policy: PolicyArguments,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArguments,
+    pub(crate) verification: VerificationArguments,
 
     #[command(flatten)]
     pub(crate) cache: CacheArguments,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArguments,
 }
 
 /// Verifies every reference, whatever became of those before it; the exit code is that of the
@@ -119,14 +109,8 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let saving = Saving::of(&arguments, output)?;
-    let policy = policy::from_arguments(&arguments.policy)?;
-    let instance = trust::instance(&arguments.trust, Some(&policy))?;
-    let registry = connection::registry(&arguments.registry, environment)?;
-    let trusted_root = instance
-        .trusted_root_for(&policy.policy, environment, registry.connection())
-        .await?;
-    let verifier = Verifier::new(registry.clone(), trusted_root);
-    let verifier = with_cache(verifier, &arguments.cache, environment)?;
+    let verification = Verification::new(&arguments.verification, environment).await?;
+    let verifier = with_cache(verification.verifier(), &arguments.cache, environment)?;
     let verifier = match bundle::read(arguments.bundle.as_deref())? {
         Some(bundles) => verifier.with_bundles(bundles),
         None => verifier,
@@ -135,9 +119,9 @@ pub(crate) async fn run(
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));
     let judge = Judge {
-        registry: &registry,
+        registry: &verification.registry,
         verifier: &verifier,
-        policy: &policy.policy,
+        policy: &verification.policy,
     };
     let which = arguments.which();
     let mut outcomes = stream::iter(&arguments.references)
