@@ -7,7 +7,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use countersign_oci::{LayoutPath, Reference, printable};
+use countersign_oci::{LayoutPath, Location, Reference, printable};
 
 use crate::failure::{Failure, Kind};
 
@@ -18,11 +18,26 @@ use crate::failure::{Failure, Kind};
 /// name can be read as that of an image on Docker Hub.
 pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
     match text.strip_prefix("ocifile://") {
-        Some("") => Err("there is no path after ocifile://".into()),
-        Some(path) => Ok(LayoutPath::new(&std::path::absolute(path)?)?.into()),
+        Some(text) => {
+            // A digest says which of the layout's images is meant.
+            let pinned = text.rsplit_once('@');
+            let pinned = pinned.and_then(|(path, digest)| Some((path, digest.parse().ok()?)));
+            match pinned {
+                Some((path, digest)) => Ok(Location::from(layout(path)?).at(digest).into()),
+                None => Ok(layout(text)?.into()),
+            }
+        }
         None if is_document(Path::new(text)) => Err(DOCUMENT.into()),
         None => Ok(text.parse()?),
     }
+}
+
+/// Reads the path of a layout, which may be relative.
+pub(crate) fn layout(path: &str) -> Result<LayoutPath, Box<dyn Error + Send + Sync>> {
+    if path.is_empty() {
+        return Err("there is no path after ocifile://".into());
+    }
+    Ok(LayoutPath::new(&std::path::absolute(path)?)?)
 }
 
 /// What is said of a policy file in the place of an image.

@@ -194,6 +194,7 @@ impl Progress {
                 self.say(format!("verifying {image}"));
             }
             CopyEvent::Tagging { tag } => self.say(format!("writing {tag}")),
+            CopyEvent::Listing { image } => self.say(format!("listing {image}")),
         }
     }
 

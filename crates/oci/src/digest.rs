@@ -90,6 +90,12 @@ impl Digest {
         let encoded: String = self.hex.chars().take(64).collect();
         format!("{}-{encoded}", self.algorithm)
     }
+
+    /// The tag at which cosign keeps something beside the content with this digest:
+    /// `algorithm-hex.suffix`.
+    pub fn tag_beside(&self, suffix: &str) -> String {
+        format!("{}-{}.{suffix}", self.algorithm, self.hex)
+    }
 }
 
 impl fmt::Display for Digest {

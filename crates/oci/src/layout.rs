@@ -3,14 +3,17 @@
 //!
 //! A layout is trusted no more than a registry. The caller checks all content by its digest. Only
 //! digests from `index.json` become file names. Only regular files are read: symbolic links, hard
-//! links in the archive and devices are refused. Nothing is written.
+//! links in the archive and devices are refused. Only a [`LayoutDraft`] is written to.
 
 mod archive;
+mod blocking;
 mod directory;
+mod draft;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use bytes::Bytes;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -25,6 +28,16 @@ use crate::reference::{LayoutPath, Location, Repository};
 use archive::ArchivedLayout;
 use directory::DirectoryLayout;
 
+pub(crate) use blocking::blocking;
+pub use draft::{LayoutDraft, ListedAs};
+
+/// The annotation with an entry's name in `index.json` (OCI image specification, "Pre-Defined
+/// Annotation Keys"). It is a tag, or a whole reference.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation with the whole reference, by which containerd, BuildKit and `docker save` name an
+/// entry.
+pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
+
 /// The version of the format (OCI image specification, "oci-layout file").
 const VERSION: &str = "1.0.0";
 /// The largest `oci-layout` file, in bytes. It holds one short object.
@@ -37,6 +50,8 @@ enum Part<'a> {
     Marker,
     /// `index.json`, which lists the layout's images.
     Index,
+    /// The next `index.json`, while a layout is being written.
+    DraftIndex,
     /// A blob: a document or a layer.
     Blob(&'a Digest),
     /// `manifest.json` of `docker save`. It isn't part of the format.
@@ -49,6 +64,7 @@ impl Part<'_> {
         match self {
             Self::Marker => "oci-layout".into(),
             Self::Index => "index.json".into(),
+            Self::DraftIndex => "index.json.part".into(),
             Self::Blob(digest) => format!("blobs/{}/{}", digest.algorithm(), digest.hex()),
             Self::DockerManifest => "manifest.json".into(),
         }
@@ -60,6 +76,8 @@ impl Part<'_> {
 pub(crate) struct Layout {
     path: LayoutPath,
     store: Store,
+    /// Whether the next `index.json` is read, and not the one that others see.
+    is_draft: bool,
 }
 
 #[derive(Debug)]
@@ -74,13 +92,26 @@ impl Layout {
     /// # Errors
     /// [`Error::Layout`], also if the path doesn't exist.
     pub(crate) fn open(path: &LayoutPath) -> Result<Self> {
-        let opened = Self::opened(path);
+        Self::open_at(path, path.as_path())
+    }
+
+    /// Opens what is at `place`, under the name `path`.
+    fn open_at(path: &LayoutPath, place: &Path) -> Result<Self> {
+        let opened = Self::opened(path, place);
         opened.map_err(|source| failure(path, source))
     }
 
-    fn opened(path: &LayoutPath) -> Result<Self, LayoutError> {
+    /// The same with the next `index.json`.
+    fn of_draft(self) -> Self {
+        Self {
+            is_draft: true,
+            ..self
+        }
+    }
+
+    fn opened(path: &LayoutPath, place: &Path) -> Result<Self, LayoutError> {
         let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file: File = match openat(CWD, path.as_path(), how, Mode::empty()) {
+        let file: File = match openat(CWD, place, how, Mode::empty()) {
             Ok(file) => file.into(),
             Err(Errno::NOENT | Errno::NOTDIR) => return Err(LayoutError::Nothing),
             Err(source) => return Err(LayoutError::io(".", source)),
@@ -88,6 +119,7 @@ impl Layout {
         let layout = Self {
             path: path.clone(),
             store: Store::of(file)?,
+            is_draft: false,
         };
         layout.check_marker()?;
         Ok(layout)
@@ -129,8 +161,12 @@ impl Layout {
     /// The bytes of `index.json`, at most `limit`.
     pub(crate) fn index(&self, limit: u64) -> Result<Bytes> {
         let what = format!("index.json of {}", self.path);
-        match self.content(Part::Index)? {
-            Some(content) => self.whole(content, Part::Index, limit, what),
+        let part = match self.is_draft {
+            true => Part::DraftIndex,
+            false => Part::Index,
+        };
+        match self.content(part)? {
+            Some(content) => self.whole(content, part, limit, what),
             None => Err(self.failure(LayoutError::NoIndex)),
         }
     }
@@ -177,11 +213,11 @@ impl Location {
     /// The repository, to write to it.
     ///
     /// # Errors
-    /// [`Error::Layout`], because layouts can only be read.
+    /// [`Error::Layout`] for a layout. Only a [`LayoutDraft`] is written to.
     pub fn writable(&self) -> Result<&Repository> {
         match self {
             Self::Registry(repository) => Ok(repository),
-            Self::Layout(path) => Err(failure(path, LayoutError::ReadOnly)),
+            Self::Layout(path) => Err(failure(path, LayoutError::NeedsRegistry)),
         }
     }
 }

@@ -65,6 +65,7 @@ pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform};
 pub use kind::{Consequence, ErrorKind, MachineFault, Sorted};
+pub use layout::{LayoutDraft, ListedAs};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{
     AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, Timeouts,
@@ -75,5 +76,7 @@ pub use platform::{Platform, PlatformError};
 pub use reference::{
     LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,
 };
-pub use registry::{Copied, Credentials, INDEX_DEPTH_MAX, PlatformEntry, Registry, Selected};
+pub use registry::{
+    Copied, Credentials, INDEX_DEPTH_MAX, LayoutImage, PlatformEntry, Registry, Selected,
+};
 pub use resolved::ResolvedImage;

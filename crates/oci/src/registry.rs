@@ -41,6 +41,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::http::{Answer, AttemptError, Body, Connection, Request};
+use crate::layout::LayoutDraft;
 use crate::options::Options;
 use crate::reference::Repository;
 
@@ -50,6 +51,7 @@ use referrers::KnownReferrersApi;
 
 pub use copy::Copied;
 pub use credentials::Credentials;
+pub use layouts::LayoutImage;
 pub use platforms::PlatformEntry;
 pub use select::{INDEX_DEPTH_MAX, Selected};
 
@@ -81,6 +83,8 @@ struct Shared {
     connection: Connection,
     authenticator: Authenticator,
     referrers_api: KnownReferrersApi,
+    /// A layout that is read as it will be.
+    draft: Option<LayoutDraft>,
 }
 
 impl Registry {
@@ -89,11 +93,16 @@ impl Registry {
     /// # Errors
     /// [`Error::Configuration`], if an option can't be used.
     pub fn new(options: Options) -> Result<Self> {
+        Self::made(options, None)
+    }
+
+    fn made(options: Options, draft: Option<LayoutDraft>) -> Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
                 connection: Connection::new(options)?,
                 authenticator: Authenticator::default(),
                 referrers_api: KnownReferrersApi::default(),
+                draft,
             }),
         })
     }
@@ -105,6 +114,14 @@ impl Registry {
     /// As for [`Self::new`].
     pub fn anew(&self) -> Result<Self> {
         Self::new(self.options().clone())
+    }
+
+    /// As [`Self::anew`]. The client reads the draft's layout as it will be, by what was staged.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn seeing(&self, draft: LayoutDraft) -> Result<Self> {
+        Self::made(self.options().clone(), Some(draft))
     }
 
     /// The HTTP connections, to share them with other requests.

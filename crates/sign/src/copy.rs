@@ -12,6 +12,8 @@
 mod beside;
 mod error;
 mod gather;
+mod platforms;
+mod target;
 mod write;
 
 pub use error::CopyError;
@@ -19,7 +21,8 @@ pub use error::CopyError;
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Digest, Location, PinnedReference, Reference, Registry, Repository, ResolvedImage,
+    Copied, Digest, LayoutDraft, Location, PinnedReference, Platform, Reference, Registry,
+    Repository, ResolvedImage,
 };
 use countersign_policy::Policy;
 use countersign_verify::{Evidence, VerifiedImage, Verifier};
@@ -70,6 +73,19 @@ pub enum AttachedContent {
     Sbom,
 }
 
+impl AttachedContent {
+    const ALL: [Self; 3] = [Self::Signatures, Self::Attestations, Self::Sbom];
+
+    /// The end of its tag.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Signatures => "sig",
+            Self::Attestations => "att",
+            Self::Sbom => "sbom",
+        }
+    }
+}
+
 /// A tag that names what is attached to an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct BesideTag {
@@ -86,13 +102,31 @@ pub struct NotCopied {
     pub reason: String,
 }
 
+/// Where an image is copied to.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// A repository.
+    Repository {
+        /// The repository.
+        repository: &'a Repository,
+        /// The tag to write. Without one the copy is found by its digest alone.
+        tag: Option<&'a str>,
+    },
+    /// A layout. Its `index.json` lists the copy when it is proven.
+    Layout {
+        /// The layout.
+        draft: &'a LayoutDraft,
+        /// The name to list the image by. Without one it is found by its digest alone.
+        name: Option<&'a Reference>,
+    },
+}
+
 /// Where an image is copied to, and who looks at the copy.
 pub struct Destination<'a> {
-    /// The repository.
-    pub repository: &'a Repository,
-    /// The tag to write. Without one the copy is found by its digest alone.
-    pub tag: Option<&'a str>,
-    /// A client that has asked for nothing yet: what it is told is what anybody is told.
+    /// The place.
+    pub place: Place<'a>,
+    /// A client that has asked for nothing yet: what it is told is what anybody is told. It sees the
+    /// draft of a layout ([`Registry::seeing`]).
     pub stranger: &'a Registry,
     /// A verifier of that client.
     pub verifier: &'a Verifier,
@@ -129,6 +163,11 @@ pub enum CopyEvent {
         /// The tag.
         tag: Reference,
     },
+    /// The copy is proven. The layout is to list it.
+    Listing {
+        /// The copy.
+        image: PinnedReference,
+    },
 }
 
 /// Whoever is told how far a copy is.
@@ -140,7 +179,7 @@ pub(crate) type Events = Arc<dyn Fn(CopyEvent) + Send + Sync>;
 pub struct CopiedImage {
     /// The copy, by its digest.
     pub image: PinnedReference,
-    /// The tag that names it now, if one was to be written.
+    /// The tag that names it now, if one was to be written. In a layout, the name that it is listed by.
     pub tag: Option<Reference>,
     /// What was proven of the copy.
     pub evidence: Evidence,
@@ -172,13 +211,17 @@ impl Copy {
     /// depth that the bounds allow. Signatures are also looked for in the policy's other repositories
     /// ([`Policy::signature_sources`]). `proof` is what `policy` proves of the image.
     ///
+    /// With `platforms`, only what an index lists for these is copied. The index stays as it is, so
+    /// that its digest and its signatures stay valid: the copy is a sparse index.
+    ///
     /// # Errors
     /// [`CopyError::Denied`], [`CopyError::Limit`] and [`CopyError::Entry`], if the image can't be copied
-    /// as a whole; others about the registry.
+    /// as a whole; [`CopyError::Platform`]; others about the registry.
     pub async fn plan(
         registry: &Registry,
         proof: VerifiedImage,
         policy: &Policy,
+        platforms: &[Platform],
     ) -> Result<Self, Error> {
         // Nobody knows which of its images will be used.
         let below = proof.refuse_denied_below(registry).await;
@@ -186,9 +229,11 @@ impl Copy {
             image: Box::new(proof.reference().clone()),
             source: Box::new(source),
         })?;
+        platforms::refuse_missing(registry, proof.image(), platforms).await?;
         let elsewhere = policy.signature_sources().iter().cloned();
         let elsewhere: Vec<Location> = elsewhere.map(Location::from).collect();
-        let (parts, not_copied) = gather::gather(registry, proof.image(), &elsewhere).await?;
+        let (parts, not_copied) =
+            gather::gather(registry, proof.image(), &elsewhere, platforms).await?;
         Ok(Self {
             registry: registry.clone(),
             policy: policy.clone(),
@@ -203,6 +248,8 @@ impl Copy {
     ///
     /// A legacy signature is added to those that stand at its tag. What else stands there is not
     /// overwritten.
+    ///
+    /// Into a layout, one image is copied at a time. An archive appears with [`LayoutDraft::finish`].
     ///
     /// # Errors
     /// [`PublicationError::NotATag`](crate::PublicationError::NotATag), before anything is written;

@@ -71,6 +71,7 @@ pub mod samples;
 pub use clock::Skew;
 pub use copy::{
     AttachedContent, BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied,
+    Place,
 };
 pub use error::{Error, Service};
 pub use existing::Existing;

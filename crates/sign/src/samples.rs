@@ -115,6 +115,12 @@ fn copy_errors() -> Vec<CopyError> {
     samples!(CopyError {
         Limit { image: image(), limit: 1024, unit: "manifests" },
         Entry { index: image(), expected: 3, found: 2 },
+        Platform {
+            image: image(),
+            wanted: Box::new("linux/s390x".parse().unwrap()),
+            available: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
+        },
+        NoIndex { image: image() },
         Denied { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
         Refused { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
     })

@@ -3,9 +3,7 @@
 //! The descriptors in lists of referrers are often wrong, and a registry can write anything into them.
 //! They decide only the order in which candidates are checked.
 
-use countersign_oci::{
-    Descriptor, Digest, Document, Location, Manifest, Reference, ResolvedImage, excerpt,
-};
+use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
 use countersign_policy::{Policy, SignatureFormat};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
@@ -137,14 +135,6 @@ pub(crate) fn rank(descriptor: &Descriptor, policy: &Policy) -> u8 {
         None | Some("" | countersign_oci::media_type::EMPTY) => 1,
         Some(_) => 2,
     }
-}
-
-/// The tag at which cosign stores something of the image with this digest. `None` if the location has no tags,
-/// or the digest is too long for one.
-pub(crate) fn tag_beside(location: &Location, image: &Digest, suffix: &str) -> Option<Reference> {
-    let tag = format!("{}-{}.{suffix}", image.algorithm(), image.hex());
-    let reference = Reference::from(location.at(image.clone()));
-    reference.with_tag(&tag).ok()
 }
 
 fn describe(manifest: &Manifest) -> String {

@@ -9,7 +9,7 @@ const NOT_FOUND: &str = "check the path, and that the whole image was copied";
 /// For bytes that are not those that a digest names.
 pub(super) const CHANGED: &str =
     "do not use it: the layout was changed or damaged; copy the image again";
-const UNSIGNED: &str = "if it is signed in its registry, copy the signatures too (`oras copy --recursive --to-oci-layout`), or name that repository in the policy's `signature_sources`";
+const UNSIGNED: &str = "if it is signed in its registry, copy the signatures too (`countersign copy IMAGE ocifile://DIR`), or name that repository in the policy's `signature_sources`";
 
 /// What to do about an image at `location` that nobody signed, if it is in a layout.
 pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
@@ -22,7 +22,7 @@ pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
 pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
     match error {
         LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
-            "make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`",
+            "make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`",
         ),
         LayoutError::DockerArchive | LayoutError::Version { .. } => {
             Some("convert it to an image layout, as the message says")
@@ -34,10 +34,19 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
             Some("copy the archive again, and compare its size")
         }
         LayoutError::SeveralImages { .. } => {
-            Some("copy one of them to a layout of its own: `skopeo copy oci:LAYOUT:NAME oci:OTHER`")
+            Some("name one of them by its digest: ocifile://PATH@DIGEST")
         }
-        LayoutError::ReadOnly => Some("name a repository in a registry"),
-        LayoutError::Nothing | LayoutError::NoBlob { .. } | LayoutError::NoImage => Some(NOT_FOUND),
+        LayoutError::NeedsRegistry => Some("name a repository in a registry"),
+        LayoutError::Busy => Some("wait until the other run has ended"),
+        LayoutError::Exists => Some("name another file, or remove this one first"),
+        LayoutError::NotADirectory => {
+            Some("name a directory that is missing, empty or a layout, or a new file FILE.tar")
+        }
+        LayoutError::Write { .. } => Some("check the path, and who may write there"),
+        LayoutError::Nothing
+        | LayoutError::NoBlob { .. }
+        | LayoutError::NoName { .. }
+        | LayoutError::NoImage => Some(NOT_FOUND),
         LayoutError::Io { .. } => Some("check who may read it"),
         // What is left is missing from the layout, or damaged.
         _ => Some(CHANGED),

@@ -40,11 +40,15 @@ impl From<CopyError> for Failure {
                 "look at what is attached with `countersign tree`, or copy the images of the index one by one"
             }
             CopyError::Entry { .. } => "copy the images of the index one by one, by digest",
+            CopyError::Platform { .. } => {
+                "choose some of these with --platform, or leave it out to copy all"
+            }
+            CopyError::NoIndex { .. } => "leave --platform out",
             CopyError::Denied { .. } => {
                 "copy those images of the index that the policy does not deny, by digest"
             }
             CopyError::Refused { .. } => {
-                "no tag was written; if the destination lost what was pushed, run the same command again"
+                "no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again"
             }
             _ => return Self::new(kind, error),
         };

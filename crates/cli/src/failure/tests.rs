@@ -78,31 +78,41 @@ fn names(error: &impl Debug) -> String {
 #[test]
 fn what_is_said_of_registries_and_layouts() {
     let errors = countersign_oci::samples::errors();
-    assert_snapshot!(table(errors, label), @r"
+    assert_snapshot!(table(errors, label), @"
     1 Machine: the disk can't be read or written: check it (`dmesg`) before you go on + check who may read it
         Layout/Io/Os
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
         Io/Os
+    1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again + check the path, and who may write there
+        Layout/Write/Os
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
         Network/Os
     2 Usage: check --registry-ca and the proxy's variables
         Configuration
+    2 Usage: check the path, and who may write there
+        Layout/Write/Os
     2 Usage: check who may read it
         Layout/Io/Os
     2 Usage: convert it to an image layout, as the message says
         Layout/DockerArchive, Layout/Version
-    2 Usage: copy one of them to a layout of its own: `skopeo copy oci:LAYOUT:NAME oci:OTHER`
-        Layout/SeveralImages
     2 Usage: correct the credential file or the helper, or log in again with `docker login` or `podman login`
         Credentials/Os
     2 Usage: decompress it (`gunzip`, `zstd -d`), then use the decompressed file
         Layout/Compressed
     2 Usage: do not use it: the layout was changed or damaged; copy the image again
         Layout/NoIndex
-    2 Usage: make one with `oras copy --recursive --to-oci-layout`, `skopeo copy docker://IMAGE oci-archive:FILE` or `crane pull --format=oci`
+    2 Usage: make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`
         Layout/NoMarker, Layout/NoArchive
+    2 Usage: name a directory that is missing, empty or a layout, or a new file FILE.tar
+        Layout/NotADirectory
     2 Usage: name a repository in a registry
-        Layout/ReadOnly
+        Layout/NeedsRegistry
+    2 Usage: name another file, or remove this one first
+        Layout/Exists
+    2 Usage: name one of them by its digest: ocifile://PATH@DIGEST
+        Layout/SeveralImages
+    2 Usage: wait until the other run has ended
+        Layout/Busy
     5 Invalid: a verifier tries no more signatures of one image: delete those that nobody needs, or pass --format bundle
         Full
     5 Invalid: copy the archive again, and compare its size
@@ -116,7 +126,7 @@ fn what_is_said_of_registries_and_layouts() {
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         NotFound
     6 NotFound: check the path, and that the whole image was copied
-        Layout/NoImage, Layout/Nothing, Layout/NoBlob
+        Layout/NoImage, Layout/Nothing, Layout/NoBlob, Layout/NoName
     6 NotFound: check the reference; if it is right, report the answer to the registry's operator
         Status
     6 NotFound: choose one of these with --platform
@@ -215,7 +225,7 @@ fn what_is_said_of_signatures_that_are_refused() {
 #[test]
 fn what_is_said_of_signing() {
     let errors = countersign_sign::samples::errors();
-    assert_snapshot!(table(errors, label), @r"
+    assert_snapshot!(table(errors, label), @"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         Encode, Key, Login/Random
     1 Machine: pass --login device, which needs no port on this machine
@@ -238,6 +248,8 @@ fn what_is_said_of_signing() {
         Annotations/PolicyError
     2 Usage: give one image for each platform
         Merge/SamePlatform
+    2 Usage: leave --platform out
+        Copy/NoIndex
     2 Usage: merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG
         Publication/Target
     2 Usage: name each image once; another image may be missing
@@ -264,7 +276,7 @@ fn what_is_said_of_signing() {
         Refused/Refusal
     3 Unsigned: copy those images of the index that the policy does not deny, by digest
         Copy/Denied/Refused/Refusal
-    3 Unsigned: no tag was written; if the destination lost what was pushed, run the same command again
+    3 Unsigned: no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again
         Copy/Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
         Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
@@ -294,6 +306,8 @@ fn what_is_said_of_signing() {
         Bundle/NoIssuer
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
+    6 NotFound: choose some of these with --platform, or leave it out to copy all
+        Copy/Platform
     6 NotFound: push the tag first, or sign without the tag: registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855; if your build sets the tag after signing, pass --tag-later
         Tag
     7 Unreachable: another job may have set the tag, or the registry shows old tags for a while: look at the tag, and run the same command again

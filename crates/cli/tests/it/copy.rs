@@ -19,12 +19,12 @@ async fn registry(referrers_api: bool) -> RegistryServer {
 }
 
 impl Stage {
-    fn copy(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn copy(&self, arguments: &[&str]) -> Run {
         self.run(&[&["copy"], &TRUST, &POLICY, arguments])
     }
 
     /// What `countersign tree` shows of an image, in an order that the registry doesn't decide.
-    fn tree_of(&self, reference: &str) -> Value {
+    pub(crate) fn tree_of(&self, reference: &str) -> Value {
         let run = self.run(&[&["tree", "--output=json"], &TRUST, &[reference]]);
         let mut image = run.json()["results"][0]["image"].clone();
         sort(&mut image);

@@ -162,6 +162,8 @@ impl Stage {
         );
         settings.add_filter(r"http://127\.0\.0\.1:\d+", "http://issuer.example");
         settings.add_filter(r"127\.0\.0\.1:\d+", "other.example");
+        let directory = self.directory.path().to_string_lossy();
+        settings.add_filter(&directory.replace('.', r"\."), "/here");
         settings.add_filter("sha256:[0-9a-f]{64}", "[DIGEST]");
         settings.add_filter("sha256:[0-9a-f]{12}…", "[DIGEST…]");
         settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]");

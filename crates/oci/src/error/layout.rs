@@ -1,13 +1,13 @@
-//! Why a file or directory can't be read as an image layout.
+//! Why a file or directory can't be read or written as an image layout.
 
 use std::io;
 
 use crate::archive::HeaderError;
 use crate::digest::Digest;
-use crate::kind::{Consequence, ErrorKind, Sorted};
+use crate::kind::{Consequence, ErrorKind, MachineFault, Sorted};
 use crate::manifest::ManifestError;
 
-/// Why a file or directory can't be read as an image layout.
+/// Why a file or directory can't be read or written as an image layout.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -105,16 +105,40 @@ pub enum LayoutError {
     NoImage,
     /// `index.json` lists several images, and the reference doesn't say which one.
     #[error(
-        "expected one image in index.json, found {}: {}; copy the image that you want to a layout of its own",
+        "expected one image in index.json, found {}: {}; name the image that you want by its digest",
         .found.len(), list(.found)
     )]
     SeveralImages {
         /// Their names, or digests where they have none.
         found: Vec<String>,
     },
-    /// The operation needs a registry. A layout can only be read.
-    #[error("an image layout can only be read; name a registry instead")]
-    ReadOnly,
+    /// The layout has no entry with this name.
+    #[error("index.json lists nothing with the name `{name}`")]
+    NoName {
+        /// The name asked for.
+        name: String,
+    },
+    /// The operation needs a registry.
+    #[error("this can't be done in an image layout; name a registry instead")]
+    NeedsRegistry,
+    /// Another run holds the lock on the layout.
+    #[error("another run is writing to it")]
+    Busy,
+    /// An archive is written as a new file.
+    #[error("there is a file already, and nothing is added to an archive")]
+    Exists,
+    /// The path of a layout to write is a file.
+    #[error("expected a directory, or a name that ends in `.tar` for an archive; found a file")]
+    NotADirectory,
+    /// A file of the layout can't be written.
+    #[error("`{part}` can't be written")]
+    Write {
+        /// Path in the layout; `.` is the layout itself.
+        part: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
     /// A file of the layout can't be read.
     #[error("`{part}` can't be read")]
     Io {
@@ -147,7 +171,9 @@ impl LayoutError {
     /// row.
     pub(super) fn sorted(&self) -> Sorted {
         let (kind, consequence) = match self {
-            Self::Nothing | Self::NoBlob { .. } => (ErrorKind::NotFound, Consequence::TryNext),
+            Self::Nothing | Self::NoBlob { .. } | Self::NoName { .. } => {
+                (ErrorKind::NotFound, Consequence::TryNext)
+            }
             Self::NoImage => (ErrorKind::NotFound, Consequence::TrySameDigest),
             Self::Marker { .. }
             | Self::Index(_)
@@ -163,7 +189,17 @@ impl LayoutError {
             | Self::NoArchive { .. }
             | Self::Compressed { .. }
             | Self::SeveralImages { .. }
-            | Self::ReadOnly => (ErrorKind::Usage, Consequence::TrySameDigest),
+            | Self::NeedsRegistry
+            | Self::Busy
+            | Self::Exists
+            | Self::NotADirectory => (ErrorKind::Usage, Consequence::TrySameDigest),
+            Self::Write { source, .. } => {
+                let kind = match MachineFault::of(source) {
+                    Some(_) => ErrorKind::Machine,
+                    None => ErrorKind::Usage,
+                };
+                (kind, Consequence::End)
+            }
             Self::Io { source, .. } => (ErrorKind::of_input(source), Consequence::TrySameDigest),
         };
         Sorted::new(kind, consequence)

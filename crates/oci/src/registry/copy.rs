@@ -20,6 +20,7 @@ use super::manifests::Outgoing;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::http::{Body, Request, retrying};
+use crate::layout::LayoutDraft;
 use crate::reference::{Location, PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
 
@@ -78,6 +79,41 @@ impl Registry {
             Err(error) => {
                 let cause = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Err(cause.unwrap_or_else(|| error.served_as(source.at(blob.digest.clone()))))
+            }
+        }
+    }
+
+    /// Makes sure that a layout has a blob of `source`: it has it already, or the blob is copied.
+    /// `progress` gets the number of bytes read so far.
+    ///
+    /// # Errors
+    /// As for [`Self::copy_blob`]; [`Error::Layout`], if the layout can't be written.
+    pub async fn copy_blob_to_layout(
+        &self,
+        source: &Location,
+        target: &LayoutDraft,
+        blob: &Descriptor,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Copied> {
+        if target.has(blob).await? {
+            return Ok(Copied::Present);
+        }
+        let mut open = target.open_blob(blob).await?;
+        let fetched = self.fetch_blob(source, blob, open.file(), progress).await;
+        match fetched {
+            Ok(()) => {
+                target.keep_blob(open).await?;
+                Ok(Copied::Sent)
+            }
+            Err(error) => {
+                target.drop_blob(open).await?;
+                Err(match (error, source) {
+                    // Only what is written to can fail like this.
+                    (Error::Io { source, .. }, Location::Registry(_)) => {
+                        target.not_written(&blob.digest, source)
+                    }
+                    (error, _) => error,
+                })
             }
         }
     }

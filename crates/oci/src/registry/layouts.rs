@@ -17,14 +17,11 @@ use crate::descriptor::{Descriptor, is_document};
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, LayoutError, Result};
-use crate::layout::{Content, Layout};
+use crate::layout::{Content, IMAGE_NAME, Layout, REF_NAME, blocking};
 use crate::options::Limits;
-use crate::reference::{LayoutPath, Location, PinnedReference};
+use crate::reference::{LayoutPath, Location, PinnedReference, Reference};
 use crate::resolved::ResolvedImage;
 
-/// The annotation with an entry's name in `index.json` (OCI image specification, "Pre-Defined
-/// Annotation Keys").
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation by which `cosign save` marks signatures and attestations in the format before
 /// bundles. They have no subject.
 const COSIGN_KIND: &str = "kind";
@@ -43,8 +40,12 @@ impl Registry {
         work: impl FnOnce(Survey) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (path, limits) = (path.clone(), self.options().limits.clone());
+        let draft = self.shared.draft.clone();
         blocking(move || {
-            let layout = Layout::open(&path)?;
+            let layout = match draft {
+                Some(draft) if *draft.path() == path => draft.layout()?,
+                _ => Layout::open(&path)?,
+            };
             work(Survey {
                 location: path.clone().into(),
                 path,
@@ -110,6 +111,34 @@ impl Registry {
         .await
     }
 
+    /// The images of a layout, in its order: what has no subject, and is not listed by an index among the
+    /// entries. One that has several names is there several times.
+    ///
+    /// # Errors
+    /// [`Error::Layout`]; others about its documents.
+    pub async fn layout_images(&self, path: &LayoutPath) -> Result<Vec<LayoutImage>> {
+        self.in_layout(path, |mut layout| {
+            let entries = layout.entries()?.into_iter();
+            let entries = entries.filter(|entry| !holds_signatures(entry)).collect();
+            let roots = layout.roots(entries)?.into_iter();
+            Ok(roots.map(LayoutImage::of).collect())
+        })
+        .await
+    }
+
+    /// What a layout lists at a tag.
+    pub(super) async fn layout_tag(&self, path: &LayoutPath, tag: &str) -> Result<ResolvedImage> {
+        let tag = tag.to_owned();
+        self.in_layout(path, move |mut layout| {
+            let entries = layout.entries()?;
+            match entries.iter().find(|entry| tag_of(entry) == Some(&tag)) {
+                Some(entry) => layout.document(entry),
+                None => Err(layout.layout.failure(LayoutError::NoName { name: tag })),
+            }
+        })
+        .await
+    }
+
     /// The referrers of the subject in a layout.
     pub(super) async fn layout_referrers(
         &self,
@@ -119,6 +148,34 @@ impl Registry {
         let subject = subject.clone();
         self.in_layout(path, move |mut survey| survey.referrers(&subject))
             .await
+    }
+}
+
+/// An image that a layout lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutImage {
+    /// Its descriptor.
+    pub descriptor: Descriptor,
+    /// The image's whole name, if the layout says one. Nothing proves it.
+    pub name: Option<Reference>,
+    /// The tag, if the layout says one. Nothing proves it.
+    pub tag: Option<String>,
+}
+
+impl LayoutImage {
+    fn of(descriptor: Descriptor) -> Self {
+        let named = |annotation| descriptor.annotations.get(annotation);
+        let whole = |text: &String| {
+            let has_host = text.contains('/');
+            text.parse().ok().filter(|_| has_host)
+        };
+        let name = named(IMAGE_NAME).or(named(REF_NAME)).and_then(whole);
+        let tag = tag_of(&descriptor).map(str::to_owned);
+        Self {
+            name,
+            tag,
+            descriptor,
+        }
     }
 }
 
@@ -298,20 +355,4 @@ pub(super) async fn chunk(mut content: Content, what: &str) -> Result<(Content, 
         Ok((content, bytes))
     })
     .await
-}
-
-/// Runs `work` on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(cancelled) => Err(Error::Io {
-                what: "an image layout".into(),
-                source: std::io::Error::other(cancelled),
-            }),
-        },
-    }
 }

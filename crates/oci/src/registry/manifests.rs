@@ -50,6 +50,31 @@ impl Registry {
         Ok(image.requested_as(reference.clone()))
     }
 
+    /// What stands at one of cosign's tags beside an image, such as `sha256-….sig` for the suffix `sig`.
+    /// `None` if nothing is there, or the digest is too long for a tag.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`], but for what is not there.
+    pub async fn beside(
+        &self,
+        image: &PinnedReference,
+        suffix: &str,
+    ) -> Result<Option<ResolvedImage>> {
+        let tag = image.digest().tag_beside(suffix);
+        let found = match image.location() {
+            Location::Registry(_) => match Reference::from(image.clone()).with_tag(&tag) {
+                Ok(name) => self.resolve(&name).await,
+                Err(_) => return Ok(None),
+            },
+            Location::Layout(layout) => self.layout_tag(layout, &tag).await,
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads a manifest or an index by digest.
     ///
     /// # Errors

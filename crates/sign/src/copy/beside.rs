@@ -1,6 +1,6 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
-use countersign_oci::{Document, Reference, Registry, Repository};
+use countersign_oci::{Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository};
 use countersign_verify::Limits;
 
 use super::{AttachedContent, BesideTag, NotCopied, Part};
@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// Makes `tag` name `part`. Signatures and attestations are added to others that stand there. Says so if something
 /// else stands there, which is left.
-pub(super) async fn put_beside(
+pub(super) async fn put_in_registry(
     registry: &Registry,
     target: &Repository,
     part: &Part,
@@ -58,4 +58,45 @@ pub(super) async fn put_beside(
             reason: format!("the destination has another one: {}", there.digest()),
         })),
     }
+}
+
+/// Makes the layout list `part` at `tag`, unless something else is listed there that has more.
+pub(super) async fn put_in_layout(
+    registry: &Registry,
+    target: &LayoutDraft,
+    part: &Part,
+    tag: &BesideTag,
+) -> Result<Option<NotCopied>, Error> {
+    let there = match target.listed_at(&tag.tag) {
+        Some(there) if there == *part.image.digest() => return Ok(None),
+        Some(there) => Some(Location::from(target.path().clone()).at(there)),
+        None => None,
+    };
+    if let Some(there) = there {
+        let theirs = registry.manifest(&there).await;
+        let has_all = |more: &Document, less: &Document| match (more, less) {
+            (Document::Manifest(more), Document::Manifest(less)) => {
+                less.layers.iter().all(|layer| more.layers.contains(layer))
+            }
+            _ => false,
+        };
+        let (ours, theirs) = match &theirs {
+            Ok(theirs) => (part.image.document(), Some(theirs.document())),
+            // It is damaged, and of no use to anybody.
+            Err(_) => (part.image.document(), None),
+        };
+        match theirs {
+            Some(theirs) if has_all(theirs, ours) => return Ok(None),
+            Some(theirs) if !has_all(ours, theirs) => {
+                return Ok(Some(NotCopied {
+                    name: tag.tag.clone(),
+                    reason: format!("the layout has another one: {}", there.digest()),
+                }));
+            }
+            _ => {}
+        }
+    }
+    target.put_document(&part.image).await?;
+    target.list(&part.image, &part.media_type, ListedAs::Tag(&tag.tag));
+    Ok(None)
 }

@@ -1,6 +1,6 @@
 //! Why an image can't be copied.
 
-use countersign_oci::{ErrorKind, PinnedReference};
+use countersign_oci::{ErrorKind, PinnedReference, Platform};
 
 /// Why an image can't be copied.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,25 @@ pub enum CopyError {
         /// How many of them name content by a digest.
         found: usize,
     },
+    /// The image has nothing for a platform that was asked for.
+    #[error(
+        "{image} has no image for {wanted}: expected one of {}",
+        .available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    Platform {
+        /// The index.
+        image: Box<PinnedReference>,
+        /// The platform.
+        wanted: Box<Platform>,
+        /// The platforms that it has.
+        available: Vec<Platform>,
+    },
+    /// Platforms were asked for, and the image is not an index.
+    #[error("{image} is an image for one platform, and not an index")]
+    NoIndex {
+        /// The image.
+        image: Box<PinnedReference>,
+    },
     /// The policy denies something that the index lists, or it can't be found out.
     #[error("{image} can't be copied as a whole")]
     Denied {
@@ -54,6 +73,8 @@ impl CopyError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Limit { .. } | Self::Entry { .. } => ErrorKind::Invalid,
+            Self::Platform { .. } => ErrorKind::NotFound,
+            Self::NoIndex { .. } => ErrorKind::Usage,
             Self::Denied { source, .. } => source.kind(),
             Self::Refused { source, .. } => match source.kind() {
                 // The image was there a moment ago.

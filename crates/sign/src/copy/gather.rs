@@ -5,13 +5,14 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_oci::{
-    Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Reference,
+    Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Platform,
     Registry, ResolvedImage,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::platforms::chosen;
 use super::{AttachedContent, BesideTag, CopyError, NotCopied, Part, Role};
 use crate::blobs::blobs_of;
 use crate::error::Error;
@@ -33,11 +34,13 @@ pub(super) async fn gather(
     registry: &Registry,
     image: &ResolvedImage,
     elsewhere: &[Location],
+    platforms: &[Platform],
 ) -> Result<(Vec<Part>, Vec<NotCopied>), Error> {
     let search = Search {
         registry,
         root: image.reference(),
         elsewhere,
+        platforms,
         left: AtomicUsize::new(MANIFESTS_MAX),
     };
     let mut found = Found {
@@ -84,6 +87,8 @@ struct Search<'a> {
     root: &'a PinnedReference,
     /// Other places where signatures may be.
     elsewhere: &'a [Location],
+    /// The platforms of the image that are wanted; all, if there are none.
+    platforms: &'a [Platform],
     /// How many more manifests may be fetched.
     left: AtomicUsize,
 }
@@ -143,9 +148,13 @@ impl Search<'_> {
             }
             .into());
         }
-        self.account(index.manifests.len())?;
+        let wanted = match part.role {
+            Role::Image => chosen(index, self.platforms),
+            Role::Attached => index.manifests.iter().collect(),
+        };
+        self.account(wanted.len())?;
         let location = part.image.reference().location();
-        let read = async |entry: &Descriptor| {
+        let read = async |entry: &&Descriptor| {
             let image = self.registry.child(location, entry).await?;
             Ok(Part {
                 media_type: entry.media_type.clone(),
@@ -154,12 +163,12 @@ impl Search<'_> {
                 tags: Vec::new(),
             })
         };
-        let read: Vec<Result<Part, RegistryError>> = stream::iter(&index.manifests)
+        let read: Vec<Result<Part, RegistryError>> = stream::iter(&wanted)
             .map(read)
             .buffered(AT_ONCE)
             .collect()
             .await;
-        for (entry, read) in index.manifests.iter().zip(read) {
+        for (entry, read) in wanted.iter().zip(read) {
             match part.role {
                 Role::Image => around.parts.push(read?),
                 Role::Attached => around.take(|| entry.digest.to_string(), read)?,
@@ -212,24 +221,23 @@ impl Search<'_> {
         part: &Part,
         around: &mut Around,
     ) -> Result<(), Error> {
-        let tags = beside_tags(location, part.image.digest());
-        let read = async |(reference, beside): (Reference, BesideTag)| {
-            let read = self.registry.resolve(&reference).await;
-            (reference, read.map(|image| attached(image, vec![beside])))
+        let image = location.at(part.image.digest().clone());
+        let read = async |content: AttachedContent| {
+            let read = self.registry.beside(&image, content.suffix()).await;
+            (content, read.transpose())
         };
-        let read: Vec<_> = stream::iter(tags)
+        let read: Vec<_> = stream::iter(AttachedContent::ALL)
             .map(read)
             .buffered(AT_ONCE)
             .collect()
             .await;
-        for (reference, read) in read {
-            match read {
-                Err(error) if error.is_absence() => {}
-                read => {
-                    self.account(1)?;
-                    around.take(|| reference.to_string(), read)?;
-                }
-            }
+        for (content, read) in read {
+            let Some(read) = read else { continue };
+            self.account(1)?;
+            let tag = image.digest().tag_beside(content.suffix());
+            let name = format!("{location}:{tag}");
+            let read = read.map(|image| attached(image, vec![BesideTag { tag, content }]));
+            around.take(|| name, read)?;
         }
         Ok(())
     }
@@ -300,26 +308,6 @@ fn attached(image: ResolvedImage, tags: Vec<BesideTag>) -> Part {
         role: Role::Attached,
         tags,
     }
-}
-
-/// The tags beside an image (cosign's "tag-based discovery"). A layout has none, and neither has a digest that is too
-/// long for a tag.
-fn beside_tags(location: &Location, image: &Digest) -> Vec<(Reference, BesideTag)> {
-    let Location::Registry(_) = location else {
-        return Vec::new();
-    };
-    let name = Reference::from(location.at(image.clone()));
-    let kinds = [
-        ("sig", AttachedContent::Signatures),
-        ("att", AttachedContent::Attestations),
-        ("sbom", AttachedContent::Sbom),
-    ];
-    let tags = kinds.into_iter().filter_map(|(suffix, content)| {
-        let tag = format!("{}-{}.{suffix}", image.algorithm(), image.hex());
-        let reference = name.with_tag(&tag).ok()?;
-        Some((reference, BesideTag { tag, content }))
-    });
-    tags.collect()
 }
 
 /// How many entries an index has, also those that can't be read.

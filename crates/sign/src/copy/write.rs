@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Descriptor, Digest, Document, Error as RegistryError, Location, Reference, Repository,
+    Copied, Descriptor, Digest, Document, Error as RegistryError, LayoutDraft, ListedAs, Location,
+    Reference,
 };
 use countersign_verify::VerifiedImage;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::beside::put_beside;
+use super::target::Target;
 use super::{
-    BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, Events, NotCopied, Part, Role,
+    BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, Events, NotCopied, Part,
+    Place, Role,
 };
 use crate::blobs::{AT_ONCE, blobs_of};
 use crate::error::Error;
@@ -22,34 +24,25 @@ pub(super) async fn write(
     to: &Destination<'_>,
     events: &Events,
 ) -> Result<CopiedImage, Error> {
-    let tag = tag(copy, to)?;
-    let target = to.repository;
+    let end = End::of(copy, to)?;
+    let target = Target::new(&copy.registry, to.place);
     let mut writing = Writing {
         copy,
         target,
+        location: target.location(),
         lost: HashMap::new(),
         not_copied: copy.not_copied.clone(),
     };
-    let blobs = writing.blobs(events).await?;
-    writing.manifests().await?;
-    let pinned = target.at(copy.proof.digest().clone());
-    events(CopyEvent::Verifying {
-        image: pinned.clone(),
-    });
-    let proof = writing.prove(to).await?;
-    if let Some(tag) = &tag {
-        events(CopyEvent::Tagging {
-            tag: tag.reference().clone(),
-        });
-        let written = tag.write(&copy.registry, to.stranger, proof.image()).await;
-        written.map_err(|not| match not {
-            NotWritten::Left(error) | NotWritten::Unclear(error) => error,
-        })?;
+    let written = writing.until_proven(&end, to, events).await;
+    if let (End::List { draft, .. }, Err(_)) = (&end, &written) {
+        draft.forget();
     }
+    let (blobs, proof) = written?;
+    let tag = end.name(copy, to, &proof, events).await?;
     let count = |role| copy.parts.iter().filter(|part| part.role == role).count();
     Ok(CopiedImage {
-        image: pinned,
-        tag: tag.map(|tag| tag.reference().clone()),
+        image: writing.location.at(copy.proof.digest().clone()),
+        tag,
         evidence: proof.evidence().clone(),
         manifests: count(Role::Image),
         attached: count(Role::Attached) - writing.lost.len(),
@@ -58,30 +51,105 @@ pub(super) async fn write(
     })
 }
 
-/// The tag to write, if there is one.
-fn tag(copy: &Copy, to: &Destination<'_>) -> Result<Option<TagName>, Error> {
-    let Some(tag) = to.tag else {
-        return Ok(None);
-    };
-    let copied = Reference::from(to.repository.at(copy.proof.digest().clone()));
-    let name = copied
-        .with_tag(tag)
-        .map_err(|source| PublicationError::NotATag {
+/// What makes the copy known, when it is proven.
+enum End<'a> {
+    Nothing,
+    Tag(TagName),
+    List {
+        draft: &'a LayoutDraft,
+        name: Option<&'a Reference>,
+    },
+}
+
+impl<'a> End<'a> {
+    fn of(copy: &Copy, to: &Destination<'a>) -> Result<Self, Error> {
+        let (repository, tag) = match to.place {
+            Place::Layout { draft, name } => return Ok(Self::List { draft, name }),
+            Place::Repository { tag: None, .. } => return Ok(Self::Nothing),
+            Place::Repository {
+                repository,
+                tag: Some(tag),
+            } => (repository, tag),
+        };
+        let copied = Reference::from(repository.at(copy.proof.digest().clone()));
+        let name = copied.with_tag(tag);
+        let name = name.map_err(|source| PublicationError::NotATag {
             tag: tag.to_owned(),
             source: Box::new(source),
         })?;
-    Ok(Some(TagName::new(&name)?))
+        Ok(Self::Tag(TagName::new(&name)?))
+    }
+
+    /// Adds the image to what the layout will list, for those who read the draft.
+    async fn stage(&self, copy: &Copy) -> Result<(), Error> {
+        let Self::List { draft, name } = self else {
+            return Ok(());
+        };
+        let image = copy.proof.image();
+        let listed_as = match name {
+            Some(name) => ListedAs::Image(name),
+            None => ListedAs::Unnamed,
+        };
+        draft.list(image, image.document().media_type(), listed_as);
+        Ok(draft.stage().await?)
+    }
+
+    /// Writes the tag, or lists the image. Returns its name.
+    async fn name(
+        self,
+        copy: &Copy,
+        to: &Destination<'_>,
+        proof: &VerifiedImage,
+        events: &Events,
+    ) -> Result<Option<Reference>, Error> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Tag(tag) => {
+                events(CopyEvent::Tagging {
+                    tag: tag.reference().clone(),
+                });
+                let written = tag.write(&copy.registry, to.stranger, proof.image()).await;
+                written.map_err(|not| match not {
+                    NotWritten::Left(error) | NotWritten::Unclear(error) => error,
+                })?;
+                Ok(Some(tag.reference().clone()))
+            }
+            Self::List { draft, name } => {
+                events(CopyEvent::Listing {
+                    image: proof.reference().clone(),
+                });
+                draft.accept().await?;
+                Ok(name.cloned())
+            }
+        }
+    }
 }
 
 struct Writing<'a> {
     copy: &'a Copy,
-    target: &'a Repository,
+    target: Target<'a>,
+    location: Location,
     /// Attached manifests that can't be copied, since a part of them can't be read.
     lost: HashMap<Digest, String>,
     not_copied: Vec<NotCopied>,
 }
 
 impl Writing<'_> {
+    async fn until_proven(
+        &mut self,
+        end: &End<'_>,
+        to: &Destination<'_>,
+        events: &Events,
+    ) -> Result<(BlobCounts, VerifiedImage), Error> {
+        let blobs = self.blobs(events).await?;
+        self.manifests().await?;
+        end.stage(self.copy).await?;
+        events(CopyEvent::Verifying {
+            image: self.location.at(self.copy.proof.digest().clone()),
+        });
+        Ok((blobs, self.prove(to).await?))
+    }
+
     /// Copies all blobs, each once.
     async fn blobs(&mut self, events: &Events) -> Result<BlobCounts, Error> {
         let mut seen = HashSet::new();
@@ -143,10 +211,7 @@ impl Writing<'_> {
                 size,
             });
         });
-        let registry = &self.copy.registry;
-        let copied = registry
-            .copy_blob(source, self.target, blob, progress)
-            .await?;
+        let copied = self.target.blob(source, blob, progress).await?;
         events(CopyEvent::BlobDone {
             digest,
             size,
@@ -205,16 +270,12 @@ impl Writing<'_> {
                         None => by_subject.push((subject, vec![part])),
                     }
                 }
-                _ => self.push(part).await?,
+                _ => self.target.push(part).await?,
             }
         }
         let groups = by_subject.into_iter().map(|(_, parts)| async {
             for part in parts {
-                let bytes = part.image.bytes().clone();
-                let registry = &self.copy.registry;
-                registry
-                    .push_referrer(self.target, &part.media_type, bytes)
-                    .await?;
+                self.target.push_referrer(part).await?;
             }
             Ok::<(), Error>(())
         });
@@ -228,19 +289,10 @@ impl Writing<'_> {
                 continue;
             }
             for tag in &part.tags {
-                left.extend(put_beside(&self.copy.registry, self.target, part, tag).await?);
+                left.extend(self.target.beside(part, tag).await?);
             }
         }
         self.not_copied.extend(left);
-        Ok(())
-    }
-
-    async fn push(&self, part: &Part) -> Result<(), Error> {
-        let bytes = part.image.bytes().clone();
-        let registry = &self.copy.registry;
-        registry
-            .push_manifest(self.target, &part.media_type, bytes, None)
-            .await?;
         Ok(())
     }
 
@@ -270,11 +322,11 @@ impl Writing<'_> {
     /// that has it from a mirror.
     async fn prove(&self, to: &Destination<'_>) -> Result<VerifiedImage, Error> {
         let proof = &self.copy.proof;
-        let pinned = self.target.at(proof.digest().clone());
+        let pinned = self.location.at(proof.digest().clone());
         let parts = self.copy.parts.iter();
         let images = parts.filter(|part| part.role == Role::Image);
         let reads = images.map(|part| {
-            let there = self.target.at(part.image.digest().clone());
+            let there = self.location.at(part.image.digest().clone());
             async move { to.stranger.manifest(&there).await }
         });
         stream::iter(reads)

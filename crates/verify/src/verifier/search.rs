@@ -10,9 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use jiff::Timestamp;
 
-use countersign_oci::{
-    Descriptor, Digest, Error as RegistryError, Location, Reference, ResolvedImage,
-};
+use countersign_oci::{Descriptor, Digest, Error as RegistryError, Location, ResolvedImage};
 use countersign_policy::{Policy, SignatureFormat};
 
 use super::Verifier;
@@ -111,10 +109,9 @@ impl Verifier {
         if !search.policy.accepts_format(SignatureFormat::SimpleSigning) {
             return None;
         }
-        let reference = legacy_tag(location, search.image.digest())?;
-        let found = match self.registry.resolve(&reference).await {
-            Ok(found) => found,
-            Err(error) if error.is_absence() => return None,
+        let image = location.at(search.image.digest().clone());
+        let found = match self.registry.beside(&image, "sig").await {
+            Ok(found) => found?,
             Err(error) => {
                 tracing::debug!(%location, %error, "the tag for legacy signatures could not be read");
                 search.unknown.get_or_insert(error);
@@ -218,11 +215,9 @@ impl Verifier {
         if !silent || policy.accepts_format(SignatureFormat::SimpleSigning) {
             return;
         }
-        let Some(reference) = legacy_tag(refusal.image.location(), refusal.image.digest()) else {
-            return;
-        };
-        match self.registry.resolve(&reference).await {
-            Ok(found) => {
+        match self.registry.beside(&refusal.image, "sig").await {
+            Ok(None) => {}
+            Ok(Some(found)) => {
                 let layers = candidate::layers_at_legacy_tag(&found, policy);
                 if let Err(failure @ Failure::LegacySignature) = layers {
                     refusal.candidates.push(Candidate {
@@ -235,12 +230,6 @@ impl Verifier {
             Err(error) => tracing::debug!(%error, "no legacy signature found"),
         }
     }
-}
-
-/// The tag at which cosign stores legacy signatures of the image with this digest. `None` if the location has
-/// no tags, or the digest is too long for one.
-fn legacy_tag(location: &Location, image: &Digest) -> Option<Reference> {
-    candidate::tag_beside(location, image, "sig")
 }
 
 /// What every candidate is checked against. Threads share it.

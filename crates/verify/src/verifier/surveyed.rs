@@ -111,16 +111,13 @@ impl Verifier {
         surveyor: &Arc<Surveyor>,
         place: AttachedPlace,
     ) -> Result<Option<Attached>, Error> {
-        let image = surveyor.image.reference();
-        let Some(reference) = place
-            .suffix()
-            .and_then(|suffix| candidate::tag_beside(image.location(), image.digest(), suffix))
-        else {
+        let Some(suffix) = place.suffix() else {
             return Ok(None);
         };
-        let found = match self.registry.resolve(&reference).await {
-            Ok(found) => Arc::new(found),
-            Err(error) if error.is_absence() => return Ok(None),
+        let image = surveyor.image.reference();
+        let found = match self.registry.beside(image, suffix).await {
+            Ok(Some(found)) => Arc::new(found),
+            Ok(None) => return Ok(None),
             Err(error) => return Err(Error::Registry(error)),
         };
         let layers = match (place, &surveyor.signature_by_anybody) {

@@ -332,10 +332,10 @@ async fn a_layout_is_never_written_to() {
     for reference in stored.both() {
         // What writes takes a repository, and there is none.
         let refused = reference.location().writable().cloned();
-        assert!(matches!(fault(refused), LayoutError::ReadOnly));
+        assert!(matches!(fault(refused), LayoutError::NeedsRegistry));
         let image = resolve(&reference).await.unwrap();
         let tagged = client().tag(&image, "v1").await;
-        assert!(matches!(fault(tagged), LayoutError::ReadOnly));
+        assert!(matches!(fault(tagged), LayoutError::NeedsRegistry));
     }
 }
 

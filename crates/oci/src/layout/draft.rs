@@ -1,0 +1,322 @@
+//! A layout that is being written.
+//!
+//! Blobs are written first, each under the name of its digest. What `index.json` lists is written
+//! last, by renaming one file: until then, readers find the layout as it was. A client made by
+//! [`Registry::seeing`](crate::Registry::seeing) reads the draft, so that it can be verified before.
+//!
+//! A directory keeps what is in it. Its blobs stay when a run fails, so that the next one goes on. An
+//! archive is always a new file.
+
+mod archive;
+mod directory;
+mod listing;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::blocking::blocking;
+use super::{Content, Layout, Part, failure};
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::error::{Error, LayoutError, Result};
+use crate::reference::{LayoutPath, Reference};
+use crate::resolved::ResolvedImage;
+
+use archive::ArchiveDraft;
+use directory::DirectoryDraft;
+use listing::Listing;
+
+pub(crate) use archive::OpenMember;
+pub(crate) use directory::OpenFile;
+
+/// The largest `index.json` that is written, in bytes: what a reader takes.
+const INDEX_BYTES: u64 = 4 << 20;
+
+/// A layout that is being written. Clones write the same layout. One run at a time writes to a
+/// layout: the path is locked.
+#[derive(Clone)]
+pub struct LayoutDraft {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: LayoutPath,
+    store: Store,
+    listing: Mutex<Listing>,
+}
+
+enum Store {
+    Directory(DirectoryDraft),
+    Archive(ArchiveDraft),
+}
+
+/// What `index.json` says of an entry besides its descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListedAs<'a> {
+    /// Nothing: it is found by its digest, or by what it refers to.
+    Unnamed,
+    /// By a tag, as cosign's older forms are found.
+    Tag(&'a str),
+    /// By the name of an image. The entry that had the name before loses it, as a tag moves.
+    Image(&'a Reference),
+}
+
+/// A blob that is being written.
+pub(crate) enum OpenBlob {
+    File(OpenFile),
+    Member(OpenMember),
+}
+
+impl LayoutDraft {
+    /// Opens a layout to write to it. A path that ends in `.tar` is an archive, and must not exist.
+    /// Any other is a directory: a layout, an empty directory, or missing.
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn begin(path: &LayoutPath) -> Result<Self> {
+        let path = path.clone();
+        blocking(move || {
+            let (store, listing) = Store::begin(&path).map_err(|source| failure(&path, source))?;
+            let what = || format!("index.json of {path}");
+            let listing = match listing {
+                Some(content) if content.size() > INDEX_BYTES => return Err(too_long(what())),
+                Some(content) => content.bytes(INDEX_BYTES).map_err(|source| {
+                    let part = Part::Index.name();
+                    failure(&path, LayoutError::io(part, source))
+                })?,
+                None => Vec::new(),
+            };
+            let listing = Listing::read(&listing)
+                .map_err(|source| failure(&path, LayoutError::Index(source)))?;
+            Ok(Self {
+                shared: Arc::new(Shared {
+                    path,
+                    store,
+                    listing: Mutex::new(listing),
+                }),
+            })
+        })
+        .await
+    }
+
+    /// The path of the layout.
+    pub fn path(&self) -> &LayoutPath {
+        &self.shared.path
+    }
+
+    /// Writes a small blob.
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn put(&self, digest: &Digest, bytes: Bytes) -> Result<()> {
+        let digest = digest.clone();
+        self.work(move |store| match store {
+            Store::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
+            Store::Archive(archive) => archive.put(&digest, &bytes),
+        })
+        .await
+    }
+
+    /// Writes a manifest or an index.
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn put_document(&self, image: &ResolvedImage) -> Result<()> {
+        self.put(image.digest(), image.bytes().clone()).await
+    }
+
+    /// Adds an entry to what `index.json` will list. `media_type` is what the image was found by.
+    pub fn list(&self, image: &ResolvedImage, media_type: &str, listed_as: ListedAs<'_>) {
+        let descriptor = Descriptor {
+            media_type: media_type.to_owned(),
+            artifact_type: image.document().artifact_type().map(str::to_owned),
+            ..image.descriptor()
+        };
+        let mut listing = self.listing();
+        listing.add(&descriptor, listed_as);
+    }
+
+    /// The digest that is listed at a tag of cosign's older forms.
+    pub fn listed_at(&self, tag: &str) -> Option<Digest> {
+        self.listing().at(tag)
+    }
+
+    /// Forgets the entries that were added since the last [`Self::accept`].
+    pub fn forget(&self) {
+        self.listing().forget();
+    }
+
+    /// Writes what `index.json` will list, for those who read the draft.
+    ///
+    /// # Errors
+    /// [`Error::Layout`]; [`Error::Limit`], if it gets too long to be read.
+    pub async fn stage(&self) -> Result<()> {
+        let bytes = Bytes::from(self.listing().bytes());
+        if bytes.len() as u64 > INDEX_BYTES {
+            return Err(too_long(format!("index.json of {}", self.shared.path)));
+        }
+        self.work(move |store| match store {
+            Store::Directory(directory) => directory.put(Part::DraftIndex, &bytes),
+            Store::Archive(archive) => archive.stage(&bytes),
+        })
+        .await
+    }
+
+    /// Keeps what was staged. A directory lists it from now on; an archive appears with
+    /// [`Self::finish`].
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn accept(&self) -> Result<()> {
+        self.work(|store| match store {
+            Store::Directory(directory) => directory.publish(),
+            Store::Archive(_) => Ok(()),
+        })
+        .await?;
+        self.listing().accept();
+        Ok(())
+    }
+
+    /// Ends writing. An archive appears now, with all that was accepted.
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn finish(&self) -> Result<()> {
+        self.forget();
+        if let Store::Archive(_) = &self.shared.store {
+            self.stage().await?;
+        }
+        self.work(|store| match store {
+            Store::Directory(_) => Ok(()),
+            Store::Archive(archive) => archive.publish(),
+        })
+        .await
+    }
+
+    /// Whether the layout has this blob, whole and unchanged.
+    pub(crate) async fn has(&self, blob: &Descriptor) -> Result<bool> {
+        let blob = blob.clone();
+        self.work(move |store| match store {
+            Store::Directory(directory) => directory.has(&blob),
+            Store::Archive(archive) => Ok(archive.has(&blob.digest)),
+        })
+        .await
+    }
+
+    /// Opens a blob to write it. It counts when [`Self::keep_blob`] is called.
+    pub(crate) async fn open_blob(&self, blob: &Descriptor) -> Result<OpenBlob> {
+        let blob = blob.clone();
+        self.work(move |store| match store {
+            Store::Directory(directory) => directory.open_blob(&blob.digest).map(OpenBlob::File),
+            Store::Archive(archive) => archive.open_blob(&blob).map(OpenBlob::Member),
+        })
+        .await
+    }
+
+    pub(crate) async fn keep_blob(&self, blob: OpenBlob) -> Result<()> {
+        self.work(move |store| match (store, blob) {
+            (Store::Directory(directory), OpenBlob::File(file)) => directory.keep(file),
+            (Store::Archive(archive), OpenBlob::Member(member)) => archive.keep(member),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Gives up a blob that can't be read from its source.
+    pub(crate) async fn drop_blob(&self, blob: OpenBlob) -> Result<()> {
+        self.work(move |store| match (store, blob) {
+            (Store::Directory(directory), OpenBlob::File(file)) => directory.discard(file),
+            (Store::Archive(archive), OpenBlob::Member(member)) => archive.discard(&member),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// An error about writing `digest`.
+    pub(crate) fn not_written(&self, digest: &Digest, source: io::Error) -> Error {
+        let part = Part::Blob(digest).name();
+        failure(&self.shared.path, LayoutError::Write { part, source })
+    }
+
+    /// Opens the draft to read it. Reading blocks the thread.
+    pub(crate) fn layout(&self) -> Result<Layout> {
+        let path = &self.shared.path;
+        match &self.shared.store {
+            Store::Directory(_) => Layout::open(path).map(Layout::of_draft),
+            Store::Archive(archive) => Layout::open_at(path, archive.part()),
+        }
+    }
+
+    fn listing(&self) -> std::sync::MutexGuard<'_, Listing> {
+        let listing = self.shared.listing.lock();
+        listing.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the files, on a thread that may block.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, LayoutError> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let worked = work(&shared.store);
+            worked.map_err(|source| failure(&shared.path, source))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// The store, and its `index.json` if it has one.
+    fn begin(path: &LayoutPath) -> Result<(Self, Option<Content>), LayoutError> {
+        let is_archive = path.as_path().extension().is_some_and(|end| end == "tar");
+        if is_archive && !path.as_path().is_dir() {
+            let archive = ArchiveDraft::begin(path.as_path())?;
+            return Ok((Self::Archive(archive), None));
+        }
+        let (directory, listing) = DirectoryDraft::begin(path.as_path())?;
+        Ok((Self::Directory(directory), listing))
+    }
+}
+
+impl OpenBlob {
+    /// The file, at the place of the blob's first byte.
+    pub(crate) fn file(&mut self) -> &mut tokio::fs::File {
+        match self {
+            Self::File(file) => file.file(),
+            Self::Member(member) => member.file(),
+        }
+    }
+}
+
+impl fmt::Debug for LayoutDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayoutDraft")
+            .field("path", &self.shared.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn too_long(what: String) -> Error {
+    Error::Limit {
+        what,
+        limit: INDEX_BYTES,
+        unit: "bytes",
+    }
+}
+
+/// An error about writing `part`.
+fn not_written(part: impl Into<String>, source: impl Into<io::Error>) -> LayoutError {
+    LayoutError::Write {
+        part: part.into(),
+        source: source.into(),
+    }
+}
+
+/// The content of `oci-layout`.
+fn marker() -> String {
+    format!(r#"{{"imageLayoutVersion":"{}"}}"#, super::VERSION)
+}

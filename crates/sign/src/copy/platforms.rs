@@ -1,0 +1,120 @@
+//! Which entries of an index are copied, if not all.
+
+use countersign_oci::{Descriptor, Index, Platform, Registry, ResolvedImage};
+
+use super::CopyError;
+use crate::error::Error;
+
+/// By this annotation BuildKit says which image an attestation is about. The attestation is for the
+/// platform `unknown`.
+const ABOUT: &str = "vnd.docker.reference.digest";
+
+/// Refuses platforms that `image` has nothing for.
+///
+/// # Errors
+/// [`CopyError::Platform`], [`CopyError::NoIndex`].
+pub(super) async fn refuse_missing(
+    registry: &Registry,
+    image: &ResolvedImage,
+    wanted: &[Platform],
+) -> Result<(), Error> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let entries = registry.platform_entries(image).await?;
+    let mut available: Vec<Platform> = Vec::new();
+    for entry in entries {
+        if !available.contains(&entry.platform) {
+            available.push(entry.platform);
+        }
+    }
+    let image = || Box::new(image.reference().clone());
+    if available.is_empty() {
+        return Err(CopyError::NoIndex { image: image() }.into());
+    }
+    let missing = |wanted: &&Platform| !available.iter().any(|one| one.serves(wanted).is_some());
+    match wanted.iter().find(missing) {
+        None => Ok(()),
+        Some(wanted) => Err(CopyError::Platform {
+            image: image(),
+            wanted: Box::new(wanted.clone()),
+            available,
+        }
+        .into()),
+    }
+}
+
+/// The entries to copy: all, if no platform is wanted. An entry without a platform may be an index with
+/// some, so it is one of them.
+pub(super) fn chosen<'a>(index: &'a Index, wanted: &[Platform]) -> Vec<&'a Descriptor> {
+    let is_unknown = |entry: &Descriptor| entry.platform.as_ref().is_some_and(Platform::is_unknown);
+    let serves = |entry: &&Descriptor| match &entry.platform {
+        Some(platform) => wanted
+            .iter()
+            .any(|wanted| platform.serves(wanted).is_some()),
+        None => true,
+    };
+    let all = index.manifests.iter();
+    if wanted.is_empty() {
+        return all.collect();
+    }
+    let images: Vec<&Descriptor> = all
+        .clone()
+        .filter(|entry| !is_unknown(entry))
+        .filter(serves)
+        .collect();
+    let is_about_one = |entry: &&Descriptor| {
+        let about = entry.annotations.get(ABOUT);
+        about.is_none_or(|about| {
+            let mut images = images.iter();
+            images.any(|image| image.digest.to_string() == *about)
+        })
+    };
+    let others = all.filter(|entry| is_unknown(entry)).filter(is_about_one);
+    images.iter().copied().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, platform: Option<&str>, about: Option<&str>) -> Descriptor {
+        let about = about.map(|about| Descriptor::of("x", about.as_bytes()).digest.to_string());
+        Descriptor {
+            platform: platform.map(|platform| platform.parse().unwrap()),
+            annotations: about
+                .map(|about| (ABOUT.to_owned(), about))
+                .into_iter()
+                .collect(),
+            ..Descriptor::of("x", name.as_bytes())
+        }
+    }
+
+    #[test]
+    fn an_attestation_goes_with_the_image_that_it_is_about() {
+        let index = Index {
+            schema_version: 2,
+            media_type: None,
+            artifact_type: None,
+            manifests: vec![
+                entry("amd64", Some("linux/amd64"), None),
+                entry("arm64", Some("linux/arm64"), None),
+                entry("windows", Some("windows/amd64"), None),
+                entry("nested", None, None),
+                entry("of amd64", Some("unknown/unknown"), Some("amd64")),
+                entry("of arm64", Some("unknown/unknown"), Some("arm64")),
+                entry("of all", Some("unknown/unknown"), None),
+            ],
+            subject: None,
+            annotations: std::collections::BTreeMap::new(),
+        };
+        let chosen = |wanted: &[&str]| {
+            let wanted: Vec<Platform> = wanted.iter().map(|text| text.parse().unwrap()).collect();
+            super::chosen(&index, &wanted).len()
+        };
+        assert_eq!(chosen(&[]), 7);
+        assert_eq!(chosen(&["linux/amd64"]), 4);
+        assert_eq!(chosen(&["linux/amd64", "linux/arm64"]), 6);
+        assert_eq!(chosen(&["windows/amd64"]), 3);
+    }
+}

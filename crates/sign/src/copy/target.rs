@@ -1,0 +1,108 @@
+//! What a copy is written to: a repository, or a layout.
+
+use std::sync::Arc;
+
+use countersign_oci::{
+    Copied, Descriptor, Error as RegistryError, LayoutDraft, ListedAs, Location, Registry,
+    Repository,
+};
+
+use super::beside::{put_in_layout, put_in_registry};
+use super::{BesideTag, NotCopied, Part, Place};
+use crate::error::Error;
+
+/// Where a copy is written, and the client that writes it.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    registry: &'a Registry,
+    what: What<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Repository(&'a Repository),
+    Layout(&'a LayoutDraft),
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(registry: &'a Registry, place: Place<'a>) -> Self {
+        let what = match place {
+            Place::Repository { repository, .. } => What::Repository(repository),
+            Place::Layout { draft, .. } => What::Layout(draft),
+        };
+        Self { registry, what }
+    }
+
+    pub(super) fn location(&self) -> Location {
+        match self.what {
+            What::Repository(repository) => repository.clone().into(),
+            What::Layout(draft) => draft.path().clone().into(),
+        }
+    }
+
+    pub(super) async fn blob(
+        &self,
+        source: &Location,
+        blob: &Descriptor,
+        progress: Arc<dyn Fn(u64) + Send + Sync>,
+    ) -> Result<Copied, RegistryError> {
+        let Self { registry, what } = self;
+        match what {
+            What::Repository(repository) => {
+                registry.copy_blob(source, repository, blob, progress).await
+            }
+            What::Layout(draft) => {
+                let progress = progress.as_ref();
+                registry
+                    .copy_blob_to_layout(source, draft, blob, progress)
+                    .await
+            }
+        }
+    }
+
+    pub(super) async fn push(&self, part: &Part) -> Result<(), Error> {
+        match self.what {
+            What::Repository(repository) => {
+                let bytes = part.image.bytes().clone();
+                let pushed = self
+                    .registry
+                    .push_manifest(repository, &part.media_type, bytes, None);
+                pushed.await?;
+            }
+            What::Layout(draft) => draft.put_document(&part.image).await?,
+        }
+        Ok(())
+    }
+
+    /// Also makes sure that it is found by what it refers to.
+    pub(super) async fn push_referrer(&self, part: &Part) -> Result<(), Error> {
+        match self.what {
+            What::Repository(repository) => {
+                let bytes = part.image.bytes().clone();
+                let pushed = self
+                    .registry
+                    .push_referrer(repository, &part.media_type, bytes);
+                pushed.await?;
+            }
+            What::Layout(draft) => {
+                draft.put_document(&part.image).await?;
+                draft.list(&part.image, &part.media_type, ListedAs::Unnamed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `tag` name `part`. Says so if something else stands there, which is left.
+    pub(super) async fn beside(
+        &self,
+        part: &Part,
+        tag: &BesideTag,
+    ) -> Result<Option<NotCopied>, Error> {
+        match self.what {
+            What::Repository(repository) => {
+                put_in_registry(self.registry, repository, part, tag).await
+            }
+            What::Layout(draft) => put_in_layout(self.registry, draft, part, tag).await,
+        }
+    }
+}
