@@ -13,9 +13,11 @@ use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
 
 mod name;
 mod pattern;
+mod predicate_type;
 mod provider;
 
 use pattern::{leaves_repository_open, only_match, with_escaped_dots};
+use predicate_type::short_type;
 use provider::{Form, meant_issuer, providers_matching, with_scheme};
 
 /// Claims about the repository that was built. A reusable workflow does not change them.
@@ -176,6 +178,16 @@ pub enum Warning {
          repository only, so a signature of one tag is accepted for every other"
     )]
     SimpleSigningTag,
+    /// A name by which cosign's flags know a predicate type. No statement has it.
+    #[error(
+        "no statement has the predicate type `{name}`, because cosign writes the type in full; write `{uri}`"
+    )]
+    ShortPredicateType {
+        /// The name.
+        name: &'static str,
+        /// The type that cosign writes for it.
+        uri: &'static str,
+    },
     /// The time of a key's signature can be proven anew.
     #[error(
         "a key's signature has no certificate that bounds its time: whoever has an old signature can have \
@@ -221,9 +233,10 @@ impl Policy {
             bind_name,
             // These only make the policy stricter, or say where to look.
             min_age: _,
-            predicate_types: _,
             predicate: _,
             require: _,
+            // Those of `require` are among them.
+            predicate_types,
             // Asked by `accepts_format` below.
             signature_formats: _,
             annotations: _,
@@ -249,8 +262,12 @@ impl Policy {
         if not_before.is_none() && signers.iter().any(unbounded) {
             warnings.push(Warning::NoNotBefore);
         }
+        warnings.extend(predicate_types.iter().filter_map(|name| short_type(name)));
         if self.accepts_format(SignatureFormat::SimpleSigning) {
-            warnings.push(Warning::SimpleSigning);
+            // With `ignore_tlog` nothing of the log is read in either form, so this one is no weaker.
+            if self.needs_trusted_root() {
+                warnings.push(Warning::SimpleSigning);
+            }
             if *bind_name {
                 warnings.push(Warning::SimpleSigningTag);
             }

@@ -123,7 +123,7 @@ pub enum Failure {
         /// What is there.
         found: &'static str,
     },
-    /// No certificate. Only a certificate names a signer; a plain key does not (GHSA-fx35-mq7g-6g98).
+    /// No certificate. Only a certificate names a signer.
     #[error("expected one certificate in the bundle, found {found}")]
     NoCertificate {
         /// What is in its place.
@@ -132,6 +132,9 @@ pub enum Failure {
     /// A signature by a certificate, and the policy accepts keys only.
     #[error("a signature by a certificate, and the policy accepts signatures by a key only")]
     CertificateForKey,
+    /// A signature by a key, and the policy accepts certificates only (GHSA-fx35-mq7g-6g98).
+    #[error("a signature by a key, and the policy accepts signatures by a certificate only")]
+    KeyForCertificate,
     /// A signature by a key that is none of the policy's, or no valid signature.
     #[error("the signature does not verify with {}", keys(.expected))]
     OtherKey {
@@ -298,6 +301,7 @@ impl Failure {
                 RefusalKind::Unsigned
             }
             Self::Policy(_) => RefusalKind::Policy,
+            Self::CertificateForKey | Self::KeyForCertificate => RefusalKind::OtherSigner,
             Self::OtherTrust
             | Self::Unreadable(_)
             | Self::OtherSubject { .. }
@@ -312,7 +316,6 @@ impl Failure {
             | Self::BundleVersion { .. }
             | Self::Content { .. }
             | Self::NoCertificate { .. }
-            | Self::CertificateForKey
             | Self::OtherKey { .. }
             | Self::PayloadType { .. }
             | Self::StatementType { .. }

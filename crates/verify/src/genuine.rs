@@ -9,7 +9,7 @@ use countersign_policy::{KeySigner, PublicKey};
 use sigstore_types::{
     Artifact, ArtifactDigest, DerCertificate, DerPublicKey, HashAlgorithm, SignatureContent,
 };
-use sigstore_verify::crypto::VerificationKey;
+use sigstore_verify::crypto::{SigningScheme, VerificationKey};
 use sigstore_verify::types::DigestBytes;
 use sigstore_verify::{
     CertificateError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
@@ -63,6 +63,16 @@ impl<'a> Genuine<'a> {
 pub(crate) struct SignedByKey<'a> {
     signed: &'a SignedBundle,
     signer: &'a KeySigner,
+    hash: Hash,
+}
+
+/// How a signature by a key was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    /// As is usual for the kind of key.
+    Usual,
+    /// With SHA-256, by a key on P-384. Older versions of cosign did so, and some key services do.
+    Sha256OnP384,
 }
 
 impl<'a> SignedByKey<'a> {
@@ -95,10 +105,21 @@ pub(crate) fn verify_signature_alone<'a>(
         }
         _ => return Err(invalid("the content is not of a known form".to_owned())),
     };
-    VerificationKey::from_spki(&der(&signer.key))
-        .and_then(|key| key.verify(&message, signature))
-        .map_err(|error| invalid(error.to_string()))?;
-    Ok(SignedByKey { signed, signer })
+    let der = der(&signer.key);
+    let usual = VerificationKey::from_spki(&der).and_then(|key| key.verify(&message, signature));
+    let hash = match usual {
+        Ok(()) => Hash::Usual,
+        // The key's kind is compared with the scheme's, so this is for keys on P-384 alone.
+        Err(error) => VerificationKey::from_spki_with_scheme(&der, SigningScheme::EcdsaP384Sha256)
+            .and_then(|key| key.verify(&message, signature))
+            .map(|()| Hash::Sha256OnP384)
+            .map_err(|_| invalid(error.to_string()))?,
+    };
+    Ok(SignedByKey {
+        signed,
+        signer,
+        hash,
+    })
 }
 
 /// Verifies the log entries and timestamps of a bundle whose signature is by a key, and that signature again.
@@ -111,7 +132,19 @@ pub(crate) fn verify_with_key<'a>(
     logging: &Logging<'_>,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
-    let SignedByKey { signed, signer } = by_key;
+    let SignedByKey {
+        signed,
+        signer,
+        hash,
+    } = by_key;
+    if hash == Hash::Sha256OnP384 {
+        // `sigstore-verify` takes SHA-384 for granted where the key is on P-384.
+        return Err(Failure::Signature {
+            detail: "the key is on P-384 and has signed with SHA-256; such a signature can't be checked together with \
+                     its log entry: sign again with SHA-384, or write `ignore_tlog: true` beside the key"
+                .to_owned(),
+        });
+    }
     let policy = PublicKeyVerificationPolicy::new(der(&signer.key));
     let policy = match logging {
         Logging::Demanded(_) => policy,

@@ -367,9 +367,7 @@ fn no_key(policy: &Policy) -> Failure {
         .map(|signer| signer.key.fingerprint())
         .collect();
     match expected.is_empty() {
-        true => Failure::NoCertificate {
-            found: "a public key",
-        },
+        true => Failure::KeyForCertificate,
         false => Failure::OtherKey { expected },
     }
 }

@@ -4,7 +4,7 @@ use countersign_oci::ErrorKind;
 use serde::Serialize;
 
 /// The class of a refusal. The order is by the number of checks that the signature passed: no signature,
-/// then an invalid one, then a genuine one that the policy does not accept.
+/// then an invalid one, then one by another kind of signer, then a genuine one that the policy does not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
@@ -12,6 +12,9 @@ pub enum RefusalKind {
     Unsigned,
     /// The signature, the certificate, the log entry or the digest is not valid.
     Invalid,
+    /// A signature by a key where the policy names an identity, or by a certificate where it names a key. Nothing
+    /// more of it was checked.
+    OtherSigner,
     /// A genuine signature that the policy does not accept.
     Policy,
 }
@@ -21,7 +24,7 @@ impl From<RefusalKind> for ErrorKind {
         match kind {
             RefusalKind::Unsigned => Self::Unsigned,
             RefusalKind::Invalid => Self::Invalid,
-            RefusalKind::Policy => Self::Policy,
+            RefusalKind::OtherSigner | RefusalKind::Policy => Self::Policy,
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Refusal {
 pub struct RequirementState {
     /// What kind of proof it is, with its article.
     pub name: String,
+    /// Whether it is an attestation, and no signature.
+    pub attestation: bool,
     /// Whether it was found.
     pub met: bool,
 }
@@ -130,6 +132,10 @@ impl fmt::Display for Refusal {
                 return self.unsearched(f);
             }
             RefusalKind::Unsigned => write!(f, "{image} is not signed. Found instead")?,
+            RefusalKind::OtherSigner => write!(
+                f,
+                "{image} is signed, but by another kind of signer than the policy names"
+            )?,
             RefusalKind::Policy => write!(f, "{image} is signed, but not as the policy requires")?,
             RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
         }

@@ -49,6 +49,7 @@ pub fn refusal(failures: Vec<Failure>) -> Refusal {
     Refusal {
         requirements: vec![RequirementState {
             name: "a signature".into(),
+            attestation: false,
             met: false,
         }],
         image: reference().location().at(digest()),
@@ -113,6 +114,7 @@ pub fn failures() -> Vec<Failure> {
         Content { found: "a message signature" },
         NoCertificate { found: "a key" },
         CertificateForKey {},
+        KeyForCertificate {},
         OtherKey { expected: vec![countersign_policy::samples::fingerprint()] },
         PayloadType { expected: "in-toto", found: text() },
         StatementType { expected: &["v1"], found: text() },

@@ -86,7 +86,8 @@ pub struct AttachedSignature {
     /// Who signed, and when: what the signature proves. Or the first check that failed: then nobody knows
     /// who made it.
     pub record: Result<Evidence, Failure>,
-    /// What the policy says of it. `None` if there is no policy.
+    /// Whether it is a proof that the policy asks for. That is not yet a verdict on the image: the policy may ask
+    /// for more than one, and may deny the image. `None` if there is no policy.
     pub verdict: Option<Result<(), Failure>>,
 }
 
@@ -101,16 +102,23 @@ pub(crate) struct Surveyor {
 }
 
 impl Surveyor {
-    /// Checks one signature.
+    /// Checks one signature. What the policy accepts is checked once: the proof has the record in it.
     pub(crate) fn survey(&self, stored: &StoredLayer) -> AttachedSignature {
         let format = stored.format();
-        let (stated_type, record) = self.record(stored);
         let policy = self.policy.as_ref();
         let judged = policy.map(|policy| self.any_requirement(stored, policy));
-        let (record, verdict) = match (record, judged) {
+        let (stated_type, record, verdict) = match judged {
             // A signature by a key proves something only to whoever names the key.
-            (Err(_), Some(Ok(evidence))) => (Ok(evidence), Some(Ok(()))),
-            (record, judged) => (record, judged.map(|judged| judged.map(drop))),
+            Some(Ok(evidence)) => (
+                Some(evidence.predicate_type.clone()),
+                Ok(evidence),
+                Some(Ok(())),
+            ),
+            refused_or_not_judged => {
+                let (stated_type, record) = self.record(stored);
+                let verdict = refused_or_not_judged.map(|judged| judged.map(drop));
+                (stated_type, record, verdict)
+            }
         };
         AttachedSignature {
             format,
@@ -120,7 +128,8 @@ impl Surveyor {
         }
     }
 
-    /// The type that the statement names, and the record of the signature.
+    /// The type that the statement names, and the record of the signature. A statement of another type is found
+    /// before anything is computed.
     fn record(&self, stored: &StoredLayer) -> (Option<String>, Result<Evidence, Failure>) {
         let as_signature = match &self.signature_by_anybody {
             Some(policy) => self.judge(stored, policy),
@@ -138,16 +147,22 @@ impl Surveyor {
         (Some(found), record)
     }
 
-    /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the last.
+    /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the one that it
+    /// is nearest to.
     fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
-        let mut verdict = Err(Failure::Aborted);
+        let mut nearest: Option<Failure> = None;
         for requirement in policy.requirements() {
-            verdict = self.judge(stored, requirement);
-            if verdict.is_ok() {
-                break;
+            match self.judge(stored, requirement) {
+                Ok(evidence) => return Ok(evidence),
+                Err(failure) => {
+                    let nearer = |nearest: &Failure| nearest.kind() < failure.kind();
+                    if nearest.as_ref().is_none_or(nearer) {
+                        nearest = Some(failure);
+                    }
+                }
             }
         }
-        verdict
+        Err(nearest.unwrap_or(Failure::Aborted))
     }
 
     fn judge(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {

@@ -45,6 +45,13 @@ pub(crate) struct TrustArguments {
     pub(crate) offline: bool,
 }
 
+impl TrustArguments {
+    /// Whether they name an instance.
+    pub(crate) fn name_an_instance(&self) -> bool {
+        self.trust.is_some() || self.trusted_root.is_some() || self.tuf_url.is_some()
+    }
+}
+
 /// A parser of the names of instances.
 pub(crate) fn instances() -> impl clap::builder::TypedValueParser<Value = SigstoreInstance> {
     PossibleValuesParser::new(SigstoreInstance::ALL.map(SigstoreInstance::name)).try_map(|name| {

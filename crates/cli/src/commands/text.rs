@@ -7,7 +7,7 @@ use countersign_download::{
     CheckResult, Grounds, Installed, Outcome, Provenance, Replacement, UNPROVEN,
 };
 use countersign_oci::{Digest, Reference};
-use countersign_policy::SignatureFormat;
+use countersign_policy::{COSIGN_SIGN_PREDICATE, SignatureFormat};
 use countersign_verify::Evidence;
 
 use super::check;
@@ -117,11 +117,13 @@ fn grounds_text(grounds: &Grounds) -> String {
 
 /// Who signed what and when, in aligned lines.
 pub(super) fn evidence_text(evidence: &Evidence) -> String {
-    let mut text = format!(
-        "  signed     {}\n  signer     {}\n",
-        evidence.digest,
-        countersign_oci::printable(&evidence.signer.to_string()),
-    );
+    let mut text = format!("  signed     {}\n", evidence.digest);
+    if evidence.predicate_type != COSIGN_SIGN_PREDICATE {
+        let of = countersign_oci::printable(&evidence.predicate_type);
+        text.push_str(&format!("  type       {of}\n"));
+    }
+    let signer = countersign_oci::printable(&evidence.signer.to_string());
+    text.push_str(&format!("  signer     {signer}\n"));
     if let Some(holder) = evidence.signer.certificate() {
         let issuer = countersign_oci::printable(&holder.issuer);
         text.push_str(&format!("  issuer     {issuer}\n"));

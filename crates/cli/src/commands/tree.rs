@@ -1,11 +1,12 @@
 //! `countersign tree`: an image, its platforms, and what refers to each of them.
 //!
-//! It shows and does not judge: anybody may have made what is attached. A signer is named only if the signature
-//! is genuine by the trusted root.
+//! It shows, and decides nothing: anybody may have made what is attached. A signer is named only if the signature
+//! is genuine. With a policy, what is said of each digest is what `verify` says of it.
 
 mod gather;
 mod model;
 mod text;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -50,12 +51,23 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let policy = policy::if_given(&arguments.verification.policy)?;
-    let instance = trust::instance(&arguments.verification.trust, policy.as_ref())?;
-    let registry = connection::registry(&arguments.verification.registry, environment)?;
-    let trusted_root = instance
-        .trusted_root(environment, registry.connection())
-        .await?;
+    let VerificationArguments {
+        policy,
+        trust,
+        registry,
+    } = &arguments.verification;
+    let policy = policy::if_given(policy)?;
+    let instance = trust::instance(trust, policy.as_ref())?;
+    let registry = connection::registry(registry, environment)?;
+    let connection = registry.connection();
+    let trusted_root = match &policy {
+        // Who names an instance wants to know what it says of all signatures.
+        Some(loaded) if !trust.name_an_instance() => {
+            let loading = instance.trusted_root_for(&loaded.policy, environment, connection);
+            loading.await?
+        }
+        _ => instance.trusted_root(environment, connection).await?,
+    };
     let verifier = Verifier::new(registry.clone(), trusted_root);
     let policy = policy.map(|loaded| loaded.policy);
 

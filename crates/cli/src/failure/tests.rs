@@ -199,6 +199,10 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
         Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
+    4 Policy: if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`
+        Refused/KeyForCertificate
+    4 Policy: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
+        Refused/CertificateForKey
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
         Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's
@@ -207,8 +211,6 @@ fn what_is_said_of_signatures_that_are_refused() {
         OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/KeyNotLogged, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
-    5 Invalid: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
-        Refused/CertificateForKey
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository

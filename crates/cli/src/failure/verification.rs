@@ -67,15 +67,28 @@ impl From<countersign_verify::Error> for Failure {
 /// What to do about an image that a policy denies by digest.
 const DENIED: &str = "do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version";
 
+/// What to do about an image without the attestation that the policy asks for.
+const ATTACH: &str = "attach the attestation in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none";
+
+/// What to do about an image with some of the proofs that the policy asks for.
+const ATTACH_THE_OTHER: &str = "attach the attestation that is missing in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none";
+
 /// What to do about an image that is refused.
 fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
     match kind {
         Kind::Policy if refusals.iter().any(|refusal| has_only_to_wait(refusal)) => {
             "do not use the image yet: wait until the time that the message names, then try again"
         }
-        Kind::Policy => {
-            "do not use the image; if you are sure that the policy is wrong, correct the policy"
+        Kind::Policy if refusals.iter().all(|refusal| lacks_an_attestation(refusal)) => {
+            ATTACH_THE_OTHER
         }
+        Kind::Policy => refusals
+            .iter()
+            .find_map(|refusal| other_kind_of_signer(refusal))
+            .unwrap_or(
+                "do not use the image; if you are sure that the policy is wrong, correct the policy",
+            ),
+        Kind::Unsigned if refusals.iter().all(|refusal| lacks_an_attestation(refusal)) => ATTACH,
         Kind::Invalid => refusals
             .iter()
             .find_map(|refusal| other_kind_of_signer(refusal))
@@ -96,7 +109,7 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
 fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     use countersign_verify::Failure as Refused;
     let hints = refusal.candidates.iter().map(|candidate| match &candidate.failure {
-        Refused::NoCertificate { found: "a public key" } => Some(
+        Refused::KeyForCertificate => Some(
             "if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`",
         ),
         Refused::CertificateForKey => Some(
@@ -109,6 +122,21 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     });
     let hints: Option<Vec<_>> = hints.collect();
     hints?.into_iter().next()
+}
+
+/// Whether what is missing is an attestation, and nothing of that type was found.
+fn lacks_an_attestation(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    let mut missing = refusal.requirements.iter().enumerate();
+    let Some((position, requirement)) = missing.find(|(_, one)| !one.met) else {
+        return false;
+    };
+    let mut judged = refusal
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.requirement == Some(position));
+    requirement.attestation
+        && judged.all(|candidate| matches!(candidate.failure, Refused::Attestation { .. }))
 }
 
 /// Whether a signature lacks nothing but age, as far as it was judged.

@@ -7,7 +7,7 @@ use countersign_sandbox::{
 };
 use serde_json::Value;
 
-use crate::stage::{RELEASE, Stage, TRUST};
+use crate::stage::{POLICY, RELEASE, Stage, TRUST};
 
 fn key() -> SigningKey {
     SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap()
@@ -50,13 +50,14 @@ async fn a_key_is_a_flag_or_a_file_beside_the_policy() {
     );
 
     // The other kind of signer, in both directions: nothing is wrong with the signature.
-    let says = |run: &crate::stage::Run, hint: &str| {
-        assert_eq!(run.code, 5, "{}", run.shown());
+    let says = |run: &crate::stage::Run, code: i32, hint: &str| {
+        assert_eq!(run.code, code, "{}", run.shown());
         assert!(run.stderr.contains(hint), "{}", run.shown());
         assert!(!run.stderr.contains("has to sign again"), "{}", run.shown());
     };
     says(
         &refused,
+        5,
         "compare the policy's key with the one that the publisher names",
     );
     stage.write("identity.yaml", stage.policy(RELEASE));
@@ -65,12 +66,20 @@ async fn a_key_is_a_flag_or_a_file_beside_the_policy() {
         &TRUST,
         &["--policy", "identity.yaml", &reference],
     ]);
-    says(&by_identity, "pass it with --key FILE");
+    says(&by_identity, 4, "pass it with --key FILE");
     stage.index.push(&stage.registry, "keyless", Some("v1"));
     stage.signed("keyless:v1", RELEASE);
     let keyless = stage.reference("keyless:v1");
     let by_key = stage.run(&[&["verify"], &TRUST, &["--key", "other.pub", &keyless]]);
-    says(&by_key, "pass --issuer and --identity");
+    says(&by_key, 4, "pass --issuer and --identity");
+    let told = "is signed, but by another kind of signer than the policy names";
+    assert!(by_key.stderr.contains(told), "{}", by_key.shown());
+    stage.write("list.txt", &keyless);
+    stage.write("policy.yaml", "verification: {key: other.pub}");
+    let audit = ["audit", "--output", "json", "--images", "list.txt"];
+    let audit = stage.run(&[&audit, &TRUST, &POLICY]);
+    assert_eq!(audit.code, 4, "{}", audit.shown());
+    assert_eq!(audit.json()["results"][0]["state"], "other_signer");
 
     // The path is relative to the policy's file, wherever the program runs.
     let policy = "verification: {key: cosign.pub}";
@@ -150,5 +159,6 @@ async fn with_the_log_ignored_no_trusted_root_is_needed_and_policy_check_says_wh
         .iter()
         .filter_map(|one| one["name"].as_str())
         .collect();
-    assert_eq!(names, ["ignored-log", "simple-signing"]);
+    // Nothing of the log is read, so nothing is said of what it has promised.
+    assert_eq!(names, ["ignored-log"]);
 }

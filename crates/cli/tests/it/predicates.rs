@@ -37,6 +37,11 @@ async fn a_rule_on_a_predicate_accepts_and_refuses() {
     let reference = stage.reference("app:v1");
     let unsigned = stage.verify(&[&reference]);
     assert_eq!(unsigned.code, 3, "{}", unsigned.shown());
+    assert!(
+        unsigned.stderr.contains("sign the image in its CI"),
+        "{}",
+        unsigned.shown()
+    );
 
     stage.write(
         "policy.yaml",
@@ -44,6 +49,8 @@ async fn a_rule_on_a_predicate_accepts_and_refuses() {
     );
     let accepted = stage.verify(&[&reference]);
     assert_eq!(accepted.code, 0, "{}", accepted.shown());
+    let said = format!("  type       {SLSA}\n");
+    assert!(accepted.stdout.contains(&said), "{}", accepted.shown());
 
     stage.write("policy.yaml", policy(&stage, "/run/branch_regex: .+"));
     let refused = stage.verify(&[&reference]);
@@ -127,4 +134,39 @@ async fn several_required_proofs_are_all_needed_told_and_recorded() {
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     assert_eq!(record["evidence"]["predicate_type"], types[0]);
     assert_eq!(record["further_evidence"][0]["predicate_type"], types[1]);
+}
+
+/// Where an attestation is missing, nobody is told to sign.
+#[tokio::test]
+async fn a_missing_attestation_has_a_hint_of_its_own() {
+    const HINT: &str = "`cosign attest --type TYPE --predicate FILE`";
+    let stage = Stage::new().await;
+    let reference = stage.reference("app:v1");
+    let refused = |policy: &str, code: i32| {
+        stage.write("policy.yaml", stage.policy(RELEASE) + policy);
+        let run = stage.verify(&[&reference]);
+        assert_eq!(run.code, code, "{}", run.shown());
+        run.stderr
+    };
+    let alone = format!("  predicate_types: ['{SLSA}']\n");
+    let both = format!("  require: [signature, {{predicate_type: '{SLSA}'}}]\n");
+    let nothing = refused(&alone, 3);
+    assert!(nothing.contains(HINT), "{nothing}");
+    // The signature is missing too, and comes first.
+    let neither = refused(&both, 3);
+    assert!(!neither.contains(HINT), "{neither}");
+
+    stage.signed("app:v1", RELEASE);
+    for (policy, code) in [(&alone, 3), (&both, 4)] {
+        let signed = refused(policy, code);
+        assert!(signed.contains(HINT), "{signed}");
+        assert!(!signed.contains("sign the image"), "{signed}");
+    }
+    // An attestation that says something else is not missing.
+    let statement = Statement::of(stage.index.digest()).predicate(SLSA, json!({ "ref": "x" }));
+    let bundle = stage.sigstore.issue(&BundleSpec::new(statement, RELEASE));
+    let provenance = Image::signature(stage.index.descriptor(), bundle.unwrap());
+    provenance.push(&stage.registry, "app", None);
+    let other = refused(&format!("{alone}  predicate: {{/ref: y}}\n"), 4);
+    assert!(!other.contains(HINT), "{other}");
 }

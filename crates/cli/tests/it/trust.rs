@@ -165,6 +165,22 @@ async fn an_update_asks_the_repository_and_says_until_when_it_is_valid() {
         --- standard error
         "#);
     assert!(requests() > asked);
+    // What the page says of machines without a network: the verified file is in the directory that was shown.
+    let json = stage.run(&[&["trust", "show", "--output", "json"], &tuf]);
+    let cache = json.json()["results"][0]["cache"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let copied = std::fs::read(format!("{cache}/targets/trusted_root.json")).unwrap();
+    stage.write("copied.json", copied);
+    let asked = requests();
+    let by_file = stage.run(&[&["trust", "show", "--trusted-root", "copied.json"]]);
+    assert!(
+        by_file.stdout.contains("log of signatures"),
+        "{}",
+        by_file.shown()
+    );
+    assert_eq!(requests(), asked);
     assert_snapshot!(shown(&stage.run(&[&["trust", "update", "--offline"], &tuf])), @r#"
         exit code 2
         --- standard output

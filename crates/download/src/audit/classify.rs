@@ -74,6 +74,10 @@ fn candidate_verdict(failure: &Failure) -> Verdict {
             match other.kind() {
                 RefusalKind::Unsigned => Verdict::Unsigned { reason },
                 RefusalKind::Invalid => Verdict::Invalid { reason },
+                RefusalKind::OtherSigner => Verdict::OtherSigner {
+                    reason,
+                    found: FoundSigner::default(),
+                },
                 RefusalKind::Policy => Verdict::OtherCondition { reason },
             }
         }

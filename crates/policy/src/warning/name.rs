@@ -4,7 +4,7 @@ use super::{Level, Warning};
 
 impl Warning {
     /// The name of every finding, sorted.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "almost-known-issuer",
         "any-caller",
         "denied-indexes",
@@ -16,6 +16,7 @@ impl Warning {
         "no-not-before",
         "open-repository",
         "several-providers",
+        "short-predicate-type",
         "simple-signing",
         "simple-signing-tag",
         "stray-character",
@@ -36,6 +37,7 @@ impl Warning {
             Self::NoNotBefore => "no-not-before",
             Self::OpenRepository { .. } => "open-repository",
             Self::SeveralProviders { .. } => "several-providers",
+            Self::ShortPredicateType { .. } => "short-predicate-type",
             Self::SimpleSigning => "simple-signing",
             Self::SimpleSigningTag => "simple-signing-tag",
             Self::StrayCharacter { .. } => "stray-character",
@@ -57,6 +59,7 @@ impl Warning {
             | Self::IssuerWithoutScheme { .. }
             | Self::OpenRepository { .. }
             | Self::SeveralProviders { .. }
+            | Self::ShortPredicateType { .. }
             | Self::SimpleSigning
             | Self::SimpleSigningTag
             | Self::StrayCharacter { .. }

@@ -292,6 +292,22 @@ fn a_time_that_is_not_reached_yet_refuses_all_that_there_is() {
 }
 
 #[test]
+fn a_predicate_type_by_its_name_in_cosign_accepts_nothing() {
+    let signer =
+        "issuer: https://accounts.example\nidentity: ci@example\nnot_before: 2026-08-05T00:00:00Z";
+    let told = |rest: &str| words(&policy(&format!("{signer}\n{rest}\n")).warnings(now()));
+    assert_snapshot!(told("predicate_types: [slsaprovenance1, 'https://spdx.dev/Document', CycloneDX]"), @"
+    short-predicate-type: no statement has the predicate type `slsaprovenance1`, because cosign writes the type in full; write `https://slsa.dev/provenance/v1`
+    short-predicate-type: no statement has the predicate type `cyclonedx`, because cosign writes the type in full; write `https://cyclonedx.org/bom`
+    ");
+    assert_snapshot!(told("require: [signature, {predicate_type: spdxjson}]"), @"short-predicate-type: no statement has the predicate type `spdxjson`, because cosign writes the type in full; write `https://spdx.dev/Document`");
+    assert_eq!(
+        told("predicate_types: ['https://slsa.dev/provenance/v1']"),
+        ""
+    );
+}
+
+#[test]
 fn each_finding_has_a_name_in_the_list() {
     assert!(Warning::NAMES.is_sorted());
     let finding =

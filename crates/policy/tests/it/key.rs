@@ -164,6 +164,21 @@ fn a_key_is_explained_and_its_weak_points_are_named() {
         ignoring.warnings(Timestamp::UNIX_EPOCH),
         [Warning::IgnoredLog { signer: 0 }]
     );
+    // Nothing of the log is read, so there is nothing to say of what the log has promised.
+    let legacy = "ignore_tlog: true\nsignature_formats: [bundle, simple_signing]";
+    let legacy = read(&with_key(legacy));
+    assert_eq!(
+        legacy.warnings(Timestamp::UNIX_EPOCH),
+        [Warning::IgnoredLog { signer: 0 }]
+    );
+    assert!(
+        !legacy.explain().contains("promise"),
+        "{}",
+        legacy.explain()
+    );
+    let logged = read(&with_key("signature_formats: [bundle, simple_signing]"));
+    let logged = logged.warnings(Timestamp::UNIX_EPOCH);
+    assert!(logged.contains(&Warning::SimpleSigning), "{logged:?}");
     let logged = read(&with_key("")).warnings(Timestamp::UNIX_EPOCH);
     assert_eq!(
         logged,

@@ -11,7 +11,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 
 use countersign_oci::{Descriptor, Digest, Error as RegistryError, Location, ResolvedImage};
-use countersign_policy::{Policy, SignatureFormat};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
 
 use super::Verifier;
 use super::fetch::{FetchFailure, Fetched};
@@ -330,6 +330,7 @@ impl SearchState<'_> {
         let requirements = self.policy.requirements().iter().enumerate();
         let requirements = requirements.map(|(position, requirement)| RequirementState {
             name: requirement.proof_name(),
+            attestation: !requirement.is_signature_type(COSIGN_SIGN_PREDICATE),
             met: !unmet.contains(&position),
         });
         let refusal = Refusal {

@@ -20,10 +20,10 @@ use crate::survey::{
 
 impl Verifier {
     /// Lists everything that refers to `image` in its repository, and what is at cosign's tags for it. Every
-    /// signature is checked, whoever made it. With a policy, each has the policy's verdict too. Nothing here is
-    /// a proof.
+    /// signature is checked, whoever made it. With a policy, each says whether it counts. Nothing here is a proof.
     ///
-    /// What the policy denies, and its other repositories, are not looked at.
+    /// Whether the policy accepts the image is for [`Self::verify`] to say: what the policy denies, and its other
+    /// repositories, are not looked at here.
     ///
     /// # Errors
     /// [`Error::Registry`] if something could not be fetched; [`Error::Trust`]; [`Error::Late`] after

@@ -2,6 +2,7 @@
 //! what only a certificate has.
 
 mod attacks;
+mod p384;
 mod simple_signing;
 
 use countersign_oci::{Descriptor, ResolvedImage, media_type};
@@ -9,7 +10,9 @@ use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::{
     BundleSpec, RekorVersion, SigningKey, SigningKeyKind, Sigstore, Statement,
 };
-use countersign_verify::{Evidence, Failure, SignedBy, TrustedRoot, VerifiedImage, verify_bundle};
+use countersign_verify::{
+    Evidence, Failure, RefusalKind, SignedBy, TrustedRoot, VerifiedImage, verify_bundle,
+};
 use jiff::Timestamp;
 
 use crate::support::{IDENTITY, policy_with};
@@ -152,11 +155,12 @@ async fn keys_and_certificates_never_stand_for_each_other() {
         spec.identity_regex = Some(".*".into());
     });
     let failure = fixture.failure(&fixture.good(), &anybody);
-    let expected = "a public key";
-    assert!(
-        matches!(failure, Failure::NoCertificate { found } if found == expected),
-        "{failure:?}"
-    );
+    assert!(matches!(failure, Failure::KeyForCertificate), "{failure:?}");
+    // Nothing is wrong with such a signature, and it has a kind of its own.
+    assert_eq!(failure.kind(), RefusalKind::OtherSigner);
+    assert_eq!(Failure::CertificateForKey.kind(), RefusalKind::OtherSigner);
+    assert!(RefusalKind::Invalid < RefusalKind::OtherSigner);
+    assert!(RefusalKind::OtherSigner < RefusalKind::Policy);
 }
 
 #[tokio::test]

@@ -262,7 +262,7 @@ impl Verdict {
             Self::Refused { kind, .. } => match kind {
                 RefusalKind::Unsigned => Expectation::RefusedUnsigned,
                 RefusalKind::Invalid => Expectation::RefusedInvalid,
-                RefusalKind::Policy => Expectation::RefusedPolicy,
+                RefusalKind::OtherSigner | RefusalKind::Policy => Expectation::RefusedPolicy,
             },
         }
     }

@@ -7,7 +7,8 @@ use countersign_oci::{
 };
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use countersign_verify::{
-    Attached, AttachedContent, AttachedPlace, AttachedSignature, Failure as Unproven, Verifier,
+    Attached, AttachedContent, AttachedPlace, AttachedSignature, Failure as Unproven,
+    VerifiedImage, Verifier,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
@@ -15,6 +16,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use super::model::{
     TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreePlace, TreeVerdict,
 };
+use super::verdict::Verdict;
 use crate::failure::Failure;
 
 /// How many manifests are looked at in one tree, besides signatures.
@@ -53,7 +55,18 @@ impl<'a> Gatherer<'a> {
     /// An image and everything below it.
     pub(super) async fn image(&self, image: ResolvedImage) -> Result<TreeImage, Failure> {
         self.take();
-        self.node(image, None, 1).await
+        self.node(image, None, 1, None).await
+    }
+
+    /// What `verify` says of a digest, if there is a policy.
+    async fn verdict(&self, image: &ResolvedImage) -> Result<Option<Verdict>, Failure> {
+        match self.policy {
+            None => Ok(None),
+            Some(policy) => {
+                let verdict = Verdict::of(image, self.registry, self.verifier, policy);
+                Ok(Some(verdict.await?))
+            }
+        }
     }
 
     /// Whether one more manifest may be looked at.
@@ -63,15 +76,19 @@ impl<'a> Gatherer<'a> {
         self.left.fetch_update(order, order, one_less).is_ok()
     }
 
-    fn node(
-        &self,
+    /// `above` is the proof of the index that lists it, if there is one.
+    fn node<'s>(
+        &'s self,
         image: ResolvedImage,
         platform: Option<&Platform>,
         depth: usize,
-    ) -> BoxFuture<'_, Result<TreeImage, Failure>> {
+        above: Option<&'s VerifiedImage>,
+    ) -> BoxFuture<'s, Result<TreeImage, Failure>> {
         let platform = platform.map(ToString::to_string);
         async move {
-            let (attached, not_read) = self.attached(&image, 1).await?;
+            let verdict = self.verdict(&image).await?;
+            let covered = above.and_then(|above| above.child(image.clone()).ok());
+            let (attached, not_read) = self.attached(&image, verdict.as_ref(), 1).await?;
             let mut children = Vec::new();
             let mut children_not_read = 0;
             let (kind, stated_types) = match image.document() {
@@ -82,17 +99,15 @@ impl<'a> Gatherer<'a> {
                         listed.partition(|_| depth < INDEX_DEPTH_MAX && self.take());
                     children_not_read = left_out.len();
                     let location = image.reference().location();
+                    let own = verdict.as_ref().and_then(|verdict| verdict.proof.as_ref());
+                    let proof = own.or(covered.as_ref());
                     let nodes = stream::iter(read)
-                        .map(|child| self.child(location, child, depth + 1))
+                        .map(|child| self.child(location, child, depth + 1, proof))
                         .buffered(AT_ONCE);
                     children = nodes.try_collect().await?;
                     (TreeImageKind::Index, Vec::new())
                 }
             };
-            let denied = self
-                .policy
-                .is_some_and(|policy| policy.denies(image.digest()));
-            let accepts = |one: &TreeAttached| one.verdict == Some(TreeVerdict::Accepted);
             Ok(TreeImage {
                 digest: image.digest().to_string(),
                 kind,
@@ -101,8 +116,10 @@ impl<'a> Gatherer<'a> {
                 signed: attached
                     .iter()
                     .any(|one| one.kind == TreeAttachedKind::Signature),
-                accepted: self.policy.map(|_| !denied && attached.iter().any(accepts)),
-                denied,
+                accepted: verdict.as_ref().map(|verdict| verdict.accepted),
+                covered: covered.is_some(),
+                denied: verdict.as_ref().is_some_and(|verdict| verdict.denied),
+                reason: verdict.and_then(|verdict| verdict.reason),
                 attached,
                 not_read,
                 children,
@@ -117,9 +134,13 @@ impl<'a> Gatherer<'a> {
         location: &countersign_oci::Location,
         child: Descriptor,
         depth: usize,
+        above: Option<&VerifiedImage>,
     ) -> Result<TreeImage, Failure> {
         match self.registry.child(location, &child).await {
-            Ok(image) => self.node(image, child.platform.as_ref(), depth).await,
+            Ok(image) => {
+                let platform = child.platform.as_ref();
+                self.node(image, platform, depth, above).await
+            }
             Err(error) if error.is_absence() => Ok(TreeImage {
                 digest: child.digest.to_string(),
                 kind: TreeImageKind::Missing,
@@ -127,7 +148,9 @@ impl<'a> Gatherer<'a> {
                 stated_types: Vec::new(),
                 signed: false,
                 accepted: self.policy.map(|_| false),
+                covered: false,
                 denied: false,
+                reason: None,
                 attached: Vec::new(),
                 not_read: 0,
                 children: Vec::new(),
@@ -141,6 +164,7 @@ impl<'a> Gatherer<'a> {
     fn attached<'s>(
         &'s self,
         image: &'s ResolvedImage,
+        verdict: Option<&'s Verdict>,
         depth: usize,
     ) -> BoxFuture<'s, Result<(Vec<TreeAttached>, usize), Failure>> {
         async move {
@@ -150,13 +174,16 @@ impl<'a> Gatherer<'a> {
                 let (manifest, place) = (attached.manifest.to_string(), place(&attached));
                 match attached.content {
                     AttachedContent::Signatures(signatures) => {
-                        let one = |signature| one_signature(signature, manifest.clone(), place);
+                        let one =
+                            |signature| one_signature(signature, manifest.clone(), place, verdict);
                         all.extend(signatures.into_iter().map(one));
                     }
                     AttachedContent::Artifact(artifact) => {
                         let mut one = one_artifact(&artifact, place);
                         if depth < ARTIFACT_DEPTH_MAX && self.take() {
-                            (one.attached, _) = self.attached(&artifact, depth + 1).await?;
+                            let verdict = self.verdict(&artifact).await?;
+                            let below = self.attached(&artifact, verdict.as_ref(), depth + 1);
+                            (one.attached, _) = below.await?;
                         }
                         all.push(one);
                     }
@@ -186,7 +213,13 @@ fn bare(kind: TreeAttachedKind, manifest: String, place: TreePlace) -> TreeAttac
     }
 }
 
-fn one_signature(signature: AttachedSignature, manifest: String, place: TreePlace) -> TreeAttached {
+/// `image` is what `verify` says of the image that is signed.
+fn one_signature(
+    signature: AttachedSignature,
+    manifest: String,
+    place: TreePlace,
+    image: Option<&Verdict>,
+) -> TreeAttached {
     let AttachedSignature {
         stated_type,
         record,
@@ -207,7 +240,7 @@ fn one_signature(signature: AttachedSignature, manifest: String, place: TreePlac
         reason: refusal.or(unproven).map(reason),
         evidence: record.as_ref().ok().map(Into::into),
         verdict: verdict.as_ref().map(|verdict| match verdict {
-            Ok(()) => TreeVerdict::Accepted,
+            Ok(()) => image.map_or(TreeVerdict::NotEnough, Verdict::of_a_proof),
             Err(_) => TreeVerdict::Refused,
         }),
         ..bare(kind, manifest, place)

@@ -35,12 +35,18 @@ pub(super) struct TreeImage {
     pub(super) stated_types: Vec<String>,
     /// Whether a genuine signature of this digest is attached, by anybody.
     pub(super) signed: bool,
-    /// With a policy: whether it accepts one of the signatures, and does not deny the digest.
+    /// With a policy: what `verify` says of this digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) accepted: Option<bool>,
-    /// Whether the policy denies this digest.
+    /// With a policy: whether a signature of an index above covers it, so that `verify --platform` accepts it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) covered: bool,
+    /// Whether the policy denies this digest, or an index that lists it.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) denied: bool,
+    /// Why it is not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
     pub(super) attached: Vec<TreeAttached>,
     /// How many referrers were not read, because there are more than the limit.
     #[serde(skip_serializing_if = "is_zero")]
@@ -126,6 +132,8 @@ pub(super) enum TreePlace {
 #[serde(rename_all = "snake_case")]
 pub(super) enum TreeVerdict {
     Accepted,
+    /// It is a proof that the policy asks for, but the policy asks for others too, or denies the image.
+    NotEnough,
     Refused,
 }
 

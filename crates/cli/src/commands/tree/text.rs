@@ -11,7 +11,7 @@ Nothing is judged here: anybody may sign an image. To see what a policy accepts,
 /// The whole tree.
 pub(super) fn tree(reference: &Reference, image: &TreeImage, judged: bool) -> String {
     let mut text = format!("{reference}\n");
-    node(&mut text, image, 0);
+    node(&mut text, image, Above::Nothing);
     if !judged {
         text.push_str(NOT_JUDGED);
     }
@@ -23,7 +23,38 @@ fn line(text: &mut String, depth: usize, name: &str, said: &str) {
     text.push_str(&format!("{indent}{name:<11} {}\n", printable(said)));
 }
 
-fn node(text: &mut String, image: &TreeImage, depth: usize) {
+/// What is known of the index that lists an image.
+#[derive(Clone, Copy)]
+enum Above {
+    /// There is none.
+    Nothing,
+    Index {
+        depth: usize,
+        signed: bool,
+    },
+}
+
+impl Above {
+    /// How many indexes there are.
+    fn depth(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Index { depth, .. } => depth,
+        }
+    }
+
+    /// What an index above those that it lists is.
+    fn with(self, index: &TreeImage) -> Self {
+        let signed_above = matches!(self, Self::Index { signed: true, .. });
+        Self::Index {
+            depth: self.depth() + 1,
+            signed: index.signed || signed_above,
+        }
+    }
+}
+
+fn node(text: &mut String, image: &TreeImage, above: Above) {
+    let depth = above.depth();
     let name = match image.kind {
         TreeImageKind::Index => "index",
         TreeImageKind::Manifest => "image",
@@ -40,8 +71,8 @@ fn node(text: &mut String, image: &TreeImage, depth: usize) {
     for stated in &image.stated_types {
         line(text, below, "type", &format!("{stated}, as it says itself"));
     }
-    if image.denied {
-        line(text, below, "denied", "by the policy");
+    if let Some(verdict) = verdict(image) {
+        line(text, below, "verify", &verdict);
     }
     for attached in &image.attached {
         one(text, attached, below);
@@ -54,11 +85,11 @@ fn node(text: &mut String, image: &TreeImage, depth: usize) {
             &format!("{} more that refer to it", image.not_read),
         );
     }
-    if let Some(unsigned) = unsigned(image, depth) {
+    if let Some(unsigned) = unsigned(image, above) {
         line(text, below, "not signed", unsigned);
     }
     for child in &image.children {
-        node(text, child, below);
+        node(text, child, above.with(image));
     }
     if image.children_not_read > 0 {
         let left_out = format!("{} more that the index lists", image.children_not_read);
@@ -66,13 +97,40 @@ fn node(text: &mut String, image: &TreeImage, depth: usize) {
     }
 }
 
-/// What is said of a digest without a genuine signature.
-fn unsigned(image: &TreeImage, depth: usize) -> Option<&'static str> {
-    match (image.signed, image.kind) {
-        (true, _) | (false, TreeImageKind::Missing) => None,
-        (false, _) if depth == 0 => Some("no genuine signature was found"),
-        (false, _) => Some("no genuine signature of its own; one of the index covers it"),
+/// What `verify` says of a digest, if there is a policy.
+fn verdict(image: &TreeImage) -> Option<String> {
+    match (image.accepted?, image.kind) {
+        (_, TreeImageKind::Missing) => None,
+        (true, _) => Some("accepts it".to_owned()),
+        // Nobody runs it.
+        (false, TreeImageKind::AttestationManifest) if !image.denied => None,
+        (false, TreeImageKind::Manifest) if image.covered => {
+            Some("accepts it for its platform alone, by the index's signature".to_owned())
+        }
+        (false, _) => {
+            let reason = image.reason.as_deref().unwrap_or("nothing proves it");
+            Some(format!("refuses it: {reason}"))
+        }
     }
+}
+
+/// What is said of a digest without a genuine signature.
+fn unsigned(image: &TreeImage, above: Above) -> Option<&'static str> {
+    if image.signed || image.kind == TreeImageKind::Missing {
+        return None;
+    }
+    Some(match above {
+        Above::Nothing => "no genuine signature was found",
+        Above::Index { signed: false, .. } => {
+            "no genuine signature of its own, and none of the index"
+        }
+        Above::Index { signed: true, .. } if image.accepted.is_some() && !image.covered => {
+            "no genuine signature of its own; the index has one, which does not help it"
+        }
+        Above::Index { signed: true, .. } => {
+            "no genuine signature of its own; one of the index covers it"
+        }
+    })
 }
 
 fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
@@ -92,7 +150,7 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
                 text,
                 depth,
                 "unproven",
-                "a signature that is not genuine by the trusted root",
+                "a signature that is not proven to be genuine: nobody knows who made it",
             );
         }
         (TreeAttachedKind::Sbom, _) => {
@@ -126,6 +184,10 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
     line(text, below, "manifest", &attached.manifest);
     match (attached.verdict, &attached.reason) {
         (Some(TreeVerdict::Accepted), _) => line(text, below, "accepted", "by the policy"),
+        (Some(TreeVerdict::NotEnough), _) => {
+            let counts = "as a proof that the policy asks for, but the image is refused";
+            line(text, below, "counts", counts);
+        }
         (Some(TreeVerdict::Refused), reason) => {
             line(
                 text,

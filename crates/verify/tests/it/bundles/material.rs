@@ -204,9 +204,7 @@ async fn a_key_without_a_certificate_is_refused() {
     let fixture = Fixture::new().await;
     assert!(matches!(
         fixture.failure(&fixture.good().flaw(Flaw::PublicKey)),
-        Failure::NoCertificate {
-            found: "a public key"
-        }
+        Failure::KeyForCertificate
     ));
 }
 
