@@ -15,6 +15,7 @@ mod indexes;
 mod instance;
 mod merges;
 mod package_client;
+mod proofs;
 mod registries;
 mod scenarios;
 mod server;
@@ -67,6 +68,8 @@ pub(crate) enum Part {
     /// Images merged into the registries, also in the legacy form, and by two processes at once: the
     /// registries, crane, cosign 2 and 3, sigstore-python and oras
     Merges,
+    /// Signatures by a key, attestations, and an instance without logs: the registries, cosign 2 and 3, and oras
+    Proofs,
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
@@ -105,6 +108,13 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("merges");
         fs::create_dir_all(&directory)?;
         merges::run(&countersign, &programs, &root, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Proofs) {
+        let programs = Programs::install(&root)?;
+        println!("Signing with keys, and attesting …");
+        let directory = directory.path().join("proofs");
+        fs::create_dir_all(&directory)?;
+        proofs::run(&countersign, &programs, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Trees) {
         let directory = directory.path().join("trees");

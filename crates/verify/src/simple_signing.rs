@@ -69,7 +69,7 @@ impl StoredSignature {
     /// certificate, and only if it does not demand a log entry of that key, it may lack that too.
     ///
     /// # Errors
-    /// [`Failure::MissingAnnotation`], [`Failure::TooLarge`].
+    /// [`Failure::MissingAnnotation`], [`Failure::KeyForCertificate`], [`Failure::TooLarge`].
     pub(crate) fn new(
         layer: &Descriptor,
         payload: Bytes,
@@ -90,7 +90,7 @@ impl StoredSignature {
         let certificate = annotation(CERTIFICATE)?;
         let log_bundle = annotation(LOG_BUNDLE)?;
         if certificate.is_none() && policy.keys().next().is_none() {
-            return Err(missing(CERTIFICATE));
+            return Err(Failure::KeyForCertificate);
         }
         let may_lack_entry = policy.keys().any(|key| key.log == LogUse::Ignored);
         if log_bundle.is_none() && (certificate.is_some() || !may_lack_entry) {

@@ -2,6 +2,7 @@
 //! promise is enough.
 
 mod annotations;
+mod attacks;
 
 use countersign_oci::Descriptor;
 use countersign_policy::{Policy, PolicySpec, SignatureFormat, Violation};

@@ -106,7 +106,7 @@ async fn a_signature_of_what_is_denied_is_not_accepted() {
         &text,
         &[
             "verify      accepts it for its platform alone, by the index's signature",
-            &format!("verify      refuses it: it lists what is denied: the policy denies "),
+            "verify      refuses it: it lists what is denied: the policy denies ",
         ],
     );
     let app = stage.reference("app:v1");

@@ -93,6 +93,8 @@ async fn a_changed_annotation_is_refused() {
         });
         match failure(result.await) {
             Failure::MissingAnnotation { key: found } => assert_eq!(found, key),
+            // As a signature by a key.
+            Failure::KeyForCertificate => assert_eq!(key, CERTIFICATE_ANNOTATION),
             other => panic!("{key}: {other:?}"),
         }
     }

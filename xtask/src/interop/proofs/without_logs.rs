@@ -1,0 +1,70 @@
+//! An instance as GitHub's own: an authority for certificates and one for timestamps, and no logs.
+
+use std::fs;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::{DONE, INVALID, Scene};
+use crate::interop::actors::{Cosign, WORKFLOW};
+use crate::interop::ledger::Ledger;
+use crate::interop::registries::Registry;
+
+const SLSA: &str = "https://slsa.dev/provenance/v1";
+
+/// cosign attests without a log.
+pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
+    let title = format!(
+        "cosign 3.1.2 attests at an instance without logs, in {}",
+        registry.name
+    );
+    ledger.case(&title, || attested(scene, registry));
+}
+
+fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
+    let image = scene.image(registry, "without-logs/attested")?;
+    scene.write(
+        "github.json",
+        scene.sandbox.trusted_root_without_logs_json(),
+    )?;
+    let [_, instance] = scene.instances;
+    let mut config: Value = serde_json::from_slice(&fs::read(&instance.signing_config)?)?;
+    let fields = config.as_object_mut().context("no object")?;
+    fields.insert("rekorTlogUrls".into(), json!([]));
+    fields.remove("rekorTlogConfig");
+    scene.write("signing-config.json", config.to_string())?;
+    let predicate = json!({
+        "buildDefinition": { "buildType": "https://example.com/build/v1" },
+        "runDetails": { "builder": { "id": "https://example.com/builder" } },
+    });
+    scene.write("predicate.json", predicate.to_string())?;
+
+    let token = scene.token()?;
+    let mut arguments = vec!["attest", "--yes", "--identity-token", token];
+    arguments.extend(["--type", "slsaprovenance1", "--predicate", "predicate.json"]);
+    arguments.extend(["--signing-config", "signing-config.json"]);
+    arguments.extend([
+        "--trusted-root",
+        scene.path(&instance.trusted_root)?,
+        &image,
+    ]);
+    scene.cosign(Cosign::V3, &arguments)?;
+
+    let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
+    let github = scene.directory.join("github.json");
+    let says = [WORKFLOW, "log entry  none: this instance has no log"];
+    scene.verify(&policy, &github, &[&image], DONE, &says)?;
+    // Of two roots, one a line, each is judged by alone.
+    let both = format!(
+        "{}\n{}\n",
+        serde_json::from_slice::<Value>(&fs::read(&github)?)?,
+        serde_json::from_slice::<Value>(&fs::read(&instance.trusted_root)?)?
+    );
+    scene.write("both.jsonl", both)?;
+    let both = scene.directory.join("both.jsonl");
+    scene.verify(&policy, &both, &[&image], DONE, &says)?;
+    // Where there is a log, it is demanded.
+    let says = ["expected a log entry"];
+    scene.verify(&policy, &instance.trusted_root, &[&image], INVALID, &says)?;
+    Ok("its timestamp proves the time, and where there is a log it is demanded".to_owned())
+}
