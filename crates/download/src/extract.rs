@@ -303,7 +303,12 @@ impl Extractor {
                 if let Some(map) = map {
                     archive.stream().add_holes(map.holes())?;
                 }
-                archive.write_content(self.root.file(name)?, entry, map.as_ref(), writers)?;
+                archive.write_content(
+                    self.root.file(name, entry.metadata)?,
+                    entry,
+                    map.as_ref(),
+                    writers,
+                )?;
                 self.unpacked.files += 1;
                 self.unpacked.bytes += size;
             }

@@ -1,10 +1,12 @@
-//! Decompresses and hashes a layer on threads of its own, ahead of whoever reads it.
+//! Decompresses a layer on a thread of its own, ahead of whoever reads it.
 //!
-//! There are three stages: one thread decompresses, one hashes, and the caller reads. They pass the
-//! same few buffers around, so the memory is bounded, and a stage that is too fast waits for the
-//! others. The caller only gets bytes that were hashed. It gets the digest at the end, so use what was
-//! read only after it was compared. For small layers the caller does all three: starting threads
-//! would take longer than the work.
+//! The thread passes buffers to the caller, who hashes them and reads them. The same few buffers go round, so the
+//! memory is bounded, and a thread that is too fast waits. The caller only gets bytes that were hashed. It gets
+//! the digest at the end, so use what was read only after it was compared. For small layers the caller
+//! decompresses too: starting a thread would take longer than the work.
+//!
+//! Hashing has no thread of its own. Decompressing takes several times as long as all that the caller does, so
+//! nothing would end sooner, and to pass a buffer to a thread that sleeps costs as much as to hash a tenth of it.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -24,16 +26,18 @@ pub(super) struct ReadAhead {
     current: Arc<Shared>,
     /// How many bytes of `current` were read.
     position: usize,
-    stages: Stages,
+    source: Source,
+    /// Of what was read so far.
+    digester: Digester,
     /// Set at the end.
     digest: Option<Digest>,
 }
 
-/// Who decompresses and hashes.
-enum Stages {
+/// Who decompresses.
+enum Source {
     /// The caller.
-    Inline(Box<Inline>),
-    Threads(Threads),
+    Inline(Decompressing<Box<dyn Read + Send>>),
+    Thread(Thread),
 }
 
 #[derive(Default)]
@@ -87,24 +91,15 @@ enum Filled {
     Failed(io::Error),
 }
 
-/// The same, after hashing.
-enum Hashed {
-    Bytes(Buffer),
-    End(Digest),
-    Failed(io::Error),
-}
-
 impl ReadAhead {
-    /// Reads `source`, which decompresses, without threads.
+    /// Reads `source`, which decompresses, without a thread.
     pub(super) fn inline(source: impl Read + Send + 'static, algorithm: Algorithm) -> Self {
-        Self::new(Stages::Inline(Box::new(Inline {
-            decompressing: Decompressing::new(Box::new(source)),
-            hashing: Hashing(Digester::new(algorithm)),
-        })))
+        let source: Box<dyn Read + Send> = Box::new(source);
+        Self::new(Source::Inline(Decompressing::new(source)), algorithm)
     }
 
-    /// Starts to read `source`, which decompresses, on other threads. Dropping this stops the threads
-    /// and waits for them.
+    /// Starts to read `source`, which decompresses, on another thread. Dropping this stops the thread and
+    /// waits for it.
     ///
     /// # Errors
     /// The system's error, if a thread can't be started.
@@ -112,16 +107,16 @@ impl ReadAhead {
         source: impl Read + Send + 'static,
         algorithm: Algorithm,
     ) -> io::Result<Self> {
-        Ok(Self::new(Stages::Threads(Threads::start(
-            source, algorithm,
-        )?)))
+        let thread = Thread::start(source)?;
+        Ok(Self::new(Source::Thread(thread), algorithm))
     }
 
-    fn new(stages: Stages) -> Self {
+    fn new(source: Source, algorithm: Algorithm) -> Self {
         Self {
             current: Arc::default(),
             position: 0,
-            stages,
+            source,
+            digester: Digester::new(algorithm),
             digest: None,
         }
     }
@@ -157,17 +152,25 @@ impl ReadAhead {
         while self.digest.is_none() {
             let read = std::mem::take(&mut self.current);
             self.position = 0;
-            let (hashed, empty) = match &mut self.stages {
-                Stages::Inline(inline) => (inline.next(read), None),
-                Stages::Threads(threads) => {
+            let (filled, empty) = match &mut self.source {
+                Source::Inline(decompressing) => {
+                    // Where nobody else has pieces of it, it is filled again.
+                    let mut read = Arc::into_inner(read).unwrap_or_default();
+                    let buffer = std::mem::take(&mut read.buffer);
+                    (decompressing.next(buffer), None)
+                }
+                Source::Thread(thread) => {
                     drop(read);
-                    (threads.next()?, threads.empty.clone())
+                    (thread.next()?, thread.empty.clone())
                 }
             };
-            match hashed {
-                Hashed::Bytes(buffer) => self.current = Arc::new(Shared { buffer, empty }),
-                Hashed::End(digest) => self.digest = Some(digest),
-                Hashed::Failed(error) => return Err(error),
+            match filled {
+                Filled::Bytes(buffer) => {
+                    self.digester.update(buffer.content());
+                    self.current = Arc::new(Shared { buffer, empty });
+                }
+                Filled::End => self.digest = Some(self.digester.clone().finish()),
+                Filled::Failed(error) => return Err(error),
             }
             if self.current.buffer.length > 0 {
                 break;
@@ -221,97 +224,53 @@ impl<R: Read> Decompressing<R> {
     }
 }
 
-/// Hashes buffers.
-struct Hashing(Digester);
-
-impl Hashing {
-    fn next(&mut self, filled: Filled) -> Hashed {
-        match filled {
-            Filled::Bytes(buffer) => {
-                self.0.update(buffer.content());
-                Hashed::Bytes(buffer)
-            }
-            Filled::End => Hashed::End(self.0.clone().finish()),
-            Filled::Failed(error) => Hashed::Failed(error),
-        }
-    }
-}
-
-/// Both stages, on the caller's thread.
-struct Inline {
-    decompressing: Decompressing<Box<dyn Read + Send>>,
-    hashing: Hashing,
-}
-
-impl Inline {
-    fn next(&mut self, read: Arc<Shared>) -> Hashed {
-        // Where nobody else has pieces of it, it is filled again.
-        let mut read = Arc::into_inner(read).unwrap_or_default();
-        let buffer = std::mem::take(&mut read.buffer);
-        self.hashing.next(self.decompressing.next(buffer))
-    }
-}
-
-/// Both stages, each on a thread.
-struct Threads {
-    hashed: Receiver<Hashed>,
-    /// Buffers to fill. Without it the threads end.
+/// A thread that decompresses.
+struct Thread {
+    filled: Receiver<Filled>,
+    /// Buffers to fill. Without it the thread ends.
     empty: Option<Sender<Buffer>>,
-    handles: Vec<JoinHandle<()>>,
+    handle: Option<JoinHandle<()>>,
 }
 
-impl Threads {
-    fn start(source: impl Read + Send + 'static, algorithm: Algorithm) -> io::Result<Self> {
-        let (empty, to_fill) = channel();
-        let (filled, to_hash) = channel();
-        let (done, hashed) = channel();
+impl Thread {
+    fn start(source: impl Read + Send + 'static) -> io::Result<Self> {
+        let (empty, to_fill) = channel::<Buffer>();
+        let (done, filled) = channel();
         for _ in 0..BUFFERS {
             // They get their memory when they are filled for the first time.
             let _ = empty.send(Buffer::default());
         }
-        let mut threads = Self {
-            hashed,
-            empty: Some(empty),
-            handles: Vec::new(),
-        };
         let mut decompressing = Decompressing::new(source);
-        threads.spawn("decompress", move || {
+        let work = move || {
             while let Ok(buffer) = to_fill.recv() {
                 let next = decompressing.next(buffer);
                 let is_last = !matches!(next, Filled::Bytes(_));
-                if filled.send(next).is_err() || is_last {
+                if done.send(next).is_err() || is_last {
                     return;
                 }
             }
-        })?;
-        let mut hashing = Hashing(Digester::new(algorithm));
-        threads.spawn("hash", move || {
-            while let Ok(filled) = to_hash.recv() {
-                if done.send(hashing.next(filled)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(threads)
-    }
-
-    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let handle = thread::Builder::new().name(name.into()).spawn(work)?;
-        self.handles.push(handle);
-        Ok(())
+        };
+        let handle = thread::Builder::new()
+            .name("decompress".into())
+            .spawn(work)?;
+        Ok(Self {
+            filled,
+            empty: Some(empty),
+            handle: Some(handle),
+        })
     }
 
     /// Waits for the next buffer.
-    fn next(&mut self) -> io::Result<Hashed> {
-        let hashed = self.hashed.recv();
-        hashed.map_err(|_| io::Error::other("a thread ended before its work"))
+    fn next(&mut self) -> io::Result<Filled> {
+        let filled = self.filled.recv();
+        filled.map_err(|_| io::Error::other("a thread ended before its work"))
     }
 }
 
-impl Drop for Threads {
+impl Drop for Thread {
     fn drop(&mut self) {
         self.empty = None;
-        for handle in self.handles.drain(..) {
+        if let Some(handle) = self.handle.take() {
             // If it panicked, that was printed already.
             let _ = handle.join();
         }

@@ -27,6 +27,7 @@ use super::stream::Cancellation;
 use crate::limits::{Bound, Limits};
 use remove::Scope;
 
+use finish::permissions;
 pub(super) use finish::{OTHERS_WRITE, finish_file};
 pub(super) use link::Linked;
 
@@ -185,11 +186,16 @@ impl Root {
     }
 
     /// Creates a file, and removes what was there before. The caller writes the content, then calls
-    /// [`finish_file`].
-    pub(super) fn file(&mut self, name: &EntryName) -> Result<File, ArchiveError> {
+    /// [`finish_file`]. Until [`Root::finish`] nobody else can reach it, so it may have its permissions at once.
+    pub(super) fn file(
+        &mut self,
+        name: &EntryName,
+        metadata: Metadata,
+    ) -> Result<File, ArchiveError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        // Some network file systems let only those write who may write by the permissions.
+        let mode = permissions(metadata) | Mode::WUSR;
         let handle = self.create(name, "file", |parent, leaf| {
-            let mode = Mode::RUSR | Mode::WUSR;
             openat(&parent.handle, leaf, flags | OFlags::CLOEXEC, mode)
         })?;
         Ok(handle.into())

@@ -1,5 +1,7 @@
 //! A layer's decompressed bytes: counted, hashed, and stopped at the limit.
 
+mod gzip;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use countersign_oci::Digest;
 use super::error::ArchiveError;
 use super::read_ahead::{Piece, ReadAhead};
 use crate::limits::{Bound, Limits};
+use gzip::Gzip;
 
 /// Bytes of compressed content that are read at once.
 const BUFFER: usize = 256 << 10;
@@ -156,7 +159,7 @@ fn decompress(mut archive: impl BufRead + Send + 'static) -> Result<Decoder, Arc
     Ok(match Compression::detect(archive.fill_buf()?)? {
         Compression::None => Box::new(archive),
         // Both may have several members or frames. Other bytes after the last are an error.
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(archive)),
+        Compression::Gzip => Box::new(Gzip::new(archive)),
         Compression::Zstd => Box::new(Zstd::new(archive)?),
     })
 }

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use countersign_oci::Digest;
-use rustix::fs::fstat;
 
 use super::archive::Metadata;
 use super::error::ArchiveError;
@@ -110,9 +109,8 @@ impl Writing {
             content.end_at(size).map_err(error)?;
         }
         let (file, digest) = content.finish();
-        finish_file(&file, &name, metadata)?;
-        let stat = fstat(&file).map_err(|errno| error(errno.into()))?;
-        self.digests.lock().insert(stat.st_ino, digest);
+        let inode = finish_file(&file, &name, metadata)?;
+        self.digests.lock().insert(inode, digest);
         Ok(())
     }
 }

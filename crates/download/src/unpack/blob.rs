@@ -15,8 +15,9 @@ use crate::extract::Content;
 const SMALL: u64 = 1 << 20;
 /// KiB of all blobs of an image that are in memory.
 const MEMORY: usize = 8 << 10;
-/// Bytes of a blob that are written at once. Each write is passed to another thread.
-const WRITE_BUFFER: usize = 256 << 10;
+/// Bytes of a blob that are collected for a write, each of which is passed to another thread. What comes in larger
+/// pieces, over a fast link, is not copied for that.
+const WRITE_BUFFER: usize = 64 << 10;
 
 /// The memory that the small blobs of one image share.
 pub(super) struct Memory(Arc<Semaphore>);

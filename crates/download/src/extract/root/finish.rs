@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, Timespec, Timestamps, fchmod, futimens};
+use rustix::fs::{FileType, Mode, Timespec, Timestamps, fchmod, fstat, futimens};
 use rustix::io::Errno;
 
 use super::{IMPLICIT, Root, children, write_error};
@@ -44,21 +44,37 @@ impl Root {
     }
 }
 
-/// Sets the permissions and time of a file after it was written.
+/// The permissions that a file or directory gets. Set-user-id, set-group-id and sticky bit are dropped. Only the
+/// owner may write: the users and groups of the container are not those of this machine.
+pub(super) fn permissions(metadata: Metadata) -> Mode {
+    Mode::from_raw_mode((metadata.mode & 0o777 & !OTHERS_WRITE) as _)
+}
+
+/// Sets the permissions and time of a file after it was written. Returns its inode.
 pub(in crate::extract) fn finish_file(
     file: &File,
     name: &EntryName,
     metadata: Metadata,
-) -> Result<(), ArchiveError> {
-    apply(file, metadata).map_err(|errno| write_error(name.as_bytes(), errno))
+) -> Result<u64, ArchiveError> {
+    let finished = || {
+        let stat = fstat(file)?;
+        // Most files were created with their permissions, unless this process has an unusual mask.
+        if Mode::from_raw_mode(stat.st_mode) != permissions(metadata) {
+            fchmod(file, permissions(metadata))?;
+        }
+        set_time(file, metadata)?;
+        Ok(stat.st_ino as _)
+    };
+    finished().map_err(|errno| write_error(name.as_bytes(), errno))
 }
 
-/// Sets permissions and time. Set-user-id, set-group-id and sticky bit are dropped. Only the owner may
-/// write: the users and groups of the container are not those of this machine. Python needs the time,
-/// which it compares with that in its compiled files.
 fn apply(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
-    let mode = metadata.mode & 0o777 & !OTHERS_WRITE;
-    fchmod(&handle, Mode::from_raw_mode(mode as _))?;
+    fchmod(&handle, permissions(metadata))?;
+    set_time(handle, metadata)
+}
+
+/// Python needs the time, which it compares with that in its compiled files.
+fn set_time(handle: impl AsFd, metadata: Metadata) -> Result<(), Errno> {
     let Some((seconds, nanos)) = metadata.mtime else {
         return Ok(());
     };

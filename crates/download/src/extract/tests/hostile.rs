@@ -424,7 +424,7 @@ fn whiteouts_look_into_a_directory_once_for_each_layer() {
         mtime: None,
     };
     extractor.root.directory(&name(b"d/e"), metadata).unwrap();
-    drop(extractor.root.file(&name(b"d/e/mine")).unwrap());
+    drop(extractor.root.file(&name(b"d/e/mine"), metadata).unwrap());
     extractor.root.opaque_whiteout(b"d", &opaque).unwrap();
     assert!(!scene.has("d/e/x") && scene.has("d/e/mine"));
     // What nobody but this test can have put there shows who looks.
