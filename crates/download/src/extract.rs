@@ -65,6 +65,7 @@ pub(crate) struct Unpacked {
     privileged: Tally,
     writable: Tally,
     xattrs: Tally,
+    copied: Tally,
 }
 
 impl Unpacked {
@@ -84,6 +85,10 @@ impl Unpacked {
                 "installed without the right of group and others to write",
             ),
             (&self.xattrs, "installed without their extended attributes"),
+            (
+                &self.copied,
+                "copied in place of hard links, which this file system refused",
+            ),
         ]
         .into_iter()
         .filter_map(|(tally, what)| tally.sentence(what))
@@ -313,11 +318,16 @@ impl Extractor {
                 self.unpacked.bytes += size;
             }
             Kind::Symlink { target } => self.root.symlink(name, target)?,
-            Kind::Hardlink { target } => {
-                if self.root.hardlink(name, target)? == Linked::LeftOut {
-                    self.unpacked.special.add(name);
+            Kind::Hardlink { target } => match self.root.hardlink(name, target)? {
+                Linked::Made => {}
+                Linked::LeftOut => self.unpacked.special.add(name),
+                Linked::Refused { size } => {
+                    archive.stream().add_holes(size)?;
+                    writers.settle()?;
+                    self.root.copy(name, target, &self.digests)?;
+                    self.unpacked.copied.add(name);
                 }
-            }
+            },
             Kind::Special => {
                 self.root.leave_out(name)?;
                 self.unpacked.special.add(name);

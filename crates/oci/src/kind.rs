@@ -142,6 +142,10 @@ pub enum MachineFault {
     ReadOnly,
     /// The disk can't be read or written (`EIO`).
     Device,
+    /// The file system can't do this (`EOPNOTSUPP`): it has no symbolic links, say.
+    Unsupported,
+    /// The server of a network file system no longer knows the file (`ESTALE`).
+    Stale,
 }
 
 impl MachineFault {
@@ -170,6 +174,8 @@ impl MachineFault {
             Some(Errno::MFILE | Errno::NFILE) => return Some(Self::Descriptors),
             Some(Errno::IO) => return Some(Self::Device),
             Some(Errno::NOBUFS) => return Some(Self::Memory),
+            Some(Errno::OPNOTSUPP) => return Some(Self::Unsupported),
+            Some(Errno::STALE) => return Some(Self::Stale),
             _ => {}
         }
         match error.kind() {
@@ -221,6 +227,8 @@ mod tests {
             (Errno::PERM, Some(MachineFault::Permission)),
             (Errno::ROFS, Some(MachineFault::ReadOnly)),
             (Errno::IO, Some(MachineFault::Device)),
+            (Errno::OPNOTSUPP, Some(MachineFault::Unsupported)),
+            (Errno::STALE, Some(MachineFault::Stale)),
             (Errno::NOENT, None),
             (Errno::CONNREFUSED, None),
             (Errno::TIMEDOUT, None),

@@ -153,6 +153,12 @@ pub(super) fn machine_hint(fault: MachineFault) -> &'static str {
         MachineFault::Device => {
             "the disk can't be read or written: check it (`dmesg`) before you go on"
         }
+        MachineFault::Unsupported => {
+            "this file system can't do that, such as make a symbolic link: use a directory on another one"
+        }
+        MachineFault::Stale => {
+            "the file server no longer knows the file: look whether it works, mount it again, then run the same command again"
+        }
     }
 }
 

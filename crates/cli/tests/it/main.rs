@@ -22,6 +22,7 @@ mod doctor;
 mod documents;
 mod exit_codes;
 mod faults;
+mod file_systems;
 mod gallery;
 mod help;
 mod identity;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use countersign_sandbox::image::{Compression, Image, Layer};
+
 use crate::shop::{EARLIER, LATER, Shop};
 use serde_json::Value;
 
@@ -74,6 +76,48 @@ async fn a_disk_that_takes_no_more_is_the_machine_s_fault_and_no_mirror_is_asked
         let requests = shop.registry.requests();
         assert!(requests.iter().all(|one| !one.path.contains("/mirror/")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_fills_the_disk_leaves_the_old_version_and_nothing_else() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    fs::create_dir(shop.directory.path().join("store")).unwrap();
+    let large = "0".repeat(4 << 20);
+    for options in ["size=1m", "nr_inodes=14"] {
+        // The first run makes what the second can't replace.
+        let install = command("install --platform linux/amd64");
+        let script = format!(
+            "mount -t tmpfs -o {options} none store && {install} >&2 && mv index2.yaml index.yaml && {}; code=$?; \
+             cat store/chat/version >&2; echo >&2; ls -A store >&2; exit $code",
+            command("upgrade")
+        );
+        let host = shop.registry.host();
+        let index = fs::read_to_string(shop.directory.path().join("index.yaml")).unwrap();
+        let other = format!("[{{name: chat, uri: '{host}/acme/app:large'}}]");
+        shop.write("index2.yaml", &other);
+        shop.publish_image("large", &many(&large), LATER);
+        let Some((code, document, said)) = mounting(&shop, &script) else {
+            return;
+        };
+        shop.write("index.yaml", &index);
+        let error = &document["results"][0]["error"];
+        assert_eq!((code, &error["kind"]), (1, &"machine".into()), "{said}");
+        let hint = error["hints"][0].as_str().unwrap();
+        assert!(hint.starts_with("the disk or the quota is full"), "{hint}");
+        assert!(said.ends_with("v1\nchat\n"), "{options}: {said}");
+    }
+}
+
+/// An image of some files, of which one is large.
+fn many(large: &str) -> Image {
+    let mut layer = Layer::builder().file("version", large, 0o644);
+    for number in 0..20 {
+        layer = layer.file(&number.to_string(), "text", 0o644);
+    }
+    Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer.build(Compression::Gzip))
+        .build()
 }
 
 /// Two ways to mount something at `$at`: another file system, and another place of the same one.

@@ -2,7 +2,7 @@
 //! the real program, which gets no environment but what a test gives it.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use countersign_oci::{Digest, Platform};
@@ -23,6 +23,7 @@ pub(crate) struct Stage {
     scene: Scene,
     pub(crate) directory: TempDir,
     pub(crate) index: ImageIndex,
+    program: PathBuf,
 }
 
 /// What became of a run of the program.
@@ -74,6 +75,7 @@ impl Stage {
             scene: Scene::with(options).await.unwrap(),
             directory: TempDir::new().unwrap(),
             index: ImageIndex::new(vec![image("linux/amd64"), image("linux/arm64")]),
+            program: env!("CARGO_BIN_EXE_countersign").into(),
         };
         stage.index.push(&stage.registry, "app", Some("v1"));
         stage.write("trusted_root.json", stage.sigstore.trusted_root_json());
@@ -110,9 +112,16 @@ impl Stage {
         std::fs::write(path, content).unwrap();
     }
 
+    /// From now on runs a copy of the program, which stays the same if somebody builds it again.
+    pub(crate) fn keep_program(&mut self) {
+        let copy = self.path("countersign");
+        std::fs::copy(&self.program, &copy).unwrap();
+        self.program = copy;
+    }
+
     /// The program in the stage's directory, with a home there and nothing else in its environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = program(arguments);
+        let mut command = clean(&self.program, arguments);
         command
             .current_dir(self.directory.path())
             .env("HOME", self.path("home"));
@@ -181,7 +190,11 @@ impl Stage {
 
 /// The program, with nothing in its environment.
 pub(crate) fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    clean(env!("CARGO_BIN_EXE_countersign").as_ref(), arguments)
+}
+
+fn clean(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }

@@ -147,7 +147,9 @@ fn names(place: &Path) -> Vec<String> {
 
 /// A registry with both versions, signed, and an empty place to install to.
 async fn stage() -> Stage {
-    let stage = Stage::new().await;
+    let mut stage = Stage::new().await;
+    // It may be built again while this runs, which may take an hour.
+    stage.keep_program();
     for version in [Version::One, Version::Two] {
         let image = version.image();
         image.push(&stage.registry, "app", Some(version.tag()));

@@ -204,7 +204,12 @@ impl Root {
     /// Creates a symbolic link with `target` as it is.
     pub(super) fn symlink(&mut self, name: &EntryName, target: &[u8]) -> Result<(), ArchiveError> {
         self.create(name, "symbolic link", |parent, leaf| {
-            symlinkat(target, &parent.handle, leaf)
+            let made = symlinkat(target, &parent.handle, leaf);
+            // symlink(2): the file system has no symbolic links. Without permission it is EACCES.
+            made.map_err(|errno| match errno {
+                Errno::PERM => Errno::OPNOTSUPP,
+                errno => errno,
+            })
         })
     }
 
@@ -282,6 +287,9 @@ impl Root {
         let (above, leaf) = split(path);
         let parent = self.open_directory(above, entry)?;
         self.check_reserved(&parent, leaf, entry)?;
+        if self.is_left_out(&parent, leaf) {
+            return Err(path_error(entry, Errno::NOTDIR));
+        }
         let depth = self.deeper(&parent, entry)?;
         self.tally.add()?;
         let handle = match make_directory(&parent, leaf) {

@@ -1,6 +1,7 @@
 //! Archives as an attacker would make them, and as builders do.
 
 mod field;
+mod found;
 mod hostile;
 mod large;
 mod mutations;

@@ -220,6 +220,18 @@ impl Writers {
         self.failure.lock().take().map_or(Ok(()), Err)
     }
 
+    /// Waits until everything so far is written.
+    ///
+    /// # Errors
+    /// The first error of all.
+    pub(super) fn settle(&mut self) -> Result<(), ArchiveError> {
+        let again = match self.threads.is_empty() {
+            true => Self::inline(&self.inline.digests),
+            false => Self::start(&self.inline.digests),
+        };
+        std::mem::replace(self, again).finish()
+    }
+
     /// Waits until everything is written.
     ///
     /// # Errors

@@ -19,8 +19,17 @@ const FLAG: usize = 156;
 const LINK: Field = Field::new("link", 157, 100);
 const MAGIC: Field = Field::new("magic", 257, 6);
 const VERSION: Field = Field::new("version", 263, 2);
+/// Not in V7.
+const DEVICE: [Field; 2] = [
+    Field::new("major device number", 329, 8),
+    Field::new("minor device number", 337, 8),
+];
 const PREFIX: Field = Field::new("prefix", 345, 155);
 const STAR_PREFIX: Field = Field::new("prefix", 345, 131);
+const STAR_TIMES: [Field; 2] = [
+    Field::new("time of access", 476, 12),
+    Field::new("time of change", 488, 12),
+];
 const STAR_TRAILER: Field = Field::new("trailer", 508, 4);
 const GNU_ATIME: Field = Field::new("time of access", 345, 12);
 const GNU_CTIME: Field = Field::new("time of change", 357, 12);
@@ -65,7 +74,8 @@ impl Header {
     /// Reads a header.
     ///
     /// # Errors
-    /// [`HeaderError::Checksum`]; [`HeaderError::Header`], if the checksum is not a number.
+    /// [`HeaderError::Checksum`]; [`HeaderError::Header`], if a field that has to be a number is none. That counts
+    /// for fields that we don't use, and for extension headers, too: other readers refuse such a header.
     pub fn parse(block: [u8; BLOCK]) -> Result<Self, HeaderError> {
         let mut header = Self {
             block,
@@ -82,6 +92,7 @@ impl Header {
         } else {
             Format::V7
         };
+        header.check_numbers()?;
         Ok(header)
     }
 
@@ -121,12 +132,8 @@ impl Header {
     /// The permission bits, including set-user-id, set-group-id and sticky.
     ///
     /// # Errors
-    /// [`HeaderError::Header`], also if the owner is malformed. We don't use the owner, but other
-    /// readers refuse such a header.
+    /// [`HeaderError::Header`]
     pub fn mode(&self) -> Result<u32, HeaderError> {
-        for field in OWNER {
-            self.number(field)?;
-        }
         let mode = self.number(MODE)?;
         Ok(u32::try_from(mode & 0o7777).unwrap_or_default())
     }
@@ -169,6 +176,18 @@ impl Header {
             return b"";
         }
         prefix
+    }
+
+    fn check_numbers(&self) -> Result<(), HeaderError> {
+        let further: &[&[Field]] = match self.format {
+            Format::V7 => &[],
+            Format::Ustar | Format::Gnu => &[&DEVICE],
+            Format::Star => &[&DEVICE, &STAR_TIMES],
+        };
+        let mut all = OWNER.iter().chain(&[MODE, SIZE, MTIME]);
+        all.try_for_each(|&field| self.number(field).map(drop))?;
+        let mut further = further.iter().copied().flatten();
+        further.try_for_each(|&field| self.number(field).map(drop))
     }
 
     /// The checksum counts its own field as spaces. Some writers added bytes as signed numbers.

@@ -1,11 +1,18 @@
 //! Hard links.
 
-use rustix::fs::{AtFlags, FileType, linkat, statat};
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, fstat, futimens,
+    linkat, openat, readlinkat, statat,
+};
 use rustix::io::Errno;
 
 use super::{Directory, Root, write_error};
 use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
+use crate::extract::writers::Digests;
 
 /// The result of making a hard link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +20,10 @@ pub(in crate::extract) enum Linked {
     Made,
     /// Its target is a device or fifo, which was left out.
     LeftOut,
+    /// The file system makes no hard links, or no more of them to this file. A copy takes so many bytes.
+    Refused {
+        size: u64,
+    },
 }
 
 impl Root {
@@ -35,9 +46,9 @@ impl Root {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(missing()),
             Err(errno) => return Err(write_error(name.as_bytes(), errno)),
         };
-        match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
+        let size = match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode as _) {
-                FileType::RegularFile | FileType::Symlink => {}
+                FileType::RegularFile | FileType::Symlink => stat.st_size.try_into().unwrap_or(0),
                 _ => return Err(refused("is a directory")),
             },
             Err(Errno::NOENT) if self.is_left_out(&source, target_leaf) => {
@@ -46,27 +57,97 @@ impl Root {
             }
             Err(Errno::NOENT) => return Err(missing()),
             Err(errno) => return Err(write_error(name.as_bytes(), errno)),
-        }
-        self.create(name, "hard link", |parent, leaf| {
+        };
+        let made = self.create(name, "hard link", |parent, leaf| {
             if parent.inode == source.inode && leaf == target_leaf {
                 return Err(Errno::LOOP);
             }
             let flags = AtFlags::empty();
             linkat(&source.handle, target_leaf, &parent.handle, leaf, flags)
-        })
-        .map_err(|error| match error {
-            ArchiveError::Write { source, .. }
-                if Errno::from_io_error(&source) == Some(Errno::LOOP) =>
-            {
-                refused("is the link itself")
+        });
+        let errno = match &made {
+            Err(ArchiveError::Write { source, .. }) => Errno::from_io_error(source),
+            _ => None,
+        };
+        match errno {
+            Some(Errno::LOOP) => Err(refused("is the link itself")),
+            // link(2): EPERM, or EOPNOTSUPP, where there are none; EMLINK where there are too many.
+            Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+                Ok(Linked::Refused { size })
             }
-            other => other,
-        })?;
-        Ok(Linked::Made)
+            _ => made.map(|()| Linked::Made),
+        }
     }
 
-    fn is_left_out(&self, directory: &Directory, leaf: &[u8]) -> bool {
+    /// Copies what a hard link should have led to, whose content is written. `digests` gets the copy's.
+    pub(in crate::extract) fn copy(
+        &mut self,
+        name: &EntryName,
+        target: &EntryName,
+        digests: &Digests,
+    ) -> Result<(), ArchiveError> {
+        let error = |errno: Errno| write_error(name.as_bytes(), errno);
+        let (path, leaf) = target.split().ok_or_else(|| error(Errno::ISDIR))?;
+        let source = self.open_existing(path).map_err(error)?;
+        let stat = statat(&source.handle, leaf, AtFlags::SYMLINK_NOFOLLOW).map_err(error)?;
+        if FileType::from_raw_mode(stat.st_mode as _) == FileType::Symlink {
+            let target = readlinkat(&source.handle, leaf, Vec::new()).map_err(error)?;
+            return self.symlink(name, target.as_bytes());
+        }
+        let content = open_to_read(&source, leaf, stat.st_mode).map_err(error)?;
+        let copy = self.file(name)?;
+        copy_file(content, &copy).map_err(|source| ArchiveError::Write {
+            name: name.display(),
+            source,
+        })?;
+        let inode = fstat(&copy).map_err(error)?.st_ino;
+        let mut digests = digests.lock();
+        if let Some(digest) = digests.get(&stat.st_ino).cloned() {
+            digests.insert(inode, digest);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_left_out(&self, directory: &Directory, leaf: &[u8]) -> bool {
         let names = self.left_out.get(&directory.inode);
         names.is_some_and(|names| names.contains(leaf))
     }
+}
+
+/// Opens a file of ours, even one that its owner may not read.
+fn open_to_read(directory: &Directory, leaf: &[u8], mode: u32) -> Result<File, Errno> {
+    let open = || {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&directory.handle, leaf, flags, Mode::empty()).map(File::from)
+    };
+    if mode & 0o400 != 0 {
+        return open();
+    }
+    let set = |mode| {
+        let mode = Mode::from_raw_mode(mode);
+        chmodat(&directory.handle, leaf, mode, AtFlags::empty())
+    };
+    set(mode | 0o400)?;
+    let opened = open();
+    set(mode)?;
+    opened
+}
+
+/// Copies content, permissions and time.
+fn copy_file(mut from: File, mut to: &File) -> io::Result<()> {
+    let stat = fstat(&from)?;
+    io::copy(&mut from, &mut to)?;
+    fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o777))?;
+    let time = Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: stat.st_mtime_nsec as _,
+    };
+    futimens(
+        to,
+        &Timestamps {
+            last_access: time,
+            last_modification: time,
+        },
+    )?;
+    Ok(())
 }

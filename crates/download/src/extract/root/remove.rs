@@ -117,6 +117,11 @@ impl Root {
         if stays {
             return Ok(());
         }
+        // What is left of these names, this layer has.
+        let left_out = self.left_out.get(&directory.inode);
+        if left_out.is_some_and(|names| !names.is_empty()) && scope != Scope::Everything {
+            return Err(own());
+        }
         self.open.clear();
         match unlinkat(&parent.handle, leaf, AtFlags::REMOVEDIR) {
             Ok(()) => {
