@@ -6,20 +6,25 @@
     reason = "tasks tell on the terminal what they do"
 )]
 
+mod api;
 mod bench;
 mod command;
 mod e2e;
 mod faults;
 mod fleet;
+mod fuzz;
 mod interop;
 mod ledger;
+mod played;
 mod servers;
+mod soak;
 mod test;
 mod torture;
 mod workflows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -52,11 +57,41 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    /// Verify and install again and again in one process, and see that it doesn't grow
+    Soak {
+        /// How often
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        rounds: usize,
+    },
+    /// Write down the public API of the libraries
+    Api {
+        /// Compare it with what is written down instead
+        #[arg(long)]
+        check: bool,
+    },
     /// Count what a cluster that starts asks of its registry and of Sigstore
     Fleet {
         /// How many nodes
         #[arg(long, value_name = "N", default_value_t = 4)]
         nodes: usize,
+    },
+    /// Let readers of untrusted input meet inputs that are made up
+    Fuzz {
+        /// Targets to run [default: all]
+        targets: Vec<String>,
+
+        /// Minutes for each target
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = 1,
+            conflicts_with = "seconds"
+        )]
+        minutes: u64,
+
+        /// Seconds for each target, instead of minutes
+        #[arg(long, value_name = "N")]
+        seconds: Option<u64>,
     },
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
@@ -93,7 +128,18 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Faults => faults::run(),
         Task::Torture { kill, faults, seed } => torture::run(kill, faults, seed),
+        Task::Soak { rounds } => soak::run(rounds),
+        Task::Api { check: false } => api::write(),
+        Task::Api { check: true } => api::check(),
         Task::Fleet { nodes } => fleet::run(nodes),
+        Task::Fuzz {
+            targets,
+            minutes,
+            seconds,
+        } => fuzz::run(
+            &targets,
+            Duration::from_secs(seconds.unwrap_or(minutes * 60)),
+        ),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
         Task::Bench {

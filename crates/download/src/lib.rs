@@ -95,6 +95,9 @@ mod unpack;
 #[doc(hidden)]
 pub mod samples;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 pub use admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 pub use audit::{
     Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,

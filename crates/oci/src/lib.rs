@@ -57,6 +57,12 @@ mod resolved;
 #[doc(hidden)]
 pub mod samples;
 
+/// What only the targets of fuzzing see.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::registry::{read_challenge as challenge, read_referrers as referrers};
+}
+
 pub use cache_directory::{CacheDirectory, CacheLimits};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, DigestError, Digester};

@@ -33,6 +33,9 @@ mod referrers;
 mod select;
 mod uploads;
 
+#[cfg(fuzzing)]
+pub use {challenge::read_challenge, referrers::read_referrers};
+
 use std::fmt;
 use std::sync::Arc;
 

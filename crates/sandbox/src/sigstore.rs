@@ -155,6 +155,12 @@ impl Sigstore {
         self.services.tuf.root().to_vec()
     }
 
+    /// From now on, the TUF repository signs its timestamp anew for each request, and it is good for so many
+    /// seconds only.
+    pub fn set_tuf_timestamp_lifetime(&self, seconds: i64) {
+        self.services.tuf.set_timestamp_lifetime(seconds);
+    }
+
     /// The trusted root: protobuf-specs JSON.
     pub fn trusted_root_json(&self) -> String {
         self.services.trusted_root.clone()

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "helpers of tests are tests too"
 )]
 
@@ -22,6 +23,7 @@ mod misuse;
 mod names;
 mod plan;
 mod shop;
+mod soak;
 mod sources;
 mod stage;
 mod store;

@@ -105,6 +105,16 @@ impl Scope {
     }
 }
 
+/// Reads a header of any bytes.
+#[cfg(fuzzing)]
+pub fn read_challenge(value: &[u8]) {
+    let Ok(value) = reqwest::header::HeaderValue::from_bytes(value) else {
+        return;
+    };
+    let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]);
+    let _ = Challenge::from_headers(&headers);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

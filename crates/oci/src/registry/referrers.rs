@@ -373,6 +373,18 @@ fn links(value: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// Reads a page, and the header that names the next one, of any bytes.
+#[cfg(fuzzing)]
+pub fn read_referrers(link: &[u8], page: &[u8]) {
+    const LIMIT: usize = 20;
+    if let Ok(value) = HeaderValue::from_bytes(link) {
+        let _ = next_link(&HeaderMap::from_iter([(header::LINK, value)]));
+    }
+    if let Ok(listed) = entries::read(page, LIMIT) {
+        assert!(listed.entries <= LIMIT && listed.descriptors.len() <= listed.entries);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -251,6 +251,6 @@ fn tuf(services: Arc<Services>) -> Router {
 }
 
 async fn tuf_file(State(services): Shared, Path(path): Path<String>) -> Result<Response, Refused> {
-    let file = services.tuf.file(&path).ok_or_else(not_found)?;
-    Ok(file.to_vec().into_response())
+    let file = services.tuf.file(&path, services.now())?;
+    Ok(file.ok_or_else(not_found)?.into_response())
 }

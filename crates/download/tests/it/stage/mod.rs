@@ -155,6 +155,11 @@ impl Stage {
         self.directory.path().join("app")
     }
 
+    /// A path beside the target.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.target().join(path)).unwrap()
     }

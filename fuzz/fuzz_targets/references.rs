@@ -1,0 +1,35 @@
+//! References: what is read is written as what reads the same.
+#![no_main]
+
+use countersign_oci::{Digest, Platform, Reference, Repository};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(reference) = text.parse::<Reference>() {
+        let written = reference.to_string();
+        assert_eq!(
+            written.parse::<Reference>().ok(),
+            Some(reference),
+            "{written}"
+        );
+    }
+    if let Ok(repository) = text.parse::<Repository>() {
+        let written = repository.to_string();
+        assert_eq!(
+            written.parse::<Repository>().ok(),
+            Some(repository),
+            "{written}"
+        );
+    }
+    if let Ok(digest) = text.parse::<Digest>() {
+        assert_eq!(digest.to_string(), text);
+    }
+    if let Ok(platform) = text.parse::<Platform>() {
+        let written = platform.to_string();
+        assert_eq!(
+            written.parse::<Platform>().ok(),
+            Some(platform),
+            "{written}"
+        );
+    }
+});

@@ -1,0 +1,3 @@
+module countersign/fuzz/oracle
+
+go 1.24

@@ -1,0 +1,148 @@
+//! Fuzzing: the targets in `fuzz/`, built once and run one after the other.
+//!
+//! The flags are those that cargo-fuzz gives the compiler, without a sanitizer: the code has no `unsafe`.
+//! So the toolchain of `rust-toolchain.toml` is enough. `cargo fuzz run TARGET` works too.
+
+mod seeds;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::command::workspace;
+
+/// The targets, and how many bytes an input may have.
+const TARGETS: [(&str, usize); 10] = [
+    ("references", 1 << 10),
+    ("documents", 8 << 10),
+    ("referrers", 4 << 10),
+    ("challenges", 2 << 10),
+    ("bundles", 16 << 10),
+    ("legacy", 16 << 10),
+    ("policies", 8 << 10),
+    ("locks", 8 << 10),
+    ("archives", 16 << 10),
+    ("layers", 512),
+];
+/// The variable that names the second reader of archives.
+const ORACLE: &str = "COUNTERSIGN_FUZZ_ORACLE";
+const FLAGS: [&str; 8] = [
+    "--cfg fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+    "-Ccodegen-units=16",
+];
+
+/// Runs `targets`, or all, each for `time`.
+///
+/// # Errors
+/// When one finds something: its message says where the input is. Also a name that is no target.
+pub(crate) fn run(targets: &[String], time: Duration) -> anyhow::Result<()> {
+    for name in targets {
+        let known = TARGETS.iter().any(|(target, _)| target == name);
+        let all = TARGETS.map(|(target, _)| target).join(", ");
+        ensure!(known, "`{name}` is no target: expected one of {all}");
+    }
+    let directory = workspace().join("target/fuzz");
+    let programs = build(&directory)?;
+    let oracle = oracle(&directory)?;
+    let mut found = Vec::new();
+    for (target, bytes) in TARGETS {
+        if !targets.is_empty() && !targets.iter().any(|name| name == target) {
+            continue;
+        }
+        println!("\n{target}, {} s:", time.as_secs());
+        let corpus = directory.join("corpus").join(target);
+        let seeds = directory.join("seeds").join(target);
+        fs::create_dir_all(&corpus)?;
+        seeds::write(target, &seeds)?;
+        let artifact = directory.join(format!("{target}-"));
+        let mut program = Command::new(programs.join(target));
+        program
+            .current_dir(workspace())
+            .arg(format!("-max_total_time={}", time.as_secs()))
+            .arg(format!("-max_len={bytes}"))
+            .arg(format!("-artifact_prefix={}", artifact.display()))
+            .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
+            .args(["-verbosity=0", "-close_fd_mask=1"])
+            .args([&corpus, &seeds]);
+        if let Some(oracle) = &oracle {
+            program.env(ORACLE, oracle);
+        }
+        if !shown(&mut program).with_context(|| format!("{target} can't be run"))? {
+            found.push(target);
+        }
+    }
+    ensure!(
+        found.is_empty(),
+        "something was found by {}: see the names of inputs above, and make each a test",
+        found.join(", ")
+    );
+    println!("\nNothing was found.");
+    Ok(())
+}
+
+/// Runs a target, and shows what it says of the inputs. Whether it found nothing.
+fn shown(program: &mut Command) -> anyhow::Result<bool> {
+    let mut child = program.stderr(Stdio::piped()).spawn()?;
+    let stderr = child.stderr.take().context("it has a standard error")?;
+    for line in BufReader::new(stderr).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        // How the program was built, and parts of inputs that it would like to be told the next time.
+        let idle = ["INFO:", "WARNING:", "\tNEW_", "#", "\""];
+        if !idle.iter().any(|start| line.starts_with(start)) {
+            println!("{line}");
+        }
+    }
+    Ok(child.wait()?.success())
+}
+
+/// Builds all targets. Returns the directory that they are in.
+fn build(directory: &Path) -> anyhow::Result<PathBuf> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    // What is shipped is fuzzed: the same versions. What only the targets need is pinned in their `Cargo.toml`.
+    fs::copy(
+        workspace().join("Cargo.lock"),
+        workspace().join("fuzz/Cargo.lock"),
+    )?;
+    // For one target alone, so that build scripts and macros are built as always.
+    let status = Command::new(env!("CARGO"))
+        .current_dir(workspace().join("fuzz"))
+        .args(["build", "--release", "--bins"])
+        .args(["--target", &target])
+        .args([Path::new("--target-dir"), directory])
+        .env("RUSTFLAGS", FLAGS.join(" "))
+        .status()
+        .context("cargo can't be run")?;
+    ensure!(status.success(), "the targets don't build");
+    Ok(directory.join(target).join("release"))
+}
+
+/// Builds the second reader of archives, where there is Go.
+fn oracle(directory: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let program = directory.join("oracle");
+    let built = Command::new("go")
+        .current_dir(workspace().join("fuzz/oracle"))
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .status();
+    let Ok(status) = built else {
+        println!("There is no Go here: the target `archives` compares with no other reader.");
+        return Ok(None);
+    };
+    ensure!(
+        status.success(),
+        "the other reader of archives doesn't build"
+    );
+    Ok(Some(program))
+}
