@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, fstat, futimens,
-    linkat, openat, readlinkat, statat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, linkat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::{Directory, Root, write_error};
+use super::{Directory, Root, finish_file, write_error};
+use crate::extract::archive::Metadata;
 use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::writers::Digests;
@@ -94,13 +92,17 @@ impl Root {
             let target = readlinkat(&source.handle, leaf, Vec::new()).map_err(error)?;
             return self.symlink(name, target.as_bytes());
         }
-        let content = open_to_read(&source, leaf, stat.st_mode).map_err(error)?;
-        let copy = self.file(name)?;
-        copy_file(content, &copy).map_err(|source| ArchiveError::Write {
+        let mut content = open_to_read(&source, leaf, stat.st_mode).map_err(error)?;
+        let metadata = Metadata {
+            mode: stat.st_mode,
+            mtime: Some((stat.st_mtime, stat.st_mtime_nsec.try_into().unwrap_or(0))),
+        };
+        let mut copy = self.file(name, metadata)?;
+        io::copy(&mut content, &mut copy).map_err(|source| ArchiveError::Write {
             name: name.display(),
             source,
         })?;
-        let inode = fstat(&copy).map_err(error)?.st_ino;
+        let inode = finish_file(&copy, name, metadata)?;
         let mut digests = digests.lock();
         if let Some(digest) = digests.get(&stat.st_ino).cloned() {
             digests.insert(inode, digest);
@@ -131,23 +133,4 @@ fn open_to_read(directory: &Directory, leaf: &[u8], mode: u32) -> Result<File, E
     let opened = open();
     set(mode)?;
     opened
-}
-
-/// Copies content, permissions and time.
-fn copy_file(mut from: File, mut to: &File) -> io::Result<()> {
-    let stat = fstat(&from)?;
-    io::copy(&mut from, &mut to)?;
-    fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o777))?;
-    let time = Timespec {
-        tv_sec: stat.st_mtime,
-        tv_nsec: stat.st_mtime_nsec as _,
-    };
-    futimens(
-        to,
-        &Timestamps {
-            last_access: time,
-            last_modification: time,
-        },
-    )?;
-    Ok(())
 }
