@@ -1,6 +1,6 @@
-//! `countersign verify` against `cosign verify`, on the same image, in turns; then many images in one run,
-//! a cached signature, and a slow link; what it takes to read a large gallery, what bundles cost that a hostile registry serves, how long it takes to sign an
-//! index of eight images, and how long to install large images.
+//! `countersign verify` against `cosign verify`, on the same image, in turns; then many images in one run, a
+//! cached signature, and a slow link; what it takes to read a large gallery, what bundles cost that a hostile
+//! registry serves, how long it takes to sign an index of eight images, and how long to install large images.
 //!
 //! Both programs are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
@@ -86,25 +86,7 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
         sigstore,
     };
     if plays(Part::Verify) {
-        println!(
-            "This times `countersign verify` (as published) against `cosign verify` on one image of \
-             two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
-        );
-        let cosign = cosign(&root)?;
-        let bench = Bench {
-            signer: &signer,
-            cosign: &cosign,
-            registry: &registry,
-        };
-        for version in [RekorVersion::V1, RekorVersion::V2] {
-            missed.extend(bench.compare(version)?);
-        }
-        let far = [
-            &servers.registry_with_referrers()?,
-            &servers.registry(RegistryOptions::default())?,
-        ];
-        missed.extend(many::run(&bench, far)?);
-        missed.extend(gallery::run(&countersign, &registry, directory.path())?);
+        missed.extend(verification(&signer, &registry, &servers, &root)?);
     }
     if plays(Part::Hostile) {
         missed.extend(hostile::run(
@@ -142,6 +124,40 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
     ensure!(missed.is_empty(), "{} targets were missed", missed.len());
     println!("All targets were met.");
     Ok(())
+}
+
+/// Verification beside cosign's, of many images, and of galleries.
+fn verification(
+    signer: &Signer<'_>,
+    registry: &RegistryServer,
+    servers: &Servers,
+    root: &Path,
+) -> anyhow::Result<Vec<String>> {
+    println!(
+        "This times `countersign verify` (as published) against `cosign verify` on one image of \
+         two\nplatforms, signed once, in a registry on loopback: {RUNS} runs each, in turns.\n"
+    );
+    let cosign = cosign(root)?;
+    let bench = Bench {
+        signer,
+        cosign: &cosign,
+        registry,
+    };
+    let mut missed = Vec::new();
+    for version in [RekorVersion::V1, RekorVersion::V2] {
+        missed.extend(bench.compare(version)?);
+    }
+    let far = [
+        &servers.registry_with_referrers()?,
+        &servers.registry(RegistryOptions::default())?,
+    ];
+    missed.extend(many::run(&bench, far)?);
+    missed.extend(gallery::run(
+        signer.countersign,
+        registry,
+        signer.directory,
+    )?);
+    Ok(missed)
 }
 
 /// Signs images by countersign, for one identity.

@@ -1,5 +1,5 @@
-//! What a cluster that starts asks of its registry: the image verifier on a few nodes, each with its own state, and the
-//! sandbox's registry and TUF repository, which count.
+//! What a cluster that starts asks of its registry: the image verifier on a few nodes, each with its own state,
+//! and the sandbox's registry and TUF repository, which count.
 //!
 //! Nodes share nothing, so what a thousand of them ask is what one asks, a thousand times.
 

@@ -181,6 +181,8 @@ impl Provider {
 enum NoToken {
     #[error("can't be run: {0}")]
     Run(std::io::Error),
+    #[error("has printed more than {OUTPUT_MAX} bytes in place of a token")]
+    TooLong,
     #[error("has not answered within {} s", PATIENCE.as_secs())]
     TimedOut,
     #[error("failed ({status}){}", if .said.is_empty() { String::new() } else { format!(": {}", excerpt(.said)) })]
@@ -190,7 +192,7 @@ enum NoToken {
 impl NoToken {
     fn may_pass(&self) -> bool {
         match self {
-            Self::Run(_) => false,
+            Self::Run(_) | Self::TooLong => false,
             Self::TimedOut | Self::Failed { .. } => true,
         }
     }
@@ -207,10 +209,13 @@ async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
             .spawn()
             .map_err(NoToken::Run)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (printed, said) = tokio::join!(text(stdout), text(stderr));
+        let ((printed, rest), (said, _)) = tokio::join!(text(stdout), text(stderr));
         let status = child.wait().await.map_err(NoToken::Run)?;
         if !status.success() {
             return Err(NoToken::Failed { status, said });
+        }
+        if rest > 0 {
+            return Err(NoToken::TooLong);
         }
         Ok(printed)
     };
@@ -218,12 +223,16 @@ async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
     answered.unwrap_or(Err(NoToken::TimedOut))
 }
 
-/// What there is to read, up to a bound.
-async fn text(output: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+/// What there is to read, of which [`OUTPUT_MAX`] bytes are kept, and how many more there were.
+async fn text(output: Option<impl tokio::io::AsyncRead + Unpin>) -> (String, u64) {
     let mut bytes = Vec::new();
-    if let Some(output) = output {
+    let mut rest = 0;
+    if let Some(mut output) = output {
         // What can't be read is no token, and told as such.
-        let _ = output.take(OUTPUT_MAX).read_to_end(&mut bytes).await;
+        let _ = (&mut output).take(OUTPUT_MAX).read_to_end(&mut bytes).await;
+        // A program whose output nobody reads would never end.
+        let copied = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
+        rest = copied.unwrap_or(0);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    (String::from_utf8_lossy(&bytes).into_owned(), rest)
 }

@@ -12,6 +12,7 @@ mod signing;
 mod verification;
 
 #[cfg(test)]
+#[expect(clippy::too_many_lines, reason = "tables of errors")]
 mod tests;
 
 use std::error::Error;

@@ -1,6 +1,7 @@
 //! One run of a command: diagnostics, signals, the time that it may take, and how it ends.
 //!
-//! A run that is stopped has time to remove what is unfinished. A failure is told once, and its exit code is the run's.
+//! A run that is stopped has time to remove what is unfinished. A failure is told once, and its exit code is
+//! the run's.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use countersign_download::ImageVerifier;
 use countersign_oci::{Document, Options, Platform, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error, TrustSource, TrustedRoot, VerifiedImage, Verifier, verify_platform,
+    Error, TrustSource, TrustedRoot, VerifiedDocument, Verifier, verify_platform,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -29,8 +29,12 @@ use tokio::io::AsyncWriteExt;
 struct Announcing(Verifier);
 
 impl ImageVerifier for Announcing {
-    async fn verify(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
-        let proof = self.0.verify(image, policy).await?;
+    async fn verify_document(
+        &self,
+        image: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<VerifiedDocument, Error> {
+        let proof = self.0.verify_document(image, policy).await?;
         println!("{} signed {}", proof.evidence().signer, proof.digest());
         Ok(proof)
     }

@@ -15,7 +15,7 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, ImageVerifier, JudgedIndex, VerifiedPlatform, judge_index,
+    Error as VerifyError, ImageVerifier, JudgedIndex, VerifiedPlatform, judge_index, verify_image,
     verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
@@ -186,15 +186,8 @@ impl<V: ImageVerifier> Judge<'_, V> {
 
     async fn named(&self) -> Audited {
         let Required { verifier, policy } = self.required;
-        let verified = match verifier.verify(self.image, policy).await {
-            // Nobody knows which of an index's images is used.
-            Ok(proof) => proof
-                .refuse_denied_below(self.registry)
-                .await
-                .map(|()| proof),
-            Err(error) => Err(error),
-        };
-        let verdict = match verified {
+        let verifying = verify_image(self.registry, verifier.as_ref(), self.image, policy);
+        let verdict = match verifying.await {
             Ok(proof) => Verdict::Proven(Box::new(proof.evidence().clone())),
             Err(error) => classify::verify_error(&error),
         };

@@ -186,11 +186,7 @@ fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry,
         several => Err(EntryError::Ambiguous {
             alias: excerpt(name),
             count: several.len(),
-            names: several
-                .iter()
-                .take(LISTED)
-                .map(|e| excerpt(&e.name))
-                .collect(),
+            names: several.iter().map(|e| excerpt(&e.name)).collect(),
         }),
     }
 }
@@ -212,12 +208,7 @@ fn target<'a>(
         return Err(EntryError::NotForCapability {
             name: excerpt(&meta.name),
             capability: capability.clone(),
-            capabilities: meta
-                .capabilities
-                .keys()
-                .take(LISTED)
-                .map(|key| excerpt(key))
-                .collect(),
+            capabilities: meta.capabilities.keys().map(|key| excerpt(key)).collect(),
         });
     };
     index
@@ -227,6 +218,16 @@ fn target<'a>(
             capability: excerpt(key),
             target: excerpt(target),
         })
+}
+
+/// The first of these names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Why a name does not lead to an entry with content.
@@ -242,23 +243,23 @@ pub enum EntryError {
         nearest: Option<String>,
     },
     /// Several entries have this alias, and none this name.
-    #[error("`{alias}` is the alias of {count} entries: write the name of one, {}", .names.join(", "))]
+    #[error("`{alias}` is the alias of {count} entries: write the name of one, {}", listed(.names))]
     Ambiguous {
         /// The alias asked for.
         alias: String,
         /// How many entries have it.
         count: usize,
-        /// Their names, the first 20 at most.
+        /// Their names.
         names: Vec<String>,
     },
     /// A meta entry that serves other machines.
-    #[error("`{name}` is not for the capability {capability}, only for {}", .capabilities.join(", "))]
+    #[error("`{name}` is not for the capability {capability}, only for {}", listed(.capabilities))]
     NotForCapability {
         /// The meta entry.
         name: String,
         /// The capability asked for.
         capability: Capability,
-        /// Those that it has, the first 20 at most.
+        /// Those that it has.
         capabilities: Vec<String>,
     },
     /// A meta entry that leads to an entry that is not there.

@@ -1,9 +1,9 @@
 //! Carries a plan out: one source after the other, all by the same requirement.
 //!
-//! `next` decides which source is asked. `replace` decides what may take the place of what is
-//! installed. Neither does any I/O, and each is tested as a table. A locked plan has a digest from the start. What is admitted for it has
-//! to be what was locked, and by the locked signer, or it is refused like anything else that doesn't
-//! hold.
+//! `next` decides which source is asked. `replace` decides what may take the place of what is installed.
+//! Neither does any I/O, and each is tested as a table. A locked plan has a digest from the start. What is
+//! admitted for it has to be what was locked, and by the locked signer, or it is refused like anything else
+//! that doesn't hold.
 
 mod admit;
 mod attempt;

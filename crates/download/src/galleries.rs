@@ -54,8 +54,9 @@ impl Galleries {
     /// The plan for the entry of this name.
     ///
     /// # Errors
-    /// [`PlanError::NoGallery`]; [`PlanError::UnknownGallery`]; [`PlanError::Ambiguous`] where galleries with different
-    /// policies know a bare name; those of [`Planner::plan`].
+    /// [`PlanError::NoGallery`]; [`PlanError::UnknownGallery`]; [`PlanError::UnknownName`] where none of several
+    /// galleries has it; [`PlanError::Ambiguous`] where galleries with
+    /// different policies know a bare name; those of [`Planner::plan`].
     pub fn plan(&self, name: &EntryName) -> Result<Plan, PlanError> {
         if let Some(gallery) = name.gallery() {
             let planner = self.planners().find(|one| one.gallery.name == gallery);
@@ -67,11 +68,11 @@ impl Galleries {
         }
         let name = name.name();
         let mut known: Option<(&Gallery, Result<Plan, PlanError>)> = None;
-        let (mut unknown, mut others) = (None, Vec::new());
+        let (mut unknown, mut others) = (Vec::new(), Vec::new());
         for planner in self.planners() {
             let plan = planner.plan(name);
             if is_unknown(&plan) {
-                unknown.get_or_insert(plan);
+                unknown.push(plan);
                 continue;
             }
             match &known {
@@ -90,8 +91,31 @@ impl Galleries {
                     .collect(),
             }),
             Some((_, plan)) => plan,
-            None => unknown.unwrap_or(Err(PlanError::NoGallery)),
+            None => self.unknown(name, unknown),
         }
+    }
+
+    /// What is said of a name that no gallery has: what each of them says.
+    fn unknown(
+        &self,
+        name: &str,
+        mut said: Vec<Result<Plan, PlanError>>,
+    ) -> Result<Plan, PlanError> {
+        if said.len() < 2 {
+            return said.pop().unwrap_or(Err(PlanError::NoGallery));
+        }
+        let nearest = said.into_iter().find_map(|plan| match plan {
+            Err(PlanError::Entry {
+                source: EntryError::Unknown { nearest, .. },
+                ..
+            }) => nearest,
+            _ => None,
+        });
+        Err(PlanError::UnknownName {
+            name: excerpt(name),
+            galleries: self.names().collect(),
+            nearest,
+        })
     }
 
     /// A plan for each entry of each gallery, with the gallery and the entry.
@@ -140,6 +164,7 @@ fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
             PlanError::Source { .. }
             | PlanError::NoGallery
             | PlanError::UnknownGallery { .. }
+            | PlanError::UnknownName { .. }
             | PlanError::Ambiguous { .. }
             | PlanError::Local { .. }
             | PlanError::Inward { .. }
@@ -170,7 +195,6 @@ mod tests {
             let file = PolicyFile::parse(&text, "galleries.yaml").unwrap();
             let index = FetchedIndex {
                 index: GalleryIndex::parse(entries, "index.yaml").unwrap(),
-                text: (*entries).into(),
                 location: "file:index.yaml".parse().unwrap(),
                 server: None,
                 origin: Origin::File,
@@ -236,9 +260,10 @@ mod tests {
             (expected, found),
             (vec!["a".into(), "b".into()], "x".into())
         );
-        for name in ["caht", "b@chat"] {
-            let plan = galleries.plan(&name.into());
-            assert!(is_unknown(&plan), "{plan:?}");
-        }
+        let plan = galleries.plan(&"b@chat".into());
+        assert!(is_unknown(&plan), "{plan:?}");
+        let told = galleries.plan(&"drwa".into()).unwrap_err().to_string();
+        let expected = "none of the galleries a, b has an entry `drwa`; did you mean `draw`?";
+        assert_eq!(told, expected);
     }
 }

@@ -56,7 +56,7 @@ impl Grounds {
 
     /// Whether these prove less than `other`. A digest from a gallery's index is only the word of
     /// whoever serves the gallery; a signature is the signer's.
-    pub fn weaker_than(&self, other: &Self) -> bool {
+    pub(crate) fn weaker_than(&self, other: &Self) -> bool {
         self.strength() < other.strength()
     }
 

@@ -79,7 +79,6 @@ mod http;
 mod inspect;
 mod install;
 mod inventory;
-mod kit;
 mod limits;
 mod lock;
 mod options;
@@ -92,6 +91,7 @@ mod store;
 mod target;
 mod unpack;
 
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
 
@@ -122,7 +122,6 @@ pub use http::HttpError;
 pub use inspect::inspect;
 pub use install::Installer;
 pub use inventory::InventoryDigest;
-pub use kit::Kit;
 pub use limits::{Bound, Limits};
 pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
 pub use options::{

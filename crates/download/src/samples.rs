@@ -46,6 +46,7 @@ pub fn sources() -> Vec<Source> {
 }
 
 /// Values of every variant of [`Error`], and of the errors in them.
+#[expect(clippy::too_many_lines, reason = "a list of every error")]
 pub fn errors() -> Vec<Error> {
     let image = || reference().location().at(digest());
     let refusal = || {
@@ -248,6 +249,7 @@ pub fn plan_errors() -> Vec<PlanError> {
         Source { entry: text(), source: SourceError::Empty },
         NoGallery {},
         UnknownGallery { expected: vec![text()], found: text() },
+        UnknownName { name: text(), galleries: vec![text(), text()], nearest: Some(text()) },
         Ambiguous { name: text(), galleries: vec![text(), text()] },
         Local { entry: text(), location: text(), found: source() },
         Inward {

@@ -100,7 +100,7 @@ impl Source {
     }
 
     /// Whether it is on this machine.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Layout { .. } | Self::Directory { .. } => true,
             Self::Image { .. } | Self::Tarball(_) => false,
@@ -108,7 +108,7 @@ impl Source {
     }
 
     /// Whether content of this kind can carry a signature.
-    pub fn can_be_signed(&self) -> bool {
+    pub(crate) fn can_be_signed(&self) -> bool {
         match self {
             Self::Image { .. } | Self::Layout { .. } => true,
             Self::Tarball(_) | Self::Directory { .. } => false,
@@ -116,7 +116,7 @@ impl Source {
     }
 
     /// The digest that its text names: of an image's index or manifest, or of a tarball's bytes.
-    pub fn own_digest(&self) -> Option<&Digest> {
+    pub(crate) fn own_digest(&self) -> Option<&Digest> {
         match self {
             Self::Image { reference } => reference.digest(),
             Self::Tarball(tarball) => tarball.digest(),
@@ -138,11 +138,6 @@ impl Source {
             Self::Image { reference } => Some(reference),
             Self::Layout { .. } | Self::Tarball(_) | Self::Directory { .. } => None,
         }
-    }
-
-    /// The image in a registry, if it is one.
-    pub fn image(&self) -> Option<&Reference> {
-        self.reference()
     }
 
     /// The tag of an image in a registry, if it is named by one.

@@ -8,11 +8,9 @@ mod error;
 mod header;
 mod pax;
 
-pub use error::HeaderError;
+pub use error::{HeaderError, display};
 pub use header::{BLOCK, Header, gnu_sparse_next};
 pub use pax::{PaxMap, PaxRecords, PaxSparse, Segment};
-
-pub(crate) use error::display;
 
 /// The name in the body of a GNU header for long names, up to its first NUL. `None` if it is empty.
 #[must_use]

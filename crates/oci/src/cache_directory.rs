@@ -1,9 +1,9 @@
 //! A cache on disk: files in a directory that others may write to.
 //!
-//! Only the cache's own files are counted and removed: regular files with the name of a digest, and what a write
-//! has left that did not end. A file is opened only if it is a regular file: a symbolic link is not followed, and a pipe does not block. No
-//! more than the limit is read. A file is written under another name and renamed, so that readers see all of it
-//! or nothing.
+//! Only the cache's own files are counted and removed: regular files with the name of a digest, and what a
+//! write has left that did not end. A file is opened only if it is a regular file: a symbolic link is not
+//! followed, and a pipe does not block. No more than the limit is read. A file is written under another name
+//! and renamed, so that readers see all of it or nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

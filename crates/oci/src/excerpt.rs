@@ -49,6 +49,11 @@ pub fn excerpt(text: &str) -> String {
     escape(&line, EXCERPT_MAX)
 }
 
+/// As [`excerpt`], but nothing is dropped, and line breaks are escaped too.
+pub(crate) fn printable_start(text: &str) -> String {
+    escape(text, EXCERPT_MAX)
+}
+
 fn escape(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     let mut characters = text.chars();

@@ -54,6 +54,7 @@ mod reference;
 mod registry;
 mod resolved;
 
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
 

@@ -32,6 +32,7 @@ mod platforms;
 mod referrers;
 mod select;
 mod uploads;
+mod walk;
 
 #[cfg(fuzzing)]
 pub use {challenge::read_challenge, referrers::read_referrers};
@@ -46,7 +47,7 @@ use crate::error::{Error, Result};
 use crate::http::{Answer, AttemptError, Body, Connection, Request};
 use crate::layout::LayoutDraft;
 use crate::options::Options;
-use crate::reference::{Location, Repository};
+use crate::reference::Repository;
 
 use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
@@ -153,14 +154,6 @@ impl Registry {
         Ok(url)
     }
 
-    /// Where content of `location` is read.
-    fn place(&self, location: &Location) -> Location {
-        match (location, &self.options().instead_of_registries) {
-            (Location::Registry(_), Some(layout)) => layout.clone().into(),
-            _ => location.clone(),
-        }
-    }
-
     /// Sends a request with the login for `access` to the repository. A challenge is answered with
     /// a token that another request got since, if there is one, and then with a new one. The status
     /// of the returned answer concerns this one request; refused access and server errors are
@@ -175,9 +168,6 @@ impl Registry {
         access: Access,
         mut body: Body,
     ) -> Result<Answer, AttemptError> {
-        if let Some(layout) = &self.options().instead_of_registries {
-            return Err(layout.needs_registry().into());
-        }
         let Shared {
             connection,
             authenticator,

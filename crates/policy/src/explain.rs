@@ -1,5 +1,6 @@
 //! Explains a policy in words.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 
 use crate::format::SignatureFormat;
@@ -9,7 +10,7 @@ use crate::policy::{
     COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Signer, Trust,
 };
 use crate::predicate::PredicateRule;
-use countersign_oci::printable;
+use countersign_oci::{Repository, printable};
 
 impl Policy {
     /// Says in sentences what this policy requires. The text has several printable lines. The last one has no
@@ -42,132 +43,156 @@ impl Explanation<'_> {
             deny_digests,
         } = self.0;
         if !require.is_empty() {
-            let count = require.len();
-            write!(out, "The image must have {count} proofs, all of them.")?;
-            for (position, one) in require.iter().enumerate() {
-                let (number, name) = (position + 1, one.proof_name());
-                writeln!(out, "\n\nProof {number} is {name}.")?;
-                Explanation(one).write(out)?;
-            }
-            return Ok(());
+            return write_proofs(out, require);
         }
         out.push_str("A signature is accepted if all of this is true:\n");
-        match predicate_types.as_slice() {
-            [only] if only == COSIGN_SIGN_PREDICATE => {
-                out.push_str("- it is a cosign signature, not another kind of statement;\n");
-            }
-            types => {
-                let types = printable(&types.join(" or "));
-                writeln!(out, "- it is a statement of type {types};")?;
-            }
-        }
+        write_types(out, predicate_types)?;
         if !predicate.is_empty() {
             out.push_str("- its predicate says:\n");
         }
         for PredicateRule { pointer, matcher } in predicate {
             write_matcher(out, &printable(pointer.as_str()), matcher)?;
         }
-        let simple_signing = signature_formats.contains(&SignatureFormat::SimpleSigning);
-        match (
-            signature_formats.contains(&SignatureFormat::Bundle),
-            simple_signing,
-        ) {
-            // The usual case. The legacy form is what has to be said.
-            (true, false) => {}
-            (true, true) => out.push_str(
-                "- it is a Sigstore bundle, or in cosign's legacy form (simple signing);\n",
-            ),
-            (false, _) => out.push_str(
-                "- it is in cosign's legacy form (simple signing), not a Sigstore bundle;\n",
-            ),
-        }
-        match signers.as_slice() {
-            [signer @ Signer::Certificate(_)] => {
-                out.push_str("- its certificate says:\n");
-                write_signer(out, signer)?;
-            }
-            [signer @ Signer::Key(_)] => {
-                out.push_str("- it is signed with this key, and not with a certificate:\n");
-                write_signer(out, signer)?;
-            }
-            signers => {
-                out.push_str(match self.0.keys().next() {
-                    None => "- its certificate matches one of these signers:\n",
-                    Some(_) => "- it is by one of these signers:\n",
-                });
-                for (position, signer) in signers.iter().enumerate() {
-                    writeln!(out, "  {}.", position + 1)?;
-                    write_signer(out, signer)?;
-                }
-            }
-        }
-        let times = times(self.0);
-        if times.is_empty() && self.0.needs_trusted_root() {
-            // A signer's own time stands beside the signer.
-            let by_signer = signers.iter().any(|signer| signer.not_before().is_some());
-            out.push_str(if by_signer {
-                "- a log or a timestamp authority proves when it was made;\n"
-            } else {
-                "- a log or a timestamp authority proves when it was made; any time is accepted;\n"
-            });
-        }
-        for time in times {
-            writeln!(out, "- it was made {time};")?;
-        }
+        out.push_str(form(signature_formats));
+        write_signers(out, signers)?;
+        write_times(out, self.0)?;
         for (key, value) in annotations {
             let (key, value) = (printable(key), printable(value));
             writeln!(out, "- it has the annotation {key}={value};")?;
         }
         if *bind_name {
-            out.push_str(
-                "- it names the repository that you ask for, and the tag if you give one;\n",
-            );
-            if simple_signing {
-                out.push_str(
-                    "  a signature in the legacy form may leave the tag out: then any tag is accepted;\n",
-                );
-            }
+            out.push_str(bound_name(signature_formats));
         }
         for digest in deny_digests {
             writeln!(out, "- the image is not {digest};")?;
         }
         match trust {
-            Some(Trust::Instance(SigstoreInstance::PublicGood)) => {
-                out.push_str("- it is valid by the trusted root of public Sigstore.\n");
-            }
-            Some(Trust::Instance(SigstoreInstance::GitHub)) => out.push_str(
-                "- it is valid by the trusted root of GitHub's own instance, which has no log: a timestamp proves when it was made.\n",
-            ),
-            Some(Trust::TrustedRoot { file }) => {
-                writeln!(
-                    out,
-                    "- it is valid by the trusted root in {}.",
-                    printable(file)
-                )?;
-            }
-            Some(Trust::Tuf { url, root_file }) => writeln!(
-                out,
-                "- it is valid by the trusted root of {}, which starts from {}.",
-                printable(url.as_str()),
-                printable(root_file)
-            )?,
+            Some(trust) => write_trust(out, trust)?,
             None if self.0.needs_trusted_root() => {
                 out.push_str("- it is valid by the trusted root in use.\n");
             }
             None => out.push_str("- no trusted root is needed.\n"),
         }
-        let sources: Vec<String> = signature_sources.iter().map(ToString::to_string).collect();
-        if sources.is_empty() {
-            out.push_str("Signatures are looked for in the repository of the image.");
-        } else {
-            write!(
-                out,
-                "Signatures are looked for in the repository of the image and in {}.",
-                sources.join(", ")
-            )?;
-        }
-        Ok(())
+        write_sources(out, signature_sources)
     }
+}
+
+fn write_proofs(out: &mut String, required: &[Policy]) -> fmt::Result {
+    let count = required.len();
+    write!(out, "The image must have {count} proofs, all of them.")?;
+    for (position, one) in required.iter().enumerate() {
+        let (number, name) = (position + 1, one.proof_name());
+        writeln!(out, "\n\nProof {number} is {name}.")?;
+        Explanation(one).write(out)?;
+    }
+    Ok(())
+}
+
+fn write_types(out: &mut String, types: &[String]) -> fmt::Result {
+    match types {
+        [only] if only == COSIGN_SIGN_PREDICATE => {
+            writeln!(
+                out,
+                "- it is a cosign signature, not another kind of statement;"
+            )
+        }
+        types => {
+            let types = printable(&types.join(" or "));
+            writeln!(out, "- it is a statement of type {types};")
+        }
+    }
+}
+
+/// In which form the signature may be stored. Nothing in the usual case.
+fn form(formats: &BTreeSet<SignatureFormat>) -> &'static str {
+    let bundle = formats.contains(&SignatureFormat::Bundle);
+    let simple_signing = formats.contains(&SignatureFormat::SimpleSigning);
+    match (bundle, simple_signing) {
+        (true, false) => "",
+        (true, true) => "- it is a Sigstore bundle, or in cosign's legacy form (simple signing);\n",
+        (false, _) => "- it is in cosign's legacy form (simple signing), not a Sigstore bundle;\n",
+    }
+}
+
+/// Which name the signature must have.
+fn bound_name(formats: &BTreeSet<SignatureFormat>) -> &'static str {
+    if formats.contains(&SignatureFormat::SimpleSigning) {
+        "- it names the repository that you ask for, and the tag if you give one;\n  \
+         a signature in the legacy form may leave the tag out: then any tag is accepted;\n"
+    } else {
+        "- it names the repository that you ask for, and the tag if you give one;\n"
+    }
+}
+
+fn write_signers(out: &mut String, signers: &[Signer]) -> fmt::Result {
+    match signers {
+        [signer @ Signer::Certificate(_)] => {
+            out.push_str("- its certificate says:\n");
+            write_signer(out, signer)
+        }
+        [signer @ Signer::Key(_)] => {
+            out.push_str("- it is signed with this key, and not with a certificate:\n");
+            write_signer(out, signer)
+        }
+        signers => {
+            let any_key = signers.iter().any(|signer| signer.key().is_some());
+            out.push_str(match any_key {
+                false => "- its certificate matches one of these signers:\n",
+                true => "- it is by one of these signers:\n",
+            });
+            for (position, signer) in signers.iter().enumerate() {
+                writeln!(out, "  {}.", position + 1)?;
+                write_signer(out, signer)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn write_times(out: &mut String, policy: &Policy) -> fmt::Result {
+    let times = times(policy);
+    if times.is_empty() && policy.needs_trusted_root() {
+        // A signer's own time stands beside the signer.
+        let mut signers = policy.signers.iter();
+        let by_signer = signers.any(|signer| signer.not_before().is_some());
+        out.push_str(if by_signer {
+            "- a log or a timestamp authority proves when it was made;\n"
+        } else {
+            "- a log or a timestamp authority proves when it was made; any time is accepted;\n"
+        });
+    }
+    for time in times {
+        writeln!(out, "- it was made {time};")?;
+    }
+    Ok(())
+}
+
+fn write_trust(out: &mut String, trust: &Trust) -> fmt::Result {
+    out.push_str("- it is valid by the trusted root ");
+    match trust {
+        Trust::Instance(SigstoreInstance::PublicGood) => writeln!(out, "of public Sigstore."),
+        Trust::Instance(SigstoreInstance::GitHub) => writeln!(
+            out,
+            "of GitHub's own instance, which has no log: a timestamp proves when it was made."
+        ),
+        Trust::TrustedRoot { file } => writeln!(out, "in {}.", printable(file)),
+        Trust::Tuf { url, root_file } => writeln!(
+            out,
+            "of {}, which starts from {}.",
+            printable(url.as_str()),
+            printable(root_file)
+        ),
+    }
+}
+
+fn write_sources(out: &mut String, sources: &[Repository]) -> fmt::Result {
+    out.push_str("Signatures are looked for in the repository of the image");
+    if !sources.is_empty() {
+        let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        write!(out, " and in {}", sources.join(", "))?;
+    }
+    out.push('.');
+    Ok(())
 }
 
 /// What the policy asks of the time of a signature, whoever signed. Empty if any time is accepted. It names every

@@ -243,8 +243,8 @@ fn matched(
     })
 }
 
-/// Where signatures are: beside the image, and in each of the policy's sources. The programs look in one place for each
-/// signer that they are told of.
+/// Where signatures are: beside the image, and in each of the policy's sources. The programs look in one place
+/// for each signer that they are told of.
 fn places(export: &Export<'_>) -> Vec<Option<String>> {
     let sources = export.policy.signature_sources().iter();
     let sources = sources.map(|source| Some(source.to_string()));

@@ -1,7 +1,7 @@
-//! What the types that read a file don't say of its schema: texts that may not be empty, pairs of which
-//! exactly one is meant, the claims.
+//! The parts of the schema that can't be derived from the types: texts that may not be empty, pairs of keys of
+//! which one must be there, the claims.
 //!
-//! Named by `schemars` attributes of [`crate::spec`] and [`crate::file`].
+//! Attributes of [`crate::spec`] and [`crate::file`] name these functions for `schemars`.
 
 use countersign_oci::Algorithm;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,13 +13,13 @@ use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
 use crate::predicate::POINTER_PATTERN;
 
-/// A document has a policy of its own or galleries, not both.
+/// A document has a policy or galleries, and not both.
 pub(crate) fn verification_or_galleries(schema: &mut Schema) {
     let either = ["verification", "galleries"].map(required);
     schema.insert("oneOf".into(), json!(either));
 }
 
-/// A signer has a key, or one key of each pair.
+/// A signer has `key`, or else one key of each pair.
 pub(crate) fn one_of_each_pair(schema: &mut Schema) {
     let Value::Object(one) = key_or_pairs() else {
         return;
@@ -29,8 +29,8 @@ pub(crate) fn one_of_each_pair(schema: &mut Schema) {
     }
 }
 
-/// With `key` nothing that only a certificate has, and nothing about time beside `ignore_tlog`. Without `key`
-/// one key of each pair, and no `ignore_tlog`.
+/// With `key`, there is nothing that only a certificate has, and no time beside `ignore_tlog`. Without `key`, there
+/// is one key of each pair, and no `ignore_tlog`.
 fn key_or_pairs() -> Value {
     let says = "Log entries and timestamps are not read.";
     let ignored = json!({ "properties": { (IGNORE_TLOG): { "const": true, "description": says } }, "required": [IGNORE_TLOG] });
@@ -48,7 +48,7 @@ fn key_or_pairs() -> Value {
     })
 }
 
-/// The keys of both pairs, none of which may be there.
+/// The keys of both pairs. None of them may be there.
 fn pair_keys() -> Map<String, Value> {
     let keys = [ISSUER, IDENTITY]
         .into_iter()
@@ -56,7 +56,7 @@ fn pair_keys() -> Map<String, Value> {
     keys.map(|key| (key.to_owned(), json!(false))).collect()
 }
 
-/// A policy has one signer, or several and no key of one beside them.
+/// A policy has one signer, or `identities`. Beside `identities`, there is no key of one signer.
 pub(crate) fn one_signer_or_identities(schema: &mut Schema) {
     let mut beside = pair_keys();
     beside.insert(KEY.into(), json!(false));
@@ -72,7 +72,7 @@ pub(crate) fn one_signer_or_identities(schema: &mut Schema) {
     schema.insert("dependentSchemas".into(), beside);
 }
 
-/// A trusted root is a file, or comes from a TUF repository by its initial root.
+/// A trusted root is a file, or it comes from a TUF repository. Then the first root of the repository is there too.
 pub(crate) fn one_form_of_trust(schema: &mut Schema) {
     let forms = ["trusted_root", "tuf_url"].map(required);
     schema.insert("oneOf".into(), json!(forms));
@@ -88,13 +88,12 @@ pub(crate) fn required(key: &str) -> Value {
     json!({ "required": [key] })
 }
 
-/// A text with something in it. What YAML takes for a number or a boolean is read as the text that
-/// stands there.
+/// A text that is not empty. A number or a boolean is read as the text that stands there.
 pub(crate) fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "number", "boolean"], "pattern": r"\S" })
 }
 
-/// A list of texts, with at least one in it.
+/// A list of at least one text.
 pub(crate) fn texts(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": text(generator), "minItems": 1 })
 }
@@ -114,7 +113,7 @@ pub(crate) fn url(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "uri", "pattern": "^https?://" })
 }
 
-/// A list of digests, with at least one in it.
+/// A list of at least one digest.
 pub(crate) fn digests(_: &mut SchemaGenerator) -> Schema {
     let algorithms = [Algorithm::Sha256, Algorithm::Sha512];
     let forms =
@@ -127,7 +126,7 @@ pub(crate) fn digests(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A list of signature formats, with at least one in it.
+/// A list of at least one signature format.
 pub(crate) fn signature_formats(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -136,7 +135,7 @@ pub(crate) fn signature_formats(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Annotations: at least one, neither keys nor values empty.
+/// At least one annotation. Neither its key nor its value is empty.
 pub(crate) fn annotations(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -146,8 +145,7 @@ pub(crate) fn annotations(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Rules on fields of a predicate: at least one, each by the field's JSON pointer, with or without `_regex`
-/// behind it.
+/// At least one rule on a field of a predicate. Its key is the JSON pointer of the field; `_regex` may follow.
 pub(crate) fn predicate(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -157,7 +155,7 @@ pub(crate) fn predicate(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Rules on claims: at least one, each claim by its name or by its name's pattern.
+/// At least one rule on a claim. Its key is the claim's name; `_regex` may follow.
 pub(crate) fn claims(generator: &mut SchemaGenerator) -> Schema {
     let descriptions = Claim::json_schema(generator);
     let mut properties = Map::new();
@@ -185,7 +183,7 @@ pub(crate) fn claims(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The docstring of `claim`, which the derived schema of all claims has.
+/// The description of `claim`, from the schema that is derived from all claims.
 fn description(claims: &Schema, claim: Claim) -> Option<&Value> {
     let claims = claims.get("oneOf")?.as_array()?;
     let named = |schema: &&Value| {

@@ -72,7 +72,8 @@ pub(crate) enum Version {
 }
 
 impl ImagePattern {
-    /// Whether the image that is asked for as `reference`, and has this `digest`, is matched. An image layout never is.
+    /// Whether the image that is asked for as `reference`, and has this `digest`, is matched. An image layout
+    /// never is.
     pub fn matches(&self, reference: &Reference, digest: &Digest) -> bool {
         let Location::Registry(repository) = reference.location() else {
             return false;
@@ -131,7 +132,8 @@ impl Host {
     }
 }
 
-/// Whether `pattern` is all of `found`. `reached` are the numbers of segments that the pattern up to here may stand for.
+/// Whether `pattern` is all of `found`. `reached` are the numbers of segments that the pattern up to here may
+/// stand for.
 fn matches_path(pattern: &[Segment], found: &[&str]) -> bool {
     let mut reached = vec![false; found.len() + 1];
     if let Some(start) = reached.first_mut() {

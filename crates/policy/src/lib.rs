@@ -61,6 +61,7 @@ mod violation;
 mod warning;
 mod yaml;
 
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
 

@@ -102,7 +102,7 @@ impl WholeRegex {
     }
 
     /// Whether the whole of `value` matches.
-    pub fn is_match(&self, value: &str) -> bool {
+    pub(crate) fn is_match(&self, value: &str) -> bool {
         self.whole.is_match(value)
     }
 

@@ -1,8 +1,8 @@
 //! Policies: what must be true of a signature before it is accepted.
 //!
 //! A [`Policy`] is made only from a [`PolicySpec`] that was checked completely. It has at least one signer, and
-//! each signer has an issuer and an identity, or a key. Patterns are compiled, times and digests are parsed. No policy
-//! accepts everybody.
+//! each signer has an issuer and an identity, or a key. Patterns are compiled, times and digests are parsed. No
+//! policy accepts everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,7 @@ enum KeyKind {
 
 impl PublicKey {
     /// Whether a text is meant as PEM and not as the name of a file.
-    pub fn looks_like_pem(text: &str) -> bool {
+    pub(crate) fn looks_like_pem(text: &str) -> bool {
         text.contains(BEGIN)
     }
 

@@ -96,7 +96,7 @@ mod tests {
     fn a_date_alone_is_told_to_add_a_time() {
         insta::assert_snapshot!(
             message("2026-08-05"),
-            @"expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date alone doesn't say when the day begins; add a time and `Z`"
+            @"expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date has no time of day; add a time and `Z`"
         );
     }
 
@@ -104,7 +104,7 @@ mod tests {
     fn a_time_without_offset_is_told_to_add_one() {
         insta::assert_snapshot!(
             message("2026-08-05T12:30:00"),
-            @"expected an RFC 3339 time such as 2026-08-05T12:30:00Z, found `2026-08-05T12:30:00`: it doesn't say in which time zone; add `Z` for UTC"
+            @"expected an RFC 3339 time such as 2026-08-05T12:30:00Z, found `2026-08-05T12:30:00`: it has no time zone; add `Z` for UTC"
         );
     }
 

@@ -1,7 +1,7 @@
-//! YAML (and so JSON) within bounds, with the place of everything that is wrong.
+//! Reads and writes YAML. JSON is YAML too. Every error has its line and column.
 //!
-//! Merge keys and aliases are applied. A duplicate key, a second document and an unknown tag are
-//! errors. Whatever the text, reading ends in time and memory bounded by [`Bounds`].
+//! Aliases and merge keys are applied. A duplicate key, a second document and an unknown tag are errors.
+//! [`Bounds`] limits the time and the memory that any text can take.
 
 use serde::de::DeserializeOwned;
 use serde_saphyr::budget::BudgetBreach;
@@ -11,38 +11,38 @@ use serde_saphyr::{DeserializeError, Location, MessageFormatter as _, UserMessag
 use crate::error::{Place, PolicyError, Position, Problem};
 use crate::nearest::nearest;
 
-/// What reading one text may cost.
+/// The limits for reading one text.
 pub(crate) struct Bounds {
-    /// Bytes of text.
+    /// The most bytes of text.
     pub(crate) bytes: usize,
-    /// Parser events (scalars, starts and ends), those that aliases repeat included.
+    /// The most parser events: scalars, starts and ends. What an alias repeats counts again.
     pub(crate) events: usize,
 }
 
 impl Bounds {
-    /// For files that a person writes.
+    /// For a file that a person writes.
     pub(crate) const POLICY: Self = Self {
         bytes: 1 << 20,
         events: 100_000,
     };
-    /// For indexes that name thousands of images. LocalAI's has 1,033 entries in 289 kB, and
-    /// 56,000 events with its merges applied.
+    /// For an index of thousands of images. LocalAI's index has 1,033 entries in 289 kB. These are 56,000 events
+    /// when its merge keys are applied.
     pub(crate) const INDEX: Self = Self {
         bytes: 32 << 20,
         events: 500_000,
     };
 }
 
-/// Nesting of lists and mappings. Ours nest 6 deep.
+/// The most levels of lists and mappings. Our files have 6.
 const DEPTH_MAX: usize = 32;
-/// Aliases for each anchor, on average. LocalAI's index merges 13 times for each.
+/// The most aliases for each anchor, on average. LocalAI's index has 13.
 const ALIASES_PER_ANCHOR: usize = 200;
 
 /// Reads one document.
 ///
 /// # Errors
 ///
-/// With file and position, but without a path: the parser doesn't know it.
+/// A [`PolicyError`] with the file and the position. It has no path of keys, because the parser knows none.
 pub(crate) fn parse<T: DeserializeOwned>(
     text: &str,
     file_name: &str,
@@ -67,7 +67,7 @@ pub(crate) fn parse<T: DeserializeOwned>(
     })
 }
 
-/// Writes a document. A text of one line stays one line, so that it can be searched and compared.
+/// Writes a document. A long text is not folded to several lines, so that it can be searched and compared.
 pub(crate) fn write(document: &impl serde::Serialize) -> Result<String, serde_saphyr::ser::Error> {
     let options =
         serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
@@ -159,7 +159,7 @@ fn problem(error: &DeserializeError) -> Problem {
     }
 }
 
-/// The parser's names for what it expects.
+/// In common words what the parser expects.
 fn in_words(expected: &str) -> &str {
     match expected {
         "string scalar" => "a text",
@@ -170,7 +170,7 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// The parser's message, without the position, which the place has.
+/// The parser's message without its position: the error has it already.
 fn reason(error: &DeserializeError) -> String {
     match error {
         DeserializeError::Budget { breach, .. } => over_budget(breach),
@@ -181,11 +181,24 @@ fn reason(error: &DeserializeError) -> String {
 fn over_budget(breach: &BudgetBreach) -> String {
     match breach {
         BudgetBreach::Depth { depth } => {
-            format!("nested {depth} deep, at most {DEPTH_MAX} allowed")
+            format!("lists and mappings have {depth} levels, and at most {DEPTH_MAX} are allowed")
         }
         BudgetBreach::AliasAnchorRatio { aliases, anchors } => {
-            format!("{aliases} aliases of {anchors} anchors")
+            format!("it repeats {anchors} anchors by {aliases} aliases, which is too often")
         }
-        other => format!("too large once its aliases are followed ({other:?})"),
+        BudgetBreach::ScalarBytes { .. }
+        | BudgetBreach::CommentBytes { .. }
+        | BudgetBreach::InputBytes { .. } => "it has too much text".to_owned(),
+        BudgetBreach::Documents { .. } => "it has more than one document".to_owned(),
+        BudgetBreach::Events { .. }
+        | BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::Nodes { .. }
+        | BudgetBreach::MergeKeys { .. }
+        | BudgetBreach::RecordedAnchorEvents { .. } => {
+            "it has too many values when its aliases are followed".to_owned()
+        }
+        // Neither an include nor an end without its start can be in our files.
+        _ => "its structure is too large".to_owned(),
     }
 }

@@ -24,7 +24,6 @@ use countersign_oci::{
     Copied, Digest, LayoutDraft, Location, PinnedReference, Platform, Reference, Registry,
     Repository, ResolvedImage,
 };
-use countersign_policy::Policy;
 use countersign_verify::{Evidence, VerifiedImage, Verifier};
 
 use crate::error::Error;
@@ -33,7 +32,6 @@ use crate::error::Error;
 #[derive(Debug)]
 pub struct Copy {
     registry: Registry,
-    policy: Policy,
     proof: VerifiedImage,
     /// The image first, and each part behind what led to it.
     parts: Vec<Part>,
@@ -209,34 +207,25 @@ pub struct BlobCounts {
 impl Copy {
     /// Reads what is copied with an image: what its index lists, and what refers to each, to any
     /// depth that the bounds allow. Signatures are also looked for in the policy's other repositories
-    /// ([`Policy::signature_sources`]). `proof` is what `policy` proves of the image.
+    /// ([`Policy::signature_sources`](countersign_policy::Policy::signature_sources)).
     ///
     /// With `platforms`, only what an index lists for these is copied. The index stays as it is, so
     /// that its digest and its signatures stay valid: the copy is a sparse index.
     ///
     /// # Errors
-    /// [`CopyError::Denied`], [`CopyError::Limit`] and [`CopyError::Entry`], if the image can't be copied
-    /// as a whole; [`CopyError::Platform`]; others about the registry.
+    /// [`CopyError::Limit`] and [`CopyError::Entry`], if the image can't be copied as a whole; [`CopyError::Platform`]; others about the registry.
     pub async fn plan(
         registry: &Registry,
         proof: VerifiedImage,
-        policy: &Policy,
         platforms: &[Platform],
     ) -> Result<Self, Error> {
-        // Nobody knows which of its images will be used.
-        let below = proof.refuse_denied_below(registry).await;
-        below.map_err(|source| CopyError::Denied {
-            image: Box::new(proof.reference().clone()),
-            source: Box::new(source),
-        })?;
         platforms::refuse_missing(registry, proof.image(), platforms).await?;
-        let elsewhere = policy.signature_sources().iter().cloned();
+        let elsewhere = proof.policy().signature_sources().iter().cloned();
         let elsewhere: Vec<Location> = elsewhere.map(Location::from).collect();
         let (parts, not_copied) =
             gather::gather(registry, proof.image(), &elsewhere, platforms).await?;
         Ok(Self {
             registry: registry.clone(),
-            policy: policy.clone(),
             proof,
             parts,
             not_copied,

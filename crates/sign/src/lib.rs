@@ -65,6 +65,7 @@ mod token;
 mod transport;
 mod tree;
 
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
 

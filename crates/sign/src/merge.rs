@@ -1,13 +1,13 @@
 //! Joins the images that a build made, one for each platform, into one multi-platform image, and lets
 //! tags name it only once its signatures are proven.
 //!
-//! The order is the promise: [`Merge::plan`] reads the images and makes the index, without writing
-//! anything. [`Merge::publish`] copies what the target repositories lack, pushes the index by its
-//! digest, signs the index and everything in it, verifies all of that anew with a client that has seen
-//! nothing of it, and then writes the tags. Whatever fails before leaves every tag where it was. There
-//! is no moment in which a tag that this wrote names an image without a signature that the consumer
-//! accepts: that part is [`Publication`](crate::Publication)'s. A run that is repeated goes on from where the last one ended, because everything before the
-//! tags is kept by digest.
+//! The order is the promise: [`Merge::plan`] reads the images and makes the index, without writing anything.
+//! [`Merge::publish`] copies what the target repositories lack, pushes the index by its digest, signs the index
+//! and everything in it, verifies all of that anew with a client that has seen nothing of it, and then writes
+//! the tags. Whatever fails before leaves every tag where it was. There is no moment in which a tag that this
+//! wrote names an image without a signature that the consumer accepts: that part is
+//! [`Publication`](crate::Publication)'s. A run that is repeated goes on from where the last one ended, because
+//! everything before the tags is kept by digest.
 
 mod contents;
 mod error;

@@ -32,16 +32,12 @@ const IMAGES_AT_ONCE: usize = 8;
 
 /// What images are published with.
 pub struct Publication<'a> {
-    /// The client that copies, and that writes the tags.
-    pub registry: &'a Registry,
+    /// Signs, with [`Tags::Later`].
+    signer: Signer,
     /// A client that has asked for nothing yet: what it is told is what anybody is told.
-    pub stranger: &'a Registry,
-    /// Signs, with [`Tags::Later`](crate::Tags::Later).
-    pub signer: &'a Signer,
-    /// Who signs.
-    pub token: &'a IdentityToken,
-    /// What the signed statements say besides.
-    pub annotations: &'a BTreeMap<String, String>,
+    stranger: Registry,
+    token: &'a IdentityToken,
+    annotations: &'a BTreeMap<String, String>,
 }
 
 /// What was signed and tagged.
@@ -63,7 +59,30 @@ pub(crate) struct PlannedTag {
     pub(crate) required: Vec<Digest>,
 }
 
-impl Publication<'_> {
+impl<'a> Publication<'a> {
+    /// What `signer` signs by `token` is published. The signed statements say `annotations` besides. Whatever
+    /// the signer's [`Tags`] are, tags are written when everything is proven.
+    ///
+    /// # Errors
+    /// If there can be no second client, which verifies what the signer pushed.
+    pub fn new(
+        signer: Signer,
+        token: &'a IdentityToken,
+        annotations: &'a BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            stranger: signer.registry().anew()?,
+            signer: signer.with_tags(Tags::Later),
+            token,
+            annotations,
+        })
+    }
+
+    /// The client that copies, and that writes the tags.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.signer.registry()
+    }
+
     /// Signs each image and everything in it, for each of `tags`, which are tags of the image's own
     /// repository. When all of it is proven, makes the tags name the images: first all tags of the
     /// first image, in their order, then those of the next.
@@ -86,7 +105,7 @@ impl Publication<'_> {
         };
         let turns = Semaphore::new(IMAGES_AT_ONCE);
         let pinned: Vec<Reference> = names.iter().map(|(image, _)| (*image).clone()).collect();
-        let resolved = tags::resolve(self.registry, &pinned, Tags::Later, &turns).await;
+        let resolved = tags::resolve(self.registry(), &pinned, Tags::Later, &turns).await;
         let resolved = resolved.map_err(|error| untouched(without_tags(error)))?;
         let planned = names.iter().zip(resolved).flat_map(|((_, names), image)| {
             names.iter().map(move |name| PlannedTag {
@@ -115,7 +134,7 @@ impl Publication<'_> {
         for (at, PlannedTag { name, image, .. }) in planned.iter().enumerate() {
             let tag = name.reference().clone();
             events(PublicationEvent::Tagging { tag: tag.clone() });
-            let (error, unclear) = match name.write(self.registry, self.stranger, image).await {
+            let (error, unclear) = match name.write(self.registry(), &self.stranger, image).await {
                 Ok(()) => {
                     events(PublicationEvent::Tagged { tag: tag.clone() });
                     moved.push(tag);
@@ -158,7 +177,7 @@ impl Publication<'_> {
         let proven = async {
             require_all(planned, &signed)?;
             self.signer
-                .verify_as_stranger(self.stranger, &signed, self.annotations)
+                .verify_as_stranger(&self.stranger, &signed, self.annotations)
                 .await
         };
         match proven.await {

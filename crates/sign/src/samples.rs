@@ -121,7 +121,6 @@ fn copy_errors() -> Vec<CopyError> {
             available: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
         },
         NoIndex { image: image() },
-        Denied { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
         Refused { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
     })
 }

@@ -42,8 +42,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer that pushes through `registry`, reaches all else over the same connection, is certified and recorded by `services`, and
-    /// checks its work against `trusted_root`.
+    /// A signer that pushes through `registry`, reaches all else over the same connection, is certified and
+    /// recorded by `services`, and checks its work against `trusted_root`.
     ///
     /// # Errors
     /// [`Error::Services`], when the services can't produce a signature that verifies, or would be
@@ -80,6 +80,11 @@ impl Signer {
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
         self.tools.consumer = Some(policy.for_a_new_signature());
         self
+    }
+
+    /// The client that pushes.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.tools.registry
     }
 
     /// Sets how tags are checked.
@@ -278,7 +283,8 @@ impl Signer {
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
                 for one in signed {
-                    // Whoever signs here has a certificate. Without one there is no identity, and nobody accepts that.
+                    // Whoever signs here has a certificate. Without one there is no identity, and nobody
+                    // accepts that.
                     let holder = one.evidence.signer.certificate();
                     let issuer = holder.map_or("", |holder| &holder.issuer);
                     let identity = holder.map_or("", |holder| &holder.identity);

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{Failure, Limits, TrustedRoot, VerifiedImage, verify_simple_signing};
+use countersign_verify::{Failure, Limits, TrustedRoot, VerifiedDocument, verify_simple_signing};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -137,7 +137,7 @@ impl SimpleSignature {
         image: &ResolvedImage,
         trusted_root: &TrustedRoot,
         policy: &Policy,
-    ) -> Result<VerifiedImage, Failure> {
+    ) -> Result<VerifiedDocument, Failure> {
         let payload = self.payload.clone();
         let now = Timestamp::now();
         verify_simple_signing(image, &self.layer, payload, trusted_root, policy, now)

@@ -28,9 +28,11 @@ pub(crate) async fn timestamp(
         "application/timestamp-query",
         request,
     );
-    let answer = transport.ask(&call).await?;
-    check(&answer)?;
-    Ok(TimestampToken::new(answer.into()))
+    let asked = transport.ask_for(&call, |answer| {
+        check(&answer)?;
+        Ok(TimestampToken::new(answer.into()))
+    });
+    asked.await
 }
 
 fn request(signature: &SignatureBytes) -> der::Result<Vec<u8>> {

@@ -91,19 +91,28 @@ impl Transport {
 
     /// Asks until there is an answer that says it went well, and returns its body.
     pub(crate) async fn ask(&self, call: &Call) -> Result<Bytes, NoAnswer> {
+        self.ask_for(call, Ok).await
+    }
+
+    /// As [`Self::ask`], for what `read` makes of the body. An error of `read` is final, unless it is
+    /// [`AttemptError::passing`]. Whoever waits is told which service failed, and not what it said.
+    pub(crate) async fn ask_for<T>(
+        &self,
+        call: &Call,
+        read: impl Fn(Bytes) -> Result<T, AttemptError<NoAnswer>>,
+    ) -> Result<T, NoAnswer> {
         let failed = |reason| FailedService {
             service: call.service,
             reason,
         };
         let asked = retrying(&self.retries, || async {
-            self.ask_once(call)
-                .await
-                .map_err(|failure| failure.map(failed))
+            let read = self.ask_once(call).await.and_then(&read);
+            read.map_err(|failure| failure.map(failed))
         });
         asked.await.map_err(|failed| failed.reason)
     }
 
-    /// Asks once.
+    /// Asks once. Whoever repeats it takes the secrets out of the error first: [`Self::ask_for`] does.
     pub(crate) async fn ask_once(&self, call: &Call) -> Result<Bytes, AttemptError<NoAnswer>> {
         let request = call.request.clone();
         let request = request.without_redirects().patience(self.answer);

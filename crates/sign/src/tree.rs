@@ -24,8 +24,8 @@ pub(crate) struct Leaf {
     pub(crate) platform: Option<Platform>,
 }
 
-/// Follows digests down from `image`, with the children of an index side by side as `turns` allow. In cosign's order: an index, then its children, nested ones
-/// depth-first.
+/// Follows digests down from `image`, with the children of an index side by side as `turns` allow. In cosign's
+/// order: an index, then its children, nested ones depth-first.
 pub(crate) async fn walk(
     registry: &Registry,
     image: ResolvedImage,

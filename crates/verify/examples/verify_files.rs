@@ -17,7 +17,7 @@ use std::fs;
 
 use countersign_oci::{Repository, ResolvedImage};
 use countersign_policy::{Policy, PolicySpec};
-use countersign_verify::{TrustedRoot, VerifiedImage, verify_bundle};
+use countersign_verify::{TrustedRoot, VerifiedDocument, verify_bundle};
 use jiff::Timestamp;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -38,7 +38,7 @@ pub(crate) fn verify(
     trusted_root: &str,
     issuer: &str,
     identity: &str,
-) -> Result<VerifiedImage, Box<dyn Error>> {
+) -> Result<VerifiedDocument, Box<dyn Error>> {
     let policy = Policy::try_from(PolicySpec {
         issuer: Some(issuer.to_owned()),
         identity: Some(identity.to_owned()),

@@ -1,8 +1,8 @@
 //! Sigstore bundles. Their size is checked before they are decoded.
 //!
-//! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate or a hint at a key, one DSSE envelope with one
-//! signature, and a few log entries and timestamps, none of them twice. Or it was put together from a legacy
-//! signature ([`crate::simple_signing`]). It does not prove anything yet.
+//! A [`SignedBundle`] has the one accepted form: version 0.3, one certificate or a hint at a key, one DSSE
+//! envelope with one signature, and a few log entries and timestamps, none of them twice. Or it was put
+//! together from a legacy signature ([`crate::simple_signing`]). It does not prove anything yet.
 
 mod der;
 mod wire;

@@ -17,6 +17,7 @@ use sigstore_types::DerCertificate;
 
 use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::denial::DeniedChildren;
+use crate::document_proof::VerifiedDocument;
 use crate::evidence::Evidence;
 use crate::failure::Failure;
 use crate::gathered::Complete;
@@ -46,14 +47,14 @@ pub fn verify_bundle(
     trusted_root: &TrustedRoot,
     policy: &Policy,
     now: Timestamp,
-) -> Result<VerifiedImage, Failure> {
+) -> Result<VerifiedDocument, Failure> {
     let judge = Judge {
         trusted_root,
         policy,
         now,
     };
     let bundle = StoredForm::Bundle(bundle);
-    judge.image(image, None, bundle, DeniedChildren::default())
+    judge.document(image, bundle)
 }
 
 /// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`,
@@ -68,7 +69,7 @@ pub fn verify_simple_signing(
     trusted_root: &TrustedRoot,
     policy: &Policy,
     now: Timestamp,
-) -> Result<VerifiedImage, Failure> {
+) -> Result<VerifiedDocument, Failure> {
     let judge = Judge {
         trusted_root,
         policy,
@@ -76,7 +77,7 @@ pub fn verify_simple_signing(
     };
     let stored = StoredSignature::new(layer, payload, policy)?;
     let stored = StoredForm::SimpleSigning(&stored);
-    judge.image(image, None, stored, DeniedChildren::default())
+    judge.document(image, stored)
 }
 
 /// Judges one bundle when only the digest of the image is known: is it a signature, genuine by
@@ -139,21 +140,18 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// As [`verify_bundle`], for a signature that `signature_manifest` holds, in whose repository denied
-    /// indexes list `denied_children`.
-    pub(crate) fn image(
+    /// As [`verify_bundle`], for either form.
+    fn document(
         self,
         image: &ResolvedImage,
-        signature_manifest: Option<&Digest>,
         stored: StoredForm<'_>,
-        denied_children: DeniedChildren,
-    ) -> Result<VerifiedImage, Failure> {
-        let proven = self.proven(image, signature_manifest, stored)?;
-        let complete = Complete::by_one(proven);
-        Ok(VerifiedImage::new(image.clone(), complete, denied_children))
+    ) -> Result<VerifiedDocument, Failure> {
+        let complete = Complete::by_one(self.proven(image, None, stored)?);
+        let proof = VerifiedImage::new(image.clone(), complete, DeniedChildren::default());
+        Ok(VerifiedDocument::new(proof))
     }
 
-    /// As [`Self::image`], for one of several proofs.
+    /// Judges one signature that `signature_manifest` holds, which may be one of several proofs.
     pub(crate) fn proven(
         self,
         image: &ResolvedImage,
@@ -168,7 +166,7 @@ impl Judge<'_> {
         self.judge(subject, signature_manifest, stored)
     }
 
-    /// As [`Self::image`], for a record alone.
+    /// As [`Self::proven`], for a record alone.
     pub(crate) fn record(
         self,
         image: &ResolvedImage,

@@ -49,6 +49,10 @@
 //! - The bundle does not contradict itself.
 //! - The policy accepts all of it.
 //!
+//! A signature of an index covers all that it lists, but the policy may deny some of it. So the core returns a
+//! [`VerifiedDocument`], and there are two ways from it to a [`VerifiedImage`]: [`Verifier::verify`] refuses
+//! the index if the policy denies anything in it, and [`verify_platform`] goes to the image for one platform.
+//!
 //! From a proven index, trust goes only to what it lists by digest: [`VerifiedImage::into_child`].
 //!
 //! This crate does not read the environment, does not print, and does not choose directories.
@@ -60,6 +64,7 @@ mod candidate;
 mod certificate;
 mod certified;
 mod denial;
+mod document_proof;
 mod error;
 mod evidence;
 mod failure;
@@ -83,19 +88,22 @@ mod timestamp;
 mod trust;
 mod verifier;
 
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
 
 pub use cache::SignatureCache;
 pub use certified::Certified;
 pub use denial::Denied;
+pub use document_proof::VerifiedDocument;
 pub use error::Error;
 pub use evidence::{CertificateHolder, Evidence, SignedBy};
 pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use platform::{
-    ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_platform,
+    ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_image,
+    verify_platform,
 };
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RequirementState};

@@ -9,29 +9,23 @@ use countersign_oci::{Document, Platform, PlatformEntry, Registry, ResolvedImage
 use countersign_policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
-use crate::verifier::Verifier;
 
-/// A verifier of images. Implement it to add your own check to [`Verifier`].
+/// A verifier of images. Implement it to add your own check to [`Verifier`](crate::Verifier).
 pub trait ImageVerifier: Send + Sync {
-    /// Proves that `policy` accepts a signature of `image`.
+    /// Proves that `policy` accepts a signature of this document.
     ///
     /// # Errors
     /// [`Error::Refused`] if no signature is accepted. Then the caller may ask about another document of
     /// the same image. After any other error the caller stops.
-    fn verify(
+    fn verify_document(
         &self,
         image: &ResolvedImage,
         policy: &Policy,
-    ) -> impl Future<Output = Result<VerifiedImage, Error>> + Send;
-}
-
-impl ImageVerifier for Verifier {
-    async fn verify(&self, image: &ResolvedImage, policy: &Policy) -> Result<VerifiedImage, Error> {
-        Self::verify(self, image, policy).await
-    }
+    ) -> impl Future<Output = Result<VerifiedDocument, Error>> + Send;
 }
 
 /// The document of an image that is signed.
@@ -73,6 +67,21 @@ pub struct VerifiedPlatform {
     pub signed: SignedDocument,
 }
 
+/// Verifies an image if nobody says for which platform: what it names must be signed, and the policy may deny
+/// nothing that it lists.
+///
+/// # Errors
+/// [`Error::Denied`] if the policy denies the image or anything that it lists; [`Error::Refused`] if no signature
+/// is accepted; [`Error::Registry`] if something can't be fetched.
+pub async fn verify_image<V: ImageVerifier>(
+    registry: &Registry,
+    verifier: &V,
+    image: &ResolvedImage,
+    policy: &Policy,
+) -> Result<VerifiedImage, Error> {
+    prove(verifier, image, policy).await?.whole(registry).await
+}
+
 /// Selects the manifest for `platform` in `image` and verifies it. The index is verified first. Only if its
 /// signatures are refused, the manifest is.
 ///
@@ -92,26 +101,16 @@ pub async fn verify_platform<V: ImageVerifier>(
 ) -> Result<VerifiedPlatform, Error> {
     if let Document::Manifest(_) = image.document() {
         return Ok(VerifiedPlatform {
-            proof: prove(verifier, image, policy).await?,
+            proof: verify_image(registry, verifier, image, policy).await?,
             signed: SignedDocument::Manifest,
         });
     }
     let selecting = Box::pin(registry.select(image, platform));
-    verify_selected(verifier, image, platform, selecting, policy).await
-}
-
-async fn verify_selected<V: ImageVerifier>(
-    verifier: &V,
-    image: &ResolvedImage,
-    platform: &Platform,
-    selecting: impl Future<Output = Result<Selected, countersign_oci::Error>>,
-    policy: &Policy,
-) -> Result<VerifiedPlatform, Error> {
     // The manifest is needed in both cases.
     let (index, selected) = tokio::join!(judge_index(verifier, image, policy), selecting);
     let index = index?;
     let selected = selected.map_err(Error::Registry)?;
-    index.selected(verifier, platform, selected).await
+    index.selected(registry, verifier, platform, selected).await
 }
 
 /// The verdict on the signatures of an index. It serves all entries of the index.
@@ -119,7 +118,7 @@ async fn verify_selected<V: ImageVerifier>(
 pub struct JudgedIndex<'a> {
     image: &'a ResolvedImage,
     policy: &'a Policy,
-    verdict: Result<VerifiedImage, Arc<Refusal>>,
+    verdict: Result<VerifiedDocument, Arc<Refusal>>,
 }
 
 /// Judges the signatures of an index once, for all of its entries.
@@ -156,11 +155,13 @@ impl JudgedIndex<'_> {
     ) -> Result<VerifiedPlatform, Error> {
         let selected = registry.selected_entry(self.image, entry).await;
         let selected = selected.map_err(Error::Registry)?;
-        self.selected(verifier, &entry.platform, selected).await
+        self.selected(registry, verifier, &entry.platform, selected)
+            .await
     }
 
     async fn selected<V: ImageVerifier>(
         &self,
+        registry: &Registry,
         verifier: &V,
         platform: &Platform,
         selected: Selected,
@@ -168,6 +169,7 @@ impl JudgedIndex<'_> {
         let Selected { indexes, manifest } = selected;
         let (proof, signed) = match &self.verdict {
             Ok(index) => {
+                let index = index.for_one_platform();
                 let proof = match indexes.split_first() {
                     None => index.child(manifest)?,
                     Some((outermost, below)) => {
@@ -181,7 +183,7 @@ impl JudgedIndex<'_> {
                 (proof, SignedDocument::Index)
             }
             Err(index) => {
-                let proof = prove(verifier, &manifest, self.policy).await;
+                let proof = verify_image(registry, verifier, &manifest, self.policy).await;
                 let proof = proof.map_err(|error| both_refused(platform, index, error))?;
                 (proof, SignedDocument::Manifest)
             }
@@ -193,13 +195,13 @@ impl JudgedIndex<'_> {
     }
 }
 
-/// A proof of exactly this image, made with exactly this policy.
+/// A proof of exactly this document, made with exactly this policy.
 async fn prove<V: ImageVerifier>(
     verifier: &V,
     image: &ResolvedImage,
     policy: &Policy,
-) -> Result<VerifiedImage, Error> {
-    let proof = verifier.verify(image, policy).await?;
+) -> Result<VerifiedDocument, Error> {
+    let proof = verifier.verify_document(image, policy).await?;
     // A caller's own verifier could return the proof of another image.
     if proof.digest() != image.digest() {
         return Err(Error::OtherProof {

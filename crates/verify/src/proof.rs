@@ -3,7 +3,7 @@
 //! A [`VerifiedImage`] exists only if the policy accepts a signature of the image. Nothing else makes one. A
 //! record ([`Evidence`]) can't be turned back into one.
 
-use countersign_oci::{Digest, Document, PinnedReference, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use serde_json::value::RawValue;
 
@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::gathered::Complete;
 
-/// Proof that a signature which the policy accepts covers this image.
+/// Proof that a signature which the policy accepts covers this image. The policy denies neither the image nor,
+/// if it is an index, anything that it lists.
 ///
-/// Only [`Verifier`](crate::Verifier) and [`verify_bundle`](crate::verify_bundle) make one. It holds the bytes
-/// that were proven. Read the image from [`document`](Self::document): its descriptors name everything
-/// else by digest.
+/// Only a [`VerifiedDocument`](crate::VerifiedDocument) becomes one. It holds the bytes that were proven. Read
+/// the image from [`document`](Self::document): its descriptors name everything else by digest.
 ///
 /// A proof can't be cloned, defaulted or deserialised. So whoever has one has run the checks. [`Evidence`] is
 /// the record that you can keep and copy. The proof keeps the policy that accepted the signature, and the
@@ -70,23 +70,6 @@ impl VerifiedImage {
     /// [`Denied`].
     pub(crate) fn refuse_denied(&self, image: &PinnedReference) -> Result<(), Denied> {
         self.denied_children.refuse(&self.policy, image)
-    }
-
-    /// Refuses an index if the policy denies anything that it lists, also through the indexes in it. For who can't
-    /// know which of its images will be used. It reads the indexes in the index, if the policy denies any digest.
-    ///
-    /// # Errors
-    /// [`Error::Denied`]; [`Error::Registry`] if an index in the index can't be read.
-    pub async fn refuse_denied_below(&self, registry: &Registry) -> Result<(), Error> {
-        if self.policy.deny_digests().next().is_none() {
-            return Ok(());
-        }
-        let below = registry.descendants(&self.image).await;
-        for digest in below.map_err(Error::Registry)? {
-            let child = self.reference().location().at(digest);
-            self.refuse_denied(&child).map_err(Error::Denied)?;
-        }
-        Ok(())
     }
 
     /// The same proof, with the index that led to the image, and the indexes `below` it. These need no
@@ -168,7 +151,7 @@ impl VerifiedImage {
     ///
     /// # Errors
     /// [`NotCovered`] if the index does not list the child, or the policy denies it.
-    pub fn child(&self, child: ResolvedImage) -> Result<Self, NotCovered> {
+    pub(crate) fn child(&self, child: ResolvedImage) -> Result<Self, NotCovered> {
         let listed = Self {
             image: self.image.clone(),
             evidence: self.evidence.clone(),

@@ -169,7 +169,11 @@ fn line(failure: &Failure) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    let text: String = text.chars().take(LINE_MAX).collect();
+    let mut characters = text.chars();
+    let mut text: String = characters.by_ref().take(LINE_MAX).collect();
+    if characters.next().is_some() {
+        text.push('…');
+    }
     match failure {
         // These line breaks are ours: a violation has already escaped those of strangers.
         Failure::Policy(_) => {

@@ -50,7 +50,8 @@ impl Statement {
     ///
     /// # Errors
     /// [`Failure::Attestation`], [`Failure::StatementType`], [`Failure::SubjectCount`],
-    /// [`Failure::SubjectDigest`], [`Failure::SubjectRepeated`], [`Failure::TooMany`], or [`Failure::Malformed`] for anything that isn't a statement.
+    /// [`Failure::SubjectDigest`], [`Failure::SubjectRepeated`], [`Failure::TooMany`], or
+    /// [`Failure::Malformed`] for anything that isn't a statement.
     pub(crate) fn about(digest: &Digest, payload: &[u8], policy: &Policy) -> Result<Self, Failure> {
         let wire: Wire = serde_json::from_slice(payload).map_err(|error| Failure::Malformed {
             part: "in-toto statement",

@@ -19,7 +19,8 @@ use crate::trust::TrustedRoot;
 pub struct Survey {
     /// In the order of the registry's list, then what is at cosign's tags.
     pub attached: Vec<Attached>,
-    /// How many referrers were not read, because the limit on candidates was reached.
+    /// How many referrers, and signatures in those that were read, were not looked at, because the limit on
+    /// candidates was reached.
     pub untried: usize,
 }
 

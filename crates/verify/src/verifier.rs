@@ -23,8 +23,10 @@ use countersign_policy::Policy;
 use crate::blocking::one_permit_for_each_processor;
 use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
+use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
 use crate::gathered::Gathered;
+use crate::platform::ImageVerifier;
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 use crate::trust::{TrustSource, TrustedRoot};
@@ -84,6 +86,18 @@ enum Trust {
     Source(TrustSource),
 }
 
+impl ImageVerifier for Verifier {
+    async fn verify_document(
+        &self,
+        image: &ResolvedImage,
+        policy: &Policy,
+    ) -> Result<VerifiedDocument, Error> {
+        let judging = self.judge_all(image, policy);
+        let proof = self.in_time(image, judging).await?;
+        Ok(VerifiedDocument::new(proof))
+    }
+}
+
 impl Verifier {
     /// A verifier that always uses this trusted root.
     ///
@@ -138,7 +152,9 @@ impl Verifier {
         }
     }
 
-    /// Lists the image's referrers and checks them. The first one that passes is the proof.
+    /// Lists the image's referrers and checks them. The first one that passes is the proof. If the image is an index,
+    /// the policy may deny nothing that it lists: nobody says which of its images will be used. For one platform
+    /// there is [`verify_platform`](crate::verify_platform).
     ///
     /// This takes one request for the list, and two for each candidate with a bundle. If none of these passes
     /// and the policy accepts legacy signatures, one more request reads the tag for them. If no candidate in
@@ -150,18 +166,30 @@ impl Verifier {
     /// denies: one request for each, once in this verifier's life.
     ///
     /// # Errors
-    /// [`Error::Denied`] if the policy denies the image, or a denied index in its repository lists it;
-    /// [`Error::Refused`], with every candidate, if none passes; [`Error::Registry`] if none passes and
-    /// something could not be fetched; [`Error::Late`] after [`Limits::total`].
+    /// [`Error::Denied`] if the policy denies the image or anything that it lists, or a denied index in its
+    /// repository lists it; [`Error::Refused`], with every candidate, if none passes; [`Error::Registry`] if
+    /// none passes and something could not be fetched; [`Error::Late`] after [`Limits::total`].
     pub async fn verify(
         &self,
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
+        self.in_time(image, async {
+            let proof = VerifiedDocument::new(self.judge_all(image, policy).await?);
+            proof.whole(&self.registry).await
+        })
+        .await
+    }
+
+    /// What `verifying` makes of the image, if it ends within [`Limits::total`].
+    async fn in_time<T>(
+        &self,
+        image: &ResolvedImage,
+        verifying: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let limit = self.limits.total;
         // On the heap: whoever waits for it would have all of it on the stack.
-        let judging = Box::pin(self.judge_all(image, policy));
-        match tokio::time::timeout(limit, judging).await {
+        match tokio::time::timeout(limit, Box::pin(verifying)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Late {
                 image: image.reference().clone(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use countersign_oci::{Options, Registry, Repository, media_type};
-use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
+use countersign_sandbox::image::{Compression, EIGHT_PLATFORMS, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RekorVersion, Service, ServiceFault};
 
 use super::IDENTITY;
@@ -19,16 +19,6 @@ use crate::servers::Servers;
 
 /// How often each program signs in each case.
 const RUNS: usize = 7;
-const PLATFORMS: [&str; 8] = [
-    "linux/amd64",
-    "linux/arm64",
-    "linux/arm/v7",
-    "linux/386",
-    "linux/ppc64le",
-    "linux/s390x",
-    "linux/riscv64",
-    "linux/mips64le",
-];
 
 /// What is aimed at: with the referrers API, without it, and with a log that answers once a second.
 const WITH_API: Duration = Duration::from_millis(400);
@@ -72,7 +62,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Vec<String>> {
     println!(
         "\nSigning an index of {} images, medians of {RUNS} runs:",
-        PLATFORMS.len()
+        EIGHT_PLATFORMS.len()
     );
     let issuer = servers.sigstore.issuer();
     let real = RealServers::start(root, &issuer, directory)?;
@@ -225,7 +215,7 @@ impl Bench<'_> {
             let (log, batches) = (Service::RekorV2, ServiceFault::AnswerOnTheSecond);
             self.servers
                 .sigstore
-                .inject(log, batches, PLATFORMS.len() + 1);
+                .inject(log, batches, EIGHT_PLATFORMS.len() + 1);
         }
         let started = Instant::now();
         let status = command.spawn(Stdio::null(), Stdio::null())?.wait()?;
@@ -246,7 +236,7 @@ impl Bench<'_> {
     /// An index that nobody has signed.
     fn image(&self, program: &str, run: usize) -> anyhow::Result<String> {
         let repository = format!("sign{}/{program}{run}", self.number);
-        let images = PLATFORMS.map(|platform| {
+        let images = EIGHT_PLATFORMS.map(|platform| {
             let layer = Layer::builder().file("motd", platform, 0o644);
             let image = Image::builder(platform.parse()?);
             Ok::<_, anyhow::Error>(image.layer(layer.build(Compression::Gzip)).build())

@@ -1,5 +1,5 @@
-//! A real containerd with the built program as its image verifier: what `ctr` (the transfer service) and `crictl` (CRI)
-//! are told of images that are signed, unsigned, signed by others, or can't be judged.
+//! A real containerd with the built program as its image verifier: what `ctr` (the transfer service) and
+//! `crictl` (CRI) are told of images that are signed, unsigned, signed by others, or can't be judged.
 //!
 //! It needs root, and says so where it isn't. The registry with a login and the one that fails are the sandbox's; all
 //! other images are in a real one.
@@ -121,6 +121,15 @@ struct World<'a> {
 
 impl World<'_> {
     fn play(&self, ledger: &mut Ledger) {
+        self.by_signature(ledger);
+        self.by_circumstance(ledger);
+        let title = format!("{AT_ONCE} signed images and one that is not, all at once");
+        ledger.case(&title, || self.at_once());
+        ledger.case("every verdict is a line of JSON in the log", || self.log());
+    }
+
+    /// What is pulled and what isn't, by what is signed.
+    fn by_signature(&self, ledger: &mut Ledger) {
         ledger.case("containerd does not pull an unsigned image", || {
             let image = self.image("app/unsigned:v1")?;
             self.refused(&image, "", &["refused by rule 2", "no signature was found"])
@@ -165,6 +174,10 @@ impl World<'_> {
                 self.taken(&image, "")
             },
         );
+    }
+
+    /// What is pulled and what isn't, by the rules and by what the registry does.
+    fn by_circumstance(&self, ledger: &mut Ledger) {
         ledger.case(
             "an image that no rule matches is refused, and an exempt one is pulled",
             || {
@@ -197,9 +210,6 @@ impl World<'_> {
                 self.failing("slow", late, "no verdict within the deadline of 8s")
             },
         );
-        let title = format!("{AT_ONCE} signed images and one that is not, all at once");
-        ledger.case(&title, || self.at_once());
-        ledger.case("every verdict is a line of JSON in the log", || self.log());
     }
 
     /// Both ways to pull it have to fail for each of these reasons, and leave no image.

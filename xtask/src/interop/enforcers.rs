@@ -22,8 +22,8 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0
 7DssJqcXv150wLar7I7QrXmyKGlmBa0S5z2DvVRe7LKh7/Ux9HITkrmQEg==
 -----END PUBLIC KEY-----
 ";
-/// Patterns of images, names, and whether they match. Talos compares no tags, and containers/image has no stars within
-/// a part, so neither is in them.
+/// Patterns of images, names, and whether they match. Talos compares no tags, and containers/image has no stars
+/// within a part, so neither is in them.
 const NAMES: [(&str, &str, bool); 9] = [
     ("quay.io/acme/**", "quay.io/acme/app:v1", true),
     ("quay.io/acme/**", "quay.io/acme/a/b:v1", true),

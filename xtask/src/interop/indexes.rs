@@ -142,6 +142,7 @@ impl Stage<'_> {
         ARCHITECTURES.into_iter().map(make).collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of indexes")]
     fn shapes(&self, registry: &Registry, images: &[Pushed]) -> anyhow::Result<Vec<Shape>> {
         let [amd64, arm64] = images else {
             anyhow::bail!("expected two images, found {}", images.len());

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
+use countersign_sandbox::image::EIGHT_PLATFORMS;
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
@@ -24,17 +25,6 @@ use crate::servers::Servers;
 
 /// The repository that the builds push to.
 const CACHE: &str = "merges/cache";
-const PLATFORMS: [&str; 8] = [
-    "linux/amd64",
-    "linux/arm64",
-    "linux/arm/v7",
-    "linux/386",
-    "linux/ppc64le",
-    "linux/s390x",
-    "linux/riscv64",
-    "linux/mips64le",
-];
-
 /// What is merged, and how many manifests the merged image lists.
 struct Shape {
     name: &'static str,
@@ -123,11 +113,11 @@ pub(super) fn run(
 
 impl Scene<'_> {
     fn shapes(&self, registry: &Registry) -> anyhow::Result<Vec<Shape>> {
-        let images: Vec<Pushed> = PLATFORMS
+        let images: Vec<Pushed> = EIGHT_PLATFORMS
             .iter()
             .map(|platform| self.image(registry, platform, media_type::OCI_MANIFEST))
             .collect::<anyhow::Result<_>>()?;
-        let docker: Vec<Pushed> = PLATFORMS
+        let docker: Vec<Pushed> = EIGHT_PLATFORMS
             .iter()
             .take(2)
             .map(|platform| self.image(registry, platform, media_type::DOCKER_MANIFEST))
@@ -135,7 +125,7 @@ impl Scene<'_> {
         let attestation = self.image(registry, "unknown/unknown", media_type::OCI_MANIFEST)?;
         let built: Vec<Digest> = images
             .iter()
-            .zip(PLATFORMS)
+            .zip(EIGHT_PLATFORMS)
             .take(2)
             .map(|(image, platform)| {
                 let mut about = attestation.entry("unknown/unknown");

@@ -17,6 +17,17 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const DOWNLOAD: &str = "actions/download-artifact@";
 
 pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
+    merged(scene, ledger);
+    refused(scene, ledger);
+    ledger.case("tags: by branch, version and pre-release", || names(scene));
+    ledger.case(
+        "login: kept for countersign, beside other logins, and taken away",
+        || login(scene),
+    );
+}
+
+/// What gets its tags.
+fn merged(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "merge: a version gets its name, its commit's and latest, in two repositories",
         || {
@@ -69,6 +80,10 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             Ok("only -vllm is merged".into())
         },
     );
+}
+
+/// What gets no tag.
+fn refused(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "merge: without a token nothing gets a name, and the logins are taken away",
         || {
@@ -116,11 +131,6 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             Ok(ended.log.trim().to_owned())
         });
     }
-    ledger.case("tags: by branch, version and pre-release", || names(scene));
-    ledger.case(
-        "login: kept for countersign, beside other logins, and taken away",
-        || login(scene),
-    );
 }
 
 /// The images of a build, and the artifacts that its jobs uploaded.

@@ -132,9 +132,14 @@ fn packed(scene: &Scene) -> anyhow::Result<String> {
         dynamic.code() == Some(1),
         "a program that is not static was packed"
     );
+    signed_by_its_image(scene, &format!("{name}.tar.gz"), &native)
+}
 
-    let file = format!("{name}.tar.gz");
-    let image = image("linux/amd64", &file, fs::read(&archive)?)?;
+/// The archive `file`, for the target `native`, is in an image that is signed.
+fn signed_by_its_image(scene: &Scene, file: &str, native: &str) -> anyhow::Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let archive = scene.directory.path().join("packed").join(file);
+    let image = image("linux/amd64", file, fs::read(&archive)?)?;
     let digest = image.push(&scene.registry, "packed/archives", None);
     let repository = format!("{}/packed/archives", scene.registry.host());
     let runner = scene.runner(WORKFLOW)?;

@@ -7,6 +7,12 @@ use super::scene::{LOG_SEARCH_URL, Scene, WORKFLOW};
 use crate::ledger::Ledger;
 
 pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
+    signed(scene, ledger);
+    failed(scene, ledger);
+}
+
+/// What is signed, and what is said of it.
+fn signed(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "sign: an index is signed, verified and listed in the job summary",
         || {
@@ -69,7 +75,10 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
         }
         Ok(format!("two tags name {digest}"))
     });
+}
 
+/// What is not signed, and what is said of it.
+fn failed(scene: &Scene, ledger: &mut Ledger) {
     ledger.case(
         "sign: what can't be signed fails the job, and the summary says why",
         || {

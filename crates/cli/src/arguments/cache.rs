@@ -13,8 +13,9 @@ use super::registry::parse_duration;
 pub(crate) struct CacheArguments {
     /// Keep the signatures that count, for the next run
     ///
-    /// The next run judges them again instead of asking the registry. A signature counts until this long after it was found in the registry: `30m`, `1h`, `24h`.
-    /// It is judged by the policy and the trusted root of now each time. A refusal is never kept.
+    /// The next run judges them again instead of asking the registry. A signature counts until this long after
+    /// it was found in the registry: `30m`, `1h`, `24h`. It is judged by the policy and the trusted root of now
+    /// each time. A refusal is never kept.
     #[arg(long, value_name = "AGE", value_parser = parse_duration)]
     pub(crate) cache: Option<Duration>,
 

@@ -123,15 +123,7 @@ pub(crate) async fn run(
         token,
         annotations,
     } = setup(&arguments.signing, &client, Tags::Later, environment).await?;
-    // What it is told is what anybody is told, and not what the first client knows already.
-    let stranger = client.registry.anew()?;
-    let publication = Publication {
-        registry: &client.registry,
-        stranger: &stranger,
-        signer: &signer,
-        token: &token,
-        annotations: &annotations,
-    };
+    let publication = Publication::new(signer, &token, &annotations)?;
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = Report::new(output);
     let noted = report.notes();

@@ -10,7 +10,6 @@ mod dry_run;
 mod galleries;
 pub(crate) mod image_verifier;
 mod install;
-mod kit;
 mod list;
 mod list_check;
 mod man;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use countersign_oci::Reference;
-use countersign_sign::{Publication, Tags};
+use countersign_sign::{Publication, Signer, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -99,26 +99,25 @@ pub(crate) async fn run(
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = Report::new(output);
     let noted = report.notes();
-    let stranger = client.registry.anew()?;
-    let publication = Publication {
-        registry: &client.registry,
-        stranger: &stranger,
-        signer: &signer,
-        token: &token,
-        annotations: &annotations,
+    let way = match arguments.then_tag.is_empty() {
+        true => Way::Sign(signer),
+        false => Way::ThenTag(Publication::new(signer, &token, &annotations)?),
     };
     let (done, all_signed) = oneshot::channel();
     let sign = async {
         let references = &arguments.references;
-        let written = if arguments.then_tag.is_empty() {
-            let events = |event| steps::signing(&progress, &noted, &event);
-            let signed = signer.sign(references, &token, &annotations, &events).await;
-            signed.map_err(|stopped| Failure::from(stopped.error))?;
-            Vec::new()
-        } else {
-            let events = |event| steps::publishing(&progress, &noted, &event);
-            let published = publication.sign_then_tag(references, &arguments.then_tag, &events);
-            published.await?.tags
+        let written = match &way {
+            Way::Sign(signer) => {
+                let events = |event| steps::signing(&progress, &noted, &event);
+                let signed = signer.sign(references, &token, &annotations, &events).await;
+                signed.map_err(|stopped| Failure::from(stopped.error))?;
+                Vec::new()
+            }
+            Way::ThenTag(publication) => {
+                let events = |event| steps::publishing(&progress, &noted, &event);
+                let published = publication.sign_then_tag(references, &arguments.then_tag, &events);
+                published.await?.tags
+            }
         };
         // Nobody listens where the layers have been looked at.
         let _ = done.send(());
@@ -152,6 +151,13 @@ pub(crate) async fn run(
         layers_not_checked: layers.unchecked.iter().map(ToString::to_string).collect(),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is done with the images.
+enum Way<'a> {
+    Sign(Signer),
+    /// Sign, and then write the tags of `--then-tag`.
+    ThenTag(Publication<'a>),
 }
 
 /// What `countersign sign` prints.

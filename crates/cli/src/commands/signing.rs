@@ -3,6 +3,7 @@
 mod choices;
 mod cosign;
 pub(super) mod report;
+mod services;
 pub(super) mod steps;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,8 @@ use std::time::Duration;
 use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
-use countersign_policy::{SignatureFormat, SigstoreInstance};
-use countersign_sign::{
-    Existing, IdentityToken, RekorVersion, Services, Signer, Tags, WrittenFormats,
-};
-use countersign_verify::TufNetwork;
+use countersign_policy::SigstoreInstance;
+use countersign_sign::{Existing, IdentityToken, Signer, Tags, WrittenFormats};
 use url::Url;
 
 use crate::arguments::annotations::{annotations, parse_pair};
@@ -33,9 +31,10 @@ use crate::login::{Browser, LoginHow, Person};
 use crate::policy;
 use crate::progress::Progress;
 use crate::terminal::has_person;
-use crate::trust::{self, Choice, Instance};
+use crate::trust::{self, Choice};
 use choices::{Form, LogVersion, OtherVerifier};
 use cosign::Cosign;
+use services::{not_for_others, signing_services};
 
 /// Flags of every command that signs.
 #[derive(Debug, Args)]
@@ -105,8 +104,8 @@ pub(crate) struct SigningArguments {
 
     /// Form: bundle, simple-signing or both
     ///
-    /// Without this flag, signatures are bundles. `simple-signing` is the legacy form of cosign 2, for programs that read nothing else. It needs a
-    /// log of Rekor version 1.
+    /// Without this flag, signatures are bundles. `simple-signing` is the legacy form of cosign 2, for programs
+    /// that read nothing else. It needs a log of Rekor version 1.
     #[arg(
         long,
         value_name = "FORM",
@@ -248,48 +247,61 @@ pub(super) async fn setup(
         true => Existing::SignAgain,
         false => Existing::Keep,
     };
-    let mut signer = Signer::new(client.registry.clone(), &signing, trusted_root)?
+    let signer = Signer::new(client.registry.clone(), &signing, trusted_root)?
         .with_tags(tags)
         .with_existing(existing)
         .with_formats(formats)
         .with_concurrency(arguments.parallel);
-    if let Some(consumer) = consumer {
-        signer = signer.with_consumer_policy(consumer.policy);
-    }
-    if let Some(cosign) = cosign {
-        signer = signer.with_further_check(move |signed| Box::pin(cosign.clone().verify(signed)));
-    }
-    if let Some(patience) = &patience {
-        signer = signer.with_patience(patience.clone());
-    }
+    let signer = match consumer {
+        Some(consumer) => signer.with_consumer_policy(consumer.policy),
+        None => signer,
+    };
+    let signer = match cosign {
+        Some(cosign) => {
+            signer.with_further_check(move |signed| Box::pin(cosign.clone().verify(signed)))
+        }
+        None => signer,
+    };
+    let signer = match &patience {
+        Some(patience) => signer.with_patience(patience.clone()),
+        None => signer,
+    };
+    Ok(Setup {
+        signer: with_renewal(signer, origin, environment, connection, patience),
+        token,
+        annotations,
+    })
+}
+
+/// The signer that gets another token when the one of `origin` ends, if there is another.
+fn with_renewal(
+    signer: Signer,
+    origin: Origin,
+    environment: &Environment,
+    connection: Connection,
+    patience: Option<Patience>,
+) -> Signer {
     match origin {
-        Origin::Given => {}
+        Origin::Given => signer,
         Origin::Ci(ci) => {
             let environment = Arc::new(environment.clone());
-            signer = signer.with_renewal(move || {
+            signer.with_renewal(move || {
                 let (environment, patience) = (Arc::clone(&environment), patience.clone());
                 let connection = connection.clone();
                 Box::pin(async move {
                     let token = ci.token(&environment, &connection, patience.as_ref());
                     token.await.map_err(|failure| failure.line().into())
                 })
-            });
+            })
         }
-        Origin::Person(person) => {
-            signer = signer.with_renewal(move || {
-                let person = Arc::clone(&person);
-                Box::pin(async move {
-                    let token = person.log_in().await;
-                    token.map_err(|failure| failure.line().into())
-                })
-            });
-        }
+        Origin::Person(person) => signer.with_renewal(move || {
+            let person = Arc::clone(&person);
+            Box::pin(async move {
+                let token = person.log_in().await;
+                token.map_err(|failure| failure.line().into())
+            })
+        }),
     }
-    Ok(Setup {
-        signer,
-        token,
-        annotations,
-    })
 }
 
 /// Patience from now on, which tells what it waits for beside the progress.
@@ -361,81 +373,5 @@ async fn source(
         .hint(
             "to log in yourself, pass --login browser, or --login device on a machine without one",
         )),
-    }
-}
-
-async fn signing_services(
-    named: &ServiceArguments,
-    formats: WrittenFormats,
-    instance: &Instance,
-    environment: &Environment,
-    connection: &Connection,
-) -> Result<Services, Failure> {
-    let rekor_version = match (named.rekor_version, &named.rekor_url) {
-        (Some(version), _) => Some(version.into()),
-        // Of several logs, the one that this form needs.
-        (None, None) if formats.contains(SignatureFormat::SimpleSigning) => Some(RekorVersion::V1),
-        (None, _) => None,
-    };
-    if let Some(path) = &named.signing_config {
-        let json = read_text(path, "signing config")?;
-        let services = Services::from_signing_config(&json, rekor_version)?;
-        return Ok(with_issuer(services, named));
-    }
-    if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
-        return Ok(Services {
-            fulcio: fulcio.clone(),
-            rekor: rekor.clone(),
-            rekor_version: rekor_version.unwrap_or(RekorVersion::V1),
-            tsa: named.tsa_url.clone(),
-            oidc_issuer: named.oidc_issuer.clone(),
-        });
-    }
-    let unnamed = |why| {
-        Failure::new(Kind::Usage, why)
-            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL")
-    };
-    let services = match &instance.choice {
-        Choice::File(_) => {
-            return Err(unnamed(
-                "no flag names the signing services: --trusted-root does not",
-            ));
-        }
-        Choice::Named(SigstoreInstance::GitHub) => return Err(not_for_others()),
-        Choice::Tuf { .. } | Choice::Named(SigstoreInstance::PublicGood)
-            if instance.network == TufNetwork::Offline =>
-        {
-            return Err(unnamed(
-                "no flag names the signing services, and --offline does not ask a TUF repository",
-            ));
-        }
-        Choice::Tuf { url, root } => {
-            let root = trust::read_root(root)?;
-            let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
-            Services::tuf(connection, url, &root, cache, rekor_version).await?
-        }
-        Choice::Named(SigstoreInstance::PublicGood) => {
-            let cache = trust::cache(environment, "public-good")?.join("signing-config");
-            Services::public_good(connection, cache, rekor_version).await?
-        }
-    };
-    Ok(with_issuer(services, named))
-}
-
-/// GitHub's own instance has no services that others could ask.
-fn not_for_others() -> Failure {
-    Failure::new(
-        Kind::Usage,
-        "GitHub's own instance signs for GitHub's `actions/attest` alone",
-    )
-    .hint("sign with another instance, or let `actions/attest` sign")
-}
-
-/// The same services, with the issuer of the flag, if there is one.
-fn with_issuer(services: Services, named: &ServiceArguments) -> Services {
-    let oidc_issuer = named.oidc_issuer.clone().or(services.oidc_issuer);
-    Services {
-        oidc_issuer,
-        ..services
     }
 }

@@ -73,16 +73,18 @@ pub(crate) struct VerifyArguments {
 
     /// Print only `repository@digest` of each verified image
     ///
-    /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform`
-    /// and `--all-platforms` it is the digest of the platform's manifest. Nothing is printed for an image that is refused.
+    /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform` and
+    /// `--all-platforms` it is the digest of the platform's manifest. Nothing is printed for an image that is
+    /// refused.
     #[arg(long, conflicts_with = "output")]
     pub(crate) print_digest: bool,
 
     /// Take the signatures from this file
     ///
-    /// Those in the registry are not looked at. It is a bundle as `cosign sign --bundle` and `cosign attest --bundle` write it, or several, one a line, as
-    /// `gh attestation download` writes them. Each image must be signed by one of them. The image itself is still
-    /// asked for in its registry, and so is what the policy denies.
+    /// Those in the registry are not looked at. It is a bundle as `cosign sign --bundle` and `cosign attest
+    /// --bundle` write it, or several, one a line, as `gh attestation download` writes them. Each image must be
+    /// signed by one of them. The image itself is still asked for in its registry, and so is what the policy
+    /// denies.
     #[arg(long, value_name = "FILE", conflicts_with = "cache")]
     pub(crate) bundle: Option<PathBuf>,
 
@@ -307,8 +309,6 @@ impl Judge<'_> {
 
     async fn named(&self, image: &ResolvedImage) -> Result<Verified, Failure> {
         let proof = self.verifier.verify(image, self.policy).await?;
-        // Nobody knows which of an index's images will be used.
-        proof.refuse_denied_below(self.registry).await?;
         Ok(Verified {
             proven: image.reference().clone(),
             evidence: proof.evidence().clone(),

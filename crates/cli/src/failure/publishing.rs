@@ -44,9 +44,6 @@ impl From<CopyError> for Failure {
                 "choose some of these with --platform, or leave it out to copy all"
             }
             CopyError::NoIndex { .. } => "leave --platform out",
-            CopyError::Denied { .. } => {
-                "copy those images of the index that the policy does not deny, by digest"
-            }
             CopyError::Refused { .. } => {
                 "no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again"
             }

@@ -276,8 +276,6 @@ fn what_is_said_of_signing() {
         Publication/SameTag
     3 Unsigned: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
-    3 Unsigned: copy those images of the index that the policy does not deny, by digest
-        Copy/Denied/Refused/Refusal
     3 Unsigned: no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again
         Copy/Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations

@@ -20,11 +20,7 @@ async fn opened() -> (Shop, Transcript) {
         .layer(layer.build(Compression::Gzip))
         .build();
     shop.publish_image("latest-chat", &image, EARLIER);
-    let replaced = [
-        (shop.registry.host(), "registry.example.org"),
-        (shop.sigstore.issuer(), "https://ci.example.org"),
-    ];
-    let mut shell = Transcript::new(shop.directory.path(), &replaced);
+    let mut shell = shop.shell();
     shell.line(&format!("countersign {INSTALL}"));
     shell.end();
     (shop, shell)

@@ -186,7 +186,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_registries_work() {
-    play("docs/registries.md", 7).await;
+    play("docs/registries.md", 6).await;
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn the_commands_about_audits_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_about_copying_work() {
-    play("docs/copy.md", 10).await;
+    play("docs/copy.md", 6).await;
 }
 
 #[tokio::test]

@@ -143,6 +143,18 @@ async fn the_programs_of_buildkite_and_circleci_are_run_again_where_they_fail() 
         run.stderr
     );
     assert!(!run.shown().contains("hunter2"), "{}", run.stderr);
+    stage.write(
+        "bin/circleci",
+        "#!/bin/sh\nfor i in 1 2 3 4 5 6 7; do printf '%10000d' $i; done\n",
+    );
+    let run = sign(&stage, &[], &[("CIRCLECI", "true"), ("PATH", &path)]);
+    assert_eq!(run.code, 7);
+    assert!(
+        run.stderr
+            .contains("has printed more than 65536 bytes in place of a token"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,6 @@ mod cache;
 mod check;
 mod commands;
 mod copy;
-mod copy_gallery;
 mod copy_layout;
 mod doctor;
 mod documents;

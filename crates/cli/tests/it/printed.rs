@@ -154,6 +154,7 @@ async fn a_store_of_any_name_is_listed_and_emptied() {
 
 /// Each argument that is a file or a name, with bytes that are no text.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of commands")]
 async fn no_argument_that_is_not_utf_8_panics() {
     let stage = Stage::new().await;
     let app = stage.reference("app:v1");

@@ -10,6 +10,8 @@ use countersign_sandbox::image::{Compression, Image, Layer};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::newcomer::transcript::Transcript;
+
 pub(crate) const SIGNER: &str =
     "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1";
 pub(crate) const EARLIER: &str = "2024-01-01T00:00:00Z";
@@ -30,6 +32,15 @@ impl Deref for Shop {
 }
 
 impl Shop {
+    /// A shell in the shop's directory.
+    pub(crate) fn shell(&self) -> Transcript {
+        let replaced = [
+            (self.registry.host(), "registry.example.org"),
+            (self.sigstore.issuer(), "https://ci.example.org"),
+        ];
+        Transcript::new(self.directory.path(), &replaced)
+    }
+
     pub(crate) async fn open() -> Self {
         let shop = Self {
             scene: Scene::start().await.unwrap(),

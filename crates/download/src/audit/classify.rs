@@ -177,6 +177,12 @@ pub(super) fn line(error: &dyn StdError) -> String {
 }
 
 fn cut(text: &str) -> String {
-    let shown = text.chars().take(REASON_MAX).collect::<String>();
-    printable(&shown)
+    let mut characters = text.chars();
+    let shown: String = characters.by_ref().take(REASON_MAX).collect();
+    let more = if characters.next().is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("{}{more}", printable(&shown))
 }

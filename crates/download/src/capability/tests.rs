@@ -212,3 +212,19 @@ fn a_capability_is_words_joined_by_dashes() {
         "nvidia-l4t-cuda-12"
     );
 }
+
+#[test]
+fn of_many_candidates_an_error_says_how_many_it_leaves_out() {
+    let number = |number: usize| format!("{{name: chat-{number}, alias: chat, uri: a.example/b}}");
+    let entries: Vec<String> = (0..23).map(number).collect();
+    let ambiguous = resolve(&index(&format!("[{}]", entries.join(", "))), "chat", "amd");
+    let told = ambiguous.unwrap_err().to_string();
+    assert!(told.ends_with("chat-19 and 3 more"), "{told}");
+
+    let keys: Vec<String> = (10..32).map(|number| format!("x{number}: gone")).collect();
+    let text = format!("[{{name: chat, capabilities: {{{}}}}}]", keys.join(", "));
+    let told = resolve(&index(&text), "chat", "amd")
+        .unwrap_err()
+        .to_string();
+    assert!(told.ends_with("x29 and 2 more"), "{told}");
+}

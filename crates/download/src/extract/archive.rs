@@ -16,7 +16,7 @@ use std::io::{self, BufRead, Read};
 
 use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, long_name};
 
-use super::error::{ArchiveError, display_name};
+use super::error::ArchiveError;
 use super::name::EntryName;
 use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
@@ -148,7 +148,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
                     // entries that follow and others don't.
                     if PaxRecords::parse(&body)?.describe_entries() {
                         let expected = "no name and no size in a global PAX header";
-                        return Err(malformed_extension(expected, display_name(&body)));
+                        return Err(malformed_extension(expected, archive::display(&body)));
                     }
                 }
                 flag => return self.entry(&header, flag, size, extensions).map(Some),
@@ -259,7 +259,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
             let header = HeaderError::Header {
                 field: "target of a symbolic link",
                 expected: "a path",
-                found: display_name(&target),
+                found: archive::display(&target),
             };
             return Err(header.into());
         }

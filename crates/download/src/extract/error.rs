@@ -3,7 +3,7 @@
 use std::io;
 
 use countersign_oci::archive::HeaderError;
-use countersign_oci::{Digest, ErrorKind, printable};
+use countersign_oci::{Digest, ErrorKind};
 
 use crate::limits::Bound;
 
@@ -180,16 +180,4 @@ impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Read)
     }
-}
-
-/// A name for an error message: printable, and its first 200 characters.
-pub(super) fn display_name(bytes: &[u8]) -> String {
-    const SHOWN: usize = 200;
-    let text = String::from_utf8_lossy(bytes);
-    let first: String = text.chars().take(SHOWN).collect();
-    let mut shown = printable(&first);
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
 }

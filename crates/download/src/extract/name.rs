@@ -4,7 +4,9 @@
 //! limits. It is always below the root of the image, even if it begins with slashes. The resolver
 //! handles symbolic links.
 
-use super::error::{ArchiveError, display_name};
+use countersign_oci::archive::display;
+
+use super::error::ArchiveError;
 use crate::limits::{Bound, Limits};
 
 /// A path below the root of the image: components joined by single slashes. The empty path is the
@@ -19,7 +21,7 @@ impl EntryName {
     /// Reads a name as it is written in an archive. Leading slashes, empty and `.` components are
     /// dropped. `..` removes the component before it, whatever that is on disk.
     pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
-        let shown = || display_name(bytes);
+        let shown = || display(bytes);
         let over = |what: &str, limit, bound| ArchiveError::Limit {
             what: format!("{what} `{}`", shown()),
             limit,
@@ -73,7 +75,7 @@ impl EntryName {
     /// the path goes through links.
     pub(super) fn parse_target(bytes: &[u8], limits: &Limits) -> Result<Self, ArchiveError> {
         if bytes.split(|&byte| byte == b'/').any(|part| part == b"..") {
-            let name = display_name(bytes);
+            let name = display(bytes);
             return Err(ArchiveError::ParentName { name });
         }
         Self::parse(bytes, limits)
@@ -111,7 +113,7 @@ impl EntryName {
     pub(super) fn display(&self) -> String {
         match self.0.as_slice() {
             b"" => "/".into(),
-            path => display_name(path),
+            path => display(path),
         }
     }
 }

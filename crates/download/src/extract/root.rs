@@ -18,9 +18,11 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, statat, symlinkat};
 use rustix::io::Errno;
 
+use countersign_oci::archive::display;
+
 use super::RESERVED;
 use super::archive::Metadata;
-use super::error::{ArchiveError, display_name};
+use super::error::ArchiveError;
 use super::name::{EntryName, split};
 use super::resolve::{Resolver, open_child};
 use super::stream::Cancellation;
@@ -405,7 +407,7 @@ pub(super) fn inode(handle: &OwnedFd) -> Result<u64, Errno> {
 
 pub(super) fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
     ArchiveError::Write {
-        name: display_name(path),
+        name: display(path),
         source: errno.into(),
     }
 }

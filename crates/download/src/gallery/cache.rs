@@ -1,8 +1,8 @@
 //! Indexes kept on disk, with what a server needs to say that they are unchanged (RFC 9110,
 //! sections 8.8 and 13.1).
 //!
-//! One file for each URL, in a [`CacheDirectory`]. The file carries a digest of all of it: a damaged one counts as none, and is replaced by
-//! the next answer. A cache that can't be written costs time, and is no error.
+//! One file for each URL, in a [`CacheDirectory`]. The file carries a digest of all of it: a damaged one counts
+//! as none, and is replaced by the next answer. A cache that can't be written costs time, and is no error.
 
 use std::path::PathBuf;
 

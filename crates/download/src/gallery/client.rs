@@ -4,7 +4,6 @@
 //! with something else than an index ends the search: the user should know.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use countersign_oci::{Consequence, Options, excerpt};
 use countersign_policy::{Gallery, GalleryIndex};
@@ -51,8 +50,6 @@ pub struct GalleryClient {
 pub struct FetchedIndex {
     /// The index.
     pub index: GalleryIndex,
-    /// Its text.
-    pub text: Arc<str>,
     /// The place that served it.
     pub location: Location,
     /// Where the server is, by the addresses that its name had when it was asked. `None` where the
@@ -73,28 +70,6 @@ pub enum Origin {
     Cache,
     /// A file on this machine.
     File,
-}
-
-impl FetchedIndex {
-    /// The index of `gallery` as a kit has it. It may name any address, since none is asked.
-    ///
-    /// # Errors
-    /// If the text is no index, or the gallery's `url` is none.
-    pub fn kept(gallery: &Gallery, text: &str) -> Result<Self, GalleryError> {
-        let location = gallery.url.parse::<Location>();
-        let location = location.map_err(|source| GalleryError::Location {
-            gallery: excerpt(&gallery.name),
-            source,
-        })?;
-        Ok(Self {
-            index: GalleryIndex::parse(text, &location.to_string())?,
-            text: text.into(),
-            server: Some(HostKind::ThisMachine),
-            location,
-            origin: Origin::File,
-            skipped: Vec::new(),
-        })
-    }
 }
 
 impl GalleryClient {
@@ -137,14 +112,13 @@ impl GalleryClient {
         let mut skipped = Vec::new();
         for location in locations {
             match self.index(&location).await {
-                Ok((index, text, origin)) => {
+                Ok((index, origin)) => {
                     let server = match &location {
                         Location::Url(url) => Some(self.http.host_kind(url)),
                         Location::GitHub(_) | Location::File(_) => None,
                     };
                     return Ok(FetchedIndex {
                         index,
-                        text,
                         server,
                         location,
                         origin,
@@ -167,10 +141,7 @@ impl GalleryClient {
         })
     }
 
-    async fn index(
-        &self,
-        location: &Location,
-    ) -> Result<(GalleryIndex, Arc<str>, Origin), GalleryError> {
+    async fn index(&self, location: &Location) -> Result<(GalleryIndex, Origin), GalleryError> {
         let (bytes, origin) = match location {
             Location::Url(url) => self.by_url(url, location).await?,
             Location::GitHub(file) => {
@@ -186,8 +157,7 @@ impl GalleryClient {
             location: location.to_string(),
             position: error.valid_up_to(),
         })?;
-        let index = GalleryIndex::parse(text, &location.to_string())?;
-        Ok((index, text.into(), origin))
+        Ok((GalleryIndex::parse(text, &location.to_string())?, origin))
     }
 
     fn github(&self) -> Result<Url, url::ParseError> {

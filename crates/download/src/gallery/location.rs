@@ -35,7 +35,7 @@ pub struct GitHubFile {
 
 impl Location {
     /// Whether it is on this machine.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
             Self::Url(_) | Self::GitHub(_) => false,

@@ -6,7 +6,8 @@ use countersign_oci::{Algorithm, Digester};
 
 use super::{InventoryDigest, Item, Line, MAX_BYTES};
 
-/// 128 names of 255 bytes make a path, and each byte is written as three at most. The target of a link has 4096 bytes.
+/// 128 names of 255 bytes make a path, and each byte is written as three at most. The target of a link has 4096
+/// bytes.
 const MAX_LINE: u64 = 256 << 10;
 
 /// Why an inventory can't be used.

@@ -35,6 +35,20 @@ pub enum PlanError {
         /// The galleries that have it.
         galleries: Vec<String>,
     },
+    /// None of several galleries has the name.
+    #[error(
+        "none of the galleries {} has an entry `{name}`{}",
+        .galleries.join(", "),
+        .nearest.as_ref().map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+    )]
+    UnknownName {
+        /// The name asked for.
+        name: String,
+        /// The galleries that were looked in.
+        galleries: Vec<String>,
+        /// The most similar name in the first of them that has one.
+        nearest: Option<String>,
+    },
     /// The name does not lead to an entry with content.
     #[error("the gallery `{gallery}` has nothing to install under that name")]
     Entry {
@@ -114,6 +128,7 @@ impl PlanError {
             Self::Entry { gallery, .. } | Self::Requirement { gallery, .. } => Some(gallery),
             Self::NoGallery
             | Self::UnknownGallery { .. }
+            | Self::UnknownName { .. }
             | Self::Ambiguous { .. }
             | Self::Source { .. }
             | Self::Local { .. }
@@ -132,6 +147,7 @@ impl PlanError {
             | Self::Ambiguous { .. }
             | Self::Source { .. }
             | Self::Mirrors { .. } => ErrorKind::Usage,
+            Self::UnknownName { .. } => ErrorKind::NotFound,
             Self::Local { .. } | Self::Inward { .. } => ErrorKind::Policy,
             Self::Locked(error) => error.kind(),
             Self::Requirement { source, .. } => source.kind(),

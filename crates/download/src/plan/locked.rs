@@ -32,21 +32,21 @@ impl Plan {
     pub fn locked(self, lock: &Lock, platform: &Platform) -> Result<Self, LockedError> {
         let entry = lock.entry(self.name(), platform)?;
         let name = || excerpt(&entry.name);
-        // A single image has no gallery. An empty name matches no entry of a lock file.
-        let gallery = self.gallery().unwrap_or_default();
-        if gallery != entry.gallery {
+        // A single image has no gallery and no entry: it is never what was locked.
+        let gallery = self.gallery();
+        if gallery != Some(&entry.gallery) {
             return Err(LockedError::Gallery {
                 name: name(),
                 expected: excerpt(&entry.gallery),
-                found: excerpt(gallery),
+                found: excerpt(gallery.unwrap_or_default()),
             });
         }
-        let planned = self.entry().map_or("", |entry| entry.name.as_str());
-        if planned != entry.entry {
+        let planned = self.entry().map(|entry| entry.name.as_str());
+        if planned != Some(&entry.entry) {
             return Err(LockedError::Entry {
                 name: name(),
                 expected: excerpt(&entry.entry),
-                found: excerpt(planned),
+                found: excerpt(planned.unwrap_or_default()),
             });
         }
         let locked = Locked {

@@ -11,7 +11,7 @@ use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
 use countersign_sandbox::{Effect, Fault};
-use countersign_verify::{Denied, Error as VerifyError, RefusalKind, VerifiedImage, Verifier};
+use countersign_verify::{Denied, Error as VerifyError, RefusalKind, VerifiedDocument, Verifier};
 use tokio::sync::Notify;
 
 #[tokio::test]
@@ -255,12 +255,12 @@ struct Lenient {
 }
 
 impl ImageVerifier for Lenient {
-    async fn verify(
+    async fn verify_document(
         &self,
         image: &ResolvedImage,
         _policy: &Policy,
-    ) -> Result<VerifiedImage, VerifyError> {
-        self.verifier.verify(image, &self.policy).await
+    ) -> Result<VerifiedDocument, VerifyError> {
+        self.verifier.verify_document(image, &self.policy).await
     }
 }
 
@@ -292,12 +292,12 @@ struct Confused {
 }
 
 impl ImageVerifier for Confused {
-    async fn verify(
+    async fn verify_document(
         &self,
         _image: &ResolvedImage,
         policy: &Policy,
-    ) -> Result<VerifiedImage, VerifyError> {
-        self.verifier.verify(&self.other, policy).await
+    ) -> Result<VerifiedDocument, VerifyError> {
+        self.verifier.verify_document(&self.other, policy).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a header can't be read.
 
-use crate::excerpt::printable;
+use crate::excerpt::printable_start;
 
 /// Why a header of a tar archive can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,14 +33,9 @@ pub enum HeaderError {
     },
 }
 
-/// Bytes of an archive for an error message: at most 200 printable characters.
-pub(crate) fn display(bytes: &[u8]) -> String {
-    const SHOWN: usize = 200;
-    let text = String::from_utf8_lossy(bytes);
-    let first: String = text.chars().take(SHOWN).collect();
-    let mut shown = printable(&first);
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
+/// Bytes of an archive for an error message: at most 200 characters, lossily decoded and escaped as by
+/// [`printable`](crate::printable()), then an ellipsis.
+#[must_use]
+pub fn display(bytes: &[u8]) -> String {
+    printable_start(&String::from_utf8_lossy(bytes))
 }

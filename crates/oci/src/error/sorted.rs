@@ -122,7 +122,7 @@ impl Error {
 
     /// Whether the content itself is at fault: it doesn't exist, has the wrong digest or size, or
     /// is not a manifest. Network and access errors are not about content.
-    pub fn is_about_content(&self) -> bool {
+    pub(crate) fn is_about_content(&self) -> bool {
         match self.sorted().1 {
             Fault::Absent | Fault::Content => true,
             Fault::Answer | Fault::Request | Fault::Busy | Fault::Network | Fault::Other => false,

@@ -46,7 +46,7 @@ impl HostKind {
 
     /// The kind of a host. A name is not looked up.
     #[must_use]
-    pub fn of_host(host: &Host<&str>) -> Self {
+    pub(crate) fn of_host(host: &Host<&str>) -> Self {
         match host {
             Host::Domain(name) => of_name(name),
             Host::Ipv4(address) => of_v4(*address),

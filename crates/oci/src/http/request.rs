@@ -63,7 +63,7 @@ impl Request {
 
     /// Follows no redirect to another origin. Such a redirect is returned as the answer.
     #[must_use]
-    pub fn within_origin(mut self) -> Self {
+    pub(crate) fn within_origin(mut self) -> Self {
         self.redirects = Redirects::WithinOrigin;
         self
     }

@@ -1,11 +1,13 @@
-//! Lists the entries of an index for platforms: each manifest that [`Registry::select`] could find, and each
-//! that another client could.
+//! Lists what an index has: its entries for platforms, that is each manifest that [`Registry::select`] could find
+//! and each that another client could, and the digests of everything in it.
 
 use std::collections::HashSet;
 
 use super::Registry;
-use super::select::{DOCUMENTS_MAX, INDEX_DEPTH_MAX, Selected, may_be_selected};
+use super::select::{Selected, may_be_selected};
+use super::walk::{IndexWalk, Step};
 use crate::descriptor::{Descriptor, is_document, is_index};
+use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::index::refuse_unreadable_platforms;
@@ -32,32 +34,52 @@ impl Registry {
     /// don't count. Empty for an image that is not an index.
     ///
     /// # Errors
-    /// [`Error::Limit`], if more than 64 documents would be fetched, or the list would have more than 256
-    /// entries; [`Error::Manifest`], if an entry for a platform can't be read; others as for
-    /// [`Registry::child`] and [`Registry::blob`]. A child without a platform that is missing or can't be
-    /// read is an error too: nobody knows its platform.
+    /// [`Error::Limit`], if indexes are nested deeper than four levels, if more than 64 documents would be
+    /// fetched, or if the list would have more than 256 entries; [`Error::Manifest`], if an entry for a
+    /// platform can't be read; others as for [`Registry::child`] and [`Registry::blob`]. A child without a
+    /// platform that is missing or can't be read is an error too: nobody knows its platform.
     pub async fn platform_entries(&self, image: &ResolvedImage) -> Result<Vec<PlatformEntry>> {
-        let mut walk = Walk {
+        let mut entries = Entries {
             registry: self,
-            outermost: image,
+            walk: IndexWalk::new(self, image),
             found: Vec::new(),
-            fetched: 0,
         };
+        while let Some(step) = entries.walk.next_step() {
+            entries.index(&step).await?;
+        }
+        Ok(entries.found)
+    }
+
+    /// The digests of everything that an index lists, and that the indexes among its children list,
+    /// each once. Empty for an image that is not an index.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] as for [`Self::platform_entries`]; others as for [`Registry::child`]: an index among
+    /// the children that can't be read could list anything. One that is missing counts as empty.
+    pub async fn descendants(&self, image: &ResolvedImage) -> Result<Vec<Digest>> {
+        let mut walk = IndexWalk::new(self, image);
+        let mut found = Vec::new();
         let mut seen = HashSet::from([image.digest().clone()]);
-        let mut level = vec![(Vec::new(), image.clone())];
-        for _ in 0..INDEX_DEPTH_MAX {
-            let mut below = Vec::new();
-            for (indexes, index) in &level {
-                for nested in walk.index(indexes, index).await? {
-                    if seen.insert(nested.digest().clone()) {
-                        let path = indexes.iter().cloned().chain([nested.clone()]);
-                        below.push((path.collect(), nested));
-                    }
+        while let Some(step) = walk.next_step() {
+            let Document::Index(listed) = step.index.document() else {
+                continue;
+            };
+            for child in &listed.manifests {
+                if !seen.insert(child.digest.clone()) {
+                    continue;
+                }
+                found.push(child.digest.clone());
+                if !is_index(child) {
+                    continue;
+                }
+                match walk.fetch(child).await {
+                    Ok(nested) => walk.add(&step, nested)?,
+                    Err(error) if error.is_absence() => {}
+                    Err(error) => return Err(error),
                 }
             }
-            level = below;
         }
-        Ok(walk.found)
+        Ok(found)
     }
 
     /// Fetches the manifest of an entry of `image`.
@@ -77,86 +99,58 @@ impl Registry {
     }
 }
 
-struct Walk<'a> {
+/// Finds the entries of one image.
+struct Entries<'a> {
     registry: &'a Registry,
-    outermost: &'a ResolvedImage,
+    walk: IndexWalk<'a>,
     found: Vec<PlatformEntry>,
-    fetched: u64,
 }
 
-impl Walk<'_> {
-    /// Lists the entries of one index, and returns the indexes among them.
-    async fn index(
-        &mut self,
-        indexes: &[ResolvedImage],
-        index: &ResolvedImage,
-    ) -> Result<Vec<ResolvedImage>> {
-        let Document::Index(listed) = index.document() else {
-            return Ok(Vec::new());
+impl Entries<'_> {
+    /// Lists the entries of one index. The indexes among them are read later.
+    async fn index(&mut self, step: &Step) -> Result<()> {
+        let Document::Index(listed) = step.index.document() else {
+            return Ok(());
         };
-        refuse_unreadable_platforms(index.bytes()).map_err(|source| Error::Manifest {
-            what: index.reference().to_string(),
+        refuse_unreadable_platforms(step.index.bytes()).map_err(|source| Error::Manifest {
+            what: step.index.reference().to_string(),
             source,
         })?;
-        let mut nested = Vec::new();
         for child in listed.manifests.iter().filter(|child| is_document(child)) {
             let named = child.platform.clone().filter(Platform::is_complete);
             if let Some(platform) = named.filter(|_| !is_index(child)) {
-                self.meet(platform, indexes, child)?;
+                self.meet(platform, step, child)?;
                 continue;
             }
-            let fetched = self.fetch(child).await?;
+            let fetched = self.walk.fetch(child).await?;
             match fetched.document() {
-                Document::Index(_) => nested.push(fetched),
+                Document::Index(_) => self.walk.add(step, fetched)?,
                 Document::Manifest(manifest) if may_be_selected(manifest) => {
                     let platform = self.registry.configured_platform(&fetched, manifest);
                     if let Some(platform) = platform.await?.filter(Platform::is_complete) {
-                        self.meet(platform, indexes, child)?;
+                        self.meet(platform, step, child)?;
                     }
                 }
                 Document::Manifest(_) => {}
             }
         }
-        Ok(nested)
+        Ok(())
     }
 
-    fn meet(
-        &mut self,
-        platform: Platform,
-        indexes: &[ResolvedImage],
-        child: &Descriptor,
-    ) -> Result<()> {
+    fn meet(&mut self, platform: Platform, step: &Step, child: &Descriptor) -> Result<()> {
         let known =
             |one: &PlatformEntry| one.platform == platform && one.child.digest == child.digest;
         if platform.is_unknown() || self.found.iter().any(known) {
             return Ok(());
         }
         if self.found.len() >= ENTRIES_MAX {
-            return Err(self.limit(ENTRIES_MAX as u64, "entries"));
+            return Err(self.walk.limit(ENTRIES_MAX as u64, "entries"));
         }
         self.found.push(PlatformEntry {
             platform,
-            indexes: indexes.to_vec(),
+            indexes: step.path.clone(),
             child: child.clone(),
         });
         Ok(())
-    }
-
-    async fn fetch(&mut self, child: &Descriptor) -> Result<ResolvedImage> {
-        self.fetched += 1;
-        if self.fetched > DOCUMENTS_MAX {
-            return Err(self.limit(DOCUMENTS_MAX, "documents"));
-        }
-        let location = self.outermost.reference().location();
-        let child = self.registry.child(location, child).await?;
-        Ok(child.requested_as(self.outermost.requested().clone()))
-    }
-
-    fn limit(&self, limit: u64, unit: &'static str) -> Error {
-        Error::Limit {
-            what: format!("the list of platforms of {}", self.outermost.reference()),
-            limit,
-            unit,
-        }
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::Registry;
-use crate::descriptor::{Descriptor, is_index};
+use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, Result};
@@ -101,51 +101,6 @@ impl Registry {
         }
     }
 
-    /// The digests of everything that an index lists, and that the indexes among its children list,
-    /// each once. Empty for an image that is not an index.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] as for [`Self::select`]; others as for [`Registry::child`]: an index among
-    /// the children that can't be read could list anything. One that is missing counts as empty.
-    pub async fn descendants(&self, image: &ResolvedImage) -> Result<Vec<Digest>> {
-        let mut found = Vec::new();
-        let mut seen = HashSet::from([image.digest().clone()]);
-        let mut level = vec![image.clone()];
-        let mut fetched = 0;
-        for _ in 0..INDEX_DEPTH_MAX {
-            let mut below = Vec::new();
-            for index in &level {
-                let Document::Index(listed) = index.document() else {
-                    continue;
-                };
-                for child in &listed.manifests {
-                    if !seen.insert(child.digest.clone()) {
-                        continue;
-                    }
-                    found.push(child.digest.clone());
-                    if !is_index(child) {
-                        continue;
-                    }
-                    fetched += 1;
-                    if fetched > DOCUMENTS_MAX {
-                        return Err(Error::Limit {
-                            what: format!("the list of what {} lists", image.reference()),
-                            limit: DOCUMENTS_MAX,
-                            unit: "documents",
-                        });
-                    }
-                    match self.child(image.reference().location(), child).await {
-                        Ok(child) => below.push(child),
-                        Err(error) if error.is_absence() => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            level = below;
-        }
-        Ok(found)
-    }
-
     /// The platform in an image's configuration; `None` if there is none, or if it can't be read.
     pub(super) async fn configured_platform(
         &self,
@@ -176,7 +131,7 @@ pub(super) fn may_be_selected(manifest: &Manifest) -> bool {
 }
 
 /// Adds a platform to those that were found, each once. Attestations are for `unknown`.
-pub(super) fn meet(found: &mut Vec<Platform>, platform: Platform) {
+fn meet(found: &mut Vec<Platform>, platform: Platform) {
     if !platform.is_unknown() && !found.contains(&platform) {
         found.push(platform);
     }

@@ -1,5 +1,7 @@
 //! Which fields of a policy another program has no word for.
 
+use std::collections::BTreeSet;
+
 use super::{Difference, Enforcer};
 use crate::SignatureFormat;
 use crate::claims::ClaimRule;
@@ -34,96 +36,136 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
         signature_sources,
         deny_digests,
     } = policy;
-    if not_before.is_some() || signers.iter().any(|signer| signer.not_before().is_some()) {
-        lose("not_before", "signatures of any time are accepted there");
-    }
-    if min_age.is_some() {
-        lose("min_age", "a signature counts there as soon as it is made");
-    }
-    if signers.iter().any(|signer| !claims(signer).is_empty()) {
-        lose(
-            "claims",
-            "no other claim of the certificate is looked at there",
-        );
-    }
-    if !predicate.is_empty() {
-        lose(
-            "predicate",
-            "what an attestation says is not looked at there",
-        );
-    }
-    if !annotations.is_empty() {
-        lose("annotations", "annotations are not looked at there");
-    }
-    // containers/image compares the name that is in the payload.
-    if *bind_name && enforcer != Enforcer::Containers {
-        lose("bind_name", "the signature may be about another name there");
-    }
+    let mut lose_if = |lost: bool, field, effect: &str| {
+        if lost {
+            lose(field, effect);
+        }
+    };
+    let any_signer = |is: fn(&Signer) -> bool| signers.iter().any(is);
+    lose_if(
+        not_before.is_some() || any_signer(|signer| signer.not_before().is_some()),
+        "not_before",
+        "signatures of any time are accepted there",
+    );
+    lose_if(
+        min_age.is_some(),
+        "min_age",
+        "a signature counts there as soon as it is made",
+    );
+    lose_if(
+        any_signer(|signer| !claims(signer).is_empty()),
+        "claims",
+        "no other claim of the certificate is looked at there",
+    );
+    lose_if(
+        !predicate.is_empty(),
+        "predicate",
+        "what an attestation says is not looked at there",
+    );
+    lose_if(
+        !annotations.is_empty(),
+        "annotations",
+        "annotations are not looked at there",
+    );
+    lose_if(
+        // containers/image compares the name that is in the payload.
+        *bind_name && enforcer != Enforcer::Containers,
+        "bind_name",
+        "the signature may be about another name there",
+    );
     // The public-good instance is what the others trust too.
     let public_good = Trust::Instance(SigstoreInstance::PublicGood);
-    if trust.as_ref().is_some_and(|trust| *trust != public_good) {
-        lose("trust", trust_words(enforcer));
-    }
-    if !signature_sources.is_empty()
-        && matches!(
-            enforcer,
-            Enforcer::Talos | Enforcer::Flux | Enforcer::Containers
-        )
-    {
-        lose(
-            "signature_sources",
-            "signatures are looked for beside the image only",
-        );
-    }
-    if !deny_digests.is_empty() {
-        lose("deny_digests", "these images are accepted there");
-    }
-    if matches!(enforcer, Enforcer::Talos | Enforcer::Flux) {
-        let signature = predicate_types.as_slice() == [COSIGN_SIGN_PREDICATE];
-        match (require.is_empty(), signature) {
-            (true, true) => {}
-            (true, false) => lose("predicate_types", "a statement of any type counts there"),
-            (false, _) => lose("require", "any one proof is enough there"),
-        }
-    }
-    if enforcer == Enforcer::Kyverno && signature_formats.contains(&SignatureFormat::SimpleSigning)
-    {
-        lose(
-            "signature_formats",
-            "if an image has bundles, one of any type by an accepted signer counts there as a signature",
-        );
-    }
-    if enforcer == Enforcer::Containers {
-        if signature_formats.contains(&SignatureFormat::Bundle) {
-            lose(
-                "signature_formats",
-                "bundles are not read there, so an image that has nothing else is refused",
-            );
-        }
-        let demanded =
-            |signer: &Signer| signer.key().is_some_and(|key| key.log == LogUse::Demanded);
-        if signers.iter().any(demanded) {
-            lose(
-                "key",
-                "the log is not asked there; with `ignore_tlog: true` both do the same",
-            );
-        }
-    }
-    if enforcer == Enforcer::PolicyController
-        && signers.iter().any(|signer| signer.key().is_some())
-        && signature_formats.contains(&SignatureFormat::Bundle)
-    {
-        lose(
-            "signature_formats",
-            "bundles that were signed with a key are not read there",
-        );
-    }
+    lose_if(
+        trust.as_ref().is_some_and(|trust| *trust != public_good),
+        "trust",
+        trust_words(enforcer),
+    );
+    lose_if(
+        !signature_sources.is_empty() && !looks_elsewhere(enforcer),
+        "signature_sources",
+        "signatures are looked for beside the image only",
+    );
+    lose_if(
+        !deny_digests.is_empty(),
+        "deny_digests",
+        "these images are accepted there",
+    );
+    collect_proofs(predicate_types, require, enforcer, lose);
+    collect_forms(signers, signature_formats, enforcer, lose);
     for proof in require {
         // What is different about the types of several proofs was told above.
         collect(proof, enforcer, &mut |field, effect| match field {
             "predicate_types" => {}
             _ => lose(field, effect),
         });
+    }
+}
+
+/// What is different about the statements that count.
+fn collect_proofs(
+    predicate_types: &[String],
+    require: &[Policy],
+    enforcer: Enforcer,
+    lose: &mut dyn FnMut(&'static str, &str),
+) {
+    if !matches!(enforcer, Enforcer::Talos | Enforcer::Flux) {
+        return;
+    }
+    let signature = predicate_types == [COSIGN_SIGN_PREDICATE];
+    match (require.is_empty(), signature) {
+        (true, true) => {}
+        (true, false) => lose("predicate_types", "a statement of any type counts there"),
+        (false, _) => lose("require", "any one proof is enough there"),
+    }
+}
+
+/// What is different about the forms of signatures, and about keys.
+fn collect_forms(
+    signers: &[Signer],
+    formats: &BTreeSet<SignatureFormat>,
+    enforcer: Enforcer,
+    lose: &mut dyn FnMut(&'static str, &str),
+) {
+    let bundles = formats.contains(&SignatureFormat::Bundle);
+    let field = "signature_formats";
+    match enforcer {
+        Enforcer::Kyverno if formats.contains(&SignatureFormat::SimpleSigning) => lose(
+            field,
+            "if an image has bundles, one of any type by an accepted signer counts there as a signature",
+        ),
+        Enforcer::Containers => {
+            if bundles {
+                lose(
+                    field,
+                    "bundles are not read there, so an image that has nothing else is refused",
+                );
+            }
+            let demanded =
+                |signer: &Signer| signer.key().is_some_and(|key| key.log == LogUse::Demanded);
+            if signers.iter().any(demanded) {
+                lose(
+                    "key",
+                    "the log is not asked there; with `ignore_tlog: true` both do the same",
+                );
+            }
+        }
+        Enforcer::PolicyController
+            if bundles && signers.iter().any(|signer| signer.key().is_some()) =>
+        {
+            lose(
+                field,
+                "bundles that were signed with a key are not read there",
+            );
+        }
+        Enforcer::Kyverno | Enforcer::PolicyController | Enforcer::Talos | Enforcer::Flux => {}
+    }
+}
+
+/// Whether it can look for signatures in other repositories.
+fn looks_elsewhere(enforcer: Enforcer) -> bool {
+    match enforcer {
+        Enforcer::PolicyController | Enforcer::Kyverno => true,
+        Enforcer::Talos | Enforcer::Flux | Enforcer::Containers => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Patterns for programs that are written in Go.
 //!
-//! Go's syntax is close to ours, but not the same. A pattern that it would read otherwise is refused, with what to write
-//! instead.
+//! Go's syntax is close to ours, but not the same. A pattern that it would read otherwise is refused, with what
+//! to write instead.
 
 use std::ops::Range;
 

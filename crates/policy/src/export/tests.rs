@@ -28,6 +28,18 @@ fn exported(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> Result<Exporte
     export.to(enforcer).map_err(|error| error.to_string())
 }
 
+/// The exported text, whatever is lost.
+fn text_for(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> String {
+    exported(yaml, patterns, enforcer).unwrap().text
+}
+
+/// The exported text, of a policy that loses nothing.
+fn whole(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> String {
+    let exported = exported(yaml, patterns, enforcer).unwrap();
+    assert_eq!(exported.differences, []);
+    exported.text
+}
+
 /// The fields that are lost.
 fn lost(yaml: &str, patterns: &[&str], enforcer: Enforcer) -> Vec<&'static str> {
     let exported = exported(yaml, patterns, enforcer).unwrap();
@@ -45,14 +57,12 @@ fn signed_by_key() -> String {
 
 #[test]
 fn a_workflow_s_policy_for_policy_controller() {
-    let exported = exported(
+    let exported = whole(
         WORKFLOW,
         &["quay.io/acme/**", "nginx:1.*"],
         Enforcer::PolicyController,
     );
-    let exported = exported.unwrap();
-    assert_eq!(exported.differences, []);
-    insta::assert_snapshot!(exported.text, @r#"
+    insta::assert_snapshot!(exported, @r#"
         apiVersion: policy.sigstore.dev/v1beta1
         kind: ClusterImagePolicy
         metadata:
@@ -80,9 +90,8 @@ fn a_workflow_s_policy_for_policy_controller() {
 
 #[test]
 fn a_workflow_s_policy_for_kyverno() {
-    let exported = exported(WORKFLOW, &["quay.io/acme/**"], Enforcer::Kyverno).unwrap();
-    assert_eq!(exported.differences, []);
-    insta::assert_snapshot!(exported.text, @r#"
+    let exported = whole(WORKFLOW, &["quay.io/acme/**"], Enforcer::Kyverno);
+    insta::assert_snapshot!(exported, @r#"
         apiVersion: policies.kyverno.io/v1
         kind: ImageValidatingPolicy
         metadata:
@@ -128,9 +137,8 @@ fn a_workflow_s_policy_for_kyverno() {
 
 #[test]
 fn a_workflow_s_policy_for_talos() {
-    let exported = exported(WORKFLOW, &["quay.io/acme/**"], Enforcer::Talos).unwrap();
-    assert_eq!(exported.differences, []);
-    insta::assert_snapshot!(exported.text, @r#"
+    let exported = whole(WORKFLOW, &["quay.io/acme/**"], Enforcer::Talos);
+    insta::assert_snapshot!(exported, @r#"
         apiVersion: v1alpha1
         kind: ImageVerificationConfig
         rules:
@@ -143,9 +151,8 @@ fn a_workflow_s_policy_for_talos() {
 
 #[test]
 fn a_workflow_s_policy_for_flux() {
-    let exported = exported(WORKFLOW, &[], Enforcer::Flux).unwrap();
-    assert_eq!(exported.differences, []);
-    insta::assert_snapshot!(exported.text, @r#"
+    let exported = whole(WORKFLOW, &[], Enforcer::Flux);
+    insta::assert_snapshot!(exported, @r#"
         verify:
           provider: cosign
           matchOIDCIdentity:
@@ -205,9 +212,7 @@ fn several_ways_to_be_accepted_are_alternatives_and_proofs_that_are_all_required
     let several = format!(
         "{WORKFLOW}signature_formats: [bundle, simple_signing]\nsignature_sources: [registry.internal/signatures]\n"
     );
-    let text = exported(&several, &["**"], Enforcer::PolicyController)
-        .unwrap()
-        .text;
+    let text = text_for(&several, &["**"], Enforcer::PolicyController);
     insta::assert_snapshot!(text, @r#"
         apiVersion: policy.sigstore.dev/v1beta1
         kind: ClusterImagePolicy
@@ -268,16 +273,12 @@ fn several_ways_to_be_accepted_are_alternatives_and_proofs_that_are_all_required
     let required = format!(
         "{WORKFLOW}require: [signature, {{predicate_type: https://slsa.dev/provenance/v1}}]\n"
     );
-    let text = exported(&required, &["**"], Enforcer::Kyverno)
-        .unwrap()
-        .text;
+    let text = text_for(&required, &["**"], Enforcer::Kyverno);
     assert!(text.contains(
         "verifyAttestationSignatures(image, attestations.statement1, [attestors.signer1]) > 0 && \
          verifyAttestationSignatures(image, attestations.statement2, [attestors.signer1]) > 0"
     ));
-    let text = exported(&required, &["**"], Enforcer::PolicyController)
-        .unwrap()
-        .text;
+    let text = text_for(&required, &["**"], Enforcer::PolicyController);
     assert_eq!(text.matches("predicateType").count(), 2);
     assert_eq!(text.matches("keyless").count(), 1);
 }
@@ -289,9 +290,7 @@ fn what_a_program_reads_is_what_was_meant() {
         Enforcer::Kyverno,
         Enforcer::Talos,
     ] {
-        let text = exported(WORKFLOW, &["quay.io/acme/**"], enforcer)
-            .unwrap()
-            .text;
+        let text = text_for(WORKFLOW, &["quay.io/acme/**"], enforcer);
         let read: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
         let found = read.to_string();
         assert!(

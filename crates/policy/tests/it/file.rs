@@ -93,7 +93,7 @@ fn galleries_with_different_policies_have_no_one_policy() {
         "verification: *ours",
         "verification: {issuer: https://accounts.example, identity: other@example}",
     );
-    assert_snapshot!(error(&text), @"policy.yaml: the galleries have different policies; say which one is meant: `first`, `second`");
+    assert_snapshot!(error(&text), @"policy.yaml: the galleries have different policies; name one of them: `first`, `second`");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn exactly_one_of_each_pair() {
     );
     assert_snapshot!(
         error(&block_and("identities: [{issuer: https://a.example, identity: b}]\n")),
-        @"policy.yaml:1:1: issuer: expected either `identities` or one signer's `issuer`, found both; make that signer one of the `identities`"
+        @"policy.yaml:1:1: issuer: expected `identities` or one signer's `issuer`, found both; move that signer into `identities`"
     );
 }
 
@@ -202,17 +202,17 @@ fn empty_values_are_refused_and_never_read_as_no_condition() {
         let error = error(&text).to_string();
         assert!(error.contains(key), "{key}: {error}");
     }
-    assert_snapshot!(error("issuer: ''\nidentity: b"), @"policy.yaml:1:1: issuer: expected a text, found nothing; fill it in, or take the key out");
-    assert_snapshot!(error("issuer:\nidentity: b"), @"policy.yaml:1:7: issuer: expected a text, found nothing; fill it in, or take the key out");
-    assert_snapshot!(error(&block_and("not_before:\n")), @"policy.yaml:3:11: not_before: expected a text, found nothing; fill it in, or take the key out");
+    assert_snapshot!(error("issuer: ''\nidentity: b"), @"policy.yaml:1:1: issuer: expected a text, found nothing; fill it in, or remove the key");
+    assert_snapshot!(error("issuer:\nidentity: b"), @"policy.yaml:1:7: issuer: expected a text, found nothing; fill it in, or remove the key");
+    assert_snapshot!(error(&block_and("not_before:\n")), @"policy.yaml:3:11: not_before: expected a text, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&block_and("claims:\n")), @"policy.yaml:3:7: claims: expected a mapping, found nothing");
-    assert_snapshot!(error(&block_and("deny_digests: []\n")), @"policy.yaml:3:1: deny_digests: expected at least one entry, found nothing; fill it in, or take the key out");
+    assert_snapshot!(error(&block_and("deny_digests: []\n")), @"policy.yaml:3:1: deny_digests: expected at least one entry, found nothing; fill it in, or remove the key");
 }
 
 #[test]
 fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&BLOCK.replace(".+", "(.+")), @r#"policy.yaml:2:1: identity_regex: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/(.+` is not a usable regular expression: unclosed group"#);
-    assert_snapshot!(error(&block_and("not_before: 2026-08-05\n")), @"policy.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date alone doesn't say when the day begins; add a time and `Z`");
+    assert_snapshot!(error(&block_and("not_before: 2026-08-05\n")), @"policy.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date has no time of day; add a time and `Z`");
     assert_snapshot!(error(&block_and("deny_digests: [sha256:abc]\n")), @"policy.yaml:3:16: deny_digests[0]: expected 64 lower-case hex digits after `sha256:`, found `abc` (3 characters)");
     assert_snapshot!(error(&block_and("signature_sources: ['https://ghcr.io/acme']\n")), @"policy.yaml:3:21: signature_sources[0]: expected a repository such as ghcr.io/acme/app: `https://ghcr.io/acme` is not an image reference (registry/repository:tag or registry/repository@sha256:…): write it without `https://`");
     assert_snapshot!(error(&block_and("trust: {tuf_url: https://tuf.example}\n")), @"policy.yaml:3:1: trust: expected `public-good`, `github`, `trusted_root` alone, or `tuf_url` together with `tuf_root`, found `tuf_url`");

@@ -153,9 +153,9 @@ fn each_mistake_is_told_with_its_place() {
     assert_snapshot!(error(&format!("tuf: {{url: https://a.example}}\n{RULE}")), @"node.yaml:1:1: tuf: the key `root` is missing; add it");
     assert_snapshot!(error(&format!("tuf: {{url: ftp://a.example, root: b}}\n{RULE}")), @"node.yaml:1:7: tuf.url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `ftp://a.example`");
     assert_snapshot!(error(&format!("mirrors: {{quay: [a.example]}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay: expected a registry's host, or a host and a path, found `quay`");
-    assert_snapshot!(error(&format!("mirrors: {{quay.io: []}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay.io: expected at least one copy, found nothing; fill it in, or take the key out");
+    assert_snapshot!(error(&format!("mirrors: {{quay.io: []}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay.io: expected at least one copy, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&RULE.replace("quay.io/acme/**", "quay*/acme")), @"node.yaml:1:19: rules[0].images[0]: `quay*/acme` is not a pattern of images: a `*` in its first part is neither a host nor a name on Docker Hub; write the host, or `*.DOMAIN`, or `**` alone for every image");
-    assert_snapshot!(error(&RULE.replace("'quay.io/acme/**'", "")), @"node.yaml:1:10: rules[0].images: expected at least one entry, found nothing; fill it in, or take the key out");
+    assert_snapshot!(error(&RULE.replace("'quay.io/acme/**'", "")), @"node.yaml:1:10: rules[0].images: expected at least one entry, found nothing; fill it in, or remove the key");
     assert_snapshot!(error("rules: [{images: [nginx]}]"), @"node.yaml:1:9: rules[0]: expected `verification`, or `allow: true` with a `reason`, found neither");
     assert_snapshot!(error("rules: [{images: [nginx], allow: true}]"), @"node.yaml:1:9: rules[0]: the key `reason` is missing; add it");
     assert_snapshot!(error("rules: [{images: [nginx], allow: false, reason: a}]"), @"node.yaml:1:27: rules[0].allow: expected `true`, or a `verification` in place of `allow`, found `false`");

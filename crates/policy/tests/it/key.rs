@@ -120,7 +120,7 @@ fn what_contradicts_a_key_is_refused() {
         "identities:\n-\n{}\n  ignore_tlog: true\n  not_before: 2026-01-01T00:00:00Z\n",
         block("  ", "key", KEY)
     );
-    assert_snapshot!(error(&of_one), @"policy.yaml:9:3: identities[0].not_before: `not_before` can't hold beside `ignore_tlog`: nothing proves then when a signature was made; take one of the two out");
+    assert_snapshot!(error(&of_one), @"policy.yaml:9:3: identities[0].not_before: `not_before` is not allowed beside `ignore_tlog`: without a log, nothing proves when a signature was made; remove one of the two");
     let beside = format!(
         "{}\nidentities:\n- issuer: https://gitlab.com\n  identity: me\n",
         block("", "key", KEY)

@@ -48,15 +48,6 @@ pub enum CopyError {
         /// The image.
         image: Box<PinnedReference>,
     },
-    /// The policy denies something that the index lists, or it can't be found out.
-    #[error("{image} can't be copied as a whole")]
-    Denied {
-        /// The index.
-        image: Box<PinnedReference>,
-        /// What the policy denies.
-        #[source]
-        source: Box<countersign_verify::Error>,
-    },
     /// The copy does not pass the policy that the source passed. No tag was written.
     #[error("{image} was copied, but the copy does not pass the policy")]
     Refused {
@@ -75,7 +66,6 @@ impl CopyError {
             Self::Limit { .. } | Self::Entry { .. } => ErrorKind::Invalid,
             Self::Platform { .. } => ErrorKind::NotFound,
             Self::NoIndex { .. } => ErrorKind::Usage,
-            Self::Denied { source, .. } => source.kind(),
             Self::Refused { source, .. } => match source.kind() {
                 // The image was there a moment ago.
                 ErrorKind::NotFound => ErrorKind::Unreachable,

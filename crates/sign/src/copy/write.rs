@@ -335,7 +335,7 @@ impl Writing<'_> {
             .await?;
         let image = to.stranger.manifest(&pinned).await?;
         let image = image.requested_as(proof.image().requested().clone());
-        let verified = to.verifier.verify(&image, &self.copy.policy).await;
+        let verified = to.verifier.verify(&image, proof.policy()).await;
         verified.map_err(|source| {
             CopyError::Refused {
                 image: Box::new(pinned),

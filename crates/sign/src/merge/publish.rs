@@ -104,7 +104,7 @@ impl Merge {
                 Some(one) => one.image.clone(),
                 None => {
                     let target = name.location().writable()?;
-                    contents::copy(with.registry, self, target, events).await?
+                    contents::copy(with.registry(), self, target, events).await?
                 }
             };
             planned.push(PlannedTag {

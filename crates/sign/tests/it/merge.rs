@@ -8,7 +8,7 @@ use countersign_sandbox::image::{Flavour, Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer, Service};
 use countersign_sign::{
     Error, Merge, MergeError, Merged, Publication, PublicationError, PublicationFailure,
-    RekorVersion, SigningOutcome, Tags, WrittenFormats,
+    RekorVersion, SigningOutcome, WrittenFormats,
 };
 use serde_json::{Value, json};
 
@@ -33,17 +33,9 @@ impl Stage {
         sources: &[Reference],
         tags: &[Reference],
     ) -> Result<Merged, PublicationFailure> {
-        let none = BTreeMap::new();
-        let (registry, stranger) = (client(), client());
-        let plan = plan(&registry, sources).await.unwrap();
-        let signer = self.signer_by(RekorVersion::V1).with_tags(Tags::Later);
-        let with = Publication {
-            registry: &registry,
-            stranger: &stranger,
-            signer: &signer,
-            token: &self.token(),
-            annotations: &none,
-        };
+        let (token, none) = (self.token(), BTreeMap::new());
+        let plan = plan(&client(), sources).await.unwrap();
+        let with = Publication::new(self.signer_by(RekorVersion::V1), &token, &none).unwrap();
         plan.publish(&with, tags, &|_| {}).await
     }
 
@@ -90,19 +82,11 @@ async fn in_both_forms_each_is_there_before_a_tag_is() {
     let stage = Stage::new().await;
     let sources = stage.cached(&two());
     let tags = [stage.reference(":v1")];
-    let (registry, none) = (client(), BTreeMap::new());
-    let plan = plan(&registry, &sources).await.unwrap();
-    let signer = stage
-        .signer_by(RekorVersion::V1)
-        .with_tags(Tags::Later)
-        .with_formats(WrittenFormats::Both);
-    let with = Publication {
-        registry: &registry,
-        stranger: &client(),
-        signer: &signer,
-        token: &stage.token(),
-        annotations: &none,
-    };
+    let (token, none) = (stage.token(), BTreeMap::new());
+    let plan = plan(&client(), &sources).await.unwrap();
+    let signer = stage.signer_by(RekorVersion::V1);
+    let signer = signer.with_formats(WrittenFormats::Both);
+    let with = Publication::new(signer, &token, &none).unwrap();
     let merged = plan.publish(&with, &tags, &|_| {}).await.unwrap();
     let members = merged.manifests.iter().map(|one| one.digest.clone());
     let digests: Vec<Digest> = members.chain([merged.digest.clone()]).collect();

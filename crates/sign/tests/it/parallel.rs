@@ -5,25 +5,14 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use countersign_oci::{Digest, Options, Registry};
-use countersign_sandbox::image::{Image, ImageIndex};
+use countersign_sandbox::image::{EIGHT_PLATFORMS, Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
 use countersign_sign::{Error, Reached, RekorVersion, Signer, Stopped, Tags};
 
 use crate::common::{PATH, Stage, client, image, order};
 
-const PLATFORMS: [&str; 8] = [
-    "linux/amd64",
-    "linux/arm64",
-    "linux/arm/v7",
-    "linux/386",
-    "linux/ppc64le",
-    "linux/s390x",
-    "linux/riscv64",
-    "linux/mips64le",
-];
-
 fn eight_platforms(stage: &Stage) -> ImageIndex {
-    let index = ImageIndex::new(PLATFORMS.map(image).into());
+    let index = ImageIndex::new(EIGHT_PLATFORMS.map(image).into());
     index.push(&stage.registry, PATH, Some("v1"));
     index
 }

@@ -7,10 +7,10 @@ use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryOptions};
 use countersign_sign::{
     Error, Publication, PublicationError, PublicationFailure, Published, RekorVersion,
-    SigningOutcome, Tags,
+    SigningOutcome,
 };
 
-use crate::common::{PATH, Stage, client, image};
+use crate::common::{PATH, Stage, image};
 use crate::merge::unsigned_when_tagged;
 
 impl Stage {
@@ -26,15 +26,8 @@ impl Stage {
         images: &[Reference],
         tags: &[&str],
     ) -> Result<Published, PublicationFailure> {
-        let (registry, stranger, none) = (client(), client(), BTreeMap::new());
-        let signer = self.signer_by(RekorVersion::V1).with_tags(Tags::Later);
-        let with = Publication {
-            registry: &registry,
-            stranger: &stranger,
-            signer: &signer,
-            token: &self.token(),
-            annotations: &none,
-        };
+        let (token, none) = (self.token(), BTreeMap::new());
+        let with = Publication::new(self.signer_by(RekorVersion::V1), &token, &none).unwrap();
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
         with.sign_then_tag(images, &tags, &|_| {}).await
     }

@@ -33,15 +33,7 @@ impl Verifier {
         image: &ResolvedImage,
         policy: Option<&Policy>,
     ) -> Result<Survey, Error> {
-        let limit = self.limits.total;
-        let surveying = Box::pin(self.survey_all(image, policy));
-        match tokio::time::timeout(limit, surveying).await {
-            Ok(survey) => survey,
-            Err(_) => Err(Error::Late {
-                image: image.reference().clone(),
-                limit,
-            }),
-        }
+        self.in_time(image, self.survey_all(image, policy)).await
     }
 
     async fn survey_all(
@@ -60,57 +52,67 @@ impl Verifier {
         });
         let referrers = self.registry.referrers(image.reference()).await;
         let mut referrers = referrers.map_err(Error::Registry)?;
-        let untried = referrers.len().saturating_sub(self.limits.candidates);
+        let mut untried = referrers.len().saturating_sub(self.limits.candidates);
         referrers.truncate(self.limits.candidates);
         let at_once = self.limits.concurrency.max(1);
         let listed = stream::iter(referrers)
             .map(|descriptor| self.referrer(&surveyor, descriptor))
             .buffered(at_once);
-        let mut attached: Vec<Attached> = listed.try_collect().await?;
+        let mut found: Vec<(Attached, usize)> = listed.try_collect().await?;
         let tags = stream::iter(AttachedPlace::TAGS)
             .map(|place| self.at_tag(&surveyor, place))
             .buffered(at_once);
-        let tagged: Vec<Option<Attached>> = tags.try_collect().await?;
-        attached.extend(tagged.into_iter().flatten());
+        let tagged: Vec<Option<(Attached, usize)>> = tags.try_collect().await?;
+        found.extend(tagged.into_iter().flatten());
+        let mut attached = Vec::with_capacity(found.len());
+        for (one, not_tried) in found {
+            attached.push(one);
+            untried += not_tried;
+        }
         Ok(Survey { attached, untried })
     }
 
-    /// A manifest in the list of referrers.
+    /// A manifest in the list of referrers, and how many of its signatures are beyond the limit.
     async fn referrer(
         &self,
         surveyor: &Arc<Surveyor>,
         descriptor: Descriptor,
-    ) -> Result<Attached, Error> {
+    ) -> Result<(Attached, usize), Error> {
         let place = AttachedPlace::Referrer;
         let location = surveyor.image.reference().location();
         let fetched = self
             .registry
             .manifest(&location.at(descriptor.digest.clone()))
             .await;
+        let mut untried = 0;
         let content = match fetched.map_err(FetchFailure::from) {
             Ok(found) => {
                 let found = Arc::new(found);
                 match referrer_layers(surveyor, &found) {
-                    Ok(Some(layers)) => self.signatures(surveyor, &found, layers).await?,
+                    Ok(Some(mut layers)) => {
+                        untried = self.limit_signatures(&mut layers);
+                        self.signatures(surveyor, &found, layers).await?
+                    }
                     Ok(None) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
                     Err(failure) => AttachedContent::Unreadable(failure),
                 }
             }
             Err(failure) => unreadable(failure)?,
         };
-        Ok(Attached {
+        let attached = Attached {
             manifest: descriptor.digest,
             place,
             content,
-        })
+        };
+        Ok((attached, untried))
     }
 
-    /// What is at one of cosign's tags.
+    /// What is at one of cosign's tags, and how many of its signatures are beyond the limit.
     async fn at_tag(
         &self,
         surveyor: &Arc<Surveyor>,
         place: AttachedPlace,
-    ) -> Result<Option<Attached>, Error> {
+    ) -> Result<Option<(Attached, usize)>, Error> {
         let Some(suffix) = place.suffix() else {
             return Ok(None);
         };
@@ -127,19 +129,32 @@ impl Verifier {
             }
             _ => Ok(None),
         };
+        let mut untried = 0;
         let content = match layers {
-            Ok(Some(layers)) => self.signatures(surveyor, &found, layers).await?,
+            Ok(Some(mut layers)) => {
+                untried = self.limit_signatures(&mut layers);
+                self.signatures(surveyor, &found, layers).await?
+            }
             Ok(None) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
             Err(failure) => AttachedContent::Unreadable(failure),
         };
-        Ok(Some(Attached {
+        let attached = Attached {
             manifest: found.digest().clone(),
             place,
             content,
-        }))
+        };
+        Ok(Some((attached, untried)))
     }
 
-    /// Fetches and checks the signatures in these layers. The limit on candidates is one for these too.
+    /// Leaves as many layers as one manifest may have candidates: the newest, since new ones are appended.
+    /// Returns how many are left out.
+    fn limit_signatures(&self, layers: &mut Vec<Descriptor>) -> usize {
+        let untried = layers.len().saturating_sub(self.limits.candidates);
+        layers.drain(..untried);
+        untried
+    }
+
+    /// Fetches and checks the signatures in these layers.
     async fn signatures(
         &self,
         surveyor: &Arc<Surveyor>,
@@ -148,7 +163,7 @@ impl Verifier {
     ) -> Result<AttachedContent, Error> {
         let location = surveyor.image.reference().location();
         let mut signatures: Vec<AttachedSignature> = Vec::new();
-        for layer in layers.into_iter().take(self.limits.candidates) {
+        for layer in layers {
             let limit = self.limits.bundle_bytes;
             let content = self.registry.blob(location, &layer, limit).await;
             let content = match content.map_err(FetchFailure::from) {

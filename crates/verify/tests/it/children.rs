@@ -7,7 +7,8 @@ use countersign_policy::Policy;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{BundleSpec, Effect, Fault, Statement};
 use countersign_verify::{
-    Error, NotCovered, RefusalKind, SignedDocument, VerifiedImage, verify_platform,
+    Error, ImageVerifier as _, NotCovered, RefusalKind, SignedDocument, VerifiedImage,
+    verify_image, verify_platform,
 };
 use serde_json::json;
 
@@ -153,13 +154,43 @@ async fn a_denied_index_denies_what_it_lists_under_another_index_and_by_itself()
     let client = &stage.scene.client;
     let found = verify_platform(client, &verifier, &other, &amd64, &policy).await;
     assert_eq!(denied(found), by);
-    // The index of the same child is signed, and nobody denies it: but it leads nowhere.
-    let proof = verifier.verify(&other, &policy).await.unwrap();
-    let child = resolved(&stage, "child", false).await;
-    assert!(proof.into_child(child).is_err());
+    // The index of the same child is signed, and nobody denies it: but nobody says which of its images is used.
+    assert_eq!(denied(verifier.verify(&other, &policy).await), by);
     // Another policy accepts it all.
     let found = verify_platform(client, &verifier, &other, &amd64, &stage.policy()).await;
     assert_eq!(found.unwrap().proof.digest(), alone.digest());
+}
+
+#[tokio::test]
+async fn whoever_names_no_platform_gets_no_proof_of_an_index_with_a_denied_image() {
+    let stage = Stage::new().await;
+    let (amd64, arm64) = (platform_image("linux/amd64"), platform_image("linux/arm64"));
+    for image in [&amd64, &arm64] {
+        image.push(&stage.scene.server, PATH, None);
+    }
+    let inner = push_index(&stage, "inner", &[arm64.descriptor()]);
+    push_index(&stage, "v1", &[amd64.descriptor(), inner]);
+    let index = resolved(&stage, "v1", true).await;
+    let policy = denying(&stage, &arm64.digest());
+    let (client, verifier) = (&stage.scene.client, stage.verifier());
+    let by = (arm64.digest(), None);
+
+    assert_eq!(denied(verifier.verify(&index, &policy).await), by);
+    let whole = verify_image(client, &verifier, &index, &policy).await;
+    assert_eq!(denied(whole), by);
+    let document = verifier.verify_document(&index, &policy).await.unwrap();
+    assert_eq!(document.evidence().digest, *index.digest());
+    assert_eq!(denied(document.whole(client).await), by);
+    let document = verifier.verify_document(&index, &policy).await.unwrap();
+    assert!(document.into_manifest().is_none(), "it is an index");
+
+    let of = async |platform: &str| {
+        let platform = platform.parse().unwrap();
+        verify_platform(client, &verifier, &index, &platform, &policy).await
+    };
+    let found = of("linux/amd64").await.unwrap();
+    assert_eq!(*found.proof.digest(), amd64.digest());
+    assert_eq!(denied(of("linux/arm64").await), by);
 }
 
 #[tokio::test]

@@ -5,13 +5,13 @@ mod attacks;
 mod p384;
 mod simple_signing;
 
-use countersign_oci::{Descriptor, ResolvedImage, media_type};
+use countersign_oci::ResolvedImage;
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::{
     BundleSpec, RekorVersion, SigningKey, SigningKeyKind, Sigstore, Statement,
 };
 use countersign_verify::{
-    Evidence, Failure, RefusalKind, SignedBy, TrustedRoot, VerifiedImage, verify_bundle,
+    Evidence, Failure, RefusalKind, SignedBy, TrustedRoot, VerifiedDocument, verify_bundle,
 };
 use jiff::Timestamp;
 
@@ -42,14 +42,10 @@ impl Fixture {
     async fn new() -> Self {
         let sigstore = Sigstore::start().await.unwrap();
         let root = TrustedRoot::from_json("sandbox", &sigstore.trusted_root_json()).unwrap();
-        let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
-        let manifest = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#);
-        let repository: countersign_oci::Repository = "registry.example/acme/app".parse().unwrap();
-        let image = ResolvedImage::from_bytes(&repository.into(), manifest.into(), None).unwrap();
         Self {
             sigstore,
             root,
-            image,
+            image: crate::support::image_without_layers(),
             key: key(SigningKeyKind::EcdsaP256),
         }
     }
@@ -70,11 +66,11 @@ impl Fixture {
         accepting(&self.key, |spec| spec.ignore_tlog = true)
     }
 
-    fn judge(&self, spec: &BundleSpec, policy: &Policy) -> Result<VerifiedImage, Failure> {
+    fn judge(&self, spec: &BundleSpec, policy: &Policy) -> Result<VerifiedDocument, Failure> {
         self.judge_text(&self.sigstore.issue(spec).unwrap(), policy)
     }
 
-    fn judge_text(&self, bundle: &str, policy: &Policy) -> Result<VerifiedImage, Failure> {
+    fn judge_text(&self, bundle: &str, policy: &Policy) -> Result<VerifiedDocument, Failure> {
         let (image, now) = (&self.image, Timestamp::now());
         verify_bundle(image, bundle.as_bytes(), &self.root, policy, now)
     }
@@ -84,7 +80,7 @@ impl Fixture {
     }
 }
 
-fn refused(result: Result<VerifiedImage, Failure>) -> Failure {
+fn refused(result: Result<VerifiedDocument, Failure>) -> Failure {
     match result {
         Ok(proof) => panic!("expected a failure, found {proof:?}"),
         Err(failure) => failure,

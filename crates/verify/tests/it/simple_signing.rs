@@ -11,7 +11,7 @@ use countersign_sandbox::{
     SIGNATURE_ANNOTATION, SimpleSignature, SimpleSigningPlace, push_simple_signing,
     simple_signing_payload,
 };
-use countersign_verify::{Error, Failure, RefusalKind, VerifiedImage};
+use countersign_verify::{AttachedContent, Error, Failure, Limits, RefusalKind, VerifiedImage};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -362,4 +362,28 @@ async fn the_tag_is_read_only_if_no_bundle_passes() {
         !requests.iter().any(|line| line.ends_with(".sig")),
         "{requests:?}"
     );
+}
+
+#[tokio::test]
+async fn a_survey_says_how_many_signatures_of_a_manifest_it_has_not_read() {
+    let stage = Stage::new().await;
+    let stranger = |number: u64| {
+        let identity = format!("{STRANGER}/{number}");
+        sign(&stage, payload(&stage), &identity)
+    };
+    let signatures: Vec<SimpleSignature> = (0..3).map(stranger).collect();
+    push(&stage, SimpleSigningPlace::Tag, &signatures);
+    let mut limits = Limits::default();
+    limits.candidates = 2;
+    let verifier = stage.verifier().with_limits(limits);
+    let survey = verifier.survey(&stage.scene.image, None).await.unwrap();
+    assert_eq!(survey.untried, 1);
+    let AttachedContent::Signatures(read) = &survey.attached[0].content else {
+        panic!("{:?}", survey.attached);
+    };
+    let signers: Vec<String> = read
+        .iter()
+        .map(|one| one.record.as_ref().unwrap().signer.to_string())
+        .collect();
+    assert_eq!(signers, [1, 2].map(|number| format!("{STRANGER}/{number}")));
 }

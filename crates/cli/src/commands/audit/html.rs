@@ -1,7 +1,7 @@
 //! `--html`: the report as one page, which needs no network and no other file.
 //!
-//! Names in it are other people's. Each is escaped, and a policy in the page lets no script run but the page's own: the
-//! browser compares its digest.
+//! Names in it are other people's. Each is escaped, and a policy in the page lets no script run but the page's
+//! own: the browser compares its digest.
 
 use std::fmt::Write as _;
 
@@ -153,6 +153,10 @@ fn groups(page: &mut String, tally: &Tally) {
          <th>Where</th><th>Signer found</th><th>Some of them</th></tr></thead>\n<tbody>\n",
     );
     for (key, count, named) in groups.iter().take(LISTED) {
+        let more = match count.saturating_sub(named.len() as u64) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         let GroupKey {
             state,
             gallery,
@@ -167,7 +171,7 @@ fn groups(page: &mut String, tally: &Tally) {
         let _ = writeln!(
             page,
             "<tr><td class=\"number\">{count}</td><td class=\"name {}\">{}</td><td><code>{}</code><br>\
-             <span class=\"soft\">{}</span></td><td><code>{}</code></td><td>{}</td></tr>",
+             <span class=\"soft\">{}</span></td><td><code>{}</code></td><td>{}{more}</td></tr>",
             class(*state),
             state.as_str(),
             escaped(repository),

@@ -199,8 +199,12 @@ fn pods(from: impl Read, path: &Path) -> Result<BTreeSet<Image>, Failure> {
         let message = format!("{} is no list of pods: {cause}", path.display());
         Failure::new(Kind::Usage, message).hint("pass what `kubectl get pods -o json` prints")
     };
-    let list: PodList = serde_json::from_reader(from.take(PODS_MAX))
-        .map_err(|error| unusable(error.to_string()))?;
+    let mut from = from.take(PODS_MAX);
+    let list = serde_json::from_reader(&mut from);
+    let list: PodList = list.map_err(|error| match from.limit() {
+        0 => unusable(format!("it has more than {} GiB", PODS_MAX >> 30)),
+        _ => unusable(error.to_string()),
+    })?;
     let mut images = BTreeSet::new();
     if !["List", "PodList"].contains(&list.kind.as_str()) {
         let found = countersign_oci::excerpt(&list.kind);

@@ -1,7 +1,7 @@
 //! `--state FILE`: what an audit has found so far, so that one that was interrupted goes on.
 //!
-//! Subjects are written in their order, one a line, so that a run which goes on reads the file beside the list and keeps
-//! nothing in memory. A file of another audit is refused: its verdicts are by other rules.
+//! Subjects are written in their order, one a line, so that a run which goes on reads the file beside the list
+//! and keeps nothing in memory. A file of another audit is refused: its verdicts are by other rules.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

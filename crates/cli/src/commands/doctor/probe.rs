@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::printable;
 
 /// How long a pull may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -83,5 +84,5 @@ async fn pull(crictl: &Path, endpoint: &str, image: &str) -> Result<Result<(), S
 fn shortened(said: &str) -> String {
     let from = said.find(REFUSED).and_then(|at| said.get(at..));
     let words: Vec<&str> = from.unwrap_or(said).split_whitespace().collect();
-    words.join(" ").chars().take(500).collect()
+    printable::cut(&words.join(" "), 500)
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::request::Request;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
+use crate::printable;
 
 /// Characters of the line. containerd keeps 32 KiB, and what shows its errors to people keeps less.
 const LINE_MAX: usize = 2_000;
@@ -101,10 +102,7 @@ impl Decision {
             Some((number, pattern)) => format!(" by rule {number} ({pattern})"),
             None => String::new(),
         };
-        let line: String = format!("{begin}{rule}: {}", self.reason())
-            .chars()
-            .take(LINE_MAX)
-            .collect();
+        let line = printable::cut(&format!("{begin}{rule}: {}", self.reason()), LINE_MAX);
         format!("{line}\n")
     }
 

@@ -1,7 +1,7 @@
 //! The log of decisions: a line of JSON each, in a file with a bound.
 //!
-//! A log that can't be written changes no decision, and delays none by more than a second. It is told on standard error,
-//! which containerd keeps in its own log.
+//! A log that can't be written changes no decision, and delays none by more than a second. It is told on
+//! standard error, which containerd keeps in its own log.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -54,8 +54,8 @@ fn in_time(path: PathBuf, line: String, limit: u64) -> io::Result<()> {
     receiver.recv_timeout(PATIENCE).map_err(late)?
 }
 
-/// Appends `line`. A file that would have more than `limit` bytes is put aside first, in the place of the one that was
-/// put aside before.
+/// Appends `line`. A file that would have more than `limit` bytes is put aside first, in the place of the one
+/// that was put aside before.
 fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Instant;
 
-use countersign_oci::{Location, Registry, ResolvedImage};
+use countersign_oci::{Location, ResolvedImage};
 use countersign_policy::{Demand, Policy, Ruling, Unmatched};
 use countersign_verify::{Error as VerifyError, Evidence, SignedDocument, Verifier};
 
@@ -80,7 +80,7 @@ async fn prove(
     )?;
     step.begins("loading the trusted root");
     let trusted_root = root::load(configuration, Some(policy), registry.connection()).await?;
-    let verifier = Verifier::new(registry.clone(), trusted_root);
+    let verifier = Verifier::new(registry, trusted_root);
     let verifier = match configuration.signature_cache() {
         Some(cache) => verifier.with_cache(cache),
         None => verifier,
@@ -92,7 +92,7 @@ async fn prove(
         step.begins(format!(
             "asking {location} for the image and its signatures"
         ));
-        let proving = prove_at(location, request, policy, &registry, &verifier);
+        let proving = prove_at(location, request, policy, &verifier);
         // A copy that does not answer leaves time for the others. The last place has all that is left.
         let proven = match left {
             1 => proving.await,
@@ -151,7 +151,6 @@ async fn prove_at(
     location: &Location,
     request: &Request,
     policy: &Policy,
-    registry: &Registry,
     verifier: &Verifier,
 ) -> Result<Evidence, Unproven> {
     let asked = request.reference.pinned_to(request.digest.clone());
@@ -165,9 +164,6 @@ async fn prove_at(
     let image = image.requested_as(request.reference.clone());
     let proof = verifier.verify(&image, policy).await;
     let proof = proof.map_err(|error| Unproven::of(error, &image))?;
-    // containerd does not say which of an index's images it takes.
-    let below = proof.refuse_denied_below(registry).await;
-    below.map_err(|error| Unproven::of(error, &image))?;
     Ok(proof.evidence().clone())
 }
 

@@ -1,7 +1,7 @@
 //! The trusted root, which a hundred pulls at once share.
 //!
-//! One that is on disk and valid is used without asking anybody, however old it is: `refresh` keeps it fresh. If there
-//! is none, one process fetches it, and the others wait.
+//! One that is on disk and valid is used without asking anybody, however old it is: `refresh` keeps it fresh.
+//! If there is none, one process fetches it, and the others wait.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -37,7 +37,8 @@ pub(crate) struct PolicyExportArguments {
 
     /// For which images the policy is
     ///
-    /// A pattern as in the configuration of the image verifier, such as `quay.io/acme/**`. May be given several times.
+    /// A pattern as in the configuration of the image verifier, such as `quay.io/acme/**`. May be given several
+    /// times.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) images: Vec<ImagePattern>,
 

@@ -34,8 +34,8 @@ pub(crate) enum PolicyCommand {
     Export(export::PolicyExportArguments),
     /// Print a policy made from another program's
     ///
-    /// policy-controller's ClusterImagePolicy, Talos' ImageVerificationConfig, Flux' OCIRepository, and the policy.json
-    /// of podman, skopeo and CRI-O. A key that is not understood is an error.
+    /// policy-controller's ClusterImagePolicy, Talos' ImageVerificationConfig, Flux' OCIRepository, and the
+    /// policy.json of podman, skopeo and CRI-O. A key that is not understood is an error.
     Import(import::PolicyImportArguments),
     /// Apply a policy file to saved signatures
     Test(test::PolicyTestArguments),

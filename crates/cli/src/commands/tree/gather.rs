@@ -8,7 +8,7 @@ use countersign_oci::{
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use countersign_verify::{
     Attached, AttachedContent, AttachedPlace, AttachedSignature, Failure as Unproven,
-    VerifiedImage, Verifier,
+    VerifiedDocument, Verifier,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
@@ -82,7 +82,7 @@ impl<'a> Gatherer<'a> {
         image: ResolvedImage,
         platform: Option<&Platform>,
         depth: usize,
-        above: Option<&'s VerifiedImage>,
+        above: Option<&'s VerifiedDocument>,
     ) -> BoxFuture<'s, Result<TreeImage, Failure>> {
         let platform = platform.map(ToString::to_string);
         async move {
@@ -134,7 +134,7 @@ impl<'a> Gatherer<'a> {
         location: &countersign_oci::Location,
         child: Descriptor,
         depth: usize,
-        above: Option<&VerifiedImage>,
+        above: Option<&VerifiedDocument>,
     ) -> Result<TreeImage, Failure> {
         match self.registry.child(location, &child).await {
             Ok(image) => {

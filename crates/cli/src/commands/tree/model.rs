@@ -48,7 +48,7 @@ pub(super) struct TreeImage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
     pub(super) attached: Vec<TreeAttached>,
-    /// How many referrers were not read, because there are more than the limit.
+    /// How many referrers, and signatures in them, were not read, because there are more than the limit.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) not_read: usize,
     /// What an index lists.

@@ -82,7 +82,7 @@ fn node(text: &mut String, image: &TreeImage, above: Above) {
             text,
             below,
             "not read",
-            &format!("{} more that refer to it", image.not_read),
+            &format!("{} more that refer to it or sign it", image.not_read),
         );
     }
     if let Some(unsigned) = unsigned(image, above) {

@@ -2,7 +2,9 @@
 
 use countersign_oci::{Registry, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{Error, Refusal, RefusalKind, VerifiedImage, Verifier};
+use countersign_verify::{
+    Error, ImageVerifier as _, Refusal, RefusalKind, VerifiedDocument, Verifier,
+};
 
 use super::model::TreeVerdict;
 use crate::failure::Failure;
@@ -14,7 +16,7 @@ pub(super) struct Verdict {
     /// Why it is not accepted.
     pub(super) reason: Option<String>,
     /// What covers the images in it, also if one of them is denied.
-    pub(super) proof: Option<VerifiedImage>,
+    pub(super) proof: Option<VerifiedDocument>,
 }
 
 impl Verdict {
@@ -28,7 +30,7 @@ impl Verdict {
         verifier: &Verifier,
         policy: &Policy,
     ) -> Result<Self, Failure> {
-        let proof = match verifier.verify(image, policy).await {
+        let proof = match verifier.verify_document(image, policy).await {
             Ok(proof) => proof,
             Err(Error::Refused(refusal)) => return Ok(Self::refused(false, summary(&refusal))),
             Err(Error::Denied(denied)) => return Ok(Self::refused(true, denied.to_string())),

@@ -125,7 +125,7 @@ fn what_is_said_of_galleries() {
 #[test]
 fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     let errors = countersign_download::samples::plan_errors();
-    assert_snapshot!(table(errors, label), @r"
+    assert_snapshot!(table(errors, label), @"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         Requirement/NoSource
     2 Usage: choose one of these galleries
@@ -163,7 +163,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     4 Policy: to install from this machine, save the index as a file and use `url: file:…`
         Local
     6 NotFound: `--all --dry-run` shows all entries
-        Entry/Unknown
+        UnknownName, Entry/Unknown
     6 NotFound: choose one of these with --capability
         Entry/NotForCapability
     6 NotFound: install it for this platform with --lock first; other platforms stay locked as they are

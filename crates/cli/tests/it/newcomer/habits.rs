@@ -2,17 +2,12 @@
 
 use insta::assert_snapshot;
 
-use super::transcript::Transcript;
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
     let shop = Shop::open().await;
-    let replaced = [
-        (shop.registry.host(), "registry.example.org"),
-        (shop.sigstore.issuer(), "https://ci.example.org"),
-    ];
-    let mut shell = Transcript::new(shop.directory.path(), &replaced);
+    let mut shell = shop.shell();
     shop.write(
         "weak.yaml",
         "{ issuer: \"https://ci.example\", identity_regex: m. }\n",
@@ -60,7 +55,7 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
     weak.yaml is refused by --strict, with 1 warning and 1 note
     [exit code 4]
     $ countersign verify --policy two.yaml registry.example.org/acme/app:latest-chat
-    error: two.yaml: the galleries have different policies; say which one is meant: `one`, `two`
+    error: two.yaml: the galleries have different policies; name one of them: `one`, `two`
       hint: copy the `verification` block of one gallery into a file of its own, and pass that file
     [exit code 2]
     $ countersign verify --type slsaprovenance registry.example.org/acme/app:latest-chat

@@ -10,17 +10,14 @@ async fn opened() -> (Shop, Transcript) {
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
     shop.publish("latest-draw", "d1", EARLIER);
-    let replaced = [
-        (shop.registry.host(), "registry.example.org"),
-        (shop.sigstore.issuer(), "https://ci.example.org"),
-    ];
-    let shell = Transcript::new(shop.directory.path(), &replaced);
+    let shell = shop.shell();
     (shop, shell)
 }
 
 const FLAGS: &str = "--gallery galleries.yaml --trusted-root root.json";
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story in a terminal")]
 async fn a_machine_is_compared_with_its_lock_file() {
     let (shop, mut shell) = opened().await;
     shell

@@ -7,7 +7,7 @@ use countersign_oci::{Digest, Document, Reference, Registry, media_type};
 use countersign_sandbox::{
     BUNDLE, BundleSpec, RegistryOptions, Service, ServiceRequest, Statement,
 };
-use countersign_sign::{Merge, Merged, Publication, PublicationFailure, RekorVersion, Tags};
+use countersign_sign::{Merge, Merged, Publication, PublicationFailure, RekorVersion};
 use countersign_verify::Verifier;
 
 use crate::common::{IDENTITY, PATH, Stage, client, image, index};
@@ -115,16 +115,10 @@ impl Scene {
     pub(super) async fn run(&self) -> Result<Result<Merged, Failed>, String> {
         let merging = async {
             let none = BTreeMap::new();
-            let (registry, stranger) = (client(), client());
-            let plan = self.plan(&registry).await.map_err(Failed::Planning)?;
+            let plan = self.plan(&client()).await.map_err(Failed::Planning)?;
             let signer = self.stage.signer_by(self.setting.log());
-            let with = Publication {
-                registry: &registry,
-                stranger: &stranger,
-                signer: &signer.with_tags(Tags::Later),
-                token: &self.stage.token(),
-                annotations: &none,
-            };
+            let token = self.stage.token();
+            let with = Publication::new(signer, &token, &none).map_err(Failed::Planning)?;
             let tags = TAGS.map(|tag| self.stage.reference(&format!(":{tag}")));
             let published = plan.publish(&with, &tags, &|_| {}).await;
             published.map_err(|failure| Failed::Publishing(Box::new(failure)))

@@ -9,11 +9,11 @@ mod root;
 mod without_logs;
 
 use crate::support::IDENTITY;
-use countersign_oci::{Descriptor, ResolvedImage, media_type};
+use countersign_oci::ResolvedImage;
 use countersign_policy::{Policy, Violation};
 use countersign_sandbox::{BundleSpec, RekorVersion, Sigstore, Statement};
 use countersign_verify::{
-    Evidence, Failure, RefusalKind, TrustedRoot, VerifiedImage, verify_bundle,
+    Evidence, Failure, RefusalKind, TrustedRoot, VerifiedDocument, verify_bundle,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -30,14 +30,10 @@ impl Fixture {
     async fn new() -> Self {
         let sigstore = Sigstore::start().await.unwrap();
         let root = TrustedRoot::from_json("sandbox", &sigstore.trusted_root_json()).unwrap();
-        let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
-        let manifest = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#);
-        let repository: countersign_oci::Repository = "registry.example/acme/app".parse().unwrap();
-        let image = ResolvedImage::from_bytes(&repository.into(), manifest.into(), None).unwrap();
         Self {
             sigstore,
             root,
-            image,
+            image: crate::support::image_without_layers(),
         }
     }
 
@@ -58,12 +54,12 @@ impl Fixture {
         self.sigstore.issuer()
     }
 
-    fn judge(&self, spec: &BundleSpec, policy: &Policy) -> Result<VerifiedImage, Failure> {
+    fn judge(&self, spec: &BundleSpec, policy: &Policy) -> Result<VerifiedDocument, Failure> {
         let bundle = self.sigstore.issue(spec).unwrap();
         self.judge_text(&bundle, policy)
     }
 
-    fn judge_text(&self, bundle: &str, policy: &Policy) -> Result<VerifiedImage, Failure> {
+    fn judge_text(&self, bundle: &str, policy: &Policy) -> Result<VerifiedDocument, Failure> {
         verify_bundle(
             &self.image,
             bundle.as_bytes(),
@@ -96,7 +92,7 @@ impl Fixture {
     }
 }
 
-fn refused(result: Result<VerifiedImage, Failure>) -> Failure {
+fn refused(result: Result<VerifiedDocument, Failure>) -> Failure {
     match result {
         Ok(proof) => panic!("expected a failure, found {proof:?}"),
         Err(failure) => failure,

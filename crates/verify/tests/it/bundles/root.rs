@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_sandbox::{BundleSpec, RekorVersion};
 use countersign_verify::{
-    CertificateError, Failure, TimestampError, TrustError, TrustedRoot, VerifiedImage,
+    CertificateError, Failure, TimestampError, TrustError, TrustedRoot, VerifiedDocument,
     verify_bundle,
 };
 use jiff::Timestamp;
@@ -254,7 +254,7 @@ fn judge(
     fixture: &Fixture,
     spec: &BundleSpec,
     root: &TrustedRoot,
-) -> Result<VerifiedImage, Failure> {
+) -> Result<VerifiedDocument, Failure> {
     let bundle = fixture.sigstore.issue(spec).unwrap();
     verify_bundle(
         &fixture.image,

@@ -3,7 +3,7 @@
 use countersign_policy::Violation;
 use countersign_sandbox::{BundleSpec, Flaw, RekorVersion, SigningKey, SigningKeyKind, Sigstore};
 use countersign_verify::{
-    CertificateError, Failure, TimestampError, TrustError, TrustedRoot, VerifiedImage,
+    CertificateError, Failure, TimestampError, TrustError, TrustedRoot, VerifiedDocument,
     verify_bundle,
 };
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ fn without_logs(sigstore: &Sigstore) -> TrustedRoot {
     TrustedRoot::from_json("github", &sigstore.trusted_root_without_logs_json()).unwrap()
 }
 
-fn judge(fixture: &Fixture, bundle: &str, root: &TrustedRoot) -> Result<VerifiedImage, Failure> {
+fn judge(fixture: &Fixture, bundle: &str, root: &TrustedRoot) -> Result<VerifiedDocument, Failure> {
     verify_bundle(
         &fixture.image,
         bundle.as_bytes(),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use countersign_oci::{Digest, ResolvedImage};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_verify::{
-    Evidence, Failure, RefusalKind, TrustedRoot, VerifiedImage, judge_digest, verify_bundle,
+    Evidence, Failure, RefusalKind, TrustedRoot, VerifiedDocument, judge_digest, verify_bundle,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -153,7 +153,7 @@ impl Recorded {
         )
     }
 
-    fn verify(&self, root: &TrustedRoot, spec: PolicySpec) -> Result<VerifiedImage, Failure> {
+    fn verify(&self, root: &TrustedRoot, spec: PolicySpec) -> Result<VerifiedDocument, Failure> {
         let bundle = self.bundle();
         let policy = Policy::try_from(spec).unwrap();
         verify_bundle(&self.image(), &bundle, root, &policy, Timestamp::now())

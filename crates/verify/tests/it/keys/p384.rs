@@ -3,7 +3,7 @@
 
 use countersign_oci::{Repository, ResolvedImage};
 use countersign_policy::{Policy, PolicySpec};
-use countersign_verify::{Failure, TrustedRoot, VerifiedImage, verify_bundle};
+use countersign_verify::{Failure, TrustedRoot, VerifiedDocument, verify_bundle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -32,7 +32,11 @@ fn bundle() -> Value {
     })
 }
 
-fn judge(bundle: &Value, root: &TrustedRoot, ignore_tlog: bool) -> Result<VerifiedImage, Failure> {
+fn judge(
+    bundle: &Value,
+    root: &TrustedRoot,
+    ignore_tlog: bool,
+) -> Result<VerifiedDocument, Failure> {
     let repository: Repository = "registry.example/acme/app".parse().unwrap();
     let image = ResolvedImage::from_bytes(&repository.into(), MANIFEST.into(), None).unwrap();
     let policy = Policy::try_from(PolicySpec {

@@ -15,6 +15,7 @@ fn with_log(mut signature: SimpleSignature, change: impl FnOnce(&mut Value)) -> 
 
 /// What a registry can change: every annotation, and every field of the log entry. One annotation is not read.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of changes")]
 async fn a_changed_annotation_is_refused() {
     type Change = fn(&Stage, SimpleSignature) -> SimpleSignature;
     fn replaced(

@@ -4,7 +4,7 @@
 pub(crate) mod stage;
 pub(crate) mod tuf;
 
-use countersign_oci::{Descriptor, Options, Registry, ResolvedImage, media_type};
+use countersign_oci::{Descriptor, Options, Registry, Repository, ResolvedImage, media_type};
 use countersign_policy::{Policy, PolicySpec};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{RegistryOptions, RegistryServer};
@@ -13,6 +13,14 @@ use countersign_verify::{Candidate, Error, Failure, Refusal, RefusalKind};
 pub(crate) const IDENTITY: &str =
     "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
 pub(crate) const PATH: &str = "acme/app";
+
+/// An image that is in no registry.
+pub(crate) fn image_without_layers() -> ResolvedImage {
+    let config = serde_json::to_string(&Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#);
+    let repository: Repository = "registry.example/acme/app".parse().unwrap();
+    ResolvedImage::from_bytes(&repository.into(), manifest.into(), None).unwrap()
+}
 
 /// An image in a registry.
 pub(crate) struct Scene {

@@ -1,0 +1,89 @@
+//! The services that sign: by flags, by a file, or by the instance of Sigstore.
+
+use countersign_oci::http::Connection;
+use countersign_policy::{SignatureFormat, SigstoreInstance};
+use countersign_sign::{RekorVersion, Services, WrittenFormats};
+use countersign_verify::TufNetwork;
+
+use super::ServiceArguments;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::input::read_text;
+use crate::trust::{self, Choice, Instance};
+
+/// The services that the flags name, or else those of the instance.
+pub(super) async fn signing_services(
+    named: &ServiceArguments,
+    formats: WrittenFormats,
+    instance: &Instance,
+    environment: &Environment,
+    connection: &Connection,
+) -> Result<Services, Failure> {
+    let rekor_version = match (named.rekor_version, &named.rekor_url) {
+        (Some(version), _) => Some(version.into()),
+        // Of several logs, the one that this form needs.
+        (None, None) if formats.contains(SignatureFormat::SimpleSigning) => Some(RekorVersion::V1),
+        (None, _) => None,
+    };
+    if let Some(path) = &named.signing_config {
+        let json = read_text(path, "signing config")?;
+        let services = Services::from_signing_config(&json, rekor_version)?;
+        return Ok(with_issuer(services, named));
+    }
+    if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
+        return Ok(Services {
+            fulcio: fulcio.clone(),
+            rekor: rekor.clone(),
+            rekor_version: rekor_version.unwrap_or(RekorVersion::V1),
+            tsa: named.tsa_url.clone(),
+            oidc_issuer: named.oidc_issuer.clone(),
+        });
+    }
+    let unnamed = |why| {
+        Failure::new(Kind::Usage, why)
+            .hint("pass --signing-config FILE, or --fulcio-url URL with --rekor-url URL")
+    };
+    let services = match &instance.choice {
+        Choice::File(_) => {
+            return Err(unnamed(
+                "no flag names the signing services: --trusted-root does not",
+            ));
+        }
+        Choice::Named(SigstoreInstance::GitHub) => return Err(not_for_others()),
+        Choice::Tuf { .. } | Choice::Named(SigstoreInstance::PublicGood)
+            if instance.network == TufNetwork::Offline =>
+        {
+            return Err(unnamed(
+                "no flag names the signing services, and --offline does not ask a TUF repository",
+            ));
+        }
+        Choice::Tuf { url, root } => {
+            let root = trust::read_root(root)?;
+            let cache = trust::tuf_cache(environment, url, &root)?.join("signing-config");
+            Services::tuf(connection, url, &root, cache, rekor_version).await?
+        }
+        Choice::Named(SigstoreInstance::PublicGood) => {
+            let cache = trust::cache(environment, "public-good")?.join("signing-config");
+            Services::public_good(connection, cache, rekor_version).await?
+        }
+    };
+    Ok(with_issuer(services, named))
+}
+
+/// GitHub's own instance has no services that others could ask.
+pub(super) fn not_for_others() -> Failure {
+    Failure::new(
+        Kind::Usage,
+        "GitHub's own instance signs for GitHub's `actions/attest` alone",
+    )
+    .hint("sign with another instance, or let `actions/attest` sign")
+}
+
+/// The same services, with the issuer of the flag, if there is one.
+fn with_issuer(services: Services, named: &ServiceArguments) -> Services {
+    let oidc_issuer = named.oidc_issuer.clone().or(services.oidc_issuer);
+    Services {
+        oidc_issuer,
+        ..services
+    }
+}
