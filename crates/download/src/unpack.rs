@@ -2,20 +2,20 @@
 
 mod blob;
 mod image;
+mod inventory;
 mod layers;
 mod manifest;
 mod turns;
 
-use std::io::{self, BufWriter};
 use std::sync::Arc;
 
 use crate::archive::AdmittedArchive;
 use crate::blocking::{CancelOnDrop, blocking};
 use crate::error::Error;
 use crate::events::{Event, Events};
-use crate::extract::{ArchiveError, Extractor};
-use crate::inventory::{self, InventoryDigest, InventoryWriter};
-use crate::limits::{Bound, Limits};
+use crate::extract::Extractor;
+use crate::inventory::InventoryDigest;
+use crate::limits::Limits;
 use crate::options::Durability;
 use crate::record::Record;
 use crate::target::Staging;
@@ -38,7 +38,7 @@ impl UnpackedTree {
         guard: CancelOnDrop,
     ) -> Result<Self, Error> {
         let (staging, extractor, inventory) = blocking(move || {
-            let inventory = write_inventory(&staging, &extractor)?;
+            let inventory = inventory::write(&staging, &extractor)?;
             Ok((staging, extractor, inventory))
         })
         .await?;
@@ -93,28 +93,6 @@ impl UnpackedTree {
         drop(guard);
         Ok(())
     }
-}
-
-fn write_inventory(staging: &Staging, extractor: &Extractor) -> Result<InventoryDigest, Error> {
-    staging.write_beside_record(inventory::FILE, |file| {
-        let failed = |source: io::Error| match source.kind() {
-            // The system's own limit on files has a number.
-            io::ErrorKind::FileTooLarge if source.raw_os_error().is_none() => ArchiveError::Limit {
-                what: "the list of all paths".into(),
-                limit: inventory::MAX_BYTES,
-                unit: "bytes",
-                bound: Bound::Fixed,
-            },
-            _ => ArchiveError::Write {
-                name: inventory::FILE.into(),
-                source,
-            },
-        };
-        let mut writer = InventoryWriter::new(BufWriter::new(file), inventory::MAX_BYTES);
-        let listed = extractor.items(|item| writer.add(&item).map_err(failed));
-        let finished = listed.and_then(|()| writer.finish().map_err(failed));
-        finished.map_err(Error::Tree)
-    })
 }
 
 /// Unpacks an admitted archive into the staging directory that it was quarantined in.
