@@ -22,8 +22,10 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 
 use self::measure::{Measurement, measure};
 use crate::command::{Command, Profile, build_countersign, workspace};
-use crate::interop::{cosign, installed_cosign, installed_crane};
+use crate::interop::{cosign, installed_cosign};
 use crate::servers::Servers;
+
+pub(crate) use self::install::Files;
 
 /// How often each program is timed.
 const RUNS: usize = 21;
@@ -46,7 +48,7 @@ pub(crate) enum Part {
     Sign,
     /// A verdict of the image verifier of a node
     Node,
-    /// `countersign install` of large images, beside `crane export | tar -x` where it is installed
+    /// `countersign install` of large images, beside crane, skopeo and umoci where they are installed
     Install,
 }
 
@@ -56,7 +58,12 @@ pub(crate) enum Part {
 ///
 /// # Errors
 /// When a target was missed, or something can't be run.
-pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> anyhow::Result<()> {
+pub(crate) fn run(
+    parts: &[Part],
+    program: Option<PathBuf>,
+    scale: usize,
+    files: &Files,
+) -> anyhow::Result<()> {
     let plays = |part| parts.is_empty() || parts.contains(&part);
     let countersign = match program {
         Some(program) => program.canonicalize()?,
@@ -107,16 +114,21 @@ pub(crate) fn run(parts: &[Part], program: Option<PathBuf>, scale: usize) -> any
         missed.extend(sign::run(&programs, &servers, &root, directory.path())?);
     }
     if plays(Part::Install) {
+        let (peers, missing) = install::Peer::installed(&root);
+        for name in missing {
+            println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
+        }
+        println!("Skipped: containerd, because its daemon unpacks into a store of its own.");
         let install = install::Install {
             countersign: &countersign,
-            crane: installed_crane(&root),
+            peers,
             registry: &registry,
             directory: directory.path(),
             scale,
         };
         let issuer = sigstore.issuer();
         let policy = ["--issuer", &issuer, "--identity", IDENTITY];
-        missed.extend(install.run(|image| signer.sign(RekorVersion::V1, image), &policy)?);
+        missed.extend(install.run(|image| signer.sign(RekorVersion::V1, image), &policy, files)?);
     }
     for target in &missed {
         println!("missed: {target}");

@@ -125,6 +125,12 @@ impl Command {
         self
     }
 
+    /// The environment variables that were set.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let variables = self.environment.iter();
+        variables.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// The program's file.
     pub(crate) fn program(&self) -> &Path {
         &self.program

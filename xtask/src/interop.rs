@@ -32,7 +32,8 @@ use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
 pub(crate) use self::bench::RealServers;
-pub(crate) use self::tools::{cosign, installed_cosign, installed_crane};
+pub(crate) use self::skopeo::installed_skopeo;
+pub(crate) use self::tools::{cosign, installed_cosign, installed_crane, installed_umoci};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::instance::{Instance, bare};

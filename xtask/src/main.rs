@@ -119,6 +119,9 @@ enum Task {
         /// Size of the images that are installed, in percent: the full ones have 700 MB of files
         #[arg(long, value_name = "PERCENT", default_value_t = 25)]
         scale: usize,
+
+        #[command(flatten)]
+        files: bench::Files,
     },
 }
 
@@ -146,7 +149,8 @@ fn main() -> ExitCode {
             parts,
             program,
             scale,
-        } => bench::run(&parts, program, scale),
+            files,
+        } => bench::run(&parts, program, scale, &files),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

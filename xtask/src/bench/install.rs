@@ -1,11 +1,14 @@
-//! `countersign install` of large images, with verification, beside `crane export | tar -x` where crane
-//! is installed. What is installed goes to a file system in memory.
+//! `countersign install` of large images, with verification, beside other programs that are installed. What is
+//! unpacked goes to a file system in memory.
 
 mod images;
+mod peers;
 mod process;
+mod report;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -13,8 +16,12 @@ use countersign_sandbox::RegistryServer;
 
 use self::images::{SHAPES, Shape};
 use self::process::{Usage, usage};
+use self::report::{PeerRow, Report, Row};
 use super::measure::{median, resident};
 use crate::command::Command;
+
+pub(super) use self::peers::Peer;
+pub(crate) use self::report::Files;
 
 /// How often each program installs each image.
 const RUNS: usize = 3;
@@ -29,7 +36,8 @@ const RESIDENT_MIB: f64 = 64.0;
 /// What installs, and from where.
 pub(super) struct Install<'a> {
     pub(super) countersign: &'a Path,
-    pub(super) crane: Option<PathBuf>,
+    /// What is timed beside it.
+    pub(super) peers: Vec<Peer>,
     pub(super) registry: &'a RegistryServer,
     pub(super) directory: &'a Path,
     /// Size of the images, in percent of the full one.
@@ -45,7 +53,7 @@ struct Signed<'a> {
 }
 
 impl Install<'_> {
-    /// Times every image, which `sign` signs. Returns which targets were missed.
+    /// Times every image, which `sign` signs, and writes `files`. Returns which targets were missed.
     ///
     /// # Errors
     /// When a program can't be run, or fails.
@@ -53,6 +61,7 @@ impl Install<'_> {
         &self,
         sign: impl Fn(&str) -> anyhow::Result<()>,
         policy: &[&str],
+        files: &Files,
     ) -> anyhow::Result<Vec<String>> {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         println!(
@@ -60,13 +69,13 @@ impl Install<'_> {
             self.scale,
             load.split(' ').next().unwrap_or_default()
         );
-        if self.crane.is_none() {
-            println!("Skipped: crane, because `cargo xtask interop` has not installed it here.");
-        }
-        println!(
-            "                                        time      CPU  time/CPU  resident  crane|tar  ratio"
-        );
-        let mut missed = Vec::new();
+        let names: Vec<_> = self.peers.iter().map(Peer::name).collect();
+        println!("{}", report::head(&names));
+        let mut report = Report {
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            scale: self.scale,
+            images: Vec::new(),
+        };
         for shape in &SHAPES {
             let image = shape.image(self.scale)?;
             let digest = image.image.push(self.registry, shape.repository, None);
@@ -76,61 +85,52 @@ impl Install<'_> {
                 last: image.last,
             };
             sign(&image.reference)?;
-            missed.extend(self.compare(&image, policy)?);
+            let row = self.compare(&image, policy)?;
+            println!("{}", row.line());
+            report.images.push(row);
         }
-        Ok(missed)
+        report.write(files)?;
+        Ok(report.images.iter().flat_map(missed).collect())
     }
 
-    fn compare(&self, image: &Signed<'_>, policy: &[&str]) -> anyhow::Result<Vec<String>> {
+    /// Times all programs in turns.
+    fn compare(&self, image: &Signed<'_>, policy: &[&str]) -> anyhow::Result<Row> {
         let target = tempfile::tempdir_in(match Path::new(IN_MEMORY).is_dir() {
             true => Path::new(IN_MEMORY),
             false => self.directory,
         })?;
         let target = target.path().join("app");
         let ours = self.countersign(image, policy, &target);
-        let theirs = self.crane(image, &target);
         // It also fills the caches.
         let resident = resident(&ours)? as f64 / MIB;
-        check(image, &target)?;
-        let (mut ours_used, mut theirs_used) = (Vec::new(), Vec::new());
+        check(image, &target, &target)?;
+        let mut used = Vec::new();
+        let mut peers: Vec<_> = self.peers.iter().map(|peer| (peer, Vec::new())).collect();
         for _ in 0..RUNS {
-            ours_used.push(usage(&ours)?);
-            check(image, &target)?;
-            if let Some(theirs) = &theirs {
-                fs::create_dir(&target)?;
-                theirs_used.push(usage(theirs)?);
-                check(image, &target)?;
+            used.push(usage(&ours)?);
+            check(image, &target, &target)?;
+            for (peer, used) in &mut peers {
+                let command = peer.command(&image.reference, &target);
+                used.push(usage(&command.env("HOME", self.directory))?);
+                check(image, &peer.files(&target), &target)?;
             }
         }
-        let (time, cpu) = (
-            medians(&ours_used, |u| u.time),
-            medians(&ours_used, |u| u.cpu),
-        );
-        let share = time / cpu;
-        print!(
-            "  {:34} {time:7.2} s {cpu:6.2} s {share:9.2} {resident:5.0} MiB",
-            image.shape.name
-        );
-        match theirs_used.is_empty() {
-            true => println!("          –"),
-            false => {
-                let other = medians(&theirs_used, |u| u.time);
-                println!(" {other:8.2} s {:6.1}", other / time);
+        let seconds = medians(&used, |usage| usage.time);
+        let peers = peers.into_iter().map(|(peer, used)| {
+            let theirs = medians(&used, |usage| usage.time);
+            PeerRow {
+                name: peer.name(),
+                seconds: theirs,
+                ratio: theirs / seconds,
             }
-        }
-        let name = image.shape.name;
-        let targets = [
-            (
-                share <= WALL_OF_CPU,
-                format!("{name}: expected at most {WALL_OF_CPU} of the CPU time, found {share:.2}"),
-            ),
-            (
-                resident <= RESIDENT_MIB,
-                format!("{name}: expected at most {RESIDENT_MIB} MiB, found {resident:.0}"),
-            ),
-        ];
-        let missed = targets.into_iter().filter(|(met, _)| !met);
-        Ok(missed.map(|(_, target)| target).collect())
+        });
+        Ok(Row {
+            image: image.shape.name,
+            seconds,
+            cpu_seconds: medians(&used, |usage| usage.cpu),
+            resident_mib: resident,
+            peers: peers.collect(),
+        })
     }
 
     fn countersign(&self, image: &Signed<'_>, policy: &[&str], target: &Path) -> Command {
@@ -142,19 +142,33 @@ impl Install<'_> {
             .directory(self.directory)
             .env("HOME", self.directory)
     }
-
-    fn crane(&self, image: &Signed<'_>, target: &Path) -> Option<Command> {
-        const PIPE: &str = r#""$0" export "$1" - | tar -x -C "$2""#;
-        let crane = self.crane.as_ref()?;
-        let command = Command::new("/bin/sh").args(["-c", PIPE]);
-        let command = command.args([crane]).args([&image.reference]);
-        Some(command.args([target]).env("HOME", self.directory))
-    }
 }
 
-/// Checks that the image is at `target`, and removes it.
-fn check(image: &Signed<'_>, target: &Path) -> anyhow::Result<()> {
-    let last = target.join(&image.last);
+/// The targets that were missed.
+fn missed(row: &Row) -> Vec<String> {
+    let Row {
+        image,
+        resident_mib,
+        ..
+    } = row;
+    let share = row.seconds / row.cpu_seconds;
+    let targets = [
+        (
+            share <= WALL_OF_CPU,
+            format!("{image}: expected at most {WALL_OF_CPU} of the CPU time, found {share:.2}"),
+        ),
+        (
+            *resident_mib <= RESIDENT_MIB,
+            format!("{image}: expected at most {RESIDENT_MIB} MiB, found {resident_mib:.0}"),
+        ),
+    ];
+    let missed = targets.into_iter().filter(|(met, _)| !met);
+    missed.map(|(_, target)| target).collect()
+}
+
+/// Checks that the image's files are at `files`, and removes `target`.
+fn check(image: &Signed<'_>, files: &Path, target: &Path) -> anyhow::Result<()> {
+    let last = files.join(&image.last);
     ensure!(last.is_file(), "{} was not installed", last.display());
     Ok(fs::remove_dir_all(target)?)
 }

@@ -4,8 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::debian;
 use super::package_client::client;
-use super::tools::install;
+use super::tools::{self, install};
 use crate::command::Command;
+
+/// Skopeo, if an earlier run installed it.
+pub(crate) fn installed_skopeo(root: &Path) -> Option<Command> {
+    let skopeo = Skopeo {
+        folder: tools::folder(root, "skopeo", "debian"),
+    };
+    skopeo.folder.is_dir().then(|| skopeo.command())
+}
 
 /// Debian's skopeo, with the libraries that it needs, unpacked without being installed.
 #[derive(Debug)]

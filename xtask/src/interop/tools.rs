@@ -186,6 +186,11 @@ pub(crate) fn installed_crane(root: &Path) -> Option<PathBuf> {
     CRANE.installed(root)
 }
 
+/// Umoci, if an earlier run installed it.
+pub(crate) fn installed_umoci(root: &Path) -> Option<PathBuf> {
+    UMOCI.installed(root)
+}
+
 /// What every run needs: crane and the registries.
 #[derive(Debug)]
 pub(super) struct Programs {
@@ -403,7 +408,7 @@ pub(super) fn sigstore_python(root: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The folder of a program.
-fn folder(root: &Path, name: &str, version: &str) -> PathBuf {
+pub(super) fn folder(root: &Path, name: &str, version: &str) -> PathBuf {
     root.join(format!("{name}-{version}"))
 }
 
