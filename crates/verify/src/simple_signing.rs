@@ -69,7 +69,8 @@ impl StoredSignature {
     /// certificate, and only if it does not demand a log entry of that key, it may lack that too.
     ///
     /// # Errors
-    /// [`Failure::MissingAnnotation`], [`Failure::KeyForCertificate`], [`Failure::TooLarge`].
+    /// [`Failure::MissingAnnotation`], [`Failure::KeyForCertificate`], [`Failure::KeyNotLogged`],
+    /// [`Failure::TooLarge`].
     pub(crate) fn new(
         layer: &Descriptor,
         payload: Bytes,
@@ -93,8 +94,10 @@ impl StoredSignature {
             return Err(Failure::KeyForCertificate);
         }
         let may_lack_entry = policy.keys().any(|key| key.log == LogUse::Ignored);
-        if log_bundle.is_none() && (certificate.is_some() || !may_lack_entry) {
-            return Err(missing(LOG_BUNDLE));
+        match (&log_bundle, &certificate) {
+            (None, Some(_)) => return Err(missing(LOG_BUNDLE)),
+            (None, None) if !may_lack_entry => return Err(Failure::KeyNotLogged),
+            _ => {}
         }
         Ok(Self {
             payload,

@@ -5,7 +5,7 @@ use countersign_sandbox::{
 };
 use serde_json::Value;
 
-use crate::stage::{RELEASE, Stage};
+use crate::stage::{RELEASE, Stage, TRUST};
 
 /// Signs the index in the legacy form, at the tag for it.
 fn sign(stage: &Stage) {
@@ -48,4 +48,59 @@ async fn a_policy_decides_whether_a_legacy_signature_counts() {
 
     let installed = stage.install(&[&reference, "here"]);
     assert_eq!(installed.code, 0, "{}", installed.shown());
+}
+
+/// A gallery whose CI signs with cosign 2 in the mode `oci-1-1`, as its maintainers do who are sure that these are
+/// bundles. The refusal names the case and both ways out; the policy that accepts the form installs.
+#[tokio::test]
+async fn a_gallery_signed_by_cosign_2_as_referrers_is_installed_by_a_policy_that_says_so() {
+    let stage = Stage::new().await;
+    let reference = stage.reference("app");
+    let payload = simple_signing_payload(&stage.index.digest(), &reference, &Value::Null);
+    let spec = BundleSpec::new(payload, RELEASE);
+    let signature = stage.sigstore.issue_simple_signing(&spec).unwrap();
+    let index = stage.index.descriptor();
+    let place = SimpleSigningPlace::Referrer;
+    push_simple_signing(&stage.registry, "app", &index, place, &[signature]);
+    stage.write(
+        "index.yaml",
+        format!("- &chat\n  name: chat\n  alias: chat\n  capabilities: {{default: cpu-chat}}\n- !!merge <<: *chat\n  name: cpu-chat\n  uri: '{reference}:v1'\n"),
+    );
+    let gallery = |formats: &str| {
+        let policy = stage.policy(RELEASE).replace("\n  ", "\n    ");
+        let policy = policy.trim_end().replace("verification", "  verification");
+        let text = format!("- name: models\n  url: file:index.yaml\n{policy}\n{formats}");
+        stage.write("galleries.yaml", text);
+    };
+    let flags = ["--gallery", "galleries.yaml", "--platform", "linux/amd64"];
+    let install = || {
+        stage.run(&[
+            &["install"],
+            &TRUST,
+            &flags,
+            &["--capability", "default", "chat"],
+        ])
+    };
+
+    gallery("");
+    let refused = install();
+    assert_eq!(refused.code, 3, "{}", refused.shown());
+    for said in [
+        "cosign 2's `oci-1-1` mode does not help",
+        "`cosign sign --new-bundle-format`",
+        "`countersign sign`",
+        "`signature_formats: [bundle, simple_signing]`",
+    ] {
+        assert!(refused.stderr.contains(said), "{said}\n{}", refused.shown());
+    }
+    assert!(stage.run(&[&["list", "--quiet"]]).stdout.lines().count() == 0);
+
+    gallery("    signature_formats: [bundle, simple_signing]\n");
+    let installed = install();
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+    assert!(
+        installed.stdout.contains("simple signing"),
+        "{}",
+        installed.shown()
+    );
 }
