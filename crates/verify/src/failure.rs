@@ -25,7 +25,7 @@ pub enum Failure {
     )]
     OtherTrust,
     /// The bundle's statement has a type that does not count as a signature.
-    #[error("{}: expected predicate type {}, found {found}", other_statement(.found), .expected.join(" or "))]
+    #[error("{}: expected predicate type {}, found {found}", other_statement(.expected, .found), .expected.join(" or "))]
     Attestation {
         /// The predicate types that the policy accepts.
         expected: Vec<String>,
@@ -273,10 +273,15 @@ pub enum Failure {
 }
 
 /// What a statement is that is not of the expected type.
-fn other_statement(found: &str) -> &'static str {
-    match found == COSIGN_SIGN_PREDICATE {
-        true => "a signature, not the attestation that is asked for",
-        false => "an attestation, not a signature",
+fn other_statement(expected: &[String], found: &str) -> &'static str {
+    let signature = |name: &str| name == COSIGN_SIGN_PREDICATE;
+    match (
+        expected.iter().any(|name| signature(name)),
+        signature(found),
+    ) {
+        (_, true) => "a signature, not the attestation that is asked for",
+        (true, false) => "an attestation, not a signature",
+        (false, false) => "another attestation than the one that is asked for",
     }
 }
 

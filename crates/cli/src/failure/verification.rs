@@ -2,7 +2,7 @@
 //!
 //! A hint never advises to do without the check that failed.
 
-use countersign_policy::Violation;
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Violation};
 use countersign_verify::Refusal;
 
 use super::{Failure, Kind, kind};
@@ -67,36 +67,29 @@ impl From<countersign_verify::Error> for Failure {
 /// What to do about an image that a policy denies by digest.
 const DENIED: &str = "do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version";
 
-/// What to do about an image without the attestation that the policy asks for.
-const ATTACH: &str = "attach the attestation in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none";
-
-/// What to do about an image with some of the proofs that the policy asks for.
-const ATTACH_THE_OTHER: &str = "attach the attestation that is missing in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none";
-
 /// What to do about an image that is refused.
 fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
     match kind {
         Kind::Policy if refusals.iter().any(|refusal| has_only_to_wait(refusal)) => {
             "do not use the image yet: wait until the time that the message names, then try again"
         }
-        Kind::Policy if refusals.iter().all(|refusal| lacks_an_attestation(refusal)) => {
-            ATTACH_THE_OTHER
-        }
-        Kind::Policy => refusals
-            .iter()
-            .find_map(|refusal| other_kind_of_signer(refusal))
+        Kind::Policy => lack(refusals)
+            .map(Lack::hint)
+            .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
             .unwrap_or(
                 "do not use the image; if you are sure that the policy is wrong, correct the policy",
             ),
-        Kind::Unsigned if refusals.iter().all(|refusal| lacks_an_attestation(refusal)) => ATTACH,
         Kind::Invalid => refusals
             .iter()
             .find_map(|refusal| other_kind_of_signer(refusal))
             .unwrap_or(
                 "do not use the image: the signature can't be trusted; the publisher has to sign again",
             ),
-        Kind::Unsigned
-        | Kind::Internal
+        Kind::Unsigned => match lack(refusals) {
+            None | Some(Lack::Signature) => kind::usual_hint(kind),
+            Some(lack) => lack.hint(),
+        },
+        Kind::Internal
         | Kind::Machine
         | Kind::Usage
         | Kind::NotFound
@@ -124,19 +117,55 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     hints?.into_iter().next()
 }
 
-/// Whether what is missing is an attestation, and nothing of that type was found.
-fn lacks_an_attestation(refusal: &Refusal) -> bool {
+/// What an image lacks that has nothing of the kind that the policy asks for.
+#[derive(Clone, Copy)]
+enum Lack {
+    Signature,
+    Attestation,
+    /// It has an attestation, of another type.
+    TypeOfAttestation,
+}
+
+impl Lack {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Signature => {
+                "sign the image too, in its CI, with `countersign sign` or `cosign sign`: the policy asks for a signature beside the attestation"
+            }
+            Self::Attestation => {
+                "attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none"
+            }
+            Self::TypeOfAttestation => {
+                "compare the type that the policy asks for with the one that was found; a policy names a type in full, and `countersign policy check` knows cosign's short names"
+            }
+        }
+    }
+}
+
+/// What is missing first, if that is so in all of these refusals.
+fn lack(refusals: &[&Refusal]) -> Option<Lack> {
+    let lacks: Option<Vec<Lack>> = refusals.iter().map(|refusal| lack_of(refusal)).collect();
+    lacks?.into_iter().next()
+}
+
+fn lack_of(refusal: &Refusal) -> Option<Lack> {
     use countersign_verify::Failure as Refused;
-    let mut missing = refusal.requirements.iter().enumerate();
-    let Some((position, requirement)) = missing.find(|(_, one)| !one.met) else {
-        return false;
-    };
-    let mut judged = refusal
-        .candidates
-        .iter()
-        .filter(|candidate| candidate.requirement == Some(position));
-    requirement.attestation
-        && judged.all(|candidate| matches!(candidate.failure, Refused::Attestation { .. }))
+    let mut requirements = refusal.requirements.iter().enumerate();
+    let (position, requirement) = requirements.find(|(_, one)| !one.met)?;
+    let candidates = refusal.candidates.iter();
+    let found: Option<Vec<&str>> = candidates
+        .filter(|candidate| candidate.requirement == Some(position))
+        .map(|candidate| match &candidate.failure {
+            Refused::Attestation { found, .. } => Some(found.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut found = found?.into_iter();
+    Some(match requirement.attestation {
+        false => Lack::Signature,
+        true if found.any(|name| name != COSIGN_SIGN_PREDICATE) => Lack::TypeOfAttestation,
+        true => Lack::Attestation,
+    })
 }
 
 /// Whether a signature lacks nothing but age, as far as it was judged.

@@ -74,7 +74,15 @@ impl JsonEvidence {
 
     /// The proven times, in one line.
     pub(crate) fn times(&self) -> String {
-        self.signed_at.join(", ")
+        match self.signed_at.is_empty() {
+            true => "not known: the policy ignores the log".to_owned(),
+            false => self.signed_at.join(", "),
+        }
+    }
+
+    /// Whether it is in cosign's legacy form.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.format == JsonSignatureFormat::SimpleSigning
     }
 
     pub(crate) fn log_index(&self) -> Option<u64> {

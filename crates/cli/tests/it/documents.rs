@@ -186,7 +186,7 @@ async fn the_commands_about_galleries_work() {
 
 #[tokio::test]
 async fn the_commands_about_registries_work() {
-    play("docs/registries.md", 6).await;
+    play("docs/registries.md", 7).await;
 }
 
 #[tokio::test]

@@ -162,6 +162,9 @@ async fn a_missing_attestation_has_a_hint_of_its_own() {
         assert!(signed.contains(HINT), "{signed}");
         assert!(!signed.contains("sign the image"), "{signed}");
     }
+    // One of another type is there: the policy may name it wrongly.
+    let other = refused("  predicate_types: [slsaprovenance1]\n", 3);
+    assert!(other.contains(HINT), "a signature alone is there: {other}");
     // An attestation that says something else is not missing.
     let statement = Statement::of(stage.index.digest()).predicate(SLSA, json!({ "ref": "x" }));
     let bundle = stage.sigstore.issue(&BundleSpec::new(statement, RELEASE));
@@ -169,4 +172,25 @@ async fn a_missing_attestation_has_a_hint_of_its_own() {
     provenance.push(&stage.registry, "app", None);
     let other = refused(&format!("{alone}  predicate: {{/ref: y}}\n"), 4);
     assert!(!other.contains(HINT), "{other}");
+    let short = refused("  predicate_types: [slsaprovenance1]\n", 3);
+    assert!(
+        short.contains("another attestation than the one"),
+        "{short}"
+    );
+    assert!(short.contains("a policy names a type in full"), "{short}");
+}
+
+/// An attestation is there, and the signature beside it is missing.
+#[tokio::test]
+async fn a_missing_signature_beside_an_attestation_has_a_hint_of_its_own() {
+    let stage = attested().await;
+    let require = format!("  require: [signature, {{predicate_type: '{SLSA}'}}]\n");
+    stage.write("policy.yaml", stage.policy(RELEASE) + &require);
+    let refused = stage.verify(&[&stage.reference("app:v1")]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    assert!(
+        refused.stderr.contains("sign the image too"),
+        "{}",
+        refused.shown()
+    );
 }

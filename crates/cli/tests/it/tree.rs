@@ -119,6 +119,7 @@ async fn everything_is_shown_and_only_a_genuine_signer_is_named() {
     for told in [
         "Nothing is judged here: anybody may sign an image.",
         "not signed  no genuine signature of its own; one of the index covers it",
+        "form        simple signing, the legacy form of cosign",
         "unproven    a signature that is not proven to be genuine: nobody knows who made it",
     ] {
         assert!(text.stdout.contains(told), "{told}\n{}", text.stdout);

@@ -180,6 +180,14 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
         if let Some(index) = evidence.log_index() {
             line(text, below, "log entry", &index.to_string());
         }
+        if evidence.is_legacy() {
+            line(
+                text,
+                below,
+                "form",
+                "simple signing, the legacy form of cosign",
+            );
+        }
     }
     line(text, below, "manifest", &attached.manifest);
     match (attached.verdict, &attached.reason) {
