@@ -25,7 +25,11 @@ fuzz_target!(|text: &str| {
         assert_eq!(digest.to_string(), text);
     }
     if let Ok(platform) = text.parse::<Platform>() {
+        // What is too long to be shown whole is cut.
         let written = platform.to_string();
+        if written.contains('…') {
+            return;
+        }
         assert_eq!(
             written.parse::<Platform>().ok(),
             Some(platform),

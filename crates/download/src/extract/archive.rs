@@ -352,8 +352,15 @@ impl<'a, R: BufRead> Archive<'a, R> {
         if is_zero(&block) {
             // All readers ignore what follows two blocks of zeros. After a single one some readers
             // go on and others don't.
-            return match is_zero(&self.block()?) {
-                true => Ok(None),
+            let next = self.block()?;
+            let missing = BLOCK.saturating_sub(next.len() as u64);
+            return match is_zero(&next) {
+                // Go's reader takes a single block at the very end for two, but not a part of the second.
+                true if next.is_empty() || missing == 0 => Ok(None),
+                true => Err(ArchiveError::Truncated {
+                    what: "zeros at its end",
+                    expected: missing,
+                }),
                 false => Err(ArchiveError::TrailingData),
             };
         }

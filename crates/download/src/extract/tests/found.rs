@@ -71,3 +71,18 @@ fn numbers_that_we_do_not_use_have_to_be_numbers_too() {
     let scene = Scene::new();
     scene.unpack(&[Tar::default().entry(old).end()]).unwrap();
 }
+
+#[test]
+fn a_part_of_the_second_block_of_zeros_is_refused() {
+    let archive = |zeros: usize| [Tar::default().file("f", b"x").cut(), vec![0; zeros]].concat();
+    for zeros in [0, 512, 1024, 1025] {
+        Scene::new().unpack(&[archive(zeros)]).unwrap();
+    }
+    for zeros in [513, 1023] {
+        let error = Scene::new().refusal(&[archive(zeros)]);
+        assert!(
+            matches!(error, ArchiveError::Truncated { expected, .. } if expected == 1024 - zeros as u64),
+            "{zeros}: {error:?}"
+        );
+    }
+}
