@@ -2,6 +2,7 @@
 //!
 //! There is no policy by default: with neither a file nor flags it is an error.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -44,6 +45,23 @@ pub(crate) fn if_given(arguments: &PolicyArguments) -> Result<Option<LoadedPolic
 /// A policy file or a gallery file, whole. `what` says in errors which one it is. Paths of keys are relative to it.
 pub(crate) fn parse_file(path: &Path, what: &str) -> Result<PolicyFile, Failure> {
     parse_text(&read_text(path, what)?, path)
+}
+
+/// The text of a file of galleries, and the keys that it names by their paths.
+pub(crate) fn text_with_keys(
+    path: &Path,
+    what: &str,
+) -> Result<(String, BTreeMap<String, String>), Failure> {
+    let text = read_text(path, what)?;
+    let keys = RefCell::new(BTreeMap::new());
+    let read = key_beside(path);
+    let keep = |key: &str| {
+        let text = read(key)?;
+        keys.borrow_mut().insert(key.to_owned(), text.clone());
+        Ok(text)
+    };
+    PolicyFile::parse_with_keys(&text, &path.display().to_string(), &keep)?;
+    Ok((text, keys.into_inner()))
 }
 
 /// As [`parse_file`], for the text of the file.

@@ -195,6 +195,7 @@ mod tests {
             let file = PolicyFile::parse(&text, "galleries.yaml").unwrap();
             let index = FetchedIndex {
                 index: GalleryIndex::parse(entries, "index.yaml").unwrap(),
+                text: (*entries).into(),
                 location: "file:index.yaml".parse().unwrap(),
                 server: None,
                 origin: Origin::File,

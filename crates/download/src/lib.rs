@@ -79,6 +79,7 @@ mod http;
 mod inspect;
 mod install;
 mod inventory;
+mod kit;
 mod limits;
 mod lock;
 mod options;
@@ -122,6 +123,7 @@ pub use http::HttpError;
 pub use inspect::inspect;
 pub use install::Installer;
 pub use inventory::InventoryDigest;
+pub use kit::Kit;
 pub use limits::{Bound, Limits};
 pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
 pub use options::{

@@ -178,7 +178,8 @@ impl Planner<'_> {
         let from = match self.location {
             Location::File(_) => return None,
             Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),
-            Location::GitHub(_) => HostKind::Public,
+            // The index of a kit, which asks nobody, is as if from this machine.
+            Location::GitHub(_) => self.server.unwrap_or(HostKind::Public),
         };
         let kind = match self.private_addresses {
             PrivateAddresses::Allow => from.max(HostKind::Private),
@@ -270,7 +271,8 @@ impl Plan {
     }
 
     /// Which addresses the sources may have, where it isn't the user who names them.
-    pub(crate) fn address_limit(&self) -> Option<&AddressLimit> {
+    /// Which addresses its sources may have, also after their names are resolved. `None` if any.
+    pub fn address_limit(&self) -> Option<&AddressLimit> {
         self.address_limit.as_ref()
     }
 

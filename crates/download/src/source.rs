@@ -140,6 +140,11 @@ impl Source {
         }
     }
 
+    /// The image in a registry, if it is one.
+    pub fn image(&self) -> Option<&Reference> {
+        self.reference()
+    }
+
     /// The tag of an image in a registry, if it is named by one.
     pub fn tag(&self) -> Option<&str> {
         self.reference()?.tag()

@@ -222,6 +222,13 @@ impl Location {
     }
 }
 
+impl LayoutPath {
+    /// The error of what only a registry can do.
+    pub(crate) fn needs_registry(&self) -> Error {
+        failure(self, LayoutError::NeedsRegistry)
+    }
+}
+
 /// Makes an error about the layout at `path`.
 fn failure(path: &LayoutPath, source: LayoutError) -> Error {
     Error::Layout {

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::http::{HostKind, proxy, shown};
 use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
+use crate::reference::LayoutPath;
 use crate::registry::Credentials;
 
 /// How to reach registries, and the limits on size and time.
@@ -47,6 +48,10 @@ pub struct Options {
     /// The limit on addresses that somebody other than the user named. No address may be further
     /// inside than it allows, whatever its name resolves to.
     pub address_limit: Option<AddressLimit>,
+    /// An image layout that is read in place of every registry. Images are found in it by their whole
+    /// names and their digests. No registry is asked for anything, and nothing can be pushed. Default:
+    /// none.
+    pub instead_of_registries: Option<LayoutPath>,
 }
 
 /// Whether a public server may redirect into a private network. Redirects to this machine or to a
@@ -84,6 +89,7 @@ impl Default for Options {
             no_proxy: String::new(),
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
             address_limit: None,
+            instead_of_registries: None,
         }
     }
 }

@@ -47,7 +47,7 @@ use crate::error::{Error, Result};
 use crate::http::{Answer, AttemptError, Body, Connection, Request};
 use crate::layout::LayoutDraft;
 use crate::options::Options;
-use crate::reference::Repository;
+use crate::reference::{Location, Repository};
 
 use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
@@ -154,6 +154,14 @@ impl Registry {
         Ok(url)
     }
 
+    /// Where content of `location` is read.
+    fn place(&self, location: &Location) -> Location {
+        match (location, &self.options().instead_of_registries) {
+            (Location::Registry(_), Some(layout)) => layout.clone().into(),
+            _ => location.clone(),
+        }
+    }
+
     /// Sends a request with the login for `access` to the repository. A challenge is answered with
     /// a token that another request got since, if there is one, and then with a new one. The status
     /// of the returned answer concerns this one request; refused access and server errors are
@@ -168,6 +176,9 @@ impl Registry {
         access: Access,
         mut body: Body,
     ) -> Result<Answer, AttemptError> {
+        if let Some(layout) = &self.options().instead_of_registries {
+            return Err(layout.needs_registry().into());
+        }
         let Shared {
             connection,
             authenticator,

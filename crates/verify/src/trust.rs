@@ -131,6 +131,8 @@ pub struct TrustedRoot {
     /// Of the TUF repository, if it is from one.
     metadata: Arc<[TufMetadata]>,
     trust: Option<Arc<Trust>>,
+    /// What it was read from.
+    json: Arc<str>,
 }
 
 impl TrustedRoot {
@@ -171,7 +173,13 @@ impl TrustedRoot {
             roots: roots.into(),
             metadata: Arc::default(),
             trust: None,
+            json: json.into(),
         })
+    }
+
+    /// The text that it was read from, for [`Self::from_json`]. Empty for [`Self::empty`].
+    pub fn json(&self) -> &str {
+        &self.json
     }
 
     /// A root without any authority. It is enough for a policy that needs none
@@ -184,6 +192,7 @@ impl TrustedRoot {
             roots: [TrustMaterial::empty()?].into(),
             metadata: Arc::default(),
             trust: None,
+            json: Arc::default(),
         })
     }
 

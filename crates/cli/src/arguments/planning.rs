@@ -74,6 +74,20 @@ pub(crate) struct PlanningArguments {
 }
 
 impl PlanningArguments {
+    /// What indexes are read by where every entry is wanted. Hardware and tags to fall back to decide nothing.
+    pub(crate) fn of_every_entry(allow_private_addresses: bool, max_index: Option<u64>) -> Self {
+        Self {
+            capability: "default".parse().ok(),
+            fallback_tags: Vec::new(),
+            require_integrity: false,
+            allow_private_addresses,
+            max_index,
+            store: None,
+            lock: None,
+            jobs: None,
+        }
+    }
+
     /// How many entries are installed at once.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.map_or(JOBS, usize::from)

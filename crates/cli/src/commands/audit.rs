@@ -308,16 +308,7 @@ impl AuditArguments {
 
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
     fn planning(&self) -> PlanningArguments {
-        PlanningArguments {
-            capability: "default".parse().ok(),
-            fallback_tags: Vec::new(),
-            require_integrity: false,
-            allow_private_addresses: self.allow_private_addresses,
-            max_index: self.max_index,
-            store: None,
-            lock: None,
-            jobs: None,
-        }
+        PlanningArguments::of_every_entry(self.allow_private_addresses, self.max_index)
     }
 }
 

@@ -1,24 +1,32 @@
 //! `countersign copy`: an image that a policy accepts, carried to another registry or into an image layout
 //! with its proof.
 
+mod carrier;
 mod document;
+mod gallery;
 mod one;
 mod target;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use countersign_oci::{Platform, Reference};
 
+use super::kit::OpenKit;
+use crate::arguments::limits;
+use crate::arguments::planning::PlanningArguments;
 use crate::arguments::verification::VerificationArguments;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
+use crate::lock;
 use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::verification::Verification;
 use document::{CopyResult, text};
+use gallery::{from_galleries, from_kit};
 use one::Copying;
 use target::Target;
 
@@ -30,7 +38,11 @@ Example: into a registry of your own, under the same tag
 
 Example: into an image layout, to carry it by hand, and from there into a registry
   countersign copy --policy policy.yaml ghcr.io/acme/app:v1 ocifile://app.tar
-  countersign copy --policy policy.yaml ocifile://app.tar registry.internal/acme/app:v1";
+  countersign copy --policy policy.yaml ocifile://app.tar registry.internal/acme/app:v1
+
+Example: the images of galleries, with all that an installer needs who has no network
+  countersign copy --gallery galleries.yaml --to ocifile://kit
+  countersign install --from ocifile://kit NAME";
 
 /// `countersign copy`
 #[derive(Debug, Args)]
@@ -40,18 +52,73 @@ pub(crate) struct CopyArguments {
     ///
     /// The manifest or index that it names must be signed. `ocifile://PATH` is an OCI image layout: a
     /// directory or a tar archive. `ocifile://PATH@DIGEST` is one of several images in it.
-    #[arg(value_name = "SOURCE", value_parser = operand::image)]
-    pub(crate) source: Reference,
+    #[arg(
+        value_name = "SOURCE",
+        value_parser = operand::image,
+        required_unless_present = "gallery",
+        conflicts_with = "gallery",
+    )]
+    pub(crate) source: Option<Reference>,
 
-    /// Where to copy it to: NAME, NAME:TAG or `ocifile://PATH`
+    /// Where to copy it to: NAME, NAME:TAG or a layout
     ///
     /// Without a tag, the copy gets the tag of the source. If the source is named by its digest, or is
     /// a layout, no tag is written.
     ///
     /// `ocifile://FILE.tar` makes a new archive. Any other path is a directory: a layout, to which the
     /// image is added, or a new or empty directory.
-    #[arg(value_name = "DESTINATION", value_parser = Target::parse)]
-    pub(crate) destination: Target,
+    #[arg(
+        value_name = "DESTINATION",
+        value_parser = Target::parse,
+        required_unless_present = "gallery",
+        conflicts_with = "gallery",
+    )]
+    pub(crate) destination: Option<Target>,
+
+    /// Copy the images of the galleries in this file
+    ///
+    /// Each is copied only if its gallery's policy accepts it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "to",
+        conflicts_with_all = ["policy", "policy_fields"],
+    )]
+    pub(crate) gallery: Option<PathBuf>,
+
+    /// Where to copy the images to: NAME or a layout
+    ///
+    /// In a registry, an image keeps its path and its tag: quay.io/acme/app:v1 becomes NAME/acme/app:v1.
+    /// A layout, `ocifile://PATH`, becomes a kit: it has the galleries, their policies and the trusted root too, and
+    /// `countersign install --from` needs nothing else.
+    #[arg(long, value_name = "NAME", value_parser = Target::parse, requires = "gallery")]
+    pub(crate) to: Option<Target>,
+
+    /// Copy only this entry of the galleries; repeat it for several
+    #[arg(long = "entry", value_name = "NAME", requires = "gallery")]
+    pub(crate) entries: Vec<String>,
+
+    /// Copy the digests that a lock file pins
+    ///
+    /// The default FILE is countersign.lock.
+    #[arg(
+        long,
+        visible_alias = "lock",
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = lock::DEFAULT,
+        requires = "gallery",
+    )]
+    pub(crate) from_lock: Option<PathBuf>,
+
+    /// Allow entries of remote indexes in private networks
+    #[arg(long, requires = "gallery")]
+    pub(crate) allow_private_addresses: bool,
+
+    /// Size of a gallery's index [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = limits::size, requires = "gallery")]
+    pub(crate) max_index: Option<u64>,
 
     /// Copy only these platforms of an index; repeat it for several
     ///
@@ -70,13 +137,36 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let (source, destination) = match (&arguments.source, &arguments.destination) {
+        (Some(source), Some(destination)) => (source, destination),
+        _ => {
+            let (Some(file), Some(to)) = (&arguments.gallery, &arguments.to) else {
+                return Err(Failure::new(Kind::Usage, "expected SOURCE and DESTINATION"));
+            };
+            return from_galleries(&arguments, file, to, environment, output).await;
+        }
+    };
+    let registry = &arguments.verification.registry;
+    if let Some(kit) = OpenKit::find(source, registry, environment).await? {
+        return from_kit(&arguments, &kit, destination, environment, output).await;
+    }
+    one_image(&arguments, source, destination, environment, output).await
+}
+
+/// One image, by itself.
+async fn one_image(
+    arguments: &CopyArguments,
+    source: &Reference,
+    destination: &Target,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let Verification {
         policy,
         registry,
         trusted_root,
     } = Verification::new(&arguments.verification, environment).await?;
-    let source = &arguments.source;
-    let destination = arguments.destination.clone().or_tag_of(source);
+    let destination = destination.clone().or_tag_of(source);
     let progress = Arc::new(Progress::new(output, format!("verifying {source}")));
     let copied = Copying {
         registry,
@@ -93,6 +183,14 @@ pub(crate) async fn run(
     output.result(&text(source, &copied));
     output.document(&CopyOutput {
         results: vec![CopyResult::new(source, &copied)],
+        kit: None,
     });
     Ok(ExitCode::SUCCESS)
+}
+
+impl CopyArguments {
+    /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
+    fn planning(&self) -> PlanningArguments {
+        PlanningArguments::of_every_entry(self.allow_private_addresses, self.max_index)
+    }
 }

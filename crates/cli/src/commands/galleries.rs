@@ -9,7 +9,7 @@ use countersign_download::{
     Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
     Limits, PrivateAddresses,
 };
-use countersign_policy::{Gallery, nearest};
+use countersign_policy::{Gallery, PolicyFile, nearest};
 
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -34,18 +34,6 @@ pub(super) async fn load(
             ),
         );
     }
-    let required = arguments.require_integrity
-        || parsed.require_integrity()
-        || environment.require_integrity()?;
-    let integrity = if required {
-        Integrity::Strict
-    } else {
-        Integrity::Permissive
-    };
-    let capability = match arguments.capability.clone() {
-        Some(capability) => capability,
-        None => capability::detect()?,
-    };
     let mut limits = Limits::default();
     if let Some(bytes) = arguments.max_index {
         limits.index_bytes = bytes;
@@ -64,6 +52,28 @@ pub(super) async fn load(
         let index = client.fetch(gallery, directory).await?;
         fetched.push((gallery.clone(), index));
     }
+    assemble(&parsed, fetched, arguments, environment)
+}
+
+/// Galleries with the indexes that were fetched, or that a kit has.
+pub(super) fn assemble(
+    parsed: &PolicyFile,
+    fetched: Vec<(Gallery, FetchedIndex)>,
+    arguments: &PlanningArguments,
+    environment: &Environment,
+) -> Result<Galleries, Failure> {
+    let required = arguments.require_integrity
+        || parsed.require_integrity()
+        || environment.require_integrity()?;
+    let integrity = if required {
+        Integrity::Strict
+    } else {
+        Integrity::Permissive
+    };
+    let capability = match arguments.capability.clone() {
+        Some(capability) => capability,
+        None => capability::detect()?,
+    };
     if let Some(capability) = &arguments.capability {
         require_known(capability, &fetched)?;
     }

@@ -12,6 +12,7 @@ use countersign_oci::{Platform, Reference};
 
 use super::dry_run::{self, Scope};
 use super::galleries;
+use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
@@ -47,6 +48,7 @@ const USAGE: &str = "\
 countersign install [OPTIONS] REFERENCE DIRECTORY
        countersign install [OPTIONS] --gallery FILE NAME...
        countersign install [OPTIONS] --gallery FILE --from-lock[=FILE] [NAME...]
+       countersign install [OPTIONS] --from KIT NAME...
        countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
 
 /// `countersign install`
@@ -92,6 +94,15 @@ pub(crate) struct GalleryArguments {
     /// The file says where the galleries are and who must have signed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) gallery: Option<PathBuf>,
+
+    /// Install from a kit, and ask no network
+    ///
+    /// `ocifile://PATH` is a layout that `countersign copy --gallery` made. Galleries, policies and the
+    /// trusted root are those of the kit. So whoever can change the kit decides what you trust, unless you
+    /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own.
+    #[arg(long, value_name = "KIT", value_parser = operand::image,
+        conflicts_with_all = ["policy", "policy_fields"])]
+    pub(crate) from: Option<Reference>,
 
     /// Show the plan and install nothing
     ///
@@ -148,6 +159,7 @@ impl GalleryArguments {
         // Whole, so that a new flag has to be thought of here.
         let Self {
             gallery,
+            from,
             dry_run,
             all,
             from_lock,
@@ -176,7 +188,7 @@ impl GalleryArguments {
             ("--lock", lock.is_some()),
             ("--jobs", jobs.is_some()),
         ];
-        if gallery.is_some() {
+        if gallery.is_some() || from.is_some() {
             return Ok(());
         }
         match given.iter().find(|(_, given)| *given) {
@@ -199,9 +211,11 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     arguments.gallery.refuse_without_gallery()?;
     let operands = std::mem::take(&mut arguments.operands);
-    match arguments.gallery.gallery.take() {
-        Some(file) => by_name(file, operands, arguments, environment, output).await,
-        None => one_image(operands, arguments, environment, output).await,
+    match (arguments.gallery.gallery.take(), &arguments.gallery.from) {
+        (file @ Some(_), _) | (file @ None, Some(_)) => {
+            by_name(file, operands, arguments, environment, output).await
+        }
+        (None, None) => one_image(operands, arguments, environment, output).await,
     }
 }
 
@@ -267,7 +281,7 @@ async fn one_image(
 
 /// Entries of galleries, into the store.
 async fn by_name(
-    file: PathBuf,
+    file: Option<PathBuf>,
     names: Vec<OsString>,
     arguments: InstallArguments,
     environment: &Environment,
@@ -289,13 +303,22 @@ async fn by_name(
     let scope = gallery.scope()?;
     let platform = platform.unwrap_or_else(Platform::host);
     let requested = requested_entries(names, &gallery, &platform)?;
-    let galleries = galleries::load(&file, &gallery.planning, &registry, environment).await?;
+    let kit = match &gallery.from {
+        Some(from) => Some(OpenKit::open(from, &registry, environment).await?),
+        None => None,
+    };
+    let planning = &gallery.planning;
+    let galleries = match (&kit, &file) {
+        (Some(kit), file) => kit.galleries(file.as_deref(), planning, environment)?,
+        (None, Some(file)) => galleries::load(file, planning, &registry, environment).await?,
+        (None, None) => return Err(Failure::new(Kind::Usage, "there is no gallery")),
+    };
     if gallery.dry_run {
         return dry_run::run(&galleries, &requested, scope, output);
     }
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
     let installer = StoreInstaller {
-        file,
+        file: file.unwrap_or_default(),
         galleries,
         store,
         options: replacing.options(),
@@ -305,8 +328,15 @@ async fn by_name(
         lock_file: gallery.planning.lock_file(),
         lock_here: None,
         trust,
-        connection: connection::options(&registry, environment)?,
-        registry: connection::registry(&registry, environment)?,
+        connection: match &kit {
+            Some(kit) => kit.options.clone(),
+            None => connection::options(&registry, environment)?,
+        },
+        registry: match &kit {
+            Some(kit) => kit.registry.clone(),
+            None => connection::registry(&registry, environment)?,
+        },
+        kit,
     };
     installer
         .run(&requested, NamesFrom::User, environment, output)

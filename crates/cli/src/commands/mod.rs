@@ -10,6 +10,7 @@ mod dry_run;
 mod galleries;
 pub(crate) mod image_verifier;
 mod install;
+mod kit;
 mod list;
 mod list_check;
 mod man;

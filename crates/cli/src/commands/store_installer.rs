@@ -11,6 +11,7 @@ use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
 use futures_util::{StreamExt, stream};
 
+use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::told::{CheckFiles, Checked, Told, check_files};
@@ -45,6 +46,8 @@ pub(super) struct StoreInstaller {
     pub(super) connection: Options,
     /// How many entries are installed at once.
     pub(super) jobs: usize,
+    /// The kit that all is read from.
+    pub(super) kit: Option<OpenKit>,
 }
 
 /// Where the names of the entries to install come from.
@@ -172,6 +175,13 @@ impl StoreInstaller {
     ) -> Result<Planned, Failure> {
         let plan = requested.plan(&self.galleries)?;
         let name = plan.name();
+        let others = plan.sources().iter().map(|planned| &planned.source);
+        if self.kit.is_some()
+            && let Some(other) = others.clone().find(|source| source.image().is_none())
+        {
+            let message = format!("`{name}`: a kit has only images, found {}", other.kind());
+            return Err(Failure::new(Kind::NotFound, message).hint("install it without --from"));
+        }
         let directory = self.store.directory(&name.parse::<Name>()?);
         if planned.iter().any(|other| other.directory == directory) {
             let message = format!("`{name}` is named twice");
@@ -266,10 +276,15 @@ impl StoreInstaller {
             policy: policy.clone(),
             file: Some(self.file.clone()),
         };
-        let instance = trust::instance(&self.trust, Some(&loaded))?;
-        let trusted_root = instance
-            .trusted_root_for(policy, environment, self.registry.connection())
-            .await?;
+        let trusted_root = match &self.kit {
+            Some(kit) if !self.trust.name_an_instance() => kit.trusted_root(policy)?,
+            _ => {
+                let instance = trust::instance(&self.trust, Some(&loaded))?;
+                let connection = self.registry.connection();
+                let root = instance.trusted_root_for(policy, environment, connection);
+                root.await?
+            }
+        };
         Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
     }
 }

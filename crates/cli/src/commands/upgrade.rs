@@ -95,6 +95,7 @@ pub(crate) async fn run(
         trust,
         connection: connection::options(&registry, environment)?,
         registry: connection::registry(&registry, environment)?,
+        kit: None,
     };
     installer
         .run(&requested, names_from, environment, output)

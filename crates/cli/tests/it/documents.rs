@@ -196,7 +196,7 @@ async fn the_commands_about_audits_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_about_copying_work() {
-    play("docs/copy.md", 6).await;
+    play("docs/copy.md", 10).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod cache;
 mod check;
 mod commands;
 mod copy;
+mod copy_gallery;
 mod copy_layout;
 mod doctor;
 mod documents;

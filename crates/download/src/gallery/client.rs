@@ -4,6 +4,7 @@
 //! with something else than an index ends the search: the user should know.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_oci::{Consequence, Options, excerpt};
 use countersign_policy::{Gallery, GalleryIndex};
@@ -50,6 +51,8 @@ pub struct GalleryClient {
 pub struct FetchedIndex {
     /// The index.
     pub index: GalleryIndex,
+    /// Its text.
+    pub text: Arc<str>,
     /// The place that served it.
     pub location: Location,
     /// Where the server is, by the addresses that its name had when it was asked. `None` where the
@@ -70,6 +73,28 @@ pub enum Origin {
     Cache,
     /// A file on this machine.
     File,
+}
+
+impl FetchedIndex {
+    /// The index of `gallery` as a kit has it. It may name any address, since none is asked.
+    ///
+    /// # Errors
+    /// If the text is no index, or the gallery's `url` is none.
+    pub fn kept(gallery: &Gallery, text: &str) -> Result<Self, GalleryError> {
+        let location = gallery.url.parse::<Location>();
+        let location = location.map_err(|source| GalleryError::Location {
+            gallery: excerpt(&gallery.name),
+            source,
+        })?;
+        Ok(Self {
+            index: GalleryIndex::parse(text, &location.to_string())?,
+            text: text.into(),
+            server: Some(HostKind::ThisMachine),
+            location,
+            origin: Origin::File,
+            skipped: Vec::new(),
+        })
+    }
 }
 
 impl GalleryClient {
@@ -112,13 +137,14 @@ impl GalleryClient {
         let mut skipped = Vec::new();
         for location in locations {
             match self.index(&location).await {
-                Ok((index, origin)) => {
+                Ok((index, text, origin)) => {
                     let server = match &location {
                         Location::Url(url) => Some(self.http.host_kind(url)),
                         Location::GitHub(_) | Location::File(_) => None,
                     };
                     return Ok(FetchedIndex {
                         index,
+                        text,
                         server,
                         location,
                         origin,
@@ -141,7 +167,10 @@ impl GalleryClient {
         })
     }
 
-    async fn index(&self, location: &Location) -> Result<(GalleryIndex, Origin), GalleryError> {
+    async fn index(
+        &self,
+        location: &Location,
+    ) -> Result<(GalleryIndex, Arc<str>, Origin), GalleryError> {
         let (bytes, origin) = match location {
             Location::Url(url) => self.by_url(url, location).await?,
             Location::GitHub(file) => {
@@ -157,7 +186,8 @@ impl GalleryClient {
             location: location.to_string(),
             position: error.valid_up_to(),
         })?;
-        Ok((GalleryIndex::parse(text, &location.to_string())?, origin))
+        let index = GalleryIndex::parse(text, &location.to_string())?;
+        Ok((index, text.into(), origin))
     }
 
     fn github(&self) -> Result<Url, url::ParseError> {

@@ -40,9 +40,9 @@ impl Registry {
     ) -> Result<Bytes> {
         let what = location.at(descriptor.digest.clone());
         check_limit(descriptor, limit, &what)?;
-        match location {
-            Location::Registry(repository) => self.small_blob(repository, descriptor, &what).await,
-            Location::Layout(layout) => self.layout_blob(layout, descriptor).await,
+        match self.place(location) {
+            Location::Registry(repository) => self.small_blob(&repository, descriptor, &what).await,
+            Location::Layout(layout) => self.layout_blob(&layout, descriptor).await,
         }
     }
 
@@ -98,10 +98,10 @@ impl Registry {
             pace: Pace::new(&self.options().timeouts),
             version: None,
         };
-        match location {
-            Location::Registry(repository) => self.stream_into(&mut transfer, repository).await?,
+        match self.place(location) {
+            Location::Registry(repository) => self.stream_into(&mut transfer, &repository).await?,
             Location::Layout(layout) => {
-                let content = self.layout_content(layout, descriptor).await?;
+                let content = self.layout_content(&layout, descriptor).await?;
                 transfer.copy(content).await?;
             }
         }

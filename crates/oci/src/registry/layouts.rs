@@ -126,8 +126,32 @@ impl Registry {
         .await
     }
 
+    /// What a layout lists by the whole name of an image.
+    pub(super) async fn layout_named(
+        &self,
+        path: &LayoutPath,
+        name: &Reference,
+    ) -> Result<ResolvedImage> {
+        let name = name.with_tag_of(name);
+        self.in_layout(path, move |mut layout| {
+            let entries = layout.entries()?.into_iter();
+            let mut images = entries.map(LayoutImage::of);
+            match images.find(|image| image.name.as_ref() == Some(&name)) {
+                Some(image) => layout.document(&image.descriptor),
+                None => {
+                    let name = name.to_string();
+                    Err(layout.layout.failure(LayoutError::NoName { name }))
+                }
+            }
+        })
+        .await
+    }
+
     /// What a layout lists at a tag.
-    pub(super) async fn layout_tag(&self, path: &LayoutPath, tag: &str) -> Result<ResolvedImage> {
+    ///
+    /// # Errors
+    /// [`Error::Layout`]; others about the document.
+    pub async fn layout_tagged(&self, path: &LayoutPath, tag: &str) -> Result<ResolvedImage> {
         let tag = tag.to_owned();
         self.in_layout(path, move |mut layout| {
             let entries = layout.entries()?;

@@ -39,13 +39,22 @@ impl Registry {
         let image = match (reference.digest(), location) {
             (Some(digest), _) => self.manifest(&location.at(digest.clone())).await?,
             (None, Location::Layout(layout)) => self.layout_image(layout).await?,
-            (None, Location::Registry(repository)) => {
-                let tag = reference.tag().unwrap_or("latest");
-                let what = reference.to_string();
-                let served = self.served(repository, tag, &what).await?;
-                let pinned = repository.at(Digest::sha256(&served.bytes));
-                served.parse(pinned, what)?
-            }
+            (None, Location::Registry(repository)) => match self.place(location) {
+                Location::Layout(layout) => {
+                    let found = self.layout_named(&layout, reference).await?;
+                    let media_type = Some(found.document().media_type().to_owned());
+                    let bytes = found.bytes().clone();
+                    let pinned = repository.at(found.digest().clone());
+                    Served { media_type, bytes }.parse(pinned, reference.to_string())?
+                }
+                Location::Registry(_) => {
+                    let tag = reference.tag().unwrap_or("latest");
+                    let what = reference.to_string();
+                    let served = self.served(repository, tag, &what).await?;
+                    let pinned = repository.at(Digest::sha256(&served.bytes));
+                    served.parse(pinned, what)?
+                }
+            },
         };
         Ok(image.requested_as(reference.clone()))
     }
@@ -61,12 +70,12 @@ impl Registry {
         suffix: &str,
     ) -> Result<Option<ResolvedImage>> {
         let tag = image.digest().tag_beside(suffix);
-        let found = match image.location() {
+        let found = match self.place(image.location()) {
             Location::Registry(_) => match Reference::from(image.clone()).with_tag(&tag) {
                 Ok(name) => self.resolve(&name).await,
                 Err(_) => return Ok(None),
             },
-            Location::Layout(layout) => self.layout_tag(layout, &tag).await,
+            Location::Layout(layout) => self.layout_tagged(&layout, &tag).await,
         };
         match found {
             Ok(found) => Ok(Some(found)),
@@ -135,14 +144,14 @@ impl Registry {
 
     /// The bytes at a digest, unchecked.
     async fn document(&self, reference: &PinnedReference) -> Result<Served> {
-        match reference.location() {
+        match self.place(reference.location()) {
             Location::Registry(repository) => {
                 let digest = reference.digest().to_string();
-                self.served(repository, &digest, &reference.to_string())
+                self.served(&repository, &digest, &reference.to_string())
                     .await
             }
             Location::Layout(layout) => Ok(Served {
-                bytes: self.layout_document(layout, reference.digest()).await?,
+                bytes: self.layout_document(&layout, reference.digest()).await?,
                 media_type: None,
             }),
         }

@@ -43,9 +43,9 @@ impl Registry {
     /// [`Error::Protocol`], if its pages form a circle or lead to another host; others as for
     /// manifests, but never [`Error::NotFound`].
     pub async fn referrers(&self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
-        match subject.location() {
-            Location::Registry(repository) => self.listed_by_registry(repository, subject).await,
-            Location::Layout(layout) => self.layout_referrers(layout, subject).await,
+        match self.place(subject.location()) {
+            Location::Registry(repository) => self.listed_by_registry(&repository, subject).await,
+            Location::Layout(layout) => self.layout_referrers(&layout, subject).await,
         }
     }
 

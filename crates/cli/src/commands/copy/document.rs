@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::text::evidence_text;
+use crate::failure::Failure;
+use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 use crate::output;
 
@@ -16,28 +18,43 @@ use crate::output;
 pub(crate) struct CopyOutput {
     /// One for each image.
     pub(super) results: Vec<CopyResult>,
+    /// With `--gallery` into a layout: the kit, by its digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kit: Option<String>,
 }
 
-/// An image that was copied.
-#[derive(Debug, Serialize, JsonSchema)]
+/// An image that was copied, or could not be.
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct CopyResult {
-    /// The source, as it was given.
-    reference: String,
-    /// The copy, by its digest.
-    copy: String,
+    /// The entry of a gallery that names the image. Left out for an image that was named by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The source, as it was given. Left out for an entry that is no image in a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// The copy, by its digest. Left out if there is none, and so are the fields after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
     /// The tag that names it now; in a layout, the name that it is listed by. Left out if it has neither.
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<String>,
     /// What was proven of the copy.
-    evidence: JsonEvidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<JsonEvidence>,
     /// How many manifests and indexes the image has.
-    manifests: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifests: Option<usize>,
     /// How many manifests were copied that refer to these.
-    attached: usize,
-    blobs: CopiedBlobs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attached: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blobs: Option<CopiedBlobs>,
     /// What refers to the image and was not copied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_copied: Vec<JsonNotCopied>,
+    /// Why it was not copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 /// How the blobs came to the destination. Each is counted once.
@@ -66,28 +83,48 @@ struct JsonNotCopied {
 impl CopyResult {
     pub(super) fn new(source: &Reference, copied: &CopiedImage) -> Self {
         let blobs = &copied.blobs;
+        let not_copied = copied.not_copied.iter().map(|one| JsonNotCopied {
+            name: one.name.clone(),
+            reason: one.reason.clone(),
+        });
         Self {
-            reference: source.to_string(),
-            copy: copied.image.to_string(),
+            reference: Some(source.to_string()),
+            copy: Some(copied.image.to_string()),
             tag: copied.tag.as_ref().map(ToString::to_string),
-            evidence: (&copied.evidence).into(),
-            manifests: copied.manifests,
-            attached: copied.attached,
-            blobs: CopiedBlobs {
+            evidence: Some((&copied.evidence).into()),
+            manifests: Some(copied.manifests),
+            attached: Some(copied.attached),
+            blobs: Some(CopiedBlobs {
                 sent: blobs.sent,
                 sent_bytes: blobs.sent_bytes,
                 mounted: blobs.mounted,
                 present: blobs.present,
-            },
-            not_copied: copied
-                .not_copied
-                .iter()
-                .map(|one| JsonNotCopied {
-                    name: one.name.clone(),
-                    reason: one.reason.clone(),
-                })
-                .collect(),
+            }),
+            not_copied: not_copied.collect(),
+            ..Self::default()
         }
+    }
+
+    /// As [`Self::new`], for the entry `name` of a gallery.
+    pub(super) fn of_entry(name: &str, source: &Reference, copied: &CopiedImage) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            ..Self::new(source, copied)
+        }
+    }
+
+    /// The entry `name` of a gallery that could not be copied.
+    pub(super) fn failed(name: &str, source: Option<&Reference>, failure: &Failure) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            reference: source.map(ToString::to_string),
+            error: Some(failure.to_json()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_copied(&self) -> bool {
+        self.error.is_none()
     }
 }
 

@@ -27,7 +27,18 @@ impl Copying<'_> {
         policy: &Policy,
         destination: &Target,
     ) -> Result<CopiedImage, Failure> {
-        let plan = self.plan(source, policy).await?;
+        self.image_as(source, source, policy, destination).await
+    }
+
+    /// As [`Self::image`], of an image that is asked for by `name`.
+    pub(super) async fn image_as(
+        &self,
+        source: &Reference,
+        name: &Reference,
+        policy: &Policy,
+        destination: &Target,
+    ) -> Result<CopiedImage, Failure> {
+        let plan = self.plan(source, name, policy).await?;
         match destination {
             Target::Repository { repository, tag } => {
                 let tag = tag.as_deref();
@@ -45,9 +56,15 @@ impl Copying<'_> {
     }
 
     /// Verifies an image, and reads what is copied with it.
-    pub(super) async fn plan(&self, source: &Reference, policy: &Policy) -> Result<Copy, Failure> {
+    pub(super) async fn plan(
+        &self,
+        source: &Reference,
+        name: &Reference,
+        policy: &Policy,
+    ) -> Result<Copy, Failure> {
         let verifier = Verifier::new(self.registry.clone(), self.trusted_root.clone());
         let image = verifier.resolve(source, policy).await?;
+        let image = image.requested_as(name.clone());
         let proof = verifier.verify(&image, policy).await?;
         self.progress
             .say(format!("reading what refers to {source}"));

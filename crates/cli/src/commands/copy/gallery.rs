@@ -1,0 +1,234 @@
+//! `countersign copy --gallery`: the images of galleries, to the mirror of an organisation or into a kit.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use countersign_download::{Galleries, Kit, Lock, Plan, PlannedSource, RequirementKind, Role};
+use countersign_oci::{Location, Reference};
+use countersign_policy::Policy;
+use countersign_verify::TrustedRoot;
+
+use super::CopyArguments;
+use super::carrier::{Carrier, Item, unpinned};
+use super::document::CopyResult;
+use super::target::Target;
+use crate::commands::galleries;
+use crate::commands::kit::OpenKit;
+use crate::commands::report::Report;
+use crate::connection;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::lock::LockFile;
+use crate::output::Output;
+use crate::policy::{self, LoadedPolicy};
+use crate::progress::Progress;
+use crate::trust;
+
+/// Copies the images of galleries.
+pub(super) async fn from_galleries(
+    arguments: &CopyArguments,
+    file: &Path,
+    to: &Target,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let verification = &arguments.verification;
+    let registry = connection::registry(&verification.registry, environment)?;
+    let planning = arguments.planning();
+    let galleries = galleries::load(file, &planning, &verification.registry, environment).await?;
+    let lock = arguments.from_lock.clone().map(LockFile::new);
+    let lock = lock.map(|file| file.read()).transpose()?;
+    let mut roots = HashMap::new();
+    let mut report = Report::new(output);
+    let mut items = Vec::new();
+    for plan in plans(arguments, &galleries, lock.as_ref(), &mut report)? {
+        let (reference, policy) = match image_of(&plan) {
+            Ok(found) => found,
+            Err(failure) => {
+                report.fail(&failure, CopyResult::failed(plan.name(), None, &failure));
+                continue;
+            }
+        };
+        let loaded = LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(file.to_owned()),
+        };
+        let key = plan.gallery().unwrap_or_default().to_owned();
+        let trusted_root = match roots.get(&key) {
+            Some(root) => TrustedRoot::clone(root),
+            None => {
+                let instance = trust::instance(&verification.trust, Some(&loaded))?;
+                let connection = registry.connection();
+                let root = instance.trusted_root_for(&policy, environment, connection);
+                let root = root.await?;
+                roots.insert(key, root.clone());
+                root
+            }
+        };
+        items.push(Item {
+            name: plan.name().to_owned(),
+            source: reference.clone(),
+            reference,
+            policy,
+            trusted_root,
+            limit: plan.address_limit().cloned(),
+        });
+    }
+    let kit = match to {
+        Target::Layout(_) => Some(Kit {
+            trusted_root: one_root(roots.values())?,
+            lock: lock.map(|lock| lock.to_yaml()).transpose()?,
+            ..kit_of(file, &galleries)?
+        }),
+        Target::Repository { .. } => None,
+    };
+    let carrier = Carrier {
+        arguments,
+        registry,
+        progress: Arc::new(Progress::new(output, "reading the galleries")),
+        report,
+        output,
+    };
+    carrier.carry(items, to, kit).await
+}
+
+/// Copies the images of a kit into registries.
+pub(super) async fn from_kit(
+    arguments: &CopyArguments,
+    kit: &OpenKit,
+    to: &Target,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let registry = connection::registry(&arguments.verification.registry, environment)?;
+    let galleries = kit.galleries(None, &arguments.planning(), environment)?;
+    let mut report = Report::new(output);
+    let listed = registry.layout_images(&kit.path).await?;
+    let layout = Location::from(kit.path.clone());
+    let mut items = Vec::new();
+    for plan in plans(arguments, &galleries, None, &mut report)? {
+        let Ok((reference, policy)) = image_of(&plan) else {
+            continue;
+        };
+        let mut named = listed.iter();
+        let named = named.find(|one| one.name.as_ref() == Some(&unpinned(&reference)));
+        // What could not be copied into it is not in it.
+        let Some(image) = named else { continue };
+        items.push(Item {
+            name: plan.name().to_owned(),
+            source: layout.at(image.descriptor.digest.clone()).into(),
+            reference,
+            trusted_root: kit.trusted_root(&policy)?,
+            policy,
+            limit: None,
+        });
+    }
+    let carrier = Carrier {
+        arguments,
+        registry,
+        progress: Arc::new(Progress::new(output, "reading the galleries")),
+        report,
+        output,
+    };
+    carrier.carry(items, to, None).await
+}
+
+/// The plans of all entries with content, or of those that are asked for.
+fn plans(
+    arguments: &CopyArguments,
+    galleries: &Galleries,
+    lock: Option<&Lock>,
+    report: &mut Report<'_, CopyResult>,
+) -> Result<Vec<Plan>, Failure> {
+    let is_wanted = |name: &str| {
+        arguments.entries.is_empty() || arguments.entries.iter().any(|wanted| wanted == name)
+    };
+    let mut found = Vec::new();
+    if let Some(lock) = lock {
+        for entry in lock.entries().filter(|entry| is_wanted(&entry.name)) {
+            let plan = galleries.plan(&entry.name.as_str().into())?;
+            found.push(plan.locked(lock, &entry.platform)?);
+        }
+    } else {
+        for (_, entry, plan) in galleries.plan_all() {
+            // An entry without content stands for another one.
+            let has_content = entry.uri.as_deref().is_some_and(|uri| !uri.is_empty());
+            if !has_content || !is_wanted(&entry.name) {
+                continue;
+            }
+            match plan {
+                Ok(plan) => found.push(plan),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    report.fail(&failure, CopyResult::failed(&entry.name, None, &failure));
+                }
+            }
+        }
+    }
+    let mut missing = arguments.entries.iter();
+    let known = |name: &String| found.iter().any(|plan| plan.name() == name);
+    match missing.find(|name| !known(name)) {
+        Some(name) if !report.has_failed() => {
+            let message = format!("no gallery has an image with the name `{name}`");
+            Err(Failure::new(Kind::NotFound, message)
+                .hint("see the names with `countersign install --gallery FILE --dry-run --all`"))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// What an entry's content is, and what proves it.
+fn image_of(plan: &Plan) -> Result<(Reference, Policy), Failure> {
+    let name = plan.name();
+    let RequirementKind::Signature(policy) = plan.requirement().kind() else {
+        let message = format!("{name}: no policy says who must have signed it");
+        return Err(Failure::new(Kind::Unsigned, message)
+            .hint("add `verification` to its gallery; only what is proven is copied"));
+    };
+    let mut sources = plan.sources().iter();
+    let primary = sources.find(|planned: &&PlannedSource| planned.role == Role::Primary);
+    let image = primary.and_then(|planned| planned.source.image());
+    match image {
+        Some(reference) => Ok((reference.clone(), Policy::clone(policy))),
+        None => Err(Failure::new(
+            Kind::Usage,
+            format!("{name}: it is not an image in a registry"),
+        )
+        .hint("copy it by other means")),
+    }
+}
+
+/// The file of galleries, what it names, and the indexes.
+fn kit_of(file: &Path, galleries: &Galleries) -> Result<Kit, Failure> {
+    let (text, keys) = policy::text_with_keys(file, "gallery file")?;
+    let fetched = galleries.fetched().iter();
+    Ok(Kit {
+        galleries: text,
+        keys,
+        indexes: fetched
+            .map(|(gallery, index)| (gallery.name.clone(), index.text.to_string()))
+            .collect(),
+        ..Kit::default()
+    })
+}
+
+/// The one trusted root of all policies. Two are never mixed.
+fn one_root<'a>(roots: impl Iterator<Item = &'a TrustedRoot>) -> Result<Option<String>, Failure> {
+    let mut texts: Vec<&str> = roots
+        .map(TrustedRoot::json)
+        .filter(|text| !text.is_empty())
+        .collect();
+    texts.sort_unstable();
+    texts.dedup();
+    match texts.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some((*one).to_owned())),
+        _ => Err(Failure::new(
+            Kind::Usage,
+            "the galleries trust different Sigstore instances, and a kit has one trusted root",
+        )
+        .hint("make a kit for each gallery")),
+    }
+}

@@ -1,0 +1,115 @@
+//! Kits, as commands use them: galleries and images from a layout, and no request to anywhere.
+
+use std::io;
+use std::path::Path;
+
+use countersign_download::{FetchedIndex, Galleries, Kit};
+use countersign_oci::{LayoutPath, Location, Options, Reference, Registry};
+use countersign_policy::{Policy, PolicyFile};
+use countersign_verify::TrustedRoot;
+
+use super::galleries;
+use crate::arguments::planning::PlanningArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::connection;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::policy;
+
+/// A kit that was opened.
+pub(super) struct OpenKit {
+    kit: Kit,
+    pub(super) path: LayoutPath,
+    /// How images are read: from the layout alone.
+    pub(super) options: Options,
+    /// A client that reads the layout, and asks no registry.
+    pub(super) registry: Registry,
+}
+
+impl OpenKit {
+    /// Opens the kit of a layout, or the one with the digest that `reference` has. `None` for something else.
+    pub(super) async fn find(
+        reference: &Reference,
+        registry: &RegistryArguments,
+        environment: &Environment,
+    ) -> Result<Option<Self>, Failure> {
+        let Location::Layout(path) = reference.location() else {
+            return Ok(None);
+        };
+        let options = Options {
+            instead_of_registries: Some(path.clone()),
+            ..connection::options(registry, environment)?
+        };
+        let registry = Registry::new(options.clone())?;
+        let kit = Kit::read(&registry, path, reference.digest()).await?;
+        Ok(kit.map(|kit| Self {
+            kit,
+            path: path.clone(),
+            options,
+            registry,
+        }))
+    }
+
+    /// As [`Self::find`], where nothing but a kit will do.
+    pub(super) async fn open(
+        reference: &Reference,
+        registry: &RegistryArguments,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let found = Self::find(reference, registry, environment).await?;
+        found.ok_or_else(|| {
+            let message = format!("expected a kit, found {reference}");
+            Failure::new(Kind::Usage, message)
+                .hint("make one with `countersign copy --gallery FILE --to ocifile://DIR`")
+        })
+    }
+
+    /// The galleries of the kit, or those of the caller's own file, with the indexes that the kit has.
+    pub(super) fn galleries(
+        &self,
+        own: Option<&Path>,
+        arguments: &PlanningArguments,
+        environment: &Environment,
+    ) -> Result<Galleries, Failure> {
+        let parsed = match own {
+            Some(file) => policy::parse_file(file, "gallery file")?,
+            None => self.file()?,
+        };
+        let mut fetched = Vec::new();
+        for gallery in parsed.galleries() {
+            let Some(text) = self.kit.indexes.get(&gallery.name) else {
+                let message = format!("the kit has no gallery `{}`", gallery.name);
+                return Err(Failure::new(Kind::NotFound, message)
+                    .hint("make the kit from the same galleries, or leave --gallery out"));
+            };
+            fetched.push((gallery.clone(), FetchedIndex::kept(gallery, text)?));
+        }
+        galleries::assemble(&parsed, fetched, arguments, environment)
+    }
+
+    fn file(&self) -> Result<PolicyFile, Failure> {
+        let name = format!("galleries.yaml of ocifile://{}", self.path.as_str());
+        let keys = &self.kit.keys;
+        let read = |key: &str| {
+            let text = keys.get(key).cloned();
+            text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        };
+        Ok(PolicyFile::parse_with_keys(
+            &self.kit.galleries,
+            &name,
+            &read,
+        )?)
+    }
+
+    /// The kit's trusted root, for a policy of its galleries.
+    pub(super) fn trusted_root(&self, policy: &Policy) -> Result<TrustedRoot, Failure> {
+        let root = match &self.kit.trusted_root {
+            Some(json) => TrustedRoot::from_json("the trusted root of the kit", json)?,
+            None => TrustedRoot::empty()?,
+        };
+        Ok(match policy.trust() {
+            Some(trust) => root.for_trust(trust.clone()),
+            None => root,
+        })
+    }
+}

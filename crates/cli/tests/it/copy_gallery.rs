@@ -1,0 +1,218 @@
+//! `countersign copy --gallery`: the images of galleries go to a mirror, or into a kit for a machine without a
+//! network.
+
+use std::fs;
+use std::process::Command;
+
+use countersign_sandbox::{RegistryOptions, RegistryServer};
+
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, run};
+
+const LINUX: [&str; 2] = ["--platform", "linux/amd64"];
+
+/// A stage with a gallery: `app` is signed, and has a mirror that is empty still. `other` is not signed.
+async fn stage(mirror: &str) -> Stage {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    image("linux/amd64").push(&stage.registry, "other", Some("v1"));
+    stage.signed("other:v1", STRANGER);
+    let (app, other) = (stage.reference("app:v1"), stage.reference("other:v1"));
+    let index = format!(
+        "[{{name: app, uri: '{app}', mirrors: ['{mirror}/app:v1']}}, {{name: other, uri: '{other}'}}, \
+         {{name: either, capabilities: {{default: app}}}}]"
+    );
+    stage.write("index.yaml", index);
+    let policy = stage.policy(RELEASE).replace('\n', "\n    ");
+    let galleries = format!("galleries:\n  - name: acme\n    url: file:index.yaml\n    {policy}\n");
+    stage.write("galleries.yaml", galleries);
+    stage
+}
+
+fn copy(stage: &Stage, arguments: &[&str]) -> Run {
+    stage.run(&[&["copy"], &TRUST, &["--gallery=galleries.yaml"], arguments])
+}
+
+/// A place that no test serves.
+const NOWHERE: &str = "mirror.invalid";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_installs_without_a_network() {
+    let stage = stage(NOWHERE).await;
+    let run_ = copy(&stage, &["--to=ocifile://kit"]);
+    assert_eq!(
+        run_.code,
+        4,
+        "one of the images is signed by a stranger: {}",
+        run_.shown()
+    );
+    assert!(
+        run_.stdout.contains("1 of 2 images copied"),
+        "{}",
+        run_.shown()
+    );
+    let json = copy(
+        &stage,
+        &["--output=json", "--entry=app", "--to=ocifile://kit.tar"],
+    )
+    .json();
+    let kit = json["kit"].as_str().unwrap().to_owned();
+    assert_eq!(json["results"][0]["name"], "app");
+
+    // The kit knows no file beside it, and its registry is gone.
+    for name in [
+        "galleries.yaml",
+        "index.yaml",
+        "policy.yaml",
+        "trusted_root.json",
+    ] {
+        fs::remove_file(stage.path(name)).unwrap();
+    }
+    let requests = stage.registry.requests().len();
+    for (kit, store) in [
+        ("ocifile://kit", "one"),
+        ("ocifile://kit.tar", "two"),
+        (kit.as_str(), "three"),
+    ] {
+        let store = format!("--store={store}");
+        let install = ["install", "--from", kit, &store, "app"];
+        let done = stage.run(&[&install, &LINUX]);
+        assert_eq!(done.code, 0, "{}", done.shown());
+    }
+    let either = stage.run(&[
+        &["install", "--from=ocifile://kit", "--store=four", "either"],
+        &LINUX,
+    ]);
+    assert_eq!(either.code, 0, "{}", either.shown());
+    assert_eq!(stage.registry.requests().len(), requests);
+    let missing = stage.run(&[
+        &["install", "--from=ocifile://kit", "--store=five", "other"],
+        &LINUX,
+    ]);
+    assert_eq!(missing.code, 6, "{}", missing.shown());
+    assert_eq!(stage.registry.requests().len(), requests);
+
+    let other = kit
+        .replace("sha256:", "sha256:0")
+        .split_at(kit.len())
+        .0
+        .to_owned();
+    let changed = stage.run(&[&["install", "--store=six", "app", "--from", &other], &LINUX]);
+    assert_eq!(changed.code, 6, "{}", changed.shown());
+
+    in_a_namespace_without_a_network(&stage);
+}
+
+fn in_a_namespace_without_a_network(stage: &Stage) {
+    let alone = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", program]);
+        command.current_dir(stage.directory.path()).env_clear();
+        command
+    };
+    let allowed = alone("true").env("PATH", "/usr/bin:/bin").output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this machine allows no network namespace");
+        return;
+    }
+    let mut command = alone(env!("CARGO_BIN_EXE_countersign"));
+    command.args(["install", "--from=ocifile://kit", "--store=alone", "app"]);
+    let done = run(command.args(LINUX));
+    assert_eq!(done.code, 0, "{}", done.shown());
+    assert!(stage.path("alone/app/bin/app").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_was_copied_passes_the_audit_of_its_gallery() {
+    let options = RegistryOptions::default();
+    let other = RegistryServer::start(options).await.unwrap();
+    for by_kit in [false, true] {
+        let mirror = format!("{}/mirror{by_kit}", other.host());
+        let stage = stage(&mirror).await;
+        let audit = [
+            "audit",
+            "--gallery=galleries.yaml",
+            "--mirrors",
+            "--output=json",
+        ];
+        let audit = || stage.run(&[&audit, &TRUST]).json();
+        let before = audit();
+        assert_eq!(before["results"][1]["state"], "missing", "{before}");
+        if by_kit {
+            let kit = copy(&stage, &["--entry=app", "--to=ocifile://kit"]);
+            assert_eq!(kit.code, 0, "{}", kit.shown());
+            let served = stage.run(&[&["copy", "ocifile://kit", &mirror]]);
+            assert_eq!(served.code, 0, "{}", served.shown());
+        } else {
+            let to = format!("--to={mirror}");
+            let copied = copy(&stage, &["--entry=app", &to]);
+            assert_eq!(copied.code, 0, "{}", copied.shown());
+        }
+        let after = audit();
+        assert_eq!(after["results"][1]["role"], "mirror", "{after}");
+        assert_eq!(after["results"][1]["state"], "proven", "{after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_file_says_what_is_in_a_kit() {
+    let stage = stage(NOWHERE).await;
+    let install = [
+        "install",
+        "--gallery=galleries.yaml",
+        "--store=store",
+        "--lock",
+        "app",
+    ];
+    let locked = stage.run(&[&install, &TRUST, &LINUX]);
+    assert_eq!(locked.code, 0, "{}", locked.shown());
+    // The tag moves on to something that nobody signed.
+    stage.push_unsigned("v1");
+    let run = copy(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let digest = stage.index.digest().to_string();
+    let json = stage.run(&[
+        &[
+            "install",
+            "--from=ocifile://kit",
+            "--store=two",
+            "--output=json",
+            "app",
+        ],
+        &LINUX,
+    ]);
+    assert_eq!(json.code, 0, "{}", json.shown());
+    assert!(json.stdout.contains(&digest), "{}", json.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_kit_and_what_nothing_proves_is_told() {
+    let stage = stage(NOWHERE).await;
+    let expect = |run: Run, code: i32, text: &str| {
+        assert_eq!(run.code, code, "{}", run.shown());
+        assert!(run.stderr.contains(text), "{}", run.shown());
+    };
+    let done = stage.run(&[
+        &["copy", &stage.reference("app:v1"), "ocifile://app"],
+        &TRUST,
+        &POLICY,
+    ]);
+    assert_eq!(done.code, 0, "{}", done.shown());
+    let from = |kit: &str| stage.run(&[&["install", "--from", kit, "--store=s", "app"]]);
+    expect(from("ocifile://app"), 2, "expected a kit");
+    expect(from(&stage.reference("app:v1")), 2, "expected a kit");
+    let to = "--to=ocifile://kit";
+    expect(
+        copy(&stage, &["--entry=nothing", to]),
+        6,
+        "no gallery has an image",
+    );
+    let tagged = format!("--to={}:v1", stage.reference("mirror"));
+    expect(copy(&stage, &[&tagged]), 2, "without a tag");
+    let galleries = "galleries: [{name: acme, url: 'file:index.yaml'}]";
+    stage.write("galleries.yaml", galleries);
+    expect(
+        copy(&stage, &[to]),
+        3,
+        "no policy says who must have signed it",
+    );
+}

@@ -1,0 +1,171 @@
+//! Kits: galleries, their images, the trusted root and the policies, in one image layout.
+//!
+//! A kit is a manifest in the layout that the images are in. Its layers are the file of galleries, the keys that this
+//! names, each gallery's index, the trusted root and a lock file. All are found by the manifest's digest, so who knows
+//! that digest knows all of them. Without it, a kit is believed as a file of galleries is.
+
+use std::collections::BTreeMap;
+
+use countersign_oci::{
+    Descriptor, Digest, Document, Error, LayoutDraft, LayoutPath, ListedAs, Location,
+    ManifestError, Registry, ResolvedImage, media_type,
+};
+use serde_json::json;
+
+/// By this name a layout lists its kit.
+const NAME: &str = "countersign-kit";
+const ARTIFACT_TYPE: &str = "application/vnd.countersign.kit.v1+json";
+const GALLERIES: &str = "application/vnd.countersign.galleries.v1+yaml";
+const KEY: &str = "application/vnd.countersign.key.v1+pem";
+const INDEX: &str = "application/vnd.countersign.gallery-index.v1+yaml";
+const TRUSTED_ROOT: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+const LOCK: &str = "application/vnd.countersign.lock.v1+yaml";
+/// The annotation with a layer's name (OCI image specification, "Pre-Defined Annotation Keys").
+const TITLE: &str = "org.opencontainers.image.title";
+/// The largest document of a kit, in bytes: 64 MiB.
+const DOCUMENT_BYTES: u64 = 64 << 20;
+/// How many documents a kit has at most.
+const DOCUMENTS: usize = 1_000;
+
+/// What a kit has beside its images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kit {
+    /// The file of galleries.
+    pub galleries: String,
+    /// Keys that the file names, by the paths that it names them by.
+    pub keys: BTreeMap<String, String>,
+    /// The indexes of galleries, by the galleries' names.
+    pub indexes: BTreeMap<String, String>,
+    /// The trusted root that all its policies are judged with; `None` if they need none.
+    pub trusted_root: Option<String>,
+    /// The lock file that the images were chosen by.
+    pub lock: Option<String>,
+}
+
+impl Kit {
+    /// Reads the kit that a layout lists, or the one with this digest. `None` if the layout lists none, or the
+    /// digest is that of something else.
+    ///
+    /// # Errors
+    /// [`Error::Layout`]; [`Error::Manifest`], if it is not a kit; [`Error::Limit`].
+    pub async fn read(
+        registry: &Registry,
+        path: &LayoutPath,
+        digest: Option<&Digest>,
+    ) -> Result<Option<Self>, Error> {
+        let location = Location::from(path.clone());
+        let manifest = match digest {
+            Some(digest) => Some(registry.manifest(&location.at(digest.clone())).await?),
+            None => match registry.layout_tagged(path, NAME).await {
+                Err(error) if error.is_absence() => None,
+                found => Some(found?),
+            },
+        };
+        match manifest {
+            Some(manifest) => Self::of(registry, &location, &manifest).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn of(
+        registry: &Registry,
+        location: &Location,
+        image: &ResolvedImage,
+    ) -> Result<Option<Self>, Error> {
+        let wrong = |found: &str| Error::Manifest {
+            what: format!("the kit {}", image.reference()),
+            source: ManifestError::Unknown {
+                found: found.to_owned(),
+            },
+        };
+        let Document::Manifest(manifest) = image.document() else {
+            return Ok(None);
+        };
+        if manifest.artifact_type.as_deref() != Some(ARTIFACT_TYPE) {
+            return Ok(None);
+        }
+        if manifest.layers.len() > DOCUMENTS {
+            return Err(wrong("a kit with too many documents"));
+        }
+        let mut kit = Self::default();
+        for layer in &manifest.layers {
+            let bytes = registry.blob(location, layer, DOCUMENT_BYTES).await?;
+            let text = String::from_utf8(bytes.to_vec())
+                .map_err(|_| wrong("a document that is not UTF-8"))?;
+            let title = layer.annotations.get(TITLE).cloned().unwrap_or_default();
+            match layer.media_type.as_str() {
+                GALLERIES => kit.galleries = text,
+                KEY => drop(kit.keys.insert(title, text)),
+                INDEX => drop(kit.indexes.insert(title, text)),
+                TRUSTED_ROOT => kit.trusted_root = Some(text),
+                LOCK => kit.lock = Some(text),
+                // A later version may add something.
+                _ => {}
+            }
+        }
+        Ok(Some(kit))
+    }
+
+    /// Writes the kit into the layout with its images, which is to list it. Returns its digest.
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn write(&self, draft: &LayoutDraft) -> Result<Digest, Error> {
+        let empty = b"{}".as_slice();
+        let config = Descriptor::of(media_type::EMPTY, empty);
+        draft.put(&config.digest, empty.into()).await?;
+        let mut layers = Vec::new();
+        for (kind, title, text) in self.documents() {
+            let descriptor = Descriptor {
+                annotations: BTreeMap::from([(TITLE.to_owned(), title.to_owned())]),
+                ..Descriptor::of(kind, text.as_bytes())
+            };
+            draft
+                .put(&descriptor.digest, text.to_owned().into())
+                .await?;
+            layers.push(descriptor);
+        }
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::OCI_MANIFEST,
+            "artifactType": ARTIFACT_TYPE,
+            "config": config,
+            "layers": layers,
+        });
+        let location = Location::from(draft.path().clone());
+        let bytes = manifest.to_string().into();
+        let image = ResolvedImage::from_bytes(&location, bytes, Some(media_type::OCI_MANIFEST))
+            .map_err(|source| Error::Manifest {
+                what: format!("the kit of {location}"),
+                source,
+            })?;
+        draft.put_document(&image).await?;
+        draft.list(&image, media_type::OCI_MANIFEST, ListedAs::Tag(NAME));
+        draft.stage().await?;
+        draft.accept().await?;
+        Ok(image.digest().clone())
+    }
+
+    /// Kinds, names and texts, in a fixed order.
+    fn documents(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let galleries = [(GALLERIES, "galleries.yaml", self.galleries.as_str())];
+        let keys = self
+            .keys
+            .iter()
+            .map(|(name, text)| (KEY, name.as_str(), text.as_str()));
+        let indexes = self
+            .indexes
+            .iter()
+            .map(|(name, text)| (INDEX, name.as_str(), text.as_str()));
+        let root = self.trusted_root.iter();
+        let root = root.map(|text| (TRUSTED_ROOT, "trusted_root.json", text.as_str()));
+        let lock = self.lock.iter();
+        let lock = lock.map(|text| (LOCK, "countersign.lock", text.as_str()));
+        galleries
+            .into_iter()
+            .chain(keys)
+            .chain(indexes)
+            .chain(root)
+            .chain(lock)
+    }
+}
