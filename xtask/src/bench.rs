@@ -5,6 +5,7 @@
 //! Both programs are given the same trusted root from a file, so that neither needs more of the network than
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
+mod audit;
 mod gallery;
 mod hostile;
 mod install;
@@ -48,6 +49,8 @@ pub(crate) enum Part {
     Sign,
     /// A verdict of the image verifier of a node
     Node,
+    /// `countersign audit` of a large gallery
+    Audit,
     /// `countersign install` of large images, beside crane, skopeo and umoci where they are installed
     Install,
 }
@@ -105,6 +108,9 @@ pub(crate) fn run(
     }
     if plays(Part::Node) {
         missed.extend(node::run(&signer, &registry)?);
+    }
+    if plays(Part::Audit) {
+        missed.extend(audit::run(&countersign, directory.path())?);
     }
     if plays(Part::Sign) {
         let programs = sign::Programs {

@@ -36,6 +36,9 @@ const PLATFORMS_AT_ONCE: usize = 4;
 pub enum Scope {
     /// The index or manifest that the reference names.
     Named,
+    /// As [`Self::Named`]. Where that is not proven, an index counts as proven if each of its platforms is: an
+    /// installation succeeds then, whatever the machine.
+    Installable,
     /// The image for one platform: a signature of the index or of its manifest counts, as for an installation.
     Platform(Platform),
     /// As [`Self::Platform`], for each platform that an index lists.
@@ -163,6 +166,7 @@ impl<V: ImageVerifier> Auditor<V> {
         };
         let found = match &self.scope {
             Scope::Named => vec![judge.named().await],
+            Scope::Installable => vec![judge.installable().await],
             Scope::Platform(platform) => vec![judge.platform(platform.clone()).await],
             Scope::AllPlatforms => judge.platforms().await,
         };
@@ -192,6 +196,36 @@ impl<V: ImageVerifier> Judge<'_, V> {
             Err(error) => classify::verify_error(&error),
         };
         self.audited(None, verdict)
+    }
+
+    async fn installable(&self) -> Audited {
+        let named = self.named().await;
+        if named.verdict.state() == State::Proven || named.verdict.state() == State::Denied {
+            return named;
+        }
+        let entries = match self.registry.platform_entries(self.image).await {
+            Ok(entries) if !entries.is_empty() => self.entries(entries).await,
+            // What is wrong with it is known already.
+            Ok(_) | Err(_) => return named,
+        };
+        let is_proven = |one: &&Audited| one.verdict.state() == State::Proven;
+        let proven: Vec<&Audited> = entries.iter().filter(is_proven).collect();
+        match proven.first() {
+            None => named,
+            Some(first) if proven.len() == entries.len() => {
+                self.audited(None, first.verdict.clone())
+            }
+            Some(_) => {
+                let platforms = proven.iter().filter_map(|one| one.platform.as_ref());
+                let platforms: Vec<String> = platforms.map(ToString::to_string).collect();
+                let count = entries.len();
+                let only = format!(
+                    "; proven for {} alone, of {count} platforms",
+                    platforms.join(", ")
+                );
+                self.audited(None, named.verdict.with_more(&only))
+            }
+        }
     }
 
     async fn platforms(&self) -> Vec<Audited> {

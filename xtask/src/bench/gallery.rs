@@ -10,7 +10,7 @@ use super::measure::measure;
 use crate::command::{Command, workspace};
 
 /// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
-const INDEX: &str = "../shared/galleries/localai-backends.yaml";
+pub(super) const INDEX: &str = "../shared/galleries/localai-backends.yaml";
 const ENTRY: &str = "cpu-llama-cpp";
 
 /// Of the whole program, from its start: reading the index takes most of it.

@@ -8,7 +8,9 @@ mod earlier;
 mod fail_on;
 mod html;
 mod images;
+mod junit;
 mod merge;
+mod metrics;
 mod record;
 mod report;
 mod shard;
@@ -200,7 +202,9 @@ async fn galleries(
         let subjects = one.subjects();
         tasks.push(subjects.map(move |subject| (Arc::clone(&auditor), subject)));
     }
-    let state = arguments.state_file(&format!("{policies:?}"))?;
+    let rules = arguments.rules(&format!("{policies:?}"));
+    report.judged_by(&rules);
+    let state = arguments.state_file(&rules)?;
     let tasks = stream::iter(tasks.into_iter().flatten());
     audit(tasks, arguments.shard, state, report, output).await
 }
@@ -214,7 +218,9 @@ async fn images(
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
     let loaded = policy::from_arguments(&arguments.verification.policy)?;
-    let state = arguments.state_file(&format!("{:?}", loaded.policy))?;
+    let rules = arguments.rules(&format!("{:?}", loaded.policy));
+    report.judged_by(&rules);
+    let state = arguments.state_file(&rules)?;
     let auditor = Arc::new(setup.by(loaded).await?);
     let mut images = Images::open(file)?;
     let subjects = images.subjects();
@@ -248,7 +254,7 @@ async fn audit(
             pending = Some(task);
             break;
         };
-        report.add(done, results);
+        report.add(done, results)?;
         done += 1;
     }
     let rest = stream::iter(pending).chain(tasks).enumerate();
@@ -263,7 +269,7 @@ async fn audit(
         if let Some(state) = &mut state {
             state.keep(position, &subject, &results)?;
         }
-        progress.suspend(|| report.add(position, results));
+        progress.suspend(|| report.add(position, results))?;
         progress.audited(report.total());
     }
     Ok(seen.get())
@@ -281,16 +287,23 @@ impl AuditArguments {
         match &self.platform {
             Some(platform) => Scope::Platform(platform.clone()),
             None if self.all_platforms => Scope::AllPlatforms,
+            // What an installation of the entry would find.
+            None if self.gallery.is_some() => Scope::Installable,
             None => Scope::Named,
         }
     }
 
-    /// The file of `--state`, of an audit by this policy and these flags.
-    fn state_file(&self, policy: &str) -> Result<Option<StateFile>, Failure> {
+    /// The file of `--state`, of an audit by these rules.
+    fn state_file(&self, rules: &str) -> Result<Option<StateFile>, Failure> {
         let Some(path) = &self.state else {
             return Ok(None);
         };
-        let (scope, which, shard) = (self.scope(), self.which(), self.shard);
+        StateFile::open(path, &format!("{rules} {:?}", self.shard)).map(Some)
+    }
+
+    /// All that decides what becomes of an image: `policy` and the flags.
+    fn rules(&self, policy: &str) -> String {
+        let (scope, which) = (self.scope(), self.which());
         let trust = &self.verification.trust;
         // A file may have another content at the next run.
         let files = [&trust.trusted_root, &trust.tuf_root];
@@ -299,11 +312,7 @@ impl AuditArguments {
             .map(|file| std::fs::read(file).ok().map(|bytes| Digest::sha256(&bytes)))
             .collect();
         let version = env!("CARGO_PKG_VERSION");
-        let rules = format!(
-            "2 {version} {scope:?} {which:?} {shard:?} {:?} {files:?} {policy}",
-            trust
-        );
-        StateFile::open(path, &rules).map(Some)
+        format!("3 {version} {scope:?} {which:?} {trust:?} {files:?} {policy}")
     }
 
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.

@@ -11,6 +11,7 @@
 
 mod also_verify;
 mod audit;
+mod audit_reports;
 mod bundle;
 mod cache;
 mod check;

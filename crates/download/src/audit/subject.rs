@@ -11,7 +11,7 @@ use crate::capability::uri;
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
-use crate::requirement::{Integrity, Requirement, RequirementKind};
+use crate::requirement::{Integrity, Requirement, RequirementError, RequirementKind};
 
 /// Which sources of an entry are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +158,23 @@ fn what(plan: &Plan, planned: &PlannedSource) -> What {
             let sources = std::slice::from_ref(&planned.source);
             match Requirement::of(None, sources, Integrity::Strict) {
                 Ok(_) => uncovered("the sources of the entry differ in their digests".to_owned()),
-                Err(error) => uncovered(classify::line(&error)),
+                Err(error) => uncovered(lacking(&error)),
             }
         }
+    }
+}
+
+/// What is lacking, whether or not an installation would ask for it.
+fn lacking(error: &RequirementError) -> String {
+    match error {
+        RequirementError::NoPolicy { found } => {
+            format!("the gallery has no `verification` block to verify {found} with")
+        }
+        RequirementError::NoDigest { found } => format!("{found} has no `sha256`"),
+        RequirementError::Unverifiable { found } => {
+            format!("{} can't be verified: {found}", found.kind())
+        }
+        RequirementError::Unsignable { .. } | RequirementError::NoSource => classify::line(error),
     }
 }
 

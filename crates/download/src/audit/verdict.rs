@@ -212,6 +212,27 @@ impl State {
 }
 
 impl Verdict {
+    /// The same with more behind its reason.
+    pub(super) fn with_more(mut self, more: &str) -> Self {
+        match &mut self {
+            Self::Proven(_) | Self::Digest(_) => {}
+            Self::Stale { reason, .. }
+            | Self::OtherCondition { reason }
+            | Self::OtherSigner { reason, .. }
+            | Self::LegacyOnly { reason }
+            | Self::AttestationOnly { reason }
+            | Self::Unsigned { reason }
+            | Self::Invalid { reason }
+            | Self::Denied { reason }
+            | Self::Missing { reason }
+            | Self::Unreachable { reason }
+            | Self::Uncovered { reason }
+            | Self::Unusable { reason }
+            | Self::Failed { reason } => reason.push_str(more),
+        }
+        self
+    }
+
     /// Its kind.
     pub fn state(&self) -> State {
         match self {

@@ -15,6 +15,9 @@ pub(in crate::commands) struct AuditOutput {
     /// The part that it is of, with `--shard`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) shard: Option<String>,
+    /// Digest of what images were judged by: the policy, the flags and the trusted root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rules: Option<String>,
 }
 
 /// The last line of `--output jsonl`: without it, the audit was not finished.
@@ -24,4 +27,7 @@ pub(in crate::commands) struct AuditEnd {
     /// The part that it is of, with `--shard`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) shard: Option<String>,
+    /// Digest of what images were judged by: the policy, the flags and the trusted root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rules: Option<String>,
 }

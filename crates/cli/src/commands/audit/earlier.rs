@@ -24,6 +24,8 @@ enum Line {
         summary: Counted,
         #[serde(default)]
         shard: Option<String>,
+        #[serde(default)]
+        rules: Option<String>,
     },
 }
 
@@ -34,6 +36,16 @@ struct Document {
     summary: Counted,
     #[serde(default)]
     shard: Option<String>,
+    #[serde(default)]
+    rules: Option<String>,
+}
+
+/// A part of an audit.
+pub(super) struct Part {
+    /// Which one it is.
+    pub(super) shard: String,
+    /// Digest of what its images were judged by.
+    pub(super) rules: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +57,7 @@ struct Counted {
 pub(super) fn read(
     path: &Path,
     mut each: impl FnMut(AuditResult),
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Part>, Failure> {
     let unreadable = |error| Failure::unreadable(path, WHAT, error);
     let mut from = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut first = String::new();
@@ -68,7 +80,8 @@ pub(super) fn read(
             )));
         }
         document.results.into_iter().for_each(each);
-        return Ok(document.shard);
+        let rules = document.rules;
+        return Ok(document.shard.map(|shard| Part { shard, rules }));
     }
     let mut count = 0;
     let mut line = first;
@@ -78,10 +91,14 @@ pub(super) fn read(
                 count += 1;
                 each(*result);
             }
-            Ok(Line::End { summary, shard }) if summary.images == count => {
+            Ok(Line::End {
+                summary,
+                shard,
+                rules,
+            }) if summary.images == count => {
                 line.clear();
                 return match from.read_line(&mut line).map_err(unreadable)? {
-                    0 => Ok(shard),
+                    0 => Ok(shard.map(|shard| Part { shard, rules })),
                     _ => {
                         let found = excerpt(line.trim_end());
                         Err(refuse(format!(

@@ -135,7 +135,7 @@ fn signers(page: &mut String, tally: &Tally) {
             "<tr><td class=\"number\">{count}</td><td><code>{}</code><br><span class=\"soft\">by {}</span></td>\
              <td class=\"chart\">{}</td></tr>",
             escaped(&signer.identity),
-            escaped(&signer.issuer),
+            escaped(signer.issuer.as_deref().unwrap_or("a key")),
             bar("good", *count, *most),
         );
     }
@@ -153,7 +153,7 @@ fn groups(page: &mut String, tally: &Tally) {
          <th>Where</th><th>Signer found</th><th>Some of them</th></tr></thead>\n<tbody>\n",
     );
     for (key, count, named) in groups.iter().take(LISTED) {
-        let more = match count.saturating_sub(named.len() as u64) {
+        let more = match count.saturating_sub(named.named.len() as u64) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
@@ -177,7 +177,7 @@ fn groups(page: &mut String, tally: &Tally) {
             escaped(repository),
             escaped(&beside.collect::<Vec<_>>().join(", ")),
             escaped(signer.as_deref().unwrap_or_default()),
-            escaped(&named.join(", ")),
+            escaped(&named.named.join(", ")),
         );
     }
     page.push_str("</tbody>\n</table>\n");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::earlier;
+use super::earlier::{self, Part};
 use super::report::{Report, ReportArguments};
 use super::shard::Shard;
 use crate::failure::{Failure, Kind};
@@ -29,17 +29,41 @@ pub(crate) struct MergeArguments {
 
 pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCode, Failure> {
     let mut report = Report::new(&arguments.report, None, output)?;
-    let mut shards = Vec::new();
+    let mut parts = Vec::new();
     let mut position = 0;
     for file in &arguments.files {
-        let shard = earlier::read(file, |result| {
-            report.add(position, vec![result]);
+        let mut written = Ok(());
+        let part = earlier::read(file, |result| {
+            if written.is_ok() {
+                written = report.add(position, vec![result]);
+            }
             position += 1;
         })?;
-        shards.extend(shard);
+        written?;
+        parts.extend(part);
     }
+    let shards: Vec<String> = parts.iter().map(|part| part.shard.clone()).collect();
     require_all(&shards, arguments.files.len())?;
+    require_same_rules(&parts)?;
     report.end()
+}
+
+/// Refuses parts that were judged by different policies, flags or trusted roots: their counts would mean nothing.
+fn require_same_rules(parts: &[Part]) -> Result<(), Failure> {
+    let Some(first) = parts.first() else {
+        return Ok(());
+    };
+    match parts.iter().find(|part| part.rules != first.rules) {
+        None => Ok(()),
+        Some(other) => {
+            let (first, other) = (&first.shard, &other.shard);
+            let message = format!(
+                "the parts {first} and {other} were judged by different policies, flags or trusted roots"
+            );
+            Err(Failure::new(Kind::Usage, message)
+                .hint("audit all parts with the same files and flags, and merge them again"))
+        }
+    }
 }
 
 /// Refuses parts that don't make a whole.

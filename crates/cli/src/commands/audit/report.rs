@@ -4,17 +4,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use countersign_oci::Digest;
 use jiff::Timestamp;
 
 use super::document::{AuditEnd, AuditOutput};
 use super::earlier::Earlier;
 use super::fail_on::FailOn;
 use super::html;
+use super::junit::Junit;
+use super::metrics;
 use super::record::AuditResult;
 use super::tally::Tally;
 use super::text;
 use crate::failure::{Failure, exit_code};
 use crate::output::Output;
+use crate::whole_file;
 
 /// What is reported, and when the run fails.
 #[derive(Debug, Args)]
@@ -44,6 +48,18 @@ pub(crate) struct ReportArguments {
     /// The page needs no network and no other file.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+
+    /// Write the report as JUnit XML, for a CI
+    ///
+    /// Each image is a test, in a suite for its gallery. What is not proven has failed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write the counts as a text file for Prometheus
+    ///
+    /// The textfile collector of the node exporter reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 /// The report of one run.
@@ -55,6 +71,8 @@ pub(super) struct Report<'a> {
     kept: Vec<(usize, Vec<AuditResult>)>,
     kept_count: usize,
     shard: Option<String>,
+    rules: Option<String>,
+    junit: Option<Junit>,
 }
 
 impl<'a> Report<'a> {
@@ -72,7 +90,14 @@ impl<'a> Report<'a> {
             kept: Vec::new(),
             kept_count: 0,
             shard,
+            rules: None,
+            junit: arguments.junit.as_deref().map(Junit::begin).transpose()?,
         })
+    }
+
+    /// What images are judged by, of which a digest is told.
+    pub(super) fn judged_by(&mut self, rules: &str) {
+        self.rules = Some(Digest::sha256(rules.as_bytes()).to_string());
     }
 
     /// How many verdicts there are so far.
@@ -81,19 +106,27 @@ impl<'a> Report<'a> {
     }
 
     /// The verdicts on the subject at this position.
-    pub(super) fn add(&mut self, position: usize, mut results: Vec<AuditResult>) {
+    pub(super) fn add(
+        &mut self,
+        position: usize,
+        mut results: Vec<AuditResult>,
+    ) -> Result<(), Failure> {
         for result in &mut results {
             if let Some(earlier) = &self.earlier {
                 earlier.compare(result);
             }
             self.tally.count(result);
             self.output.line(result);
+            if let Some(junit) = &mut self.junit {
+                junit.add(result)?;
+            }
         }
         let page = self.arguments.html.is_some() && self.kept_count < html::ROWS_MAX;
         if page || self.output.keeps_results() {
             self.kept_count += results.len();
             self.kept.push((position, results));
         }
+        Ok(())
     }
 
     /// Tells what was found, and with which exit code the run ends.
@@ -104,6 +137,8 @@ impl<'a> Report<'a> {
             tally,
             mut kept,
             shard,
+            rules,
+            junit,
             ..
         } = self;
         kept.sort_by_key(|(position, _)| *position);
@@ -111,16 +146,24 @@ impl<'a> Report<'a> {
         if let Some(path) = &arguments.html {
             write(path, &html::page(&tally, &results, &now()))?;
         }
+        if let Some(junit) = junit {
+            junit.end()?;
+        }
+        if let Some(path) = &arguments.metrics {
+            write(path, &metrics::text(&tally, Timestamp::now()))?;
+        }
         output.answer(&text::summary(&tally));
         let summary = tally.summary();
         output.line(&AuditEnd {
             summary: summary.clone(),
             shard: shard.clone(),
+            rules: rules.clone(),
         });
         output.document(&AuditOutput {
             results,
             summary,
             shard,
+            rules,
         });
         let Some(failed) = arguments.fail_on.failed(&tally) else {
             return Ok(ExitCode::SUCCESS);
@@ -136,6 +179,6 @@ fn now() -> String {
 }
 
 fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    let written = std::fs::write(path, page);
-    written.map_err(|error| Failure::unwritable(path, "page", error))
+    let written = whole_file::write(path, page.as_bytes());
+    written.map_err(|error| Failure::unwritable(path, "report", error))
 }

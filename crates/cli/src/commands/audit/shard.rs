@@ -47,7 +47,12 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/');
-        let read = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        // An index that begins with 0, as that of a Kubernetes Indexed Job, is written 0+1/16.
+        let number = |text: &str| match text.strip_suffix("+1") {
+            Some(index) => index.parse::<u64>().ok()?.checked_add(1),
+            None => text.parse().ok(),
+        };
+        let read = parts.and_then(|(part, of)| Some((number(part)?, of.parse().ok()?)));
         match read {
             Some((number, of)) if 1 <= number && number <= of => Ok(Self { number, of }),
             Some(_) | None => Err(format!(

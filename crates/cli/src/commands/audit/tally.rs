@@ -3,7 +3,7 @@
 //! They take the same memory for ten images as for a million: signers and groups have a bound, and what is beyond it
 //! is counted together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_download::State;
 use schemars::JsonSchema;
@@ -14,6 +14,8 @@ use super::record::{AuditResult, JsonSigner, JsonState};
 /// The most signers and the most groups that are counted each on its own. Whoever signs can use as many names as
 /// they like.
 const GROUPS_MAX: usize = 1_000;
+/// The most names of entries that are kept.
+const NAMES_MAX: usize = 10_000;
 /// The most images that a group names.
 const NAMED: usize = 5;
 
@@ -23,15 +25,32 @@ pub(super) struct Tally {
     total: u64,
     states: BTreeMap<State, u64>,
     signers: Counted<Signer, ()>,
-    groups: Counted<GroupKey, Vec<String>>,
+    groups: Counted<GroupKey, Group>,
+    /// Entries that an installation would refuse, by name.
+    refused: BTreeSet<String>,
+    refused_beyond: u64,
     changes: BTreeMap<(State, State), u64>,
 }
 
 /// Who signed what is proven.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Signer {
-    pub(super) issuer: String,
+    /// None for a key.
+    pub(super) issuer: Option<String>,
     pub(super) identity: String,
+}
+
+/// What is told of the images of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Some of them, by entry or reference.
+    pub(super) named: Vec<String>,
+    /// Why the first of them falls short.
+    pub(super) reason: Option<String>,
+    /// The issuer of the signer that was found, if it is known.
+    issuer: Option<String>,
+    /// The earliest time of a signature.
+    signed_at: Option<String>,
 }
 
 /// What images have in common that fall short in the same way.
@@ -102,7 +121,6 @@ impl Tally {
                 identity: Some(identity),
             }) = signer.cloned()
             {
-                let issuer = issuer.unwrap_or_else(|| "none, it is a key".to_owned());
                 self.signers.count(Signer { issuer, identity }, |()| {});
             }
             return;
@@ -114,11 +132,28 @@ impl Tally {
             platform: result.platform.clone(),
             signer: signer.and_then(|one| one.identity.clone().or_else(|| one.issuer.clone())),
         };
-        self.groups.count(key, |named| {
-            if named.len() < NAMED {
-                named.push(result.entry.as_ref().unwrap_or(&result.reference).clone());
+        self.groups.count(key, |group| {
+            if group.named.len() < NAMED {
+                let name = result.entry.as_ref().unwrap_or(&result.reference);
+                group.named.push(name.clone());
             }
+            group.reason = group.reason.take().or_else(|| result.reason.clone());
+            let issuer = signer.and_then(|one| one.issuer.clone());
+            group.issuer = group.issuer.take().or(issuer);
+            let times = group.signed_at.iter().chain(&result.signed_at);
+            group.signed_at = times.min().cloned();
         });
+        if let Some(entry) = &result.entry {
+            match self.refused.len() < NAMES_MAX || self.refused.contains(entry) {
+                true => drop(self.refused.insert(entry.clone())),
+                false => self.refused_beyond += 1,
+            }
+        }
+    }
+
+    /// Entries of galleries that an installation with `require_integrity` would refuse, by name.
+    pub(super) fn refused(&self) -> &BTreeSet<String> {
+        &self.refused
     }
 
     /// How many verdicts there are.
@@ -137,7 +172,7 @@ impl Tally {
     }
 
     /// What falls short.
-    pub(super) fn groups(&self) -> &Counted<GroupKey, Vec<String>> {
+    pub(super) fn groups(&self) -> &Counted<GroupKey, Group> {
         &self.groups
     }
 
@@ -176,12 +211,14 @@ impl Tally {
                     images,
                 })
                 .collect(),
+            refused: self.refused.iter().cloned().collect(),
+            refused_more: self.refused_beyond,
             not_grouped: self.groups.beyond() + self.signers.beyond(),
         }
     }
 }
 
-fn group((key, images, named): (&GroupKey, u64, &Vec<String>)) -> JsonGroup {
+fn group((key, images, group): (&GroupKey, u64, &Group)) -> JsonGroup {
     JsonGroup {
         state: key.state.into(),
         gallery: key.gallery.clone(),
@@ -189,8 +226,46 @@ fn group((key, images, named): (&GroupKey, u64, &Vec<String>)) -> JsonGroup {
         platform: key.platform.clone(),
         signer: key.signer.clone(),
         images,
-        named: named.clone(),
+        named: group.named.clone(),
+        reason: group.reason.clone(),
+        policy_change: policy_change(key, group),
     }
+}
+
+/// The smallest change to the policy that would cover a group, in words. `None` where no policy should. It is never
+/// made by itself.
+pub(super) fn policy_change(key: &GroupKey, group: &Group) -> Option<String> {
+    let change = match key.state {
+        State::Stale => format!("not_before: {}", group.signed_at.as_ref()?),
+        State::OtherSigner => {
+            let identity = key.signer.as_ref()?;
+            match &group.issuer {
+                Some(issuer) if issuer == identity => {
+                    format!("one more of identities, with issuer: {issuer}")
+                }
+                Some(issuer) => {
+                    format!(
+                        "one more of identities, with issuer: {issuer} and identity: {identity}"
+                    )
+                }
+                None => format!("one more of identities, with identity: {identity}"),
+            }
+        }
+        State::LegacyOnly => "signature_formats: [bundle, simple_signing]".to_owned(),
+        State::AttestationOnly => "predicate_types, with the type of the attestation".to_owned(),
+        State::Uncovered => "a `verification` block in the gallery".to_owned(),
+        State::Proven
+        | State::Digest
+        | State::OtherCondition
+        | State::Unsigned
+        | State::Invalid
+        | State::Denied
+        | State::Missing
+        | State::Unreachable
+        | State::Unusable
+        | State::Failed => return None,
+    };
+    Some(change)
 }
 
 /// The repository of a source as it is written: without tag and digest.
@@ -217,6 +292,10 @@ pub(super) struct JsonSummary {
     groups: Vec<JsonGroup>,
     /// With `--since`: how many are of another state than before.
     changes: Vec<JsonChange>,
+    /// Entries of galleries that an installation with `require_integrity` would refuse, by name: 10,000 at most.
+    refused: Vec<String>,
+    /// How many more of them there are.
+    refused_more: u64,
     /// How many were counted by state only, because there are more than 1,000 signers or groups.
     not_grouped: u64,
 }
@@ -242,7 +321,9 @@ struct JsonChange {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "AuditSignerCount")]
 struct JsonSignerCount {
-    issuer: String,
+    /// The OIDC issuer's URL. Left out for a key, which has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     identity: String,
     images: u64,
 }
@@ -264,6 +345,12 @@ struct JsonGroup {
     images: u64,
     /// Some of them, by entry or reference: 5 at most.
     named: Vec<String>,
+    /// Why the first of them falls short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The smallest change to the policy that would cover them, in words. Left out where no policy should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_change: Option<String>,
 }
 
 #[cfg(test)]
@@ -325,8 +412,8 @@ mod tests {
             tally.count(&result("quay.io/a/b:1", State::OtherSigner, "stranger-7"));
         }
         let groups = tally.groups().largest();
-        let (key, count, named) = groups.first().unwrap();
+        let (key, count, group) = groups.first().unwrap();
         assert_eq!(key.signer.as_deref(), Some("stranger-7"));
-        assert_eq!((*count, named.len()), (10, NAMED));
+        assert_eq!((*count, group.named.len()), (10, NAMED));
     }
 }

@@ -2,7 +2,7 @@
 
 use countersign_download::State;
 
-use super::tally::{GroupKey, Tally};
+use super::tally::{GroupKey, Tally, policy_change};
 
 /// The most signers and the most groups that are shown. JSON has more.
 const SHOWN: usize = 12;
@@ -39,14 +39,18 @@ pub(super) fn summary(tally: &Tally) -> String {
     }
     for (signer, count, ()) in signers.iter().take(SHOWN) {
         let (identity, issuer) = (&signer.identity, &signer.issuer);
-        text.push_str(&format!("{count:>7}  {identity}\n         by {issuer}\n"));
+        text.push_str(&format!("{count:>7}  {identity}\n"));
+        if let Some(issuer) = issuer {
+            text.push_str(&format!("         by {issuer}\n"));
+        }
     }
     rest(&mut text, signers.len(), "signers");
     let groups = tally.groups().largest();
     if !groups.is_empty() {
         text.push_str("\nnot proven by group\n");
     }
-    for (key, count, named) in groups.iter().take(SHOWN) {
+    for (key, count, group) in groups.iter().take(SHOWN) {
+        let named = &group.named;
         text.push_str(&format!("{count:>7}  {}\n", described(key)));
         let more = count.saturating_sub(named.len() as u64);
         let more = match more {
@@ -54,8 +58,24 @@ pub(super) fn summary(tally: &Tally) -> String {
             more => format!(" and {more} more"),
         };
         text.push_str(&format!("         {}{more}\n", named.join(", ")));
+        if let Some(reason) = &group.reason {
+            text.push_str(&format!("         reason: {reason}\n"));
+        }
+        if let Some(change) = policy_change(key, group) {
+            text.push_str(&format!("         the policy would need: {change}\n"));
+        }
     }
     rest(&mut text, groups.len(), "groups");
+    let refused = tally.refused();
+    if !refused.is_empty() {
+        let shown: Vec<&str> = refused.iter().map(String::as_str).take(SHOWN).collect();
+        let listed = shown.join(", ");
+        text.push_str(&format!(
+            "\nrefused with require_integrity\n{:>7}  entries: {listed}\n",
+            refused.len()
+        ));
+        rest(&mut text, refused.len(), "entries");
+    }
     text
 }
 

@@ -1,0 +1,110 @@
+//! `--junit`: a report that CI systems read. It is written as verdicts come, and has its name when it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use countersign_download::State;
+
+use super::record::AuditResult;
+use crate::failure::Failure;
+
+/// A report that is being written.
+pub(super) struct Junit {
+    path: PathBuf,
+    part: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Junit {
+    pub(super) fn begin(path: &Path) -> Result<Self, Failure> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let failed = |error| failure(path, error);
+        let mut file = BufWriter::new(File::create(&part).map_err(failed)?);
+        let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"countersign audit\">\n<testsuite name=\"images\">\n";
+        file.write_all(head.as_bytes()).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            part,
+            file,
+        })
+    }
+
+    pub(super) fn add(&mut self, result: &AuditResult) -> Result<(), Failure> {
+        let case = case(result);
+        let written = self.file.write_all(case.as_bytes());
+        written.map_err(|error| failure(&self.path, error))
+    }
+
+    pub(super) fn end(mut self) -> Result<(), Failure> {
+        let ended = self.finish();
+        ended.map_err(|error| failure(&self.path, error))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.file.write_all(b"</testsuite>\n</testsuites>\n")?;
+        self.file.flush()?;
+        fs::rename(&self.part, &self.path)
+    }
+}
+
+fn failure(path: &Path, error: io::Error) -> Failure {
+    Failure::unwritable(path, "report", error)
+}
+
+/// The test case of an image. What this machine could not find out is an error, and not a failure.
+fn case(result: &AuditResult) -> String {
+    let suite = result.gallery.as_deref().unwrap_or("images");
+    let entry = result.entry.as_deref().map(|entry| format!("{entry}: "));
+    let platform = result.platform.as_deref().map(|one| format!(" ({one})"));
+    let name = format!(
+        "{}{}{}",
+        entry.unwrap_or_default(),
+        result.reference,
+        platform.unwrap_or_default()
+    );
+    let (suite, name) = (escaped(suite), escaped(&name));
+    let state = State::from(result.state);
+    if state.failure().is_none() {
+        return format!("<testcase classname=\"{suite}\" name=\"{name}\"/>\n");
+    }
+    let kind = match state {
+        State::Unreachable | State::Failed => "error",
+        _ => "failure",
+    };
+    let reason = escaped(result.reason.as_deref().unwrap_or(state.words()));
+    let state = state.as_str();
+    format!(
+        "<testcase classname=\"{suite}\" name=\"{name}\"><{kind} type=\"{state}\" message=\"{reason}\"/></testcase>\n"
+    )
+}
+
+/// A text in an attribute. What XML 1.0 has no way to write is left out.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => {}
+            other if other.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_somebody_else_is_no_markup() {
+        let text = "a\"><x/>&\u{1b}\u{fffe}b";
+        assert_eq!(escaped(text), "a&quot;&gt;&lt;x/&gt;&amp; b");
+    }
+}
