@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, excerpt};
-use countersign_policy::{GalleryEntry, GalleryIndex};
+use countersign_policy::{GalleryEntry, GalleryIndex, PolicyError};
 use serde::Serialize;
 
 use crate::limits::Limits;
@@ -133,7 +133,16 @@ impl<'a> ResolvedEntry<'a> {
     ) -> Result<Self, EntryError> {
         let mut entry = entry;
         let mut via: Vec<&GalleryEntry> = Vec::new();
-        while uri(entry).is_none() {
+        loop {
+            if let Some(fault) = &entry.fault {
+                return Err(EntryError::Unreadable {
+                    name: excerpt(&entry.name),
+                    fault: fault.clone(),
+                });
+            }
+            if uri(entry).is_some() {
+                break;
+            }
             if via.iter().any(|meta| meta.name == entry.name) {
                 return Err(EntryError::Cycle {
                     names: via
@@ -286,6 +295,15 @@ pub enum EntryError {
         /// How many there may be.
         limit: usize,
     },
+    /// Something in it has another form than an entry has.
+    #[error("the entry `{name}` of the index can't be read")]
+    Unreadable {
+        /// The entry, by its name or its number.
+        name: String,
+        /// Why not.
+        #[source]
+        fault: Box<PolicyError>,
+    },
     /// Neither content nor capabilities.
     #[error("`{name}` has neither a uri nor capabilities")]
     NoContent {
@@ -303,6 +321,7 @@ impl EntryError {
             | Self::MissingTarget { .. }
             | Self::Cycle { .. }
             | Self::TooManySteps { .. }
+            | Self::Unreadable { .. }
             | Self::NoContent { .. } => ErrorKind::Usage,
         }
     }

@@ -6,9 +6,13 @@
 //! that doesn't hold.
 
 mod admit;
+mod ask;
 mod attempt;
 mod failure;
+mod goal;
 mod next;
+mod preview;
+mod put_in_place;
 mod replace;
 mod replacement;
 
@@ -28,14 +32,19 @@ use crate::lock::LockedEntry;
 use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::record::{self, FoundRecord, Installed, Recorded};
-use crate::target::Held;
-use attempt::{Attempt, AttemptResult};
+use crate::target::{self, Above, Held};
+use ask::AttemptResult;
+use attempt::Attempt;
+use goal::Goal;
 use next::{FailedAttempt, NextSource};
+use preview::Look;
+use put_in_place::PutInPlace;
 use replace::{TargetState, Unreadable};
 
 use failure::Cause;
 
 pub use failure::{PlanFailure, SourceFailure};
+pub use preview::{Found, Preview};
 pub use replacement::Replacement;
 
 /// The outcome of an installation.
@@ -93,18 +102,84 @@ impl<V: ImageVerifier> Installer<V> {
         options: InstallOptions,
         events: Events<'_>,
     ) -> Result<Outcome, PlanFailure> {
-        let failed = |cause| PlanFailure {
-            name: plan.name().to_owned(),
-            locked: plan.lock().map(LockedEntry::requested).cloned(),
-            cause,
-        };
         let (held, target) = occupy(plan, directory, options, events)
             .await
-            .map_err(|error| failed(Cause::Target(error)))?;
+            .map_err(|error| failed(plan, Cause::Target(error)))?;
+        let request = Request {
+            plan,
+            platform,
+            target: &target,
+            options,
+            events,
+        };
+        self.carry_out(request, &PutInPlace { held }).await
+    }
+
+    /// Finds out what [`Self::install`] would do. The sources are asked and their proofs judged by the same rules,
+    /// and what is installed is read, but nothing is fetched and nothing is written.
+    ///
+    /// No lock is taken: another run may install meanwhile.
+    ///
+    /// # Errors
+    /// [`PlanFailure`], as the installation would fail.
+    pub async fn preview(
+        &self,
+        plan: &Plan,
+        platform: &Platform,
+        directory: &Path,
+        options: InstallOptions,
+        events: Events<'_>,
+    ) -> Result<Preview, PlanFailure> {
+        let place = (directory, Above::Required);
+        self.preview_at(plan, platform, place, options, events)
+            .await
+    }
+
+    /// The same as [`Self::preview`], also where the directory above the target is still to be made.
+    pub(crate) async fn preview_at(
+        &self,
+        plan: &Plan,
+        platform: &Platform,
+        (directory, above): (&Path, Above),
+        options: InstallOptions,
+        events: Events<'_>,
+    ) -> Result<Preview, PlanFailure> {
+        let path = directory.to_owned();
+        let target = blocking(move || {
+            target::look(&path, above)?;
+            state_of(&path)
+        });
+        let target = match target.await {
+            Ok(state) => replaceable(state, plan, directory, options),
+            Err(error) => Err(error),
+        };
+        let target = target.map_err(|error| failed(plan, Cause::Target(error)))?;
+        let request = Request {
+            plan,
+            platform,
+            target: &target,
+            options,
+            events,
+        };
+        self.carry_out(request, &Look).await
+    }
+
+    async fn carry_out<G: Goal<V>>(
+        &self,
+        request: Request<'_>,
+        goal: &G,
+    ) -> Result<G::Output, PlanFailure> {
+        let Request {
+            plan,
+            platform,
+            target,
+            options,
+            events,
+        } = request;
         let limited = plan.address_limit().map(|limit| self.within(limit));
         let limited = limited
             .transpose()
-            .map_err(|error| failed(Cause::Target(error)))?;
+            .map_err(|error| failed(plan, Cause::Target(error)))?;
         let installer = limited.as_ref().unwrap_or(self);
         let locked = plan.lock().map(LockedEntry::requested);
         let (mut failed_attempts, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
@@ -116,14 +191,13 @@ impl<V: ImageVerifier> Installer<V> {
                 planned,
                 digest,
                 platform,
-                held: &held,
-                target: &target,
+                target,
                 options,
                 skipped: failures.iter().map(ToString::to_string).collect(),
                 events,
             };
             // On the heap: it holds all of a verification and of an extraction.
-            let attempt = Box::pin(installer.attempt(attempt));
+            let attempt = Box::pin(installer.attempt(attempt, goal));
             let AttemptResult { digest, result } = attempt.await;
             let error = match result {
                 Ok(outcome) => return Ok(outcome),
@@ -138,7 +212,24 @@ impl<V: ImageVerifier> Installer<V> {
                 error,
             });
         }
-        Err(failed(Cause::Sources(failures)))
+        Err(failed(plan, Cause::Sources(failures)))
+    }
+}
+
+/// What is to be carried out, and what is at the target.
+struct Request<'a> {
+    plan: &'a Plan,
+    platform: &'a Platform,
+    target: &'a TargetState,
+    options: InstallOptions,
+    events: Events<'a>,
+}
+
+fn failed(plan: &Plan, cause: Cause) -> PlanFailure {
+    PlanFailure {
+        name: plan.name().to_owned(),
+        locked: plan.lock().map(LockedEntry::requested).cloned(),
+        cause,
     }
 }
 
@@ -152,22 +243,35 @@ async fn occupy(
 ) -> Result<(Arc<Held>, TargetState), Error> {
     let held = hold(directory, options.busy, events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
-    let target = blocking(move || {
+    let state = blocking(move || {
         checked.check()?;
-        let found = record::read(&path).map_err(Error::io("read the record in", &path))?;
-        Ok(match found {
-            FoundRecord::None => TargetState::Empty,
-            FoundRecord::Read(recorded) => TargetState::Recorded(recorded),
-            FoundRecord::Damaged => TargetState::Unreadable(Unreadable::Damaged),
-            FoundRecord::Later { version } => {
-                TargetState::Unreadable(Unreadable::Later { version })
-            }
-        })
+        state_of(&path)
+    });
+    let target = replaceable(state.await?, plan, directory, options)?;
+    Ok((held, target))
+}
+
+/// What is at `directory`, by its record.
+fn state_of(directory: &Path) -> Result<TargetState, Error> {
+    let found = record::read(directory).map_err(Error::io("read the record in", directory))?;
+    Ok(match found {
+        FoundRecord::None => TargetState::Empty,
+        FoundRecord::Read(recorded) => TargetState::Recorded(recorded),
+        FoundRecord::Damaged => TargetState::Unreadable(Unreadable::Damaged),
+        FoundRecord::Later { version } => TargetState::Unreadable(Unreadable::Later { version }),
     })
-    .await?;
+}
+
+/// The same state, unless nothing may be installed in its place by what is required.
+fn replaceable(
+    target: TargetState,
+    plan: &Plan,
+    directory: &Path,
+    options: InstallOptions,
+) -> Result<TargetState, Error> {
     let path = || directory.to_owned();
     match target.not_replaceable(plan.requirement(), options.downgrade) {
-        None => Ok((held, target)),
+        None => Ok(target),
         Some(Unreadable::Damaged) => Err(Error::UnreadableRecord { path: path() }),
         Some(Unreadable::Later { version }) => Err(Error::LaterRecord {
             path: path(),

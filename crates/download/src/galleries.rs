@@ -158,6 +158,7 @@ fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
             | EntryError::MissingTarget { .. }
             | EntryError::Cycle { .. }
             | EntryError::TooManySteps { .. }
+            | EntryError::Unreadable { .. }
             | EntryError::NoContent { .. } => false,
         },
         Err(

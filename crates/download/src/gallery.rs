@@ -8,8 +8,10 @@
 mod cache;
 mod client;
 mod error;
+mod findings;
 mod location;
 
 pub use client::{FetchedIndex, GalleryClient, GalleryOptions, Origin};
 pub use error::{GalleryError, SkippedPlace};
+pub use findings::{IndexFault, IndexFinding, check_index};
 pub use location::{GitHubFile, Location, LocationError};

@@ -104,7 +104,7 @@ pub use audit::{
     Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,
 };
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
-pub use carry_out::{Outcome, PlanFailure, Replacement, SourceFailure};
+pub use carry_out::{Found, Outcome, PlanFailure, Preview, Replacement, SourceFailure};
 pub use check::{Change, CheckResult, Difference, check};
 pub use countersign_policy::PolicySummary;
 pub use entry_name::EntryName;
@@ -115,8 +115,8 @@ pub use fallback::{FallbackTags, TagRule, TagRuleError};
 pub use file_lock::FileLock;
 pub use galleries::Galleries;
 pub use gallery::{
-    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, Location, LocationError,
-    Origin, SkippedPlace,
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, GitHubFile, IndexFault,
+    IndexFinding, Location, LocationError, Origin, SkippedPlace, check_index,
 };
 pub use grounds::{Grounds, LockedSigner};
 pub use http::HttpError;

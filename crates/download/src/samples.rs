@@ -31,6 +31,10 @@ fn text() -> String {
     "x".to_owned()
 }
 
+fn fault() -> Box<countersign_policy::PolicyError> {
+    Box::new(countersign_policy::GalleryIndex::parse("x", "index.yaml").unwrap_err())
+}
+
 /// A source of every kind. Where the digest that a source names makes a difference, there is one with
 /// and one without.
 pub fn sources() -> Vec<Source> {
@@ -243,6 +247,7 @@ pub fn plan_errors() -> Vec<PlanError> {
         Cycle { names: vec![text()] },
         TooManySteps { name: text(), limit: 1 },
         NoContent { name: text() },
+        Unreadable { name: text(), fault: fault() },
     });
     let mut errors = samples!(PlanError {
         Entry { gallery: text(), source: EntryError::NoContent { name: text() } },

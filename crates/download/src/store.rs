@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
-use crate::carry_out::{Outcome, PlanFailure};
+use crate::carry_out::{Outcome, PlanFailure, Preview};
 use crate::error::Error;
 use crate::events::Events;
 use crate::hold::{hold, stage};
@@ -25,7 +25,7 @@ use crate::install::Installer;
 use crate::options::{InstallOptions, RemoveOptions, Unrecorded};
 use crate::plan::Plan;
 use crate::record::{self, FoundRecord, Recorded};
-use crate::target;
+use crate::target::{self, Above};
 
 /// Most characters of a name. File names have at most 255 bytes, and ours are longer than the name.
 const NAME_MAX: usize = 128;
@@ -105,6 +105,25 @@ impl Store {
         let directory = self.directory(&name);
         Ok(installer
             .install(plan, platform, &directory, options, events)
+            .await?)
+    }
+
+    /// Finds out what [`Self::install`] would do, and writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`], as the installation would fail.
+    pub async fn preview<V: ImageVerifier>(
+        &self,
+        installer: &Installer<V>,
+        plan: &Plan,
+        platform: &Platform,
+        options: InstallOptions,
+        events: Events<'_>,
+    ) -> Result<Preview, StoreError> {
+        let name: Name = plan.name().parse()?;
+        let directory = self.directory(&name);
+        Ok(installer
+            .preview_at(plan, platform, (&directory, Above::Made), options, events)
             .await?)
     }
 

@@ -237,6 +237,31 @@ impl Drop for Staging {
     }
 }
 
+/// Whether the directory above a target has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Above {
+    /// It has to.
+    Required,
+    /// An installation makes it.
+    Made,
+}
+
+/// Checks that what is at `directory` may be replaced, without taking it and without writing anything.
+///
+/// # Errors
+/// [`Error::Target`] or [`Error::Mounted`].
+pub(crate) fn look(directory: &Path, above: Above) -> Result<(), Error> {
+    let missing = |path: &Path| !path.exists();
+    if above == Above::Made && directory.parent().is_some_and(missing) {
+        return Ok(());
+    }
+    let target = Target::new(directory)?;
+    match target.occupant()? {
+        Occupant::Nobody => Ok(()),
+        Occupant::EmptyDirectory | Occupant::Installation => target.refuse_mounts(),
+    }
+}
+
 impl Target {
     fn new(path: &Path) -> Result<Self, Error> {
         let name = path.file_name().ok_or_else(|| Error::Target {

@@ -3,11 +3,13 @@
 //! An index is data from the network, not a policy. Unknown keys in its entries are ignored, and nothing in it can
 //! make an image accepted. Reading has limits. YAML merges are applied, because LocalAI's index uses them.
 
+mod each;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::{PolicyError, Problem};
+use crate::error::{Place, PolicyError, Problem};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::yaml::{self, Bounds};
@@ -17,18 +19,52 @@ use countersign_oci::excerpt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GalleryIndex {
     entries: Vec<GalleryEntry>,
+    text: Box<str>,
+    file_name: String,
+}
+
+/// A key of an entry that nothing reads, and that looks like one that something reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MisspeltKey {
+    /// Where it is.
+    pub place: Place,
+    /// The key.
+    pub found: String,
+    /// The key that is probably meant.
+    pub meant: String,
 }
 
 impl GalleryIndex {
-    /// Reads an index, YAML or JSON. `file_name` (or URL) is only for errors.
+    /// Reads an index, YAML or JSON. `file_name` (or URL) is only for errors. An entry that can't be read has a
+    /// [`fault`](GalleryEntry::fault), and doesn't keep the others from being read.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, with line, column and the keys that lead there.
+    /// If it is not a list, or if no entry of it can be read: the first thing that is wrong, with line, column and the
+    /// keys that lead there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PolicyError> {
-        let entries = yaml::parse(text, file_name, &Bounds::INDEX)
-            .map_err(|error| completed(error, text, file_name))?;
-        Ok(Self { entries })
+        let entries = match yaml::parse(text, file_name, &Bounds::INDEX) {
+            Ok(entries) => entries,
+            Err(error) => {
+                each_of(&error, text, file_name).ok_or_else(|| completed(error, text, file_name))?
+            }
+        };
+        Ok(Self {
+            entries,
+            text: text.into(),
+            file_name: file_name.to_owned(),
+        })
+    }
+
+    /// Keys that nothing reads, and that look like one that something reads: `mirror` for `mirrors`. Each with the
+    /// number of its entry, from 0. It costs as much as reading the index again.
+    pub fn misspelt_keys(&self) -> Vec<(usize, MisspeltKey)> {
+        let tree = yaml::parse::<Node>(&self.text, &self.file_name, &Bounds::INDEX);
+        tree.map_or_else(
+            |_| Vec::new(),
+            |tree| each::misspelt(&tree, &self.file_name),
+        )
     }
 
     /// The entries, in the index's order.
@@ -45,6 +81,17 @@ impl GalleryIndex {
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
+}
+
+/// The entries by themselves, where the index can't be read as a whole; `None` where none of them can be read.
+fn each_of(error: &PolicyError, text: &str, file_name: &str) -> Option<Vec<GalleryEntry>> {
+    if let Problem::Syntax { .. } | Problem::Budget { .. } = error.problem() {
+        return None;
+    }
+    let tree = yaml::parse::<Node>(text, file_name, &Bounds::INDEX).ok()?;
+    let entries = each::entries(&tree, text, file_name).ok()?;
+    let any = entries.iter().any(|entry| entry.fault.is_none());
+    any.then_some(entries)
 }
 
 /// Adds to an error what was found at its place.
@@ -103,6 +150,9 @@ pub struct GalleryEntry {
     /// In sentences.
     #[serde(default)]
     pub description: Option<String>,
+    /// Why it can't be read. Then it has nothing but its name, or its number where that can't be read either.
+    #[serde(skip)]
+    pub fault: Option<Box<PolicyError>>,
 }
 
 /// An entry that merges another one removes a key with `null`.

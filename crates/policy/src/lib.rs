@@ -74,7 +74,7 @@ pub use format::SignatureFormat;
 pub use image_pattern::{ImagePattern, PatternError};
 pub use image_verifier::{Demand, ImageRule, ImageVerifierConfig, Mode, Ruling, Unmatched};
 pub use import::{ImportError, ImportedPolicy, import};
-pub use index::{GalleryEntry, GalleryIndex};
+pub use index::{GalleryEntry, GalleryIndex, MisspeltKey};
 pub use instance::SigstoreInstance;
 pub use judge::{Accepted, Claimed, ClaimedSigner};
 pub use matcher::{Matcher, RegexError, WholeRegex};

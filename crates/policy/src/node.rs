@@ -67,6 +67,38 @@ impl Node {
             .try_fold(self, |node, step| Some(node.step(step)?.1))
     }
 
+    /// The keys of a mapping with their values; nothing for a node of another kind.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries = self.entries().iter();
+        entries.map(|(key, value)| (key.name.as_str(), value))
+    }
+
+    /// The value of a key of a mapping.
+    pub(crate) fn value(&self, key: &str) -> Option<&Self> {
+        let mut pairs = self.pairs();
+        pairs.find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The entries of a list; `None` for a node of another kind.
+    pub(crate) fn items(&self) -> Option<&[Self]> {
+        match &self.kind {
+            Kind::List(items) => Some(items),
+            Kind::Nothing | Kind::Scalar(_) | Kind::Mapping(_) => None,
+        }
+    }
+
+    /// The text of a scalar; `None` for a node of another kind.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(text) => Some(text),
+            Kind::Nothing | Kind::List(_) | Kind::Mapping(_) => None,
+        }
+    }
+
+    pub(crate) fn is_mapping(&self) -> bool {
+        matches!(self.kind, Kind::Mapping(_))
+    }
+
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.kind, Kind::List(_))
     }

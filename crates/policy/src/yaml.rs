@@ -3,7 +3,7 @@
 //! Aliases and merge keys are applied. A duplicate key, a second document and an unknown tag are errors.
 //! [`Bounds`] limits the time and the memory that any text can take.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{DeserializeError, Location, MessageFormatter as _, UserMessageFormatter};
@@ -48,6 +48,31 @@ pub(crate) fn parse<T: DeserializeOwned>(
     file_name: &str,
     bounds: &Bounds,
 ) -> Result<T, PolicyError> {
+    read(text, file_name, bounds, |options| {
+        serde_saphyr::from_str_with_options(text, options)
+    })
+}
+
+/// As [`parse`], with a seed that says what each part is read as.
+pub(crate) fn parse_seeded<T>(
+    seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+    text: &str,
+    file_name: &str,
+    bounds: &Bounds,
+) -> Result<T, PolicyError> {
+    read(text, file_name, bounds, |options| {
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+            seed.deserialize(deserializer)
+        })
+    })
+}
+
+fn read<T>(
+    text: &str,
+    file_name: &str,
+    bounds: &Bounds,
+    read: impl FnOnce(serde_saphyr::Options) -> Result<T, DeserializeError>,
+) -> Result<T, PolicyError> {
     let place = |position| Place {
         file: Some(file_name.to_owned()),
         position,
@@ -61,7 +86,7 @@ pub(crate) fn parse<T: DeserializeOwned>(
         );
         return Err(PolicyError::new(place(None), Problem::Budget { reason }));
     }
-    serde_saphyr::from_str_with_options(text, options(bounds)).map_err(|error| {
+    read(options(bounds)).map_err(|error| {
         let position = error.location().as_ref().map(position);
         PolicyError::new(place(position), problem(error.without_snippet()))
     })

@@ -35,8 +35,8 @@ pub(super) fn run(
     );
     fs::write(directory.join("galleries.yaml"), galleries)?;
     let plan = Command::new(countersign)
-        .args(["install", "--gallery", "galleries.yaml"])
-        .args(["--capability", "default", "--dry-run", ENTRY])
+        .args(["gallery", "show", "galleries.yaml"])
+        .args(["--capability", "default", ENTRY])
         .directory(directory)
         .env("HOME", directory);
     let [ours] = measure([&plan], registry, RUNS)?;

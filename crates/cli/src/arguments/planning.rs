@@ -14,10 +14,10 @@ use crate::lock::{self, LockFile};
 /// unpacked.
 const JOBS: usize = 2;
 
-/// What entries are planned by, the same for installing and upgrading.
-#[derive(Debug, Args)]
+/// What is chosen of galleries, the same for all that read them.
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Galleries (entries by name)")]
-pub(crate) struct PlanningArguments {
+pub(crate) struct ChoosingArguments {
     /// Hardware to choose entries for [default: this machine's]
     ///
     /// One of default, nvidia, nvidia-cuda-12, amd, intel, metal, vulkan and others.
@@ -45,6 +45,14 @@ pub(crate) struct PlanningArguments {
     /// Size of a gallery's index [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = limits::size)]
     pub(crate) max_index: Option<u64>,
+}
+
+/// What entries are planned by, the same for installing and upgrading.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Galleries (entries by name)")]
+pub(crate) struct PlanningArguments {
+    #[command(flatten)]
+    pub(crate) choosing: ChoosingArguments,
 
     /// Directory for installed entries
     ///
@@ -73,21 +81,19 @@ pub(crate) struct PlanningArguments {
     pub(crate) jobs: Option<u8>,
 }
 
-impl PlanningArguments {
+impl ChoosingArguments {
     /// What indexes are read by where every entry is wanted. Hardware and tags to fall back to decide nothing.
     pub(crate) fn of_every_entry(allow_private_addresses: bool, max_index: Option<u64>) -> Self {
         Self {
             capability: "default".parse().ok(),
-            fallback_tags: Vec::new(),
-            require_integrity: false,
             allow_private_addresses,
             max_index,
-            store: None,
-            lock: None,
-            jobs: None,
+            ..Self::default()
         }
     }
+}
 
+impl PlanningArguments {
     /// How many entries are installed at once.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.map_or(JOBS, usize::from)

@@ -40,7 +40,7 @@ use self::shard::Shard;
 use self::state_file::StateFile;
 use super::galleries;
 use crate::arguments::limits;
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -186,10 +186,10 @@ async fn galleries(
     output: &Output,
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
-    let planning = arguments.planning();
+    let choosing = arguments.choosing();
     let load = galleries::load(
         file,
-        &planning,
+        &choosing,
         &arguments.verification.registry,
         setup.environment,
     );
@@ -316,8 +316,8 @@ impl AuditArguments {
     }
 
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
-    fn planning(&self) -> PlanningArguments {
-        PlanningArguments::of_every_entry(self.allow_private_addresses, self.max_index)
+    fn choosing(&self) -> ChoosingArguments {
+        ChoosingArguments::of_every_entry(self.allow_private_addresses, self.max_index)
     }
 }
 

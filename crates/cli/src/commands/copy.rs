@@ -16,7 +16,7 @@ use countersign_oci::{Platform, Reference};
 
 use super::kit::OpenKit;
 use crate::arguments::limits;
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::verification::VerificationArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -190,7 +190,7 @@ async fn one_image(
 
 impl CopyArguments {
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
-    fn planning(&self) -> PlanningArguments {
-        PlanningArguments::of_every_entry(self.allow_private_addresses, self.max_index)
+    fn choosing(&self) -> ChoosingArguments {
+        ChoosingArguments::of_every_entry(self.allow_private_addresses, self.max_index)
     }
 }

@@ -11,7 +11,7 @@ use countersign_download::{
 };
 use countersign_policy::{Gallery, PolicyFile, nearest};
 
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::capability;
 use crate::connection;
@@ -22,7 +22,7 @@ use crate::policy;
 /// Reads the file of galleries, and fetches their indexes.
 pub(super) async fn load(
     file: &Path,
-    arguments: &PlanningArguments,
+    arguments: &ChoosingArguments,
     registry: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
@@ -59,7 +59,7 @@ pub(super) async fn load(
 pub(super) fn assemble(
     parsed: &PolicyFile,
     fetched: Vec<(Gallery, FetchedIndex)>,
-    arguments: &PlanningArguments,
+    arguments: &ChoosingArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
     let required = arguments.require_integrity

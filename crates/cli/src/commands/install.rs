@@ -10,15 +10,15 @@ use clap::Args;
 use countersign_download::{EntryName, Installer, Plan};
 use countersign_oci::{Platform, Reference};
 
-use super::dry_run::{self, Scope};
 use super::galleries;
 use super::kit::OpenKit;
+use super::preview;
 use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::{CheckFiles, Told, check_files};
 use crate::arguments::limits::LimitArguments;
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
 use crate::arguments::replacing::ReplacingArguments;
 use crate::arguments::store::open_store;
 use crate::arguments::verification::VerificationArguments;
@@ -36,7 +36,7 @@ const EXAMPLE: &str = "\
 Example: unpack the image into ./app, if policy.yaml accepts its signature
   countersign install --policy policy.yaml ghcr.io/acme/app:v1 ./app
 
-Example: show the sources of the entry `chat`, and what has to be proven
+Example: find out what would be installed for the entry `chat`, and who signed it
   countersign install --gallery galleries.yaml --dry-run chat
 
 policy.yaml:
@@ -48,8 +48,7 @@ const USAGE: &str = "\
 countersign install [OPTIONS] REFERENCE DIRECTORY
        countersign install [OPTIONS] --gallery FILE NAME...
        countersign install [OPTIONS] --gallery FILE --from-lock[=FILE] [NAME...]
-       countersign install [OPTIONS] --from KIT NAME...
-       countersign install [OPTIONS] --gallery FILE --dry-run {--all | NAME...}";
+       countersign install [OPTIONS] --from KIT NAME...";
 
 /// `countersign install`
 #[derive(Debug, Args)]
@@ -64,13 +63,19 @@ pub(crate) struct InstallArguments {
     /// NAME is an entry of a gallery. Use it with --gallery.
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",
-        required_unless_present_any = ["all", "from_lock"]
+        required_unless_present = "from_lock"
     )]
     pub(crate) operands: Vec<OsString>,
 
     /// Platform of the image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+
+    /// Verify, say what would be done, and install nothing
+    ///
+    /// Registries are asked and signatures are verified, as for an installation. No layer is fetched.
+    #[arg(long, conflicts_with_all = ["lock", "check"])]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) replacing: ReplacingArguments,
@@ -104,16 +109,6 @@ pub(crate) struct GalleryArguments {
         conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) from: Option<Reference>,
 
-    /// Show the plan and install nothing
-    ///
-    /// This shows the sources of each entry and what has to be proven. It asks no registry.
-    #[arg(long, conflicts_with = "lock")]
-    pub(crate) dry_run: bool,
-
-    /// Show every entry of every gallery; needs --dry-run
-    #[arg(long, conflicts_with = "operands")]
-    pub(crate) all: bool,
-
     /// Install the exact digests in a lock file
     ///
     /// The signer must match the lock file and the gallery's policy. Without names, every entry is
@@ -124,7 +119,7 @@ pub(crate) struct GalleryArguments {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = lock::DEFAULT,
-        conflicts_with_all = ["lock", "all"],
+        conflicts_with = "lock",
     )]
     pub(crate) from_lock: Option<PathBuf>,
 
@@ -133,22 +128,6 @@ pub(crate) struct GalleryArguments {
 }
 
 impl GalleryArguments {
-    /// Which entries to install or to show.
-    ///
-    /// # Errors
-    /// `--all` without `--dry-run`.
-    fn scope(&self) -> Result<Scope, Failure> {
-        match (self.all, self.dry_run) {
-            (false, _) => Ok(Scope::Named),
-            (true, true) => Ok(Scope::All),
-            (true, false) => Err(Failure::new(
-                Kind::Usage,
-                "--all has no effect without --dry-run",
-            )
-            .hint("to install, name the entries")),
-        }
-    }
-
     /// Refuses flags that would do nothing where one image is installed: whoever gives one counts on
     /// it. Clap's `requires` doesn't do: it is waived where what is required conflicts with another
     /// flag that is given.
@@ -160,24 +139,23 @@ impl GalleryArguments {
         let Self {
             gallery,
             from,
-            dry_run,
-            all,
             from_lock,
             planning,
         } = self;
         let PlanningArguments {
+            choosing,
+            store,
+            lock,
+            jobs,
+        } = planning;
+        let ChoosingArguments {
             capability,
             fallback_tags,
             require_integrity,
             allow_private_addresses,
             max_index,
-            store,
-            lock,
-            jobs,
-        } = planning;
+        } = choosing;
         let given = [
-            ("--dry-run", *dry_run),
-            ("--all", *all),
             ("--from-lock", from_lock.is_some()),
             ("--capability", capability.is_some()),
             ("--fallback-tag", !fallback_tags.is_empty()),
@@ -236,6 +214,16 @@ async fn one_image(
     let plan = Plan::of_image(reference.clone(), verification.policy);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
+    if arguments.dry_run {
+        let asked = preview::OneImage {
+            installer: &installer,
+            plan: &plan,
+            platform: &platform,
+            directory: &directory,
+            options,
+        };
+        return asked.preview(progress, output).await;
+    }
     let events = |event| progress.installing(&event);
     let outcome = installer
         .install(&plan, &platform, &directory, options, &events)
@@ -298,24 +286,21 @@ async fn by_name(
                 trust,
                 registry,
             },
+        dry_run,
         ..
     } = arguments;
-    let scope = gallery.scope()?;
     let platform = platform.unwrap_or_else(Platform::host);
     let requested = requested_entries(names, &gallery, &platform)?;
     let kit = match &gallery.from {
         Some(from) => Some(OpenKit::open(from, &registry, environment).await?),
         None => None,
     };
-    let planning = &gallery.planning;
+    let choosing = &gallery.planning.choosing;
     let galleries = match (&kit, &file) {
-        (Some(kit), file) => kit.galleries(file.as_deref(), planning, environment)?,
-        (None, Some(file)) => galleries::load(file, planning, &registry, environment).await?,
+        (Some(kit), file) => kit.galleries(file.as_deref(), choosing, environment)?,
+        (None, Some(file)) => galleries::load(file, choosing, &registry, environment).await?,
         (None, None) => return Err(Failure::new(Kind::Usage, "there is no gallery")),
     };
-    if gallery.dry_run {
-        return dry_run::run(&galleries, &requested, scope, output);
-    }
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
     let installer = StoreInstaller {
         file: file.unwrap_or_default(),
@@ -338,9 +323,15 @@ async fn by_name(
         },
         kit,
     };
-    installer
-        .run(&requested, NamesFrom::User, environment, output)
-        .await
+    match dry_run {
+        true => installer.preview(&requested, environment, output).await,
+        false => {
+            let names_from = NamesFrom::User;
+            installer
+                .run(&requested, names_from, environment, output)
+                .await
+        }
+    }
 }
 
 /// The entries that `operands` name; without names, with a lock file, all that it has.

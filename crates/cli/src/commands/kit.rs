@@ -9,7 +9,7 @@ use countersign_policy::{Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
 use super::galleries;
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -68,7 +68,7 @@ impl OpenKit {
     pub(super) fn galleries(
         &self,
         own: Option<&Path>,
-        arguments: &PlanningArguments,
+        arguments: &ChoosingArguments,
         environment: &Environment,
     ) -> Result<Galleries, Failure> {
         let parsed = match own {

@@ -6,8 +6,8 @@ mod check;
 mod completions;
 mod copy;
 mod doctor;
-mod dry_run;
 mod galleries;
+mod gallery;
 pub(crate) mod image_verifier;
 mod install;
 mod kit;
@@ -16,6 +16,7 @@ mod list_check;
 mod man;
 mod merge;
 mod policy;
+mod preview;
 mod remove;
 mod report;
 mod requested_entry;
@@ -98,6 +99,14 @@ pub(crate) enum Command {
     ///
     /// The gallery's policy must accept the new image.
     Upgrade(upgrade::UpgradeArguments),
+    /// Find out which installed entries have another image in their gallery now
+    ///
+    /// New images are verified as the gallery's policy requires, and nothing is installed. It is the same as
+    /// `upgrade --dry-run`.
+    Outdated(upgrade::UpgradeArguments),
+    /// Show and check galleries
+    #[command(subcommand)]
+    Gallery(gallery::GalleryCommand),
     /// List installed entries of galleries
     #[command(alias = "ls")]
     List(list::ListArguments),
@@ -144,7 +153,8 @@ impl Command {
             Self::Tree(arguments) => arguments.verification.registry.timeout,
             Self::Audit(arguments) => arguments.verification.registry.timeout,
             Self::Install(arguments) => arguments.verification.registry.timeout,
-            Self::Upgrade(arguments) => arguments.registry.timeout,
+            Self::Upgrade(arguments) | Self::Outdated(arguments) => arguments.registry.timeout,
+            Self::Gallery(command) => command.timeout(),
             Self::Policy(command) => command.timeout(),
             Self::List(_)
             | Self::Check(_)
@@ -186,6 +196,8 @@ impl Command {
             Self::Install(arguments) => install::run(arguments, environment, output).await,
             Self::Policy(command) => policy::run(command, environment, output).await,
             Self::Upgrade(arguments) => upgrade::run(arguments, environment, output).await,
+            Self::Outdated(arguments) => upgrade::outdated(arguments, environment, output).await,
+            Self::Gallery(command) => gallery::run(command, environment, output).await,
             Self::List(arguments) => list::run(&arguments, environment, output).await,
             Self::Check(arguments) => check::run(arguments, environment, output).await,
             Self::Remove(arguments) => remove::run(arguments, environment, output).await,

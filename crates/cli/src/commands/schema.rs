@@ -14,7 +14,8 @@ use super::check::CheckOutput;
 use super::completions::CompletionsOutput;
 use super::copy::CopyOutput;
 use super::doctor::DoctorOutput;
-use super::dry_run::DryRunOutput;
+use super::gallery::check::GalleryCheckOutput;
+use super::gallery::show::GalleryShowOutput;
 use super::image_verifier::{ImageVerifierOutput, RefreshOutput};
 use super::list::ListOutput;
 use super::list_check::ListCheckOutput;
@@ -34,6 +35,7 @@ use super::version::VersionOutput;
 use crate::json::document::Document;
 use crate::json::error::FailedRun;
 use crate::json::installation::InstallOutput;
+use crate::json::preview::PreviewOutput;
 use crate::output::Output;
 
 /// `countersign schema`
@@ -86,7 +88,9 @@ documents! {
     AuditLine(AuditResult),
     AuditEnd(AuditEnd),
     Install(InstallOutput),
-    DryRun(DryRunOutput),
+    DryRun(PreviewOutput),
+    GalleryShow(GalleryShowOutput),
+    GalleryCheck(GalleryCheckOutput),
     List(ListOutput),
     ListCheck(ListCheckOutput),
     Check(CheckOutput),

@@ -61,10 +61,10 @@ pub(super) enum NamesFrom {
 }
 
 /// An entry that can be installed.
-struct Planned {
-    plan: Plan,
-    directory: PathBuf,
-    platform: Platform,
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) directory: PathBuf,
+    pub(super) platform: Platform,
 }
 
 /// The result of an entry before anything has become of it.
@@ -92,7 +92,14 @@ impl StoreInstaller {
             file.require()?;
         }
         let mut report = Report::new(output);
-        let planned = self.plan(requested, &mut report);
+        let planned = self.plan(requested, &mut report, |one, failure| {
+            let result = InstallResult {
+                gallery: one.name.gallery().map(ToOwned::to_owned),
+                name: Some(one.name.name().to_owned()),
+                ..InstallResult::default()
+            };
+            result.failed(failure.to_json())
+        });
         let planned = match names_from {
             NamesFrom::User if report.has_failed() => Vec::new(),
             NamesFrom::User | NamesFrom::Store => planned,
@@ -145,24 +152,19 @@ impl StoreInstaller {
         Ok(code)
     }
 
-    /// A plan for each entry, and where it is installed to. No two are installed to one directory.
-    fn plan(
+    /// A plan for each entry, and where it is installed to. No two are installed to one directory. `failed` makes the
+    /// result of one that has no plan.
+    pub(super) fn plan<R>(
         &self,
         requested: &[RequestedEntry],
-        report: &mut Report<'_, InstallResult>,
+        report: &mut Report<'_, R>,
+        failed: impl Fn(&RequestedEntry, &Failure) -> R,
     ) -> Vec<Planned> {
         let mut planned: Vec<Planned> = Vec::new();
         for one in requested {
             match self.plan_one(one, &planned) {
                 Ok(plan) => planned.push(plan),
-                Err(failure) => {
-                    let result = InstallResult {
-                        gallery: one.name.gallery().map(ToOwned::to_owned),
-                        name: Some(one.name.name().to_owned()),
-                        ..InstallResult::default()
-                    };
-                    report.fail(&failure, result.failed(failure.to_json()));
-                }
+                Err(failure) => report.fail(&failure, failed(one, &failure)),
             }
         }
         planned
@@ -207,14 +209,7 @@ impl StoreInstaller {
             platform,
         } = planned;
         let progress = board.row(plan.name());
-        let registry = self.registry.clone();
-        let installer = match self.verifier(plan, environment).await? {
-            Some(verifier) => Installer::new(registry, verifier),
-            None => Installer::without_verifier(registry),
-        };
-        let installer = installer
-            .with_connection(self.connection.clone())
-            .with_limits(self.limits.clone());
+        let installer = self.installer(plan, environment).await?;
         let events = |event| progress.installing(&event);
         let outcome = self
             .store
@@ -222,6 +217,22 @@ impl StoreInstaller {
             .await?;
         let checked = check_files(&outcome, self.check, directory, &progress).await;
         Ok((outcome, checked))
+    }
+
+    /// What installs `plan`.
+    pub(super) async fn installer(
+        &self,
+        plan: &Plan,
+        environment: &Environment,
+    ) -> Result<Installer<Verifier>, Failure> {
+        let registry = self.registry.clone();
+        let installer = match self.verifier(plan, environment).await? {
+            Some(verifier) => Installer::new(registry, verifier),
+            None => Installer::without_verifier(registry),
+        };
+        Ok(installer
+            .with_connection(self.connection.clone())
+            .with_limits(self.limits.clone()))
     }
 
     /// Pins what was installed, where that is asked for.

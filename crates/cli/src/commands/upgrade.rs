@@ -34,6 +34,12 @@ pub(crate) struct UpgradeArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: PathBuf,
 
+    /// Verify, say what would be done, and install nothing
+    ///
+    /// `countersign outdated` does the same.
+    #[arg(long, conflicts_with_all = ["lock", "check"])]
+    pub(crate) dry_run: bool,
+
     #[command(flatten)]
     pub(crate) replacing: ReplacingArguments,
 
@@ -58,6 +64,7 @@ pub(crate) async fn run(
     let UpgradeArguments {
         names,
         gallery,
+        dry_run,
         mut planning,
         replacing,
         limits,
@@ -79,7 +86,7 @@ pub(crate) async fn run(
         (installed_by_name(&store, &names).await?, NamesFrom::User)
     };
     let installer = StoreInstaller {
-        galleries: galleries::load(&gallery, &planning, &registry, environment).await?,
+        galleries: galleries::load(&gallery, &planning.choosing, &registry, environment).await?,
         file: gallery,
         store,
         options: replacing.options(),
@@ -97,9 +104,33 @@ pub(crate) async fn run(
         registry: connection::registry(&registry, environment)?,
         kit: None,
     };
-    installer
-        .run(&requested, names_from, environment, output)
-        .await
+    match dry_run {
+        true => installer.preview(&requested, environment, output).await,
+        false => {
+            installer
+                .run(&requested, names_from, environment, output)
+                .await
+        }
+    }
+}
+
+/// `countersign outdated`: as `upgrade --dry-run`.
+pub(crate) async fn outdated(
+    arguments: UpgradeArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    if arguments.planning.lock.is_some() {
+        let message = "--lock has no effect: `outdated` installs nothing";
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("`countersign upgrade --lock` installs what is new, and pins it"));
+    }
+    let dry_run = true;
+    let arguments = UpgradeArguments {
+        dry_run,
+        ..arguments
+    };
+    run(arguments, environment, output).await
 }
 
 /// All that is installed in the store from a gallery.

@@ -75,7 +75,7 @@ impl From<countersign_download::PlanError> for Failure {
         }
         let hint = match &error {
             PlanError::Entry { source, .. } => match source {
-                EntryError::Unknown { .. } => "`--all --dry-run` shows all entries",
+                EntryError::Unknown { .. } => "`countersign gallery show FILE` shows all entries",
                 EntryError::NotForCapability { .. } => "choose one of these with --capability",
                 EntryError::Ambiguous { .. } => "choose one of these names",
                 _ => CORRECT_THE_INDEX,

@@ -299,6 +299,12 @@ impl From<&Recorded> for JsonInstallation {
     }
 }
 
+impl From<&Grounds> for JsonGrounds {
+    fn from(of: &Grounds) -> Self {
+        grounds(of).0
+    }
+}
+
 fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<JsonPolicySummary>) {
     match grounds {
         Grounds::Signature {

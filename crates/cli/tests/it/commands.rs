@@ -103,6 +103,24 @@ const ROWS: &[Row] = &[
         prints: Prints::Report,
     },
     Row {
+        name: "outdated",
+        arguments: "--gallery galleries.yaml --trusted-root trusted_root.json",
+        before: INSTALL,
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "gallery show",
+        arguments: "galleries.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
+        name: "gallery check",
+        arguments: "galleries.yaml",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
         name: "list",
         arguments: "",
         before: INSTALL,

@@ -181,7 +181,7 @@ async fn the_commands_about_installing_work() {
 
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
-    play("docs/galleries.md", 10).await;
+    play("docs/galleries.md", 13).await;
 }
 
 #[tokio::test]

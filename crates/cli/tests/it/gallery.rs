@@ -1,4 +1,4 @@
-//! `countersign install --gallery`, as a person at a terminal and a script meet it.
+//! `countersign gallery` and `install --gallery`, as a person at a terminal and a script meet it.
 
 use std::fs;
 use std::path::Path;
@@ -46,8 +46,11 @@ impl Directory {
     }
 
     fn install(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        self.run(&[&["install"], arguments].concat(), variables)
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .arg("install")
             .args(arguments)
             .current_dir(self.0.path())
             .env_clear()
@@ -58,13 +61,13 @@ impl Directory {
 
     /// Exit code, standard output and standard error of planning.
     fn plan(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut all = vec!["--gallery", "galleries.yaml", "--dry-run"];
+        let mut all = vec!["gallery", "show", "galleries.yaml"];
         // Not this machine's: what is printed must not depend on it.
         if !arguments.contains(&"--capability") {
             all.extend(["--capability", "default"]);
         }
         all.extend(arguments);
-        read(&self.install(&all, &[]))
+        read(&self.run(&all, &[]))
     }
 }
 
@@ -131,7 +134,7 @@ fn another_capability_leads_to_another_entry() {
 #[test]
 fn every_entry_is_planned_and_those_for_other_machines_are_no_failure() {
     let directory = Directory::new(COVERED);
-    let (code, out, err) = directory.plan(&["--all"]);
+    let (code, out, err) = directory.plan(&[]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(
         out.contains("`mac-chat` is not for the capability default, only for metal\n"),
@@ -160,7 +163,7 @@ fn all_of_localai_s_gallery_is_planned() {
     let directory = Directory::new(COVERED);
     fs::copy(path, directory.0.path().join("index.yaml")).unwrap();
     for (capability, planned, unplanned) in [("default", 1023, 10), ("nvidia", 1033, 0)] {
-        let arguments = ["--all", "--capability", capability, "--output", "json"];
+        let arguments = ["--capability", capability, "--output", "json"];
         let (code, out, err) = directory.plan(&arguments);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{capability}");
         let document: Value = serde_json::from_str(&out).unwrap();
@@ -238,7 +241,7 @@ fn json_holds_plans_and_what_has_none() {
               "there is no entry `chatt`; did you mean `chat`?"
             ],
             "hints": [
-              "`--all --dry-run` shows all entries"
+              "`countersign gallery show FILE` shows all entries"
             ]
           }
         }
@@ -251,7 +254,7 @@ fn json_holds_plans_and_what_has_none() {
 fn strict_mode_is_asked_for_by_flag_variable_or_file() {
     let strict_file =
         "{require_integrity: true, galleries: [{name: acme, url: 'file:index.yaml'}]}";
-    let arguments = ["--gallery", "galleries.yaml", "--dry-run", "cpu-chat"];
+    let arguments = ["gallery", "show", "galleries.yaml", "cpu-chat"];
     let variable = |value| [("COUNTERSIGN_REQUIRE_INTEGRITY", value)];
     for (file, flags, variables, expected) in [
         (UNCOVERED, vec![], vec![], 0),
@@ -265,7 +268,7 @@ fn strict_mode_is_asked_for_by_flag_variable_or_file() {
         (COVERED, vec!["--require-integrity"], vec![], 0),
     ] {
         let arguments = [&arguments[..], &flags].concat();
-        let output = Directory::new(file).install(&arguments, &variables);
+        let output = Directory::new(file).run(&arguments, &variables);
         let (code, _, err) = read(&output);
         assert_eq!(
             code,
@@ -296,18 +299,10 @@ fn wrong_usage_of_either_form_is_told_apart() {
         (vec!["quay.io/acme/app"], "found only one of them"),
         (vec!["quay.io/acme/app", "a", "b"], "found more than these"),
         (vec!["quay.io/ACME/app", "a"], "is not an image reference"),
-        (
-            vec!["quay.io/acme/app", "a", "--dry-run"],
-            "--dry-run has no effect without --gallery",
-        ),
-        (vec!["--all"], "--all has no effect without --gallery"),
+        (vec!["--all"], "unexpected argument '--all'"),
         (
             [&gallery[..], &["--dry-run"]].concat(),
             "REFERENCE DIRECTORY|NAME",
-        ),
-        (
-            [&gallery[..], &["--dry-run", "--all", "chat"]].concat(),
-            "cannot be used with",
         ),
         (
             [&gallery[..], &["--dry-run", "chat", "--issuer", "x"]].concat(),
@@ -322,7 +317,7 @@ fn wrong_usage_of_either_form_is_told_apart() {
             "the policy is incomplete",
         ),
         (
-            [&gallery[..], &["--dry-run", "other@chat"]].concat(),
+            [&gallery[..], &["--dry-run", "--store", "s", "other@chat"]].concat(),
             "there is no gallery `other`: expected one of acme",
         ),
     ] {
@@ -367,4 +362,44 @@ fn mistakes_in_a_gallery_file_are_told_with_what_to_change() {
         assert!(err.contains(told), "{file}: {err}");
         assert_eq!(found, Some(code), "{file}: {err}");
     }
+}
+
+#[test]
+fn an_index_is_checked_entry_by_entry() {
+    let directory = Directory::new(COVERED);
+    let (code, out, _) = read(&directory.run(&["gallery", "check", "galleries.yaml"], &[]));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "acme: 4 entries, 0 errors, 0 warnings\n")
+    );
+    let index = format!(
+        "{INDEX}- name: lost\n  capabilities: {{default: gone, metla: cpu-chat}}\n- {{name: listed, uri: [a]}}\n\
+         - {{name: spelt, uri: 'quay.io/acme/a:1', mirror: ['ghcr.io/acme/a:1']}}\n"
+    );
+    fs::write(directory.0.path().join("index.yaml"), index).unwrap();
+    for file in ["index.yaml", "galleries.yaml"] {
+        let (code, out, err) = read(&directory.run(&["gallery", "check", file], &[]));
+        assert_eq!((code, err.as_str()), (Some(2), ""), "{out}");
+        insta::allow_duplicates! {
+            let out = out.replace("index.yaml: 7", "acme: 7").replace("file:index.yaml", "index.yaml");
+            assert_snapshot!(out, @"
+            error: lost: `lost` leads to `gone` for default, and there is no such entry
+            warning: lost: no machine has the capability `metla`; did you mean `metal`?
+            error: listed: the entry `listed` of the index can't be read: index.yaml:17:18: [5].uri: expected a text, found a list
+            warning: spelt: index.yaml:18:42: [6].mirror: nothing reads the key `mirror`; did you mean `mirrors`?
+            acme: 7 entries, 2 errors, 2 warnings
+            ");
+        }
+    }
+    // What is wrong with one entry keeps no other from being planned.
+    let (code, out, err) = directory.plan(&["cpu-chat"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let (code, _, err) = directory.plan(&["listed"]);
+    assert_eq!(code, Some(2));
+    assert_snapshot!(err, @"
+    error: the gallery `acme` has nothing to install under that name
+      caused by: the entry `listed` of the index can't be read
+      caused by: file:index.yaml:17:18: [5].uri: expected a text, found a list
+      hint: correct the entry in the gallery's index, or tell the gallery's maintainer
+    ");
 }

@@ -202,11 +202,10 @@ async fn a_dry_run_shows_what_is_locked() {
     shop.publish("latest-chat", "v2", LATER);
     let (code, document) = shop.install(&["--from-lock", "--dry-run"]);
     assert_eq!(code, 0, "{document}");
-    let plan = &document["results"][0]["plan"];
-    let digest = plan["locked"].as_str().unwrap();
-    assert!(read(&shop, LOCK).contains(digest));
-    let source = plan["sources"][0]["source"]["reference"].as_str().unwrap();
-    assert!(source.ends_with(digest), "{source}");
+    let result = &document["results"][0];
+    assert_eq!(result["would_be"], "installed");
+    let digest = result["available"]["digest"].as_str().unwrap();
+    assert!(read(&shop, LOCK).contains(digest), "{document}");
     assert!(!shop.path("chat").exists());
 }
 

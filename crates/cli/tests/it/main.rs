@@ -42,6 +42,7 @@ mod output;
 mod person;
 mod policy;
 mod predicates;
+mod preview;
 mod printed;
 mod registries;
 mod schema;

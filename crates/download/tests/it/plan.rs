@@ -174,8 +174,8 @@ fn representative_plans_of_localai_s_gallery() {
     assert_snapshot!(text);
 }
 
-/// The index isn't ours to copy, so of all its plans there is a digest alone: of what `install
-/// --dry-run --all` prints, for each capability that the index knows. The plans go to a file in the
+/// The index isn't ours to copy, so of all its plans there is a digest alone: of what `gallery
+/// show` prints, for each capability that the index knows. The plans go to a file in the
 /// target directory, which `diff` compares with that of another version.
 #[test]
 fn every_plan_of_localai_s_gallery_is_as_it_was() {

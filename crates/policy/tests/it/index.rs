@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_policy::{GalleryIndex, Problem};
+use countersign_policy::{GalleryEntry, GalleryIndex, Problem};
 use insta::assert_snapshot;
 
 /// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
@@ -72,12 +72,40 @@ fn null_takes_back_what_was_merged_in() {
 #[test]
 fn a_broken_entry_says_where() {
     let error = |text: &str| GalleryIndex::parse(text, "index.yaml").unwrap_err();
-    assert_snapshot!(error("- name: a\n- uri: b\n"), @"index.yaml:2:3: [1]: the key `name` is missing; add it");
+    assert_snapshot!(error("- {}\n- uri: b\n"), @"index.yaml:1:3: [0]: the key `name` is missing; add it");
     assert_snapshot!(error("- name: a\n  mirrors: b\n"), @"index.yaml:2:12: [0].mirrors: expected a list, found `b`");
     assert_snapshot!(error("galleries: []"), @"index.yaml:1:1: expected a list, found a mapping");
     assert_snapshot!(error("<html><body>login</body></html>"), @"index.yaml:1:1: expected a list, found `<html><body>login</body></html>`");
     let page = "<!doctype html>\n<title>404: Not Found</title>\n";
     assert_snapshot!(error(page), @"index.yaml:1:1: expected a list, found `<!doctype html>`");
+}
+
+#[test]
+fn a_broken_entry_breaks_itself_alone() {
+    let text = "- name: a\n- uri: b\n- {name: c, mirrors: b}\n- [d]\n- {name: e, capabilities: {default: [a]}}\n\
+                - {name: 1, uri: 'quay.io/f', sha256: ~, license: 2.0, tags: [1]}\n- {name: [x]}\n";
+    let index = GalleryIndex::parse(text, "index.yaml").unwrap();
+    let entry = |entry: &GalleryEntry| match &entry.fault {
+        Some(fault) => format!("{}: {fault}", entry.name),
+        None => format!(
+            "{} {:?} {:?} {:?}",
+            entry.name, entry.uri, entry.license, entry.tags
+        ),
+    };
+    let entries: Vec<String> = index.entries().iter().map(entry).collect();
+    assert_snapshot!(entries.join("\n"), @r#"
+    a None None []
+    [1]: index.yaml:2:3: [1]: the key `name` is missing; add it
+    c: index.yaml:3:13: [2].mirrors: expected a list, found `b`
+    [3]: index.yaml:4:3: [3]: expected a mapping, found a list
+    e: index.yaml:5:28: [4].capabilities.default: expected a text, found a list
+    1 Some("quay.io/f") Some("2.0") ["1"]
+    [6]: index.yaml:7:4: [6].name: expected a text, found a list
+    "#);
+    // What is read is the same as without a broken entry.
+    let whole = "- {name: 1, uri: 'quay.io/f', sha256: ~, license: 2.0, tags: [1]}\n";
+    let whole = GalleryIndex::parse(whole, "index.yaml").unwrap();
+    assert_eq!(index.entries()[5], whole.entries()[0]);
 }
 
 #[test]

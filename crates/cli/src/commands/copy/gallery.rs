@@ -36,8 +36,8 @@ pub(super) async fn from_galleries(
 ) -> Result<ExitCode, Failure> {
     let verification = &arguments.verification;
     let registry = connection::registry(&verification.registry, environment)?;
-    let planning = arguments.planning();
-    let galleries = galleries::load(file, &planning, &verification.registry, environment).await?;
+    let choosing = arguments.choosing();
+    let galleries = galleries::load(file, &choosing, &verification.registry, environment).await?;
     let lock = arguments.from_lock.clone().map(LockFile::new);
     let lock = lock.map(|file| file.read()).transpose()?;
     let mut roots = HashMap::new();
@@ -103,7 +103,7 @@ pub(super) async fn from_kit(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let registry = connection::registry(&arguments.verification.registry, environment)?;
-    let galleries = kit.galleries(None, &arguments.planning(), environment)?;
+    let galleries = kit.galleries(None, &arguments.choosing(), environment)?;
     let mut report = Report::new(output);
     let listed = registry.layout_images(&kit.path).await?;
     let layout = Location::from(kit.path.clone());

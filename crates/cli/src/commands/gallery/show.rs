@@ -1,64 +1,64 @@
-//! `countersign install --dry-run`: what would be installed, from where and on what proof.
+//! `countersign gallery show`: what galleries offer, from where and on what proof.
 //!
 //! It shows the plans that an installation would carry out. It asks no registry and writes nothing but the cache of
 //! galleries.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign_download::{
-    EntryError, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource,
+    EntryError, EntryName, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource,
     RequirementKind, Source,
 };
 use countersign_policy::{Gallery, Policy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::report::Report;
-use super::requested_entry::RequestedEntry;
+use crate::arguments::planning::ChoosingArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::commands::galleries;
+use crate::commands::report::Report;
+use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
 use crate::json::installation::JsonRole;
 use crate::output::Output;
 
-/// Shows what installing the entries that are `requested` would do, or all that there are.
-pub(super) fn run(
-    galleries: &Galleries,
-    requested: &[RequestedEntry],
-    scope: Scope,
+/// `countersign gallery show`
+#[derive(Debug, Args)]
+pub(crate) struct GalleryShowArguments {
+    /// Gallery file, YAML or JSON
+    ///
+    /// The file says where the galleries are and who must have signed.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Entries to show [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    #[command(flatten)]
+    choosing: ChoosingArguments,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+pub(super) async fn run(
+    arguments: GalleryShowArguments,
+    environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    output.answer(&text(galleries));
-
-    let mut report = Report::new(output);
-    match scope {
-        Scope::All => {
-            for (gallery, entry, plan) in galleries.plan_all() {
-                add(
-                    &mut report,
-                    output,
-                    scope,
-                    Some(&gallery.name),
-                    &entry.name,
-                    plan,
-                );
-            }
-        }
-        Scope::Named => {
-            for one in requested {
-                let plan = one.plan(galleries);
-                add(
-                    &mut report,
-                    output,
-                    scope,
-                    one.name.gallery(),
-                    one.name.name(),
-                    plan,
-                );
-            }
-        }
-    }
-    let (results, code) = report.end();
-    output.document(&DryRunOutput {
+    let GalleryShowArguments {
+        file,
+        names,
+        choosing,
+        registry,
+    } = arguments;
+    let galleries = galleries::load(&file, &choosing, &registry, environment).await?;
+    let (results, code) = show(&galleries, &names, output);
+    output.document(&GalleryShowOutput {
         capability: galleries.capability.to_string(),
         integrity: match galleries.integrity {
             Integrity::Strict => JsonIntegrity::Strict,
@@ -68,6 +68,25 @@ pub(super) fn run(
         results,
     });
     Ok(code)
+}
+
+/// Shows what installing the entries of these names would do; without names, all that there are.
+fn show(galleries: &Galleries, names: &[String], output: &Output) -> (Vec<PlanResult>, ExitCode) {
+    output.answer(&text(galleries));
+    let mut report = Report::new(output);
+    for name in names {
+        let name = EntryName::from(name.as_str());
+        let plan = galleries.plan(&name);
+        let asked = (name.gallery(), name.name());
+        add(&mut report, output, Scope::Named, asked, plan);
+    }
+    if names.is_empty() {
+        for (gallery, entry, plan) in galleries.plan_all() {
+            let asked = (Some(gallery.name.as_str()), entry.name.as_str());
+            add(&mut report, output, Scope::All, asked, plan);
+        }
+    }
+    report.end()
 }
 
 fn text(galleries: &Galleries) -> String {
@@ -92,9 +111,9 @@ fn text(galleries: &Galleries) -> String {
     text
 }
 
-/// Which entries a dry run is for.
+/// Which entries are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+enum Scope {
     /// Those that are named.
     Named,
     /// Every entry of every gallery. It is no failure that some are for other hardware.
@@ -107,8 +126,7 @@ fn add(
     report: &mut Report<'_, PlanResult>,
     output: &Output,
     scope: Scope,
-    gallery: Option<&str>,
-    name: &str,
+    (gallery, name): (Option<&str>, &str),
     plan: Result<Plan, PlanError>,
 ) {
     let result = PlanResult {
@@ -140,9 +158,9 @@ fn add(
     }
 }
 
-/// What `countersign install --dry-run` prints.
+/// What `countersign gallery show` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct DryRunOutput {
+pub(crate) struct GalleryShowOutput {
     /// The hardware that entries were chosen for.
     capability: String,
     integrity: JsonIntegrity,

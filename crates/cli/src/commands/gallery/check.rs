@@ -1,0 +1,198 @@
+//! `countersign gallery check`: what is wrong with a gallery's index.
+//!
+//! An entry that can't be installed is an error. What only looks wrong is a warning.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign_download::{IndexFinding, check_index};
+use countersign_policy::{GalleryIndex, PolicyFile};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::arguments::limits;
+use crate::arguments::planning::ChoosingArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::capability::KNOWN;
+use crate::commands::galleries;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind, exit_code};
+use crate::input::read_text;
+use crate::output::Output;
+
+/// `countersign gallery check`
+#[derive(Debug, Args)]
+pub(crate) struct GalleryCheckArguments {
+    /// An index, or a gallery file
+    ///
+    /// The indexes that a gallery file names are fetched.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Exit with 2 for warnings too
+    #[arg(long)]
+    strict: bool,
+
+    /// Size of an index [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = limits::size)]
+    max_index: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+pub(super) async fn run(
+    arguments: GalleryCheckArguments,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let indexes = indexes(&arguments, environment).await?;
+    let indexes: Vec<CheckedIndex> = indexes
+        .iter()
+        .map(|(name, index)| CheckedIndex::of(name, index))
+        .collect();
+    for index in &indexes {
+        output.answer(&index.text());
+    }
+    let worst = indexes.iter().flat_map(|one| &one.findings);
+    let failed = match worst.map(|one| one.level).max() {
+        Some(Level::Error) => true,
+        Some(Level::Warning) => arguments.strict,
+        None => false,
+    };
+    output.document(&GalleryCheckOutput { results: indexes });
+    Ok(match failed {
+        true => exit_code(Kind::Usage).into(),
+        false => ExitCode::SUCCESS,
+    })
+}
+
+/// The index that the file is, or those that it names: each with its name.
+async fn indexes(
+    arguments: &GalleryCheckArguments,
+    environment: &Environment,
+) -> Result<Vec<(String, GalleryIndex)>, Failure> {
+    let GalleryCheckArguments {
+        file,
+        max_index,
+        registry,
+        ..
+    } = arguments;
+    let choosing = ChoosingArguments {
+        max_index: *max_index,
+        ..ChoosingArguments::default()
+    };
+    let text = read_text(file, "gallery")?;
+    let name = file.display().to_string();
+    let names_galleries =
+        PolicyFile::parse(&text, &name).is_ok_and(|file| !file.galleries().is_empty());
+    if !names_galleries && let Ok(index) = GalleryIndex::parse(&text, &name) {
+        return Ok(vec![(name, index)]);
+    }
+    let loaded = galleries::load(file, &choosing, registry, environment).await?;
+    let fetched = loaded.fetched().iter();
+    let named = fetched.map(|(gallery, fetched)| (gallery.name.clone(), fetched.index.clone()));
+    Ok(named.collect())
+}
+
+/// What `countersign gallery check` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GalleryCheckOutput {
+    /// The index, or one for each gallery.
+    results: Vec<CheckedIndex>,
+}
+
+/// An index that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CheckedIndex {
+    /// The gallery's name, or the index's file.
+    name: String,
+    /// How many entries it has.
+    entries: usize,
+    /// What was found, in the order of the entries.
+    findings: Vec<JsonFinding>,
+}
+
+/// Something that is wrong with an entry, or that looks wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IndexFinding")]
+struct JsonFinding {
+    level: Level,
+    /// The entry, by its name or its number.
+    entry: String,
+    message: String,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "IndexFindingLevel")]
+enum Level {
+    /// It looks wrong.
+    Warning,
+    /// The entry can't be installed, on some machine at least.
+    Error,
+}
+
+impl CheckedIndex {
+    fn of(name: &str, index: &GalleryIndex) -> Self {
+        let findings = check_index(index, &KNOWN);
+        Self {
+            name: name.to_owned(),
+            entries: index.entries().len(),
+            findings: findings.iter().map(JsonFinding::of).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for JsonFinding {
+            level,
+            entry,
+            message,
+        } in &self.findings
+        {
+            let level = match level {
+                Level::Warning => "warning",
+                Level::Error => "error",
+            };
+            text.push_str(&format!("{level}: {entry}: {message}\n"));
+        }
+        let (name, entries) = (&self.name, counted(self.entries, "entry", "entries"));
+        let of = |level| {
+            self.findings
+                .iter()
+                .filter(move |one| one.level == level)
+                .count()
+        };
+        let errors = counted(of(Level::Error), "error", "errors");
+        let warnings = counted(of(Level::Warning), "warning", "warnings");
+        text.push_str(&format!("{name}: {entries}, {errors}, {warnings}\n"));
+        text
+    }
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    let noun = if count == 1 { one } else { several };
+    format!("{count} {noun}")
+}
+
+impl JsonFinding {
+    fn of(IndexFinding { entry, fault, .. }: &IndexFinding) -> Self {
+        let mut message = fault.to_string();
+        let mut cause = std::error::Error::source(fault);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self {
+            level: match fault.is_error() {
+                true => Level::Error,
+                false => Level::Warning,
+            },
+            entry: entry.clone(),
+            message,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What `install` and `upgrade` would do: the same plans, sources, proofs and rules, and nothing is installed.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use countersign_download::{InstallOptions, Installer, Plan, Preview, Replacement};
+use countersign_oci::{Platform, printable};
+use countersign_verify::Verifier;
+use futures_util::{StreamExt, stream};
+
+use super::report::Report;
+use super::requested_entry::RequestedEntry;
+use super::store_installer::{Planned, StoreInstaller};
+use super::text::{details, digest_text};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::json::preview::{PreviewOutput, PreviewResult};
+use crate::output::Output;
+use crate::printable::path;
+use crate::progress::{Board, Progress};
+
+/// Entries that are asked for at once: nothing is fetched but manifests and signatures.
+const AT_ONCE: usize = 8;
+
+/// One image by itself, and where it would be installed.
+pub(super) struct OneImage<'a> {
+    pub(super) installer: &'a Installer<Verifier>,
+    pub(super) plan: &'a Plan,
+    pub(super) platform: &'a Platform,
+    pub(super) directory: &'a Path,
+    pub(super) options: InstallOptions,
+}
+
+impl OneImage<'_> {
+    /// Says what installing it would do.
+    pub(super) async fn preview(
+        self,
+        progress: Progress,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        let events = |event| progress.installing(&event);
+        let preview = self.installer.preview(
+            self.plan,
+            self.platform,
+            self.directory,
+            self.options,
+            &events,
+        );
+        let preview = preview.await.map_err(Failure::of_one_image);
+        drop(progress);
+        let result = PreviewResult {
+            reference: Some(self.plan.name().to_owned()),
+            directory: Some(self.directory.to_string_lossy().into_owned()),
+            ..PreviewResult::default()
+        };
+        let mut report = Report::new(output);
+        let name = format!("{} ({})", self.plan.name(), self.platform);
+        tell(&mut report, output, result, &name, self.directory, preview);
+        let (results, code) = report.end();
+        output.document(&PreviewOutput { results });
+        Ok(code)
+    }
+}
+
+impl StoreInstaller {
+    /// Says what installing these entries would do. A failure of one does not keep the others from being looked at.
+    pub(super) async fn preview(
+        &self,
+        requested: &[RequestedEntry],
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        let mut report = Report::new(output);
+        let planned = self.plan(requested, &mut report, |one, failure| {
+            let result = PreviewResult {
+                gallery: one.name.gallery().map(ToOwned::to_owned),
+                name: Some(one.name.name().to_owned()),
+                ..PreviewResult::default()
+            };
+            result.failed(failure.to_json())
+        });
+        let board = &Board::new(output, planned.len());
+        let previews = planned.into_iter().map(|one| async move {
+            let preview = self.preview_one(&one, environment, board).await;
+            (one, preview)
+        });
+        let mut previews = std::pin::pin!(stream::iter(previews).buffered(AT_ONCE));
+        while let Some((planned, preview)) = previews.next().await {
+            let Planned {
+                plan, directory, ..
+            } = &planned;
+            let result = PreviewResult {
+                gallery: plan.gallery().map(ToOwned::to_owned),
+                name: Some(plan.name().to_owned()),
+                directory: Some(directory.to_string_lossy().into_owned()),
+                ..PreviewResult::default()
+            };
+            board.suspend(|| tell(&mut report, output, result, plan.name(), directory, preview));
+        }
+        let (results, code) = report.end();
+        output.document(&PreviewOutput { results });
+        Ok(code)
+    }
+
+    async fn preview_one(
+        &self,
+        planned: &Planned,
+        environment: &Environment,
+        board: &Board,
+    ) -> Result<Preview, Failure> {
+        let Planned { plan, platform, .. } = planned;
+        let progress = board.row(plan.name());
+        let installer = self.installer(plan, environment).await?;
+        let events = |event| progress.installing(&event);
+        let preview = self
+            .store
+            .preview(&installer, plan, platform, self.options, &events);
+        Ok(preview.await?)
+    }
+}
+
+fn tell(
+    report: &mut Report<'_, PreviewResult>,
+    output: &Output,
+    result: PreviewResult,
+    name: &str,
+    directory: &Path,
+    preview: Result<Preview, Failure>,
+) {
+    match preview {
+        Ok(preview) => {
+            output.answer(&text(name, directory, &preview));
+            report.done(result.with(&preview));
+        }
+        Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
+    }
+}
+
+fn text(name: &str, directory: &Path, preview: &Preview) -> String {
+    let (name, directory) = (printable(name), path(directory));
+    let installed = |preview: &Preview| {
+        let installed = preview.installed();
+        installed.map_or_else(String::new, |recorded| {
+            format!("  installed  {}\n", recorded.digest)
+        })
+    };
+    match preview {
+        Preview::Install {
+            found, replacement, ..
+        } => {
+            let verb = match replacement {
+                Replacement::New => "install",
+                Replacement::Reinstalled => "reinstall",
+                Replacement::NowVerified => "verify and replace",
+                Replacement::Upgraded => "upgrade",
+                Replacement::RolledBack => "roll back",
+                Replacement::Replaced => "replace",
+            };
+            format!(
+                "would {verb} {name} in {directory}\n{}{}{}",
+                installed(preview),
+                digest_text(&found.digest, found.reference.as_ref()),
+                details(&found.grounds, found.provenance.as_ref()),
+            )
+        }
+        Preview::Unchanged { recorded } => format!(
+            "{name} in {directory} is up to date by its record\n{}",
+            digest_text(&recorded.digest, recorded.reference.as_ref())
+        ),
+        _ => format!(
+            "would fetch {name} for {directory}; nothing says what is in it before that\n{}",
+            installed(preview)
+        ),
+    }
+}

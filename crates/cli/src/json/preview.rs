@@ -1,0 +1,106 @@
+//! What an installation would do.
+
+use countersign_download::{Found, Preview};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::error::JsonError;
+use super::evidence::JsonEvidence;
+use super::installation::{InstallOutcome, JsonGrounds, JsonInstallation, JsonProvenance};
+
+/// What `countersign install --dry-run`, `upgrade --dry-run` and `outdated` print.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PreviewOutput {
+    /// One for the image, or one for each name.
+    pub(crate) results: Vec<PreviewResult>,
+}
+
+/// What would become of one image or one entry of a gallery.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct PreviewResult {
+    /// The gallery that the entry is from, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gallery: Option<String>,
+    /// The entry's name; for an image by itself there is `reference` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// The image, as it was asked for by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
+    /// Where it would be installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<String>,
+    /// What the outcome of the installation would be. Left out if it would fail, and if nothing says what is in an
+    /// archive before it is fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) would_be: Option<InstallOutcome>,
+    /// What is there now, by its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) installed: Option<JsonInstallation>,
+    /// What would be installed. Left out if nothing would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) available: Option<JsonAvailable>,
+    /// Why it would fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<JsonError>,
+}
+
+/// What a source has, and the proof of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Available")]
+pub(crate) struct JsonAvailable {
+    /// Digest of the platform's manifest, or of the archive's bytes.
+    digest: String,
+    /// The image as the source names it. Left out for content that is no image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// Digest of the index that named the manifest, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<String>,
+    grounds: JsonGrounds,
+    /// With the grounds `signature`: what was proven, one for each proof that the policy requires.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<JsonEvidence>,
+    /// Which gallery it is from, and which source has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<JsonProvenance>,
+}
+
+impl PreviewResult {
+    pub(crate) fn failed(self, failure: JsonError) -> Self {
+        Self {
+            error: Some(failure),
+            ..self
+        }
+    }
+
+    pub(crate) fn with(self, preview: &Preview) -> Self {
+        let installed = preview.installed().map(Into::into);
+        let (would_be, available) = match preview {
+            Preview::Install {
+                found, replacement, ..
+            } => (Some((*replacement).into()), Some(found.as_ref().into())),
+            Preview::Unchanged { .. } => (Some(InstallOutcome::Unchanged), None),
+            _ => (None, None),
+        };
+        Self {
+            would_be,
+            installed,
+            available,
+            ..self
+        }
+    }
+}
+
+impl From<&Found> for JsonAvailable {
+    fn from(found: &Found) -> Self {
+        Self {
+            digest: found.digest.to_string(),
+            reference: found.reference.as_ref().map(ToString::to_string),
+            index: found.index.as_ref().map(ToString::to_string),
+            grounds: JsonGrounds::from(&found.grounds),
+            evidence: found.grounds.all_evidence().map(Into::into).collect(),
+            provenance: found.provenance.as_ref().map(Into::into),
+        }
+    }
+}

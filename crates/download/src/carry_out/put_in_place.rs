@@ -1,0 +1,196 @@
+//! Installs: unpacks what was admitted, and puts it in the target's place.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_oci::Reference;
+
+use super::Outcome;
+use super::attempt::Attempt;
+use super::goal::Goal;
+use super::replacement::Replacement;
+use crate::admitted::{AdmittedImage, ImageVerifier};
+use crate::archive::{self, AdmittedArchive};
+use crate::blocking::{CancelOnDrop, blocking};
+use crate::content::Content;
+use crate::error::Error;
+use crate::events::Event;
+use crate::grounds::Grounds;
+use crate::hold::stage;
+use crate::install::Installer;
+use crate::record::{Installed, Record};
+use crate::requirement::RequirementKind;
+use crate::source::Tarball;
+use crate::target::{Held, Staging};
+use crate::unpack::{Fetching, unpack_archive};
+
+/// To have it in the place of what is there.
+pub(super) struct PutInPlace {
+    /// The target, which nobody else installs to meanwhile.
+    pub(super) held: Arc<Held>,
+}
+
+/// What a source has, admitted and not yet unpacked.
+enum Admitted {
+    Image {
+        image: Box<AdmittedImage>,
+        /// As the source names it.
+        requested: Reference,
+    },
+    Archive {
+        archive: AdmittedArchive,
+        /// Where it is quarantined.
+        staging: Arc<Staging>,
+    },
+}
+
+impl<V: ImageVerifier> Goal<V> for PutInPlace {
+    type Output = Outcome;
+
+    async fn image(
+        &self,
+        installer: &Installer<V>,
+        image: Box<AdmittedImage>,
+        requested: &Reference,
+        attempt: &Attempt<'_>,
+    ) -> Result<Outcome, Error> {
+        let requested = requested.clone();
+        self.put_in_place(installer, Admitted::Image { image, requested }, attempt)
+            .await
+    }
+
+    async fn tarball(
+        &self,
+        installer: &Installer<V>,
+        tarball: &Tarball,
+        attempt: &Attempt<'_>,
+    ) -> Result<Outcome, Error> {
+        // If the bytes of this digest are installed already, they need not be fetched again.
+        if let RequirementKind::Digest(digest) = attempt.plan.requirement().kind()
+            && let Some(unchanged) = unchanged(attempt, Content::archive(digest, &Grounds::Digest))?
+        {
+            return Ok(unchanged);
+        }
+        let progress = |bytes, size: Option<u64>| {
+            (attempt.events)(Event::ArchiveProgress {
+                source: attempt.planned.source.to_string(),
+                bytes,
+                size,
+            });
+        };
+        let staging = stage(&self.held).await?;
+        let path = staging.blob_path(0);
+        let fetched = archive::fetch(
+            installer.http()?,
+            tarball,
+            installer.limits(),
+            &path,
+            &progress,
+        );
+        let archive = fetched.await?.admit(attempt.plan.requirement())?;
+        self.put_in_place(installer, Admitted::Archive { archive, staging }, attempt)
+            .await
+    }
+
+    async fn directory(
+        &self,
+        installer: &Installer<V>,
+        directory: &Path,
+        attempt: &Attempt<'_>,
+    ) -> Result<Outcome, Error> {
+        let staging = stage(&self.held).await?;
+        let (from, to) = (directory.to_owned(), staging.blob_path(0));
+        let (limits, held) = (installer.limits().clone(), Arc::clone(&staging));
+        let guard = CancelOnDrop::default();
+        let cancellation = guard.cancellation();
+        let packed = blocking(move || {
+            let packed = archive::pack(&from, &limits, &to, cancellation);
+            drop(held);
+            packed
+        });
+        let archive = packed.await?.admit(attempt.plan.requirement())?;
+        drop(guard);
+        self.put_in_place(installer, Admitted::Archive { archive, staging }, attempt)
+            .await
+    }
+}
+
+impl PutInPlace {
+    /// Unpacks what was admitted and puts it in the target's place, unless it is there already.
+    async fn put_in_place<V: ImageVerifier>(
+        &self,
+        installer: &Installer<V>,
+        admitted: Admitted,
+        attempt: &Attempt<'_>,
+    ) -> Result<Outcome, Error> {
+        let content = admitted.content();
+        match content.grounds {
+            Grounds::Nothing => (attempt.events)(Event::Unverified {
+                digest: content.index.unwrap_or(content.digest).clone(),
+            }),
+            Grounds::Signature { .. } | Grounds::Digest => {}
+        }
+        if let Some(unchanged) = unchanged(attempt, content)? {
+            return Ok(unchanged);
+        }
+        let locked = attempt.locked_entry(content);
+        let replacement = Replacement::of(attempt.target.recorded(), content);
+        let (digest, index) = (content.digest.clone(), content.index.cloned());
+        let grounds = content.grounds.clone();
+        let (reference, unpacked) = match admitted {
+            Admitted::Image { image, requested } => {
+                let staging = stage(&self.held).await?;
+                let fetching = Fetching {
+                    platform: attempt.platform,
+                    registry: installer.registry(),
+                    limits: installer.limits(),
+                    events: attempt.events,
+                };
+                (Some(requested), fetching.unpack(&image, staging).await?)
+            }
+            Admitted::Archive { archive, staging } => {
+                let unpacked = unpack_archive(installer.limits(), archive, staging, attempt.events);
+                (None, unpacked.await?)
+            }
+        };
+        let installed = Installed {
+            reference,
+            platform: attempt.platform.clone(),
+            digest,
+            index,
+            grounds,
+            files: unpacked.files(),
+            bytes: unpacked.bytes(),
+            warnings: unpacked.warnings(),
+            inventory: unpacked.inventory().clone(),
+            provenance: attempt.provenance(),
+        };
+        let record = Record::new(&installed);
+        unpacked.commit(record, attempt.options.durability).await?;
+        let recorded = attempt.target.recorded();
+        Ok(Outcome::Installed {
+            installed: Box::new(installed),
+            replacement,
+            replaced: recorded.map(|recorded| recorded.digest.clone()),
+            locked: locked.map(Box::new),
+        })
+    }
+}
+
+/// What an attempt comes to where the admitted content is there already; `None` where it is to be put in place.
+fn unchanged(attempt: &Attempt<'_>, content: Content<'_>) -> Result<Option<Outcome>, Error> {
+    let kept = attempt.kept(content)?;
+    Ok(kept.map(|recorded| Outcome::Unchanged {
+        recorded: Box::new(recorded.clone()),
+        locked: attempt.locked_entry(content).map(Box::new),
+    }))
+}
+
+impl Admitted {
+    fn content(&self) -> Content<'_> {
+        match self {
+            Self::Image { image, .. } => Content::of(image),
+            Self::Archive { archive, .. } => Content::archive(archive.digest(), archive.grounds()),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Reads an index entry by entry, where it can't be read as a whole: what is wrong with one entry is of that one alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+
+use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::nearest::nearest;
+use crate::node::Node;
+use crate::yaml::{self, Bounds};
+
+use super::{GalleryEntry, MisspeltKey};
+
+/// The keys of an entry.
+const KEYS: [&str; 11] = [
+    "name",
+    "alias",
+    "uri",
+    "mirrors",
+    "sha256",
+    "capabilities",
+    "tags",
+    "urls",
+    "license",
+    "icon",
+    "description",
+];
+
+/// The entries of `text`, each with what is wrong with it. `tree` is the same text.
+///
+/// # Errors
+/// If it is no list, or something else is wrong than the forms of its entries.
+pub(super) fn entries(
+    tree: &Node,
+    text: &str,
+    file_name: &str,
+) -> Result<Vec<GalleryEntry>, PolicyError> {
+    let items = tree.items().into_iter().flatten().enumerate();
+    let broken = items.filter_map(|(at, node)| {
+        let looking = Looking {
+            file_name,
+            entry: KeyPath::default().index(at),
+            tree,
+            node,
+        };
+        let entry = looking.check().err().map(|fault| GalleryEntry {
+            name: looking.name(),
+            fault: Some(Box::new(fault)),
+            ..GalleryEntry::default()
+        });
+        Some((at, entry?))
+    });
+    let around = Around {
+        broken: broken.collect(),
+    };
+    yaml::parse_seeded(around, text, file_name, &Bounds::INDEX)
+}
+
+/// Reads a list of entries around those that are known to be broken.
+struct Around {
+    broken: BTreeMap<usize, GalleryEntry>,
+}
+
+impl<'de> DeserializeSeed<'de> for Around {
+    type Value = Vec<GalleryEntry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Around {
+    type Value = Vec<GalleryEntry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        loop {
+            let entry = match self.broken.remove(&entries.len()) {
+                Some(broken) => access.next_element::<IgnoredAny>()?.map(|_| broken),
+                None => access.next_element()?,
+            };
+            match entry {
+                Some(entry) => entries.push(entry),
+                None => return Ok(entries),
+            }
+        }
+    }
+}
+
+/// Keys of entries that nothing reads, and that look like one that something reads.
+pub(super) fn misspelt(tree: &Node, file_name: &str) -> Vec<(usize, MisspeltKey)> {
+    let mut found = Vec::new();
+    for (at, node) in tree.items().into_iter().flatten().enumerate() {
+        let entry = KeyPath::default().index(at);
+        for key in node.keys().filter(|key| !KEYS.contains(key)) {
+            let Some(meant) = nearest(key, KEYS) else {
+                continue;
+            };
+            let path = entry.key(key);
+            let key = MisspeltKey {
+                place: place(file_name, tree, path),
+                found: key.to_owned(),
+                meant,
+            };
+            found.push((at, key));
+        }
+    }
+    found
+}
+
+fn place(file_name: &str, tree: &Node, path: KeyPath) -> Place {
+    Place {
+        file: Some(file_name.to_owned()),
+        position: Some(tree.position_of(&path)),
+        path,
+    }
+}
+
+/// A look at one entry: whether each of its values has the form that it is read as.
+struct Looking<'a> {
+    file_name: &'a str,
+    /// The path to it.
+    entry: KeyPath,
+    tree: &'a Node,
+    node: &'a Node,
+}
+
+impl Looking<'_> {
+    /// Its name; if that can't be read, its number.
+    fn name(&self) -> String {
+        let name = self.node.value("name").and_then(Node::text);
+        name.map_or_else(|| self.entry.to_string(), ToOwned::to_owned)
+    }
+
+    fn check(&self) -> Result<(), PolicyError> {
+        if !self.node.is_mapping() {
+            return Err(self.other_form(&self.entry, "a mapping", self.node));
+        }
+        if self.value("name").is_none() {
+            return Err(self.fault(&self.entry, Problem::MissingKey { key: "name" }));
+        }
+        for key in [
+            "name",
+            "alias",
+            "uri",
+            "sha256",
+            "license",
+            "icon",
+            "description",
+        ] {
+            if let Some((node, path)) = self.value(key) {
+                self.text(node, &path)?;
+            }
+        }
+        for key in ["mirrors", "tags", "urls"] {
+            let Some((node, path)) = self.value(key) else {
+                continue;
+            };
+            let items = node.items();
+            let items = items.ok_or_else(|| self.other_form(&path, "a list", node))?;
+            for (at, item) in items.iter().enumerate() {
+                self.text(item, &path.index(at))?;
+            }
+        }
+        if let Some((node, path)) = self.value("capabilities") {
+            if !node.is_mapping() {
+                return Err(self.other_form(&path, "a mapping", node));
+            }
+            for (key, value) in node.pairs() {
+                self.text(value, &path.key(key))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a key, if it has one.
+    fn value(&self, key: &str) -> Option<(&Node, KeyPath)> {
+        let node = self.node.value(key).filter(|node| !node.is_nothing())?;
+        Some((node, self.entry.key(key)))
+    }
+
+    fn text(&self, node: &Node, path: &KeyPath) -> Result<(), PolicyError> {
+        match node.text() {
+            Some(_) => Ok(()),
+            None => Err(self.other_form(path, "a text", node)),
+        }
+    }
+
+    fn other_form(&self, path: &KeyPath, expected: &str, found: &Node) -> PolicyError {
+        let problem = Problem::Form {
+            expected: expected.to_owned(),
+            found: Some(found.describe()),
+        };
+        self.fault(path, problem)
+    }
+
+    fn fault(&self, path: &KeyPath, problem: Problem) -> PolicyError {
+        PolicyError::new(place(self.file_name, self.tree, path.clone()), problem)
+    }
+}
