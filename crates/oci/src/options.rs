@@ -151,7 +151,8 @@ pub struct Limits {
     pub referrers: usize,
     /// The most redirects of one request. Default 5.
     pub redirects: usize,
-    /// The most entries in an image layout's `index.json`. Default 1,000.
+    /// The most entries in an image layout's `index.json`. Default 10,000: a kit has one for each image
+    /// and one for each signature.
     pub layout_entries: usize,
 }
 
@@ -162,7 +163,7 @@ impl Default for Limits {
             referrer_pages: 10,
             referrers: 10_000,
             redirects: 5,
-            layout_entries: 1_000,
+            layout_entries: 10_000,
         }
     }
 }

@@ -99,7 +99,7 @@ impl From<countersign_download::PlanError> for Failure {
                 _ => "publish it as a signed image, or tell the gallery's maintainer",
             },
             PlanError::NoGallery => "pass --gallery FILE, with a file that has a gallery",
-            PlanError::UnknownName { .. } => "`--all --dry-run` shows all entries",
+            PlanError::UnknownName { .. } => "`countersign gallery show FILE` shows all entries",
             PlanError::UnknownGallery { .. } => "choose one of these galleries",
             PlanError::Ambiguous { .. } => {
                 "write GALLERY@NAME: the gallery's policy decides who must have signed"

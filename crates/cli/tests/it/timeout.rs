@@ -53,6 +53,9 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         ),
         ("install", [&TRUST[..], &POLICY, &[&app, "here"]].concat()),
         ("upgrade", [&TRUST[..], &from, &["x"]].concat()),
+        ("outdated", [&TRUST[..], &from, &["x"]].concat()),
+        ("gallery show", vec!["galleries.yaml"]),
+        ("gallery check", vec!["galleries.yaml"]),
         ("policy init", [&TRUST[..], &["--from", &app]].concat()),
         (
             "policy check",

@@ -186,11 +186,11 @@ mod tests {
             names.dedup();
             names.join(", ")
         };
-        insta::assert_snapshot!(named(Error::is_absence), @"NotFound, Nothing, NoBlob");
-        insta::assert_snapshot!(named(Error::is_about_content), @"NotFound, DigestMismatch, SizeMismatch, Manifest, Nothing, NoBlob");
-        insta::assert_snapshot!(named(Error::spoils_one_candidate), @"NotFound, Protocol, DigestMismatch, SizeMismatch, Limit, Manifest, Nothing, NoBlob");
+        insta::assert_snapshot!(named(Error::is_absence), @"NotFound, Nothing, NoBlob, NoName");
+        insta::assert_snapshot!(named(Error::is_about_content), @"NotFound, DigestMismatch, SizeMismatch, Manifest, Nothing, NoBlob, NoName");
+        insta::assert_snapshot!(named(Error::spoils_one_candidate), @"NotFound, Protocol, DigestMismatch, SizeMismatch, Limit, Manifest, Nothing, NoBlob, NoName");
         insta::assert_snapshot!(named(Error::is_unreachable), @"Status 429, Status 503, Network, TooSlow");
-        insta::assert_snapshot!(named(Error::is_refused_request), @"NotFound, Unauthorized, Status 403, Status 410, Status 429, Status 503, Nothing, NoBlob");
+        insta::assert_snapshot!(named(Error::is_refused_request), @"NotFound, Unauthorized, Status 403, Status 410, Status 429, Status 503, Nothing, NoBlob, NoName");
     }
 
     /// The name of a variant.

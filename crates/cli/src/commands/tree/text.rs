@@ -172,23 +172,7 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
         (TreeAttachedKind::Artifact, _) => line(text, depth, "artifact", type_name),
         (TreeAttachedKind::Unreadable, _) => line(text, depth, "unreadable", "what refers to it"),
     }
-    if let Some(evidence) = &attached.evidence {
-        if let Some(issuer) = evidence.issuer() {
-            line(text, below, "issuer", issuer);
-        }
-        line(text, below, "signed at", &evidence.times());
-        if let Some(index) = evidence.log_index() {
-            line(text, below, "log entry", &index.to_string());
-        }
-        if evidence.is_legacy() {
-            line(
-                text,
-                below,
-                "form",
-                "simple signing, the legacy form of cosign",
-            );
-        }
-    }
+    proof(text, attached, below);
     line(text, below, "manifest", &attached.manifest);
     match (attached.verdict, &attached.reason) {
         (Some(TreeVerdict::Accepted), _) => line(text, below, "accepted", "by the policy"),
@@ -209,5 +193,23 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
     }
     for attached in &attached.attached {
         one(text, attached, below);
+    }
+}
+
+/// What is proven of a signature, beside its signer.
+fn proof(text: &mut String, attached: &TreeAttached, depth: usize) {
+    let Some(evidence) = &attached.evidence else {
+        return;
+    };
+    if let Some(issuer) = evidence.issuer() {
+        line(text, depth, "issuer", issuer);
+    }
+    line(text, depth, "signed at", &evidence.times());
+    if let Some(index) = evidence.log_index() {
+        line(text, depth, "log entry", &index.to_string());
+    }
+    if evidence.is_legacy() {
+        let form = "simple signing, the legacy form of cosign";
+        line(text, depth, "form", form);
     }
 }

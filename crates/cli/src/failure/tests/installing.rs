@@ -133,7 +133,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     2 Usage: choose one of these names
         Entry/Ambiguous
     2 Usage: correct the entry in the gallery's index, or tell the gallery's maintainer
-        Entry/NoContent, Source/Empty, Mirrors, Entry/MissingTarget, Entry/Cycle, Entry/TooManySteps
+        Entry/NoContent, Source/Empty, Mirrors, Entry/MissingTarget, Entry/Cycle, Entry/TooManySteps, Entry/Unreadable/PolicyError
     2 Usage: pass --gallery FILE, with a file that has a gallery
         NoGallery
     2 Usage: pass the gallery file that it was locked with, or install with --lock again
@@ -162,7 +162,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Inward
     4 Policy: to install from this machine, save the index as a file and use `url: file:…`
         Local
-    6 NotFound: `--all --dry-run` shows all entries
+    6 NotFound: `countersign gallery show FILE` shows all entries
         UnknownName, Entry/Unknown
     6 NotFound: choose one of these with --capability
         Entry/NotForCapability
