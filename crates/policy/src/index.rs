@@ -150,7 +150,8 @@ pub struct GalleryEntry {
     /// In sentences.
     #[serde(default)]
     pub description: Option<String>,
-    /// Why it can't be read. Then it has nothing but its name, or its number where that can't be read either.
+    /// Why it can't be read. Then it has nothing but its alias and its name, or its number where that can't be
+    /// read.
     #[serde(skip)]
     pub fault: Option<Box<PolicyError>>,
 }

@@ -287,8 +287,10 @@ impl StoreInstaller {
             policy: policy.clone(),
             file: Some(self.file.clone()),
         };
+        // Whoever brings their own gallery file decides by it who is trusted: then the kit's root is not used.
+        let kit_decides = self.file.as_os_str().is_empty() && !self.trust.name_an_instance();
         let trusted_root = match &self.kit {
-            Some(kit) if !self.trust.name_an_instance() => kit.trusted_root(policy)?,
+            Some(kit) if kit_decides => kit.trusted_root(policy)?,
             _ => {
                 let instance = trust::instance(&self.trust, Some(&loaded))?;
                 let connection = self.registry.connection();

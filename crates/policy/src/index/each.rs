@@ -46,6 +46,8 @@ pub(super) fn entries(
         };
         let entry = looking.check().err().map(|fault| GalleryEntry {
             name: looking.name(),
+            // A name that is its alias leads to it, and is not taken for somebody else's.
+            alias: looking.alias(),
             fault: Some(Box::new(fault)),
             ..GalleryEntry::default()
         });
@@ -135,6 +137,11 @@ impl Looking<'_> {
     fn name(&self) -> String {
         let name = self.node.value("name").and_then(Node::text);
         name.map_or_else(|| self.entry.to_string(), ToOwned::to_owned)
+    }
+
+    fn alias(&self) -> Option<String> {
+        let alias = self.node.value("alias").and_then(Node::text);
+        alias.map(ToOwned::to_owned)
     }
 
     fn check(&self) -> Result<(), PolicyError> {

@@ -102,6 +102,12 @@ fn a_broken_entry_breaks_itself_alone() {
     1 Some("quay.io/f") Some("2.0") ["1"]
     [6]: index.yaml:7:4: [6].name: expected a text, found a list
     "#);
+    // An alias still leads to it, and to nothing else.
+    let aliased = GalleryIndex::parse(
+        "- {name: a}\n- {name: b, alias: chat, uri: []}\n",
+        "index.yaml",
+    );
+    assert_eq!(aliased.unwrap().entries()[1].alias.as_deref(), Some("chat"));
     // What is read is the same as without a broken entry.
     let whole = "- {name: 1, uri: 'quay.io/f', sha256: ~, license: 2.0, tags: [1]}\n";
     let whole = GalleryIndex::parse(whole, "index.yaml").unwrap();
