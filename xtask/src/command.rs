@@ -212,6 +212,27 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The output, if the program ended with `code` and said each of `says`.
+    ///
+    /// # Errors
+    /// When it did not; with the end of what it printed.
+    pub(crate) fn ended(self, code: i32, says: &[&str]) -> anyhow::Result<Self> {
+        ensure!(
+            self.code() == Some(code),
+            "expected exit code {code}, found {:?}: {}",
+            self.code(),
+            self.tail()
+        );
+        for text in says {
+            ensure!(
+                self.stdout.contains(text) || self.stderr.contains(text),
+                "expected it to say `{text}`, found: {}",
+                self.tail()
+            );
+        }
+        Ok(self)
+    }
+
     /// The output, if the program succeeded.
     ///
     /// # Errors

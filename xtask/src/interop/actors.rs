@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
@@ -75,21 +75,8 @@ impl Actors<'_> {
         code: i32,
         says: &[&str],
     ) -> anyhow::Result<Output> {
-        let output = self.run(Command::new(self.countersign).args(arguments))?;
-        ensure!(
-            output.code() == Some(code),
-            "expected exit code {code}, found {:?}: {}",
-            output.code(),
-            output.tail()
-        );
-        for text in says {
-            ensure!(
-                output.stdout.contains(text) || output.stderr.contains(text),
-                "expected it to say `{text}`, found: {}",
-                output.tail()
-            );
-        }
-        Ok(output)
+        self.run(Command::new(self.countersign).args(arguments))?
+            .ended(code, says)
     }
 
     /// Signs an image and all in it with `countersign`.

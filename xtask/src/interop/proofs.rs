@@ -8,7 +8,7 @@ mod without_logs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use countersign_sandbox::{RekorVersion, Sigstore};
 
 use super::actors::{Cosign, WORKFLOW};
@@ -126,22 +126,7 @@ impl Scene<'_> {
             .args(["verify", "--policy", "policy.yaml"])
             .args(["--trusted-root", self.path(trusted_root)?])
             .args(arguments);
-        let output = self.run(verify)?;
-        ensure!(
-            output.code() == Some(code),
-            "expected exit code {code}, found {:?}: {}",
-            output.code(),
-            output.tail()
-        );
-        for text in says {
-            ensure!(
-                output.stdout.contains(text) || output.stderr.contains(text),
-                "expected it to say `{text}`, found: {}{}",
-                output.stdout,
-                output.stderr
-            );
-        }
-        Ok(output)
+        self.run(verify)?.ended(code, says)
     }
 
     fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {

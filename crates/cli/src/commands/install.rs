@@ -303,7 +303,7 @@ async fn by_name(
     };
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
     let installer = StoreInstaller {
-        file: file.unwrap_or_default(),
+        file,
         galleries,
         store,
         options: replacing.options(),

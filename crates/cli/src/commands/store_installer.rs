@@ -28,8 +28,8 @@ use crate::trust;
 
 /// Galleries to install from, and a store to install to.
 pub(super) struct StoreInstaller {
-    /// The file that names the galleries.
-    pub(super) file: PathBuf,
+    /// The user's file that names the galleries; `None` where a kit names them.
+    pub(super) file: Option<PathBuf>,
     pub(super) galleries: Galleries,
     pub(super) store: Store,
     pub(super) options: InstallOptions,
@@ -285,10 +285,10 @@ impl StoreInstaller {
         };
         let loaded = LoadedPolicy {
             policy: policy.clone(),
-            file: Some(self.file.clone()),
+            file: self.file.clone(),
         };
         // Whoever brings their own gallery file decides by it who is trusted: then the kit's root is not used.
-        let kit_decides = self.file.as_os_str().is_empty() && !self.trust.name_an_instance();
+        let kit_decides = self.file.is_none() && !self.trust.name_an_instance();
         let trusted_root = match &self.kit {
             Some(kit) if kit_decides => kit.trusted_root(policy)?,
             _ => {

@@ -87,7 +87,7 @@ pub(crate) async fn run(
     };
     let installer = StoreInstaller {
         galleries: galleries::load(&gallery, &planning.choosing, &registry, environment).await?,
-        file: gallery,
+        file: Some(gallery),
         store,
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),

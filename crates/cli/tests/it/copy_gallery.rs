@@ -102,6 +102,31 @@ async fn a_kit_installs_without_a_network() {
     in_a_namespace_without_a_network(&stage);
 }
 
+/// Whoever brings their own galleries is not told by the kit whom to trust.
+#[tokio::test(flavor = "multi_thread")]
+async fn own_galleries_are_not_judged_by_the_root_of_a_kit() {
+    let stage = stage(NOWHERE).await;
+    let made = copy(&stage, &["--entry=app", "--to=ocifile://kit"]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    let own = [
+        "install",
+        "--from=ocifile://kit",
+        "--gallery=galleries.yaml",
+        "--store=one",
+        "app",
+    ];
+    let untrusted = stage.run(&[&own, &LINUX, &["--offline"]]);
+    assert_ne!(untrusted.code, 0, "{}", untrusted.shown());
+    assert!(
+        untrusted.stderr.contains("trusted root"),
+        "{}",
+        untrusted.shown()
+    );
+    assert!(!stage.path("one/app").exists());
+    let trusted = stage.run(&[&own, &LINUX, &TRUST]);
+    assert_eq!(trusted.code, 0, "{}", trusted.shown());
+}
+
 fn in_a_namespace_without_a_network(stage: &Stage) {
     let alone = |program: &str| {
         let mut command = Command::new("unshare");
