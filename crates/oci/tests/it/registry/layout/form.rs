@@ -36,8 +36,8 @@ async fn an_index_that_is_too_big_is_refused() {
 }
 
 #[tokio::test]
-async fn ten_thousand_entries_are_too_many() {
-    let entries = (0..10_000_u32).map(u32::to_be_bytes);
+async fn more_than_ten_thousand_entries_are_too_many() {
+    let entries = (0..=10_000_u32).map(u32::to_be_bytes);
     let layout = entries.fold(Layout::new(), |layout, bytes| {
         layout.entry(Descriptor::of(media_type::OCI_MANIFEST, &bytes), None)
     });
@@ -47,7 +47,7 @@ async fn ten_thousand_entries_are_too_many() {
             matches!(
                 error,
                 Error::Limit {
-                    limit: 1_000,
+                    limit: 10_000,
                     unit: "entries",
                     ..
                 }
