@@ -134,7 +134,9 @@ pub(crate) fn run(
         };
         let issuer = sigstore.issuer();
         let policy = ["--issuer", &issuer, "--identity", IDENTITY];
-        missed.extend(install.run(|image| signer.sign(RekorVersion::V1, image), &policy, files)?);
+        let verification = format!(", verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}");
+        let sign = |image: &str| signer.sign(RekorVersion::V1, image);
+        missed.extend(install.run(sign, &policy, &verification, files)?);
     }
     for target in &missed {
         println!("missed: {target}");

@@ -7,13 +7,16 @@ use countersign_oci::{
     AddressLimit, Document, Options, Platform, Reference, Registry, ResolvedImage,
 };
 use countersign_policy::Policy;
-use countersign_verify::{VerifiedPlatform, verify_platform};
+use countersign_verify::{VerifiedPlatform, verify_platform_ahead};
 
 use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::http::Http;
 use crate::limits::Limits;
+
+/// Is told which manifest was selected, before anything proves it.
+pub(crate) type Selected<'a> = &'a (dyn Fn(&ResolvedImage) + Send + Sync);
 
 /// Installs images that a verifier admits.
 pub struct Installer<V> {
@@ -104,13 +107,21 @@ impl<V: ImageVerifier> Installer<V> {
         resolved: ResolvedImage,
         platform: &Platform,
         policy: &Policy,
+        selected: Selected<'_>,
         events: Events<'_>,
     ) -> Result<AdmittedImage, Error> {
         let verifier = self.verifier.as_deref().ok_or_else(|| Error::NoVerifier {
             image: resolved.reference().clone(),
         })?;
-        let VerifiedPlatform { proof, .. } =
-            verify_platform(&self.registry, verifier, &resolved, platform, policy).await?;
+        let verified = verify_platform_ahead(
+            &self.registry,
+            verifier,
+            &resolved,
+            platform,
+            policy,
+            selected,
+        );
+        let VerifiedPlatform { proof, .. } = verified.await?;
         let image = AdmittedImage::new(proof)?;
         if let Some(evidence) = image.grounds().evidence() {
             events(Event::Verified {

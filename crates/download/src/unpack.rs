@@ -1,5 +1,6 @@
 //! Unpacks admitted content into a staging directory, and from there moves it into place.
 
+mod ahead;
 mod blob;
 mod image;
 mod inventory;
@@ -20,6 +21,7 @@ use crate::options::Durability;
 use crate::record::Record;
 use crate::target::Staging;
 
+pub(crate) use ahead::{Ahead, Selection};
 pub(crate) use image::Fetching;
 
 /// Content that is unpacked and waits in its staging directory.

@@ -103,7 +103,7 @@ pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use platform::{
     ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_image,
-    verify_platform,
+    verify_platform, verify_platform_ahead,
 };
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RequirementState};

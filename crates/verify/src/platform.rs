@@ -99,18 +99,40 @@ pub async fn verify_platform<V: ImageVerifier>(
     platform: &Platform,
     policy: &Policy,
 ) -> Result<VerifiedPlatform, Error> {
+    verify_platform_ahead(registry, verifier, image, platform, policy, &|_| {}).await
+}
+
+/// The same as [`verify_platform`]. `selected` is called as soon as the manifest is selected, while the signatures
+/// are still being judged. Nothing is proven then: its content may be fetched to a quarantine, and may not be
+/// looked at before the proof is there.
+///
+/// # Errors
+/// As for [`verify_platform`].
+pub async fn verify_platform_ahead<V: ImageVerifier>(
+    registry: &Registry,
+    verifier: &V,
+    image: &ResolvedImage,
+    platform: &Platform,
+    policy: &Policy,
+    selected: &(dyn Fn(&ResolvedImage) + Send + Sync),
+) -> Result<VerifiedPlatform, Error> {
     if let Document::Manifest(_) = image.document() {
+        selected(image);
         return Ok(VerifiedPlatform {
             proof: verify_image(registry, verifier, image, policy).await?,
             signed: SignedDocument::Manifest,
         });
     }
-    let selecting = Box::pin(registry.select(image, platform));
+    let selecting = Box::pin(async {
+        let found = registry.select(image, platform).await?;
+        selected(&found.manifest);
+        Ok(found)
+    });
     // The manifest is needed in both cases.
-    let (index, selected) = tokio::join!(judge_index(verifier, image, policy), selecting);
+    let (index, found) = tokio::join!(judge_index(verifier, image, policy), selecting);
     let index = index?;
-    let selected = selected.map_err(Error::Registry)?;
-    index.selected(registry, verifier, platform, selected).await
+    let found = found.map_err(Error::Registry)?;
+    index.selected(registry, verifier, platform, found).await
 }
 
 /// The verdict on the signatures of an index. It serves all entries of the index.

@@ -1,6 +1,7 @@
 //! `countersign install` of large images, with verification, beside other programs that are installed. What is
 //! unpacked goes to a file system in memory.
 
+mod far;
 mod images;
 mod peers;
 mod process;
@@ -61,6 +62,7 @@ impl Install<'_> {
         &self,
         sign: impl Fn(&str) -> anyhow::Result<()>,
         policy: &[&str],
+        verification: &str,
         files: &Files,
     ) -> anyhow::Result<Vec<String>> {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -90,7 +92,9 @@ impl Install<'_> {
             report.images.push(row);
         }
         report.write(files)?;
-        Ok(report.images.iter().flat_map(missed).collect())
+        let mut missed: Vec<_> = report.images.iter().flat_map(missed).collect();
+        missed.extend(self.far(sign, verification)?);
+        Ok(missed)
     }
 
     /// Times all programs in turns.
@@ -134,11 +138,13 @@ impl Install<'_> {
     }
 
     fn countersign(&self, image: &Signed<'_>, policy: &[&str], target: &Path) -> Command {
+        let command = self.program().args(policy);
+        command.args([&image.reference]).args([target])
+    }
+
+    fn program(&self) -> Command {
         Command::new(self.countersign)
             .args(["install", "--trusted-root", "trusted_root.json"])
-            .args(policy)
-            .args([&image.reference])
-            .args([target])
             .directory(self.directory)
             .env("HOME", self.directory)
     }

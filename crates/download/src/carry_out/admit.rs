@@ -7,14 +7,16 @@ use super::attempt::Attempt;
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::content::Content;
 use crate::error::Error;
-use crate::install::Installer;
+use crate::install::{Installer, Selected};
 use crate::plan::Locked;
 
 impl<V: ImageVerifier> Installer<V> {
-    /// Admits an image on what the plan requires, and on nothing less.
+    /// Admits an image on what the plan requires, and on nothing less. `selected` is told which manifest that
+    /// will be, before anything proves it.
     pub(super) async fn admit_as_required(
         &self,
         resolved: ResolvedImage,
+        selected: Selected<'_>,
         attempt: &Attempt<'_>,
     ) -> Result<AdmittedImage, Error> {
         let requirement = attempt.plan.requirement();
@@ -22,10 +24,13 @@ impl<V: ImageVerifier> Installer<V> {
         if let Some(policy) = requirement.policy() {
             return match attempt.plan.locked_to() {
                 None => {
-                    self.admit_resolved(resolved, platform, policy, events)
+                    self.admit_resolved(resolved, platform, policy, selected, events)
                         .await
                 }
-                Some(locked) => self.admit_locked(resolved, locked, policy, attempt).await,
+                Some(locked) => {
+                    self.admit_locked(resolved, locked, policy, selected, attempt)
+                        .await
+                }
             };
         }
         let Some(permit) = requirement.permit(resolved.digest()) else {
@@ -46,12 +51,13 @@ impl<V: ImageVerifier> Installer<V> {
         resolved: ResolvedImage,
         locked: &Locked,
         policy: &Policy,
+        selected: Selected<'_>,
         attempt: &Attempt<'_>,
     ) -> Result<AdmittedImage, Error> {
         let (platform, events) = (attempt.platform, attempt.events);
         let narrowed = locked.policy().unwrap_or(policy);
         let admitted = self
-            .admit_resolved(resolved.clone(), platform, narrowed, events)
+            .admit_resolved(resolved.clone(), platform, narrowed, selected, events)
             .await;
         let refusal = match admitted {
             Err(Error::Verify(error)) if locked.policy().is_some() && error.is_refusal() => {
@@ -59,7 +65,7 @@ impl<V: ImageVerifier> Installer<V> {
             }
             other => return other,
         };
-        let by_others = self.admit_resolved(resolved, platform, policy, &|_| {});
+        let by_others = self.admit_resolved(resolved, platform, policy, &|_| {}, &|_| {});
         let Ok(image) = by_others.await else {
             return Err(refusal);
         };

@@ -1,6 +1,6 @@
 //! Asks one source: admits what it has, as the plan requires. The goal says what becomes of it.
 
-use countersign_oci::{Digest, Reference, ResolvedImage};
+use countersign_oci::{Digest, Location, Reference, ResolvedImage};
 
 use super::attempt::Attempt;
 use super::goal::Goal;
@@ -71,7 +71,19 @@ impl<V: ImageVerifier> Installer<V> {
         goal: &G,
     ) -> Result<G::Output, Error> {
         let resolved = resolved.requested_as(attempt.name(reference));
-        let image = Box::new(self.admit_as_required(resolved, attempt).await?);
-        goal.image(self, image, reference, attempt).await
+        // Nothing is gained on this machine's own disk, or if there is no proof to wait for.
+        let waits = attempt.plan.requirement().policy().is_some()
+            && matches!(reference.location(), Location::Registry(_));
+        let ahead = waits.then(|| goal.ahead(self, attempt)).flatten();
+        let Some((selection, mut ahead)) = ahead else {
+            let admitting = self.admit_as_required(resolved, &|_| {}, attempt);
+            let image = Box::new(admitting.await?);
+            return goal.image(self, image, reference, None, attempt).await;
+        };
+        let selected = |image: &ResolvedImage| selection.is(image);
+        let admitting = self.admit_as_required(resolved, &selected, attempt);
+        let image = Box::new(ahead.until(admitting).await?);
+        goal.image(self, image, reference, Some(ahead), attempt)
+            .await
     }
 }

@@ -11,11 +11,19 @@ use crate::admitted::AdmittedImage;
 use crate::error::Error;
 use crate::install::Installer;
 use crate::source::Tarball;
+use crate::unpack::{Ahead, Selection};
 
 /// What becomes of what a source has.
 pub(super) trait Goal<V> {
     /// What a successful attempt comes to.
     type Output;
+
+    /// What may be fetched of an image while it is verified; `None` if nothing of it is needed.
+    fn ahead<'a>(
+        &'a self,
+        installer: &'a Installer<V>,
+        attempt: &'a Attempt<'_>,
+    ) -> Option<(Selection, Ahead<'a>)>;
 
     /// Goes on with an image that was admitted. `requested` is it as the source names it.
     async fn image(
@@ -23,6 +31,7 @@ pub(super) trait Goal<V> {
         installer: &Installer<V>,
         image: Box<AdmittedImage>,
         requested: &Reference,
+        ahead: Option<Ahead<'_>>,
         attempt: &Attempt<'_>,
     ) -> Result<Self::Output, Error>;
 

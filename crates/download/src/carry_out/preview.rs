@@ -15,6 +15,7 @@ use crate::install::Installer;
 use crate::record::{Provenance, Recorded};
 use crate::requirement::RequirementKind;
 use crate::source::Tarball;
+use crate::unpack::{Ahead, Selection};
 
 /// What an installation would do.
 #[derive(Debug, Clone)]
@@ -78,11 +79,20 @@ pub(super) struct Look;
 impl<V: ImageVerifier> Goal<V> for Look {
     type Output = Preview;
 
+    fn ahead<'a>(
+        &'a self,
+        _: &'a Installer<V>,
+        _: &'a Attempt<'_>,
+    ) -> Option<(Selection, Ahead<'a>)> {
+        None
+    }
+
     async fn image(
         &self,
         _: &Installer<V>,
         image: Box<AdmittedImage>,
         requested: &Reference,
+        _: Option<Ahead<'_>>,
         attempt: &Attempt<'_>,
     ) -> Result<Preview, Error> {
         preview(attempt, Content::of(&image), Some(requested.clone()))

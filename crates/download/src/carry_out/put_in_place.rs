@@ -22,7 +22,7 @@ use crate::record::{Installed, Record};
 use crate::requirement::RequirementKind;
 use crate::source::Tarball;
 use crate::target::{Held, Staging};
-use crate::unpack::{Fetching, unpack_archive};
+use crate::unpack::{Ahead, Fetching, Selection, unpack_archive};
 
 /// To have it in the place of what is there.
 pub(super) struct PutInPlace {
@@ -31,11 +31,13 @@ pub(super) struct PutInPlace {
 }
 
 /// What a source has, admitted and not yet unpacked.
-enum Admitted {
+enum Admitted<'a> {
     Image {
         image: Box<AdmittedImage>,
         /// As the source names it.
         requested: Reference,
+        /// What was fetched of it already.
+        ahead: Option<Ahead<'a>>,
     },
     Archive {
         archive: AdmittedArchive,
@@ -47,16 +49,33 @@ enum Admitted {
 impl<V: ImageVerifier> Goal<V> for PutInPlace {
     type Output = Outcome;
 
+    fn ahead<'a>(
+        &'a self,
+        installer: &'a Installer<V>,
+        attempt: &'a Attempt<'_>,
+    ) -> Option<(Selection, Ahead<'a>)> {
+        let installed = attempt.target.recorded();
+        Some(Ahead::new(
+            fetching(installer, attempt),
+            &self.held,
+            installed.map(|recorded| &recorded.digest),
+        ))
+    }
+
     async fn image(
         &self,
         installer: &Installer<V>,
         image: Box<AdmittedImage>,
         requested: &Reference,
+        ahead: Option<Ahead<'_>>,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
-        let requested = requested.clone();
-        self.put_in_place(installer, Admitted::Image { image, requested }, attempt)
-            .await
+        let admitted = Admitted::Image {
+            image,
+            requested: requested.clone(),
+            ahead,
+        };
+        self.put_in_place(installer, admitted, attempt).await
     }
 
     async fn tarball(
@@ -120,7 +139,7 @@ impl PutInPlace {
     async fn put_in_place<V: ImageVerifier>(
         &self,
         installer: &Installer<V>,
-        admitted: Admitted,
+        admitted: Admitted<'_>,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
         let content = admitted.content();
@@ -138,15 +157,13 @@ impl PutInPlace {
         let (digest, index) = (content.digest.clone(), content.index.cloned());
         let grounds = content.grounds.clone();
         let (reference, unpacked) = match admitted {
-            Admitted::Image { image, requested } => {
-                let staging = stage(&self.held).await?;
-                let fetching = Fetching {
-                    platform: attempt.platform,
-                    registry: installer.registry(),
-                    limits: installer.limits(),
-                    events: attempt.events,
-                };
-                (Some(requested), fetching.unpack(&image, staging).await?)
+            Admitted::Image {
+                image,
+                requested,
+                ahead,
+            } => {
+                let unpacked = fetching(installer, attempt).unpack(&image, &self.held, ahead);
+                (Some(requested), unpacked.await?)
             }
             Admitted::Archive { archive, staging } => {
                 let unpacked = unpack_archive(installer.limits(), archive, staging, attempt.events);
@@ -177,6 +194,18 @@ impl PutInPlace {
     }
 }
 
+fn fetching<'a, V: ImageVerifier>(
+    installer: &'a Installer<V>,
+    attempt: &'a Attempt<'_>,
+) -> Fetching<'a> {
+    Fetching {
+        platform: attempt.platform,
+        registry: installer.registry(),
+        limits: installer.limits(),
+        events: attempt.events,
+    }
+}
+
 /// What an attempt comes to where the admitted content is there already; `None` where it is to be put in place.
 fn unchanged(attempt: &Attempt<'_>, content: Content<'_>) -> Result<Option<Outcome>, Error> {
     let kept = attempt.kept(content)?;
@@ -186,7 +215,7 @@ fn unchanged(attempt: &Attempt<'_>, content: Content<'_>) -> Result<Option<Outco
     }))
 }
 
-impl Admitted {
+impl Admitted<'_> {
     fn content(&self) -> Content<'_> {
         match self {
             Self::Image { image, .. } => Content::of(image),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::blocking::blocking;
 use crate::error::Error;
 use crate::extract::Content;
 
@@ -50,15 +51,25 @@ pub(super) enum Begun {
 }
 
 impl Begun {
-    /// Makes a place for a blob of `size` bytes: a new file at `path`, or memory.
-    pub(super) async fn new(size: u64, path: PathBuf, memory: &Memory) -> Result<Self, Error> {
+    /// Makes a place for a blob of `size` bytes: a new file at `path`, or memory. `held` is dropped only when the
+    /// file is there: the thread that makes it may outlive us.
+    pub(super) async fn new(
+        size: u64,
+        path: PathBuf,
+        held: impl Send + 'static,
+        memory: &Memory,
+    ) -> Result<Self, Error> {
         if let Some(share) = memory.share(size) {
             let bytes = Vec::new();
             return Ok(Self::Memory { bytes, share });
         }
-        let file = tokio::fs::File::create_new(&path).await;
-        let file = file.map_err(Error::io("create", &path))?;
-        let file = BufWriter::with_capacity(WRITE_BUFFER, file);
+        let (file, path) = blocking(move || {
+            let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+            drop(held);
+            Ok((file, path))
+        })
+        .await?;
+        let file = BufWriter::with_capacity(WRITE_BUFFER, tokio::fs::File::from_std(file));
         Ok(Self::File { file, path })
     }
 
@@ -115,7 +126,7 @@ mod tests {
 
     async fn fetched(content: &[u8], path: &Path, memory: &Memory) -> Blob {
         let size = content.len() as u64;
-        let mut begun = Begun::new(size, path.to_owned(), memory).await.unwrap();
+        let mut begun = Begun::new(size, path.to_owned(), (), memory).await.unwrap();
         begun.writer().write_all(content).await.unwrap();
         begun.end().await.unwrap()
     }

@@ -11,6 +11,7 @@ use countersign_oci::{
 };
 use tokio::sync::mpsc;
 
+use super::ahead::{Ahead, Fetched};
 use super::blob::Blob;
 use super::{UnpackedTree, extractor, manifest};
 use crate::admitted::AdmittedImage;
@@ -19,8 +20,9 @@ use crate::config::ImageConfig;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::extract::{Cancellation, Extractor};
+use crate::hold::stage;
 use crate::limits::Limits;
-use crate::target::Staging;
+use crate::target::{Held, Staging};
 
 /// What the content of an image is fetched with, and how far.
 #[derive(Clone, Copy)]
@@ -34,18 +36,34 @@ pub(crate) struct Fetching<'a> {
 
 impl Fetching<'_> {
     /// Fetches an admitted image and unpacks it into a staging directory. From there it may be moved into
-    /// place.
+    /// place. What was fetched `ahead` is not fetched again.
     pub(crate) async fn unpack(
         self,
         image: &AdmittedImage,
-        staging: Arc<Staging>,
+        held: &Arc<Held>,
+        ahead: Option<Ahead<'_>>,
     ) -> Result<UnpackedTree, Error> {
         let content = ImageContent {
             reference: image.reference(),
             manifest: image.manifest(),
             with: self,
         };
-        let (extractor, guard) = content.unpack(&staging).await?;
+        let ahead = ahead.and_then(|ahead| ahead.of(image.reference().digest()));
+        let (staging, (extractor, guard)) = match ahead {
+            Some(Fetched {
+                staging,
+                fetch,
+                blobs,
+            }) => (
+                Arc::clone(&staging),
+                content.unpack(&staging, fetch, blobs).await?,
+            ),
+            None => {
+                let staging = stage(held).await?;
+                let unpacked = content.fetch_and_unpack(&staging).await?;
+                (staging, unpacked)
+            }
+        };
         UnpackedTree::new(staging, extractor, guard).await
     }
 
@@ -62,7 +80,7 @@ impl Fetching<'_> {
             manifest,
             with: self,
         };
-        let (extractor, _guard) = content.unpack(&staging).await?;
+        let (extractor, _guard) = content.fetch_and_unpack(&staging).await?;
         Ok(extractor.unpacked().warnings())
     }
 }
@@ -75,14 +93,37 @@ pub(super) struct ImageContent<'a> {
 }
 
 impl ImageContent<'_> {
-    async fn unpack(&self, staging: &Arc<Staging>) -> Result<(Extractor, CancelOnDrop), Error> {
+    async fn fetch_and_unpack(
+        &self,
+        staging: &Arc<Staging>,
+    ) -> Result<(Extractor, CancelOnDrop), Error> {
+        let (fetched, blobs) = mpsc::unbounded_channel();
+        self.unpack(staging, self.fetch(staging, fetched), blobs)
+            .await
+    }
+
+    /// Fetches the layers to the quarantine, if nothing about the manifest is refused.
+    pub(super) async fn fetch(
+        &self,
+        staging: &Arc<Staging>,
+        fetched: mpsc::UnboundedSender<Blob>,
+    ) -> Result<(), Error> {
         manifest::check(self.reference, self.manifest, self.with.limits)?;
         self.announce_layers();
+        self.fetch_layers(staging, fetched).await
+    }
+
+    /// Unpacks the layers that `fetch` sends to `blobs`.
+    async fn unpack(
+        &self,
+        staging: &Arc<Staging>,
+        fetch: impl Future<Output = Result<(), Error>>,
+        blobs: mpsc::UnboundedReceiver<Blob>,
+    ) -> Result<(Extractor, CancelOnDrop), Error> {
+        manifest::check(self.reference, self.manifest, self.with.limits)?;
         let guard = CancelOnDrop::default();
         let extractor = extractor(staging, self.with.limits, &guard)?;
-        let (fetched, waiting) = mpsc::unbounded_channel();
-        let fetch = self.fetch_layers(staging, fetched);
-        let extract = self.extract(extractor, staging, waiting);
+        let extract = self.extract(extractor, staging, blobs);
         let extractor = side_by_side(fetch, extract, &guard.cancellation()).await?;
         Ok((extractor, guard))
     }
@@ -111,10 +152,10 @@ impl ImageContent<'_> {
         &self,
         extractor: Extractor,
         staging: &Arc<Staging>,
-        waiting: mpsc::UnboundedReceiver<Blob>,
+        blobs: mpsc::UnboundedReceiver<Blob>,
     ) -> Result<Extractor, Error> {
         let diff_ids = self.diff_ids().await?;
-        self.extract_layers(extractor, staging, diff_ids, waiting)
+        self.extract_layers(extractor, staging, diff_ids, blobs)
             .await
     }
 

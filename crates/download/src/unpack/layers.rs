@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use countersign_oci::{Descriptor, Digest};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::blob::{Begun, Blob, Memory};
@@ -24,18 +24,20 @@ impl ImageContent<'_> {
     /// checked.
     pub(super) async fn fetch_layers(
         &self,
-        staging: &Staging,
+        staging: &Arc<Staging>,
         fetched: mpsc::UnboundedSender<Blob>,
     ) -> Result<(), Error> {
         let (turns, memory) = (&Turns::new(), &Memory::new());
         let fetches = self.layers().iter().enumerate().map(|(number, layer)| {
-            let path = staging.blob_path(number);
-            async move {
+            let (path, held) = (staging.blob_path(number), Arc::clone(staging));
+            let fetch = async move {
                 let _turn = turns.begin(layer.size).await;
-                let blob = Begun::new(layer.size, path, memory).await?;
+                let blob = Begun::new(layer.size, path, held, memory).await?;
                 self.fetch_layer(layer, blob).await
-            }
+            };
+            fetch.boxed()
         });
+        let fetches: Vec<_> = fetches.collect();
         let mut complete = stream::iter(fetches).buffered(FETCHES);
         while let Some(blob) = complete.try_next().await? {
             if fetched.send(blob).is_err() {
