@@ -120,23 +120,7 @@ pub(crate) fn run(
         missed.extend(sign::run(&programs, &servers, &root, directory.path())?);
     }
     if plays(Part::Install) {
-        let (peers, missing) = install::Peer::installed(&root);
-        for name in missing {
-            println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
-        }
-        println!("Skipped: containerd, because its daemon unpacks into a store of its own.");
-        let install = install::Install {
-            countersign: &countersign,
-            peers,
-            registry: &registry,
-            directory: directory.path(),
-            scale,
-        };
-        let issuer = sigstore.issuer();
-        let policy = ["--issuer", &issuer, "--identity", IDENTITY];
-        let verification = format!(", verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}");
-        let sign = |image: &str| signer.sign(RekorVersion::V1, image);
-        missed.extend(install.run(sign, &policy, &verification, files)?);
+        missed.extend(installation(&signer, &registry, &root, scale, files)?);
     }
     for target in &missed {
         println!("missed: {target}");
@@ -144,6 +128,33 @@ pub(crate) fn run(
     ensure!(missed.is_empty(), "{} targets were missed", missed.len());
     println!("All targets were met.");
     Ok(())
+}
+
+/// Installing large images beside other programs that are installed.
+fn installation(
+    signer: &Signer<'_>,
+    registry: &RegistryServer,
+    root: &Path,
+    scale: usize,
+    files: &Files,
+) -> anyhow::Result<Vec<String>> {
+    let (peers, missing) = install::Peer::installed(root);
+    for name in missing {
+        println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
+    }
+    println!("Skipped: containerd, because its daemon unpacks into a store of its own.");
+    let install = install::Install {
+        countersign: signer.countersign,
+        peers,
+        registry,
+        directory: signer.directory,
+        scale,
+    };
+    let issuer = signer.sigstore.issuer();
+    let policy = ["--issuer", &issuer, "--identity", IDENTITY];
+    let verification = format!(", verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}");
+    let sign = |image: &str| signer.sign(RekorVersion::V1, image);
+    install.run(sign, &policy, &verification, files)
 }
 
 /// Verification beside cosign's, of many images, and of galleries.

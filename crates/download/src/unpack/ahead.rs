@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use countersign_oci::{Digest, Document, ResolvedImage};
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::blob::Blob;
-use super::image::{Fetching, ImageContent};
+use super::image::{Arriving, Fetching, ImageContent, arrival};
 use crate::error::Error;
 use crate::hold::stage;
 use crate::target::{Held, Staging};
@@ -35,7 +34,7 @@ pub(crate) struct Ahead<'a> {
     begun: Arc<OnceLock<Begun>>,
     fetch: BoxFuture<'a, Result<(), Error>>,
     ended: Option<Result<(), Error>>,
-    blobs: mpsc::UnboundedReceiver<Blob>,
+    arriving: Arriving,
 }
 
 /// What is being fetched, and where to.
@@ -49,7 +48,7 @@ pub(super) struct Fetched<'a> {
     pub(super) staging: Arc<Staging>,
     /// The rest of the work.
     pub(super) fetch: BoxFuture<'a, Result<(), Error>>,
-    pub(super) blobs: mpsc::UnboundedReceiver<Blob>,
+    pub(super) arriving: Arriving,
 }
 
 impl<'a> Ahead<'a> {
@@ -60,7 +59,7 @@ impl<'a> Ahead<'a> {
         installed: Option<&'a Digest>,
     ) -> (Selection, Self) {
         let (sender, selected) = oneshot::channel::<ResolvedImage>();
-        let (fetched, blobs) = mpsc::unbounded_channel();
+        let (fetched, arriving) = arrival();
         let begun = Arc::new(OnceLock::new());
         let told = Arc::clone(&begun);
         let fetch = async move {
@@ -89,7 +88,7 @@ impl<'a> Ahead<'a> {
             begun,
             fetch: fetch.boxed(),
             ended: None,
-            blobs,
+            arriving,
         };
         (Selection(Mutex::new(Some(sender))), ahead)
     }
@@ -122,7 +121,7 @@ impl<'a> Ahead<'a> {
         Some(Fetched {
             staging,
             fetch,
-            blobs: self.blobs,
+            arriving: self.arriving,
         })
     }
 }

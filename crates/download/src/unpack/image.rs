@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use countersign_oci::{
     Descriptor, Digest, Location, Manifest, PinnedReference, Platform, Registry,
 };
-use tokio::sync::mpsc;
+use futures_util::future::try_join;
+use tokio::sync::{mpsc, oneshot};
 
 use super::ahead::{Ahead, Fetched};
 use super::blob::Blob;
@@ -53,11 +55,11 @@ impl Fetching<'_> {
             Some(Fetched {
                 staging,
                 fetch,
-                blobs,
-            }) => (
-                Arc::clone(&staging),
-                content.unpack(&staging, fetch, blobs).await?,
-            ),
+                arriving,
+            }) => {
+                let unpacked = content.unpack(&staging, fetch, arriving).await?;
+                (staging, unpacked)
+            }
             None => {
                 let staging = stage(held).await?;
                 let unpacked = content.fetch_and_unpack(&staging).await?;
@@ -97,33 +99,40 @@ impl ImageContent<'_> {
         &self,
         staging: &Arc<Staging>,
     ) -> Result<(Extractor, CancelOnDrop), Error> {
-        let (fetched, blobs) = mpsc::unbounded_channel();
-        self.unpack(staging, self.fetch(staging, fetched), blobs)
+        let (fetched, arriving) = arrival();
+        self.unpack(staging, self.fetch(staging, fetched), arriving)
             .await
     }
 
-    /// Fetches the layers to the quarantine, if nothing about the manifest is refused.
-    pub(super) async fn fetch(
-        &self,
-        staging: &Arc<Staging>,
-        fetched: mpsc::UnboundedSender<Blob>,
-    ) -> Result<(), Error> {
+    /// Fetches the configuration, and the layers to the quarantine, if nothing about the manifest is refused.
+    pub(super) async fn fetch(&self, staging: &Arc<Staging>, fetched: Sent) -> Result<(), Error> {
         manifest::check(self.reference, self.manifest, self.with.limits)?;
         self.announce_layers();
-        self.fetch_layers(staging, fetched).await
+        let Sent { config, blobs } = fetched;
+        let layers = self.fetch_layers(staging, blobs);
+        try_join(self.fetch_config(config), layers).await?;
+        Ok(())
     }
 
-    /// Unpacks the layers that `fetch` sends to `blobs`.
+    async fn fetch_config(&self, fetched: oneshot::Sender<Bytes>) -> Result<(), Error> {
+        let (descriptor, limit) = (&self.manifest.config, self.with.limits.config_bytes);
+        let blob = self.with.registry.blob(self.location(), descriptor, limit);
+        // Without anybody who waits for it, unpacking has failed.
+        let _ = fetched.send(blob.await?);
+        Ok(())
+    }
+
+    /// Unpacks the layers that `fetch` sends.
     async fn unpack(
         &self,
         staging: &Arc<Staging>,
         fetch: impl Future<Output = Result<(), Error>>,
-        blobs: mpsc::UnboundedReceiver<Blob>,
+        arriving: Arriving,
     ) -> Result<(Extractor, CancelOnDrop), Error> {
         manifest::check(self.reference, self.manifest, self.with.limits)?;
         let guard = CancelOnDrop::default();
         let extractor = extractor(staging, self.with.limits, &guard)?;
-        let extract = self.extract(extractor, staging, blobs);
+        let extract = self.extract(extractor, staging, arriving);
         let extractor = side_by_side(fetch, extract, &guard.cancellation()).await?;
         Ok((extractor, guard))
     }
@@ -152,16 +161,23 @@ impl ImageContent<'_> {
         &self,
         extractor: Extractor,
         staging: &Arc<Staging>,
-        blobs: mpsc::UnboundedReceiver<Blob>,
+        arriving: Arriving,
     ) -> Result<Extractor, Error> {
-        let diff_ids = self.diff_ids().await?;
+        let Arriving { config, blobs } = arriving;
+        // If fetching ended without it, it has failed, and its error is reported.
+        let config = config.await.map_err(|_| Error::Cancelled)?;
+        let diff_ids = self.diff_ids(&config)?;
         self.extract_layers(extractor, staging, diff_ids, blobs)
             .await
     }
 
-    /// Fetches the configuration, checks it against the platform, and returns its list of layers.
-    async fn diff_ids(&self) -> Result<Vec<Digest>, Error> {
-        let config = self.config().await?;
+    /// Checks the configuration against the platform, and returns its list of layers.
+    fn diff_ids(&self, config: &[u8]) -> Result<Vec<Digest>, Error> {
+        let config: ImageConfig =
+            serde_json::from_slice(config).map_err(|source| Error::Configuration {
+                image: self.reference.clone(),
+                source,
+            })?;
         if let Some(found) = config.contradiction(self.with.platform) {
             return Err(Error::WrongPlatform {
                 image: self.reference.clone(),
@@ -179,15 +195,29 @@ impl ImageContent<'_> {
         }
         Ok(diff_ids)
     }
+}
 
-    async fn config(&self) -> Result<ImageConfig, Error> {
-        let (descriptor, limit) = (&self.manifest.config, self.with.limits.config_bytes);
-        let blob = self.with.registry.blob(self.location(), descriptor, limit);
-        serde_json::from_slice(&blob.await?).map_err(|source| Error::Configuration {
-            image: self.reference.clone(),
-            source,
-        })
-    }
+/// Where the content of an image is sent to as it is fetched, checked against its digests.
+pub(super) struct Sent {
+    config: oneshot::Sender<Bytes>,
+    /// The layers, in their order.
+    blobs: mpsc::UnboundedSender<Blob>,
+}
+
+/// The other end of [`Sent`].
+pub(super) struct Arriving {
+    config: oneshot::Receiver<Bytes>,
+    blobs: mpsc::UnboundedReceiver<Blob>,
+}
+
+pub(super) fn arrival() -> (Sent, Arriving) {
+    let (config, arriving_config) = oneshot::channel();
+    let (blobs, arriving_blobs) = mpsc::unbounded_channel();
+    let arriving = Arriving {
+        config: arriving_config,
+        blobs: arriving_blobs,
+    };
+    (Sent { config, blobs }, arriving)
 }
 
 /// Runs both until everything is unpacked or one of them has failed. Returns only when no thread is at
