@@ -1,5 +1,6 @@
 //! Unpacks admitted content into a staging directory, and from there moves it into place.
 
+mod admitted;
 mod ahead;
 mod blob;
 mod image;

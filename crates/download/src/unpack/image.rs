@@ -13,18 +13,15 @@ use countersign_oci::{
 use futures_util::future::try_join;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ahead::{Ahead, Fetched};
 use super::blob::Blob;
-use super::{UnpackedTree, extractor, manifest};
-use crate::admitted::AdmittedImage;
+use super::{extractor, manifest};
 use crate::blocking::CancelOnDrop;
 use crate::config::ImageConfig;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::extract::{Cancellation, Extractor};
-use crate::hold::stage;
 use crate::limits::Limits;
-use crate::target::{Held, Staging};
+use crate::target::Staging;
 
 /// What the content of an image is fetched with, and how far.
 #[derive(Clone, Copy)]
@@ -37,39 +34,7 @@ pub(crate) struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Fetches an admitted image and unpacks it into a staging directory. From there it may be moved into
-    /// place. What was fetched `ahead` is not fetched again.
-    pub(crate) async fn unpack(
-        self,
-        image: &AdmittedImage,
-        held: &Arc<Held>,
-        ahead: Option<Ahead<'_>>,
-    ) -> Result<UnpackedTree, Error> {
-        let content = ImageContent {
-            reference: image.reference(),
-            manifest: image.manifest(),
-            with: self,
-        };
-        let ahead = ahead.and_then(|ahead| ahead.of(image.reference().digest()));
-        let (staging, (extractor, guard)) = match ahead {
-            Some(Fetched {
-                staging,
-                fetch,
-                arriving,
-            }) => {
-                let unpacked = content.unpack(&staging, fetch, arriving).await?;
-                (staging, unpacked)
-            }
-            None => {
-                let staging = stage(held).await?;
-                let unpacked = content.fetch_and_unpack(&staging).await?;
-                (staging, unpacked)
-            }
-        };
-        UnpackedTree::new(staging, extractor, guard).await
-    }
-
-    /// Does the same with an image that nobody admitted, and deletes what was unpacked. Returns what an
+    /// Fetches an image that nobody admitted, unpacks it, and deletes what was unpacked. Returns what an
     /// installation would leave out or change, one sentence each.
     pub(crate) async fn try_out(
         self,
@@ -95,7 +60,7 @@ pub(super) struct ImageContent<'a> {
 }
 
 impl ImageContent<'_> {
-    async fn fetch_and_unpack(
+    pub(super) async fn fetch_and_unpack(
         &self,
         staging: &Arc<Staging>,
     ) -> Result<(Extractor, CancelOnDrop), Error> {
@@ -123,7 +88,7 @@ impl ImageContent<'_> {
     }
 
     /// Unpacks the layers that `fetch` sends.
-    async fn unpack(
+    pub(super) async fn unpack(
         &self,
         staging: &Arc<Staging>,
         fetch: impl Future<Output = Result<(), Error>>,
