@@ -43,6 +43,7 @@ pub async fn inspect(
         platform: &platform,
         registry,
         limits,
+        layers: None,
         events: &|_| {},
     };
     fetching.try_out(image.reference(), manifest, staging).await

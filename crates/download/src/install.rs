@@ -13,6 +13,7 @@ use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::http::Http;
+use crate::layer_cache::LayerCache;
 use crate::limits::Limits;
 
 /// Is told which manifest was selected, before anything proves it.
@@ -23,6 +24,7 @@ pub struct Installer<V> {
     registry: Registry,
     verifier: Option<Arc<V>>,
     limits: Limits,
+    layers: Option<LayerCache>,
     connection: Options,
     // Set up when the first tarball is asked for.
     http: OnceLock<Http>,
@@ -44,6 +46,7 @@ impl<V: ImageVerifier> Installer<V> {
             registry,
             verifier: verifier.map(Arc::new),
             limits: Limits::default(),
+            layers: None,
             connection: Options::default(),
             http: OnceLock::new(),
         }
@@ -67,6 +70,16 @@ impl<V: ImageVerifier> Installer<V> {
         Self { limits, ..self }
     }
 
+    /// The same with layers that were kept. What is fetched from a registry is kept there, too. By default no layer is
+    /// kept.
+    #[must_use]
+    pub fn with_layer_cache(self, layers: LayerCache) -> Self {
+        Self {
+            layers: Some(layers),
+            ..self
+        }
+    }
+
     /// An installer for sources that an index from a server names. None of them may have an address
     /// that is further inside than the limit, also after its name is resolved. The verifier has no such limit: the
     /// user's policy says where it looks, and it asks an image's registry only after that was asked
@@ -80,6 +93,7 @@ impl<V: ImageVerifier> Installer<V> {
             registry: Registry::new(narrowed(self.registry.connection().options()))?,
             verifier: self.verifier.clone(),
             limits: self.limits.clone(),
+            layers: self.layers.clone(),
             connection: narrowed(&self.connection),
             http: OnceLock::new(),
         })
@@ -147,6 +161,10 @@ impl<V: ImageVerifier> Installer<V> {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    pub(crate) fn layers(&self) -> Option<&LayerCache> {
+        self.layers.as_ref()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

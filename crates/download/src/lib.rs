@@ -80,6 +80,7 @@ mod inspect;
 mod install;
 mod inventory;
 mod kit;
+mod layer_cache;
 mod limits;
 mod lock;
 mod options;
@@ -124,6 +125,7 @@ pub use inspect::inspect;
 pub use install::Installer;
 pub use inventory::InventoryDigest;
 pub use kit::Kit;
+pub use layer_cache::LayerCache;
 pub use limits::{Bound, Limits};
 pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
 pub use options::{

@@ -6,7 +6,7 @@
 //! and renamed, so that readers see all of it or nothing.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,8 @@ pub struct CacheLimits {
     pub entries: usize,
     /// The most bytes of one file. What is larger is not kept. Default 128 KiB.
     pub entry_bytes: u64,
+    /// The most bytes of all files. If there are more, the oldest are removed. Default: no limit but the two above.
+    pub total_bytes: u64,
 }
 
 impl Default for CacheLimits {
@@ -34,6 +36,7 @@ impl Default for CacheLimits {
         Self {
             entries: 2_048,
             entry_bytes: 128 << 10,
+            total_bytes: u64::MAX,
         }
     }
 }
@@ -87,13 +90,51 @@ impl CacheDirectory {
         }
     }
 
+    /// Opens the file with this name, if it is there and within the limit. Waits for the disk.
+    #[must_use]
+    pub fn open(&self, name: &Digest) -> Option<File> {
+        let path = self.file(name);
+        match self.open_file(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "can't open a file of the cache");
+                None
+            }
+        }
+    }
+
     /// Writes the file with this name, unless it is larger than the limit. Waits for the disk.
     pub fn write(&self, name: &Digest, bytes: &[u8]) {
-        if bytes.len() as u64 > self.limits.entry_bytes {
+        self.write_from(name, &mut &*bytes, bytes.len() as u64);
+    }
+
+    /// The same with all that `content` has, which is `size` bytes.
+    pub fn write_from(&self, name: &Digest, content: &mut dyn io::Read, size: u64) {
+        if size > self.limits.entry_bytes {
             return;
         }
-        if let Err(error) = self.write_file(name, bytes) {
+        if let Err(error) = self.write_file(name, content, size) {
             tracing::warn!(%error, directory = %self.path.display(), "can't write to the cache");
+        }
+    }
+
+    /// Makes an open file the one that is removed last.
+    pub fn mark_as_used(&self, file: &File) {
+        if let Err(error) = file.set_modified(SystemTime::now()) {
+            tracing::debug!(%error, directory = %self.path.display(), "can't mark a file of the cache as used");
+        }
+    }
+
+    /// Removes the file with this name, if it is there.
+    pub fn remove(&self, name: &Digest) {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "can't remove a file of the cache");
+            }
         }
     }
 
@@ -104,63 +145,74 @@ impl CacheDirectory {
     }
 
     fn read_file(&self, path: &Path) -> io::Result<Option<Bytes>> {
+        let Some(file) = self.open_file(path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.take(self.limits.entry_bytes).read_to_end(&mut bytes)?;
+        Ok(Some(bytes.into()))
+    }
+
+    fn open_file(&self, path: &Path) -> io::Result<Option<File>> {
         let Some(file) = open_without_following(path)? else {
             return Ok(None);
         };
         let metadata = file.metadata()?;
-        let limit = self.limits.entry_bytes;
-        if !metadata.is_file() || metadata.len() > limit {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes)?;
-        Ok(Some(bytes.into()))
+        let within = metadata.is_file() && metadata.len() <= self.limits.entry_bytes;
+        Ok(within.then_some(file))
     }
 
-    fn write_file(&self, name: &Digest, bytes: &[u8]) -> io::Result<()> {
+    fn write_file(&self, name: &Digest, content: &mut dyn io::Read, size: u64) -> io::Result<()> {
         create_directory(&self.path)?;
-        self.make_room()?;
+        self.make_room(size)?;
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .suffix(self.ending)
             .tempfile_in(&self.path)?;
-        file.write_all(bytes)?;
+        io::copy(content, &mut file)?;
         file.persist(self.file(name))?;
         Ok(())
     }
 
-    /// Removes the oldest files if there are as many as the limit allows. The directory is counted at the first
-    /// write, and again when half of the room is used: other processes write too.
-    fn make_room(&self) -> io::Result<()> {
+    /// Removes the oldest files if there are as many as the limit allows, or if `size` bytes more would be too many.
+    /// The directory is counted at the first write, and again when half of the room is used: other processes write
+    /// too. Where all bytes together have a limit, it is counted at each write.
+    fn make_room(&self, size: u64) -> io::Result<()> {
         let one_less = |room: usize| room.checked_sub(1);
         let (order, again) = (Ordering::Relaxed, Ordering::Relaxed);
-        if self.room.fetch_update(order, again, one_less).is_ok() {
+        let counted = self.room.fetch_update(order, again, one_less).is_ok();
+        if counted && self.limits.total_bytes == u64::MAX {
             return Ok(());
         }
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if self.is_ours(&entry)? {
-                files.push(entry);
+                files.push(Aged::of(&entry));
             }
         }
+        files.sort();
         let limit = self.limits.entries.max(1);
         let mut left = files.len();
-        if left >= limit {
-            // An eighth more than necessary, so that the next writes need not count.
-            let kept = limit - 1 - limit / 8;
-            let mut aged: Vec<_> = files
-                .iter()
-                .map(|entry| (modified(entry), entry.path()))
-                .collect();
-            aged.sort();
-            for (_, path) in aged.iter().take(left - kept) {
-                match fs::remove_file(path) {
-                    Ok(()) => left -= 1,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => left -= 1,
-                    Err(error) => return Err(error),
-                }
+        // An eighth more than necessary, so that the next writes need not count.
+        let kept = if left < limit {
+            limit - 1
+        } else {
+            limit - 1 - limit / 8
+        };
+        let sizes = files.iter().map(|file| file.size);
+        let mut total = sizes.fold(size, u64::saturating_add);
+        for file in &files {
+            if left <= kept && total <= self.limits.total_bytes {
+                break;
             }
+            match fs::remove_file(&file.path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            left -= 1;
+            total = total.saturating_sub(file.size);
         }
         self.room.store((limit - left) / 2, Ordering::Relaxed);
         Ok(())
@@ -174,7 +226,8 @@ impl CacheDirectory {
             .and_then(|name| name.strip_suffix(self.ending));
         let named = name.is_some_and(|name| {
             let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-            name.starts_with(UNFINISHED) || (name.len() == 64 && name.bytes().all(hex))
+            let digits = matches!(name.len(), 64 | 128) && name.bytes().all(hex);
+            name.starts_with(UNFINISHED) || digits
         });
         Ok(named && entry.file_type()?.is_file())
     }
@@ -217,10 +270,25 @@ fn create_directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// When a file was written. One whose time can't be read counts as the oldest.
-fn modified(entry: &fs::DirEntry) -> SystemTime {
-    let metadata = entry.metadata().and_then(|metadata| metadata.modified());
-    metadata.unwrap_or(SystemTime::UNIX_EPOCH)
+/// A file of the cache. The oldest comes first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Aged {
+    modified: SystemTime,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Aged {
+    /// A file whose time can't be read counts as the oldest.
+    fn of(entry: &fs::DirEntry) -> Self {
+        let metadata = entry.metadata().ok();
+        let modified = metadata.as_ref().and_then(|found| found.modified().ok());
+        Self {
+            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+            path: entry.path(),
+            size: metadata.map_or(0, |found| found.len()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub(crate) mod annotations;
 pub(crate) mod cache;
+pub(crate) mod layers;
 pub(crate) mod limits;
 pub(crate) mod planning;
 pub(crate) mod policy;

@@ -17,6 +17,7 @@ use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::{CheckFiles, Told, check_files};
+use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
 use crate::arguments::replacing::ReplacingArguments;
@@ -82,6 +83,9 @@ pub(crate) struct InstallArguments {
 
     #[command(flatten)]
     pub(crate) gallery: GalleryArguments,
+
+    #[command(flatten)]
+    pub(crate) layers: LayerArguments,
 
     #[command(flatten)]
     pub(crate) limits: LimitArguments,
@@ -206,8 +210,11 @@ async fn one_image(
 ) -> Result<ExitCode, Failure> {
     let (reference, directory) = reference_and_directory(operands)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
-    let installer = Installer::new(verification.registry.clone(), verification.verifier())
+    let mut installer = Installer::new(verification.registry.clone(), verification.verifier())
         .with_limits(arguments.limits.limits());
+    if let Some(layers) = arguments.layers.cache() {
+        installer = installer.with_layer_cache(layers);
+    }
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let options = arguments.replacing.options();
     let check = CheckFiles::asked(&arguments.replacing);
@@ -278,6 +285,7 @@ async fn by_name(
     let InstallArguments {
         mut gallery,
         replacing,
+        layers,
         limits,
         platform,
         verification:
@@ -308,6 +316,7 @@ async fn by_name(
         store,
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
+        layers: layers.cache(),
         limits: limits.limits(),
         jobs: gallery.planning.jobs(),
         lock_file: gallery.planning.lock_file(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, InstallOptions, Installer, Limits, Lock, Name, Outcome, Plan, Store,
+    Galleries, InstallOptions, Installer, LayerCache, Limits, Lock, Name, Outcome, Plan, Store,
 };
 use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
@@ -35,6 +35,7 @@ pub(super) struct StoreInstaller {
     pub(super) options: InstallOptions,
     /// Whether the files of what is up to date are looked at.
     pub(super) check: CheckFiles,
+    pub(super) layers: Option<LayerCache>,
     pub(super) limits: Limits,
     pub(super) trust: TrustArguments,
     pub(super) registry: Registry,
@@ -230,9 +231,13 @@ impl StoreInstaller {
             Some(verifier) => Installer::new(registry, verifier),
             None => Installer::without_verifier(registry),
         };
-        Ok(installer
+        let installer = installer
             .with_connection(self.connection.clone())
-            .with_limits(self.limits.clone()))
+            .with_limits(self.limits.clone());
+        Ok(match self.layers.clone() {
+            Some(layers) => installer.with_layer_cache(layers),
+            None => installer,
+        })
     }
 
     /// Pins what was installed, where that is asked for.

@@ -10,6 +10,7 @@ use super::galleries;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
+use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -47,6 +48,9 @@ pub(crate) struct UpgradeArguments {
     pub(crate) planning: PlanningArguments,
 
     #[command(flatten)]
+    pub(crate) layers: LayerArguments,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArguments,
 
     #[command(flatten)]
@@ -67,6 +71,7 @@ pub(crate) async fn run(
         dry_run,
         mut planning,
         replacing,
+        layers,
         limits,
         trust,
         registry,
@@ -91,6 +96,7 @@ pub(crate) async fn run(
         store,
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
+        layers: layers.cache(),
         limits: limits.limits(),
         lock_here: match planning.lock {
             // One that can't be read pins nothing. Whoever uses it is told.

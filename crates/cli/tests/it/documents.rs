@@ -176,7 +176,7 @@ async fn the_commands_about_policies_work() {
 
 #[tokio::test]
 async fn the_commands_about_installing_work() {
-    play("docs/installing.md", 6).await;
+    play("docs/installing.md", 7).await;
 }
 
 #[tokio::test]

@@ -202,6 +202,7 @@ fn fetching<'a, V: ImageVerifier>(
         platform: attempt.platform,
         registry: installer.registry(),
         limits: installer.limits(),
+        layers: installer.layers(),
         events: attempt.events,
     }
 }

@@ -5,12 +5,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use countersign_oci::Descriptor;
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::extract::Content;
+use crate::layer_cache::LayerCache;
+use crate::target::Staging;
 
 /// Bytes of a blob up to which it needs no file.
 const SMALL: u64 = 1 << 20;
@@ -38,6 +41,16 @@ impl Memory {
     }
 }
 
+/// Where a blob is put.
+#[derive(Clone)]
+pub(super) struct Place<'a, Held = Arc<Staging>> {
+    /// The path of the file, if it gets one.
+    pub(super) path: PathBuf,
+    /// Is dropped only when the file is there: the thread that makes it may outlive us.
+    pub(super) held: Held,
+    pub(super) memory: &'a Memory,
+}
+
 /// A blob that is being fetched.
 pub(super) enum Begun {
     File {
@@ -51,14 +64,12 @@ pub(super) enum Begun {
 }
 
 impl Begun {
-    /// Makes a place for a blob of `size` bytes: a new file at `path`, or memory. `held` is dropped only when the
-    /// file is there: the thread that makes it may outlive us.
-    pub(super) async fn new(
+    /// Makes room for a blob of `size` bytes: a new file, or memory.
+    pub(super) async fn new<Held: Send + 'static>(
         size: u64,
-        path: PathBuf,
-        held: impl Send + 'static,
-        memory: &Memory,
+        place: Place<'_, Held>,
     ) -> Result<Self, Error> {
+        let Place { path, held, memory } = place;
         if let Some(share) = memory.share(size) {
             let bytes = Vec::new();
             return Ok(Self::Memory { bytes, share });
@@ -105,6 +116,63 @@ pub(super) enum Blob {
 }
 
 impl Blob {
+    /// The blob out of the cache, if that has it.
+    pub(super) async fn cached(
+        cache: &LayerCache,
+        layer: &Descriptor,
+        place: &Place<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let (cache, layer, path) = (cache.clone(), layer.clone(), place.path.clone());
+        let (held, share) = (Arc::clone(&place.held), place.memory.share(layer.size));
+        blocking(move || {
+            let Some(kept) = cache.open(&layer) else {
+                return Ok(None);
+            };
+            let blob = match share {
+                Some(share) => {
+                    let mut bytes = Vec::new();
+                    let copied = kept.copy(&mut bytes).map_err(Error::io("copy", &path))?;
+                    copied.then_some(Self::Memory {
+                        bytes,
+                        _share: share,
+                    })
+                }
+                None => {
+                    let file = File::create_new(&path);
+                    let mut file = file.map_err(Error::io("create", &path))?;
+                    if kept.copy(&mut file).map_err(Error::io("write", &path))? {
+                        Some(Self::File(path))
+                    } else {
+                        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                        None
+                    }
+                }
+            };
+            drop(held);
+            Ok(blob)
+        })
+        .await
+    }
+
+    /// Keeps a copy in the cache.
+    pub(super) async fn keep(
+        self,
+        cache: &LayerCache,
+        layer: &Descriptor,
+        held: Arc<Staging>,
+    ) -> Result<Self, Error> {
+        let (cache, layer) = (cache.clone(), layer.clone());
+        blocking(move || {
+            match &self {
+                Self::File(path) => cache.keep_file(&layer, path),
+                Self::Memory { bytes, .. } => cache.keep(&layer, &mut bytes.as_slice()),
+            }
+            drop(held);
+            Ok(self)
+        })
+        .await
+    }
+
     pub(super) fn open(self) -> Result<Content, Error> {
         match self {
             Self::File(path) => Ok(Content::File(take_file(&path)?)),
@@ -126,7 +194,12 @@ mod tests {
 
     async fn fetched(content: &[u8], path: &Path, memory: &Memory) -> Blob {
         let size = content.len() as u64;
-        let mut begun = Begun::new(size, path.to_owned(), (), memory).await.unwrap();
+        let place = Place {
+            path: path.to_owned(),
+            held: (),
+            memory,
+        };
+        let mut begun = Begun::new(size, place).await.unwrap();
         begun.writer().write_all(content).await.unwrap();
         begun.end().await.unwrap()
     }

@@ -20,6 +20,7 @@ use crate::config::ImageConfig;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::extract::{Cancellation, Extractor};
+use crate::layer_cache::LayerCache;
 use crate::limits::Limits;
 use crate::target::Staging;
 
@@ -30,6 +31,8 @@ pub(crate) struct Fetching<'a> {
     pub(crate) platform: &'a Platform,
     pub(crate) registry: &'a Registry,
     pub(crate) limits: &'a Limits,
+    /// Layers that were kept.
+    pub(crate) layers: Option<&'a LayerCache>,
     pub(crate) events: Events<'a>,
 }
 

@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, Digest};
+use countersign_oci::{Descriptor, Digest, Location};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::blob::{Begun, Blob, Memory};
+use super::blob::{Begun, Blob, Memory, Place};
 use super::image::ImageContent;
 use super::turns::Turns;
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Event;
 use crate::extract::{Extractor, Form, Layer, OpenLayer};
+use crate::layer_cache::LayerCache;
 use crate::target::Staging;
 
 /// Layers fetched at once. More gain little on one registry, and each has its buffers.
@@ -29,11 +30,24 @@ impl ImageContent<'_> {
     ) -> Result<(), Error> {
         let (turns, memory) = (&Turns::new(), &Memory::new());
         let fetches = self.layers().iter().enumerate().map(|(number, layer)| {
-            let (path, held) = (staging.blob_path(number), Arc::clone(staging));
+            let place = Place {
+                path: staging.blob_path(number),
+                held: Arc::clone(staging),
+                memory,
+            };
             let fetch = async move {
-                let _turn = turns.begin(layer.size).await;
-                let blob = Begun::new(layer.size, path, held, memory).await?;
-                self.fetch_layer(layer, blob).await
+                let Some(cache) = self.cache() else {
+                    let _turn = turns.begin(layer.size).await;
+                    return self.fetch_layer(layer, place).await;
+                };
+                if let Some(blob) = Blob::cached(cache, layer, &place).await? {
+                    self.progress(layer, layer.size);
+                    return Ok(blob);
+                }
+                let turn = turns.begin(layer.size).await;
+                let blob = self.fetch_layer(layer, place.clone()).await?;
+                drop(turn);
+                blob.keep(cache, layer, place.held).await
             };
             fetch.boxed()
         });
@@ -47,19 +61,30 @@ impl ImageContent<'_> {
         Ok(())
     }
 
-    async fn fetch_layer(&self, layer: &Descriptor, mut blob: Begun) -> Result<Blob, Error> {
-        let progress = |bytes| {
-            (self.with.events)(Event::LayerProgress {
-                digest: layer.digest.clone(),
-                bytes,
-                size: layer.size,
-            });
-        };
+    async fn fetch_layer(&self, layer: &Descriptor, place: Place<'_>) -> Result<Blob, Error> {
+        let mut blob = Begun::new(layer.size, place).await?;
+        let progress = |bytes| self.progress(layer, bytes);
         self.with
             .registry
             .fetch_blob(self.location(), layer, blob.writer(), &progress)
             .await?;
         blob.end().await
+    }
+
+    /// Layers that were kept, unless the image is on this machine anyway.
+    fn cache(&self) -> Option<&LayerCache> {
+        match self.location() {
+            Location::Registry(_) => self.with.layers,
+            Location::Layout(_) => None,
+        }
+    }
+
+    fn progress(&self, layer: &Descriptor, bytes: u64) {
+        (self.with.events)(Event::LayerProgress {
+            digest: layer.digest.clone(),
+            bytes,
+            size: layer.size,
+        });
     }
 
     /// Unpacks the layers in their order, as they come in. While one is unpacked, the next one is

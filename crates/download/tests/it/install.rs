@@ -2,6 +2,7 @@
 
 mod ahead;
 mod content;
+mod kept_layers;
 
 use std::fs;
 
