@@ -156,6 +156,7 @@ fn archive_errors() -> Vec<ArchiveError> {
         DiffId { expected: digest(), found: digest() },
         Write { name: text(), source: disk_full() },
         Write { name: text(), source: std::io::ErrorKind::InvalidFilename.into() },
+        Spelling { name: text() },
         Cancelled {},
     })
 }

@@ -131,6 +131,15 @@ pub enum ArchiveError {
         /// Computed.
         found: Digest,
     },
+    /// The file system takes the name for that of another entry, which is spelled in another way.
+    #[error(
+        "`{name}` and another name in the image differ only in upper and lower case, and this file system takes \
+         them for one: install to a file system that tells them apart"
+    )]
+    Spelling {
+        /// The entry, or a directory above it.
+        name: String,
+    },
     /// The file system refuses to write the entry.
     #[error("`{name}` can't be written")]
     Write {
@@ -169,7 +178,7 @@ impl ArchiveError {
             | Self::HardLink { .. }
             | Self::Limit { .. }
             | Self::DiffId { .. } => ErrorKind::Invalid,
-            Self::Thread(_) => ErrorKind::Machine,
+            Self::Thread(_) | Self::Spelling { .. } => ErrorKind::Machine,
             Self::Cancelled => ErrorKind::Internal,
         }
     }

@@ -56,7 +56,7 @@ impl Resolver {
                 result => return result,
             }
         }
-        walk(root, path)
+        walk(root, path, |_, _| Ok(()))
     }
 }
 
@@ -65,7 +65,12 @@ pub(super) fn open_child(directory: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
     openat(directory, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
-fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+/// Opens one component after the other. `check` is asked about each that is there, by its directory and its name.
+pub(super) fn walk(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    check: impl Fn(BorrowedFd<'_>, &[u8]) -> Result<()>,
+) -> Result<OwnedFd> {
     // The open directories from the root to where we are. With them `..` needs no system call.
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut pending: Vec<Vec<u8>> = Vec::new();
@@ -78,12 +83,16 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
         }
         let here = way.last().map_or(root, OwnedFd::as_fd);
         match open_child(here, &component) {
-            Ok(directory) => way.push(directory),
+            Ok(directory) => {
+                check(here, &component)?;
+                way.push(directory);
+            }
             // Which of the two errors a link causes depends on the system.
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let target = readlinkat(here, component.as_slice(), Vec::new())
                     .map_err(|_| error)?
                     .into_bytes();
+                check(here, &component)?;
                 links += 1;
                 if links > LINKS {
                     return Err(Errno::LOOP);

@@ -7,6 +7,7 @@
 mod finish;
 mod link;
 mod remove;
+mod spelling;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -20,14 +21,14 @@ use rustix::io::Errno;
 
 use countersign_oci::archive::display;
 
-use super::RESERVED;
 use super::archive::Metadata;
 use super::error::ArchiveError;
 use super::name::{EntryName, split};
-use super::resolve::{Resolver, open_child};
+use super::resolve::{Resolver, open_child, walk};
 use super::stream::Cancellation;
 use crate::limits::{Bound, Limits};
 use remove::Scope;
+use spelling::{OTHER_SPELLING, Spellings};
 
 use finish::permissions;
 pub(super) use finish::{OTHERS_WRITE, finish_file};
@@ -59,6 +60,7 @@ pub(super) struct Root {
     /// whiteouts for one directory would have us list it again.
     cleared: HashSet<u64>,
     hasher: RandomState,
+    spellings: Spellings,
     tally: EntryTally,
     depth_limit: u64,
     cancellation: Cancellation,
@@ -107,6 +109,7 @@ impl Root {
         cancellation: Cancellation,
     ) -> io::Result<Self> {
         let inode = inode(&handle)?;
+        let spellings = Spellings::probe(&handle)?;
         let planned = Planned {
             metadata: IMPLICIT,
             depth: 0,
@@ -124,6 +127,7 @@ impl Root {
             left_out: HashMap::new(),
             cleared: HashSet::new(),
             hasher: RandomState::new(),
+            spellings,
             tally: EntryTally {
                 count: 0,
                 limit: limits.entries,
@@ -146,6 +150,12 @@ impl Root {
     pub(super) fn permissions(&self, inode: u64) -> u32 {
         let planned = self.directories.get(&inode);
         planned.map_or(IMPLICIT, |planned| planned.metadata).mode & 0o777 & !OTHERS_WRITE
+    }
+
+    /// As where upper and lower case are the same.
+    #[cfg(test)]
+    pub(super) fn force_spellings(&mut self) {
+        self.spellings.force();
     }
 
     /// Begins a new layer. Everything that is there now belongs to lower layers.
@@ -172,11 +182,15 @@ impl Root {
         let error = |errno| write_error(name.as_bytes(), errno);
         let (parent, leaf) = self.place(name, "directory")?;
         let child = match open_child(&parent.handle, leaf) {
-            Ok(child) => child,
-            Err(Errno::NOENT) => make_directory(&parent, leaf).map_err(error)?,
+            Ok(child) => {
+                let spelled = self.spellings.check(parent.inode, leaf);
+                spelled.map_err(error)?;
+                child
+            }
+            Err(Errno::NOENT) => self.make_directory(&parent, leaf).map_err(error)?,
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 self.remove(&parent, leaf, Scope::Everything, name)?;
-                make_directory(&parent, leaf).map_err(error)?
+                self.make_directory(&parent, leaf).map_err(error)?
             }
             Err(errno) => return Err(error(errno)),
         };
@@ -242,6 +256,7 @@ impl Root {
             result => result,
         };
         let made = made.map_err(error)?;
+        self.spellings.make(parent.inode, leaf);
         self.note_written(&parent, leaf);
         Ok(made)
     }
@@ -257,22 +272,9 @@ impl Root {
             kind,
         })?;
         let parent = self.open_directory(path, name)?;
-        self.check_reserved(&parent, leaf, name)?;
+        let spellings = &self.spellings;
+        spellings.check_reserved(&parent, &self.top, leaf, name)?;
         Ok((parent, leaf))
-    }
-
-    /// Refuses the name of our record, even if links led to its directory.
-    fn check_reserved(
-        &self,
-        parent: &Directory,
-        leaf: &[u8],
-        entry: &EntryName,
-    ) -> Result<(), ArchiveError> {
-        if parent.inode == self.top.inode && leaf == RESERVED.as_bytes() {
-            let name = entry.display();
-            return Err(ArchiveError::ReservedName { name });
-        }
-        Ok(())
     }
 
     /// Opens the directory `path` for `entry`. Missing directories are made.
@@ -288,13 +290,14 @@ impl Root {
         }
         let (above, leaf) = split(path);
         let parent = self.open_directory(above, entry)?;
-        self.check_reserved(&parent, leaf, entry)?;
+        let spellings = &self.spellings;
+        spellings.check_reserved(&parent, &self.top, leaf, entry)?;
         if self.is_left_out(&parent, leaf) {
             return Err(path_error(entry, Errno::NOTDIR));
         }
         let depth = self.deeper(&parent, entry)?;
         self.tally.add()?;
-        let handle = match make_directory(&parent, leaf) {
+        let handle = match self.make_directory(&parent, leaf) {
             Ok(handle) => handle,
             // Something is there, but it can't be opened: a link without a target.
             Err(Errno::EXIST) => return Err(path_error(entry, Errno::LOOP)),
@@ -319,7 +322,7 @@ impl Root {
         if let Some(directory) = self.open.get(path) {
             return Ok(Arc::clone(directory));
         }
-        let handle = self.resolver.open(self.top.handle.as_fd(), path)?;
+        let handle = self.resolve(path)?;
         let inode = inode(&handle)?;
         // We made all directories, so it is planned. If it were not, nothing could be put below it.
         let planned = self.directories.get(&inode);
@@ -332,6 +335,22 @@ impl Root {
                 depth,
             },
         ))
+    }
+
+    fn resolve(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let (top, spellings) = (self.top.handle.as_fd(), &self.spellings);
+        if spellings.matter() {
+            return walk(top, path, |directory, leaf| {
+                spellings.check_in(directory, leaf)
+            });
+        }
+        self.resolver.open(top, path)
+    }
+
+    fn make_directory(&mut self, parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {
+        mkdirat(&parent.handle, leaf, PRIVATE)?;
+        self.spellings.make(parent.inode, leaf);
+        open_child(&parent.handle, leaf)
     }
 
     fn keep(&mut self, path: &[u8], directory: Directory) -> Arc<Directory> {
@@ -374,11 +393,6 @@ impl Root {
     }
 }
 
-fn make_directory(parent: &Directory, leaf: &[u8]) -> Result<OwnedFd, Errno> {
-    mkdirat(&parent.handle, leaf, PRIVATE)?;
-    open_child(&parent.handle, leaf)
-}
-
 /// The names and types of everything in a directory. Read completely first, because callers change the
 /// directory.
 pub(super) fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
@@ -406,9 +420,13 @@ pub(super) fn inode(handle: &OwnedFd) -> Result<u64, Errno> {
 }
 
 pub(super) fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
-    ArchiveError::Write {
-        name: display(path),
-        source: errno.into(),
+    let name = display(path);
+    match errno {
+        OTHER_SPELLING => ArchiveError::Spelling { name },
+        errno => ArchiveError::Write {
+            name,
+            source: errno.into(),
+        },
     }
 }
 

@@ -7,11 +7,11 @@ use super::{label, table};
 #[test]
 fn what_is_said_of_content_that_is_not_installed() {
     let errors = countersign_download::samples::errors();
-    assert_snapshot!(table(errors, label), @r"
+    assert_snapshot!(table(errors, label), @"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         NoVerifier, Record/Error, Cancelled, Layer/Cancelled
     1 Machine: correct the problem that the system reports, then run the same command again
-        Io/Os, Layer/Thread/Kind/WouldBlock
+        Io/Os, Layer/Thread/Kind/WouldBlock, Layer/Spelling
     1 Machine: leave out --no-wait, or wait until the other run ends
         Busy
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again

@@ -46,6 +46,9 @@ impl Root {
         };
         let size = match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode as _) {
+                _ if self.spellings.check(source.inode, target_leaf).is_err() => {
+                    return Err(missing());
+                }
                 FileType::RegularFile | FileType::Symlink => stat.st_size.try_into().unwrap_or(0),
                 _ => return Err(refused("is a directory")),
             },

@@ -38,7 +38,8 @@ impl Root {
         let Some(parent) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
-        self.check_reserved(&parent, leaf, name)?;
+        let spellings = &self.spellings;
+        spellings.check_reserved(&parent, &self.top, leaf, name)?;
         self.remove(&parent, leaf, Scope::LowerLayersAlone, name)
     }
 
@@ -97,6 +98,11 @@ impl Root {
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(error(errno)),
         };
+        let spelled = self.spellings.check(parent.inode, leaf);
+        spelled.map_err(error)?;
+        if !stays {
+            self.spellings.remove(parent.inode, leaf);
+        }
         let kind = FileType::from_raw_mode(stat.st_mode as _);
         if kind != FileType::Directory {
             if kind == FileType::Symlink {

@@ -1,0 +1,106 @@
+//! File systems where `A` and `a` are one name, as macOS has them.
+//!
+//! An image may have both. There the second would take the place of the first, or write into its directory. So what is
+//! found at a name must have been made by that very spelling. This needs no rules about letters: the file system
+//! says what it takes for the same.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::Directory;
+use crate::extract::RESERVED;
+use crate::extract::error::ArchiveError;
+use crate::extract::name::EntryName;
+
+/// Stands for what was made by another spelling. No call that is given a path has this error.
+pub(super) const OTHER_SPELLING: Errno = Errno::NOTTY;
+
+/// What was made by which spelling. Kept only where it matters.
+pub(super) struct Spellings {
+    /// Hashes of the directory's inode and the name.
+    made: Option<HashSet<u64>>,
+    hasher: RandomState,
+}
+
+impl Spellings {
+    /// Tries it out in an empty directory.
+    pub(super) fn probe(directory: &OwnedFd) -> Result<Self, Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(directory, "countersign", flags, Mode::RUSR)?;
+        let found = statat(directory, "COUNTERSIGN", AtFlags::SYMLINK_NOFOLLOW);
+        unlinkat(directory, "countersign", AtFlags::empty())?;
+        Ok(Self::new(found.is_ok()))
+    }
+
+    fn new(are_one_name: bool) -> Self {
+        Self {
+            made: are_one_name.then(HashSet::new),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Whether upper and lower case are one name.
+    pub(super) fn matter(&self) -> bool {
+        self.made.is_some()
+    }
+
+    pub(super) fn make(&mut self, directory: u64, leaf: &[u8]) {
+        let key = self.hasher.hash_one((directory, leaf));
+        if let Some(made) = &mut self.made {
+            made.insert(key);
+        }
+    }
+
+    pub(super) fn remove(&mut self, directory: u64, leaf: &[u8]) {
+        let key = self.hasher.hash_one((directory, leaf));
+        if let Some(made) = &mut self.made {
+            made.remove(&key);
+        }
+    }
+
+    /// Whether what was found at this name was made by this spelling.
+    pub(super) fn check(&self, directory: u64, leaf: &[u8]) -> Result<(), Errno> {
+        let key = || self.hasher.hash_one((directory, leaf));
+        match &self.made {
+            Some(made) if !made.contains(&key()) => Err(OTHER_SPELLING),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same in an open directory.
+    pub(super) fn check_in(&self, directory: impl AsFd, leaf: &[u8]) -> Result<(), Errno> {
+        if self.matter() {
+            self.check(fstat(directory)?.st_ino as _, leaf)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses the name of our record, even if links led to its directory.
+    pub(super) fn check_reserved(
+        &self,
+        parent: &Directory,
+        top: &Directory,
+        leaf: &[u8],
+        entry: &EntryName,
+    ) -> Result<(), ArchiveError> {
+        let reserved = RESERVED.as_bytes();
+        let is_reserved = match self.matter() {
+            true => leaf.eq_ignore_ascii_case(reserved),
+            false => leaf == reserved,
+        };
+        if parent.inode == top.inode && is_reserved {
+            let name = entry.display();
+            return Err(ArchiveError::ReservedName { name });
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(in crate::extract) fn force(&mut self) {
+        *self = Self::new(true);
+    }
+}
