@@ -61,7 +61,13 @@ fn main() -> ExitCode {
 fn command_line(mut words: Vec<OsString>) -> Vec<OsString> {
     let name = words.first().map(Path::new).and_then(Path::file_name);
     if name.is_some_and(|name| name == image_verifier::PROGRAM) {
-        words.insert(1, "image-verifier".into());
+        words.insert(1, image_verifier::COMMAND.into());
+    }
+    if let [_, command, flag] = words.as_mut_slice()
+        && command == image_verifier::COMMAND
+        && flag == "-version"
+    {
+        *flag = "--version".into();
     }
     words
 }

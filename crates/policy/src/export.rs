@@ -6,6 +6,7 @@
 //!
 //! - `images`: patterns of images
 //! - `pattern`: patterns of issuers and identities
+//! - `rules`: the configuration of an image verifier, whole
 //! - one file for each of the programs
 //!
 //! What the programs read was looked up in their own sources: policy-controller 0.13.1, Kyverno 1.19.1, Talos 1.13,
@@ -18,6 +19,7 @@ mod images;
 mod kyverno;
 mod pattern;
 mod policy_controller;
+mod rules;
 mod talos;
 
 use std::fmt;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::difference::differences;
+pub use self::rules::RulesExport;
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 use crate::policy::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
@@ -101,18 +104,38 @@ pub struct ExportedPolicy {
 /// A field of the policy that the other program has no word for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Difference {
+    /// The number of the image verifier's rule that it is about, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<usize>,
     /// The key in the policy file.
     pub field: &'static str,
     /// What the other program does.
     pub effect: String,
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rule,
+            field,
+            effect,
+        } = self;
+        write!(f, "`{field}`{}: {effect}", of_rule(*rule))
+    }
+}
+
+fn of_rule(rule: Option<usize>) -> String {
+    rule.map_or_else(String::new, |rule| format!(" of rule {rule}"))
+}
+
 /// Why a policy can't be exported, whatever may be lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{enforcer} can't express `{field}`: {reason}")]
+#[error("{enforcer} can't express `{field}`{}: {reason}", of_rule(*rule))]
 pub struct ExportError {
     /// For which program.
     pub enforcer: Enforcer,
+    /// The number of the image verifier's rule that it is about, from 1.
+    pub rule: Option<usize>,
     /// The key in the policy file, or a part of the request.
     pub field: &'static str,
     /// What is missing there, and what to do.
@@ -133,16 +156,9 @@ impl Export<'_> {
             Enforcer::Flux => flux::document(self),
             Enforcer::Containers => containers::document(self),
         };
-        let document = document.map_err(|Missing { field, reason }| ExportError {
-            enforcer,
-            field,
-            reason,
-        })?;
+        let document = document.map_err(|missing| missing.of(enforcer, None))?;
         Ok(ExportedPolicy {
-            text: match enforcer {
-                Enforcer::Containers => json(&document),
-                _ => yaml(&document),
-            },
+            text: written(enforcer, &[document]),
             differences,
             notes: match enforcer {
                 Enforcer::PolicyController => policy_controller::NOTES.to_vec(),
@@ -197,6 +213,18 @@ impl Export<'_> {
 struct Missing {
     field: &'static str,
     reason: String,
+}
+
+impl Missing {
+    fn of(self, enforcer: Enforcer, rule: Option<usize>) -> ExportError {
+        let Self { field, reason } = self;
+        ExportError {
+            enforcer,
+            rule,
+            field,
+            reason,
+        }
+    }
 }
 
 fn missing(field: &'static str, reason: impl Into<String>) -> Missing {
@@ -254,6 +282,15 @@ fn places(export: &Export<'_>) -> Vec<Option<String>> {
 /// A pattern for a program that searches, in Go's syntax.
 fn anchored(whole: &WholeRegex, field: &'static str) -> Result<String, Missing> {
     pattern::anchored(whole.as_str()).map_err(|reason| Missing { field, reason })
+}
+
+/// The documents of one export. Only YAML can have several.
+fn written(enforcer: Enforcer, documents: &[Value]) -> String {
+    let texts = documents.iter().map(|document| match enforcer {
+        Enforcer::Containers => json(document),
+        _ => yaml(document),
+    });
+    texts.collect::<Vec<_>>().join("---\n")
 }
 
 fn yaml(document: &Value) -> String {

@@ -5,8 +5,10 @@
 //!
 //! - `pattern`, this file: what is matched
 //! - `text`: how a pattern is read
+//! - `overlap`: whether two patterns can match one image
 
 mod glob;
+mod overlap;
 mod text;
 
 use std::fmt;

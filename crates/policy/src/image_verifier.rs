@@ -21,6 +21,7 @@ use self::spec::{ConfigSpec, RuleSpec, TufSpec};
 use crate::age::{self, Age};
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::image_pattern::ImagePattern;
+use crate::instance::SigstoreInstance;
 use crate::keys::VERIFICATION;
 use crate::nearest::nearest;
 use crate::policy::{KeyReader, Policy, Trust, no_key_files};
@@ -35,6 +36,14 @@ const DEADLINE: Duration = Duration::from_secs(8);
 const CACHE_AGE: &str = "24h";
 const NO_CACHE: &str = "none";
 const LOG_BYTES: u64 = 10 << 20;
+/// Keys of which only one may be there.
+const EXCLUSIVE: [[&str; 2]; 5] = [
+    ["trust", "trusted_root"],
+    ["trust", "tuf"],
+    ["trusted_root", "tuf"],
+    ["log_file", "journal_socket"],
+    ["log_bytes", "journal_socket"],
+];
 /// Room for a few lines.
 const LOG_BYTES_MIN: u64 = 64 << 10;
 
@@ -62,6 +71,8 @@ pub struct ImageVerifierConfig {
     pub log_file: Option<String>,
     /// How many bytes that file may have.
     pub log_bytes: u64,
+    /// The socket of systemd's journal, if decisions go there, and to no file.
+    pub journal_socket: Option<String>,
     /// The rules. The first that matches counts.
     pub rules: Vec<ImageRule>,
     mirrors: Mirrors,
@@ -203,6 +214,11 @@ impl ImageVerifierConfig {
         }
     }
 
+    /// Whether it says how registries are reached.
+    pub(crate) fn needs_access(&self) -> bool {
+        self.login_file.is_some() || self.ca_file.is_some() || self.mirrors != Mirrors::default()
+    }
+
     /// The copies of a repository, in the order in which they are asked.
     pub fn mirrors(&self, repository: &Repository) -> Vec<Repository> {
         self.mirrors.of(repository)
@@ -214,6 +230,7 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
     let ConfigSpec {
         default,
         mode,
+        trust,
         trusted_root,
         tuf,
         login_file,
@@ -224,8 +241,10 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
         cache_age,
         log_file,
         log_bytes,
+        journal_socket,
         rules,
     } = spec;
+    only_one_of_each(source)?;
     let root = KeyPath::default();
     let failed = |(path, problem)| source.error(path, problem);
     let file = |key: &'static str, value: &Option<String>| {
@@ -264,7 +283,7 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
         .unwrap_or(Unmatched::Deny),
         mode: one_of(source, mode, &root.key("mode"), Mode::ALL, Mode::as_str)?
             .unwrap_or(Mode::Enforce),
-        trust: trust(source, trusted_root, tuf)?,
+        trust: read_trust(source, trust, trusted_root, tuf)?,
         login_file: file("login_file", login_file)?,
         ca_file: file("ca_file", ca_file)?,
         mirrors: Mirrors::read(mirrors, &root.key("mirrors")).map_err(failed)?,
@@ -273,6 +292,7 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
         cache_age,
         log_file: file("log_file", log_file)?,
         log_bytes,
+        journal_socket: file("journal_socket", journal_socket)?,
         rules: rules
             .iter()
             .enumerate()
@@ -356,31 +376,48 @@ fn demand(
     }
 }
 
-fn trust(
+/// That no two keys are there which exclude each other.
+fn only_one_of_each(source: &Source<'_>) -> Result<(), PolicyError> {
+    let there = |key: &str| source.tree.keys().any(|found| found == key);
+    for [one, other] in EXCLUSIVE {
+        if there(one) && there(other) {
+            let path = KeyPath::default().key(other);
+            return Err(source.error(path, Problem::Exclusive { one, other }));
+        }
+    }
+    Ok(())
+}
+
+/// Where the trusted root comes from. At most one of the three keys is there.
+fn read_trust(
     source: &Source<'_>,
+    instance: &Option<String>,
     trusted_root: &Option<String>,
     tuf: &Option<TufSpec>,
 ) -> Result<Option<Trust>, PolicyError> {
     let root = KeyPath::default();
-    let path = root.key("tuf");
-    match (trusted_root, tuf) {
-        (None, None) => Ok(None),
-        (Some(_), None) => {
-            let file = source.required("trusted_root", trusted_root, &root)?;
-            Ok(Some(Trust::TrustedRoot { file }))
-        }
-        (None, Some(TufSpec { url, root })) => {
-            let text = source.required("url", url, &path)?;
-            let url = Url::parse(&text).ok();
-            let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-            let Some(url) = url else {
-                return Err(source.error(path.key("url"), Problem::Url { found: text }));
-            };
-            let root_file = source.required("root", root, &path)?;
-            Ok(Some(Trust::Tuf { url, root_file }))
-        }
-        (Some(_), Some(_)) => Err(source.error(path, Problem::TwoTrustedRoots)),
+    let all = SigstoreInstance::ALL;
+    let path = root.key("trust");
+    let named = one_of(source, instance, &path, all, SigstoreInstance::name)?;
+    if let Some(instance) = named {
+        return Ok(Some(Trust::Instance(instance)));
     }
+    if trusted_root.is_some() {
+        let file = source.required("trusted_root", trusted_root, &root)?;
+        return Ok(Some(Trust::TrustedRoot { file }));
+    }
+    let Some(TufSpec { url, root: file }) = tuf else {
+        return Ok(None);
+    };
+    let path = root.key("tuf");
+    let text = source.required("url", url, &path)?;
+    let url = Url::parse(&text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url else {
+        return Err(source.error(path.key("url"), Problem::Url { found: text }));
+    };
+    let root_file = source.required("root", file, &path)?;
+    Ok(Some(Trust::Tuf { url, root_file }))
 }
 
 /// The one of `all` that `text` names.

@@ -68,7 +68,7 @@ pub mod samples;
 pub use age::Age;
 pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
-pub use export::{Difference, Enforcer, Export, ExportError, ExportedPolicy};
+pub use export::{Difference, Enforcer, Export, ExportError, ExportedPolicy, RulesExport};
 pub use file::{Gallery, PolicyFile};
 pub use format::SignatureFormat;
 pub use image_pattern::{ImagePattern, PatternError};

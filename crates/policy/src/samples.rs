@@ -51,7 +51,7 @@ pub fn errors() -> Vec<PolicyError> {
         Trust { found: "neither".into() },
         ImagePattern { found: "*".into(), reason: PatternError::StarInHost },
         Demand { found: "neither".into() },
-        TwoTrustedRoots {},
+        Exclusive { one: "trusted_root", other: "tuf" },
         Syntax { reason: "a tab".into() },
         Budget { reason: "too deep".into() },
         PolicyBesideGalleries {},

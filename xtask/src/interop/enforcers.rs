@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{BundleSpec, Scene, Statement};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::actors::{STRANGER, WORKFLOW};
 use super::tools::ENFORCERS;
@@ -44,6 +44,16 @@ const NAMES: [(&str, &str, bool); 9] = [
     ("nginx", "quay.io/nginx:1.29", false),
 ];
 
+/// Images that the rules of a configuration are for, and one that none is for.
+const RULED: [&str; 6] = [
+    "registry.k8s.io/pause:3.10",
+    "registry.k8s.io/coredns/coredns:v1.12.0",
+    "quay.io/acme/app:v1",
+    "quay.io/acmeevil/app:v1",
+    "nginx:1.29",
+    "ghcr.io/other/app:v1",
+];
+
 /// Plays all cases.
 ///
 /// # Errors
@@ -69,6 +79,7 @@ pub(super) fn run(
         directory,
     };
     world.read(ledger);
+    world.rule(ledger);
     world.judge(ledger);
     Ok(())
 }
@@ -120,6 +131,56 @@ impl World<'_> {
             self.enforcers(&["read", "flux", &file])?.success()?;
             Ok("it is one".to_owned())
         });
+    }
+
+    /// Each program comes to the rulings of countersign, by all rules of a configuration.
+    fn rule(&self, ledger: &mut Ledger) {
+        let workflow = "issuer: https://token.actions.githubusercontent.com, identity: ci";
+        let key = "key: key.pub, ignore_tlog: true, signature_formats: [simple_signing]";
+        for (program, signer) in [
+            ("policy-controller", workflow),
+            ("kyverno", workflow),
+            ("talos", workflow),
+            ("containers", key),
+        ] {
+            for default in ["deny", "allow"] {
+                let case = format!(
+                    "{program} reads a whole configuration with `default: {default}`, and rules as countersign does"
+                );
+                ledger.case(&case, || {
+                    let rules = format!(
+                        "default: {default}\nrules:\n- {{images: [registry.k8s.io/**], allow: true, reason: a}}\n- \
+                         {{images: [quay.io/acme/**, nginx], verification: {{{signer}}}}}\n"
+                    );
+                    fs::write(self.directory.join("rules.yaml"), rules)?;
+                    let exported =
+                        self.countersign(&["policy", "export", "--to", program, "rules.yaml"])?;
+                    fs::write(self.directory.join("rules"), exported.success()?.stdout)?;
+                    let theirs =
+                        self.enforcers(&[&["rule", program, "rules"][..], &RULED].concat())?;
+                    let theirs = theirs.success()?.stdout;
+                    let theirs: Vec<&str> = theirs.lines().collect();
+                    let ours = self.rulings("rules.yaml")?;
+                    ensure!(theirs == ours, "expected {ours:?}, found {theirs:?}");
+                    Ok(format!("{} images", RULED.len()))
+                });
+            }
+        }
+    }
+
+    /// What countersign says of the images.
+    fn rulings(&self, file: &str) -> anyhow::Result<Vec<String>> {
+        let images = RULED.map(|image| format!("--image={image}"));
+        let mut arguments = vec!["policy", "test", "--output=json", file];
+        arguments.extend(images.iter().map(String::as_str));
+        let document: Value =
+            serde_json::from_str(&self.countersign(&arguments)?.success()?.stdout)?;
+        let results = document["results"].as_array().context("no results")?;
+        let ruling = |result: &Value| result["ruling"].as_str().map(str::to_owned);
+        results
+            .iter()
+            .map(|result| ruling(result).context("no ruling"))
+            .collect()
     }
 
     /// policy-controller's own code comes to the same verdicts as `countersign verify`.

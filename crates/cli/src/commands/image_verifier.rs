@@ -6,13 +6,17 @@
 //! - `request`: what containerd asks
 //! - `configuration`: what the answer goes by
 //! - `judge`: the answer
-//! - `decision`: the answer in words, and in the log
+//! - `decision`: the answer in words
+//! - `decision_log`, `journal`: where it is written
+//! - `mishap`: the answer if the program has a fault
 //! - `refresh`: fetches trusted roots
 
 pub(crate) mod configuration;
 mod decision;
 mod decision_log;
+mod journal;
 mod judge;
+mod mishap;
 pub(crate) mod refresh;
 mod request;
 mod root;
@@ -36,6 +40,7 @@ use crate::output::Output;
 
 /// By this name the program is `countersign image-verifier`.
 pub(crate) const PROGRAM: &str = "countersign-image-verifier";
+pub(crate) const COMMAND: &str = "image-verifier";
 
 const EXAMPLE: &str = "\
 Example: as containerd runs it, with the image's descriptor on standard input
@@ -47,7 +52,7 @@ pulled. The one line on standard output says why, or why not.";
 
 /// `countersign image-verifier`
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true, version)]
 pub(crate) struct ImageVerifierArguments {
     #[command(subcommand)]
     command: Option<ImageVerifierCommand>,
@@ -86,6 +91,7 @@ pub(super) async fn run(
 /// Answers containerd. There is always an answer.
 async fn answer(arguments: &[OsString], environment: &Environment, output: &Output) -> ExitCode {
     let started = Instant::now();
+    mishap::answers();
     let decision = match Configuration::load(environment) {
         // Without a configuration nobody knows of a `mode: warn`.
         Err(failure) => {
@@ -105,6 +111,7 @@ async fn answer(arguments: &[OsString], environment: &Environment, output: &Outp
 }
 
 fn tell(decision: &Decision, output: &Output) {
+    mishap::is_answered();
     output.answer(&decision.line());
     output.document(&ImageVerifierOutput {
         results: [decision.to_json()],

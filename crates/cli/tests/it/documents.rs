@@ -97,6 +97,8 @@ async fn stage() -> Stage {
 
     let cluster = file(&page("docs/other-programs.md"), "# Made by");
     stage.write("cluster-image-policy.yaml", cluster);
+    let node = file(&page("docs/fleet.md"), "default: deny");
+    stage.write("image-verifier.yaml", node);
     stage.write("images.txt", stage.reference("example/app:v1"));
     let galleries = page("docs/galleries.md");
     let url = "github:mudler/LocalAI/backend/index.yaml@master";
@@ -201,7 +203,7 @@ async fn the_commands_about_copying_work() {
 
 #[tokio::test]
 async fn the_commands_about_other_programs_work() {
-    play("docs/other-programs.md", 2).await;
+    play("docs/other-programs.md", 3).await;
 }
 
 /// The document that the page shows is the one that its command prints.

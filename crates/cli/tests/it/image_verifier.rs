@@ -2,6 +2,7 @@
 //! standard input.
 
 mod denials;
+mod surroundings;
 mod trouble;
 
 use std::io::Write as _;

@@ -2,6 +2,7 @@
 
 mod export;
 mod init;
+mod rules;
 
 use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, Flaw, Statement};

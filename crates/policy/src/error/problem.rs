@@ -185,9 +185,14 @@ pub enum Problem {
         /// The keys that are there.
         found: String,
     },
-    /// Two sources of the trusted root.
-    #[error("expected `trusted_root` or `tuf`, found both; keep the one that you mean")]
-    TwoTrustedRoots,
+    /// Two keys of which only one may be there.
+    #[error("expected `{one}` or `{other}`, found both; keep the one that you mean")]
+    Exclusive {
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
     /// Not YAML (and so not JSON either).
     #[error("the file can't be read as YAML or JSON: {reason}")]
     Syntax {

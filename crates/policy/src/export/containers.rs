@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{Export, Missing, images, missing, some_images};
+use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 
 pub(super) const NOTES: &[&str] = &[
@@ -13,12 +14,26 @@ pub(super) const NOTES: &[&str] = &[
     "the repository that the signature names must be the image's: a copy in a mirror is refused",
 ];
 
+/// As [`NOTES`], where a whole configuration is exported.
+pub(super) const RULES_NOTES: &[&str] = &[
+    "signatures are looked for only where a file in registries.d says `use-sigstore-attachments: true`",
+    "the repository that the signature names must be the image's: a copy in a mirror is refused",
+];
+
 pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
+    let requirement = requirement(export)?;
+    let scopes = scopes(export.images)?.into_iter();
+    let scopes = scopes.map(|scope| (scope, json!([requirement])));
+    Ok(with_scopes(&refusal(), &scopes.collect()))
+}
+
+/// What a policy demands.
+pub(super) fn requirement(export: &Export<'_>) -> Result<Value, Missing> {
     some_images(export)?;
     if export.mode == Mode::Warn {
         return Err(missing(
             "mode",
-            "it has no warnings; export with `--mode enforce`",
+            "it has no warnings; the mode has to be `enforce`",
         ));
     }
     if export.certificates().next().is_some() {
@@ -52,16 +67,35 @@ pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
             several => requirement.insert("keyDatas".to_owned(), json!(several)),
         };
     }
-    let mut scopes = Map::new();
-    for pattern in export.images {
-        let Some(scope) = images::scope(pattern) else {
-            let reason = format!(
-                "`{pattern}` has a `*` where it has no word for one; a scope there is a host, a part of a path up to a \
-                 slash, or one image"
-            );
-            return Err(missing("images", reason));
-        };
-        scopes.insert(scope, json!([requirement]));
-    }
-    Ok(json!({ "default": [{ "type": "reject" }], "transports": { "docker": scopes } }))
+    Ok(requirement)
+}
+
+/// What is demanded of no image.
+pub(super) fn nothing() -> Value {
+    json!({ "type": "insecureAcceptAnything" })
+}
+
+/// The document, with the requirement of each scope, and of all other images.
+pub(super) fn with_scopes(default: &Value, scopes: &Map<String, Value>) -> Value {
+    json!({ "default": [default], "transports": { "docker": scopes } })
+}
+
+pub(super) fn refusal() -> Value {
+    json!({ "type": "reject" })
+}
+
+/// The scopes of the patterns.
+pub(super) fn scopes(patterns: &[ImagePattern]) -> Result<Vec<String>, Missing> {
+    let scope = |pattern: &ImagePattern| {
+        images::scope(pattern).ok_or_else(|| {
+            missing(
+                "images",
+                format!(
+                    "`{pattern}` has a `*` where it has no word for one; a scope there is a host, a part of a path up \
+                     to a slash, or one image"
+                ),
+            )
+        })
+    };
+    patterns.iter().map(scope).collect()
 }

@@ -14,7 +14,11 @@ pub(super) fn differences(policy: &Policy, enforcer: Enforcer) -> Vec<Difference
     collect(policy, enforcer, &mut |field, effect| {
         if !found.iter().any(|known| known.field == field) {
             let effect = effect.to_owned();
-            found.push(Difference { field, effect });
+            found.push(Difference {
+                rule: None,
+                field,
+                effect,
+            });
         }
     });
     found
@@ -177,7 +181,7 @@ fn claims(signer: &Signer) -> &[ClaimRule] {
 }
 
 /// Whose trusted root counts there.
-fn trust_words(enforcer: Enforcer) -> &'static str {
+pub(super) fn trust_words(enforcer: Enforcer) -> &'static str {
     match enforcer {
         Enforcer::PolicyController => {
             "the public-good instance is trusted there; make a TrustRoot, and name it as `trustRootRef` below `keyless` \

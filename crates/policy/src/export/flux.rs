@@ -23,7 +23,7 @@ pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
     if export.mode == Mode::Warn {
         return Err(missing(
             "mode",
-            "it has no warnings; export with `--mode enforce`",
+            "it has no warnings; the mode has to be `enforce`",
         ));
     }
     if !export.accepts(SignatureFormat::Bundle) {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Export, Missing, identities, images, places, some_images};
 use crate::SignatureFormat;
+use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 use crate::policy::LogUse;
 
@@ -13,6 +14,11 @@ pub(super) const NOTES: &[&str] = &[
 ];
 
 pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
+    of_rule(export, &[])
+}
+
+/// The policy of a rule. Images that `earlier` patterns match belong to other rules.
+pub(super) fn of_rule(export: &Export<'_>, earlier: &[&ImagePattern]) -> Result<Value, Missing> {
     some_images(export)?;
     let ways = export.ways();
     let mut types: Vec<&str> = ways.iter().flatten().copied().collect();
@@ -20,27 +26,89 @@ pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
     types.dedup();
     let attestors = attestors(export)?;
     let names: Vec<&str> = attestors.iter().map(|(name, _)| name.as_str()).collect();
-    let check = check(export, &ways, &types, &names);
+    let references = export.images.iter().map(|pattern| {
+        let met = earlier.iter().filter(|other| other.may_meet(pattern));
+        let but = met.map(|other| format!("!{}", matches(other)));
+        let all: Vec<String> = std::iter::once(matches(pattern)).chain(but).collect();
+        all.join(" && ")
+    });
+    let attestation = |(index, one): (usize, &&str)| json!({ "name": type_name(index), "intoto": { "type": one } });
+    Ok(policy(
+        export.name,
+        export.mode,
+        &references.collect::<Vec<_>>(),
+        &attestors
+            .iter()
+            .map(|(name, cosign)| json!({ "name": name, "cosign": cosign }))
+            .collect::<Vec<_>>(),
+        &types
+            .iter()
+            .enumerate()
+            .map(attestation)
+            .collect::<Vec<_>>(),
+        &Check {
+            accepts: check(export, &ways, &types, &names),
+            wrong: format!("is not signed as the policy {} demands", export.name),
+        },
+    ))
+}
+
+/// The policy that refuses all images but those that `matched` patterns match.
+pub(super) fn refusing_others(name: &str, mode: Mode, matched: &[&ImagePattern]) -> Value {
+    let but: Vec<String> = matched
+        .iter()
+        .map(|other| format!("!{}", matches(other)))
+        .collect();
+    let reference = match but.is_empty() {
+        true => "true".to_owned(),
+        false => but.join(" && "),
+    };
+    let check = Check {
+        accepts: "false".to_owned(),
+        wrong: "has no rule, and the default is to refuse it".to_owned(),
+    };
+    policy(name, mode, &[reference], &[], &[], &check)
+}
+
+/// Whether the name `ref` matches, as an expression.
+fn matches(pattern: &ImagePattern) -> String {
+    // A raw text of CEL: no character of a pattern ends it.
+    format!("ref.matches(r'{}')", images::as_written(pattern))
+}
+
+/// What is held against each image.
+struct Check {
+    /// Whether `image` is accepted, as an expression.
+    accepts: String,
+    /// What is wrong with one that is not.
+    wrong: String,
+}
+
+fn policy(
+    name: &str,
+    mode: Mode,
+    references: &[String],
+    attestors: &[Value],
+    attestations: &[Value],
+    Check { accepts, wrong }: &Check,
+) -> Value {
     let containers = ["containers", "initContainers", "ephemeralContainers"];
     let validations = containers.map(|kind| {
         json!({
-            "expression": format!("images.{kind}.map(image, {check}).all(accepted, accepted)"),
-            "message": format!("an image of {kind} is not signed as the policy {} demands", export.name),
+            "expression": format!("images.{kind}.map(image, {accepts}).all(accepted, accepted)"),
+            "message": format!("an image of {kind} {wrong}"),
         })
     });
-    let references = export.images.iter().map(|pattern| {
-        // A raw text of CEL: no character of a pattern ends it.
-        let expression = format!("ref.matches(r'{}')", images::as_written(pattern));
-        json!({ "expression": expression })
-    });
-    let attestation = |(index, one): (usize, &&str)| json!({ "name": type_name(index), "intoto": { "type": one } });
-    Ok(json!({
+    let references = references
+        .iter()
+        .map(|expression| json!({ "expression": expression }));
+    json!({
         "apiVersion": "policies.kyverno.io/v1",
         "kind": "ImageValidatingPolicy",
-        "metadata": { "name": export.name },
+        "metadata": { "name": name },
         "spec": {
             "failurePolicy": "Fail",
-            "validationActions": match export.mode {
+            "validationActions": match mode {
                 Mode::Enforce => json!(["Deny"]),
                 Mode::Warn => json!(["Warn", "Audit"]),
             },
@@ -53,14 +121,11 @@ pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
                 }],
             },
             "matchImageReferences": references.collect::<Vec<_>>(),
-            "attestors": attestors
-                .iter()
-                .map(|(name, cosign)| json!({ "name": name, "cosign": cosign }))
-                .collect::<Vec<_>>(),
-            "attestations": types.iter().enumerate().map(attestation).collect::<Vec<_>>(),
+            "attestors": attestors,
+            "attestations": attestations,
             "validations": validations,
         },
-    }))
+    })
 }
 
 fn type_name(index: usize) -> String {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Export, Missing, identities, images, missing, places, some_images};
 use crate::SignatureFormat;
-use crate::image_verifier::Mode;
+use crate::image_pattern::ImagePattern;
+use crate::image_verifier::{Mode, Unmatched};
 use crate::policy::LogUse;
 
 const FULCIO: &str = "https://fulcio.sigstore.dev";
@@ -17,20 +18,56 @@ pub(super) const NOTES: &[&str] = &[
     "only namespaces with the label `policy.sigstore.dev/include=true` are looked at",
 ];
 
+/// As [`NOTES`], where a whole configuration is exported.
+pub(super) const RULES_NOTES: &[&str] = &[
+    "the ConfigMap must be in policy-controller's own namespace: replace `cosign-system` if yours has another name",
+    "only namespaces with the label `policy.sigstore.dev/include=true` are looked at",
+];
+
 pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
     some_images(export)?;
-    let globs = export.images.iter().flat_map(images::policy_controller);
     let authorities = authorities(export)?;
-    Ok(json!({
+    Ok(policy(
+        export.name,
+        export.mode,
+        export.images,
+        &authorities,
+    ))
+}
+
+/// Images that need no signature.
+pub(super) fn exempting(name: &str, patterns: &[ImagePattern]) -> Value {
+    let pass = json!({ "name": "exempt", "static": { "action": "pass" } });
+    policy(name, Mode::Enforce, patterns, &[pass])
+}
+
+/// What becomes of images that no policy matches.
+pub(super) fn no_match(default: Unmatched, mode: Mode) -> Value {
+    let word = match (default, mode) {
+        (Unmatched::Allow, _) => "allow",
+        (Unmatched::Deny, Mode::Enforce) => "deny",
+        (Unmatched::Deny, Mode::Warn) => "warn",
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": "config-policy-controller", "namespace": "cosign-system" },
+        "data": { "no-match-policy": word },
+    })
+}
+
+fn policy(name: &str, mode: Mode, patterns: &[ImagePattern], authorities: &[Value]) -> Value {
+    let globs = patterns.iter().flat_map(images::policy_controller);
+    json!({
         "apiVersion": "policy.sigstore.dev/v1beta1",
         "kind": "ClusterImagePolicy",
-        "metadata": { "name": export.name },
+        "metadata": { "name": name },
         "spec": {
-            "mode": match export.mode { Mode::Enforce => "enforce", Mode::Warn => "warn" },
+            "mode": match mode { Mode::Enforce => "enforce", Mode::Warn => "warn" },
             "images": globs.map(|glob| json!({ "glob": glob })).collect::<Vec<_>>(),
             "authorities": authorities,
         },
-    }))
+    })
 }
 
 /// The ways to be accepted. One is enough.

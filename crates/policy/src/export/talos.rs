@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Difference, Export, Missing, anchored, images, missing, some_images};
 use crate::Matcher;
 use crate::SignatureFormat;
+use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 
 pub(super) const NOTES: &[&str] = &[
@@ -13,15 +14,49 @@ pub(super) const NOTES: &[&str] = &[
     "a signature in the legacy form counts where an image has no bundle",
 ];
 
+/// As [`NOTES`], where an order of rules is exported.
+pub(super) const RULES_NOTES: &[&str] = &[
+    "an attestation by the same signer counts as a signature",
+    "a signature in the legacy form counts where an image has no bundle",
+];
+
+/// Rules for images that are pulled (`skip`), or not (`deny`), whoever signed them.
+pub(super) fn fixed(
+    images: &[ImagePattern],
+    what: &'static str,
+    differences: &mut Vec<Difference>,
+) -> Result<Vec<Value>, Missing> {
+    let globs = globs(
+        images,
+        "a `*` there stands for slashes too, so more images are pulled without a signature",
+        differences,
+    )?;
+    let rule = |glob: String| json!({ "image": glob, what: true });
+    Ok(globs.into_iter().map(rule).collect())
+}
+
+/// One document with these rules.
+pub(super) fn with_rules(rules: &[Value]) -> Value {
+    json!({ "apiVersion": "v1alpha1", "kind": "ImageVerificationConfig", "rules": rules })
+}
+
 pub(super) fn document(
     export: &Export<'_>,
     differences: &mut Vec<Difference>,
 ) -> Result<Value, Missing> {
+    Ok(with_rules(&rules(export, differences)?))
+}
+
+/// The rules of one policy.
+pub(super) fn rules(
+    export: &Export<'_>,
+    differences: &mut Vec<Difference>,
+) -> Result<Vec<Value>, Missing> {
     some_images(export)?;
     if export.mode == Mode::Warn {
         return Err(missing(
             "mode",
-            "it has no warnings; export with `--mode enforce`",
+            "it has no warnings; the mode has to be `enforce`",
         ));
     }
     if !export.accepts(SignatureFormat::Bundle) {
@@ -58,8 +93,23 @@ pub(super) fn document(
             anchored(whole, "identity_regex")?.into(),
         ),
     };
-    let mut rules = Vec::new();
-    for pattern in export.images {
+    let globs = globs(
+        export.images,
+        "a `*` there stands for slashes too, so more images are held to this policy",
+        differences,
+    )?;
+    let rule = |glob: String| json!({ "image": glob, "keyless": keyless });
+    Ok(globs.into_iter().map(rule).collect())
+}
+
+/// Patterns of images. `wider` says what happens if a `*` stands for more there.
+fn globs(
+    patterns: &[ImagePattern],
+    wider: &str,
+    differences: &mut Vec<Difference>,
+) -> Result<Vec<String>, Missing> {
+    let mut globs = Vec::new();
+    for pattern in patterns {
         let Some(glob) = images::talos(pattern) else {
             let reason =
                 format!("it compares names without tag and digest, and `{pattern}` has one");
@@ -67,13 +117,12 @@ pub(super) fn document(
         };
         if glob.wider && !differences.iter().any(|known| known.field == "images") {
             differences.push(Difference {
+                rule: None,
                 field: "images",
-                effect:
-                    "a `*` there stands for slashes too, so more images are held to this policy"
-                        .to_owned(),
+                effect: wider.to_owned(),
             });
         }
-        rules.push(json!({ "image": glob.text, "keyless": keyless }));
+        globs.push(glob.text);
     }
-    Ok(json!({ "apiVersion": "v1alpha1", "kind": "ImageVerificationConfig", "rules": rules }))
+    Ok(globs)
 }

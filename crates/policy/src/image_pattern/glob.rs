@@ -37,6 +37,30 @@ impl Glob {
     }
 }
 
+impl Glob {
+    /// Whether some text may match both. It says yes where it can't tell.
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        let begins = |one: &Self, other: &Self| {
+            let (one, other) = (one.parts.first(), other.parts.first());
+            one.zip(other)
+                .is_none_or(|(one, other)| one.starts_with(other.as_str()))
+        };
+        let ends = |one: &Self, other: &Self| {
+            let (one, other) = (one.parts.last(), other.parts.last());
+            one.zip(other)
+                .is_none_or(|(one, other)| one.ends_with(other.as_str()))
+        };
+        match (self.parts.as_slice(), other.parts.as_slice()) {
+            ([text], _) => other.matches(text),
+            (_, [text]) => self.matches(text),
+            _ => {
+                (begins(self, other) || begins(other, self))
+                    && (ends(self, other) || ends(other, self))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.parts.join("*"))

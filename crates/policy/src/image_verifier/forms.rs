@@ -5,11 +5,12 @@ use serde_json::json;
 
 use super::{Mode, Unmatched, duration};
 use crate::forms::{required, texts};
+use crate::instance::SigstoreInstance;
 
-/// A trusted root comes from a file or from a TUF repository.
-pub(super) fn one_trusted_root(schema: &mut Schema) {
-    let both = json!({ "required": ["trusted_root", "tuf"] });
-    schema.insert("not".into(), both);
+/// A trusted root comes from one place, and decisions go to one.
+pub(super) fn one_of_each(schema: &mut Schema) {
+    let pairs = super::EXCLUSIVE.map(|keys| json!({ "required": keys }));
+    schema.insert("not".into(), json!({ "anyOf": pairs }));
 }
 
 /// A rule says who must have signed, or that nobody has to.
@@ -22,6 +23,10 @@ pub(super) fn one_answer(schema: &mut Schema) {
 
 pub(super) fn unmatched(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": Unmatched::ALL.map(Unmatched::as_str) })
+}
+
+pub(super) fn instance(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": SigstoreInstance::ALL.map(SigstoreInstance::name) })
 }
 
 pub(super) fn mode(_: &mut SchemaGenerator) -> Schema {

@@ -11,7 +11,7 @@ use crate::spec::{PolicySpec, filled, present};
 /// Which images a node may pull: what its image verifier goes by.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "ImageVerifier", transform = forms::one_trusted_root, extend("required" = ["rules"]))]
+#[schemars(rename = "ImageVerifier", transform = forms::one_of_each, extend("required" = ["rules"]))]
 pub(super) struct ConfigSpec {
     /// What becomes of an image that no rule matches: `deny` (if this key is left out) or `allow`.
     #[serde(deserialize_with = "present")]
@@ -21,11 +21,16 @@ pub(super) struct ConfigSpec {
     #[serde(deserialize_with = "present")]
     #[schemars(schema_with = "forms::mode")]
     pub(super) mode: Option<String>,
-    /// A `trusted_root.json`. Without it and `tuf`, the root of the public-good instance.
+    /// A Sigstore instance by its name: `public-good` (if this key, `trusted_root` and `tuf` are left out) or
+    /// `github`.
+    #[serde(deserialize_with = "present")]
+    #[schemars(schema_with = "forms::instance")]
+    pub(super) trust: Option<String>,
+    /// A `trusted_root.json`, in place of `trust`.
     #[serde(deserialize_with = "present")]
     #[schemars(schema_with = "crate::forms::text")]
     pub(super) trusted_root: Option<String>,
-    /// A TUF repository that has the trusted root.
+    /// A TUF repository that has the trusted root, in place of `trust`.
     #[serde(deserialize_with = "present")]
     #[schemars(with = "TufSpec")]
     pub(super) tuf: Option<TufSpec>,
@@ -62,6 +67,10 @@ pub(super) struct ConfigSpec {
     #[serde(deserialize_with = "present")]
     #[schemars(schema_with = "forms::log_bytes")]
     pub(super) log_bytes: Option<u64>,
+    /// The socket of systemd's journal, such as `/run/systemd/journal/socket`. Decisions go there, and to no file.
+    #[serde(deserialize_with = "present")]
+    #[schemars(schema_with = "crate::forms::text")]
+    pub(super) journal_socket: Option<String>,
     /// The rules. The first that matches the image counts.
     #[serde(deserialize_with = "present")]
     #[schemars(with = "Vec<RuleSpec>")]

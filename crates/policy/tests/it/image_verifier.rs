@@ -143,13 +143,18 @@ fn a_policy_file_and_a_configuration_are_told_apart() {
 fn each_mistake_is_told_with_its_place() {
     assert_snapshot!(error(""), @"node.yaml:1:1: the key `rules` is missing; add it");
     assert_snapshot!(error("mode: warn"), @"node.yaml:1:1: the key `rules` is missing; add it");
-    assert_snapshot!(error(&RULE.replace("rules", "mod: warn\nrules")), @"node.yaml:1:1: unknown key `mod`; did you mean `mode`? Valid here: default, mode, trusted_root, tuf, login_file, ca_file, mirrors, deadline, state_directory, cache_age, log_file, log_bytes, rules");
+    assert_snapshot!(error(&RULE.replace("rules", "mod: warn\nrules")), @"node.yaml:1:1: unknown key `mod`; did you mean `mode`? Valid here: default, mode, trust, trusted_root, tuf, login_file, ca_file, mirrors, deadline, state_directory, cache_age, log_file, log_bytes, journal_socket, rules");
     assert_snapshot!(error(&format!("mode: enforced\n{RULE}")), @"node.yaml:1:1: mode: expected `enforce` or `warn`, found `enforced`; did you mean `enforce`?");
     assert_snapshot!(error(&format!("default: reject\n{RULE}")), @"node.yaml:1:1: default: expected `deny` or `allow`, found `reject`");
     assert_snapshot!(error(&format!("deadline: 8\n{RULE}")), @"node.yaml:1:1: deadline: expected a time in seconds such as 8s, found `8`");
     assert_snapshot!(error(&format!("cache_age: 1w\n{RULE}")), @"node.yaml:1:1: cache_age: expected an age such as 30m, 24h or 7d, found `1w`");
     assert_snapshot!(error(&format!("log_bytes: 1\n{RULE}")), @"node.yaml:1:1: log_bytes: expected at least 65536, found `1`");
     assert_snapshot!(error(&format!("trusted_root: a\ntuf: {{url: https://a.example, root: b}}\n{RULE}")), @"node.yaml:2:1: tuf: expected `trusted_root` or `tuf`, found both; keep the one that you mean");
+    assert_snapshot!(error(&format!("trust: github\ntrusted_root: a\n{RULE}")), @"node.yaml:2:1: trusted_root: expected `trust` or `trusted_root`, found both; keep the one that you mean");
+    assert_snapshot!(error(&format!("tuf: {{url: https://a.example, root: b}}\ntrust: github\n{RULE}")), @"node.yaml:1:1: tuf: expected `trust` or `tuf`, found both; keep the one that you mean");
+    assert_snapshot!(error(&format!("trust: gitub\n{RULE}")), @"node.yaml:1:1: trust: expected `public-good` or `github`, found `gitub`; did you mean `github`?");
+    assert_snapshot!(error(&format!("log_file: a\njournal_socket: b\n{RULE}")), @"node.yaml:2:1: journal_socket: expected `log_file` or `journal_socket`, found both; keep the one that you mean");
+    assert_snapshot!(error(&format!("journal_socket: ''\n{RULE}")), @"node.yaml:1:1: journal_socket: expected a text, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&format!("tuf: {{url: https://a.example}}\n{RULE}")), @"node.yaml:1:1: tuf: the key `root` is missing; add it");
     assert_snapshot!(error(&format!("tuf: {{url: ftp://a.example, root: b}}\n{RULE}")), @"node.yaml:1:7: tuf.url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `ftp://a.example`");
     assert_snapshot!(error(&format!("mirrors: {{quay: [a.example]}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay: expected a registry's host, or a host and a path, found `quay`");
@@ -180,7 +185,13 @@ fn agrees(text: &str) -> bool {
 
 #[test]
 fn the_schema_takes_what_is_read_and_refuses_what_it_can_say() {
-    for text in [RULE, FULL, "rules: []"] {
+    for text in [
+        RULE,
+        FULL,
+        "rules: []",
+        "rules: []\ntrust: github\njournal_socket: /run/systemd/journal/socket",
+    ] {
+        ImageVerifierConfig::parse(text, "node.yaml").unwrap();
         assert!(agrees(text), "{text}");
     }
     for text in [
@@ -199,6 +210,11 @@ fn the_schema_takes_what_is_read_and_refuses_what_it_can_say() {
         "rules: []\nmirrors: {quay.io: []}",
         "rules: []\ntuf: {url: https://a.example}",
         "rules: []\ntrusted_root: a\ntuf: {url: https://a.example, root: b}",
+        "rules: []\ntrust: gitlab",
+        "rules: []\ntrust: github\ntrusted_root: a",
+        "rules: []\ntrust: github\ntuf: {url: https://a.example, root: b}",
+        "rules: []\nlog_file: a\njournal_socket: b",
+        "rules: []\nlog_bytes: 65536\njournal_socket: b",
     ] {
         assert!(
             ImageVerifierConfig::parse(text, "node.yaml").is_err(),

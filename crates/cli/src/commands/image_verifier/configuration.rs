@@ -72,6 +72,7 @@ impl Configuration {
             ("login_file", self.content.login_file.as_ref()),
             ("ca_file", self.content.ca_file.as_ref()),
             ("trusted_root", root),
+            ("journal_socket", self.content.journal_socket.as_ref()),
         ];
         let named = named.into_iter();
         named
@@ -96,6 +97,12 @@ impl Configuration {
         file.map_or_else(|| LOG_FILE.into(), |file| self.path(file))
     }
 
+    /// The socket of systemd's journal, if decisions go there.
+    pub(super) fn journal_socket(&self) -> Option<PathBuf> {
+        let socket = self.content.journal_socket.as_deref();
+        socket.map(|socket| self.path(socket))
+    }
+
     /// How registries are reached, beside what the environment says.
     pub(super) fn registry_arguments(&self) -> RegistryArguments {
         let ca_file = self.content.ca_file.as_deref();
@@ -108,7 +115,7 @@ impl Configuration {
     }
 
     /// The Sigstore instance that `policy` names, or else the file; without a policy, that of the file.
-    pub(super) fn instance(&self, policy: Option<&Policy>) -> Result<Instance, Failure> {
+    pub(crate) fn instance(&self, policy: Option<&Policy>) -> Result<Instance, Failure> {
         let own = policy.filter(|policy| policy.trust().is_some());
         let trust = match own {
             Some(_) => None,

@@ -1,4 +1,4 @@
-//! The log of decisions: a line of JSON each, in a file with a bound.
+//! The log of decisions: a line of JSON each, in a file with a bound; or an entry each in systemd's journal.
 //!
 //! A log that can't be written changes no decision, and delays none by more than a second. It is told on
 //! standard error, which containerd keeps in its own log.
@@ -15,35 +15,41 @@ use rustix::io::Errno;
 
 use super::configuration::Configuration;
 use super::decision::Decision;
+use super::journal;
 
 /// The longest time that a decision waits to be logged.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a log that another process writes is tried again.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Appends the decision.
+/// Writes the decision where the configuration says.
 pub(super) fn write(configuration: &Configuration, decision: &Decision) {
-    let path = configuration.log_file();
-    let written = serde_json::to_string(&decision.to_json())
-        .map_err(io::Error::from)
-        .and_then(|line| {
-            in_time(
-                path.clone(),
-                format!("{line}\n"),
-                configuration.content.log_bytes,
-            )
-        });
+    let (path, written) = match configuration.journal_socket() {
+        Some(socket) => {
+            let entry = journal::entry(&decision.line(), &decision.to_json());
+            let to = socket.clone();
+            let sent = entry.and_then(|entry| in_time(move || journal::send(&to, &entry)));
+            (socket, sent)
+        }
+        None => {
+            let (path, limit) = (configuration.log_file(), configuration.content.log_bytes);
+            let to = path.clone();
+            let line = serde_json::to_string(&decision.to_json()).map_err(io::Error::from);
+            let append = |line| in_time(move || append(&to, &format!("{line}\n"), limit));
+            (path, line.and_then(append))
+        }
+    };
     if let Err(error) = written {
         tracing::error!(%error, path = %path.display(), "the decision was not logged");
     }
 }
 
-/// Appends on a thread of its own, since a disk can hang. The process ends without waiting for it.
-fn in_time(path: PathBuf, line: String, limit: u64) -> io::Result<()> {
+/// Writes on a thread of its own, since a disk can hang. The process ends without waiting for it.
+fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         // Nobody listens any more if it took too long.
-        let _ = sender.send(append(&path, &line, limit));
+        let _ = sender.send(write());
     })?;
     let late = |_| {
         io::Error::new(

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use countersign_policy::{
     Difference, Enforcer, Export, ExportError, ExportedPolicy, ImagePattern, ImageVerifierConfig,
-    Mode,
+    Mode, RulesExport,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,7 +27,9 @@ Example: the images of a project, for Sigstore's policy-controller
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct PolicyExportArguments {
-    /// The policy file, YAML or JSON
+    /// The policy file, or the configuration of an image verifier, YAML or JSON
+    ///
+    /// All rules of a configuration are exported, with `default` and `mode`.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
@@ -38,17 +40,19 @@ pub(crate) struct PolicyExportArguments {
     /// For which images the policy is
     ///
     /// A pattern as in the configuration of the image verifier, such as `quay.io/acme/**`. May be given several
-    /// times.
+    /// times. The rules of a configuration have their own.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) images: Vec<ImagePattern>,
 
     /// The name of the new object
+    ///
+    /// Of the objects of several rules, what their names begin with.
     #[arg(long, value_name = "NAME", default_value = "countersign")]
     pub(crate) name: String,
 
-    /// enforce, or warn: refusals are only told
-    #[arg(long, value_name = "MODE", default_value = "enforce", value_parser = one_of(Mode::ALL, Mode::as_str), hide_possible_values = true)]
-    pub(crate) mode: Mode,
+    /// enforce (the default), or warn: refusals are only told
+    #[arg(long, value_name = "MODE", value_parser = one_of(Mode::ALL, Mode::as_str), hide_possible_values = true)]
+    pub(crate) mode: Option<Mode>,
 
     /// Leave out what the program has no word for, with a warning
     ///
@@ -78,30 +82,40 @@ pub(super) fn run(arguments: &PolicyExportArguments, output: &Output) -> Result<
         lossy,
     } = arguments;
     let text = read_text(file, "policy")?;
-    if ImageVerifierConfig::is_one(&text) {
-        let message = format!("{} has a policy for each of its rules", file.display());
-        return Err(Failure::new(Kind::Usage, message).hint(
-            "put the `verification` of one rule into a file of its own, and pass its patterns with --images",
-        ));
-    }
-    let parsed = policy::parse_text(&text, file)?;
-    let export = Export {
-        policy: parsed.policy()?,
-        images,
-        mode: *mode,
-        name,
+    let exported = match ImageVerifierConfig::is_one(&text) {
+        true => {
+            if !images.is_empty() || mode.is_some() {
+                let message = format!(
+                    "the rules of {} have their own images and mode",
+                    file.display()
+                );
+                return Err(
+                    Failure::new(Kind::Usage, message).hint("leave --images and --mode out")
+                );
+            }
+            let config = policy::parse_image_verifier(&text, file)?;
+            let config = &config;
+            RulesExport { config, name }.to(*to)
+        }
+        false => {
+            let parsed = policy::parse_text(&text, file)?;
+            let export = Export {
+                policy: parsed.policy()?,
+                images,
+                mode: mode.unwrap_or(Mode::Enforce),
+                name,
+            };
+            export.to(*to)
+        }
     };
-    let exported = export.to(*to).map_err(|error| inexpressible(&error))?;
+    let exported = exported.map_err(|error| inexpressible(&error))?;
     if !lossy {
         refuse_differences(*to, &exported.differences)?;
     }
     let text = with_comment(*to, &exported);
     output.answer(&text);
     for difference in &exported.differences {
-        output.warning(&format!(
-            "`{}` is lost: {}",
-            difference.field, difference.effect
-        ));
+        output.warning(&format!("lost: {difference}"));
     }
     for note in &exported.notes {
         output.note(&format!("note: {note}"));
@@ -131,10 +145,7 @@ fn inexpressible(error: &ExportError) -> Failure {
 }
 
 fn refuse_differences(enforcer: Enforcer, differences: &[Difference]) -> Result<(), Failure> {
-    let lines: Vec<String> = differences
-        .iter()
-        .map(|difference| format!("`{}`: {}", difference.field, difference.effect))
-        .collect();
+    let lines: Vec<String> = differences.iter().map(Difference::to_string).collect();
     if lines.is_empty() {
         return Ok(());
     }
@@ -152,8 +163,7 @@ fn with_comment(enforcer: Enforcer, exported: &ExportedPolicy) -> String {
         return exported.text.clone();
     }
     let lost = exported.differences.iter();
-    let lost =
-        lost.map(|difference| format!("# Lost: `{}`: {}.\n", difference.field, difference.effect));
+    let lost = lost.map(|difference| format!("# Lost: {difference}.\n"));
     format!(
         "# Made by `countersign policy export --to {enforcer}`.\n{}{}",
         lost.collect::<String>(),

@@ -45,8 +45,8 @@ async fn what_is_lost_is_an_error_and_with_lossy_a_warning_and_a_comment() {
             issuer: https://token.actions.githubusercontent.com
             subjectRegex: ^(?:https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+)$
         --- standard error
-        warning: `not_before` is lost: signatures of any time are accepted there
-        warning: `deny_digests` is lost: these images are accepted there
+        warning: lost: `not_before`: signatures of any time are accepted there
+        warning: lost: `deny_digests`: these images are accepted there
         note: the first rule that matches an image counts, and an image that no rule matches is not verified
         note: an attestation by the same signer counts as a signature
         note: a signature in the legacy form counts where an image has no bundle
@@ -105,10 +105,20 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
         "--images=**",
         "image-verifier.yaml",
     ]);
-    insta::assert_snapshot!(rules, @r#"
-        error: image-verifier.yaml has a policy for each of its rules
-          hint: put the `verification` of one rule into a file of its own, and pass its patterns with --images
-        "#);
+    insta::assert_snapshot!(rules, @"
+    error: the rules of image-verifier.yaml have their own images and mode
+      hint: leave --images and --mode out
+    ");
+    insta::assert_snapshot!(run(&["export", "--to=flux", "image-verifier.yaml"]), @"
+    error: flux can't express `rules`: the object that gets the block names its image; put the `verification` of one rule into a policy file, and export that
+      hint: 'countersign image-verifier' applies the whole policy at each node
+    ");
+    insta::assert_snapshot!(run(&["export", "--to=talos", "image-verifier.yaml"]), @"
+    error: talos has no word for all of the policy
+        `not_before` of rule 1: signatures of any time are accepted there
+        `deny_digests` of rule 1: these images are accepted there
+      hint: pass --lossy to export the policy without these, or enforce it with 'countersign image-verifier'
+    ");
     insta::assert_snapshot!(run(&["export", "--to=kyverno", "--images=*/x", "acme.yaml"]), @r#"
         error: invalid value '*/x' for '--images <PATTERN>': a `*` in its first part is neither a host nor a name on Docker Hub; write the host, or `*.DOMAIN`, or `**` alone for every image
 
@@ -118,4 +128,42 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
         error: can't import acme.yaml: expected a ClusterImagePolicy, an ImageVerificationConfig, an OCIRepository, or a policy.json of containers/image, found no `kind` and no `transports`
           hint: nothing is left out of a policy; take the key out if the new policy needs no such condition
         "#);
+}
+
+#[tokio::test]
+async fn the_configuration_of_an_image_verifier_is_exported_whole() {
+    let stage = Stage::new().await;
+    stage.write(
+        "image-verifier.yaml",
+        "default: deny
+rules:
+- images: [registry.k8s.io/**]
+  allow: true
+  reason: signed by others
+- images: [quay.io/acme/**]
+  verification:
+    issuer: https://token.actions.githubusercontent.com
+    identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
+",
+    );
+    let exported = stage.run(&[&["policy", "export", "--to=talos", "image-verifier.yaml"]]);
+    insta::assert_snapshot!(exported.shown(), @r#"
+    exit code 0
+    --- standard output
+    # Made by `countersign policy export --to talos`.
+    apiVersion: v1alpha1
+    kind: ImageVerificationConfig
+    rules:
+    - image: registry.k8s.io/*
+      skip: true
+    - image: quay.io/acme/*
+      keyless:
+        issuer: https://token.actions.githubusercontent.com
+        subject: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
+    - image: "*"
+      deny: true
+    --- standard error
+    note: an attestation by the same signer counts as a signature
+    note: a signature in the legacy form counts where an image has no bundle
+    "#);
 }

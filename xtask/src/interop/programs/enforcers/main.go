@@ -2,6 +2,9 @@
 //
 //	enforcers read PROGRAM FILE [NAME...]
 //	    Decodes and validates the document. For each name of an image, prints "yes" or "no": whether the document is for it.
+//	enforcers rule PROGRAM FILE NAME...
+//	    For each name of an image, prints what all documents of the file say of it: "signature_required", "allowed" or
+//	    "refused".
 //	enforcers judge FILE TRUSTED_ROOT IMAGE
 //	    Has policy-controller judge an image. Prints "accepted", or why not.
 package main
@@ -9,6 +12,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,9 +31,11 @@ import (
 	"github.com/sigstore/policy-controller/pkg/apis/glob"
 	"github.com/sigstore/policy-controller/pkg/apis/policy/v1alpha1"
 	"github.com/sigstore/policy-controller/pkg/apis/policy/v1beta1"
+	controller "github.com/sigstore/policy-controller/pkg/config"
 	"github.com/sigstore/policy-controller/pkg/webhook"
 	webhookcip "github.com/sigstore/policy-controller/pkg/webhook/clusterimagepolicy"
 	"go.yaml.in/yaml/v4"
+	corev1 "k8s.io/api/core/v1"
 	kyaml "sigs.k8s.io/yaml"
 )
 
@@ -47,10 +53,12 @@ func run(args []string) error {
 	switch {
 	case len(args) >= 3 && args[0] == "read":
 		return read(args[1], args[2], args[3:])
+	case len(args) >= 4 && args[0] == "rule":
+		return rule(args[1], args[2], args[3:])
 	case len(args) == 4 && args[0] == "judge":
 		return judge(args[1], args[2], args[3])
 	}
-	return errors.New("usage: enforcers read PROGRAM FILE [NAME...] | judge FILE TRUSTED_ROOT IMAGE")
+	return errors.New("usage: enforcers read PROGRAM FILE [NAME...] | rule PROGRAM FILE NAME... | judge FILE TRUSTED_ROOT IMAGE")
 }
 
 func read(program, file string, images []string) error {
@@ -213,24 +221,188 @@ func policyJSON(text []byte) (matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A scope is looked up from the full name to the host.
 	return func(image string) (bool, error) {
-		reference, err := name.ParseReference(image)
-		if err != nil {
-			return false, err
-		}
-		scope := strings.Replace(reference.Name(), "index.docker.io", "docker.io", 1)
-		scopes := []string{scope, strings.Replace(reference.Context().Name(), "index.docker.io", "docker.io", 1)}
-		for at := strings.LastIndex(scopes[1], "/"); at > 0; at = strings.LastIndex(scopes[1][:at], "/") {
-			scopes = append(scopes, scopes[1][:at])
-		}
-		for _, scope := range append(scopes, "") {
-			if _, found := policy.Transports["docker"][scope]; found {
-				return true, nil
-			}
-		}
-		return false, nil
+		requirements, err := requirementsOf(policy, image)
+		return requirements != nil, err
 	}, nil
+}
+
+// A scope is looked up from the full name to the host. Without one there is nothing.
+func requirementsOf(policy *signature.Policy, image string) (signature.PolicyRequirements, error) {
+	reference, err := name.ParseReference(image)
+	if err != nil {
+		return nil, err
+	}
+	scope := strings.Replace(reference.Name(), "index.docker.io", "docker.io", 1)
+	scopes := []string{scope, strings.Replace(reference.Context().Name(), "index.docker.io", "docker.io", 1)}
+	for at := strings.LastIndex(scopes[1], "/"); at > 0; at = strings.LastIndex(scopes[1][:at], "/") {
+		scopes = append(scopes, scopes[1][:at])
+	}
+	for _, scope := range append(scopes, "") {
+		if requirements, found := policy.Transports["docker"][scope]; found {
+			return requirements, nil
+		}
+	}
+	return nil, nil
+}
+
+const (
+	required = "signature_required"
+	allowed  = "allowed"
+	refused  = "refused"
+)
+
+// What all documents of a file say of images.
+func rule(program, file string, images []string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	rulers := map[string]func([]byte, string) (string, error){
+		"policy-controller": policyControllerRule,
+		"kyverno":           kyvernoRule,
+		"talos":             talosRule,
+		"containers":        containersRule,
+	}
+	ruler, known := rulers[program]
+	if !known {
+		return fmt.Errorf("unknown program %q", program)
+	}
+	for _, image := range images {
+		ruling, err := ruler(text, image)
+		if err != nil {
+			return err
+		}
+		fmt.Println(ruling)
+	}
+	return nil
+}
+
+func documents(text []byte) [][]byte { return bytes.Split(text, []byte("\n---\n")) }
+
+// All policies that match have to accept. Without one, the ConfigMap decides.
+func policyControllerRule(text []byte, image string) (string, error) {
+	ruling := ""
+	noMatch := ""
+	for _, document := range documents(text) {
+		if bytes.Contains(document, []byte("kind: ConfigMap")) {
+			settings := &corev1.ConfigMap{}
+			if err := kyaml.UnmarshalStrict(document, settings); err != nil {
+				return "", err
+			}
+			read, err := controller.NewPolicyControllerConfigFromConfigMap(settings)
+			if err != nil {
+				return "", err
+			}
+			noMatch = map[string]string{controller.AllowAll: allowed, controller.DenyAll: refused}[read.NoMatchPolicy]
+			continue
+		}
+		policy, err := clusterImagePolicy(document)
+		if err != nil {
+			return "", err
+		}
+		matches, err := policyController(document)
+		if err != nil {
+			return "", err
+		}
+		if matched, err := matches(image); err != nil || !matched {
+			if err != nil {
+				return "", err
+			}
+			continue
+		}
+		passes := true
+		for _, authority := range policy.Spec.Authorities {
+			passes = passes && authority.Static != nil && authority.Static.Action == "pass"
+		}
+		if !passes {
+			ruling = required
+		} else if ruling == "" {
+			ruling = allowed
+		}
+	}
+	if ruling == "" {
+		ruling = noMatch
+	}
+	return ruling, nil
+}
+
+// All policies that match have to accept. One without signers refuses.
+func kyvernoRule(text []byte, image string) (string, error) {
+	ruling := allowed
+	for _, document := range documents(text) {
+		matches, err := imageValidatingPolicy(document)
+		if err != nil {
+			return "", err
+		}
+		matched, err := matches(image)
+		if err != nil {
+			return "", err
+		}
+		if !matched || ruling == refused {
+			continue
+		}
+		policy := &kyverno.ImageValidatingPolicy{}
+		if err := kyaml.UnmarshalStrict(document, policy); err != nil {
+			return "", err
+		}
+		ruling = required
+		if len(policy.Spec.Attestors) == 0 {
+			ruling = refused
+		}
+	}
+	return ruling, nil
+}
+
+// The first rule that matches counts.
+func talosRule(text []byte, image string) (string, error) {
+	if _, err := imageVerificationConfig(text); err != nil {
+		return "", err
+	}
+	document := &talos.ImageVerificationConfigV1Alpha1{}
+	if err := yaml.Unmarshal(text, document); err != nil {
+		return "", err
+	}
+	reference, err := name.ParseReference(image)
+	if err != nil {
+		return "", err
+	}
+	for _, rule := range document.Rules() {
+		switch {
+		case !starglob.Glob(rule.ImagePattern(), reference.Context().String()):
+		case rule.Skip():
+			return allowed, nil
+		case rule.Deny():
+			return refused, nil
+		default:
+			return required, nil
+		}
+	}
+	return allowed, nil
+}
+
+func containersRule(text []byte, image string) (string, error) {
+	policy, err := signature.NewPolicyFromBytes(text)
+	if err != nil {
+		return "", err
+	}
+	requirements, err := requirementsOf(policy, image)
+	if err != nil {
+		return "", err
+	}
+	if requirements == nil {
+		requirements = policy.Default
+	}
+	written, err := json.Marshal(requirements)
+	switch {
+	case err != nil:
+		return "", err
+	case bytes.Contains(written, []byte("insecureAcceptAnything")):
+		return allowed, nil
+	case bytes.Contains(written, []byte(`"reject"`)):
+		return refused, nil
+	}
+	return required, nil
 }
 
 // policy-controller's own judgement of a bundle. The trusted root is named in each authority, since the document

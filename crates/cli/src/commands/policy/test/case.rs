@@ -1,0 +1,232 @@
+//! The cases of `countersign policy test`: saved signatures, and the verdicts that are expected.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use countersign_oci::{Digest, Reference, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Kind};
+use crate::input::read_text;
+
+/// Stands for the name of an image that no condition asks for.
+const NAMELESS: &str = "registry.invalid/image";
+
+/// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
+const FILE_MAX: u64 = 4 << 20;
+
+/// The file of cases.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cases {
+    pub(super) cases: Vec<Case>,
+}
+
+/// A saved signature, and the verdict that the policy must come to. Paths are relative to the file
+/// of cases.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    /// The image's manifest or index, byte for byte as the registry has it; or `digest`.
+    manifest: Option<PathBuf>,
+    /// The digest of the image's manifest or index.
+    digest: Option<Digest>,
+    /// The Sigstore bundle. Without it the image has no signature, which only an image verifier judges.
+    bundle: Option<PathBuf>,
+    /// The name that the image is asked for by. A policy with `bind_name` needs it, and so does an image verifier.
+    image: Option<Reference>,
+    /// The time that the signature is judged at (RFC 3339). Without it, the present time.
+    at: Option<Timestamp>,
+    pub(super) expect: Expectation,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Verdict")]
+pub(super) enum Expectation {
+    /// The policy accepts it.
+    Accepted,
+    /// Refused, for whatever reason.
+    Refused,
+    /// Refused because there is no signature that can be used.
+    RefusedUnsigned,
+    /// Refused because signature, certificate, log entry or digest do not hold.
+    RefusedInvalid,
+    /// Genuine, and refused by the policy.
+    RefusedPolicy,
+}
+
+impl Expectation {
+    /// As it is written in the file.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::RefusedUnsigned => "refused_unsigned",
+            Self::RefusedInvalid => "refused_invalid",
+            Self::RefusedPolicy => "refused_policy",
+        }
+    }
+}
+
+impl Cases {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let unusable = |detail: String| {
+            let message = format!("the cases {} can't be used: {detail}", path.display());
+            Failure::new(Kind::Usage, message)
+                .hint("`countersign policy test --help` shows a file of cases")
+        };
+        let text = read_text(path, "file of cases")?;
+        let cases: Self = serde_saphyr::from_str(&text)
+            .map_err(|error| unusable(error.without_snippet().to_string()))?;
+        if cases.cases.is_empty() {
+            // A test of nothing must not look like one that passed.
+            return Err(unusable("it has no cases".to_owned()));
+        }
+        Ok(cases)
+    }
+}
+
+impl Case {
+    /// What the policy says of the case. The error is of the files, not of the verdict.
+    pub(super) fn judge(
+        &self,
+        directory: &Path,
+        trusted_root: &TrustedRoot,
+        policy: &Policy,
+    ) -> Result<Verdict, Failure> {
+        let asked = self.asked(policy)?;
+        let digest = self.digest(directory, &asked)?;
+        match self.read_bundle(directory)? {
+            Some(bundle) => Ok(self.judged(&asked, &digest, &bundle, trusted_root, policy)),
+            None => Err(self.unusable("expected `bundle`, found none")),
+        }
+    }
+
+    /// The signature.
+    pub(super) fn read_bundle(&self, directory: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let path = self.bundle.as_ref().map(|path| directory.join(path));
+        path.map(|path| read(&path, "bundle")).transpose()
+    }
+
+    /// What the policy says of this signature.
+    pub(super) fn judged(
+        &self,
+        asked: &Reference,
+        digest: &Digest,
+        bundle: &[u8],
+        trusted_root: &TrustedRoot,
+        policy: &Policy,
+    ) -> Verdict {
+        let judged = judge_digest(
+            digest,
+            asked,
+            bundle,
+            trusted_root,
+            policy,
+            self.at.unwrap_or_else(Timestamp::now),
+        );
+        match judged {
+            Ok(_) => Verdict::Accepted,
+            Err(failure) => Verdict::Refused {
+                kind: failure.kind(),
+                reason: Failure::new(Kind::Policy, failure).line(),
+            },
+        }
+    }
+
+    /// The name that the image is asked for by.
+    fn asked(&self, policy: &Policy) -> Result<Reference, Failure> {
+        match &self.image {
+            Some(image) => Ok(image.clone()),
+            None if policy.bind_name() => {
+                Err(self.unusable("the policy has `bind_name`: add `image`, the name of the image"))
+            }
+            None => NAMELESS.parse().map_err(|error| self.unusable(error)),
+        }
+    }
+
+    /// The name that a rule of an image verifier has to match.
+    pub(super) fn name_for_rules(&self) -> Result<&Reference, Failure> {
+        let image = self.image.as_ref();
+        image.ok_or_else(|| {
+            self.unusable("add `image`, the name of the image: a rule is found by it")
+        })
+    }
+
+    /// The digest of the image that the case is about.
+    pub(super) fn digest(&self, directory: &Path, asked: &Reference) -> Result<Digest, Failure> {
+        let digest = match (&self.manifest, &self.digest) {
+            (Some(path), None) => {
+                let manifest = read(&directory.join(path), "manifest")?;
+                let image = ResolvedImage::from_bytes(asked.location(), manifest.into(), None)
+                    .map_err(|error| self.unusable(error))?;
+                image.digest().clone()
+            }
+            (None, Some(digest)) => digest.clone(),
+            (None, None) => {
+                return Err(self.unusable("expected `manifest` or `digest`, found neither"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(self.unusable("expected `manifest` or `digest`, found both"));
+            }
+        };
+        match asked.digest() {
+            Some(named) if *named != digest => Err(self.unusable(format_args!(
+                "`image` names {named}, but the case is about {digest}"
+            ))),
+            _ => Ok(digest),
+        }
+    }
+
+    fn unusable(&self, detail: impl fmt::Display) -> Failure {
+        let message = format!("the case `{}` can't be used: {detail}", self.name);
+        Failure::new(Kind::Usage, message)
+    }
+}
+
+/// What the policy says of a case.
+pub(super) enum Verdict {
+    Accepted,
+    Refused { kind: RefusalKind, reason: String },
+}
+
+impl Verdict {
+    /// The narrowest expectation that this meets.
+    pub(super) fn exactly(&self) -> Expectation {
+        match self {
+            Self::Accepted => Expectation::Accepted,
+            Self::Refused { kind, .. } => match kind {
+                RefusalKind::Unsigned => Expectation::RefusedUnsigned,
+                RefusalKind::Invalid => Expectation::RefusedInvalid,
+                RefusalKind::OtherSigner | RefusalKind::Policy => Expectation::RefusedPolicy,
+            },
+        }
+    }
+}
+
+/// A file, whole, or an error where it is larger than such files are.
+fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: std::io::Error| Failure::unreadable(path, what, error);
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_MAX {
+        let message = format!(
+            "the {what} {} is larger than {FILE_MAX} bytes",
+            path.display()
+        );
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,207 @@
+//! The rules of an image verifier, for images by their names and for cases.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::Path;
+
+use countersign_oci::{Digest, Reference};
+use countersign_policy::{Demand, Mode, Policy, Ruling, Unmatched};
+use countersign_verify::{RefusalKind, TrustedRoot, TufNetwork};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::JudgedCase;
+use super::case::{Case, Verdict};
+use crate::arguments::trust::TrustArguments;
+use crate::commands::image_verifier::configuration::Configuration;
+use crate::connection;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::policy::LoadedPolicy;
+use crate::trust::{self, Instance};
+
+/// Stands for the digest of an image that is asked for by a tag: no image has it.
+const UNKNOWN: &[u8] = b"the digest is not known";
+
+/// The configuration.
+pub(super) struct Rules(Configuration);
+
+impl Rules {
+    pub(super) fn read(file: &Path, environment: &Environment) -> Result<Self, Failure> {
+        Configuration::read(file, environment).map(Self)
+    }
+
+    /// Which rule is for the image.
+    pub(super) fn ruling(&self, image: &Reference) -> ImageResult {
+        let unknown = Digest::sha256(UNKNOWN);
+        let digest = image.digest().unwrap_or(&unknown);
+        let content = &self.0.content;
+        let Ruling { matched, mode } = content.ruling(image, digest);
+        let (ruling, explanation) = match matched {
+            Some((_, rule, _)) => match &rule.demand {
+                Demand::Signature(policy) => (JsonRuling::SignatureRequired, policy.explain()),
+                Demand::Nothing { reason } => (JsonRuling::Allowed, reason.clone()),
+            },
+            None => match content.default {
+                Unmatched::Allow => (JsonRuling::Allowed, content.explain_rest()),
+                Unmatched::Deny => (JsonRuling::Refused, content.explain_rest()),
+            },
+        };
+        ImageResult {
+            image: image.to_string(),
+            rule: matched.map(|(number, _, _)| number),
+            pattern: matched.map(|(_, _, pattern)| pattern.to_string()),
+            mode: mode.as_str(),
+            warns: mode == Mode::Warn,
+            ruling,
+            explanation,
+        }
+    }
+
+    /// The verdicts on cases.
+    pub(super) async fn judge<'a>(
+        &self,
+        cases: &'a [Case],
+        directory: &Path,
+        trust: &TrustArguments,
+        environment: &Environment,
+    ) -> Result<Vec<JudgedCase<'a>>, Failure> {
+        let mut roots = BTreeMap::new();
+        let mut results = Vec::new();
+        for case in cases {
+            let asked = case.name_for_rules()?;
+            let digest = case.digest(directory, asked)?;
+            let matched = self.0.content.ruling(asked, &digest).matched;
+            let rule = matched.map(|(number, _, _)| number);
+            let verdict = match matched {
+                None => self.unmatched(asked),
+                Some((number, rule, _)) => match &rule.demand {
+                    Demand::Nothing { .. } => Verdict::Accepted,
+                    Demand::Signature(policy) => match case.read_bundle(directory)? {
+                        None => refused(RefusalKind::Unsigned, "the case has no `bundle`"),
+                        Some(bundle) => {
+                            let root = match roots.entry(number) {
+                                Entry::Occupied(kept) => kept.into_mut(),
+                                Entry::Vacant(place) => place
+                                    .insert(self.trusted_root(policy, trust, environment).await?),
+                            };
+                            case.judged(asked, &digest, &bundle, root, policy)
+                        }
+                    },
+                },
+            };
+            results.push(JudgedCase {
+                case,
+                rule,
+                verdict,
+            });
+        }
+        Ok(results)
+    }
+
+    fn unmatched(&self, asked: &Reference) -> Verdict {
+        match self.0.content.default {
+            Unmatched::Allow => Verdict::Accepted,
+            Unmatched::Deny => {
+                let reason = format!("no rule matches {asked}, and the default is `deny`");
+                refused(RefusalKind::Policy, &reason)
+            }
+        }
+    }
+
+    async fn trusted_root(
+        &self,
+        policy: &Policy,
+        trust: &TrustArguments,
+        environment: &Environment,
+    ) -> Result<TrustedRoot, Failure> {
+        let mut instance = self.instance(policy, trust)?;
+        if trust.offline {
+            instance.network = TufNetwork::Offline;
+        }
+        let connection = connection::without_registries(environment)?;
+        instance
+            .trusted_root_for(policy, environment, &connection)
+            .await
+    }
+
+    /// The instance that the rule, the configuration or the flags name: one of them.
+    fn instance(&self, policy: &Policy, trust: &TrustArguments) -> Result<Instance, Failure> {
+        if !trust.name_an_instance() {
+            return self.0.instance(Some(policy));
+        }
+        if policy.trust().is_none() && self.0.content.trust.is_some() {
+            let message = "the configuration and the flags both name a Sigstore instance";
+            return Err(Failure::new(Kind::Usage, message)
+                .hint("remove the flags, or the configuration's trusted root"));
+        }
+        let policy = LoadedPolicy {
+            policy: policy.clone(),
+            file: Some(self.0.file.clone()),
+        };
+        trust::instance(trust, Some(&policy))
+    }
+}
+
+fn refused(kind: RefusalKind, reason: &str) -> Verdict {
+    Verdict::Refused {
+        kind,
+        reason: reason.to_owned(),
+    }
+}
+
+/// One image.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyTestImage")]
+pub(super) struct ImageResult {
+    image: String,
+    /// The number of the rule that is for it, from 1. Left out if no rule matches, as is the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<usize>,
+    /// The pattern that matched, in full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    /// `enforce`, or `warn`: a refusal is only told.
+    mode: &'static str,
+    #[serde(skip)]
+    warns: bool,
+    ruling: JsonRuling,
+    /// What is demanded, or why nothing is, in words.
+    explanation: String,
+}
+
+/// What becomes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "VerifierRuling")]
+enum JsonRuling {
+    /// It needs a signature that the rule's policy accepts.
+    SignatureRequired,
+    /// It is pulled, whoever signed it.
+    Allowed,
+    /// It is refused, whoever signed it.
+    Refused,
+}
+
+impl ImageResult {
+    /// A headline, and the explanation below it.
+    pub(super) fn text(&self) -> String {
+        let by = match (self.rule, &self.pattern) {
+            (Some(rule), Some(pattern)) => format!(" by rule {rule} ({pattern})"),
+            _ => ", no rule matches".to_owned(),
+        };
+        let what = match self.ruling {
+            JsonRuling::SignatureRequired => "needs a signature",
+            JsonRuling::Allowed => "allowed",
+            JsonRuling::Refused => "refused",
+        };
+        let warns = match (self.warns, self.ruling) {
+            (true, JsonRuling::SignatureRequired | JsonRuling::Refused) => {
+                "; a refusal is only told (`mode: warn`)"
+            }
+            _ => "",
+        };
+        let explanation = self.explanation.trim_end().replace('\n', "\n  ");
+        format!("{}: {what}{by}{warns}\n  {explanation}\n", self.image)
+    }
+}
