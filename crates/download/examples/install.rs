@@ -16,7 +16,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use countersign_download::{Event, InstallOptions, Installer, Outcome, Plan};
+use countersign_download::{Event, InstallRequest, Installer, Outcome, Plan};
 use countersign_oci::{Options, Platform, Registry};
 use countersign_policy::Policy;
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
@@ -50,10 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let plan = Plan::of_image(reference.parse()?, policy);
     let (platform, directory) = (Platform::host(), Path::new(directory));
-    let options = InstallOptions::default();
-    let outcome = installer
-        .install(&plan, &platform, directory, options, &show)
-        .await?;
+    let request = InstallRequest::new(&plan, &platform).with_events(&show);
+    let outcome = installer.install(request, directory).await?;
     match outcome {
         Outcome::Installed { installed, .. } => {
             println!("installed {}: {} files", installed.digest, installed.files);

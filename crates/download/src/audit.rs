@@ -142,8 +142,8 @@ impl<V: ImageVerifier> Auditor<V> {
         pinned: Option<Digest>,
     ) -> (Option<Digest>, Vec<Audited>) {
         let Some(required) = &self.required else {
-            let reason = "there is no policy to judge it by".to_owned();
-            let verdict = Verdict::Uncovered { reason };
+            let reason = "there is no policy to judge it by";
+            let verdict = Verdict::short(State::Uncovered, reason);
             return (None, vec![source.audited(None, None, verdict)]);
         };
         let asked = match pinned {
@@ -192,7 +192,7 @@ impl<V: ImageVerifier> Judge<'_, V> {
         let Required { verifier, policy } = self.required;
         let verifying = verify_image(self.registry, verifier.as_ref(), self.image, policy);
         let verdict = match verifying.await {
-            Ok(proof) => Verdict::Proven(Box::new(proof.evidence().clone())),
+            Ok(proof) => Verdict::proven(proof.evidence()),
             Err(error) => classify::verify_error(&error),
         };
         self.audited(None, verdict)
@@ -279,7 +279,7 @@ impl<V: ImageVerifier> Judge<'_, V> {
                 // An index may say anything of its children; an installation would find out.
                 let required = self.registry.require_platform(proof.image(), &platform);
                 match required.await {
-                    Ok(()) => Verdict::Proven(Box::new(proof.evidence().clone())),
+                    Ok(()) => Verdict::proven(proof.evidence()),
                     Err(error) => classify::registry_error(&error),
                 }
             }

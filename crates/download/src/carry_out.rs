@@ -19,19 +19,18 @@ mod replacement;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_oci::{Digest, Platform};
+use countersign_oci::Digest;
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
 use crate::error::Error;
-use crate::events::Events;
 use crate::hold::hold;
 use crate::install::Installer;
 use crate::lock::LockedEntry;
-use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::record::{self, FoundRecord, Installed, Recorded};
+use crate::request::InstallRequest;
 use crate::target::{self, Above, Held};
 use ask::AttemptResult;
 use attempt::Attempt;
@@ -84,10 +83,10 @@ impl Outcome {
 }
 
 impl<V: ImageVerifier> Installer<V> {
-    /// Installs what `plan` is for, in `platform`'s build, to `directory`.
+    /// Installs what is requested to `directory`.
     ///
     /// The directory above `directory` must exist; `directory` itself must not, or be empty, or
-    /// hold an earlier installation, which is replaced in one step where `options` let it be.
+    /// hold an earlier installation, which is replaced in one step where the options let it be.
     /// Before any source is asked, it is checked that the system allows that.
     ///
     /// # Errors
@@ -96,23 +95,13 @@ impl<V: ImageVerifier> Installer<V> {
     /// was at work has noticed.
     pub async fn install(
         &self,
-        plan: &Plan,
-        platform: &Platform,
+        request: InstallRequest<'_>,
         directory: &Path,
-        options: InstallOptions,
-        events: Events<'_>,
     ) -> Result<Outcome, PlanFailure> {
-        let (held, target) = occupy(plan, directory, options, events)
+        let (held, target) = occupy(request, directory)
             .await
-            .map_err(|error| failed(plan, Cause::Target(error)))?;
-        let request = Request {
-            plan,
-            platform,
-            target: &target,
-            options,
-            events,
-        };
-        self.carry_out(request, &PutInPlace { held }).await
+            .map_err(|error| failed(request.plan, Cause::Target(error)))?;
+        self.carry_out(request, &target, &PutInPlace { held }).await
     }
 
     /// Finds out what [`Self::install`] would do. The sources are asked and their proofs judged by the same rules,
@@ -124,25 +113,18 @@ impl<V: ImageVerifier> Installer<V> {
     /// [`PlanFailure`], as the installation would fail.
     pub async fn preview(
         &self,
-        plan: &Plan,
-        platform: &Platform,
+        request: InstallRequest<'_>,
         directory: &Path,
-        options: InstallOptions,
-        events: Events<'_>,
     ) -> Result<Preview, PlanFailure> {
-        let place = (directory, Above::Required);
-        self.preview_at(plan, platform, place, options, events)
-            .await
+        self.preview_at(request, directory, Above::Required).await
     }
 
     /// The same as [`Self::preview`], also where the directory above the target is still to be made.
     pub(crate) async fn preview_at(
         &self,
-        plan: &Plan,
-        platform: &Platform,
-        (directory, above): (&Path, Above),
-        options: InstallOptions,
-        events: Events<'_>,
+        request: InstallRequest<'_>,
+        directory: &Path,
+        above: Above,
     ) -> Result<Preview, PlanFailure> {
         let path = directory.to_owned();
         let target = blocking(move || {
@@ -150,29 +132,22 @@ impl<V: ImageVerifier> Installer<V> {
             state_of(&path)
         });
         let target = match target.await {
-            Ok(state) => replaceable(state, plan, directory, options),
+            Ok(state) => replaceable(state, request, directory),
             Err(error) => Err(error),
         };
-        let target = target.map_err(|error| failed(plan, Cause::Target(error)))?;
-        let request = Request {
-            plan,
-            platform,
-            target: &target,
-            options,
-            events,
-        };
-        self.carry_out(request, &Look).await
+        let target = target.map_err(|error| failed(request.plan, Cause::Target(error)))?;
+        self.carry_out(request, &target, &Look).await
     }
 
     async fn carry_out<G: Goal<V>>(
         &self,
-        request: Request<'_>,
+        request: InstallRequest<'_>,
+        target: &TargetState,
         goal: &G,
     ) -> Result<G::Output, PlanFailure> {
-        let Request {
+        let InstallRequest {
             plan,
             platform,
-            target,
             options,
             events,
         } = request;
@@ -216,15 +191,6 @@ impl<V: ImageVerifier> Installer<V> {
     }
 }
 
-/// What is to be carried out, and what is at the target.
-struct Request<'a> {
-    plan: &'a Plan,
-    platform: &'a Platform,
-    target: &'a TargetState,
-    options: InstallOptions,
-    events: Events<'a>,
-}
-
 fn failed(plan: &Plan, cause: Cause) -> PlanFailure {
     PlanFailure {
         name: plan.name().to_owned(),
@@ -236,18 +202,16 @@ fn failed(plan: &Plan, cause: Cause) -> PlanFailure {
 /// Holds the target, and reads the record of what is installed there. It stays true while the
 /// target is held: nobody can put something newer there.
 async fn occupy(
-    plan: &Plan,
+    request: InstallRequest<'_>,
     directory: &Path,
-    options: InstallOptions,
-    events: Events<'_>,
 ) -> Result<(Arc<Held>, TargetState), Error> {
-    let held = hold(directory, options.busy, events).await?;
+    let held = hold(directory, request.options.busy, request.events).await?;
     let (checked, path) = (Arc::clone(&held), directory.to_owned());
     let state = blocking(move || {
         checked.check()?;
         state_of(&path)
     });
-    let target = replaceable(state.await?, plan, directory, options)?;
+    let target = replaceable(state.await?, request, directory)?;
     Ok((held, target))
 }
 
@@ -265,11 +229,11 @@ fn state_of(directory: &Path) -> Result<TargetState, Error> {
 /// The same state, unless nothing may be installed in its place by what is required.
 fn replaceable(
     target: TargetState,
-    plan: &Plan,
+    request: InstallRequest<'_>,
     directory: &Path,
-    options: InstallOptions,
 ) -> Result<TargetState, Error> {
     let path = || directory.to_owned();
+    let InstallRequest { plan, options, .. } = request;
     match target.not_replaceable(plan.requirement(), options.downgrade) {
         None => Ok(target),
         Some(Unreadable::Damaged) => Err(Error::UnreadableRecord { path: path() }),

@@ -5,7 +5,7 @@ mod sorted;
 use std::io;
 use std::path::PathBuf;
 
-use countersign_oci::{Digest, NoSuchPlatform, PinnedReference, Platform};
+use countersign_oci::{Digest, LayoutPath, NoSuchPlatform, PinnedReference, Platform};
 use countersign_verify::Error as VerifyError;
 
 use crate::extract::ArchiveError;
@@ -121,6 +121,14 @@ pub enum Error {
         expected: Digest,
         /// Of the bytes.
         found: Digest,
+    },
+    /// Everything is read from an image layout, which holds no archive from a server.
+    #[error("{location} is not asked: everything is read from ocifile://{}", .layout.as_str())]
+    NotInLayout {
+        /// Where the archive is.
+        location: String,
+        /// The layout.
+        layout: LayoutPath,
     },
     /// There is no such directory.
     #[error("the directory {} was not found", .path.display())]

@@ -321,10 +321,11 @@ impl Extractor {
             Kind::Hardlink { target } => match self.root.hardlink(name, target)? {
                 Linked::Made => {}
                 Linked::LeftOut => self.unpacked.special.add(name),
-                Linked::Refused { size } => {
-                    archive.stream().add_holes(size)?;
+                Linked::Refused => {
+                    // Before it is written, nothing has its size.
                     writers.settle()?;
-                    self.root.copy(name, target, &self.digests)?;
+                    let count = |bytes| archive.stream().add_holes(bytes);
+                    self.root.copy(name, target, &self.digests, count)?;
                     self.unpacked.copied.add(name);
                 }
             },

@@ -56,7 +56,8 @@ impl Galleries {
     /// # Errors
     /// [`PlanError::NoGallery`]; [`PlanError::UnknownGallery`]; [`PlanError::UnknownName`] where none of several
     /// galleries has it; [`PlanError::Ambiguous`] where galleries with
-    /// different policies know a bare name; those of [`Planner::plan`].
+    /// different policies know a bare name; [`PlanError::UnreadableName`] where another gallery may know it; those
+    /// of [`Planner::plan`].
     pub fn plan(&self, name: &EntryName) -> Result<Plan, PlanError> {
         if let Some(gallery) = name.gallery() {
             let planner = self.planners().find(|one| one.gallery.name == gallery);
@@ -69,10 +70,14 @@ impl Galleries {
         let name = name.name();
         let mut known: Option<(&Gallery, Result<Plan, PlanError>)> = None;
         let (mut unknown, mut others) = (Vec::new(), Vec::new());
+        let mut unreadable = Vec::new();
         for planner in self.planners() {
             let plan = planner.plan(name);
             if is_unknown(&plan) {
                 unknown.push(plan);
+                if planner.index.entries().iter().any(|entry| entry.any_name) {
+                    unreadable.push(planner.gallery);
+                }
                 continue;
             }
             match &known {
@@ -90,7 +95,14 @@ impl Galleries {
                     .chain(others)
                     .collect(),
             }),
-            Some((_, plan)) => plan,
+            Some((first, plan)) => match unreadable.iter().find(|one| one.policy != first.policy) {
+                None => plan,
+                Some(other) => Err(PlanError::UnreadableName {
+                    name: excerpt(name),
+                    gallery: excerpt(&first.name),
+                    unreadable: excerpt(&other.name),
+                }),
+            },
             None => self.unknown(name, unknown),
         }
     }
@@ -167,6 +179,7 @@ fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
             | PlanError::UnknownGallery { .. }
             | PlanError::UnknownName { .. }
             | PlanError::Ambiguous { .. }
+            | PlanError::UnreadableName { .. }
             | PlanError::Local { .. }
             | PlanError::Inward { .. }
             | PlanError::Locked(_)
@@ -243,6 +256,47 @@ mod tests {
             let galleries = galleries(&[(OTHER, DRAW), (policy, CHAT), (policy, CHAT_BY_ALIAS)]);
             assert_eq!(galleries.plan(&"chat".into()).unwrap().gallery(), Some("b"));
         }
+    }
+
+    #[test]
+    fn an_entry_whose_name_cannot_be_read_may_have_any_name() {
+        let broken = [
+            "[{name: draw}, {name: [chat], uri: x}]",
+            "[{name: draw}, {name: z, alias: [chat], uri: x}]",
+            "[{name: draw}, {nmae: chat, uri: x}]",
+            "[{name: draw}, [chat]]",
+        ];
+        for entries in broken {
+            for of in [
+                [(SIGNED, CHAT), (OTHER, entries)],
+                [(OTHER, entries), (SIGNED, CHAT)],
+            ] {
+                let galleries = galleries(&of);
+                let plan = galleries.plan(&"chat".into());
+                assert!(
+                    matches!(plan, Err(PlanError::UnreadableName { .. })),
+                    "{entries}: {plan:?}"
+                );
+                let gallery = if of[0].1 == CHAT { "a" } else { "b" };
+                galleries
+                    .plan(&EntryName::in_gallery(gallery, "chat"))
+                    .unwrap();
+            }
+            // The same policy judges both, whichever it is.
+            let same = galleries(&[(SIGNED, CHAT), (SIGNED, entries)]);
+            assert_eq!(same.plan(&"chat".into()).unwrap().gallery(), Some("a"));
+        }
+        // What is wrong with another key hides no name.
+        let other = galleries(&[
+            (SIGNED, CHAT),
+            (OTHER, "[{name: draw}, {name: z, uri: []}]"),
+        ]);
+        other.plan(&"chat".into()).unwrap();
+        let told = galleries(&[(SIGNED, CHAT), (OTHER, broken[0])]).plan(&"chat".into());
+        assert_eq!(
+            told.unwrap_err().to_string(),
+            "the gallery `b` has an entry whose name can't be read, which may be `chat`: write a@chat for the one of `a`"
+        );
     }
 
     #[test]

@@ -12,9 +12,10 @@ use countersign_verify::{VerifiedPlatform, verify_platform_ahead};
 use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 use crate::error::Error;
 use crate::events::{Event, Events};
-use crate::http::Http;
+use crate::http::{Http, shown};
 use crate::layer_cache::LayerCache;
 use crate::limits::Limits;
+use crate::source::Tarball;
 
 /// Is told which manifest was selected, before anything proves it.
 pub(crate) type Selected<'a> = &'a (dyn Fn(&ResolvedImage) + Send + Sync);
@@ -171,7 +172,19 @@ impl<V: ImageVerifier> Installer<V> {
         &self.limits
     }
 
-    pub(crate) fn http(&self) -> Result<&Http, Error> {
+    /// What reaches `tarball`.
+    ///
+    /// # Errors
+    /// Where everything is read from a layout: then no server is asked.
+    pub(crate) fn http(&self, tarball: &Tarball) -> Result<&Http, Error> {
+        let options = [self.registry.connection().options(), &self.connection];
+        let mut layouts = options.iter().map(|one| &one.instead_of_registries);
+        if let Some(layout) = layouts.find_map(Option::as_ref) {
+            return Err(Error::NotInLayout {
+                location: shown(tarball.url()),
+                layout: layout.clone(),
+            });
+        }
         if let Some(http) = self.http.get() {
             return Ok(http);
         }

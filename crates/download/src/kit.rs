@@ -24,6 +24,8 @@ const LOCK: &str = "application/vnd.countersign.lock.v1+yaml";
 const TITLE: &str = "org.opencontainers.image.title";
 /// The largest document of a kit, in bytes: 64 MiB.
 const DOCUMENT_BYTES: u64 = 64 << 20;
+/// All of them together: 256 MiB. They are held in memory.
+const KIT_BYTES: u64 = 256 << 20;
 /// How many documents a kit has at most.
 const DOCUMENTS: usize = 1_000;
 
@@ -84,23 +86,18 @@ impl Kit {
         if manifest.artifact_type.as_deref() != Some(ARTIFACT_TYPE) {
             return Ok(None);
         }
-        if manifest.layers.len() > DOCUMENTS {
-            return Err(wrong("a kit with too many documents"));
-        }
+        let parts = parts(&manifest.layers).map_err(|found| wrong(&found))?;
         let mut kit = Self::default();
-        for layer in &manifest.layers {
+        for (part, layer) in parts {
             let bytes = registry.blob(location, layer, DOCUMENT_BYTES).await?;
-            let text = String::from_utf8(bytes.to_vec())
+            let text = String::from_utf8(bytes.into())
                 .map_err(|_| wrong("a document that is not UTF-8"))?;
-            let title = layer.annotations.get(TITLE).cloned().unwrap_or_default();
-            match layer.media_type.as_str() {
-                GALLERIES => kit.galleries = text,
-                KEY => drop(kit.keys.insert(title, text)),
-                INDEX => drop(kit.indexes.insert(title, text)),
-                TRUSTED_ROOT => kit.trusted_root = Some(text),
-                LOCK => kit.lock = Some(text),
-                // A later version may add something.
-                _ => {}
+            match part {
+                Part::Galleries => kit.galleries = text,
+                Part::Key(name) => drop(kit.keys.insert(name.to_owned(), text)),
+                Part::Index(name) => drop(kit.indexes.insert(name.to_owned(), text)),
+                Part::TrustedRoot => kit.trusted_root = Some(text),
+                Part::Lock => kit.lock = Some(text),
             }
         }
         Ok(Some(kit))
@@ -167,5 +164,118 @@ impl Kit {
             .chain(indexes)
             .chain(root)
             .chain(lock)
+    }
+}
+
+/// A document of a kit. Keys and indexes have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    Galleries,
+    Key(&'a str),
+    Index(&'a str),
+    TrustedRoot,
+    Lock,
+}
+
+impl<'a> Part<'a> {
+    /// `None` for something else: a later version may add to a kit.
+    fn of(layer: &'a Descriptor) -> Option<Self> {
+        let title = layer.annotations.get(TITLE).map_or("", String::as_str);
+        match layer.media_type.as_str() {
+            GALLERIES => Some(Self::Galleries),
+            KEY => Some(Self::Key(title)),
+            INDEX => Some(Self::Index(title)),
+            TRUSTED_ROOT => Some(Self::TrustedRoot),
+            LOCK => Some(Self::Lock),
+            _ => None,
+        }
+    }
+}
+
+/// The documents of a kit, each once, before any of them is read. The error says what was found instead.
+fn parts(layers: &[Descriptor]) -> Result<BTreeMap<Part<'_>, &Descriptor>, String> {
+    let mut parts = BTreeMap::new();
+    for layer in layers {
+        let Some(part) = Part::of(layer) else {
+            continue;
+        };
+        if let Part::Key("") | Part::Index("") = part {
+            return Err(format!(
+                "a kit with a document without a name, {}",
+                layer.digest
+            ));
+        }
+        if parts.insert(part, layer).is_some() {
+            return Err(format!(
+                "a kit that has one document twice, {}",
+                layer.digest
+            ));
+        }
+    }
+    if parts.len() > DOCUMENTS {
+        return Err(format!("a kit with more than {DOCUMENTS} documents"));
+    }
+    let sizes = parts.values().map(|layer| layer.size);
+    if sizes.fold(0, u64::saturating_add) > KIT_BYTES {
+        return Err(format!(
+            "a kit with documents of more than {KIT_BYTES} bytes"
+        ));
+    }
+    if !parts.contains_key(&Part::Galleries) {
+        return Err("a kit without galleries".to_owned());
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(kind: &str, title: &str, size: u64) -> Descriptor {
+        Descriptor {
+            annotations: BTreeMap::from([(TITLE.to_owned(), title.to_owned())]),
+            size,
+            ..Descriptor::of(kind, title.as_bytes())
+        }
+    }
+
+    fn refused(more: Vec<Descriptor>) -> String {
+        let layers = [vec![layer(GALLERIES, "", 1)], more].concat();
+        let found = parts(&layers).unwrap_err();
+        found.split(", sha").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_kit_has_each_of_its_documents_once_and_one_bound_for_all() {
+        let many = (0..DOCUMENTS).map(|at| layer(INDEX, &at.to_string(), 1));
+        assert_eq!(
+            refused(many.collect()),
+            "a kit with more than 1000 documents"
+        );
+        let large = ["a", "b", "c", "d"].map(|name| layer(INDEX, name, DOCUMENT_BYTES));
+        let too_large = "a kit with documents of more than 268435456 bytes";
+        assert_eq!(refused(large.to_vec()), too_large);
+        let endless = ["a", "b"].map(|name| layer(KEY, name, u64::MAX));
+        assert_eq!(refused(endless.to_vec()), too_large);
+        for kind in [GALLERIES, KEY, INDEX, TRUSTED_ROOT, LOCK] {
+            let twice = [layer(kind, "a", 1), layer(kind, "a", 1)];
+            assert_eq!(refused(twice.to_vec()), "a kit that has one document twice");
+        }
+        for kind in [KEY, INDEX] {
+            let nameless = vec![layer(kind, "", 1)];
+            assert_eq!(refused(nameless), "a kit with a document without a name");
+        }
+        assert_eq!(
+            parts(&[layer(LOCK, "", 1)]).unwrap_err(),
+            "a kit without galleries"
+        );
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_not_even_looked_at() {
+        let later = layer("application/vnd.countersign.later", "", u64::MAX);
+        let layers = [layer(GALLERIES, "", 1), later];
+        let parts = parts(&layers).unwrap();
+        assert_eq!(parts.into_keys().collect::<Vec<_>>(), [Part::Galleries]);
     }
 }

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use countersign_download::{Event, InstallOptions, Installer, Plan};
+//! use countersign_download::{Event, InstallRequest, Installer, Plan};
 //! use countersign_oci::{Options, Platform, Registry};
 //! use countersign_policy::Policy;
 //! use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
@@ -18,13 +18,14 @@
 //! let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
 //!
 //! let plan = Plan::of_image("quay.io/acme/app:v1".parse()?, policy);
-//! let (platform, options) = (Platform::host(), InstallOptions::default());
 //! let progress = |event| match event {
 //!     Event::Verified { digest } => println!("the signature on {digest} is accepted"),
 //!     Event::LayerProgress { digest, bytes, size } => println!("{digest}: {bytes} of {size}"),
 //!     _ => {}
 //! };
-//! installer.install(&plan, &platform, Path::new("app"), options, &progress).await?;
+//! let platform = Platform::host();
+//! let request = InstallRequest::new(&plan, &platform).with_events(&progress);
+//! installer.install(request, Path::new("app")).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -87,6 +88,7 @@ mod options;
 mod plan;
 mod planned;
 mod record;
+mod request;
 mod requirement;
 mod source;
 mod store;
@@ -135,6 +137,7 @@ pub use options::{
 pub use plan::{Plan, PlanError, Planner};
 pub use planned::{PlannedSource, Role};
 pub use record::{Installed, Provenance, Recorded};
+pub use request::InstallRequest;
 pub use requirement::{Integrity, Requirement, RequirementError, RequirementKind, UNPROVEN};
 pub use source::{Server, Source, SourceError, Tarball, TarballCompression};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};

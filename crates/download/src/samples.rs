@@ -93,6 +93,10 @@ pub fn errors() -> Vec<Error> {
         Target { path: "/srv/app".into(), expected: "a directory", found: "a file" },
         Displaced { path: "/srv/app".into(), kept: "/srv/kept".into(), source: disk_full() },
         NoVerifier { image: image() },
+        NotInLayout {
+            location: text(),
+            layout: LayoutPath::new("/srv/image.tar".as_ref()).unwrap(),
+        },
         Immovable { path: "/srv/app".into(), source: no_such_file() },
         Immovable { path: "/srv/app".into(), source: disk_full() },
         Mounted { path: "/srv/app".into(), mount: "/srv/app/data".into() },
@@ -257,6 +261,7 @@ pub fn plan_errors() -> Vec<PlanError> {
         UnknownGallery { expected: vec![text()], found: text() },
         UnknownName { name: text(), galleries: vec![text(), text()], nearest: Some(text()) },
         Ambiguous { name: text(), galleries: vec![text(), text()] },
+        UnreadableName { name: text(), gallery: text(), unreadable: text() },
         Local { entry: text(), location: text(), found: source() },
         Inward {
             entry: text(),

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use countersign_oci::{ErrorKind, Platform, excerpt};
+use countersign_oci::{ErrorKind, excerpt};
 use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
@@ -22,9 +22,9 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::hold::{hold, stage};
 use crate::install::Installer;
-use crate::options::{InstallOptions, RemoveOptions, Unrecorded};
-use crate::plan::Plan;
+use crate::options::{RemoveOptions, Unrecorded};
 use crate::record::{self, FoundRecord, Recorded};
+use crate::request::InstallRequest;
 use crate::target::{self, Above};
 
 /// Most characters of a name. File names have at most 255 bytes, and ours are longer than the name.
@@ -85,27 +85,21 @@ impl Store {
         self.root.join(&name.0)
     }
 
-    /// Carries out `plan`, in the directory of its name. An installation there is upgraded, if
-    /// `options` allow it. If its record has the verified digest already, nothing is fetched.
+    /// Carries out the plan of `request`, in the directory of its name. An installation there is upgraded, if
+    /// the options allow it. If its record has the verified digest already, nothing is fetched.
     ///
     /// # Errors
     /// [`StoreError`]. What was installed before has not changed.
     pub async fn install<V: ImageVerifier>(
         &self,
         installer: &Installer<V>,
-        plan: &Plan,
-        platform: &Platform,
-        options: InstallOptions,
-        events: Events<'_>,
+        request: InstallRequest<'_>,
     ) -> Result<Outcome, StoreError> {
-        let name: Name = plan.name().parse()?;
+        let name: Name = request.plan.name().parse()?;
         let root = self.root.clone();
         blocking(move || fs::create_dir_all(&root).map_err(Error::io("make the directory", &root)))
             .await?;
-        let directory = self.directory(&name);
-        Ok(installer
-            .install(plan, platform, &directory, options, events)
-            .await?)
+        Ok(installer.install(request, &self.directory(&name)).await?)
     }
 
     /// Finds out what [`Self::install`] would do, and writes nothing.
@@ -115,15 +109,12 @@ impl Store {
     pub async fn preview<V: ImageVerifier>(
         &self,
         installer: &Installer<V>,
-        plan: &Plan,
-        platform: &Platform,
-        options: InstallOptions,
-        events: Events<'_>,
+        request: InstallRequest<'_>,
     ) -> Result<Preview, StoreError> {
-        let name: Name = plan.name().parse()?;
+        let name: Name = request.plan.name().parse()?;
         let directory = self.directory(&name);
         Ok(installer
-            .preview_at(plan, platform, (&directory, Above::Made), options, events)
+            .preview_at(request, &directory, Above::Made)
             .await?)
     }
 

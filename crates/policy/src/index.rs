@@ -154,6 +154,9 @@ pub struct GalleryEntry {
     /// read.
     #[serde(skip)]
     pub fault: Option<Box<PolicyError>>,
+    /// Its name or its alias can't be read: whoever asks for any name may mean it.
+    #[serde(skip)]
+    pub any_name: bool,
 }
 
 /// An entry that merges another one removes a key with `null`.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_download::{EntryName, Installer, Plan};
+use countersign_download::{EntryName, InstallRequest, Installer, Plan};
 use countersign_oci::{Platform, Reference};
 
 use super::galleries;
@@ -27,6 +27,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::installation::{InstallOutput, InstallResult};
+use crate::json::wanted::Wanted;
 use crate::lock::{self, LockFile};
 use crate::operand;
 use crate::output::Output;
@@ -216,25 +217,23 @@ async fn one_image(
         installer = installer.with_layer_cache(layers);
     }
     let platform = arguments.platform.unwrap_or_else(Platform::host);
-    let options = arguments.replacing.options();
     let check = CheckFiles::asked(&arguments.replacing);
     let plan = Plan::of_image(reference.clone(), verification.policy);
+    let options = arguments.replacing.options();
+    let request = InstallRequest::new(&plan, &platform).with_options(options);
 
     let progress = Progress::new(output, format!("resolving {reference}"));
     if arguments.dry_run {
         let asked = preview::OneImage {
             installer: &installer,
-            plan: &plan,
-            platform: &platform,
+            request,
             directory: &directory,
-            options,
         };
         return asked.preview(progress, output).await;
     }
     let events = |event| progress.installing(&event);
-    let outcome = installer
-        .install(&plan, &platform, &directory, options, &events)
-        .await;
+    let installing = installer.install(request.with_events(&events), &directory);
+    let outcome = installing.await;
     let outcome = match outcome {
         Ok(outcome) => {
             let checked = check_files(&outcome, check, &directory, &progress).await;
@@ -244,8 +243,7 @@ async fn one_image(
     };
     drop(progress);
     let result = InstallResult {
-        reference: Some(reference.to_string()),
-        directory: Some(directory.to_string_lossy().into_owned()),
+        wanted: Wanted::image(&plan, &directory),
         ..InstallResult::default()
     };
     let mut report = Report::new(output);

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use countersign_download::{InstallOptions, Installer, Plan, Preview, Replacement};
-use countersign_oci::{Platform, printable};
+use countersign_download::{InstallRequest, Installer, Preview, Replacement};
+use countersign_oci::printable;
 use countersign_verify::Verifier;
 use futures_util::{StreamExt, stream};
 
@@ -15,6 +15,7 @@ use super::text::{details, digest_text};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::preview::{PreviewOutput, PreviewResult};
+use crate::json::wanted::Wanted;
 use crate::output::Output;
 use crate::printable::path;
 use crate::progress::{Board, Progress};
@@ -25,10 +26,8 @@ const AT_ONCE: usize = 8;
 /// One image by itself, and where it would be installed.
 pub(super) struct OneImage<'a> {
     pub(super) installer: &'a Installer<Verifier>,
-    pub(super) plan: &'a Plan,
-    pub(super) platform: &'a Platform,
+    pub(super) request: InstallRequest<'a>,
     pub(super) directory: &'a Path,
-    pub(super) options: InstallOptions,
 }
 
 impl OneImage<'_> {
@@ -38,23 +37,18 @@ impl OneImage<'_> {
         progress: Progress,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
+        let InstallRequest { plan, platform, .. } = self.request;
         let events = |event| progress.installing(&event);
-        let preview = self.installer.preview(
-            self.plan,
-            self.platform,
-            self.directory,
-            self.options,
-            &events,
-        );
-        let preview = preview.await.map_err(Failure::of_one_image);
+        let request = self.request.with_events(&events);
+        let preview = self.installer.preview(request, self.directory).await;
+        let preview = preview.map_err(Failure::of_one_image);
         drop(progress);
         let result = PreviewResult {
-            reference: Some(self.plan.name().to_owned()),
-            directory: Some(self.directory.to_string_lossy().into_owned()),
+            wanted: Wanted::image(plan, self.directory),
             ..PreviewResult::default()
         };
         let mut report = Report::new(output);
-        let name = format!("{} ({})", self.plan.name(), self.platform);
+        let name = format!("{} ({platform})", plan.name());
         tell(&mut report, output, result, &name, self.directory, preview);
         let (results, code) = report.end();
         output.document(&PreviewOutput { results });
@@ -73,8 +67,7 @@ impl StoreInstaller {
         let mut report = Report::new(output);
         let planned = self.plan(requested, &mut report, |one, failure| {
             let result = PreviewResult {
-                gallery: one.name.gallery().map(ToOwned::to_owned),
-                name: Some(one.name.name().to_owned()),
+                wanted: Wanted::unplanned(&one.name),
                 ..PreviewResult::default()
             };
             result.failed(failure.to_json())
@@ -90,9 +83,7 @@ impl StoreInstaller {
                 plan, directory, ..
             } = &planned;
             let result = PreviewResult {
-                gallery: plan.gallery().map(ToOwned::to_owned),
-                name: Some(plan.name().to_owned()),
-                directory: Some(directory.to_string_lossy().into_owned()),
+                wanted: Wanted::entry(plan, directory),
                 ..PreviewResult::default()
             };
             board.suspend(|| tell(&mut report, output, result, plan.name(), directory, preview));
@@ -112,9 +103,8 @@ impl StoreInstaller {
         let progress = board.row(plan.name());
         let installer = self.installer(plan, environment).await?;
         let events = |event| progress.installing(&event);
-        let preview = self
-            .store
-            .preview(&installer, plan, platform, self.options, &events);
+        let request = InstallRequest::new(plan, platform).with_options(self.options);
+        let preview = self.store.preview(&installer, request.with_events(&events));
         Ok(preview.await?)
     }
 }

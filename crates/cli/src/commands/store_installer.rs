@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, InstallOptions, Installer, LayerCache, Limits, Lock, Name, Outcome, Plan, Store,
+    Galleries, InstallOptions, InstallRequest, Installer, LayerCache, Limits, Lock, Name, Outcome,
+    Plan, Store,
 };
 use countersign_oci::{Options, Platform, Registry};
 use countersign_verify::Verifier;
@@ -19,6 +20,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::installation::{InstallOutput, InstallResult};
+use crate::json::wanted::Wanted;
 use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::policy::LoadedPolicy;
@@ -71,9 +73,7 @@ pub(super) struct Planned {
 /// The result of an entry before anything has become of it.
 fn result_of(plan: &Plan, directory: &Path) -> InstallResult {
     InstallResult {
-        gallery: plan.gallery().map(ToOwned::to_owned),
-        name: Some(plan.name().to_owned()),
-        directory: Some(directory.to_string_lossy().into_owned()),
+        wanted: Wanted::entry(plan, directory),
         ..InstallResult::default()
     }
 }
@@ -95,8 +95,7 @@ impl StoreInstaller {
         let mut report = Report::new(output);
         let planned = self.plan(requested, &mut report, |one, failure| {
             let result = InstallResult {
-                gallery: one.name.gallery().map(ToOwned::to_owned),
-                name: Some(one.name.name().to_owned()),
+                wanted: Wanted::unplanned(&one.name),
                 ..InstallResult::default()
             };
             result.failed(failure.to_json())
@@ -212,10 +211,9 @@ impl StoreInstaller {
         let progress = board.row(plan.name());
         let installer = self.installer(plan, environment).await?;
         let events = |event| progress.installing(&event);
-        let outcome = self
-            .store
-            .install(&installer, plan, platform, self.options, &events)
-            .await?;
+        let request = InstallRequest::new(plan, platform).with_options(self.options);
+        let installing = self.store.install(&installer, request.with_events(&events));
+        let outcome = installing.await?;
         let checked = check_files(&outcome, self.check, directory, &progress).await;
         Ok((outcome, checked))
     }

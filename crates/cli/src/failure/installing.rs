@@ -82,6 +82,9 @@ fn source_hint(error: &DownloadError) -> Option<&'static str> {
             "do not use it: the file was changed, or the gallery has the `sha256` of another file",
         ),
         DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
+        DownloadError::NotInLayout { .. } => {
+            Some("install it from its gallery, with --gallery FILE: a kit holds images alone")
+        }
         DownloadError::NoDirectory { .. } => {
             Some("check the path after `file://` in the gallery's index")
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::check::JsonCheck;
 use super::error::JsonError;
 use super::evidence::{JsonEvidence, JsonPlatform};
+use super::wanted::Wanted;
 
 /// What `countersign install` and `countersign upgrade` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,18 +24,8 @@ pub(crate) struct InstallOutput {
 /// What became of one image or one entry of a gallery.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct InstallResult {
-    /// The gallery that the entry is from, if it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) gallery: Option<String>,
-    /// The entry's name; for an image by itself there is `reference` instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
-    /// The image, as it was asked for by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reference: Option<String>,
-    /// Where it is installed, or would be. Left out if there is no plan to install it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) directory: Option<String>,
+    #[serde(flatten)]
+    pub(crate) wanted: Wanted,
     /// Left out if it could not be installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<InstallOutcome>,

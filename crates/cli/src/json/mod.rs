@@ -11,3 +11,4 @@ pub(crate) mod installation;
 pub(crate) mod preview;
 pub(crate) mod results;
 pub(crate) mod signing;
+pub(crate) mod wanted;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::JsonError;
 use super::evidence::JsonEvidence;
 use super::installation::{InstallOutcome, JsonGrounds, JsonInstallation, JsonProvenance};
+use super::wanted::Wanted;
 
 /// What `countersign install --dry-run`, `upgrade --dry-run` and `outdated` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -18,18 +19,8 @@ pub(crate) struct PreviewOutput {
 /// What would become of one image or one entry of a gallery.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct PreviewResult {
-    /// The gallery that the entry is from, if it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) gallery: Option<String>,
-    /// The entry's name; for an image by itself there is `reference` instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
-    /// The image, as it was asked for by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reference: Option<String>,
-    /// Where it would be installed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) directory: Option<String>,
+    #[serde(flatten)]
+    pub(crate) wanted: Wanted,
     /// What the outcome of the installation would be. Left out if it would fail, and if nothing says what is in an
     /// archive before it is fetched.
     #[serde(skip_serializing_if = "Option::is_none")]

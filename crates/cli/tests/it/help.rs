@@ -2,20 +2,38 @@
 
 use crate::stage::{program, run};
 
-/// The words of every command, as the manual pages name them.
+/// What `-h` says of a command.
+fn short_help(words: &[String]) -> String {
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.push("-h");
+    let shown = run(&mut program(&words));
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{words:?}");
+    shown.stdout
+}
+
+/// The words of every command, as `-h` lists them. The first is the program by itself.
 pub(crate) fn commands() -> Vec<Vec<String>> {
-    let directory = tempfile::TempDir::new().unwrap();
-    let pages = directory.path().join("man1");
-    assert_eq!(run(&mut program(&["man", pages.to_str().unwrap()])).code, 0);
-    let names = std::fs::read_dir(&pages).unwrap().map(|entry| {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let name = name.strip_suffix(".1").unwrap();
-        // One word that has a hyphen.
-        let name = name.replace("image-verifier", "image_verifier");
-        let words = name.split('-').skip(1);
-        words.map(|word| word.replace('_', "-")).collect()
-    });
-    names.collect()
+    let mut all: Vec<Vec<String>> = vec![Vec::new()];
+    let mut next = 0;
+    while let Some(words) = all.get(next).cloned() {
+        let help = short_help(&words);
+        let listed = help
+            .split_once("\nCommands:\n")
+            .map_or("", |(_, rest)| rest);
+        let lines = listed.lines().take_while(|line| !line.is_empty());
+        let names = lines.filter_map(|line| line.split_whitespace().next());
+        let below = names.filter(|name| *name != "help");
+        all.extend(below.map(|name| [&words[..], &[name.to_owned()]].concat()));
+        next += 1;
+    }
+    all
+}
+
+/// Whether the command does nothing without another word.
+pub(crate) fn is_group(words: &[String]) -> bool {
+    let help = short_help(words);
+    let usage = help.lines().find(|line| line.starts_with("Usage:"));
+    usage.unwrap().ends_with("<COMMAND>")
 }
 
 #[test]
@@ -49,11 +67,8 @@ fn every_command_s_help_reads_well() {
 #[test]
 fn the_short_help_has_one_line_an_option() {
     for command in commands() {
-        let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
-        words.push("-h");
-        let shown = run(&mut program(&words));
-        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
-        let options = shown.stdout.split_once("\n\nOptions:\n").unwrap().1;
+        let shown = short_help(&command);
+        let options = shown.split_once("\n\nOptions:\n").unwrap().1;
         let options = options.split("\n\nExample").next().unwrap();
         let options = options.split("\n\nExit codes").next().unwrap();
         for line in options.lines().filter(|line| line.starts_with(' ')) {

@@ -67,19 +67,48 @@ fn every_field_in_the_page_s_table_is_one_of_the_schema() {
         .unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     for words in crate::help::commands() {
-        // A group of commands prints nothing of its own, and a schema is a document of its own kind.
-        let name = words.join(" ");
-        let prints = !["", "policy"].contains(&name.as_str());
-        if prints && words.first().is_some_and(|word| word != "schema") {
-            let named = |row: &str| row.starts_with("| ") && row.contains(&format!("`{name}"));
-            assert!(table.lines().any(named), "the page has no row for `{name}`");
+        // A schema is a document of its own kind.
+        if words.first().is_some_and(|word| word == "schema") || crate::help::is_group(&words) {
+            continue;
         }
+        let name = words.join(" ");
+        let (alone, longer) = (format!("`{name}`"), format!("`{name} "));
+        let named = |row: &str| row.contains(&alone) || row.contains(&longer);
+        assert!(table.lines().any(named), "the page has no row for `{name}`");
     }
     for row in table.lines() {
         // The first column is the command.
         for cell in row.split('|').skip(2) {
             for field in cell.split('`').skip(1).step_by(2) {
                 assert!(COMMITTED.contains(&format!("\"{field}\"")), "{field}");
+            }
+        }
+    }
+}
+
+/// The other way round: what a document or one of its results has, the page names.
+#[test]
+fn the_page_names_every_field_of_a_document_and_of_its_results() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scripting.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let schema: Value = serde_json::from_str(COMMITTED).unwrap();
+    let named = |reference: &Value| {
+        let pointer = reference["$ref"].as_str().unwrap_or("#/none");
+        schema.pointer(&pointer[1..]).cloned().unwrap_or_default()
+    };
+    let documents = schema["anyOf"].as_array().unwrap();
+    assert!(documents.len() > 20);
+    for document in documents.iter().map(named) {
+        let results = named(&document["properties"]["results"]["items"]);
+        for part in [&document, &results] {
+            for field in part["properties"]
+                .as_object()
+                .into_iter()
+                .flat_map(|all| all.keys())
+            {
+                let told =
+                    page.contains(&format!("`{field}`")) || page.contains(&format!("\"{field}\""));
+                assert!(told, "docs/scripting.md doesn't name `{field}`");
             }
         }
     }

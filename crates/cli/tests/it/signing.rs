@@ -47,16 +47,18 @@ async fn another_run_says_what_was_signed_already() {
 #[tokio::test]
 async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
     let stage = Stage::new().await;
-    let broken = stage.index.images()[0].digest();
+    let broken = stage.index.images()[1].digest();
     let list = format!("GET /v2/app/referrers/{broken}");
     stage
         .registry
         .add_fault(Fault::on(&list, Effect::status(403)));
-    let failed = sign(&stage, &[]);
+    // After a failure nothing is begun, so the last of them fails, and one is begun after the other.
+    let one_by_one = "--parallel=1";
+    let failed = sign(&stage, &[one_by_one]);
     assert_eq!(failed.code, 7, "{}", failed.shown());
     stage.snapshot("sign_failure_of_one", &failed);
 
-    let failed = sign(&stage, &JSON);
+    let failed = sign(&stage, &[one_by_one, JSON[0], JSON[1]]);
     assert_eq!(failed.code, 7);
     let document = failed.json();
     assert_eq!(document["error"]["exit_code"], 7);

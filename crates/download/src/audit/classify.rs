@@ -26,24 +26,23 @@ pub(super) fn verify_error(error: &Error) -> Verdict {
         Error::BothRefused {
             index, manifest, ..
         } => refused(&[index, manifest]),
-        Error::Denied(denied) => Verdict::Denied {
-            reason: line(denied),
-        },
+        Error::Denied(denied) => Verdict::short(State::Denied, line(denied)),
         other => of_kind(other.kind(), line(other)),
     }
 }
 
 fn of_kind(kind: ErrorKind, reason: String) -> Verdict {
-    match kind {
-        ErrorKind::NotFound => Verdict::Missing { reason },
-        ErrorKind::Unreachable => Verdict::Unreachable { reason },
-        ErrorKind::Invalid => Verdict::Invalid { reason },
-        ErrorKind::Policy => Verdict::OtherCondition { reason },
-        ErrorKind::Unsigned => Verdict::Unsigned { reason },
+    let state = match kind {
+        ErrorKind::NotFound => State::Missing,
+        ErrorKind::Unreachable => State::Unreachable,
+        ErrorKind::Invalid => State::Invalid,
+        ErrorKind::Policy => State::OtherCondition,
+        ErrorKind::Unsigned => State::Unsigned,
         ErrorKind::Internal | ErrorKind::Machine | ErrorKind::Usage | ErrorKind::Differs => {
-            Verdict::Failed { reason }
+            State::Failed
         }
-    }
+    };
+    Verdict::short(state, reason)
 }
 
 /// The verdict of the candidate that came nearest, in any of these refusals.
@@ -54,89 +53,64 @@ fn refused(refusals: &[&Refusal]) -> Verdict {
     let nearest = verdicts
         .rev()
         .max_by_key(|verdict| nearness(verdict.state()));
-    nearest.unwrap_or_else(|| Verdict::Unsigned {
-        reason: "no signature was found".to_owned(),
-    })
+    nearest.unwrap_or_else(|| Verdict::short(State::Unsigned, "no signature was found"))
 }
 
 fn candidate_verdict(failure: &Failure) -> Verdict {
     match failure {
         Failure::Policy(violation) => violated(violation),
-        Failure::LegacySignature => Verdict::LegacyOnly {
-            reason: "a signature in cosign's legacy form, and the policy accepts bundles only"
-                .to_owned(),
-        },
-        Failure::Attestation { .. } => Verdict::AttestationOnly {
-            reason: line(failure),
-        },
+        Failure::LegacySignature => Verdict::short(
+            State::LegacyOnly,
+            "a signature in cosign's legacy form, and the policy accepts bundles only",
+        ),
+        Failure::Attestation { .. } => Verdict::short(State::AttestationOnly, line(failure)),
         other => {
             let reason = line(other);
             match other.kind() {
-                RefusalKind::Unsigned => Verdict::Unsigned { reason },
-                RefusalKind::Invalid => Verdict::Invalid { reason },
-                RefusalKind::OtherSigner => Verdict::OtherSigner {
-                    reason,
-                    found: FoundSigner::default(),
-                },
-                RefusalKind::Policy => Verdict::OtherCondition { reason },
+                RefusalKind::Unsigned => Verdict::short(State::Unsigned, reason),
+                RefusalKind::Invalid => Verdict::short(State::Invalid, reason),
+                RefusalKind::OtherSigner => {
+                    Verdict::by_other_signer(FoundSigner::default(), reason)
+                }
+                RefusalKind::Policy => Verdict::short(State::OtherCondition, reason),
             }
         }
     }
 }
 
 fn violated(violation: &Violation) -> Verdict {
+    let short = |state| Verdict::short(state, line(violation));
     match violation {
-        Violation::SignedBefore { not_before, found } => stale(*found, *not_before),
+        Violation::SignedBefore { not_before, found } => Verdict::stale(*found, *not_before),
         Violation::Signer(mismatch) => match mismatch.nearest() {
-            Some(Miss::SignedBefore { not_before, found }) => stale(*found, *not_before),
-            Some(Miss::Issuer(miss)) => Verdict::OtherSigner {
-                reason: format!(
-                    "a genuine signature, confirmed by the issuer {}",
-                    cut(&miss.found)
-                ),
-                found: FoundSigner {
+            Some(Miss::SignedBefore { not_before, found }) => Verdict::stale(*found, *not_before),
+            Some(Miss::Issuer(miss)) => Verdict::by_other_signer(
+                FoundSigner {
                     issuer: Some(miss.found.clone()),
                     identity: None,
                 },
-            },
-            Some(Miss::Identity(miss)) => Verdict::OtherSigner {
-                reason: format!("a genuine signature by {}", cut(&miss.found)),
-                found: FoundSigner {
+                format!(
+                    "a genuine signature, confirmed by the issuer {}",
+                    cut(&miss.found)
+                ),
+            ),
+            Some(Miss::Identity(miss)) => Verdict::by_other_signer(
+                FoundSigner {
                     issuer: None,
                     identity: Some(miss.found.clone()),
                 },
-            },
-            Some(_) => Verdict::OtherCondition {
-                reason: line(violation),
-            },
-            None => Verdict::OtherSigner {
-                reason: line(violation),
-                found: FoundSigner::default(),
-            },
+                format!("a genuine signature by {}", cut(&miss.found)),
+            ),
+            Some(_) => short(State::OtherCondition),
+            None => Verdict::by_other_signer(FoundSigner::default(), line(violation)),
         },
         Violation::Format {
             found: SignatureFormat::SimpleSigning,
             ..
-        } => Verdict::LegacyOnly {
-            reason: line(violation),
-        },
-        Violation::PredicateType { .. } => Verdict::AttestationOnly {
-            reason: line(violation),
-        },
-        Violation::DeniedDigest { .. } => Verdict::Denied {
-            reason: line(violation),
-        },
-        other => Verdict::OtherCondition {
-            reason: line(other),
-        },
-    }
-}
-
-fn stale(signed_at: jiff::Timestamp, not_before: jiff::Timestamp) -> Verdict {
-    Verdict::Stale {
-        signed_at,
-        not_before,
-        reason: format!("signed at {signed_at}, before the policy's not_before {not_before}"),
+        } => short(State::LegacyOnly),
+        Violation::PredicateType { .. } => short(State::AttestationOnly),
+        Violation::DeniedDigest { .. } => short(State::Denied),
+        _ => short(State::OtherCondition),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use countersign_oci::{AddressLimit, Digest, Platform, Reference};
 use countersign_policy::{Gallery, GalleryEntry};
 
-use super::verdict::Verdict;
+use super::verdict::{State, Verdict};
 use super::{Audited, classify, reference};
 use crate::capability::uri;
 use crate::galleries::Galleries;
@@ -85,7 +85,7 @@ impl Subject {
             sources: vec![SubjectSource {
                 role: None,
                 text,
-                what: What::Settled(Verdict::Unusable { reason }),
+                what: What::Settled(Verdict::short(State::Unusable, reason)),
             }],
         }
     }
@@ -98,9 +98,7 @@ impl Subject {
             Err(error) => vec![SubjectSource {
                 role: Some(Role::Primary),
                 text: written,
-                what: What::Settled(Verdict::Unusable {
-                    reason: classify::line(&error),
-                }),
+                what: What::Settled(Verdict::short(State::Unusable, classify::line(&error))),
             }],
         };
         Some(Self {
@@ -147,13 +145,13 @@ fn sources(plan: &Plan, which: WhichSources) -> Vec<SubjectSource> {
 }
 
 fn what(plan: &Plan, planned: &PlannedSource) -> What {
-    let uncovered = |reason| What::Settled(Verdict::Uncovered { reason });
+    let uncovered = |reason: String| What::Settled(Verdict::short(State::Uncovered, reason));
     match plan.requirement().kind() {
         RequirementKind::Signature(_) => match reference(&planned.source) {
             Some(reference) => What::Image(reference),
             None => uncovered(format!("{} can't have a signature", planned.source.kind())),
         },
-        RequirementKind::Digest(digest) => What::Settled(Verdict::Digest(digest.clone())),
+        RequirementKind::Digest(_) => What::Settled(Verdict::digest()),
         RequirementKind::None => {
             let sources = std::slice::from_ref(&planned.source);
             match Requirement::of(None, sources, Integrity::Strict) {

@@ -2,88 +2,25 @@
 //!
 //! There is no "other": each way to fall short has a name, by which it is counted.
 
-use countersign_oci::{Digest, ErrorKind};
+use countersign_oci::ErrorKind;
 use countersign_verify::Evidence;
 use jiff::Timestamp;
 
 /// What an audit found about one image. It is no proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The policy accepts a signature.
-    Proven(Box<Evidence>),
-    /// No policy covers it, and the gallery's index names the digest of its bytes. An installation compares them.
-    Digest(Digest),
-    /// Signed by the right signer, but before the policy's `not_before`.
-    Stale {
-        /// The earliest verified time.
-        signed_at: Timestamp,
-        /// The policy's.
-        not_before: Timestamp,
-        /// In one line.
-        reason: String,
-    },
-    /// Signed by the right signer, but another condition of the policy is not met.
-    OtherCondition {
-        /// In one line.
-        reason: String,
-    },
-    /// Signed by somebody that the policy does not name.
-    OtherSigner {
-        /// What is known of the signer.
-        found: FoundSigner,
-        /// In one line.
-        reason: String,
-    },
-    /// Only a signature in cosign's legacy form, which the policy does not accept.
-    LegacyOnly {
-        /// In one line.
-        reason: String,
-    },
-    /// An attestation, but no signature.
-    AttestationOnly {
-        /// In one line.
-        reason: String,
-    },
-    /// Nothing that is like a signature.
-    Unsigned {
-        /// In one line.
-        reason: String,
-    },
-    /// There is a signature, and none that is genuine; or the content is damaged.
-    Invalid {
-        /// In one line.
-        reason: String,
-    },
-    /// The policy's `deny_digests` has it, or an index that lists it.
-    Denied {
-        /// In one line.
-        reason: String,
-    },
-    /// The registry does not have the image, its tag or the platform.
-    Missing {
-        /// In one line.
-        reason: String,
-    },
-    /// The registry gave no clear answer, or refused access. Nobody knows whether the image is signed.
-    Unreachable {
-        /// In one line.
-        reason: String,
-    },
-    /// No policy and no digest covers it.
-    Uncovered {
-        /// In one line.
-        reason: String,
-    },
-    /// The line or the gallery's entry names nothing that could be installed.
-    Unusable {
-        /// In one line.
-        reason: String,
-    },
-    /// This machine or this program failed. Nobody knows whether the image is signed.
-    Failed {
-        /// In one line.
-        reason: String,
-    },
+pub struct Verdict {
+    state: State,
+    reason: Option<String>,
+    found: Found,
+}
+
+/// What is known of the signature, by the state: a proof is whole, and of others a part is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Evidence(Box<Evidence>),
+    Signer(FoundSigner),
+    SignedAt(Timestamp),
 }
 
 /// What is known of a signer that the policy does not name.
@@ -95,38 +32,38 @@ pub struct FoundSigner {
     pub identity: Option<String>,
 }
 
-/// The kind of a verdict, by which verdicts are counted.
+/// What a verdict comes to, by which verdicts are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// [`Verdict::Proven`]
+    /// The policy accepts a signature.
     Proven,
-    /// [`Verdict::Digest`]
+    /// No policy covers it, and the gallery's index names the digest of its bytes. An installation compares them.
     Digest,
-    /// [`Verdict::Stale`]
+    /// Signed by the right signer, but before the policy's `not_before`.
     Stale,
-    /// [`Verdict::OtherCondition`]
+    /// Signed by the right signer, but another condition of the policy is not met.
     OtherCondition,
-    /// [`Verdict::OtherSigner`]
+    /// Signed by somebody that the policy does not name.
     OtherSigner,
-    /// [`Verdict::LegacyOnly`]
+    /// Only a signature in cosign's legacy form, which the policy does not accept.
     LegacyOnly,
-    /// [`Verdict::AttestationOnly`]
+    /// An attestation, but no signature.
     AttestationOnly,
-    /// [`Verdict::Unsigned`]
+    /// Nothing that is like a signature.
     Unsigned,
-    /// [`Verdict::Invalid`]
+    /// There is a signature, and none that is genuine; or the content is damaged.
     Invalid,
-    /// [`Verdict::Denied`]
+    /// The policy's `deny_digests` has it, or an index that lists it.
     Denied,
-    /// [`Verdict::Missing`]
+    /// The registry does not have the image, its tag or the platform.
     Missing,
-    /// [`Verdict::Unreachable`]
+    /// The registry gave no clear answer, or refused access. Nobody knows whether the image is signed.
     Unreachable,
-    /// [`Verdict::Uncovered`]
+    /// No policy and no digest covers it.
     Uncovered,
-    /// [`Verdict::Unusable`]
+    /// The line or the gallery's entry names nothing that could be installed.
     Unusable,
-    /// [`Verdict::Failed`]
+    /// This machine or this program failed. Nobody knows whether the image is signed.
     Failed,
 }
 
@@ -212,65 +149,90 @@ impl State {
 }
 
 impl Verdict {
+    /// The policy accepts the signature with this evidence.
+    pub(super) fn proven(evidence: &Evidence) -> Self {
+        Self {
+            state: State::Proven,
+            reason: None,
+            found: Found::Evidence(Box::new(evidence.clone())),
+        }
+    }
+
+    /// [`State::Digest`]
+    pub(super) fn digest() -> Self {
+        Self {
+            state: State::Digest,
+            reason: None,
+            found: Found::Nothing,
+        }
+    }
+
+    /// It falls short, and nothing is known of a signature.
+    pub(super) fn short(state: State, reason: impl Into<String>) -> Self {
+        Self {
+            state,
+            reason: Some(reason.into()),
+            found: Found::Nothing,
+        }
+    }
+
+    /// [`State::OtherSigner`]
+    pub(super) fn by_other_signer(found: FoundSigner, reason: String) -> Self {
+        Self {
+            found: Found::Signer(found),
+            ..Self::short(State::OtherSigner, reason)
+        }
+    }
+
+    /// [`State::Stale`]
+    pub(super) fn stale(signed_at: Timestamp, not_before: Timestamp) -> Self {
+        let reason = format!("signed at {signed_at}, before the policy's not_before {not_before}");
+        Self {
+            found: Found::SignedAt(signed_at),
+            ..Self::short(State::Stale, reason)
+        }
+    }
+
     /// The same with more behind its reason.
     pub(super) fn with_more(mut self, more: &str) -> Self {
-        match &mut self {
-            Self::Proven(_) | Self::Digest(_) => {}
-            Self::Stale { reason, .. }
-            | Self::OtherCondition { reason }
-            | Self::OtherSigner { reason, .. }
-            | Self::LegacyOnly { reason }
-            | Self::AttestationOnly { reason }
-            | Self::Unsigned { reason }
-            | Self::Invalid { reason }
-            | Self::Denied { reason }
-            | Self::Missing { reason }
-            | Self::Unreachable { reason }
-            | Self::Uncovered { reason }
-            | Self::Unusable { reason }
-            | Self::Failed { reason } => reason.push_str(more),
+        if let Some(reason) = &mut self.reason {
+            reason.push_str(more);
         }
         self
     }
 
-    /// Its kind.
+    /// By what it is counted.
     pub fn state(&self) -> State {
-        match self {
-            Self::Proven(_) => State::Proven,
-            Self::Digest(_) => State::Digest,
-            Self::Stale { .. } => State::Stale,
-            Self::OtherCondition { .. } => State::OtherCondition,
-            Self::OtherSigner { .. } => State::OtherSigner,
-            Self::LegacyOnly { .. } => State::LegacyOnly,
-            Self::AttestationOnly { .. } => State::AttestationOnly,
-            Self::Unsigned { .. } => State::Unsigned,
-            Self::Invalid { .. } => State::Invalid,
-            Self::Denied { .. } => State::Denied,
-            Self::Missing { .. } => State::Missing,
-            Self::Unreachable { .. } => State::Unreachable,
-            Self::Uncovered { .. } => State::Uncovered,
-            Self::Unusable { .. } => State::Unusable,
-            Self::Failed { .. } => State::Failed,
-        }
+        self.state
     }
 
     /// Why it falls short, in one line; `None` if it doesn't.
     pub fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Proven(_) | Self::Digest(_) => None,
-            Self::Stale { reason, .. }
-            | Self::OtherCondition { reason }
-            | Self::OtherSigner { reason, .. }
-            | Self::LegacyOnly { reason }
-            | Self::AttestationOnly { reason }
-            | Self::Unsigned { reason }
-            | Self::Invalid { reason }
-            | Self::Denied { reason }
-            | Self::Missing { reason }
-            | Self::Unreachable { reason }
-            | Self::Uncovered { reason }
-            | Self::Unusable { reason }
-            | Self::Failed { reason } => Some(reason),
+        self.reason.as_deref()
+    }
+
+    /// What was proven, in the state [`State::Proven`].
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match &self.found {
+            Found::Evidence(evidence) => Some(evidence),
+            Found::Signer(_) | Found::SignedAt(_) | Found::Nothing => None,
+        }
+    }
+
+    /// What is known of the signer that the policy does not name, in the state [`State::OtherSigner`].
+    pub fn other_signer(&self) -> Option<&FoundSigner> {
+        match &self.found {
+            Found::Signer(signer) => Some(signer),
+            Found::Evidence(_) | Found::SignedAt(_) | Found::Nothing => None,
+        }
+    }
+
+    /// The earliest verified time, in the states [`State::Proven`] and [`State::Stale`].
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        match &self.found {
+            Found::Evidence(evidence) => evidence.earliest(),
+            Found::SignedAt(time) => Some(*time),
+            Found::Signer(_) | Found::Nothing => None,
         }
     }
 }

@@ -100,10 +100,11 @@ impl<V: ImageVerifier> Goal<V> for Look {
 
     async fn tarball(
         &self,
-        _: &Installer<V>,
+        installer: &Installer<V>,
         tarball: &Tarball,
         attempt: &Attempt<'_>,
     ) -> Result<Preview, Error> {
+        installer.http(tarball)?;
         // A lock pins a digest; without one the index may.
         let pinned = attempt.digest.as_ref().or(tarball.digest());
         archive(attempt, pinned)

@@ -100,7 +100,7 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
         let staging = stage(&self.held).await?;
         let path = staging.blob_path(0);
         let fetched = archive::fetch(
-            installer.http()?,
+            installer.http(tarball)?,
             tarball,
             installer.limits(),
             &path,

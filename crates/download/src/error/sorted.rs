@@ -17,7 +17,9 @@ impl Error {
             Self::Checksum { .. } => (ErrorKind::Invalid, Consequence::TrySameDigest),
             Self::Layer { source, .. } => (source.kind(), Consequence::TrySameDigest),
             Self::Archive { source, .. } | Self::Tree(source) => (source.kind(), Consequence::End),
-            Self::NoDirectory { .. } => (ErrorKind::NotFound, Consequence::TryNext),
+            Self::NoDirectory { .. } | Self::NotInLayout { .. } => {
+                (ErrorKind::NotFound, Consequence::TryNext)
+            }
             Self::Platform(_) | Self::WrongPlatform { .. } | Self::NotAnImage { .. } => {
                 (ErrorKind::NotFound, Consequence::End)
             }

@@ -35,6 +35,19 @@ pub enum PlanError {
         /// The galleries that have it.
         galleries: Vec<String>,
     },
+    /// A gallery with another policy has an entry whose name or alias can't be read. It may be this name, and
+    /// which gallery it is of decides who must have signed.
+    #[error(
+        "the gallery `{unreadable}` has an entry whose name can't be read, which may be `{name}`: write {gallery}@{name} for the one of `{gallery}`"
+    )]
+    UnreadableName {
+        /// The name asked for.
+        name: String,
+        /// The gallery that has it.
+        gallery: String,
+        /// The gallery with the entry that can't be read.
+        unreadable: String,
+    },
     /// None of several galleries has the name.
     #[error(
         "none of the galleries {} has an entry `{name}`{}",
@@ -130,6 +143,7 @@ impl PlanError {
             | Self::UnknownGallery { .. }
             | Self::UnknownName { .. }
             | Self::Ambiguous { .. }
+            | Self::UnreadableName { .. }
             | Self::Source { .. }
             | Self::Local { .. }
             | Self::Inward { .. }
@@ -145,6 +159,7 @@ impl PlanError {
             Self::NoGallery
             | Self::UnknownGallery { .. }
             | Self::Ambiguous { .. }
+            | Self::UnreadableName { .. }
             | Self::Source { .. }
             | Self::Mirrors { .. } => ErrorKind::Usage,
             Self::UnknownName { .. } => ErrorKind::NotFound,

@@ -8,8 +8,8 @@ use crate::shop::{
 };
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Error, InstallOptions, Integrity, Lock, LockedEntry, LockedError, LockedGrounds, LockedSigner,
-    Outcome, Plan, PlanFailure, Role, StoreError,
+    Error, InstallOptions, InstallRequest, Integrity, Lock, LockedEntry, LockedError,
+    LockedGrounds, LockedSigner, Outcome, Plan, PlanFailure, Role, StoreError,
 };
 use countersign_oci::{Digest, Error as RegistryError, Platform};
 use countersign_policy::Gallery;
@@ -273,9 +273,8 @@ async fn platforms_of_one_name_are_locked_beside_each_other() {
     let installer = shop.stage.installer();
     let mut lock = Lock::new();
     for platform in [&amd64(), &arm64] {
-        let order = InstallOptions::default();
-        let store = &shop.store;
-        let fulfilled = store.install(&installer, &unlocked, platform, order, &|_| {});
+        let request = InstallRequest::new(&unlocked, platform);
+        let fulfilled = shop.store.install(&installer, request);
         lock.insert(fulfilled.await.unwrap().locked().unwrap().clone());
     }
     let manifests: Vec<Digest> = lock.entries().map(|entry| entry.digest.clone()).collect();
@@ -286,10 +285,8 @@ async fn platforms_of_one_name_are_locked_beside_each_other() {
     // Locked by the index, whatever the tag names now.
     app("linux/amd64", "v2").push(shop.primary(), PATH, Some(TAG));
     let plan = unlocked.clone().locked(&lock, &arm64).unwrap();
-    let order = InstallOptions::default();
-    let fulfilled = shop
-        .store
-        .install(&installer, &plan, &arm64, order, &|_| {});
+    let request = InstallRequest::new(&plan, &arm64);
+    let fulfilled = shop.store.install(&installer, request);
     assert_eq!(
         fulfilled.await.unwrap().locked().unwrap().digest,
         index.images()[1].digest()

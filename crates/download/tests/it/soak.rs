@@ -5,7 +5,9 @@
 
 use std::fs;
 
-use countersign_download::{Downgrade, Durability, InstallOptions, Installer, Outcome, Plan};
+use countersign_download::{
+    Downgrade, Durability, InstallOptions, InstallRequest, Installer, Outcome, Plan,
+};
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Scene, Service};
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
@@ -130,7 +132,8 @@ async fn play(stage: &Stage, round: usize) {
         ..InstallOptions::default()
     };
     let (platform, target) = (amd64(), stage.target());
-    let outcome = installer.install(&plan, &platform, &target, options, &|_| {});
+    let request = InstallRequest::new(&plan, &platform).with_options(options);
+    let outcome = installer.install(request, &target);
     let outcome = outcome.await.unwrap();
     assert!(matches!(outcome, Outcome::Installed { .. }), "{outcome:?}");
     assert_eq!(stage.read("version"), version);

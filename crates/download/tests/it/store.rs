@@ -5,8 +5,8 @@ use std::fs;
 use crate::shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, installed, is_refused};
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Downgrade, Durability, Error, Event, FileLock, InstallOptions, Installation, Name, Outcome,
-    Plan, RecordState, RemoveOptions, StoreError, Unrecorded, WhenBusy, WhenSame,
+    Downgrade, Durability, Error, Event, FileLock, InstallOptions, InstallRequest, Installation,
+    Name, Outcome, Plan, RecordState, RemoveOptions, StoreError, Unrecorded, WhenBusy, WhenSame,
 };
 use countersign_oci::Error as RegistryError;
 use countersign_sandbox::{BundleSpec, RekorVersion, Statement};
@@ -268,7 +268,8 @@ async fn by_itself(shop: &Shop, tag: &str, options: InstallOptions) -> Result<Ou
     let plan = Plan::of_image(reference.parse().unwrap(), policy);
     let (installer, platform) = (shop.stage.installer(), amd64());
     let target = shop.root.path().join("here");
-    let outcome = installer.install(&plan, &platform, &target, options, &|_| {});
+    let request = InstallRequest::new(&plan, &platform).with_options(options);
+    let outcome = installer.install(request, &target);
     outcome
         .await
         .map_err(|failure| failure.into_decisive().unwrap())
@@ -374,9 +375,8 @@ async fn a_second_run_waits_for_the_first_where_it_may_and_fails_where_not() {
         ..InstallOptions::default()
     };
     let platform = amd64();
-    let second = shop
-        .store
-        .install(&installer, &plan, &platform, options, &events);
+    let request = InstallRequest::new(&plan, &platform).with_options(options);
+    let second = shop.store.install(&installer, request.with_events(&events));
     let release = async {
         waiting.notified().await;
         assert_eq!(shop.version("cpu-app"), None);

@@ -49,6 +49,7 @@ pub(super) fn entries(
             // A name that is its alias leads to it, and is not taken for somebody else's.
             alias: looking.alias(),
             fault: Some(Box::new(fault)),
+            any_name: looking.may_have_any_name(),
             ..GalleryEntry::default()
         });
         Some((at, entry?))
@@ -142,6 +143,11 @@ impl Looking<'_> {
     fn alias(&self) -> Option<String> {
         let alias = self.node.value("alias").and_then(Node::text);
         alias.map(ToOwned::to_owned)
+    }
+
+    fn may_have_any_name(&self) -> bool {
+        let is_text = |(node, _): (&Node, KeyPath)| node.text().is_some();
+        !self.value("name").is_some_and(is_text) || !self.value("alias").is_none_or(is_text)
     }
 
     fn check(&self) -> Result<(), PolicyError> {

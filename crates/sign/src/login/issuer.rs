@@ -116,9 +116,13 @@ impl<'a> Issuer<'a> {
                 ("code_verifier", &secrets.verifier),
             ],
         );
-        match self.transport.ask(&call).await {
+        // Never again: an issuer that sees a code twice takes it for stolen (RFC 6749, section 4.1.2).
+        match self.transport.ask_once(&call).await {
             Ok(answer) => self.identity(&answer),
-            Err(reason) => Err(failed(reason.without(code).without(&secrets.verifier))),
+            Err(failure) => {
+                let reason = failure.error.without(code).without(&secrets.verifier);
+                Err(failed(reason))
+            }
         }
     }
 

@@ -258,6 +258,31 @@ async fn an_issuer_sends_nobody_to_another_scheme_or_without_tls() {
     is_the_issuers_fault(&login_at(&issuer).by_device(show).await.unwrap_err());
 }
 
+/// A browser that comes back with this code at once.
+fn come_back(url: &Url, code: &str) {
+    let value = |name: &str| {
+        let mut pairs = url.query_pairs();
+        pairs.find(|(key, _)| key == name).unwrap().1.into_owned()
+    };
+    let (redirect, state) = (value("redirect_uri"), value("state"));
+    let back = format!("{redirect}?code={code}&state={state}");
+    browse(back.parse().unwrap());
+}
+
+#[tokio::test]
+async fn a_code_is_redeemed_once_whatever_is_answered() {
+    let issuer = issuer_with(json!({})).await;
+    let away = ResponseTemplate::new(503);
+    let once = Mock::given(path("/token")).respond_with(away).expect(1);
+    once.mount(&issuer).await;
+    let show = |url: Url| async move {
+        come_back(&url, "code");
+        Shown::ToPerson
+    };
+    is_the_issuers_fault(&login_at(&issuer).by_browser(show).await.unwrap_err());
+    issuer.verify().await;
+}
+
 /// An error, its causes, and all of that for a programmer.
 fn told(error: &Error) -> String {
     let mut told = format!("{error:?}");
@@ -289,13 +314,7 @@ async fn no_error_tells_a_code_or_what_redeems_it() {
         };
         Mock::given(any()).respond_with(quote).mount(&issuer).await;
         let show = |url: Url| async move {
-            let value = |name: &str| {
-                let mut pairs = url.query_pairs();
-                pairs.find(|(key, _)| key == name).unwrap().1.into_owned()
-            };
-            let (redirect, state) = (value("redirect_uri"), value("state"));
-            let back = format!("{redirect}?code=correct-horse-battery&state={state}");
-            browse(back.parse().unwrap());
+            come_back(&url, "correct-horse-battery");
             Shown::ToPerson
         };
         let error = login_at(&issuer).by_browser(show).await.unwrap_err();

@@ -151,7 +151,8 @@ impl AuditResult {
             digest,
             verdict,
         } = audited;
-        let mut result = Self {
+        let evidence = verdict.evidence();
+        Self {
             reference: source.clone(),
             gallery: subject.gallery().map(ToOwned::to_owned),
             entry: subject.entry().map(ToOwned::to_owned),
@@ -159,47 +160,30 @@ impl AuditResult {
             platform: platform.as_ref().map(ToString::to_string),
             digest: digest.as_ref().map(ToString::to_string),
             state: verdict.state().into(),
-            signer: None,
-            signed_at: None,
-            log_index: None,
-            format: None,
+            signer: signer(verdict),
+            signed_at: verdict.signed_at().map(|time| time.to_string()),
+            log_index: evidence.and_then(|evidence| evidence.log_index),
+            format: evidence.map(|evidence| evidence.format.into()),
             reason: verdict.reason().map(ToOwned::to_owned),
             was: None,
-        };
-        match verdict {
-            Verdict::Proven(evidence) => {
-                let holder = evidence.signer.certificate();
-                result.signer = Some(JsonSigner {
-                    issuer: holder.map(|holder| holder.issuer.clone()),
-                    identity: Some(evidence.signer.to_string()),
-                });
-                result.signed_at = evidence.earliest().map(|time| time.to_string());
-                result.log_index = evidence.log_index;
-                result.format = Some(evidence.format.into());
-            }
-            Verdict::OtherSigner {
-                found: FoundSigner { issuer, identity },
-                ..
-            } => {
-                result.signer = Some(JsonSigner {
-                    issuer: issuer.clone(),
-                    identity: identity.clone(),
-                });
-            }
-            Verdict::Stale { signed_at, .. } => result.signed_at = Some(signed_at.to_string()),
-            Verdict::Digest(_)
-            | Verdict::OtherCondition { .. }
-            | Verdict::LegacyOnly { .. }
-            | Verdict::AttestationOnly { .. }
-            | Verdict::Unsigned { .. }
-            | Verdict::Invalid { .. }
-            | Verdict::Denied { .. }
-            | Verdict::Missing { .. }
-            | Verdict::Unreachable { .. }
-            | Verdict::Uncovered { .. }
-            | Verdict::Unusable { .. }
-            | Verdict::Failed { .. } => {}
         }
-        result
     }
+}
+
+/// Who signed, as far as the audit found it out.
+fn signer(verdict: &Verdict) -> Option<JsonSigner> {
+    let proven = verdict.evidence().map(|evidence| JsonSigner {
+        issuer: evidence
+            .signer
+            .certificate()
+            .map(|holder| holder.issuer.clone()),
+        identity: Some(evidence.signer.to_string()),
+    });
+    proven.or_else(|| {
+        let FoundSigner { issuer, identity } = verdict.other_signer()?;
+        Some(JsonSigner {
+            issuer: issuer.clone(),
+            identity: identity.clone(),
+        })
+    })
 }

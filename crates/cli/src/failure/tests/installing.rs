@@ -78,6 +78,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         NoDirectory
     6 NotFound: choose one of these with --platform
         Platform/NoSuchPlatform
+    6 NotFound: install it from its gallery, with --gallery FILE: a kit holds images alone
+        NotInLayout
     6 NotFound: name the image itself: signatures, attestations and Helm charts can't be installed
         NotAnImage
     6 NotFound: pass the platform that the image has to --platform
@@ -139,7 +141,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     2 Usage: pass the gallery file that it was locked with, or install with --lock again
         Locked/Gallery
     2 Usage: write GALLERY@NAME: the gallery's policy decides who must have signed
-        Ambiguous
+        Ambiguous, UnreadableName
     4 Policy: add a `verification` block to the gallery, then install with --lock again
         Locked/Unverified
     4 Policy: add a `verification` block to the gallery: it says who must have signed

@@ -18,10 +18,8 @@ pub(in crate::extract) enum Linked {
     Made,
     /// Its target is a device or fifo, which was left out.
     LeftOut,
-    /// The file system makes no hard links, or no more of them to this file. A copy takes so many bytes.
-    Refused {
-        size: u64,
-    },
+    /// The file system makes no hard links, or no more of them to this file. A copy is needed.
+    Refused,
 }
 
 impl Root {
@@ -44,12 +42,12 @@ impl Root {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(missing()),
             Err(errno) => return Err(write_error(name.as_bytes(), errno)),
         };
-        let size = match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
+        match statat(&source.handle, target_leaf, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode as _) {
                 _ if self.spellings.check(source.inode, target_leaf).is_err() => {
                     return Err(missing());
                 }
-                FileType::RegularFile | FileType::Symlink => stat.st_size.try_into().unwrap_or(0),
+                FileType::RegularFile | FileType::Symlink => {}
                 _ => return Err(refused("is a directory")),
             },
             Err(Errno::NOENT) if self.is_left_out(&source, target_leaf) => {
@@ -58,7 +56,7 @@ impl Root {
             }
             Err(Errno::NOENT) => return Err(missing()),
             Err(errno) => return Err(write_error(name.as_bytes(), errno)),
-        };
+        }
         let made = self.create(name, "hard link", |parent, leaf| {
             if parent.inode == source.inode && leaf == target_leaf {
                 return Err(Errno::LOOP);
@@ -74,23 +72,26 @@ impl Root {
             Some(Errno::LOOP) => Err(refused("is the link itself")),
             // link(2): EPERM, or EOPNOTSUPP, where there are none; EMLINK where there are too many.
             Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
-                Ok(Linked::Refused { size })
+                Ok(Linked::Refused)
             }
             _ => made.map(|()| Linked::Made),
         }
     }
 
-    /// Copies what a hard link should have led to, whose content is written. `digests` gets the copy's.
+    /// Copies what a hard link should have led to, whose content is written. `count` is told its bytes before, and
+    /// may refuse them. `digests` gets the copy's.
     pub(in crate::extract) fn copy(
         &mut self,
         name: &EntryName,
         target: &EntryName,
         digests: &Digests,
+        count: impl FnOnce(u64) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
         let error = |errno: Errno| write_error(name.as_bytes(), errno);
         let (path, leaf) = target.split().ok_or_else(|| error(Errno::ISDIR))?;
         let source = self.open_existing(path).map_err(error)?;
         let stat = statat(&source.handle, leaf, AtFlags::SYMLINK_NOFOLLOW).map_err(error)?;
+        count(stat.st_size.try_into().unwrap_or(0))?;
         if FileType::from_raw_mode(stat.st_mode as _) == FileType::Symlink {
             let target = readlinkat(&source.handle, leaf, Vec::new()).map_err(error)?;
             return self.symlink(name, target.as_bytes());

@@ -4,6 +4,7 @@
 //! fifth of the time of inflating. `crc32fast` takes a fiftieth.
 
 use std::io::{self, BufRead, Read};
+use std::mem;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -21,8 +22,17 @@ const TEXT_BYTES: u64 = 512;
 pub(super) struct Gzip<R> {
     source: R,
     inflater: Decompress,
-    /// Of the current member's content. `None` between members.
-    checksum: Option<crc32fast::Hasher>,
+    place: Place,
+}
+
+/// Where the next read goes on.
+enum Place {
+    /// Before a member, or at the end.
+    Between,
+    /// In a member, with the checksum of its content so far.
+    Within(crc32fast::Hasher),
+    /// Behind an error. What follows must not be taken for content.
+    Failed,
 }
 
 impl<R: BufRead> Gzip<R> {
@@ -30,25 +40,28 @@ impl<R: BufRead> Gzip<R> {
         Self {
             source,
             inflater: Decompress::new(false),
-            checksum: None,
+            place: Place::Between,
         }
     }
 
-    /// Reads the header of the next member. `None` after the last one. Other bytes there are an error.
-    fn begin(&mut self) -> io::Result<Option<crc32fast::Hasher>> {
+    /// Reads the header of the next member. `false` after the last one. Other bytes there are an error.
+    fn begin(&mut self) -> io::Result<bool> {
         if self.source.fill_buf()?.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         skip_header(&mut self.source)?;
         self.inflater.reset(false);
-        Ok(Some(crc32fast::Hasher::new()))
+        self.place = Place::Within(crc32fast::Hasher::new());
+        Ok(true)
     }
 
     /// Reads what is behind the content of a member, and compares.
-    fn end(&mut self, checksum: crc32fast::Hasher) -> io::Result<()> {
+    fn end(&mut self) -> io::Result<()> {
         let [found, length] = [self.number()?, self.number()?];
-        let expected = checksum.finalize();
-        if found != expected {
+        let Place::Within(checksum) = mem::replace(&mut self.place, Place::Between) else {
+            return Err(malformed("the end of a member that never began"));
+        };
+        if found != checksum.finalize() {
             return Err(malformed("its checksum is not that of its content"));
         }
         // Its lowest 32 bits.
@@ -67,13 +80,27 @@ impl<R: BufRead> Gzip<R> {
 
 impl<R: BufRead> Read for Gzip<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.content(into);
+        if let Err(error) = &read
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.place = Place::Failed;
+        }
+        read
+    }
+}
+
+impl<R: BufRead> Gzip<R> {
+    /// The next bytes of content. After `Interrupted` it goes on where it was.
+    fn content(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            let mut checksum = match self.checksum.take() {
-                Some(checksum) => checksum,
-                None => match self.begin()? {
-                    Some(checksum) => checksum,
-                    None => return Ok(0),
+            let checksum = match &mut self.place {
+                Place::Within(checksum) => checksum,
+                Place::Between => match self.begin()? {
+                    true => continue,
+                    false => return Ok(0),
                 },
+                Place::Failed => return Err(malformed("it was read on after an error")),
             };
             let input = self.source.fill_buf()?;
             let is_last = input.is_empty();
@@ -88,16 +115,14 @@ impl<R: BufRead> Read for Gzip<R> {
             let written = usize::try_from(written).unwrap_or(into.len());
             checksum.update(into.get(..written).unwrap_or_default());
             match status {
-                Status::StreamEnd => self.end(checksum)?,
-                Status::Ok | Status::BufError => {
-                    if read == 0 && written == 0 && !into.is_empty() {
-                        return Err(match is_last {
-                            true => io::ErrorKind::UnexpectedEof.into(),
-                            false => malformed("corrupt deflate stream"),
-                        });
-                    }
-                    self.checksum = Some(checksum);
+                Status::StreamEnd => self.end()?,
+                Status::Ok | Status::BufError if read == 0 && written == 0 && !into.is_empty() => {
+                    return Err(match is_last {
+                        true => io::ErrorKind::UnexpectedEof.into(),
+                        false => malformed("corrupt deflate stream"),
+                    });
                 }
+                Status::Ok | Status::BufError => {}
             }
             if written > 0 || into.is_empty() {
                 return Ok(written);
@@ -261,6 +286,50 @@ mod tests {
             refused(&[bytes, vec![0; 512]].concat()),
             "invalid gzip header"
         );
+    }
+
+    /// Is interrupted before each byte that it gives.
+    struct Interrupted<'a> {
+        bytes: &'a [u8],
+        now: bool,
+    }
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.now = !self.now;
+            match self.now {
+                true => Err(io::ErrorKind::Interrupted.into()),
+                false => self.bytes.read(into.get_mut(..1).unwrap_or_default()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interruption_loses_nothing() {
+        let bytes = two_members();
+        let source = Interrupted {
+            bytes: &bytes,
+            now: false,
+        };
+        let mut content = Vec::new();
+        let mut gzip = Gzip::new(io::BufReader::new(source));
+        gzip.read_to_end(&mut content).unwrap();
+        assert_eq!(content, by_flate2(&bytes).unwrap());
+    }
+
+    #[test]
+    fn nothing_is_given_after_an_error() {
+        let (mut bytes, whole) = (member(b"first"), member(b"second"));
+        let end = bytes.len();
+        bytes[end - 8] ^= 1;
+        bytes.extend(whole);
+        let mut gzip = Gzip::new(bytes.as_slice());
+        for said in [
+            "its checksum is not that of its content",
+            "it was read on after an error",
+        ] {
+            assert_eq!(gzip.read(&mut [0; 100]).unwrap_err().to_string(), said);
+        }
     }
 
     #[test]

@@ -19,6 +19,24 @@ fn mode(scene: &Scene, path: &str) -> u32 {
 }
 
 #[test]
+fn the_copy_of_a_file_counts_as_many_bytes_as_it_has() {
+    let scene = Scene::new();
+    let mut extractor = scene.extractor();
+    let tar = Tar::default().file("file", b"content").end();
+    extractor.layer(layer(&tar, &tar)).unwrap();
+    let name = |name: &[u8]| name::EntryName::parse(name, &Limits::default()).unwrap();
+    let (digests, mut counted) = (extractor.digests.clone(), Vec::new());
+    let refused = extractor
+        .root
+        .copy(&name(b"copy"), &name(b"file"), &digests, |bytes| {
+            counted.push(bytes);
+            Err(ArchiveError::TrailingData)
+        });
+    assert!(matches!(refused, Err(ArchiveError::TrailingData)));
+    assert_eq!((counted, scene.has("copy")), (vec![7], false));
+}
+
+#[test]
 fn every_compression_gives_the_same_tree() {
     let tar = Tar::default().directory("d").file("d/x", b"text").end();
     let (front, back) = tar.split_at(700);

@@ -2,6 +2,7 @@
 
 mod directory;
 mod locked;
+mod offline;
 pub(crate) mod tarball;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::shop::{Shop, gallery, plan};
 use crate::stage::amd64;
 use countersign_download::{
-    Error, InstallOptions, Installer, Integrity, Limits, Outcome, Plan, PlanError, StoreError,
+    Error, InstallRequest, Installer, Integrity, Limits, Outcome, Plan, PlanError, StoreError,
 };
 use countersign_oci::{Options, Retries, Timeouts};
 use countersign_verify::Verifier;
@@ -40,13 +41,7 @@ pub(crate) fn installer(shop: &Shop, limits: Limits) -> Installer<Verifier> {
 pub(crate) async fn install(shop: &Shop, plan: &Plan) -> Result<Outcome, StoreError> {
     let installer = installer(shop, Limits::default());
     shop.store
-        .install(
-            &installer,
-            plan,
-            &amd64(),
-            InstallOptions::default(),
-            &|_| {},
-        )
+        .install(&installer, InstallRequest::new(plan, &amd64()))
         .await
 }
 
@@ -55,13 +50,7 @@ pub(crate) async fn failures(shop: &Shop, plan: &Plan, limits: Limits) -> Vec<Er
     let installer = installer(shop, limits);
     let result = shop
         .store
-        .install(
-            &installer,
-            plan,
-            &amd64(),
-            InstallOptions::default(),
-            &|_| {},
-        )
+        .install(&installer, InstallRequest::new(plan, &amd64()))
         .await;
     let Err(StoreError::Plan(failure)) = result else {
         panic!("expected a failure, found {result:?}");

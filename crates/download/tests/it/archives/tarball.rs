@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_download::{
-    ArchiveError, Error, Grounds, HttpError, InstallOptions, Integrity, Limits, Outcome, PlanError,
+    ArchiveError, Error, Grounds, HttpError, InstallRequest, Integrity, Limits, Outcome, PlanError,
     RequirementError, Role, StoreError,
 };
 use countersign_oci::{Digest, Options, Retries, Timeouts};
@@ -356,13 +356,7 @@ async fn a_body_that_stops_coming_is_given_up() {
     let installer = shop.stage.installer().with_connection(connection);
     let result = shop
         .store
-        .install(
-            &installer,
-            &plan,
-            &amd64(),
-            InstallOptions::default(),
-            &|_| {},
-        )
+        .install(&installer, InstallRequest::new(&plan, &amd64()))
         .await;
     let Err(StoreError::Plan(failure)) = result else {
         panic!("expected a failure, found {result:?}");
@@ -393,10 +387,7 @@ async fn a_mirror_is_asked_where_the_primary_answers_without_end_but_a_digest_te
         .store
         .install(
             &installer(&shop, limits),
-            &plan,
-            &amd64(),
-            InstallOptions::default(),
-            &|_| {},
+            InstallRequest::new(&plan, &amd64()),
         )
         .await;
     assert_eq!(served(&installed(done)), (Role::Mirror, 1));

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use countersign_download::{
-    Capability, Downgrade, Durability, Error, FallbackTags, InstallOptions, Installed, Integrity,
-    Outcome, Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions, Role, Store, StoreError,
-    WhenBusy, WhenSame,
+    Capability, Downgrade, Durability, Error, FallbackTags, InstallOptions, InstallRequest,
+    Installed, Integrity, Outcome, Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions,
+    Role, Store, StoreError, WhenBusy, WhenSame,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -136,10 +136,9 @@ impl Shop {
         plan: &Plan,
         options: InstallOptions,
     ) -> Result<Outcome, StoreError> {
-        let installer = self.stage.installer();
-        self.store
-            .install(&installer, plan, &amd64(), options, &|_| {})
-            .await
+        let (installer, platform) = (self.stage.installer(), amd64());
+        let request = InstallRequest::new(plan, &platform).with_options(options);
+        self.store.install(&installer, request).await
     }
 
     pub(crate) async fn installed(&self, name: &str) -> Box<Installed> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_download::{
-    Error, Event, ImageVerifier, InstallOptions, Installed, Installer, Limits, Outcome, Plan,
+    Error, Event, ImageVerifier, InstallRequest, Installed, Installer, Limits, Outcome, Plan,
     PlanFailure,
 };
 use countersign_oci::{Options, Platform, Reference, Registry, Retries};
@@ -138,10 +138,9 @@ impl Stage {
         events: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<Outcome, PlanFailure> {
         let plan = Plan::of_image(self.reference(name), policy.clone());
-        let (target, options) = (self.target(), InstallOptions::default());
-        installer
-            .install(&plan, &amd64(), &target, options, events)
-            .await
+        let platform = amd64();
+        let request = InstallRequest::new(&plan, &platform).with_events(events);
+        installer.install(request, &self.target()).await
     }
 
     /// The error of an installation that must leave nothing.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, link, renameat_with, unlink};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
@@ -176,10 +176,7 @@ impl ArchiveDraft {
     pub(super) fn publish(&self) -> Result<(), LayoutError> {
         let failed = |error: io::Error| not_written(".", error);
         self.file.sync_all().map_err(failed)?;
-        if self.path.symlink_metadata().is_ok() {
-            return Err(LayoutError::Exists);
-        }
-        fs::rename(&self.part, &self.path).map_err(failed)?;
+        rename_new(&self.part, &self.path)?;
         self.members().published = true;
         if let Some(directory) = self.path.parent() {
             // Its name lasts, where the file system can promise that.
@@ -223,6 +220,21 @@ impl Drop for ArchiveDraft {
             let _ = fs::remove_file(&self.part);
         }
     }
+}
+
+/// Gives the file at `from` the name `to`, if nothing has it.
+fn rename_new(from: &Path, to: &Path) -> Result<(), LayoutError> {
+    let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can do that. A second name replaces nothing either.
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {
+            link(from, to).and_then(|()| unlink(from))
+        }
+        renamed => renamed,
+    };
+    renamed.map_err(|errno| match errno {
+        Errno::EXIST => LayoutError::Exists,
+        other => not_written(".", other),
+    })
 }
 
 /// Where a member is.
@@ -309,6 +321,27 @@ mod tests {
         let mut others = tar::Archive::new(File::open(&path).unwrap());
         let entries = others.entries().unwrap().map(|entry| entry.unwrap().size());
         assert_eq!(entries.filter(|size| *size == 700).count(), 2);
+    }
+
+    #[test]
+    fn what_appeared_meanwhile_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar");
+        let draft = ArchiveDraft::begin(&path).unwrap();
+        draft.stage(b"{}").unwrap();
+        // Without the look that `publish` could take before: the renaming itself refuses.
+        for mine in ["", "mine"] {
+            fs::write(&path, mine).unwrap();
+            for published in [draft.publish(), rename_new(&draft.part, &path)] {
+                assert!(
+                    matches!(published, Err(LayoutError::Exists)),
+                    "{published:?}"
+                );
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), mine);
+        }
+        drop(draft);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
