@@ -9,6 +9,7 @@ mod bench;
 mod containerd;
 mod debian;
 mod enforcers;
+mod home;
 mod http;
 mod image;
 mod indexes;
@@ -36,6 +37,7 @@ pub(crate) use self::skopeo::installed_skopeo;
 pub(crate) use self::tools::{cosign, installed_cosign, installed_crane, installed_umoci};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
+use self::home::Home;
 use self::instance::{Instance, bare};
 use self::scenarios::World;
 use self::services::Services;
@@ -171,7 +173,7 @@ fn signatures(
         countersign,
         tools: &tools,
         sandbox: sigstore,
-        directory,
+        home: Home::new(directory, &tools.programs.crane),
     };
     seed(&actors, &services.instance)?;
 
@@ -223,11 +225,11 @@ fn same_trees(
 fn seed(actors: &Actors, at: &Instance) -> anyhow::Result<()> {
     for number in 1..=2 {
         let blob = format!("seed-{number}");
-        std::fs::write(actors.directory.join(&blob), &blob)?;
-        let token = actors.token(WORKFLOW)?;
+        actors.home.write(&blob, &blob)?;
+        let token = actors.home.token(actors.sandbox, WORKFLOW)?;
         let mut arguments = vec!["sign-blob", "--yes", "--identity-token", token];
-        arguments.extend(["--signing-config", actors.path(&at.signing_config)?]);
-        arguments.extend(["--trusted-root", actors.path(&at.trusted_root)?]);
+        arguments.extend(["--signing-config", actors.home.path(&at.signing_config)?]);
+        arguments.extend(["--trusted-root", actors.home.path(&at.trusted_root)?]);
         arguments.extend(["--bundle", "seed.json", &blob]);
         actors.cosign(Cosign::V3, &arguments)?;
     }

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
+use super::home::Home;
 use super::http;
-use super::image::crane;
 use super::instance::{Instance, ToldBy, bare};
 use super::registries::{Referrers, Registry};
 use super::tools::Tools;
@@ -51,21 +51,13 @@ pub(super) struct Actors<'a> {
     pub(super) countersign: &'a Path,
     pub(super) tools: &'a Tools,
     pub(super) sandbox: &'a Sigstore,
-    /// Working directory and home, with nothing of the user's in it. Files are named relative to it.
-    pub(super) directory: &'a Path,
+    pub(super) home: Home,
 }
 
 impl Actors<'_> {
     /// The issuer of all identity tokens, as certificates name it.
     pub(super) fn issuer(&self) -> String {
         bare(&self.sandbox.oidc_issuer())
-    }
-
-    /// A file with a fresh identity token.
-    pub(super) fn token(&self, identity: &str) -> anyhow::Result<&'static str> {
-        let name = "token";
-        fs::write(self.directory.join(name), self.sandbox.token(identity))?;
-        Ok(name)
     }
 
     /// Runs `countersign`, which must end with `code` and say each of `says`.
@@ -75,19 +67,20 @@ impl Actors<'_> {
         code: i32,
         says: &[&str],
     ) -> anyhow::Result<Output> {
-        self.run(Command::new(self.countersign).args(arguments))?
+        self.home
+            .run(Command::new(self.countersign).args(arguments))?
             .ended(code, says)
     }
 
     /// Signs an image and all in it with `countersign`.
     pub(super) fn countersign_sign(&self, at: &Instance, image: &str) -> anyhow::Result<()> {
-        let token = format!("@{}", self.token(WORKFLOW)?);
-        let trusted_root = self.path(&at.trusted_root)?;
+        let token = format!("@{}", self.home.token(self.sandbox, WORKFLOW)?);
+        let trusted_root = self.home.path(&at.trusted_root)?;
         let mut arguments = vec!["sign", "--trusted-root", trusted_root];
         arguments.extend(["--identity-token", &token]);
         match at.told_by {
             ToldBy::SigningConfig => {
-                arguments.extend(["--signing-config", self.path(&at.signing_config)?]);
+                arguments.extend(["--signing-config", self.home.path(&at.signing_config)?]);
             }
             ToldBy::Flags => {
                 arguments.extend(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor]);
@@ -107,7 +100,11 @@ impl Actors<'_> {
     /// Flags of `countersign` that say whom to trust and who must have signed.
     pub(super) fn policy(&self, at: &Instance) -> anyhow::Result<Vec<String>> {
         let issuer = self.issuer();
-        let flags = ["--trusted-root", self.path(&at.trusted_root)?, "--issuer"];
+        let flags = [
+            "--trusted-root",
+            self.home.path(&at.trusted_root)?,
+            "--issuer",
+        ];
         let flags = flags.into_iter().chain([&*issuer, "--identity", WORKFLOW]);
         Ok(flags.map(str::to_owned).collect())
     }
@@ -122,7 +119,7 @@ impl Actors<'_> {
             .args(arguments)
             // cosign asks for this before it takes the flag that goes with it.
             .env("COSIGN_EXPERIMENTAL", "1");
-        self.run(command)?.success()
+        self.home.run(command)?.success()
     }
 
     /// Signs recursively with cosign, as a bundle.
@@ -133,13 +130,13 @@ impl Actors<'_> {
         identity: &str,
         image: &str,
     ) -> anyhow::Result<()> {
-        let token = self.token(identity)?;
+        let token = self.home.token(self.sandbox, identity)?;
         let mut arguments = vec!["sign", "--yes", "--recursive", "--identity-token", token];
         if version == Cosign::V2 {
             arguments.push("--new-bundle-format");
         }
-        arguments.extend(["--signing-config", self.path(&at.signing_config)?]);
-        arguments.extend(["--trusted-root", self.path(&at.trusted_root)?, image]);
+        arguments.extend(["--signing-config", self.home.path(&at.signing_config)?]);
+        arguments.extend(["--trusted-root", self.home.path(&at.trusted_root)?, image]);
         self.cosign(version, &arguments)?;
         Ok(())
     }
@@ -147,7 +144,11 @@ impl Actors<'_> {
     /// Verifies with cosign 3.
     pub(super) fn cosign_verify(&self, at: &Instance, image: &str) -> anyhow::Result<()> {
         let issuer = self.issuer();
-        let mut arguments = vec!["verify", "--trusted-root", self.path(&at.trusted_root)?];
+        let mut arguments = vec![
+            "verify",
+            "--trusted-root",
+            self.home.path(&at.trusted_root)?,
+        ];
         arguments.extend(["--certificate-identity", WORKFLOW]);
         arguments.extend(["--certificate-oidc-issuer", &issuer, image]);
         self.cosign(Cosign::V3, &arguments)?;
@@ -162,14 +163,15 @@ impl Actors<'_> {
         repository: &str,
         digest: &str,
     ) -> anyhow::Result<()> {
-        let bundle = self.directory.join("bundle.json");
+        let bundle = self.home.join("bundle.json");
         fs::write(&bundle, self.bundle(registry, repository, digest)?)?;
         let issuer = self.issuer();
-        let mut arguments = vec!["--trust-config", self.path(&at.trust_config)?];
+        let mut arguments = vec!["--trust-config", self.home.path(&at.trust_config)?];
         arguments.extend(["verify", "identity", "--offline", "--bundle", "bundle.json"]);
         arguments.extend(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer]);
         arguments.push(digest);
-        self.run(Command::new(&self.tools.sigstore_python).args(&arguments))?
+        self.home
+            .run(Command::new(&self.tools.sigstore_python).args(&arguments))?
             .success()?;
         Ok(())
     }
@@ -186,7 +188,10 @@ impl Actors<'_> {
     ) -> anyhow::Result<()> {
         fs::create_dir_all(into)?;
         let name = format!("{}/{repository}@{digest}", registry.host);
-        fs::write(into.join("image.json"), self.crane(&["manifest", &name])?)?;
+        fs::write(
+            into.join("image.json"),
+            self.home.crane(&["manifest", &name])?,
+        )?;
         let bundle = self.bundle(registry, repository, digest)?;
         fs::write(into.join("bundle.json"), bundle)?;
         fs::copy(&at.trusted_root, into.join("trusted_root.json"))?;
@@ -201,16 +206,8 @@ impl Actors<'_> {
         repository: &str,
         digest: &str,
     ) -> anyhow::Result<String> {
-        let crane = |arguments: &[&str]| self.crane(arguments);
+        let crane = |arguments: &[&str]| self.home.crane(arguments);
         bundle(&crane, registry, repository, digest)
-    }
-
-    /// A path as an argument, short where it can be.
-    pub(super) fn path<'p>(&self, path: &'p Path) -> anyhow::Result<&'p str> {
-        path.strip_prefix(self.directory)
-            .unwrap_or(path)
-            .to_str()
-            .with_context(|| format!("{} is not Unicode", path.display()))
     }
 
     /// Copies an image with everything that refers to it into a layout, by oras, and packs the
@@ -219,24 +216,14 @@ impl Actors<'_> {
         let into = format!("{name}:v1");
         let copy = ["copy", "--recursive", "--no-tty", "--from-plain-http"];
         let copy = [&copy[..], &[image, "--to-oci-layout", &into]].concat();
-        self.run(Command::new(&self.tools.oras).args(copy))?
+        self.home
+            .run(Command::new(&self.tools.oras).args(copy))?
             .success()?;
         let archive = format!("{name}.tar");
-        self.run(Command::new("tar").args(["-C", name, "-cf", &archive, "."]))?
+        self.home
+            .run(Command::new("tar").args(["-C", name, "-cf", &archive, "."]))?
             .success()?;
         Ok(())
-    }
-
-    pub(super) fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        crane(self.tools, self.directory, arguments)
-    }
-
-    fn run(&self, command: Command) -> anyhow::Result<Output> {
-        let command = command
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        println!("  $ {}", command.line());
-        command.run()
     }
 }
 

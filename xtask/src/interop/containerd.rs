@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use self::daemon::{Daemon, Pulled};
 use super::actors::{STRANGER, WORKFLOW};
+use super::home::Home;
 use super::instance::Instance;
 use super::ledger::Ledger;
 use super::registries;
@@ -75,13 +76,12 @@ pub(super) fn run(
     let daemon = Daemon::start([&containerd, &ctr, &crictl], countersign, &hosts, directory)?;
     let world = World {
         countersign,
-        crane: &crane,
         scene: &scene,
         failing: &failing,
         instance: &instance,
         host: &open.host,
         daemon: &daemon,
-        directory,
+        home: Home::new(directory, &crane),
     };
     world.play(ledger);
     Ok(())
@@ -110,13 +110,12 @@ fn configure(
 
 struct World<'a> {
     countersign: &'a Path,
-    crane: &'a Path,
     scene: &'a Scene,
     failing: &'a RegistryServer,
     instance: &'a Instance,
     host: &'a str,
     daemon: &'a Daemon,
-    directory: &'a Path,
+    home: Home,
 }
 
 impl World<'_> {
@@ -158,7 +157,7 @@ impl World<'_> {
             "containerd does not pull an index if only its images are signed",
             || {
                 let child = self.image("app/children:amd64")?;
-                self.crane(&[
+                self.home.crane(&[
                     "mutate",
                     "--set-platform",
                     "linux/amd64",
@@ -168,7 +167,8 @@ impl World<'_> {
                 ])?;
                 self.sign(&child, WORKFLOW)?;
                 let image = self.name("app/children:v1");
-                self.crane(&["index", "append", "--manifest", &child, "--tag", &image])?;
+                self.home
+                    .crane(&["index", "append", "--manifest", &child, "--tag", &image])?;
                 self.refused(&image, "", &["the index itself has to be signed"])?;
                 self.sign(&image, WORKFLOW)?;
                 self.taken(&image, "")
@@ -297,7 +297,7 @@ impl World<'_> {
     }
 
     fn log(&self) -> anyhow::Result<String> {
-        let log = fs::read_to_string(self.directory.join("decisions.log"))?;
+        let log = fs::read_to_string(self.home.join("decisions.log"))?;
         let (mut allowed, mut refused) = (0, 0);
         for line in log.lines() {
             let line: serde_json::Value = serde_json::from_str(line)?;
@@ -328,34 +328,22 @@ impl World<'_> {
     fn append(&self, image: &str, content: &str) -> anyhow::Result<()> {
         let layer = Layer::builder().file("content", content, 0o644);
         let layer = layer.build(Compression::Gzip);
-        let file = self.directory.join("layer.tar.gz");
+        let file = self.home.join("layer.tar.gz");
         fs::write(&file, layer.bytes())?;
-        self.crane(&["append", "--new_layer", text(&file)?, "--new_tag", image])?;
+        self.home
+            .crane(&["append", "--new_layer", text(&file)?, "--new_tag", image])?;
         Ok(())
     }
 
     fn sign(&self, image: &str, identity: &str) -> anyhow::Result<()> {
-        fs::write(
-            self.directory.join("token"),
-            self.scene.sigstore.token(identity),
-        )?;
+        self.home.token(&self.scene.sigstore, identity)?;
         let sign = Command::new(self.countersign)
             .args(["sign", "--by-tag", "--identity-token", "@token"])
             .args(["--trusted-root", text(&self.instance.trusted_root)?])
             .args(["--signing-config", text(&self.instance.signing_config)?])
-            .args([image])
-            .directory(self.directory);
-        println!("  $ {}", sign.line());
-        sign.run()?.success()?;
+            .args([image]);
+        self.home.succeed(sign)?;
         Ok(())
-    }
-
-    fn crane(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let crane = Command::new(self.crane)
-            .args(arguments)
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        crane.run()?.success()
     }
 }
 

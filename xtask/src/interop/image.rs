@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use super::debian;
+use super::home::Home;
 use super::tools::Tools;
 use crate::command::Command;
 
@@ -72,7 +73,8 @@ pub(super) fn push(tools: &Tools, root: &Path, target: &str) -> anyhow::Result<T
         fs::rename(partial.path(), &layers)?;
         let _ = partial.keep();
     }
-    let crane = |arguments: &[&str]| crane(tools, root, arguments);
+    let home = Home::new(root, &tools.programs.crane);
+    let crane = |arguments: &[&str]| home.crane(arguments);
     let mut append = vec!["index".to_owned(), "append".to_owned()];
     for (architecture, _) in ARCHITECTURES {
         let image = format!("{target}-{architecture}");
@@ -95,25 +97,12 @@ pub(super) fn push(tools: &Tools, root: &Path, target: &str) -> anyhow::Result<T
     }
     append.extend(["--tag".to_owned(), target.to_owned()]);
     crane(&append.iter().map(String::as_str).collect::<Vec<_>>())?;
-    image(tools, root, target)
+    image(&home, target)
 }
 
-/// Runs crane and gives what it printed.
-///
-/// # Errors
-/// When it fails.
-pub(super) fn crane(tools: &Tools, home: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(&tools.programs.crane)
-        .args(arguments)
-        .env("HOME", home)
-        .run()?
-        .success()?;
-    Ok(output.stdout.trim().to_owned())
-}
-
-fn image(tools: &Tools, home: &Path, reference: &str) -> anyhow::Result<TestImage> {
-    let index = crane(tools, home, &["digest", reference])?;
-    let text = crane(tools, home, &["manifest", reference])?;
+fn image(home: &Home, reference: &str) -> anyhow::Result<TestImage> {
+    let index = home.crane(&["digest", reference])?;
+    let text = home.crane(&["manifest", reference])?;
     let document: Value = serde_json::from_str(&text)?;
     let manifests: Vec<String> = document
         .get("manifests")

@@ -12,6 +12,7 @@ use countersign_oci::{Digest, media_type};
 use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
+use super::home::Home;
 use super::http;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
@@ -76,11 +77,10 @@ impl Pushed {
 /// Where it is played.
 struct Stage<'a> {
     countersign: &'a Path,
-    programs: &'a Programs,
     skopeo: &'a Skopeo,
     sandbox: &'a Sigstore,
     instance: &'a Instance,
-    directory: &'a Path,
+    home: Home,
 }
 
 /// Plays every shape in every registry.
@@ -98,11 +98,10 @@ pub(super) fn run(
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let stage = Stage {
         countersign,
-        programs,
         skopeo,
         sandbox: sigstore,
         instance: &instance,
-        directory,
+        home: Home::new(directory, &programs.crane),
     };
     for registry in &registries::start(programs, directory)? {
         let images = stage.images(registry)?;
@@ -118,18 +117,26 @@ impl Stage<'_> {
     /// Makes one image for each architecture, by crane, whose one file tells which.
     fn images(&self, registry: &Registry) -> anyhow::Result<Vec<Pushed>> {
         let make = |architecture: &str| {
-            let folder = self.directory.join(format!("root-{architecture}"));
+            let folder = self.home.join(format!("root-{architecture}"));
             fs::create_dir_all(&folder)?;
             fs::write(folder.join("architecture"), architecture)?;
             let layer = format!("{architecture}.tar");
             let root = format!("root-{architecture}");
-            self.command(Command::new("tar").args(["-C", &root, "-cf", &layer, "architecture"]))?;
+            self.home.succeed(Command::new("tar").args([
+                "-C",
+                &root,
+                "-cf",
+                &layer,
+                "architecture",
+            ]))?;
             let image = format!("{}/{REPOSITORY}:{architecture}", registry.host);
             let append = ["append", "--oci-empty-base", "--new_layer", &layer];
-            self.crane(&[&append[..], &["--new_tag", &image]].concat())?;
+            self.home
+                .crane(&[&append[..], &["--new_tag", &image]].concat())?;
             let platform = format!("linux/{architecture}");
             let platform = ["mutate", "--set-platform", &platform];
-            self.crane(&[&platform[..], &["--tag", &image, &image]].concat())?;
+            self.home
+                .crane(&[&platform[..], &["--tag", &image, &image]].concat())?;
             let url = format!(
                 "http://{}/v2/{REPOSITORY}/manifests/{architecture}",
                 registry.host
@@ -253,7 +260,8 @@ impl Stage<'_> {
                     Peer::Skopeo => self.selected_by_skopeo(&tagged, architecture)?,
                     Peer::Crane => {
                         let platform = format!("linux/{architecture}");
-                        self.crane(&["digest", "--platform", &platform, &tagged])?
+                        self.home
+                            .crane(&["digest", "--platform", &platform, &tagged])?
                     }
                 };
                 ensure!(
@@ -274,7 +282,7 @@ impl Stage<'_> {
 
     /// Signs one document, and not what it lists.
     fn sign(&self, image: &str) -> anyhow::Result<()> {
-        fs::write(self.directory.join("token"), self.sandbox.token(SIGNER))?;
+        self.home.token(self.sandbox, SIGNER)?;
         let mut arguments = self.trust()?;
         arguments.extend(["--identity-token".into(), "@token".into()]);
         arguments.extend(["--fulcio-url".into(), self.instance.fulcio.clone()]);
@@ -298,7 +306,7 @@ impl Stage<'_> {
 
     /// That what countersign installs for an architecture is of that architecture.
     fn installed(&self, image: &str, architecture: &str) -> anyhow::Result<()> {
-        let into = self.directory.join("installed");
+        let into = self.home.join("installed");
         let mut arguments = self.judging(architecture)?;
         arguments.extend([image.to_owned(), "installed".to_owned()]);
         self.countersign("install", &arguments)?;
@@ -313,7 +321,7 @@ impl Stage<'_> {
 
     /// The digest of what skopeo copies for an architecture, byte for byte.
     fn selected_by_skopeo(&self, image: &str, architecture: &str) -> anyhow::Result<String> {
-        let into = self.directory.join("copied");
+        let into = self.home.join("copied");
         let command = self.skopeo.command().args([
             "--override-os",
             "linux",
@@ -325,7 +333,7 @@ impl Stage<'_> {
             &format!("docker://{image}"),
             "dir:copied",
         ]);
-        self.command(command)?;
+        self.home.succeed(command)?;
         let manifest = fs::read(into.join("manifest.json"))?;
         fs::remove_dir_all(&into)?;
         Ok(Digest::sha256(&manifest).to_string())
@@ -348,21 +356,7 @@ impl Stage<'_> {
 
     fn countersign(&self, command: &str, arguments: &[String]) -> anyhow::Result<Output> {
         let program = Command::new(self.countersign).args([command]);
-        self.command(program.args(arguments))
-    }
-
-    fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.command(Command::new(&self.programs.crane).args(arguments))?;
-        Ok(output.stdout.trim().to_owned())
-    }
-
-    /// Runs a command, which must succeed, where nothing of the user's is.
-    fn command(&self, command: Command) -> anyhow::Result<Output> {
-        let command = command
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        println!("  $ {}", command.line());
-        command.run()?.success()
+        self.home.succeed(program.args(arguments))
     }
 }
 

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 
 use self::competing::ROUNDS;
 use super::actors::{self, WORKFLOW};
+use super::home::Home;
 use super::http;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Referrers, Registry};
 use super::tools::{self, Programs};
-use crate::command::{Command, Output};
+use crate::command::Command;
 use crate::servers::Servers;
 
 /// The repository that the builds push to.
@@ -60,14 +61,13 @@ impl Pushed {
 
 struct Scene<'a> {
     countersign: &'a Path,
-    programs: &'a Programs,
     cosign: PathBuf,
     cosign_2: PathBuf,
     oras: PathBuf,
     sigstore_python: PathBuf,
     sandbox: &'a Sigstore,
     instance: &'a Instance,
-    directory: &'a Path,
+    home: Home,
 }
 
 /// Merges every shape into every registry, then has two processes merge at once.
@@ -85,14 +85,13 @@ pub(super) fn run(
     let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let scene = Scene {
         countersign,
-        programs,
         cosign: tools::cosign(root)?,
         cosign_2: tools::cosign_2(root)?,
         sigstore_python: tools::sigstore_python(root)?,
         oras: tools::oras(root)?,
         sandbox: sigstore,
         instance: &instance,
-        directory,
+        home: Home::new(directory, &programs.crane),
     };
     let [olareg, docker_registry] = registries::start(programs, directory)?;
     let redirecting = registries::redirecting(programs, directory)?;
@@ -194,18 +193,19 @@ impl Scene<'_> {
         media_type: &'static str,
     ) -> anyhow::Result<Pushed> {
         let name = platform.replace('/', "-");
-        let folder = self.directory.join(&name);
+        let folder = self.home.join(&name);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("platform"), platform)?;
         let layer = format!("{name}.tar");
-        self.command(Command::new("tar").args(["-C", &name, "-cf", &layer, "platform"]))?;
+        self.home
+            .succeed(Command::new("tar").args(["-C", &name, "-cf", &layer, "platform"]))?;
         let image = format!("{}/{CACHE}:{name}", registry.host);
         let mut append = vec!["append", "--new_layer", &layer, "--new_tag", &image];
         if media_type == media_type::OCI_MANIFEST {
             append.push("--oci-empty-base");
         }
-        self.crane(&append)?;
-        self.crane(&[
+        self.home.crane(&append)?;
+        self.home.crane(&[
             "mutate",
             "--set-platform",
             platform,
@@ -241,7 +241,7 @@ impl Scene<'_> {
         let repository = format!("merges/{}", shape.slug);
         let image = format!("{}/{repository}:v1", registry.host);
         let merge = self.merge(registry, &image, &shape.sources)?;
-        self.command(merge)?;
+        self.home.succeed(merge)?;
         let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
         let index = http::text_of(&url, shape.media_type)?;
         let listed = listed(&index)?;
@@ -251,12 +251,12 @@ impl Scene<'_> {
             shape.manifests,
             listed.len()
         );
-        let found = self.crane(&["digest", &image])?;
+        let found = self.home.crane(&["digest", &image])?;
         let digest = Digest::sha256(index.as_bytes()).to_string();
         ensure!(found == digest, "crane says {found}, not {digest}");
         // crane reads the index with all that it lists.
         let copy = format!("{}/merges/copies:{}", registry.host, shape.slug);
-        self.crane(&["copy", &image, &copy])?;
+        self.home.crane(&["copy", &image, &copy])?;
         self.verify(&[&image])?;
         for digest in listed.iter().chain([&digest]) {
             let one = format!("{}/{repository}@{digest}", registry.host);
@@ -285,7 +285,7 @@ impl Scene<'_> {
         // A file for each tag: another process may be reading the one of its own tag.
         let tag = image.rsplit(':').next().unwrap_or_default();
         let token = format!("token-{tag}");
-        fs::write(self.directory.join(&token), self.sandbox.token(WORKFLOW))?;
+        self.home.write(&token, self.sandbox.token(WORKFLOW))?;
         let sources = sources
             .iter()
             .map(|digest| format!("{}/{CACHE}@{digest}", registry.host));
@@ -311,7 +311,7 @@ impl Scene<'_> {
             ])
             .args(["--issuer", &issuer, "--identity", WORKFLOW])
             .args(images);
-        self.command(verify)?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
@@ -322,16 +322,16 @@ impl Scene<'_> {
         repository: &str,
         digest: &str,
     ) -> anyhow::Result<()> {
-        let crane = |arguments: &[&str]| self.crane(arguments);
+        let crane = |arguments: &[&str]| self.home.crane(arguments);
         let bundle = actors::bundle(&crane, registry, repository, digest)?;
-        fs::write(self.directory.join("bundle.json"), bundle)?;
+        self.home.write("bundle.json", bundle)?;
         let issuer = bare(&self.sandbox.oidc_issuer());
         let verify = Command::new(&self.sigstore_python)
             .args(["--trust-config", text(&self.instance.trust_config)?])
             .args(["verify", "identity", "--offline", "--bundle", "bundle.json"])
             .args(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer])
             .args([digest]);
-        self.command(verify)?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
@@ -345,7 +345,7 @@ impl Scene<'_> {
             ])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.command(verify)?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
@@ -358,23 +358,10 @@ impl Scene<'_> {
         let discover = Command::new(&self.oras)
             .args(["discover", "--plain-http", "--distribution-spec", way])
             .args(["--format", "json", image]);
-        let found: Value = serde_json::from_str(&self.command(discover)?.stdout)?;
+        let found: Value = serde_json::from_str(&self.home.succeed(discover)?.stdout)?;
         let referrers = found.get("referrers").or_else(|| found.get("manifests"));
         let referrers = referrers.and_then(Value::as_array);
         Ok(referrers.context("oras lists nothing")?.len())
-    }
-
-    fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.command(Command::new(&self.programs.crane).args(arguments))?;
-        Ok(output.stdout.trim().to_owned())
-    }
-
-    /// Runs a command, which must succeed, where nothing of the user's is.
-    fn command(&self, command: Command) -> anyhow::Result<Output> {
-        let command = command
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        command.run()?.success()
     }
 }
 

@@ -5,13 +5,12 @@ mod attestations;
 mod keys;
 mod without_logs;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use countersign_sandbox::{RekorVersion, Sigstore};
 
 use super::actors::{Cosign, WORKFLOW};
+use super::home::Home;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
@@ -26,14 +25,13 @@ const INVALID: i32 = 5;
 
 struct Scene<'a> {
     countersign: &'a Path,
-    programs: &'a Programs,
     cosign_3: PathBuf,
     cosign_2: PathBuf,
     oras: PathBuf,
     sandbox: &'a Sigstore,
     /// With Rekor v1, and with Rekor v2.
     instances: [&'a Instance; 2],
-    directory: &'a Path,
+    home: Home,
 }
 
 /// Plays all of it in every registry.
@@ -52,17 +50,16 @@ pub(super) fn run(
     let v2 = Instance::sandbox(sigstore, RekorVersion::V2, directory)?;
     let scene = Scene {
         countersign,
-        programs,
         cosign_3: tools::cosign(root)?,
         cosign_2: tools::cosign_2(root)?,
         oras: tools::oras(root)?,
         sandbox: sigstore,
         instances: [&v1, &v2],
-        directory,
+        home: Home::new(directory, &programs.crane),
     };
-    scene.write("content", "an image of one file\n")?;
+    scene.home.write("content", "an image of one file\n")?;
     let pack = ["-cf", "layer.tar", "content"];
-    scene.run(Command::new("tar").args(pack))?.success()?;
+    scene.home.run(Command::new("tar").args(pack))?.success()?;
     keys::make(&scene)?;
     for registry in &registries::start(programs, directory)? {
         keys::play(&scene, registry, ledger);
@@ -78,22 +75,14 @@ impl Scene<'_> {
         let name = format!("{}/{repository}", registry.host);
         let tag = format!("{name}:v1");
         let append = ["append", "--oci-empty-base", "--new_layer", "layer.tar"];
-        self.crane(&[&append[..], &["--new_tag", &tag]].concat())?;
+        self.home
+            .crane(&[&append[..], &["--new_tag", &tag]].concat())?;
         // A digest of its own, so that no repository shows the signatures of another.
         let label = format!("repository={repository}");
-        self.crane(&["mutate", "--label", &label, "--tag", &tag, &tag])?;
-        let digest = self.crane(&["digest", &tag])?;
+        self.home
+            .crane(&["mutate", "--label", &label, "--tag", &tag, &tag])?;
+        let digest = self.home.crane(&["digest", &tag])?;
         Ok(format!("{name}@{digest}"))
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
-        Ok(fs::write(self.directory.join(name), content)?)
-    }
-
-    /// A file with a fresh identity token of the workflow.
-    fn token(&self) -> anyhow::Result<&'static str> {
-        self.write("token", self.sandbox.token(WORKFLOW))?;
-        Ok("token")
     }
 
     /// The lines of a policy that name the workflow.
@@ -109,7 +98,7 @@ impl Scene<'_> {
             Cosign::V2 => &self.cosign_2,
         };
         let command = Command::new(program).args(arguments);
-        self.run(command.env("COSIGN_PASSWORD", ""))?.success()
+        self.home.run(command.env("COSIGN_PASSWORD", ""))?.success()
     }
 
     /// `countersign verify` by this policy must end with `code` and say each of `says`.
@@ -121,33 +110,11 @@ impl Scene<'_> {
         code: i32,
         says: &[&str],
     ) -> anyhow::Result<Output> {
-        self.write("policy.yaml", policy)?;
+        self.home.write("policy.yaml", policy)?;
         let verify = Command::new(self.countersign)
             .args(["verify", "--policy", "policy.yaml"])
-            .args(["--trusted-root", self.path(trusted_root)?])
+            .args(["--trusted-root", self.home.path(trusted_root)?])
             .args(arguments);
-        self.run(verify)?.ended(code, says)
-    }
-
-    fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.run(Command::new(&self.programs.crane).args(arguments))?;
-        Ok(output.success()?.stdout.trim().to_owned())
-    }
-
-    /// A path as an argument, short where it can be.
-    fn path<'p>(&self, path: &'p Path) -> anyhow::Result<&'p str> {
-        path.strip_prefix(self.directory)
-            .unwrap_or(path)
-            .to_str()
-            .context("a path that is not Unicode")
-    }
-
-    /// Runs a program where nothing of the user's is.
-    fn run(&self, command: Command) -> anyhow::Result<Output> {
-        let command = command
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        println!("  $ {}", command.line());
-        command.run()
+        self.home.run(verify)?.ended(code, says)
     }
 }

@@ -233,7 +233,7 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
         let policy: Vec<&str> = policy.iter().map(String::as_str).collect();
         for (architecture, machine) in ARCHITECTURES {
             let into = "installed";
-            let directory = world.actors.directory.join(into);
+            let directory = world.actors.home.join(into);
             let platform = format!("linux/{architecture}");
             let image = subject.tagged();
             let arguments = [
@@ -258,7 +258,7 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
             world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
             for (architecture, machine) in ARCHITECTURES {
                 let (into, platform) = ("installed", format!("linux/{architecture}"));
-                let directory = world.actors.directory.join(into);
+                let directory = world.actors.home.join(into);
                 let image = ["--platform", &platform, image, into];
                 let arguments = [&["install"], &policy[..], &image].concat();
                 world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
@@ -266,8 +266,8 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
                 fs::remove_dir_all(&directory)?;
             }
         }
-        fs::remove_dir_all(world.actors.directory.join("layout"))?;
-        fs::remove_file(world.actors.directory.join("layout.tar"))?;
+        fs::remove_dir_all(world.actors.home.join("layout"))?;
+        fs::remove_file(world.actors.home.join("layout.tar"))?;
         Ok("without a registry".to_owned())
     });
 }
@@ -295,7 +295,7 @@ fn refused(
         let platform = ["--platform", "linux/amd64"];
         let arguments = [&["install"], &policy[..], &platform, &[&image, into]].concat();
         world.actors.countersign(&arguments, code, says)?;
-        let installed = world.actors.directory.join(into).exists();
+        let installed = world.actors.home.join(into).exists();
         anyhow::ensure!(!installed, "it was installed all the same");
         Ok(format!("refused with exit code {code}:\n{}", output.tail()))
     });
@@ -313,8 +313,8 @@ fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place
             "verification:\n  issuer: {}\n  identity: {WORKFLOW}\n  signature_formats: [bundle, simple_signing]\n",
             actors.issuer()
         );
-        fs::write(actors.directory.join("legacy-policy.yaml"), policy)?;
-        let trusted_root = actors.path(&subject.instance.trusted_root)?;
+        actors.home.write("legacy-policy.yaml", policy)?;
+        let trusted_root = actors.home.path(&subject.instance.trusted_root)?;
         let flags = ["--policy", "legacy-policy.yaml", "--trusted-root", trusted_root];
         let image = subject.tagged();
         let says = [WORKFLOW, "simple signing"];
@@ -328,7 +328,7 @@ fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place
         }
         for (architecture, machine) in ARCHITECTURES {
             let (into, platform) = ("installed", format!("linux/{architecture}"));
-            let directory = actors.directory.join(into);
+            let directory = actors.home.join(into);
             let arguments = ["--platform", &platform, &image, into];
             let arguments = [&["install"], &flags[..], &arguments].concat();
             actors.countersign(&arguments, DONE, &says)?;
@@ -341,20 +341,20 @@ fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place
 
 fn attest(world: &World, subject: &Subject) -> anyhow::Result<()> {
     let actors = &world.actors;
-    let predicate = actors.directory.join("sbom.json");
+    let predicate = actors.home.join("sbom.json");
     let sbom = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","name":"app"}"#;
     fs::write(predicate, sbom)?;
-    let token = actors.token(WORKFLOW)?;
+    let token = actors.home.token(actors.sandbox, WORKFLOW)?;
     for digest in world.image.digests() {
         let mut arguments = vec!["attest", "--yes", "--predicate", "sbom.json"];
         arguments.extend(["--type", "spdxjson", "--identity-token", token]);
         arguments.extend([
             "--signing-config",
-            actors.path(&subject.instance.signing_config)?,
+            actors.home.path(&subject.instance.signing_config)?,
         ]);
         arguments.extend([
             "--trusted-root",
-            actors.path(&subject.instance.trusted_root)?,
+            actors.home.path(&subject.instance.trusted_root)?,
         ]);
         let image = subject.at_digest(digest);
         arguments.push(&image);
@@ -369,12 +369,12 @@ fn legacy_sign(
     cosign: Cosign,
     flags: &[&str],
 ) -> anyhow::Result<()> {
-    let token = world.actors.token(WORKFLOW)?;
+    let token = world.actors.home.token(world.actors.sandbox, WORKFLOW)?;
     let at = subject.instance;
     let mut arguments = vec!["sign", "--yes", "--recursive", "--identity-token", token];
     arguments.extend(["--new-bundle-format=false", "--use-signing-config=false"]);
     arguments.extend(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor]);
-    arguments.extend(["--trusted-root", world.actors.path(&at.trusted_root)?]);
+    arguments.extend(["--trusted-root", world.actors.home.path(&at.trusted_root)?]);
     arguments.extend(flags);
     let image = subject.at_digest(&world.image.index);
     arguments.push(&image);
@@ -399,7 +399,9 @@ impl World<'_> {
     /// Puts the image into the subject's repository.
     fn copy(&self, subject: &Subject) -> anyhow::Result<()> {
         let from = format!("{}/{}", subject.registry.host, self.original);
-        self.actors.crane(&["copy", &from, &subject.tagged()])?;
+        self.actors
+            .home
+            .crane(&["copy", &from, &subject.tagged()])?;
         Ok(())
     }
 }

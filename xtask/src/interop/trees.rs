@@ -14,7 +14,7 @@ mod tree;
 
 use std::cell::Cell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::Sigstore;
@@ -23,10 +23,11 @@ use self::archives::{ARCHIVES, Archive, Readers, Source};
 use self::programs::Programs;
 use self::tree::Tree;
 use super::actors::WORKFLOW;
+use super::home::Home;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
-use crate::command::{Command, Output};
+use crate::command::Command;
 
 /// Where the trees are made.
 pub(super) struct World<'a> {
@@ -43,6 +44,7 @@ const PEERS: [&str; 3] = ["umoci", "containerd", "storage"];
 /// What the trees are made with.
 struct Trees<'a> {
     world: &'a World<'a>,
+    home: Home,
     programs: Programs,
     registry: Registry,
     /// Images so far, for their names.
@@ -65,6 +67,7 @@ pub(super) fn run(world: &World, root: &Path, ledger: &mut Ledger) -> anyhow::Re
     let registry = registries::olareg(&programs.olareg, world.directory)?;
     let trees = Trees {
         world,
+        home: Home::new(world.directory, &programs.crane),
         programs,
         registry,
         images: Cell::new(0),
@@ -84,10 +87,11 @@ impl Trees<'_> {
     /// An archive of a known tree, as the only layer of an image.
     fn archive(&self, archive: &Archive) -> anyhow::Result<String> {
         let source = archive.source.name();
-        self.run((archive.writer)(&self.programs, source, "layer.tar"))?;
+        self.home
+            .succeed((archive.writer)(&self.programs, source, "layer.tar"))?;
         let image = self.append(None, &["layer.tar"])?;
         let unpacked = self.unpack(&image)?;
-        let expected = Tree::read(&self.world.directory.join(source))?;
+        let expected = Tree::read(&self.home.join(source))?;
         same("the tree that was archived", &expected, &unpacked.ours)?;
         match archive.readers {
             Readers::All => unpacked.all_same(),
@@ -106,7 +110,7 @@ impl Trees<'_> {
         for layer in layers {
             arguments.extend(["--new_layer", layer]);
         }
-        self.crane(&arguments)?;
+        self.home.crane(&arguments)?;
         let mutate = [
             "mutate",
             "--set-platform",
@@ -115,7 +119,7 @@ impl Trees<'_> {
             &image,
             &image,
         ];
-        self.crane(&mutate)?;
+        self.home.crane(&mutate)?;
         Ok(image)
     }
 
@@ -129,18 +133,13 @@ impl Trees<'_> {
         )
     }
 
-    fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.run(Command::new(&self.programs.crane).args(arguments))?;
-        Ok(output.stdout.trim().to_owned())
-    }
-
     /// Signs the image, and has it unpacked by all.
     fn unpack(&self, image: &str) -> anyhow::Result<Unpacked> {
-        let digest = self.crane(&["digest", image])?;
+        let digest = self.home.crane(&["digest", image])?;
         let (name, _) = image.rsplit_once(':').context("an image with a tag")?;
         let pinned = format!("{name}@{digest}");
         self.sign(&pinned)?;
-        let unpacked = self.path("unpacked");
+        let unpacked = self.home.join("unpacked");
         if unpacked.exists() {
             make_removable(&unpacked)?;
             fs::remove_dir_all(&unpacked)?;
@@ -148,7 +147,7 @@ impl Trees<'_> {
         fs::create_dir(&unpacked)?;
         self.install(&pinned, "unpacked/countersign")?;
         let ours = Tree::read(&unpacked.join("countersign"))?;
-        self.run(self.programs.skopeo.command().args([
+        self.home.succeed(self.programs.skopeo.command().args([
             "copy",
             "--insecure-policy",
             "--src-tls-verify=false",
@@ -171,13 +170,13 @@ impl Trees<'_> {
             };
             command.args(["--image", "unpacked/layout:v1", &into])
         } else {
-            fs::create_dir(self.path(&into))?;
+            fs::create_dir(self.home.join(&into))?;
             let command = Command::new(&self.programs.peers).args(["unpack", peer]);
             command.args(["unpacked/layout", &into])
         };
-        let output = self.shown(command).run()?;
+        let output = self.home.run(command)?;
         match output.code() {
-            Some(0) => Ok(Ok(Tree::read(&self.path(&into))?)),
+            Some(0) => Ok(Ok(Tree::read(&self.home.join(&into))?)),
             // It unpacks in a root directory of its own, which root alone can have.
             _ if peer == "storage" && !self.programs.is_root => {
                 Ok(Err("not asked, as this is not root".to_owned()))
@@ -188,13 +187,13 @@ impl Trees<'_> {
 
     fn sign(&self, pinned: &str) -> anyhow::Result<()> {
         let at = self.world.instance;
-        fs::write(self.path("token"), self.world.sandbox.token(WORKFLOW))?;
+        self.home.token(self.world.sandbox, WORKFLOW)?;
         let command = Command::new(self.world.countersign)
             .args(["sign", "--identity-token", "@token", "--trusted-root"])
             .args([&at.trusted_root])
             .args(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor])
             .args(["--rekor-version", "1", pinned]);
-        self.run(command)?;
+        self.home.succeed(command)?;
         Ok(())
     }
 
@@ -206,23 +205,8 @@ impl Trees<'_> {
             .args([&at.trusted_root])
             .args(["--issuer", &issuer, "--identity", WORKFLOW])
             .args(["--platform", "linux/amd64", pinned, into]);
-        self.run(command)?;
+        self.home.succeed(command)?;
         Ok(())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.world.directory.join(name)
-    }
-
-    /// Runs a program, which must succeed.
-    fn run(&self, command: Command) -> anyhow::Result<Output> {
-        self.shown(command).run()?.success()
-    }
-
-    fn shown(&self, command: Command) -> Command {
-        println!("  $ {}", command.line());
-        let command = command.directory(self.world.directory);
-        command.env("HOME", self.world.directory)
     }
 }
 

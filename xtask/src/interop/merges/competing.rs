@@ -33,7 +33,7 @@ impl Scene<'_> {
                 let image = format!("{}/{repository}:{tag}", registry.host);
                 let sources = [single.clone(), shared.clone()];
                 let merge = self.merge(registry, &image, &sources)?;
-                let merge = merge.directory(self.directory).env("HOME", self.directory);
+                let merge = self.home.here(merge);
                 running.push(merge.spawn(Stdio::null(), Stdio::inherit())?);
                 images.push(image);
             }

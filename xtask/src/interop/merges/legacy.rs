@@ -1,7 +1,5 @@
 //! The legacy form: cosign 2 accepts what countersign wrote, and each leaves the signatures of the other.
 
-use std::fs;
-
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
 use serde_json::Value;
@@ -31,7 +29,7 @@ impl Scene<'_> {
         let repository = "merges/both";
         let image = format!("{}/{repository}:v1", registry.host);
         let merge = self.merge(registry, &image, sources)?;
-        self.command(merge.args(["--format", "both"]))?;
+        self.home.succeed(merge.args(["--format", "both"]))?;
         let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
         let index = http::text_of(&url, media_type::OCI_INDEX)?;
         let digest = Digest::sha256(index.as_bytes()).to_string();
@@ -52,7 +50,7 @@ impl Scene<'_> {
         let source = sources.first().context("no image")?;
         let from = format!("{}/{CACHE}@{source}", registry.host);
         let image = format!("{}/merges/beside@{source}", registry.host);
-        self.crane(&[
+        self.home.crane(&[
             "copy",
             &from,
             &format!("{}/merges/beside:v1", registry.host),
@@ -73,7 +71,7 @@ impl Scene<'_> {
         let other = sources.get(1).context("no second image")?;
         let from = format!("{}/{CACHE}@{other}", registry.host);
         let image = format!("{}/merges/beside@{other}", registry.host);
-        self.crane(&[
+        self.home.crane(&[
             "copy",
             &from,
             &format!("{}/merges/beside:v2", registry.host),
@@ -86,13 +84,13 @@ impl Scene<'_> {
     }
 
     fn signs_legacy(&self, image: &str) -> anyhow::Result<String> {
-        fs::write(self.directory.join("token"), self.sandbox.token(WORKFLOW))?;
+        self.home.token(self.sandbox, WORKFLOW)?;
         let sign = Command::new(self.countersign)
             .args(["sign", "--trusted-root", text(&self.instance.trusted_root)?])
             .args(["--signing-config", text(&self.instance.signing_config)?])
             .args(["--identity-token", "@token", "--format", "simple-signing"])
             .args([image]);
-        Ok(self.command(sign)?.stdout)
+        Ok(self.home.succeed(sign)?.stdout)
     }
 
     fn verifies_legacy(&self, image: &str) -> anyhow::Result<()> {
@@ -100,7 +98,7 @@ impl Scene<'_> {
         let policy = format!(
             "issuer: {issuer}\nidentity: {WORKFLOW}\nsignature_formats: [simple_signing]\n"
         );
-        fs::write(self.directory.join("legacy.yaml"), policy)?;
+        self.home.write("legacy.yaml", policy)?;
         let verify = Command::new(self.countersign)
             .args([
                 "verify",
@@ -108,19 +106,19 @@ impl Scene<'_> {
                 text(&self.instance.trusted_root)?,
             ])
             .args(["--policy", "legacy.yaml", image]);
-        self.command(verify)?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
     fn cosign_2_signs(&self, image: &str, identity: &str) -> anyhow::Result<()> {
-        fs::write(self.directory.join("token"), self.sandbox.token(identity))?;
+        self.home.token(self.sandbox, identity)?;
         let sign = Command::new(&self.cosign_2)
             .args(["sign", "--yes", "--identity-token", "token"])
             .args(["--new-bundle-format=false", "--use-signing-config=false"])
             .args(["--fulcio-url", &self.instance.fulcio])
             .args(["--rekor-url", &self.instance.rekor])
             .args(["--trusted-root", text(&self.instance.trusted_root)?, image]);
-        self.command(sign)?;
+        self.home.succeed(sign)?;
         Ok(())
     }
 
@@ -132,7 +130,7 @@ impl Scene<'_> {
             .args(["--trusted-root", text(&self.instance.trusted_root)?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", identity, image]);
-        let accepted: Vec<Value> = serde_json::from_str(self.command(verify)?.stdout.trim())?;
+        let accepted: Vec<Value> = serde_json::from_str(self.home.succeed(verify)?.stdout.trim())?;
         ensure!(
             accepted.len() == count,
             "cosign 2 accepts {} signatures of {image}, not {count}",

@@ -47,12 +47,15 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
         ledger.case(&title, || {
             let image = scene.image(registry, &format!("attestations/{log}"))?;
             for (name, _, predicate) in predicates() {
-                scene.write("predicate.json", predicate.to_string())?;
-                let token = scene.token()?;
+                scene.home.write("predicate.json", predicate.to_string())?;
+                let token = scene.home.token(scene.sandbox, WORKFLOW)?;
                 let mut arguments = vec!["attest", "--yes", "--identity-token", token];
                 arguments.extend(["--type", name, "--predicate", "predicate.json"]);
-                arguments.extend(["--signing-config", scene.path(&instance.signing_config)?]);
-                arguments.extend(["--trusted-root", scene.path(&instance.trusted_root)?]);
+                arguments.extend([
+                    "--signing-config",
+                    scene.home.path(&instance.signing_config)?,
+                ]);
+                arguments.extend(["--trusted-root", scene.home.path(&instance.trusted_root)?]);
                 arguments.push(&image);
                 scene.cosign(Cosign::V3, &arguments)?;
             }
@@ -102,7 +105,7 @@ fn judge(scene: &Scene, root: &std::path::Path, image: &str) -> anyhow::Result<(
     };
     let saving = ["--save-predicate", "saved.json", image];
     scene.verify(&rules("v.+"), root, &saving, DONE, &[])?;
-    let saved: Value = serde_json::from_slice(&fs::read(scene.directory.join("saved.json"))?)?;
+    let saved: Value = serde_json::from_slice(&fs::read(scene.home.join("saved.json"))?)?;
     let [(_, _, provenance), ..] = predicates();
     let written = saved.pointer("/buildDefinition/externalParameters");
     ensure!(
@@ -126,7 +129,7 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
         .and_subject(Digest::sha256(b"another binary"))
         .predicate(SLSA, provenance);
     let bundle = scene.sandbox.issue(&BundleSpec::new(statement, WORKFLOW))?;
-    scene.write("bundle.json", bundle)?;
+    scene.home.write("bundle.json", bundle)?;
     let root = &scene.instances[0].trusted_root;
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
     let says = "type       https://slsa.dev/provenance/v1";
@@ -142,11 +145,11 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
             BUNDLE,
         ])
         .args([&image, &format!("bundle.json:{BUNDLE}")]);
-    scene.run(attach)?.success()?;
+    scene.home.run(attach)?.success()?;
     scene.verify(&policy, root, &[&image], DONE, &[says])?;
     let issuer = bare(&scene.sandbox.oidc_issuer());
     let mut arguments = vec!["verify-attestation", "--type", name];
-    arguments.extend(["--trusted-root", scene.path(root)?]);
+    arguments.extend(["--trusted-root", scene.home.path(root)?]);
     arguments.extend(["--certificate-identity", WORKFLOW]);
     arguments.extend(["--certificate-oidc-issuer", &issuer, &image]);
     scene.cosign(Cosign::V3, &arguments)?;

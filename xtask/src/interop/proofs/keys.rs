@@ -43,7 +43,10 @@ pub(super) fn make(scene: &Scene) -> anyhow::Result<()> {
     }
     let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
     let generate = Command::new("openssl").args(["genpkey"]).args(curve);
-    scene.run(generate.args(["-out", "p384.pem"]))?.success()?;
+    scene
+        .home
+        .run(generate.args(["-out", "p384.pem"]))?
+        .success()?;
     let import = ["import-key-pair", "--key", "p384.pem"];
     scene.cosign(
         Cosign::V3,
@@ -172,12 +175,12 @@ fn sign(
     image: &str,
 ) -> anyhow::Result<()> {
     let mut arguments = vec!["sign", "--yes", "--key", key, new_bundle_format(form)];
-    let trusted_root = scene.path(&at.trusted_root)?;
+    let trusted_root = scene.home.path(&at.trusted_root)?;
     match (form, at.rekor_version) {
         (Form::Legacy, RekorVersion::V1) => {
             arguments.extend(["--use-signing-config=false", "--rekor-url", &at.rekor]);
         }
-        _ => arguments.extend(["--signing-config", scene.path(&at.signing_config)?]),
+        _ => arguments.extend(["--signing-config", scene.home.path(&at.signing_config)?]),
     }
     arguments.extend(["--trusted-root", trusted_root, image]);
     scene.cosign(cosign, &arguments)?;

@@ -23,7 +23,7 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
 
 fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
     let image = scene.image(registry, "without-logs/attested")?;
-    scene.write(
+    scene.home.write(
         "github.json",
         scene.sandbox.trusted_root_without_logs_json(),
     )?;
@@ -32,26 +32,28 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
     let fields = config.as_object_mut().context("no object")?;
     fields.insert("rekorTlogUrls".into(), json!([]));
     fields.remove("rekorTlogConfig");
-    scene.write("signing-config.json", config.to_string())?;
+    scene
+        .home
+        .write("signing-config.json", config.to_string())?;
     let predicate = json!({
         "buildDefinition": { "buildType": "https://example.com/build/v1" },
         "runDetails": { "builder": { "id": "https://example.com/builder" } },
     });
-    scene.write("predicate.json", predicate.to_string())?;
+    scene.home.write("predicate.json", predicate.to_string())?;
 
-    let token = scene.token()?;
+    let token = scene.home.token(scene.sandbox, WORKFLOW)?;
     let mut arguments = vec!["attest", "--yes", "--identity-token", token];
     arguments.extend(["--type", "slsaprovenance1", "--predicate", "predicate.json"]);
     arguments.extend(["--signing-config", "signing-config.json"]);
     arguments.extend([
         "--trusted-root",
-        scene.path(&instance.trusted_root)?,
+        scene.home.path(&instance.trusted_root)?,
         &image,
     ]);
     scene.cosign(Cosign::V3, &arguments)?;
 
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
-    let github = scene.directory.join("github.json");
+    let github = scene.home.join("github.json");
     let says = [WORKFLOW, "log entry  none: this instance has no log"];
     scene.verify(&policy, &github, &[&image], DONE, &says)?;
     // Of two roots, one a line, each is judged by alone.
@@ -60,8 +62,8 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
         serde_json::from_slice::<Value>(&fs::read(&github)?)?,
         serde_json::from_slice::<Value>(&fs::read(&instance.trusted_root)?)?
     );
-    scene.write("both.jsonl", both)?;
-    let both = scene.directory.join("both.jsonl");
+    scene.home.write("both.jsonl", both)?;
+    let both = scene.home.join("both.jsonl");
     scene.verify(&policy, &both, &[&image], DONE, &says)?;
     // Where there is a log, it is demanded.
     let says = ["expected a log entry"];

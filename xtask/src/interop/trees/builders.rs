@@ -29,13 +29,13 @@ const DEVICE: &str = "import sys, tarfile\n\
 
 /// A layer that writes through an absolute link, and whose device deletes a file.
 fn appended(trees: &Trees) -> anyhow::Result<String> {
-    let top = trees.path("upper");
+    let top = trees.home.join("upper");
     fs::create_dir_all(top.join("var/run"))?;
     fs::write(top.join("var/run/x.pid"), "7")?;
     fs::write(top.join("third"), "another")?;
     let tar = |arguments: &[&str]| {
         let tar = Command::new("tar").inherit_environment();
-        trees.run(tar.args(arguments))
+        trees.home.succeed(tar.args(arguments))
     };
     tar(&["-C", "full", "-cf", LOWER, "."])?;
     // The file alone: with its directories, the link would be replaced by one.
@@ -44,7 +44,9 @@ fn appended(trees: &Trees) -> anyhow::Result<String> {
     let deletes = trees.programs.is_root;
     if deletes {
         let python = Command::new("python3").inherit_environment();
-        trees.run(python.args(["-c", DEVICE, "upper.tar"]))?;
+        trees
+            .home
+            .succeed(python.args(["-c", DEVICE, "upper.tar"]))?;
     }
     let image = trees.append(None, &[LOWER, "upper.tar"])?;
     let unpacked = trees.unpack(&image)?;
@@ -60,7 +62,7 @@ fn appended(trees: &Trees) -> anyhow::Result<String> {
 fn inserted(trees: &Trees) -> anyhow::Result<String> {
     let umoci = |arguments: &[&str]| {
         let command = Command::new(&trees.programs.umoci).args(arguments);
-        trees.run(command)
+        trees.home.succeed(command)
     };
     umoci(&["init", "--layout", "umoci"])?;
     umoci(&["new", "--image", "umoci:v1"])?;
@@ -102,7 +104,7 @@ fn built(trees: &Trees) -> anyhow::Result<String> {
     if !trees.programs.is_root {
         return Ok("skipped: buildah needs to be root here".to_owned());
     }
-    let policy = trees.path("policy.json");
+    let policy = trees.home.join("policy.json");
     fs::write(
         &policy,
         r#"{"default": [{"type": "insecureAcceptAnything"}]}"#,
@@ -110,11 +112,13 @@ fn built(trees: &Trees) -> anyhow::Result<String> {
     let buildah = |arguments: &[&str]| {
         let state = ["--root", "buildah/root", "--runroot", "buildah/run"];
         let state = state.map(|part| match part.strip_prefix("buildah/") {
-            Some(_) => trees.path(part).display().to_string(),
+            Some(_) => trees.home.join(part).display().to_string(),
             None => part.to_owned(),
         });
         let command = trees.programs.debian("buildah").args(state);
-        trees.run(command.args(["--storage-driver", "vfs"]).args(arguments))
+        trees
+            .home
+            .succeed(command.args(["--storage-driver", "vfs"]).args(arguments))
     };
     let base = trees.append(None, &[LOWER])?;
     let policy = policy.display().to_string();
@@ -152,7 +156,7 @@ fn built(trees: &Trees) -> anyhow::Result<String> {
 /// A Go program by ko, whose layers have absolute names.
 fn by_ko(trees: &Trees) -> anyhow::Result<String> {
     let base = trees.append(None, &[LOWER])?;
-    let module = trees.path("app");
+    let module = trees.home.join("app");
     fs::create_dir_all(module.join("kodata"))?;
     fs::write(module.join("go.mod"), "module example.com/app\n\ngo 1.24\n")?;
     fs::write(module.join("main.go"), "package main\n\nfunc main() {}\n")?;
@@ -194,6 +198,6 @@ fn push(trees: &Trees, layout: &str) -> anyhow::Result<String> {
         &format!("oci:{layout}"),
         &format!("docker://{image}"),
     ]);
-    trees.run(copy)?;
+    trees.home.succeed(copy)?;
     Ok(image)
 }
