@@ -7,6 +7,7 @@
 mod actors;
 mod bench;
 mod containerd;
+mod copies;
 mod debian;
 mod enforcers;
 mod home;
@@ -73,6 +74,9 @@ pub(crate) enum Part {
     Merges,
     /// Signatures by a key, attestations, and an instance without logs: the registries, cosign 2 and 3, and oras
     Proofs,
+    /// Images copied with all that refers to them, to and from registries, layouts, archives and kits: the registries,
+    /// cosign 2 and 3, crane, oras and skopeo
+    Copies,
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
@@ -118,6 +122,13 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         let directory = directory.path().join("proofs");
         fs::create_dir_all(&directory)?;
         proofs::run(&countersign, &programs, &root, &directory, &mut ledger)?;
+    }
+    if wanted(Part::Copies) {
+        let programs = Programs::install(&root)?;
+        println!("Copying images with their proof …");
+        let directory = directory.path().join("copies");
+        fs::create_dir_all(&directory)?;
+        copies::run(&countersign, &programs, &root, &directory, &mut ledger)?;
     }
     if wanted(Part::Trees) {
         let directory = directory.path().join("trees");
