@@ -12,6 +12,7 @@
 //! - **Waiting** has a limit ([`Timeouts`](crate::Timeouts), [`Pace`]), and so has the size of a
 //!   body. If a failure may pass, the request is repeated after growing, random pauses, and not
 //!   before the time that the server gives ([`retrying`]).
+//! - **Hosts** get a number of requests at the same time, and are left alone when they ask for it ([`Traffic`]).
 //! - **URLs** in errors and logs have no login and no query ([`Redacted`]).
 
 mod answer;
@@ -24,7 +25,9 @@ mod redacted;
 mod redirect;
 mod request;
 mod retry;
+mod said;
 mod too_slow;
+mod traffic;
 
 pub use answer::Answer;
 pub use connection::Connection;
@@ -37,6 +40,7 @@ pub use redirect::RedirectRefused;
 pub use request::{Body, Credential, Request};
 pub use retry::{AttemptError, retrying, status_may_pass};
 pub use too_slow::TooSlow;
+pub use traffic::Traffic;
 
 pub(crate) use answer::too_slow;
 pub(crate) use host::is_loopback_host;

@@ -7,7 +7,7 @@ use reqwest::{Client, ClientBuilder, Identity};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::http::{HostKind, proxy, shown};
+use crate::http::{HostKind, Traffic, proxy, shown};
 use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
 use crate::reference::LayoutPath;
@@ -28,6 +28,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// How often to repeat a failed request.
     pub retries: Retries,
+    /// How many requests each host gets. All clients that are made from clones of the options share it.
+    pub traffic: Traffic,
     /// Certificate authorities to trust, in addition to the system's: PEM, each with one or more
     /// certificates.
     pub extra_roots: Vec<Vec<u8>>,
@@ -83,6 +85,7 @@ impl Default for Options {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),
+            traffic: Traffic::default(),
             extra_roots: Vec::new(),
             client_identity: None,
             proxy: None,
@@ -129,6 +132,7 @@ impl fmt::Debug for Options {
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .field("retries", &self.retries)
+            .field("traffic", &self.traffic)
             .field("extra_roots", &self.extra_roots.len())
             .field("client_identity", &self.client_identity)
             .field("proxy", &self.proxy.as_ref().map(shown))

@@ -21,7 +21,8 @@ pub use hostile::{HostileBundle, hostile_bundles};
 pub use misuse::Compiler;
 pub use proxy::RecordingProxy;
 pub use registry::{
-    Auth, DashedTags, Effect, Fault, Mounts, RegistryOptions, RegistryServer, Request,
+    Auth, DashedTags, Effect, Fault, Mounts, RateLimit, RegistryOptions, RegistryServer, Request,
+    ToldBy,
 };
 pub use roll_out::{RollOut, Standing};
 pub use scene::Scene;

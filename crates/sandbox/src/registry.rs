@@ -11,6 +11,7 @@ mod api;
 mod auth;
 mod call;
 mod fault;
+mod limiter;
 mod route;
 mod store;
 mod upload;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use countersign_oci::{Reference, ReferenceError, Repository};
@@ -32,6 +34,8 @@ use self::call::{Call, Manner};
 pub use self::call::{DashedTags, Mounts};
 use self::fault::Faults;
 pub use self::fault::{Effect, Fault};
+use self::limiter::Limiter;
+pub use self::limiter::{RateLimit, ToldBy};
 use self::route::Route;
 use self::store::Store;
 use crate::server::Server;
@@ -61,6 +65,8 @@ pub struct RegistryOptions {
     /// With [`Auth::Bearer`]: an identity (refresh) token that the token endpoint accepts by POST
     /// instead of name and password. If there is one, no anonymous tokens are given.
     pub identity_token: Option<String>,
+    /// How often the registry may be asked. Unlimited by default.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A request that the server received.
@@ -79,6 +85,18 @@ pub struct Request {
 }
 
 impl Request {
+    fn of(head: &Parts) -> Self {
+        let authorization = head.headers.get(header::AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        Self {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            authorization: authorization.map(str::to_owned),
+            headers: head.headers.clone(),
+        }
+    }
+
     /// Method and path, as a [`Fault`]'s pattern sees them.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
@@ -102,6 +120,8 @@ struct Shared {
     store: Mutex<Store>,
     faults: Mutex<Faults>,
     requests: Mutex<Vec<Request>>,
+    rate_limit: Option<RateLimit>,
+    limiter: Mutex<Limiter>,
 }
 
 impl RegistryServer {
@@ -157,6 +177,17 @@ impl RegistryServer {
     /// Forgets the requests so far.
     pub fn reset_requests(&self) {
         lock(&self.shared.requests).clear();
+        lock(&self.shared.limiter).reset();
+    }
+
+    /// How many requests were too many, by [`RegistryOptions::rate_limit`].
+    pub fn refused(&self) -> usize {
+        lock(&self.shared.limiter).refused()
+    }
+
+    /// How many requests were open at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        lock(&self.shared.limiter).most_open()
     }
 
     /// Adds a fault. Faults that were added earlier apply first.
@@ -197,13 +228,40 @@ impl Shared {
             store: Mutex::default(),
             faults: Mutex::new(options.faults.into()),
             requests: Mutex::default(),
+            rate_limit: options.rate_limit,
+            limiter: Mutex::default(),
         }
     }
 }
 
+/// Counts a request, and handles it if there are not too many.
+async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
+    let taken = {
+        let mut limiter = lock(&shared.limiter);
+        limiter.open();
+        let limit = shared.rate_limit.as_ref();
+        limit.map(|limit| limiter.take(limit)).transpose()
+    };
+    let response = match taken {
+        Ok(told) => {
+            let mut response = admitted(&shared, request).await;
+            if let Some(told) = told {
+                told.tell(&mut response);
+            }
+            response
+        }
+        Err(refused) => {
+            lock(&shared.requests).push(Request::of(&request.into_parts().0));
+            *refused
+        }
+    };
+    lock(&shared.limiter).close();
+    response
+}
+
 /// Handles one request: records it, checks its login, serves it, and applies a fault if there is
 /// one.
-async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
+async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let query = head.uri.query().unwrap_or_default();
@@ -211,13 +269,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    let request = Request {
-        method: head.method.to_string(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        authorization: authorization.map(str::to_owned),
-        headers: head.headers.clone(),
-    };
+    let request = Request::of(&head);
     let line = request.line();
     tracing::debug!(line, query);
     lock(&shared.requests).push(request);
@@ -257,7 +309,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
             headers: &headers,
             body,
         };
-        serve(&shared, &call, strike.as_ref())
+        serve(shared, &call, strike.as_ref())
     };
     let response = match strike {
         Some(strike) => strike.effect.distort(response, path_and_query).await,

@@ -74,7 +74,8 @@ pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Vec<St
     let resumed = killed_and_resumed(&audit, directory)?;
     ensure!(
         resumed == found,
-        "an audit that was killed and went on has another report"
+        "an audit that was killed and went on has another report: {}",
+        difference(&found, &resumed)
     );
     let [measured] = measure([&audit], &scene.registry, RUNS)?;
     let (seconds, resident) = (measured.median().as_secs_f64(), measured.resident_mib());
@@ -154,6 +155,19 @@ fn state(standing: Standing) -> &'static str {
         Standing::Missing => "missing",
         Standing::Forbidden => "unreachable",
     }
+}
+
+/// The first result that differs, in both reports.
+fn difference(first: &Value, second: &Value) -> String {
+    let results = |document: &Value| document.get("results").and_then(Value::as_array).cloned();
+    let (first, second) = (results(first), results(second));
+    let pairs = first.iter().flatten().zip(second.iter().flatten());
+    let mut differ = pairs.filter(|(one, other)| one != other);
+    let pair = differ.next();
+    pair.map_or_else(
+        || "the summary".to_owned(),
+        |(one, other)| format!("{one} became {other}"),
+    )
 }
 
 fn counts(document: &Value) -> BTreeMap<String, u64> {

@@ -20,13 +20,16 @@ mod text;
 
 use std::cell::Cell;
 use std::future::ready;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
 use countersign_download::{Auditor, GallerySubjects, Scope, Subject, WhichSources};
+use countersign_oci::http::Traffic;
 use countersign_oci::{Digest, Platform, Registry};
 use countersign_verify::Verifier;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -64,6 +67,8 @@ countersign audit [OPTIONS] --gallery FILE
 
 /// How many images are judged at the same time. Each needs a few short requests.
 const AT_ONCE: usize = 32;
+/// How long a registry may ask to be left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// `countersign audit`
 #[derive(Debug, Args)]
@@ -123,6 +128,13 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "NUMBER/PARTS")]
     pub(crate) shard: Option<Shard>,
 
+    /// Ask each host at most so many times a second
+    ///
+    /// Without this flag, a registry is asked as fast as it answers. If it says how many requests it takes, or asks
+    /// for a pause of up to ten minutes, the audit does as it says.
+    #[arg(long, value_name = "NUMBER", value_parser = per_second)]
+    pub(crate) rate: Option<NonZeroU32>,
+
     /// Keep what was found in this file, and go on with it
     ///
     /// An audit that was interrupted goes on where it was. Remove the file to begin anew.
@@ -148,6 +160,11 @@ pub(crate) enum AuditCommand {
 /// An image with the auditor that judges it.
 type Task = (Arc<Auditor<Verifier>>, Subject);
 
+fn per_second(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().and_then(NonZeroU32::new);
+    number.ok_or_else(|| format!("expected how many requests a second, such as 10, found `{text}`"))
+}
+
 /// Audits all there is. The exit code is that of the worst verdict that the run is to fail on.
 pub(crate) async fn run(
     arguments: AuditArguments,
@@ -157,7 +174,7 @@ pub(crate) async fn run(
     if let Some(AuditCommand::Merge(arguments)) = &arguments.command {
         return merge::run(arguments, output);
     }
-    let registry = connection::registry(&arguments.verification.registry, environment)?;
+    let registry = arguments.registry(environment)?;
     let setup = Setup {
         arguments: &arguments,
         registry,
@@ -276,6 +293,14 @@ async fn audit(
 }
 
 impl AuditArguments {
+    /// A client that is polite for long.
+    fn registry(&self, environment: &Environment) -> Result<Registry, Failure> {
+        let mut options = connection::options(&self.verification.registry, environment)?;
+        options.traffic = Traffic::new(Traffic::AT_ONCE, self.rate);
+        options.retries.longest_pause = LONGEST_PAUSE;
+        Ok(Registry::new(options)?)
+    }
+
     fn which(&self) -> WhichSources {
         match self.mirrors {
             true => WhichSources::Mirrors,

@@ -6,14 +6,18 @@ use serde_json::Value;
 
 use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST};
 
-/// A stage with `app:NAME` in every standing, and the policy's `not_before`.
 async fn stage() -> Stage {
-    let stage = Stage::new().await;
+    filled(Stage::new().await)
+}
+
+/// With `app:NAME` in every standing, and the policy's `not_before`.
+pub(crate) fn filled(stage: Stage) -> Stage {
     for standing in Standing::ALL {
         publish(&stage, standing.as_str(), standing);
     }
     let policy = stage.policy(RELEASE) + "  not_before: 2025-01-01T00:00:00Z\n";
     stage.write("policy.yaml", policy);
+    stage.write("list.txt", list(&stage));
     stage
 }
 
@@ -30,7 +34,7 @@ fn publish(stage: &Stage, tag: &str, standing: Standing) {
 }
 
 /// The name of the verdict on an image in this standing.
-fn expected(standing: Standing) -> &'static str {
+pub(crate) fn expected(standing: Standing) -> &'static str {
     match standing {
         Standing::Proven => "proven",
         Standing::Stale => "stale",
@@ -53,7 +57,7 @@ fn audit(stage: &Stage, arguments: &[&str]) -> Run {
     stage.run(&[&["audit"], &TRUST, arguments])
 }
 
-fn by_list(stage: &Stage, arguments: &[&str]) -> Run {
+pub(crate) fn by_list(stage: &Stage, arguments: &[&str]) -> Run {
     let images = ["--images", "list.txt"];
     audit(stage, &[&POLICY, &images, arguments].concat())
 }
@@ -116,14 +120,12 @@ async fn every_state_is_found_and_counted() {
 #[tokio::test]
 async fn the_summary_reads_well() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     stage.snapshot("audit", &by_list(&stage, &[]));
 }
 
 #[tokio::test]
 async fn the_exit_code_is_that_of_the_worst_state_that_is_named() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     for (states, code) in [
         ("any", 5),
         ("none", 0),
@@ -149,7 +151,6 @@ async fn the_exit_code_is_that_of_the_worst_state_that_is_named() {
 #[tokio::test]
 async fn lines_come_one_an_image_and_the_last_one_says_that_all_are_there() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     let run = by_list(&stage, &["--output", "jsonl", "--fail-on", "none"]);
     assert_eq!(run.code, 0);
     let lines = lines(&run);
@@ -263,7 +264,6 @@ fn sorted(lines: &[Value]) -> Vec<String> {
 #[tokio::test]
 async fn an_audit_that_was_interrupted_goes_on_and_reports_the_same() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     let flags = ["--output", "jsonl", "--fail-on", "none"];
     let whole = lines(&by_list(&stage, &flags));
     let flags = [&flags[..], &["--state", "state"]].concat();
@@ -312,7 +312,6 @@ async fn an_audit_that_was_interrupted_goes_on_and_reports_the_same() {
 #[tokio::test]
 async fn parts_make_a_whole_and_nothing_less_is_merged() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     let part = |shard: &str, file: &str| {
         let flags = ["--output", "jsonl", "--fail-on", "none", "--shard", shard];
         let run = by_list(&stage, &flags);
@@ -360,7 +359,6 @@ async fn parts_make_a_whole_and_nothing_less_is_merged() {
 #[tokio::test]
 async fn what_changed_since_an_earlier_audit_is_told() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     let before = by_list(&stage, &["--output", "jsonl"]).stdout;
     stage.write("before.jsonl", before);
     publish(&stage, "missing", Standing::Unsigned);
@@ -383,7 +381,6 @@ async fn what_changed_since_an_earlier_audit_is_told() {
 #[tokio::test]
 async fn the_page_has_every_image() {
     let stage = stage().await;
-    stage.write("list.txt", list(&stage));
     let run = by_list(&stage, &["--fail-on", "none", "--html", "report.html"]);
     assert_eq!(run.code, 0, "{}", run.shown());
     let page = std::fs::read_to_string(stage.path("report.html")).unwrap();

@@ -11,6 +11,8 @@
 
 mod also_verify;
 mod audit;
+mod audit_page;
+mod audit_politely;
 mod audit_reports;
 mod bundle;
 mod cache;

@@ -15,6 +15,7 @@ use url::Url;
 use super::pace::Pace;
 use super::redacted::{host, shown};
 use super::retry::{AttemptError, status_may_pass};
+use super::said::Said;
 use super::too_slow::TooSlow;
 use crate::error::Error;
 use crate::excerpt::excerpt;
@@ -73,10 +74,11 @@ impl Answer {
     }
 
     /// How long to wait before the next request, by the server's `Retry-After` header, which holds
-    /// seconds or a date.
+    /// seconds or a date. If there were too many requests (429), also by the time at which the server
+    /// begins to count anew.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header(&header::RETRY_AFTER).and_then(retry_after)
+        Said::of(self.status(), self.headers()).pause
     }
 
     /// The first bytes of the body, at most `limit`. Returns what was read before any error: the
@@ -302,29 +304,4 @@ pub(super) fn network(url: &Url, source: reqwest::Error) -> AttemptError {
         url: shown(url),
         source: Box::new(source.without_url()),
     })
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?;
-    let pause = date.timestamp().duration_since(jiff::Timestamp::now());
-    Some(Duration::try_from(pause).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_takes_seconds_and_dates() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            retry_after("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::ZERO)
-        );
-        assert_eq!(retry_after("soon"), None);
-    }
 }

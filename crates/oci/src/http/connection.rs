@@ -21,6 +21,7 @@ use super::redacted::shown;
 use super::redirect::{RedirectRefused, is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::AttemptError;
+use super::traffic::Kind;
 use crate::error::{Error, Result};
 use crate::options::{Options, PrivateRedirects};
 
@@ -134,10 +135,16 @@ impl Connection {
             };
             self.shared.names.admit(&url, limit);
             credential = credential.filter(|_| url.origin() == home);
+            let kind = match body {
+                Body::Upload(_) => Kind::Upload,
+                Body::Empty | Body::Bytes(_) | Body::Secret(_) => Kind::Short,
+            };
+            let turn = self.options().traffic.turn(&url, kind).await;
             let response = self
                 .send(request, &url, credential, body)
                 .await
                 .map_err(|failure| failure.of(&url, &self.who_named(named_by.as_ref(), &url)))?;
+            turn.answered(&response, &self.options().retries);
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
                 let deadline = Instant::now() + self.options().timeouts.document;

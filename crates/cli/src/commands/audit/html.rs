@@ -11,7 +11,7 @@ use countersign_download::State;
 use countersign_oci::{Digest, printable};
 
 use super::record::AuditResult;
-use super::tally::{GroupKey, Tally};
+use super::tally::{GroupKey, Tally, policy_change};
 use super::text;
 
 const STYLE: &str = include_str!("html/report.css");
@@ -150,7 +150,7 @@ fn groups(page: &mut String, tally: &Tally) {
     }
     page.push_str(
         "<h2>Not proven, by group</h2>\n<table>\n<thead><tr><th class=\"number\">Images</th><th>State</th>\
-         <th>Where</th><th>Signer found</th><th>Some of them</th></tr></thead>\n<tbody>\n",
+         <th>Where</th><th>Why not</th><th>Some of them</th></tr></thead>\n<tbody>\n",
     );
     for (key, count, named) in groups.iter().take(LISTED) {
         let more = match count.saturating_sub(named.named.len() as u64) {
@@ -170,18 +170,36 @@ fn groups(page: &mut String, tally: &Tally) {
             .map(String::as_str);
         let _ = writeln!(
             page,
-            "<tr><td class=\"number\">{count}</td><td class=\"name {}\">{}</td><td><code>{}</code><br>\
-             <span class=\"soft\">{}</span></td><td><code>{}</code></td><td>{}{more}</td></tr>",
+            "<tr><td class=\"number\">{count}</td><td class=\"name {}\">{}</td><td class=\"where\"><code>{}</code><br>\
+             <span class=\"soft\">{}</span></td><td>{}{}{}</td><td class=\"some\">{}{more}</td></tr>",
             class(*state),
             state.as_str(),
             escaped(repository),
             escaped(&beside.collect::<Vec<_>>().join(", ")),
-            escaped(signer.as_deref().unwrap_or_default()),
+            line("", named.reason.as_deref()),
+            line("signed by ", signer.as_deref()),
+            line(
+                "the policy would need: ",
+                policy_change(key, named).as_deref()
+            ),
             escaped(&named.named.join(", ")),
         );
     }
     page.push_str("</tbody>\n</table>\n");
     more(page, groups.len(), "groups");
+}
+
+/// A line of a cell, if there is something to say.
+fn line(before: &str, said: Option<&str>) -> String {
+    let said = said.map(escaped);
+    said.map_or_else(String::new, |said| {
+        let class = if before.is_empty() {
+            ""
+        } else {
+            " class=\"soft\""
+        };
+        format!("<div{class}>{before}{said}</div>")
+    })
 }
 
 fn more(page: &mut String, count: usize, what: &str) {
@@ -234,7 +252,7 @@ fn row(page: &mut String, result: &AuditResult) {
     let _ = writeln!(
         page,
         "<tr data-state=\"{0}\"><td class=\"name {1}\">{0}{was}</td><td>{2}</td><td><code>{3}</code></td><td>{4}</td>\
-         <td>{5}</td><td>{6}</td></tr>",
+         <td class=\"when\">{5}</td><td>{6}</td></tr>",
         state.as_str(),
         class(state),
         text(result.entry.as_ref()),
@@ -320,7 +338,7 @@ mod tests {
             .count();
         assert_eq!(
             fields,
-            1 + 2 + 5 + 2 * 5,
+            1 + 2 + 7 + 2 * 5,
             "a field is not shown, or more than one is"
         );
         assert_eq!(page.matches("<script").count(), 1);

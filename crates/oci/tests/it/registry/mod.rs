@@ -24,3 +24,4 @@ mod script;
 mod select;
 mod strangers;
 mod tls;
+mod traffic;
