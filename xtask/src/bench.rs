@@ -6,6 +6,7 @@
 //! the registry, which is the sandbox's: it keeps a log of its requests.
 
 mod audit;
+mod copy;
 mod gallery;
 mod hostile;
 mod install;
@@ -23,7 +24,7 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 
 use self::measure::{Measurement, measure};
 use crate::command::{Command, Profile, build_countersign, workspace};
-use crate::interop::{cosign, installed_cosign};
+use crate::interop::{cosign, installed_cosign, installed_oras, installed_skopeo};
 use crate::servers::Servers;
 
 pub(crate) use self::install::Files;
@@ -51,6 +52,8 @@ pub(crate) enum Part {
     Node,
     /// `countersign audit` of a large gallery
     Audit,
+    /// `countersign copy` from registry to registry, beside skopeo and oras where they are installed
+    Copy,
     /// `countersign install` of large images, beside crane, skopeo and umoci where they are installed
     Install,
 }
@@ -111,6 +114,13 @@ pub(crate) fn run(
     }
     if plays(Part::Audit) {
         missed.extend(audit::run(&countersign, directory.path())?);
+    }
+    if plays(Part::Copy) {
+        let peers = copy::Peers {
+            skopeo: installed_skopeo(&root),
+            oras: installed_oras(&root),
+        };
+        missed.extend(copy::run(&signer, &peers, &root, scale)?);
     }
     if plays(Part::Sign) {
         let programs = sign::Programs {

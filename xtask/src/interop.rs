@@ -33,9 +33,11 @@ use std::time::Instant;
 use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
-pub(crate) use self::bench::RealServers;
+pub(crate) use self::bench::{CopyServers, RealServers};
 pub(crate) use self::skopeo::installed_skopeo;
-pub(crate) use self::tools::{cosign, installed_cosign, installed_crane, installed_umoci};
+pub(crate) use self::tools::{
+    cosign, installed_cosign, installed_crane, installed_oras, installed_umoci,
+};
 
 use self::actors::{Actors, Cosign, WORKFLOW};
 use self::home::Home;

@@ -1,5 +1,6 @@
 //! Servers by other projects for the measurements, where an earlier run installed them.
 
+use std::fs;
 use std::path::Path;
 
 use super::registries::{self, Registry};
@@ -42,5 +43,32 @@ impl RealServers {
     pub(crate) fn services(&self) -> Option<[&Path; 2]> {
         let instance = &self.services.as_ref()?.instance;
         Some([&instance.trusted_root, &instance.signing_config])
+    }
+}
+
+/// A registry to copy from, and one for each of three programs to copy to.
+pub(crate) struct CopyServers([Registry; 4]);
+
+impl CopyServers {
+    /// Starts docker-registry four times, if it is installed in `root`. Their files go into `directory`.
+    ///
+    /// # Errors
+    /// When one doesn't start.
+    pub(crate) fn start(root: &Path, directory: &Path) -> anyhow::Result<Option<Self>> {
+        let Some(program) = installed_docker_registry(root) else {
+            return Ok(None);
+        };
+        let start = |name: &str| {
+            let directory = directory.join(name);
+            fs::create_dir_all(&directory)?;
+            registries::docker_registry(&program, &directory)
+        };
+        let [source, first, second, third] = ["from", "to-1", "to-2", "to-3"].map(start);
+        Ok(Some(Self([source?, first?, second?, third?])))
+    }
+
+    /// The host of the source, and then the others.
+    pub(crate) fn hosts(&self) -> [&str; 4] {
+        self.0.each_ref().map(|registry| registry.host.as_str())
     }
 }

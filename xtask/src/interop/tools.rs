@@ -181,6 +181,11 @@ pub(crate) fn installed_cosign(root: &Path) -> Option<PathBuf> {
     COSIGN_3.installed(root)
 }
 
+/// Oras, if an earlier run installed it.
+pub(crate) fn installed_oras(root: &Path) -> Option<PathBuf> {
+    ORAS.installed(root)
+}
+
 /// Crane, if an earlier run installed it.
 pub(crate) fn installed_crane(root: &Path) -> Option<PathBuf> {
     CRANE.installed(root)

@@ -176,7 +176,7 @@ fn groups(page: &mut String, tally: &Tally) {
             state.as_str(),
             escaped(repository),
             escaped(&beside.collect::<Vec<_>>().join(", ")),
-            line("", named.reason.as_deref()),
+            line("", named.reason().map(String::as_str)),
             line("signed by ", signer.as_deref()),
             line(
                 "the policy would need: ",

@@ -1,7 +1,7 @@
 //! The counts of an audit.
 //!
 //! They take the same memory for ten images as for a million: signers and groups have a bound, and what is beyond it
-//! is counted together.
+//! is counted together. What is told of a group is the same in whatever order verdicts come.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,14 +43,21 @@ pub(super) struct Signer {
 /// What is told of the images of a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    /// Some of them, by entry or reference.
+    /// The first of them by name: entries, or references.
     pub(super) named: Vec<String>,
-    /// Why the first of them falls short.
-    pub(super) reason: Option<String>,
+    /// The first of them by name, and why it falls short.
+    first: Option<(String, Option<String>)>,
     /// The issuer of the signer that was found, if it is known.
     issuer: Option<String>,
     /// The earliest time of a signature.
     signed_at: Option<String>,
+}
+
+impl Group {
+    /// Why the first of them falls short.
+    pub(super) fn reason(&self) -> Option<&String> {
+        self.first.as_ref()?.1.as_ref()
+    }
 }
 
 /// What images have in common that fall short in the same way.
@@ -133,13 +140,16 @@ impl Tally {
             signer: signer.and_then(|one| one.identity.clone().or_else(|| one.issuer.clone())),
         };
         self.groups.count(key, |group| {
-            if group.named.len() < NAMED {
-                let name = result.entry.as_ref().unwrap_or(&result.reference);
-                group.named.push(name.clone());
+            let name = result.entry.as_ref().unwrap_or(&result.reference);
+            if let Err(place) = group.named.binary_search(name) {
+                group.named.insert(place, name.clone());
+                group.named.truncate(NAMED);
             }
-            group.reason = group.reason.take().or_else(|| result.reason.clone());
-            let issuer = signer.and_then(|one| one.issuer.clone());
-            group.issuer = group.issuer.take().or(issuer);
+            let first = group.first.take().into_iter();
+            let first = first.chain([(name.clone(), result.reason.clone())]);
+            group.first = first.min();
+            let issuers = signer.and_then(|one| one.issuer.as_ref());
+            group.issuer = group.issuer.iter().chain(issuers).min().cloned();
             let times = group.signed_at.iter().chain(&result.signed_at);
             group.signed_at = times.min().cloned();
         });
@@ -227,7 +237,7 @@ fn group((key, images, group): (&GroupKey, u64, &Group)) -> JsonGroup {
         signer: key.signer.clone(),
         images,
         named: group.named.clone(),
-        reason: group.reason.clone(),
+        reason: group.reason().cloned(),
         policy_change: policy_change(key, group),
     }
 }
@@ -408,12 +418,33 @@ mod tests {
         ] {
             assert_eq!((kept, beyond), (GROUPS_MAX, 3_000 - GROUPS_MAX as u64));
         }
-        for _ in 0..9 {
-            tally.count(&result("quay.io/a/b:1", State::OtherSigner, "stranger-7"));
+        for number in 2..=10 {
+            let reference = format!("quay.io/a/b:{number}");
+            tally.count(&result(&reference, State::OtherSigner, "stranger-7"));
         }
         let groups = tally.groups().largest();
         let (key, count, group) = groups.first().unwrap();
         assert_eq!(key.signer.as_deref(), Some("stranger-7"));
         assert_eq!((*count, group.named.len()), (10, NAMED));
+    }
+
+    #[test]
+    fn the_order_in_which_verdicts_come_changes_nothing() {
+        let results = (10..20).map(|number| {
+            let mut one = result(&format!("quay.io/a/b:{number}"), State::Unsigned, "someone");
+            one.reason = Some(format!("reason {number}"));
+            one.signed_at = Some(format!("20{number}-01-01T00:00:00Z"));
+            one
+        });
+        let mut results: Vec<AuditResult> = results.collect();
+        let summary = |results: &[AuditResult]| {
+            let mut tally = Tally::default();
+            results.iter().for_each(|one| tally.count(one));
+            serde_json::to_string(&tally.summary()).unwrap()
+        };
+        let forward = summary(&results);
+        assert!(forward.contains("reason 10"), "{forward}");
+        results.reverse();
+        assert_eq!(summary(&results), forward);
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn summary(tally: &Tally) -> String {
             more => format!(" and {more} more"),
         };
         text.push_str(&format!("         {}{more}\n", named.join(", ")));
-        if let Some(reason) = &group.reason {
+        if let Some(reason) = group.reason() {
             text.push_str(&format!("         reason: {reason}\n"));
         }
         if let Some(change) = policy_change(key, group) {
