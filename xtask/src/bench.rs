@@ -13,6 +13,7 @@ mod install;
 mod many;
 mod measure;
 mod node;
+mod shards;
 mod sign;
 
 use std::fs;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::gallery::INDEX;
 use super::measure::measure;
+use super::shards::{self, Published};
 use crate::command::{Command, workspace};
 
 const SIGNER: &str =
@@ -99,7 +100,27 @@ pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Vec<St
         ),
     ];
     let missed = targets.into_iter().filter(|(met, _)| !met);
-    Ok(missed.map(|(_, target)| target).collect())
+    let mut missed: Vec<String> = missed.map(|(_, target)| target).collect();
+    fs::write(
+        directory.join("policy.yaml"),
+        format!("verification: {verification}\n"),
+    )?;
+    missed.extend(shards::run(&Published {
+        countersign,
+        directory,
+        references: &references(&found),
+    })?);
+    Ok(missed)
+}
+
+/// What was audited.
+fn references(found: &Value) -> Vec<String> {
+    let results = found.get("results").and_then(Value::as_array);
+    let references = results.into_iter().flatten().filter_map(|result| {
+        let reference = result.get("reference")?.as_str()?;
+        Some(reference.to_owned())
+    });
+    references.collect()
 }
 
 /// Publishes every image of the gallery in some state, half of them signed as they should be. Returns the counts.

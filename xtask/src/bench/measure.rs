@@ -122,6 +122,18 @@ pub(super) fn resident_as(program: &Command, file: &Path) -> anyhow::Result<u64>
     Ok(most)
 }
 
+/// The most resident memory, in bytes, of a program that runs for seconds, until it ends.
+pub(super) fn peak_of(child: &mut std::process::Child) -> anyhow::Result<u64> {
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait()?.is_none() {
+        let text = fs::read_to_string(&status).ok();
+        most = most.max(text.as_deref().and_then(peak).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(most)
+}
+
 /// Bytes of `VmHWM` in a process's status.
 fn peak(status: &str) -> Option<u64> {
     let line = status

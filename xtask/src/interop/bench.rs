@@ -46,11 +46,11 @@ impl RealServers {
     }
 }
 
-/// A registry to copy from, and one for each of three programs to copy to.
-pub(crate) struct CopyServers([Registry; 4]);
+/// A registry to copy from, and one to copy to for each of four that copy.
+pub(crate) struct CopyServers([Registry; 5]);
 
 impl CopyServers {
-    /// Starts docker-registry four times, if it is installed in `root`. Their files go into `directory`.
+    /// Starts docker-registry five times, if it is installed in `root`. Their files go into `directory`.
     ///
     /// # Errors
     /// When one doesn't start.
@@ -63,12 +63,13 @@ impl CopyServers {
             fs::create_dir_all(&directory)?;
             registries::docker_registry(&program, &directory)
         };
-        let [source, first, second, third] = ["from", "to-1", "to-2", "to-3"].map(start);
-        Ok(Some(Self([source?, first?, second?, third?])))
+        let [source, first, second, third, fourth] =
+            ["from", "to-1", "to-2", "to-3", "to-4"].map(start);
+        Ok(Some(Self([source?, first?, second?, third?, fourth?])))
     }
 
     /// The host of the source, and then the others.
-    pub(crate) fn hosts(&self) -> [&str; 4] {
+    pub(crate) fn hosts(&self) -> [&str; 5] {
         self.0.each_ref().map(|registry| registry.host.as_str())
     }
 }
