@@ -21,7 +21,7 @@ use super::redacted::shown;
 use super::redirect::{RedirectRefused, is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::AttemptError;
-use super::traffic::Kind;
+use super::traffic::{Kind, Pauses};
 use crate::error::{Error, Result};
 use crate::options::{Options, PrivateRedirects};
 
@@ -144,7 +144,7 @@ impl Connection {
                 .send(request, &url, credential, body)
                 .await
                 .map_err(|failure| failure.of(&url, &self.who_named(named_by.as_ref(), &url)))?;
-            turn.answered(&response, &self.options().retries);
+            turn.answered(&response, self.pauses());
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
                 let deadline = Instant::now() + self.options().timeouts.document;
@@ -192,6 +192,14 @@ impl Connection {
                 Err(refused(from, to, reason))
             }
             Err(reason) => Err(refused(from, to, reason)),
+        }
+    }
+
+    fn pauses(&self) -> Pauses {
+        let retries = &self.options().retries;
+        Pauses {
+            usual: retries.pause,
+            longest: retries.longest_pause,
         }
     }
 

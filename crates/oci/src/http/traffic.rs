@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::said::Said;
-use crate::options::Retries;
 
 /// How many hosts are remembered before those are forgotten that nobody asks.
 const HOSTS_MAX: usize = 1024;
@@ -115,6 +114,15 @@ pub(super) enum Kind {
     Upload,
 }
 
+/// How long a host is left alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pauses {
+    /// If it does not say how long.
+    pub(super) usual: Duration,
+    /// A longer one is not waited for.
+    pub(super) longest: Duration,
+}
+
 /// A request that was let through. It is counted until this is dropped.
 pub(super) struct Turn {
     host: Arc<Host>,
@@ -123,10 +131,10 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Takes to heart what the answer says about other requests.
-    pub(super) fn answered(self, response: &Response, retries: &Retries) {
+    pub(super) fn answered(self, response: &Response, pauses: Pauses) {
         let said = Said::of(response.status(), response.headers());
         let mut state = self.host.lock();
-        state.answered(Instant::now(), said, retries);
+        state.answered(Instant::now(), said, pauses);
     }
 }
 
@@ -229,21 +237,21 @@ impl State {
         Ok(())
     }
 
-    fn answered(&mut self, now: Instant, said: Said, retries: &Retries) {
+    fn answered(&mut self, now: Instant, said: Said, pauses: Pauses) {
         if said.too_many {
             // Of the requests that were open together, the first one counts.
             if now >= self.not_before {
                 self.allowed = (self.allowed / 2).max(1);
             }
             self.calm = 0;
-            let pause = said.pause.unwrap_or(retries.pause);
-            if pause <= retries.longest_pause {
+            let pause = said.pause.unwrap_or(pauses.usual);
+            if pause <= pauses.longest {
                 self.not_before = self.not_before.max(now + pause);
             }
             return;
         }
         if let Some((left, reset)) = said.left
-            && reset <= retries.longest_pause
+            && reset <= pauses.longest
         {
             // The host may not have counted those yet that are open.
             let others = self.open.saturating_sub(1) as u64;
@@ -277,7 +285,11 @@ mod tests {
 
     impl State {
         fn leave(&mut self, now: Instant, said: Said) {
-            self.answered(now, said, &Retries::default());
+            let pauses = Pauses {
+                usual: SECOND / 4,
+                longest: 30 * SECOND,
+            };
+            self.answered(now, said, pauses);
             self.open -= 1;
         }
     }
