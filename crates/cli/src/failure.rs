@@ -43,6 +43,8 @@ pub(crate) struct Failure {
     tags: Option<Box<Tags>>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
+    /// How the command is used, for a program. A person is told by clap.
+    usage: Option<String>,
 }
 
 impl Failure {
@@ -55,6 +57,7 @@ impl Failure {
             pinned_references: None,
             tags: None,
             signal: None,
+            usage: None,
         }
     }
 
@@ -80,6 +83,30 @@ impl Failure {
     fn with_tags_alone(mut self, tags: Tags) -> Self {
         self.tags = Some(Box::new(tags));
         self
+    }
+
+    /// A command line that can't be read. `said` is what clap says of it: the mistake, what may have been meant,
+    /// and how the command is used.
+    pub(crate) fn unparsed(said: &str) -> Self {
+        let (mut message, mut usage, mut tips) = (Vec::new(), None, Vec::new());
+        for part in said.split("\n\n") {
+            let part = part.trim_end();
+            match (
+                part.strip_prefix("Usage: "),
+                part.trim_start().strip_prefix("tip: "),
+            ) {
+                (Some(shown), _) => usage = Some(shown.to_owned()),
+                (None, Some(tip)) => tips.push(tip.replace("\n  tip: ", "; ")),
+                (None, None) => message.push(part.replace("\n  ", " ")),
+            }
+        }
+        let failure = Self::new(Kind::Usage, message.join(" "));
+        let failure = tips.into_iter().fold(failure, Self::hint);
+        let usual = kind::usual_hint(Kind::Usage);
+        Self {
+            usage,
+            ..failure.hint(usual)
+        }
     }
 
     fn pinned(mut self, references: Vec<String>) -> Self {
@@ -208,6 +235,7 @@ impl Failure {
             },
             exit_code: self.exit_code(),
             message: messages.next().unwrap_or_default(),
+            usage: self.usage.clone(),
             causes: messages.collect(),
             hints: self.hints().into_iter().map(str::to_owned).collect(),
             pinned_references: self.pinned_references.clone(),

@@ -38,7 +38,7 @@ use clap::Parser;
 
 use arguments::terminal::TerminalArguments;
 use commands::{Arguments, image_verifier};
-use failure::{Failure, Kind};
+use failure::Failure;
 use output::{Output, Told};
 
 fn main() -> ExitCode {
@@ -79,7 +79,7 @@ fn unparsed(said: &clap::Error, output: &Output) -> ExitCode {
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         // The hint says it.
         let message = message.strip_suffix(SEE_HELP).unwrap_or(message).trim_end();
-        let failure = Failure::new(Kind::Usage, message.to_owned());
+        let failure = Failure::unparsed(message);
         return match output.usage(&said.render()) {
             Told::Person => failure.exit_code().into(),
             // A program that asked for JSON gets JSON, even for a command line that can't be read.

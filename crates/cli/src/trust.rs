@@ -164,7 +164,11 @@ impl Instance {
         connection: &Connection,
     ) -> Result<TrustedRoot, Failure> {
         if policy.needs_trusted_root() {
-            return self.trusted_root(environment, connection).await;
+            let root = self.trusted_root(environment, connection).await;
+            return root.map_err(|failure| match failure.kind {
+                Kind::Unreachable if !policy.accepts_certificates() => failure.hint(UNLOGGED_KEY),
+                _ => failure,
+            });
         }
         let root = TrustedRoot::empty()?;
         Ok(match &self.trust {
@@ -200,6 +204,10 @@ impl Instance {
         })
     }
 }
+
+/// What a policy of keys can do without a trusted root.
+const UNLOGGED_KEY: &str = "if the key's signatures are in no log, say so in a policy file: `ignore_tlog: true` beside `key`; \
+     then no trusted root is needed, and nothing proves the time";
 
 /// The initial `root.json` of a TUF repository.
 pub(crate) fn read_root(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use countersign_oci::{Digest, Platform};
-use countersign_policy::nearest;
+use countersign_policy::{BoundName, nearest};
 
 use crate::grounds::{Grounds, LockedSigner};
 use crate::record::Recorded;
@@ -64,6 +64,9 @@ pub enum LockedGrounds {
         signer: LockedSigner,
         /// Whose the other proofs were, if the policy required several, in the policy's order.
         further: Vec<LockedSigner>,
+        /// Whether the policy binds names and a proof names no tag: it then counts for every tag of the
+        /// repository. For people: nothing is compared with it.
+        any_tag: bool,
         /// Its earliest proven time. For people: nothing is compared with it.
         signed_at: Option<jiff::Timestamp>,
     },
@@ -168,6 +171,9 @@ impl LockedGrounds {
                 further_evidence,
                 ..
             } => Self::Signature {
+                any_tag: grounds
+                    .all_evidence()
+                    .any(|one| one.bound_name == Some(BoundName::Repository)),
                 signer: LockedSigner::of(evidence),
                 further: further_evidence.iter().map(LockedSigner::of).collect(),
                 signed_at: evidence.signed_at.first().copied(),

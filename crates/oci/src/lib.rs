@@ -84,6 +84,7 @@ pub use reference::{
     LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,
 };
 pub use registry::{
-    Copied, Credentials, INDEX_DEPTH_MAX, LayoutImage, PlatformEntry, Registry, Selected,
+    Copied, Credentials, Descendants, INDEX_DEPTH_MAX, LayoutImage, PlatformEntry, Registry,
+    Selected,
 };
 pub use resolved::ResolvedImage;

@@ -56,7 +56,7 @@ use referrers::KnownReferrersApi;
 pub use copy::Copied;
 pub use credentials::Credentials;
 pub use layouts::LayoutImage;
-pub use platforms::PlatformEntry;
+pub use platforms::{Descendants, PlatformEntry};
 pub use select::{INDEX_DEPTH_MAX, Selected};
 
 /// A client for any number of registries. It also reads image layouts. Cloning is cheap, and clones

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Digest, Location, Reference, Repository};
+use countersign_oci::{Digest, Location};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::age::Age;
+use crate::bound_name::BoundName;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
@@ -76,6 +77,7 @@ pub enum ClaimedSigner<'a> {
 pub struct Accepted<'a> {
     policy: &'a Policy,
     claimed: Claimed<'a>,
+    bound_name: Option<BoundName>,
 }
 
 impl<'a> Accepted<'a> {
@@ -87,6 +89,11 @@ impl<'a> Accepted<'a> {
     /// What the signature claims.
     pub fn claimed(&self) -> &Claimed<'a> {
         &self.claimed
+    }
+
+    /// How much of the requested name the signature binds. `None` if the policy has no `bind_name`.
+    pub fn bound_name(&self) -> Option<BoundName> {
+        self.bound_name
     }
 }
 
@@ -150,12 +157,11 @@ impl Policy {
         }
         judge_annotations(annotations, claimed.annotations)?;
         judge_predicate(predicate, claimed.predicate)?;
-        if *bind_name {
-            judge_name(&claimed)?;
-        }
+        let bound_name = bind_name.then(|| judge_name(&claimed)).transpose()?;
         Ok(Accepted {
             policy: self,
             claimed,
+            bound_name,
         })
     }
 }
@@ -218,26 +224,20 @@ fn judge_predicate(rules: &[PredicateRule], found: Option<&Value>) -> Result<(),
     Ok(())
 }
 
-fn judge_name(claimed: &Claimed<'_>) -> Result<(), Violation> {
-    // A payload of simple signing names the repository, seldom the tag. Then the tag is not bound.
-    let untagged = match claimed.format {
-        SignatureFormat::Bundle => Untagged::NoTag,
-        SignatureFormat::SimpleSigning => Untagged::AnyTag,
-    };
-    if names(
-        claimed.subject_name,
-        claimed.location,
-        claimed.tag,
-        untagged,
-    ) {
-        return Ok(());
-    }
-    Err(Violation::Name {
-        expected: match claimed.tag {
-            Some(tag) => format!("{}:{tag}", claimed.location),
-            None => claimed.location.to_string(),
+fn judge_name(claimed: &Claimed<'_>) -> Result<BoundName, Violation> {
+    let Claimed {
+        subject_name,
+        format,
+        location,
+        tag,
+        ..
+    } = *claimed;
+    BoundName::of(subject_name, format, location, tag).ok_or_else(|| Violation::Name {
+        expected: match tag {
+            Some(tag) => format!("{location}:{tag}"),
+            None => location.to_string(),
         },
-        found: claimed.subject_name.map(str::to_owned),
+        found: subject_name.map(str::to_owned),
     })
 }
 
@@ -340,29 +340,5 @@ impl CertificateSigner {
             }),
             Some(_) => judge_time(*not_before, earliest),
         }
-    }
-}
-
-/// What a name without a tag stands for.
-#[derive(Clone, Copy)]
-enum Untagged {
-    /// A request without a tag, and no other.
-    NoTag,
-    /// A request with any tag, or without one.
-    AnyTag,
-}
-
-/// Whether a subject's name has the requested repository and, if a tag was requested, that tag.
-fn names(name: Option<&str>, location: &Location, tag: Option<&str>, untagged: Untagged) -> bool {
-    let Some(name) = name else { return false };
-    match (tag, name.parse::<Repository>(), untagged) {
-        // A name without a tag.
-        (None, Ok(named), _) | (Some(_), Ok(named), Untagged::AnyTag) => {
-            Location::from(named) == *location
-        }
-        (Some(_), Ok(_), Untagged::NoTag) => false,
-        (tag, Err(_), _) => name.parse::<Reference>().is_ok_and(|named| {
-            named.location() == location && (tag.is_none() || named.tag() == tag)
-        }),
     }
 }

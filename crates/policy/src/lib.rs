@@ -31,6 +31,7 @@
 //! checked here.
 
 mod age;
+mod bound_name;
 mod claims;
 mod error;
 mod explain;
@@ -66,6 +67,7 @@ mod yaml;
 pub mod samples;
 
 pub use age::Age;
+pub use bound_name::BoundName;
 pub use claims::{CertificateClaims, Claim, ClaimRule};
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use export::{Difference, Enforcer, Export, ExportError, ExportedPolicy, RulesExport};

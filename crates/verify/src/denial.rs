@@ -103,7 +103,8 @@ async fn listed_by(
         return Ok(listed);
     }
     let document = registry.manifest(&location.at(index.clone())).await?;
-    let listed: Arc<[Digest]> = registry.descendants(&document).await?.into();
+    // A repository that hides an index in it could hide the denied index itself: what is known is denied.
+    let listed: Arc<[Digest]> = registry.descendants(&document).await?.digests.into();
     if lists_no_index(document.document()) {
         cache.keep(location, index, &listed);
     }

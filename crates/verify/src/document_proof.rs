@@ -32,7 +32,8 @@ impl VerifiedDocument {
     /// digest.
     ///
     /// # Errors
-    /// [`Error::Denied`]; [`Error::Registry`] if an index in the index can't be read.
+    /// [`Error::Denied`]; [`Error::UnknownBelow`] if the registry does not have an index in the index;
+    /// [`Error::Registry`] if one can't be read.
     pub async fn whole(self, registry: &Registry) -> Result<VerifiedImage, Error> {
         self.refuse_denied_below(registry).await?;
         Ok(self.0)
@@ -47,11 +48,18 @@ impl VerifiedDocument {
             return Ok(());
         }
         let below = registry.descendants(self.0.image()).await;
-        for digest in below.map_err(Error::Registry)? {
+        let below = below.map_err(Error::Registry)?;
+        for digest in below.digests {
             let child = self.reference().location().at(digest);
             self.0.refuse_denied(&child).map_err(Error::Denied)?;
         }
-        Ok(())
+        match below.unread.into_iter().next() {
+            None => Ok(()),
+            Some(index) => Err(Error::UnknownBelow {
+                image: self.reference().clone(),
+                index,
+            }),
+        }
     }
 
     /// The proof that this index's signature gives for a document that it lists.

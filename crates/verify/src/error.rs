@@ -32,6 +32,17 @@ pub enum Error {
     /// The policy's `deny_digests` refuses the image, or an index that lists it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The image lists an index that its repository does not have, and the policy denies digests. So it is not
+    /// known whether the image has something that is denied.
+    #[error(
+        "{image} lists the index {index}, which its repository does not have: it may list what the policy denies"
+    )]
+    UnknownBelow {
+        /// The index that was asked about.
+        image: PinnedReference,
+        /// The index that is missing.
+        index: Digest,
+    },
     /// The verifier gave a proof of another image.
     #[error("the verifier's proof is for another image: expected {expected}, found {found}")]
     OtherProof {
@@ -83,9 +94,10 @@ impl Error {
                 index, manifest, ..
             } => index.kind().max(manifest.kind()).into(),
             Self::Denied(_) => ErrorKind::Policy,
-            Self::OtherProof { .. } | Self::OtherPolicy { .. } | Self::NotListed { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::UnknownBelow { .. }
+            | Self::OtherProof { .. }
+            | Self::OtherPolicy { .. }
+            | Self::NotListed { .. } => ErrorKind::Invalid,
             Self::Late { .. } => ErrorKind::Unreachable,
             Self::Trust(error) => error.kind(),
         }
@@ -96,6 +108,7 @@ impl Error {
         match self {
             Self::Refused(_) | Self::BothRefused { .. } => true,
             Self::Denied(_)
+            | Self::UnknownBelow { .. }
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
             | Self::NotListed { .. }
@@ -110,9 +123,10 @@ impl Error {
     pub fn consequence(&self) -> Consequence {
         match self {
             // Another source may have a good signature of the same digest.
-            Self::Refused(_) | Self::BothRefused { .. } | Self::Late { .. } => {
-                Consequence::TrySameDigest
-            }
+            Self::Refused(_)
+            | Self::BothRefused { .. }
+            | Self::UnknownBelow { .. }
+            | Self::Late { .. } => Consequence::TrySameDigest,
             Self::Registry(error) => error.consequence(),
             Self::Denied(_)
             | Self::OtherProof { .. }

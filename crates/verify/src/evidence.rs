@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use countersign_oci::{Digest, Location};
-use countersign_policy::{KeyFingerprint, SignatureFormat};
+use countersign_policy::{BoundName, KeyFingerprint, SignatureFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What was proven, for records and output. It is not a proof.
@@ -39,6 +39,9 @@ pub struct Evidence {
     pub signature_manifest: Option<Digest>,
     /// Annotations of the signed subject.
     pub annotations: BTreeMap<String, String>,
+    /// How much of the requested name the signature binds. `None` if the policy has no `bind_name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_name: Option<BoundName>,
 }
 
 /// Who signed.

@@ -72,6 +72,7 @@ mod gathered;
 mod genuine;
 mod judge;
 mod kind;
+mod limits;
 mod log;
 mod logging;
 mod platform;
@@ -101,6 +102,7 @@ pub use evidence::{CertificateHolder, Evidence, SignedBy};
 pub use failure::Failure;
 pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
+pub use limits::Limits;
 pub use platform::{
     ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_image,
     verify_platform, verify_platform_ahead,
@@ -113,4 +115,4 @@ pub use trust::{
     AuthorityDescription, LogDescription, RootDescription, TrustError, TrustSource, TrustedRoot,
     TufError, TufMetadata, TufNetwork, Validity,
 };
-pub use verifier::{Bundles, Limits, Verifier};
+pub use verifier::{Bundles, Verifier};

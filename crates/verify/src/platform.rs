@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_oci::{Document, Platform, PlatformEntry, Registry, ResolvedImage, Selected};
 use countersign_policy::Policy;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
+use crate::limits::{Limits, in_time};
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 
@@ -26,6 +28,12 @@ pub trait ImageVerifier: Send + Sync {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> impl Future<Output = Result<VerifiedDocument, Error>> + Send;
+
+    /// The longest time of one verification, with all that is read around it: the manifest of a platform, and what
+    /// an index lists. Default: that of [`Limits`].
+    fn time_limit(&self) -> Duration {
+        Limits::default().total
+    }
 }
 
 /// The document of an image that is signed.
@@ -72,14 +80,16 @@ pub struct VerifiedPlatform {
 ///
 /// # Errors
 /// [`Error::Denied`] if the policy denies the image or anything that it lists; [`Error::Refused`] if no signature
-/// is accepted; [`Error::Registry`] if something can't be fetched.
+/// is accepted; [`Error::UnknownBelow`] or [`Error::Registry`] if something can't be fetched; [`Error::Late`] after
+/// [`ImageVerifier::time_limit`].
 pub async fn verify_image<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
     image: &ResolvedImage,
     policy: &Policy,
 ) -> Result<VerifiedImage, Error> {
-    prove(verifier, image, policy).await?.whole(registry).await
+    let verifying = async { prove(verifier, image, policy).await?.whole(registry).await };
+    in_time(verifier.time_limit(), image, verifying).await
 }
 
 /// Selects the manifest for `platform` in `image` and verifies it. The index is verified first. Only if its
@@ -91,7 +101,7 @@ pub async fn verify_image<V: ImageVerifier>(
 /// # Errors
 /// [`Error::Denied`] if the policy denies the index, an index below it or the manifest;
 /// [`Error::BothRefused`] or [`Error::Refused`] if no signature is accepted; [`Error::Registry`] if there is
-/// no image for the platform, or if it can't be fetched.
+/// no image for the platform, or if it can't be fetched; [`Error::Late`] after [`ImageVerifier::time_limit`].
 pub async fn verify_platform<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
@@ -123,16 +133,19 @@ pub async fn verify_platform_ahead<V: ImageVerifier>(
             signed: SignedDocument::Manifest,
         });
     }
-    let selecting = Box::pin(async {
-        let found = registry.select(image, platform).await?;
-        selected(&found.manifest);
-        Ok(found)
-    });
-    // The manifest is needed in both cases.
-    let (index, found) = tokio::join!(judge_index(verifier, image, policy), selecting);
-    let index = index?;
-    let found = found.map_err(Error::Registry)?;
-    index.selected(registry, verifier, platform, found).await
+    in_time(verifier.time_limit(), image, async {
+        let selecting = Box::pin(async {
+            let found = registry.select(image, platform).await?;
+            selected(&found.manifest);
+            Ok(found)
+        });
+        // The manifest is needed in both cases.
+        let (index, found) = tokio::join!(judge_index(verifier, image, policy), selecting);
+        let index = index?;
+        let found = found.map_err(Error::Registry)?;
+        index.selected(registry, verifier, platform, found).await
+    })
+    .await
 }
 
 /// The verdict on the signatures of an index. It serves all entries of the index.
@@ -175,10 +188,13 @@ impl JudgedIndex<'_> {
         verifier: &V,
         entry: &PlatformEntry,
     ) -> Result<VerifiedPlatform, Error> {
-        let selected = registry.selected_entry(self.image, entry).await;
-        let selected = selected.map_err(Error::Registry)?;
-        self.selected(registry, verifier, &entry.platform, selected)
-            .await
+        in_time(verifier.time_limit(), self.image, async {
+            let selected = registry.selected_entry(self.image, entry).await;
+            let selected = selected.map_err(Error::Registry)?;
+            self.selected(registry, verifier, &entry.platform, selected)
+                .await
+        })
+        .await
     }
 
     async fn selected<V: ImageVerifier>(

@@ -92,6 +92,7 @@ impl Proven {
             subject_name: claimed.subject_name.map(str::to_owned),
             signature_manifest: signature_manifest.cloned(),
             annotations: claimed.annotations.clone(),
+            bound_name: accepted.bound_name(),
         };
         Self {
             evidence,

@@ -27,6 +27,7 @@ pub fn errors() -> Vec<Error> {
             manifest: Box::new(refusal(Vec::new())),
         },
         Denied(Denied { image: image(), listed_by: Some(digest()) }),
+        UnknownBelow { image: image(), index: digest() },
         OtherProof { expected: digest(), found: digest() },
         OtherPolicy { image: image() },
         NotListed { signed: digest(), found: digest() },

@@ -4,7 +4,9 @@
 //! nothing makes a proof of it. What is not proven is told apart from what is.
 
 use countersign_oci::{Digest, ResolvedImage};
-use countersign_policy::{Policy, PolicySpec, SignatureFormat};
+use countersign_policy::{
+    COSIGN_SIGN_PREDICATE, Policy, PolicySpec, PublicKey, SignatureFormat, SignerSpec,
+};
 use jiff::Timestamp;
 
 use crate::evidence::Evidence;
@@ -97,6 +99,8 @@ pub(crate) struct Surveyor {
     pub(crate) image: ResolvedImage,
     pub(crate) trusted_root: TrustedRoot,
     pub(crate) policy: Option<Policy>,
+    /// The keys that the policy names.
+    pub(crate) keys: Vec<PublicKey>,
     /// Accepts a signature by anybody: [`anybody`], made once.
     pub(crate) signature_by_anybody: Option<Policy>,
     pub(crate) now: Timestamp,
@@ -109,14 +113,13 @@ impl Surveyor {
         let policy = self.policy.as_ref();
         let judged = policy.map(|policy| self.any_requirement(stored, policy));
         let (stated_type, record, verdict) = match judged {
-            // A signature by a key proves something only to whoever names the key.
             Some(Ok(evidence)) => (
                 Some(evidence.predicate_type.clone()),
                 Ok(evidence),
                 Some(Ok(())),
             ),
             refused_or_not_judged => {
-                let (stated_type, record) = self.record(stored);
+                let (stated_type, record) = self.record_by_anybody_known(stored);
                 let verdict = refused_or_not_judged.map(|judged| judged.map(drop));
                 (stated_type, record, verdict)
             }
@@ -146,6 +149,28 @@ impl Surveyor {
             None => as_signature,
         };
         (Some(found), record)
+    }
+
+    /// As [`Self::record`], also by a key that the policy names: a signature by a key proves something only to
+    /// whoever names the key. What the policy asks of it beside the key is not asked here.
+    fn record_by_anybody_known(
+        &self,
+        stored: &StoredLayer,
+    ) -> (Option<String>, Result<Evidence, Failure>) {
+        let (stated_type, record) = self.record(stored);
+        let Err(Failure::KeyForCertificate) = record else {
+            return (stated_type, record);
+        };
+        let predicate_type = stated_type.as_deref().unwrap_or(COSIGN_SIGN_PREDICATE);
+        // With its log entry, if it has one: then the time is known.
+        let by_key = [false, true].into_iter().find_map(|ignore_tlog| {
+            let policy = by_any_key(&self.keys, predicate_type, ignore_tlog)?;
+            self.judge(stored, &policy).ok()
+        });
+        match by_key {
+            Some(evidence) => (Some(evidence.predicate_type.clone()), Ok(evidence)),
+            None => (stated_type, record),
+        }
     }
 
     /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the one that it
@@ -181,15 +206,48 @@ impl Surveyor {
     }
 }
 
+/// The keys that a policy names, each once.
+pub(crate) fn keys_of(policy: &Policy) -> Vec<PublicKey> {
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for signer in policy.requirements().iter().flat_map(Policy::keys) {
+        if !keys.contains(&signer.key) {
+            keys.push(signer.key.clone());
+        }
+    }
+    keys
+}
+
+/// A policy that accepts a statement of this type by one of these keys. What it accepts is only recorded. `None` if
+/// there is no key.
+fn by_any_key(keys: &[PublicKey], predicate_type: &str, ignore_tlog: bool) -> Option<Policy> {
+    let signer = |key: &PublicKey| SignerSpec {
+        key: Some(key.to_pem()),
+        ignore_tlog,
+        ..SignerSpec::default()
+    };
+    let identities: Vec<SignerSpec> = keys.iter().map(signer).collect();
+    let spec = PolicySpec {
+        identities,
+        ..any_form(predicate_type)
+    };
+    (!keys.is_empty()).then(|| Policy::try_from(spec).ok())?
+}
+
 /// A policy that accepts a statement of this type by anybody. What it accepts is only recorded.
 pub(crate) fn anybody(predicate_type: &str) -> Option<Policy> {
     let anything = || Some("(?s).*".to_owned());
     let spec = PolicySpec {
         issuer_regex: anything(),
         identity_regex: anything(),
+        ..any_form(predicate_type)
+    };
+    Policy::try_from(spec).ok()
+}
+
+fn any_form(predicate_type: &str) -> PolicySpec {
+    PolicySpec {
         predicate_types: vec![predicate_type.to_owned()],
         signature_formats: vec!["bundle".to_owned(), "simple_signing".to_owned()],
         ..PolicySpec::default()
-    };
-    Policy::try_from(spec).ok()
+    }
 }

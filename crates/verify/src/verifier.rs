@@ -26,42 +26,12 @@ use crate::denial::{DenialCache, DeniedChildren};
 use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
 use crate::gathered::Gathered;
+use crate::limits::{Limits, in_time};
 use crate::platform::ImageVerifier;
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 use crate::trust::{TrustSource, TrustedRoot};
 use search::{Criteria, SearchState};
-
-/// Limits of one verification.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Limits {
-    /// The most candidates fetched for one image, in all repositories together: referrers, and the legacy
-    /// signatures that a manifest has many of. Default 64.
-    pub candidates: usize,
-    /// The most bytes of one bundle. Default 1 MiB.
-    pub bundle_bytes: u64,
-    /// The most referrers fetched at the same time. Default 6.
-    pub concurrency: usize,
-    /// The most repositories of [`Policy::signature_sources`] that are searched, besides the image's own.
-    /// Default 8.
-    pub signature_sources: usize,
-    /// The longest time of one verification. Each request has its own time limits, but with many slow
-    /// requests a hostile registry could take hours. Default 5 minutes.
-    pub total: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            candidates: 64,
-            bundle_bytes: 1 << 20,
-            concurrency: 6,
-            signature_sources: 8,
-            total: Duration::from_secs(5 * 60),
-        }
-    }
-}
 
 /// Verifies images in registries.
 #[derive(Clone)]
@@ -95,6 +65,10 @@ impl ImageVerifier for Verifier {
         let judging = self.judge_all(image, policy);
         let proof = self.in_time(image, judging).await?;
         Ok(VerifiedDocument::new(proof))
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.limits.total
     }
 }
 
@@ -187,15 +161,7 @@ impl Verifier {
         image: &ResolvedImage,
         verifying: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let limit = self.limits.total;
-        // On the heap: whoever waits for it would have all of it on the stack.
-        match tokio::time::timeout(limit, Box::pin(verifying)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::Late {
-                image: image.reference().clone(),
-                limit,
-            }),
-        }
+        in_time(self.limits.total, image, verifying).await
     }
 
     async fn judge_all(

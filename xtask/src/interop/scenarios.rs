@@ -318,7 +318,7 @@ fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place
         let flags = ["--policy", "legacy-policy.yaml", "--trusted-root", trusted_root];
         let image = subject.tagged();
         let says = [WORKFLOW, "simple signing"];
-        let arguments = [&["verify", "--all-platforms"], &flags[..], &[&image]].concat();
+        let arguments = [&["verify", "--all-platforms", "--verbose"], &flags[..], &[&image]].concat();
         actors.countersign(&arguments, DONE, &says)?;
         // Each image has a legacy signature of its own.
         for digest in world.image.digests() {

@@ -14,7 +14,8 @@ use super::annotations::parse_pair;
 pub(crate) struct PolicyArguments {
     /// Policy file, YAML or JSON
     ///
-    /// The file has the fields of a `verification` block.
+    /// The file has the fields of a `verification` block. The flags below have some of these fields: not with this
+    /// one.
     #[arg(long, value_name = "FILE", conflicts_with = "policy_fields")]
     pub(crate) policy: Option<PathBuf>,
 
@@ -28,7 +29,7 @@ pub(crate) struct PolicyArguments {
 pub(crate) struct PolicyFields {
     /// OIDC issuer in the certificate
     ///
-    /// For example `https://token.actions.githubusercontent.com`.
+    /// For example `https://token.actions.githubusercontent.com`. Not with --issuer-regex.
     #[arg(
         long,
         alias = "certificate-oidc-issuer",
@@ -42,6 +43,8 @@ pub(crate) struct PolicyFields {
     pub(crate) issuer_regex: Option<String>,
 
     /// Identity in the certificate: a workflow's URI or an e-mail
+    ///
+    /// Not with --identity-regex.
     #[arg(
         long,
         alias = "certificate-identity",
@@ -56,7 +59,8 @@ pub(crate) struct PolicyFields {
 
     /// Public key in PEM, in place of an issuer and an identity
     ///
-    /// For signatures of `cosign sign --key`. They need an entry in the transparency log.
+    /// For signatures of `cosign sign --key`. They need an entry in the transparency log, or `ignore_tlog` in a
+    /// policy file. Not with --issuer, --issuer-regex, --identity and --identity-regex.
     #[arg(
         long,
         value_name = "FILE",

@@ -23,7 +23,7 @@ pub(crate) struct ReplacingArguments {
     /// Check the files of what is up to date
     ///
     /// Without this flag, the record is believed. With it, every file is compared with the digest that it
-    /// was unpacked with. Exit code 8 says that something was changed.
+    /// was unpacked with. Exit code 8 says that something was changed. Not with --reinstall.
     #[arg(long, conflicts_with = "reinstall")]
     pub(crate) check: bool,
 

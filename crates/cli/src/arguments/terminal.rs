@@ -55,7 +55,7 @@ pub(crate) struct TerminalArguments {
     /// Print errors only
     ///
     /// Warnings and reports of success are left out. What a command is there to print is still
-    /// printed: the list of `list`, the plan of --dry-run, the words of `policy check`.
+    /// printed: the list of `list`, the plan of --dry-run, the words of `policy check`. Not with --verbose.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 

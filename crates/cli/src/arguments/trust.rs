@@ -16,14 +16,16 @@ pub(crate) struct TrustArguments {
     /// Sigstore instance by its name: public-good or github
     ///
     /// `github` is GitHub's own instance, which signs for private repositories. Its keys come through its TUF
-    /// repository, and both start from roots that are built into this program.
+    /// repository, and both start from roots that are built into this program. Not with --trusted-root, --tuf-url and
+    /// --tuf-root.
     #[arg(long, value_name = "NAME", value_parser = instances(), hide_possible_values = true,
         conflicts_with_all = ["trusted_root", "tuf_url", "tuf_root"])]
     pub(crate) trust: Option<SigstoreInstance>,
 
     /// Sigstore keys: a trusted_root.json
     ///
-    /// The file has the keys of the certificate authorities, logs and timestamp authorities.
+    /// The file has the keys of the certificate authorities, logs and timestamp authorities. Not with --tuf-url and
+    /// --tuf-root.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tuf_url", "tuf_root"])]
     pub(crate) trusted_root: Option<PathBuf>,
 

@@ -85,7 +85,7 @@ pub(crate) struct AuditArguments {
 
     /// Audit the galleries of this file, each by its policy
     ///
-    /// Every entry with an image is audited, whatever hardware it is for.
+    /// Every entry with an image is audited, whatever hardware it is for. Not with --policy and its fields.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) gallery: Option<PathBuf>,
 
@@ -104,6 +104,8 @@ pub(crate) struct AuditArguments {
     pub(crate) platform: Option<Platform>,
 
     /// Audit the images for all platforms, each on its own
+    ///
+    /// Not with --platform.
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
 

@@ -77,7 +77,7 @@ pub(crate) struct CopyArguments {
 
     /// Copy the images of the galleries in this file
     ///
-    /// Each is copied only if its gallery's policy accepts it.
+    /// Each is copied only if its gallery's policy accepts it. Not with --policy and its fields.
     #[arg(
         long,
         value_name = "FILE",

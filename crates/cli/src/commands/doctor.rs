@@ -55,7 +55,7 @@ pub(crate) struct DoctorContainerdArguments {
 
     /// Read what `containerd config dump` printed from a file
     ///
-    /// Then containerd is not run, and its version is not checked.
+    /// Then containerd is not run, and its version is not checked. Not with --containerd and --containerd-config.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["containerd", "containerd_config"])]
     pub(super) config_dump: Option<PathBuf>,
 

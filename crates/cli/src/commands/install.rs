@@ -75,7 +75,8 @@ pub(crate) struct InstallArguments {
 
     /// Verify, say what would be done, and install nothing
     ///
-    /// Registries are asked and signatures are verified, as for an installation. No layer is fetched.
+    /// Registries are asked and signatures are verified, as for an installation. No layer is fetched. Not with
+    /// --lock and --check.
     #[arg(long, conflicts_with_all = ["lock", "check"])]
     pub(crate) dry_run: bool,
 
@@ -101,7 +102,7 @@ pub(crate) struct InstallArguments {
 pub(crate) struct GalleryArguments {
     /// Gallery file, YAML or JSON
     ///
-    /// The file says where the galleries are and who must have signed.
+    /// The file says where the galleries are and who must have signed. Not with --policy and its fields.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) gallery: Option<PathBuf>,
 
@@ -110,6 +111,7 @@ pub(crate) struct GalleryArguments {
     /// `ocifile://PATH` is a layout that `countersign copy --gallery` made. Galleries, policies and the
     /// trusted root are those of the kit. So whoever can change the kit decides what you trust, unless you
     /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own.
+    /// Not with --policy and its fields.
     #[arg(long, value_name = "KIT", value_parser = operand::image,
         conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) from: Option<Reference>,
@@ -117,7 +119,7 @@ pub(crate) struct GalleryArguments {
     /// Install the exact digests in a lock file
     ///
     /// The signer must match the lock file and the gallery's policy. Without names, every entry is
-    /// installed. The default FILE is countersign.lock.
+    /// installed. The default FILE is countersign.lock. Not with --lock.
     #[arg(
         long,
         value_name = "FILE",

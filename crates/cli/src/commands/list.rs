@@ -37,7 +37,7 @@ pub(crate) struct ListArguments {
 
     /// Compare what is installed with a lock file
     ///
-    /// This goes by the records. Exit code 8 says that something is missing or other than locked.
+    /// This goes by the records. Exit code 8 says that something is missing or other than locked. Not with --long.
     #[arg(long, value_name = "LOCK", conflicts_with = "long")]
     pub(crate) check: Option<PathBuf>,
 

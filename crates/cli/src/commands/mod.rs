@@ -235,4 +235,45 @@ mod tests {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
+
+    #[test]
+    fn flags_that_exclude_each_other_say_so() {
+        use clap::CommandFactory;
+        let mut root = Arguments::command();
+        root.build();
+        let mut silent = Vec::new();
+        let mut commands = vec![&root];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            for one in command.get_arguments() {
+                let others = command.get_arg_conflicts_with(one).into_iter();
+                let untold = others.filter(|other| !names(one, other) && !names(other, one));
+                let pairs = untold.map(|other| {
+                    let (one, other) = (one.get_id(), other.get_id());
+                    format!("{}: {one} and {other}", command.get_name())
+                });
+                silent.extend(pairs);
+            }
+        }
+        assert!(silent.is_empty(), "{silent:#?}");
+    }
+
+    /// Whether the help of `one` names `other`. The fields of a policy stand for themselves under `--policy`.
+    fn names(one: &clap::Arg, other: &clap::Arg) -> bool {
+        let help = one.get_long_help().or(one.get_help());
+        let help = help.map(ToString::to_string).unwrap_or_default();
+        let is_field = |arg: &clap::Arg| {
+            arg.get_id() != "policy"
+                && arg
+                    .get_help_heading()
+                    .is_some_and(|heading| heading.starts_with("Policy"))
+        };
+        let flag = other.get_long().map(|long| format!("--{long}"));
+        match flag {
+            // An operand and a flag: the usage has either.
+            None => true,
+            Some(flag) if is_field(other) => help.contains(&flag) || help.contains("fields"),
+            Some(flag) => help.contains(&flag),
+        }
+    }
 }

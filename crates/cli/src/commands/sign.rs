@@ -45,7 +45,7 @@ pub(crate) struct SignArguments {
 
     /// Do not check the tag beside a digest
     ///
-    /// Use this if the tag is set after the image is signed.
+    /// Use this if the tag is set after the image is signed. Not with --by-tag.
     #[arg(long, conflicts_with = "by_tag")]
     pub(crate) tag_later: bool,
 
@@ -53,7 +53,7 @@ pub(crate) struct SignArguments {
     ///
     /// The tag is of the image's repository, and the signature names it. It is written after a client
     /// that has asked for nothing yet has verified the signatures, and then read back. If anything fails
-    /// before, every tag stays as it was. May be given several times.
+    /// before, every tag stays as it was. May be given several times. Not with --by-tag and --tag-later.
     #[arg(long, value_name = "TAG", conflicts_with_all = ["by_tag", "tag_later"])]
     pub(crate) then_tag: Vec<String>,
 

@@ -50,7 +50,7 @@ pub(crate) struct SigningArguments {
     ///
     /// At a terminal, `browser` is the default if there is no token and no CI. If no browser can be
     /// opened, `device` prints a code to enter in a browser on any device. Otherwise, `never` is the
-    /// default.
+    /// default. Not with --identity-token.
     #[arg(
         long,
         value_name = "browser|device|never",
@@ -136,6 +136,8 @@ pub(crate) struct SigningArguments {
 #[command(next_help_heading = "Signing services (default: public Sigstore)")]
 pub(crate) struct ServiceArguments {
     /// Sigstore signing config: a signing_config.json (0.2)
+    ///
+    /// Not with --fulcio-url, --rekor-url and --tsa-url.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["fulcio_url", "rekor_url", "tsa_url"])]
     pub(crate) signing_config: Option<PathBuf>,
 

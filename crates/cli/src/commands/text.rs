@@ -7,7 +7,7 @@ use countersign_download::{
     CheckResult, Grounds, Installed, Outcome, Provenance, Replacement, UNPROVEN,
 };
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{COSIGN_SIGN_PREDICATE, SignatureFormat};
+use countersign_policy::{BoundName, COSIGN_SIGN_PREDICATE, SignatureFormat};
 use countersign_verify::Evidence;
 
 use super::check;
@@ -109,10 +109,29 @@ pub(super) fn details(grounds: &Grounds, provenance: Option<&Provenance>) -> Str
 /// What content was admitted on, in aligned lines.
 fn grounds_text(grounds: &Grounds) -> String {
     match grounds {
-        Grounds::Signature { .. } => grounds.all_evidence().map(evidence_text).collect(),
+        Grounds::Signature { .. } => proofs_text(grounds.all_evidence()),
         Grounds::Digest => "  proof      the digest that the gallery's index names\n".into(),
         Grounds::Nothing => format!("  unverified {UNPROVEN}\n"),
     }
+}
+
+/// What `bind_name` is worth for a legacy signature without a tag.
+pub(super) const EVERY_TAG: &str =
+    "binds the repository only: the signature names no tag, so it counts for every tag";
+
+/// What was proven, in aligned lines. Several proofs have a line above each.
+pub(super) fn proofs_text<'a>(proofs: impl IntoIterator<Item = &'a Evidence>) -> String {
+    let proofs: Vec<&Evidence> = proofs.into_iter().collect();
+    if let [only] = proofs.as_slice() {
+        return evidence_text(only);
+    }
+    let count = proofs.len();
+    let numbered = proofs.into_iter().zip(1..);
+    numbered
+        .map(|(proof, number)| {
+            format!("  proof      {number} of {count}\n{}", evidence_text(proof))
+        })
+        .collect()
 }
 
 /// Who signed what and when, in aligned lines.
@@ -151,6 +170,9 @@ pub(super) fn evidence_text(evidence: &Evidence) -> String {
             }
             text.push('\n');
         }
+    }
+    if evidence.bound_name == Some(BoundName::Repository) {
+        text.push_str(&format!("  name       {EVERY_TAG}\n"));
     }
     text
 }

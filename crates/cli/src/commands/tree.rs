@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_oci::Reference;
-use countersign_verify::Verifier;
+use countersign_verify::{TrustedRoot, Verifier};
 
 use self::gather::Gatherer;
 pub(super) use self::model::TreeOutput;
@@ -20,7 +20,7 @@ use self::model::TreeResult;
 use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::operand;
 use crate::output::Output;
 use crate::policy;
@@ -59,28 +59,38 @@ pub(crate) async fn run(
     let policy = policy::if_given(policy)?;
     let instance = trust::instance(trust, policy.as_ref())?;
     let registry = connection::registry(registry, environment)?;
-    let connection = registry.connection();
-    let trusted_root = match &policy {
-        // Who names an instance wants to know what it says of all signatures.
-        Some(loaded) if !trust.name_an_instance() => {
-            let loading = instance.trusted_root_for(&loaded.policy, environment, connection);
-            loading.await?
-        }
-        _ => instance.trusted_root(environment, connection).await?,
-    };
-    let verifier = Verifier::new(registry.clone(), trusted_root);
     let policy = policy.map(|loaded| loaded.policy);
 
     let reference = &arguments.reference;
     let progress = Progress::new(output, format!("reading what refers to {reference}"));
+    // First, so that a wrong name is told as what it is, whatever is wrong with the trusted root.
     let image = registry.resolve(reference).await?;
-    let gatherer = Gatherer::new(&registry, &verifier, policy.as_ref());
+    let connection = registry.connection();
+    let trusted_root = match &policy {
+        // Who names an instance wants to know what it says of all signatures.
+        Some(policy) if !trust.name_an_instance() => {
+            let loading = instance.trusted_root_for(policy, environment, connection);
+            loading.await
+        }
+        _ => instance.trusted_root(environment, connection).await,
+    };
+    let (trusted_root, rootless) = match trusted_root {
+        Ok(root) => (root, None),
+        // What is attached can be shown all the same. A policy can't be applied.
+        Err(failure) if policy.is_none() && failure.kind == Kind::Unreachable => {
+            (TrustedRoot::empty()?, Some(failure))
+        }
+        Err(failure) => return Err(failure),
+    };
+    let verifier = Verifier::new(registry.clone(), trusted_root);
+    let gatherer = Gatherer::new(&registry, &verifier, policy.as_ref(), rootless.is_some());
     let image = gatherer.image(image).await?;
     drop(progress);
     let judged = policy.is_some();
-    output.answer(&text::tree(reference, &image, judged));
+    output.answer(&text::tree(reference, &image, judged, rootless.as_ref()));
     output.document(&TreeOutput {
         judged,
+        trusted_root_error: rootless.as_ref().map(Failure::to_json),
         results: vec![TreeResult {
             reference: reference.to_string(),
             image,

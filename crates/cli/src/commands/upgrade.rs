@@ -37,7 +37,7 @@ pub(crate) struct UpgradeArguments {
 
     /// Verify, say what would be done, and install nothing
     ///
-    /// `countersign outdated` does the same.
+    /// `countersign outdated` does the same. Not with --lock and --check.
     #[arg(long, conflicts_with_all = ["lock", "check"])]
     pub(crate) dry_run: bool,
 

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use self::save::Saving;
 use super::report::Report;
-use super::text::evidence_text;
+use super::text::proofs_text;
 use crate::arguments::cache::CacheArguments;
 use crate::arguments::verification::VerificationArguments;
 use crate::cache::with_cache;
@@ -60,14 +60,15 @@ pub(crate) struct VerifyArguments {
 
     /// Verify the image for this platform
     ///
-    /// Then the index or the platform's manifest must be signed, as for `install`.
+    /// Then the index or the platform's manifest must be signed, as for `install`. Not with --all-platforms.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
     /// Verify the images for all platforms
     ///
-    /// Each entry of an index for a platform is verified as with `--platform`, and told on its own: all of
-    /// them, if there are several for one platform. An image that is not an index is verified as it is.
+    /// Each entry of an index for a platform is verified as with `--platform`, and told on its own line: all of
+    /// them, if there are several for one platform. `--verbose` prints the details. An image that is not an index
+    /// is verified as it is.
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
 
@@ -75,7 +76,7 @@ pub(crate) struct VerifyArguments {
     ///
     /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform` and
     /// `--all-platforms` it is the digest of the platform's manifest. Nothing is printed for an image that is
-    /// refused.
+    /// refused. Not with --output: the JSON has the digests.
     #[arg(long, conflicts_with = "output")]
     pub(crate) print_digest: bool,
 
@@ -84,7 +85,7 @@ pub(crate) struct VerifyArguments {
     /// Those in the registry are not looked at. It is a bundle as `cosign sign --bundle` and `cosign attest
     /// --bundle` write it, or several, one a line, as `gh attestation download` writes them. Each image must be
     /// signed by one of them. The image itself is still asked for in its registry, and so is what the policy
-    /// denies.
+    /// denies. Not with --cache.
     #[arg(long, value_name = "FILE", conflicts_with = "cache")]
     pub(crate) bundle: Option<PathBuf>,
 
@@ -92,7 +93,7 @@ pub(crate) struct VerifyArguments {
     ///
     /// The predicate is what an attestation says: a provenance or an SBOM, as JSON, byte for byte as it was
     /// signed. `-` is standard output. Only for one reference, and with a policy that accepts the attestation
-    /// (`predicate_types`).
+    /// (`predicate_types` or `require`). Not with --all-platforms.
     #[arg(long, value_name = "FILE", conflicts_with = "all_platforms")]
     pub(crate) save_predicate: Option<PathBuf>,
 
@@ -112,6 +113,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let saving = Saving::of(&arguments, output)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
+    saving.check(&verification.policy)?;
     let verifier = with_cache(verification.verifier(), &arguments.cache, environment)?;
     let verifier = match bundle::read(arguments.bundle.as_deref())? {
         Some(bundles) => verifier.with_bundles(bundles),
@@ -135,6 +137,10 @@ pub(crate) async fn run(
             progress.suspend(|| match &outcome {
                 Ok(verified) => match arguments.print_digest {
                     true => output.answer(&format!("{}\n", verified.proven)),
+                    // Details of each platform are for whoever asks for them.
+                    false if arguments.all_platforms && !output.tells_steps() => {
+                        output.result(&line(reference, platform.as_ref(), verified));
+                    }
                     false => saving.tell(output, &text(reference, platform.as_ref(), verified)),
                 },
                 Err(failure) => report.fail(failure, ()),
@@ -368,15 +374,25 @@ impl Judged {
     }
 }
 
+/// One platform of `--all-platforms`.
+fn line(reference: &Reference, platform: Option<&Platform>, verified: &Verified) -> String {
+    let of = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
+    let digest = verified.proven.digest();
+    let proofs = [&verified.evidence].into_iter().chain(&verified.further);
+    let mut signers: Vec<String> = Vec::new();
+    for signer in proofs.map(|proof| countersign_oci::printable(&proof.signer.to_string())) {
+        if !signers.contains(&signer) {
+            signers.push(signer);
+        }
+    }
+    let signers = signers.join(", ");
+    format!("verified {reference}{of}: {digest}, signed by {signers}\n")
+}
+
 fn text(reference: &Reference, platform: Option<&Platform>, verified: &Verified) -> String {
     let of = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
-    let mut text = format!(
-        "verified {reference}{of}\n{}",
-        evidence_text(&verified.evidence)
-    );
-    for evidence in &verified.further {
-        text.push_str(&evidence_text(evidence));
-    }
+    let proofs = [&verified.evidence].into_iter().chain(&verified.further);
+    let mut text = format!("verified {reference}{of}\n{}", proofs_text(proofs));
     match verified.signed {
         SignedDocument::Index => text.push_str("  by         the index's signature\n"),
         SignedDocument::Manifest => text.push_str("  by         the manifest's own signature\n"),

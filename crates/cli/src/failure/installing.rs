@@ -196,6 +196,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             pinned_references: decisive.pinned_references,
             tags: decisive.tags,
             signal: None,
+            usage: None,
         }
     }
 }

@@ -186,7 +186,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         },
         other => label(other),
     };
-    assert_snapshot!(table(errors, label), @r"
+    assert_snapshot!(table(errors, label), @"
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
         Trust/Tuf/Unreachable/Io/Os
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
@@ -208,7 +208,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's
         Refused/OtherKey
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
-        OtherProof, OtherPolicy, NotListed
+        UnknownBelow, OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/KeyNotLogged, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository

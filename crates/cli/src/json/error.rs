@@ -25,6 +25,9 @@ pub(crate) struct JsonError {
     pub(crate) exit_code: u8,
     /// What happened, for a person.
     pub(crate) message: String,
+    /// How the command is used, if the command line can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<String>,
     /// Why, the nearest cause first.
     pub(crate) causes: Vec<String>,
     /// What to do about it, the most helpful first. Never empty.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use countersign_oci::Platform;
-use countersign_policy::SignatureFormat;
+use countersign_policy::{BoundName, SignatureFormat};
 use countersign_verify::SignedBy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub(crate) struct JsonEvidence {
     signature_manifest: Option<String>,
     /// Annotations of the signed subject.
     annotations: BTreeMap<String, String>,
+    /// How much of the requested name the signature binds. Left out if the policy has no `bind_name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_name: Option<JsonBoundName>,
     /// What the certificate claims of the CI workload, by the names of Fulcio's extensions.
     claims: BTreeMap<String, String>,
     /// Start of the certificate's validity (RFC 3339). Left out if a key signed.
@@ -75,7 +78,7 @@ impl JsonEvidence {
     /// The proven times, in one line.
     pub(crate) fn times(&self) -> String {
         match self.signed_at.is_empty() {
-            true => "not known: the policy ignores the log".to_owned(),
+            true => "not known: no log entry was checked".to_owned(),
             false => self.signed_at.join(", "),
         }
     }
@@ -83,6 +86,11 @@ impl JsonEvidence {
     /// Whether it is in cosign's legacy form.
     pub(crate) fn is_legacy(&self) -> bool {
         self.format == JsonSignatureFormat::SimpleSigning
+    }
+
+    /// Whether the policy binds names, and the signature counts for every tag of the repository.
+    pub(crate) fn counts_for_every_tag(&self) -> bool {
+        self.bound_name == Some(JsonBoundName::Repository)
     }
 
     pub(crate) fn log_index(&self) -> Option<u64> {
@@ -113,11 +121,32 @@ impl From<&countersign_verify::Evidence> for JsonEvidence {
                 .as_ref()
                 .map(ToString::to_string),
             annotations: evidence.annotations.clone(),
+            bound_name: evidence.bound_name.map(Into::into),
             claims: holder
                 .map(|holder| holder.claims.clone())
                 .unwrap_or_default(),
             certificate_not_before: holder.map(|holder| holder.certificate_not_before.to_string()),
             certificate_not_after: holder.map(|holder| holder.certificate_not_after.to_string()),
+        }
+    }
+}
+
+/// How much of a name a signature binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "BoundName")]
+pub(crate) enum JsonBoundName {
+    /// The repository, and the tag if one was requested.
+    Whole,
+    /// The repository only. The signature names no tag, so it counts for every tag of the repository.
+    Repository,
+}
+
+impl From<BoundName> for JsonBoundName {
+    fn from(bound: BoundName) -> Self {
+        match bound {
+            BoundName::Whole => Self::Whole,
+            BoundName::Repository => Self::Repository,
         }
     }
 }

@@ -102,6 +102,34 @@ async fn a_kit_installs_without_a_network() {
     in_a_namespace_without_a_network(&stage);
 }
 
+/// The index of a kit may name any address, so nothing that it names may be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_in_a_kit_leads_to_no_request() {
+    let stage = stage(NOWHERE).await;
+    let (app, server) = (stage.reference("app:v1"), stage.registry.origin());
+    let sha256 = "0".repeat(64);
+    stage.write("index.yaml", format!("[{{name: app, uri: '{app}'}}]"));
+    let inward =
+        format!("{{name: inward, uri: '{server}/latest/meta-data.tar', sha256: '{sha256}'}}");
+    stage.write("open.yaml", format!("[{inward}]"));
+    // A tarball can't be signed, so this gallery has no policy.
+    let galleries = std::fs::read_to_string(stage.path("galleries.yaml")).unwrap();
+    let open = "  - name: open\n    url: file:open.yaml\n";
+    stage.write("galleries.yaml", galleries + open);
+    let made = copy(&stage, &["--entry=app", "--to=ocifile://kit"]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    let requests = stage.registry.requests().len();
+    let install = ["install", "--from=ocifile://kit", "--store=one", "inward"];
+    let run = stage.run(&[&install, &LINUX]);
+    assert_eq!(run.code, 6, "{}", run.shown());
+    assert!(
+        run.stderr.contains("a kit has only images"),
+        "{}",
+        run.shown()
+    );
+    assert_eq!(stage.registry.requests().len(), requests);
+}
+
 /// Whoever brings their own galleries is not told by the kit whom to trust.
 #[tokio::test(flavor = "multi_thread")]
 async fn own_galleries_are_not_judged_by_the_root_of_a_kit() {

@@ -350,9 +350,17 @@ async fn each_platform_is_told_on_its_own_and_the_worst_gives_the_code() {
         "the index is verified once for all: {requests:?}"
     );
     for platform in ["linux/amd64", "linux/arm64"] {
-        let headline = format!("verified {app} for {platform}\n");
-        assert!(run.stdout.contains(&headline), "{}", run.stdout);
+        let line = format!("verified {app} for {platform}: sha256:");
+        assert!(run.stdout.contains(&line), "{}", run.stdout);
     }
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+    assert!(run.stdout.lines().all(|line| line.ends_with(RELEASE)));
+    let details = stage.verify(&[all, "--verbose", &app]);
+    assert!(
+        details.stdout.contains("  log entry  "),
+        "{}",
+        details.stdout
+    );
     // An image that is no index has one verdict.
     let run = stage.verify(&[all, &format!("{repository}@{manifest}"), JSON[0], JSON[1]]);
     assert_eq!(run.json()["results"].as_array().unwrap().len(), 1);

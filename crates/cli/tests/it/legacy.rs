@@ -50,6 +50,63 @@ async fn a_policy_decides_whether_a_legacy_signature_counts() {
     assert_eq!(installed.code, 0, "{}", installed.shown());
 }
 
+/// `bind_name` binds the repository alone if the payload names no tag: whoever reads the result has to know.
+#[tokio::test]
+async fn a_name_that_is_bound_without_its_tag_is_told_everywhere() {
+    let stage = Stage::new().await;
+    sign(&stage);
+    let reference = stage.reference("app:v1");
+    let rules = "  signature_formats: [bundle, simple_signing]\n  bind_name: true\n";
+    let policy = stage.policy(RELEASE) + rules;
+    stage.write("policy.yaml", &policy);
+    let told = "name       binds the repository only: the signature names no tag";
+    let verified = stage.verify(&[&reference]);
+    assert_eq!(verified.code, 0, "{}", verified.shown());
+    assert!(verified.stdout.contains(told), "{}", verified.stdout);
+    let json = stage.verify(&["--output", "json", &reference]).json();
+    assert_eq!(json["results"][0]["evidence"]["bound_name"], "repository");
+    let tree = stage.run(&[&["tree", "--policy", "policy.yaml"], &TRUST, &[&reference]]);
+    assert!(
+        tree.stdout
+            .contains("name        binds the repository only"),
+        "{}",
+        tree.stdout
+    );
+
+    let gallery = policy.replace('\n', "\n    ");
+    stage.write("index.yaml", format!("[{{name: app, uri: '{reference}'}}]"));
+    stage.write(
+        "galleries.yaml",
+        format!("galleries:\n  - name: acme\n    url: file:index.yaml\n    {gallery}\n"),
+    );
+    let install = [
+        "install",
+        "--gallery=galleries.yaml",
+        "--platform=linux/amd64",
+        "--lock",
+        "app",
+    ];
+    let installed = stage.run(&[&install, &TRUST]);
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+    assert!(installed.stdout.contains(told), "{}", installed.stdout);
+    let lock = std::fs::read_to_string(stage.path("countersign.lock")).unwrap();
+    assert!(lock.contains("\n  any_tag: true\n"), "{lock}");
+    let listed = stage.run(&[&["list", "--output", "json"]]).json();
+    let recorded = &listed["results"][0]["installation"]["evidence"];
+    assert_eq!(recorded["bound_name"], "repository", "{listed:#}");
+    let again = stage.run(&[
+        &["install", "--gallery=galleries.yaml", "--from-lock"],
+        &TRUST,
+    ]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+
+    // A bundle with the whole name binds all of it.
+    stage.signed("app:v1", RELEASE);
+    stage.write("policy.yaml", stage.policy(RELEASE));
+    let json = stage.verify(&["--output", "json", &reference]).json();
+    assert!(json["results"][0]["evidence"].get("bound_name").is_none());
+}
+
 /// A gallery whose CI signs with cosign 2 in the mode `oci-1-1`, as its maintainers do who are sure that these are
 /// bundles. The refusal names the case and both ways out; the policy that accepts the form installs.
 #[tokio::test]

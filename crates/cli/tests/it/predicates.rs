@@ -194,3 +194,45 @@ async fn a_missing_signature_beside_an_attestation_has_a_hint_of_its_own() {
         refused.shown()
     );
 }
+
+/// A signature says nothing but that the image is signed: there is nothing to save, and nothing is written.
+#[tokio::test]
+async fn a_signature_has_no_predicate_to_save() {
+    let stage = attested().await;
+    stage.signed("app:v1", RELEASE);
+    let reference = stage.reference("app:v1");
+    let save = ["--save-predicate", "saved.json", &reference];
+    let refused = stage.verify(&save);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    let said = "this one accepts signatures alone, which have no predicate to save";
+    assert!(refused.stderr.contains(said), "{}", refused.shown());
+    assert!(!stage.path("saved.json").exists());
+
+    // Where either would do, the one that was found decides.
+    stage.index.push(&stage.registry, "signed", Some("v1"));
+    stage.signed("signed:v1", RELEASE);
+    let either = format!("  predicate_types: ['https://sigstore.dev/cosign/sign/v1', '{SLSA}']\n");
+    stage.write("policy.yaml", stage.policy(RELEASE) + &either);
+    let signed = stage.reference("signed:v1");
+    let refused = stage.verify(&["--save-predicate", "saved.json", &signed]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    assert!(
+        refused
+            .stderr
+            .contains("by a signature, which has no predicate"),
+        "{}",
+        refused.shown()
+    );
+    assert!(!stage.path("saved.json").exists());
+
+    let both = format!("  require: [signature, {{predicate_type: '{SLSA}'}}]\n");
+    stage.write("policy.yaml", stage.policy(RELEASE) + &both);
+    let saved = stage.verify(&save);
+    assert_eq!(saved.code, 0, "{}", saved.shown());
+    let content = std::fs::read_to_string(stage.path("saved.json")).unwrap();
+    assert_eq!(content, SAVED);
+    // Each proof has a line of its own above it.
+    for heading in ["  proof      1 of 2\n", "  proof      2 of 2\n"] {
+        assert!(saved.stdout.contains(heading), "{}", saved.stdout);
+    }
+}

@@ -4,7 +4,8 @@ mod verdicts;
 
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{
-    BundleSpec, Flaw, SimpleSigningPlace, Statement, push_simple_signing, simple_signing_payload,
+    BundleSpec, Flaw, SigningKey, SigningKeyKind, SimpleSigningPlace, Statement,
+    push_simple_signing, simple_signing_payload,
 };
 use serde_json::{Value, json};
 
@@ -195,4 +196,91 @@ async fn what_is_not_there_is_told_and_what_can_not_be_read_is_an_error() {
     assert_eq!(missing.code, 6, "{}", missing.shown());
     let half = stage.run(&[&["tree", "--issuer", "https://x.example"], &TRUST, &[&lost]]);
     assert_eq!(half.code, 2, "{}", half.shown());
+}
+
+/// Evidence by the policy's own key is evidence, of whatever kind, whether or not the policy asks for it.
+#[tokio::test]
+async fn all_that_the_policy_s_key_made_is_told_with_its_type_and_signer() {
+    let stage = Stage::new().await;
+    let [own, other] = [(); 2].map(|()| SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap());
+    let about = || Statement::of(stage.index.digest());
+    let slsa = || about().predicate(SLSA, json!({"x": 1}));
+    let release = |statement| BundleSpec::new(statement, RELEASE);
+    let attach = |spec: BundleSpec| {
+        let bundle = stage.sigstore.issue(&spec).unwrap();
+        Image::signature(stage.index.descriptor(), bundle).push(&stage.registry, "app", None);
+    };
+    attach(release(about()).signed_with(&own));
+    attach(release(slsa()).signed_with(&own));
+    attach(release(slsa()).signed_with(&own).without_logs());
+    attach(release(about()).signed_with(&other));
+    attach(release(slsa()));
+    stage.write("cosign.pub", own.public_pem());
+    let app = stage.reference("app:v1");
+    for (rules, accepted) in [
+        ("", "signature"),
+        (&*format!(", predicate_types: ['{SLSA}']"), "attestation"),
+        (
+            &format!(", require: [{{predicate_type: '{SLSA}'}}]"),
+            "attestation",
+        ),
+    ] {
+        stage.write(
+            "policy.yaml",
+            format!("verification: {{key: cosign.pub{rules}}}"),
+        );
+        let policy = ["tree", "--policy", "policy.yaml"];
+        let run = stage.run(&[&policy, &TRUST, &["--output", "json", &app]]);
+        let document = run.json();
+        let index = &document["results"][0]["image"];
+        let attached = index["attached"].as_array().unwrap();
+        let count = |kind: &str, by: &str| {
+            let of = |one: &&Value| one["kind"] == kind && one["evidence"][by].is_string();
+            attached.iter().filter(of).count()
+        };
+        assert_eq!(count("signature", "key"), 1, "{rules}: {index:#}");
+        assert_eq!(count("attestation", "key"), 2, "{rules}: {index:#}");
+        assert_eq!(count("attestation", "identity"), 1, "{rules}: {index:#}");
+        let unproven = attached.iter().filter(|one| one["kind"] == "unproven");
+        assert_eq!(unproven.count(), 1, "the other key's: {index:#}");
+        for one in attached {
+            let counts = one["kind"] == accepted
+                && one["evidence"]["key"].is_string()
+                && one["evidence"]["log_index"].is_number();
+            let verdict = if counts { "accepted" } else { "refused" };
+            assert_eq!(one["verdict"], verdict, "{rules}: {one:#}");
+        }
+    }
+}
+
+/// What is attached is shown without a trusted root, and a wrong name is told as what it is.
+#[tokio::test]
+async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let run = stage.run(&[&["tree", "--offline", &app]]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(!run.stdout.contains(RELEASE), "{}", run.stdout);
+    for told in [
+        "unproven    a signature that is not proven to be genuine",
+        "because     there is no trusted root to check it with",
+        "\nNo signature could be checked, since there is no trusted root: ",
+    ] {
+        assert!(run.stdout.contains(told), "{told}\n{}", run.stdout);
+    }
+    let json = stage
+        .run(&[&["tree", "--offline", "--output", "json", &app]])
+        .json();
+    assert_eq!(json["trusted_root_error"]["kind"], "unreachable");
+    // A policy can't be applied without.
+    let judged = stage.run(&[&["tree", "--offline", "--policy", "policy.yaml", &app]]);
+    assert_eq!(judged.code, 7, "{}", judged.shown());
+
+    let missing = stage.reference("app:v9");
+    for policy in [&[][..], &["--policy", "policy.yaml"]] {
+        let run = stage.run(&[&["tree", "--offline"], policy, &[&missing]]);
+        assert_eq!(run.code, 6, "{}", run.shown());
+        assert!(!run.stderr.contains("trusted root"), "{}", run.stderr);
+    }
 }

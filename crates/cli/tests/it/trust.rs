@@ -1,7 +1,7 @@
 //! Trusted roots: instances by name, without logs, several in a file; `trust show` and `trust update`.
 
 use countersign_sandbox::image::Image;
-use countersign_sandbox::{BundleSpec, Sigstore, Statement};
+use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Sigstore, Statement};
 use insta::assert_snapshot;
 
 use crate::stage::{RELEASE, Run, Stage, TRUST, run};
@@ -197,4 +197,59 @@ async fn an_update_asks_the_repository_and_says_until_when_it_is_valid() {
         "#);
     let mut homeless = stage.command(&["trust", "show"]);
     assert_eq!(run(homeless.env_remove("HOME")).code, 2);
+}
+
+/// A policy that needs no trusted root has none to show, and nobody is asked for one.
+#[tokio::test]
+async fn a_policy_of_keys_alone_has_no_root_to_show() {
+    let stage = Stage::new().await;
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    stage.write("cosign.pub", key.public_pem());
+    stage.write(
+        "policy.yaml",
+        "verification: {key: cosign.pub, ignore_tlog: true}",
+    );
+    for command in ["show", "update"] {
+        let trust = ["trust", command, "--policy", "policy.yaml"];
+        let run = stage.run(&[&trust]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        assert!(
+            run.stdout.starts_with("The policy needs no trusted root"),
+            "{}",
+            run.stdout
+        );
+        let json = stage.run(&[&trust, &["--output", "json"]]).json();
+        assert_eq!(json["not_needed"], true);
+        assert_eq!(json["results"].as_array().unwrap().len(), 0);
+    }
+    let named = [
+        "trust",
+        "show",
+        "--policy",
+        "policy.yaml",
+        "--trusted-root",
+        "trusted_root.json",
+    ];
+    let named = stage.run(&[&named]);
+    assert!(
+        named
+            .stdout
+            .starts_with("trusted root of trusted_root.json"),
+        "{}",
+        named.shown()
+    );
+}
+
+/// A key may be used without a log, and then no root is needed: whoever gets none is told.
+#[tokio::test]
+async fn a_key_without_a_trusted_root_is_told_of_the_other_way() {
+    let stage = Stage::new().await;
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    stage.write("cosign.pub", key.public_pem());
+    let app = stage.reference("app:v1");
+    let run = stage.run(&[&["verify", "--offline", "--key", "cosign.pub", &app]]);
+    assert_eq!(run.code, 7, "{}", run.shown());
+    assert!(run.stderr.contains("`ignore_tlog: true`"), "{}", run.stderr);
+    let run = stage.run(&[&["verify", "--offline", "--policy", "policy.yaml", &app]]);
+    assert!(!run.stderr.contains("ignore_tlog"), "{}", run.stderr);
 }

@@ -332,3 +332,29 @@ async fn a_flag_that_would_do_nothing_is_refused_by_its_name() {
     assert!(stage.registry.requests().is_empty());
     assert!(!stage.path("here").exists());
 }
+
+/// A program gets the parts of what is said of a wrong command line in fields of their own.
+#[tokio::test]
+async fn in_json_a_wrong_command_line_has_its_message_and_the_usage_apart() {
+    let stage = Stage::new().await;
+    let run = stage.run(&[&["verify", "--output", "json", "--polcy", "x"]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    let error = run.json()["error"].clone();
+    assert_eq!(error["message"], "unexpected argument '--polcy' found");
+    let usage = error["usage"].as_str().unwrap();
+    assert!(usage.starts_with("countersign verify "), "{usage}");
+    let hint = error["hints"][0].as_str().unwrap();
+    assert!(
+        hint.starts_with("a similar argument exists: '--policy'"),
+        "{hint}"
+    );
+    let run = stage.run(&[&["verify", "--output", "json", "--policy", "x"]]);
+    let error = run.json()["error"].clone();
+    assert_eq!(
+        error["message"],
+        "the following required arguments were not provided: <REFERENCE>..."
+    );
+    assert!(error["usage"].is_string());
+    let run = stage.run(&[&["verify", "--output", "json", "--policy", "no.yaml", "app"]]);
+    assert!(run.json()["error"].get("usage").is_none());
+}

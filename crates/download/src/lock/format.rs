@@ -15,7 +15,7 @@ use serde_saphyr::{
 use super::{Key, Lock, LockError, LockValueError, LockedEntry, LockedGrounds, LockedSigner};
 
 const VERSION: u64 = 1;
-/// The most events that the parser may report: scalars, starts and ends. An entry has 28.
+/// The most events that the parser may report: scalars, starts and ends. An entry has 30.
 const EVENTS_MAX: usize = 500_000;
 /// Nesting of lists and mappings. Ours nest 4 deep.
 const DEPTH_MAX: usize = 8;
@@ -103,6 +103,8 @@ struct EntrySpec {
     signer: Option<SignerSpec>,
     #[serde(default)]
     further_signers: Vec<SignerSpec>,
+    #[serde(default)]
+    any_tag: bool,
     signed_at: Option<Spanned<String>>,
 }
 
@@ -166,6 +168,7 @@ impl EntrySpec {
                 &self.grounds,
                 self.signer,
                 self.further_signers,
+                self.any_tag,
                 self.signed_at,
             )?,
             name: filled("name", self.name)?,
@@ -183,6 +186,7 @@ fn grounds(
     grounds: &Spanned<GroundsSpec>,
     signer: Option<SignerSpec>,
     further: Vec<SignerSpec>,
+    any_tag: bool,
     signed_at: Option<Spanned<String>>,
 ) -> Result<LockedGrounds, LockError> {
     let place = position(&grounds.referenced);
@@ -194,6 +198,9 @@ fn grounds(
     };
     if !further.is_empty() && signer.is_none() {
         return Err(out_of_place("further_signers"));
+    }
+    if any_tag && signer.is_none() {
+        return Err(out_of_place("any_tag"));
     }
     match (spec, signer, signed_at) {
         (GroundsSpec::Signature, None, _) => Err(LockError::Missing {
@@ -207,6 +214,7 @@ fn grounds(
                 .into_iter()
                 .map(|signer| signer.checked(place))
                 .collect::<Result<_, _>>()?,
+            any_tag,
             signed_at: signed_at.map(|text| time("signed_at", &text)).transpose()?,
         }),
         (GroundsSpec::Digest | GroundsSpec::Nothing, Some(_), _) => Err(out_of_place("signer")),
@@ -328,6 +336,8 @@ struct WrittenEntry<'a> {
     signer: Option<&'a LockedSigner>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     further_signers: &'a [LockedSigner],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    any_tag: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_at: Option<String>,
 }
@@ -344,9 +354,11 @@ impl<'a> WrittenEntry<'a> {
             LockedGrounds::Digest => (GroundsSpec::Digest, None, None),
             LockedGrounds::Nothing => (GroundsSpec::Nothing, None, None),
         };
-        let further_signers = match &entry.grounds {
-            LockedGrounds::Signature { further, .. } => further.as_slice(),
-            LockedGrounds::Digest | LockedGrounds::Nothing => &[],
+        let (further_signers, any_tag) = match &entry.grounds {
+            LockedGrounds::Signature {
+                further, any_tag, ..
+            } => (further.as_slice(), *any_tag),
+            LockedGrounds::Digest | LockedGrounds::Nothing => (&[][..], false),
         };
         Self {
             name: &entry.name,
@@ -359,6 +371,7 @@ impl<'a> WrittenEntry<'a> {
             grounds,
             signer,
             further_signers,
+            any_tag,
             signed_at,
         }
     }

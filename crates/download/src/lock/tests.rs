@@ -31,6 +31,7 @@ fn signed(name: &str, platform: &str) -> LockedEntry {
         LockedGrounds::Signature {
             signer,
             further: Vec::new(),
+            any_tag: false,
             signed_at,
         },
     )
@@ -106,6 +107,7 @@ fn a_signer_is_a_key_or_an_issuer_and_an_identity() {
     let grounds = LockedGrounds::Signature {
         signer,
         further: Vec::new(),
+        any_tag: true,
         signed_at: None,
     };
     let lock = lock([entry("chat", "linux/amd64", grounds)]);

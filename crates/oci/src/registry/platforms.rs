@@ -27,6 +27,15 @@ pub struct PlatformEntry {
     child: Descriptor,
 }
 
+/// Everything that an index lists: see [`Registry::descendants`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Descendants {
+    /// Their digests, each once.
+    pub digests: Vec<Digest>,
+    /// Those of them that are indexes, and that the registry does not have: nobody knows what these list.
+    pub unread: Vec<Digest>,
+}
+
 impl Registry {
     /// Everything that an index lists for a platform, and that the indexes among its children list, in order:
     /// also several manifests for one platform, of which [`Registry::select`] finds only one. Children
@@ -55,26 +64,27 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Limit`] as for [`Self::platform_entries`]; others as for [`Registry::child`]: an index among
-    /// the children that can't be read could list anything. One that is missing counts as empty.
-    pub async fn descendants(&self, image: &ResolvedImage) -> Result<Vec<Digest>> {
+    /// the children that can't be read could list anything. One that is missing is in [`Descendants::unread`].
+    pub async fn descendants(&self, image: &ResolvedImage) -> Result<Descendants> {
         let mut walk = IndexWalk::new(self, image);
-        let mut found = Vec::new();
+        let mut found = Descendants::default();
         let mut seen = HashSet::from([image.digest().clone()]);
+        let mut opened = seen.clone();
         while let Some(step) = walk.next_step() {
             let Document::Index(listed) = step.index.document() else {
                 continue;
             };
             for child in &listed.manifests {
-                if !seen.insert(child.digest.clone()) {
-                    continue;
+                if seen.insert(child.digest.clone()) {
+                    found.digests.push(child.digest.clone());
                 }
-                found.push(child.digest.clone());
-                if !is_index(child) {
+                // One digest may be listed as a manifest first, and as an index after that.
+                if !is_index(child) || !opened.insert(child.digest.clone()) {
                     continue;
                 }
                 match walk.fetch(child).await {
                     Ok(nested) => walk.add(&step, nested)?,
-                    Err(error) if error.is_absence() => {}
+                    Err(error) if error.is_absence() => found.unread.push(child.digest.clone()),
                     Err(error) => return Err(error),
                 }
             }

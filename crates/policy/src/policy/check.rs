@@ -48,6 +48,7 @@ impl Policy {
             signature_sources,
             deny_digests,
         } = spec;
+        refuse_beside_require(spec, path)?;
         let claims = claim_rules(claims, &path.key("claims"))?;
         let one = SignerSpec {
             issuer: issuer.clone(),
@@ -90,6 +91,20 @@ impl Policy {
             require: Vec::new(),
         };
         policy.requiring(spec, path)
+    }
+}
+
+/// Refuses what an entry of `require` has, beside `require`.
+fn refuse_beside_require(spec: &PolicySpec, path: &KeyPath) -> Result<(), PolicyError> {
+    let beside = [
+        ("predicate_types", !spec.predicate_types.is_empty()),
+        ("predicate", !spec.predicate.is_empty()),
+    ];
+    match beside.into_iter().find(|(_, there)| *there) {
+        Some((key, _)) if !spec.require.is_empty() => {
+            Err(at(path.key(key), Problem::BesideRequire { key }))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -261,7 +276,7 @@ fn check_predicate(
 ) -> Result<Vec<PredicateRule>, PolicyError> {
     if !rules.is_empty() && types.is_empty() {
         let key = "predicate_types";
-        return Err(at(path.clone(), Problem::MissingKey { key }));
+        return Err(at(path.key("predicate"), Problem::MissingKey { key }));
     }
     predicate_rules(rules, &path.key("predicate"))
 }

@@ -34,13 +34,6 @@ impl Policy {
         if spec.require.is_empty() {
             return Ok(self);
         }
-        let beside = [
-            ("predicate_types", spec.predicate_types.is_empty()),
-            ("predicate", spec.predicate.is_empty()),
-        ];
-        if let Some((key, _)) = beside.into_iter().find(|(_, absent)| !absent) {
-            return Err(at(path.key(key), Problem::BesideRequire { key }));
-        }
         let path = path.key("require");
         let entries = spec.require.iter().enumerate();
         let require: Result<Vec<Self>, PolicyError> = entries

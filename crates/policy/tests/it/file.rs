@@ -269,3 +269,12 @@ fn alias_bombs_and_deep_nesting_end_in_an_error() {
     let long = format!("issuer: {}", "a".repeat(2 << 20));
     assert!(matches!(error(&long).problem(), Problem::Budget { .. }));
 }
+
+/// What is missing is told where something asks for it, and what is beside `require` as that.
+#[test]
+fn a_predicate_without_its_type_is_told_where_it_stands() {
+    let rules = "predicate: {/a: b}\n";
+    assert_snapshot!(error(&block_and(rules)), @"policy.yaml:3:1: predicate: the key `predicate_types` is missing; add it");
+    assert_snapshot!(error(&block_and(&format!("{rules}require: [signature]\n"))), @"policy.yaml:3:1: predicate: expected `require` or `predicate`, found both; move `predicate` into an entry of `require`");
+    assert_snapshot!(error(&block_and("require:\n- signature\n- predicate: {/a: b}\n")), @"policy.yaml:5:3: require[1]: the key `predicate_type` is missing; add it");
+}

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::failure::Failure;
 use crate::stored::StoredLayer;
 use crate::survey::{
-    Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey, Surveyor, anybody,
+    Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey, Surveyor, anybody, keys_of,
 };
 
 impl Verifier {
@@ -47,6 +47,7 @@ impl Verifier {
             image: image.clone(),
             trusted_root,
             policy: policy.cloned(),
+            keys: policy.map(keys_of).unwrap_or_default(),
             signature_by_anybody: anybody(COSIGN_SIGN_PREDICATE),
             now,
         });

@@ -246,6 +246,25 @@ async fn a_signature_counts_until_its_age_and_no_longer() {
     }
 }
 
+/// The age is written in the file. The file system's own times, which anybody may set, say nothing.
+#[tokio::test]
+async fn touching_a_file_makes_no_signature_younger() {
+    let cached = Cached::warm().await;
+    cached.unsign();
+    let hours_ago = jiff::Timestamp::now() - SignedDuration::from_hours(48);
+    cached.change_head(|head| head["kept_at"] = hours_ago.to_string().into());
+    let file = fs::File::options().write(true).open(cached.file()).unwrap();
+    file.set_modified(std::time::SystemTime::now()).unwrap();
+    assert_eq!(kind(&cached.verify().await), Some(RefusalKind::Unsigned));
+
+    // A hit doesn't begin a new age either.
+    let minutes_ago = jiff::Timestamp::now() - SignedDuration::from_mins(1);
+    cached.change_head(|head| head["kept_at"] = minutes_ago.to_string().into());
+    let before = fs::read(cached.file()).unwrap();
+    assert!(cached.verify().await.is_ok());
+    assert_eq!(fs::read(cached.file()).unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_name_that_the_policy_binds_has_a_signature_of_its_own() {
     let cached = Cached::new().await;

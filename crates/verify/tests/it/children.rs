@@ -194,6 +194,66 @@ async fn whoever_names_no_platform_gets_no_proof_of_an_index_with_a_denied_image
 }
 
 #[tokio::test]
+async fn an_index_that_the_repository_hides_may_list_what_is_denied() {
+    let stage = Stage::new().await;
+    let (amd64, arm64) = (platform_image("linux/amd64"), platform_image("linux/arm64"));
+    amd64.push(&stage.scene.server, PATH, None);
+    let hidden = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [arm64.descriptor()] });
+    let hidden = Descriptor::of(media_type::OCI_INDEX, &serde_json::to_vec(&hidden).unwrap());
+    let mut disguised = hidden.clone();
+    disguised.media_type = media_type::OCI_MANIFEST.into();
+    // Whether it is also listed as what it is not.
+    for listed in [
+        vec![amd64.descriptor(), hidden.clone()],
+        vec![disguised, hidden.clone()],
+    ] {
+        push_index(&stage, "v1", &listed);
+        let index = resolved(&stage, "v1", true).await;
+        let (client, verifier) = (&stage.scene.client, stage.verifier());
+        let policy = denying(&stage, &arm64.digest());
+        for found in [
+            verifier.verify(&index, &policy).await,
+            verify_image(client, &verifier, &index, &policy).await,
+        ] {
+            let Err(Error::UnknownBelow {
+                image,
+                index: missing,
+            }) = found
+            else {
+                panic!("expected an unknown index, found {found:?}");
+            };
+            assert_eq!(
+                (image.digest(), missing),
+                (index.digest(), hidden.digest.clone())
+            );
+        }
+        // A policy that denies nothing does not care.
+        assert!(verifier.verify(&index, &stage.policy()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn the_time_limit_holds_for_what_is_read_below_an_index_too() {
+    let stage = Stage::new().await;
+    let (amd64, arm64) = (platform_image("linux/amd64"), platform_image("linux/arm64"));
+    let inner = push_index(&stage, "inner", &[amd64.descriptor(), arm64.descriptor()]);
+    let stalled = format!("GET /v2/*/manifests/{}", inner.digest);
+    push_index(&stage, "v1", &[inner]);
+    let index = resolved(&stage, "v1", true).await;
+    let stall = Fault::on(&stalled, Effect::Stall { after: 1 });
+    stage.scene.server.add_fault(stall);
+    let mut limits = countersign_verify::Limits::default();
+    limits.total = std::time::Duration::from_secs(1);
+    let (client, verifier) = (&stage.scene.client, stage.verifier().with_limits(limits));
+    let policy = denying(&stage, &arm64.digest());
+    let whole = verify_image(client, &verifier, &index, &policy).await;
+    assert!(matches!(whole, Err(Error::Late { .. })), "{whole:?}");
+    let amd64 = "linux/amd64".parse().unwrap();
+    let found = verify_platform(client, &verifier, &index, &amd64, &policy).await;
+    assert!(matches!(found, Err(Error::Late { .. })), "{found:?}");
+}
+
+#[tokio::test]
 async fn an_index_that_the_repository_does_not_have_denies_itself_alone() {
     let stage = Stage::new().await;
     let image = resolved(&stage, "v1", true).await;

@@ -135,7 +135,7 @@ async fn look_up(
     Ok(Some(match image.document() {
         Document::Manifest(_) => Found::Manifest,
         Document::Index(_) => {
-            let mut missing = registry.descendants(&image).await?;
+            let mut missing = registry.descendants(&image).await?.digests;
             missing.retain(|digest| !policy.denies(digest));
             Found::Index { missing }
         }

@@ -34,6 +34,8 @@ pub(super) struct Gatherer<'a> {
     registry: &'a Registry,
     verifier: &'a Verifier,
     policy: Option<&'a Policy>,
+    /// Whether there is no trusted root to check signatures with.
+    rootless: bool,
     /// How many more manifests may be looked at.
     left: AtomicUsize,
 }
@@ -43,11 +45,13 @@ impl<'a> Gatherer<'a> {
         registry: &'a Registry,
         verifier: &'a Verifier,
         policy: Option<&'a Policy>,
+        rootless: bool,
     ) -> Self {
         Self {
             registry,
             verifier,
             policy,
+            rootless,
             left: AtomicUsize::new(MANIFESTS_MAX),
         }
     }
@@ -160,6 +164,18 @@ impl<'a> Gatherer<'a> {
         }
     }
 
+    /// Without a trusted root, that is the reason for each signature.
+    fn told(&self, one: TreeAttached) -> TreeAttached {
+        let unproven = self.rootless && one.kind == TreeAttachedKind::Unproven;
+        TreeAttached {
+            reason: match unproven {
+                true => Some("there is no trusted root to check it with".to_owned()),
+                false => one.reason,
+            },
+            ..one
+        }
+    }
+
     /// What refers to this manifest, and how many of these were not read.
     fn attached<'s>(
         &'s self,
@@ -176,7 +192,7 @@ impl<'a> Gatherer<'a> {
                     AttachedContent::Signatures(signatures) => {
                         let one =
                             |signature| one_signature(signature, manifest.clone(), place, verdict);
-                        all.extend(signatures.into_iter().map(one));
+                        all.extend(signatures.into_iter().map(one).map(|one| self.told(one)));
                     }
                     AttachedContent::Artifact(artifact) => {
                         let mut one = one_artifact(&artifact, place);

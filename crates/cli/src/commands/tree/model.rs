@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 
 /// What `countersign tree` prints.
@@ -10,6 +11,9 @@ use crate::json::evidence::JsonEvidence;
 pub(in crate::commands) struct TreeOutput {
     /// Whether a policy was given. Without one nothing is judged: anybody may have signed.
     pub(super) judged: bool,
+    /// Without a policy: why there is no trusted root. Then every signature is unproven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trusted_root_error: Option<JsonError>,
     /// The one image.
     pub(super) results: Vec<TreeResult>,
 }

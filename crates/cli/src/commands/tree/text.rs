@@ -2,16 +2,29 @@
 
 use countersign_oci::{Reference, printable};
 
+use super::super::text::EVERY_TAG;
 use super::model::{TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreeVerdict};
+use crate::failure::Failure;
 
 const NOT_JUDGED: &str = "\
 Nothing is judged here: anybody may sign an image. To see what a policy accepts, pass --policy FILE.
 ";
 
 /// The whole tree.
-pub(super) fn tree(reference: &Reference, image: &TreeImage, judged: bool) -> String {
+pub(super) fn tree(
+    reference: &Reference,
+    image: &TreeImage,
+    judged: bool,
+    rootless: Option<&Failure>,
+) -> String {
     let mut text = format!("{reference}\n");
     node(&mut text, image, Above::Nothing);
+    if let Some(failure) = rootless {
+        let why = failure.line().replace('\n', " ");
+        text.push_str(&format!(
+            "No signature could be checked, since there is no trusted root: {why}\n"
+        ));
+    }
     if !judged {
         text.push_str(NOT_JUDGED);
     }
@@ -211,5 +224,8 @@ fn proof(text: &mut String, attached: &TreeAttached, depth: usize) {
     if evidence.is_legacy() {
         let form = "simple signing, the legacy form of cosign";
         line(text, depth, "form", form);
+    }
+    if evidence.counts_for_every_tag() {
+        line(text, depth, "name", EVERY_TAG);
     }
 }

@@ -47,6 +47,10 @@ impl Verdict {
                 proof: Some(proof),
                 ..Self::refused(false, format!("it lists what is denied: {denied}"))
             }),
+            Err(unknown @ Error::UnknownBelow { .. }) => Ok(Self {
+                proof: Some(proof),
+                ..Self::refused(false, unknown.to_string())
+            }),
             Err(error) => Err(error.into()),
         }
     }

@@ -48,9 +48,12 @@ pub(crate) struct TrustShowArguments {
 }
 
 impl TrustShowArguments {
-    fn instance(&self) -> Result<Instance, Failure> {
+    /// The instance whose trusted root is meant. `None` if it is the policy's, and the policy needs none.
+    fn instance(&self) -> Result<Option<Instance>, Failure> {
         let policy = self.policy.as_deref().map(policy::from_file).transpose()?;
-        instance(&self.trust, policy.as_ref())
+        let found = instance(&self.trust, policy.as_ref())?;
+        let needed = policy.is_none_or(|loaded| loaded.policy.needs_trusted_root());
+        Ok((needed || self.trust.name_an_instance()).then_some(found))
     }
 }
 
@@ -60,16 +63,23 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let connection = connection::without_registries(environment)?;
+    let (TrustCommand::Show(arguments) | TrustCommand::Update(arguments)) = &command;
+    let Some(instance) = arguments.instance()? else {
+        output.answer(NOT_NEEDED);
+        output.document(&TrustOutput {
+            not_needed: true,
+            results: Vec::new(),
+        });
+        return Ok(ExitCode::SUCCESS);
+    };
     match command {
-        TrustCommand::Show(arguments) => {
-            let instance = arguments.instance()?;
+        TrustCommand::Show(_) => {
             let root = instance.trusted_root(environment, &connection).await?;
             let results = results(&instance, environment, &root.describe(), root.metadata())?;
             output.answer(&text::shown(&results, Timestamp::now()));
-            output.document(&TrustOutput { results });
+            output.document(&TrustOutput::of(results));
         }
-        TrustCommand::Update(arguments) => {
-            let instance = arguments.instance()?;
+        TrustCommand::Update(_) => {
             if instance.network == TufNetwork::Offline {
                 return Err(Failure::new(
                     Kind::Usage,
@@ -80,17 +90,34 @@ pub(super) async fn run(
             let root = instance.update(environment, &connection).await?;
             let results = results(&instance, environment, &root.describe(), root.metadata())?;
             output.answer(&text::updated(&instance.name(), &results));
-            output.document(&TrustOutput { results });
+            output.document(&TrustOutput::of(results));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+const NOT_NEEDED: &str = "\
+The policy needs no trusted root: it accepts keys alone, and `ignore_tlog` reads no log. Nothing was asked.
+";
+
 /// What `countersign trust` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TrustOutput {
+    /// Whether the policy needs no trusted root, since it accepts keys alone and reads no log. Then `results` is
+    /// empty, and nothing was read or asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_needed: bool,
     /// One for each trusted root: several, if a file has several.
     results: Vec<TrustResult>,
+}
+
+impl TrustOutput {
+    fn of(results: Vec<TrustResult>) -> Self {
+        Self {
+            not_needed: false,
+            results,
+        }
+    }
 }
 
 /// A trusted root.

@@ -2,10 +2,18 @@
 
 use std::path::Path;
 
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
+
 use super::{Verified, VerifyArguments};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::whole_file;
+
+const NAME_THE_TYPE: &str = "name the type of the attestation alone in the policy's `predicate_types`, or in an entry of `require`";
+
+fn is_signature(predicate_type: &str) -> bool {
+    predicate_type == COSIGN_SIGN_PREDICATE
+}
 
 /// What becomes of the proven predicate.
 pub(super) enum Saving<'a> {
@@ -46,18 +54,42 @@ impl<'a> Saving<'a> {
         Ok(Self::StandardOutput)
     }
 
+    /// Refuses a policy that accepts nothing with a predicate.
+    ///
+    /// # Errors
+    /// If a signature is all that counts: what it says of the image is nothing but that it is signed.
+    pub(super) fn check(&self, policy: &Policy) -> Result<(), Failure> {
+        let types = policy
+            .requirements()
+            .iter()
+            .flat_map(Policy::predicate_types);
+        match self {
+            Self::File(_) | Self::StandardOutput if types.clone().all(|one| is_signature(one)) => {
+                let message = "--save-predicate needs a policy that accepts an attestation: this one accepts \
+                               signatures alone, which have no predicate to save";
+                Err(Failure::new(Kind::Usage, message).hint(NAME_THE_TYPE))
+            }
+            Self::Nowhere | Self::File(_) | Self::StandardOutput => Ok(()),
+        }
+    }
+
     /// Saves what was proven of the one image.
     ///
     /// # Errors
-    /// If there is no predicate, or the file can't be written.
+    /// If a signature alone proves it, or the file can't be written.
     pub(super) fn save(&self, verified: Verified, output: &Output) -> Result<Verified, Failure> {
         if let Self::Nowhere = self {
             return Ok(verified);
         }
-        let Some(predicate) = &verified.predicate else {
-            let message = "the image is verified, but a signature in cosign's legacy form has no predicate to save";
-            return Err(Failure::new(Kind::Policy, message)
-                .hint("name the attestation in the policy's `predicate_types`"));
+        let attested = [&verified.evidence]
+            .into_iter()
+            .chain(&verified.further)
+            .any(|proof| !is_signature(&proof.predicate_type));
+        // The statement of a signature by cosign has an empty predicate, which says nothing.
+        let Some(predicate) = verified.predicate.as_ref().filter(|_| attested) else {
+            let message =
+                "the image is verified, but by a signature, which has no predicate to save";
+            return Err(Failure::new(Kind::Policy, message).hint(NAME_THE_TYPE));
         };
         match self {
             Self::File(path) => whole_file::write(path, predicate.as_bytes())

@@ -136,7 +136,7 @@ async fn a_policy_that_needs_no_trusted_root_asks_for_none() {
         &[
             "verify      accepts it\n",
             "signature   key SHA-256:",
-            "signed at   not known: the policy ignores the log\n",
+            "signed at   not known: no log entry was checked\n",
         ],
     );
 }

@@ -15,7 +15,9 @@ async fn descendants_are_those_of_nested_indexes_too() {
     let missing = serde_json::to_value(missing).unwrap();
     scene.index(&[inner.clone(), arm64.clone(), missing.clone()]);
     let found = client().descendants(&scene.resolved().await).await.unwrap();
-    let found: Vec<String> = found.iter().map(Digest::to_string).collect();
+    let unread: Vec<String> = found.unread.iter().map(Digest::to_string).collect();
+    assert_eq!(unread, [digest(&missing)], "nobody knows what it lists");
+    let found: Vec<String> = found.digests.iter().map(Digest::to_string).collect();
     let expected = [
         digest(&inner),
         digest(&arm64),
@@ -23,6 +25,19 @@ async fn descendants_are_those_of_nested_indexes_too() {
         digest(&amd64),
     ];
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn what_is_listed_as_a_manifest_first_is_opened_as_the_index_that_it_is() {
+    let scene = Scene::new().await;
+    let amd64 = scene.image("linux/amd64");
+    let inner = scene.index(std::slice::from_ref(&amd64));
+    let mut disguised = inner.clone();
+    disguised["mediaType"] = json!(media_type::OCI_MANIFEST);
+    scene.index(&[disguised, inner.clone(), inner.clone()]);
+    let found = client().descendants(&scene.resolved().await).await.unwrap();
+    let found: Vec<String> = found.digests.iter().map(Digest::to_string).collect();
+    assert_eq!(found, [digest(&inner), digest(&amd64)]);
 }
 
 #[tokio::test]
@@ -133,7 +148,8 @@ async fn indexes_that_are_nested_too_deep_are_an_error() {
     }
     let image = scene.resolved().await;
     let found = client().descendants(&image).await.unwrap();
-    assert_eq!(found.len(), 4, "three indexes and the image");
+    assert_eq!(found.digests.len(), 4, "three indexes and the image");
+    assert!(found.unread.is_empty());
     assert_eq!(platforms(&image).await, ["linux/amd64"]);
 
     // What is a level deeper could be anything, and could be denied.
