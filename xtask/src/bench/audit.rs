@@ -101,16 +101,18 @@ pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Vec<St
     ];
     let missed = targets.into_iter().filter(|(met, _)| !met);
     let mut missed: Vec<String> = missed.map(|(_, target)| target).collect();
-    fs::write(
-        directory.join("policy.yaml"),
-        format!("verification: {verification}\n"),
-    )?;
+    write_policy(directory, &verification)?;
     missed.extend(shards::run(&Published {
         countersign,
         directory,
         references: &references(&found),
     })?);
     Ok(missed)
+}
+
+fn write_policy(directory: &Path, verification: &str) -> anyhow::Result<()> {
+    let policy = format!("verification: {verification}\n");
+    Ok(fs::write(directory.join("policy.yaml"), policy)?)
 }
 
 /// What was audited.

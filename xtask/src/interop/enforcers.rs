@@ -175,7 +175,10 @@ impl World<'_> {
         arguments.extend(images.iter().map(String::as_str));
         let document: Value =
             serde_json::from_str(&self.countersign(&arguments)?.success()?.stdout)?;
-        let results = document["results"].as_array().context("no results")?;
+        let results = document
+            .get("results")
+            .and_then(Value::as_array)
+            .context("no results")?;
         let ruling = |result: &Value| result["ruling"].as_str().map(str::to_owned);
         results
             .iter()
