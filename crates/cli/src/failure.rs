@@ -6,6 +6,7 @@ mod installing;
 mod kind;
 mod layout;
 mod lock;
+mod mistakes;
 mod publishing;
 mod registry;
 mod signing;
@@ -27,6 +28,7 @@ pub(crate) use countersign_oci::ErrorKind as Kind;
 pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help, worst};
 pub(crate) use lock::lock_hint;
+pub(crate) use mistakes::Mistake;
 
 use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;
@@ -37,6 +39,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// What is wrong with a file, where that is the failure. The first is the error.
+    mistakes: Vec<Mistake>,
     /// For programs that go on with these in place of the references that were given.
     pinned_references: Option<Vec<String>>,
     /// What became of the tags that were to be written.
@@ -54,6 +58,7 @@ impl Failure {
             kind,
             error: error.into(),
             hints: Vec::new(),
+            mistakes: Vec::new(),
             pinned_references: None,
             tags: None,
             signal: None,
@@ -220,9 +225,18 @@ impl Failure {
             0 => (Label::Error, message),
             _ => (Label::Cause, message),
         });
+        let marked = |mistake: &Mistake| {
+            let marked = mistake.marked.iter().flat_map(|marked| ["\n", marked]);
+            let text = [mistake.message.as_str()].into_iter().chain(marked);
+            (Label::Error, text.collect::<String>())
+        };
+        let labelled: Vec<_> = match self.mistakes.as_slice() {
+            [] => labelled.collect(),
+            mistakes => mistakes.iter().map(marked).collect(),
+        };
         let hints = self.hints();
         let hints = hints.iter().map(|hint| (Label::Hint, (*hint).to_owned()));
-        labelled.chain(hints).collect()
+        labelled.into_iter().chain(hints).collect()
     }
 
     /// For a program.
@@ -238,6 +252,7 @@ impl Failure {
             usage: self.usage.clone(),
             causes: messages.collect(),
             hints: self.hints().into_iter().map(str::to_owned).collect(),
+            mistakes: self.mistakes.clone(),
             pinned_references: self.pinned_references.clone(),
             tags_written: self.tags.as_ref().map(|tags| tags.written.clone()),
             tags_unclear: self.tags.as_ref().map(|tags| tags.unclear.clone()),
@@ -279,6 +294,9 @@ fn printable_lines(text: &str) -> String {
     lines.join("\n")
 }
 
+/// What to do about a mistake in a file.
+const CORRECT_THERE: &str = "correct the file at that place";
+
 impl From<countersign_policy::PolicyError> for Failure {
     fn from(error: countersign_policy::PolicyError) -> Self {
         use countersign_policy::Problem;
@@ -295,7 +313,7 @@ impl From<countersign_policy::PolicyError> for Failure {
             Problem::SeveralPolicies { .. } => {
                 "copy the `verification` block of one gallery into a file of its own, and pass that file"
             }
-            _ if error.place().file.is_some() => "correct the file at that place",
+            _ if error.place().file.is_some() => CORRECT_THERE,
             _ => "correct the option; `countersign COMMAND --help` explains each",
         };
         Self::new(error.kind(), error).hint(hint)

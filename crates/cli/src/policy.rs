@@ -60,14 +60,22 @@ pub(crate) fn text_with_keys(
         keys.borrow_mut().insert(key.to_owned(), text.clone());
         Ok(text)
     };
-    PolicyFile::parse_with_keys(&text, &path.display().to_string(), &keep)?;
+    let name = path.display().to_string();
+    PolicyFile::parse_with_keys(&text, &name, &keep).map_err(|first| {
+        let all = PolicyFile::mistakes(&text, &name, &key_beside(path));
+        Failure::of_file(&text, first, all)
+    })?;
     Ok((text, keys.into_inner()))
 }
 
 /// As [`parse_file`], for the text of the file.
 pub(crate) fn parse_text(text: &str, path: &Path) -> Result<PolicyFile, Failure> {
     let name = path.display().to_string();
-    Ok(PolicyFile::parse_with_keys(text, &name, &key_beside(path))?)
+    let read = key_beside(path);
+    PolicyFile::parse_with_keys(text, &name, &read).map_err(|first| {
+        let all = PolicyFile::mistakes(text, &name, &read);
+        Failure::of_file(text, first, all)
+    })
 }
 
 /// The configuration of an image verifier. Paths of keys are relative to its file.
@@ -76,11 +84,11 @@ pub(crate) fn parse_image_verifier(
     path: &Path,
 ) -> Result<ImageVerifierConfig, Failure> {
     let name = path.display().to_string();
-    Ok(ImageVerifierConfig::parse_with_keys(
-        text,
-        &name,
-        &key_beside(path),
-    )?)
+    let read = key_beside(path);
+    ImageVerifierConfig::parse_with_keys(text, &name, &read).map_err(|first| {
+        let all = ImageVerifierConfig::mistakes(text, &name, &read);
+        Failure::of_file(text, first, all)
+    })
 }
 
 /// Reads files of keys, whose paths are relative to the file `path`.

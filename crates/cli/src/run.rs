@@ -3,10 +3,12 @@
 //! A run that is stopped has time to remove what is unfinished. A failure is told once, and its exit code is
 //! the run's.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::commands::Command;
 use crate::descriptors;
@@ -22,9 +24,9 @@ const CLEANING: Duration = Duration::from_secs(30);
 
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
-    start_diagnostics(environment, output);
-    let code =
-        dispatch(command, environment, output).unwrap_or_else(|failure| fail(&failure, output));
+    let code = start_diagnostics(environment, output)
+        .and_then(|()| dispatch(command, environment, output))
+        .unwrap_or_else(|failure| fail(&failure, output));
     match output.lost() {
         None => code,
         Some(error) => lost(error, output),
@@ -131,20 +133,31 @@ impl From<Stopped> for Failure {
 
 /// Diagnostics of the libraries, to standard error: as `COUNTERSIGN_LOG` asks for them, else as `-vv`
 /// does.
-fn start_diagnostics(environment: &Environment, output: &Output) {
+///
+/// # Errors
+/// A `COUNTERSIGN_LOG` that can't be read: whoever sets it would look for diagnostics that nobody writes.
+fn start_diagnostics(environment: &Environment, output: &Output) -> Result<(), Failure> {
     let usual = if output.diagnoses() { "debug" } else { "error" };
     let asked = environment.log_filter().unwrap_or(usual);
-    let filter = EnvFilter::builder().parse(asked).unwrap_or_else(|_| {
-        output.warning(&format!(
-            "COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or \
-             levels by module such as countersign_oci=debug, found `{asked}`"
-        ));
-        EnvFilter::builder().parse_lossy(usual)
-    });
+    let filter = EnvFilter::builder().parse(asked).ok();
+    let filter = filter.filter(|_| asked.split(',').all(says_a_level)).ok_or_else(|| {
+        let message = format!(
+            "expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as \
+             countersign_oci=debug, found `{asked}`"
+        );
+        Failure::new(Kind::Usage, message).hint("set it to a level, or unset it")
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // A file or a CI's log has no use for colours.
-        .with_ansi(output.stderr_colours() == Colours::Ansi)
+        // A file or a CI's log has no use for colours, whatever is asked for results.
+        .with_ansi(output.stderr_colours() == Colours::Ansi && std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+    Ok(())
+}
+
+/// Whether one part of a filter has a level. A word alone that is none would be read as the name of a module.
+fn says_a_level(part: &str) -> bool {
+    let level = part.trim();
+    level.is_empty() || level.contains(['=', '[']) || level.parse::<LevelFilter>().is_ok()
 }

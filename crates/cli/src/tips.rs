@@ -79,7 +79,7 @@ const OPTIONS: [(&str, &str); 18] = [
 ];
 
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: [(&str, &str); 23] = [
+const COMMANDS: [(&str, &str); 24] = [
     (
         "triangulate",
         "to see what is attached to an image, run 'countersign tree'",
@@ -128,6 +128,7 @@ const COMMANDS: [(&str, &str); 23] = [
         "delete",
         "to remove what is installed, run 'countersign remove'",
     ),
+    ("ps", "to see what is installed, run 'countersign list'"),
     ("images", "to see what is installed, run 'countersign list'"),
     (
         "digest",

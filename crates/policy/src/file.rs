@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::forms;
 use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
+use crate::mistakes::mistakes;
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::{KeyReader, Policy, no_key_files};
@@ -60,6 +61,14 @@ impl PolicyFile {
         read: KeyReader<'_>,
     ) -> Result<Self, PolicyError> {
         Source::new(text, file_name, read)?.read()
+    }
+
+    /// Everything that is wrong with a file's text, in the order of the file: at most 50 mistakes, and none if
+    /// [`parse_with_keys`](Self::parse_with_keys) reads it.
+    pub fn mistakes(text: &str, file_name: &str, read: KeyReader<'_>) -> Vec<PolicyError> {
+        mistakes(text, file_name, |text| {
+            Self::parse_with_keys(text, file_name, read).map(drop)
+        })
     }
 
     /// Whether the file asks for strict mode: what can't be verified is refused, not warned of.

@@ -8,6 +8,7 @@ mod duration;
 mod explain;
 mod forms;
 mod mirrors;
+mod mistakes;
 mod spec;
 
 use std::time::Duration;

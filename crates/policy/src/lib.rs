@@ -48,6 +48,7 @@ pub mod issuers;
 mod judge;
 mod keys;
 mod matcher;
+mod mistakes;
 mod nearest;
 mod node;
 mod policy;

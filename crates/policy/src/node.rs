@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use crate::error::{KeyPath, PolicyError, Position, Problem, Step};
+use crate::keys::{IDENTITY, ISSUER, KEY};
 use crate::yaml;
 use countersign_oci::excerpt;
 
@@ -21,6 +22,8 @@ pub(crate) struct Node {
 enum Kind {
     Nothing,
     Scalar(String),
+    /// A number, or `true` or `false`, as it is written in JSON.
+    Literal(String),
     List(Vec<Node>),
     Mapping(Vec<(Key, Node)>),
 }
@@ -54,6 +57,18 @@ fn is_token(text: &str) -> bool {
         && parts.iter().all(|part| part.chars().all(base64url))
 }
 
+/// What stands where one signer is expected, and what to write.
+const SEVERAL_SIGNERS: &str = "a list; for several signers write `identities`, a list where each entry has its own issuer and identity";
+
+/// Whether a key says who one signer is.
+fn is_of_one_signer(key: &str) -> bool {
+    let pairs = [ISSUER, IDENTITY];
+    key == KEY
+        || pairs
+            .iter()
+            .any(|pair| key == pair.exact || key == pair.regex)
+}
+
 impl Node {
     /// The keys of a mapping; nothing for a node of another kind.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
@@ -83,14 +98,14 @@ impl Node {
     pub(crate) fn items(&self) -> Option<&[Self]> {
         match &self.kind {
             Kind::List(items) => Some(items),
-            Kind::Nothing | Kind::Scalar(_) | Kind::Mapping(_) => None,
+            _ => None,
         }
     }
 
     /// The text of a scalar; `None` for a node of another kind.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text) => Some(text),
+            Kind::Scalar(text) | Kind::Literal(text) => Some(text),
             Kind::Nothing | Kind::List(_) | Kind::Mapping(_) => None,
         }
     }
@@ -112,7 +127,7 @@ impl Node {
         match &self.kind {
             Kind::Nothing => "nothing".to_owned(),
             Kind::Scalar(text) if is_token(text) => "a token (not shown)".to_owned(),
-            Kind::Scalar(text) => format!("`{}`", excerpt(text)),
+            Kind::Scalar(text) | Kind::Literal(text) => format!("`{}`", excerpt(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Mapping(_) => "a mapping".to_owned(),
         }
@@ -152,7 +167,11 @@ impl Node {
             return PolicyError::new(place, problem);
         };
         if let Problem::Form { found, .. } = &mut problem {
-            *found = Some(node.describe());
+            let several = node.is_list() && path.last_key().is_some_and(is_of_one_signer);
+            *found = Some(match several {
+                true => SEVERAL_SIGNERS.to_owned(),
+                false => node.describe(),
+            });
         }
         place.path = problem.scope(path);
         PolicyError::new(place, problem)
@@ -187,7 +206,7 @@ impl Node {
                 .iter()
                 .enumerate()
                 .find_map(|(index, item)| item.find(position, &path.index(index))),
-            Kind::Nothing | Kind::Scalar(_) => None,
+            Kind::Nothing | Kind::Scalar(_) | Kind::Literal(_) => None,
         };
         inside.or_else(|| self.span.is_at(position).then(|| (path.clone(), self)))
     }
@@ -213,6 +232,62 @@ impl Node {
             _ => &[],
         }
     }
+}
+
+impl Node {
+    /// The document as JSON, with changes.
+    pub(crate) fn to_json(&self, changes: &dyn Changes) -> String {
+        let mut json = String::new();
+        self.write_json(&KeyPath::default(), changes, &mut json);
+        json
+    }
+
+    fn write_json(&self, path: &KeyPath, changes: &dyn Changes, json: &mut String) {
+        match &self.kind {
+            Kind::Nothing => json.push_str("null"),
+            Kind::Scalar(text) => json.push_str(&quoted(text)),
+            Kind::Literal(text) => json.push_str(text),
+            Kind::List(items) => {
+                let items = items.iter().enumerate();
+                let items = items.map(|(index, item)| (path.index(index), item));
+                let kept = items.filter(|(path, _)| !changes.leaves_out(path));
+                json.push('[');
+                for (position, (path, item)) in kept.enumerate() {
+                    json.push_str(if position == 0 { "" } else { ", " });
+                    item.write_json(&path, changes, json);
+                }
+                json.push(']');
+            }
+            Kind::Mapping(entries) => {
+                let entries = entries.iter();
+                let entries = entries.map(|(key, value)| (path.key(&key.name), key, value));
+                let kept = entries.filter(|(path, ..)| !changes.leaves_out(path));
+                json.push('{');
+                for (path, key, value) in kept {
+                    json.push_str(&format!("{}: ", quoted(&key.name)));
+                    value.write_json(&path, changes, json);
+                    json.push_str(", ");
+                }
+                for (key, text) in changes.adds(path) {
+                    json.push_str(&format!("{}: {}, ", quoted(key), quoted(&text)));
+                }
+                json.push('}');
+            }
+        }
+    }
+}
+
+/// What is written in another way than it stands in the document.
+pub(crate) trait Changes {
+    /// Whether the key or the entry at `path` is left out.
+    fn leaves_out(&self, path: &KeyPath) -> bool;
+
+    /// Keys with their texts that the mapping at `path` gets.
+    fn adds(&self, path: &KeyPath) -> Vec<(&'static str, String)>;
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -266,27 +341,27 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(value.to_string()))
+        Ok(Kind::Literal(value.to_string()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {

@@ -103,6 +103,7 @@ pub(crate) enum Command {
     ///
     /// New images are verified as the gallery's policy requires, and nothing is installed. It is the same as
     /// `upgrade --dry-run`.
+    #[command(mut_args(upgrade::of_outdated))]
     Outdated(upgrade::UpgradeArguments),
     /// Show and check galleries
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Arg, Args};
 use countersign_download::{EntryName, Installation, Name, RecordState, Recorded, Store};
 
 use super::galleries;
@@ -120,16 +120,37 @@ pub(crate) async fn run(
     }
 }
 
+/// An option of `upgrade` as `outdated` has it: what has no effect there is not in its help.
+pub(super) fn of_outdated(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "dry_run" | "lock" | "check" | "no_wait" | "durability" => option.hide(true),
+        _ => option,
+    }
+}
+
 /// `countersign outdated`: as `upgrade --dry-run`.
 pub(crate) async fn outdated(
     arguments: UpgradeArguments,
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    if arguments.planning.lock.is_some() {
-        let message = "--lock has no effect: `outdated` installs nothing";
-        return Err(Failure::new(Kind::Usage, message)
-            .hint("`countersign upgrade --lock` installs what is new, and pins it"));
+    let (planning, replacing) = (&arguments.planning, &arguments.replacing);
+    let without_effect = [
+        (
+            planning.lock.is_some(),
+            "--lock",
+            "`countersign upgrade --lock` installs what is new, and pins it",
+        ),
+        (
+            replacing.check,
+            "--check",
+            "`countersign check` compares the files of what is installed",
+        ),
+        (replacing.no_wait, "--no-wait", "leave it out"),
+    ];
+    if let Some((_, flag, hint)) = without_effect.into_iter().find(|(given, ..)| *given) {
+        let message = format!("{flag} has no effect: `outdated` installs nothing");
+        return Err(Failure::new(Kind::Usage, message).hint(hint));
     }
     let dry_run = true;
     let arguments = UpgradeArguments {

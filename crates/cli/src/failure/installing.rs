@@ -193,6 +193,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             error: message.into(),
             kind: decisive.kind,
             hints,
+            mistakes: Vec::new(),
             pinned_references: decisive.pinned_references,
             tags: decisive.tags,
             signal: None,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::signing::SignResult;
+use crate::failure::Mistake;
 
 /// A run that failed as a whole: before it had any result, or by a signal.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,6 +33,10 @@ pub(crate) struct JsonError {
     pub(crate) causes: Vec<String>,
     /// What to do about it, the most helpful first. Never empty.
     pub(crate) hints: Vec<String>,
+    /// A policy or gallery file that can't be used: everything that is wrong with it, in its order. The first is
+    /// the message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mistakes: Vec<Mistake>,
     /// `sign`, where a tag was given without a digest: the same references with the digests that
     /// the tags name now.
     #[serde(skip_serializing_if = "Option::is_none")]

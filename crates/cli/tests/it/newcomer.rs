@@ -4,6 +4,7 @@
 
 mod habits;
 mod operator;
+mod scripts;
 pub(crate) mod transcript;
 
 use std::fs;

@@ -74,15 +74,35 @@ async fn diagnostics_are_plain_text_where_no_terminal_is() {
 }
 
 #[tokio::test]
-async fn a_level_of_diagnostics_that_is_none_is_told_and_ends_nothing() {
+async fn diagnostics_are_plain_text_in_a_file_even_if_colours_are_asked_for() {
     let stage = Stage::new().await;
-    let arguments = ["schema", "policy"];
-    let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", "app=loud"));
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let colour = ["--color", "always"];
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &colour, &[&app]].concat();
+    let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", "debug"));
     assert_eq!(run.code, 0, "{}", run.shown());
-    assert_eq!(
-        run.stderr,
-        "warning: COUNTERSIGN_LOG is not used: expected a level (error, warn, info, debug or trace), or levels by module such as countersign_oci=debug, found `app=loud`\n"
-    );
+    let mut diagnostics = run.stderr.lines().filter(|line| line.contains("DEBUG"));
+    assert!(diagnostics.clone().count() > 0, "{}", run.shown());
+    assert!(!diagnostics.any(|line| line.contains('\u{1b}')));
+}
+
+#[tokio::test]
+async fn a_level_of_diagnostics_that_is_none_is_refused() {
+    let stage = Stage::new().await;
+    for asked in ["app=loud", "loud", "debug,degub"] {
+        let arguments = ["schema", "policy"];
+        let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", asked));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.shown());
+        let expected = format!(
+            "error: expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as countersign_oci=debug, found `{asked}`\n  hint: set it to a level, or unset it\n"
+        );
+        assert_eq!(run.stderr, expected);
+    }
+    for asked in ["off", "WARN", "error,hyper=warn", "trace,"] {
+        let run = run(stage.command(&["version"]).env("COUNTERSIGN_LOG", asked));
+        assert_eq!(run.code, 0, "{}", run.shown());
+    }
 }
 
 #[tokio::test]

@@ -358,3 +358,58 @@ async fn in_json_a_wrong_command_line_has_its_message_and_the_usage_apart() {
     let run = stage.run(&[&["verify", "--output", "json", "--policy", "no.yaml", "app"]]);
     assert!(run.json()["error"].get("usage").is_none());
 }
+
+/// A policy file with seven mistakes.
+const MISTAKEN: &str = r#"verification:
+  isuer: https://gitlab.com
+  identity_regex: "("   # any
+  not_before: yesterday
+  claims: {source_repositry: acme/app}
+  predicate_types: [""]
+  deny_digests: [sha256:1]
+  colour: blue
+"#;
+
+#[tokio::test]
+async fn all_mistakes_of_a_policy_file_are_told_at_once_with_marks() {
+    let stage = Stage::new().await;
+    stage.write("mistaken.yaml", MISTAKEN);
+    let run = stage.run(&[&["policy", "check", "mistaken.yaml"]]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    insta::assert_snapshot!("all_mistakes", run.stderr);
+}
+
+#[tokio::test]
+async fn json_has_all_mistakes_with_their_places() {
+    let stage = Stage::new().await;
+    stage.write("mistaken.yaml", MISTAKEN);
+    let run = stage.run(&[&["policy", "check", "mistaken.yaml", "-o", "json"]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let mistakes = document["error"]["mistakes"].as_array().unwrap();
+    let places: Vec<_> = mistakes
+        .iter()
+        .map(|one| (&one["line"], &one["column"]))
+        .collect();
+    let expected = [(2, 3), (3, 3), (4, 3), (5, 12), (6, 21), (7, 18), (8, 3)];
+    assert_eq!(places.len(), expected.len(), "{}", run.stdout);
+    for ((line, column), expected) in places.into_iter().zip(expected) {
+        assert_eq!(
+            (line.as_u64(), column.as_u64()),
+            (Some(expected.0), Some(expected.1))
+        );
+    }
+    assert_eq!(mistakes[0]["message"], document["error"]["message"]);
+    assert_eq!(mistakes[1]["path"], "verification.identity_regex");
+}
+
+#[tokio::test]
+async fn outdated_refuses_what_has_no_effect_there() {
+    let stage = Stage::new().await;
+    for flag in ["--lock", "--check", "--no-wait"] {
+        let run = stage.run(&[&["outdated", "--gallery", "galleries.yaml", flag]]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+        let says = format!("{flag} has no effect: `outdated` installs nothing");
+        assert!(run.stderr.contains(&says), "{}", run.stderr);
+    }
+}

@@ -220,7 +220,7 @@ fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&block_and("trust: {tuf_url: tuf.example, tuf_root: root.json}\n")), @"policy.yaml:3:9: trust.tuf_url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `tuf.example`");
     assert_snapshot!(error(&block_and("bind_name: yes\n")), @"policy.yaml:3:12: bind_name: expected `true` or `false`, found `yes`");
     assert_snapshot!(error(&block_and("annotations: [a=b]\n")), @"policy.yaml:3:14: annotations: expected a mapping, found a list");
-    assert_snapshot!(error("issuer: [a]\nidentity: b"), @"policy.yaml:1:9: issuer: expected a text, found a list");
+    assert_snapshot!(error("issuer: [a]\nidentity: b"), @"policy.yaml:1:9: issuer: expected a text, found a list; for several signers write `identities`, a list where each entry has its own issuer and identity");
     assert_snapshot!(error("- name: a\n  verification: {}"), @"policy.yaml:1:3: [0]: the key `url` is missing; add it");
 }
 

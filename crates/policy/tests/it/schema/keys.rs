@@ -6,7 +6,7 @@ use std::path::Path;
 use countersign_policy::PolicyFile;
 use serde_json::Value;
 
-use super::{accepted, refused};
+use super::{KEY, accepted, refused};
 
 #[test]
 fn every_key_is_described_without_rust_s_links() {
@@ -82,5 +82,46 @@ fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
         let there = ["`", ": "].map(|end| changelog.contains(&format!("`{key}{end}")));
         let there = there.contains(&true);
         assert!(there, "CHANGELOG.md doesn't name the field `{key}`");
+    }
+}
+
+#[test]
+fn the_page_has_an_example_of_every_key_that_can_be_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let examples: Vec<(&str, &str)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+            let [key, _, example] = cells.as_slice() else {
+                panic!("a row with another number of cells: {row}");
+            };
+            (
+                key.trim().trim_matches('`'),
+                example.trim().trim_matches('`'),
+            )
+        })
+        .collect();
+    let mut named: Vec<&str> = examples.iter().map(|(key, _)| *key).collect();
+    let mut known = keys("Verification");
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+    for (key, example) in examples {
+        assert!(example.starts_with(&format!("{key}: ")), "{example}");
+        let beside = match key {
+            "issuer" | "issuer_regex" => "identity: me",
+            "identity" | "identity_regex" => "issuer: https://gitlab.com",
+            "key" | "identities" => "bind_name: false",
+            "ignore_tlog" => "key: cosign.pub",
+            "predicate" => {
+                "issuer: https://gitlab.com\nidentity: me\npredicate_types: [https://slsa.dev/provenance/v1]"
+            }
+            _ => "issuer: https://gitlab.com\nidentity: me",
+        };
+        let document = format!("{example}\n{beside}\n");
+        let read = |_: &str| Ok(serde_json::from_str(KEY).unwrap());
+        let file = PolicyFile::parse_with_keys(&document, "policy.yaml", &read);
+        file.unwrap_or_else(|error| panic!("{document}: {error}"));
     }
 }

@@ -1,0 +1,168 @@
+//! An author of scripts, and somebody who knows docker, crane and cosign: exit codes, JSON, and flags from habit.
+
+use insta::assert_snapshot;
+
+use crate::shop::{EARLIER, Shop};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_branches_on_exit_codes_and_reads_json() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let mut shell = shop.shell();
+    let install = "countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64";
+    let verify = "countersign verify --policy galleries.yaml --trusted-root root.json";
+    shell
+        .line(&format!("{install} --quiet chat && echo installed"))
+        .line(&format!("{install} chat"))
+        .line(&format!("{install} --quiet draw || echo \"exit code $?\""))
+        .line("countersign check --quiet && echo intact")
+        .line("countersign list --output json | grep -E '\"(name|gallery|verified)\"'")
+        .line(&format!(
+            "{verify} -q registry.example.org/acme/app:latest-chat && echo proven"
+        ))
+        .line(&format!(
+            "{verify} -o json registry.example.org/acme/app:none | grep -E '\"(kind|exit_code)\"'"
+        ))
+        .line("countersign verify --policy none.yaml -o json registry.example.org/acme/app:none")
+        .line("COUNTERSIGN_LOG=loud countersign list")
+        .line("countersign list --json")
+        .line("countersign remove chat && countersign list");
+    assert_snapshot!(shell.end(), @r#"
+    $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --quiet chat && echo installed
+    installed
+    $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 chat
+    chat in /srv/me/.local/share/countersign/chat is up to date by its record, which has the same digest as its source
+      image      sha256:A…
+      files      not checked; --check compares them, --reinstall replaces them
+    $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --quiet draw || echo "exit code $?"
+    error: `draw` can't be installed from any source
+          primary registry.example.org/acme/app:latest-draw: registry.example.org/acme/app:latest-draw was not found
+      hint: check the name and the tag; without a login, a registry may say this of a private repository
+    exit code 6
+    $ countersign check --quiet && echo intact
+    chat in /srv/me/.local/share/countersign/chat is as it was unpacked: 1 file, 2 B
+    intact
+    $ countersign list --output json | grep -E '"(name|gallery|verified)"'
+          "name": "chat",
+              "gallery": "acme",
+              "name": "chat",
+    $ countersign verify --policy galleries.yaml --trusted-root root.json -q registry.example.org/acme/app:latest-chat && echo proven
+    proven
+    $ countersign verify --policy galleries.yaml --trusted-root root.json -o json registry.example.org/acme/app:none | grep -E '"(kind|exit_code)"'
+            "kind": "not_found",
+            "exit_code": 6,
+    $ countersign verify --policy none.yaml -o json registry.example.org/acme/app:none
+    {
+      "results": [],
+      "error": {
+        "kind": "usage",
+        "exit_code": 2,
+        "message": "the policy none.yaml can't be read",
+        "causes": [
+          "No such file or directory (os error 2)"
+        ],
+        "hints": [
+          "check the path, and that you may read it"
+        ]
+      }
+    }
+    [exit code 2]
+    $ COUNTERSIGN_LOG=loud countersign list
+    error: expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as countersign_oci=debug, found `loud`
+      hint: set it to a level, or unset it
+    [exit code 2]
+    $ countersign list --json
+    error: unexpected argument '--json' found
+
+      tip: for JSON, pass '--output json'
+
+    Usage: countersign list [OPTIONS] [NAME]...
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign remove chat && countersign list
+    removed chat from /srv/me/.local/share/countersign/chat
+    nothing is installed in /srv/me/.local/share/countersign
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let mut shell = shop.shell();
+    let signer = "--certificate-identity me --certificate-oidc-issuer https://ci.example.org";
+    shell
+        .line("countersign ls -q")
+        .line("countersign ps")
+        .line("countersign images")
+        .line("countersign rm chat")
+        .line("countersign completion bash | head -c 12")
+        .line("countersign -v")
+        .line("countersign --version | sed s/[0-9.]*$/VERSION/")
+        .line(&format!("countersign verify --trusted-root root.json {signer} -a a=b -q registry.example.org/acme/app:latest-chat 2>/dev/null || echo \"exit code $?\""))
+        .line("countersign verify --certificate-identity-regexp me registry.example.org/acme/app:latest-chat")
+        .line("countersign sign --yes -r registry.example.org/acme/app:latest-chat")
+        .line("countersign pull registry.example.org/acme/app:latest-chat");
+    assert_snapshot!(shell.end(), @r#"
+    $ countersign ls -q
+    $ countersign ps
+    error: unrecognized subcommand 'ps'
+
+      tip: to see what is installed, run 'countersign list'
+
+    Usage: countersign [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign images
+    error: unrecognized subcommand 'images'
+
+      tip: to see what is installed, run 'countersign list'
+
+    Usage: countersign [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign rm chat
+    error: `chat` is not installed in /srv/me/.local/share/countersign
+      hint: `countersign list` shows what is installed
+    [exit code 6]
+    $ countersign completion bash | head -c 12
+    _countersign$ countersign -v
+    error: 'countersign' requires a subcommand but one was not provided
+      [subcommands: sign, merge, copy, verify, tree, audit, install, upgrade, outdated, gallery, list, ls, check, remove, rm, trust, policy, image-verifier, doctor, version, completions, completion, man, schema, help]
+
+    Usage: countersign [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign --version | sed s/[0-9.]*$/VERSION/
+    countersign VERSION
+    $ countersign verify --trusted-root root.json --certificate-identity me --certificate-oidc-issuer https://ci.example.org -a a=b -q registry.example.org/acme/app:latest-chat 2>/dev/null || echo "exit code $?"
+    exit code 4
+    $ countersign verify --certificate-identity-regexp me registry.example.org/acme/app:latest-chat
+    error: unexpected argument '--certificate-identity-regexp' found
+
+      tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it
+
+    Usage: countersign verify --identity <IDENTITY> <REFERENCE>...
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign sign --yes -r registry.example.org/acme/app:latest-chat
+    error: there is no identity token, and this is not a CI that has one
+      hint: pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN
+      hint: to log in yourself, pass --login browser, or --login device on a machine without one
+    [exit code 2]
+    $ countersign pull registry.example.org/acme/app:latest-chat
+    error: unrecognized subcommand 'pull'
+
+      tip: to verify an image and unpack it, run 'countersign install'
+
+    Usage: countersign [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    [exit code 2]
+    "#);
+}

@@ -1,0 +1,235 @@
+//! Everything that is wrong with a file, not only the first thing.
+//!
+//! A reader stops at the first mistake. So the file is read again without what was wrong, and with a text for what was
+//! missing, until nothing is. What is missing only because it was left out is no mistake of its own.
+
+use crate::error::{KeyPath, PolicyError, Problem, Step};
+use crate::node::{Changes, Node};
+use crate::yaml::{self, Bounds};
+
+/// The most mistakes that are told of one file. Each takes one reading of the file.
+const MISTAKES_MAX: usize = 50;
+/// The most readings. Some only find what a mistake leaves behind.
+const READINGS_MAX: usize = 2 * MISTAKES_MAX;
+
+/// All mistakes that `read` finds in `text`, in the order of the file. Empty if there is none.
+pub(crate) fn mistakes(
+    text: &str,
+    file_name: &str,
+    read: impl Fn(&str) -> Result<(), PolicyError>,
+) -> Vec<PolicyError> {
+    let Err(first) = read(text) else {
+        return Vec::new();
+    };
+    let Ok(tree) = yaml::parse::<Node>(text, file_name, &Bounds::POLICY) else {
+        return vec![first];
+    };
+    let mut changes = Changed::default();
+    let mut found: Vec<PolicyError> = Vec::new();
+    let mut error = first;
+    for _ in 0..READINGS_MAX {
+        let (mut place, problem) = error.into_parts();
+        // Only the first reading is of the file itself. The places of the others are looked up in it.
+        let path = changes.original(&place.path, &tree);
+        let wrong = wrong_key(&path, &problem).unwrap_or_else(|| path.clone());
+        let goes_on = changes.mend(&path, &problem, &wrong);
+        if !changes.explain(&path, &problem) {
+            if !found.is_empty() {
+                place.position = Some(tree.position_of(&wrong));
+            }
+            place.path = path;
+            let mistake = PolicyError::new(place, problem);
+            if !found.contains(&mistake) {
+                found.push(mistake);
+            }
+        }
+        if !goes_on || found.len() == MISTAKES_MAX {
+            break;
+        }
+        match read(&tree.to_json(&changes)) {
+            Ok(()) => break,
+            Err(next) => error = next,
+        }
+    }
+    found.sort_by_key(|mistake| mistake.place().position.map(|at| (at.line, at.column)));
+    found
+}
+
+/// The key that is wrong, where `path` is the mapping around it.
+fn wrong_key(path: &KeyPath, problem: &Problem) -> Option<KeyPath> {
+    let key = match problem {
+        Problem::UnknownKey { found, .. } => found,
+        Problem::DuplicateKey { key } => key,
+        // The mapping has both, or a rule of claims is itself the second of the two.
+        Problem::Both { regex, .. } if path.last_key() != Some(regex) => regex,
+        _ => return None,
+    };
+    Some(path.key(key))
+}
+
+/// How the next reading differs from the file. Paths are those of the file.
+#[derive(Debug, Default)]
+struct Changed {
+    left_out: Vec<KeyPath>,
+    /// Mappings, and the key that each gets.
+    added: Vec<(KeyPath, &'static str)>,
+}
+
+impl Changes for Changed {
+    fn leaves_out(&self, path: &KeyPath) -> bool {
+        self.left_out.contains(path)
+    }
+
+    fn adds(&self, path: &KeyPath) -> Vec<(&'static str, String)> {
+        let added = self.added.iter().enumerate();
+        let here = added.filter(|(_, (mapping, _))| mapping == path);
+        // Names may have to differ.
+        here.map(|(number, (_, key))| (*key, format!("missing-{number}")))
+            .collect()
+    }
+}
+
+impl Changed {
+    /// Changes the document so that it doesn't have this problem. `false` if that is not possible.
+    fn mend(&mut self, path: &KeyPath, problem: &Problem, wrong: &KeyPath) -> bool {
+        if let Problem::Neither { exact: key, .. } | Problem::MissingKey { key } = problem {
+            let addition = (path.clone(), *key);
+            if !self.added.contains(&addition) {
+                self.added.push(addition);
+                return true;
+            }
+        }
+        // A text that was added is no good there: the mapping around it is given up.
+        let wrong = match self.has_added(wrong) {
+            true => wrong.parent(),
+            false => wrong.clone(),
+        };
+        if wrong.is_root() || self.leaves_out(&wrong) {
+            return false;
+        }
+        self.left_out.push(wrong);
+        true
+    }
+
+    fn has_added(&self, path: &KeyPath) -> bool {
+        let last = path.last_key();
+        let mut added = self.added.iter();
+        added.any(|(mapping, key)| Some(*key) == last && *mapping == path.parent())
+    }
+
+    /// Where in the file stands what is at `path` in the changed document: entries of lists have moved up.
+    fn original(&self, path: &KeyPath, tree: &Node) -> KeyPath {
+        let mut original = KeyPath::default();
+        for step in path.steps() {
+            original = match step {
+                Step::Key(key) => original.key(key),
+                Step::Index(index) => {
+                    let items = tree.follow(&original).and_then(Node::items);
+                    let all = 0..items.map_or(0, <[Node]>::len);
+                    let mut there = all.filter(|&index| !self.leaves_out(&original.index(index)));
+                    original.index(there.nth(*index).unwrap_or(*index))
+                }
+            };
+        }
+        original
+    }
+
+    /// Whether the problem is only there because something beside it or in it was left out or added.
+    fn explain(&self, path: &KeyPath, problem: &Problem) -> bool {
+        if self.has_added(path) {
+            return true;
+        }
+        let around = match problem {
+            Problem::Neither { .. }
+            | Problem::MissingKey { .. }
+            | Problem::Empty { .. }
+            | Problem::NoPolicy
+            | Problem::Trust { .. }
+            | Problem::Demand { .. } => path.clone(),
+            Problem::IgnoreTlogWithoutKey => path.parent(),
+            _ => return false,
+        };
+        let inside = |left_out: &KeyPath| {
+            left_out.steps().len() > around.steps().len()
+                && left_out.steps().starts_with(around.steps())
+        };
+        self.left_out.iter().any(inside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ImageVerifierConfig, PolicyFile};
+
+    /// The mistakes of a policy file, one a line.
+    fn told(text: &str) -> String {
+        let mistakes = PolicyFile::mistakes(text, "p.yaml", &crate::policy::no_key_files);
+        let first = PolicyFile::parse(text, "p.yaml").err();
+        assert_eq!(first.is_none(), mistakes.is_empty());
+        assert!(first.is_none_or(|first| mistakes.contains(&first)));
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn all_mistakes_of_a_policy_are_told_in_the_order_of_the_file() {
+        insta::assert_snapshot!(told(
+            r#"verification:
+  isuer: https://gitlab.com
+  identity_regex: "("
+  not_before: yesterday
+  min_age: 3 moons
+  claims: {source_repositry: a}
+  predicate_types: [""]
+  deny_digests: [sha256:1, sha256:2]
+  colour: blue
+"#
+        ));
+    }
+
+    #[test]
+    fn several_issuers_are_answered_with_identities_and_everything_else_is_told_too() {
+        insta::assert_snapshot!(told(
+            "issuer: [https://a.example, https://b.example]\nidentity: me\nbind_name: perhaps\n"
+        ));
+    }
+
+    #[test]
+    fn mistakes_in_galleries_keep_their_places_when_others_are_left_out() {
+        insta::assert_snapshot!(told(
+            r"galleries:
+- name: one
+- name: two
+  url: file:two.yaml
+  verification: {issuer: 'https://a.example', identity: a, identity_regex: b, colour: red}
+- name: three
+  url: 7
+  verfication: {}
+- {name: two, url: 'file:four.yaml', verification: {identities: [{issuer: x}, {identity: y}, {key: z}]}}
+"
+        ));
+    }
+
+    #[test]
+    fn what_is_right_has_none_and_what_is_no_yaml_has_one() {
+        assert_eq!(told("{issuer: 'https://a.example', identity: a}"), "");
+        assert_eq!(told("a: [").lines().count(), 1);
+        assert_eq!(told("").lines().count(), 1);
+        assert_eq!(told("a: 1\na: 2\nb: 3").lines().count(), 1);
+    }
+
+    #[test]
+    fn no_more_than_fifty_are_told() {
+        let keys: String = (0..200).map(|number| format!("k{number}: 1\n")).collect();
+        assert_eq!(told(&keys).lines().count(), super::MISTAKES_MAX);
+    }
+
+    #[test]
+    fn all_mistakes_of_an_image_verifier_are_told() {
+        let text =
+            "mode: never\nrules:\n- images: ['ghcr.io/a/**']\n  alow: true\n- images: ['']\n";
+        let mistakes = ImageVerifierConfig::mistakes(text, "i.yaml", &crate::policy::no_key_files);
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
