@@ -65,7 +65,8 @@ pub(crate) struct PolicyTestArguments {
 
     /// Print which rule of an image verifier is for this image, and what it demands
     ///
-    /// NAME:TAG as a pod has it, or NAME@DIGEST. No registry is asked. May be given several times.
+    /// NAME:TAG as a pod has it, or NAME@DIGEST. No registry is asked. May be given several times. Not with
+    /// --case.
     #[arg(long = "image", value_name = "IMAGE", conflicts_with = "cases")]
     pub(crate) images: Vec<Reference>,
 
