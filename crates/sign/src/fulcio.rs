@@ -27,7 +27,7 @@ pub(crate) async fn certify(
         let request = request(&token, key).map_err(failed)?;
         let url = below(fulcio, "/api/v2/signingCert");
         let call = Call::post(Service::Fulcio, url, "application/json", request);
-        let answer = transport.ask_once(&call).await;
+        let answer = transport.attempt(&call).await;
         let answer = answer.map_err(|failure| failure.map(failed))?;
         Ok::<_, AttemptError<Error>>((token.clone(), answer))
     })

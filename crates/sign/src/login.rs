@@ -107,7 +107,7 @@ impl Login {
                 Shown::NoBrowser => return Err(LoginError::NoBrowser.into()),
             }
             let code = callback.code().await?;
-            let token = issuer.redeem(&code, &redirect, &secrets).await?;
+            let token = issuer.redeem(code, &redirect, &secrets).await?;
             match token.claim("nonce") {
                 Some(nonce) if nonce == *secrets.nonce => Ok(token),
                 _ => Err(LoginError::OtherLogin.into()),

@@ -20,6 +20,7 @@ use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Service};
 use crate::secret::without;
@@ -106,14 +107,25 @@ impl Transport {
             reason,
         };
         let asked = retrying(&self.retries, || async {
-            let read = self.ask_once(call).await.and_then(&read);
+            let read = self.attempt(call).await.and_then(&read);
             read.map_err(|failure| failure.map(failed))
         });
         asked.await.map_err(|failed| failed.reason)
     }
 
-    /// Asks once. Whoever repeats it takes the secrets out of the error first: [`Self::ask_for`] does.
-    pub(crate) async fn ask_once(&self, call: &Call) -> Result<Bytes, AttemptError<NoAnswer>> {
+    /// Asks once with what counts once. The error doesn't quote it, and doesn't say that it may pass.
+    pub(crate) async fn spend(
+        &self,
+        secret: SingleUse,
+        call: impl FnOnce(&str) -> Call,
+    ) -> Result<Bytes, NoAnswer> {
+        let answer = self.attempt(&call(&secret.0)).await;
+        answer.map_err(|failure| failure.error.without(&secret.0))
+    }
+
+    /// One try of a request that may be repeated, for a caller that repeats it in its own way. It takes the
+    /// secrets out of the error first: [`Self::ask_for`] does.
+    pub(crate) async fn attempt(&self, call: &Call) -> Result<Bytes, AttemptError<NoAnswer>> {
         let request = call.request.clone();
         let request = request.without_redirects().patience(self.answer);
         // To Fulcio the body is a secret, and to nobody else is it of use.
@@ -132,6 +144,23 @@ impl Transport {
                 patience: self.answer,
             }))
         })
+    }
+}
+
+/// A secret that a service takes once only, such as the code of a login: whoever sends it twice looks like a thief.
+///
+/// Only [`Transport::spend`] can read it, and that uses it up. So no request with it can be repeated: that
+/// doesn't compile. It can't be cloned or shown.
+pub(crate) struct SingleUse(Zeroizing<String>);
+
+impl SingleUse {
+    pub(crate) fn new(secret: String) -> Self {
+        Self(Zeroizing::new(secret))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.0
     }
 }
 
@@ -350,6 +379,25 @@ mod tests {
             let url = below(&base.parse().unwrap(), "/api/v1");
             assert_eq!(url.as_str(), "https://rekor.example/log/api/v1");
         }
+    }
+
+    /// A copy could be sent a second time.
+    #[test]
+    fn what_counts_once_cannot_be_copied() {
+        struct Probe<T>(std::marker::PhantomData<T>);
+        trait OtherTypes {
+            const CAN_BE_CLONED: bool = false;
+        }
+        impl<T> OtherTypes for Probe<T> {}
+        // For a type that can be cloned, this one comes before the trait's.
+        impl<T: Clone> Probe<T> {
+            const CAN_BE_CLONED: bool = true;
+        }
+        let found = [
+            Probe::<String>::CAN_BE_CLONED,
+            Probe::<SingleUse>::CAN_BE_CLONED,
+        ];
+        assert_eq!(found, [true, false]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::error::LoginError;
+use crate::transport::SingleUse;
 
 /// As Sigstore's other clients have it.
 const PATH: &str = "/auth/callback";
@@ -42,7 +43,7 @@ const OTHER: &str = "This is not the login that the terminal waits for.\n";
 const NOT_FOUND: &str = "There is nothing here.\n";
 
 /// The code, or why there is none.
-type Outcome = Result<Zeroizing<String>, LoginError>;
+type Outcome = Result<SingleUse, LoginError>;
 
 /// A port that waits for the browser.
 pub(super) struct Callback {
@@ -194,7 +195,7 @@ fn outcome(query: &str, state: &str) -> Option<Outcome> {
         let description = value("error_description");
         return Some(Err(LoginError::Refused { error, description }));
     }
-    Some(Ok(Zeroizing::new(value("code")?)))
+    Some(Ok(SingleUse::new(value("code")?)))
 }
 
 #[cfg(test)]
@@ -245,9 +246,9 @@ mod tests {
             assert!(outcome(query, STATE).is_none(), "{query}");
         }
         let code = outcome("state=the-state&code=a%2Bb", STATE).unwrap();
-        assert_eq!(*code.unwrap(), "a+b");
+        assert_eq!(code.unwrap().text(), "a+b");
         let query = "error=access_denied&error_description=no+way&state=the-state";
-        let error = outcome(query, STATE).unwrap().unwrap_err();
+        let error = outcome(query, STATE).unwrap().err().unwrap();
         let said = "the login was refused: the OIDC issuer says `access_denied` (no way)";
         assert_eq!(error.to_string(), said);
     }
@@ -277,7 +278,7 @@ mod tests {
             get(&redirect, GOOD).await
         };
         let (code, answer) = tokio::join!(callback.code(), browser);
-        assert_eq!(*code.unwrap(), "hunter2");
+        assert_eq!(code.unwrap().text(), "hunter2");
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         assert!(answer.ends_with(LOGGED_IN), "{answer}");
         assert!(connect(&redirect).await.is_err(), "the port is closed");
@@ -300,12 +301,12 @@ mod tests {
             callback.listener.accept().await.map(|(stream, _)| stream)
         };
         let (code, answer) = tokio::join!(callback.code_by(accept), get(&redirect, GOOD));
-        assert_eq!(*code.unwrap(), "hunter2");
+        assert_eq!(code.unwrap().text(), "hunter2");
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         assert!(passing.lock().unwrap().is_empty());
 
         let broken = || async { Err(io::Error::from(ErrorKind::InvalidInput)) };
-        let error = callback.code_by(broken).await.unwrap_err();
+        let error = callback.code_by(broken).await.err().unwrap();
         assert!(matches!(error, LoginError::Listener(_)), "{error:?}");
     }
 
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!(callback.answer(&second).status(), 400);
         assert_eq!(callback.answer(&first).status(), 400);
         assert_eq!(
-            **callback.lock().as_ref().unwrap().as_ref().unwrap(),
+            callback.lock().as_ref().unwrap().as_ref().unwrap().text(),
             "hunter2"
         );
     }
@@ -345,7 +346,7 @@ mod tests {
         let both = async { tokio::join!(callback.code(), browser) };
         let both = tokio::time::timeout(Duration::from_secs(20), both).await;
         let (code, answer) = both.expect("bounded");
-        assert_eq!(*code.unwrap(), "hunter2");
+        assert_eq!(code.unwrap().text(), "hunter2");
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
 }

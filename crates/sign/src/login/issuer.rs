@@ -15,7 +15,7 @@ use super::secrets::Secrets;
 use super::{CLIENT, SCOPES};
 use crate::error::{Error, Service};
 use crate::token::IdentityToken;
-use crate::transport::{Call, NoAnswer, Transport, below};
+use crate::transport::{Call, NoAnswer, SingleUse, Transport, below};
 
 const SERVICE: Service = Service::OidcIssuer;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -102,27 +102,26 @@ impl<'a> Issuer<'a> {
     /// Exchanges the browser's code for the token.
     pub(super) async fn redeem(
         &self,
-        code: &str,
+        code: SingleUse,
         redirect: &str,
         secrets: &Secrets,
     ) -> Result<IdentityToken, Error> {
-        let call = self.post(
-            &self.token,
-            &[
-                ("grant_type", "authorization_code"),
-                ("code", code),
-                ("redirect_uri", redirect),
-                ("client_id", CLIENT),
-                ("code_verifier", &secrets.verifier),
-            ],
-        );
+        let call = |code: &str| {
+            self.post(
+                &self.token,
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("code", code),
+                    ("redirect_uri", redirect),
+                    ("client_id", CLIENT),
+                    ("code_verifier", &secrets.verifier),
+                ],
+            )
+        };
         // Never again: an issuer that sees a code twice takes it for stolen (RFC 6749, section 4.1.2).
-        match self.transport.ask_once(&call).await {
+        match self.transport.spend(code, call).await {
             Ok(answer) => self.identity(&answer),
-            Err(failure) => {
-                let reason = failure.error.without(code).without(&secrets.verifier);
-                Err(failed(reason))
-            }
+            Err(reason) => Err(failed(reason.without(&secrets.verifier))),
         }
     }
 
@@ -162,7 +161,7 @@ impl<'a> Issuer<'a> {
             ],
         );
         let clean = |reason: NoAnswer| reason.without(device_code).without(&secrets.verifier);
-        match self.transport.ask_once(&call).await {
+        match self.transport.attempt(&call).await {
             Ok(answer) => self.identity(&answer).map_err(Unfinished::Failed),
             Err(failure) => Err(unfinished(failure.map(clean))),
         }
