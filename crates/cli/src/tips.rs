@@ -285,7 +285,11 @@ mod tests {
     fn no_tip_hides_what_there_is() {
         let program = Arguments::command();
         for (name, _) in COMMANDS {
-            assert!(program.find_subcommand(name).is_none(), "{name}");
+            let known = program.find_subcommand(name).is_some();
+            assert!(
+                !known,
+                "`{name}` is a command by now: its tip in COMMANDS goes"
+            );
         }
         for (option, _) in OPTIONS {
             let long = option.trim_start_matches('-');
@@ -294,7 +298,7 @@ mod tests {
                 commands.all(|command| command
                     .get_arguments()
                     .all(|known| known.get_long() != Some(long))),
-                "{option}"
+                "`{option}` is an option by now: its tip in OPTIONS goes"
             );
         }
     }

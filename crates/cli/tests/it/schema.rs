@@ -27,7 +27,10 @@ fn compiled() -> &'static (Schemas, SchemaIndex) {
 pub(crate) fn conforms(document: &Value) {
     let (schemas, index) = compiled();
     if let Err(error) = schemas.validate(document, *index) {
-        panic!("{error:#}\n{document:#}");
+        panic!(
+            "fixtures/output.schema.json doesn't describe this document. If its type is new, write the schema anew: \
+             cargo run -p countersign -- schema output > fixtures/output.schema.json\n{document:#}\n{error:#}"
+        );
     }
 }
 
@@ -73,7 +76,11 @@ fn every_field_in_the_page_s_table_is_one_of_the_schema() {
         }
         let name = words.join(" ");
         let (alone, longer) = (format!("`{name}`"), format!("`{name} "));
-        let named = |row: &str| row.contains(&alone) || row.contains(&longer);
+        // A field of another command may have the same name.
+        let named = |row: &str| {
+            let command = row.split('|').nth(1).unwrap();
+            command.contains(&alone) || command.contains(&longer)
+        };
         assert!(table.lines().any(named), "the page has no row for `{name}`");
     }
     for row in table.lines() {
@@ -121,7 +128,11 @@ fn the_schemas_are_printed_for_a_person_and_a_program_alike() {
         for format in [&[][..], &["--output=json"]] {
             let run = run(&mut program(&[&["schema", what], format].concat()));
             assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-            assert!(run.stdout == committed, "{what} {format:?}");
+            assert!(
+                run.stdout == committed,
+                "fixtures/{what}.schema.json is not what the program prints with {format:?}; write it anew: \
+                 cargo run -p countersign -- schema {what} > fixtures/{what}.schema.json"
+            );
         }
     }
 }

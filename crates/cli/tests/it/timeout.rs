@@ -67,7 +67,8 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
     let denying = denying.replace(&format!("{app}@"), "");
     stage.write("denying.yaml", denying);
     let known = commands.iter().map(|(name, _)| (*name).to_owned());
-    assert_eq!(BTreeSet::from_iter(known), with_timeout());
+    let says = "left: the commands of this test, which needs each that has --timeout; right: those";
+    assert_eq!(BTreeSet::from_iter(known), with_timeout(), "{says}");
     for (command, arguments) in commands {
         let command: Vec<&str> = command.split(' ').collect();
         let limit = ["--timeout", "300ms"];
