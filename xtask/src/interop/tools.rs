@@ -140,7 +140,7 @@ pub(super) const PEERS: PinnedProgram = PinnedProgram {
 /// that of our own program, to be raised with it.
 pub(super) const ENFORCERS: PinnedProgram = PinnedProgram {
     name: "enforcers",
-    version: "1",
+    version: "2",
     module: "enforcers",
     package: ".",
     tags: "containers_image_openpgp",
