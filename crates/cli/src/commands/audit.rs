@@ -18,7 +18,7 @@ mod state_file;
 mod tally;
 mod text;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -253,7 +253,7 @@ async fn images(
 async fn audit(
     tasks: impl Stream<Item = Task>,
     shard: Option<Shard>,
-    mut state: Option<StateFile>,
+    state: Option<StateFile>,
     report: &mut Report<'_>,
     output: &Output,
 ) -> Result<u64, Failure> {
@@ -263,30 +263,27 @@ async fn audit(
         seen.set(seen.get() + 1);
         ready(shard.is_none_or(|shard| shard.has(subject)))
     });
-    let mut tasks = pin!(tasks);
-    let (mut done, mut pending) = (0, None);
-    while let Some(state) = &mut state {
-        let Some(task) = tasks.next().await else {
-            break;
+    let state = state.map(RefCell::new);
+    let judged = tasks.enumerate().map(|(position, (auditor, subject))| {
+        // Subjects come in the order of the file.
+        let recalled = match &state {
+            Some(state) => state.borrow_mut().recall(&subject),
+            None => Ok(None),
         };
-        let Some(results) = state.recall(&task.1)? else {
-            pending = Some(task);
-            break;
-        };
-        report.add(done, results)?;
-        done += 1;
-    }
-    let rest = stream::iter(pending).chain(tasks).enumerate();
-    let judged = rest.map(|(position, (auditor, subject))| async move {
-        let audited = auditor.judge(&subject).await;
-        let results = audited.iter().map(|one| AuditResult::new(&subject, one));
-        (position, results.collect::<Vec<_>>(), subject)
+        async move {
+            if let Some(results) = recalled? {
+                return Ok::<_, Failure>((position, results, subject));
+            }
+            let audited = auditor.judge(&subject).await;
+            let results = audited.iter().map(|one| AuditResult::new(&subject, one));
+            Ok((position, results.collect(), subject))
+        }
     });
     let mut judged = pin!(judged.buffer_unordered(AT_ONCE));
-    while let Some((position, results, subject)) = judged.next().await {
-        let position = done + position;
-        if let Some(state) = &mut state {
-            state.keep(position, &subject, &results)?;
+    while let Some(judged) = judged.next().await {
+        let (position, results, subject): (_, Vec<_>, _) = judged?;
+        if let Some(state) = &state {
+            state.borrow_mut().keep(position, &subject, &results)?;
         }
         progress.suspend(|| report.add(position, results))?;
         progress.audited(report.total());

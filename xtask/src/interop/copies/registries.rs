@@ -10,7 +10,8 @@ use crate::interop::actors::Cosign;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
-/// For oras: olareg has lost a referrer when two were pushed to one image at the same time.
+/// For oras: in one run a referrer was missing at olareg when two were pushed to one image at the same time. Which of the
+/// two lost it is not known.
 pub(super) const ONE_AT_A_TIME: [&str; 2] = ["--concurrency", "1"];
 
 impl Scene<'_> {

@@ -12,7 +12,7 @@ use countersign_download::Subject;
 use countersign_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::record::AuditResult;
+use super::record::{AuditResult, JsonState};
 use crate::failure::{Failure, Kind};
 
 const WHAT: &str = "state of the audit";
@@ -32,6 +32,15 @@ struct Line {
 }
 
 impl Line {
+    /// Whether the answer may be another one today: the registry or this machine has failed. It is asked again each
+    /// time, and its line stays as it is.
+    fn is_open(&self) -> bool {
+        let states = self.results.iter().map(|result| &result.state);
+        states
+            .into_iter()
+            .any(|state| matches!(state, JsonState::Unreachable | JsonState::Failed))
+    }
+
     /// Whether it has verdicts, and those of this subject.
     fn is_of(&self, subject: &Subject) -> bool {
         let listed = subject.gallery().is_none();
@@ -98,7 +107,7 @@ impl StateFile {
         Ok(file)
     }
 
-    /// The verdicts on the next subject, if the file has them.
+    /// The verdicts on the next subject, if the file has them and they are final.
     ///
     /// # Errors
     /// If the file has another subject in its place: the list has changed since.
@@ -123,7 +132,7 @@ impl StateFile {
             Some(line) => {
                 self.complete += read as u64;
                 self.next += 1;
-                Ok(Some(line.results))
+                Ok((!line.is_open()).then_some(line.results))
             }
             None => {
                 let message = format!(
@@ -137,13 +146,16 @@ impl StateFile {
         }
     }
 
-    /// Keeps the verdicts on a subject.
+    /// Keeps the verdicts on a subject, unless the file has a line for it.
     pub(super) fn keep(
         &mut self,
         position: usize,
         subject: &Subject,
         results: &[AuditResult],
     ) -> Result<(), Failure> {
+        if position < self.next {
+            return Ok(());
+        }
         let line = Line {
             subject: name(subject),
             results: results.to_vec(),
