@@ -40,7 +40,7 @@ pub(crate) struct Failure {
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
     /// What is wrong with a file, where that is the failure. The first is the error.
-    mistakes: Vec<Mistake>,
+    mistakes: Box<[Mistake]>,
     /// For programs that go on with these in place of the references that were given.
     pinned_references: Option<Vec<String>>,
     /// What became of the tags that were to be written.
@@ -48,7 +48,7 @@ pub(crate) struct Failure {
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
     /// How the command is used, for a program. A person is told by clap.
-    usage: Option<String>,
+    usage: Option<Box<str>>,
 }
 
 impl Failure {
@@ -58,7 +58,7 @@ impl Failure {
             kind,
             error: error.into(),
             hints: Vec::new(),
-            mistakes: Vec::new(),
+            mistakes: Box::default(),
             pinned_references: None,
             tags: None,
             signal: None,
@@ -100,7 +100,7 @@ impl Failure {
                 part.strip_prefix("Usage: "),
                 part.trim_start().strip_prefix("tip: "),
             ) {
-                (Some(shown), _) => usage = Some(shown.to_owned()),
+                (Some(shown), _) => usage = Some(shown.into()),
                 (None, Some(tip)) => tips.push(tip.replace("\n  tip: ", "; ")),
                 (None, None) => message.push(part.replace("\n  ", " ")),
             }
@@ -230,7 +230,7 @@ impl Failure {
             let text = [mistake.message.as_str()].into_iter().chain(marked);
             (Label::Error, text.collect::<String>())
         };
-        let labelled: Vec<_> = match self.mistakes.as_slice() {
+        let labelled: Vec<_> = match &*self.mistakes {
             [] => labelled.collect(),
             mistakes => mistakes.iter().map(marked).collect(),
         };
@@ -249,10 +249,10 @@ impl Failure {
             },
             exit_code: self.exit_code(),
             message: messages.next().unwrap_or_default(),
-            usage: self.usage.clone(),
+            usage: self.usage.as_deref().map(str::to_owned),
             causes: messages.collect(),
             hints: self.hints().into_iter().map(str::to_owned).collect(),
-            mistakes: self.mistakes.clone(),
+            mistakes: self.mistakes.to_vec(),
             pinned_references: self.pinned_references.clone(),
             tags_written: self.tags.as_ref().map(|tags| tags.written.clone()),
             tags_unclear: self.tags.as_ref().map(|tags| tags.unclear.clone()),

@@ -193,7 +193,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             error: message.into(),
             kind: decisive.kind,
             hints,
-            mistakes: Vec::new(),
+            mistakes: Box::default(),
             pinned_references: decisive.pinned_references,
             tags: decisive.tags,
             signal: None,

@@ -47,7 +47,7 @@ impl Failure {
                 *hint = "correct the file at each of these places".to_owned();
             }
         }
-        failure.mistakes = mistakes;
+        failure.mistakes = mistakes.into();
         failure
     }
 }
