@@ -53,9 +53,12 @@ impl LayerCache {
         }
     }
 
-    /// The same with `content`, which was checked against the layer's digest.
+    /// The same with `content`, which was checked against the layer's digest. A layer that is there already is the
+    /// one that was used last.
     pub(crate) fn keep(&self, layer: &Descriptor, content: &mut dyn Read) {
-        if layer.size <= self.bytes {
+        if let Some(kept) = self.directory.open(&layer.digest) {
+            self.directory.mark_as_used(&kept);
+        } else if layer.size <= self.bytes {
             self.directory
                 .write_from(&layer.digest, content, layer.size);
         }
@@ -77,7 +80,6 @@ impl KeptLayer<'_> {
     /// When `into` can't be written.
     pub(crate) fn copy(mut self, into: &mut dyn Write) -> std::io::Result<bool> {
         if copy(&mut self.file, self.layer, into)? {
-            self.cache.mark_as_used(&self.file);
             return Ok(true);
         }
         tracing::warn!(digest = %self.layer.digest, "the layer in the cache is damaged: it is fetched again");
@@ -199,7 +201,9 @@ mod tests {
             let time = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
             file.unwrap().set_modified(time).unwrap();
         }
-        assert!(scene.found(&used).is_some());
+        // Reading alone is no use: the image may be refused.
+        assert!(scene.found(&old).is_some());
+        scene.keep(&[2; 40]);
         let new = scene.keep(&[3; 40]);
         assert!(scene.found(&old).is_none());
         assert!(scene.found(&used).is_some());

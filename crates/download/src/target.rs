@@ -21,7 +21,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open, rename};
+use rustix::fs::{Mode, OFlags, open, openat, rename};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -189,7 +189,7 @@ impl Staging {
         let directory = path.parent().unwrap_or(&path);
         let file = match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            Ok(()) | Err(_) => fs::File::create_new(&path),
+            Ok(()) | Err(_) => create_in(directory, name),
         };
         let mut file = file.map_err(Error::io("make", &path))?;
         let written = write(&mut file)?;
@@ -388,6 +388,15 @@ fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
+}
+
+/// Creates a file in a directory that is no link.
+fn create_in(directory: &Path, name: &str) -> io::Result<fs::File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = open(directory, flags, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR;
+    Ok(openat(&directory, name, flags | OFlags::CLOEXEC, mode)?.into())
 }
 
 #[cfg(test)]

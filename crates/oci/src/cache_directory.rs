@@ -8,8 +8,8 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub struct CacheDirectory {
     limits: CacheLimits,
     /// How many files may be written before the directory is counted again. Clones share it.
     room: Arc<AtomicUsize>,
+    /// Held for a write, so that each counts what the others wrote. Clones share it.
+    writing: Arc<Mutex<()>>,
 }
 
 impl CacheDirectory {
@@ -67,6 +69,7 @@ impl CacheDirectory {
             ending,
             limits,
             room: Arc::default(),
+            writing: Arc::default(),
         }
     }
 
@@ -163,6 +166,7 @@ impl CacheDirectory {
     }
 
     fn write_file(&self, name: &Digest, content: &mut dyn io::Read, size: u64) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         create_directory(&self.path)?;
         self.make_room(size)?;
         let mut file = tempfile::Builder::new()

@@ -75,15 +75,18 @@ impl<V: ImageVerifier> Installer<V> {
         let waits = attempt.plan.requirement().policy().is_some()
             && matches!(reference.location(), Location::Registry(_));
         let ahead = waits.then(|| goal.ahead(self, attempt)).flatten();
-        let Some((selection, mut ahead)) = ahead else {
-            let admitting = self.admit_as_required(resolved, &|_| {}, attempt);
-            let image = Box::new(admitting.await?);
-            return goal.image(self, image, reference, None, attempt).await;
+        // On the heap: each is large, and they come one after the other.
+        let (image, ahead) = match ahead {
+            None => {
+                let admitting = Box::pin(self.admit_as_required(resolved, &|_| {}, attempt));
+                (admitting.await?, None)
+            }
+            Some((selection, mut ahead)) => {
+                let selected = |image: &ResolvedImage| selection.is(image);
+                let admitting = Box::pin(self.admit_as_required(resolved, &selected, attempt));
+                (ahead.until(admitting).await?, Some(ahead))
+            }
         };
-        let selected = |image: &ResolvedImage| selection.is(image);
-        let admitting = self.admit_as_required(resolved, &selected, attempt);
-        let image = Box::new(ahead.until(admitting).await?);
-        goal.image(self, image, reference, Some(ahead), attempt)
-            .await
+        Box::pin(goal.image(self, Box::new(image), reference, ahead, attempt)).await
     }
 }

@@ -1,3 +1,5 @@
+mod record_place;
+
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;

@@ -31,12 +31,12 @@ impl Fetching<'_> {
                 fetch,
                 arriving,
             }) => {
-                let unpacked = content.unpack(&staging, fetch, arriving).await?;
+                let unpacked = Box::pin(content.unpack(&staging, fetch, arriving)).await?;
                 (staging, unpacked)
             }
             None => {
                 let staging = stage(held).await?;
-                let unpacked = content.fetch_and_unpack(&staging).await?;
+                let unpacked = Box::pin(content.fetch_and_unpack(&staging)).await?;
                 (staging, unpacked)
             }
         };

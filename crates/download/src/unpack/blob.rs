@@ -42,7 +42,6 @@ impl Memory {
 }
 
 /// Where a blob is put.
-#[derive(Clone)]
 pub(super) struct Place<'a, Held = Arc<Staging>> {
     /// The path of the file, if it gets one.
     pub(super) path: PathBuf,
@@ -154,23 +153,12 @@ impl Blob {
         .await
     }
 
-    /// Keeps a copy in the cache.
-    pub(super) async fn keep(
-        self,
-        cache: &LayerCache,
-        layer: &Descriptor,
-        held: Arc<Staging>,
-    ) -> Result<Self, Error> {
-        let (cache, layer) = (cache.clone(), layer.clone());
-        blocking(move || {
-            match &self {
-                Self::File(path) => cache.keep_file(&layer, path),
-                Self::Memory { bytes, .. } => cache.keep(&layer, &mut bytes.as_slice()),
-            }
-            drop(held);
-            Ok(self)
-        })
-        .await
+    /// Keeps a copy in the cache. Waits for the disk.
+    pub(super) fn keep(&self, cache: &LayerCache, layer: &Descriptor) {
+        match self {
+            Self::File(path) => cache.keep_file(layer, path),
+            Self::Memory { bytes, .. } => cache.keep(layer, &mut bytes.as_slice()),
+        }
     }
 
     pub(super) fn open(self) -> Result<Content, Error> {

@@ -36,18 +36,14 @@ impl ImageContent<'_> {
                 memory,
             };
             let fetch = async move {
-                let Some(cache) = self.cache() else {
-                    let _turn = turns.begin(layer.size).await;
-                    return self.fetch_layer(layer, place).await;
-                };
-                if let Some(blob) = Blob::cached(cache, layer, &place).await? {
+                if let Some(cache) = self.cache()
+                    && let Some(blob) = Blob::cached(cache, layer, &place).await?
+                {
                     self.progress(layer, layer.size);
                     return Ok(blob);
                 }
-                let turn = turns.begin(layer.size).await;
-                let blob = self.fetch_layer(layer, place.clone()).await?;
-                drop(turn);
-                blob.keep(cache, layer, place.held).await
+                let _turn = turns.begin(layer.size).await;
+                self.fetch_layer(layer, place).await
             };
             fetch.boxed()
         });
@@ -101,6 +97,7 @@ impl ImageContent<'_> {
             layers,
             fetched,
             opened: None,
+            cache: self.cache().cloned(),
         };
         while let Some(next) = queue.next().await? {
             let digest = next.digest().clone();
@@ -133,6 +130,7 @@ struct Queue {
     fetched: mpsc::UnboundedReceiver<Blob>,
     /// The layer that comes before them, if it was opened ahead of its turn.
     opened: Option<Result<OpenedLayer, Error>>,
+    cache: Option<LayerCache>,
 }
 
 impl Queue {
@@ -162,6 +160,7 @@ impl Queue {
             descriptor,
             diff_id,
             blob,
+            cache: self.cache.clone(),
         })
     }
 }
@@ -193,6 +192,7 @@ struct FetchedLayer {
     descriptor: Descriptor,
     diff_id: Digest,
     blob: Blob,
+    cache: Option<LayerCache>,
 }
 
 /// A layer that is being decompressed.
@@ -202,7 +202,11 @@ struct OpenedLayer {
 }
 
 impl FetchedLayer {
+    /// Keeps a copy in the cache, and not before: nobody's layers are kept but those of an admitted image.
     fn open(self) -> Result<OpenedLayer, Error> {
+        if let Some(cache) = &self.cache {
+            self.blob.keep(cache, &self.descriptor);
+        }
         let Descriptor { digest, size, .. } = self.descriptor;
         let layer = Layer {
             content: self.blob.open()?,

@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, FileType, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::{Directory, Root, children, inode, path_error, write_error};
+use crate::extract::RESERVED;
 use crate::extract::error::ArchiveError;
 use crate::extract::name::EntryName;
 use crate::extract::resolve::open_child;
@@ -98,6 +99,10 @@ impl Root {
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(error(errno)),
         };
+        if parent.inode == self.top.inode && leaf == RESERVED.as_bytes() {
+            // It is ours, and not of any layer.
+            return Ok(());
+        }
         let spelled = self.spellings.check(parent.inode, leaf);
         spelled.map_err(error)?;
         if !stays {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Directory;
@@ -33,7 +33,13 @@ impl Spellings {
         openat(directory, "countersign", flags, Mode::RUSR)?;
         let found = statat(directory, "COUNTERSIGN", AtFlags::SYMLINK_NOFOLLOW);
         unlinkat(directory, "countersign", AtFlags::empty())?;
-        Ok(Self::new(found.is_ok()))
+        let spellings = Self::new(found.is_ok());
+        if spellings.matter() {
+            // What the file system takes for our record's name is then there, and was not made by an entry. Only the
+            // file system knows all that it takes for that.
+            mkdirat(directory, RESERVED, Mode::RWXU)?;
+        }
+        Ok(spellings)
     }
 
     fn new(are_one_name: bool) -> Self {
