@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{Export, Missing, images, missing, some_images};
+use super::images::Beyond;
+use super::{Difference, Export, Missing, images, missing, some_images};
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 
@@ -98,4 +99,25 @@ pub(super) fn scopes(patterns: &[ImagePattern]) -> Result<Vec<String>, Missing> 
         })
     };
     patterns.iter().map(scope).collect()
+}
+
+/// What the scope of `pattern` lets through there that no pattern of its rule does, if the rule demands nothing.
+pub(super) fn allowed_beyond(
+    pattern: &ImagePattern,
+    scope: &str,
+    all: &[ImagePattern],
+) -> Option<Difference> {
+    let more = match images::beyond_scope(pattern)? {
+        Beyond::Repository => format!("the repository `{scope}` itself"),
+        Beyond::Below => format!("everything below `{scope}`"),
+    };
+    // `a` and `a/**` together are the scope.
+    let completes = |other: &ImagePattern| {
+        other != pattern && images::scope(other).is_some_and(|other| other == scope)
+    };
+    (!all.iter().any(completes)).then(|| Difference {
+        rule: None,
+        field: "images",
+        effect: format!("{more} is pulled without a signature there too"),
+    })
 }

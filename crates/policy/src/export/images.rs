@@ -150,6 +150,27 @@ pub(super) fn scope(pattern: &ImagePattern) -> Option<String> {
     }
 }
 
+/// What a scope takes in that its pattern doesn't.
+pub(super) enum Beyond {
+    /// The repository of that name.
+    Repository,
+    /// Repositories below the name.
+    Below,
+}
+
+/// `None` if the scope is the same images, or fewer.
+pub(super) fn beyond_scope(pattern: &ImagePattern) -> Option<Beyond> {
+    match (pattern.name(), pattern.version()) {
+        (Name::Repositories { path, .. }, Version::Any) => match path.as_slice() {
+            // A host has no repository of its own name.
+            [Segment::Several] => None,
+            [.., Segment::Several] => Some(Beyond::Repository),
+            _ => Some(Beyond::Below),
+        },
+        (Name::Every, _) | (_, Version::Tag(_) | Version::Digest(_)) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::as_written;

@@ -188,7 +188,7 @@ impl RulesExport<'_> {
     fn for_containers(&self, lost: &mut Vec<Difference>) -> Result<Value, ExportError> {
         let enforcer = Enforcer::Containers;
         let mut all = Map::new();
-        let mut earlier: Vec<(usize, String)> = Vec::new();
+        let mut earlier: Vec<(usize, &ImagePattern, String)> = Vec::new();
         for (number, rule) in self.rules() {
             let failed = |missing: Missing| missing.of(enforcer, Some(number));
             let scopes = containers::scopes(&rule.images).map_err(failed)?;
@@ -200,24 +200,27 @@ impl RulesExport<'_> {
                     containers::requirement(&export).map_err(failed)?
                 }
             };
-            for scope in scopes {
+            for (pattern, scope) in rule.images.iter().zip(&scopes) {
+                let same = earlier.iter().find(|(_, _, other)| other == scope);
+                if let Some((first, other, _)) = same {
+                    // The same images never count again, there as here.
+                    if *first != number && *other != pattern {
+                        lost.push(taken(number, *first, scope));
+                    }
+                    continue;
+                }
                 let before = earlier
                     .iter()
-                    .find(|(first, other)| *first != number && covers(other, &scope));
-                match before {
-                    // The same images: it never counts, there as here.
-                    Some((_, other)) if *other == scope => continue,
-                    Some((first, _)) => lost.push(Difference {
-                        rule: Some(number),
-                        field: "images",
-                        effect: format!(
-                            "`{scope}` counts there before rule {first}, because it is the longer name"
-                        ),
-                    }),
-                    None => {}
+                    .find(|(first, _, other)| *first != number && covers(other, scope));
+                if let Some((first, _, _)) = before {
+                    lost.push(longer(number, *first, scope));
+                }
+                if matches!(rule.demand, Demand::Nothing { .. }) {
+                    let more = containers::allowed_beyond(pattern, scope, &rule.images);
+                    lost.extend(of_rule(number, Vec::from_iter(more)));
                 }
                 all.insert(scope.clone(), json!([requirement]));
-                earlier.push((number, scope));
+                earlier.push((number, pattern, scope.clone()));
             }
         }
         let default = match self.config.default {
@@ -255,6 +258,27 @@ impl RulesExport<'_> {
 fn meet(one: &ImageRule, other: &ImageRule) -> bool {
     let mut patterns = one.images.iter();
     patterns.any(|pattern| other.images.iter().any(|other| pattern.may_meet(other)))
+}
+
+/// A scope that counts before that of an earlier rule.
+fn longer(number: usize, first: usize, scope: &str) -> Difference {
+    let effect =
+        format!("`{scope}` counts there before rule {first}, because it is the longer name");
+    Difference {
+        rule: Some(number),
+        field: "images",
+        effect,
+    }
+}
+
+/// A scope that an earlier rule has already, for other images.
+fn taken(number: usize, first: usize, scope: &str) -> Difference {
+    let effect = format!("`{scope}` is under rule {first} there, with everything below it");
+    Difference {
+        rule: Some(number),
+        field: "images",
+        effect,
+    }
 }
 
 /// Whether all that is in `scope` is in `other` too.

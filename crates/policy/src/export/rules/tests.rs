@@ -2,6 +2,9 @@ use super::{RulesExport, covers};
 use crate::ImageVerifierConfig;
 use crate::export::{Enforcer, ExportedPolicy};
 
+/// A policy that containers/image can say.
+const KEY: &str = r#"verification: {key: "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0\n7DssJqcXv150wLar7I7QrXmyKGlmBa0S5z2DvVRe7LKh7/Ux9HITkrmQEg==\n-----END PUBLIC KEY-----\n", ignore_tlog: true, signature_formats: [simple_signing]}"#;
+
 const SIGNED: &str = "verification: {issuer: https://a.example, identity: ci}";
 
 /// Rules as most have them: none of two meet, and all else is refused.
@@ -217,15 +220,48 @@ fn an_order_that_another_program_has_no_word_for_is_told() {
     insta::assert_snapshot!(lost(&tag, Enforcer::Kyverno), @"`images` of rule 1: an image that is asked for by such a tag and a digest is under this rule there too");
     let allow = "{images: [quay.io/acme/**], allow: true, reason: a}";
     let all = "{images: [quay.io/**], allow: true, reason: a}";
-    assert_eq!(
-        lost(&format!("rules: [{allow}, {all}]"), Enforcer::Containers),
-        ""
+    insta::assert_snapshot!(lost(&format!("rules: [{allow}, {all}]"), Enforcer::Containers), @"`images` of rule 1: the repository `quay.io/acme` itself is pulled without a signature there too");
+    insta::assert_snapshot!(lost(&format!("rules: [{all}, {allow}]"), Enforcer::Containers), @"
+    `images` of rule 2: `quay.io/acme` counts there before rule 1, because it is the longer name
+    `images` of rule 2: the repository `quay.io/acme` itself is pulled without a signature there too
+    ");
+    insta::assert_snapshot!(lost(&format!("rules: [{allow}, {allow}]"), Enforcer::Containers), @"`images` of rule 1: the repository `quay.io/acme` itself is pulled without a signature there too");
+}
+
+#[test]
+fn a_scope_of_containers_that_allows_more_is_told() {
+    let of = |images: &str| {
+        let text = format!("rules: [{{images: [{images}], allow: true, reason: a}}]");
+        lost(&text, Enforcer::Containers)
+    };
+    insta::assert_snapshot!(of("quay.io/acme/app"), @"`images` of rule 1: everything below `quay.io/acme/app` is pulled without a signature there too");
+    insta::assert_snapshot!(of("'quay.io/acme/**'"), @"`images` of rule 1: the repository `quay.io/acme` itself is pulled without a signature there too");
+    for exact in [
+        "'quay.io/**'",
+        "'**'",
+        "'*.example.com/**'",
+        "'quay.io/acme/app:v1'",
+        "'quay.io/acme', 'quay.io/acme/**'",
+    ] {
+        assert_eq!(of(exact), "", "{exact}");
+    }
+}
+
+#[test]
+fn a_later_rule_never_takes_the_scope_of_an_earlier_one() {
+    let signed = KEY;
+    let text = format!(
+        "rules:\n- {{images: ['quay.io/**'], {signed}}}\n- {{images: ['quay.io/a/**'], {signed}}}\n\
+         - {{images: ['quay.io/a/**'], allow: true, reason: a}}\n"
     );
-    insta::assert_snapshot!(lost(&format!("rules: [{all}, {allow}]"), Enforcer::Containers), @"`images` of rule 2: `quay.io/acme` counts there before rule 1, because it is the longer name");
-    assert_eq!(
-        lost(&format!("rules: [{allow}, {allow}]"), Enforcer::Containers),
-        ""
+    insta::assert_snapshot!(lost(&text, Enforcer::Containers), @"`images` of rule 2: `quay.io/a` counts there before rule 1, because it is the longer name");
+    let exported = exported(&text, Enforcer::Containers).unwrap().text;
+    assert!(!exported.contains("insecureAcceptAnything"), "{exported}");
+    assert_eq!(exported.matches("sigstoreSigned").count(), 2, "{exported}");
+    let other = format!(
+        "rules:\n- {{images: ['quay.io/a'], {signed}}}\n- {{images: ['quay.io/a/**'], {signed}}}\n"
     );
+    insta::assert_snapshot!(lost(&other, Enforcer::Containers), @"`images` of rule 2: `quay.io/a` is under rule 1 there, with everything below it");
 }
 
 #[test]
