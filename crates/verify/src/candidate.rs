@@ -4,7 +4,7 @@
 //! They decide only the order in which candidates are checked.
 
 use countersign_oci::{Descriptor, Digest, Document, Manifest, ResolvedImage, excerpt};
-use countersign_policy::{Policy, SignatureFormat};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::failure::Failure;
@@ -12,6 +12,8 @@ use crate::simple_signing;
 
 /// The annotation in which cosign and others state the predicate type.
 const PREDICATE_TYPE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
+/// The media type of the layers in which cosign stored attestations before bundles.
+const OLD_ATTESTATION_LAYER: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// What a signature manifest holds.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub(crate) fn signature_layers<'a>(
         .iter()
         .find(|layer| layer.media_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX))
     else {
+        require_no_old_attestation(manifest, policy)?;
         return Err(Failure::OtherArtifact {
             found: describe(manifest),
         });
@@ -78,6 +81,34 @@ pub(crate) fn layers_at_legacy_tag<'a>(
             found: "an index".into(),
         }),
     }
+}
+
+/// What is at cosign's tag for old attestations is refused as one, if `policy` asks for an attestation.
+///
+/// # Errors
+/// [`Failure::OldAttestation`].
+pub(crate) fn refuse_old_attestation(
+    manifest: &ResolvedImage,
+    policy: &Policy,
+) -> Result<(), Failure> {
+    match manifest.document() {
+        Document::Manifest(manifest) => require_no_old_attestation(manifest, policy),
+        Document::Index(_) => Ok(()),
+    }
+}
+
+fn require_no_old_attestation(manifest: &Manifest, policy: &Policy) -> Result<(), Failure> {
+    let layers = &mut manifest.layers.iter();
+    let is_old = layers.any(|layer| layer.media_type == OLD_ATTESTATION_LAYER);
+    match is_old && policy.requirements().iter().any(asks_for_attestation) {
+        true => Err(Failure::OldAttestation),
+        false => Ok(()),
+    }
+}
+
+/// Whether a proof that a policy requires is an attestation, and no signature.
+pub(crate) fn asks_for_attestation(requirement: &Policy) -> bool {
+    !requirement.is_signature_type(COSIGN_SIGN_PREDICATE)
 }
 
 fn legacy_layers<'a>(

@@ -18,6 +18,11 @@ pub enum Failure {
         "a signature in cosign's legacy form (simple signing), and the policy accepts bundles only; sign again in the bundle form (`cosign sign --new-bundle-format`, version 2.6 or newer, or `countersign sign`), or accept the legacy form with `signature_formats: [bundle, simple_signing]`; cosign 2's `oci-1-1` mode does not help, because it stores the same form as a referrer"
     )]
     LegacySignature,
+    /// An attestation in the form of cosign from before bundles, where the policy asks for an attestation.
+    #[error(
+        "an attestation in cosign's old form, which never counts; attest again in the bundle form (`cosign attest` of cosign 3, or `cosign attest --new-bundle-format`, version 2.6 or newer)"
+    )]
+    OldAttestation,
     /// The policy names its own Sigstore instance. The caller has not said that the trusted root is of
     /// that instance ([`TrustedRoot::for_trust`](crate::TrustedRoot::for_trust)).
     #[error(
@@ -302,9 +307,10 @@ impl Failure {
     /// The match names every variant, so a new one does not compile until it is added here.
     pub fn kind(&self) -> RefusalKind {
         match self {
-            Self::LegacySignature | Self::Attestation { .. } | Self::OtherArtifact { .. } => {
-                RefusalKind::Unsigned
-            }
+            Self::LegacySignature
+            | Self::OldAttestation
+            | Self::Attestation { .. }
+            | Self::OtherArtifact { .. } => RefusalKind::Unsigned,
             Self::Policy(_) => RefusalKind::Policy,
             Self::CertificateForKey | Self::KeyForCertificate => RefusalKind::OtherSigner,
             Self::OtherTrust

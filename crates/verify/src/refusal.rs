@@ -36,6 +36,8 @@ pub struct RequirementState {
     pub name: String,
     /// Whether it is an attestation, and no signature.
     pub attestation: bool,
+    /// Whether the policy accepts it by a key only.
+    pub by_key: bool,
     /// Whether it was found.
     pub met: bool,
 }

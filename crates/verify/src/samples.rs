@@ -51,6 +51,7 @@ pub fn refusal(failures: Vec<Failure>) -> Refusal {
         requirements: vec![RequirementState {
             name: "a signature".into(),
             attestation: false,
+            by_key: false,
             met: false,
         }],
         image: reference().location().at(digest()),
@@ -98,6 +99,7 @@ pub fn failures() -> Vec<Failure> {
     let text = || "x".to_owned();
     let mut failures = samples!(Failure {
         LegacySignature {},
+        OldAttestation {},
         OtherTrust {},
         Attestation { expected: vec![text()], found: text() },
         OtherArtifact { found: text() },

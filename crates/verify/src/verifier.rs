@@ -231,6 +231,7 @@ impl Verifier {
             return Err(Error::Registry(error));
         }
         self.mention_legacy_signature(&mut refusal, policy).await;
+        self.mention_old_attestation(&mut refusal, policy).await;
         Err(Error::Refused(Box::new(refusal)))
     }
 

@@ -57,6 +57,7 @@ pub(crate) async fn run(
         registry,
     } = &arguments.verification;
     let policy = policy::if_given(policy)?;
+    let by_flags = policy.as_ref().is_some_and(|loaded| loaded.file.is_none());
     let instance = trust::instance(trust, policy.as_ref())?;
     let registry = connection::registry(registry, environment)?;
     let policy = policy.map(|loaded| loaded.policy);
@@ -76,8 +77,8 @@ pub(crate) async fn run(
     };
     let (trusted_root, rootless) = match trusted_root {
         Ok(root) => (root, None),
-        // What is attached can be shown all the same. A policy can't be applied.
-        Err(failure) if policy.is_none() && failure.kind == Kind::Unreachable => {
+        // What is attached can be shown all the same. The policy of a file may deny or demand more than is shown.
+        Err(failure) if (policy.is_none() || by_flags) && failure.kind == Kind::Unreachable => {
             (TrustedRoot::empty()?, Some(failure))
         }
         Err(failure) => return Err(failure),
@@ -86,8 +87,13 @@ pub(crate) async fn run(
     let gatherer = Gatherer::new(&registry, &verifier, policy.as_ref(), rootless.is_some());
     let image = gatherer.image(image).await?;
     drop(progress);
-    let judged = policy.is_some();
-    output.answer(&text::tree(reference, &image, judged, rootless.as_ref()));
+    let judged = policy.is_some() && rootless.is_none();
+    output.answer(&text::tree(
+        reference,
+        &image,
+        policy.is_some(),
+        rootless.as_ref(),
+    ));
     output.document(&TreeOutput {
         judged,
         trusted_root_error: rootless.as_ref().map(Failure::to_json),

@@ -192,7 +192,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
         Trust/Malformed, Trust/Incomplete
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
-        Refused, BothRefused, Refused/LegacySignature, Refused/Attestation, Refused/OtherArtifact
+        Refused, BothRefused, Refused/LegacySignature, Refused/OldAttestation, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version
         Denied/Denied
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
@@ -203,6 +203,8 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/KeyForCertificate
     4 Policy: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
         Refused/CertificateForKey
+    5 Invalid: ask the publisher: if the signatures are in no log on purpose, use a policy file with `ignore_tlog: true` beside `key`; else the publisher has to sign again, with a log
+        Refused/KeyNotLogged
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
         Trust/Tuf/WrongAnswer/NotRefreshed
     5 Invalid: compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's
@@ -210,7 +212,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         UnknownBelow, OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/KeyNotLogged, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository

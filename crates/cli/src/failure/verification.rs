@@ -3,7 +3,7 @@
 //! A hint never advises to do without the check that failed.
 
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Violation};
-use countersign_verify::Refusal;
+use countersign_verify::{Refusal, RefusalKind};
 
 use super::{Failure, Kind, kind};
 
@@ -86,8 +86,9 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
                 "do not use the image: the signature can't be trusted; the publisher has to sign again",
             ),
         Kind::Unsigned => match lack(refusals) {
-            None | Some(Lack::Signature) => kind::usual_hint(kind),
-            Some(lack) => lack.hint(),
+            Some(lack @ (Lack::Attestation { .. } | Lack::TypeOfAttestation)) => lack.hint(),
+            _ if refusals.iter().all(|refusal| asks_for_key(refusal)) => SIGN_BY_KEY,
+            None | Some(Lack::Signature { .. }) => kind::usual_hint(kind),
         },
         Kind::Internal
         | Kind::Machine
@@ -98,10 +99,22 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
     }
 }
 
-/// What to do if all that was found is by a signer of a kind that the policy does not have, or by another key.
+/// What to do about an unsigned image if only a key can sign it.
+const SIGN_BY_KEY: &str = "sign the image in its CI with the policy's key: `cosign sign --key cosign.key` (cosign 3, or 2.6 with --new-bundle-format)";
+
+/// Whether the policy accepts the first missing proof by a key only.
+fn asks_for_key(refusal: &Refusal) -> bool {
+    let missing = refusal.requirements.iter().find(|one| !one.met);
+    missing.is_some_and(|one| one.by_key)
+}
+
+/// What to do if all signatures that were found are by a signer of a kind that the policy does not have, or by
+/// another key, or by a key and in no log.
 fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     use countersign_verify::Failure as Refused;
-    let hints = refusal.candidates.iter().map(|candidate| match &candidate.failure {
+    let signatures = refusal.candidates.iter();
+    let signatures = signatures.filter(|one| one.failure.kind() != RefusalKind::Unsigned);
+    let hints = signatures.map(|candidate| match &candidate.failure {
         Refused::KeyForCertificate => Some(
             "if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`",
         ),
@@ -110,6 +123,9 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
         ),
         Refused::OtherKey { .. } => Some(
             "compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's",
+        ),
+        Refused::KeyNotLogged => Some(
+            "ask the publisher: if the signatures are in no log on purpose, use a policy file with `ignore_tlog: true` beside `key`; else the publisher has to sign again, with a log",
         ),
         _ => None,
     });
@@ -120,8 +136,12 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
 /// What an image lacks that has nothing of the kind that the policy asks for.
 #[derive(Clone, Copy)]
 enum Lack {
-    Signature,
-    Attestation,
+    Signature {
+        by_key: bool,
+    },
+    Attestation {
+        by_key: bool,
+    },
     /// It has an attestation, of another type.
     TypeOfAttestation,
 }
@@ -129,11 +149,17 @@ enum Lack {
 impl Lack {
     fn hint(self) -> &'static str {
         match self {
-            Self::Signature => {
+            Self::Signature { by_key: true } => {
+                "sign the image too, in its CI, with the policy's key: `cosign sign --key cosign.key`; the policy asks for a signature beside the attestation"
+            }
+            Self::Signature { by_key: false } => {
                 "sign the image too, in its CI, with `countersign sign` or `cosign sign`: the policy asks for a signature beside the attestation"
             }
-            Self::Attestation => {
-                "attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; countersign makes none"
+            Self::Attestation { by_key: true } => {
+                "attach the attestation that is missing, in the image's CI, with the policy's key: `cosign attest --key cosign.key --type TYPE --predicate FILE` (cosign 3, or 2.6 with --new-bundle-format); countersign makes none"
+            }
+            Self::Attestation { by_key: false } => {
+                "attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE` (cosign 3, or 2.6 with --new-bundle-format), GitHub's `actions/attest` or another tool; countersign makes none"
             }
             Self::TypeOfAttestation => {
                 "compare the type that the policy asks for with the one that was found; a policy names a type in full, and `countersign policy check` knows cosign's short names"
@@ -161,10 +187,11 @@ fn lack_of(refusal: &Refusal) -> Option<Lack> {
         })
         .collect();
     let mut found = found?.into_iter();
+    let by_key = requirement.by_key;
     Some(match requirement.attestation {
-        false => Lack::Signature,
+        false => Lack::Signature { by_key },
         true if found.any(|name| name != COSIGN_SIGN_PREDICATE) => Lack::TypeOfAttestation,
-        true => Lack::Attestation,
+        true => Lack::Attestation { by_key },
     })
 }
 

@@ -231,7 +231,12 @@ async fn the_policies_of_the_pages_can_be_used() {
     let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
     stage.write("cosign.pub", key.public_pem());
     let mut checked = 0;
-    for name in ["README.md", "docs/policy.md", "docs/galleries.md"] {
+    for name in [
+        "README.md",
+        "docs/policy.md",
+        "docs/from-cosign.md",
+        "docs/galleries.md",
+    ] {
         for text in blocks(&page(name), "yaml") {
             if text.starts_with("verification:") || text.contains("\ngalleries:") {
                 stage.write("shown.yaml", &text);
@@ -241,7 +246,7 @@ async fn the_policies_of_the_pages_can_be_used() {
             }
         }
     }
-    assert_eq!(checked, 8);
+    assert_eq!(checked, 9);
 }
 
 /// The runs that README shows are those of the snapshots.

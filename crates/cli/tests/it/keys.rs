@@ -162,3 +162,52 @@ async fn with_the_log_ignored_no_trusted_root_is_needed_and_policy_check_says_wh
     // Nothing of the log is read, so nothing is said of what it has promised.
     assert_eq!(names, ["ignored-log"]);
 }
+
+/// Who accepts a key alone is not told to sign with what can't sign by a key.
+#[tokio::test]
+async fn what_a_key_has_not_signed_or_not_logged_has_a_hint_of_its_own() {
+    let stage = Stage::new().await;
+    let own = key();
+    stage.write("cosign.pub", own.public_pem());
+    let reference = stage.reference("app:v1");
+    let refused = |code: i32| {
+        let run = stage.run(&[&["verify"], &TRUST, &["--key", "cosign.pub", &reference]]);
+        assert_eq!(run.code, code, "{}", run.shown());
+        run.stderr
+    };
+    let unsigned = refused(3);
+    assert!(unsigned.contains("`cosign sign --key"), "{unsigned}");
+    assert!(!unsigned.contains("countersign sign"), "{unsigned}");
+
+    let sbom = Image::artifact("application/spdx+json").subject(stage.index.descriptor());
+    sbom.build().push(&stage.registry, "app", None);
+    let statement = Statement::of(stage.index.digest());
+    let spec = BundleSpec::new(statement, RELEASE);
+    let bundle = stage.sigstore.issue(&spec.signed_with(&own).without_logs());
+    Image::signature(stage.index.descriptor(), bundle.unwrap()).push(&stage.registry, "app", None);
+    let unlogged = refused(5);
+    assert!(
+        unlogged.contains("ask the publisher: if the signatures are in no log on purpose"),
+        "{unlogged}"
+    );
+    assert!(!unlogged.contains("do not use the image"), "{unlogged}");
+
+    for (types, hint) in [
+        (
+            "require: [{predicate_type: 'https://slsa.dev/provenance/v1'}]",
+            "`cosign attest --key",
+        ),
+        (
+            "require: [signature, {predicate_type: 'https://x.example'}]",
+            "`cosign sign --key",
+        ),
+    ] {
+        stage.index.push(&stage.registry, "bare", Some("v1"));
+        stage.write(
+            "policy.yaml",
+            format!("verification: {{key: cosign.pub, {types}}}"),
+        );
+        let run = stage.verify(&[&stage.reference("bare:v1")]);
+        assert!(run.stderr.contains(hint), "{}", run.shown());
+    }
+}

@@ -253,6 +253,59 @@ async fn all_that_the_policy_s_key_made_is_told_with_its_type_and_signer() {
     }
 }
 
+/// A key needs no trusted root to be recognised, and a signature by a key that is not named says what to do.
+#[tokio::test]
+async fn without_a_trusted_root_only_the_signatures_of_the_named_key_have_a_signer() {
+    const UNKNOWN: &str = "not known   whether it is signed: ";
+    const NAME_IT: &str = "because     signed by a key; name it with --key\n";
+    let stage = Stage::new().await;
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    let spec = BundleSpec::new(Statement::of(stage.index.digest()), RELEASE).signed_with(&key);
+    let bundle = stage.sigstore.issue(&spec).unwrap();
+    Image::signature(stage.index.descriptor(), bundle).push(&stage.registry, "app", None);
+    stage.write("own.pub", key.public_pem());
+    let other = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    stage.write("other.pub", other.public_pem());
+    let app = stage.reference("app:v1");
+    let shown = |flags: &[&str]| {
+        let run = stage.run(&[&["tree"], flags, &[&app]]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        run.stdout
+    };
+    let says = |text: &str, told: &[&str], not_told: &[&str]| {
+        for part in told {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        for part in not_told {
+            assert!(!text.contains(part), "{part}\n{text}");
+        }
+    };
+    let own = shown(&["--offline", "--key", "own.pub"]);
+    let why = "\nNothing is judged, and no certificate or log entry could be checked, since ";
+    let signer = "signature   key SHA-256:";
+    says(&own, &[signer, why], &["verify ", UNKNOWN, "--policy FILE"]);
+    let other = shown(&["--offline", "--key", "other.pub"]);
+    let another = "because     signed by another key than the one that is named\n";
+    says(
+        &other,
+        &[another, why, UNKNOWN],
+        &["not signed", "key SHA-256:"],
+    );
+    let none = shown(&["--offline"]);
+    says(&none, &[NAME_IT, UNKNOWN], &["not signed"]);
+    let rooted = shown(&TRUST);
+    says(&rooted, &[NAME_IT, "not signed"], &["the policy", UNKNOWN]);
+
+    let json = ["tree", "--offline", "--output", "json", "--key", "own.pub"];
+    let json = stage.run(&[&json, &[&app]]).json();
+    assert_eq!(json["judged"], false);
+    assert_eq!(json["trusted_root_error"]["kind"], "unreachable");
+    let image = &json["results"][0]["image"];
+    assert_eq!(image["signed"], true);
+    assert_eq!(image.get("accepted"), None);
+    assert_eq!(image["attached"][0].get("verdict"), None);
+}
+
 /// What is attached is shown without a trusted root, and a wrong name is told as what it is.
 #[tokio::test]
 async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
@@ -262,9 +315,11 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
     let run = stage.run(&[&["tree", "--offline", &app]]);
     assert_eq!(run.code, 0, "{}", run.shown());
     assert!(!run.stdout.contains(RELEASE), "{}", run.stdout);
+    assert!(!run.stdout.contains("not signed"), "{}", run.stdout);
     for told in [
         "unproven    a signature that is not proven to be genuine",
         "because     there is no trusted root to check it with",
+        "not known   whether it is signed: its signatures could not be checked",
         "\nNo signature could be checked, since there is no trusted root: ",
     ] {
         assert!(run.stdout.contains(told), "{told}\n{}", run.stdout);

@@ -11,7 +11,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 
 use countersign_oci::{Descriptor, Digest, Error as RegistryError, Location, ResolvedImage};
-use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
+use countersign_policy::{Policy, SignatureFormat};
 
 use super::Verifier;
 use super::fetch::{FetchFailure, Fetched};
@@ -230,6 +230,28 @@ impl Verifier {
             Err(error) => tracing::debug!(%error, "no legacy signature found"),
         }
     }
+
+    /// Looks for attestations in cosign's old form if an attestation is missing, so that the refusal can mention
+    /// them. Errors here are ignored.
+    pub(super) async fn mention_old_attestation(&self, refusal: &mut Refusal, policy: &Policy) {
+        let missing = |one: &RequirementState| one.attestation && !one.met;
+        if !refusal.requirements.iter().any(missing) {
+            return;
+        }
+        match self.registry.beside(&refusal.image, "att").await {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                if let Err(failure) = candidate::refuse_old_attestation(&found, policy) {
+                    refusal.candidates.push(Candidate {
+                        manifest: found.digest().clone(),
+                        failure,
+                        requirement: None,
+                    });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no old attestation found"),
+        }
+    }
 }
 
 /// What every candidate is checked against. Threads share it.
@@ -330,7 +352,8 @@ impl SearchState<'_> {
         let requirements = self.policy.requirements().iter().enumerate();
         let requirements = requirements.map(|(position, requirement)| RequirementState {
             name: requirement.proof_name(),
-            attestation: !requirement.is_signature_type(COSIGN_SIGN_PREDICATE),
+            attestation: candidate::asks_for_attestation(requirement),
+            by_key: !requirement.accepts_certificates(),
             met: !unmet.contains(&position),
         });
         let refusal = Refusal {

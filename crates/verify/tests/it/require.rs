@@ -2,6 +2,7 @@
 
 use countersign_policy::Policy;
 use countersign_sandbox::BundleSpec;
+use countersign_sandbox::image::Image;
 use countersign_verify::{Error, Failure, RefusalKind, VerifiedImage};
 use insta::assert_snapshot;
 use serde_json::json;
@@ -160,4 +161,35 @@ async fn three_proofs_are_three_and_one_statement_may_be_two_of_them() {
     let further = proof.further_evidence();
     assert_eq!(further.len(), 2);
     assert_eq!(further[0], further[1]);
+}
+
+/// cosign 2 stored attestations at a tag, or as referrers, in a form that never counts.
+#[tokio::test]
+async fn an_attestation_in_cosign_s_old_form_is_named_where_one_is_missing() {
+    const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+    for as_referrer in [false, true] {
+        let stage = Stage::new().await;
+        attach(&stage, &BundleSpec::new(stage.statement(), IDENTITY));
+        let old = Image::artifact(ENVELOPE).layer(ENVELOPE, "{}");
+        match as_referrer {
+            true => stage
+                .scene
+                .list(&old.subject(stage.scene.image.descriptor()).build()),
+            false => {
+                let tag = format!("sha256-{}.att", stage.scene.image.digest().hex());
+                old.build().push(&stage.scene.server, PATH, Some(&tag));
+            }
+        }
+        let missing = verify(&stage, &both("refs/tags/v1")).await;
+        let said = told(&stage, missing);
+        for part in [
+            "an attestation of type https://slsa.dev/provenance/v1. Found instead:",
+            "an attestation in cosign's old form, which never counts; attest again",
+            "`cosign attest` of cosign 3, or `cosign attest --new-bundle-format`",
+        ] {
+            assert!(said.contains(part), "{as_referrer}: {said}");
+        }
+        let signature = verify(&stage, "signature").await;
+        assert!(signature.is_ok(), "{signature:?}");
+    }
 }

@@ -27,6 +27,8 @@ const AT_ONCE: usize = 4;
 const ARTIFACT_DEPTH_MAX: usize = 2;
 /// Where BuildKit says what one of its attestations is.
 const BUILDKIT_TYPE: &str = "in-toto.io/predicate-type";
+/// The layers in which cosign stored attestations before bundles.
+const OLD_ATTESTATION: &str = "application/vnd.dsse.envelope.v1+json";
 /// The most characters of a reason.
 const REASON_MAX: usize = 400;
 
@@ -65,11 +67,12 @@ impl<'a> Gatherer<'a> {
     /// What `verify` says of a digest, if there is a policy.
     async fn verdict(&self, image: &ResolvedImage) -> Result<Option<Verdict>, Failure> {
         match self.policy {
-            None => Ok(None),
-            Some(policy) => {
+            Some(policy) if !self.rootless => {
                 let verdict = Verdict::of(image, self.registry, self.verifier, policy);
                 Ok(Some(verdict.await?))
             }
+            // Nothing is judged without a trusted root. What the policy's keys signed is shown.
+            None | Some(_) => Ok(None),
         }
     }
 
@@ -151,7 +154,7 @@ impl<'a> Gatherer<'a> {
                 platform: child.platform.as_ref().map(ToString::to_string),
                 stated_types: Vec::new(),
                 signed: false,
-                accepted: self.policy.map(|_| false),
+                accepted: self.policy.filter(|_| !self.rootless).map(|_| false),
                 covered: false,
                 denied: false,
                 reason: None,
@@ -164,14 +167,31 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Without a trusted root, that is the reason for each signature.
-    fn told(&self, one: TreeAttached) -> TreeAttached {
-        let unproven = self.rootless && one.kind == TreeAttachedKind::Unproven;
+    /// A signature, with the reason for it. `image` is what `verify` says of the image that is signed.
+    fn signature(
+        &self,
+        mut signature: AttachedSignature,
+        manifest: String,
+        place: TreePlace,
+        image: Option<&Verdict>,
+    ) -> TreeAttached {
+        if self.rootless {
+            signature.verdict = None;
+        }
+        let why = match &signature.record {
+            Err(Unproven::KeyForCertificate) if signature.verdict.is_none() => {
+                let named = self.policy.is_some_and(|policy| policy.keys().count() > 0);
+                Some(match named {
+                    true => "signed by another key than the one that is named",
+                    false => "signed by a key; name it with --key",
+                })
+            }
+            Err(_) if self.rootless => Some("there is no trusted root to check it with"),
+            _ => None,
+        };
+        let one = one_signature(signature, manifest, place, image);
         TreeAttached {
-            reason: match unproven {
-                true => Some("there is no trusted root to check it with".to_owned()),
-                false => one.reason,
-            },
+            reason: why.map(ToOwned::to_owned).or(one.reason),
             ..one
         }
     }
@@ -191,8 +211,8 @@ impl<'a> Gatherer<'a> {
                 match attached.content {
                     AttachedContent::Signatures(signatures) => {
                         let one =
-                            |signature| one_signature(signature, manifest.clone(), place, verdict);
-                        all.extend(signatures.into_iter().map(one).map(|one| self.told(one)));
+                            |signature| self.signature(signature, manifest.clone(), place, verdict);
+                        all.extend(signatures.into_iter().map(one));
                     }
                     AttachedContent::Artifact(artifact) => {
                         let mut one = one_artifact(&artifact, place);
@@ -276,6 +296,9 @@ fn one_artifact(artifact: &ResolvedImage, place: TreePlace) -> TreeAttached {
         TreePlace::SbomTag => TreeAttachedKind::Sbom,
         TreePlace::Referrers | TreePlace::SignatureTag => match names.iter().any(sbom) {
             true => TreeAttachedKind::Sbom,
+            false if names.iter().any(|name| name == OLD_ATTESTATION) => {
+                TreeAttachedKind::OldAttestation
+            }
             false => TreeAttachedKind::Artifact,
         },
     };

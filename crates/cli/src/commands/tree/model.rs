@@ -9,9 +9,10 @@ use crate::json::evidence::JsonEvidence;
 /// What `countersign tree` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::commands) struct TreeOutput {
-    /// Whether a policy was given. Without one nothing is judged: anybody may have signed.
+    /// Whether a policy was applied. Without one nothing is judged: anybody may have signed.
     pub(super) judged: bool,
-    /// Without a policy: why there is no trusted root. Then every signature is unproven.
+    /// Why there is no trusted root. Then nothing is judged, and every signature is unproven, except by a key that is
+    /// named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trusted_root_error: Option<JsonError>,
     /// The one image.
@@ -37,7 +38,8 @@ pub(super) struct TreeImage {
     /// The predicate types that an attestation manifest names. Nothing proves them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stated_types: Vec<String>,
-    /// Whether a genuine signature of this digest is attached, by anybody.
+    /// Whether a genuine signature of this digest is attached, by anybody. Without a trusted root, `false` also means
+    /// that it is not known.
     pub(super) signed: bool,
     /// With a policy: what `verify` says of this digest.
     #[serde(skip_serializing_if = "Option::is_none")]

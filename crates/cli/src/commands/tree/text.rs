@@ -14,18 +14,20 @@ Nothing is judged here: anybody may sign an image. To see what a policy accepts,
 pub(super) fn tree(
     reference: &Reference,
     image: &TreeImage,
-    judged: bool,
+    has_policy: bool,
     rootless: Option<&Failure>,
 ) -> String {
     let mut text = format!("{reference}\n");
-    node(&mut text, image, Above::Nothing);
+    node(&mut text, image, Above::Nothing, rootless.is_some());
     if let Some(failure) = rootless {
         let why = failure.line().replace('\n', " ");
-        text.push_str(&format!(
-            "No signature could be checked, since there is no trusted root: {why}\n"
-        ));
+        let what = match has_policy {
+            true => "Nothing is judged, and no certificate or log entry could be checked",
+            false => "No signature could be checked",
+        };
+        text.push_str(&format!("{what}, since there is no trusted root: {why}\n"));
     }
-    if !judged {
+    if !has_policy {
         text.push_str(NOT_JUDGED);
     }
     text
@@ -44,6 +46,8 @@ enum Above {
     Index {
         depth: usize,
         signed: bool,
+        /// Whether it has signatures that could not be checked.
+        unchecked: bool,
     },
 }
 
@@ -56,17 +60,29 @@ impl Above {
         }
     }
 
+    /// Whether an index has signatures that could not be checked.
+    fn unchecked(self) -> bool {
+        matches!(
+            self,
+            Self::Index {
+                unchecked: true,
+                ..
+            }
+        )
+    }
+
     /// What an index above those that it lists is.
-    fn with(self, index: &TreeImage) -> Self {
+    fn with(self, index: &TreeImage, unchecked: bool) -> Self {
         let signed_above = matches!(self, Self::Index { signed: true, .. });
         Self::Index {
             depth: self.depth() + 1,
             signed: index.signed || signed_above,
+            unchecked: unchecked || self.unchecked(),
         }
     }
 }
 
-fn node(text: &mut String, image: &TreeImage, above: Above) {
+fn node(text: &mut String, image: &TreeImage, above: Above, rootless: bool) {
     let depth = above.depth();
     let name = match image.kind {
         TreeImageKind::Index => "index",
@@ -98,11 +114,17 @@ fn node(text: &mut String, image: &TreeImage, above: Above) {
             &format!("{} more that refer to it or sign it", image.not_read),
         );
     }
-    if let Some(unsigned) = unsigned(image, above) {
-        line(text, below, "not signed", unsigned);
+    let unchecked = rootless && may_be_signed(image);
+    match unsigned(image, above) {
+        Some(_) if unchecked || above.unchecked() => {
+            let unknown = "whether it is signed: its signatures could not be checked";
+            line(text, below, "not known", unknown);
+        }
+        Some(unsigned) => line(text, below, "not signed", unsigned),
+        None => {}
     }
     for child in &image.children {
-        node(text, child, above.with(image));
+        node(text, child, above.with(image, unchecked), rootless);
     }
     if image.children_not_read > 0 {
         let left_out = format!("{} more that the index lists", image.children_not_read);
@@ -125,6 +147,17 @@ fn verdict(image: &TreeImage) -> Option<String> {
             Some(format!("refuses it: {reason}"))
         }
     }
+}
+
+/// Whether something is attached that may be a signature, or was not read.
+fn may_be_signed(image: &TreeImage) -> bool {
+    let unproven = |one: &TreeAttached| {
+        matches!(
+            one.kind,
+            TreeAttachedKind::Unproven | TreeAttachedKind::Unreadable
+        )
+    };
+    image.not_read > 0 || image.attached.iter().any(unproven)
 }
 
 /// What is said of a digest without a genuine signature.
