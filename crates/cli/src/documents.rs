@@ -121,5 +121,5 @@ fn every_file_that_the_pages_show_can_be_read() {
             locks += 1;
         }
     }
-    assert_eq!((policies, indexes, locks), (8, 1, 1));
+    assert_eq!((policies, indexes, locks), (9, 1, 1));
 }
