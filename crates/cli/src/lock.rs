@@ -20,6 +20,15 @@ const TURN: Duration = Duration::from_secs(30);
 /// Between two tries to write it.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The file that a process holds while it writes the file at `path`.
+pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
+    let path = whole_file::resolved(path)?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".countersign.lock");
+    Ok(path.with_file_name(name))
+}
+
 /// A lock file, by its path. Processes that write one at once take turns, and none leaves half a file.
 #[derive(Debug)]
 pub(crate) struct LockFile {
@@ -90,11 +99,7 @@ impl LockFile {
 
     /// Waits until no other process writes the file.
     async fn turn(&self) -> Result<FileLock, Failure> {
-        let path = whole_file::resolved(&self.path).map_err(|error| self.unwritable(error))?;
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(".countersign.lock");
-        let beside = path.with_file_name(name);
+        let beside = beside(&self.path).map_err(|error| self.unwritable(error))?;
         let since = Instant::now();
         loop {
             match FileLock::try_take(&beside) {

@@ -48,11 +48,18 @@ pub(crate) fn mistakes(
         }
         match read(&tree.to_json(&changes)) {
             Ok(()) => break,
+            // The text that was read is not the file: it is larger, and has no aliases.
+            Err(next) if is_of_the_text(next.problem()) => break,
             Err(next) => error = next,
         }
     }
     found.sort_by_key(|mistake| mistake.place().position.map(|at| (at.line, at.column)));
     found
+}
+
+/// Whether it is a problem of the text and not of a value in it.
+fn is_of_the_text(problem: &Problem) -> bool {
+    matches!(problem, Problem::Budget { .. } | Problem::Syntax { .. })
 }
 
 /// The key that is wrong, where `path` is the mapping around it.
@@ -222,6 +229,29 @@ mod tests {
     fn no_more_than_fifty_are_told() {
         let keys: String = (0..200).map(|number| format!("k{number}: 1\n")).collect();
         assert_eq!(told(&keys).lines().count(), super::MISTAKES_MAX);
+    }
+
+    #[test]
+    fn a_file_is_not_blamed_for_what_its_aliases_make_of_it() {
+        let long = "x".repeat(90_000);
+        let mut text =
+            format!("colour: red\nidentities:\n- {{issuer: &i '{long}', identity: a}}\n");
+        for number in 0..12 {
+            text.push_str(&format!("- {{issuer: *i, identity: a{number}}}\n"));
+        }
+        let told = told(&text);
+        assert!(told.contains("unknown key `colour`"), "{told:.300}");
+        assert_eq!(told.lines().count(), 1, "{told:.900}");
+    }
+
+    #[test]
+    fn numbers_that_json_has_no_form_for_are_refused_by_the_first_reading() {
+        for number in [".inf", "-.inf", ".nan"] {
+            let told = told(&format!(
+                "colour: {number}\nissuer: [a]\nmin_age: {number}\n"
+            ));
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
     }
 
     #[test]

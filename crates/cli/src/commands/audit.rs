@@ -31,7 +31,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use countersign_download::{Auditor, GallerySubjects, Scope, Subject, WhichSources};
 use countersign_oci::http::Traffic;
 use countersign_oci::{Digest, Platform, Registry};
-use countersign_verify::Verifier;
+use countersign_verify::{Limits, Verifier};
 use futures_util::{Stream, StreamExt as _, stream};
 
 pub(super) use self::document::{AuditEnd, AuditOutput};
@@ -345,6 +345,13 @@ impl AuditArguments {
     }
 }
 
+/// A registry's pause is part of the time of a verification. It is waited for, so it must not use that time up.
+fn verifier_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.total += LONGEST_PAUSE;
+    limits
+}
+
 /// What auditors are made from.
 struct Setup<'a> {
     arguments: &'a AuditArguments,
@@ -380,9 +387,21 @@ impl Setup<'_> {
         let root = instance
             .trusted_root_for(&loaded.policy, self.environment, connection)
             .await?;
-        let verifier = Arc::new(Verifier::new(self.registry.clone(), root));
+        let verifier = Verifier::new(self.registry.clone(), root).with_limits(verifier_limits());
+        let verifier = Arc::new(verifier);
         let registry = self.registry.clone();
         let scope = self.arguments.scope();
         Ok(Auditor::new(registry, verifier, loaded.policy, scope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_pause_leaves_a_verification_its_usual_time() {
+        let usual = Limits::default().total;
+        assert_eq!(verifier_limits().total, usual + LONGEST_PAUSE);
     }
 }

@@ -1,5 +1,6 @@
 //! `countersign audit`: a verdict for every image, and exact counts.
 
+use countersign_download::FileLock;
 use countersign_oci::Platform;
 use countersign_sandbox::{RollOut, Standing};
 use serde_json::Value;
@@ -259,6 +260,22 @@ fn sorted(lines: &[Value]) -> Vec<String> {
     let mut texts: Vec<String> = lines.iter().map(ToString::to_string).collect();
     texts.sort();
     texts
+}
+
+#[tokio::test]
+async fn two_audits_don_t_write_one_state_at_the_same_time() {
+    let stage = stage().await;
+    let flags = ["--fail-on", "none", "--state", "state"];
+    let beside = stage.path(".state.countersign.lock");
+    let other = FileLock::try_take(&beside).unwrap().unwrap();
+    let run = by_list(&stage, &flags);
+    assert_ne!(run.code, 0, "{}", run.shown());
+    let says = "another run is writing the state of the audit state";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    assert!(!stage.path("state").exists());
+    drop(other);
+    assert_eq!(by_list(&stage, &flags).code, 0);
+    assert!(stage.path("state").exists() && !beside.exists());
 }
 
 #[tokio::test]

@@ -391,7 +391,7 @@ async fn json_has_all_mistakes_with_their_places() {
         .iter()
         .map(|one| (&one["line"], &one["column"]))
         .collect();
-    let expected = [(2, 3), (3, 3), (4, 3), (5, 12), (6, 21), (7, 18), (8, 3)];
+    let expected = [(2, 3), (3, 19), (4, 15), (5, 12), (6, 21), (7, 18), (8, 3)];
     assert_eq!(places.len(), expected.len(), "{}", run.stdout);
     for ((line, column), expected) in places.into_iter().zip(expected) {
         assert_eq!(
@@ -401,6 +401,33 @@ async fn json_has_all_mistakes_with_their_places() {
     }
     assert_eq!(mistakes[0]["message"], document["error"]["message"]);
     assert_eq!(mistakes[1]["path"], "verification.identity_regex");
+}
+
+#[tokio::test]
+async fn a_wrong_file_with_secrets_is_refused_without_them() {
+    let stage = Stage::new().await;
+    for text in [
+        r#"{"auths":{"r":{"auth":"dXNlcjpodW50ZXIy"}},"credsStore":"x"}"#,
+        r#"{"auths":{"r":{"auth":"dXNlcjpodW50ZXIy"}},"credsStore":"x\q"}"#,
+        r#"{"auths":{"r":{"auth":"dXNlcjpodW50ZXIy"}},"issuer":["x"],"credsStore":5"#,
+    ] {
+        stage.write("config.json", text);
+        let run = stage.run(&[&["policy", "check", "config.json"]]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+        assert!(!run.stderr.contains("dXNl"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_very_many_mistakes_may_have_more() {
+    let stage = Stage::new().await;
+    for (keys, has_more) in [(49, false), (200, true)] {
+        let text: String = (0..keys).map(|number| format!("k{number}: 1\n")).collect();
+        stage.write("many.yaml", text);
+        let run = stage.run(&[&["policy", "check", "many.yaml"]]);
+        let says = run.stderr.contains("hint: there may be more mistakes");
+        assert_eq!(says, has_more, "{}", run.stderr);
+    }
 }
 
 #[tokio::test]

@@ -76,6 +76,9 @@ impl Traffic {
                     tokio::time::sleep_until(time).await;
                 }
                 Err(Wait::ForAnswers) => changed.await,
+                Err(Wait::ForAnswersUntil(time)) => {
+                    let _ = tokio::time::timeout_at(time, changed).await;
+                }
             }
         }
     }
@@ -181,6 +184,8 @@ impl Host {
 enum Wait {
     Until(Instant),
     ForAnswers,
+    /// For whichever is first. The answer may never come.
+    ForAnswersUntil(Instant),
 }
 
 struct State {
@@ -202,7 +207,10 @@ struct State {
 
 impl State {
     fn is_busy(&self, now: Instant) -> bool {
-        self.open > 0 || now < self.not_before || now < self.next || self.left.is_some()
+        self.open > 0
+            || now < self.not_before
+            || now < self.next
+            || self.left.is_some_and(|(_, until)| now < until)
     }
 
     fn enter(&mut self, now: Instant, request: Kind) -> Result<(), Wait> {
@@ -214,7 +222,7 @@ impl State {
         }
         match self.left {
             // An answer that is on its way may say that there is more.
-            Some((0, _)) if self.open > 0 => return Err(Wait::ForAnswers),
+            Some((0, until)) if self.open > 0 => return Err(Wait::ForAnswersUntil(until)),
             Some((0, until)) => return Err(Wait::Until(until)),
             _ => {}
         }
@@ -314,7 +322,7 @@ mod tests {
             match host.enter(now, Kind::Upload) {
                 Ok(()) => requests += 1,
                 Err(Wait::Until(time)) => now = time,
-                Err(Wait::ForAnswers) => panic!("nothing is counted"),
+                Err(_) => panic!("nothing is counted"),
             }
         }
         // One may be ahead, by the slack.
@@ -362,12 +370,27 @@ mod tests {
         // One more is open, and may not have been counted.
         host.leave(now, left(2));
         assert_eq!(host.enter(now, Kind::Short), Ok(()));
-        assert_eq!(host.enter(now, Kind::Short), Err(Wait::ForAnswers));
+        let reset = now + 5 * SECOND;
+        let waits = Err(Wait::ForAnswersUntil(reset));
+        assert_eq!(host.enter(now, Kind::Short), waits);
         host.leave(now, left(1));
         host.leave(now, left(0));
-        let reset = now + 5 * SECOND;
         assert_eq!(host.enter(now, Kind::Short), Err(Wait::Until(reset)));
+        // It is not remembered for longer than it is true.
+        assert!(host.is_busy(now) && !host.is_busy(reset));
         assert_eq!(host.enter(reset, Kind::Short), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_stops_nobody_after_the_reset() {
+        let traffic = Traffic::default();
+        let url = Url::parse("https://registry.example/v2/").unwrap();
+        let hanging = traffic.turn(&url, Kind::Short).await;
+        let reset = Instant::now() + SECOND / 20;
+        hanging.host.lock().left = Some((0, reset));
+        let next = traffic.turn(&url, Kind::Short);
+        let next = tokio::time::timeout(20 * SECOND, next).await;
+        assert!(next.is_ok(), "it waits for an answer that never comes");
     }
 
     #[tokio::test]

@@ -8,12 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use countersign_download::Subject;
+use countersign_download::{FileLock, Subject};
 use countersign_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AuditResult, JsonState};
 use crate::failure::{Failure, Kind};
+use crate::lock;
 
 const WHAT: &str = "state of the audit";
 
@@ -65,12 +66,15 @@ pub(super) struct StateFile {
     next: usize,
     /// Subjects that were done before an earlier one.
     early: BTreeMap<usize, Line>,
+    /// The lines of two runs would be mixed.
+    _lock: FileLock,
 }
 
 impl StateFile {
     /// Opens the file of an audit by these rules, or begins one.
     pub(super) fn open(path: &Path, rules: &str) -> Result<Self, Failure> {
         let unreadable = |error| Failure::unreadable(path, WHAT, error);
+        let lock = lock_of(path)?;
         let mut options = OpenOptions::new();
         let opened = options.read(true).append(true).create(true).open(path);
         let file = opened.map_err(|error| Failure::unwritable(path, WHAT, error))?;
@@ -96,6 +100,7 @@ impl StateFile {
             writer: None,
             next: 0,
             early: BTreeMap::new(),
+            _lock: lock,
         };
         if complete == 0 {
             let header = serde_json::to_string(&expected);
@@ -191,6 +196,17 @@ impl StateFile {
 }
 
 const BEGIN_ANEW: &str = "remove the file, or name another one with --state";
+
+/// Keeps other runs from the file at `path`. They are not waited for: an audit can take hours.
+fn lock_of(path: &Path) -> Result<FileLock, Failure> {
+    let taken = lock::beside(path).and_then(|beside| FileLock::try_take(&beside));
+    let taken = taken.map_err(|error| Failure::unwritable(path, WHAT, error))?;
+    taken.ok_or_else(|| {
+        let message = format!("another run is writing the {WHAT} {}", path.display());
+        Failure::new(Kind::Machine, message)
+            .hint("wait until the other run ends, or name another file with --state")
+    })
+}
 
 fn other_audit(path: &Path) -> Failure {
     let message = format!(
