@@ -24,7 +24,7 @@ const CLEANING: Duration = Duration::from_secs(30);
 
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
-    let code = start_diagnostics(environment, output)
+    let code = start_diagnostics(&command, environment, output)
         .and_then(|()| dispatch(command, environment, output))
         .unwrap_or_else(|failure| fail(&failure, output));
     match output.lost() {
@@ -135,18 +135,21 @@ impl From<Stopped> for Failure {
 /// does.
 ///
 /// # Errors
-/// A `COUNTERSIGN_LOG` that can't be read: whoever sets it would look for diagnostics that nobody writes.
-fn start_diagnostics(environment: &Environment, output: &Output) -> Result<(), Failure> {
+/// A `COUNTERSIGN_LOG` that can't be read: whoever sets it would look for diagnostics that nobody writes. containerd
+/// gets its answer all the same, because a level of diagnostics must not stop every pull of a node.
+fn start_diagnostics(
+    command: &Command,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), Failure> {
     let usual = if output.diagnoses() { "debug" } else { "error" };
-    let asked = environment.log_filter().unwrap_or(usual);
-    let filter = EnvFilter::builder().parse(asked).ok();
-    let filter = filter.filter(|_| asked.split(',').all(says_a_level)).ok_or_else(|| {
-        let message = format!(
-            "expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as \
-             countersign_oci=debug, found `{asked}`"
-        );
-        Failure::new(Kind::Usage, message).hint("set it to a level, or unset it")
-    })?;
+    let filter = match filter(environment.log_filter().unwrap_or(usual)) {
+        Err(failure) if command.must_answer() => {
+            output.warning(&failure.line());
+            EnvFilter::new(usual)
+        }
+        read => read?,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         // A file or a CI's log has no use for colours, whatever is asked for results.
@@ -154,6 +157,17 @@ fn start_diagnostics(environment: &Environment, output: &Output) -> Result<(), F
         .with_writer(std::io::stderr)
         .init();
     Ok(())
+}
+
+fn filter(asked: &str) -> Result<EnvFilter, Failure> {
+    let filter = EnvFilter::builder().parse(asked).ok();
+    filter.filter(|_| asked.split(',').all(says_a_level)).ok_or_else(|| {
+        let message = format!(
+            "expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as \
+             countersign_oci=debug, found `{asked}`"
+        );
+        Failure::new(Kind::Usage, message).hint("set it to a level, or unset it")
+    })
 }
 
 /// Whether one part of a filter has a level. A word alone that is none would be read as the name of a module.

@@ -101,7 +101,12 @@ impl<V: ImageVerifier> Installer<V> {
         let (held, target) = occupy(request, directory)
             .await
             .map_err(|error| failed(request.plan, Cause::Target(error)))?;
-        self.carry_out(request, &target, &PutInPlace { held }).await
+        let goal = PutInPlace { held };
+        let result = self.carry_out(request, &target, &goal).await;
+        if result.is_err() {
+            goal.settle().await;
+        }
+        result
     }
 
     /// Finds out what [`Self::install`] would do. The sources are asked and their proofs judged by the same rules,

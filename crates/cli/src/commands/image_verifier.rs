@@ -66,6 +66,13 @@ pub(crate) struct ImageVerifierArguments {
     request: Vec<OsString>,
 }
 
+impl ImageVerifierArguments {
+    /// Whether it is containerd that asks.
+    pub(crate) fn is_request(&self) -> bool {
+        self.command.is_none()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageVerifierCommand {
     /// Fetch the trusted roots that the configuration names
@@ -95,7 +102,8 @@ async fn answer(arguments: &[OsString], environment: &Environment, output: &Outp
     let decision = match Configuration::load(environment) {
         // Without a configuration nobody knows of a `mode: warn`.
         Err(failure) => {
-            let decision = Decision::new(Mode::Enforce, Answer::Refused(failure), started);
+            let decision =
+                Decision::unread(arguments, Mode::Enforce, Answer::Refused(failure), started);
             tell(&decision, output);
             decision
         }
@@ -129,7 +137,7 @@ async fn decide(
         // Nobody knows which rule it would meet.
         Err(failure) => {
             let mode = configuration.content.strictest_mode();
-            return Decision::new(mode, Answer::Refused(failure), started);
+            return Decision::unread(arguments, mode, Answer::Refused(failure), started);
         }
     };
     let ruling = configuration

@@ -182,6 +182,11 @@ impl Command {
         matches!(self, Self::ImageVerifier(_))
     }
 
+    /// Whether somebody waits for an answer, which only a fault of the request or of the image may refuse.
+    pub(crate) fn must_answer(&self) -> bool {
+        matches!(self, Self::ImageVerifier(arguments) if arguments.is_request())
+    }
+
     pub(crate) async fn run(
         self,
         environment: &Environment,

@@ -1,5 +1,6 @@
 //! An answer in words: the line that containerd shows, and the record of it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,13 +10,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::request::Request;
+use super::request::{self, Request};
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
 use crate::printable;
 
 /// Characters of the line. containerd keeps 32 KiB, and what shows its errors to people keeps less.
 const LINE_MAX: usize = 2_000;
+/// Characters of an argument that was not understood.
+const ARGUMENT_MAX: usize = 500;
 
 /// Whether an image may be pulled, and why.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(super) enum Answer {
 /// An answer, and what it is about.
 #[derive(Debug)]
 pub(super) struct Decision {
-    image: Option<(String, String)>,
+    image: Option<String>,
+    digest: Option<String>,
     /// Number and pattern of the rule.
     rule: Option<(usize, String)>,
     mode: Mode,
@@ -40,10 +44,18 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// An answer to what was not understood.
-    pub(super) fn new(mode: Mode, answer: Answer, started: Instant) -> Self {
+    /// An answer to a request that was not judged. It is about what `arguments` name, understood or not.
+    pub(super) fn unread(
+        arguments: &[OsString],
+        mode: Mode,
+        answer: Answer,
+        started: Instant,
+    ) -> Self {
+        let passed = |name| request::passed(arguments, name);
+        let cut = |text: String| printable::cut(&text, ARGUMENT_MAX);
         Self {
-            image: None,
+            image: passed("name").map(cut),
+            digest: passed("digest").map(cut),
             rule: None,
             mode,
             answer,
@@ -56,11 +68,15 @@ impl Decision {
     pub(super) fn ruled(ruling: Ruling<'_>, request: &Request, started: Instant) -> Self {
         let unanswered = Failure::new(Kind::Internal, "there is no answer");
         Self {
-            image: Some((request.reference.to_string(), request.digest.to_string())),
+            image: Some(request.reference.to_string()),
+            digest: Some(request.digest.to_string()),
             rule: ruling
                 .matched
                 .map(|(number, _, pattern)| (number, pattern.to_string())),
-            ..Self::new(ruling.mode, Answer::Refused(unanswered), started)
+            mode: ruling.mode,
+            answer: Answer::Refused(unanswered),
+            started,
+            milliseconds: elapsed(started),
         }
     }
 
@@ -122,12 +138,11 @@ impl Decision {
             Answer::Signed(evidence) => Some(evidence),
             Answer::Allowed(_) | Answer::Refused(_) => None,
         };
-        let (image, digest) = self.image.clone().unzip();
         let (rule, pattern) = self.rule.clone().unzip();
         ImageVerdict {
             time: Timestamp::now().to_string(),
-            image,
-            digest,
+            image: self.image.clone(),
+            digest: self.digest.clone(),
             allowed: self.allows(),
             mode: match self.mode {
                 Mode::Enforce => JsonMode::Enforce,
@@ -170,7 +185,7 @@ pub(crate) struct ImageVerifierOutput {
 pub(crate) struct ImageVerdict {
     /// When it was decided (RFC 3339).
     time: String,
-    /// The name that the image was asked for by. Left out if that was not understood, as is the next.
+    /// The name that the image was asked for by. Left out if no name was passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -152,6 +152,24 @@ impl Flags {
     }
 }
 
+/// The value of the flag `name`, whatever else stands there: for the record of a request that can't be read.
+pub(super) fn passed(arguments: &[OsString], name: &str) -> Option<String> {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_string_lossy();
+        let flag = argument.strip_prefix('-').unwrap_or_default();
+        match flag.strip_prefix('-').unwrap_or(flag).split_once('=') {
+            Some((flag, value)) if flag == name => return Some(value.to_owned()),
+            None if flag.strip_prefix('-').unwrap_or(flag) == name => {
+                let value = arguments.next()?;
+                return Some(value.to_string_lossy().into_owned());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 fn text(argument: &OsString) -> Result<&str, Failure> {
     argument
         .to_str()
@@ -247,6 +265,34 @@ mod tests {
             assert!(said.contains(says), "{name} {value}: {said}");
         }
         assert!(with("-name", &format!("quay.io/a:1@{DIGEST}")).is_ok());
+    }
+
+    #[test]
+    fn what_was_passed_is_known_though_the_rest_is_wrong() {
+        let known = |arguments: &[&str], name| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            passed(&arguments, name)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        for (arguments, name, digest) in [
+            (&[][..], None, None),
+            (&["-name"], None, None),
+            (&["name", "a"], None, None),
+            (&["-platform", "x", "-name", "a"], some("a"), None),
+            (
+                &["-digest", "sha256:00", "--name=a"],
+                some("a"),
+                some("sha256:00"),
+            ),
+            (
+                &["-name", "a", "-name", "b", "-digest=c=d"],
+                some("a"),
+                some("c=d"),
+            ),
+        ] {
+            assert_eq!(known(arguments, "name"), name, "{arguments:?}");
+            assert_eq!(known(arguments, "digest"), digest, "{arguments:?}");
+        }
     }
 
     #[test]

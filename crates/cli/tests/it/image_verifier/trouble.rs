@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ask, configure, run, signed_by, verifier};
+use super::{MEDIA_TYPE, ask, configure, descriptor, log, run, signed_by, verifier};
 use crate::stage::{RELEASE, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,4 +54,53 @@ async fn refresh_needs_no_login_and_no_root_that_no_rule_needs() {
     std::fs::remove_file(stage.path("trusted_root.json")).unwrap();
     let refreshed = run(verifier(&stage).arg("refresh"), "");
     assert_eq!(refreshed.code, 0, "{}", refreshed.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_of_diagnostics_that_is_none_changes_no_verdict() {
+    let stage = Stage::new().await;
+    let digest = stage.index.digest();
+    let exempt = "  - images: ['REGISTRY/free']\n    allow: true\n    reason: see the ticket\n";
+    configure(
+        &stage,
+        "",
+        &format!("{exempt}{}", signed_by(&stage, RELEASE)),
+    );
+    for (name, code, begin) in [("free:v1", 0, "allowed"), ("app:v1", 3, "refused")] {
+        let mut command = verifier(&stage);
+        command.env("COUNTERSIGN_LOG", "x");
+        command.args(["-name", &stage.reference(name)]);
+        command.args(["-digest", &digest.to_string()]);
+        command.args(["-stdin-media-type", MEDIA_TYPE]);
+        let run = run(&mut command, &descriptor(&digest));
+        assert_eq!(run.code, code, "{}", run.shown());
+        assert!(run.stdout.starts_with(begin), "{}", run.shown());
+        assert!(
+            run.stderr
+                .starts_with("warning: expected a level in COUNTERSIGN_LOG"),
+            "{}",
+            run.shown()
+        );
+    }
+    assert_eq!(log(&stage).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_wrong_is_logged_with_what_it_names() {
+    let stage = Stage::new().await;
+    configure(&stage, "", &signed_by(&stage, RELEASE));
+    let digest = stage.index.digest().to_string();
+    let other = format!("{}@sha256:{}", stage.reference("app"), "0".repeat(64));
+    let mut command = verifier(&stage);
+    command.args(["-name", &other, "-digest", &digest]);
+    command.args(["-stdin-media-type", MEDIA_TYPE]);
+    assert_eq!(run(&mut command, "").code, 2);
+    let mut command = verifier(&stage);
+    command.args(["-platform", "x", "-name", &other]);
+    assert_eq!(run(&mut command, "").code, 2);
+    let log = log(&stage);
+    assert_eq!(log[0]["image"], other.as_str());
+    assert_eq!(log[0]["digest"], digest.as_str());
+    assert_eq!(log[1]["image"], other.as_str());
+    assert!(log[1].get("digest").is_none(), "{}", log[1]);
 }
