@@ -81,6 +81,7 @@ pub use index::{GalleryEntry, GalleryIndex, MisspeltKey};
 pub use instance::SigstoreInstance;
 pub use judge::{Accepted, Claimed, ClaimedSigner};
 pub use matcher::{Matcher, RegexError, WholeRegex};
+pub use mistakes::MISTAKES_MAX;
 pub use nearest::nearest;
 pub use policy::{
     COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, KeySigner, LogUse, OneSigner, Policy,

@@ -7,8 +7,9 @@ use crate::error::{KeyPath, PolicyError, Problem, Step};
 use crate::node::{Changes, Node};
 use crate::yaml::{self, Bounds};
 
-/// The most mistakes that are told of one file. Each takes one reading of the file.
-const MISTAKES_MAX: usize = 50;
+/// The most mistakes that are told of one file: if there are so many, there may be more. Each takes one reading of
+/// the file.
+pub const MISTAKES_MAX: usize = 50;
 /// The most readings. Some only find what a mistake leaves behind.
 const READINGS_MAX: usize = 2 * MISTAKES_MAX;
 

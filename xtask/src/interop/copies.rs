@@ -7,7 +7,6 @@ mod layouts;
 mod registries;
 mod seen;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -15,6 +14,7 @@ use countersign_sandbox::{RekorVersion, Sigstore};
 
 use self::image::Signed;
 use super::actors::WORKFLOW;
+use super::home::Home;
 use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{Registry, redirecting, start};
@@ -35,7 +35,7 @@ struct Scene<'a> {
     oras: PathBuf,
     sandbox: &'a Sigstore,
     instance: &'a Instance,
-    directory: &'a Path,
+    home: Home,
 }
 
 /// Copies from every registry to every other, and by way of layouts, archives and kits.
@@ -61,7 +61,7 @@ pub(super) fn run(
         oras: tools::oras(root)?,
         sandbox: sigstore,
         instance: &instance,
-        directory,
+        home: Home::new(directory, &programs.crane),
     };
     let [olareg, docker_registry] = start(programs, directory)?;
     let all = [olareg, docker_registry, redirecting(programs, directory)?];
@@ -85,7 +85,7 @@ impl Scene<'_> {
         let command = Command::new(self.countersign)
             .args([command, "--trusted-root", self.trusted_root()?])
             .args(rest);
-        self.run(command)?.ended(code, &[])
+        self.home.run(command)?.ended(code, &[])
     }
 
     /// `countersign copy` by the policy that the workflow signed.
@@ -111,7 +111,7 @@ impl Scene<'_> {
             .args(["verify", "--trusted-root", self.trusted_root()?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.run(verify)?.success()?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl Scene<'_> {
             .args(["--trusted-root", self.trusted_root()?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.run(verify)?.success()?;
+        self.home.succeed(verify)?;
         Ok(())
     }
 
@@ -139,34 +139,21 @@ impl Scene<'_> {
     }
 
     fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.run(Command::new(&self.programs.crane).args(arguments))?;
-        Ok(output.success()?.stdout.trim().to_owned())
+        let crane = Command::new(&self.programs.crane).args(arguments);
+        Ok(self.home.succeed(crane)?.stdout.trim().to_owned())
     }
 
     fn oras(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        self.run(Command::new(&self.oras).args(arguments))?
-            .success()
+        let oras = Command::new(&self.oras).args(arguments);
+        self.home.succeed(oras)
     }
 
     fn skopeo(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        self.run(self.skopeo.command().args(arguments))?.success()
+        self.home.succeed(self.skopeo.command().args(arguments))
     }
 
     fn trusted_root(&self) -> anyhow::Result<&str> {
         let path = &self.instance.trusted_root;
         path.to_str().context("a path that is not Unicode")
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
-        Ok(fs::write(self.directory.join(name), content)?)
-    }
-
-    /// Runs a program where nothing of the user's is.
-    fn run(&self, command: Command) -> anyhow::Result<Output> {
-        let command = command
-            .directory(self.directory)
-            .env("HOME", self.directory);
-        println!("  $ {}", command.line());
-        command.run()
     }
 }

@@ -1,6 +1,6 @@
 //! All that is wrong with a file, each with its line and a mark below it.
 
-use countersign_policy::{Place, PolicyError};
+use countersign_policy::{MISTAKES_MAX, Place, PolicyError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,9 +27,6 @@ pub(crate) struct Mistake {
     pub(super) marked: Option<String>,
 }
 
-/// So many are found in one file, and no more.
-const MANY: usize = 50;
-
 impl Failure {
     /// A policy or gallery file with these mistakes, in its order. `first` is the one that a reader stopped at.
     pub(crate) fn of_file(text: &str, first: PolicyError, all: Vec<PolicyError>) -> Self {
@@ -52,7 +49,7 @@ impl Failure {
                 *hint = "correct the file at each of these places".to_owned();
             }
         }
-        if mistakes.len() >= MANY {
+        if mistakes.len() >= MISTAKES_MAX {
             let more = "there may be more mistakes: correct these, then run the same command again";
             failure.hints.push(more.to_owned());
         }

@@ -97,7 +97,6 @@ impl ImageContent<'_> {
         fetch: impl Future<Output = Result<(), Error>>,
         arriving: Arriving,
     ) -> Result<(Extractor, CancelOnDrop), Error> {
-        manifest::check(self.reference, self.manifest, self.with.limits)?;
         let guard = CancelOnDrop::default();
         let extractor = extractor(staging, self.with.limits, &guard)?;
         let extract = self.extract(extractor, staging, arriving);

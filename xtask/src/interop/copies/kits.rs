@@ -37,12 +37,12 @@ impl Scene<'_> {
 
     fn kit(&self, signed: &Signed, kit: &str) -> anyhow::Result<String> {
         let index = format!("- name: app\n  uri: oci://{}\n", signed.tagged());
-        self.write("index.yaml", index)?;
+        self.home.write("index.yaml", index)?;
         let issuer = bare(&self.sandbox.oidc_issuer());
         let galleries = format!(
             "- name: interop\n  url: file:index.yaml\n  verification:\n    issuer: {issuer}\n    identity: {WORKFLOW}\n"
         );
-        self.write("galleries.yaml", galleries)?;
+        self.home.write("galleries.yaml", galleries)?;
         let to = format!("ocifile://{kit}");
         self.countersign(&["copy", "--gallery", "galleries.yaml", "--to", &to], DONE)?;
         let source = signed.name();
@@ -60,7 +60,7 @@ impl Scene<'_> {
 
     fn installs(&self, kit: &str) -> anyhow::Result<String> {
         let unshare = || Command::new("unshare").args(WITHOUT_NETWORK);
-        let allowed = self.run(unshare().args(["true"]));
+        let allowed = self.home.run(unshare().args(["true"]));
         if !allowed.is_ok_and(|output| output.code() == Some(0)) {
             return Ok("skipped: this machine does not allow network namespaces".to_owned());
         }
@@ -69,8 +69,8 @@ impl Scene<'_> {
             .args([self.countersign])
             .args(["install", "--from", &format!("ocifile://{kit}")])
             .args(["--platform", "linux/arm64", "--store", &into, "app"]);
-        self.run(install)?.success()?;
-        let path = self.directory.join(&into).join("app/platform");
+        self.home.run(install)?.success()?;
+        let path = self.home.join(&into).join("app/platform");
         let found = fs::read_to_string(path)?;
         ensure!(found.ends_with("arm64"), "found {found}");
         Ok("its files are there".to_owned())
