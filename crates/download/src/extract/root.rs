@@ -56,9 +56,11 @@ pub(super) struct Root {
     /// Names of devices and fifos that were left out, and of hard links to them, by the inode of
     /// their directory.
     left_out: HashMap<u64, HashSet<Vec<u8>>>,
-    /// Directories, by inode, in which nothing of lower layers is left. Without this set, each of many
-    /// whiteouts for one directory would have us list it again.
-    cleared: HashSet<u64>,
+    /// Directories, by inode, in which nothing of lower layers is left, with what `implied` was then. Without
+    /// them, each of many whiteouts for one directory would have us list it again.
+    cleared: HashMap<u64, u64>,
+    /// How many directories were made that no entry was for.
+    implied: u64,
     hasher: RandomState,
     spellings: Spellings,
     tally: EntryTally,
@@ -125,7 +127,8 @@ impl Root {
             directories: HashMap::from([(inode, planned)]),
             written: HashSet::new(),
             left_out: HashMap::new(),
-            cleared: HashSet::new(),
+            cleared: HashMap::new(),
+            implied: 0,
             hasher: RandomState::new(),
             spellings,
             tally: EntryTally {
@@ -305,6 +308,7 @@ impl Root {
         };
         let inode = inode(&handle).map_err(|errno| write_error(path, errno))?;
         self.plan(inode, IMPLICIT, depth);
+        self.implied += 1;
         Ok(self.keep(
             path,
             Directory {

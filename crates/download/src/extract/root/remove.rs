@@ -153,9 +153,13 @@ impl Root {
         scope: Scope,
         entry: &EntryName,
     ) -> Result<(), ArchiveError> {
-        if scope == Scope::LowerLayers && !self.cleared.insert(directory.inode) {
-            return Ok(());
-        }
+        let again = scope == Scope::LowerLayers
+            && match self.cleared.insert(directory.inode, self.implied) {
+                None => false,
+                Some(implied) if implied == self.implied => return Ok(()),
+                // Readers differ on a directory that no entry is for: one may have been made here since.
+                Some(_) => true,
+            };
         if let Some(names) = self.left_out.get_mut(&directory.inode) {
             let is_written = |leaf: &Vec<u8>| {
                 let key = self.hasher.hash_one((directory.inode, leaf.as_slice()));
@@ -168,6 +172,10 @@ impl Root {
         for (leaf, _) in children {
             // One entry may remove a million others.
             self.cancellation.check()?;
+            if again {
+                // An archive could have us look again for each of its entries.
+                self.tally.add()?;
+            }
             self.remove(directory, &leaf, scope, entry)?;
         }
         Ok(())

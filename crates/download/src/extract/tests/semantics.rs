@@ -311,6 +311,43 @@ fn whiteouts_spare_their_own_layer_where_all_readers_do() {
 }
 
 #[test]
+fn a_second_opaque_whiteout_is_judged_as_the_first() {
+    let lower = || Tar::default().file("d/old", b"").end();
+    let opaque = |tar: Tar, directory: &str| tar.file(&format!("{directory}.wh..wh..opq"), b"");
+    let emptied = || opaque(Tar::default().directory("d"), "d/");
+    let implied = || emptied().file("d/sub/new", b"");
+    for (upper, above) in [(implied(), "d/"), (implied(), "")] {
+        let error = Scene::new().refusal(&[lower(), opaque(upper, above).end()]);
+        assert!(
+            matches!(error, ArchiveError::OwnWhiteout { .. }),
+            "{error:?}"
+        );
+    }
+    for upper in [emptied().directory("d/sub"), implied().directory("d/sub")] {
+        let upper = opaque(upper.file("d/sub/new", b""), "d/").end();
+        assert_eq!(
+            unpacked(&[lower(), upper]).tree(),
+            ["d", "d/sub", "d/sub/new"]
+        );
+    }
+}
+
+#[test]
+fn many_opaque_whiteouts_do_not_have_us_look_without_end() {
+    let mut tar = Tar::default().directory("d");
+    for at in 0..100 {
+        tar = tar.file("d/.wh..wh..opq", b"");
+        tar = tar
+            .file(&format!("d/{at}/x"), b"")
+            .directory(&format!("d/{at}"));
+    }
+    let mut scene = Scene::new();
+    scene.limits.entries = 1_000;
+    let error = scene.refusal(&[tar.end()]);
+    assert!(matches!(error, ArchiveError::Limit { .. }), "{error:?}");
+}
+
+#[test]
 fn an_opaque_whiteout_spares_what_came_through_a_link() {
     let lower = Tar::default()
         .file("usr/lib/old", b"")
