@@ -1,6 +1,6 @@
 //! How registries and whatever else is fetched are reached, by arguments and environment.
 //!
-//! A login or a proxy that is named and can't be used is an error; nothing is asked without it then.
+//! A proxy of the environment comes before one of a file of configuration. A login or a proxy that is named and can't be used is an error; nothing is asked without it then.
 
 use countersign_oci::http::{Connection, proxy_url};
 use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registry};
@@ -40,13 +40,14 @@ pub(crate) fn options(
     } else {
         PrivateRedirects::Refuse
     };
+    let (proxy, no_proxy) = proxy(environment)?;
     Ok(Options {
         credentials,
         plain_http,
         private_redirects,
         extra_roots,
-        proxy: proxy(environment)?,
-        no_proxy: environment.no_proxy().to_owned(),
+        proxy,
+        no_proxy,
         ..Options::default()
     })
 }
@@ -71,20 +72,30 @@ fn credentials(environment: &Environment) -> Result<Credentials, Failure> {
 
 /// How TUF repositories are reached by a command that has nothing to do with registries.
 pub(crate) fn without_registries(environment: &Environment) -> Result<Connection, Failure> {
+    let (proxy, no_proxy) = proxy(environment)?;
     Ok(Connection::new(Options {
-        proxy: proxy(environment)?,
-        no_proxy: environment.no_proxy().to_owned(),
+        proxy,
+        no_proxy,
         ..Options::default()
     })?)
 }
 
-/// The proxy that the environment names. Errors don't repeat it: there may be a password in it.
-fn proxy(environment: &Environment) -> Result<Option<Url>, Failure> {
+/// The proxy that the environment or a file of configuration names, and the hosts that are reached without it. Errors don't
+/// repeat it: there may be a password in it.
+fn proxy(environment: &Environment) -> Result<(Option<Url>, String), Failure> {
+    let no_proxy = environment.no_proxy().map(|(_, hosts)| hosts.to_owned());
     let Some((variable, value)) = environment.proxy() else {
-        return Ok(None);
+        let proxy = environment.settings().proxy.as_ref();
+        return Ok(match proxy.map(|proxy| &proxy.value) {
+            Some(proxy) => {
+                let no_proxy = no_proxy.unwrap_or_else(|| proxy.no_proxy.clone());
+                (Some(proxy.url.clone()), no_proxy)
+            }
+            None => (None, no_proxy.unwrap_or_default()),
+        });
     };
     match proxy_url(value) {
-        Some(url) => Ok(Some(url)),
+        Some(url) => Ok((Some(url), no_proxy.unwrap_or_default())),
         None => Err(Failure::new(
             Kind::Usage,
             format!("the variable {variable} does not hold the address of a proxy"),

@@ -9,6 +9,8 @@ use countersign_download::Lock;
 use countersign_policy::{GalleryIndex, PolicyFile};
 
 use crate::commands::Arguments;
+use crate::configuration;
+use crate::environment::Environment;
 
 /// A fenced block of a page.
 struct Block {
@@ -122,4 +124,23 @@ fn every_file_that_the_pages_show_can_be_read() {
         }
     }
     assert_eq!((policies, indexes, locks), (9, 1, 1));
+}
+
+#[test]
+fn every_file_of_defaults_that_the_pages_show_can_be_read() {
+    let environment = Environment::read();
+    let mut files = 0;
+    for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "toml") {
+        if page != "configuration.md" {
+            continue;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let read = configuration::load(Some(file.path()), &environment);
+        if let Err(failure) = read {
+            panic!("{page}: {}", failure.line());
+        }
+        files += 1;
+    }
+    assert_eq!(files, 1);
 }

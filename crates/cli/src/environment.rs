@@ -1,4 +1,5 @@
-//! The one place that reads the environment. Everything below is given values.
+//! The one place that reads the environment. Everything below is given values. What files of configuration set comes after
+//! it.
 //!
 //! It is read once, at start. A variable with an empty value counts as unset.
 
@@ -10,12 +11,26 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::settings::Settings;
 use crate::terminal::ColorWhen;
 
 /// What the environment says, read once at start.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
     variables: Vec<(String, OsString)>,
+    /// What files of configuration set. Empty for a command that doesn't read them.
+    settings: Settings,
+}
+
+/// Where a value is from that no flag gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This variable.
+    Variable(&'static str),
+    /// This file of configuration.
+    File(PathBuf),
+    /// The user's directory for data.
+    Default,
 }
 
 impl Environment {
@@ -24,7 +39,21 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
-        Self { variables }
+        let settings = Settings::default();
+        Self {
+            variables,
+            settings,
+        }
+    }
+
+    /// This environment, with the defaults that files of configuration set.
+    pub(crate) fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// What files of configuration set.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// A variable's value; `None` where it is unset, empty or not Unicode.
@@ -55,6 +84,28 @@ impl Environment {
         self.variables.push((name.to_owned(), value));
     }
 
+    /// The file of configuration, if [`CONFIGURATION`] names one.
+    pub(crate) fn configuration(&self) -> Option<PathBuf> {
+        self.raw(CONFIGURATION).map(PathBuf::from)
+    }
+
+    /// The user's directory for configuration (XDG base directory specification). `None` where nothing says where it
+    /// is. One that is not absolute is none: what it holds depends on where this runs.
+    pub(crate) fn configuration_directory(&self) -> Option<PathBuf> {
+        let directory = |name| {
+            let directory = self.raw(name).map(PathBuf::from);
+            directory.filter(|directory| directory.is_absolute())
+        };
+        let base = directory("XDG_CONFIG_HOME");
+        let base = base.or_else(|| Some(directory("HOME")?.join(".config")))?;
+        Some(base.join("countersign"))
+    }
+
+    /// The working directory; `None` where it is gone, or can't be told.
+    pub(crate) fn working_directory(&self) -> Option<PathBuf> {
+        std::env::current_dir().ok()
+    }
+
     /// The configuration of the image verifier, if [`IMAGE_VERIFIER_CONFIG`] names one.
     pub(crate) fn image_verifier_config(&self) -> Option<PathBuf> {
         self.raw(IMAGE_VERIFIER_CONFIG).map(PathBuf::from)
@@ -74,17 +125,20 @@ impl Environment {
         Some(base.join("countersign"))
     }
 
-    /// Where entries of galleries are installed: `COUNTERSIGN_STORE_DIR`, else `countersign` in the
-    /// user's data directory (XDG base directory specification).
-    pub(crate) fn store_directory(&self) -> Option<PathBuf> {
-        if let Some(directory) = self.raw("COUNTERSIGN_STORE_DIR") {
-            return Some(directory.into());
+    /// Where entries of galleries are installed: [`STORE_DIRECTORY`], else what a file of configuration says, else
+    /// `countersign` in the user's data directory (XDG base directory specification).
+    pub(crate) fn store_directory(&self) -> Option<(PathBuf, Origin)> {
+        if let Some(directory) = self.raw(STORE_DIRECTORY) {
+            return Some((directory.into(), Origin::Variable(STORE_DIRECTORY)));
+        }
+        if let Some(store) = &self.settings.store {
+            return Some((store.value.clone(), Origin::File(store.file.clone())));
         }
         let base = match self.raw("XDG_DATA_HOME") {
             Some(base) => PathBuf::from(base),
             None => PathBuf::from(self.raw("HOME")?).join(".local/share"),
         };
-        Some(base.join("countersign"))
+        Some((base.join("countersign"), Origin::Default))
     }
 
     /// The credential files of podman and docker, in podman's order (containers-auth.json(5)):
@@ -128,12 +182,12 @@ impl Environment {
             .find_map(|name| Some((name, self.variable(name)?)))
     }
 
-    /// Hosts that are reached without the proxy, in the form that is conventional for `NO_PROXY`.
-    pub(crate) fn no_proxy(&self) -> &str {
+    /// Hosts that are reached without the proxy, in the form that is conventional for `NO_PROXY`, and the variable they
+    /// are from.
+    pub(crate) fn no_proxy(&self) -> Option<(&'static str, &str)> {
         ["NO_PROXY", "no_proxy"]
             .into_iter()
-            .find_map(|name| self.variable(name))
-            .unwrap_or_default()
+            .find_map(|name| Some((name, self.variable(name)?)))
     }
 
     /// Whether `COUNTERSIGN_REQUIRE_INTEGRITY` asks for strict mode.
@@ -176,6 +230,10 @@ impl Environment {
     }
 }
 
+/// The variable that names the file of configuration.
+pub(crate) const CONFIGURATION: &str = "COUNTERSIGN_CONFIG";
+/// The variable that names the directory for installed entries.
+pub(crate) const STORE_DIRECTORY: &str = "COUNTERSIGN_STORE_DIR";
 /// The variable that names the directory for caches.
 pub(crate) const CACHE_DIRECTORY: &str = "COUNTERSIGN_CACHE_DIR";
 /// The variable that names the configuration of the image verifier.
@@ -224,7 +282,10 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect();
-        Environment { variables }
+        Environment {
+            variables,
+            settings: Settings::default(),
+        }
     }
 
     #[test]
@@ -234,6 +295,20 @@ mod tests {
             environment.cache_directory(),
             Some("/home/u/.cache/countersign".into())
         );
+    }
+
+    #[test]
+    fn the_user_s_configuration_is_in_an_absolute_directory_or_nowhere() {
+        let directory = |variables: &[_]| environment(variables).configuration_directory();
+        let home = ("HOME", "/home/u");
+        let expected = Some("/home/u/.config/countersign".into());
+        assert_eq!(directory(&[home]), expected);
+        assert_eq!(directory(&[home, ("XDG_CONFIG_HOME", "here")]), expected);
+        let named = directory(&[home, ("XDG_CONFIG_HOME", "/config")]);
+        assert_eq!(named, Some("/config/countersign".into()));
+        for without in [&[][..], &[("HOME", "")], &[("HOME", "here")]] {
+            assert_eq!(directory(without), None, "{without:?}");
+        }
     }
 
     #[test]
@@ -304,6 +379,7 @@ mod tests {
         let value = OsString::from_vec(vec![0xff, b'1']);
         let environment = Environment {
             variables: vec![(variable.to_owned(), value)],
+            settings: Settings::default(),
         };
         let found = "\u{fffd}1".to_owned();
         let expected = NotABoolean { variable, found };

@@ -28,7 +28,7 @@ pub(crate) use countersign_oci::ErrorKind as Kind;
 pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help, worst};
 pub(crate) use lock::lock_hint;
-pub(crate) use mistakes::Mistake;
+pub(crate) use mistakes::{Mistake, TomlMistake};
 
 use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;

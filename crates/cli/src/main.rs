@@ -7,6 +7,7 @@ mod cache;
 mod capability;
 mod ci;
 mod commands;
+mod configuration;
 mod connection;
 mod descriptors;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod policy;
 mod printable;
 mod progress;
 mod run;
+mod settings;
 mod signals;
 mod terminal;
 mod tips;

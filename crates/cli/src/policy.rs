@@ -1,6 +1,7 @@
 //! The policy that a command judges by: from a file or from flags.
 //!
-//! There is no policy by default: with neither a file nor flags it is an error.
+//! A policy that a file of configuration names is the default of commands that need one. There is no other: with neither a
+//! file nor flags it is an error.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use countersign_policy::{ImageVerifierConfig, Policy, PolicyFile, PolicySpec, Pu
 
 use crate::arguments::annotations::annotations as annotation_map;
 use crate::arguments::policy::{PolicyArguments, PolicyFields};
+use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 
@@ -33,12 +35,11 @@ pub(crate) fn from_file(path: &Path) -> Result<LoadedPolicy, Failure> {
     })
 }
 
-/// As [`from_arguments`], or nothing if no flag is of a policy.
+/// The policy of the flags, or nothing if no flag is of a policy.
 pub(crate) fn if_given(arguments: &PolicyArguments) -> Result<Option<LoadedPolicy>, Failure> {
-    let PolicyArguments { policy, fields } = arguments;
-    match policy.is_none() && *fields == PolicyFields::default() {
-        true => Ok(None),
-        false => from_arguments(arguments).map(Some),
+    match arguments.is_given() {
+        false => Ok(None),
+        true => from_flags(arguments).map(Some),
     }
 }
 
@@ -125,8 +126,22 @@ fn key_of_flag(path: &Path) -> Result<String, Failure> {
     }
 }
 
+/// The policy of the flags, or else the one that a file of configuration names.
+pub(crate) fn from_arguments(
+    arguments: &PolicyArguments,
+    environment: &Environment,
+) -> Result<LoadedPolicy, Failure> {
+    match &environment.settings().policy {
+        Some(setting) if !arguments.is_given() => {
+            let loaded = from_file(&setting.value);
+            loaded.map_err(|failure| failure.hint(setting.origin()))
+        }
+        _ => from_flags(arguments),
+    }
+}
+
 /// The policy of `--policy`, or of the flags that carry its fields' names.
-pub(crate) fn from_arguments(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failure> {
+fn from_flags(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failure> {
     if let Some(path) = &arguments.policy {
         return from_file(path);
     }

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::commands::Command;
+use crate::configuration;
 use crate::descriptors;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -58,6 +59,7 @@ fn dispatch(
         let message = "--output jsonl is for `audit` alone";
         return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
     }
+    let environment = &with_settings(&command, environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -109,6 +111,16 @@ fn dispatch(
             })
         }
     }
+}
+
+/// The environment, with what files of configuration set, if the command reads them.
+fn with_settings(command: &Command, environment: &Environment) -> Result<Environment, Failure> {
+    let environment = environment.clone();
+    let Some(arguments) = command.configuration() else {
+        return Ok(environment);
+    };
+    let settings = configuration::load(arguments.config.as_deref(), &environment)?;
+    Ok(environment.with_settings(settings))
 }
 
 /// Why a run ends before its work is done.

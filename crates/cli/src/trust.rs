@@ -1,6 +1,6 @@
-//! Which Sigstore instance is trusted: by flags, by the policy file, or the public-good one.
+//! Which Sigstore instance is trusted: by flags, by the policy file, by a file of configuration, or the public-good one.
 //!
-//! If both name one, that is an error. One that can't be read is never replaced by another.
+//! If flags and the policy file both name one, that is an error. One that can't be read is never replaced by another.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,13 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 use crate::policy::LoadedPolicy;
+use crate::settings::TrustSetting;
 
 /// An instance that was chosen, not yet read.
 pub(crate) struct Instance {
     pub(crate) choice: Choice,
+    /// Whether flags or the policy file chose it. Else it is what is trusted by default.
+    pub(crate) is_named: bool,
     /// The policy's words for it, where it was the policy that chose.
     trust: Option<Trust>,
     /// Whether a TUF repository may be asked.
@@ -36,16 +39,18 @@ pub(crate) enum Choice {
 }
 
 /// The instance that the flags or the policy file name. When both do there is no telling which is
-/// meant, so that is an error.
+/// meant, so that is an error. When neither does it is the one of a file of configuration, or the public-good one.
 pub(crate) fn instance(
     arguments: &TrustArguments,
     policy: Option<&LoadedPolicy>,
+    environment: &Environment,
 ) -> Result<Instance, Failure> {
     let trust = policy.and_then(|loaded| loaded.policy.trust().cloned());
     let file = policy.and_then(|loaded| loaded.file.as_deref());
     let by_policy = trust.as_ref().map(|trust| by_policy(trust, file));
     let by_policy = by_policy.transpose()?;
     let by_flags = by_flags(arguments)?;
+    let is_named = by_flags.is_some() || by_policy.is_some();
     let choice = match (by_flags, by_policy) {
         (Some(_), Some(_)) => {
             return Err(Failure::new(
@@ -55,16 +60,27 @@ pub(crate) fn instance(
             .hint("remove the flags, or the policy's `trust`"));
         }
         (Some(choice), None) | (None, Some(choice)) => choice,
-        (None, None) => Choice::Named(SigstoreInstance::PublicGood),
+        (None, None) => by_default(environment),
     };
     Ok(Instance {
         choice,
+        is_named,
         trust,
         network: match arguments.offline {
             true => TufNetwork::Offline,
             false => TufNetwork::Online,
         },
     })
+}
+
+/// The instance that is trusted where nothing else names one.
+fn by_default(environment: &Environment) -> Choice {
+    let trust = environment.settings().trust.as_ref();
+    match trust.map(|trust| &trust.value) {
+        Some(TrustSetting::File(path)) => Choice::File(path.clone()),
+        Some(TrustSetting::Instance(instance)) => Choice::Named(*instance),
+        None => Choice::Named(SigstoreInstance::PublicGood),
+    }
 }
 
 /// The instance that the flags name, if they name one.

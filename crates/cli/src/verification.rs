@@ -27,8 +27,8 @@ impl Verification {
         arguments: &VerificationArguments,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let loaded = policy::from_arguments(&arguments.policy)?;
-        let instance = trust::instance(&arguments.trust, Some(&loaded))?;
+        let loaded = policy::from_arguments(&arguments.policy, environment)?;
+        let instance = trust::instance(&arguments.trust, Some(&loaded), environment)?;
         let registry = connection::registry(&arguments.registry, environment)?;
         let policy = loaded.policy;
         let trusted_root = instance

@@ -57,7 +57,7 @@ pub(crate) struct PlanningArguments {
     /// Directory for installed entries
     ///
     /// Each entry is in a directory with its name. The default is COUNTERSIGN_STORE_DIR, or else
-    /// `countersign` in the user's data directory.
+    /// `store` in countersign.toml, or else `countersign` in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 

@@ -23,6 +23,13 @@ pub(crate) struct PolicyArguments {
     pub(crate) fields: PolicyFields,
 }
 
+impl PolicyArguments {
+    /// Whether any flag is of a policy.
+    pub(crate) fn is_given(&self) -> bool {
+        self.policy.is_some() || self.fields != PolicyFields::default()
+    }
+}
+
 /// The fields of a policy file that have a flag. A flag of this struct is refused beside `--policy`.
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 #[group(id = "policy_fields", multiple = true)]

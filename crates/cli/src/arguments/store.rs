@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use countersign_download::Store;
 
+use super::configuration::ConfigurationArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 
@@ -16,9 +17,12 @@ pub(crate) struct StoreArguments {
     /// Directory for installed entries
     ///
     /// Each entry is in a directory with its name. The default is COUNTERSIGN_STORE_DIR, or else
-    /// `countersign` in the user's data directory.
+    /// `store` in countersign.toml, or else `countersign` in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 /// The store at `directory`, else the one that the environment names.
@@ -35,9 +39,10 @@ pub(crate) fn store_directory(
     environment: &Environment,
 ) -> Result<PathBuf, Failure> {
     let directory = directory.map(ToOwned::to_owned);
-    let directory = directory.or_else(|| environment.store_directory());
+    let usual = || Some(environment.store_directory()?.0);
+    let directory = directory.or_else(usual);
     directory.ok_or_else(|| {
         Failure::new(Kind::Usage, "there is no directory for installed entries")
-            .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR")
+            .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR, or `store` in countersign.toml")
     })
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::configuration::ConfigurationArguments;
 use super::policy::PolicyArguments;
 use super::registry::RegistryArguments;
 use super::trust::TrustArguments;
@@ -17,4 +18,7 @@ pub(crate) struct VerificationArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }

@@ -236,7 +236,7 @@ async fn images(
     output: &Output,
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
-    let loaded = policy::from_arguments(&arguments.verification.policy)?;
+    let loaded = policy::from_arguments(&arguments.verification.policy, setup.environment)?;
     let rules = arguments.rules(&format!("{:?}", loaded.policy));
     report.judged_by(&rules);
     let state = arguments.state_file(&rules)?;
@@ -382,7 +382,11 @@ impl Setup<'_> {
     }
 
     async fn by(&self, loaded: LoadedPolicy) -> Result<Auditor<Verifier>, Failure> {
-        let instance = trust::instance(&self.arguments.verification.trust, Some(&loaded))?;
+        let instance = trust::instance(
+            &self.arguments.verification.trust,
+            Some(&loaded),
+            self.environment,
+        )?;
         let connection = self.registry.connection();
         let root = instance
             .trusted_root_for(&loaded.policy, self.environment, connection)

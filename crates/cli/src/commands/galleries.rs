@@ -3,7 +3,7 @@
 //! Integrity is required as soon as a flag, the file or the environment says so; none of them can take it back.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use countersign_download::{
     Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
@@ -18,6 +18,21 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::policy;
+use crate::settings::Setting;
+
+/// The file of galleries that the command line names by `argument`, or else the one that a file of configuration names.
+pub(super) fn file(
+    named: Option<PathBuf>,
+    argument: &str,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
+    let file = named.or_else(|| environment.settings().gallery().map(ToOwned::to_owned));
+    file.ok_or_else(|| {
+        Failure::new(Kind::Usage, "no gallery file is named").hint(format!(
+            "pass {argument}, or set `gallery` in your countersign.toml"
+        ))
+    })
+}
 
 /// Reads the file of galleries, and fetches their indexes.
 pub(super) async fn load(
@@ -26,7 +41,10 @@ pub(super) async fn load(
     registry: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
-    let parsed = policy::parse_file(file, "gallery file")?;
+    let parsed = policy::parse_file(file, "gallery file").map_err(|failure| {
+        let set = environment.settings().gallery.as_ref();
+        failure.hinted(set.filter(|set| set.value == file).map(Setting::origin))
+    })?;
     if parsed.galleries().is_empty() {
         return Err(
             Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(

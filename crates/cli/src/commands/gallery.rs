@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,6 +28,14 @@ pub(crate) enum GalleryCommand {
 }
 
 impl GalleryCommand {
+    /// The flag of the files of configuration.
+    pub(super) fn configuration(&self) -> &ConfigurationArguments {
+        match self {
+            Self::Show(arguments) => &arguments.configuration,
+            Self::Check(arguments) => &arguments.configuration,
+        }
+    }
+
     /// How long the whole run may take.
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self {

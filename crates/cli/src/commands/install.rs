@@ -62,7 +62,7 @@ pub(crate) struct InstallArguments {
     ///
     /// DIRECTORY is where to unpack it. It must be missing, empty, or an earlier installation.
     ///
-    /// NAME is an entry of a gallery. Use it with --gallery.
+    /// NAME is an entry of a gallery. Use it with --gallery, or with `gallery` in countersign.toml.
     #[arg(
         value_name = "REFERENCE DIRECTORY|NAME",
         required_unless_present = "from_lock"
@@ -102,7 +102,8 @@ pub(crate) struct InstallArguments {
 pub(crate) struct GalleryArguments {
     /// Gallery file, YAML or JSON
     ///
-    /// The file says where the galleries are and who must have signed. Not with --policy and its fields.
+    /// The file says where the galleries are and who must have signed. Without this flag, names are looked for in the
+    /// file that countersign.toml names as `gallery`. Not with --policy and its fields.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) gallery: Option<PathBuf>,
 
@@ -135,17 +136,17 @@ pub(crate) struct GalleryArguments {
 }
 
 impl GalleryArguments {
-    /// Refuses flags that would do nothing where one image is installed: whoever gives one counts on
+    /// Refuses flags that do nothing where one image is installed, without a gallery: whoever gives one counts on
     /// it. Clap's `requires` doesn't do: it is waived where what is required conflicts with another
     /// flag that is given.
     ///
     /// # Errors
-    /// The first flag that is given without `--gallery`.
+    /// The first such flag that is given.
     fn refuse_without_gallery(&self) -> Result<(), Failure> {
         // Whole, so that a new flag has to be thought of here.
         let Self {
-            gallery,
-            from,
+            gallery: _,
+            from: _,
             from_lock,
             planning,
         } = self;
@@ -173,9 +174,6 @@ impl GalleryArguments {
             ("--lock", lock.is_some()),
             ("--jobs", jobs.is_some()),
         ];
-        if gallery.is_some() || from.is_some() {
-            return Ok(());
-        }
         match given.iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((flag, _)) => Err(Failure::new(
@@ -194,14 +192,27 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    arguments.gallery.refuse_without_gallery()?;
     let operands = std::mem::take(&mut arguments.operands);
     match (arguments.gallery.gallery.take(), &arguments.gallery.from) {
         (file @ Some(_), _) | (file @ None, Some(_)) => {
             by_name(file, operands, arguments, environment, output).await
         }
-        (None, None) => one_image(operands, arguments, environment, output).await,
+        (None, None) => match environment.settings().gallery() {
+            Some(file) if are_names(&operands) && !arguments.verification.policy.is_given() => {
+                let file = Some(file.to_owned());
+                by_name(file, operands, arguments, environment, output).await
+            }
+            _ => {
+                arguments.gallery.refuse_without_gallery()?;
+                one_image(operands, arguments, environment, output).await
+            }
+        },
     }
+}
+
+/// Whether these are names of entries. A reference has a `/` behind its registry, and a name has none.
+fn are_names(operands: &[OsString]) -> bool {
+    !operands.iter().any(|name| name.as_bytes().contains(&b'/'))
 }
 
 /// One image, into a directory.
@@ -293,6 +304,7 @@ async fn by_name(
                 policy: _,
                 trust,
                 registry,
+                configuration: _,
             },
         dry_run,
         ..
@@ -393,7 +405,7 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
         };
         Failure::new(Kind::Usage, message)
             .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
-            .hint("to install entries of a gallery by name, pass --gallery FILE")
+            .hint("to install entries of a gallery by name, pass --gallery FILE, or set `gallery` in your countersign.toml")
     })?;
     let reference = operand::image(&operand::text(reference, "reference")?);
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;

@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod completions;
+mod config;
 mod copy;
 mod doctor;
 mod galleries;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::terminal::TerminalArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, exit_codes_help};
@@ -121,6 +123,9 @@ pub(crate) enum Command {
     /// Show the trusted root, or fetch it
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Show the defaults of this directory, this user and this machine
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Check and test policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -165,10 +170,42 @@ impl Command {
             | Self::Doctor(_)
             | Self::Version
             | Self::Trust(_)
+            | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
         }
+    }
+
+    /// The flag of the files of configuration. `None` for a command that doesn't read them: it decides nothing by them, or
+    /// has a configuration of its own.
+    pub(crate) fn configuration(&self) -> Option<&ConfigurationArguments> {
+        Some(match self {
+            Self::Sign(arguments) => &arguments.signing.configuration,
+            Self::Merge(arguments) => &arguments.signing.configuration,
+            Self::Copy(arguments) => &arguments.verification.configuration,
+            Self::Verify(arguments) => &arguments.verification.configuration,
+            Self::Tree(arguments) => &arguments.verification.configuration,
+            Self::Audit(arguments) if arguments.command.is_none() => {
+                &arguments.verification.configuration
+            }
+            Self::Install(arguments) => &arguments.verification.configuration,
+            Self::Upgrade(arguments) | Self::Outdated(arguments) => &arguments.configuration,
+            Self::Gallery(command) => command.configuration(),
+            Self::Policy(command) => return command.configuration(),
+            Self::List(arguments) => &arguments.store.configuration,
+            Self::Check(arguments) => &arguments.store.configuration,
+            Self::Remove(arguments) => &arguments.store.configuration,
+            Self::Trust(command) => command.configuration(),
+            Self::Config(command) => command.configuration(),
+            Self::Audit(_)
+            | Self::ImageVerifier(_)
+            | Self::Doctor(_)
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => return None,
+        })
     }
 
     /// Whether it can print a document a line, as they come.
@@ -211,6 +248,7 @@ impl Command {
                 image_verifier::run(arguments, environment, output).await
             }
             Self::Trust(command) => trust::run(command, environment, output).await,
+            Self::Config(command) => config::run(command, environment, output),
             Self::Doctor(command) => doctor::run(command, environment, output).await,
             Self::Version => {
                 version::run(output);

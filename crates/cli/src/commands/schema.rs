@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::check::CheckOutput;
 use super::completions::CompletionsOutput;
+use super::config::ConfigShowOutput;
 use super::copy::CopyOutput;
 use super::doctor::DoctorOutput;
 use super::gallery::check::GalleryCheckOutput;
@@ -84,6 +85,7 @@ documents! {
     Verify(VerifyOutput),
     Tree(TreeOutput),
     Trust(TrustOutput),
+    ConfigShow(ConfigShowOutput),
     Audit(AuditOutput),
     AuditLine(AuditResult),
     AuditEnd(AuditEnd),

@@ -20,6 +20,7 @@ use countersign_sign::{Existing, IdentityToken, Signer, Tags, WrittenFormats};
 use url::Url;
 
 use crate::arguments::annotations::{annotations, parse_pair};
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::{RegistryArguments, parse_duration};
 use crate::arguments::trust::TrustArguments;
 use crate::ci::Provider;
@@ -129,6 +130,9 @@ pub(crate) struct SigningArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 /// Which Sigstore services sign.
@@ -218,7 +222,7 @@ pub(super) async fn setup(
     let patience = client.patience.clone();
     let connection = client.registry.connection().clone();
     let source = source(arguments, environment, &connection, patience.as_ref()).await?;
-    let instance = trust::instance(&arguments.trust, consumer.as_ref())?;
+    let instance = trust::instance(&arguments.trust, consumer.as_ref(), environment)?;
     if let Choice::Named(SigstoreInstance::GitHub) = instance.choice {
         return Err(not_for_others());
     }

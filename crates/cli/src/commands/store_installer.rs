@@ -295,7 +295,7 @@ impl StoreInstaller {
         let trusted_root = match &self.kit {
             Some(kit) if kit_decides => kit.trusted_root(policy)?,
             _ => {
-                let instance = trust::instance(&self.trust, Some(&loaded))?;
+                let instance = trust::instance(&self.trust, Some(&loaded), environment)?;
                 let connection = self.registry.connection();
                 let root = instance.trusted_root_for(policy, environment, connection);
                 root.await?

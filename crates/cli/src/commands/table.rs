@@ -1,4 +1,4 @@
-//! The table of `countersign list`: a row an installation, as wide as the terminal.
+//! The table of `countersign list`: a row an installation, as wide as the terminal. And tables that are never cut.
 //!
 //! Without a terminal nothing is cut, so that scripts read whole values.
 
@@ -77,6 +77,28 @@ pub(super) fn table(installations: &[Installation], width: Option<u16>) -> Strin
             }
         }
     }
+    lines(&table)
+}
+
+/// One row each, as wide as they are.
+pub(super) fn whole<const N: usize>(
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.to_vec());
+    for row in rows {
+        table.add_row(row.to_vec());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    lines(&table)
+}
+
+fn lines(table: &Table) -> String {
     let mut text = String::new();
     for line in table.trim_fmt().lines() {
         text.push_str(line.trim_end());

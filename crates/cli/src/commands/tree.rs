@@ -55,10 +55,11 @@ pub(crate) async fn run(
         policy,
         trust,
         registry,
+        configuration: _,
     } = &arguments.verification;
     let policy = policy::if_given(policy)?;
     let by_flags = policy.as_ref().is_some_and(|loaded| loaded.file.is_none());
-    let instance = trust::instance(trust, policy.as_ref())?;
+    let instance = trust::instance(trust, policy.as_ref(), environment)?;
     let registry = connection::registry(registry, environment)?;
     let policy = policy.map(|loaded| loaded.policy);
 

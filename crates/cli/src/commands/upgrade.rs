@@ -10,6 +10,7 @@ use super::galleries;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::PlanningArguments;
@@ -32,8 +33,10 @@ pub(crate) struct UpgradeArguments {
     pub(crate) names: Vec<Name>,
 
     /// Gallery file, as for `install`
+    ///
+    /// Without this flag, it is `gallery` in countersign.toml.
     #[arg(long, value_name = "FILE")]
-    pub(crate) gallery: PathBuf,
+    pub(crate) gallery: Option<PathBuf>,
 
     /// Verify, say what would be done, and install nothing
     ///
@@ -58,6 +61,9 @@ pub(crate) struct UpgradeArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(crate) async fn run(
@@ -75,7 +81,9 @@ pub(crate) async fn run(
         limits,
         trust,
         registry,
+        configuration: _,
     } = arguments;
+    let gallery = galleries::file(gallery, "--gallery FILE", environment)?;
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
     let (requested, names_from) = if names.is_empty() {

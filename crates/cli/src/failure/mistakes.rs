@@ -8,6 +8,12 @@ use self::mark::{Mark, What};
 use super::Failure;
 
 mod mark;
+mod toml;
+
+pub(crate) use self::toml::TomlMistake;
+
+/// What to do where not all mistakes are told.
+const MORE: &str = "there may be more mistakes: correct these, then run the same command again";
 
 /// One thing that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -50,8 +56,7 @@ impl Failure {
             }
         }
         if mistakes.len() >= MISTAKES_MAX {
-            let more = "there may be more mistakes: correct these, then run the same command again";
-            failure.hints.push(more.to_owned());
+            failure.hints.push(MORE.to_owned());
         }
         if let Some(first) = mistakes.first() {
             failure.error = first.message.clone().into();

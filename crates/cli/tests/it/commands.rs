@@ -79,6 +79,12 @@ const ROWS: &[Row] = &[
         prints: Prints::Answer,
     },
     Row {
+        name: "config show",
+        arguments: "",
+        before: "",
+        prints: Prints::Answer,
+    },
+    Row {
         name: "audit",
         arguments: "--trusted-root trusted_root.json --gallery galleries.yaml",
         before: "",

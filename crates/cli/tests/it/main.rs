@@ -18,6 +18,7 @@ mod bundle;
 mod cache;
 mod check;
 mod commands;
+mod configuration;
 mod copy;
 mod copy_gallery;
 mod copy_layout;

@@ -59,7 +59,7 @@ pub(super) async fn from_galleries(
         let trusted_root = match roots.get(&key) {
             Some(root) => TrustedRoot::clone(root),
             None => {
-                let instance = trust::instance(&verification.trust, Some(&loaded))?;
+                let instance = trust::instance(&verification.trust, Some(&loaded), environment)?;
                 let connection = registry.connection();
                 let root = instance.trusted_root_for(&policy, environment, connection);
                 let root = root.await?;

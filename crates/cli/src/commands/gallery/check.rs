@@ -11,6 +11,7 @@ use countersign_policy::{GalleryIndex, PolicyFile};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::limits;
 use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
@@ -26,9 +27,9 @@ use crate::output::Output;
 pub(crate) struct GalleryCheckArguments {
     /// An index, or a gallery file
     ///
-    /// The indexes that a gallery file names are fetched.
+    /// The indexes that a gallery file names are fetched. Without FILE, it is `gallery` in countersign.toml.
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
     /// Exit with 2 for warnings too
     #[arg(long)]
@@ -40,6 +41,9 @@ pub(crate) struct GalleryCheckArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(super) async fn run(
@@ -83,6 +87,7 @@ async fn indexes(
         max_index: *max_index,
         ..ChoosingArguments::default()
     };
+    let file = &galleries::file(file.clone(), "FILE", environment)?;
     let text = read_text(file, "gallery")?;
     let name = file.display().to_string();
     let names_galleries =

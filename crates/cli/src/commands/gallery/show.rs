@@ -15,6 +15,7 @@ use countersign_policy::{Gallery, Policy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::commands::galleries;
@@ -30,9 +31,10 @@ use crate::output::Output;
 pub(crate) struct GalleryShowArguments {
     /// Gallery file, YAML or JSON
     ///
-    /// The file says where the galleries are and who must have signed.
+    /// The file says where the galleries are and who must have signed. Without FILE and NAME, it is `gallery` in
+    /// countersign.toml.
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
     /// Entries to show [default: all]
     #[arg(value_name = "NAME")]
@@ -43,6 +45,9 @@ pub(crate) struct GalleryShowArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(super) async fn run(
@@ -55,7 +60,9 @@ pub(super) async fn run(
         names,
         choosing,
         registry,
+        configuration: _,
     } = arguments;
+    let file = galleries::file(file, "FILE", environment)?;
     let galleries = galleries::load(&file, &choosing, &registry, environment).await?;
     let (results, code) = show(&galleries, &names, output);
     output.document(&GalleryShowOutput {

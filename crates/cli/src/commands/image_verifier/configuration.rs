@@ -11,6 +11,7 @@ use crate::environment::{CACHE_DIRECTORY, CREDENTIAL_FILE, Environment, IMAGE_VE
 use crate::failure::Failure;
 use crate::input::read_text;
 use crate::policy::{self, LoadedPolicy};
+use crate::settings::Settings;
 use crate::trust::{self, Instance};
 
 const FILE: &str = "/etc/countersign/image-verifier.yaml";
@@ -43,7 +44,8 @@ impl Configuration {
         let content = policy::parse_image_verifier(&text, file)?;
         let mut configuration = Self {
             file: file.to_owned(),
-            environment: environment.clone(),
+            // What other commands have as defaults decides nothing here.
+            environment: environment.clone().with_settings(Settings::default()),
             content,
         };
         let state = configuration.state_directory();
@@ -141,6 +143,6 @@ impl Configuration {
             policy: policy.clone(),
             file: Some(self.file.clone()),
         });
-        trust::instance(&arguments, policy.as_ref())
+        trust::instance(&arguments, policy.as_ref(), &self.environment)
     }
 }

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::denied::{Denied, JsonDenied};
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -54,6 +55,9 @@ pub(crate) struct PolicyCheckArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(super) async fn run(

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::draft::{Draft, Signer};
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
@@ -46,6 +47,9 @@ pub(crate) struct PolicyInitArguments {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(super) async fn run(
@@ -106,7 +110,7 @@ async fn from_image(
     environment: &Environment,
     output: &Output,
 ) -> Result<Draft, Failure> {
-    let instance = trust::instance(&arguments.trust, None)?;
+    let instance = trust::instance(&arguments.trust, None, environment)?;
     let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
         .trusted_root(environment, registry.connection())

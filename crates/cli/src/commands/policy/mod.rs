@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -42,6 +43,16 @@ pub(crate) enum PolicyCommand {
 }
 
 impl PolicyCommand {
+    /// The flag of the files of configuration; `None` for a command that asks nobody and trusts nothing.
+    pub(super) fn configuration(&self) -> Option<&ConfigurationArguments> {
+        match self {
+            Self::Check(arguments) => Some(&arguments.configuration),
+            Self::Init(arguments) => Some(&arguments.configuration),
+            Self::Test(arguments) => Some(&arguments.configuration),
+            Self::Export(_) | Self::Import(_) => None,
+        }
+    }
+
     /// How long the whole run may take.
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self {

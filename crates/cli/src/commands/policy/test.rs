@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use self::case::{Case, Cases, Expectation, Verdict};
 use self::rules::{ImageResult, Rules};
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -72,6 +73,9 @@ pub(crate) struct PolicyTestArguments {
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 pub(super) async fn run(
@@ -128,7 +132,7 @@ async fn by_policy<'a>(
     trust: &TrustArguments,
     environment: &Environment,
 ) -> Result<Vec<JudgedCase<'a>>, Failure> {
-    let instance = trust::instance(trust, Some(policy))?;
+    let instance = trust::instance(trust, Some(policy), environment)?;
     let connection = connection::without_registries(environment)?;
     let trusted_root = instance
         .trusted_root_for(&policy.policy, environment, &connection)

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 use crate::trust::{self, Choice, Instance};
 
-/// The services that the flags name, or else those of the instance.
+/// The services that the flags name, or else those of a file of configuration or of the instance.
 pub(super) async fn signing_services(
     named: &ServiceArguments,
     formats: WrittenFormats,
@@ -38,6 +38,14 @@ pub(super) async fn signing_services(
             tsa: named.tsa_url.clone(),
             oidc_issuer: named.oidc_issuer.clone(),
         });
+    }
+    if let Some(setting) = &environment.settings().signing_config
+        && !has_services(instance)
+    {
+        let json = read_text(&setting.value, "signing config")
+            .map_err(|failure| failure.hint(setting.origin()))?;
+        let services = Services::from_signing_config(&json, rekor_version)?;
+        return Ok(with_issuer(services, named));
     }
     let unnamed = |why| {
         Failure::new(Kind::Usage, why)
@@ -68,6 +76,12 @@ pub(super) async fn signing_services(
         }
     };
     Ok(with_issuer(services, named))
+}
+
+/// Whether flags or a policy named an instance that says what its services are. What a file of configuration says is of
+/// another one then.
+fn has_services(instance: &Instance) -> bool {
+    instance.is_named && !matches!(instance.choice, Choice::File(_))
 }
 
 /// GitHub's own instance has no services that others could ask.

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -36,6 +37,14 @@ pub(crate) enum TrustCommand {
     Update(TrustShowArguments),
 }
 
+impl TrustCommand {
+    /// The flag of the files of configuration.
+    pub(super) fn configuration(&self) -> &ConfigurationArguments {
+        let (Self::Show(arguments) | Self::Update(arguments)) = self;
+        &arguments.configuration
+    }
+}
+
 /// `countersign trust show`, and `countersign trust update`
 #[derive(Debug, Args)]
 pub(crate) struct TrustShowArguments {
@@ -45,13 +54,16 @@ pub(crate) struct TrustShowArguments {
 
     #[command(flatten)]
     trust: TrustArguments,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 impl TrustShowArguments {
     /// The instance whose trusted root is meant. `None` if it is the policy's, and the policy needs none.
-    fn instance(&self) -> Result<Option<Instance>, Failure> {
+    fn instance(&self, environment: &Environment) -> Result<Option<Instance>, Failure> {
         let policy = self.policy.as_deref().map(policy::from_file).transpose()?;
-        let found = instance(&self.trust, policy.as_ref())?;
+        let found = instance(&self.trust, policy.as_ref(), environment)?;
         let needed = policy.is_none_or(|loaded| loaded.policy.needs_trusted_root());
         Ok((needed || self.trust.name_an_instance()).then_some(found))
     }
@@ -64,7 +76,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let connection = connection::without_registries(environment)?;
     let (TrustCommand::Show(arguments) | TrustCommand::Update(arguments)) = &command;
-    let Some(instance) = arguments.instance()? else {
+    let Some(instance) = arguments.instance(environment)? else {
         output.answer(NOT_NEEDED);
         output.document(&TrustOutput {
             not_needed: true,

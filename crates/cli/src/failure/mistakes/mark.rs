@@ -123,6 +123,22 @@ impl<'a> Mark<'a> {
         })
     }
 
+    /// The mark below `marks` of a text, which ends with the line. `from` says where what may be shown begins.
+    pub(super) fn at(text: &'a str, from: Option<usize>, marks: &Range<usize>) -> Option<Self> {
+        let before = text.get(..marks.start)?;
+        let begins = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = text.get(begins..)?.lines().next().unwrap_or_default();
+        let start = marks.start - begins;
+        let end = (marks.end - begins).min(line.len());
+        let shown = from.and_then(|from| from.checked_sub(begins));
+        Some(Self {
+            line,
+            number: before.matches('\n').count() as u64 + 1,
+            marks: start..end.max(start),
+            shown: shown.map_or(0..0, |from| from..end),
+        })
+    }
+
     /// Where the marked text begins.
     pub(super) fn position(&self) -> Position {
         let before = self.line.get(..self.marks.start).unwrap_or_default();

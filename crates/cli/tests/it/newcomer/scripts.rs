@@ -131,7 +131,7 @@ async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
     $ countersign completion bash | head -c 12
     _countersign$ countersign -v
     error: 'countersign' requires a subcommand but one was not provided
-      [subcommands: sign, merge, copy, verify, tree, audit, install, upgrade, outdated, gallery, list, ls, check, remove, rm, trust, policy, image-verifier, doctor, version, completions, completion, man, schema, help]
+      [subcommands: sign, merge, copy, verify, tree, audit, install, upgrade, outdated, gallery, list, ls, check, remove, rm, trust, config, policy, image-verifier, doctor, version, completions, completion, man, schema, help]
 
     Usage: countersign [OPTIONS] <COMMAND>
 

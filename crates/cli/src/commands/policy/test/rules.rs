@@ -115,7 +115,7 @@ impl Rules {
         trust: &TrustArguments,
         environment: &Environment,
     ) -> Result<TrustedRoot, Failure> {
-        let mut instance = self.instance(policy, trust)?;
+        let mut instance = self.instance(policy, trust, environment)?;
         if trust.offline {
             instance.network = TufNetwork::Offline;
         }
@@ -126,7 +126,12 @@ impl Rules {
     }
 
     /// The instance that the rule, the configuration or the flags name: one of them.
-    fn instance(&self, policy: &Policy, trust: &TrustArguments) -> Result<Instance, Failure> {
+    fn instance(
+        &self,
+        policy: &Policy,
+        trust: &TrustArguments,
+        environment: &Environment,
+    ) -> Result<Instance, Failure> {
         if !trust.name_an_instance() {
             return self.0.instance(Some(policy));
         }
@@ -139,7 +144,7 @@ impl Rules {
             policy: policy.clone(),
             file: Some(self.0.file.clone()),
         };
-        trust::instance(trust, Some(&policy))
+        trust::instance(trust, Some(&policy), environment)
     }
 }
 

@@ -1,0 +1,275 @@
+//! Files of configuration: which are read, and whom they have to belong to.
+//!
+//! A file that is found upward from the working directory may come with somebody else's project. It has to belong to the user
+//! or to root, and sets nothing that decides what is trusted. A file that can't be used is an error, and never left out:
+//! whoever wrote it counts on it.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::environment::{CONFIGURATION, Environment};
+use crate::failure::{Failure, Kind};
+use crate::settings::{Scope, Settings, SettingsFile};
+
+/// The name of a file of configuration.
+const FILE: &str = "countersign.toml";
+/// The machine's.
+const SYSTEM: &str = "/etc/countersign/countersign.toml";
+/// Far above any file of configuration.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Root's number.
+const ROOT: u32 = 0;
+/// That all others may write.
+const OTHERS_WRITE: u32 = 0o002;
+/// That a group may write.
+const GROUP_WRITES: u32 = 0o020;
+/// That in this directory nobody can replace what belongs to somebody else.
+const STICKY: u32 = 0o1000;
+
+/// Reads the file that `named` or the environment names; else all others that there are.
+///
+/// # Errors
+/// One that is there and can't be used.
+pub(crate) fn load(named: Option<&Path>, environment: &Environment) -> Result<Settings, Failure> {
+    let flag = named.map(|path| (path.to_owned(), "--config"));
+    let variable = || Some((environment.configuration()?, CONFIGURATION));
+    if let Some((path, by)) = flag.or_else(variable) {
+        return read_named(&path).map_err(|failure| match by {
+            CONFIGURATION => failure.hint(format!("{CONFIGURATION} names this file")),
+            _ => failure,
+        });
+    }
+    let user = environment.configuration_directory();
+    let places = Places {
+        working_directory: environment.working_directory(),
+        user: user.map(|directory| directory.join(FILE)),
+        system: SYSTEM.into(),
+        me: rustix::process::geteuid().as_raw(),
+    };
+    places.read()
+}
+
+/// Where files are looked for, and by whom.
+struct Places {
+    working_directory: Option<PathBuf>,
+    user: Option<PathBuf>,
+    system: PathBuf,
+    /// The user that this runs as.
+    me: u32,
+}
+
+impl Places {
+    fn read(&self) -> Result<Settings, Failure> {
+        let mut settings = self.project()?.unwrap_or_default();
+        if let Some(user) = &self.user {
+            settings = settings.or(self.usual(user, Scope::User)?);
+        }
+        Ok(settings.or(self.usual(&self.system, Scope::System)?))
+    }
+
+    /// The file that is nearest upward from the working directory.
+    fn project(&self) -> Result<Option<Settings>, Failure> {
+        let Some(working_directory) = &self.working_directory else {
+            return Ok(None);
+        };
+        for directory in working_directory.ancestors() {
+            let path = directory.join(FILE);
+            match path.symlink_metadata() {
+                // The user's own file is not less for being in the working directory.
+                Ok(_) if self.is_own(&path) => {}
+                Ok(found) => return self.read_project(directory, &path, &found).map(Some),
+                Err(error) if is_missing(&error) || is_hidden(&error) => {}
+                Err(error) => return Err(unreadable(&path, error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_project(
+        &self,
+        directory: &Path,
+        path: &Path,
+        found: &Metadata,
+    ) -> Result<Settings, Failure> {
+        if found.is_symlink() {
+            // It could lead to any file of the user, whose text an error would then show.
+            let message = format!(
+                "{} is a symbolic link, and a file that was found in the working directory or above it can't be one",
+                path.display()
+            );
+            let failure = Failure::new(Kind::Usage, message);
+            return Err(failure.hint(name_it(path)));
+        }
+        let (file, metadata) = open(path, OFlags::NOFOLLOW)?;
+        let at_directory = std::fs::metadata(directory);
+        let at_directory = at_directory.map_err(|error| unreadable(path, error))?;
+        let owners = [self.me, ROOT];
+        let checked = require_owner(directory, "directory", &at_directory, &owners)
+            .and_then(|()| require_owner(path, "file", &metadata, &owners));
+        checked.map_err(|failure| failure.hint(name_it(path)))?;
+        let text = text(file, path)?;
+        let settings = file::parse(&text, path, Scope::Project, self.user.as_deref())?;
+        Ok(with_file(settings, path, Scope::Project, true))
+    }
+
+    /// The user's file or the machine's, if it is there.
+    fn usual(&self, path: &Path, scope: Scope) -> Result<Settings, Failure> {
+        let missing = || with_file(Settings::default(), path, scope, false);
+        match path.symlink_metadata() {
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => return Ok(missing()),
+            // It isn't the home of whom this runs as.
+            Err(error) if is_hidden(&error) && scope == Scope::User => return Ok(missing()),
+            Err(error) => return Err(unreadable(path, error)),
+        }
+        let (file, metadata) = open(path, OFlags::empty())?;
+        let owners: &[u32] = match scope {
+            Scope::System => &[ROOT],
+            Scope::Named | Scope::Project | Scope::User => &[self.me, ROOT],
+        };
+        for (directory, at) in directories(path).map_err(|error| unreadable(path, error))? {
+            require_owner(&directory, "directory", &at, owners)?;
+        }
+        require_owner(path, "file", &metadata, owners)?;
+        let settings = file::parse(&text(file, path)?, path, scope, None)?;
+        Ok(with_file(settings, path, scope, true))
+    }
+
+    /// Whether it is the user's file or the machine's.
+    fn is_own(&self, path: &Path) -> bool {
+        let same = |other: &Path| {
+            let [one, other] = [path, other].map(std::fs::metadata);
+            let place = |found: Metadata| (found.dev(), found.ino());
+            matches!((one.map(place), other.map(place)), (Ok(one), Ok(other)) if one == other)
+        };
+        self.user.as_deref().is_some_and(same) || same(&self.system)
+    }
+}
+
+/// A file that the user named. It is believed as any file that a flag names.
+fn read_named(path: &Path) -> Result<Settings, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let settings = file::parse(&text(file, path)?, path, Scope::Named, None)?;
+    Ok(with_file(settings, path, Scope::Named, true))
+}
+
+fn with_file(mut settings: Settings, path: &Path, scope: Scope, found: bool) -> Settings {
+    settings.files.push(SettingsFile {
+        path: path.to_owned(),
+        scope,
+        found,
+    });
+    settings
+}
+
+/// Opens a file, and neither waits for a fifo nor reads a device.
+fn open(path: &Path, flags: OFlags) -> Result<(File, Metadata), Failure> {
+    let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.map_err(|error| unreadable(path, error))?;
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => {
+            let message = format!("the configuration {} is not a file", path.display());
+            Err(Failure::new(Kind::Usage, message).hint("remove it, or put a file in its place"))
+        }
+    }
+}
+
+fn text(file: File, path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = file.take(BYTES_MAX + 1).read_to_string(&mut text);
+    let read = read.map_err(|error| unreadable(path, error))?;
+    if u64::try_from(read).is_ok_and(|read| read <= BYTES_MAX) {
+        return Ok(text);
+    }
+    let detail = format!("it has more than {BYTES_MAX} bytes");
+    Err(unreadable(
+        path,
+        io::Error::new(io::ErrorKind::InvalidData, detail),
+    ))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    Failure::unreadable(path, "configuration", error)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Whether a directory hides from this user what is in it.
+fn is_hidden(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// The directory of a file, and of what it leads to, each with what the file system says of it. In the latter others may
+/// write if they can't replace what is there.
+fn directories(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let metadata = std::fs::metadata(&directory)?;
+    let target = path.canonicalize()?;
+    let target = target.parent().unwrap_or(Path::new("/")).to_owned();
+    let at_target = std::fs::metadata(&target)?;
+    let mut directories = vec![(directory, metadata)];
+    if at_target.mode() & STICKY == 0 {
+        directories.push((target, at_target));
+    }
+    Ok(directories)
+}
+
+/// Refuses what belongs to nobody of `owners`, or what somebody else can write to.
+fn require_owner(
+    path: &Path,
+    what: &str,
+    metadata: &Metadata,
+    owners: &[u32],
+) -> Result<(), Failure> {
+    let (owner, mode) = (metadata.uid(), metadata.mode());
+    let path = path.display();
+    if !owners.contains(&owner) {
+        let expected = match owners {
+            [ROOT] => "root".to_owned(),
+            [me, ..] => format!("user {me} or root"),
+            [] => "nobody".to_owned(),
+        };
+        let message = format!(
+            "the {what} {path} has to belong to whom it is read for: expected {expected}, found user {owner}"
+        );
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("a configuration of somebody else is not used; change its owner, or remove it"));
+    }
+    // A user's own group has the user's number. Any other may have members.
+    let by_group = mode & GROUP_WRITES != 0 && metadata.gid() != owner;
+    if mode & OTHERS_WRITE != 0 || by_group {
+        let who = if by_group { "its group" } else { "everybody" };
+        let message = format!(
+            "the {what} {path} can be written to by {who} (mode {:o})",
+            mode & 0o7777
+        );
+        return Err(Failure::new(Kind::Usage, message)
+            .hint(format!("run `chmod go-w {path}`, and look at what it says")));
+    }
+    Ok(())
+}
+
+/// What to do about a file that was found and can't be used.
+fn name_it(path: &Path) -> String {
+    format!(
+        "to use it all the same, pass --config {}; to use none, pass --config /dev/null",
+        path.display()
+    )
+}

@@ -1,0 +1,447 @@
+//! One file of configuration: TOML, whose keys are the names of flags.
+//!
+//! All that is wrong with it is told at once. A file that somebody else may have written sets nothing that decides what is
+//! trusted.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use countersign_oci::excerpt;
+use countersign_oci::http::proxy_url;
+use countersign_policy::{SigstoreInstance, nearest};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::failure::{Failure, TomlMistake};
+use crate::settings::{ProxySetting, Scope, Setting, Settings, TrustSetting};
+
+/// The keys, and what a file that was found upward from the working directory can't set them for.
+const KEYS: [(&str, Option<&str>); 7] = [
+    ("gallery", Some("who must have signed")),
+    ("policy", Some("who must have signed")),
+    ("trust", Some("whose keys signatures are checked with")),
+    ("signing-config", Some("who gets your identity token")),
+    ("store", None),
+    ("proxy", None),
+    (NO_PROXY, None),
+];
+const NO_PROXY: &str = "no-proxy";
+
+/// What to do about a mistake in the file.
+const CORRECT: &str = "correct the file; docs/configuration.md has all keys";
+
+/// Reads the text of the file `path`.
+///
+/// # Errors
+/// All that is wrong with it. `own` is where the user may set everything.
+pub(super) fn parse(
+    text: &str,
+    path: &Path,
+    scope: Scope,
+    own: Option<&Path>,
+) -> Result<Settings, Failure> {
+    let mut reader = Reader {
+        text,
+        path,
+        scope,
+        own,
+        mistakes: Vec::new(),
+    };
+    let settings = reader.read();
+    match reader.mistakes.is_empty() {
+        true => Ok(settings),
+        false => Err(Failure::of_toml(path, text, reader.mistakes)),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    path: &'a Path,
+    scope: Scope,
+    own: Option<&'a Path>,
+    mistakes: Vec<TomlMistake>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Settings {
+        let mut settings = Settings::default();
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            self.syntax(error.message(), error.span());
+        }
+        if !self.mistakes.is_empty() {
+            // What else is wrong may only follow from that.
+            return settings;
+        }
+        let mut proxy = None;
+        let mut no_proxy = None;
+        for (key, value) in table.get_ref() {
+            if !self.may_be_set(key) {
+                continue;
+            }
+            match key.get_ref().as_ref() {
+                "gallery" => settings.gallery = self.file(key, value),
+                "store" => settings.store = self.file(key, value),
+                "policy" => settings.policy = self.file(key, value),
+                "signing-config" => settings.signing_config = self.file(key, value),
+                "trust" => settings.trust = self.trust(key, value),
+                "proxy" => proxy = Some(self.proxy(key, value)),
+                _ => no_proxy = Some((key.span(), self.hosts(key, value))),
+            }
+        }
+        settings.proxy = match (proxy, no_proxy) {
+            (None, Some((span, _))) => {
+                let message = "it has no effect without `proxy`: it says which hosts are reached without that one";
+                self.mistake(NO_PROXY, span.clone(), Some(span.start), message);
+                None
+            }
+            (Some(url), no_proxy) => url.map(|url| {
+                let no_proxy = no_proxy.and_then(|(_, hosts)| hosts);
+                self.setting(ProxySetting {
+                    url,
+                    no_proxy: no_proxy.unwrap_or_default(),
+                })
+            }),
+            (None, None) => None,
+        };
+        settings
+    }
+
+    /// Whether this is a key, and this file may set it.
+    fn may_be_set(&mut self, key: &Spanned<DeString<'_>>) -> bool {
+        let name = key.get_ref().as_ref();
+        let known = KEYS.into_iter().find(|(known, _)| *known == name);
+        let (message, hint) = match known {
+            Some((_, Some(decides))) if self.scope == Scope::Project => {
+                let own = match self.own {
+                    Some(own) => format!("set it in {}", own.display()),
+                    None => "set it in countersign.toml of your configuration directory".to_owned(),
+                };
+                let hint = format!(
+                    "{own}, or, if you trust this file, pass --config {}",
+                    self.path.display()
+                );
+                let message = format!(
+                    "it decides {decides}, and a file that was found in the working directory or above it can't set that"
+                );
+                (message, hint)
+            }
+            Some(_) => return true,
+            None => {
+                let names = KEYS.map(|(name, _)| name);
+                let expected = match nearest(name, names) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("expected one of {}", names.join(", ")),
+                };
+                (format!("unknown key: {expected}"), CORRECT.to_owned())
+            }
+        };
+        self.mistakes.push(TomlMistake {
+            span: key.span(),
+            shown_from: Some(key.span().start),
+            key: excerpt(name),
+            message,
+            hint,
+        });
+        false
+    }
+
+    fn setting<T>(&self, value: T) -> Setting<T> {
+        Setting {
+            value,
+            file: self.path.to_owned(),
+            scope: self.scope,
+        }
+    }
+
+    /// A path, which is relative to the file.
+    fn file(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Setting<PathBuf>> {
+        let text = self.words(key, value, "a path")?;
+        let path = self.resolved(key, value, &text)?;
+        Some(self.setting(path))
+    }
+
+    fn resolved(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        text: &str,
+    ) -> Option<PathBuf> {
+        if text == "~" || text.starts_with("~/") {
+            let message = "`~` has no meaning here: write the whole path, or one that is relative to this file";
+            self.wrong(key, value, message);
+            return None;
+        }
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        Some(directory.join(text))
+    }
+
+    /// The name of an instance, or a path.
+    fn trust(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Setting<TrustSetting>> {
+        let names = SigstoreInstance::ALL.map(SigstoreInstance::name);
+        let expected = format!("{}, or the path of a trusted_root.json", names.join(", "));
+        let text = self.words(key, value, &expected)?;
+        if let Some(instance) = SigstoreInstance::named(&text) {
+            return Some(self.setting(TrustSetting::Instance(instance)));
+        }
+        // A name that is misspelt must not be taken for a file.
+        if !text.contains('/') && !text.ends_with(".json") {
+            let meant = match nearest(&text, names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("expected {expected} (with a `/`, or ending in .json)"),
+            };
+            self.wrong(
+                key,
+                value,
+                &format!("`{}` is no instance: {meant}", excerpt(&text)),
+            );
+            return None;
+        }
+        let path = self.resolved(key, value, &text)?;
+        Some(self.setting(TrustSetting::File(path)))
+    }
+
+    /// Its value is told nowhere: there may be a password in it.
+    fn proxy(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<url::Url> {
+        let text = self.words(key, value, "the address of a proxy")?;
+        let url = proxy_url(&text);
+        if url.is_none() {
+            let message = "expected http://host:port, https://host:port, socks5://host:port or socks5h://host:port";
+            self.wrong(key, value, message);
+        }
+        url
+    }
+
+    /// Hosts, in the form that is conventional for `NO_PROXY`.
+    fn hosts(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<String> {
+        let expected = "expected a list of hosts, such as [\"localhost\", \".example.org\"]";
+        let DeValue::Array(list) = value.get_ref() else {
+            self.wrong(key, value, &format!("{expected}, found {}", kind(value)));
+            return None;
+        };
+        let mut hosts = Vec::new();
+        for one in list.iter() {
+            match one.get_ref() {
+                DeValue::String(host) if !host.trim().is_empty() && !host.contains(',') => {
+                    hosts.push(host.trim().to_owned());
+                }
+                DeValue::String(_) => self.wrong(key, one, "expected one host"),
+                _ => self.wrong(key, one, &format!("expected a host, found {}", kind(one))),
+            }
+        }
+        Some(hosts.join(","))
+    }
+
+    /// A text that is not empty.
+    fn words(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+    ) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) if !text.trim().is_empty() => Some(text.to_string()),
+            DeValue::String(_) => {
+                self.wrong(key, value, &format!("expected {expected}, found nothing"));
+                None
+            }
+            _ => {
+                let message = format!("expected {expected}, in quotes, found {}", kind(value));
+                self.wrong(key, value, &message);
+                None
+            }
+        }
+    }
+
+    /// A value that can't be used. It is shown beside its key, unless there may be a password in it.
+    fn wrong(&mut self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, message: &str) {
+        let (key_span, name) = (key.span(), key.get_ref().to_string());
+        let (span, shown) = match name == "proxy" {
+            true => (key_span.clone(), key_span.start),
+            false => (
+                value.span(),
+                self.line_of(value.span().start).max(key_span.start),
+            ),
+        };
+        self.mistake(&name, span, Some(shown), message);
+    }
+
+    /// Where the line of the byte `at` begins.
+    fn line_of(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or_default();
+        before.rfind('\n').map_or(0, |line| line + 1)
+    }
+
+    /// What the parser says. What stands there is shown only behind a key of ours.
+    fn syntax(&mut self, message: &str, span: Option<Range<usize>>) {
+        let span = span.unwrap_or_default();
+        let begins = self.line_of(span.start);
+        let line = self.text.get(begins..).unwrap_or_default();
+        let key = line.split(['=', '\n']).next().unwrap_or_default().trim();
+        let ours = KEYS.into_iter().any(|(name, _)| name == key) && key != "proxy";
+        let shown = ours.then_some(begins);
+        self.mistake("", span, shown, message);
+    }
+
+    fn mistake(&mut self, key: &str, span: Range<usize>, shown_from: Option<usize>, message: &str) {
+        self.mistakes.push(TomlMistake {
+            span,
+            shown_from,
+            key: key.to_owned(),
+            message: message.to_owned(),
+            hint: CORRECT.to_owned(),
+        });
+    }
+}
+
+/// What a value is, in words.
+fn kind(value: &Spanned<DeValue<'_>>) -> &'static str {
+    match value.get_ref() {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let path = Path::new("/c/countersign.toml");
+        parse(text, path, Scope::User, None).map_err(|failure| {
+            let said = failure.said().into_iter().map(|(_, said)| said);
+            said.collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let settings = read(
+            "gallery = 'g.yaml'\npolicy = '../p.yaml'\ntrust = './root'\nsigning-config = '/s.json'\n\
+             store = 'st ore'\nproxy = 'http://me:pw@proxy:3128'\nno-proxy = ['localhost', '.example.org']\n",
+        );
+        let settings = settings.unwrap();
+        assert_eq!(settings.gallery.unwrap().value, Path::new("/c/g.yaml"));
+        assert_eq!(settings.policy.unwrap().value, Path::new("/c/../p.yaml"));
+        let trust = TrustSetting::File("/c/./root".into());
+        assert_eq!(settings.trust.unwrap().value, trust);
+        let signing = settings.signing_config.unwrap();
+        assert_eq!(signing.value, Path::new("/s.json"));
+        assert_eq!(settings.store.unwrap().value, Path::new("/c/st ore"));
+        let proxy = settings.proxy.unwrap().value;
+        assert_eq!(proxy.url.host_str(), Some("proxy"));
+        assert_eq!(proxy.no_proxy, "localhost,.example.org");
+        for instance in SigstoreInstance::ALL {
+            let settings = read(&format!("trust = '{}'", instance.name())).unwrap();
+            let trust = TrustSetting::Instance(instance);
+            assert_eq!(settings.trust.unwrap().value, trust);
+        }
+        assert_eq!(read("# nothing\n"), Ok(Settings::default()));
+        assert!(read("\u{feff}store = '/x'\r\n").unwrap().store.is_some());
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_each_with_a_mark() {
+        let said = read(
+            "signing_config = 's.json'\ngallery = 3\n  store = \"\" # here\ntrust = 'gihub'\n\
+             no-proxy = ['a', 7, 'b,c']\npolicy = '~/p.yaml'\nnonsense = true\n[proxy]\nurl = 'x'\n",
+        );
+        insta::assert_snapshot!(said.unwrap_err(), @r#"
+        /c/countersign.toml:1:1: signing_config: unknown key: did you mean `signing-config`?
+          |
+        1 | signing_config …
+          | ^^^^^^^^^^^^^^
+        /c/countersign.toml:2:11: gallery: expected a path, in quotes, found a number
+          |
+        2 | gallery = 3
+          |           ^
+        /c/countersign.toml:3:11: store: expected a path, found nothing
+          |
+        3 |   store = "" …
+          |           ^^
+        /c/countersign.toml:4:9: trust: `gihub` is no instance: did you mean `github`?
+          |
+        4 | trust = 'gihub'
+          |         ^^^^^^^
+        /c/countersign.toml:5:18: no-proxy: expected a host, found a number
+          |
+        5 | no-proxy = ['a', 7…
+          |                  ^
+        /c/countersign.toml:5:21: no-proxy: expected one host
+          |
+        5 | no-proxy = ['a', 7, 'b,c']
+          |                     ^^^^^
+        /c/countersign.toml:6:10: policy: `~` has no meaning here: write the whole path, or one that is relative to this file
+          |
+        6 | policy = '~/p.yaml'
+          |          ^^^^^^^^^^
+        /c/countersign.toml:7:1: nonsense: unknown key: expected one of gallery, policy, trust, signing-config, store, proxy, no-proxy
+          |
+        7 | nonsense …
+          | ^^^^^^^^
+        /c/countersign.toml:8:2: proxy: expected the address of a proxy, in quotes, found a table
+          |
+        8 | [proxy]
+          |  ^^^^^
+        correct the file; docs/configuration.md has all keys
+        "#);
+    }
+
+    #[test]
+    fn what_can_t_be_parsed_is_marked_where_it_stands() {
+        let said = |text: &str| read(text).unwrap_err();
+        let text = "store = /srv/models\ngallery = 'a\npolicy = 'x'\npolicy = 'y'\n";
+        insta::assert_snapshot!(said(text), @"
+        /c/countersign.toml:1:9: string values must be quoted, expected literal string
+          |
+        1 | store = /srv/models
+          |         ^^^^^^^^^^^
+        /c/countersign.toml:2:13: invalid literal string, expected `'`
+        /c/countersign.toml:4:1: duplicate key
+          |
+        4 | policy …
+          | ^^^^^^
+        correct the file; docs/configuration.md has all keys
+        ");
+        assert!(said("{\"store\": 1}").starts_with("/c/countersign.toml:1:1: "));
+    }
+
+    /// An address of a proxy may have a password, and the file may be another one than was meant.
+    #[test]
+    fn no_secret_is_shown() {
+        for text in [
+            "proxy = 'ftp://me:hunter2@proxy'",
+            "proxy = ['http://me:hunter2@proxy']",
+            "proxy = 'http://me:hunter2@proxy",
+            "proxy = http://me:hunter2@proxy",
+            "password = 'hunter2'",
+            "password = hunter2",
+            "password hunter2",
+            "[default]\naws_secret_access_key = hunter2",
+            "no-proxy = ['a']\ntoken = {a = 'hunter2'}",
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(!said.contains("hunter2"), "{text}\n{said}");
+        }
+    }
+}

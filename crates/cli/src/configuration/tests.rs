@@ -1,0 +1,285 @@
+//! Which files are read, in which order, and whom they have to belong to.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// Directories in the place of the user's, of the machine's, and of a project with a directory below it.
+struct Scene {
+    root: TempDir,
+}
+
+const PROJECT: &str = "project/countersign.toml";
+const USER: &str = "home/countersign.toml";
+const SYSTEM: &str = "etc/countersign.toml";
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
+        for directory in ["project/below", "home", "etc"] {
+            fs::create_dir_all(scene.path(directory)).unwrap();
+        }
+        for directory in ["", "project", "project/below", "home", "etc"] {
+            scene.mode(directory, 0o755);
+        }
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().canonicalize().unwrap().join(name)
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        self.mode(name, 0o644);
+    }
+
+    /// Gives a file to somebody else, or takes the program for somebody else's.
+    fn give_away(&self, name: &str, places: &mut Places) {
+        match places.me {
+            ROOT => chown(self.path(name), Some(12345), None).unwrap(),
+            me => places.me = me + 1,
+        }
+    }
+
+    fn places(&self) -> Places {
+        Places {
+            working_directory: Some(self.path("project/below")),
+            user: Some(self.path(USER)),
+            system: self.path(SYSTEM),
+            me: rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// What the error says, with its hints.
+    fn refused(&self, places: &Places) -> String {
+        let failure = places.read().unwrap_err();
+        let root = self.path("").display().to_string();
+        let said = failure.said().into_iter().map(|(_, said)| said);
+        said.collect::<Vec<_>>().join("\n").replace(&root, "/")
+    }
+}
+
+fn store(settings: &Settings) -> Option<&Path> {
+    settings.store.as_ref().map(|store| store.value.as_path())
+}
+
+#[test]
+fn the_nearest_file_comes_first_and_its_paths_are_relative_to_it() {
+    let scene = Scene::new();
+    let found = || scene.places().read().unwrap();
+    assert_eq!(store(&found()), None);
+    scene.write(USER, "store = '/srv/user'\npolicy = 'p.yaml'");
+    assert_eq!(store(&found()), Some(Path::new("/srv/user")));
+    let policy = found().policy.unwrap();
+    assert_eq!(policy.value, scene.path("home/p.yaml"));
+    assert_eq!(policy.scope, Scope::User);
+    scene.write(PROJECT, "store = 'models'");
+    assert_eq!(
+        store(&found()),
+        Some(scene.path("project/models").as_path())
+    );
+    // One below hides the one above, and not the user's.
+    scene.write("project/below/countersign.toml", "proxy = 'proxy:1'");
+    let found = found();
+    assert_eq!(store(&found), Some(Path::new("/srv/user")));
+    assert_eq!(found.proxy.unwrap().scope, Scope::Project);
+    assert!(found.policy.is_some());
+}
+
+#[test]
+fn the_machine_s_file_comes_last_and_is_root_s() {
+    let scene = Scene::new();
+    scene.write(SYSTEM, "store = '/srv/system'\ntrust = 'github'");
+    scene.write(USER, "store = '/srv/user'");
+    let places = scene.places();
+    if places.me == ROOT {
+        let settings = places.read().unwrap();
+        assert_eq!(store(&settings), Some(Path::new("/srv/user")));
+        assert_eq!(settings.trust.unwrap().scope, Scope::System);
+        chown(scene.path(SYSTEM), Some(12345), None).unwrap();
+    }
+    let said = scene.refused(&places);
+    assert!(said.contains("expected root, found user"), "{said}");
+}
+
+#[test]
+fn without_a_home_and_a_working_directory_the_machine_s_file_is_left() {
+    let scene = Scene::new();
+    let places = Places {
+        working_directory: None,
+        user: None,
+        ..scene.places()
+    };
+    let settings = places.read().unwrap();
+    let [file] = settings.files.as_slice() else {
+        panic!("{settings:?}");
+    };
+    assert_eq!((file.scope, file.found), (Scope::System, false));
+}
+
+/// Whoever works where the user's file is has it as the user's, with all that it may set.
+#[test]
+fn the_user_s_own_file_is_no_project_s() {
+    let scene = Scene::new();
+    scene.write(USER, "gallery = 'galleries.yaml'");
+    let places = Places {
+        working_directory: Some(scene.path("home")),
+        ..scene.places()
+    };
+    let settings = places.read().unwrap();
+    assert_eq!(settings.gallery.unwrap().scope, Scope::User);
+    // The same where it is a link, as managers of such files make it.
+    fs::rename(scene.path(USER), scene.path("project/countersign.toml")).unwrap();
+    symlink("../project/countersign.toml", scene.path(USER)).unwrap();
+    let settings = scene.places().read().unwrap();
+    assert_eq!(settings.gallery.unwrap().scope, Scope::User);
+}
+
+#[test]
+fn a_file_of_a_project_sets_nothing_that_decides_what_is_trusted() {
+    let scene = Scene::new();
+    for line in [
+        "gallery = 'g.yaml'",
+        "policy = 'p.yaml'",
+        "trust = 'github'",
+        "signing-config = 's.json'",
+        "\"trust\" = 'github'",
+        "trust.x = 1",
+        "[trust]",
+    ] {
+        scene.write(PROJECT, line);
+        let said = scene.refused(&scene.places());
+        assert!(said.contains("can't set that"), "{line}: {said}");
+        let hint = "set it in /home/countersign.toml, or, if you trust this file, pass --config /project/countersign.toml";
+        assert!(said.contains(hint), "{line}: {said}");
+        // The same is right in the user's file, as far as it is right at all.
+        scene.write(USER, line);
+        fs::remove_file(scene.path(PROJECT)).unwrap();
+        if let Err(failure) = scene.places().read() {
+            let said = failure.line();
+            assert!(!said.contains("can't set that"), "{line}: {said}");
+        }
+        fs::remove_file(scene.path(USER)).unwrap();
+    }
+}
+
+#[test]
+fn what_somebody_else_can_write_to_is_not_used() {
+    for (name, mode, expected) in [
+        (
+            PROJECT,
+            0o646,
+            "/project/countersign.toml can be written to by everybody (mode 646)",
+        ),
+        (
+            "project",
+            0o757,
+            "/project can be written to by everybody (mode 757)",
+        ),
+        (
+            "project",
+            0o1777,
+            "/project can be written to by everybody (mode 1777)",
+        ),
+        (
+            USER,
+            0o666,
+            "/home/countersign.toml can be written to by everybody (mode 666)",
+        ),
+        (
+            "home",
+            0o777,
+            "/home can be written to by everybody (mode 777)",
+        ),
+    ] {
+        let scene = Scene::new();
+        scene.write(PROJECT, "store = 'x'");
+        scene.write(USER, "store = 'y'");
+        scene.mode(name, mode);
+        let said = scene.refused(&scene.places());
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(said.contains("chmod go-w"), "{name}: {said}");
+    }
+}
+
+/// A user's own group has the user's number.
+#[test]
+fn what_a_group_can_write_to_is_used_only_if_it_is_the_user_s_own() {
+    let scene = Scene::new();
+    scene.write(PROJECT, "store = 'x'");
+    scene.mode(PROJECT, 0o664);
+    let found = fs::metadata(scene.path(PROJECT)).unwrap();
+    let read = scene.places().read();
+    assert_eq!(read.is_ok(), found.gid() == found.uid());
+    if scene.places().me == ROOT {
+        chown(scene.path(PROJECT), None, Some(12345)).unwrap();
+        let said = scene.refused(&scene.places());
+        assert!(
+            said.contains("written to by its group (mode 664)"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_not_used() {
+    for name in [PROJECT, "project", USER, "home"] {
+        let scene = Scene::new();
+        scene.write(PROJECT, "store = 'x'");
+        scene.write(USER, "store = 'y'");
+        let mut places = scene.places();
+        scene.give_away(name, &mut places);
+        let said = scene.refused(&places);
+        assert!(
+            said.contains("has to belong to whom it is read for"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_file_is_neither_followed_nor_waited_for() {
+    let scene = Scene::new();
+    scene.write("secret", "password = 'hunter2'");
+    symlink("../secret", scene.path(PROJECT)).unwrap();
+    let said = scene.refused(&scene.places());
+    assert!(said.contains("is a symbolic link"), "{said}");
+    assert!(
+        !said.contains("hunter2") && !said.contains("password"),
+        "{said}"
+    );
+    fs::remove_file(scene.path(PROJECT)).unwrap();
+    fs::create_dir(scene.path(PROJECT)).unwrap();
+    let said = scene.refused(&scene.places());
+    assert!(said.contains("is not a file"), "{said}");
+    fs::remove_dir(scene.path(PROJECT)).unwrap();
+    let fifo = std::process::Command::new("mkfifo");
+    let made = { fifo }.arg(scene.path(PROJECT)).status().unwrap();
+    assert!(made.success());
+    let said = scene.refused(&scene.places());
+    assert!(said.contains("is not a file"), "{said}");
+}
+
+#[test]
+fn what_is_no_text_and_what_has_no_end_is_an_error() {
+    let scene = Scene::new();
+    fs::write(scene.path(USER), [0xff, 0xfe]).unwrap();
+    let said = scene.refused(&scene.places());
+    assert!(said.contains("can't be read"), "{said}");
+    scene.write(USER, &"#".repeat(2 << 20));
+    let said = scene.refused(&scene.places());
+    assert!(said.contains("has more than 1048576 bytes"), "{said}");
+    let endless = read_named(Path::new("/dev/zero")).unwrap_err();
+    assert!(endless.line().contains("more than"), "{}", endless.line());
+    assert_eq!(read_named(Path::new("/dev/null")).unwrap().files.len(), 1);
+}
