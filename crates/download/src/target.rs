@@ -24,6 +24,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, open, openat, rename};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::file_lock::FileLock;
@@ -50,6 +51,24 @@ const REPLACEABLE: &str = "nothing, an empty directory or an earlier installatio
 pub(crate) struct Held {
     target: Target,
     _lock: FileLock,
+    /// How many claims there are.
+    claims: Arc<watch::Sender<usize>>,
+}
+
+/// Holds a target for a staging directory that is made, is there, or is being removed.
+pub(crate) struct Claim {
+    held: Arc<Held>,
+    // Dropped last: whoever was told of its end holds the target alone.
+    notice: Notice,
+}
+
+/// Counts a claim, until it is dropped.
+struct Notice(Arc<watch::Sender<usize>>);
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        self.0.send_modify(|claims| *claims -= 1);
+    }
 }
 
 /// A staging directory beside a target that is held.
@@ -58,8 +77,9 @@ pub(crate) struct Held {
 /// installation that could not be put back is kept.
 pub(crate) struct Staging {
     path: PathBuf,
-    // Dropped last.
+    // Dropped after the directory was removed, in this order.
     held: Arc<Held>,
+    _notice: Notice,
 }
 
 struct Target {
@@ -95,7 +115,27 @@ impl Held {
         Ok(Self {
             target,
             _lock: lock,
+            claims: Arc::default(),
         })
+    }
+
+    /// For a staging directory.
+    pub(crate) fn claim(self: &Arc<Self>) -> Claim {
+        self.claims.send_modify(|claims| *claims += 1);
+        Claim {
+            held: Arc::clone(self),
+            notice: Notice(Arc::clone(&self.claims)),
+        }
+    }
+
+    /// Waits until no staging directory is left, and none is being made.
+    pub(crate) async fn unclaimed(&self) {
+        // It ends with an error only when there is nobody left to count.
+        let _ = self
+            .claims
+            .subscribe()
+            .wait_for(|claims| *claims == 0)
+            .await;
     }
 
     /// Checks that what is at the target may be replaced, and that the system allows it. This is done
@@ -118,18 +158,22 @@ impl Held {
         let cleared = self.target.clear_leftover(path);
         cleared.map_err(Error::io("remove", path))
     }
+}
 
-    /// Makes a staging directory.
-    pub(crate) fn stage(self: Arc<Self>) -> Result<Staging, Error> {
+impl Claim {
+    /// Makes the staging directory.
+    pub(crate) fn stage(self) -> Result<Staging, Error> {
+        let target = &self.held.target;
         let staging = tempfile::Builder::new()
-            .prefix(&self.target.staging_prefix())
+            .prefix(&target.staging_prefix())
             .rand_bytes(RANDOM)
             .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&self.target.parent)
-            .map_err(Error::io("make a directory in", &self.target.parent))?;
+            .tempdir_in(&target.parent)
+            .map_err(Error::io("make a directory in", &target.parent))?;
         let staging = Staging {
             path: staging.keep(),
-            held: self,
+            held: self.held,
+            _notice: self.notice,
         };
         for directory in [staging.root_path(), staging.path.join(QUARANTINE)] {
             fs::create_dir(&directory).map_err(Error::io("make the directory", &directory))?;
@@ -356,7 +400,7 @@ impl Target {
                 source: errno.into(),
             }),
             // POSIX does not allow this. The target can be moved, so move it back.
-            Ok(()) => fs::rename(&taken, &self.path).map_err(|source| Error::Displaced {
+            Ok(()) => place::rename_new(&taken, &self.path).map_err(|source| Error::Displaced {
                 path: self.path.clone(),
                 kept: probe.keep().join("taken"),
                 source,

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign_oci::Reference;
 
@@ -24,9 +23,6 @@ use crate::requirement::RequirementKind;
 use crate::source::Tarball;
 use crate::target::{Held, Staging};
 use crate::unpack::{Ahead, Fetching, Selection, unpack_archive};
-
-/// How long to wait before looking again whether a thread has ended.
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// To have it in the place of what is there.
 pub(super) struct PutInPlace {
@@ -140,11 +136,9 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
 
 impl PutInPlace {
     /// Waits until nothing is left of an attempt that failed. What was fetched ahead is given up at once, and a thread
-    /// may still be writing it. Each staging directory holds the target until it is removed.
+    /// may still be writing it. Each staging directory claims the target until it is removed.
     pub(super) async fn settle(&self) {
-        while Arc::strong_count(&self.held) > 1 {
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.held.unclaimed().await;
     }
 
     /// Unpacks what was admitted and puts it in the target's place, unless it is there already.

@@ -133,8 +133,8 @@ pub enum ArchiveError {
     },
     /// The file system takes the name for that of another entry, which is spelled in another way.
     #[error(
-        "`{name}` and another name in the image differ only in upper and lower case, and this file system takes \
-         them for one: install to a file system that tells them apart"
+        "`{name}` and another name in the image differ only in upper and lower case or in the form of their Unicode, and \
+         this file system takes them for one: install to a file system that tells them apart"
     )]
     Spelling {
         /// The entry, or a directory above it.

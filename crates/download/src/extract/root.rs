@@ -33,6 +33,8 @@ use spelling::{OTHER_SPELLING, Spellings};
 use finish::permissions;
 pub(super) use finish::{OTHERS_WRITE, finish_file};
 pub(super) use link::Linked;
+#[cfg(test)]
+pub(super) use spelling::Same;
 
 /// How many directories are kept open. Most entries are in the same directory as the one before.
 const CACHED_DIRECTORIES: usize = 128;
@@ -155,10 +157,10 @@ impl Root {
         planned.map_or(IMPLICIT, |planned| planned.metadata).mode & 0o777 & !OTHERS_WRITE
     }
 
-    /// As where upper and lower case are the same.
+    /// As where these are the same.
     #[cfg(test)]
-    pub(super) fn force_spellings(&mut self) {
-        self.spellings.force();
+    pub(super) fn force_spellings(&mut self, same: Same) {
+        self.spellings.force(same);
     }
 
     /// Begins a new layer. Everything that is there now belongs to lower layers.

@@ -17,7 +17,19 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::tar::Tar;
+use super::root::Same;
 use super::*;
+
+/// File systems where upper and lower case are the same.
+const CASE: Same = Same {
+    case: true,
+    forms: false,
+};
+/// File systems where the forms in which Unicode writes a character are the same.
+const FORMS: Same = Same {
+    case: false,
+    forms: true,
+};
 
 /// A directory to unpack into, next to one that nothing may touch.
 struct Scene {
@@ -52,18 +64,18 @@ impl Scene {
     /// Unpacks the layers, uncompressed and with the right digests, and checks that nothing
     /// outside was touched, whatever came of it.
     ///
-    /// A file system where case doesn't matter must give the same, for names that don't clash.
+    /// File systems where case or the form of Unicode doesn't matter must give the same, for names that don't clash.
     fn unpack(&self, layers: &[Vec<u8>]) -> Result<Vec<String>, ArchiveError> {
         let was_empty = self.tree().is_empty();
         let result = unpack(self.extractor(), layers);
         self.assert_nothing_outside_was_touched();
-        if was_empty {
+        for same in [CASE, FORMS].into_iter().filter(|_| was_empty) {
             let other = Self {
                 limits: self.limits.clone(),
                 ..Self::new()
             };
             let mut extractor = other.extractor();
-            extractor.root.force_spellings();
+            extractor.root.force_spellings(same);
             let found = unpack(extractor, layers);
             let text = |result: &Result<_, ArchiveError>| format!("{result:?}");
             assert_eq!(text(&found), text(&result));

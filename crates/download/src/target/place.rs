@@ -76,7 +76,7 @@ impl Staging {
     /// next run finds the old installation in our staging directory and puts it back.
     pub(super) fn exchange_in_two_steps(&self, root: &Path) -> Result<(), Error> {
         fs::rename(&self.held.target.path, self.old_path()).map_err(self.not_moved())?;
-        if let Err(error) = fs::rename(root, &self.held.target.path) {
+        if let Err(error) = rename_new(root, &self.held.target.path) {
             self.put_back()?;
             return Err(self.not_moved()(error));
         }
@@ -85,7 +85,7 @@ impl Staging {
 
     pub(super) fn put_back(&self) -> Result<(), Error> {
         let (target, old) = (&self.held.target.path, self.old_path());
-        fs::rename(&old, target).map_err(|source| Error::Displaced {
+        rename_new(&old, target).map_err(|source| Error::Displaced {
             path: target.clone(),
             kept: old,
             source,
@@ -95,7 +95,7 @@ impl Staging {
 
 /// Renames `from` to `to`, if nothing is at `to`. Some file systems can't check that in one step.
 /// There `rename(2)` may replace an empty directory, but nothing else.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => fs::rename(from, to),
         result => Ok(result?),

@@ -69,7 +69,7 @@ impl Scene {
 fn begin(target: &Path) -> Result<Staging, Error> {
     let held = Held::take(target)?;
     held.check()?;
-    Arc::new(held).stage()
+    Arc::new(held).claim().stage()
 }
 
 fn fill(staging: &Staging, content: &str) {
@@ -366,6 +366,8 @@ fn an_old_installation_whose_place_was_taken_between_two_steps_is_kept_and_it_is
     // After the first step, somebody else is quicker than the second.
     fs::rename(scene.target(), staging.old_path()).unwrap();
     fs::create_dir(scene.target()).unwrap();
+    // Not even where it is empty.
+    staging.put_back().unwrap_err();
     fs::write(scene.target().join("precious"), "").unwrap();
     let Err(Error::Displaced { path, kept, .. }) = staging.put_back() else {
         panic!("another error, or none");

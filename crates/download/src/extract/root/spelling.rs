@@ -1,4 +1,4 @@
-//! File systems where `A` and `a` are one name, as macOS has them.
+//! File systems where `A` and `a` are one name, or `é` as one character and as an `e` with an accent, as macOS has them.
 //!
 //! An image may have both. There the second would take the place of the first, or write into its directory. So what is
 //! found at a name must have been made by that very spelling. This needs no rules about letters: the file system
@@ -19,21 +19,38 @@ use crate::extract::name::EntryName;
 /// Stands for what was made by another spelling. No call that is given a path has this error.
 pub(super) const OTHER_SPELLING: Errno = Errno::NOTTY;
 
+/// Two spellings of a name in Unicode, in its normalization forms C and D (Unicode Standard Annex 15).
+const FORMS: [&str; 2] = ["countersign-\u{e9}", "countersign-e\u{301}"];
+
+/// What a file system takes for one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::extract) struct Same {
+    /// Upper and lower case.
+    pub(in crate::extract) case: bool,
+    /// The forms in which Unicode writes a character.
+    pub(in crate::extract) forms: bool,
+}
+
 /// What was made by which spelling. Kept only where it matters.
 pub(super) struct Spellings {
     /// Hashes of the directory's inode and the name.
     made: Option<HashSet<u64>>,
+    same: Same,
     hasher: RandomState,
 }
 
 impl Spellings {
     /// Tries it out in an empty directory.
     pub(super) fn probe(directory: &OwnedFd) -> Result<Self, Errno> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(directory, "countersign", flags, Mode::RUSR)?;
-        let found = statat(directory, "COUNTERSIGN", AtFlags::SYMLINK_NOFOLLOW);
-        unlinkat(directory, "countersign", AtFlags::empty())?;
-        let spellings = Self::new(found.is_ok());
+        let [composed, decomposed] = FORMS;
+        let spellings = Self::new(Same {
+            case: are_one_name(directory, "countersign", "COUNTERSIGN")?,
+            forms: match are_one_name(directory, composed, decomposed) {
+                // It has no such names.
+                Err(Errno::ILSEQ | Errno::INVAL) => false,
+                found => found?,
+            },
+        });
         if spellings.matter() {
             // What the file system takes for our record's name is then there, and was not made by an entry. Only the
             // file system knows all that it takes for that.
@@ -42,14 +59,15 @@ impl Spellings {
         Ok(spellings)
     }
 
-    fn new(are_one_name: bool) -> Self {
+    fn new(same: Same) -> Self {
         Self {
-            made: are_one_name.then(HashSet::new),
+            made: (same.case || same.forms).then(HashSet::new),
+            same,
             hasher: RandomState::new(),
         }
     }
 
-    /// Whether upper and lower case are one name.
+    /// Whether two spellings are one name.
     pub(super) fn matter(&self) -> bool {
         self.made.is_some()
     }
@@ -94,7 +112,7 @@ impl Spellings {
         entry: &EntryName,
     ) -> Result<(), ArchiveError> {
         let reserved = RESERVED.as_bytes();
-        let is_reserved = match self.matter() {
+        let is_reserved = match self.same.case {
             true => leaf.eq_ignore_ascii_case(reserved),
             false => leaf == reserved,
         };
@@ -106,7 +124,16 @@ impl Spellings {
     }
 
     #[cfg(test)]
-    pub(in crate::extract) fn force(&mut self) {
-        *self = Self::new(true);
+    pub(in crate::extract) fn force(&mut self, same: Same) {
+        *self = Self::new(same);
     }
+}
+
+/// Whether a file with one of these names is found by the other.
+fn are_one_name(directory: &OwnedFd, name: &str, other: &str) -> Result<bool, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    openat(directory, name, flags, Mode::RUSR)?;
+    let found = statat(directory, other, AtFlags::SYMLINK_NOFOLLOW);
+    unlinkat(directory, name, AtFlags::empty())?;
+    Ok(found.is_ok())
 }

@@ -10,7 +10,9 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, link, renameat_with, unlink};
+use rustix::fs::{
+    CWD, FlockOperation, OFlags, RenameFlags, flock, link, lstat, rename, renameat_with, unlink,
+};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
@@ -222,12 +224,13 @@ impl Drop for ArchiveDraft {
     }
 }
 
-/// Gives the file at `from` the name `to`, if nothing has it.
+/// Gives the file at `from` the name `to`, if nothing has it. Where the file system can't do that in one step, the file
+/// gets `to` as a second name, which replaces nothing either. Where it has no hard links (FAT, some network file systems),
+/// we look first, and then rename: what somebody puts there between the two is replaced.
 fn rename_new(from: &Path, to: &Path) -> Result<(), LayoutError> {
     let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can do that. A second name replaces nothing either.
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {
-            link(from, to).and_then(|()| unlink(from))
+            rename_by_link(|from, to| link(from, to), from, to)
         }
         renamed => renamed,
     };
@@ -235,6 +238,23 @@ fn rename_new(from: &Path, to: &Path) -> Result<(), LayoutError> {
         Errno::EXIST => LayoutError::Exists,
         other => not_written(".", other),
     })
+}
+
+/// By a second name, if `link` can give it one.
+fn rename_by_link(
+    link: impl Fn(&Path, &Path) -> Result<(), Errno>,
+    from: &Path,
+    to: &Path,
+) -> Result<(), Errno> {
+    match link(from, to) {
+        // link(2) says EPERM where there are no hard links. Network file systems say what they like.
+        Err(Errno::PERM | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => match lstat(to) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(Errno::NOENT) => rename(from, to),
+            Err(errno) => Err(errno),
+        },
+        linked => linked.and_then(|()| unlink(from)),
+    }
 }
 
 /// Where a member is.
@@ -342,6 +362,32 @@ mod tests {
         }
         drop(draft);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn without_hard_links_too_what_is_there_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        for errno in [Errno::PERM, Errno::NOSYS, Errno::INVAL, Errno::OPNOTSUPP] {
+            let renamed = || rename_by_link(|_, _| Err(errno), &from, &to);
+            fs::write(&from, "archive").unwrap();
+            fs::write(&to, "mine").unwrap();
+            assert_eq!(renamed(), Err(Errno::EXIST));
+            assert_eq!(fs::read_to_string(&to).unwrap(), "mine");
+            fs::remove_file(&to).unwrap();
+            std::os::unix::fs::symlink("nowhere", &to).unwrap();
+            assert_eq!(renamed(), Err(Errno::EXIST));
+            fs::remove_file(&to).unwrap();
+            assert_eq!(renamed(), Ok(()));
+            assert_eq!(fs::read_to_string(&to).unwrap(), "archive");
+            assert!(!from.exists());
+            fs::remove_file(&to).unwrap();
+        }
+        // Any other error is one.
+        fs::write(&from, "archive").unwrap();
+        let refused = rename_by_link(|_, _| Err(Errno::ACCESS), &from, &to);
+        assert_eq!(refused, Err(Errno::ACCESS));
+        assert!(!to.exists());
     }
 
     #[test]
