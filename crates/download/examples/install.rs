@@ -24,7 +24,12 @@ use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (image, trusted_root) = match arguments.as_slice() {
+    install(&arguments).await
+}
+
+/// Installs what the arguments name.
+pub(crate) async fn install(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let (image, trusted_root) = match arguments {
         [reference, directory, policy, cache] => ([reference, directory, policy, cache], None),
         [reference, directory, policy, cache, root] => {
             ([reference, directory, policy, cache], Some(root))

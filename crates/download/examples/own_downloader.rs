@@ -43,7 +43,12 @@ impl ImageVerifier for Announcing {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [reference, directory, policy, trusted_root] = arguments.as_slice() else {
+    download(&arguments).await
+}
+
+/// Verifies and downloads what the arguments name.
+pub(crate) async fn download(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let [reference, directory, policy, trusted_root] = arguments else {
         return Err("usage: own_downloader REFERENCE DIRECTORY POLICY TRUSTED_ROOT".into());
     };
     let policy = Policy::from_yaml(&fs::read_to_string(policy)?, policy)?;

@@ -11,6 +11,7 @@
 
 mod archives;
 mod check;
+mod examples;
 mod gallery;
 mod hundreds;
 mod inspect;
