@@ -55,7 +55,7 @@ pub(crate) enum Part {
     Audit,
     /// `countersign copy` from registry to registry, beside skopeo and oras where they are installed
     Copy,
-    /// `countersign install` of large images, beside crane, skopeo and umoci where they are installed
+    /// `countersign install` of large images, beside crane, skopeo and umoci, and containerd where they are installed
     Install,
 }
 
@@ -149,11 +149,11 @@ fn installation(
     scale: usize,
     files: &Files,
 ) -> anyhow::Result<Vec<String>> {
-    let (peers, missing) = install::Peer::installed(root);
-    for name in missing {
-        println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
+    let memory = install::in_memory().unwrap_or(signer.directory);
+    let (peers, missing) = install::Peer::installed(root, memory)?;
+    for peer in missing {
+        println!("Skipped: {peer}");
     }
-    println!("Skipped: containerd, because its daemon unpacks into a store of its own.");
     let install = install::Install {
         countersign: signer.countersign,
         peers,

@@ -34,6 +34,7 @@ use anyhow::ensure;
 use countersign_sandbox::RekorVersion;
 
 pub(crate) use self::bench::{CopyServers, RealServers};
+pub(crate) use self::containerd::Containerd;
 pub(crate) use self::skopeo::installed_skopeo;
 pub(crate) use self::tools::{
     cosign, installed_cosign, installed_crane, installed_oras, installed_umoci,

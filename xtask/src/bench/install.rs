@@ -99,24 +99,20 @@ impl Install<'_> {
 
     /// Times all programs in turns.
     fn compare(&self, image: &Signed<'_>, policy: &[&str]) -> anyhow::Result<Row> {
-        let target = tempfile::tempdir_in(match Path::new(IN_MEMORY).is_dir() {
-            true => Path::new(IN_MEMORY),
-            false => self.directory,
-        })?;
+        let target = tempfile::tempdir_in(in_memory().unwrap_or(self.directory))?;
         let target = target.path().join("app");
         let ours = self.countersign(image, policy, &target);
         // It also fills the caches.
         let resident = resident(&ours)? as f64 / MIB;
-        check(image, &target, &target)?;
+        check(image, &target)?;
         let mut used = Vec::new();
         let mut peers: Vec<_> = self.peers.iter().map(|peer| (peer, Vec::new())).collect();
         for _ in 0..RUNS {
             used.push(usage(&ours)?);
-            check(image, &target, &target)?;
+            check(image, &target)?;
             for (peer, used) in &mut peers {
-                let command = peer.command(&image.reference, &target);
-                used.push(usage(&command.env("HOME", self.directory))?);
-                check(image, &peer.files(&target), &target)?;
+                let directories = [target.as_path(), self.directory];
+                used.push(peer.usage(&image.reference, &image.last, directories)?);
             }
         }
         let seconds = medians(&used, |usage| usage.time);
@@ -125,6 +121,7 @@ impl Install<'_> {
             PeerRow {
                 name: peer.name(),
                 seconds: theirs,
+                cpu_seconds: medians(&used, |usage| usage.cpu),
                 ratio: theirs / seconds,
             }
         });
@@ -150,6 +147,12 @@ impl Install<'_> {
     }
 }
 
+/// The directory of a file system in memory.
+pub(super) fn in_memory() -> Option<&'static Path> {
+    let directory = Path::new(IN_MEMORY);
+    directory.is_dir().then_some(directory)
+}
+
 /// The targets that were missed.
 fn missed(row: &Row) -> Vec<String> {
     let Row {
@@ -172,9 +175,9 @@ fn missed(row: &Row) -> Vec<String> {
     missed.map(|(_, target)| target).collect()
 }
 
-/// Checks that the image's files are at `files`, and removes `target`.
-fn check(image: &Signed<'_>, files: &Path, target: &Path) -> anyhow::Result<()> {
-    let last = files.join(&image.last);
+/// Checks that the image's files are at `target`, and removes them.
+fn check(image: &Signed<'_>, target: &Path) -> anyhow::Result<()> {
+    let last = target.join(&image.last);
     ensure!(last.is_file(), "{} was not installed", last.display());
     Ok(fs::remove_dir_all(target)?)
 }

@@ -4,6 +4,7 @@
 //! It needs root, and says so where it isn't. The registry with a login and the one that fails are the sandbox's; all
 //! other images are in a real one.
 
+mod alone;
 mod daemon;
 
 use std::fs;
@@ -15,6 +16,7 @@ use countersign_sandbox::{
     Auth, Effect, Fault, RegistryOptions, RegistryServer, RekorVersion, Scene,
 };
 use jiff::Timestamp;
+use rustix::process::geteuid;
 
 use self::daemon::{Daemon, Pulled};
 use super::actors::{STRANGER, WORKFLOW};
@@ -24,6 +26,8 @@ use super::ledger::Ledger;
 use super::registries;
 use super::tools::{CONTAINERD, CRANE, CRICTL, CTR, OLAREG};
 use crate::command::{Command, Output};
+
+pub(crate) use self::alone::Containerd;
 
 const USER: &str = "node";
 const PASSWORD: &str = "a pass:word";
@@ -40,13 +44,7 @@ pub(super) fn run(
     directory: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
-    if Command::new("/usr/bin/id")
-        .args(["-u"])
-        .run()?
-        .stdout
-        .trim()
-        != "0"
-    {
+    if !geteuid().is_root() {
         println!("Skipped: containerd needs root.");
         return Ok(());
     }

@@ -72,6 +72,11 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     fn spawn(name: &str, logs: &Path, command: &Command) -> anyhow::Result<Self> {
         let log = logs.join(format!("{name}.log"));
         let output = File::create(&log)?;

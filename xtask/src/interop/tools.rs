@@ -281,7 +281,7 @@ impl Tools {
 
 impl GoProgram {
     /// Where it is, if an earlier run installed it.
-    fn installed(&self, root: &Path) -> Option<PathBuf> {
+    pub(super) fn installed(&self, root: &Path) -> Option<PathBuf> {
         let program = self.program(&folder(root, self.name, self.version));
         program.is_file().then_some(program)
     }

@@ -38,6 +38,15 @@ pub(super) fn usage(program: &Command) -> anyhow::Result<Usage> {
     Ok(Usage { time, cpu })
 }
 
+/// The CPU time that a process which still runs has taken so far.
+///
+/// # Errors
+/// When there is no such process.
+pub(super) fn used_by(process: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    cpu(&stat).context("/proc says nothing of the CPU time")
+}
+
 /// The fields `utime`, `stime`, `cutime` and `cstime` together. The name before them may have blanks.
 fn cpu(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;

@@ -44,6 +44,7 @@ pub(super) struct Row {
 pub(super) struct PeerRow {
     pub(super) name: &'static str,
     pub(super) seconds: f64,
+    pub(super) cpu_seconds: f64,
     /// How many times as long as ours that is.
     pub(super) ratio: f64,
 }
@@ -105,6 +106,7 @@ mod tests {
                 peers: vec![PeerRow {
                     name: "crane, tar",
                     seconds: 4.0,
+                    cpu_seconds: 4.4,
                     ratio: 4.0,
                 }],
             }],

@@ -81,6 +81,7 @@ mod tests {
             peers: vec![PeerRow {
                 name: "other",
                 seconds: 4.5,
+                cpu_seconds: 4.6,
                 ratio: 4.5,
             }],
         };
