@@ -86,7 +86,7 @@ impl Provider {
     ) -> Result<IdentityToken, Failure> {
         match self {
             Self::GitHub => self.of_endpoint(environment, connection, patience).await,
-            Self::GitLab => Err(self.failure("the job has no variable SIGSTORE_ID_TOKEN")),
+            Self::GitLab => Err(self.refused("the job has no variable SIGSTORE_ID_TOKEN")),
             Self::Buildkite => {
                 let arguments = ["oidc", "request-token", "--audience", "sigstore"];
                 self.printed("buildkite-agent", &arguments, patience).await
@@ -99,13 +99,14 @@ impl Provider {
         }
     }
 
-    fn failure(self, why: impl std::fmt::Display) -> Failure {
-        self.no_token(why).hint(self.hint())
+    /// The job gets no token as it is set up.
+    fn refused(self, why: impl std::fmt::Display) -> Failure {
+        self.no_token(Kind::Rejected, why).hint(self.hint())
     }
 
-    fn no_token(self, why: impl std::fmt::Display) -> Failure {
+    fn no_token(self, kind: Kind, why: impl std::fmt::Display) -> Failure {
         let message = format!("{} gave this job no identity token: {why}", self.name());
-        Failure::new(Kind::Unreachable, message)
+        Failure::new(kind, message)
     }
 
     async fn of_endpoint(
@@ -116,12 +117,12 @@ impl Provider {
     ) -> Result<IdentityToken, Failure> {
         let variable = |name: &str| {
             let value = environment.variable(name);
-            value.ok_or_else(|| self.failure(format_args!("the job has no variable {name}")))
+            value.ok_or_else(|| self.refused(format_args!("the job has no variable {name}")))
         };
         let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL")?;
         let bearer = variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?;
         let url: Url = url.parse().map_err(|error| {
-            self.failure(format_args!(
+            self.refused(format_args!(
                 "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"
             ))
         })?;
@@ -130,15 +131,14 @@ impl Provider {
             endpoint = endpoint.with_patience(patience.clone());
         }
         endpoint.token().await.map_err(|error| match error {
-            countersign_sign::Error::Service { status, .. }
-                if error.kind() == Kind::Unreachable =>
-            {
-                let line = Failure::from(error).line();
-                match status {
-                    Some(400..=428 | 430..=499) => self.failure(line),
-                    _ => self.no_token(line).hint(AWAY),
+            countersign_sign::Error::Service { .. } => match error.kind() {
+                Kind::Rejected => self.refused(Failure::from(error).line()),
+                Kind::Unreachable => {
+                    let line = Failure::from(error).line();
+                    self.no_token(Kind::Unreachable, line).hint(AWAY)
                 }
-            }
+                _ => error.into(),
+            },
             other => other.into(),
         })
     }
@@ -164,7 +164,8 @@ impl Provider {
                             None => tries < TRIES,
                         };
                     if !again {
-                        return Err(self.failure(failed));
+                        let kind = why.kind();
+                        return Err(self.no_token(kind, failed).hint(self.hint()));
                     }
                     tracing::warn!(program, %why, "asking again");
                     tokio::time::sleep(pause).await;
@@ -190,6 +191,14 @@ enum NoToken {
 }
 
 impl NoToken {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TimedOut => Kind::Unreachable,
+            // Why a program failed is not known. Mostly the job may have no token.
+            Self::Run(_) | Self::TooLong | Self::Failed { .. } => Kind::Rejected,
+        }
+    }
+
     fn may_pass(&self) -> bool {
         match self {
             Self::Run(_) | Self::TooLong => false,

@@ -168,6 +168,12 @@ impl Failure {
         Self::new(kind, Caused { message, source })
     }
 
+    /// Whether it is that nobody knows the trusted root now.
+    pub(crate) fn is_of_absent_root(&self) -> bool {
+        let error = self.error.downcast_ref::<countersign_verify::TrustError>();
+        error.is_some_and(countersign_verify::TrustError::is_out_of_reach)
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.signal.map_or(exit_code(self.kind), Signal::exit_code)

@@ -1,12 +1,13 @@
 //! Progress on a terminal: one row that says what is going on, how much of the bytes has come, how
 //! fast, and how long the rest takes. With `--verbose`, a line a step as well. Several installations at
-//! once have a row each ([`Board`]).
+//! once have a row each ([`Board`]). Without a terminal, a line at the start and the end of each long step ([`LongSteps`]).
 
 mod board;
+mod steps;
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign_download::Event;
@@ -17,6 +18,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::output::{self, Output};
 use crate::printable;
 use board::Row;
+use steps::LongSteps;
 
 pub(crate) use board::Board;
 
@@ -36,6 +38,8 @@ struct Reader {
     tells: bool,
     /// Whether that person wants to know of each step.
     steps: bool,
+    /// Whether it is read later, in a log.
+    logs: bool,
 }
 
 impl Reader {
@@ -43,6 +47,8 @@ impl Reader {
         Self {
             tells: output.tells(),
             steps: output.tells_steps(),
+            // With `--verbose` each step is told as it begins.
+            logs: output.tells() && !output.tells_steps() && !output.shows_progress(),
         }
     }
 }
@@ -54,6 +60,8 @@ pub(crate) struct Progress {
     layers: Mutex<HashMap<Digest, (u64, u64)>>,
     /// Set if it is one of several.
     row: Option<Row>,
+    /// Set if nothing is drawn, and somebody reads.
+    long: Option<LongSteps>,
 }
 
 impl Progress {
@@ -63,11 +71,20 @@ impl Progress {
     }
 
     fn of(reader: Reader, bar: ProgressBar, row: Option<Row>, message: impl Into<String>) -> Self {
+        let long = reader.logs.then(|| {
+            let name = row.as_ref().map(|row| format!("{}: ", row.name()));
+            let name = name.unwrap_or_default();
+            LongSteps::new(Arc::new(move |line| {
+                // Where standard error is closed, nobody is left to tell.
+                let _ = writeln!(io::stderr(), "{name}{line}");
+            }))
+        });
         let progress = Self {
             reader,
             bar,
             layers: Mutex::new(HashMap::new()),
             row,
+            long,
         };
         progress.look(STEP);
         progress.say(message);
@@ -83,7 +100,27 @@ impl Progress {
         if self.reader.steps {
             self.line(&message);
         }
-        self.set_message(&message);
+        self.begin(&message);
+    }
+
+    /// Begins a step without a line for it.
+    fn begin(&self, printable: &str) {
+        self.set_message(printable);
+        if let Some(long) = &self.long {
+            long.begin(printable);
+        }
+    }
+
+    /// Says that a step has ended, which says so itself.
+    fn verdict(&self, message: &str) {
+        if self.reader.steps {
+            self.line(message);
+        }
+        self.set_message(message);
+        if let Some(long) = &self.long {
+            // Layers may be fetched meanwhile.
+            long.end_if(|message| message.starts_with("verifying "));
+        }
     }
 
     fn set_message(&self, printable: &str) {
@@ -142,8 +179,8 @@ impl Progress {
                 self.look(STEP);
                 self.say(format!("verifying {digest}"));
             }
-            Event::Verified { digest } => self.say(format!("verified {digest}")),
-            Event::Unverified { digest } => self.say(format!("not verified: {digest}")),
+            Event::Verified { digest } => self.verdict(&format!("verified {digest}")),
+            Event::Unverified { digest } => self.verdict(&format!("not verified: {digest}")),
             Event::ArchiveProgress {
                 source,
                 bytes,
@@ -153,7 +190,13 @@ impl Progress {
                 digest,
                 bytes,
                 size,
-            } => self.transferred(digest, *bytes, *size),
+            } => {
+                let (position, length) =
+                    self.transferred("fetching", "layer", digest, *bytes, *size);
+                if position == length {
+                    self.begin("unpacking");
+                }
+            }
             Event::LayerExtracted { digest } => {
                 if self.reader.steps {
                     self.line(&format!("unpacked {digest}"));
@@ -170,16 +213,14 @@ impl Progress {
                 bytes,
                 size,
             } => {
-                self.transferred(digest, *bytes, *size);
-                self.bar.set_message("copying");
+                self.transferred("copying", "blob", digest, *bytes, *size);
             }
             CopyEvent::BlobDone {
                 digest,
                 size,
                 copied,
             } => {
-                self.transferred(digest, *size, *size);
-                self.bar.set_message("copying");
+                self.transferred("copying", "blob", digest, *size, *size);
                 if self.reader.steps {
                     let how = match copied {
                         Copied::Present => "already there",
@@ -218,32 +259,47 @@ impl Progress {
     }
 
     /// Of the blob `digest`, `bytes` of `size` have come. All blobs are named before the first has
-    /// any, so that the total stays.
-    fn transferred(&self, digest: &Digest, bytes: u64, size: u64) {
+    /// any, so that the total stays. Returns how many bytes of all have come, and how many there are.
+    fn transferred(
+        &self,
+        verb: &str,
+        noun: &str,
+        digest: &Digest,
+        bytes: u64,
+        size: u64,
+    ) -> (u64, u64) {
         let Ok(mut layers) = self.layers.lock() else {
-            return;
+            return (0, u64::MAX);
         };
-        if layers.is_empty() {
+        let first = layers.is_empty();
+        if first {
             self.look(bytes_template());
         }
-        if layers.insert(digest.clone(), (bytes, size)).is_none() {
-            let size = output::bytes(size);
-            if self.reader.steps {
-                self.line(&format!("fetching {digest}, {size}"));
-            }
-            self.set_message("fetching");
-        }
+        let new = layers.insert(digest.clone(), (bytes, size)).is_none();
         let (position, length) = layers
             .values()
             .fold((0, 0), |(a, b), (bytes, size)| (a + bytes, b + size));
+        if new {
+            if self.reader.steps {
+                let size = output::bytes(size);
+                self.line(&format!("{verb} {digest}, {size}"));
+            }
+            match first {
+                true => self.begin(verb),
+                false => self.set_message(verb),
+            }
+            if let Some(long) = &self.long {
+                let (count, size) = (layers.len(), output::bytes(length));
+                let plural = if count == 1 { "" } else { "s" };
+                long.describe(&format!("{verb} {count} {noun}{plural}, {size}"));
+            }
+        }
         self.bar.set_length(length);
         self.bar.set_position(position);
-        if position == length {
-            self.set_message("unpacking");
-        }
         if let Some(row) = &self.row {
             row.transferred(position, length);
         }
+        (position, length)
     }
 
     fn look(&self, template: &str) {
@@ -277,6 +333,9 @@ fn look(bar: &ProgressBar, template: &str) {
 
 impl Drop for Progress {
     fn drop(&mut self) {
+        if let Some(long) = &self.long {
+            long.end();
+        }
         self.bar.finish_and_clear();
         if let Some(row) = &self.row {
             row.end(&self.bar);
@@ -295,10 +354,12 @@ mod tests {
             reader: Reader {
                 tells: true,
                 steps: false,
+                logs: false,
             },
             bar: ProgressBar::with_draw_target(None, target),
             layers: Mutex::new(HashMap::new()),
             row: None,
+            long: None,
         };
         progress.look(STEP);
         progress

@@ -181,9 +181,11 @@ impl Instance {
     ) -> Result<TrustedRoot, Failure> {
         if policy.needs_trusted_root() {
             let root = self.trusted_root(environment, connection).await;
-            return root.map_err(|failure| match failure.kind {
-                Kind::Unreachable if !policy.accepts_certificates() => failure.hint(UNLOGGED_KEY),
-                _ => failure,
+            return root.map_err(|failure| {
+                match failure.is_of_absent_root() && !policy.accepts_certificates() {
+                    true => failure.hint(UNLOGGED_KEY),
+                    false => failure,
+                }
             });
         }
         let root = TrustedRoot::empty()?;

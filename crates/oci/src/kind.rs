@@ -30,7 +30,10 @@ pub enum ErrorKind {
     NotFound,
     /// What is installed is not what its record or the lock file says.
     Differs,
-    /// A network, registry or service failed, or refused the login.
+    /// A registry or service answered, and would answer the same again: the login is missing or refused, the request is
+    /// refused, or the answer is none that can be used.
+    Rejected,
+    /// A network, registry or service failed. It may work later.
     Unreachable,
 }
 

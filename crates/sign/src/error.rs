@@ -77,6 +77,8 @@ pub enum Error {
         service: Service,
         /// HTTP status of its answer, if there was one.
         status: Option<u16>,
+        /// What kind of failure it is.
+        kind: ErrorKind,
         /// What it says, or what happened on the way.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -165,6 +167,16 @@ pub enum Error {
     },
 }
 
+/// That there is no fresh token. Any error may say it; this one says of what kind the failure is, too.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct NotRenewed {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// Why there is none.
+    pub message: String,
+}
+
 impl Error {
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> ErrorKind {
@@ -173,7 +185,12 @@ impl Error {
             Self::Trust(error) => error.kind(),
             Self::Token(error) => error.kind(),
             Self::Login(error) => error.kind(),
-            Self::Renewal(_) => ErrorKind::Unreachable,
+            Self::Renewal(source) => {
+                let of_caller = source.downcast_ref::<NotRenewed>().map(|none| none.kind);
+                let kind = of_caller.or_else(|| source.downcast_ref::<Self>().map(Self::kind));
+                // Whoever was asked for a login gave none.
+                kind.unwrap_or(ErrorKind::Rejected)
+            }
             Self::Annotations(_)
             | Self::ByTag { .. }
             | Self::Services { .. }
@@ -184,7 +201,7 @@ impl Error {
             },
             Self::Policy { .. } => ErrorKind::Policy,
             Self::Clock { .. } => ErrorKind::Machine,
-            Self::Service { source, .. } => ErrorKind::of_network(source.as_ref()),
+            Self::Service { kind, .. } => *kind,
             Self::Limit { .. } | Self::FurtherCheck(_) => ErrorKind::Invalid,
             Self::Bundle { source, .. } => source.kind().into(),
             Self::Encode { .. } | Self::Key(_) => ErrorKind::Internal,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Digest, Document, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, ErrorKind, Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicyError, PolicySpec, SignatureFormat};
 use countersign_verify::{
     Evidence, Limits, TrustedRoot, Verifier, verify_bundle, verify_simple_signing,
@@ -54,6 +54,7 @@ pub(crate) fn unusable(source: PolicyError) -> Error {
     Error::Service {
         service: Service::Fulcio,
         status: None,
+        kind: ErrorKind::Rejected,
         source: Box::new(source),
     }
 }

@@ -74,7 +74,7 @@ pub use copy::{
     AttachedContent, BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied,
     Place,
 };
-pub use error::{Error, Service};
+pub use error::{Error, NotRenewed, Service};
 pub use existing::Existing;
 pub use format::WrittenFormats;
 pub use further_check::FurtherCheck;

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign_oci::samples;
 use countersign_oci::samples::{digest, reference, too_many_files};
+use countersign_oci::{ErrorKind, samples};
 use countersign_policy::{Policy, PolicyError, Violation};
 use countersign_verify::{Error as VerifyError, Failure, TrustError};
 use jiff::Timestamp;
@@ -53,8 +53,8 @@ pub fn errors() -> Vec<Error> {
         Clock { service: Service::Rekor, skew: skew() },
         Services { expected: "Rekor".into(), found: "none".into() },
         Format { expected: "a Rekor v1 log", found: "a Rekor v2 log" },
-        Service { service: Service::Fulcio, status: Some(503), source: "down".into() },
-        Service { service: Service::Rekor, status: None, source: Box::new(too_many_files()) },
+        Service { service: Service::Fulcio, status: Some(503), kind: ErrorKind::Unreachable, source: "down".into() },
+        Service { service: Service::Rekor, status: None, kind: ErrorKind::Machine, source: Box::new(too_many_files()) },
         Limit { image: image(), limit: 1, unit: "images" },
         Encode { image: image(), source: "x".into() },
         Key("x".into()),

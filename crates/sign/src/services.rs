@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_oci::ErrorKind;
 use countersign_oci::http::{Connection, Redacted, is_loopback};
 use sigstore_trust_root::{
     ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig, SigstoreInstance,
@@ -108,6 +109,7 @@ impl Services {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Service {
             service: Service::Tuf,
             status: None,
+            kind: ErrorKind::of_network(source.as_ref()),
             source,
         };
         let client = connection.client_for(url).map_err(|e| failed(e.into()))?;

@@ -258,7 +258,7 @@ impl TokenError {
         match self {
             Self::NotJwt | Self::Audience { .. } => ErrorKind::Usage,
             // A login that has ended is refused by the signing service, not wrongly used.
-            Self::Expired { .. } => ErrorKind::Unreachable,
+            Self::Expired { .. } => ErrorKind::Rejected,
             Self::Clock(_) => ErrorKind::Machine,
         }
     }

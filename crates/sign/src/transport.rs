@@ -15,7 +15,7 @@ use bytes::Bytes;
 use countersign_oci::http::{
     Answer, AttemptError, Body, Connection, Credential, Request, retrying, status_may_pass,
 };
-use countersign_oci::{Patience, Retries, excerpt};
+use countersign_oci::{Consequence, ErrorKind, Patience, Retries, excerpt};
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use tokio::time::Instant;
@@ -292,7 +292,21 @@ impl NoAnswer {
         Error::Service {
             service,
             status: self.status(),
+            kind: self.kind(),
             source: Box::new(self),
+        }
+    }
+
+    /// What kind of failure it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Status { status, .. } => of_status(*status),
+            Self::Network(source) => ErrorKind::of_network(source.as_ref()),
+            Self::Late { .. } => ErrorKind::Unreachable,
+            Self::Connection(error) => error.kind(),
+            Self::Header => ErrorKind::Usage,
+            Self::Length { .. } | Self::Answer { .. } => ErrorKind::Rejected,
+            Self::Request(_) => ErrorKind::Internal,
         }
     }
 
@@ -333,6 +347,15 @@ impl NoAnswer {
             | Self::Length { .. }
             | Self::Request(_) => self,
         }
+    }
+}
+
+/// The kind of a failure that a service tells by this status.
+fn of_status(status: u16) -> ErrorKind {
+    match Consequence::of_status(status) {
+        // A service that isn't there is no content that somebody else may have.
+        Consequence::TryNext if !matches!(status, 404 | 410) => ErrorKind::Unreachable,
+        _ => ErrorKind::Rejected,
     }
 }
 

@@ -5,7 +5,9 @@
 
 use countersign_policy::Policy;
 
+use crate::candidate;
 use crate::proven::Proven;
+use crate::refusal::RequirementState;
 
 /// Proofs, each in the place of the requirement that it was made by.
 #[derive(Debug)]
@@ -30,6 +32,18 @@ impl Gathered {
         unmet
             .map(|(position, (requirement, _))| (position, requirement.clone()))
             .collect()
+    }
+
+    /// What is required, and whether there is a proof of it.
+    pub(crate) fn states(&self) -> Vec<RequirementState> {
+        let places = self.policy.requirements().iter().zip(&self.places);
+        let states = places.map(|(requirement, place)| RequirementState {
+            name: requirement.proof_name(),
+            attestation: candidate::asks_for_attestation(requirement),
+            by_key: !requirement.accepts_certificates(),
+            met: place.is_some(),
+        });
+        states.collect()
     }
 
     /// Puts a proof in the place of the requirement that it was made by. Whoever has a proof by another policy

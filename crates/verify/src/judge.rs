@@ -8,6 +8,8 @@
 //!
 //! The caller gives the time. Only `sigstore-verify` reads the clock, because it does not accept a time.
 
+mod found;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -31,6 +33,8 @@ use crate::sighting::{NotRead, Sighting};
 use crate::simple_signing::StoredSignature;
 use crate::timestamp;
 use crate::trust::{RootInUse, TrustedRoot};
+
+pub use found::judge_found;
 
 /// Judges one bundle: is it a signature of `image`, genuine by `trusted_root`, that `policy`
 /// accepts?

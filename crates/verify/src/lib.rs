@@ -67,6 +67,7 @@ mod denial;
 mod document_proof;
 mod error;
 mod evidence;
+mod exhibits;
 mod failure;
 mod gathered;
 mod genuine;
@@ -99,8 +100,9 @@ pub use denial::Denied;
 pub use document_proof::VerifiedDocument;
 pub use error::Error;
 pub use evidence::{CertificateHolder, Evidence, SignedBy};
+pub use exhibits::{Exhibits, FoundSignature};
 pub use failure::Failure;
-pub use judge::{judge_digest, verify_bundle, verify_simple_signing};
+pub use judge::{judge_digest, judge_found, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use limits::Limits;
 pub use platform::{

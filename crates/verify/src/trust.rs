@@ -320,6 +320,24 @@ impl TrustError {
         }
     }
 
+    /// Whether nobody knows the trusted root now: its TUF repository can't be reached or refuses access, or the network is
+    /// off and the cache has none. One that is not valid is known to be wrong.
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::Tuf { source, .. } => match source.kind() {
+                ErrorKind::Unreachable | ErrorKind::Rejected | ErrorKind::Usage => true,
+                ErrorKind::Internal
+                | ErrorKind::Machine
+                | ErrorKind::Unsigned
+                | ErrorKind::Policy
+                | ErrorKind::Invalid
+                | ErrorKind::NotFound
+                | ErrorKind::Differs => false,
+            },
+            Self::Malformed { .. } | Self::Incomplete { .. } => false,
+        }
+    }
+
     /// What kind of failure it is. The match names every variant, so a new one does not
     /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {

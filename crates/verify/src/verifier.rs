@@ -25,6 +25,7 @@ use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
 use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
+use crate::exhibits::Exhibits;
 use crate::gathered::Gathered;
 use crate::limits::{Limits, in_time};
 use crate::platform::ImageVerifier;
@@ -47,6 +48,8 @@ pub struct Verifier {
     cache: Option<SignatureCache>,
     /// Signatures to judge instead of those in registries.
     bundles: Option<Bundles>,
+    /// Where the signatures are kept that are judged.
+    exhibits: Option<Exhibits>,
 }
 
 #[derive(Clone)]
@@ -96,6 +99,7 @@ impl Verifier {
             denial_cache: Arc::default(),
             cache: None,
             bundles: None,
+            exhibits: None,
         }
     }
 
@@ -122,6 +126,15 @@ impl Verifier {
         Self {
             bundles: Some(bundles),
             cache: None,
+            ..self
+        }
+    }
+
+    /// The same verifier, which keeps the signatures that it judges from now on.
+    #[must_use]
+    pub fn with_exhibits(self, exhibits: Exhibits) -> Self {
+        Self {
+            exhibits: Some(exhibits),
             ..self
         }
     }

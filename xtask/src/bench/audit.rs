@@ -176,7 +176,7 @@ fn state(standing: Standing) -> &'static str {
         Standing::Unsigned => "unsigned",
         Standing::Invalid => "invalid",
         Standing::Missing => "missing",
-        Standing::Forbidden => "unreachable",
+        Standing::Forbidden => "rejected",
     }
 }
 

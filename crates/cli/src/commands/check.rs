@@ -52,25 +52,33 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let CheckArguments { names, store } = arguments;
+    let mut report = Report::new(output);
     let mut subjects = Vec::new();
     for name in &names {
-        subjects.push(match name.as_bytes().contains(&b'/') {
-            true => Subject {
+        if name.as_bytes().contains(&b'/') {
+            subjects.push(Subject {
                 name: printable::path(Path::new(name)),
                 directory: name.into(),
-            },
-            false => entry(name, &store, environment).await?,
-        });
+            });
+            continue;
+        }
+        match entry(name, &store, environment).await {
+            Ok(subject) => subjects.push(subject),
+            Err(failure) => {
+                let name = printable::path(Path::new(name));
+                let unknown = CheckedInstallation::unknown(name);
+                report.fail(&failure, unknown.failed(&failure));
+            }
+        }
     }
     if names.is_empty() {
         subjects = entries(&store, environment).await?;
     }
-    let mut report = Report::new(output);
     for Subject { name, directory } in subjects {
         let checked = files(&name, &directory, output).await;
         let result = CheckedInstallation {
             name: name.clone(),
-            directory: directory.to_string_lossy().into_owned(),
+            directory: Some(directory.to_string_lossy().into_owned()),
             check: checked.as_ref().ok().map(Into::into),
             error: None,
         };
@@ -106,8 +114,9 @@ pub(super) struct CheckOutput {
 struct CheckedInstallation {
     /// The entry's name, or the directory as it was given.
     name: String,
-    /// Where it is.
-    directory: String,
+    /// Where it is. Left out if nothing is installed by that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
     /// Left out if it could not be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<JsonCheck>,
@@ -117,6 +126,16 @@ struct CheckedInstallation {
 }
 
 impl CheckedInstallation {
+    /// Of a name that nothing is installed by.
+    fn unknown(name: String) -> Self {
+        Self {
+            name,
+            directory: None,
+            check: None,
+            error: None,
+        }
+    }
+
     fn failed(self, failure: &Failure) -> Self {
         Self {
             error: Some(failure.to_json()),

@@ -12,11 +12,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::list_check;
+use super::report::Report;
 use super::table::table;
 use super::text::{details, digest_text};
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::json::error::JsonError;
 use crate::json::installation::Listed;
 use crate::output::{self, Output};
 use crate::printable;
@@ -60,11 +62,21 @@ pub(crate) async fn run(
         let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
         return list_check::run(lock, &arguments.names, &platform, &installations, output);
     }
+    let mut report = Report::new(output);
     for name in &arguments.names {
         if !installations.iter().any(|one| one.name == *name) {
             let (name, store) = (name.clone(), store.clone());
-            return Err(StoreError::NotInstalled { name, store }.into());
+            let failure = Failure::from(StoreError::NotInstalled {
+                name: name.clone(),
+                store,
+            });
+            report.fail(&failure, ListResult::failed(&name, &failure));
         }
+    }
+    if report.has_failed() {
+        let (results, code) = report.end();
+        output.document(&ListOutput { results });
+        return Ok(code);
     }
     if !arguments.names.is_empty() {
         installations.retain(|one| arguments.names.contains(&one.name));
@@ -88,8 +100,11 @@ pub(crate) async fn run(
             }
         }
     }
+    let listed = installations
+        .iter()
+        .map(|one| ListResult::Listed(Box::new(one.into())));
     output.document(&ListOutput {
-        results: installations.iter().map(Into::into).collect(),
+        results: listed.collect(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -97,8 +112,29 @@ pub(crate) async fn run(
 /// What `countersign list` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ListOutput {
-    /// One for each thing in the store, by name.
-    results: Vec<Listed>,
+    /// One for each thing in the store, by name. If a name that was given is wrong, only the wrong ones are here.
+    results: Vec<ListResult>,
+}
+
+/// Something in the store, or a name that nothing there has.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum ListResult {
+    Listed(Box<Listed>),
+    Missing {
+        name: String,
+        /// Why it is not listed.
+        error: Box<JsonError>,
+    },
+}
+
+impl ListResult {
+    fn failed(name: &Name, failure: &Failure) -> Self {
+        Self::Missing {
+            name: name.to_string(),
+            error: Box::new(failure.to_json()),
+        }
+    }
 }
 
 /// Everything that is recorded, in aligned lines.

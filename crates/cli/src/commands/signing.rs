@@ -16,7 +16,7 @@ use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
 use countersign_policy::SigstoreInstance;
-use countersign_sign::{Existing, IdentityToken, Signer, Tags, WrittenFormats};
+use countersign_sign::{Existing, IdentityToken, NotRenewed, Signer, Tags, WrittenFormats};
 use url::Url;
 
 use crate::arguments::annotations::{annotations, parse_pair};
@@ -296,7 +296,7 @@ fn with_renewal(
                 let connection = connection.clone();
                 Box::pin(async move {
                     let token = ci.token(&environment, &connection, patience.as_ref());
-                    token.await.map_err(|failure| failure.line().into())
+                    token.await.map_err(|failure| not_renewed(&failure))
                 })
             })
         }
@@ -304,10 +304,17 @@ fn with_renewal(
             let person = Arc::clone(&person);
             Box::pin(async move {
                 let token = person.log_in().await;
-                token.map_err(|failure| failure.line().into())
+                token.map_err(|failure| not_renewed(&failure))
             })
         }),
     }
+}
+
+fn not_renewed(failure: &Failure) -> Box<dyn std::error::Error + Send + Sync> {
+    Box::new(NotRenewed {
+        kind: failure.kind,
+        message: failure.line(),
+    })
 }
 
 /// Patience from now on, which tells what it waits for beside the progress.

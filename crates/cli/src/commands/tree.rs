@@ -20,7 +20,7 @@ use self::model::TreeResult;
 use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::operand;
 use crate::output::Output;
 use crate::policy;
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     let (trusted_root, rootless) = match trusted_root {
         Ok(root) => (root, None),
         // What is attached can be shown all the same. The policy of a file may deny or demand more than is shown.
-        Err(failure) if (policy.is_none() || by_flags) && failure.kind == Kind::Unreachable => {
+        Err(failure) if (policy.is_none() || by_flags) && failure.is_of_absent_root() => {
             (TrustedRoot::empty()?, Some(failure))
         }
         Err(failure) => return Err(failure),

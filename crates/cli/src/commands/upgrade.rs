@@ -7,6 +7,7 @@ use clap::{Arg, Args};
 use countersign_download::{EntryName, Installation, Name, RecordState, Recorded, Store};
 
 use super::galleries;
+use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
@@ -21,6 +22,9 @@ use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::installation::{InstallOutput, InstallResult};
+use crate::json::preview::{PreviewOutput, PreviewResult};
+use crate::json::wanted::Wanted;
 use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::printable;
@@ -87,7 +91,10 @@ pub(crate) async fn run(
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
     let (requested, names_from) = if names.is_empty() {
-        let installed = installed_from_galleries(&store).await?;
+        let (installed, wrong) = installed_from_galleries(&store).await?;
+        if !wrong.is_empty() {
+            return Ok(refuse(&wrong, dry_run, output));
+        }
         if installed.is_empty() {
             let directory = printable::path(&directory);
             output.note(&format!(
@@ -96,7 +103,11 @@ pub(crate) async fn run(
         }
         (installed, NamesFrom::Store)
     } else {
-        (installed_by_name(&store, &names).await?, NamesFrom::User)
+        let (installed, wrong) = installed_by_name(&store, &names).await;
+        if !wrong.is_empty() {
+            return Ok(refuse(&wrong, dry_run, output));
+        }
+        (installed, NamesFrom::User)
     };
     let installer = StoreInstaller {
         galleries: galleries::load(&gallery, &planning.choosing, &registry, environment).await?,
@@ -168,44 +179,78 @@ pub(crate) async fn outdated(
     run(arguments, environment, output).await
 }
 
-/// All that is installed in the store from a gallery.
-///
-/// # Errors
-/// A record that can't be read.
-async fn installed_from_galleries(store: &Store) -> Result<Vec<RequestedEntry>, Failure> {
-    let mut requested = Vec::new();
+/// What can't be upgraded, by its name, and why not.
+type Wrong = Vec<(Name, Failure)>;
+
+/// All that is installed in the store from a gallery, and what has a record that can't be read.
+async fn installed_from_galleries(store: &Store) -> Result<(Vec<RequestedEntry>, Wrong), Failure> {
+    let (mut requested, mut wrong) = (Vec::new(), Wrong::new());
     for installation in store.list().await? {
         match &installation.recorded {
             Some(recorded) => requested.extend(from_gallery(recorded)),
             None => match installation.record {
                 RecordState::Read | RecordState::Unreadable | RecordState::Later => {
-                    return Err(unreadable(&installation));
+                    wrong.push((installation.name.clone(), unreadable(&installation)));
                 }
                 // Not an installation: there is nothing to upgrade.
                 RecordState::Missing | RecordState::Unfinished => {}
             },
         }
     }
-    Ok(requested)
+    Ok((requested, wrong))
 }
 
-/// What is installed in the store by these names.
-///
-/// # Errors
-/// The first name that isn't installed from a gallery, or whose record can't be read.
-async fn installed_by_name(store: &Store, names: &[Name]) -> Result<Vec<RequestedEntry>, Failure> {
-    let mut requested = Vec::new();
+/// What is installed in the store by these names; and each name that isn't installed from a gallery, or whose record
+/// can't be read.
+async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<RequestedEntry>, Wrong) {
+    let (mut requested, mut wrong) = (Vec::new(), Wrong::new());
     for name in names {
-        let installation = store.installation(name).await?;
-        let Some(recorded) = &installation.recorded else {
-            return Err(unreadable(&installation));
-        };
-        requested.push(from_gallery(recorded).ok_or_else(|| {
-            let message = format!("`{name}` was not installed from a gallery");
-            Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
-        })?);
+        match installed_as(store, name).await {
+            Ok(entry) => requested.push(entry),
+            Err(failure) => wrong.push((name.clone(), failure)),
+        }
     }
-    Ok(requested)
+    (requested, wrong)
+}
+
+async fn installed_as(store: &Store, name: &Name) -> Result<RequestedEntry, Failure> {
+    let installation = store.installation(name).await?;
+    let Some(recorded) = &installation.recorded else {
+        return Err(unreadable(&installation));
+    };
+    from_gallery(recorded).ok_or_else(|| {
+        let message = format!("`{name}` was not installed from a gallery");
+        Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
+    })
+}
+
+/// Tells which names are wrong. Nothing is upgraded then.
+fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode {
+    let wanted = |name: &Name| Wanted::unplanned(&EntryName::from(name.to_string().as_str()));
+    if dry_run {
+        let mut report = Report::new(output);
+        for (name, failure) in wrong {
+            let result = PreviewResult {
+                wanted: wanted(name),
+                ..PreviewResult::default()
+            };
+            report.fail(failure, result.failed(failure.to_json()));
+        }
+        let (results, code) = report.end();
+        output.document(&PreviewOutput { results });
+        return code;
+    }
+    let mut report = Report::new(output);
+    for (name, failure) in wrong {
+        let result = InstallResult {
+            wanted: wanted(name),
+            ..InstallResult::default()
+        };
+        report.fail(failure, result.failed(failure.to_json()));
+    }
+    let (results, code) = report.end();
+    output.document(&InstallOutput { results });
+    code
 }
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.

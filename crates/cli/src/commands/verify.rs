@@ -4,6 +4,7 @@
 //! references, and one that is refused changes nothing about the others.
 
 mod bundle;
+mod inputs;
 mod save;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::inputs::SavedInputs;
 use self::save::Saving;
 use super::report::Report;
 use super::text::proofs_text;
@@ -97,6 +99,14 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "all_platforms")]
     pub(crate) save_predicate: Option<PathBuf>,
 
+    /// Write what the verdict stands on to this new directory
+    ///
+    /// That is the image's manifest, its signatures, the trusted root, the name and the time, also of an image that is
+    /// refused. `countersign policy test POLICY --case DIR` comes to the verdict again, without a network. Only for
+    /// one reference. Not with --platform and --all-platforms.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["platform", "all_platforms"])]
+    pub(crate) save: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) verification: VerificationArguments,
 
@@ -112,6 +122,7 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let saving = Saving::of(&arguments, output)?;
+    let inputs = SavedInputs::of(&arguments)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
     saving.check(&verification.policy)?;
     let verifier = with_cache(verification.verifier(), &arguments.cache, environment)?;
@@ -119,6 +130,7 @@ pub(crate) async fn run(
         Some(bundles) => verifier.with_bundles(bundles),
         None => verifier,
     };
+    let verifier = inputs.shown(verifier);
 
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));
@@ -132,7 +144,13 @@ pub(crate) async fn run(
         .map(async |reference| (reference, judge.reference(reference, which).await))
         .buffered(AT_ONCE);
     while let Some((reference, outcomes)) = outcomes.next().await {
-        for Judged { platform, outcome } in outcomes {
+        for Judged {
+            platform,
+            image,
+            outcome,
+        } in outcomes
+        {
+            let outcome = inputs.save(image.as_ref(), outcome, &verification, output);
             let outcome = outcome.and_then(|verified| saving.save(verified, output));
             progress.suspend(|| match &outcome {
                 Ok(verified) => match arguments.print_digest {
@@ -272,6 +290,8 @@ impl VerifyArguments {
 /// What became of a reference, or of one of its platforms.
 struct Judged {
     platform: Option<Platform>,
+    /// The document that the reference names, if that was judged.
+    image: Option<ResolvedImage>,
     outcome: Result<Verified, Failure>,
 }
 
@@ -290,7 +310,13 @@ impl Judge<'_> {
             Err(error) => return vec![Judged::whole(Err(error.into()))],
         };
         match which {
-            Which::Named => vec![Judged::whole(self.named(&image).await)],
+            Which::Named => {
+                let outcome = self.named(&image).await;
+                vec![Judged {
+                    image: Some(image),
+                    ..Judged::whole(outcome)
+                }]
+            }
             Which::Platform(platform) => vec![self.platform(&image, platform.clone()).await],
             Which::AllPlatforms => self.platforms(&image).await,
         }
@@ -331,7 +357,7 @@ impl Judge<'_> {
         let outcome = self.manifest(verifying, &platform).await;
         Judged {
             platform: Some(platform),
-            outcome,
+            ..Judged::whole(outcome)
         }
     }
 
@@ -340,7 +366,7 @@ impl Judge<'_> {
         let outcome = self.manifest(verifying, &entry.platform).await;
         Judged {
             platform: Some(entry.platform),
-            outcome,
+            ..Judged::whole(outcome)
         }
     }
 
@@ -369,6 +395,7 @@ impl Judged {
     fn whole(outcome: Result<Verified, Failure>) -> Self {
         Self {
             platform: None,
+            image: None,
             outcome,
         }
     }

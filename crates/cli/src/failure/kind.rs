@@ -10,7 +10,7 @@ pub(crate) struct ExitCode {
 }
 
 /// Every exit code, in order. `--help` is made from this table; the page's is tested against it.
-pub(crate) const EXIT_CODES: [ExitCode; 12] = [
+pub(crate) const EXIT_CODES: [ExitCode; 13] = [
     ExitCode {
         code: 0,
         meaning: "done",
@@ -41,11 +41,15 @@ pub(crate) const EXIT_CODES: [ExitCode; 12] = [
     },
     ExitCode {
         code: exit_code(ErrorKind::Unreachable),
-        meaning: "network, registry, signing service or login failed (also: the identity token has expired)",
+        meaning: "the network, a registry or a service failed: the same command may work later",
     },
     ExitCode {
         code: exit_code(ErrorKind::Differs),
         meaning: "what is installed is not what its record or the lock file says (`check`, `--check`)",
+    },
+    ExitCode {
+        code: exit_code(ErrorKind::Rejected),
+        meaning: "login missing, refused or expired; or another answer that stays the same, such as a redirect that is not followed",
     },
     ExitCode {
         code: 129,
@@ -72,6 +76,7 @@ pub(crate) const fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::NotFound => 6,
         ErrorKind::Unreachable => 7,
         ErrorKind::Differs => 8,
+        ErrorKind::Rejected => 9,
     }
 }
 
@@ -93,8 +98,9 @@ const fn rank(kind: ErrorKind) -> u8 {
         ErrorKind::Internal => 4,
         ErrorKind::Machine => 5,
         ErrorKind::Usage => 6,
-        ErrorKind::NotFound => 7,
-        ErrorKind::Unreachable => 8,
+        ErrorKind::Rejected => 7,
+        ErrorKind::NotFound => 8,
+        ErrorKind::Unreachable => 9,
     }
 }
 
@@ -122,6 +128,9 @@ pub(super) fn usual_hint(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => "check the spelling, and whether it was published",
         ErrorKind::Differs => {
             "find out who changed it; `countersign upgrade --reinstall` fetches and verifies it again"
+        }
+        ErrorKind::Rejected => {
+            "check the login and the address: the same command would get the same answer"
         }
         ErrorKind::Unreachable => {
             "check the network and the proxy, and whether the service works; then try again"
@@ -190,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_worst_of_several_failures_is_the_first_of_the_order_on_the_page() {
-        const ORDER: [ErrorKind; 9] = [
+        const ORDER: [ErrorKind; 10] = [
             ErrorKind::Invalid,
             ErrorKind::Policy,
             ErrorKind::Unsigned,
@@ -198,6 +207,7 @@ mod tests {
             ErrorKind::Internal,
             ErrorKind::Machine,
             ErrorKind::Usage,
+            ErrorKind::Rejected,
             ErrorKind::NotFound,
             ErrorKind::Unreachable,
         ];

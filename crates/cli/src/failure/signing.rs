@@ -96,6 +96,9 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Service { .. } if kind == Kind::Unreachable => Some(
                 "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
             ),
+            SignError::Service { .. } if kind == Kind::Rejected => Some(
+                "check the service's URL, and that it accepts the issuer of the identity token; the same command would get the same answer",
+            ),
             SignError::Refused { .. } => Some(
                 "an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer",
             ),

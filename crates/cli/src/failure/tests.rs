@@ -133,28 +133,28 @@ fn what_is_said_of_registries_and_layouts() {
         Platform/NoSuchPlatform
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
-    7 Unreachable: check that this is the address of a registry: login pages and proxies answer like this
-        Protocol
     7 Unreachable: check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http
         Network/Os
-    7 Unreachable: check the reference; if it is right, report the answer to the registry's operator
-        Status
-    7 Unreachable: if this is your own network and you expect the redirect, pass --allow-private-redirects; for an address in a gallery's index, pass --allow-private-addresses
-        Redirect
-    7 Unreachable: log in with `docker login` or `podman login`; countersign uses these logins
-        Unauthorized
     7 Unreachable: the registry has a problem: try again later, or tell its operator
         Status
     7 Unreachable: the registry wants fewer requests: log in, or try again later
         Status
-    7 Unreachable: the server redirects to a place that is not allowed; tell its operator, or use another server
-        Redirect
-    7 Unreachable: the signature was pushed, but nobody can find it; use a registry with the referrers API of OCI 1.1, or one that accepts the tag
-        NoReferrers
     7 Unreachable: try again later, or from a faster network; a registry nearer to you may help
         TooSlow
     7 Unreachable: wait until nobody else signs this image, then try again
         Contended
+    9 Rejected: check that this is the address of a registry: login pages and proxies answer like this
+        Protocol
+    9 Rejected: check the reference; if it is right, report the answer to the registry's operator
+        Status
+    9 Rejected: if this is your own network and you expect the redirect, pass --allow-private-redirects; for an address in a gallery's index, pass --allow-private-addresses
+        Redirect
+    9 Rejected: log in with `docker login` or `podman login`; countersign uses these logins
+        Unauthorized
+    9 Rejected: the server redirects to a place that is not allowed; tell its operator, or use another server
+        Redirect
+    9 Rejected: the signature was pushed, but nobody can find it; use a registry with the referrers API of OCI 1.1, or one that accepts the tag
+        NoReferrers
     ");
 }
 
@@ -191,6 +191,8 @@ fn what_is_said_of_signatures_that_are_refused() {
         Trust/Tuf/Unreachable/Io/Os
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
         Trust/Malformed, Trust/Incomplete
+    2 Usage: run it once without --offline and with a network, or pass --trusted-root FILE
+        Trust/Tuf/Cache/NotRefreshed
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
         Refused, BothRefused, Refused/LegacySignature, Refused/OldAttestation, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version
@@ -215,14 +217,12 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
-    7 Unreachable: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
-        Trust/Tuf/WrongAnswer/Transport
     7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed
         Trust/Tuf/Unreachable/NotRefreshed, Trust/Tuf/Unreachable/Io/Os
-    7 Unreachable: run it once without --offline and with a network, or pass --trusted-root FILE
-        Trust/Tuf/Cache/NotRefreshed
     7 Unreachable: the registry is very slow: try again later
         Late
+    9 Rejected: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
+        Trust/Tuf/WrongAnswer/Transport
     ");
 }
 
@@ -316,16 +316,16 @@ fn what_is_said_of_signing() {
         Publication/TagMoved
     7 Unreachable: check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev
         Service
-    7 Unreachable: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it
-        Token/Expired
-    7 Unreachable: run the same command again, a CI's in a new job: it signs what is not signed yet
-        Renewal
-    7 Unreachable: run the same command again, and log in with a browser while it waits
-        Login/Late, Login/CodeExpired
-    7 Unreachable: run the same command again, and log in with an account that the issuer accepts
-        Login/Refused
     7 Unreachable: sign again; if it fails again, the registry's support for referrers has a fault
         NotListed
+    9 Rejected: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it
+        Token/Expired
+    9 Rejected: run the same command again, a CI's in a new job: it signs what is not signed yet
+        Renewal
+    9 Rejected: run the same command again, and log in with a browser while it waits
+        Login/Late, Login/CodeExpired
+    9 Rejected: run the same command again, and log in with an account that the issuer accepts
+        Login/Refused
     ");
 }
 

@@ -95,6 +95,7 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         | Kind::Usage
         | Kind::NotFound
         | Kind::Differs
+        | Kind::Rejected
         | Kind::Unreachable => kind::usual_hint(kind),
     }
 }

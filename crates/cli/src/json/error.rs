@@ -88,7 +88,10 @@ pub(crate) enum JsonErrorKind {
     NotFound,
     /// What is installed is not what its record or the lock file says.
     Differs,
-    /// A network, registry or service does not answer as it should, or refuses a login.
+    /// A registry or service would answer the same again: the login is missing or refused, the request is refused, or the
+    /// answer is none that can be used.
+    Rejected,
+    /// A network, registry or service does not answer, or says that it can't now: the same run may work later.
     Unreachable,
     /// A signal ended the run.
     Stopped,
@@ -105,6 +108,7 @@ impl From<ErrorKind> for JsonErrorKind {
             ErrorKind::Invalid => Self::Invalid,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Differs => Self::Differs,
+            ErrorKind::Rejected => Self::Rejected,
             ErrorKind::Unreachable => Self::Unreachable,
         }
     }

@@ -215,6 +215,8 @@ pub(crate) struct Listed {
     /// Where it is.
     pub(crate) directory: String,
     pub(crate) record: JsonRecordState,
+    /// Whether it was installed on a signature that the policy accepted, by its record. `false` if no record can be read.
+    pub(crate) verified: bool,
     /// What its record says. Left out if there is none that can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) installation: Option<JsonInstallation>,
@@ -226,6 +228,10 @@ impl From<&Installation> for Listed {
             name: found.name.to_string(),
             directory: found.directory.to_string_lossy().into_owned(),
             record: found.record.into(),
+            verified: found
+                .recorded
+                .as_ref()
+                .is_some_and(|recorded| matches!(recorded.grounds, Grounds::Signature { .. })),
             installation: found.recorded.as_ref().map(Into::into),
         }
     }

@@ -164,6 +164,7 @@ mod tests {
         let reader = Reader {
             tells: true,
             steps: false,
+            logs: false,
         };
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let board = Board::on(target, reader, 3);

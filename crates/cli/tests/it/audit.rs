@@ -45,7 +45,7 @@ pub(crate) fn expected(standing: Standing) -> &'static str {
         Standing::Unsigned => "unsigned",
         Standing::Invalid => "invalid",
         Standing::Missing => "missing",
-        Standing::Forbidden => "unreachable",
+        Standing::Forbidden => "rejected",
     }
 }
 
@@ -132,8 +132,8 @@ async fn the_exit_code_is_that_of_the_worst_state_that_is_named() {
         ("none", 0),
         ("uncovered,denied", 0),
         ("unsigned,missing", 3),
-        ("missing,unreachable", 6),
-        ("unreachable", 7),
+        ("missing,rejected", 9),
+        ("rejected", 9),
         ("stale,unsigned", 4),
     ] {
         let run = by_list(&stage, &["--fail-on", states]);
@@ -305,7 +305,7 @@ async fn an_audit_that_was_interrupted_goes_on_and_reports_the_same() {
     }
     stage.registry.clear_faults();
     let open = lines(&by_list(&stage, &flags));
-    assert!(open.iter().all(|one| one["state"] != "unreachable"));
+    assert!(open.iter().all(|one| one["state"] != "rejected"));
     // Verdicts by other rules, of another list, and somebody else's file.
     let refused = |arguments: &[&str]| {
         let run = by_list(&stage, arguments);

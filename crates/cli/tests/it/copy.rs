@@ -145,7 +145,7 @@ async fn a_copy_that_is_not_proven_gets_no_tag() {
         Effect::status(403),
     ));
     let run = stage.copy(&[&from, &to]);
-    assert_eq!(run.code, 7, "{}", run.shown());
+    assert_eq!(run.code, 9, "{}", run.shown());
     assert_eq!(other.tags("mirror/app"), [] as [String; 0]);
     other.clear_faults();
 

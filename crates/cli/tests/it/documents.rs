@@ -173,7 +173,7 @@ async fn the_commands_of_the_first_page_work() {
 
 #[tokio::test]
 async fn the_commands_about_policies_work() {
-    play("docs/policy.md", 9).await;
+    play("docs/policy.md", 10).await;
 }
 
 #[tokio::test]

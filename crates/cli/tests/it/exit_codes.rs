@@ -1,8 +1,8 @@
 //! Every exit code from its real cause, as a person sees it and as JSON.
 
 use countersign_oci::Descriptor;
-use countersign_sandbox::Sigstore;
 use countersign_sandbox::image::{Image, ImageIndex};
+use countersign_sandbox::{Effect, Fault, Sigstore};
 
 use crate::stage::{RELEASE, STRANGER, Stage, image};
 
@@ -247,6 +247,33 @@ async fn a_registry_that_is_down_is_7() {
     let run = stage.verify(&[&format!("127.0.0.1:{port}/app:v1"), JSON[0], JSON[1]]);
     assert_eq!(run.code, 7);
     assert_eq!(run.json()["results"][0]["error"]["kind"], "unreachable");
+}
+
+/// 7 is for what may work later, and for nothing else.
+#[tokio::test]
+async fn an_answer_that_stays_the_same_is_9() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    for effect in [
+        Effect::status(401),
+        Effect::status(403),
+        Effect::status(400),
+        Effect::Redirect("http://10.0.0.1".to_owned()),
+    ] {
+        let fault = Fault::on("GET /v2/app/manifests/v1", effect);
+        stage.registry.add_fault(fault);
+        let run = stage.verify(&[&app, JSON[0], JSON[1]]);
+        stage.registry.clear_faults();
+        assert_eq!(run.code, 9, "{}", run.shown());
+        let error = &run.json()["results"][0]["error"];
+        assert_eq!(error["kind"], "rejected");
+        assert_eq!(error["exit_code"], 9);
+    }
+    stage
+        .registry
+        .add_fault(Fault::on("GET /v2/app/manifests/v1", Effect::status(503)));
+    assert_eq!(stage.verify(&[&app]).code, 7);
 }
 
 #[tokio::test]

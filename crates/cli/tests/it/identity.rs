@@ -84,13 +84,13 @@ async fn each_ci_that_gives_no_token_is_named_with_what_to_change_there() {
         ("CIRCLECI", "no_token_circleci"),
     ] {
         let run = sign(&stage, &[], &[(variable, "true")]);
-        assert_eq!(run.code, 7, "{variable}");
+        assert_eq!(run.code, 9, "{variable}");
         stage.snapshot(name, &run);
     }
     let mut variables = github(&stage);
     variables[2].1 = "another".to_owned();
     let run = sign(&stage, &[], &borrowed(&variables));
-    assert_eq!(run.code, 7);
+    assert_eq!(run.code, 9);
     stage.snapshot("no_token_github_refuses", &run);
     stage.sigstore.inject(Service::Oidc, unavailable(), 5);
     let run = sign(&stage, &[], &borrowed(&github(&stage)));
@@ -136,7 +136,7 @@ async fn the_programs_of_buildkite_and_circleci_are_run_again_where_they_fail() 
         "#!/bin/sh\necho hunter2; echo 'not allowed' >&2; exit 3\n",
     );
     let run = sign(&stage, &[], &[("CIRCLECI", "true"), ("PATH", &path)]);
-    assert_eq!(run.code, 7);
+    assert_eq!(run.code, 9);
     assert!(
         run.stderr.contains("failed (exit status: 3): not allowed"),
         "{}",
@@ -148,7 +148,7 @@ async fn the_programs_of_buildkite_and_circleci_are_run_again_where_they_fail() 
         "#!/bin/sh\nfor i in 1 2 3 4 5 6 7; do printf '%10000d' $i; done\n",
     );
     let run = sign(&stage, &[], &[("CIRCLECI", "true"), ("PATH", &path)]);
-    assert_eq!(run.code, 7);
+    assert_eq!(run.code, 9);
     assert!(
         run.stderr
             .contains("has printed more than 65536 bytes in place of a token"),
@@ -161,7 +161,7 @@ async fn the_programs_of_buildkite_and_circleci_are_run_again_where_they_fail() 
 async fn without_the_permission_the_job_is_told_to_ask_for_it() {
     let stage = Stage::new().await;
     let run = sign(&stage, &[], &[("GITHUB_ACTIONS", "true")]);
-    assert_eq!(run.code, 7);
+    assert_eq!(run.code, 9);
     stage.snapshot("token_permission", &run);
 }
 
@@ -178,7 +178,7 @@ async fn tokens_that_can_not_be_used_are_refused_and_not_shown() {
     let stage = Stage::new().await;
     let expired = stage.sigstore.expired_token(RELEASE);
     let run = sign(&stage, &["--identity-token", &expired], &[]);
-    assert_eq!(run.code, 7);
+    assert_eq!(run.code, 9);
     stage.snapshot("expired_token", &run);
     assert!(!run.shown().contains(&expired));
 
@@ -213,7 +213,7 @@ async fn neither_token_nor_secret_of_the_job_is_shown_even_by_diagnostics() {
         // Two audiences: the endpoint can't read the request.
         sign(&stage, &[], &wrong),
     ];
-    assert_eq!(shown.each_ref().map(|run| run.code), [0, 0, 0, 7]);
+    assert_eq!(shown.each_ref().map(|run| run.code), [0, 0, 0, 9]);
     for run in shown {
         assert!(!run.stderr.is_empty(), "diagnostics were asked for");
         let shown = run.shown();

@@ -89,14 +89,14 @@ async fn without_a_login_or_with_a_wrong_one_the_way_to_log_in_is_told() {
     for auth in [basic(), bearer()] {
         let stage = stage(auth).await;
         let run = stage.verify(&[&stage.reference("app:v1")]);
-        assert_eq!(run.code, 7);
+        assert_eq!(run.code, 9);
         assert!(run.stderr.contains("hint: log in with `docker login`"));
 
         let host = stage.registry.host();
         // `robot:wrong`
         let config = format!(r#"{{"auths": {{"{host}": {{"auth": "cm9ib3Q6d3Jvbmc="}}}}}}"#);
         stage.write("docker/config.json", config);
-        assert_eq!(verify(&stage).code, 7);
+        assert_eq!(verify(&stage).code, 9);
     }
 }
 

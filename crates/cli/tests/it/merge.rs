@@ -126,7 +126,7 @@ async fn a_failure_says_where_the_tags_are() {
     let refuses = Fault::on("PUT /v2/merged/manifests/latest", Effect::status(403));
     stage.registry.add_fault(refuses.times(1));
     let half = stage.merge(RELEASE, &arguments);
-    assert_eq!(half.code, 7, "{}", half.stderr);
+    assert_eq!(half.code, 9, "{}", half.stderr);
     stage.snapshot("half_merge", &half);
     assert_eq!(stage.registry.tags("merged"), ["v1"]);
 
@@ -134,7 +134,7 @@ async fn a_failure_says_where_the_tags_are() {
         .registry
         .add_fault(Fault::on("PUT /v2/merged/manifests/latest", Effect::status(403)).times(1));
     let half = stage.merge(RELEASE, &[&["--output=json"], &arguments[..]].concat());
-    assert_eq!(half.code, 7, "{}", half.stdout);
+    assert_eq!(half.code, 9, "{}", half.stdout);
     let error = &half.json()["error"];
     assert_eq!(error["tags_written"], json!([tag]));
     assert_eq!(error["tags_unclear"], json!([]));

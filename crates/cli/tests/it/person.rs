@@ -105,7 +105,7 @@ async fn a_person_logs_in_with_a_code_and_who_refuses_signs_nothing() {
 
     stage.sigstore.set_login(PERSON, LoginAnswer::Denies);
     let run = with_browser(signing(&stage, &["--force", "--login", "browser"])).await;
-    assert_eq!(run.code, 7, "{}", run.stderr);
+    assert_eq!(run.code, 9, "{}", run.stderr);
     let said = "the login was refused: the OIDC issuer says `access_denied` (the person said no)";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }

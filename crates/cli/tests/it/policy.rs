@@ -3,6 +3,7 @@
 mod export;
 mod init;
 mod rules;
+mod save;
 
 use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, Flaw, Statement};
@@ -122,7 +123,7 @@ async fn a_file_of_cases_that_can_not_be_used_is_2_and_says_where_to_see_one() {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert_eq!(
         run.stderr,
-        "error: the cases cases/cases.yaml can't be used: unknown field `verification`, expected one of cases at line 1, column 1\n  hint: `countersign policy test --help` shows a file of cases\n"
+        "error: the cases cases/cases.yaml can't be used: unknown field `verification`, expected one of trusted_root, cases at line 1, column 1\n  hint: `countersign policy test --help` shows a file of cases\n"
     );
 }
 

@@ -59,7 +59,7 @@ async fn a_registry_that_keeps_no_list_is_named_with_what_to_do() {
     .await;
     let token = stage.sigstore.token(RELEASE);
     let run = stage.sign(&["--identity-token", &token, &stage.reference("app:v1")]);
-    assert_eq!(run.code, 7, "{}", run.stderr);
+    assert_eq!(run.code, 9, "{}", run.stderr);
     let said = "with the image itself, not with the list that was written there";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     let hint = "hint: the signature was pushed, but nobody can find it; use a registry with the referrers API of OCI 1.1";

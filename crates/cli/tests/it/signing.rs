@@ -55,13 +55,13 @@ async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
     // After a failure nothing is begun, so the last of them fails, and one is begun after the other.
     let one_by_one = "--parallel=1";
     let failed = sign(&stage, &[one_by_one]);
-    assert_eq!(failed.code, 7, "{}", failed.shown());
+    assert_eq!(failed.code, 9, "{}", failed.shown());
     stage.snapshot("sign_failure_of_one", &failed);
 
     let failed = sign(&stage, &[one_by_one, JSON[0], JSON[1]]);
-    assert_eq!(failed.code, 7);
+    assert_eq!(failed.code, 9);
     let document = failed.json();
-    assert_eq!(document["error"]["exit_code"], 7);
+    assert_eq!(document["error"]["exit_code"], 9);
     let expected = ["already_signed", "already_signed", "unsigned"];
     assert_eq!(outcomes(&failed), expected);
     let unsigned = &document["results"][2];

@@ -196,7 +196,9 @@ async fn a_record_that_can_not_be_read_is_told_by_list_and_upgrade_and_remove_ta
     for names in [&[][..], &["chat"]] {
         let (code, document) = shop.upgrade(names);
         assert_eq!(code, 2, "{document}");
-        let hints = document["error"]["hints"].to_string();
+        let result = &document["results"][0];
+        assert_eq!(result["name"], "chat");
+        let hints = result["error"]["hints"].to_string();
         assert!(hints.contains("countersign remove"), "{hints}");
     }
     let (code, document) = shop.run(&["remove", "chat"]);

@@ -76,7 +76,7 @@ async fn tags_are_written_when_all_is_proven_and_a_failure_says_where_they_are()
     let refuses = Fault::on("PUT /v2/app/manifests/last", Effect::status(403));
     stage.registry.add_fault(refuses.times(1));
     let half = sign(&stage, &[&["--output=json"], &flags[..]].concat(), &image);
-    assert_eq!(half.code, 7, "{}", half.stdout);
+    assert_eq!(half.code, 9, "{}", half.stdout);
     let error = &half.json()["error"];
     assert_eq!(error["tags_written"], serde_json::json!([next]));
     assert_eq!(error["tags_unclear"], serde_json::json!([]));

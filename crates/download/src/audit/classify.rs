@@ -35,6 +35,7 @@ fn of_kind(kind: ErrorKind, reason: String) -> Verdict {
     let state = match kind {
         ErrorKind::NotFound => State::Missing,
         ErrorKind::Unreachable => State::Unreachable,
+        ErrorKind::Rejected => State::Rejected,
         ErrorKind::Invalid => State::Invalid,
         ErrorKind::Policy => State::OtherCondition,
         ErrorKind::Unsigned => State::Unsigned,
@@ -129,6 +130,7 @@ fn nearness(state: State) -> u8 {
         State::Unsigned
         | State::Missing
         | State::Unreachable
+        | State::Rejected
         | State::Uncovered
         | State::Unusable
         | State::Failed => 1,

@@ -57,8 +57,10 @@ pub enum State {
     Denied,
     /// The registry does not have the image, its tag or the platform.
     Missing,
-    /// The registry gave no clear answer, or refused access. Nobody knows whether the image is signed.
+    /// The registry gave no answer now. Nobody knows whether the image is signed.
     Unreachable,
+    /// The registry refused access, or answered nothing that can be used. Nobody knows whether the image is signed.
+    Rejected,
     /// No policy and no digest covers it.
     Uncovered,
     /// The line or the gallery's entry names nothing that could be installed.
@@ -69,7 +71,7 @@ pub enum State {
 
 impl State {
     /// All of them, the good ones first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Proven,
         Self::Digest,
         Self::Stale,
@@ -82,6 +84,7 @@ impl State {
         Self::Denied,
         Self::Missing,
         Self::Unreachable,
+        Self::Rejected,
         Self::Uncovered,
         Self::Unusable,
         Self::Failed,
@@ -102,6 +105,7 @@ impl State {
             Self::Denied => "denied",
             Self::Missing => "missing",
             Self::Unreachable => "unreachable",
+            Self::Rejected => "rejected",
             Self::Uncovered => "uncovered",
             Self::Unusable => "unusable",
             Self::Failed => "failed",
@@ -122,7 +126,8 @@ impl State {
             Self::Invalid => "with an invalid signature or content",
             Self::Denied => "denied by the policy",
             Self::Missing => "not in the registry",
-            Self::Unreachable => "not known: the registry gave no clear answer",
+            Self::Unreachable => "not known: the registry gave no answer",
+            Self::Rejected => "not known: the registry refused access",
             Self::Uncovered => "covered by no policy",
             Self::Unusable => "not usable as they are written",
             Self::Failed => "not known: this machine failed",
@@ -142,6 +147,7 @@ impl State {
             Self::Invalid => Some(ErrorKind::Invalid),
             Self::Missing => Some(ErrorKind::NotFound),
             Self::Unreachable => Some(ErrorKind::Unreachable),
+            Self::Rejected => Some(ErrorKind::Rejected),
             Self::Unusable => Some(ErrorKind::Usage),
             Self::Failed => Some(ErrorKind::Machine),
         }

@@ -98,8 +98,11 @@ impl GalleryError {
                     ErrorKind::Machine
                 } else if kinds().all(|kind| kind == ErrorKind::NotFound) {
                     ErrorKind::NotFound
-                } else {
+                } else if kinds().any(|kind| kind == ErrorKind::Unreachable) {
+                    // That place may answer later.
                     ErrorKind::Unreachable
+                } else {
+                    ErrorKind::Rejected
                 }
             }
         }

@@ -86,7 +86,7 @@ impl HttpError {
             }
             Self::Unavailable { .. } => (ErrorKind::Unreachable, Consequence::TryNext),
             Self::Status { .. } | Self::Redirect { .. } => {
-                (ErrorKind::Unreachable, Consequence::TrySameDigest)
+                (ErrorKind::Rejected, Consequence::TrySameDigest)
             }
             Self::TooLarge { .. } => (ErrorKind::Invalid, Consequence::TrySameDigest),
             Self::Failed { source, .. } => (source.kind(), source.consequence()),

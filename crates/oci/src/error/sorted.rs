@@ -34,7 +34,7 @@ impl Error {
             }
             // Some registries ask for a login instead of answering that the content doesn't exist.
             Self::Unauthorized { .. } => {
-                (ErrorKind::Unreachable, Consequence::TryNext, Fault::Request)
+                (ErrorKind::Rejected, Consequence::TryNext, Fault::Request)
             }
             Self::Status { status, .. } => match (status, Consequence::of_status(*status)) {
                 // It was there, and is gone for good.
@@ -43,7 +43,7 @@ impl Error {
                     (ErrorKind::Unreachable, Consequence::TryNext, Fault::Busy)
                 }
                 (_, consequence @ (Consequence::TrySameDigest | Consequence::End)) => {
-                    (ErrorKind::Unreachable, consequence, Fault::Request)
+                    (ErrorKind::Rejected, consequence, Fault::Request)
                 }
             },
             Self::Network { source, .. } => (
@@ -53,12 +53,12 @@ impl Error {
             ),
             Self::TooSlow { .. } => (ErrorKind::Unreachable, Consequence::TryNext, Fault::Network),
             Self::Redirect { .. } => (
-                ErrorKind::Unreachable,
+                ErrorKind::Rejected,
                 Consequence::TrySameDigest,
                 Fault::Other,
             ),
             Self::Protocol { .. } => (
-                ErrorKind::Unreachable,
+                ErrorKind::Rejected,
                 Consequence::TrySameDigest,
                 Fault::Answer,
             ),
@@ -72,9 +72,8 @@ impl Error {
                 Consequence::TrySameDigest,
                 Fault::Content,
             ),
-            Self::NoReferrers { .. } | Self::Contended { .. } => {
-                (ErrorKind::Unreachable, Consequence::End, Fault::Other)
-            }
+            Self::NoReferrers { .. } => (ErrorKind::Rejected, Consequence::End, Fault::Other),
+            Self::Contended { .. } => (ErrorKind::Unreachable, Consequence::End, Fault::Other),
             Self::Full { .. } => (ErrorKind::Invalid, Consequence::End, Fault::Other),
             Self::Layout { source, .. } => {
                 let fault = if source.is_absence() {

@@ -56,7 +56,7 @@ impl LoginError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoBrowser | Self::NoDevices => ErrorKind::Usage,
-            Self::Refused { .. } | Self::Late { .. } | Self::CodeExpired => ErrorKind::Unreachable,
+            Self::Refused { .. } | Self::Late { .. } | Self::CodeExpired => ErrorKind::Rejected,
             Self::OtherLogin | Self::OtherIssuer { .. } => ErrorKind::Invalid,
             Self::Listener(_) => ErrorKind::Machine,
             Self::Random => ErrorKind::Internal,

@@ -351,7 +351,12 @@ impl TufError {
     /// compile until it is added here.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Cache { source, .. } | Self::Unreachable(source) => match source.as_ref() {
+            // Nobody is asked without the network, so asking again finds nothing else.
+            Self::Cache { source, .. } => match MachineFault::of(source.as_ref()) {
+                None => ErrorKind::Usage,
+                Some(_) => ErrorKind::Machine,
+            },
+            Self::Unreachable(source) => match source.as_ref() {
                 // We write the cache, so a missing permission there is a problem of this machine.
                 sigstore_tuf::Error::Io { source, .. } => match MachineFault::of(source) {
                     None => ErrorKind::Unreachable,
@@ -361,7 +366,10 @@ impl TufError {
             },
             Self::WrongAnswer(source) => match source.as_ref() {
                 // A file is missing, or the mirror refuses access.
-                sigstore_tuf::Error::Transport { .. } => ErrorKind::of_network(source.as_ref()),
+                sigstore_tuf::Error::Transport { .. } => match MachineFault::of(source.as_ref()) {
+                    None | Some(MachineFault::Permission) => ErrorKind::Rejected,
+                    Some(_) => ErrorKind::Machine,
+                },
                 _ => ErrorKind::Invalid,
             },
         }

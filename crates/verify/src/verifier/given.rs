@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::Verifier;
 use super::search::SearchState;
 use crate::blocking::run_blocking;
+use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::judge::StoredForm;
 use crate::proof::VerifiedImage;
@@ -54,6 +55,12 @@ impl Verifier {
             let criteria = Arc::clone(&search.criteria);
             let unmet = search.gathered.unmet();
             let limit = self.limits.bundle_bytes;
+            if let Some(exhibits) = &self.exhibits
+                && check_size(bundle.get(), limit).is_ok()
+            {
+                let json = bundle.get().as_bytes().to_vec();
+                exhibits.keep(search.image.digest(), FoundSignature::bundle(json));
+            }
             let bundle = Arc::clone(bundle);
             let judging = run_blocking(&self.permits, move || {
                 let judge = |(position, requirement): (usize, Policy)| {

@@ -18,6 +18,7 @@ use super::fetch::{FetchFailure, Fetched};
 use crate::blocking::run_blocking;
 use crate::candidate;
 use crate::denial::DeniedChildren;
+use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::gathered::Gathered;
 use crate::judge::{Judge, StoredForm};
@@ -180,6 +181,9 @@ impl Verifier {
         search: &mut SearchState<'_>,
         stored: StoredLayer,
     ) -> Option<VerifiedImage> {
+        if let Some(exhibits) = &self.exhibits {
+            exhibits.keep(search.image.digest(), FoundSignature::of(&stored));
+        }
         let criteria = Arc::clone(&search.criteria);
         let manifest = stored.holder().clone();
         let unmet = search.gathered.unmet();
@@ -343,21 +347,8 @@ impl SearchState<'_> {
 
     /// The refusal, with what was found of that which the policy requires.
     pub(super) fn into_refusal(self) -> (Refusal, Option<RegistryError>) {
-        let unmet: Vec<usize> = self
-            .gathered
-            .unmet()
-            .into_iter()
-            .map(|(at, _)| at)
-            .collect();
-        let requirements = self.policy.requirements().iter().enumerate();
-        let requirements = requirements.map(|(position, requirement)| RequirementState {
-            name: requirement.proof_name(),
-            attestation: candidate::asks_for_attestation(requirement),
-            by_key: !requirement.accepts_certificates(),
-            met: !unmet.contains(&position),
-        });
         let refusal = Refusal {
-            requirements: requirements.collect(),
+            requirements: self.gathered.states(),
             ..self.refusal
         };
         (refusal, self.unknown)

@@ -73,7 +73,7 @@ fn class(state: State) -> &'static str {
         State::OtherSigner | State::Invalid => "bad lighter",
         State::Denied | State::Uncovered => "bad lightest",
         State::Missing => "gone",
-        State::Unreachable | State::Failed => "gone lighter",
+        State::Unreachable | State::Rejected | State::Failed => "gone lighter",
         State::Unusable => "gone lightest",
     }
 }

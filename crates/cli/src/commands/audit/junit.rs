@@ -71,7 +71,7 @@ fn case(result: &AuditResult) -> String {
         return format!("<testcase classname=\"{suite}\" name=\"{name}\"/>\n");
     }
     let kind = match state {
-        State::Unreachable | State::Failed => "error",
+        State::Unreachable | State::Rejected | State::Failed => "error",
         _ => "failure",
     };
     let reason = escaped(result.reason.as_deref().unwrap_or(state.words()));

@@ -88,8 +88,10 @@ pub(in crate::commands) enum JsonState {
     Denied,
     /// The registry does not have the image, its tag or the platform.
     Missing,
-    /// The registry gave no clear answer, or refused access.
+    /// The registry gave no answer now.
     Unreachable,
+    /// The registry refused access, or answered nothing that can be used.
+    Rejected,
     /// No policy and no digest covers it.
     Uncovered,
     /// Names nothing that could be installed.
@@ -113,6 +115,7 @@ impl From<State> for JsonState {
             State::Denied => Self::Denied,
             State::Missing => Self::Missing,
             State::Unreachable => Self::Unreachable,
+            State::Rejected => Self::Rejected,
             State::Uncovered => Self::Uncovered,
             State::Unusable => Self::Unusable,
             State::Failed => Self::Failed,
@@ -135,6 +138,7 @@ impl From<JsonState> for State {
             JsonState::Denied => Self::Denied,
             JsonState::Missing => Self::Missing,
             JsonState::Unreachable => Self::Unreachable,
+            JsonState::Rejected => Self::Rejected,
             JsonState::Uncovered => Self::Uncovered,
             JsonState::Unusable => Self::Unusable,
             JsonState::Failed => Self::Failed,

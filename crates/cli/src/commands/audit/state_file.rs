@@ -33,13 +33,16 @@ struct Line {
 }
 
 impl Line {
-    /// Whether the answer may be another one today: the registry or this machine has failed. It is asked again each
-    /// time, and its line stays as it is.
+    /// Whether the answer may be another one today: the registry or this machine has failed, or there is a login now. It is
+    /// asked again each time, and its line stays as it is.
     fn is_open(&self) -> bool {
         let states = self.results.iter().map(|result| &result.state);
-        states
-            .into_iter()
-            .any(|state| matches!(state, JsonState::Unreachable | JsonState::Failed))
+        states.into_iter().any(|state| {
+            matches!(
+                state,
+                JsonState::Unreachable | JsonState::Rejected | JsonState::Failed
+            )
+        })
     }
 
     /// Whether it has verdicts, and those of this subject.

@@ -11,8 +11,7 @@ use serde::Serialize;
 
 use super::record::{AuditResult, JsonSigner, JsonState};
 
-/// The most signers and the most groups that are counted each on its own. Whoever signs can use as many names as
-/// they like.
+/// The most signers and groups that are counted each on its own. Whoever signs can use as many names as they like.
 const GROUPS_MAX: usize = 1_000;
 /// The most names of entries that are kept.
 const NAMES_MAX: usize = 10_000;
@@ -272,6 +271,7 @@ pub(super) fn policy_change(key: &GroupKey, group: &Group) -> Option<String> {
         | State::Denied
         | State::Missing
         | State::Unreachable
+        | State::Rejected
         | State::Unusable
         | State::Failed => return None,
     };

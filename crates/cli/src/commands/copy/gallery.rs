@@ -12,7 +12,7 @@ use countersign_verify::TrustedRoot;
 
 use super::CopyArguments;
 use super::carrier::{Carrier, Item, unpinned};
-use super::document::CopyResult;
+use super::document::{CopyOutput, CopyResult};
 use super::target::Target;
 use crate::commands::galleries;
 use crate::commands::kit::OpenKit;
@@ -43,7 +43,10 @@ pub(super) async fn from_galleries(
     let mut roots = HashMap::new();
     let mut report = Report::new(output);
     let mut items = Vec::new();
-    for plan in plans(arguments, &galleries, lock.as_ref(), &mut report)? {
+    let Some(plans) = plans(arguments, &galleries, lock.as_ref(), &mut report)? else {
+        return Ok(nothing(report, output));
+    };
+    for plan in plans {
         let (reference, policy) = match image_of(&plan) {
             Ok(found) => found,
             Err(failure) => {
@@ -108,7 +111,10 @@ pub(super) async fn from_kit(
     let listed = registry.layout_images(&kit.path).await?;
     let layout = Location::from(kit.path.clone());
     let mut items = Vec::new();
-    for plan in plans(arguments, &galleries, None, &mut report)? {
+    let Some(plans) = plans(arguments, &galleries, None, &mut report)? else {
+        return Ok(nothing(report, output));
+    };
+    for plan in plans {
         let Ok((reference, policy)) = image_of(&plan) else {
             continue;
         };
@@ -135,17 +141,24 @@ pub(super) async fn from_kit(
     carrier.carry(items, to, None).await
 }
 
-/// The plans of all entries with content, or of those that are asked for.
+/// Ends a run that copies nothing, because a name is wrong.
+fn nothing(report: Report<'_, CopyResult>, output: &Output) -> ExitCode {
+    let (results, code) = report.end();
+    output.document(&CopyOutput { results, kit: None });
+    code
+}
+
+/// The plans of all entries with content, or of those that are asked for. `None` if no gallery has one of these.
 fn plans(
     arguments: &CopyArguments,
     galleries: &Galleries,
     lock: Option<&Lock>,
     report: &mut Report<'_, CopyResult>,
-) -> Result<Vec<Plan>, Failure> {
+) -> Result<Option<Vec<Plan>>, Failure> {
     let is_wanted = |name: &str| {
         arguments.entries.is_empty() || arguments.entries.iter().any(|wanted| wanted == name)
     };
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     if let Some(lock) = lock {
         for entry in lock.entries().filter(|entry| is_wanted(&entry.name)) {
             let plan = galleries.plan(&entry.name.as_str().into())?;
@@ -163,20 +176,27 @@ fn plans(
                 Err(error) => {
                     let failure = Failure::from(error);
                     report.fail(&failure, CopyResult::failed(&entry.name, None, &failure));
+                    failed.push(entry.name.clone());
                 }
             }
         }
     }
-    let mut missing = arguments.entries.iter();
-    let known = |name: &String| found.iter().any(|plan| plan.name() == name);
-    match missing.find(|name| !known(name)) {
-        Some(name) if !report.has_failed() => {
-            let message = format!("no gallery has an image with the name `{name}`");
-            Err(Failure::new(Kind::NotFound, message)
-                .hint("see the names with `countersign install --gallery FILE --dry-run --all`"))
-        }
-        _ => Ok(found),
+    let known = |name: &String| {
+        found.iter().any(|plan| plan.name() == name) || failed.iter().any(|failed| failed == name)
+    };
+    let missing: Vec<&String> = arguments
+        .entries
+        .iter()
+        .filter(|name| !known(name))
+        .collect();
+    for name in &missing {
+        let message = format!("no gallery has an image with the name `{name}`");
+        let failure = Failure::new(Kind::NotFound, message)
+            .hint("see the names with `countersign gallery show FILE`");
+        report.fail(&failure, CopyResult::failed(name, None, &failure));
     }
+    // A name that is wrong is a mistake: nothing is copied then.
+    Ok(missing.is_empty().then_some(found))
 }
 
 /// What an entry's content is, and what proves it.

@@ -9,7 +9,7 @@ use super::finding::{Finding, check_permissions};
 use crate::commands::image_verifier::configuration::Configuration;
 use crate::commands::image_verifier::refresh;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 
 /// The configuration, if it can be read, and what there is to say of it.
 pub(super) async fn check(
@@ -97,11 +97,11 @@ fn root(name: &str, loaded: Result<(), Failure>) -> Finding {
     match loaded {
         Ok(()) => Finding::ok(CHECK, format!("{name} is on the disk, and valid")),
         Err(failure) => {
-            let hint = match failure.kind {
-                Kind::Unreachable => {
+            let hint = match failure.is_of_absent_root() {
+                true => {
                     "run `countersign image-verifier refresh`, and let a timer run it every day"
                 }
-                _ => {
+                false => {
                     "put a valid trusted_root.json there, or take the key out: then public Sigstore counts"
                 }
             };

@@ -7,6 +7,7 @@
 
 mod case;
 mod rules;
+pub(in crate::commands) mod saved;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,17 +15,21 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_oci::Reference;
 use countersign_policy::ImageVerifierConfig;
+use countersign_verify::TrustedRoot;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::case::{Case, Cases, Expectation, Verdict};
 use self::rules::{ImageResult, Rules};
+use self::saved::SavedRoot;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::trust::TrustArguments;
+use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::{Failure, Kind, exit_code, worst};
 use crate::input::read_text;
+use crate::json::error::JsonError;
 use crate::output::Output;
 use crate::policy::{self, LoadedPolicy};
 use crate::trust;
@@ -43,25 +48,24 @@ Example of a file of cases:
       at: 2026-01-31T12:00:00Z      # the time to judge at; without it, the present time
       expect: refused_policy        # or refused_invalid, refused_unsigned; or refused, for any
 
+`countersign verify --save DIR` writes such a file for an image; pass --case DIR.
+
 In the cases of an image verifier, an image without `bundle` has no signature.
 The exit code is 4 if a result is not the expected one.";
 
 /// `countersign policy test`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
+#[group(id = "tested", args = ["cases", "images"], required = true)]
 pub(crate) struct PolicyTestArguments {
     /// The policy file, or the configuration of an image verifier, YAML or JSON
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// File of cases, YAML
+    /// File of cases, YAML, or a directory that `verify --save` wrote
     ///
     /// Paths in the file are relative to it.
-    #[arg(
-        long = "case",
-        value_name = "CASES",
-        required_unless_present = "images"
-    )]
+    #[arg(long = "case", value_name = "CASES")]
     pub(crate) cases: Option<PathBuf>,
 
     /// Print which rule of an image verifier is for this image, and what it demands
@@ -69,7 +73,7 @@ pub(crate) struct PolicyTestArguments {
     /// NAME:TAG as a pod has it, or NAME@DIGEST. No registry is asked. May be given several times. Not with
     /// --case.
     #[arg(long = "image", value_name = "IMAGE", conflicts_with = "cases")]
-    pub(crate) images: Vec<Reference>,
+    pub(crate) images: Vec<String>,
 
     #[command(flatten)]
     pub(crate) trust: TrustArguments,
@@ -96,13 +100,20 @@ pub(super) async fn run(
         };
         return Ok(rulings(rules, &arguments.images, output));
     };
-    let directory = cases.parent().unwrap_or(Path::new(""));
-    let cases = Cases::read(cases)?;
+    let file = match cases.is_dir() {
+        true => &cases.join(case::FILE),
+        false => cases,
+    };
+    let directory = file.parent().unwrap_or(Path::new(""));
+    let cases = Cases::read(file)?;
+    let named = arguments.trust.name_an_instance();
+    let saved = cases.trusted_root.as_ref().filter(|_| !named);
+    let saved = saved.map(|path| SavedRoot::read(&directory.join(path)));
+    let (saved, trust) = (saved.transpose()?, &arguments.trust);
     let results = match &rules {
         Some(rules) => {
-            rules
-                .judge(&cases.cases, directory, &arguments.trust, environment)
-                .await?
+            let judging = rules.judge(&cases.cases, directory, saved.as_ref(), trust, environment);
+            judging.await?
         }
         None => {
             let policy = LoadedPolicy {
@@ -111,55 +122,98 @@ pub(super) async fn run(
                     .clone(),
                 file: Some(arguments.file.clone()),
             };
-            by_policy(
-                &policy,
-                &cases.cases,
-                directory,
-                &arguments.trust,
-                environment,
-            )
-            .await?
+            let root = match &saved {
+                Some(saved) => saved.for_policy(&policy.policy)?,
+                None => trusted_root(&policy, trust, environment).await?,
+            };
+            by_policy(&policy, &cases.cases, directory, &root)?
         }
     };
     Ok(told(&results, output))
 }
 
+/// The trusted root of the flags, of the policy, or of the public-good instance.
+async fn trusted_root(
+    policy: &LoadedPolicy,
+    trust: &TrustArguments,
+    environment: &Environment,
+) -> Result<TrustedRoot, Failure> {
+    let instance = trust::instance(trust, Some(policy), environment)?;
+    let connection = connection::without_registries(environment)?;
+    instance
+        .trusted_root_for(&policy.policy, environment, &connection)
+        .await
+}
+
 /// The verdicts of one policy.
-async fn by_policy<'a>(
+///
+/// # Errors
+/// Each case that can't be used, not only the first.
+fn by_policy<'a>(
     policy: &LoadedPolicy,
     cases: &'a [Case],
     directory: &Path,
-    trust: &TrustArguments,
-    environment: &Environment,
+    root: &TrustedRoot,
 ) -> Result<Vec<JudgedCase<'a>>, Failure> {
-    let instance = trust::instance(trust, Some(policy), environment)?;
-    let connection = connection::without_registries(environment)?;
-    let trusted_root = instance
-        .trusted_root_for(&policy.policy, environment, &connection)
-        .await?;
-    let judged = cases.iter().map(|case| {
-        let verdict = case.judge(directory, &trusted_root, &policy.policy)?;
-        Ok(JudgedCase {
-            case,
-            rule: None,
-            verdict,
-        })
-    });
-    judged.collect()
+    let (mut judged, mut wrong) = (Vec::new(), Vec::new());
+    for case in cases {
+        match case.judge(directory, root, &policy.policy) {
+            Ok(verdict) => judged.push(JudgedCase {
+                case,
+                rule: None,
+                verdict,
+            }),
+            Err(failure) => wrong.push(failure),
+        }
+    }
+    unusable(wrong)?;
+    Ok(judged)
 }
 
-/// Tells which rule is for each image.
-fn rulings(rules: &Rules, images: &[Reference], output: &Output) -> ExitCode {
-    let results = images.iter().map(|image| {
-        let result = rules.ruling(image);
-        output.answer(&result.text());
-        PolicyTestResult::Image(result)
-    });
+/// One failure of all cases that can't be used.
+fn unusable(wrong: Vec<Failure>) -> Result<(), Failure> {
+    let lines: Vec<String> = wrong.iter().map(Failure::line).collect();
+    let kinds: Vec<Kind> = wrong.iter().map(|failure| failure.kind).collect();
+    match (worst(&kinds), wrong.into_iter().next()) {
+        (Some(_), Some(only)) if lines.len() == 1 => Err(only),
+        (Some(kind), _) => {
+            let message = format!("{} cases can't be used:\n{}", lines.len(), lines.join("\n"));
+            Err(Failure::new(kind, message)
+                .hint("`countersign policy test --help` shows a file of cases"))
+        }
+        (None, _) => Ok(()),
+    }
+}
+
+/// Tells which rule is for each image. One that can't be read doesn't keep the others from being told.
+fn rulings(rules: &Rules, images: &[String], output: &Output) -> ExitCode {
+    let mut report = Report::new(output);
+    for image in images {
+        match image.parse::<Reference>() {
+            Ok(reference) => {
+                let result = rules.ruling(&reference);
+                output.answer(&result.text());
+                report.done(PolicyTestResult::Image(result));
+            }
+            Err(error) => {
+                let message = format!("`{image}` is no image: {error}");
+                let failure = Failure::new(Kind::Usage, message)
+                    .hint("name it as a pod does: NAME:TAG or NAME@DIGEST");
+                let result = PolicyTestResult::Unread {
+                    image: image.clone(),
+                    error: failure.to_json(),
+                };
+                report.fail(&failure, result);
+            }
+        }
+    }
+    let (results, code) = report.end();
+    let unread = |result: &&PolicyTestResult| matches!(result, PolicyTestResult::Unread { .. });
     output.document(&PolicyTestOutput {
-        results: results.collect(),
-        failed_count: 0,
+        failed_count: results.iter().filter(unread).count(),
+        results,
     });
-    ExitCode::SUCCESS
+    code
 }
 
 /// Tells which cases passed.
@@ -254,6 +308,12 @@ enum PolicyTestResult {
     Case(CaseResult),
     /// With `--image`.
     Image(ImageResult),
+    /// With `--image`: what names no image.
+    Unread {
+        /// As it was given.
+        image: String,
+        error: JsonError,
+    },
 }
 
 /// One case.

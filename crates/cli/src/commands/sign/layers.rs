@@ -76,7 +76,10 @@ impl Layers {
                 Ok(_left_out) => {}
                 Err(error) => match error.kind() {
                     // Nothing was found out about the image.
-                    ErrorKind::Unreachable | ErrorKind::Machine | ErrorKind::Internal => continue,
+                    ErrorKind::Unreachable
+                    | ErrorKind::Rejected
+                    | ErrorKind::Machine
+                    | ErrorKind::Internal => continue,
                     ErrorKind::Usage
                     | ErrorKind::Unsigned
                     | ErrorKind::Policy

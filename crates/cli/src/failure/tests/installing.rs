@@ -85,8 +85,10 @@ fn what_is_said_of_content_that_is_not_installed() {
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
-        Http/Unreachable, Http/Unavailable, Http/Status, Http/Failed/TooSlow
-    7 Unreachable: if the target is an https URL that you trust, use that URL
+        Http/Unreachable, Http/Unavailable, Http/Failed/TooSlow
+    9 Rejected: check the login and the address: the same command would get the same answer
+        Http/Status
+    9 Rejected: if the target is an https URL that you trust, use that URL
         Http/Redirect
     ");
 }
@@ -94,7 +96,7 @@ fn what_is_said_of_content_that_is_not_installed() {
 #[test]
 fn what_is_said_of_galleries() {
     let errors = countersign_download::samples::gallery_errors();
-    assert_snapshot!(table(errors, label), @r#"
+    assert_snapshot!(table(errors, label), @"
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
         Http/Unreachable/Os
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs + check the path, and that you may read it
@@ -116,12 +118,14 @@ fn what_is_said_of_galleries() {
     6 NotFound: correct the gallery's `url`, or add `mirrors`; a path after `file:` is relative to the gallery file
         NotFetched
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
-        Http/Unreachable, Http/Unavailable, Http/Status, Http/Failed/TooSlow
+        Http/Unreachable, Http/Unavailable, Http/Failed/TooSlow
     7 Unreachable: check the network and the proxy, or add `mirrors` to the gallery
         NotFetched
-    7 Unreachable: if the target is an https URL that you trust, use that URL
+    9 Rejected: check the login and the address: the same command would get the same answer
+        Http/Status
+    9 Rejected: if the target is an https URL that you trust, use that URL
         Http/Redirect
-    "#);
+    ");
 }
 
 #[test]

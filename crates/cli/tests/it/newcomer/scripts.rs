@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 
-use crate::shop::{EARLIER, Shop};
+use crate::shop::{EARLIER, FLAGS, Shop};
 
+#[expect(clippy::too_many_lines, reason = "a transcript")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_branches_on_exit_codes_and_reads_json() {
     let shop = Shop::open().await;
@@ -44,6 +45,7 @@ async fn a_script_branches_on_exit_codes_and_reads_json() {
     intact
     $ countersign list --output json | grep -E '"(name|gallery|verified)"'
           "name": "chat",
+          "verified": true,
               "gallery": "acme",
               "name": "chat",
     $ countersign verify --policy galleries.yaml --trusted-root root.json -q registry.example.org/acme/app:latest-chat && echo proven
@@ -165,4 +167,51 @@ async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
     For more information, try '--help'.
     [exit code 2]
     "#);
+}
+
+/// Every wrong name has a result of its own, which says which it is; and nothing is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_wrong_name_is_named_in_json() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    assert_eq!(shop.install(&["chat"]).0, 0);
+    let upgrade = [&["upgrade"], &FLAGS[..]].concat();
+    let outdated = [&["outdated"], &FLAGS[..]].concat();
+    let copy = [
+        "copy",
+        "--gallery",
+        "galleries.yaml",
+        "--entry",
+        "chat",
+        "--entry",
+        "one",
+        "--entry",
+        "two",
+    ];
+    let copy = [&copy[..], &FLAGS[2..], &["--to", "ocifile://kit"]].concat();
+    let names = ["chat", "one", "two"];
+    for (command, wrong) in [
+        ([&["list"], &names[..]].concat(), 2),
+        ([&["remove"], &names[..]].concat(), 2),
+        ([&upgrade[..], &names].concat(), 2),
+        ([&outdated[..], &names].concat(), 2),
+        (copy, 2),
+        // What is there is compared all the same.
+        ([&["check"], &names[..]].concat(), 3),
+    ] {
+        let (code, document) = shop.run(&command);
+        assert_eq!(code, 6, "{command:?}: {document}");
+        let results = document["results"].as_array().unwrap();
+        assert_eq!(results.len(), wrong, "{command:?}: {document}");
+        let failed = results.iter().filter(|one| one["error"].is_object());
+        let named: Vec<_> = failed.map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(named, ["one", "two"], "{command:?}");
+    }
+    assert!(shop.version("chat").is_some(), "nothing was removed");
+    assert!(
+        !shop.directory.path().join("kit").exists(),
+        "nothing was copied"
+    );
+    let (_, document) = shop.run(&["list"]);
+    assert_eq!(document["results"][0]["verified"], true);
 }

@@ -142,7 +142,7 @@ async fn what_is_missing_or_too_much_is_told() {
       hint: --image is for a configuration of the image verifier; pass --case FILE
     ");
     insta::assert_snapshot!(told(&["policy.yaml", "--case=cases.yaml"]), @"
-    error: the case `a` can't be used: expected `bundle`, found none
+    error: the case `a` can't be used: expected `bundle` or `bundles`, found neither
       hint: correct the mistake that the message names; `countersign COMMAND --help` explains each option
     ");
     insta::assert_snapshot!(told(&["image-verifier.yaml", "--case=cases.yaml"]), @"

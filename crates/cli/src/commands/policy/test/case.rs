@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::Policy;
-use countersign_verify::{RefusalKind, TrustedRoot, judge_digest};
+use countersign_verify::{
+    Error as VerifyError, FoundSignature, RefusalKind, TrustedRoot, judge_digest, judge_found,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
@@ -21,40 +24,68 @@ const NAMELESS: &str = "registry.invalid/image";
 /// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
 const FILE_MAX: u64 = 4 << 20;
 
+/// The name of the file of cases in a directory.
+pub(super) const FILE: &str = "cases.yaml";
+
 /// The file of cases.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cases {
+    /// The trusted root to judge by, where neither a flag nor a rule of its own names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trusted_root: Option<PathBuf>,
     pub(super) cases: Vec<Case>,
 }
 
 /// A saved signature, and the verdict that the policy must come to. Paths are relative to the file
 /// of cases.
-#[derive(Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
     pub(super) name: String,
     /// The image's manifest or index, byte for byte as the registry has it; or `digest`.
-    manifest: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) manifest: Option<PathBuf>,
     /// The digest of the image's manifest or index.
-    digest: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<Digest>,
     /// The Sigstore bundle. Without it the image has no signature, which only an image verifier judges.
-    bundle: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bundle: Option<PathBuf>,
+    /// All Sigstore bundles of the image, in place of `bundle`. There may be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bundles: Option<Vec<PathBuf>>,
+    /// All signatures of the image in cosign's legacy form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) simple_signing: Vec<LegacySignature>,
     /// The name that the image is asked for by. A policy with `bind_name` needs it, and so does an image verifier.
-    image: Option<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<Reference>,
     /// The time that the signature is judged at (RFC 3339). Without it, the present time.
-    at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<Timestamp>,
     pub(super) expect: Expectation,
 }
 
+/// A signature in cosign's legacy form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LegacySignature {
+    /// The descriptor of its layer, JSON.
+    pub(super) descriptor: PathBuf,
+    /// The content of that layer.
+    pub(super) payload: PathBuf,
+}
+
 /// A verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Verdict")]
-pub(super) enum Expectation {
+pub(in crate::commands) enum Expectation {
     /// The policy accepts it.
     Accepted,
     /// Refused, for whatever reason.
+    #[default]
     Refused,
     /// Refused because there is no signature that can be used.
     RefusedUnsigned,
@@ -85,8 +116,10 @@ impl Cases {
                 .hint("`countersign policy test --help` shows a file of cases")
         };
         let text = read_text(path, "file of cases")?;
-        let cases: Self = serde_saphyr::from_str(&text)
-            .map_err(|error| unusable(error.without_snippet().to_string()))?;
+        let cases: Self = serde_saphyr::from_str(&text).map_err(|error| {
+            let first = error.without_snippet().to_string();
+            unusable(mistakes(&text, first))
+        })?;
         if cases.cases.is_empty() {
             // A test of nothing must not look like one that passed.
             return Err(unusable("it has no cases".to_owned()));
@@ -105,41 +138,85 @@ impl Case {
     ) -> Result<Verdict, Failure> {
         let asked = self.asked(policy)?;
         let digest = self.digest(directory, &asked)?;
-        match self.read_bundle(directory)? {
-            Some(bundle) => Ok(self.judged(&asked, &digest, &bundle, trusted_root, policy)),
-            None => Err(self.unusable("expected `bundle`, found none")),
+        match self.signatures(directory)? {
+            Some(found) => Ok(self.judged(&asked, &digest, &found, trusted_root, policy)),
+            None => Err(self.unusable("expected `bundle` or `bundles`, found neither")),
         }
     }
 
-    /// The signature.
-    pub(super) fn read_bundle(&self, directory: &Path) -> Result<Option<Vec<u8>>, Failure> {
-        let path = self.bundle.as_ref().map(|path| directory.join(path));
-        path.map(|path| read(&path, "bundle")).transpose()
+    /// The signatures; `None` if the case names none.
+    pub(super) fn signatures(&self, directory: &Path) -> Result<Option<Signatures>, Failure> {
+        let bundle = |path: &PathBuf| read(&directory.join(path), "bundle");
+        match (&self.bundle, &self.bundles) {
+            (Some(_), Some(_)) => {
+                return Err(self.unusable("expected `bundle` or `bundles`, found both"));
+            }
+            (Some(_), None) if !self.simple_signing.is_empty() => {
+                return Err(self.unusable("expected `bundles` beside `simple_signing`"));
+            }
+            (Some(one), None) => return Ok(Some(Signatures::One(bundle(one)?))),
+            (None, None) if self.simple_signing.is_empty() => return Ok(None),
+            (None, _) => {}
+        }
+        let mut found = Vec::new();
+        for path in self.bundles.iter().flatten() {
+            found.push(FoundSignature::bundle(bundle(path)?));
+        }
+        for LegacySignature {
+            descriptor,
+            payload,
+        } in &self.simple_signing
+        {
+            let text = read(&directory.join(descriptor), "descriptor")?;
+            let layer = serde_json::from_slice(&text).map_err(|error| {
+                self.unusable(format_args!("{}: {error}", descriptor.display()))
+            })?;
+            let content = read(&directory.join(payload), "payload")?;
+            let signature = FoundSignature::simple_signing(layer, content);
+            found.push(signature.ok_or_else(|| {
+                self.unusable(format_args!(
+                    "{} is not the content that {} names",
+                    payload.display(),
+                    descriptor.display()
+                ))
+            })?);
+        }
+        Ok(Some(Signatures::All(found)))
     }
 
-    /// What the policy says of this signature.
+    /// What the policy says of these signatures.
     pub(super) fn judged(
         &self,
         asked: &Reference,
         digest: &Digest,
-        bundle: &[u8],
+        signatures: &Signatures,
         trusted_root: &TrustedRoot,
         policy: &Policy,
     ) -> Verdict {
-        let judged = judge_digest(
-            digest,
-            asked,
-            bundle,
-            trusted_root,
-            policy,
-            self.at.unwrap_or_else(Timestamp::now),
-        );
-        match judged {
-            Ok(_) => Verdict::Accepted,
-            Err(failure) => Verdict::Refused {
-                kind: failure.kind(),
-                reason: Failure::new(Kind::Policy, failure).line(),
-            },
+        let at = self.at.unwrap_or_else(Timestamp::now);
+        match signatures {
+            Signatures::One(bundle) => {
+                match judge_digest(digest, asked, bundle, trusted_root, policy, at) {
+                    Ok(_) => Verdict::Accepted,
+                    Err(failure) => Verdict::Refused {
+                        kind: failure.kind(),
+                        reason: Failure::new(Kind::Policy, failure).line(),
+                    },
+                }
+            }
+            Signatures::All(found) => {
+                match judge_found(digest, asked, found, trusted_root, policy, at) {
+                    Ok(_) => Verdict::Accepted,
+                    Err(error) => Verdict::Refused {
+                        kind: match &error {
+                            VerifyError::Refused(refusal) => refusal.kind(),
+                            // It is denied: nothing else is refused without a network.
+                            _ => RefusalKind::Policy,
+                        },
+                        reason: Failure::from(error).line(),
+                    },
+                }
+            }
         }
     }
 
@@ -190,6 +267,34 @@ impl Case {
     fn unusable(&self, detail: impl fmt::Display) -> Failure {
         let message = format!("the case `{}` can't be used: {detail}", self.name);
         Failure::new(Kind::Usage, message)
+    }
+}
+
+/// The signatures of a case.
+pub(super) enum Signatures {
+    /// One bundle, which has to prove all that the policy requires.
+    One(Vec<u8>),
+    /// All signatures of the image, as `verify` judges them.
+    All(Vec<FoundSignature>),
+}
+
+/// All that is wrong with a file of cases: what is wrong with each case, or `first`.
+fn mistakes(text: &str, first: String) -> String {
+    let Ok(Value::Object(file)) = serde_saphyr::from_str::<Value>(text) else {
+        return first;
+    };
+    let cases = file.get("cases").and_then(Value::as_array);
+    let cases = cases.map_or(&[][..], Vec::as_slice);
+    let wrong = cases.iter().enumerate().filter_map(|(position, case)| {
+        let error = serde_json::from_value::<Case>(case.clone()).err()?;
+        let name = case.get("name").and_then(Value::as_str);
+        let name = name.map_or_else(String::new, |name| format!(" (`{name}`)"));
+        Some(format!("\n  case {}{name}: {error}", position + 1))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    match wrong.len() {
+        0 | 1 => first,
+        count => format!("{count} cases are wrong{}", wrong.concat()),
     }
 }
 

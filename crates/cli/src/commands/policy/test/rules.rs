@@ -10,8 +10,9 @@ use countersign_verify::{RefusalKind, TrustedRoot, TufNetwork};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::JudgedCase;
 use super::case::{Case, Verdict};
+use super::saved::SavedRoot;
+use super::{JudgedCase, unusable};
 use crate::arguments::trust::TrustArguments;
 use crate::commands::image_verifier::configuration::Configuration;
 use crate::connection;
@@ -63,29 +64,36 @@ impl Rules {
         &self,
         cases: &'a [Case],
         directory: &Path,
+        saved: Option<&SavedRoot>,
         trust: &TrustArguments,
         environment: &Environment,
     ) -> Result<Vec<JudgedCase<'a>>, Failure> {
         let mut roots = BTreeMap::new();
         let mut results = Vec::new();
-        for case in cases {
+        let asked = |case: &'a Case| -> Result<(&'a Reference, Digest), Failure> {
             let asked = case.name_for_rules()?;
-            let digest = case.digest(directory, asked)?;
+            Ok((asked, case.digest(directory, asked)?))
+        };
+        unusable(cases.iter().filter_map(|case| asked(case).err()).collect())?;
+        for case in cases {
+            let (asked, digest) = asked(case)?;
             let matched = self.0.content.ruling(asked, &digest).matched;
             let rule = matched.map(|(number, _, _)| number);
             let verdict = match matched {
                 None => self.unmatched(asked),
                 Some((number, rule, _)) => match &rule.demand {
                     Demand::Nothing { .. } => Verdict::Accepted,
-                    Demand::Signature(policy) => match case.read_bundle(directory)? {
+                    Demand::Signature(policy) => match case.signatures(directory)? {
                         None => refused(RefusalKind::Unsigned, "the case has no `bundle`"),
-                        Some(bundle) => {
+                        Some(found) => {
                             let root = match roots.entry(number) {
                                 Entry::Occupied(kept) => kept.into_mut(),
-                                Entry::Vacant(place) => place
-                                    .insert(self.trusted_root(policy, trust, environment).await?),
+                                Entry::Vacant(place) => place.insert(match saved {
+                                    Some(saved) => saved.for_policy(policy)?,
+                                    None => self.trusted_root(policy, trust, environment).await?,
+                                }),
                             };
-                            case.judged(asked, &digest, &bundle, root, policy)
+                            case.judged(asked, &digest, &found, root, policy)
                         }
                     },
                 },

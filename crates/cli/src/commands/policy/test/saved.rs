@@ -1,0 +1,209 @@
+//! What `verify --save` writes, and `policy test` reads: the inputs of a verdict, whole.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use countersign_oci::{Digest, Location, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{FoundSignature, TrustedRoot};
+use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::case::{Case, Cases, Expectation, FILE, LegacySignature, Signatures};
+use crate::failure::{Failure, Kind};
+use crate::input::read_text;
+use crate::printable;
+
+const TRUSTED_ROOT: &str = "trusted_root.json";
+
+/// The trusted root that a file of cases names.
+pub(super) struct SavedRoot {
+    name: String,
+    json: String,
+}
+
+impl SavedRoot {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            name: path.display().to_string(),
+            json: read_text(path, "trusted root")?,
+        })
+    }
+
+    /// The root to judge by `policy` with. It stands for the instance that the policy names.
+    pub(super) fn for_policy(&self, policy: &Policy) -> Result<TrustedRoot, Failure> {
+        let root = match policy.needs_trusted_root() {
+            true => TrustedRoot::from_json(&self.name, &self.json)?,
+            false => TrustedRoot::empty()?,
+        };
+        Ok(match policy.trust() {
+            Some(trust) => root.for_trust(trust.clone()),
+            None => root,
+        })
+    }
+}
+
+/// What a verdict on an image stood on.
+pub(in crate::commands) struct Inputs<'a> {
+    pub(in crate::commands) image: &'a ResolvedImage,
+    /// In the order in which they were judged.
+    pub(in crate::commands) signatures: Vec<FoundSignature>,
+    pub(in crate::commands) trusted_root: &'a TrustedRoot,
+    pub(in crate::commands) policy: &'a Policy,
+    /// When it was judged.
+    pub(in crate::commands) at: Timestamp,
+    /// Whether the policy accepts the image.
+    pub(in crate::commands) accepted: bool,
+}
+
+/// Refuses a directory that is there.
+pub(in crate::commands) fn require_new(directory: &Path) -> Result<(), Failure> {
+    match directory.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(there(directory)),
+        Err(error) => Err(unwritable(directory, error)),
+    }
+}
+
+fn there(directory: &Path) -> Failure {
+    let message = format!("{} is there already", printable::path(directory));
+    Failure::new(Kind::Usage, message).hint("name a new directory, or remove this one first")
+}
+
+fn unwritable(directory: &Path, error: io::Error) -> Failure {
+    Failure::unwritable(directory, "directory", error)
+}
+
+impl Inputs<'_> {
+    /// Writes all of it to a new directory, and says which verdict `policy test` comes to with it. Nothing is there if
+    /// it fails.
+    ///
+    /// # Errors
+    /// If the directory is there or can't be written, or the verdict stood on more than this.
+    pub(in crate::commands) fn write(&self, directory: &Path) -> Result<(), Failure> {
+        require_new(directory)?;
+        let parent = match directory.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let draft = tempfile::Builder::new()
+            .prefix(".countersign-new")
+            // Less the umask, as for any directory.
+            .permissions(fs::Permissions::from_mode(0o777))
+            .tempdir_in(parent)
+            .map_err(|error| unwritable(directory, error))?;
+        let cases = self.cases(draft.path(), directory)?;
+        let text = serde_saphyr::to_string(&cases).map_err(|error| {
+            let message = "the case can't be written as YAML".to_owned();
+            Failure::caused(Kind::Internal, message, error)
+        })?;
+        let text = format!(
+            "# What a verdict of `countersign verify --save` stood on. To come to it again:\n\
+             #   countersign policy test POLICY --case DIRECTORY\n{text}"
+        );
+        put(draft.path(), FILE, text.as_bytes()).map_err(|error| unwritable(directory, error))?;
+        let renamed = renameat_with(CWD, draft.path(), CWD, directory, RenameFlags::NOREPLACE);
+        match renamed {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(there(directory)),
+            // A file system without such a rename. What stood there was looked for above.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::rename(draft.path(), directory)
+                    .map_err(|error| unwritable(directory, error))?;
+            }
+            Err(errno) => return Err(unwritable(directory, errno.into())),
+        }
+        // It has another name now, by which nothing removes it.
+        let _ = draft.keep();
+        Ok(())
+    }
+
+    /// Writes all files but that of the cases.
+    fn cases(&self, draft: &Path, directory: &Path) -> Result<Cases, Failure> {
+        let put = |name: &str, content: &[u8]| {
+            put(draft, name, content).map_err(|error| unwritable(directory, error))
+        };
+        let digest = self.image.digest();
+        let mut case = Case {
+            name: format!("{} at {}", self.image.requested(), self.at),
+            at: Some(self.at),
+            bundles: Some(Vec::new()),
+            ..Case::default()
+        };
+        match self.image.requested().location() {
+            Location::Registry(_) => case.image = Some(self.image.requested().clone()),
+            Location::Layout(_) if self.policy.bind_name() => {
+                let message = "the policy has `bind_name`, and a case can't name an image layout";
+                return Err(Failure::new(Kind::Usage, message).hint("leave --save out"));
+            }
+            Location::Layout(_) => {}
+        }
+        match Digest::sha256(self.image.bytes()) == *digest {
+            true => {
+                put("image.json", self.image.bytes())?;
+                case.manifest = Some(PathBuf::from("image.json"));
+            }
+            false => case.digest = Some(digest.clone()),
+        }
+        for (number, signature) in (1..).zip(&self.signatures) {
+            match signature.layer() {
+                None => {
+                    let name = format!("signature-{number}.sigstore.json");
+                    put(&name, signature.bytes())?;
+                    case.bundles.get_or_insert_default().push(name.into());
+                }
+                Some(layer) => {
+                    let (descriptor, payload) = (
+                        format!("signature-{number}.descriptor.json"),
+                        format!("signature-{number}.payload.json"),
+                    );
+                    let text = serde_json::to_vec_pretty(layer).map_err(|error| {
+                        let message = "a descriptor can't be written as JSON".to_owned();
+                        Failure::caused(Kind::Internal, message, error)
+                    })?;
+                    put(&descriptor, &text)?;
+                    put(&payload, signature.bytes())?;
+                    case.simple_signing.push(LegacySignature {
+                        descriptor: descriptor.into(),
+                        payload: payload.into(),
+                    });
+                }
+            }
+        }
+        case.expect = self.expectation(&case)?;
+        let trusted_root = match self.trusted_root.json() {
+            "" => None,
+            json => {
+                put(TRUSTED_ROOT, json.as_bytes())?;
+                Some(PathBuf::from(TRUSTED_ROOT))
+            }
+        };
+        Ok(Cases {
+            trusted_root,
+            cases: vec![case],
+        })
+    }
+
+    /// The verdict that the case comes to.
+    fn expectation(&self, case: &Case) -> Result<Expectation, Failure> {
+        let signatures = Signatures::All(self.signatures.clone());
+        let (asked, digest) = (self.image.requested(), self.image.digest());
+        let verdict = case.judged(asked, digest, &signatures, self.trusted_root, self.policy);
+        let found = verdict.exactly();
+        match (found == Expectation::Accepted) == self.accepted {
+            true => Ok(found),
+            false => {
+                let message = "the verdict stood on more than the image's own signatures, so that it can't be saved";
+                Err(Failure::new(Kind::Policy, message)
+                    .hint("an index that the policy denies lists the image; `verify` says which"))
+            }
+        }
+    }
+}
+
+fn put(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    fs::write(directory.join(name), content)
+}

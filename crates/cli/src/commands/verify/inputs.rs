@@ -1,0 +1,97 @@
+//! `--save`: what a verdict stands on, in a new directory.
+
+use std::path::Path;
+
+use countersign_oci::ResolvedImage;
+use countersign_verify::{Exhibits, Verifier};
+use jiff::Timestamp;
+
+use super::{Verified, VerifyArguments};
+use crate::commands::policy::test::saved::{Inputs, require_new};
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::printable;
+use crate::verification::Verification;
+
+/// What is saved, and where, if anything is.
+pub(super) struct SavedInputs<'a> {
+    place: Option<(&'a Path, Exhibits)>,
+    at: Timestamp,
+}
+
+impl<'a> SavedInputs<'a> {
+    /// As the arguments say.
+    ///
+    /// # Errors
+    /// If there are several references, or the directory is there: before anything is asked.
+    pub(super) fn of(arguments: &'a VerifyArguments) -> Result<Self, Failure> {
+        let place = match &arguments.save {
+            None => None,
+            Some(directory) => {
+                let references = arguments.references.len();
+                if references != 1 {
+                    let message = format!(
+                        "--save writes the inputs of one verdict: expected 1 reference, found {references}"
+                    );
+                    return Err(Failure::new(Kind::Usage, message));
+                }
+                require_new(directory)?;
+                Some((directory.as_path(), Exhibits::default()))
+            }
+        };
+        Ok(Self {
+            place,
+            at: Timestamp::now(),
+        })
+    }
+
+    /// The verifier, whose signatures are kept.
+    pub(super) fn shown(&self, verifier: Verifier) -> Verifier {
+        match &self.place {
+            None => verifier,
+            Some((_, exhibits)) => verifier.with_exhibits(exhibits.clone()),
+        }
+    }
+
+    /// Saves what the outcome stands on, where it is a verdict. What can't be saved is never told as saved: then an
+    /// accepted image fails too.
+    pub(super) fn save(
+        &self,
+        image: Option<&ResolvedImage>,
+        outcome: Result<Verified, Failure>,
+        verification: &Verification,
+        output: &Output,
+    ) -> Result<Verified, Failure> {
+        let Some((directory, exhibits)) = &self.place else {
+            return outcome;
+        };
+        let shown = printable::path(directory);
+        let is_verdict = match &outcome {
+            Ok(_) => true,
+            Err(failure) => matches!(failure.kind, Kind::Unsigned | Kind::Policy | Kind::Invalid),
+        };
+        let Some(image) = image.filter(|_| is_verdict) else {
+            return outcome.map_err(|failure| {
+                failure.hint(format!("nothing is saved in {shown}: there is no verdict"))
+            });
+        };
+        let inputs = Inputs {
+            image,
+            signatures: exhibits.of(image.digest()),
+            trusted_root: &verification.trusted_root,
+            policy: &verification.policy,
+            at: self.at,
+            accepted: outcome.is_ok(),
+        };
+        match (inputs.write(directory), outcome) {
+            (Ok(()), outcome) => {
+                output.note(&format!("what the verdict stands on is in {shown}"));
+                outcome
+            }
+            (Err(unsaved), Ok(_)) => Err(unsaved),
+            (Err(unsaved), Err(failure)) => {
+                Err(failure.hint(format!("nothing is saved in {shown}: {}", unsaved.line())))
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `verify --save`, and `policy test` with what it wrote.
+
+use std::fs;
+
+use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_sandbox::{Effect, Fault};
+
+use crate::stage::{RELEASE, STRANGER, Stage};
+
+fn names(stage: &Stage, directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(stage.path(directory)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// `policy test` with a saved directory, without registry, network and flags.
+fn test(stage: &Stage, policy: &str, directory: &str) -> crate::stage::Run {
+    let before = stage.registry.requests().len();
+    let run = stage.run(&[&["policy", "test", "--offline", policy, "--case", directory]]);
+    assert_eq!(stage.registry.requests().len(), before, "nobody is asked");
+    run
+}
+
+#[tokio::test]
+async fn a_verdict_is_saved_and_comes_out_again() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", STRANGER);
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let run = stage.verify(&["--save", "accepted", &app]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(run.stderr.contains("accepted"), "{}", run.shown());
+    let saved = names(&stage, "accepted");
+    for name in [
+        "cases.yaml",
+        "image.json",
+        "signature-1.sigstore.json",
+        "trusted_root.json",
+    ] {
+        assert!(saved.iter().any(|one| one == name), "{saved:?}");
+    }
+    let again = test(&stage, "policy.yaml", "accepted");
+    assert_eq!(again.code, 0, "{}", again.shown());
+    assert!(
+        again.stdout.contains("1 passed, 0 failed"),
+        "{}",
+        again.stdout
+    );
+    // Another policy comes to another verdict.
+    stage.write("other.yaml", stage.policy("https://nobody.example/"));
+    let other = test(&stage, "other.yaml", "accepted");
+    assert_eq!(other.code, 4, "{}", other.shown());
+    assert!(
+        other
+            .stdout
+            .contains("expected accepted, found refused_policy"),
+        "{}",
+        other.stdout
+    );
+}
+
+#[tokio::test]
+async fn refused_images_are_saved_too() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", STRANGER);
+    stage.push_unsigned("unsigned");
+    for (name, code, expected) in [
+        ("v1", 4, "refused_policy"),
+        ("unsigned", 3, "refused_unsigned"),
+    ] {
+        let run = stage.verify(&["--save", name, &stage.reference(&format!("app:{name}"))]);
+        assert_eq!(run.code, code, "{}", run.shown());
+        let cases = fs::read_to_string(stage.path(name).join("cases.yaml")).unwrap();
+        assert!(cases.contains(&format!("expect: {expected}")), "{cases}");
+        let again = test(&stage, "policy.yaml", name);
+        assert_eq!(again.code, 0, "{}", again.shown());
+        assert!(again.stdout.contains(expected), "{}", again.stdout);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_overwritten_and_nothing_is_half_there() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    stage.write("there/mine.txt", "mine");
+    let before = stage.registry.requests().len();
+    let run = stage.verify(&["--save", "there", &app]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert_eq!(names(&stage, "there"), ["mine.txt"]);
+    assert_eq!(
+        stage.registry.requests().len(),
+        before,
+        "refused before anything is asked"
+    );
+    let run = stage.verify(&["--save", "two", &app, &app]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    let run = stage.verify(&["--save", "missing/inner", &app]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(
+        run.stderr.contains("missing/inner can't be written"),
+        "{}",
+        run.stderr
+    );
+    // Where there is no verdict, there is nothing to save.
+    stage
+        .registry
+        .add_fault(Fault::on("GET /v2/app/referrers/*", Effect::status(503)));
+    let run = stage.verify(&["--save", "unknown", &app]);
+    assert_eq!(run.code, 7, "{}", run.shown());
+    assert!(
+        run.stderr.contains("nothing is saved in unknown"),
+        "{}",
+        run.stderr
+    );
+    assert!(!stage.path("unknown").exists());
+    let left = names(&stage, ".");
+    assert!(
+        left.iter()
+            .all(|name| !name.starts_with(".countersign-new")),
+        "{left:?}"
+    );
+}
+
+/// A policy may require several proofs, each by a signature of its own.
+#[tokio::test]
+async fn what_an_index_denies_is_told_and_not_saved() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let layer = Layer::builder()
+        .file("a", "b", 0o644)
+        .build(Compression::Gzip);
+    let other = Image::builder("linux/amd64".parse().unwrap())
+        .layer(layer)
+        .build();
+    other.push(&stage.registry, "app", None);
+    // The image is listed by an index that the policy denies.
+    let child = stage.index.images()[0].digest();
+    let policy = format!("{}  deny_digests: [{child}]\n", stage.policy(RELEASE));
+    stage.write("policy.yaml", policy);
+    let run = stage.verify(&["--save", "denied", &stage.reference("app:v1")]);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    assert!(
+        run.stderr.contains("nothing is saved in denied"),
+        "{}",
+        run.stderr
+    );
+    assert!(!stage.path("denied").exists());
+}
+
+#[tokio::test]
+async fn all_mistakes_in_cases_are_told_and_one_bad_image_leaves_the_others() {
+    let stage = Stage::new().await;
+    stage.write(
+        "cases.yaml",
+        "cases:\n- {name: one, expct: accepted}\n- {name: two, expect: yes}\n",
+    );
+    let run = stage.run(&[&["policy", "test", "policy.yaml", "--case", "cases.yaml"]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    for said in ["2 cases are wrong", "case 1 (`one`)", "case 2 (`two`)"] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    stage.write(
+        "cases.yaml",
+        "cases:\n- {name: one, bundle: gone.json, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', expect: accepted}\n- {name: two, expect: accepted}\n",
+    );
+    let run = stage.run(&[
+        &["policy", "test", "policy.yaml", "--case", "cases.yaml"],
+        &crate::stage::TRUST,
+    ]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    for said in ["2 cases can't be used", "gone.json", "`two`"] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    let run = stage.run(&[&["policy", "test", "policy.yaml"]]);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("--case <CASES>|--image <IMAGE>"),
+        "{}",
+        run.stderr
+    );
+
+    stage.write("verifier.yaml", "default: allow\nrules: []\n");
+    let run = stage.run(&[&[
+        "policy",
+        "test",
+        "verifier.yaml",
+        "--image",
+        "A b",
+        "--image",
+        "nginx",
+    ]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(
+        run.stdout.contains("nginx:latest: allowed"),
+        "{}",
+        run.shown()
+    );
+    assert!(run.stderr.contains("`A b` is no image"), "{}", run.shown());
+    let json = stage
+        .run(&[&[
+            "policy",
+            "test",
+            "verifier.yaml",
+            "-o",
+            "json",
+            "--image",
+            "A b",
+            "--image",
+            "nginx",
+        ]])
+        .json();
+    assert_eq!(json["results"][0]["image"], "A b");
+    assert_eq!(json["results"][0]["error"]["kind"], "usage");
+    assert_eq!(json["results"][1]["ruling"], "allowed");
+}

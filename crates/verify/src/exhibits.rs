@@ -1,0 +1,82 @@
+//! The signatures that a verdict stood on, kept for whoever wants to come to the verdict again.
+//!
+//! They are kept as they were found. Nothing here is a proof.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use countersign_oci::{Descriptor, Digest};
+use countersign_policy::SignatureFormat;
+
+use crate::stored::StoredLayer;
+
+/// A signature as it was found, in a registry or in a file.
+#[derive(Debug, Clone)]
+pub struct FoundSignature {
+    /// Of a legacy signature: the descriptor of its layer, which has the signature in its annotations.
+    layer: Option<Box<Descriptor>>,
+    /// A bundle's JSON; or a legacy signature's payload, which has the digest of its descriptor.
+    bytes: Bytes,
+}
+
+impl FoundSignature {
+    /// A Sigstore bundle, by its JSON.
+    pub fn bundle(json: impl Into<Bytes>) -> Self {
+        Self {
+            layer: None,
+            bytes: json.into(),
+        }
+    }
+
+    /// A legacy signature, by the descriptor of its layer and the layer's content. `None` if the content has another
+    /// digest or another size than the descriptor says.
+    pub fn simple_signing(layer: Descriptor, payload: impl Into<Bytes>) -> Option<Self> {
+        let bytes = payload.into();
+        let whole = layer.size == bytes.len() as u64 && layer.digest.matches(&bytes);
+        whole.then(|| Self {
+            layer: Some(Box::new(layer)),
+            bytes,
+        })
+    }
+
+    pub(crate) fn of(stored: &StoredLayer) -> Self {
+        let layer = match stored.format() {
+            SignatureFormat::Bundle => None,
+            SignatureFormat::SimpleSigning => Some(Box::new(stored.layer.clone())),
+        };
+        Self {
+            layer,
+            bytes: stored.content.clone(),
+        }
+    }
+
+    /// The descriptor of a legacy signature's layer; `None` of a bundle.
+    pub fn layer(&self) -> Option<&Descriptor> {
+        self.layer.as_deref()
+    }
+
+    /// A bundle's JSON, or a legacy signature's payload.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// Keeps the signatures that a [`Verifier`](crate::Verifier) judges, whatever becomes of them. Clones keep them together.
+///
+/// A verifier judges at most [`Limits::candidates`](crate::Limits) of an image.
+#[derive(Debug, Clone, Default)]
+pub struct Exhibits(Arc<Mutex<Vec<(Digest, FoundSignature)>>>);
+
+impl Exhibits {
+    /// What was judged for the document with this digest, in the order of the judgements.
+    pub fn of(&self, document: &Digest) -> Vec<FoundSignature> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.iter().filter(|(of, _)| of == document);
+        kept.map(|(_, found)| found.clone()).collect()
+    }
+
+    pub(crate) fn keep(&self, document: &Digest, found: FoundSignature) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push((document.clone(), found));
+    }
+}
