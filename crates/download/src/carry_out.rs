@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
 use crate::error::Error;
-use crate::hold::hold;
+use crate::hold::{hold, settled};
 use crate::install::Installer;
 use crate::lock::LockedEntry;
 use crate::plan::Plan;
@@ -92,7 +92,7 @@ impl<V: ImageVerifier> Installer<V> {
     /// # Errors
     /// [`PlanFailure`], with the error of every source that was tried; nothing is left of the
     /// attempt then. The same holds when the future is dropped, as soon as the blocking thread that
-    /// was at work has noticed.
+    /// was at work has noticed. Whatever it returns, the next installation can have the target at once.
     pub async fn install(
         &self,
         request: InstallRequest<'_>,
@@ -102,11 +102,7 @@ impl<V: ImageVerifier> Installer<V> {
             .await
             .map_err(|error| failed(request.plan, Cause::Target(error)))?;
         let goal = PutInPlace { held };
-        let result = self.carry_out(request, &target, &goal).await;
-        if result.is_err() {
-            goal.settle().await;
-        }
-        result
+        settled(&goal.held, self.carry_out(request, &target, &goal)).await
     }
 
     /// Finds out what [`Self::install`] would do. The sources are asked and their proofs judged by the same rules,

@@ -37,6 +37,14 @@ pub(crate) async fn hold(
     }
 }
 
+/// Waits for `work` on a target that is held, and then until nothing is left of it, whatever came of it. A thread may
+/// still be at work on what was given up, such as layers that were fetched ahead and are not needed.
+pub(crate) async fn settled<T>(held: &Held, work: impl Future<Output = T>) -> T {
+    let result = work.await;
+    held.unclaimed().await;
+    result
+}
+
 /// Makes a staging directory beside a target that is held.
 pub(crate) async fn stage(held: &Arc<Held>) -> Result<Arc<Staging>, Error> {
     // From now on, though it is dropped before a thread begins.
@@ -57,6 +65,28 @@ mod tests {
         let entries = fs::read_dir(directory).unwrap();
         let mut names = entries.map(|entry| entry.unwrap().file_name());
         Arc::strong_count(held) == 1 && names.all(|name| name == ".app.countersign.lock")
+    }
+
+    #[tokio::test]
+    async fn work_that_succeeds_is_settled_when_a_thread_has_given_up_what_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("app");
+        let held = hold(&target, WhenBusy::Fail, &|_| {}).await.unwrap();
+        let (go_on, told) = std::sync::mpsc::channel();
+        let claim = held.claim();
+        let given_up = std::thread::spawn(move || {
+            told.recv().unwrap();
+            drop(claim);
+        });
+        let mut work = Box::pin(settled(&held, async { "done" }));
+        assert!((&mut work).now_or_never().is_none());
+        go_on.send(()).unwrap();
+        assert_eq!(work.await, "done");
+        assert!(is_left_alone(&held, directory.path()));
+        given_up.join().unwrap();
+        drop(held);
+        // So the next one need not wait.
+        hold(&target, WhenBusy::Fail, &|_| {}).await.unwrap();
     }
 
     #[tokio::test]

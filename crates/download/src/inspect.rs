@@ -6,7 +6,7 @@ use countersign_oci::{Document, Manifest, Platform, Registry, ResolvedImage};
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::hold::{hold, stage};
+use crate::hold::{hold, settled, stage};
 use crate::limits::Limits;
 use crate::options::WhenBusy;
 use crate::unpack::Fetching;
@@ -38,7 +38,6 @@ pub async fn inspect(
         None => platform_of(registry, limits, image, manifest).await?,
     };
     let held = hold(&scratch.join(image.digest().hex()), WhenBusy::Fail, &|_| {}).await?;
-    let staging = stage(&held).await?;
     let fetching = Fetching {
         platform: &platform,
         registry,
@@ -46,7 +45,12 @@ pub async fn inspect(
         layers: None,
         events: &|_| {},
     };
-    fetching.try_out(image.reference(), manifest, staging).await
+    let tried_out = async {
+        let staging = stage(&held).await?;
+        let tried_out = fetching.try_out(image.reference(), manifest, staging);
+        tried_out.await
+    };
+    settled(&held, tried_out).await
 }
 
 /// The platform by the image's own configuration.

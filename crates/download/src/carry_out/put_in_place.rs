@@ -135,12 +135,6 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
 }
 
 impl PutInPlace {
-    /// Waits until nothing is left of an attempt that failed. What was fetched ahead is given up at once, and a thread
-    /// may still be writing it. Each staging directory claims the target until it is removed.
-    pub(super) async fn settle(&self) {
-        self.held.unclaimed().await;
-    }
-
     /// Unpacks what was admitted and puts it in the target's place, unless it is there already.
     async fn put_in_place<V: ImageVerifier>(
         &self,
