@@ -41,11 +41,11 @@ const FLAGS: [&str; 8] = [
     "-Ccodegen-units=16",
 ];
 
-/// Runs `targets`, or all, each for `time`.
+/// Runs `targets`, or all, each for `time`. From one `seed` come the same inputs, as long as the code is the same.
 ///
 /// # Errors
 /// When one finds something: its message says where the input is. Also a name that is no target.
-pub(crate) fn run(targets: &[String], time: Duration) -> anyhow::Result<()> {
+pub(crate) fn run(targets: &[String], time: Duration, seed: Option<u32>) -> anyhow::Result<()> {
     for name in targets {
         let known = TARGETS.iter().any(|(target, _)| target == name);
         let all = TARGETS.map(|(target, _)| target).join(", ");
@@ -73,6 +73,7 @@ pub(crate) fn run(targets: &[String], time: Duration) -> anyhow::Result<()> {
             .arg(format!("-artifact_prefix={}", artifact.display()))
             .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             .args(["-verbosity=0", "-close_fd_mask=1"])
+            .args(seed.map(|seed| format!("-seed={seed}")))
             .args([&corpus, &seeds]);
         if let Some(oracle) = &oracle {
             program.env(ORACLE, oracle);

@@ -92,6 +92,10 @@ enum Task {
         /// Seconds for each target, instead of minutes
         #[arg(long, value_name = "N")]
         seconds: Option<u64>,
+
+        /// Make up the same inputs in the same order each time [default: other ones]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        seed: Option<u32>,
     },
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
@@ -139,9 +143,11 @@ fn main() -> ExitCode {
             targets,
             minutes,
             seconds,
+            seed,
         } => fuzz::run(
             &targets,
             Duration::from_secs(seconds.unwrap_or(minutes * 60)),
+            seed,
         ),
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
