@@ -20,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
+use clap::ValueEnum as _;
 use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
 
@@ -71,7 +72,6 @@ pub(crate) fn run(
     scale: usize,
     files: &Files,
 ) -> anyhow::Result<()> {
-    let plays = |part| parts.is_empty() || parts.contains(&part);
     let countersign = match program {
         Some(program) => program.canonicalize()?,
         None => {
@@ -99,39 +99,32 @@ pub(crate) fn run(
         directory: directory.path(),
         sigstore,
     };
-    if plays(Part::Verify) {
-        missed.extend(verification(&signer, &registry, &servers, &root)?);
-    }
-    if plays(Part::Hostile) {
-        missed.extend(hostile::run(
-            &countersign,
-            sigstore,
-            &registry,
-            directory.path(),
-        )?);
-    }
-    if plays(Part::Node) {
-        missed.extend(node::run(&signer, &registry)?);
-    }
-    if plays(Part::Audit) {
-        missed.extend(audit::run(&countersign, directory.path())?);
-    }
-    if plays(Part::Copy) {
-        let peers = copy::Peers {
-            skopeo: installed_skopeo(&root),
-            oras: installed_oras(&root),
-        };
-        missed.extend(copy::run(&signer, &peers, &root, scale)?);
-    }
-    if plays(Part::Sign) {
-        let programs = sign::Programs {
-            countersign: &countersign,
-            cosign: installed_cosign(&root),
-        };
-        missed.extend(sign::run(&programs, &servers, &root, directory.path())?);
-    }
-    if plays(Part::Install) {
-        missed.extend(installation(&signer, &registry, &root, scale, files)?);
+    let directory = directory.path();
+    for part in Part::value_variants() {
+        if !parts.is_empty() && !parts.contains(part) {
+            continue;
+        }
+        missed.extend(match part {
+            Part::Verify => verification(&signer, &registry, &servers, &root)?,
+            Part::Hostile => hostile::run(&countersign, sigstore, &registry, directory)?,
+            Part::Node => node::run(&signer, &registry)?,
+            Part::Audit => audit::run(&countersign, directory)?,
+            Part::Copy => {
+                let peers = copy::Peers {
+                    skopeo: installed_skopeo(&root),
+                    oras: installed_oras(&root),
+                };
+                copy::run(&signer, &peers, &root, scale)?
+            }
+            Part::Sign => {
+                let programs = sign::Programs {
+                    countersign: &countersign,
+                    cosign: installed_cosign(&root),
+                };
+                sign::run(&programs, &servers, &root, directory)?
+            }
+            Part::Install => installation(&signer, &registry, &root, scale, files)?,
+        });
     }
     for target in &missed {
         println!("missed: {target}");

@@ -1,9 +1,7 @@
 //! Merges during which each request fails in turn. A test of the crate `sign` plays them, and by default
 //! only a sample.
 
-use anyhow::{Context as _, ensure};
-
-use crate::command;
+use crate::played;
 
 /// Plays all of them.
 ///
@@ -15,13 +13,5 @@ pub(crate) fn run() -> anyhow::Result<()> {
          Fulcio,\nRekor or the timestamp authority fails. After each, no tag may name anything unsigned, \
          and the next run\nmust end well. It takes about half an hour.\n"
     );
-    let status = std::process::Command::new(env!("CARGO"))
-        .current_dir(command::workspace())
-        .args(["test", "--locked", "--package", "countersign-sign"])
-        .args(["--test", "it", "faults::the_whole_walk"])
-        .args(["--", "--ignored", "--nocapture"])
-        .status()
-        .context("cargo can't be run")?;
-    ensure!(status.success(), "a run went wrong; see above");
-    Ok(())
+    played::play("countersign-sign", "faults::the_whole_walk", "")
 }

@@ -22,6 +22,7 @@ mod registries;
 mod scenarios;
 mod server;
 mod services;
+mod site;
 mod skopeo;
 mod tools;
 mod trees;
@@ -30,7 +31,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::ensure;
+use clap::ValueEnum as _;
 use countersign_sandbox::RekorVersion;
 
 pub(crate) use self::bench::{CopyServers, RealServers};
@@ -45,8 +46,7 @@ use self::home::Home;
 use self::instance::{Instance, bare};
 use self::scenarios::World;
 use self::services::Services;
-use self::skopeo::Skopeo;
-use self::tools::{Programs, Tools};
+use self::tools::Tools;
 use crate::command::{Profile, build_countersign, workspace};
 use crate::ledger::{self, Ledger};
 use crate::servers::Servers;
@@ -65,11 +65,20 @@ shown before it is run.
 /// Where the image is in each registry before it is signed.
 const ORIGINAL: &str = "original/app:v1";
 
-/// A part of the run, to be played without the others.
+/// What every part is given.
+struct Setting<'a> {
+    countersign: &'a Path,
+    /// Where software is installed.
+    root: &'a Path,
+    /// Of this part alone.
+    directory: &'a Path,
+    /// Where to keep what cosign writes.
+    record: Option<&'a Path>,
+}
+
+/// A part of the run, to be played without the others. They are played in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Part {
-    /// Each side signs, and the other verifies: all of the software
-    Signatures,
     /// Indexes of every shape, selected as by skopeo and crane: the registries, skopeo and crane
     Indexes,
     /// Images merged into the registries, also in the legacy form, and by two processes at once: the
@@ -87,13 +96,36 @@ pub(crate) enum Part {
     Enforcers,
     /// A real containerd asks the image verifier before it pulls, by the transfer service and by CRI: needs root
     Containerd,
+    /// Each side signs, and the other verifies: all of the software
+    Signatures,
+}
+
+impl Part {
+    /// As on the command line.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    fn play(self, setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+        match self {
+            Self::Indexes => indexes::run(setting, ledger),
+            Self::Merges => merges::run(setting, ledger),
+            Self::Proofs => proofs::run(setting, ledger),
+            Self::Copies => copies::run(setting, ledger),
+            Self::Trees => trees::run(setting, ledger),
+            Self::Enforcers => enforcers::run(setting, ledger),
+            Self::Containerd => containerd::run(setting, ledger),
+            Self::Signatures => signatures(setting, ledger),
+        }
+    }
 }
 
 /// Runs `parts`, or all of them if none is named, and prints what it does. What cosign writes is kept
 /// in `record`, if that is given.
 ///
 /// # Errors
-/// When a case failed, or the software can't be installed or started.
+/// When a case failed, none was played, or the software can't be installed or started.
 pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
     let started = Instant::now();
     println!("{INTRODUCTION}");
@@ -102,56 +134,21 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
     let root = workspace().join("target/interop");
     fs::create_dir_all(&root)?;
     let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&root)?;
-    let wanted = |part| parts.is_empty() || parts.contains(&part);
 
     let mut ledger = Ledger::default();
-    if wanted(Part::Indexes) {
-        let (programs, skopeo) = (Programs::install(&root)?, Skopeo::install(&root)?);
-        println!("Playing indexes of every shape …");
-        let directory = directory.path().join("indexes");
-        fs::create_dir_all(&directory)?;
-        indexes::run(&countersign, &programs, &skopeo, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Merges) {
-        let programs = Programs::install(&root)?;
-        println!("Merging images of every shape …");
-        let directory = directory.path().join("merges");
-        fs::create_dir_all(&directory)?;
-        merges::run(&countersign, &programs, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Proofs) {
-        let programs = Programs::install(&root)?;
-        println!("Signing with keys, and attesting …");
-        let directory = directory.path().join("proofs");
-        fs::create_dir_all(&directory)?;
-        proofs::run(&countersign, &programs, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Copies) {
-        let programs = Programs::install(&root)?;
-        println!("Copying images with their proof …");
-        let directory = directory.path().join("copies");
-        fs::create_dir_all(&directory)?;
-        copies::run(&countersign, &programs, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Trees) {
-        let directory = directory.path().join("trees");
-        fs::create_dir_all(&directory)?;
-        same_trees(&countersign, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Enforcers) {
-        println!("Reading exported policies by the code of other programs …");
-        let directory = directory.path().join("enforcers");
-        fs::create_dir_all(&directory)?;
-        enforcers::run(&countersign, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Containerd) {
-        println!("Starting containerd with the image verifier …");
-        let directory = directory.path().join("containerd");
-        fs::create_dir_all(&directory)?;
-        containerd::run(&countersign, &root, &directory, &mut ledger)?;
-    }
-    if wanted(Part::Signatures) {
-        signatures(&countersign, &root, directory.path(), record, &mut ledger)?;
+    for part in Part::value_variants() {
+        if parts.is_empty() || parts.contains(part) {
+            println!("\nPart {}", part.name());
+            let directory = directory.path().join(part.name());
+            fs::create_dir(&directory)?;
+            let setting = Setting {
+                countersign: &countersign,
+                root: &root,
+                directory: &directory,
+                record,
+            };
+            part.play(&setting, &mut ledger)?;
+        }
     }
 
     let failures = ledger.failures();
@@ -164,19 +161,17 @@ pub(crate) fn run(parts: &[Part], record: Option<&Path>) -> anyhow::Result<()> {
         println!("The servers' logs are in {}", kept.display());
     }
     println!("\nIt took {} s.", started.elapsed().as_secs());
-    println!("{} passed, {} failed", ledger.passed(), failures.len());
-    ensure!(failures.is_empty(), "{} cases failed", failures.len());
-    Ok(())
+    ledger.close()
 }
 
 /// cosign and countersign sign, and each verifies what the other signed.
-fn signatures(
-    countersign: &Path,
-    root: &Path,
-    directory: &Path,
-    record: Option<&Path>,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
+fn signatures(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let &Setting {
+        countersign,
+        root,
+        directory,
+        record,
+    } = setting;
     let tools = Tools::install(root)?;
     println!("Starting the sandbox, Fulcio, a CT log, rekor-tiles and the timestamp authority …");
     let Servers { sigstore, .. } = &Servers::start(2)?;
@@ -214,24 +209,6 @@ fn signatures(
     scenarios::countersign_signs(&world, ledger);
     scenarios::refusals(&world, ledger);
     Ok(())
-}
-
-/// Images by many builders come to the same files with all that unpack them.
-fn same_trees(
-    countersign: &Path,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
-    let Servers { sigstore, .. } = &Servers::start(2)?;
-    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
-    let world = trees::World {
-        countersign,
-        sandbox: sigstore,
-        instance: &instance,
-        directory,
-    };
-    trees::run(&world, root, ledger)
 }
 
 /// Logs two entries. A log's very first lacks fields whose value is zero, which sigstore-python

@@ -9,8 +9,6 @@ mod runner;
 mod scene;
 mod sign;
 
-use anyhow::ensure;
-
 use self::scene::Scene;
 use crate::command::{Profile, build_countersign};
 use crate::ledger::Ledger;
@@ -28,11 +26,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     merge::run(&scene, &mut ledger);
     release::run(&scene, &mut ledger);
     pages::run(&scene, &mut ledger);
-    let failures = ledger.failures();
-    println!("\n{} passed, {} failed", ledger.passed(), failures.len());
-    ensure!(
-        failures.is_empty(),
-        "not every case went as it should; see above"
-    );
-    Ok(())
+    println!();
+    ledger.close()
 }

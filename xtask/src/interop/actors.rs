@@ -24,17 +24,15 @@ pub(super) const STRANGER: &str =
 /// A release of cosign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cosign {
-    /// 3.1.2
     V3,
-    /// 2.6.4
     V2,
 }
 
 impl Cosign {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::V3 => "cosign 3.1.2",
-            Self::V2 => "cosign 2.6.4",
+            Self::V3 => "cosign 3",
+            Self::V2 => "cosign 2",
         }
     }
 

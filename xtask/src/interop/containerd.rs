@@ -19,10 +19,11 @@ use jiff::Timestamp;
 use rustix::process::geteuid;
 
 use self::daemon::{Daemon, Pulled};
+use super::Setting;
 use super::actors::{STRANGER, WORKFLOW};
 use super::home::Home;
 use super::instance::Instance;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Seen};
 use super::registries;
 use super::tools::{CONTAINERD, CRANE, CRICTL, CTR, OLAREG};
 use crate::command::{Command, Output};
@@ -38,14 +39,17 @@ const AT_ONCE: usize = 20;
 ///
 /// # Errors
 /// When the software can't be started. What comes of the cases is in the ledger.
-pub(super) fn run(
-    countersign: &Path,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        countersign,
+        root,
+        directory,
+        ..
+    } = *setting;
     if !geteuid().is_root() {
-        println!("Skipped: containerd needs root.");
+        ledger.case("containerd asks the image verifier", || {
+            Ok(Seen::Skipped("containerd needs root"))
+        });
         return Ok(());
     }
     let (containerd, ctr, crictl) = (

@@ -7,61 +7,49 @@ mod layouts;
 mod registries;
 mod seen;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use countersign_sandbox::{RekorVersion, Sigstore};
 
 use self::image::Signed;
+use super::Setting;
 use super::actors::WORKFLOW;
-use super::home::Home;
-use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{Registry, redirecting, start};
+use super::site::Site;
 use super::skopeo::Skopeo;
 use super::tools::{self, Programs};
 use crate::command::{Command, Output};
-use crate::servers::Servers;
 
 const DONE: i32 = 0;
 const UNSIGNED: i32 = 3;
 
 struct Scene<'a> {
-    countersign: &'a Path,
     programs: &'a Programs,
     skopeo: &'a Skopeo,
     cosign_3: PathBuf,
     cosign_2: PathBuf,
     oras: PathBuf,
-    sandbox: &'a Sigstore,
-    instance: &'a Instance,
-    home: Home,
+    site: Site,
 }
 
 /// Copies from every registry to every other, and by way of layouts, archives and kits.
 ///
 /// # Errors
 /// When the software can't be started. What comes of the cases is in the ledger.
-pub(super) fn run(
-    countersign: &Path,
-    programs: &Programs,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        root, directory, ..
+    } = *setting;
+    let programs = &Programs::install(root)?;
     let skopeo = &Skopeo::install(root)?;
-    let Servers { sigstore, .. } = &Servers::start(2)?;
-    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
     let scene = Scene {
-        countersign,
         programs,
         skopeo,
         cosign_3: tools::cosign(root)?,
         cosign_2: tools::cosign_2(root)?,
         oras: tools::oras(root)?,
-        sandbox: sigstore,
-        instance: &instance,
-        home: Home::new(directory, &programs.crane),
+        site: Site::start(setting, &programs.crane)?,
     };
     let [olareg, docker_registry] = start(programs, directory)?;
     let all = [olareg, docker_registry, redirecting(programs, directory)?];
@@ -82,15 +70,15 @@ impl Scene<'_> {
     /// Runs `countersign` with the trusted root and with more arguments; it must end with `code`.
     fn countersign(&self, arguments: &[&str], code: i32) -> anyhow::Result<Output> {
         let (command, rest) = arguments.split_first().context("no command")?;
-        let command = Command::new(self.countersign)
+        let command = Command::new(&self.site.countersign)
             .args([command, "--trusted-root", self.trusted_root()?])
             .args(rest);
-        self.home.run(command)?.ended(code, &[])
+        self.site.home.run(command)?.ended(code, &[])
     }
 
     /// `countersign copy` by the policy that the workflow signed.
     fn copy(&self, source: &str, destination: &str, code: i32) -> anyhow::Result<Output> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let mut copy = vec!["copy", "--issuer", &issuer, "--identity", WORKFLOW];
         copy.extend([source, destination]);
         self.countersign(&copy, code)
@@ -98,7 +86,7 @@ impl Scene<'_> {
 
     /// `countersign verify` by the policy that the workflow signed.
     fn verify(&self, image: &str, code: i32) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let verify = ["verify", "--issuer", &issuer, "--identity", WORKFLOW, image];
         self.countersign(&verify, code)?;
         Ok(())
@@ -106,24 +94,24 @@ impl Scene<'_> {
 
     /// cosign 3 verifies the bundle of an image in a registry.
     fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let verify = Command::new(&self.cosign_3)
             .args(["verify", "--trusted-root", self.trusted_root()?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
     /// cosign 2 verifies the legacy signature of an image in a registry.
     fn cosign_2_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let verify = Command::new(&self.cosign_2)
             .args(["verify", "--new-bundle-format=false"])
             .args(["--trusted-root", self.trusted_root()?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
@@ -140,20 +128,22 @@ impl Scene<'_> {
 
     fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let crane = Command::new(&self.programs.crane).args(arguments);
-        Ok(self.home.succeed(crane)?.stdout.trim().to_owned())
+        Ok(self.site.home.succeed(crane)?.stdout.trim().to_owned())
     }
 
     fn oras(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let oras = Command::new(&self.oras).args(arguments);
-        self.home.succeed(oras)
+        self.site.home.succeed(oras)
     }
 
     fn skopeo(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        self.home.succeed(self.skopeo.command().args(arguments))
+        self.site
+            .home
+            .succeed(self.skopeo.command().args(arguments))
     }
 
     fn trusted_root(&self) -> anyhow::Result<&str> {
-        let path = &self.instance.trusted_root;
+        let path = &self.site.instance.trusted_root;
         path.to_str().context("a path that is not Unicode")
     }
 }

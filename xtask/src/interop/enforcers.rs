@@ -10,6 +10,7 @@ use countersign_sandbox::{BundleSpec, Scene, Statement};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Setting;
 use super::actors::{STRANGER, WORKFLOW};
 use super::tools::ENFORCERS;
 use crate::command::{Command, Output};
@@ -58,12 +59,13 @@ const RULED: [&str; 6] = [
 ///
 /// # Errors
 /// When the software can't be installed or the sandbox can't be started.
-pub(super) fn run(
-    countersign: &Path,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        countersign,
+        root,
+        directory,
+        ..
+    } = *setting;
     let enforcers = ENFORCERS.install(root)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let scene = runtime.block_on(Scene::start())?;

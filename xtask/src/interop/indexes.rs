@@ -5,22 +5,19 @@
 //! is. skopeo and crane don't agree on all shapes: each shape says which of them decides.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
-use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
-use super::home::Home;
+use super::Setting;
 use super::http;
-use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
+use super::site::Site;
 use super::skopeo::Skopeo;
 use super::tools::Programs;
 use crate::command::{Command, Output};
-use crate::servers::Servers;
 
 const SIGNER: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
@@ -76,32 +73,22 @@ impl Pushed {
 
 /// Where it is played.
 struct Stage<'a> {
-    countersign: &'a Path,
     skopeo: &'a Skopeo,
-    sandbox: &'a Sigstore,
-    instance: &'a Instance,
-    home: Home,
+    site: Site,
 }
 
 /// Plays every shape in every registry.
 ///
 /// # Errors
 /// When the software can't be started. What comes of the cases is in the ledger.
-pub(super) fn run(
-    countersign: &Path,
-    programs: &Programs,
-    skopeo: &Skopeo,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
-    let Servers { sigstore, .. } = &Servers::start(2)?;
-    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        root, directory, ..
+    } = *setting;
+    let (programs, skopeo) = (&Programs::install(root)?, &Skopeo::install(root)?);
     let stage = Stage {
-        countersign,
         skopeo,
-        sandbox: sigstore,
-        instance: &instance,
-        home: Home::new(directory, &programs.crane),
+        site: Site::start(setting, &programs.crane)?,
     };
     for registry in &registries::start(programs, directory)? {
         let images = stage.images(registry)?;
@@ -117,12 +104,12 @@ impl Stage<'_> {
     /// Makes one image for each architecture, by crane, whose one file tells which.
     fn images(&self, registry: &Registry) -> anyhow::Result<Vec<Pushed>> {
         let make = |architecture: &str| {
-            let folder = self.home.join(format!("root-{architecture}"));
+            let folder = self.site.home.join(format!("root-{architecture}"));
             fs::create_dir_all(&folder)?;
             fs::write(folder.join("architecture"), architecture)?;
             let layer = format!("{architecture}.tar");
             let root = format!("root-{architecture}");
-            self.home.succeed(Command::new("tar").args([
+            self.site.home.succeed(Command::new("tar").args([
                 "-C",
                 &root,
                 "-cf",
@@ -131,11 +118,13 @@ impl Stage<'_> {
             ]))?;
             let image = format!("{}/{REPOSITORY}:{architecture}", registry.host);
             let append = ["append", "--oci-empty-base", "--new_layer", &layer];
-            self.home
+            self.site
+                .home
                 .crane(&[&append[..], &["--new_tag", &image]].concat())?;
             let platform = format!("linux/{architecture}");
             let platform = ["mutate", "--set-platform", &platform];
-            self.home
+            self.site
+                .home
                 .crane(&[&platform[..], &["--tag", &image, &image]].concat())?;
             let url = format!(
                 "http://{}/v2/{REPOSITORY}/manifests/{architecture}",
@@ -260,7 +249,8 @@ impl Stage<'_> {
                     Peer::Skopeo => self.selected_by_skopeo(&tagged, architecture)?,
                     Peer::Crane => {
                         let platform = format!("linux/{architecture}");
-                        self.home
+                        self.site
+                            .home
                             .crane(&["digest", "--platform", &platform, &tagged])?
                     }
                 };
@@ -282,11 +272,11 @@ impl Stage<'_> {
 
     /// Signs one document, and not what it lists.
     fn sign(&self, image: &str) -> anyhow::Result<()> {
-        self.home.token(self.sandbox, SIGNER)?;
+        self.site.token(SIGNER)?;
         let mut arguments = self.trust()?;
         arguments.extend(["--identity-token".into(), "@token".into()]);
-        arguments.extend(["--fulcio-url".into(), self.instance.fulcio.clone()]);
-        arguments.extend(["--rekor-url".into(), self.instance.rekor.clone()]);
+        arguments.extend(["--fulcio-url".into(), self.site.instance.fulcio.clone()]);
+        arguments.extend(["--rekor-url".into(), self.site.instance.rekor.clone()]);
         arguments.extend(["--rekor-version".into(), "1".into(), image.to_owned()]);
         self.countersign("sign", &arguments)?;
         Ok(())
@@ -306,7 +296,7 @@ impl Stage<'_> {
 
     /// That what countersign installs for an architecture is of that architecture.
     fn installed(&self, image: &str, architecture: &str) -> anyhow::Result<()> {
-        let into = self.home.join("installed");
+        let into = self.site.home.join("installed");
         let mut arguments = self.judging(architecture)?;
         arguments.extend([image.to_owned(), "installed".to_owned()]);
         self.countersign("install", &arguments)?;
@@ -321,7 +311,7 @@ impl Stage<'_> {
 
     /// The digest of what skopeo copies for an architecture, byte for byte.
     fn selected_by_skopeo(&self, image: &str, architecture: &str) -> anyhow::Result<String> {
-        let into = self.home.join("copied");
+        let into = self.site.home.join("copied");
         let command = self.skopeo.command().args([
             "--override-os",
             "linux",
@@ -333,14 +323,14 @@ impl Stage<'_> {
             &format!("docker://{image}"),
             "dir:copied",
         ]);
-        self.home.succeed(command)?;
+        self.site.home.succeed(command)?;
         let manifest = fs::read(into.join("manifest.json"))?;
         fs::remove_dir_all(&into)?;
         Ok(Digest::sha256(&manifest).to_string())
     }
 
     fn trust(&self) -> anyhow::Result<Vec<String>> {
-        let root = self.instance.trusted_root.to_str();
+        let root = self.site.instance.trusted_root.to_str();
         let root = root.context("a path that is not Unicode")?;
         Ok(vec!["--trusted-root".into(), root.to_owned()])
     }
@@ -348,15 +338,15 @@ impl Stage<'_> {
     /// Flags that say whom to trust, who must have signed, and for which architecture.
     fn judging(&self, architecture: &str) -> anyhow::Result<Vec<String>> {
         let mut arguments = self.trust()?;
-        arguments.extend(["--issuer".into(), bare(&self.sandbox.oidc_issuer())]);
+        arguments.extend(["--issuer".into(), self.site.issuer()]);
         arguments.extend(["--identity".into(), SIGNER.to_owned()]);
         arguments.extend(["--platform".into(), format!("linux/{architecture}")]);
         Ok(arguments)
     }
 
     fn countersign(&self, command: &str, arguments: &[String]) -> anyhow::Result<Output> {
-        let program = Command::new(self.countersign).args([command]);
-        self.home.succeed(program.args(arguments))
+        let program = Command::new(&self.site.countersign).args([command]);
+        self.site.home.succeed(program.args(arguments))
     }
 }
 

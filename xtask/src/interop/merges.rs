@@ -10,19 +10,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
 use countersign_sandbox::image::EIGHT_PLATFORMS;
-use countersign_sandbox::{RekorVersion, Sigstore};
 use serde_json::{Value, json};
 
 use self::competing::ROUNDS;
+use super::Setting;
 use super::actors::{self, WORKFLOW};
-use super::home::Home;
 use super::http;
-use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Referrers, Registry};
+use super::site::Site;
 use super::tools::{self, Programs};
 use crate::command::Command;
-use crate::servers::Servers;
 
 /// The repository that the builds push to.
 const CACHE: &str = "merges/cache";
@@ -59,39 +57,29 @@ impl Pushed {
     }
 }
 
-struct Scene<'a> {
-    countersign: &'a Path,
+struct Scene {
     cosign: PathBuf,
     cosign_2: PathBuf,
     oras: PathBuf,
     sigstore_python: PathBuf,
-    sandbox: &'a Sigstore,
-    instance: &'a Instance,
-    home: Home,
+    site: Site,
 }
 
 /// Merges every shape into every registry, then has two processes merge at once.
 ///
 /// # Errors
 /// When the software can't be started. What comes of the cases is in the ledger.
-pub(super) fn run(
-    countersign: &Path,
-    programs: &Programs,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
-    let Servers { sigstore, .. } = &Servers::start(2)?;
-    let instance = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        root, directory, ..
+    } = *setting;
+    let programs = &Programs::install(root)?;
     let scene = Scene {
-        countersign,
         cosign: tools::cosign(root)?,
         cosign_2: tools::cosign_2(root)?,
         sigstore_python: tools::sigstore_python(root)?,
         oras: tools::oras(root)?,
-        sandbox: sigstore,
-        instance: &instance,
-        home: Home::new(directory, &programs.crane),
+        site: Site::start(setting, &programs.crane)?,
     };
     let [olareg, docker_registry] = registries::start(programs, directory)?;
     let redirecting = registries::redirecting(programs, directory)?;
@@ -110,7 +98,7 @@ pub(super) fn run(
     Ok(())
 }
 
-impl Scene<'_> {
+impl Scene {
     fn shapes(&self, registry: &Registry) -> anyhow::Result<Vec<Shape>> {
         let images: Vec<Pushed> = EIGHT_PLATFORMS
             .iter()
@@ -193,19 +181,20 @@ impl Scene<'_> {
         media_type: &'static str,
     ) -> anyhow::Result<Pushed> {
         let name = platform.replace('/', "-");
-        let folder = self.home.join(&name);
+        let folder = self.site.home.join(&name);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("platform"), platform)?;
         let layer = format!("{name}.tar");
-        self.home
+        self.site
+            .home
             .succeed(Command::new("tar").args(["-C", &name, "-cf", &layer, "platform"]))?;
         let image = format!("{}/{CACHE}:{name}", registry.host);
         let mut append = vec!["append", "--new_layer", &layer, "--new_tag", &image];
         if media_type == media_type::OCI_MANIFEST {
             append.push("--oci-empty-base");
         }
-        self.home.crane(&append)?;
-        self.home.crane(&[
+        self.site.home.crane(&append)?;
+        self.site.home.crane(&[
             "mutate",
             "--set-platform",
             platform,
@@ -241,7 +230,7 @@ impl Scene<'_> {
         let repository = format!("merges/{}", shape.slug);
         let image = format!("{}/{repository}:v1", registry.host);
         let merge = self.merge(registry, &image, &shape.sources)?;
-        self.home.succeed(merge)?;
+        self.site.home.succeed(merge)?;
         let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
         let index = http::text_of(&url, shape.media_type)?;
         let listed = listed(&index)?;
@@ -251,12 +240,12 @@ impl Scene<'_> {
             shape.manifests,
             listed.len()
         );
-        let found = self.home.crane(&["digest", &image])?;
+        let found = self.site.home.crane(&["digest", &image])?;
         let digest = Digest::sha256(index.as_bytes()).to_string();
         ensure!(found == digest, "crane says {found}, not {digest}");
         // crane reads the index with all that it lists.
         let copy = format!("{}/merges/copies:{}", registry.host, shape.slug);
-        self.home.crane(&["copy", &image, &copy])?;
+        self.site.home.crane(&["copy", &image, &copy])?;
         self.verify(&[&image])?;
         for digest in listed.iter().chain([&digest]) {
             let one = format!("{}/{repository}@{digest}", registry.host);
@@ -285,16 +274,18 @@ impl Scene<'_> {
         // A file for each tag: another process may be reading the one of its own tag.
         let tag = image.rsplit(':').next().unwrap_or_default();
         let token = format!("token-{tag}");
-        self.home.write(&token, self.sandbox.token(WORKFLOW))?;
+        self.site
+            .home
+            .write(&token, self.site.sigstore().token(WORKFLOW))?;
         let sources = sources
             .iter()
             .map(|digest| format!("{}/{CACHE}@{digest}", registry.host));
-        let config = text(&self.instance.signing_config)?;
-        Ok(Command::new(self.countersign)
+        let config = text(&self.site.instance.signing_config)?;
+        Ok(Command::new(&self.site.countersign)
             .args([
                 "merge",
                 "--trusted-root",
-                text(&self.instance.trusted_root)?,
+                text(&self.site.instance.trusted_root)?,
             ])
             .args(["--signing-config", config])
             .args(["--identity-token", &format!("@{token}"), "--tag", image])
@@ -302,16 +293,16 @@ impl Scene<'_> {
     }
 
     fn verify(&self, images: &[&str]) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
-        let verify = Command::new(self.countersign)
+        let issuer = self.site.issuer();
+        let verify = Command::new(&self.site.countersign)
             .args([
                 "verify",
                 "--trusted-root",
-                text(&self.instance.trusted_root)?,
+                text(&self.site.instance.trusted_root)?,
             ])
             .args(["--issuer", &issuer, "--identity", WORKFLOW])
             .args(images);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
@@ -322,30 +313,30 @@ impl Scene<'_> {
         repository: &str,
         digest: &str,
     ) -> anyhow::Result<()> {
-        let crane = |arguments: &[&str]| self.home.crane(arguments);
+        let crane = |arguments: &[&str]| self.site.home.crane(arguments);
         let bundle = actors::bundle(&crane, registry, repository, digest)?;
-        self.home.write("bundle.json", bundle)?;
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        self.site.home.write("bundle.json", bundle)?;
+        let issuer = self.site.issuer();
         let verify = Command::new(&self.sigstore_python)
-            .args(["--trust-config", text(&self.instance.trust_config)?])
+            .args(["--trust-config", text(&self.site.instance.trust_config)?])
             .args(["verify", "identity", "--offline", "--bundle", "bundle.json"])
             .args(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer])
             .args([digest]);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
     fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let verify = Command::new(&self.cosign)
             .args([
                 "verify",
                 "--trusted-root",
-                text(&self.instance.trusted_root)?,
+                text(&self.site.instance.trusted_root)?,
             ])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", WORKFLOW, image]);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
@@ -358,7 +349,7 @@ impl Scene<'_> {
         let discover = Command::new(&self.oras)
             .args(["discover", "--plain-http", "--distribution-spec", way])
             .args(["--format", "json", image]);
-        let found: Value = serde_json::from_str(&self.home.succeed(discover)?.stdout)?;
+        let found: Value = serde_json::from_str(&self.site.home.succeed(discover)?.stdout)?;
         let referrers = found.get("referrers").or_else(|| found.get("manifests"));
         let referrers = referrers.and_then(Value::as_array);
         Ok(referrers.context("oras lists nothing")?.len())

@@ -7,59 +7,54 @@ mod without_logs;
 
 use std::path::{Path, PathBuf};
 
-use countersign_sandbox::{RekorVersion, Sigstore};
+use countersign_sandbox::RekorVersion;
 
+use super::Setting;
 use super::actors::{Cosign, WORKFLOW};
-use super::home::Home;
-use super::instance::{Instance, bare};
+use super::instance::Instance;
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
+use super::site::Site;
 use super::tools::{self, Programs};
 use crate::command::{Command, Output};
-use crate::servers::Servers;
 
 const DONE: i32 = 0;
 const UNSIGNED: i32 = 3;
 const POLICY: i32 = 4;
 const INVALID: i32 = 5;
 
-struct Scene<'a> {
-    countersign: &'a Path,
+struct Scene {
     cosign_3: PathBuf,
     cosign_2: PathBuf,
     oras: PathBuf,
-    sandbox: &'a Sigstore,
-    /// With Rekor v1, and with Rekor v2.
-    instances: [&'a Instance; 2],
-    home: Home,
+    with_rekor_v2: Instance,
+    site: Site,
 }
 
 /// Plays all of it in every registry.
 ///
 /// # Errors
 /// When the software can't be started. What comes of the cases is in the ledger.
-pub(super) fn run(
-    countersign: &Path,
-    programs: &Programs,
-    root: &Path,
-    directory: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
-    let Servers { sigstore, .. } = &Servers::start(2)?;
-    let v1 = Instance::sandbox(sigstore, RekorVersion::V1, directory)?;
-    let v2 = Instance::sandbox(sigstore, RekorVersion::V2, directory)?;
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let Setting {
+        root, directory, ..
+    } = *setting;
+    let programs = &Programs::install(root)?;
+    let site = Site::start(setting, &programs.crane)?;
     let scene = Scene {
-        countersign,
         cosign_3: tools::cosign(root)?,
         cosign_2: tools::cosign_2(root)?,
         oras: tools::oras(root)?,
-        sandbox: sigstore,
-        instances: [&v1, &v2],
-        home: Home::new(directory, &programs.crane),
+        with_rekor_v2: Instance::sandbox(site.sigstore(), RekorVersion::V2, directory)?,
+        site,
     };
-    scene.home.write("content", "an image of one file\n")?;
+    scene.site.home.write("content", "an image of one file\n")?;
     let pack = ["-cf", "layer.tar", "content"];
-    scene.home.run(Command::new("tar").args(pack))?.success()?;
+    scene
+        .site
+        .home
+        .run(Command::new("tar").args(pack))?
+        .success()?;
     keys::make(&scene)?;
     for registry in &registries::start(programs, directory)? {
         keys::play(&scene, registry, ledger);
@@ -69,25 +64,32 @@ pub(super) fn run(
     Ok(())
 }
 
-impl Scene<'_> {
+impl Scene {
+    /// With Rekor v1, and with Rekor v2.
+    fn instances(&self) -> [&Instance; 2] {
+        [&self.site.instance, &self.with_rekor_v2]
+    }
+
     /// Pushes an image that nobody has signed, and gives its name with its digest.
     fn image(&self, registry: &Registry, repository: &str) -> anyhow::Result<String> {
         let name = format!("{}/{repository}", registry.host);
         let tag = format!("{name}:v1");
         let append = ["append", "--oci-empty-base", "--new_layer", "layer.tar"];
-        self.home
+        self.site
+            .home
             .crane(&[&append[..], &["--new_tag", &tag]].concat())?;
         // A digest of its own, so that no repository shows the signatures of another.
         let label = format!("repository={repository}");
-        self.home
+        self.site
+            .home
             .crane(&["mutate", "--label", &label, "--tag", &tag, &tag])?;
-        let digest = self.home.crane(&["digest", &tag])?;
+        let digest = self.site.home.crane(&["digest", &tag])?;
         Ok(format!("{name}@{digest}"))
     }
 
     /// The lines of a policy that name the workflow.
     fn workflow(&self) -> String {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         format!("issuer: {issuer}\nidentity: {WORKFLOW}\n")
     }
 
@@ -98,7 +100,10 @@ impl Scene<'_> {
             Cosign::V2 => &self.cosign_2,
         };
         let command = Command::new(program).args(arguments);
-        self.home.run(command.env("COSIGN_PASSWORD", ""))?.success()
+        self.site
+            .home
+            .run(command.env("COSIGN_PASSWORD", ""))?
+            .success()
     }
 
     /// `countersign verify` by this policy must end with `code` and say each of `says`.
@@ -110,11 +115,11 @@ impl Scene<'_> {
         code: i32,
         says: &[&str],
     ) -> anyhow::Result<Output> {
-        self.home.write("policy.yaml", policy)?;
-        let verify = Command::new(self.countersign)
+        self.site.home.write("policy.yaml", policy)?;
+        let verify = Command::new(&self.site.countersign)
             .args(["verify", "--policy", "policy.yaml"])
-            .args(["--trusted-root", self.home.path(trusted_root)?])
+            .args(["--trusted-root", self.site.home.path(trusted_root)?])
             .args(arguments);
-        self.home.run(verify)?.ended(code, says)
+        self.site.home.run(verify)?.ended(code, says)
     }
 }

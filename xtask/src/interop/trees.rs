@@ -17,34 +17,49 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use countersign_sandbox::Sigstore;
+use clap::ValueEnum as _;
 
 use self::archives::{ARCHIVES, Archive, Readers, Source};
 use self::programs::Programs;
 use self::tree::Tree;
+use super::Setting;
 use super::actors::WORKFLOW;
-use super::home::Home;
-use super::instance::{Instance, bare};
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
+use super::site::Site;
 use crate::command::Command;
 
-/// Where the trees are made.
-pub(super) struct World<'a> {
-    pub(super) countersign: &'a Path,
-    pub(super) sandbox: &'a Sigstore,
-    pub(super) instance: &'a Instance,
-    /// Working directory and home. Files are named relative to it.
-    pub(super) directory: &'a Path,
+/// Who unpacks, beside countersign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Peer {
+    Umoci,
+    Containerd,
+    /// containers/storage. It unpacks in a root directory of its own, which root alone can have.
+    Storage,
 }
 
-/// Who unpacks, beside countersign.
-const PEERS: [&str; 3] = ["umoci", "containerd", "storage"];
+impl Peer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Umoci => "umoci",
+            Self::Containerd => "containerd",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+/// What a peer made of an image.
+enum Made {
+    Tree(Tree),
+    /// What it says instead.
+    Refused(String),
+    /// Why this machine can't ask it.
+    NotAsked(&'static str),
+}
 
 /// What the trees are made with.
-struct Trees<'a> {
-    world: &'a World<'a>,
-    home: Home,
+struct Trees {
+    site: Site,
     programs: Programs,
     registry: Registry,
     /// Images so far, for their names.
@@ -54,26 +69,24 @@ struct Trees<'a> {
 /// An image that was unpacked by all.
 struct Unpacked {
     ours: Tree,
-    /// By each peer, or what it says instead.
-    peers: Vec<(&'static str, Result<Tree, String>)>,
+    peers: Vec<(Peer, Made)>,
 }
 
 /// Installs what is missing, and compares.
 ///
 /// # Errors
 /// When the software can't be installed or the registry doesn't start.
-pub(super) fn run(world: &World, root: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
-    let programs = Programs::install(root)?;
-    let registry = registries::olareg(&programs.olareg, world.directory)?;
+pub(super) fn run(setting: &Setting, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let programs = Programs::install(setting.root)?;
+    let directory = setting.directory;
     let trees = Trees {
-        world,
-        home: Home::new(world.directory, &programs.crane),
+        site: Site::start(setting, &programs.crane)?,
+        registry: registries::olareg(&programs.olareg, directory)?,
         programs,
-        registry,
         images: Cell::new(0),
     };
     for source in [Source::Plain, Source::Full] {
-        source.make(&world.directory.join(source.name()))?;
+        source.make(&directory.join(source.name()))?;
     }
     for archive in ARCHIVES {
         let title = format!("a layer by {} is the same tree to all", archive.name);
@@ -83,15 +96,16 @@ pub(super) fn run(world: &World, root: &Path, ledger: &mut Ledger) -> anyhow::Re
     Ok(())
 }
 
-impl Trees<'_> {
+impl Trees {
     /// An archive of a known tree, as the only layer of an image.
     fn archive(&self, archive: &Archive) -> anyhow::Result<String> {
         let source = archive.source.name();
-        self.home
+        self.site
+            .home
             .succeed((archive.writer)(&self.programs, source, "layer.tar"))?;
         let image = self.append(None, &["layer.tar"])?;
         let unpacked = self.unpack(&image)?;
-        let expected = Tree::read(&self.home.join(source))?;
+        let expected = Tree::read(&self.site.home.join(source))?;
         same("the tree that was archived", &expected, &unpacked.ours)?;
         match archive.readers {
             Readers::All => unpacked.all_same(),
@@ -110,7 +124,7 @@ impl Trees<'_> {
         for layer in layers {
             arguments.extend(["--new_layer", layer]);
         }
-        self.home.crane(&arguments)?;
+        self.site.home.crane(&arguments)?;
         let mutate = [
             "mutate",
             "--set-platform",
@@ -119,7 +133,7 @@ impl Trees<'_> {
             &image,
             &image,
         ];
-        self.home.crane(&mutate)?;
+        self.site.home.crane(&mutate)?;
         Ok(image)
     }
 
@@ -135,11 +149,11 @@ impl Trees<'_> {
 
     /// Signs the image, and has it unpacked by all.
     fn unpack(&self, image: &str) -> anyhow::Result<Unpacked> {
-        let digest = self.home.crane(&["digest", image])?;
+        let digest = self.site.home.crane(&["digest", image])?;
         let (name, _) = image.rsplit_once(':').context("an image with a tag")?;
         let pinned = format!("{name}@{digest}");
         self.sign(&pinned)?;
-        let unpacked = self.home.join("unpacked");
+        let unpacked = self.site.home.join("unpacked");
         if unpacked.exists() {
             make_removable(&unpacked)?;
             fs::remove_dir_all(&unpacked)?;
@@ -147,65 +161,69 @@ impl Trees<'_> {
         fs::create_dir(&unpacked)?;
         self.install(&pinned, "unpacked/countersign")?;
         let ours = Tree::read(&unpacked.join("countersign"))?;
-        self.home.succeed(self.programs.skopeo.command().args([
-            "copy",
-            "--insecure-policy",
-            "--src-tls-verify=false",
-            &format!("docker://{pinned}"),
-            "oci:unpacked/layout:v1",
-        ]))?;
-        let peers = PEERS.map(|peer| Ok((peer, self.unpack_as(peer)?)));
-        let peers = peers.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+        self.site
+            .home
+            .succeed(self.programs.skopeo.command().args([
+                "copy",
+                "--insecure-policy",
+                "--src-tls-verify=false",
+                &format!("docker://{pinned}"),
+                "oci:unpacked/layout:v1",
+            ]))?;
+        let peers = Peer::value_variants().iter();
+        let peers = peers.map(|&peer| Ok((peer, self.unpack_as(peer)?)));
+        let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Unpacked { ours, peers })
     }
 
-    /// What a peer makes of the image that is in the layout, or what it says instead.
-    fn unpack_as(&self, peer: &'static str) -> anyhow::Result<Result<Tree, String>> {
-        let into = format!("unpacked/{peer}");
-        let command = if peer == "umoci" {
-            let command = Command::new(&self.programs.umoci).args(["raw", "unpack"]);
-            let command = match self.programs.is_root {
-                true => command,
-                false => command.args(["--rootless"]),
-            };
-            command.args(["--image", "unpacked/layout:v1", &into])
-        } else {
-            fs::create_dir(self.home.join(&into))?;
-            let command = Command::new(&self.programs.peers).args(["unpack", peer]);
-            command.args(["unpacked/layout", &into])
-        };
-        let output = self.home.run(command)?;
-        match output.code() {
-            Some(0) => Ok(Ok(Tree::read(&self.home.join(&into))?)),
-            // It unpacks in a root directory of its own, which root alone can have.
-            _ if peer == "storage" && !self.programs.is_root => {
-                Ok(Err("not asked, as this is not root".to_owned()))
+    /// What a peer makes of the image that is in the layout.
+    fn unpack_as(&self, peer: Peer) -> anyhow::Result<Made> {
+        let is_root = self.programs.is_root;
+        let into = format!("unpacked/{}", peer.name());
+        let command = match peer {
+            Peer::Umoci => {
+                let command = Command::new(&self.programs.umoci).args(["raw", "unpack"]);
+                let command = match is_root {
+                    true => command,
+                    false => command.args(["--rootless"]),
+                };
+                command.args(["--image", "unpacked/layout:v1", &into])
             }
-            _ => Ok(Err(output.tail().to_owned())),
-        }
+            Peer::Storage if !is_root => return Ok(Made::NotAsked("this is not root")),
+            Peer::Containerd | Peer::Storage => {
+                fs::create_dir(self.site.home.join(&into))?;
+                let command = Command::new(&self.programs.peers).args(["unpack", peer.name()]);
+                command.args(["unpacked/layout", &into])
+            }
+        };
+        let output = self.site.home.run(command)?;
+        Ok(match output.code() {
+            Some(0) => Made::Tree(Tree::read(&self.site.home.join(&into))?),
+            _ => Made::Refused(output.tail().to_owned()),
+        })
     }
 
     fn sign(&self, pinned: &str) -> anyhow::Result<()> {
-        let at = self.world.instance;
-        self.home.token(self.world.sandbox, WORKFLOW)?;
-        let command = Command::new(self.world.countersign)
+        let at = &self.site.instance;
+        self.site.token(WORKFLOW)?;
+        let command = Command::new(&self.site.countersign)
             .args(["sign", "--identity-token", "@token", "--trusted-root"])
             .args([&at.trusted_root])
             .args(["--fulcio-url", &at.fulcio, "--rekor-url", &at.rekor])
             .args(["--rekor-version", "1", pinned]);
-        self.home.succeed(command)?;
+        self.site.home.succeed(command)?;
         Ok(())
     }
 
     fn install(&self, pinned: &str, into: &str) -> anyhow::Result<()> {
-        let at = self.world.instance;
-        let issuer = bare(&self.world.sandbox.oidc_issuer());
-        let command = Command::new(self.world.countersign)
+        let at = &self.site.instance;
+        let issuer = self.site.issuer();
+        let command = Command::new(&self.site.countersign)
             .args(["install", "--trusted-root"])
             .args([&at.trusted_root])
             .args(["--issuer", &issuer, "--identity", WORKFLOW])
             .args(["--platform", "linux/amd64", pinned, into]);
-        self.home.succeed(command)?;
+        self.site.home.succeed(command)?;
         Ok(())
     }
 }
@@ -214,21 +232,21 @@ impl Unpacked {
     /// That every peer made of it what we did.
     fn all_same(&self) -> anyhow::Result<String> {
         let mut alike = Vec::new();
-        let mut absent = Vec::new();
-        for (peer, tree) in &self.peers {
-            match tree {
-                Ok(tree) => {
+        let mut absent = String::new();
+        for (peer, made) in &self.peers {
+            let peer = peer.name();
+            match made {
+                Made::Tree(tree) => {
                     same(peer, tree, &self.ours)?;
-                    alike.push(*peer);
+                    alike.push(peer);
                 }
-                Err(reason) if reason.starts_with("not asked") => {
-                    absent.push(format!("{peer} was {reason}"));
+                Made::NotAsked(reason) => {
+                    absent.push_str(&format!("; {peer} was not asked: {reason}"));
                 }
-                Err(reason) => anyhow::bail!("{peer} does not unpack it: {reason}"),
+                Made::Refused(reason) => anyhow::bail!("{peer} does not unpack it: {reason}"),
             }
         }
         ensure!(!alike.is_empty(), "no peer unpacked it");
-        let absent: String = absent.iter().map(|absent| format!("; {absent}")).collect();
         let entries = self.ours.len();
         Ok(format!(
             "{entries} entries, as by {}{absent}",
@@ -238,10 +256,21 @@ impl Unpacked {
 
     /// That no peer takes it, so that there is nobody to differ from.
     fn refused_by_peers(&self) -> anyhow::Result<String> {
-        for (peer, tree) in &self.peers {
-            ensure!(tree.is_err(), "{peer} unpacks it by now: compare the trees");
+        let mut refused = 0;
+        for (peer, made) in &self.peers {
+            match made {
+                Made::Tree(_) => {
+                    anyhow::bail!("{} unpacks it by now: compare the trees", peer.name());
+                }
+                Made::Refused(_) => refused += 1,
+                Made::NotAsked(_) => {}
+            }
         }
-        Ok(format!("{} entries; no peer reads it", self.ours.len()))
+        ensure!(refused > 0, "no peer was asked");
+        let entries = self.ours.len();
+        Ok(format!(
+            "{entries} entries; none of {refused} peers reads it"
+        ))
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             ended.expect(0, "countersign 1.2.3 is installed")?;
             ended.expect(0, "is signed by")?;
             ensure!(!ended.path.is_empty(), "nothing is in the PATH");
-            Ok("it is installed and has signed".into())
+            Ok("it is installed and has signed".to_owned())
         },
     );
     ledger.case(
@@ -41,7 +41,7 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             release
                 .sign(&Scene::action("sign"), &inputs)?
                 .expect(0, "is signed by")?;
-            Ok("it is installed and has signed".into())
+            Ok("it is installed and has signed".to_owned())
         },
     );
     refused(scene, ledger, "an archive with another checksum", |scene| {

@@ -59,7 +59,7 @@ fn signed(scene: &Scene, ledger: &mut Ledger) {
             ended.expect(0, &second)?;
             let json = std::fs::read_to_string(ended.output("result")?)?;
             ensure!(json.contains("two words; $(false) `false`"), "found {json}");
-            Ok("both are signed, and the annotation is as it was given".into())
+            Ok("both are signed, and the annotation is as it was given".to_owned())
         },
     );
 
@@ -130,7 +130,7 @@ fn failed(scene: &Scene, ledger: &mut Ledger) {
                 runner.action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?;
             ended.expect(7, "id-token: write")?;
             contains(&ended, "id-token: write")?;
-            Ok("the error names the permission".into())
+            Ok("the error names the permission".to_owned())
         },
     );
 }

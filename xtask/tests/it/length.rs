@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::workspace;
 
 const LONGEST: usize = 450;
-/// Files that are still longer than that. The list only gets shorter.
-const TOO_LONG: [&str; 0] = [];
 
 #[test]
 fn no_file_is_longer_than_can_be_read_in_one_go() {
@@ -22,27 +20,13 @@ fn no_file_is_longer_than_can_be_read_in_one_go() {
             }
         }
     }
-    let known = TOO_LONG.map(String::from).into();
-    let new: Vec<_> = long.difference(&known).collect();
-    assert!(new.is_empty(), "over {LONGEST} lines, so split: {new:#?}");
-    let gone: Vec<_> = known.difference(&long).collect();
-    assert!(
-        gone.is_empty(),
-        "not so long any more, so remove from TOO_LONG: {gone:#?}"
-    );
+    assert!(long.is_empty(), "over {LONGEST} lines, so split: {long:#?}");
 }
-
-/// Crates whose modules still have the other form. The list only gets shorter.
-const WITH_MOD_RS: [&str; 4] = ["cli", "download", "sign", "verify"];
 
 #[test]
 fn a_module_with_files_below_it_is_beside_their_folder() {
     let mut wrong = BTreeSet::new();
     for root in sources() {
-        let package = root.parent().and_then(Path::file_name).unwrap();
-        if WITH_MOD_RS.iter().any(|known| package == *known) {
-            continue;
-        }
         wrong.extend(files(&root).into_iter().filter(|f| f.ends_with("mod.rs")));
     }
     assert!(wrong.is_empty(), "call it foo.rs, beside foo/: {wrong:#?}");

@@ -170,10 +170,12 @@ fn arguments(stage: &Stage, version: Version) -> Vec<String> {
     arguments.into_iter().map(str::to_owned).collect()
 }
 
-/// How many mishaps to play, and the seed, as `cargo xtask torture` says them on standard input; `None`
-/// where somebody else runs the ignored tests.
+/// How many mishaps to play, and the seed, as `cargo xtask torture` says them; `None` where somebody else runs the
+/// ignored tests.
+#[expect(clippy::disallowed_methods, reason = "a test has no other input")]
 fn asked_for() -> Option<(usize, u64)> {
-    let input = std::io::read_to_string(std::io::stdin()).ok()?;
-    let (count, seed) = input.trim().split_once(' ')?;
-    Some((count.parse().ok()?, seed.parse().ok()?))
+    let input = std::env::var("COUNTERSIGN_PLAY").ok()?;
+    let numbers = input.split_once(' ');
+    let numbers = numbers.and_then(|(count, seed)| Some((count.parse().ok()?, seed.parse().ok()?)));
+    Some(numbers.unwrap_or_else(|| panic!("expected COUNT SEED, found {input:?}")))
 }

@@ -77,7 +77,8 @@ impl Scene<'_> {
         let at_index = format!("{name}@{index}");
         self.cosign_3_signs(&at_index)?;
         self.cosign_2_signs(&at_index)?;
-        self.home
+        self.site
+            .home
             .write("sbom.json", format!("{{\"name\": \"{repository}\"}}"))?;
         let mut attach = vec!["attach", "--plain-http", "--format", "json"];
         attach.extend(["--distribution-spec", referrers_of(registry)]);
@@ -100,12 +101,15 @@ impl Scene<'_> {
     /// An image whose one file tells its platform. Returns its digest.
     fn image(&self, name: &str, platform: &str) -> anyhow::Result<String> {
         let folder = platform.replace('/', "-");
-        fs::create_dir_all(self.home.join(&folder))?;
+        fs::create_dir_all(self.site.home.join(&folder))?;
         let file = format!("{folder}/platform");
-        self.home.write(&file, format!("{name} {platform}"))?;
+        self.site.home.write(&file, format!("{name} {platform}"))?;
         let layer = format!("{folder}.tar");
         let pack = ["-C", &folder, "-cf", &layer, "platform"];
-        self.home.run(Command::new("tar").args(pack))?.success()?;
+        self.site
+            .home
+            .run(Command::new("tar").args(pack))?
+            .success()?;
         let tag = format!("{name}:{folder}");
         let append = ["append", "--oci-empty-base", "--new_layer", &layer];
         self.crane(&[&append[..], &["--new_tag", &tag]].concat())?;
@@ -115,25 +119,25 @@ impl Scene<'_> {
     }
 
     fn cosign_3_signs(&self, image: &str) -> anyhow::Result<()> {
-        let token = self.home.token(self.sandbox, WORKFLOW)?;
-        let config = self.instance.signing_config.to_str();
+        let token = self.site.token(WORKFLOW)?;
+        let config = self.site.instance.signing_config.to_str();
         let sign = Command::new(&self.cosign_3)
             .args(["sign", "--yes", "--recursive", "--identity-token", token])
             .args(["--signing-config", config.context("no Unicode")?])
             .args(["--trusted-root", self.trusted_root()?, image]);
-        self.home.run(sign)?.success()?;
+        self.site.home.run(sign)?.success()?;
         Ok(())
     }
 
     fn cosign_2_signs(&self, image: &str) -> anyhow::Result<()> {
-        let token = self.home.token(self.sandbox, WORKFLOW)?;
+        let token = self.site.token(WORKFLOW)?;
         let sign = Command::new(&self.cosign_2)
             .args(["sign", "--yes", "--identity-token", token])
             .args(["--new-bundle-format=false", "--use-signing-config=false"])
-            .args(["--fulcio-url", &self.instance.fulcio])
-            .args(["--rekor-url", &self.instance.rekor])
+            .args(["--fulcio-url", &self.site.instance.fulcio])
+            .args(["--rekor-url", &self.site.instance.rekor])
             .args(["--trusted-root", self.trusted_root()?, image]);
-        self.home.run(sign)?.success()?;
+        self.site.home.run(sign)?.success()?;
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ use super::seen::Place;
 use super::{DONE, Scene};
 use crate::command::Command;
 use crate::interop::actors::WORKFLOW;
-use crate::interop::instance::bare;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
+use crate::ledger::Seen;
 
 /// A namespace with no network but a loopback interface that is down.
 const WITHOUT_NETWORK: [&str; 2] = ["--map-root-user", "--net"];
@@ -37,12 +37,12 @@ impl Scene<'_> {
 
     fn kit(&self, signed: &Signed, kit: &str) -> anyhow::Result<String> {
         let index = format!("- name: app\n  uri: oci://{}\n", signed.tagged());
-        self.home.write("index.yaml", index)?;
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        self.site.home.write("index.yaml", index)?;
+        let issuer = self.site.issuer();
         let galleries = format!(
             "- name: interop\n  url: file:index.yaml\n  verification:\n    issuer: {issuer}\n    identity: {WORKFLOW}\n"
         );
-        self.home.write("galleries.yaml", galleries)?;
+        self.site.home.write("galleries.yaml", galleries)?;
         let to = format!("ocifile://{kit}");
         self.countersign(&["copy", "--gallery", "galleries.yaml", "--to", &to], DONE)?;
         let source = signed.name();
@@ -58,22 +58,24 @@ impl Scene<'_> {
         ))
     }
 
-    fn installs(&self, kit: &str) -> anyhow::Result<String> {
+    fn installs(&self, kit: &str) -> anyhow::Result<Seen> {
         let unshare = || Command::new("unshare").args(WITHOUT_NETWORK);
-        let allowed = self.home.run(unshare().args(["true"]));
+        let allowed = self.site.home.run(unshare().args(["true"]));
         if !allowed.is_ok_and(|output| output.code() == Some(0)) {
-            return Ok("skipped: this machine does not allow network namespaces".to_owned());
+            return Ok(Seen::Skipped(
+                "this machine does not allow network namespaces",
+            ));
         }
         let into = format!("installed-{kit}");
         let install = unshare()
-            .args([self.countersign])
+            .args([&self.site.countersign])
             .args(["install", "--from", &format!("ocifile://{kit}")])
             .args(["--platform", "linux/arm64", "--store", &into, "app"]);
-        self.home.run(install)?.success()?;
-        let path = self.home.join(&into).join("app/platform");
+        self.site.home.run(install)?.success()?;
+        let path = self.site.home.join(&into).join("app/platform");
         let found = fs::read_to_string(path)?;
         ensure!(found.ends_with("arm64"), "found {found}");
-        Ok("its files are there".to_owned())
+        Ok(Seen::Passed("its files are there".to_owned()))
     }
 
     fn serves(&self, signed: &Signed, kit: &str, to: &Registry) -> anyhow::Result<String> {

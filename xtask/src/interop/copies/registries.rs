@@ -130,11 +130,13 @@ impl Scene<'_> {
         let name = format!("{}/loaded-{}/{}", to.host, cosign.slug(), signed.slug());
         let folder = format!("{}-{}-{}", cosign.slug(), signed.slug(), port(to));
         let at_index = format!("{}@{}", signed.name(), signed.index);
-        self.home
+        self.site
+            .home
             .run(Command::new(program).args(["save", "--dir", &folder, &at_index]))?
             .success()?;
         let target = format!("{name}:v1");
         let loaded = self
+            .site
             .home
             .run(Command::new(program).args(["load", "--dir", &folder, &target]))?;
         let carried = match loaded.success() {

@@ -13,7 +13,7 @@ use crate::interop::registries::Registry;
 /// How often two processes merge at once.
 pub(super) const ROUNDS: usize = 50;
 
-impl Scene<'_> {
+impl Scene {
     /// Both jobs merge one image of their own, and one that both share.
     pub(super) fn compete(&self, registry: &Registry) -> anyhow::Result<String> {
         let started = Instant::now();
@@ -33,7 +33,7 @@ impl Scene<'_> {
                 let image = format!("{}/{repository}:{tag}", registry.host);
                 let sources = [single.clone(), shared.clone()];
                 let merge = self.merge(registry, &image, &sources)?;
-                let merge = self.home.here(merge);
+                let merge = self.site.home.here(merge);
                 running.push(merge.spawn(Stdio::null(), Stdio::inherit())?);
                 images.push(image);
             }

@@ -8,11 +8,10 @@ use super::{CACHE, Scene, listed, text};
 use crate::command::Command;
 use crate::interop::actors::{STRANGER, WORKFLOW};
 use crate::interop::http;
-use crate::interop::instance::bare;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
-impl Scene<'_> {
+impl Scene {
     /// Plays both ways with two images.
     pub(super) fn legacy(&self, registry: &Registry, sources: &[Digest], ledger: &mut Ledger) {
         let title = format!("two images merged with --format both, in {}", registry.name);
@@ -29,7 +28,7 @@ impl Scene<'_> {
         let repository = "merges/both";
         let image = format!("{}/{repository}:v1", registry.host);
         let merge = self.merge(registry, &image, sources)?;
-        self.home.succeed(merge.args(["--format", "both"]))?;
+        self.site.home.succeed(merge.args(["--format", "both"]))?;
         let url = format!("http://{}/v2/{repository}/manifests/v1", registry.host);
         let index = http::text_of(&url, media_type::OCI_INDEX)?;
         let digest = Digest::sha256(index.as_bytes()).to_string();
@@ -50,7 +49,7 @@ impl Scene<'_> {
         let source = sources.first().context("no image")?;
         let from = format!("{}/{CACHE}@{source}", registry.host);
         let image = format!("{}/merges/beside@{source}", registry.host);
-        self.home.crane(&[
+        self.site.home.crane(&[
             "copy",
             &from,
             &format!("{}/merges/beside:v1", registry.host),
@@ -71,7 +70,7 @@ impl Scene<'_> {
         let other = sources.get(1).context("no second image")?;
         let from = format!("{}/{CACHE}@{other}", registry.host);
         let image = format!("{}/merges/beside@{other}", registry.host);
-        self.home.crane(&[
+        self.site.home.crane(&[
             "copy",
             &from,
             &format!("{}/merges/beside:v2", registry.host),
@@ -84,53 +83,65 @@ impl Scene<'_> {
     }
 
     fn signs_legacy(&self, image: &str) -> anyhow::Result<String> {
-        self.home.token(self.sandbox, WORKFLOW)?;
-        let sign = Command::new(self.countersign)
-            .args(["sign", "--trusted-root", text(&self.instance.trusted_root)?])
-            .args(["--signing-config", text(&self.instance.signing_config)?])
+        self.site.token(WORKFLOW)?;
+        let sign = Command::new(&self.site.countersign)
+            .args([
+                "sign",
+                "--trusted-root",
+                text(&self.site.instance.trusted_root)?,
+            ])
+            .args([
+                "--signing-config",
+                text(&self.site.instance.signing_config)?,
+            ])
             .args(["--identity-token", "@token", "--format", "simple-signing"])
             .args([image]);
-        Ok(self.home.succeed(sign)?.stdout)
+        Ok(self.site.home.succeed(sign)?.stdout)
     }
 
     fn verifies_legacy(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let policy = format!(
             "issuer: {issuer}\nidentity: {WORKFLOW}\nsignature_formats: [simple_signing]\n"
         );
-        self.home.write("legacy.yaml", policy)?;
-        let verify = Command::new(self.countersign)
+        self.site.home.write("legacy.yaml", policy)?;
+        let verify = Command::new(&self.site.countersign)
             .args([
                 "verify",
                 "--trusted-root",
-                text(&self.instance.trusted_root)?,
+                text(&self.site.instance.trusted_root)?,
             ])
             .args(["--policy", "legacy.yaml", image]);
-        self.home.succeed(verify)?;
+        self.site.home.succeed(verify)?;
         Ok(())
     }
 
     fn cosign_2_signs(&self, image: &str, identity: &str) -> anyhow::Result<()> {
-        self.home.token(self.sandbox, identity)?;
+        self.site.token(identity)?;
         let sign = Command::new(&self.cosign_2)
             .args(["sign", "--yes", "--identity-token", "token"])
             .args(["--new-bundle-format=false", "--use-signing-config=false"])
-            .args(["--fulcio-url", &self.instance.fulcio])
-            .args(["--rekor-url", &self.instance.rekor])
-            .args(["--trusted-root", text(&self.instance.trusted_root)?, image]);
-        self.home.succeed(sign)?;
+            .args(["--fulcio-url", &self.site.instance.fulcio])
+            .args(["--rekor-url", &self.site.instance.rekor])
+            .args([
+                "--trusted-root",
+                text(&self.site.instance.trusted_root)?,
+                image,
+            ]);
+        self.site.home.succeed(sign)?;
         Ok(())
     }
 
     /// cosign 2 accepts exactly `count` signatures by `identity`.
     fn cosign_2_verifies(&self, image: &str, identity: &str, count: usize) -> anyhow::Result<()> {
-        let issuer = bare(&self.sandbox.oidc_issuer());
+        let issuer = self.site.issuer();
         let verify = Command::new(&self.cosign_2)
             .args(["verify", "--new-bundle-format=false", "--output", "json"])
-            .args(["--trusted-root", text(&self.instance.trusted_root)?])
+            .args(["--trusted-root", text(&self.site.instance.trusted_root)?])
             .args(["--certificate-oidc-issuer", &issuer])
             .args(["--certificate-identity", identity, image]);
-        let accepted: Vec<Value> = serde_json::from_str(self.home.succeed(verify)?.stdout.trim())?;
+        let accepted: Vec<Value> =
+            serde_json::from_str(self.site.home.succeed(verify)?.stdout.trim())?;
         ensure!(
             accepted.len() == count,
             "cosign 2 accepts {} signatures of {image}, not {count}",

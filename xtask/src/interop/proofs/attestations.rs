@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::{DONE, POLICY, Scene, UNSIGNED};
 use crate::command::Command;
 use crate::interop::actors::{Cosign, WORKFLOW};
-use crate::interop::instance::bare;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
@@ -39,23 +38,29 @@ fn predicates() -> [(&'static str, &'static str, Value); 3] {
 
 /// Attests in every way, and verifies.
 pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
-    for (instance, log) in scene.instances.into_iter().zip(["v1", "v2"]) {
+    for (instance, log) in scene.instances().into_iter().zip(["v1", "v2"]) {
         let title = format!(
-            "cosign 3.1.2 attests SLSA, SPDX and CycloneDX with Rekor {log}, in {}",
+            "cosign 3 attests SLSA, SPDX and CycloneDX with Rekor {log}, in {}",
             registry.name
         );
         ledger.case(&title, || {
             let image = scene.image(registry, &format!("attestations/{log}"))?;
             for (name, _, predicate) in predicates() {
-                scene.home.write("predicate.json", predicate.to_string())?;
-                let token = scene.home.token(scene.sandbox, WORKFLOW)?;
+                scene
+                    .site
+                    .home
+                    .write("predicate.json", predicate.to_string())?;
+                let token = scene.site.token(WORKFLOW)?;
                 let mut arguments = vec!["attest", "--yes", "--identity-token", token];
                 arguments.extend(["--type", name, "--predicate", "predicate.json"]);
                 arguments.extend([
                     "--signing-config",
-                    scene.home.path(&instance.signing_config)?,
+                    scene.site.home.path(&instance.signing_config)?,
                 ]);
-                arguments.extend(["--trusted-root", scene.home.path(&instance.trusted_root)?]);
+                arguments.extend([
+                    "--trusted-root",
+                    scene.site.home.path(&instance.trusted_root)?,
+                ]);
                 arguments.push(&image);
                 scene.cosign(Cosign::V3, &arguments)?;
             }
@@ -105,7 +110,7 @@ fn judge(scene: &Scene, root: &std::path::Path, image: &str) -> anyhow::Result<(
     };
     let saving = ["--save-predicate", "saved.json", image];
     scene.verify(&rules("v.+"), root, &saving, DONE, &[])?;
-    let saved: Value = serde_json::from_slice(&fs::read(scene.home.join("saved.json"))?)?;
+    let saved: Value = serde_json::from_slice(&fs::read(scene.site.home.join("saved.json"))?)?;
     let [(_, _, provenance), ..] = predicates();
     let written = saved.pointer("/buildDefinition/externalParameters");
     ensure!(
@@ -128,9 +133,12 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
         .and_subject(digest.parse::<Digest>()?)
         .and_subject(Digest::sha256(b"another binary"))
         .predicate(SLSA, provenance);
-    let bundle = scene.sandbox.issue(&BundleSpec::new(statement, WORKFLOW))?;
-    scene.home.write("bundle.json", bundle)?;
-    let root = &scene.instances[0].trusted_root;
+    let bundle = scene
+        .site
+        .sigstore()
+        .issue(&BundleSpec::new(statement, WORKFLOW))?;
+    scene.site.home.write("bundle.json", bundle)?;
+    let root = &scene.instances()[0].trusted_root;
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
     let says = "type       https://slsa.dev/provenance/v1";
     let by_file = ["--bundle", "bundle.json", &image];
@@ -145,11 +153,11 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
             BUNDLE,
         ])
         .args([&image, &format!("bundle.json:{BUNDLE}")]);
-    scene.home.run(attach)?.success()?;
+    scene.site.home.run(attach)?.success()?;
     scene.verify(&policy, root, &[&image], DONE, &[says])?;
-    let issuer = bare(&scene.sandbox.oidc_issuer());
+    let issuer = scene.site.issuer();
     let mut arguments = vec!["verify-attestation", "--type", name];
-    arguments.extend(["--trusted-root", scene.home.path(root)?]);
+    arguments.extend(["--trusted-root", scene.site.home.path(root)?]);
     arguments.extend(["--certificate-identity", WORKFLOW]);
     arguments.extend(["--certificate-oidc-issuer", &issuer, &image]);
     scene.cosign(Cosign::V3, &arguments)?;

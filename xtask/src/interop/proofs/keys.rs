@@ -44,6 +44,7 @@ pub(super) fn make(scene: &Scene) -> anyhow::Result<()> {
     let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
     let generate = Command::new("openssl").args(["genpkey"]).args(curve);
     scene
+        .site
         .home
         .run(generate.args(["-out", "p384.pem"]))?
         .success()?;
@@ -68,7 +69,7 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
             ledger.case(&title, || {
                 let repository = format!("keys/{}-{}", cosign.slug(), form.slug());
                 let image = scene.image(registry, &repository)?;
-                let [instance, _] = scene.instances;
+                let [instance, _] = scene.instances();
                 sign(scene, cosign, form, instance, "signer.key", &image)?;
                 judge(scene, instance, form, &image)?;
                 Ok("accepted by its key, and by nothing else".to_owned())
@@ -76,12 +77,12 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
         }
     }
     let title = format!(
-        "cosign 3.1.2 signs with a key into Rekor v2, in {}",
+        "cosign 3 signs with a key into Rekor v2, in {}",
         registry.name
     );
     ledger.case(&title, || {
         let image = scene.image(registry, "keys/rekor-v2")?;
-        let [_, instance] = scene.instances;
+        let [_, instance] = scene.instances();
         sign(
             scene,
             Cosign::V3,
@@ -122,7 +123,7 @@ fn unlogged(
     arguments.extend(["--tlog-upload=false", "--use-signing-config=false"]);
     arguments.extend([new_bundle_format(form), &image]);
     scene.cosign(cosign, &arguments)?;
-    let root = &scene.instances[0].trusted_root;
+    let root = &scene.instances()[0].trusted_root;
     let logged = policy(&public, "");
     let says = ["ignore_tlog: true"];
     scene.verify(&logged, root, &[&image], INVALID, &says)?;
@@ -175,12 +176,15 @@ fn sign(
     image: &str,
 ) -> anyhow::Result<()> {
     let mut arguments = vec!["sign", "--yes", "--key", key, new_bundle_format(form)];
-    let trusted_root = scene.home.path(&at.trusted_root)?;
+    let trusted_root = scene.site.home.path(&at.trusted_root)?;
     match (form, at.rekor_version) {
         (Form::Legacy, RekorVersion::V1) => {
             arguments.extend(["--use-signing-config=false", "--rekor-url", &at.rekor]);
         }
-        _ => arguments.extend(["--signing-config", scene.home.path(&at.signing_config)?]),
+        _ => arguments.extend([
+            "--signing-config",
+            scene.site.home.path(&at.signing_config)?,
+        ]),
     }
     arguments.extend(["--trusted-root", trusted_root, image]);
     scene.cosign(cosign, &arguments)?;

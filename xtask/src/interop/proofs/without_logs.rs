@@ -15,7 +15,7 @@ const SLSA: &str = "https://slsa.dev/provenance/v1";
 /// cosign attests without a log.
 pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
     let title = format!(
-        "cosign 3.1.2 attests at an instance without logs, in {}",
+        "cosign 3 attests at an instance without logs, in {}",
         registry.name
     );
     ledger.case(&title, || attested(scene, registry));
@@ -23,37 +23,41 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
 
 fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
     let image = scene.image(registry, "without-logs/attested")?;
-    scene.home.write(
+    scene.site.home.write(
         "github.json",
-        scene.sandbox.trusted_root_without_logs_json(),
+        scene.site.sigstore().trusted_root_without_logs_json(),
     )?;
-    let [_, instance] = scene.instances;
+    let [_, instance] = scene.instances();
     let mut config: Value = serde_json::from_slice(&fs::read(&instance.signing_config)?)?;
     let fields = config.as_object_mut().context("no object")?;
     fields.insert("rekorTlogUrls".into(), json!([]));
     fields.remove("rekorTlogConfig");
     scene
+        .site
         .home
         .write("signing-config.json", config.to_string())?;
     let predicate = json!({
         "buildDefinition": { "buildType": "https://example.com/build/v1" },
         "runDetails": { "builder": { "id": "https://example.com/builder" } },
     });
-    scene.home.write("predicate.json", predicate.to_string())?;
+    scene
+        .site
+        .home
+        .write("predicate.json", predicate.to_string())?;
 
-    let token = scene.home.token(scene.sandbox, WORKFLOW)?;
+    let token = scene.site.token(WORKFLOW)?;
     let mut arguments = vec!["attest", "--yes", "--identity-token", token];
     arguments.extend(["--type", "slsaprovenance1", "--predicate", "predicate.json"]);
     arguments.extend(["--signing-config", "signing-config.json"]);
     arguments.extend([
         "--trusted-root",
-        scene.home.path(&instance.trusted_root)?,
+        scene.site.home.path(&instance.trusted_root)?,
         &image,
     ]);
     scene.cosign(Cosign::V3, &arguments)?;
 
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
-    let github = scene.home.join("github.json");
+    let github = scene.site.home.join("github.json");
     let says = [WORKFLOW, "log entry  none: this instance has no log"];
     scene.verify(&policy, &github, &[&image], DONE, &says)?;
     // Of two roots, one a line, each is judged by alone.
@@ -62,8 +66,8 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
         serde_json::from_slice::<Value>(&fs::read(&github)?)?,
         serde_json::from_slice::<Value>(&fs::read(&instance.trusted_root)?)?
     );
-    scene.home.write("both.jsonl", both)?;
-    let both = scene.home.join("both.jsonl");
+    scene.site.home.write("both.jsonl", both)?;
+    let both = scene.site.home.join("both.jsonl");
     scene.verify(&policy, &both, &[&image], DONE, &says)?;
     // Where there is a log, it is demanded.
     let says = ["expected a log entry"];

@@ -7,6 +7,7 @@ use anyhow::ensure;
 use super::Trees;
 use crate::command::Command;
 use crate::interop::ledger::Ledger;
+use crate::ledger::Seen;
 
 /// The full tree as a layer, which the first case makes.
 const LOWER: &str = "lower.tar";
@@ -29,13 +30,13 @@ const DEVICE: &str = "import sys, tarfile\n\
 
 /// A layer that writes through an absolute link, and whose device deletes a file.
 fn appended(trees: &Trees) -> anyhow::Result<String> {
-    let top = trees.home.join("upper");
+    let top = trees.site.home.join("upper");
     fs::create_dir_all(top.join("var/run"))?;
     fs::write(top.join("var/run/x.pid"), "7")?;
     fs::write(top.join("third"), "another")?;
     let tar = |arguments: &[&str]| {
         let tar = Command::new("tar").inherit_environment();
-        trees.home.succeed(tar.args(arguments))
+        trees.site.home.succeed(tar.args(arguments))
     };
     tar(&["-C", "full", "-cf", LOWER, "."])?;
     // The file alone: with its directories, the link would be replaced by one.
@@ -45,6 +46,7 @@ fn appended(trees: &Trees) -> anyhow::Result<String> {
     if deletes {
         let python = Command::new("python3").inherit_environment();
         trees
+            .site
             .home
             .succeed(python.args(["-c", DEVICE, "upper.tar"]))?;
     }
@@ -62,7 +64,7 @@ fn appended(trees: &Trees) -> anyhow::Result<String> {
 fn inserted(trees: &Trees) -> anyhow::Result<String> {
     let umoci = |arguments: &[&str]| {
         let command = Command::new(&trees.programs.umoci).args(arguments);
-        trees.home.succeed(command)
+        trees.site.home.succeed(command)
     };
     umoci(&["init", "--layout", "umoci"])?;
     umoci(&["new", "--image", "umoci:v1"])?;
@@ -100,11 +102,11 @@ fn inserted(trees: &Trees) -> anyhow::Result<String> {
 }
 
 /// buildah, without a daemon; it needs to be root, or a user namespace, which CI has not.
-fn built(trees: &Trees) -> anyhow::Result<String> {
+fn built(trees: &Trees) -> anyhow::Result<Seen> {
     if !trees.programs.is_root {
-        return Ok("skipped: buildah needs to be root here".to_owned());
+        return Ok(Seen::Skipped("buildah needs to be root here"));
     }
-    let policy = trees.home.join("policy.json");
+    let policy = trees.site.home.join("policy.json");
     fs::write(
         &policy,
         r#"{"default": [{"type": "insecureAcceptAnything"}]}"#,
@@ -112,11 +114,12 @@ fn built(trees: &Trees) -> anyhow::Result<String> {
     let buildah = |arguments: &[&str]| {
         let state = ["--root", "buildah/root", "--runroot", "buildah/run"];
         let state = state.map(|part| match part.strip_prefix("buildah/") {
-            Some(_) => trees.home.join(part).display().to_string(),
+            Some(_) => trees.site.home.join(part).display().to_string(),
             None => part.to_owned(),
         });
         let command = trees.programs.debian("buildah").args(state);
         trees
+            .site
             .home
             .succeed(command.args(["--storage-driver", "vfs"]).args(arguments))
     };
@@ -150,13 +153,13 @@ fn built(trees: &Trees) -> anyhow::Result<String> {
     ensure!(!unpacked.ours.has("private"), "private is still there");
     ensure!(!unpacked.ours.has("bin"), "bin is still there");
     ensure!(unpacked.ours.has("copied/third"), "copied/third is missing");
-    unpacked.all_same()
+    Ok(unpacked.all_same()?.into())
 }
 
 /// A Go program by ko, whose layers have absolute names.
 fn by_ko(trees: &Trees) -> anyhow::Result<String> {
     let base = trees.append(None, &[LOWER])?;
-    let module = trees.home.join("app");
+    let module = trees.site.home.join("app");
     fs::create_dir_all(module.join("kodata"))?;
     fs::write(module.join("go.mod"), "module example.com/app\n\ngo 1.24\n")?;
     fs::write(module.join("main.go"), "package main\n\nfunc main() {}\n")?;
@@ -198,6 +201,6 @@ fn push(trees: &Trees, layout: &str) -> anyhow::Result<String> {
         &format!("oci:{layout}"),
         &format!("docker://{image}"),
     ]);
-    trees.home.succeed(copy)?;
+    trees.site.home.succeed(copy)?;
     Ok(image)
 }
