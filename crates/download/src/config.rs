@@ -1,7 +1,7 @@
 //! The image configuration, as far as unpacking needs it (OCI image specification, "Image
 //! Configuration").
 
-use countersign_oci::{Descriptor, Digest, Platform};
+use countersign_oci::{Descriptor, Digest, Platform, from_object_alone};
 use serde::Deserialize;
 
 const MEDIA_TYPES: [&str; 2] = [
@@ -18,9 +18,12 @@ pub(crate) struct ImageConfig {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(remote = "Self")]
 struct RootFs {
     diff_ids: Vec<Digest>,
 }
+
+from_object_alone!(RootFs);
 
 impl ImageConfig {
     /// Whether a manifest's `config` is an image's, and not an artifact's.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::json::null_is_empty;
+use crate::from_object_alone;
+use crate::json::{null_is_empty, written_as_derived};
 use crate::platform::Platform;
 
 /// Media types of the OCI image specification 1.1 and of Docker's schema 2.
@@ -26,6 +27,7 @@ pub mod media_type {
 /// "Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 pub struct Descriptor {
     /// Media type of the content.
     pub media_type: String,
@@ -49,6 +51,9 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+from_object_alone!(Descriptor);
+written_as_derived!(Descriptor);
+
 impl Descriptor {
     /// A descriptor of `bytes`, with nothing optional set.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
@@ -61,16 +66,16 @@ impl Descriptor {
             annotations: BTreeMap::new(),
         }
     }
-}
 
-/// Whether the descriptor's media type is an index's.
-pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
-    kind_of(&descriptor.media_type) == Some(DocumentKind::Index)
-}
+    /// Whether the media type is an index's, OCI's or Docker's.
+    pub fn is_index(&self) -> bool {
+        kind_of(&self.media_type) == Some(DocumentKind::Index)
+    }
 
-/// Whether the descriptor's media type is a manifest's or an index's.
-pub(crate) fn is_document(descriptor: &Descriptor) -> bool {
-    kind_of(&descriptor.media_type).is_some()
+    /// Whether the media type is a manifest's or an index's, OCI's or Docker's.
+    pub fn is_document(&self) -> bool {
+        kind_of(&self.media_type).is_some()
+    }
 }
 
 /// The two kinds of documents.

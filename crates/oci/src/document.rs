@@ -135,6 +135,8 @@ fn essence(content_type: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn parse(json: &str, content_type: Option<&str>) -> Result<Document, ManifestError> {
@@ -230,5 +232,41 @@ mod tests {
             parse("{}", None),
             Err(ManifestError::Unknown { .. })
         ));
+    }
+
+    #[test]
+    fn an_array_is_no_object_anywhere_in_a_document() {
+        let config = serde_json::to_value(Descriptor::of(media_type::EMPTY, b"{}")).unwrap();
+        let fields = json!([config["mediaType"], config["digest"], config["size"]]);
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": []});
+        let index = json!({"schemaVersion": 2, "manifests": []});
+        let with = |document: &Value, key: &str, value: Value| {
+            let mut document = document.clone();
+            document[key] = value;
+            document
+        };
+        for document in [
+            json!([2, null, null, config, []]),
+            with(&manifest, "config", fields.clone()),
+            with(&manifest, "layers", json!([fields.clone()])),
+            with(&manifest, "subject", fields.clone()),
+            with(&index, "subject", fields.clone()),
+        ] {
+            let parsed = parse(&document.to_string(), Some(media_type::OCI_MANIFEST));
+            let parsed = parsed.or_else(|_| parse(&document.to_string(), None));
+            assert!(
+                matches!(parsed, Err(ManifestError::Json(_))),
+                "{document}: {parsed:?}"
+            );
+        }
+        // An index leaves out what it can't read.
+        let platform = with(&config, "platform", json!(["linux", "amd64"]));
+        for entry in [fields, platform] {
+            let index = with(&index, "manifests", json!([entry]));
+            let Ok(Document::Index(index)) = parse(&index.to_string(), None) else {
+                panic!("{index}");
+            };
+            assert_eq!(index.manifests, []);
+        }
     }
 }

@@ -11,15 +11,17 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::descriptor::{Descriptor, is_document};
+use crate::descriptor::Descriptor;
 use crate::excerpt::excerpt;
-use crate::json::null_is_empty;
+use crate::from_object_alone;
+use crate::json::{null_is_empty, written_as_derived};
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
 
 /// An image index: manifests by platform, or an image's list of referrers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 pub struct Index {
     /// Always 2.
     pub schema_version: u32,
@@ -44,6 +46,9 @@ pub struct Index {
     pub annotations: BTreeMap<String, String>,
 }
 
+from_object_alone!(Index);
+written_as_derived!(Index);
+
 impl Index {
     /// The child that fits `wanted` best by the index alone; of equal ones, the first. Children
     /// without a platform are skipped: [`Registry::select`](crate::Registry::select) reads their
@@ -63,7 +68,7 @@ impl Index {
     pub(crate) fn candidates(&self, wanted: &Platform) -> Candidates<'_> {
         let mut named = Vec::new();
         let mut unnamed = Vec::new();
-        for child in self.manifests.iter().filter(|child| is_document(child)) {
+        for child in self.manifests.iter().filter(|child| child.is_document()) {
             match &child.platform {
                 Some(platform) if platform.is_complete() => {
                     if let Some(rank) = platform.serves(wanted) {
@@ -85,7 +90,7 @@ impl Index {
     /// The children's platforms, in order, each once, without `unknown`.
     pub fn platforms(&self) -> Vec<Platform> {
         let mut platforms = Vec::new();
-        let children = self.manifests.iter().filter(|child| is_document(child));
+        let children = self.manifests.iter().filter(|child| child.is_document());
         for platform in children.filter_map(|child| child.platform.as_ref()) {
             if platform.is_complete() && !platform.is_unknown() && !platforms.contains(platform) {
                 platforms.push(platform.clone());
@@ -167,21 +172,12 @@ fn refuse_unreadable_if(
     counts: impl Fn(&Platform) -> bool,
 ) -> Result<(), ManifestError> {
     #[derive(Deserialize)]
-    struct Listed<'a> {
-        #[serde(borrow)]
-        manifests: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
     struct NamedPlatform {
         platform: Platform,
     }
-    let listed: Listed<'_> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-    let Some(list) = listed.manifests else {
-        return Ok(());
-    };
     let mut position = 0;
     let mut unreadable = None;
-    let entries = Entries(|entry: &RawValue| {
+    each_entry(bytes, |entry| {
         position += 1;
         let Ok(NamedPlatform { platform }) = serde_json::from_str(entry.get()) else {
             return;
@@ -196,11 +192,52 @@ fn refuse_unreadable_if(
                 source,
             });
         }
-    });
-    serde_json::Deserializer::from_str(list.get())
-        .deserialize_any(entries)
-        .map_err(ManifestError::Json)?;
+    })
+    .map_err(ManifestError::Json)?;
     unreadable.map_or(Ok(()), Err)
+}
+
+/// Passes each entry of an index on, also those that can't be read.
+fn each_entry(bytes: &[u8], entry: impl FnMut(&RawValue)) -> Result<(), serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Listed<'a> {
+        #[serde(borrow)]
+        manifests: Option<&'a RawValue>,
+    }
+    let listed: Listed<'_> = serde_json::from_slice(bytes)?;
+    match listed.manifests {
+        None => Ok(()),
+        Some(list) => {
+            serde_json::Deserializer::from_str(list.get()).deserialize_any(Entries(entry))
+        }
+    }
+}
+
+/// The children of the index in `bytes`, if every entry can be read.
+///
+/// # Errors
+/// [`UnreadEntries`].
+pub(crate) fn all_children<'a>(
+    index: &'a Index,
+    bytes: &[u8],
+) -> Result<&'a [Descriptor], UnreadEntries> {
+    let (mut expected, found) = (0, index.manifests.len());
+    // What was parsed before can be read again.
+    let read = each_entry(bytes, |_| expected += 1);
+    match read.is_ok() && expected == found {
+        true => Ok(&index.manifests),
+        false => Err(UnreadEntries { expected, found }),
+    }
+}
+
+/// An index lists something without a digest, or with one that can't be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected} entries with a digest, found {found}")]
+pub struct UnreadEntries {
+    /// How many entries the index has.
+    pub expected: usize,
+    /// How many of them can be read.
+    pub found: usize,
 }
 
 /// There is no image for the requested platform: the index has no such child, or the only image has

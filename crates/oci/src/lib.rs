@@ -70,7 +70,7 @@ pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use document::Document;
 pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
-pub use index::{Index, NoSuchPlatform};
+pub use index::{Index, NoSuchPlatform, UnreadEntries};
 pub use kind::{Consequence, ErrorKind, MachineFault, Sorted};
 pub use layout::{LayoutDraft, ListedAs};
 pub use manifest::{Manifest, ManifestError};

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::descriptor::Descriptor;
-use crate::json::null_is_empty;
+use crate::from_object_alone;
+use crate::json::{null_is_empty, written_as_derived};
 use crate::platform::Platform;
 
 /// An image manifest: one platform's config and layers, or an artifact such as a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 pub struct Manifest {
     /// Always 2.
     pub schema_version: u32,
@@ -36,6 +38,9 @@ pub struct Manifest {
     )]
     pub annotations: BTreeMap<String, String>,
 }
+
+from_object_alone!(Manifest);
+written_as_derived!(Manifest);
 
 /// Why bytes are not a manifest or an index.
 #[derive(Debug, thiserror::Error)]

@@ -125,20 +125,38 @@ impl Options {
 /// Hides secrets: the proxy's URL may contain a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Each field is named, so that a new one has to be decided.
+        let Self {
+            credentials,
+            plain_http,
+            private_redirects,
+            limits,
+            timeouts,
+            retries,
+            traffic,
+            extra_roots,
+            client_identity,
+            proxy,
+            no_proxy,
+            address_limit,
+            user_agent,
+            instead_of_registries,
+        } = self;
         f.debug_struct("Options")
-            .field("credentials", &self.credentials)
-            .field("plain_http", &self.plain_http)
-            .field("private_redirects", &self.private_redirects)
-            .field("limits", &self.limits)
-            .field("timeouts", &self.timeouts)
-            .field("retries", &self.retries)
-            .field("traffic", &self.traffic)
-            .field("extra_roots", &self.extra_roots.len())
-            .field("client_identity", &self.client_identity)
-            .field("proxy", &self.proxy.as_ref().map(shown))
-            .field("no_proxy", &self.no_proxy)
-            .field("address_limit", &self.address_limit)
-            .field("user_agent", &self.user_agent)
+            .field("credentials", credentials)
+            .field("plain_http", plain_http)
+            .field("private_redirects", private_redirects)
+            .field("limits", limits)
+            .field("timeouts", timeouts)
+            .field("retries", retries)
+            .field("traffic", traffic)
+            .field("extra_roots", &extra_roots.len())
+            .field("client_identity", client_identity)
+            .field("proxy", &proxy.as_ref().map(shown))
+            .field("no_proxy", no_proxy)
+            .field("address_limit", address_limit)
+            .field("user_agent", user_agent)
+            .field("instead_of_registries", instead_of_registries)
             .finish()
     }
 }

@@ -59,7 +59,8 @@ impl Patience {
     }
 
     fn bears_at(&self, now: Instant, failed: &impl Display, pause: Duration) -> bool {
-        if now + pause >= self.end {
+        // A server says how long the pause is: it may be longer than any clock can count.
+        if now.checked_add(pause).is_none_or(|then| then >= self.end) {
             return false;
         }
         let mut told = self
@@ -103,5 +104,14 @@ mod tests {
         assert_eq!(tries, 14);
         let lines = lines.lock().unwrap();
         assert_eq!(*lines, ["down, try 0", "down, try 6", "down, try 12"]);
+    }
+
+    #[test]
+    fn a_pause_that_no_clock_can_count_is_not_borne() {
+        let now = Instant::now();
+        let patience = Patience::until(now + Duration::from_secs(150), |line| panic!("{line}"));
+        for pause in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+            assert!(!patience.bears_at(now, &"down", pause));
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::excerpt::excerpt;
-use crate::json::null_is_empty;
+use crate::from_object_alone;
+use crate::json::{null_is_empty, written_as_derived};
 
 /// The platform of an image, in the names of Go's `GOOS` and `GOARCH` (OCI image specification,
 /// "Image Index", `platform`).
@@ -14,6 +15,7 @@ use crate::json::null_is_empty;
 /// A platform that is read from JSON keeps its names as they are. A field that is missing, `null`
 /// or empty is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Platform {
     /// Operating system: `linux`, `windows`, `darwin`.
     #[serde(
@@ -45,6 +47,9 @@ pub struct Platform {
     pub os_version: Option<String>,
 }
 
+from_object_alone!(Platform);
+written_as_derived!(Platform);
+
 impl Platform {
     /// This machine's platform, but always with the operating system `linux`: on other systems
     /// containers run in a Linux virtual machine, and images are built for that.
@@ -64,7 +69,7 @@ impl Platform {
     }
 
     /// Whether both operating system and architecture are known.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         !self.os.is_empty() && !self.architecture.is_empty()
     }
 

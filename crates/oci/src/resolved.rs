@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
+use crate::index::{UnreadEntries, all_children};
 use crate::manifest::ManifestError;
 use crate::reference::{Location, PinnedReference, Reference};
 
@@ -49,6 +50,18 @@ impl ResolvedImage {
             bytes,
             document,
         })
+    }
+
+    /// What an index lists; nothing, if this is a manifest. [`Index::manifests`](crate::Index::manifests) leaves out
+    /// what can't be read, and here that is an error: for whoever has to do something with all of it.
+    ///
+    /// # Errors
+    /// [`UnreadEntries`].
+    pub fn all_children(&self) -> Result<&[Descriptor], UnreadEntries> {
+        match &self.document {
+            Document::Index(index) => all_children(index, &self.bytes),
+            Document::Manifest(_) => Ok(&[]),
+        }
     }
 
     /// The same image, requested by another `reference`: by an index, by a mirror, or by a digest

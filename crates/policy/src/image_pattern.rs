@@ -3,8 +3,8 @@
 //! A pattern is held against the whole name, never against a part of it. The host is a text or `*.` with a domain,
 //! so that no pattern for one host takes in another that only begins like it.
 //!
-//! - `pattern`, this file: what is matched
 //! - `text`: how a pattern is read
+//! - `glob`: what one part of a name is held against
 //! - `overlap`: whether two patterns can match one image
 
 mod glob;

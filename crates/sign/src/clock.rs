@@ -21,7 +21,7 @@ pub struct Skew {
 }
 
 impl Skew {
-    /// How long it takes this clock to show the other's time; nothing where it is ahead.
+    /// How far this clock is behind; zero if it is ahead.
     ///
     /// # Errors
     /// The skew, where that is more than can be waited for.
@@ -44,7 +44,7 @@ impl fmt::Display for Skew {
     }
 }
 
-/// To the second, as those count with whom it is compared.
+/// Cuts `time` to whole seconds: certificates and logs have no fractions.
 pub(crate) fn second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -53,7 +53,7 @@ pub(crate) fn second(time: Timestamp) -> Timestamp {
 ///
 /// # Errors
 /// The skew, where that would take too long.
-pub(crate) async fn wait_for(there: Timestamp) -> Result<(), Skew> {
+pub(crate) async fn wait_until(there: Timestamp) -> Result<(), Skew> {
     let here = Timestamp::now();
     let behind = Skew { here, there }.bearable()?;
     if behind.is_zero() {

@@ -33,7 +33,7 @@ use crate::error::Error;
 pub struct Copy {
     registry: Registry,
     proof: VerifiedImage,
-    /// The image first, and each part behind what led to it.
+    /// The image first, with all that it lists, then what is attached. Each part is behind what led to it.
     parts: Vec<Part>,
     not_copied: Vec<NotCopied>,
 }

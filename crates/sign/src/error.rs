@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference};
+use countersign_oci::{Digest, ErrorKind, PinnedReference, Reference, UnreadEntries};
 use countersign_policy::{PolicyError, Violation};
 
 use crate::clock::Skew;
@@ -93,6 +93,16 @@ pub enum Error {
         /// What is counted.
         unit: &'static str,
     },
+    /// An index lists something without a digest or with one that can't be checked, so that not all of it can be
+    /// signed.
+    #[error("{index} can't be signed as a whole")]
+    Entry {
+        /// The index.
+        index: PinnedReference,
+        /// How many entries it has, and how many of them can be read.
+        #[source]
+        source: UnreadEntries,
+    },
     /// The installer's policy refuses what would be signed. Nothing was published but, where there
     /// is one, the certificate.
     #[error("the policy would refuse a signature of {image} by this job; nothing was signed")]
@@ -131,6 +141,12 @@ pub enum Error {
         /// The consumer's reasons.
         #[source]
         source: Box<countersign_verify::Error>,
+    },
+    /// The signature that is to be verified again is by a key: then nothing says whose it is.
+    #[error("the signature of {image} has no certificate: expected the one that it was made with")]
+    NoCertificate {
+        /// The manifest that was signed.
+        image: PinnedReference,
     },
     /// The consumer accepts the signatures, and a further check does not. No tag was written.
     #[error("a further check refuses what was signed")]
@@ -202,9 +218,9 @@ impl Error {
             Self::Policy { .. } => ErrorKind::Policy,
             Self::Clock { .. } => ErrorKind::Machine,
             Self::Service { kind, .. } => *kind,
-            Self::Limit { .. } | Self::FurtherCheck(_) => ErrorKind::Invalid,
+            Self::Limit { .. } | Self::Entry { .. } | Self::FurtherCheck(_) => ErrorKind::Invalid,
             Self::Bundle { source, .. } => source.kind().into(),
-            Self::Encode { .. } | Self::Key(_) => ErrorKind::Internal,
+            Self::Encode { .. } | Self::Key(_) | Self::NoCertificate { .. } => ErrorKind::Internal,
             Self::Refused { source, .. } => match source.kind() {
                 // The image was there a moment ago.
                 ErrorKind::NotFound => ErrorKind::Unreachable,

@@ -49,8 +49,17 @@ pub(crate) fn own_policy(
     })
 }
 
+/// Whether a policy can ask for these annotations, whoever signs.
+///
+/// # Errors
+/// What is wrong with the annotations.
+pub(crate) fn check_annotations(annotations: &BTreeMap<String, String>) -> Result<(), PolicyError> {
+    let (issuer, identity) = ("https://issuer.example", "anybody");
+    own_policy(issuer, identity, annotations, SignatureFormat::Bundle).map(drop)
+}
+
 /// That a certificate's identity makes no policy: nobody could accept it.
-pub(crate) fn unusable(source: PolicyError) -> Error {
+pub(crate) fn unusable_certificate(source: PolicyError) -> Error {
     Error::Service {
         service: Service::Fulcio,
         status: None,

@@ -213,9 +213,9 @@ fn require_all(planned: &[PlannedTag], signed: &[Signed]) -> Result<(), Publicat
                     && one.reference.tag() == name.reference().tag()
             };
             if !signed.iter().any(is) {
-                return Err(PublicationError::Unproven {
+                return Err(PublicationError::Unsigned {
                     image: Box::new(name.location().at(digest.clone())),
-                    expected: "a signature for each tag",
+                    tag: Box::new(name.reference().clone()),
                 });
             }
         }

@@ -35,7 +35,7 @@ pub(crate) async fn push(
     created: Timestamp,
 ) -> Result<ResolvedImage, Error> {
     let repository = image.reference().location().writable()?;
-    let manifest = manifest(image, bundle, &EMPTY, created);
+    let manifest = manifest(image, bundle, created);
     let bytes = serde_json::to_vec(&manifest).map_err(|source| Error::Encode {
         image: image.reference().clone(),
         source: Box::new(source),
@@ -63,7 +63,7 @@ pub(crate) async fn fetch(
     Ok(Some(bundle))
 }
 
-fn manifest(image: &ResolvedImage, bundle: &Bytes, empty: &Bytes, created: Timestamp) -> Manifest {
+fn manifest(image: &ResolvedImage, bundle: &Bytes, created: Timestamp) -> Manifest {
     // To the second, as cosign writes it.
     let created = created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let annotations = [
@@ -75,7 +75,7 @@ fn manifest(image: &ResolvedImage, bundle: &Bytes, empty: &Bytes, created: Times
         schema_version: 2,
         media_type: Some(media_type::OCI_MANIFEST.into()),
         artifact_type: Some(BUNDLE.into()),
-        config: Descriptor::of(media_type::EMPTY, empty),
+        config: Descriptor::of(media_type::EMPTY, &EMPTY),
         layers: vec![Descriptor::of(BUNDLE, bundle)],
         subject: Some(image.descriptor()),
         annotations: annotations
@@ -96,7 +96,7 @@ mod tests {
         let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
         let image = ResolvedImage::from_bytes(&location, index, None).unwrap();
         let created = "2026-11-23T01:02:03.456Z".parse().unwrap();
-        let manifest = manifest(&image, &"bundle".into(), &"{}".into(), created);
+        let manifest = manifest(&image, &"bundle".into(), created);
         insta::assert_snapshot!(serde_json::to_string_pretty(&manifest).unwrap(), @r#"
         {
           "schemaVersion": 2,

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Error;
-use crate::existing::{Consumer, Existing, Search, Who, own_policy, unusable};
+use crate::existing::{Consumer, Existing, Search, Who, own_policy, unusable_certificate};
 use crate::foreseen::{Completeness, Foreseen};
 use crate::format::WrittenFormats;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
@@ -159,14 +159,13 @@ impl<'a> Run<'a> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let image = &subject.leaf.image;
         let none = |halt| (Reached::NotSigned, halt);
-        if let Some(evidence) = self.existing(image).await.map_err(none)?
-            && let Some(manifest) = evidence.signature_manifest.clone()
-        {
+        let format = SignatureFormat::Bundle;
+        let existing = self.existing(image, format).await.map_err(none)?;
+        if let Some((manifest, evidence)) = existing {
             return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
         let (session, bundle) = self.bundle(image).await.map_err(none)?;
         let none = at(Reached::NotSigned);
-        let format = SignatureFormat::Bundle;
         let own = own(session.certified(), self.annotations, format).map_err(none)?;
         let judge = |policy| {
             verify_bundle(
@@ -250,8 +249,13 @@ impl<'a> Run<'a> {
         self.sessions.live(judge).await
     }
 
-    /// The signature by the same identity that there is, if there is to be no other.
-    async fn existing(&self, image: &ResolvedImage) -> Result<Option<Evidence>, Halt> {
+    /// The signature in this form by the same identity that there is, if there is to be no other, and the manifest
+    /// that holds it.
+    async fn existing(
+        &self,
+        image: &ResolvedImage,
+        format: SignatureFormat,
+    ) -> Result<Option<(Digest, Evidence)>, Halt> {
         match self.existing {
             Existing::SignAgain => return Ok(None),
             Existing::Keep => {}
@@ -260,7 +264,14 @@ impl<'a> Run<'a> {
             return Err(Halt::Elsewhere);
         }
         let who = self.who().await?;
-        Ok(self.search().find(image, &who, self.annotations).await)
+        let search = self.search();
+        let found = match format {
+            SignatureFormat::Bundle => search.find(image, &who, self.annotations).await,
+            SignatureFormat::SimpleSigning => {
+                search.find_simple(image, &who, self.annotations).await
+            }
+        };
+        Ok(found.and_then(|evidence| Some((evidence.signature_manifest.clone()?, evidence))))
     }
 
     /// Who signs: by the token, if it tells, else by the certificate.
@@ -425,5 +436,6 @@ fn own(
     annotations: &BTreeMap<String, String>,
     format: SignatureFormat,
 ) -> Result<Policy, Error> {
-    own_policy(&certified.issuer, &certified.identity, annotations, format).map_err(unusable)
+    own_policy(&certified.issuer, &certified.identity, annotations, format)
+        .map_err(unusable_certificate)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_oci::samples::{digest, reference, too_many_files};
-use countersign_oci::{ErrorKind, samples};
+use countersign_oci::{ErrorKind, UnreadEntries, samples};
 use countersign_policy::{Policy, PolicyError, Violation};
 use countersign_verify::{Error as VerifyError, Failure, TrustError};
 use jiff::Timestamp;
@@ -56,11 +56,13 @@ pub fn errors() -> Vec<Error> {
         Service { service: Service::Fulcio, status: Some(503), kind: ErrorKind::Unreachable, source: "down".into() },
         Service { service: Service::Rekor, status: None, kind: ErrorKind::Machine, source: Box::new(too_many_files()) },
         Limit { image: image(), limit: 1, unit: "images" },
+        Entry { index: image(), source: UnreadEntries { expected: 3, found: 2 } },
         Encode { image: image(), source: "x".into() },
         Key("x".into()),
         Refused { image: image(), source: Box::new(refused(Vec::new())) },
         Refused { image: image(), source: Box::new(refused(vec![Failure::NoIssuer])) },
         Bundle { image: image(), source: Box::new(Failure::NoIssuer) },
+        NoCertificate { image: image() },
         FurtherCheck("`cosign verify` failed".into()),
         NotListed { image: image(), expected: digest(), found: 3 },
         Merge(MergeError::Nothing { found: "no image was given".into() }),
@@ -132,7 +134,7 @@ fn publication_errors() -> Vec<PublicationError> {
         NotATag { tag: "-".into(), source: "a tag begins otherwise".into() },
         Target { reference: Box::new(reference()), expected: "a tag" },
         SameTag { tag: Box::new(reference()), first: digest(), second: digest() },
-        Unproven { image: Box::new(reference().location().at(digest())), expected: "a signature for each tag" },
+        Unsigned { image: Box::new(reference().location().at(digest())), tag: Box::new(reference()) },
         TagMoved { tag: Box::new(reference()), expected: digest(), found: digest() },
     })
 }

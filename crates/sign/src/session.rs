@@ -175,13 +175,8 @@ impl Session {
                 (Recorded::Lost(_), _) => again = false,
             }
         };
-        // A verifier on this machine takes nothing that was recorded later than now.
         if let Some(recorded) = entry.integrated_time {
-            let late = clock::wait_for(recorded).await;
-            late.map_err(|skew| Error::Clock {
-                service: Service::Rekor,
-                skew,
-            })?;
+            wait_for_log(recorded).await?;
         }
         let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope)
             .with_tlog_entry(entry);
@@ -212,13 +207,9 @@ impl Session {
         let recorded =
             log::record_message(&transport, rekor, &payload, &signature, &self.certificate);
         let entry = recorded.await.map_err(|reason| reason.of(Service::Rekor))?;
-        if let Ok(recorded) = Timestamp::from_second(entry.integrated_time) {
-            let late = clock::wait_for(recorded).await;
-            late.map_err(|skew| Error::Clock {
-                service: Service::Rekor,
-                skew,
-            })?;
-        }
+        let recorded = Timestamp::from_second(entry.integrated_time);
+        let recorded = recorded.map_err(|error| NoAnswer::answer("a time", error));
+        wait_for_log(recorded.map_err(|reason| reason.of(Service::Rekor))?).await?;
         Ok(SimpleSignature::new(
             payload,
             &signature,
@@ -268,6 +259,16 @@ async fn stamped(
 /// Whether a certificate valid until `not_after` outlasts a signature begun at `now`.
 fn has_time_left(not_after: Timestamp, now: Timestamp) -> bool {
     not_after.duration_since(now) > MARGIN
+}
+
+/// Waits until this machine's clock shows when the log has recorded something: a verifier on this machine takes
+/// nothing that was recorded later than now.
+async fn wait_for_log(recorded: Timestamp) -> Result<(), Error> {
+    let waited = clock::wait_until(recorded).await;
+    waited.map_err(|skew| Error::Clock {
+        service: Service::Rekor,
+        skew,
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::error::Error;
-use crate::existing::{Existing, own_policy, unusable};
+use crate::existing::{Existing, check_annotations, own_policy, unusable_certificate};
 use crate::foreseen;
 use crate::format::WrittenFormats;
 use crate::further_check::{CheckFurther, FurtherCheck};
@@ -190,13 +190,7 @@ impl Signer {
         // Before any request: to wait for a registry is no use with a token that is none.
         token.check(Timestamp::now()).map_err(Error::from)?;
         // What no policy can ask for doesn't enter a public log.
-        own_policy(
-            token.issuer(),
-            token.subject(),
-            annotations,
-            SignatureFormat::Bundle,
-        )
-        .map_err(Error::Annotations)?;
+        check_annotations(annotations).map_err(Error::Annotations)?;
         self.check_formats()?;
         let subjects = self.subjects(references).await?;
         let tokens = Tokens::new(token.clone(), self.renew.as_ref());
@@ -283,16 +277,15 @@ impl Signer {
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
                 for one in signed {
-                    // Whoever signs here has a certificate. Without one there is no identity, and nobody
-                    // accepts that.
-                    let holder = one.evidence.signer.certificate();
-                    let issuer = holder.map_or("", |holder| &holder.issuer);
-                    let identity = holder.map_or("", |holder| &holder.identity);
-                    let own = formats
-                        .each()
-                        .iter()
-                        .map(|format| own_policy(issuer, identity, annotations, *format));
-                    let own: Vec<Policy> = own.collect::<Result<_, _>>().map_err(unusable)?;
+                    // Whoever signs here has a certificate.
+                    let Some(holder) = one.evidence.signer.certificate() else {
+                        return Err(Error::NoCertificate { image: manifest });
+                    };
+                    let own = formats.each().iter().map(|format| {
+                        own_policy(&holder.issuer, &holder.identity, annotations, *format)
+                    });
+                    let own: Result<Vec<Policy>, _> = own.collect();
+                    let own = own.map_err(unusable_certificate)?;
                     let name = one.reference.pinned_to(one.digest.clone());
                     let image = image.clone().requested_as(name);
                     for policy in own.iter().chain(consumer) {

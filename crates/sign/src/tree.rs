@@ -57,10 +57,11 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     async fn descend(&mut self, leaf: Leaf, depth: usize) -> Result<(), Error> {
-        let children = match leaf.image.document() {
-            Document::Index(index) => index.manifests.clone(),
-            Document::Manifest(_) => Vec::new(),
-        };
+        let children = leaf.image.all_children().map_err(|unread| Error::Entry {
+            index: leaf.image.reference().clone(),
+            source: unread,
+        });
+        let children = children?.to_vec();
         let location = leaf.image.reference().location().clone();
         let requested = leaf.image.requested().clone();
         let is_index = matches!(leaf.image.document(), Document::Index(_));

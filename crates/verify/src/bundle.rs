@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use sigstore_types::bundle::Rfc3161Timestamp;
 use sigstore_types::{Bundle, DerCertificate};
 
-use countersign_oci::{Digest, excerpt};
+use countersign_oci::{Digest, excerpt, from_object_alone};
 use countersign_policy::{Policy, SignatureFormat};
 
 pub(crate) use self::der::check_certificate;
@@ -107,7 +107,7 @@ impl SignedBundle {
         let bundle = decode(text, &version, &decodable)?;
         let Distinct(bundle) = check_repetition(bundle)?;
         let material = match key {
-            OneKey::Named => KeyMaterial::Key,
+            OneKey::Named(_) => KeyMaterial::Key,
             OneKey::Certificate(_) => {
                 let certificate = bundle.signing_certificate().cloned();
                 KeyMaterial::Certificate(certificate.ok_or(Failure::NoCertificate {
@@ -164,6 +164,7 @@ fn malformed(error: &dyn std::error::Error) -> Failure {
 /// content is an error here. No later reader can read it differently.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 struct Outline {
     dsse_envelope: Option<Content>,
     message_signature: Option<IgnoredAny>,
@@ -171,10 +172,13 @@ struct Outline {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 struct Content {
     payload_type: String,
     payload: String,
 }
+
+from_object_alone!(Outline, Content);
 
 impl Outline {
     /// The signed bytes. They must be an in-toto statement.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use countersign_oci::{
-    Digest, Document, Error as RegistryError, Location, PinnedReference, Registry, media_type,
+    Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Registry,
 };
 use countersign_policy::Policy;
 
@@ -116,9 +116,7 @@ async fn listed_by(
 fn lists_no_index(document: &Document) -> bool {
     match document {
         Document::Manifest(_) => true,
-        Document::Index(index) => !index.manifests.iter().any(|child| {
-            [media_type::OCI_INDEX, media_type::DOCKER_INDEX].contains(&child.media_type.as_str())
-        }),
+        Document::Index(index) => !index.manifests.iter().any(Descriptor::is_index),
     }
 }
 

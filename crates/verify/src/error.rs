@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform};
+use countersign_policy::PolicyError;
 
 use crate::denial::Denied;
 use crate::refusal::Refusal;
@@ -78,6 +79,10 @@ pub enum Error {
         /// The bound.
         limit: Duration,
     },
+    /// The policy that accepts a signature by anybody, for [`Verifier::survey`](crate::Verifier::survey), could not be
+    /// made. That is a bug.
+    #[error("the policy that accepts a signature by anybody can't be made")]
+    AnybodyPolicy(#[source] PolicyError),
     /// The trusted root could not be loaded.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -99,6 +104,7 @@ impl Error {
             | Self::OtherPolicy { .. }
             | Self::NotListed { .. } => ErrorKind::Invalid,
             Self::Late { .. } => ErrorKind::Unreachable,
+            Self::AnybodyPolicy(_) => ErrorKind::Internal,
             Self::Trust(error) => error.kind(),
         }
     }
@@ -114,6 +120,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Registry(_)
             | Self::Late { .. }
+            | Self::AnybodyPolicy(_)
             | Self::Trust(_) => false,
         }
     }
@@ -132,6 +139,7 @@ impl Error {
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
             | Self::NotListed { .. }
+            | Self::AnybodyPolicy(_)
             | Self::Trust(_) => Consequence::End,
         }
     }

@@ -128,8 +128,8 @@ pub enum Failure {
         /// What is there.
         found: &'static str,
     },
-    /// No certificate. Only a certificate names a signer.
-    #[error("expected one certificate in the bundle, found {found}")]
+    /// The bundle does not name one signer: neither by one certificate nor by a hint at one key.
+    #[error("expected one certificate or one key hint in the bundle, found {found}")]
     NoCertificate {
         /// What is in its place.
         found: &'static str,
@@ -255,6 +255,27 @@ pub enum Failure {
         /// Position in the bundle, from 0.
         index: usize,
     },
+    /// The log entry of a legacy signature is of another kind than such signatures have.
+    #[error("log entry {index} (counted from 0): expected {expected}, found {found}")]
+    EntryKind {
+        /// Position in the bundle, from 0.
+        index: usize,
+        /// The kind, with its version.
+        expected: &'static str,
+        /// The entry's.
+        found: String,
+    },
+    /// The log entry of a legacy signature is of a log that the trusted root does not name, or whose key is not in
+    /// use yet.
+    #[error(
+        "log entry {index} (counted from 0) is of a log that the trusted root does not name: {id}"
+    )]
+    UnknownLog {
+        /// Position in the bundle, from 0.
+        index: usize,
+        /// The log's ID, in hex.
+        id: String,
+    },
     /// The certificate has no identity, or more than one.
     #[error("expected one identity in the certificate, an email address, a URI or a user name, found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
     Identity {
@@ -344,6 +365,8 @@ impl Failure {
             | Self::KeyNotLogged
             | Self::EntryWithoutLog { .. }
             | Self::NoInclusionPromise { .. }
+            | Self::EntryKind { .. }
+            | Self::UnknownLog { .. }
             | Self::Identity { .. }
             | Self::NoIssuer
             | Self::NoVerifiedTime

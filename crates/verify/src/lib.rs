@@ -37,15 +37,17 @@
 //! policy accepts it, it also takes cosign's legacy form ([`SignatureFormat`](countersign_policy::SignatureFormat)).
 //! If none passes, a [`Refusal`] lists them all.
 //!
-//! A [`VerifiedImage`] proves all of this:
+//! A [`VerifiedImage`] proves all of this, but for what the policy or the trusted root says otherwise:
 //!
-//! - An in-toto statement of an accepted predicate type has the image's digest as its only subject. (In the
-//!   legacy form, a payload names it.)
+//! - An in-toto statement of an accepted predicate type has the image's digest as its only subject. (An attestation
+//!   may have others beside it. In the legacy form, a payload names the digest.)
 //! - The statement was signed with the key of a certificate. A trusted authority issued the certificate to
-//!   exactly one identity, and a trusted certificate log recorded it.
+//!   exactly one identity, and a trusted certificate log recorded it. (If the policy names a key: with that key. If
+//!   the root has no certificate log, none recorded the certificate.)
 //! - A trusted transparency log recorded the signature, and a checkpoint of that log includes it. (In the
-//!   legacy form, the log has promised to include it.)
-//! - Each verified time is within the certificate's validity.
+//!   legacy form, the log has promised to include it. If the root has no logs, a timestamp authority vouches for the
+//!   time instead. By a key with `ignore_tlog`, nothing says when it was made.)
+//! - Each verified time is within the certificate's validity, if there is a certificate.
 //! - The bundle does not contradict itself.
 //! - The policy accepts all of it.
 //!

@@ -112,7 +112,8 @@ fn prove_promised_entry(
     Ok(EntryProven::promised(entry, promise))
 }
 
-/// Checks that the entry has a promise with a time, by a log whose key is in use. `sigstore-verify` has checked
+/// Checks that the entry has a promise with a time, is of the kind that legacy signatures have, and is of a log whose
+/// key is in use. `sigstore-verify` has checked
 /// the promise's signature with the key of the log that the entry names.
 fn check_promise(
     index: usize,
@@ -120,14 +121,28 @@ fn check_promise(
     root: RootInUse<'_>,
     _: LegacyForm,
 ) -> Result<Promise, Failure> {
-    let promised = entry.kind_version == KindVersion::HashedRekordV001
-        && entry.inclusion_promise.is_some()
-        && entry.integrated_time.is_some();
-    let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes()).ok();
-    let key = id.and_then(|id| root.log_key(&id));
-    match (promised, key) {
-        (true, Some(_)) => Ok(Promise),
-        (false, _) | (_, None) => Err(Failure::NoInclusionPromise { index }),
+    if entry.inclusion_promise.is_none() || entry.integrated_time.is_none() {
+        return Err(Failure::NoInclusionPromise { index });
+    }
+    if entry.kind_version != KindVersion::HashedRekordV001 {
+        return Err(Failure::EntryKind {
+            index,
+            expected: "hashedrekord 0.0.1",
+            found: format!(
+                "{} {}",
+                entry.kind_version.kind(),
+                entry.kind_version.version()
+            ),
+        });
+    }
+    let id = entry.log_id.key_id.as_bytes();
+    let key = Sha256Hash::try_from(id).ok();
+    match key.and_then(|id| root.log_key(&id)) {
+        Some(_) => Ok(Promise),
+        None => Err(Failure::UnknownLog {
+            index,
+            id: excerpt(&hex::encode(id)),
+        }),
     }
 }
 

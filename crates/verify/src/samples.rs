@@ -1,12 +1,17 @@
 //! A value of every error and of every reason to refuse, for the tests of whoever turns errors into
 //! exit codes and hints. Nothing here holds a proof.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "fixed values of a test's support, known to be right"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_oci::samples;
 use countersign_oci::samples::{digest, disk_full, no_such_file, reference};
-use countersign_policy::Violation;
+use countersign_policy::{Policy, PolicySpec, Violation};
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::denial::Denied;
@@ -32,6 +37,7 @@ pub fn errors() -> Vec<Error> {
         OtherPolicy { image: image() },
         NotListed { signed: digest(), found: digest() },
         Late { image: image(), limit: Duration::from_secs(300) },
+        AnybodyPolicy(Policy::try_from(PolicySpec::default()).unwrap_err()),
         Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),
     });
     errors.extend(trust_errors().into_iter().map(Error::Trust));
@@ -135,6 +141,8 @@ pub fn failures() -> Vec<Failure> {
         KeyNotLogged {},
         EntryWithoutLog { found: 1 },
         NoInclusionPromise { index: 0 },
+        EntryKind { index: 0, expected: "hashedrekord 0.0.1", found: "dsse 0.0.1".into() },
+        UnknownLog { index: 0, id: "c0d2".into() },
         Identity { found: Vec::new() },
         NoIssuer {},
         NoVerifiedTime {},

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sigstore_types::DerCertificate;
 
-use countersign_oci::{Descriptor, Digest, excerpt};
+use countersign_oci::{Descriptor, Digest, excerpt, from_object_alone};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy};
 
 use crate::failure::Failure;
@@ -157,6 +157,7 @@ fn certificate(pem: &str) -> Result<DerCertificate, Failure> {
 /// What the annotation [`LOG_BUNDLE`] holds: an entry of Rekor v1, and the log's promise to include it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct LogBundle {
     signed_entry_timestamp: String,
     payload: LogPayload,
@@ -165,6 +166,7 @@ struct LogBundle {
 /// What the promise signs. All of it, so no field can be changed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct LogPayload {
     /// The entry's body in base64.
     body: String,
@@ -179,6 +181,7 @@ struct LogPayload {
 /// The part of an entry's body that says how to read the rest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 struct EntryKind {
     kind: String,
     api_version: String,
@@ -220,12 +223,14 @@ impl LogBundle {
 
 /// A payload. The fields are named, so a repeated field is an error.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct Payload {
     critical: Critical,
     optional: Option<Annotations>,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct Critical {
     identity: Identity,
     image: Image,
@@ -235,15 +240,21 @@ struct Critical {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[serde(remote = "Self")]
 struct Identity {
     docker_reference: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[serde(remote = "Self")]
 struct Image {
     docker_manifest_digest: String,
 }
+
+from_object_alone!(
+    LogBundle, LogPayload, EntryKind, Payload, Critical, Identity, Image,
+);
 
 /// What a payload states about the image with `digest`. It counts as cosign's statement.
 ///

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use countersign_oci::{Digest, excerpt};
+use countersign_oci::{Digest, excerpt, from_object_alone};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 
 use self::subjects::Subjects;
@@ -88,6 +88,7 @@ impl Statement {
 /// The fields are named, so a repeated field is an error. Otherwise two readers could use different ones.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 struct Wire {
     #[serde(rename = "_type")]
     statement_type: String,
@@ -96,6 +97,8 @@ struct Wire {
     subject: Subjects,
     predicate: Option<Box<RawValue>>,
 }
+
+from_object_alone!(Wire);
 
 fn require_type(found: &str, accepted: &'static [&'static str]) -> Result<(), Failure> {
     if accepted.contains(&found) {

@@ -5,7 +5,7 @@
 
 use countersign_oci::{Digest, ResolvedImage};
 use countersign_policy::{
-    COSIGN_SIGN_PREDICATE, Policy, PolicySpec, PublicKey, SignatureFormat, SignerSpec,
+    COSIGN_SIGN_PREDICATE, Policy, PolicyError, PolicySpec, PublicKey, SignatureFormat, SignerSpec,
 };
 use jiff::Timestamp;
 
@@ -102,7 +102,7 @@ pub(crate) struct Surveyor {
     /// The keys that the policy names.
     pub(crate) keys: Vec<PublicKey>,
     /// Accepts a signature by anybody: [`anybody`], made once.
-    pub(crate) signature_by_anybody: Option<Policy>,
+    pub(crate) signature_by_anybody: Policy,
     pub(crate) now: Timestamp,
 }
 
@@ -135,18 +135,16 @@ impl Surveyor {
     /// The type that the statement names, and the record of the signature. A statement of another type is found
     /// before anything is computed.
     fn record(&self, stored: &StoredLayer) -> (Option<String>, Result<Evidence, Failure>) {
-        let as_signature = match &self.signature_by_anybody {
-            Some(policy) => self.judge(stored, policy),
-            None => Err(Failure::Aborted),
-        };
+        let as_signature = self.judge(stored, &self.signature_by_anybody);
         let found = match &as_signature {
             Err(Failure::Attestation { found, .. }) => found.clone(),
             Ok(evidence) => return (Some(evidence.predicate_type.clone()), as_signature),
             Err(_) => return (None, as_signature),
         };
+        // A type that no policy can name stays the failure that it was found by.
         let record = match anybody(&found) {
-            Some(policy) => self.judge(stored, &policy),
-            None => as_signature,
+            Ok(policy) => self.judge(stored, &policy),
+            Err(_) => as_signature,
         };
         (Some(found), record)
     }
@@ -234,14 +232,14 @@ fn by_any_key(keys: &[PublicKey], predicate_type: &str, ignore_tlog: bool) -> Op
 }
 
 /// A policy that accepts a statement of this type by anybody. What it accepts is only recorded.
-pub(crate) fn anybody(predicate_type: &str) -> Option<Policy> {
+pub(crate) fn anybody(predicate_type: &str) -> Result<Policy, PolicyError> {
     let anything = || Some("(?s).*".to_owned());
     let spec = PolicySpec {
         issuer_regex: anything(),
         identity_regex: anything(),
         ..any_form(predicate_type)
     };
-    Policy::try_from(spec).ok()
+    Policy::try_from(spec)
 }
 
 fn any_form(predicate_type: &str) -> PolicySpec {

@@ -15,7 +15,7 @@ use x509_cert::der::{Any, Decode as _, Encode as _, Tag, Tagged};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::TimeStampResp;
 
-use crate::evidence;
+use crate::bundle::SignedBundle;
 use crate::failure::Failure;
 use crate::genuine::Genuine;
 use crate::trust::RootInUse;
@@ -40,40 +40,47 @@ const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
 /// When a signature was made: every time that a log or a timestamp authority proves. Only [`prove`] makes
 /// one.
 #[derive(Debug)]
-pub(crate) struct SigningTimes(Vec<Timestamp>);
+pub(crate) struct SigningTimes {
+    first: Timestamp,
+    /// Those after the first, sorted, each once.
+    later: Vec<Timestamp>,
+}
 
 impl SigningTimes {
-    /// The times of a genuine bundle. The values in `_plain` show that its timestamps were checked.
-    fn of(times: &[Timestamp], _plain: &[Plain]) -> Result<Self, Failure> {
+    /// The times of a genuine bundle, whose timestamps were all checked.
+    fn of(times: &[Timestamp], _: &AllPlain) -> Result<Self, Failure> {
         let mut times = times.to_vec();
         times.sort_unstable();
         times.dedup();
-        if times.is_empty() {
-            return Err(Failure::NoVerifiedTime);
-        }
-        Ok(Self(times))
+        let mut times = times.into_iter();
+        Ok(Self {
+            first: times.next().ok_or(Failure::NoVerifiedTime)?,
+            later: times.collect(),
+        })
     }
 
     /// The earliest known time. `certificate_not_before` is the start of the certificate, if there is one: see
     /// [`Evidence::earliest`](crate::Evidence::earliest).
     pub(crate) fn earliest(&self, certificate_not_before: Option<Timestamp>) -> Timestamp {
-        // It is never empty. If it were, the signature would count as older than any other.
-        evidence::earliest(&self.0, certificate_not_before).unwrap_or(Timestamp::MIN)
+        certificate_not_before.map_or(self.first, |not_before| self.first.min(not_before))
     }
 
     /// The latest proven time: by then the signature was there. The start of the certificate proves no such
     /// thing.
     pub(crate) fn latest(&self) -> Timestamp {
-        let times = self.0.iter().copied();
-        // It is never empty. If it were, the signature would count as made in the far future.
-        times.max().unwrap_or(Timestamp::MAX)
+        self.later.last().copied().unwrap_or(self.first)
     }
 
     /// The times, sorted, each once. Never empty.
     pub(crate) fn into_inner(self) -> Vec<Timestamp> {
-        self.0
+        let mut times = vec![self.first];
+        times.extend(self.later);
+        times
     }
 }
+
+/// Proof that the unsigned parts of every timestamp of a bundle are as required. Only [`check_all`] makes one.
+struct AllPlain(());
 
 /// Proof that the unsigned parts of a timestamp are as required. It is made from its two halves.
 struct Plain;
@@ -96,11 +103,15 @@ struct PlainSigner;
 /// [`Failure::Malformed`] for a timestamp with a wrong unsigned part;
 /// [`Failure::NoVerifiedTime`].
 pub(crate) fn prove(genuine: &Genuine<'_>, root: RootInUse<'_>) -> Result<SigningTimes, Failure> {
-    let timestamps = genuine.signed().timestamps().iter();
-    let plain: Vec<Plain> = timestamps
-        .map(|stamped| check(stamped.signed_timestamp.as_bytes(), root))
-        .collect::<Result<_, _>>()?;
-    SigningTimes::of(genuine.times(), &plain)
+    SigningTimes::of(genuine.times(), &check_all(genuine.signed(), root)?)
+}
+
+/// Checks the unsigned parts of all timestamps of a bundle.
+fn check_all(signed: &SignedBundle, root: RootInUse<'_>) -> Result<AllPlain, Failure> {
+    for stamped in signed.timestamps() {
+        let Plain = check(stamped.signed_timestamp.as_bytes(), root)?;
+    }
+    Ok(AllPlain(()))
 }
 
 /// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`). Its signature is already verified.
@@ -215,12 +226,13 @@ mod tests {
     #[test]
     fn times_are_in_order_and_there_is_one() {
         let time = |second| Timestamp::from_second(second).unwrap();
-        let times = SigningTimes::of(&[time(3), time(2), time(3)], &[]).unwrap();
+        let times = SigningTimes::of(&[time(3), time(2), time(3)], &AllPlain(())).unwrap();
         assert_eq!(times.earliest(Some(time(9))), time(2));
         assert_eq!(times.earliest(Some(time(1))), time(1));
         assert_eq!(times.earliest(None), time(2));
+        assert_eq!(times.latest(), time(3));
         assert_eq!(times.into_inner(), [time(2), time(3)]);
-        let none = SigningTimes::of(&[], &[]);
+        let none = SigningTimes::of(&[], &AllPlain(()));
         assert!(matches!(none, Err(Failure::NoVerifiedTime)));
     }
 }

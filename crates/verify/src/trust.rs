@@ -186,7 +186,7 @@ impl TrustedRoot {
     /// ([`Policy::needs_trusted_root`]). By any other policy, every signature is refused with it.
     ///
     /// # Errors
-    /// None that is known.
+    /// [`TrustError`], if the empty root can't be built, which the tests rule out.
     pub fn empty() -> Result<Self, TrustError> {
         Ok(Self {
             roots: [TrustMaterial::empty()?].into(),

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::exhibits::Exhibits;
 use crate::gathered::Gathered;
 use crate::limits::{Limits, in_time};
-use crate::platform::ImageVerifier;
+use crate::platform::{ImageVerifier, verify_image};
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
 use crate::trust::{TrustSource, TrustedRoot};
@@ -161,11 +161,7 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
-        self.in_time(image, async {
-            let proof = VerifiedDocument::new(self.judge_all(image, policy).await?);
-            proof.whole(&self.registry).await
-        })
-        .await
+        verify_image(&self.registry, self, image, policy).await
     }
 
     /// What `verifying` makes of the image, if it ends within [`Limits::total`].

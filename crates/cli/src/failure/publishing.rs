@@ -71,7 +71,7 @@ impl From<PublicationError> for Failure {
                 "merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG"
             }
             PublicationError::SameTag { .. } => "sign one of the two images by itself",
-            PublicationError::Unproven { .. } => {
+            PublicationError::Unsigned { .. } => {
                 "run the same command again; if it stays so, the registry did not keep what was pushed"
             }
             PublicationError::TagMoved { .. } => {

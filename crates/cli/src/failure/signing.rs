@@ -115,7 +115,9 @@ impl From<countersign_sign::Error> for Failure {
             SignError::NotListed { .. } => Some(
                 "sign again; if it fails again, the registry's support for referrers has a fault",
             ),
-            SignError::Limit { .. } => Some("sign the images of the index one by one, by digest"),
+            SignError::Limit { .. } | SignError::Entry { .. } => {
+                Some("sign the images of the index one by one, by digest")
+            }
             _ => None,
         };
         Self::new(kind, error).hinted(hint)

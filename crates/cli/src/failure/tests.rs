@@ -187,6 +187,8 @@ fn what_is_said_of_signatures_that_are_refused() {
         other => label(other),
     };
     assert_snapshot!(table(errors, label), @"
+    1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
+        AnybodyPolicy/PolicyError
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
         Trust/Tuf/Unreachable/Io/Os
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
@@ -214,7 +216,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         UnknownBelow, OtherProof, OtherPolicy, NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/UnknownLog, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed
@@ -231,7 +233,7 @@ fn what_is_said_of_signing() {
     let errors = countersign_sign::samples::errors();
     assert_snapshot!(table(errors, label), @"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
-        Encode, Key, Login/Random
+        Encode, Key, NoCertificate, Login/Random
     1 Machine: pass --login device, which needs no port on this machine
         Login/Listener/Kind/AddrInUse
     1 Machine: set this machine's clock, best by NTP, and sign again
@@ -301,9 +303,9 @@ fn what_is_said_of_signing() {
     5 Invalid: run the same command again
         Login/OtherLogin
     5 Invalid: run the same command again; if it stays so, the registry did not keep what was pushed
-        Publication/Unproven
+        Publication/Unsigned
     5 Invalid: sign the images of the index one by one, by digest
-        Limit
+        Limit, Entry/UnreadEntries
     5 Invalid: use the trusted root of the Sigstore instance that signed
         Bundle/NoIssuer
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository

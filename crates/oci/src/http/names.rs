@@ -42,7 +42,7 @@ impl Names {
         found.limit = found.limit.max(limit);
     }
 
-    /// The kind of the host of `url` by its addresses. `None` if they are not known.
+    /// The kind of the host of `url` by its addresses. If they are not known, by its name.
     pub(super) fn kind(&self, url: &Url) -> HostKind {
         let by_name = HostKind::of(url);
         let Some(Host::Domain(name)) = url.host() else {

@@ -53,8 +53,7 @@ impl Request {
         }
     }
 
-    /// Says that the server at `place` named this request's URL, so that the rule for redirects
-    /// holds for it.
+    /// Says that `server` named this request's URL, so that the rule for redirects holds for it.
     #[must_use]
     pub fn named_by(mut self, server: &Url) -> Self {
         self.named_by = Some(server.clone());

@@ -253,17 +253,20 @@ impl State {
             }
             self.calm = 0;
             let pause = said.pause.unwrap_or(pauses.usual);
-            if pause <= pauses.longest {
-                self.not_before = self.not_before.max(now + pause);
+            if pause <= pauses.longest
+                && let Some(then) = now.checked_add(pause)
+            {
+                self.not_before = self.not_before.max(then);
             }
             return;
         }
         if let Some((left, reset)) = said.left
             && reset <= pauses.longest
+            && let Some(then) = now.checked_add(reset)
         {
             // The host may not have counted those yet that are open.
             let others = self.open.saturating_sub(1) as u64;
-            self.left = Some((left.saturating_sub(others), now + reset));
+            self.left = Some((left.saturating_sub(others), then));
         }
         self.calm += 1;
         if self.calm >= self.allowed {

@@ -25,12 +25,9 @@ use crate::error::{Error, LayoutError, Result};
 use crate::reference::{LayoutPath, Reference};
 use crate::resolved::ResolvedImage;
 
-use archive::ArchiveDraft;
-use directory::DirectoryDraft;
+use archive::{ArchiveDraft, OpenMember};
+use directory::{DirectoryDraft, OpenFile};
 use listing::Listing;
-
-pub(crate) use archive::OpenMember;
-pub(crate) use directory::OpenFile;
 
 /// The largest `index.json` that is written, in bytes: what a reader takes.
 const INDEX_BYTES: u64 = 4 << 20;
@@ -50,7 +47,7 @@ struct Shared {
 
 enum Store {
     Directory(DirectoryDraft),
-    Archive(ArchiveDraft),
+    Archive(Arc<ArchiveDraft>),
 }
 
 /// What `index.json` says of an entry besides its descriptor.
@@ -64,8 +61,13 @@ pub enum ListedAs<'a> {
     Image(&'a Reference),
 }
 
-/// A blob that is being written.
-pub(crate) enum OpenBlob {
+/// A blob that is being written. It knows the draft that it is a part of.
+pub(crate) struct OpenBlob {
+    path: LayoutPath,
+    place: OpenPlace,
+}
+
+enum OpenPlace {
     File(OpenFile),
     Member(OpenMember),
 }
@@ -206,33 +208,17 @@ impl LayoutDraft {
         .await
     }
 
-    /// Opens a blob to write it. It counts when [`Self::keep_blob`] is called.
+    /// Opens a blob to write it. It counts when [`OpenBlob::keep`] is called.
     pub(crate) async fn open_blob(&self, blob: &Descriptor) -> Result<OpenBlob> {
         let blob = blob.clone();
-        self.work(move |store| match store {
-            Store::Directory(directory) => directory.open_blob(&blob.digest).map(OpenBlob::File),
-            Store::Archive(archive) => archive.open_blob(&blob).map(OpenBlob::Member),
+        let opened = self.work(move |store| match store {
+            Store::Directory(directory) => directory.open_blob(&blob.digest).map(OpenPlace::File),
+            Store::Archive(archive) => archive.open_blob(&blob).map(OpenPlace::Member),
+        });
+        Ok(OpenBlob {
+            place: opened.await?,
+            path: self.shared.path.clone(),
         })
-        .await
-    }
-
-    pub(crate) async fn keep_blob(&self, blob: OpenBlob) -> Result<()> {
-        self.work(move |store| match (store, blob) {
-            (Store::Directory(directory), OpenBlob::File(file)) => directory.keep(file),
-            (Store::Archive(archive), OpenBlob::Member(member)) => archive.keep(member),
-            _ => Ok(()),
-        })
-        .await
-    }
-
-    /// Gives up a blob that can't be read from its source.
-    pub(crate) async fn drop_blob(&self, blob: OpenBlob) -> Result<()> {
-        self.work(move |store| match (store, blob) {
-            (Store::Directory(directory), OpenBlob::File(file)) => directory.discard(file),
-            (Store::Archive(archive), OpenBlob::Member(member)) => archive.discard(&member),
-            _ => Ok(()),
-        })
-        .await
     }
 
     /// An error about writing `digest`.
@@ -275,7 +261,7 @@ impl Store {
         let is_archive = path.as_path().extension().is_some_and(|end| end == "tar");
         if is_archive && !path.as_path().is_dir() {
             let archive = ArchiveDraft::begin(path.as_path())?;
-            return Ok((Self::Archive(archive), None));
+            return Ok((Self::Archive(Arc::new(archive)), None));
         }
         let (directory, listing) = DirectoryDraft::begin(path.as_path())?;
         Ok((Self::Directory(directory), listing))
@@ -285,10 +271,36 @@ impl Store {
 impl OpenBlob {
     /// The file, at the place of the blob's first byte.
     pub(crate) fn file(&mut self) -> &mut tokio::fs::File {
-        match self {
-            Self::File(file) => file.file(),
-            Self::Member(member) => member.file(),
+        match &mut self.place {
+            OpenPlace::File(file) => file.file(),
+            OpenPlace::Member(member) => member.file(),
         }
+    }
+
+    /// Makes it a part of the draft.
+    pub(crate) async fn keep(self) -> Result<()> {
+        self.end(|place| match place {
+            OpenPlace::File(file) => file.keep(),
+            OpenPlace::Member(member) => {
+                member.keep();
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Gives it up: it can't be read from its source.
+    pub(crate) async fn discard(self) -> Result<()> {
+        self.end(|place| match place {
+            OpenPlace::File(file) => file.discard(),
+            OpenPlace::Member(member) => member.discard(),
+        })
+        .await
+    }
+
+    async fn end(self, end: fn(OpenPlace) -> Result<(), LayoutError>) -> Result<()> {
+        let Self { path, place } = self;
+        blocking(move || end(place).map_err(|source| failure(&path, source))).await
     }
 }
 

@@ -102,11 +102,14 @@ impl Registry {
         let fetched = self.fetch_blob(source, blob, open.file(), progress).await;
         match fetched {
             Ok(()) => {
-                target.keep_blob(open).await?;
+                open.keep().await?;
                 Ok(Copied::Sent)
             }
             Err(error) => {
-                target.drop_blob(open).await?;
+                // Why there is no copy says more than why its rest can't be removed.
+                if let Err(error) = open.discard().await {
+                    tracing::warn!(digest = %blob.digest, %error, "the rest of a blob can't be removed");
+                }
                 Err(match (error, source) {
                     // Only what is written to can fail like this.
                     (Error::Io { source, .. }, Location::Registry(_)) => {

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
+use crate::from_object_alone;
 use crate::manifest::ManifestError;
 
 /// How many annotations of an entry are kept. Signatures have three.
@@ -207,6 +208,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
 /// The parts of a descriptor that are kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(remote = "Self")]
 struct Entry {
     media_type: String,
     digest: Digest,
@@ -215,6 +217,8 @@ struct Entry {
     #[serde(default)]
     annotations: Annotations,
 }
+
+from_object_alone!(Entry);
 
 impl TryFrom<Entry> for Descriptor {
     type Error = &'static str;

@@ -13,7 +13,7 @@ use super::Registry;
 use super::checks::{check_content, check_limit, or_wrong_size, size_mismatch};
 use super::entries::{self, ListError};
 use super::referrers::{List, listed};
-use crate::descriptor::{Descriptor, is_document};
+use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, LayoutError, Result};
@@ -226,7 +226,11 @@ impl Survey {
                 unit: "entries",
             },
         })?;
-        Ok(listed.descriptors.into_iter().filter(is_document).collect())
+        Ok(listed
+            .descriptors
+            .into_iter()
+            .filter(Descriptor::is_document)
+            .collect())
     }
 
     fn document(&mut self, descriptor: &Descriptor) -> Result<ResolvedImage> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::Registry;
 use super::select::{Selected, may_be_selected};
 use super::walk::{IndexWalk, Step};
-use crate::descriptor::{Descriptor, is_document, is_index};
+use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, Result};
@@ -79,7 +79,7 @@ impl Registry {
                     found.digests.push(child.digest.clone());
                 }
                 // One digest may be listed as a manifest first, and as an index after that.
-                if !is_index(child) || !opened.insert(child.digest.clone()) {
+                if !child.is_index() || !opened.insert(child.digest.clone()) {
                     continue;
                 }
                 match walk.fetch(child).await {
@@ -126,9 +126,9 @@ impl Entries<'_> {
             what: step.index.reference().to_string(),
             source,
         })?;
-        for child in listed.manifests.iter().filter(|child| is_document(child)) {
+        for child in listed.manifests.iter().filter(|child| child.is_document()) {
             let named = child.platform.clone().filter(Platform::is_complete);
-            if let Some(platform) = named.filter(|_| !is_index(child)) {
+            if let Some(platform) = named.filter(|_| !child.is_index()) {
                 self.meet(platform, step, child)?;
                 continue;
             }

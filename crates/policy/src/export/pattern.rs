@@ -242,6 +242,11 @@ mod tests {
             );
         }
         // No word for it in our syntax either.
-        assert!(anchored("(").is_err());
+        insta::assert_snapshot!(anchored("(").unwrap_err(), @r"
+        regex parse error:
+            (
+            ^
+        error: unclosed group
+        ");
     }
 }

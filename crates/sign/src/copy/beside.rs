@@ -1,6 +1,8 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
-use countersign_oci::{Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository};
+use countersign_oci::{
+    Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository, ResolvedImage,
+};
 use countersign_verify::Limits;
 
 use super::{AttachedContent, BesideTag, NotCopied, Part};
@@ -53,10 +55,12 @@ pub(super) async fn put_in_registry(
             }
             Ok(None)
         }
-        _ => Ok(Some(NotCopied {
-            name: name.to_string(),
-            reason: format!("the destination has another one: {}", there.digest()),
-        })),
+        (AttachedContent::Sbom, _, _) | (_, Document::Index(_), _) | (_, _, Document::Index(_)) => {
+            Ok(Some(NotCopied {
+                name: name.to_string(),
+                reason: format!("the destination has another one: {}", there.digest()),
+            }))
+        }
     }
 }
 
@@ -73,19 +77,20 @@ pub(super) async fn put_in_layout(
         None => None,
     };
     if let Some(there) = there {
-        let theirs = registry.manifest(&there).await;
+        let theirs = match registry.manifest(&there).await {
+            Ok(theirs) => Some(theirs),
+            // It is missing or damaged, and of no use to anybody.
+            Err(error) if error.spoils_one_candidate() => None,
+            Err(error) => return Err(error.into()),
+        };
         let has_all = |more: &Document, less: &Document| match (more, less) {
             (Document::Manifest(more), Document::Manifest(less)) => {
                 less.layers.iter().all(|layer| more.layers.contains(layer))
             }
-            _ => false,
+            (Document::Index(_), _) | (_, Document::Index(_)) => false,
         };
-        let (ours, theirs) = match &theirs {
-            Ok(theirs) => (part.image.document(), Some(theirs.document())),
-            // It is damaged, and of no use to anybody.
-            Err(_) => (part.image.document(), None),
-        };
-        match theirs {
+        let ours = part.image.document();
+        match theirs.as_ref().map(ResolvedImage::document) {
             Some(theirs) if has_all(theirs, ours) => return Ok(None),
             Some(theirs) if !has_all(ours, theirs) => {
                 return Ok(Some(NotCopied {
@@ -93,7 +98,7 @@ pub(super) async fn put_in_layout(
                     reason: format!("the layout has another one: {}", there.digest()),
                 }));
             }
-            _ => {}
+            Some(_) | None => {}
         }
     }
     target.put_document(&part.image).await?;

@@ -1,4 +1,4 @@
-//! Finds what is copied with an image, level by level. Each number has a bound.
+//! Finds what is copied with an image: first the image, then what refers to it, level by level. Each number has a bound.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_oci::{
     Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Platform,
-    Registry, ResolvedImage,
+    Registry, ResolvedImage, UnreadEntries,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::platforms::chosen;
 use super::{AttachedContent, BesideTag, CopyError, NotCopied, Part, Role};
@@ -21,7 +19,7 @@ use crate::error::Error;
 const MANIFESTS_MAX: usize = 1024;
 /// How many bytes these manifests have in all: 64 MiB.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
-/// How many levels there are below the image, of indexes and of what refers to something.
+/// How many levels of indexes there are below the image, and as many of what refers to something.
 const LEVELS_MAX: usize = 8;
 /// How many bytes the blobs have in all that refer to the image: 4 GiB. The image's own are bounded by what was
 /// signed.
@@ -57,29 +55,39 @@ pub(super) async fn gather(
         role: Role::Image,
         tags: Vec::new(),
     })?;
-    let mut done = 0;
-    for level in 0.. {
-        let parts: Vec<Part> = found.parts.iter().skip(done).cloned().collect();
-        if parts.is_empty() {
-            break;
-        }
-        if level > LEVELS_MAX {
-            return Err(search.limit(LEVELS_MAX as u64, "levels"));
-        }
-        done = found.parts.len();
-        let around: Vec<Around> = stream::iter(parts)
-            .map(|part| search.around(part))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        for Around { parts, not_copied } in around {
-            found.not_copied.extend(not_copied);
-            for part in parts {
-                found.add(part)?;
+    for pass in [Pass::Image, Pass::Attached] {
+        let mut done = 0;
+        for level in 0.. {
+            let parts: Vec<Part> = found.parts.iter().skip(done).cloned().collect();
+            if parts.is_empty() {
+                break;
+            }
+            if level > LEVELS_MAX {
+                return Err(search.limit(LEVELS_MAX as u64, "levels"));
+            }
+            done = found.parts.len();
+            let around: Vec<Around> = stream::iter(parts)
+                .map(|part| search.around(part, pass))
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            for Around { parts, not_copied } in around {
+                found.not_copied.extend(not_copied);
+                for part in parts {
+                    found.add(part)?;
+                }
             }
         }
     }
     Ok((found.parts, found.not_copied))
+}
+
+/// What is looked for. The image comes first, with all that it lists: what is attached was made by anybody, and must
+/// not stand for a part of the image that is found later.
+#[derive(Clone, Copy)]
+enum Pass {
+    Image,
+    Attached,
 }
 
 struct Search<'a> {
@@ -122,10 +130,17 @@ impl Around {
 }
 
 impl Search<'_> {
-    /// What `part` lists, and what refers to it.
-    async fn around(&self, part: Part) -> Result<Around, Error> {
+    /// What `part` lists, or what refers to it. Of what is attached, both.
+    async fn around(&self, part: Part, pass: Pass) -> Result<Around, Error> {
         let mut around = Around::default();
-        self.listed(&part, &mut around).await?;
+        match (pass, part.role) {
+            (Pass::Image, _) => {
+                self.listed(&part, &mut around).await?;
+                return Ok(around);
+            }
+            (Pass::Attached, Role::Attached) => self.listed(&part, &mut around).await?,
+            (Pass::Attached, Role::Image) => {}
+        }
         let own = part.image.reference().location();
         let others = self.elsewhere.iter().filter(|location| *location != own);
         for location in std::iter::once(own).chain(others) {
@@ -139,15 +154,13 @@ impl Search<'_> {
         let Document::Index(index) = part.image.document() else {
             return Ok(());
         };
-        let entries = entries(&part.image);
-        if entries != index.manifests.len() {
-            return Err(CopyError::Entry {
+        part.image
+            .all_children()
+            .map_err(|UnreadEntries { expected, found }| CopyError::Entry {
                 index: Box::new(part.image.reference().clone()),
-                expected: entries,
-                found: index.manifests.len(),
-            }
-            .into());
-        }
+                expected,
+                found,
+            })?;
         let wanted = match part.role {
             Role::Image => chosen(index, self.platforms),
             Role::Attached => index.manifests.iter().collect(),
@@ -308,16 +321,4 @@ fn attached(image: ResolvedImage, tags: Vec<BesideTag>) -> Part {
         role: Role::Attached,
         tags,
     }
-}
-
-/// How many entries an index has, also those that can't be read.
-fn entries(index: &ResolvedImage) -> usize {
-    #[derive(Deserialize)]
-    struct Entries<'a> {
-        #[serde(borrow, default)]
-        manifests: Option<Vec<&'a RawValue>>,
-    }
-    let entries: Option<Entries<'_>> = serde_json::from_slice(index.bytes()).ok();
-    let manifests = entries.and_then(|entries| entries.manifests);
-    manifests.map_or(0, |manifests| manifests.len())
 }

@@ -30,7 +30,7 @@ pub(super) async fn write(
         copy,
         target,
         location: target.location(),
-        lost: HashMap::new(),
+        lost: HashSet::new(),
         not_copied: copy.not_copied.clone(),
     };
     let written = writing.until_proven(&end, to, events).await;
@@ -130,7 +130,7 @@ struct Writing<'a> {
     target: Target<'a>,
     location: Location,
     /// Attached manifests that can't be copied, since a part of them can't be read.
-    lost: HashMap<Digest, String>,
+    lost: HashSet<Digest>,
     not_copied: Vec<NotCopied>,
 }
 
@@ -152,18 +152,9 @@ impl Writing<'_> {
 
     /// Copies all blobs, each once.
     async fn blobs(&mut self, events: &Events) -> Result<BlobCounts, Error> {
-        let mut seen = HashSet::new();
-        let mut blobs: Vec<(Role, Location, Descriptor)> = Vec::new();
-        for part in &self.copy.parts {
-            let source = part.image.reference().location();
-            for blob in blobs_of(&part.image) {
-                if seen.insert(&blob.digest) {
-                    blobs.push((part.role, source.clone(), blob.clone()));
-                }
-            }
-        }
+        let blobs = self.by_digest();
         // All are named before the first is copied, so that the total is known.
-        for (_, _, blob) in &blobs {
+        for Wanted { blob, .. } in blobs.iter().filter_map(|wanted| wanted.first()) {
             events(CopyEvent::Blob {
                 digest: blob.digest.clone(),
                 bytes: 0,
@@ -171,29 +162,81 @@ impl Writing<'_> {
             });
         }
         let this = &*self;
-        let copies = blobs.into_iter().map(|(role, source, blob)| async move {
-            let copied = this.blob(&source, &blob, events).await;
-            (role, blob, copied)
-        });
+        let copies = blobs
+            .into_iter()
+            .map(|wanted| this.one_of_sizes(wanted, events));
         let mut copies = stream::iter(copies).buffer_unordered(AT_ONCE);
         let (mut counts, mut failed) = (BlobCounts::default(), HashMap::new());
-        while let Some((role, blob, copied)) = copies.next().await {
-            match copied {
-                Ok(Copied::Present) => counts.present += 1,
-                Ok(Copied::Mounted) => counts.mounted += 1,
-                Ok(Copied::Sent) => {
-                    counts.sent += 1;
-                    counts.sent_bytes += blob.size;
+        while let Some(ended) = copies.next().await {
+            for (Wanted { role, blob, .. }, copied) in ended {
+                match copied {
+                    Ok(Copied::Present) => counts.present += 1,
+                    Ok(Copied::Mounted) => counts.mounted += 1,
+                    Ok(Copied::Sent) => {
+                        counts.sent += 1;
+                        counts.sent_bytes += blob.size;
+                    }
+                    Err(error) if role == Role::Attached && error.spoils_one_candidate() => {
+                        failed.insert((blob.digest, blob.size), error.to_string());
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) if role == Role::Attached && error.spoils_one_candidate() => {
-                    failed.insert(blob.digest, error.to_string());
-                }
-                Err(error) => return Err(error.into()),
             }
         }
         drop(copies);
         self.lose(&failed);
         Ok(counts)
+    }
+
+    /// All blobs. What is attached may say another size of a blob than the image: those of one digest are together,
+    /// the image's first.
+    fn by_digest(&self) -> Vec<Vec<Wanted>> {
+        let mut places: HashMap<&Digest, usize> = HashMap::new();
+        let mut blobs: Vec<Vec<Wanted>> = Vec::new();
+        for part in &self.copy.parts {
+            for blob in blobs_of(&part.image) {
+                let place = *places.entry(&blob.digest).or_insert(blobs.len());
+                if place == blobs.len() {
+                    blobs.push(Vec::new());
+                }
+                let Some(known) = blobs.get_mut(place) else {
+                    continue;
+                };
+                if !known.iter().any(|known| known.blob.size == blob.size) {
+                    known.push(Wanted {
+                        role: part.role,
+                        source: part.image.reference().location().clone(),
+                        blob: blob.clone(),
+                    });
+                }
+            }
+        }
+        blobs
+    }
+
+    /// Copies a blob with the first of these sizes that it has. The others are wrong then.
+    async fn one_of_sizes(
+        &self,
+        wanted: Vec<Wanted>,
+        events: &Events,
+    ) -> Vec<(Wanted, Result<Copied, RegistryError>)> {
+        let (mut ended, mut size) = (Vec::with_capacity(wanted.len()), None);
+        for wanted in wanted {
+            let Wanted { source, blob, .. } = &wanted;
+            let copied = match size {
+                None => self.blob(source, blob, events).await,
+                Some(found) => Err(RegistryError::SizeMismatch {
+                    what: Box::new(source.at(blob.digest.clone())),
+                    expected: blob.size,
+                    found,
+                }),
+            };
+            if copied.is_ok() {
+                size = Some(blob.size);
+            }
+            ended.push((wanted, copied));
+        }
+        ended
     }
 
     async fn blob(
@@ -221,7 +264,7 @@ impl Writing<'_> {
     }
 
     /// Leaves out what is attached and has a blob that can't be read, and what lists that.
-    fn lose(&mut self, failed: &HashMap<Digest, String>) {
+    fn lose(&mut self, failed: &HashMap<(Digest, u64), String>) {
         if failed.is_empty() {
             return;
         }
@@ -232,47 +275,55 @@ impl Writing<'_> {
             }
             let blobs = blobs_of(&part.image).into_iter();
             let blob = blobs
-                .filter_map(|blob| failed.get(&blob.digest).cloned())
+                .filter_map(|blob| failed.get(&(blob.digest.clone(), blob.size)).cloned())
                 .next();
             let reason = blob.or_else(|| {
-                let listed = children(part).find(|child| self.lost.contains_key(*child));
+                let listed = children(part).find(|child| self.lost.contains(*child));
                 listed.map(|child| format!("{child}, which it lists, can't be copied"))
             });
             if let Some(reason) = reason {
                 self.not_copied.push(NotCopied {
                     name: part.image.digest().to_string(),
-                    reason: reason.clone(),
+                    reason,
                 });
-                self.lost.insert(part.image.digest().clone(), reason);
+                self.lost.insert(part.image.digest().clone());
             }
         }
     }
 
-    /// Pushes all manifests, each behind what it lists and what it refers to.
+    /// Pushes all manifests, each behind what it lists and what it refers to, then what cosign's tags name.
     async fn manifests(&mut self) -> Result<(), Error> {
-        let copied: HashSet<&Digest> = self
-            .copy
-            .parts
-            .iter()
-            .map(|part| part.image.digest())
-            .collect();
-        // What refers to the same subject may be listed at one tag, which one client writes at a time.
+        let by_subject = self.push_in_order().await?;
+        self.push_referrers(by_subject).await?;
+        self.write_tags().await
+    }
+
+    /// Pushes the parts, each behind what it lists. Returns what only refers to something, by its subject.
+    async fn push_in_order(&self) -> Result<Vec<(&Digest, Vec<&Part>)>, Error> {
+        let parts = &self.copy.parts;
+        let copied: HashSet<&Digest> = parts.iter().map(|part| part.image.digest()).collect();
+        // A registry may refuse an index before it has what the index lists.
+        let listed: HashSet<&Digest> = parts.iter().flat_map(children).collect();
         let mut by_subject: Vec<(&Digest, Vec<&Part>)> = Vec::new();
         for part in self.in_order() {
-            if self.lost.contains_key(part.image.digest()) {
+            let digest = part.image.digest();
+            if self.lost.contains(digest) {
                 continue;
             }
-            let subject = part.image.document().subject();
-            match subject.map(|subject| &subject.digest) {
-                Some(subject) if copied.contains(subject) => {
-                    match by_subject.iter_mut().find(|(known, _)| *known == subject) {
-                        Some((_, parts)) => parts.push(part),
-                        None => by_subject.push((subject, vec![part])),
-                    }
-                }
-                _ => self.target.push(part).await?,
+            match subject(part).filter(|subject| copied.contains(subject)) {
+                None => self.target.push(part).await?,
+                Some(_) if listed.contains(digest) => self.target.push_referrer(part).await?,
+                Some(subject) => match by_subject.iter_mut().find(|(known, _)| *known == subject) {
+                    Some((_, parts)) => parts.push(part),
+                    None => by_subject.push((subject, vec![part])),
+                },
             }
         }
+        Ok(by_subject)
+    }
+
+    /// What refers to the same subject may be listed at one tag, which one client writes at a time.
+    async fn push_referrers(&self, by_subject: Vec<(&Digest, Vec<&Part>)>) -> Result<(), Error> {
         let groups = by_subject.into_iter().map(|(_, parts)| async {
             for part in parts {
                 self.target.push_referrer(part).await?;
@@ -283,9 +334,13 @@ impl Writing<'_> {
             .buffer_unordered(AT_ONCE)
             .try_collect::<Vec<()>>()
             .await?;
+        Ok(())
+    }
+
+    async fn write_tags(&mut self) -> Result<(), Error> {
         let mut left = Vec::new();
         for part in &self.copy.parts {
-            if self.lost.contains_key(part.image.digest()) {
+            if self.lost.contains(part.image.digest()) {
                 continue;
             }
             for tag in &part.tags {
@@ -296,7 +351,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// The parts, each behind what it lists.
+    /// The parts, each behind what it lists and what it refers to.
     fn in_order(&self) -> Vec<&Part> {
         let parts = self.copy.parts.iter();
         let by_digest: HashMap<&Digest, &Part> =
@@ -305,13 +360,14 @@ impl Writing<'_> {
         for part in &self.copy.parts {
             // Not on the stack: who made what is attached decides how deep it goes.
             let mut open = vec![(part, false)];
-            while let Some((part, has_children_before)) = open.pop() {
-                if has_children_before {
+            while let Some((part, has_others_before)) = open.pop() {
+                if has_others_before {
                     order.push(part);
                 } else if visited.insert(part.image.digest()) {
                     open.push((part, true));
-                    let children = children(part).filter_map(|child| by_digest.get(child));
-                    open.extend(children.map(|child| (*child, false)));
+                    let before = children(part).chain(subject(part));
+                    let before = before.filter_map(|digest| by_digest.get(digest));
+                    open.extend(before.map(|part| (*part, false)));
                 }
             }
         }
@@ -344,6 +400,19 @@ impl Writing<'_> {
             .into()
         })
     }
+}
+
+/// A blob as one part names it.
+struct Wanted {
+    role: Role,
+    source: Location,
+    blob: Descriptor,
+}
+
+/// What a part refers to.
+fn subject(part: &Part) -> Option<&Digest> {
+    let subject = part.image.document().subject();
+    subject.map(|subject| &subject.digest)
 }
 
 /// What an index lists.

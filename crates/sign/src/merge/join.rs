@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use countersign_oci::{
-    Descriptor, Digest, Document, INDEX_DEPTH_MAX, PinnedReference, Platform, Reference, Registry,
-    ResolvedImage, media_type,
+    Descriptor, Digest, Document, INDEX_DEPTH_MAX, ManifestError, PinnedReference, Platform,
+    Reference, Registry, ResolvedImage, media_type,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -92,7 +92,12 @@ struct Join<'a> {
 
 impl Join<'_> {
     /// Adds an image, or what an index lists. `entry` is how it will be listed.
-    async fn add(&mut self, image: ResolvedImage, entry: Value, depth: usize) -> Result<(), Error> {
+    async fn add(
+        &mut self,
+        image: ResolvedImage,
+        entry: Map<String, Value>,
+        depth: usize,
+    ) -> Result<(), Error> {
         let Document::Index(index) = image.document() else {
             return self.add_manifest(image, entry).await;
         };
@@ -106,22 +111,19 @@ impl Join<'_> {
         }
         let entries = entries(&image)?;
         for (at, entry) in entries.into_iter().enumerate() {
-            let descriptor: Descriptor =
-                serde_json::from_value(entry.clone()).map_err(|error| MergeError::Entry {
-                    index: Box::new(reference.clone()),
-                    position: at + 1,
-                    found: format!("an entry that can't be read ({error})"),
-                })?;
-            if !index.manifests.contains(&descriptor) || !is_manifest(&descriptor) {
-                return Err(MergeError::Entry {
-                    index: Box::new(reference.clone()),
-                    position: at + 1,
-                    found: format!(
-                        "the type `{}`",
-                        countersign_oci::excerpt(&descriptor.media_type)
-                    ),
-                }
-                .into());
+            let refused = |found: String| MergeError::Entry {
+                index: Box::new(reference.clone()),
+                position: at + 1,
+                found,
+            };
+            let Value::Object(entry) = entry else {
+                return Err(refused("an entry that is not an object".to_owned()).into());
+            };
+            let descriptor: Descriptor = serde_json::from_value(Value::Object(entry.clone()))
+                .map_err(|error| refused(format!("an entry that can't be read ({error})")))?;
+            if !index.manifests.contains(&descriptor) || !descriptor.is_document() {
+                let found = countersign_oci::excerpt(&descriptor.media_type);
+                return Err(refused(format!("the type `{found}`")).into());
             }
             let child = self
                 .registry
@@ -132,7 +134,11 @@ impl Join<'_> {
         Ok(())
     }
 
-    async fn add_manifest(&mut self, image: ResolvedImage, mut entry: Value) -> Result<(), Error> {
+    async fn add_manifest(
+        &mut self,
+        image: ResolvedImage,
+        mut entry: Map<String, Value>,
+    ) -> Result<(), Error> {
         if self.known.contains_key(image.digest()) {
             return Ok(());
         }
@@ -161,15 +167,24 @@ impl Join<'_> {
             image,
             media_type,
             platform,
-            entry,
+            entry: Value::Object(entry),
         });
         Ok(())
     }
 
     /// The platform by the entry, else by the configuration, from where it is written into the entry.
-    async fn platform(&self, image: &ResolvedImage, entry: &mut Value) -> Result<Platform, Error> {
-        let named: Option<Platform> = serde_json::from_value(entry["platform"].clone()).ok();
-        if let Some(platform) = named.filter(is_complete) {
+    async fn platform(
+        &self,
+        image: &ResolvedImage,
+        entry: &mut Map<String, Value>,
+    ) -> Result<Platform, Error> {
+        let named = entry
+            .get("platform")
+            .cloned()
+            .map(serde_json::from_value::<Platform>);
+        if let Some(Ok(platform)) = named
+            && platform.is_complete()
+        {
             return Ok(platform);
         }
         let Document::Manifest(manifest) = image.document() else {
@@ -184,7 +199,7 @@ impl Join<'_> {
             .map_err(|_| no_platform(image, "its configuration is not JSON".to_owned()))?;
         let platform: Platform = serde_json::from_value(configuration.clone())
             .map_err(|error| no_platform(image, format!("its configuration: {error}")))?;
-        if !is_complete(&platform) {
+        if !platform.is_complete() {
             let found = "its configuration names no operating system or no architecture";
             return Err(no_platform(image, found.to_owned()));
         }
@@ -197,7 +212,7 @@ impl Join<'_> {
                 written.insert(key.to_owned(), value.clone());
             }
         }
-        entry["platform"] = Value::Object(written);
+        entry.insert("platform".to_owned(), Value::Object(written));
         Ok(platform)
     }
 
@@ -231,33 +246,18 @@ fn no_platform(image: &ResolvedImage, found: String) -> Error {
     .into()
 }
 
-fn is_complete(platform: &Platform) -> bool {
-    !platform.os.is_empty() && !platform.architecture.is_empty()
-}
-
 /// Whether an entry is what BuildKit lists beside images: provenance and SBOM of one of them, for the
 /// platform `unknown/unknown`.
-fn is_attestation(entry: &Value) -> bool {
-    let reference_type = entry.pointer("/annotations/vnd.docker.reference.type");
-    reference_type.is_some_and(Value::is_string)
-        || entry
-            .pointer("/platform/os")
-            .is_some_and(|os| os == Platform::UNKNOWN)
-}
-
-fn is_manifest(descriptor: &Descriptor) -> bool {
-    match descriptor.media_type.as_str() {
-        media_type::OCI_MANIFEST
-        | media_type::DOCKER_MANIFEST
-        | media_type::OCI_INDEX
-        | media_type::DOCKER_INDEX => true,
-        _other => false,
-    }
+fn is_attestation(entry: &Map<String, Value>) -> bool {
+    let field = |name: &str, key: &str| entry.get(name).and_then(|fields| fields.get(key));
+    field("annotations", "vnd.docker.reference.type").is_some_and(Value::is_string)
+        || field("platform", "os").is_some_and(|os| os == Platform::UNKNOWN)
 }
 
 /// A descriptor as an entry of an index.
-fn entry_of(descriptor: &Descriptor, image: &ResolvedImage) -> Result<Value, Error> {
-    serde_json::to_value(descriptor).map_err(|source| Error::Encode {
+fn entry_of(descriptor: &Descriptor, image: &ResolvedImage) -> Result<Map<String, Value>, Error> {
+    let entry = serde_json::to_value(descriptor).and_then(serde_json::from_value);
+    entry.map_err(|source| Error::Encode {
         image: image.reference().clone(),
         source: Box::new(source),
     })
@@ -269,11 +269,11 @@ fn entries(index: &ResolvedImage) -> Result<Vec<Value>, Error> {
     struct Entries {
         manifests: Option<Vec<Value>>,
     }
-    let entries: Entries =
-        serde_json::from_slice(index.bytes()).map_err(|error| MergeError::Entry {
-            index: Box::new(index.reference().clone()),
-            position: 1,
-            found: error.to_string(),
-        })?;
+    let entries: Entries = serde_json::from_slice(index.bytes()).map_err(|error| {
+        countersign_oci::Error::Manifest {
+            what: index.reference().to_string(),
+            source: ManifestError::Json(error),
+        }
+    })?;
     Ok(entries.manifests.unwrap_or_default())
 }

@@ -49,13 +49,15 @@ pub enum PublicationError {
         /// The other one.
         second: Digest,
     },
-    /// An image lacks a signature that should be there before its tags are written.
-    #[error("{image} is not what was pushed: expected {expected}")]
-    Unproven {
+    /// An image has no signature for a tag that is to name it.
+    #[error(
+        "{image} has no signature for the tag {tag}: expected one for each tag that is written, found none; nothing was tagged"
+    )]
+    Unsigned {
         /// The manifest.
         image: Box<PinnedReference>,
-        /// What should be there.
-        expected: &'static str,
+        /// The tag.
+        tag: Box<Reference>,
     },
     /// A tag was written, and names something else now.
     #[error(
@@ -80,7 +82,7 @@ impl PublicationError {
             | Self::NotATag { .. }
             | Self::Target { .. }
             | Self::SameTag { .. } => ErrorKind::Usage,
-            Self::Unproven { .. } => ErrorKind::Invalid,
+            Self::Unsigned { .. } => ErrorKind::Invalid,
             Self::TagMoved { .. } => ErrorKind::Unreachable,
         }
     }

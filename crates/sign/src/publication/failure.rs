@@ -1,13 +1,15 @@
 //! What a publication that failed had done.
 
-use countersign_oci::Reference;
+use std::fmt;
+
+use countersign_oci::{ErrorKind, Reference};
 
 use crate::error::Error;
 use crate::outcome::{Signed, Unsigned};
 
 /// A publication that did not end, and where it left the tags.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct PublicationFailure {
     /// What went wrong.
     pub error: Error,
@@ -21,4 +23,24 @@ pub struct PublicationFailure {
     pub signed: Vec<Signed>,
     /// What has none, in order. Empty if it was not known yet what there is to sign.
     pub unsigned: Vec<Unsigned>,
+}
+
+impl PublicationFailure {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+}
+
+/// As [`Stopped`](crate::Stopped), it says what its cause says.
+impl fmt::Display for PublicationFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for PublicationFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }

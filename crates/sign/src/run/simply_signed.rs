@@ -7,7 +7,6 @@ use countersign_verify::Evidence;
 
 use super::{Run, Subject, again, own};
 use crate::error::Error;
-use crate::existing::Existing;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome};
 use crate::session::Session;
 use crate::sessions::Halt;
@@ -25,14 +24,8 @@ impl Run<'_> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let none = |halt| (Reached::NotSigned, halt);
         let image = &subject.leaf.image;
-        let who = self.who().await.map_err(none)?;
-        if self.existing == Existing::Keep
-            && let Some(evidence) = self
-                .search()
-                .find_simple(image, &who, self.annotations)
-                .await
-            && let Some(manifest) = evidence.signature_manifest.clone()
-        {
+        let existing = self.existing(image, FORMAT).await.map_err(none)?;
+        if let Some((manifest, evidence)) = existing {
             return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
         let (session, signature) = self.simple_signature(subject).await.map_err(none)?;
@@ -45,6 +38,10 @@ impl Run<'_> {
         });
         let pushed = signature.push(&self.tools.registry, image).await;
         let manifest = pushed.map_err(at(Reached::NotPushed))?;
+        (self.events)(SigningEvent::Pushed {
+            image: image.reference().clone(),
+            signature: manifest.clone(),
+        });
         for policy in [Some(&own), self.consumer().of(FORMAT)]
             .into_iter()
             .flatten()

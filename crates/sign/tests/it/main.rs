@@ -11,6 +11,7 @@ mod again;
 mod clock;
 mod common;
 mod config;
+mod copy;
 mod faults;
 mod identity;
 mod listing;

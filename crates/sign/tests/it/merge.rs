@@ -398,3 +398,25 @@ async fn no_name_and_one_with_a_digest_are_refused_before_anything_is_written() 
             .contains(&"acme/app".to_owned())
     );
 }
+
+#[tokio::test]
+async fn an_entry_that_is_not_an_object_is_refused() {
+    let stage = Stage::new().await;
+    let built = image("linux/amd64");
+    built.push(&stage.registry, CACHE, None);
+    let entry = built.descriptor();
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [[entry.media_type, entry.digest, entry.size]],
+    });
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let registry = &stage.registry;
+    let digest = registry.put_manifest(CACHE, media_type, index.to_string(), None);
+    let source = registry.reference(&format!("{CACHE}@{digest}")).unwrap();
+    let error = plan(&client(), &[source]).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Merge(MergeError::Entry { position: 1, .. })),
+        "{error:?}"
+    );
+}

@@ -274,3 +274,28 @@ async fn members_of_too_many_bytes_are_refused_before_one_is_fetched() {
     assert_over_limit(&stage, (64 << 20, "bytes of manifests")).await;
     assert_eq!(registry.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn an_index_with_an_entry_that_cannot_be_read_is_refused_before_anything_is_signed() {
+    let stage = Stage::new().await;
+    let built = image("linux/amd64");
+    built.push(&stage.registry, PATH, None);
+    let mut listed = serde_json::to_value(index(vec![built.descriptor()])).unwrap();
+    // A digest that nobody here can check, as of an algorithm to come.
+    let mut other = listed["manifests"][0].clone();
+    other["digest"] = "blake3:00".into();
+    listed["manifests"].as_array_mut().unwrap().push(other);
+    let bytes = listed.to_string();
+    let registry = &stage.registry;
+    registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, Some("v1"));
+    let error = stage.sign().await.unwrap_err();
+    let Error::Entry { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        source.to_string(),
+        "expected 2 entries with a digest, found 1"
+    );
+    assert_eq!(stage.sigstore.requests(), []);
+    assert_eq!(stage.writes(), [""; 0]);
+}

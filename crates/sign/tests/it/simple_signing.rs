@@ -1,12 +1,15 @@
 //! Signatures in cosign's legacy form.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use countersign_oci::{Digest, Document, Reference, Registry, ResolvedImage};
 use countersign_policy::{PolicySpec, SignatureFormat};
 use countersign_sandbox::RegistryOptions;
 use countersign_sandbox::image::Image;
-use countersign_sign::{Error, RekorVersion, Signed, Signer, SigningOutcome, Tags, WrittenFormats};
+use countersign_sign::{
+    Error, RekorVersion, Signed, Signer, SigningEvent, SigningOutcome, Tags, WrittenFormats,
+};
 use countersign_verify::Verifier;
 
 use crate::common::{Stage, client, client_pausing};
@@ -188,4 +191,28 @@ async fn a_log_without_a_promise_is_refused_before_anything_is_asked() {
     assert!(matches!(error, Error::Format { .. }), "{error:?}");
     assert_eq!(stage.sigstore.requests(), []);
     assert_eq!(stage.writes(), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_signature_that_was_pushed_is_told_before_it_is_verified() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let signer = stage.signer().with_formats(WrittenFormats::SimpleSigning);
+    let (steps, references) = (Mutex::new(Vec::new()), [stage.reference(":v1")]);
+    let note = |event| {
+        steps.lock().unwrap().push(match event {
+            SigningEvent::Begun { .. } => "begun".to_owned(),
+            SigningEvent::Signed { .. } => "signed".to_owned(),
+            SigningEvent::Pushed { signature, .. } => format!("pushed {signature}"),
+            SigningEvent::Verified { .. } => "verified".to_owned(),
+        });
+    };
+    let (token, none) = (stage.token(), BTreeMap::new());
+    let signed = signer
+        .sign(&references, &token, &none, &note)
+        .await
+        .unwrap();
+    let pushed = format!("pushed {}", signed[0].signature_manifest);
+    let steps = steps.into_inner().unwrap();
+    assert_eq!(steps, ["begun", "signed", &pushed, "verified"]);
 }

@@ -80,3 +80,25 @@ async fn quotes_the_token(stage: &Stage, text: &str, quoting: ResponseTemplate) 
         assert!(!format!("{token:?}").contains(secret));
     }
 }
+
+#[tokio::test]
+async fn annotations_are_not_to_blame_for_a_token_without_a_subject() {
+    let stage = Stage::new().await;
+    stage.one_image();
+    let token = IdentityToken::from_jwt(&stage.sigstore.token("")).unwrap();
+    let references = [stage.reference(":v1")];
+    let refused = async |annotations: &[(&str, &str)]| {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let annotations = annotations.iter().map(owned).collect::<BTreeMap<_, _>>();
+        let signer = stage.signer();
+        let signed = signer.sign(&references, &token, &annotations, &|_| {});
+        signed.await.err().map(|stopped| stopped.error)
+    };
+    let none = refused(&[]).await;
+    assert!(!matches!(none, Some(Error::Annotations(_))), "{none:?}");
+    let unusable = refused(&[("key", "")]).await;
+    assert!(
+        matches!(unusable, Some(Error::Annotations(_))),
+        "{unusable:?}"
+    );
+}

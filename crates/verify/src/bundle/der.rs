@@ -61,7 +61,7 @@ pub(crate) fn check_certificate(bytes: &[u8]) -> Result<BoundedCertificate<'_>, 
 
 /// Proof that some DER does not have too many elements or levels. Only [`check`] makes one.
 #[derive(Debug)]
-pub(super) struct BoundedDer;
+pub(super) struct BoundedDer(());
 
 /// Checks the elements of all sets and sequences in `bytes`, also of those inside octet strings: most of the
 /// content of certificates and timestamps is there.
@@ -101,7 +101,7 @@ pub(super) fn check(
             parts.push((content, 0, limit));
         }
     }
-    Ok(BoundedDer)
+    Ok(BoundedDer(()))
 }
 
 fn elements_in(mut rest: &[u8]) -> usize {
@@ -147,7 +147,7 @@ mod tests {
 
     fn found(bytes: &[u8]) -> Option<(&'static str, usize)> {
         match check(bytes, "elements", "levels") {
-            Ok(BoundedDer) => None,
+            Ok(BoundedDer(())) => None,
             Err(Failure::TooMany { what, found, .. }) => Some((what, found)),
             Err(other) => panic!("{other:?}"),
         }

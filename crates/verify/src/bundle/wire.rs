@@ -1,6 +1,6 @@
 //! The JSON of a bundle, read strictly: only known fields, each at most once.
 //!
-//! A repeated or unknown field is an error. So no two readers can read a bundle differently, and no part
+//! A repeated or unknown field is an error, and so is an array in the place of an object. So no two readers can read a bundle differently, and no part
 //! of it is ignored. All lists are counted and all base64 is measured before anything is decoded.
 
 mod values;
@@ -8,7 +8,7 @@ mod values;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use countersign_oci::excerpt;
+use countersign_oci::{excerpt, from_object_alone};
 
 pub(super) use self::values::decode;
 use self::values::{Base64, Items, Number};
@@ -41,6 +41,7 @@ const PROOF_HASHES_MAX: usize = 64;
 /// A bundle (`dev.sigstore.bundle.v1.Bundle` in protobuf's JSON).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 pub(super) struct Wire {
     media_type: Option<String>,
     verification_material: Material,
@@ -51,6 +52,7 @@ pub(super) struct Wire {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Material {
     certificate: Option<Certificate>,
     x509_certificate_chain: Option<IgnoredAny>,
@@ -61,6 +63,7 @@ struct Material {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Certificate {
     raw_bytes: Base64,
 }
@@ -68,24 +71,28 @@ struct Certificate {
 /// A key is not in a bundle. The hint is not signed, so it decides nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct PublicKey {
     hint: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Timestamps {
     rfc3161_timestamps: Option<Items<Timestamp, TIMESTAMPS_MAX>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Timestamp {
     signed_timestamp: Base64,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Entry {
     #[serde(rename = "logIndex")]
     _log_index: Option<Number>,
@@ -101,12 +108,14 @@ struct Entry {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct LogId {
     key_id: Base64,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct KindVersion {
     #[serde(rename = "kind")]
     _kind: String,
@@ -116,12 +125,14 @@ struct KindVersion {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct InclusionPromise {
     signed_entry_timestamp: Base64,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct InclusionProof {
     #[serde(rename = "logIndex")]
     _log_index: Option<Number>,
@@ -134,6 +145,7 @@ struct InclusionProof {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Checkpoint {
     #[serde(default)]
     envelope: String,
@@ -141,6 +153,7 @@ struct Checkpoint {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Envelope {
     #[serde(rename = "payload")]
     _payload: IgnoredAny,
@@ -151,6 +164,7 @@ struct Envelope {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct Signature {
     sig: Base64,
     /// A hint for readers with several keys. It is not used here.
@@ -160,11 +174,30 @@ struct Signature {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self")]
 struct MessageSignature {
     #[serde(rename = "messageDigest")]
     _message_digest: Option<IgnoredAny>,
     signature: Base64,
 }
+
+from_object_alone!(
+    Wire,
+    Material,
+    Certificate,
+    PublicKey,
+    Timestamps,
+    Timestamp,
+    Entry,
+    LogId,
+    KindVersion,
+    InclusionPromise,
+    InclusionProof,
+    Checkpoint,
+    Envelope,
+    Signature,
+    MessageSignature,
+);
 
 /// A bundle whose lists and fields are within bounds. Only [`Wire::check_bounds`] makes one.
 #[derive(Clone, Copy)]
@@ -172,15 +205,18 @@ pub(super) struct Bounded<'a>(&'a Wire);
 
 /// Proof that a bundle is of version 0.3, or was put together from a legacy signature. Only
 /// [`Bounded::check_version`] and [`Bounded::check_assembled_version`] make one.
-pub(super) struct AcceptedVersion;
+pub(super) struct AcceptedVersion(());
 
 /// The one certificate of a bundle that has no other key, or that it names one key. Only
 /// [`Bounded::check_key`] makes one.
 pub(super) enum OneKey<'a> {
     Certificate(OneCertificate<'a>),
     /// The key itself is the policy's.
-    Named,
+    Named(NamedKey),
 }
+
+/// That a bundle names one key, and has no certificate. Only [`Bounded::check_key`] makes one.
+pub(super) struct NamedKey(());
 
 /// The one certificate of a bundle. Only [`Bounded::check_key`] makes one.
 pub(super) struct OneCertificate<'a>(&'a Certificate);
@@ -243,7 +279,7 @@ impl<'a> Bounded<'a> {
     /// [`Failure::BundleVersion`].
     pub(super) fn check_version(self) -> Result<AcceptedVersion, Failure> {
         match self.0.media_type.as_deref() {
-            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(AcceptedVersion),
+            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(AcceptedVersion(())),
             other => Err(Failure::BundleVersion {
                 expected: BUNDLE_V03,
                 found: excerpt(other.unwrap_or("no media type")),
@@ -257,7 +293,7 @@ impl<'a> Bounded<'a> {
     /// [`Failure::BundleVersion`].
     pub(super) fn check_assembled_version(self) -> Result<AcceptedVersion, Failure> {
         match self.0.media_type.as_deref() {
-            Some(ASSEMBLED_BUNDLE) => Ok(AcceptedVersion),
+            Some(ASSEMBLED_BUNDLE) => Ok(AcceptedVersion(())),
             other => Err(Failure::BundleVersion {
                 expected: ASSEMBLED_BUNDLE,
                 found: excerpt(other.unwrap_or("no media type")),
@@ -279,7 +315,7 @@ impl<'a> Bounded<'a> {
             (Some(certificate), None, None) => {
                 return Ok(OneKey::Certificate(OneCertificate(certificate)));
             }
-            (None, None, Some(_)) => return Ok(OneKey::Named),
+            (None, None, Some(_)) => return Ok(OneKey::Named(NamedKey(()))),
             (None, Some(_), None) => "a certificate chain",
             (None, None, None) => "nothing",
             _ => "several kinds of key material",
@@ -297,7 +333,7 @@ impl<'a> Bounded<'a> {
                 let certificate = certificate.raw_bytes.decode(der::CERTIFICATE)?;
                 Some(der::check_certificate(&certificate)?.into_der())
             }
-            OneKey::Named => None,
+            OneKey::Named(_) => None,
         };
         let material = &self.0.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();

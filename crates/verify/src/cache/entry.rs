@@ -58,7 +58,8 @@ pub(crate) struct Entry {
     pub(crate) kept_at: Timestamp,
 }
 
-/// The bytes of a file. `None` if the digests of these documents are not SHA-256, which no registry serves today.
+/// The bytes of a file. `None` for what can't be kept: digests that are not SHA-256, a holder that is an index, a layer
+/// that its holder doesn't list, more signatures than a file may have.
 pub(super) fn encode(
     name: &Digest,
     image: &ResolvedImage,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 
-use countersign_oci::{Algorithm, Digest, excerpt};
+use countersign_oci::{Algorithm, Digest, excerpt, from_object_alone};
 
 use super::Annotations;
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ pub(super) struct Subjects {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Subject {
     pub(super) name: Option<String>,
     digest: SubjectDigest,
@@ -31,10 +32,13 @@ pub(super) struct Subject {
 
 /// The fields are named, so a repeated field is an error.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct SubjectDigest {
     sha256: Option<String>,
     sha512: Option<String>,
 }
+
+from_object_alone!(Subject, SubjectDigest);
 
 impl Subject {
     /// The digest by `algorithm`, in hex.

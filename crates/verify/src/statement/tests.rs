@@ -224,3 +224,23 @@ fn the_subjects_of_an_attestation_are_bounded() {
         })
     ));
 }
+
+#[test]
+fn an_array_is_no_object_anywhere_in_a_statement() {
+    let hex = digest().hex().to_owned();
+    for json in [
+        format!(r#"["{STATEMENT_V1}","{SIGN}",[{}],null]"#, subject()),
+        statement(
+            STATEMENT_V1,
+            &format!(r#"[["name",{{"sha256":"{hex}"}},null]]"#),
+        ),
+        statement(STATEMENT_V1, &format!(r#"[{{"digest":["{hex}",null]}}]"#)),
+    ] {
+        let error = parse(&json).unwrap_err();
+        assert!(
+            matches!(&error, Failure::Malformed { detail, .. } if detail.contains("expected an object")),
+            "{json}: {error:?}"
+        );
+    }
+    assert!(parse(&statement(STATEMENT_V1, &format!("[{}]", subject()))).is_ok());
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, ResolvedImage};
+use countersign_oci::{Descriptor, Digest, ResolvedImage};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -48,72 +48,65 @@ impl Verifier {
             trusted_root,
             policy: policy.cloned(),
             keys: policy.map(keys_of).unwrap_or_default(),
-            signature_by_anybody: anybody(COSIGN_SIGN_PREDICATE),
+            signature_by_anybody: anybody(COSIGN_SIGN_PREDICATE).map_err(Error::AnybodyPolicy)?,
             now,
         });
         let referrers = self.registry.referrers(image.reference()).await;
         let mut referrers = referrers.map_err(Error::Registry)?;
-        let mut untried = referrers.len().saturating_sub(self.limits.candidates);
-        referrers.truncate(self.limits.candidates);
+        let mut left = self.limits.candidates;
+        let mut untried = referrers.len().saturating_sub(left);
+        referrers.truncate(left);
+        left -= referrers.len();
         let at_once = self.limits.concurrency.max(1);
         let listed = stream::iter(referrers)
             .map(|descriptor| self.referrer(&surveyor, descriptor))
             .buffered(at_once);
-        let mut found: Vec<(Attached, usize)> = listed.try_collect().await?;
+        let mut found: Vec<Found> = listed.try_collect().await?;
         let tags = stream::iter(AttachedPlace::TAGS)
             .map(|place| self.at_tag(&surveyor, place))
             .buffered(at_once);
-        let tagged: Vec<Option<(Attached, usize)>> = tags.try_collect().await?;
+        let tagged: Vec<Option<Found>> = tags.try_collect().await?;
         found.extend(tagged.into_iter().flatten());
-        let mut attached = Vec::with_capacity(found.len());
-        for (one, not_tried) in found {
-            attached.push(one);
-            untried += not_tried;
+        // All manifests are read before the first signature is fetched, so that the limit is one for all of them.
+        for one in &mut found {
+            untried += one.limit_signatures(&mut left);
         }
+        let attached = stream::iter(found)
+            .map(|found| self.attached(&surveyor, found))
+            .buffered(at_once);
+        let attached = attached.try_collect().await?;
         Ok(Survey { attached, untried })
     }
 
-    /// A manifest in the list of referrers, and how many of its signatures are beyond the limit.
+    /// A manifest in the list of referrers.
     async fn referrer(
         &self,
         surveyor: &Arc<Surveyor>,
         descriptor: Descriptor,
-    ) -> Result<(Attached, usize), Error> {
-        let place = AttachedPlace::Referrer;
+    ) -> Result<Found, Error> {
         let location = surveyor.image.reference().location();
         let fetched = self
             .registry
             .manifest(&location.at(descriptor.digest.clone()))
             .await;
-        let mut untried = 0;
-        let content = match fetched.map_err(FetchFailure::from) {
-            Ok(found) => {
-                let found = Arc::new(found);
-                match referrer_layers(surveyor, &found) {
-                    Ok(Some(mut layers)) => {
-                        untried = self.limit_signatures(&mut layers);
-                        self.signatures(surveyor, &found, layers).await?
-                    }
-                    Ok(None) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
-                    Err(failure) => AttachedContent::Unreadable(failure),
-                }
-            }
-            Err(failure) => unreadable(failure)?,
+        let held = match fetched.map_err(FetchFailure::from) {
+            Ok(found) => held_by_referrer(surveyor, Arc::new(found)),
+            Err(FetchFailure::Failure(failure)) => Held::Unreadable(failure),
+            Err(FetchFailure::Registry(error)) => return Err(Error::Registry(error)),
         };
-        let attached = Attached {
+        Ok(Found {
             manifest: descriptor.digest,
-            place,
-            content,
-        };
-        Ok((attached, untried))
+            place: AttachedPlace::Referrer,
+            held,
+        })
     }
 
-    /// What is at one of cosign's tags, and how many of its signatures are beyond the limit.
+    /// What is at one of cosign's tags.
     async fn at_tag(
         &self,
         surveyor: &Arc<Surveyor>,
         place: AttachedPlace,
-    ) -> Result<Option<(Attached, usize)>, Error> {
+    ) -> Result<Option<Found>, Error> {
         let Some(suffix) = place.suffix() else {
             return Ok(None);
         };
@@ -123,36 +116,41 @@ impl Verifier {
             Ok(None) => return Ok(None),
             Err(error) => return Err(Error::Registry(error)),
         };
-        let layers = match (place, &surveyor.signature_by_anybody) {
-            (AttachedPlace::SignatureTag, Some(policy)) => {
-                let layers = candidate::layers_at_legacy_tag(&found, policy);
-                layers.map(|layers| Some(layers.into_iter().cloned().collect()))
+        let manifest = found.digest().clone();
+        let held = match place {
+            AttachedPlace::SignatureTag => {
+                let layers =
+                    candidate::layers_at_legacy_tag(&found, &surveyor.signature_by_anybody);
+                let layers = layers.map(|layers| layers.into_iter().cloned().collect());
+                match layers {
+                    Ok(layers) => Held::Legacy(found, layers),
+                    Err(failure) => Held::Unreadable(failure),
+                }
             }
-            _ => Ok(None),
-        };
-        let mut untried = 0;
-        let content = match layers {
-            Ok(Some(mut layers)) => {
-                untried = self.limit_signatures(&mut layers);
-                self.signatures(surveyor, &found, layers).await?
+            AttachedPlace::Referrer | AttachedPlace::AttestationTag | AttachedPlace::SbomTag => {
+                Held::Artifact(found)
             }
-            Ok(None) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
-            Err(failure) => AttachedContent::Unreadable(failure),
         };
-        let attached = Attached {
-            manifest: found.digest().clone(),
+        Ok(Some(Found {
+            manifest,
             place,
-            content,
-        };
-        Ok(Some((attached, untried)))
+            held,
+        }))
     }
 
-    /// Leaves as many layers as one manifest may have candidates: the newest, since new ones are appended.
-    /// Returns how many are left out.
-    fn limit_signatures(&self, layers: &mut Vec<Descriptor>) -> usize {
-        let untried = layers.len().saturating_sub(self.limits.candidates);
-        layers.drain(..untried);
-        untried
+    /// Fetches and checks what was found.
+    async fn attached(&self, surveyor: &Arc<Surveyor>, found: Found) -> Result<Attached, Error> {
+        let content = match found.held {
+            Held::Bundle(holder, layer) => self.signatures(surveyor, &holder, vec![layer]).await?,
+            Held::Legacy(holder, layers) => self.signatures(surveyor, &holder, layers).await?,
+            Held::Artifact(found) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
+            Held::Unreadable(failure) => AttachedContent::Unreadable(failure),
+        };
+        Ok(Attached {
+            manifest: found.manifest,
+            place: found.place,
+            content,
+        })
     }
 
     /// Fetches and checks the signatures in these layers.
@@ -187,30 +185,60 @@ impl Verifier {
     }
 }
 
-/// The layers with signatures; `None` if the manifest refers to the image and holds something else.
-fn referrer_layers(
-    surveyor: &Surveyor,
-    found: &ResolvedImage,
-) -> Result<Option<Vec<Descriptor>>, Failure> {
+/// A manifest that was found, before its signatures are fetched.
+struct Found {
+    manifest: Digest,
+    place: AttachedPlace,
+    held: Held,
+}
+
+/// What it holds.
+enum Held {
+    /// One bundle, which counts as its manifest does.
+    Bundle(Arc<ResolvedImage>, Descriptor),
+    /// Legacy signatures. Each of them counts.
+    Legacy(Arc<ResolvedImage>, Vec<Descriptor>),
+    Artifact(Arc<ResolvedImage>),
+    Unreadable(Failure),
+}
+
+impl Found {
+    /// Keeps no more legacy signatures than there are candidates left: the newest, since new ones are appended.
+    /// Returns how many are left out.
+    fn limit_signatures(&mut self, left: &mut usize) -> usize {
+        match &mut self.held {
+            Held::Legacy(_, layers) => {
+                let untried = layers.len().saturating_sub(*left);
+                layers.drain(..untried);
+                *left -= layers.len();
+                untried
+            }
+            Held::Bundle(..) | Held::Artifact(_) | Held::Unreadable(_) => 0,
+        }
+    }
+}
+
+/// What a manifest in the list of referrers holds, if it refers to the image.
+fn held_by_referrer(surveyor: &Surveyor, found: Arc<ResolvedImage>) -> Held {
     let image = &surveyor.image;
-    let policy = surveyor.signature_by_anybody.as_ref();
-    let policy = policy.ok_or(Failure::Aborted)?;
-    match candidate::signature_layers(image.digest(), found, policy) {
-        Ok(SignatureLayers::Bundle(layer)) => Ok(Some(vec![layer.clone()])),
+    let policy = &surveyor.signature_by_anybody;
+    let layers = candidate::signature_layers(image.digest(), &found, policy);
+    match layers {
+        Ok(SignatureLayers::Bundle(layer)) => Held::Bundle(Arc::clone(&found), layer.clone()),
         Ok(SignatureLayers::SimpleSigning(layers)) => {
-            Ok(Some(layers.into_iter().cloned().collect()))
+            Held::Legacy(Arc::clone(&found), layers.into_iter().cloned().collect())
         }
         Err(Failure::OtherArtifact { .. }) => {
             let subject = found.document().subject().map(|subject| &subject.digest);
             match subject == Some(image.digest()) {
-                true => Ok(None),
-                false => Err(Failure::OtherSubject {
+                true => Held::Artifact(found),
+                false => Held::Unreadable(Failure::OtherSubject {
                     expected: image.digest().clone(),
                     found: subject.cloned(),
                 }),
             }
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Held::Unreadable(failure),
     }
 }
 

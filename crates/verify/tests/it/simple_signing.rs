@@ -387,3 +387,29 @@ async fn a_survey_says_how_many_signatures_of_a_manifest_it_has_not_read() {
         .collect();
     assert_eq!(signers, [1, 2].map(|number| format!("{STRANGER}/{number}")));
 }
+
+#[tokio::test]
+async fn a_survey_fetches_no_more_than_its_limit_from_all_manifests_together() {
+    let stage = Stage::new().await;
+    let mut signed =
+        (0..).map(|number| sign(&stage, payload(&stage), &format!("{STRANGER}/{number}")));
+    for _manifest in 0..2 {
+        let three: Vec<SimpleSignature> = signed.by_ref().take(3).collect();
+        push(&stage, SimpleSigningPlace::Referrer, &three);
+    }
+    let mut limits = Limits::default();
+    limits.candidates = 4;
+    let verifier = stage.verifier().with_limits(limits);
+    stage.scene.server.reset_requests();
+    let survey = verifier.survey(&stage.scene.image, None).await.unwrap();
+    let read = survey.attached.iter().map(|one| match &one.content {
+        AttachedContent::Signatures(read) => read.len(),
+        other => panic!("{other:?}"),
+    });
+    // Two referrers, and two signatures of the first.
+    assert_eq!(read.collect::<Vec<_>>(), [2, 0]);
+    assert_eq!(survey.untried, 4);
+    let requests = stage.scene.requests();
+    let blobs = requests.iter().filter(|line| line.contains("/blobs/"));
+    assert_eq!(blobs.count(), 2, "{requests:?}");
+}

@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{
     CWD, FlockOperation, OFlags, RenameFlags, flock, link, lstat, rename, renameat_with, unlink,
@@ -26,6 +26,9 @@ use crate::error::LayoutError;
 const NAME_BYTES: usize = 100;
 /// An archive ends with two blocks of zeros.
 const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+/// Where the last blob ends at most, in bytes: an offset in a file is a signed number of 64 bits, and `index.json`
+/// comes behind it.
+const FILE_BYTES_MAX: u64 = (1 << 63) - (1 << 32);
 
 pub(super) struct ArchiveDraft {
     path: PathBuf,
@@ -44,7 +47,8 @@ struct Members {
 }
 
 /// A blob that is being written.
-pub(crate) struct OpenMember {
+pub(super) struct OpenMember {
+    draft: Arc<ArchiveDraft>,
     file: tokio::fs::File,
     digest: Digest,
     /// Where its first header is.
@@ -55,6 +59,26 @@ pub(crate) struct OpenMember {
 impl OpenMember {
     pub(super) fn file(&mut self) -> &mut tokio::fs::File {
         &mut self.file
+    }
+
+    /// From now on, the archive has the blob.
+    pub(super) fn keep(self) {
+        self.draft.members().whole.insert(self.digest);
+    }
+
+    /// Leaves the place of a blob under a name that no reader of layouts looks for.
+    pub(super) fn discard(self) -> Result<(), LayoutError> {
+        let name = format!("not-copied/{}", self.start);
+        let long = headers(&Part::Blob(&self.digest).name(), self.size).len();
+        let mut headers = headers(&name, self.size);
+        // The place is as long as it was: another header follows its long name, which is not there now.
+        if headers.len() < long {
+            let mut filler = self::headers(&name, (long - headers.len() - BLOCK) as u64);
+            filler.resize(long - headers.len(), 0);
+            filler.extend(headers);
+            headers = filler;
+        }
+        self.draft.write(&name, &headers, self.start)
     }
 }
 
@@ -122,7 +146,10 @@ impl ArchiveDraft {
         Ok(())
     }
 
-    pub(super) fn open_blob(&self, blob: &Descriptor) -> Result<OpenMember, LayoutError> {
+    pub(super) fn open_blob(
+        self: &Arc<Self>,
+        blob: &Descriptor,
+    ) -> Result<OpenMember, LayoutError> {
         let name = Part::Blob(&blob.digest).name();
         let place = self.reserve(&name, blob.size)?;
         let failed = |error: io::Error| not_written(name.as_str(), error);
@@ -133,31 +160,12 @@ impl ArchiveDraft {
         let mut file = file.map_err(failed)?;
         file.seek(SeekFrom::Start(place.content)).map_err(failed)?;
         Ok(OpenMember {
+            draft: Arc::clone(self),
             file: tokio::fs::File::from_std(file),
             digest: blob.digest.clone(),
             start: place.start,
             size: blob.size,
         })
-    }
-
-    pub(super) fn keep(&self, member: OpenMember) -> Result<(), LayoutError> {
-        self.members().whole.insert(member.digest);
-        Ok(())
-    }
-
-    /// Leaves the place of a blob under a name that no reader of layouts looks for.
-    pub(super) fn discard(&self, member: &OpenMember) -> Result<(), LayoutError> {
-        let name = format!("not-copied/{}", member.start);
-        let long = headers(&Part::Blob(&member.digest).name(), member.size).len();
-        let mut headers = headers(&name, member.size);
-        // The place is as long as it was: another header follows its long name, which is not there now.
-        if headers.len() < long {
-            let mut filler = self::headers(&name, (long - headers.len() - BLOCK) as u64);
-            filler.resize(long - headers.len(), 0);
-            filler.extend(headers);
-            headers = filler;
-        }
-        self.write(&name, &headers, member.start)
     }
 
     /// Writes `index.json` and the end behind all members. The next member overwrites them.
@@ -168,7 +176,8 @@ impl ArchiveDraft {
         bytes.extend(index);
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
         bytes.extend(END);
-        let end = start + bytes.len() as u64;
+        let end = start.checked_add(bytes.len() as u64);
+        let end = end.ok_or_else(|| not_written(name.as_str(), Errno::FBIG))?;
         self.write(&name, &bytes, start)?;
         let cut = self.file.set_len(end);
         cut.map_err(|error| not_written(name, error))
@@ -198,7 +207,11 @@ impl ArchiveDraft {
             let mut members = self.members();
             let start = members.end;
             let content = size.checked_next_multiple_of(BLOCK as u64);
-            let end = content.and_then(|content| start.checked_add(headers.len() as u64 + content));
+            let end = content
+                .and_then(|content| content.checked_add(headers.len() as u64))
+                .and_then(|member| member.checked_add(start));
+            // A descriptor may name any size. What no file can hold would leave no place for others.
+            let end = end.filter(|end| *end <= FILE_BYTES_MAX);
             members.end = end.ok_or_else(|| not_written(name, Errno::FBIG))?;
             start
         };
@@ -309,7 +322,7 @@ mod tests {
     fn places_keep_their_length_whatever_becomes_of_them() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("image.tar");
-        let draft = ArchiveDraft::begin(&path).unwrap();
+        let draft = Arc::new(ArchiveDraft::begin(&path).unwrap());
         let content = b"content".repeat(100);
         let mut wanted = Vec::new();
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
@@ -319,7 +332,7 @@ mod tests {
             };
             let lost = draft.open_blob(&blob(b"lost")).unwrap();
             draft.put(&blob(&content).digest, &content).unwrap();
-            draft.discard(&lost).unwrap();
+            lost.discard().unwrap();
             wanted.push(blob(&content).digest);
             assert!(!draft.has(&blob(b"lost").digest));
         }
@@ -403,5 +416,33 @@ mod tests {
         let other = ArchiveDraft::begin(&path).err().unwrap();
         assert!(matches!(other, LayoutError::Exists), "{other}");
         assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_blob_that_no_file_can_hold_is_refused_and_spoils_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar");
+        let draft = Arc::new(ArchiveDraft::begin(&path).unwrap());
+        for size in [u64::MAX, u64::MAX - 600, u64::MAX - 2000, 1 << 63] {
+            let blob = Descriptor {
+                size,
+                ..Descriptor::of("x", b"large")
+            };
+            let opened = draft.open_blob(&blob).map(drop);
+            assert!(
+                matches!(&opened, Err(LayoutError::Write { source, .. })
+                    if source.raw_os_error() == Some(Errno::FBIG.raw_os_error())),
+                "{size}: {opened:?}"
+            );
+        }
+        let small = Digest::sha256(b"small");
+        draft.put(&small, b"small").unwrap();
+        draft.stage(b"{}").unwrap();
+        draft.publish().unwrap();
+        let file = File::open(&path).unwrap();
+        let length = file.metadata().unwrap().len();
+        let archive = ArchivedLayout::index(file, length).unwrap();
+        let found = archive.content(Part::Blob(&small)).unwrap().unwrap();
+        assert_eq!(found.bytes(10).unwrap(), b"small");
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct DirectoryDraft {
 }
 
 /// A blob that is being written.
-pub(crate) struct OpenFile {
+pub(super) struct OpenFile {
     file: tokio::fs::File,
     place: Place,
 }
@@ -34,6 +34,22 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     pub(super) fn file(&mut self) -> &mut tokio::fs::File {
         &mut self.file
+    }
+
+    /// Gives the file its name: from now on, the layout has the blob.
+    pub(super) fn keep(self) -> Result<(), LayoutError> {
+        let Self { file, place } = self;
+        let file = file.try_into_std();
+        let file = file.map_err(|_| place.failed(io::Error::other("it is being written")))?;
+        place.rename(&file)
+    }
+
+    /// Removes what was written.
+    pub(super) fn discard(self) -> Result<(), LayoutError> {
+        let Self { file, place } = self;
+        drop(file);
+        let removed = rustix::fs::unlinkat(&place.directory, place.draft(), AtFlags::empty());
+        removed.map_err(|error| place.failed(error))
     }
 }
 
@@ -146,19 +162,6 @@ impl DirectoryDraft {
         let place = self.place(Part::Blob(digest))?;
         let file = tokio::fs::File::from_std(place.create()?);
         Ok(OpenFile { file, place })
-    }
-
-    pub(super) fn keep(&self, blob: OpenFile) -> Result<(), LayoutError> {
-        let file = blob.file.try_into_std();
-        let file = file.map_err(|_| blob.place.failed(io::Error::other("it is being written")))?;
-        blob.place.rename(&file)
-    }
-
-    pub(super) fn discard(&self, blob: OpenFile) -> Result<(), LayoutError> {
-        let OpenFile { file, place } = blob;
-        drop(file);
-        let removed = rustix::fs::unlinkat(&place.directory, place.draft(), AtFlags::empty());
-        removed.map_err(|error| place.failed(error))
     }
 
     /// The directory of a part, which is made if it is missing.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use countersign_oci::{Copied, Descriptor, Digest, Error, Registry, Repository};
+use countersign_oci::{
+    Copied, Descriptor, Digest, Error, LayoutDraft, LayoutPath, Registry, Repository,
+};
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{Effect, Fault, Mounts, RegistryOptions, RegistryServer};
 
@@ -154,4 +156,24 @@ async fn copies_that_run_side_by_side_don_t_disturb_each_other() {
     copies.join_all().await;
     assert_eq!(*done.lock().unwrap(), 20);
     assert_eq!(there.blobs("to").len(), 20);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_blob_is_said_though_its_rest_cannot_be_removed() {
+    let server = server(Mounts::Served).await;
+    server.put_blob("from", CONTENT);
+    server.add_fault(Fault::on("GET /v2/from/blobs/*", Effect::Corrupt { at: 3 }));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layout");
+    let layout = LayoutPath::new(&path).unwrap();
+    let draft = LayoutDraft::begin(&layout).await.unwrap();
+    let begun = path.join(format!("blobs/sha256/{}.part", blob().digest.hex()));
+    let source = server.repository("from").into();
+    // Somebody else removes what was begun, so that there is nothing to remove after the failure.
+    let progress = move |_| drop(std::fs::remove_file(&begun));
+    let error = client()
+        .copy_blob_to_layout(&source, &draft, &blob(), &progress)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error:?}");
 }

@@ -1,10 +1,12 @@
 //! Reading manifests and blobs from registries that misbehave.
 
 use super::common::{
-    self, answer, client, entry, index, manifest, pinned, reference, repository, requests,
+    self, answer, client, entry, index, manifest, options, pinned, reference, repository, requests,
 };
 use super::script::{Script, Then, raw};
-use countersign_oci::{Algorithm, Descriptor, Digest, Document, Error, ManifestError, media_type};
+use countersign_oci::{
+    Algorithm, Descriptor, Digest, Document, Error, ManifestError, Patience, Registry, media_type,
+};
 use wiremock::matchers::{headers, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -285,6 +287,21 @@ async fn a_registry_that_wants_a_long_pause_is_not_asked_again() {
     assert_eq!(status, 429);
     assert_eq!(detail.as_deref(), Some("it asks for a pause of 3600 s"));
     assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn patience_ends_at_a_pause_that_no_clock_can_count() {
+    let server = MockServer::start().await;
+    let pause = u64::MAX.to_string();
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", pause.as_str());
+    serve(&server, "manifests/t", busy).await;
+    let mut options = options();
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    options.retries.patience = Some(Patience::until(end, |_| {}));
+    let image = reference(&server, ":t");
+    let answer = Registry::new(options).unwrap().resolve(&image).await;
+    let status = |error: &Error| matches!(error, Error::Status { status: 429, .. });
+    assert!(answer.as_ref().is_err_and(status), "{answer:?}");
 }
 
 #[tokio::test]

@@ -134,6 +134,72 @@ async fn a_bundle_that_two_readers_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn an_array_is_no_object_anywhere_in_a_bundle() {
+    let fixture = Fixture::new().await;
+    // Objects of a bundle, with their fields in the order of our source: what serde would take as an array too.
+    let objects: [(&str, &[&str]); 12] = [
+        ("", &["mediaType", "verificationMaterial", "dsseEnvelope"]),
+        (
+            "/verificationMaterial",
+            &[
+                "certificate",
+                "",
+                "",
+                "tlogEntries",
+                "timestampVerificationData",
+            ],
+        ),
+        ("/verificationMaterial/certificate", &["rawBytes"]),
+        (
+            "/verificationMaterial/timestampVerificationData",
+            &["rfc3161Timestamps"],
+        ),
+        ("/verificationMaterial/tlogEntries/0/logId", &["keyId"]),
+        (
+            "/verificationMaterial/tlogEntries/0/kindVersion",
+            &["kind", "version"],
+        ),
+        (
+            "/verificationMaterial/tlogEntries/0/inclusionPromise",
+            &["signedEntryTimestamp"],
+        ),
+        (
+            "/verificationMaterial/tlogEntries/0/inclusionProof",
+            &["logIndex", "rootHash", "treeSize", "hashes", "checkpoint"],
+        ),
+        (
+            "/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint",
+            &["envelope"],
+        ),
+        (
+            "/verificationMaterial/tlogEntries/0",
+            &[
+                "logIndex",
+                "logId",
+                "kindVersion",
+                "integratedTime",
+                "inclusionPromise",
+                "inclusionProof",
+                "canonicalizedBody",
+            ],
+        ),
+        ("/dsseEnvelope", &["payloadType", "payload"]),
+        ("/dsseEnvelope/signatures/0", &["sig", "keyid"]),
+    ];
+    for (pointer, fields) in objects {
+        let failure = fixture.failure_after(|bundle| {
+            let object = bundle.pointer_mut(pointer).unwrap();
+            let values = fields.iter().map(|field| object[*field].clone());
+            *object = values.collect();
+        });
+        assert!(
+            matches!(&failure, Failure::Malformed { detail, .. } if detail.contains("expected an object")),
+            "{pointer}: {failure:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_a_bundle_states_twice_it_states_alike() {
     let fixture = Fixture::new().await;
     let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

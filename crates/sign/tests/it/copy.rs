@@ -1,0 +1,205 @@
+//! Copies, from what a policy accepts to what an installer finds. What anybody attached to an image is not trusted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_oci::{Descriptor, Digest, LayoutDraft, LayoutPath, Registry, media_type};
+use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_sandbox::{RegistryOptions, RegistryServer};
+use countersign_sign::{
+    CopiedImage, Copy, CopyEvent, Destination, Error, Place, RekorVersion, WrittenFormats,
+};
+use countersign_verify::Verifier;
+use serde_json::json;
+
+use crate::common::{PATH, Stage, client, image, index};
+
+impl Stage {
+    /// Puts an index into the registry.
+    fn put_index(&self, members: Vec<Descriptor>, tag: Option<&str>) -> Descriptor {
+        let bytes = serde_json::to_vec(&index(members)).unwrap();
+        let descriptor = Descriptor::of(media_type::OCI_INDEX, &bytes);
+        let registry = &self.registry;
+        registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, tag);
+        descriptor
+    }
+
+    async fn plan(&self) -> Copy {
+        let registry = client();
+        let image = registry.resolve(&self.reference(":v1")).await.unwrap();
+        let policy = self.policy(|spec| {
+            spec.signature_formats = vec!["bundle".to_owned(), "simple_signing".to_owned()];
+        });
+        let verifier = Verifier::new(registry.clone(), self.trusted_root());
+        let proof = verifier.verify(&image, &policy).await.unwrap();
+        Copy::plan(&registry, proof, &[]).await.unwrap()
+    }
+
+    async fn write(&self, place: Place<'_>, stranger: &Registry) -> Result<CopiedImage, Error> {
+        let to = Destination {
+            place,
+            stranger,
+            verifier: &Verifier::new(stranger.clone(), self.trusted_root()),
+        };
+        let events: Arc<dyn Fn(CopyEvent) + Send + Sync> = Arc::new(|_| {});
+        Box::pin(self.plan().await.write(&to, &events)).await
+    }
+
+    async fn copy_to(&self, layout: &Path) -> Result<CopiedImage, Error> {
+        let layout = LayoutPath::new(layout).unwrap();
+        let draft = LayoutDraft::begin(&layout).await.unwrap();
+        let stranger = client().seeing(draft.clone()).unwrap();
+        let place = Place::Layout {
+            draft: &draft,
+            name: None,
+        };
+        self.write(place, &stranger).await
+    }
+}
+
+/// An index in an index: what is found around the outer one is found before what the inner one lists.
+struct Nested {
+    outer: Descriptor,
+    deepest: Image,
+}
+
+async fn nested(stage: &Stage) -> Nested {
+    let deepest = Image::builder("linux/arm64".parse().unwrap());
+    let layer = Layer::builder().file("deep", "content", 0o644);
+    let deepest = deepest.layer(layer.build(Compression::Gzip));
+    let (deepest, other) = (deepest.build(), image("linux/amd64"));
+    deepest.push(&stage.registry, PATH, None);
+    other.push(&stage.registry, PATH, None);
+    let inner = stage.put_index(vec![deepest.descriptor()], None);
+    let outer = stage.put_index(vec![other.descriptor(), inner], Some("v1"));
+    stage.sign().await.unwrap();
+    Nested { outer, deepest }
+}
+
+fn blob(layout: &Path, digest: &Digest) -> PathBuf {
+    layout.join("blobs/sha256").join(digest.hex())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_attached_takes_no_layer_of_the_image_away() {
+    let stage = Stage::new().await;
+    let Nested { outer, deepest } = nested(&stage).await;
+    let mut layer = deepest.manifest().layers[0].clone();
+    layer.size += 1;
+    let attached = Image::artifact("application/x").subject(outer).build();
+    let mut attached = serde_json::to_value(attached.manifest()).unwrap();
+    attached["layers"] = json!([layer]);
+    let registry = &stage.registry;
+    registry.put_blob(PATH, "{}");
+    let attached = attached.to_string();
+    let attached = registry.put_manifest(PATH, media_type::OCI_MANIFEST, attached, None);
+    let directory = tempfile::tempdir().unwrap();
+    let layout = directory.path().join("layout");
+    let copied = stage.copy_to(&layout).await.unwrap();
+    assert!(blob(&layout, &layer.digest).exists());
+    let left: Vec<&str> = copied
+        .not_copied
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(left, [attached.to_string()]);
+    assert!(!blob(&layout, &attached).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_the_image_stays_one_though_a_tag_for_attestations_names_it() {
+    let stage = Stage::new().await;
+    let Nested { outer, deepest } = nested(&stage).await;
+    let tag = format!("sha256-{}.att", outer.digest.hex());
+    stage.registry.tag(PATH, &tag, &deepest.digest());
+    let directory = tempfile::tempdir().unwrap();
+    let copied = stage
+        .copy_to(&directory.path().join("layout"))
+        .await
+        .unwrap();
+    assert_eq!(copied.manifests, 4);
+    assert_eq!(copied.attached, 4);
+    // Without a blob of it there is no copy.
+    let layer = &deepest.manifest().layers[0].digest;
+    assert!(stage.registry.remove_blob(PATH, layer));
+    let copied = stage.copy_to(&directory.path().join("other")).await;
+    assert!(copied.is_err(), "{copied:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_index_lists_is_pushed_before_it_though_it_refers_to_a_sibling() {
+    let stage = Stage::new().await;
+    let built = image("linux/amd64");
+    built.push(&stage.registry, PATH, None);
+    let listed = Image::artifact("application/vnd.in-toto+json").subject(built.descriptor());
+    let listed = listed.build();
+    listed.push(&stage.registry, PATH, None);
+    // The one that refers stands first.
+    let members = vec![listed.descriptor(), built.descriptor()];
+    let outer = stage.put_index(members, Some("v1"));
+    stage.sign().await.unwrap();
+    for referrers_api in [true, false] {
+        let options = RegistryOptions {
+            referrers_api,
+            ..RegistryOptions::default()
+        };
+        let other = RegistryServer::start(options).await.unwrap();
+        let repository = other.repository("mirror");
+        let place = Place::Repository {
+            repository: &repository,
+            tag: None,
+        };
+        stage.write(place, &client()).await.unwrap();
+        let requests = other.requests();
+        let pushed = |digest: &Digest| {
+            let line = format!("PUT /v2/mirror/manifests/{digest}");
+            requests
+                .iter()
+                .position(|request| request.line() == line)
+                .unwrap()
+        };
+        assert!(pushed(&listed.digest()) < pushed(&outer.digest));
+        assert!(pushed(&built.digest()) < pushed(&listed.digest()));
+        let subject = repository.at(built.digest());
+        let referrers = client().referrers(&subject).await.unwrap();
+        assert!(referrers.iter().any(|one| one.digest == listed.digest()));
+    }
+}
+
+/// Copies an image with a legacy signature into a layout, does `harm` to the manifest that the layout lists for it,
+/// and copies the image with another signature.
+async fn copied_again(harm: impl Fn(&Path)) -> Result<CopiedImage, Error> {
+    let stage = Stage::new().await;
+    let image = stage.one_image();
+    let signer = || {
+        let signer = stage.signer_by(RekorVersion::V1);
+        signer.with_formats(WrittenFormats::SimpleSigning)
+    };
+    stage.sign_with(&signer()).await.unwrap();
+    let tag = format!("sha256-{}.sig", image.digest().hex());
+    let first = stage.registry.tagged(PATH, &tag).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let layout = directory.path().join("layout");
+    stage.copy_to(&layout).await.unwrap();
+    harm(&blob(&layout, &first));
+    stage.registry.untag(PATH, &tag);
+    stage.sign_again(signer()).await.unwrap();
+    assert_ne!(stage.registry.tagged(PATH, &tag).unwrap(), first);
+    stage.copy_to(&layout).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_can_not_be_looked_at_is_not_replaced() {
+    let copied = copied_again(|manifest| {
+        std::fs::remove_file(manifest).unwrap();
+        std::os::unix::fs::symlink("/nowhere", manifest).unwrap();
+    });
+    let error = copied.await.unwrap_err();
+    assert!(matches!(error, Error::Registry(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_signature_is_replaced() {
+    let copied = copied_again(|manifest| std::fs::write(manifest, "{}").unwrap());
+    assert_eq!(copied.await.unwrap().not_copied, []);
+}
