@@ -1,21 +1,21 @@
 //! The cache of signatures, by arguments and environment.
 
-use countersign_verify::{SignatureCache, Verifier};
+use countersign_verify::SignatureCache;
 use jiff::SignedDuration;
 
 use crate::arguments::cache::CacheArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::output::Output;
 
-/// The verifier with the cache that the flags ask for, if they ask for one.
-pub(crate) fn with_cache(
-    verifier: Verifier,
+/// The cache that the flags ask for, if they ask for one.
+pub(crate) fn signature_cache(
     arguments: &CacheArguments,
     environment: &Environment,
-) -> Result<Verifier, Failure> {
+) -> Result<Option<SignatureCache>, Failure> {
     let CacheArguments { cache, cache_dir } = arguments;
     let Some(age) = cache else {
-        return Ok(verifier);
+        return Ok(None);
     };
     let own = || Some(environment.cache_directory()?.join("signatures"));
     let directory = cache_dir.clone().or_else(own).ok_or_else(|| {
@@ -27,5 +27,12 @@ pub(crate) fn with_cache(
     })?;
     // An age that no clock can count is no bound.
     let age = SignedDuration::try_from(*age).unwrap_or(SignedDuration::MAX);
-    Ok(verifier.with_cache(SignatureCache::new(directory, age)))
+    Ok(Some(SignatureCache::new(directory, age)))
+}
+
+/// Warns once of a cache that can't be written. `what` is kept there.
+pub(crate) fn warn(output: &Output, what: &str, trouble: Option<&str>) {
+    if let Some(trouble) = trouble {
+        output.warning(&format!("{what} are not cached: {trouble}"));
+    }
 }

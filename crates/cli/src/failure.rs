@@ -124,6 +124,14 @@ impl Failure {
         self
     }
 
+    /// With a hint behind what is said anyway.
+    pub(crate) fn also(mut self, hint: impl Into<String>) -> Self {
+        if self.hints.is_empty() {
+            self.hints.push(kind::usual_hint(self.kind).to_owned());
+        }
+        self.hint(hint)
+    }
+
     /// With a hint, where there is one better than the usual.
     pub(crate) fn hinted(self, hint: Option<impl Into<String>>) -> Self {
         match hint {

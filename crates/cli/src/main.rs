@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             run::run(arguments.command, &environment, &output)
         }
         Err(mut said) => {
-            tips::improve(&mut said);
+            tips::improve(&mut said, &line);
             let terminal = TerminalArguments::of_refused(&line);
             unparsed(&said, &Output::new(&terminal, &environment))
         }
@@ -63,7 +63,11 @@ fn main() -> ExitCode {
 fn command_line(mut words: Vec<OsString>) -> Vec<OsString> {
     let name = words.first().map(Path::new).and_then(Path::file_name);
     if name.is_some_and(|name| name == image_verifier::PROGRAM) {
-        words.insert(1, image_verifier::COMMAND.into());
+        // In its help it has the name that its command has.
+        words.splice(
+            0..1,
+            ["countersign", image_verifier::COMMAND].map(Into::into),
+        );
     }
     if let [_, command, flag] = words.as_mut_slice()
         && command == image_verifier::COMMAND

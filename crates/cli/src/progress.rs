@@ -197,6 +197,11 @@ impl Progress {
                     self.begin("unpacking");
                 }
             }
+            Event::LayerCached { digest } => {
+                if self.reader.steps {
+                    self.line(&format!("from the cache: {digest}"));
+                }
+            }
             Event::LayerExtracted { digest } => {
                 if self.reader.steps {
                     self.line(&format!("unpacked {digest}"));

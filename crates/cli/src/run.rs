@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -54,24 +55,18 @@ fn dispatch(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    descriptors::require()?;
     if output.prints_lines() && !command.prints_lines() {
         let message = "--output jsonl is for `audit` alone";
         return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
     }
     let environment = &with_settings(&command, environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
-        })?;
+    let begun = begin().and_then(|runtime| Ok((runtime, listen()?)));
+    let (runtime, stopped) = match begun {
+        Ok(begun) => begun,
+        Err(failure) => return command.not_begun(failure, environment, output),
+    };
     let timeout = command.timeout();
     let leaves_threads = command.leaves_threads();
-    let stopped = signals::first().map_err(|error| {
-        Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
-    })?;
     let work = command.run(environment, output);
     let late = async {
         match timeout {
@@ -121,6 +116,24 @@ fn with_settings(command: &Command, environment: &Environment) -> Result<Environ
     };
     let settings = configuration::load(arguments.config.as_deref(), &environment)?;
     Ok(environment.with_settings(settings))
+}
+
+/// What a command runs on.
+fn begin() -> Result<tokio::runtime::Runtime, Failure> {
+    descriptors::require()?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::caused(Kind::Machine, "no thread can be started".to_owned(), error)
+        })
+}
+
+fn listen() -> Result<oneshot::Receiver<signals::Signal>, Failure> {
+    signals::first().map_err(|error| {
+        Failure::caused(Kind::Machine, "can't listen for signals".to_owned(), error)
+    })
 }
 
 /// Why a run ends before its work is done.

@@ -1,6 +1,8 @@
 //! What to type in place of a command or an option that there is not. A tip only replaces clap's own:
 //! nothing is ever run that was not asked for by its name.
 
+use std::ffi::OsString;
+
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
@@ -78,8 +80,42 @@ const OPTIONS: [(&str, &str); 18] = [
     ),
 ];
 
+/// Options that one command lacks and another has, with what to do instead.
+const OPTIONS_OF: [(&str, &str, &str); 2] = [
+    ("sign", "--key", SIGN_BY_KEY),
+    ("merge", "--key", SIGN_BY_KEY),
+];
+const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
+
+/// Commands of two words of other programs, and what is run here in their place.
+const PAIRS: [(&str, &str, &str); 3] = [
+    (
+        "download",
+        "attestation",
+        "to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
+    ),
+    (
+        "download",
+        "signature",
+        "to write the signatures of an image, run 'countersign verify --policy FILE --save DIR IMAGE'",
+    ),
+    (
+        "download",
+        "sbom",
+        "to see what is attached to an image, run 'countersign tree'; of a proven attestation 'countersign verify --save-predicate FILE' writes the SBOM",
+    ),
+];
+
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: [(&str, &str); 24] = [
+const COMMANDS: [(&str, &str); 26] = [
+    (
+        "save",
+        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+    ),
+    (
+        "load",
+        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY'",
+    ),
     (
         "triangulate",
         "to see what is attached to an image, run 'countersign tree'",
@@ -172,12 +208,30 @@ const COMMANDS: [(&str, &str); 24] = [
     ),
 ];
 
-/// Gives `error` a better tip, if one is known.
-pub(crate) fn improve(error: &mut Error) {
+/// Gives `error` a better tip, if one is known, and the usage of the command of `line` as a whole: clap repeats the
+/// options that were typed, whatever they have to do with the mistake.
+pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
+    let words: Vec<&str> = line
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .collect();
+    let mut program = Arguments::command();
+    program.build();
+    let asked = asked(&program, &words);
+    if error.get(ContextKind::Usage).is_some() {
+        let usage = asked.clone().render_usage();
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    }
     let tip = match error.kind() {
-        ErrorKind::UnknownArgument => value(error, ContextKind::InvalidArg).and_then(option),
+        ErrorKind::UnknownArgument => {
+            value(error, ContextKind::InvalidArg).and_then(|name| option(name, asked.get_name()))
+        }
         ErrorKind::InvalidSubcommand => value(error, ContextKind::InvalidSubcommand)
-            .and_then(|name| command(name, &Arguments::command())),
+            .and_then(|name| pair(name, &words).or_else(|| command(name, &program))),
+        ErrorKind::ValueValidation => value(error, ContextKind::InvalidValue)
+            .filter(|name| name.contains('/'))
+            .and_then(|_| path(asked.get_name())),
         _ => None,
     };
     if let Some(tip) = tip {
@@ -211,7 +265,52 @@ fn value(error: &Error, kind: ContextKind) -> Option<&str> {
     }
 }
 
-fn option(name: &str) -> Option<String> {
+/// The command that the words name: the innermost one.
+fn asked<'a>(program: &'a Command, words: &[&str]) -> &'a Command {
+    let mut asked = program;
+    for word in words {
+        match asked.find_subcommand(word) {
+            Some(inner) => asked = inner,
+            // An operand. It may have the name of a command.
+            None if !asked.has_subcommands() => break,
+            // An option before the command, or its value.
+            None => {}
+        }
+    }
+    asked
+}
+
+fn pair(name: &str, words: &[&str]) -> Option<String> {
+    let mut behind = words.iter().skip_while(|word| **word != name).skip(1);
+    let next = behind.next()?;
+    let (.., tip) = PAIRS
+        .iter()
+        .find(|(first, second, _)| *first == name && second == next)?;
+    Some((*tip).to_owned())
+}
+
+/// What to type where a directory is named in the place of an installed entry.
+fn path(command: &str) -> Option<String> {
+    let tip = match command {
+        "upgrade" | "outdated" => {
+            "entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'"
+        }
+        "remove" => {
+            "entries are removed by their names in 'countersign list'; what was installed into a directory is removed with the directory"
+        }
+        "list" => {
+            "only entries of galleries are listed; 'countersign check DIRECTORY' compares what was installed into a directory"
+        }
+        _ => return None,
+    };
+    Some(tip.to_owned())
+}
+
+fn option(name: &str, command: &str) -> Option<String> {
+    let mut own = OPTIONS_OF.iter();
+    if let Some((.., tip)) = own.find(|(of, option, _)| *of == command && *option == name) {
+        return Some((*tip).to_owned());
+    }
     let (_, tip) = OPTIONS.iter().find(|(option, _)| *option == name)?;
     Some((*tip).to_owned())
 }
@@ -255,12 +354,29 @@ mod tests {
                 "tip: to see what is attached to an image, run 'countersign tree'",
             ),
             ("remov x", "tip: a similar subcommand exists: 'remove'"),
+            (
+                "sign --key cosign.key x",
+                "tip: images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that",
+            ),
+            (
+                "download attestation x",
+                "tip: to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
+            ),
+            (
+                "save x",
+                "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+            ),
+            (
+                "upgrade --gallery x ./dir",
+                "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
+            ),
         ] {
             let words = std::iter::once("countersign").chain(line.split(' '));
+            let words: Vec<OsString> = words.map(OsString::from).collect();
             let mut error = Arguments::command()
-                .try_get_matches_from(words)
+                .try_get_matches_from(&words)
                 .unwrap_err();
-            improve(&mut error);
+            improve(&mut error, &words);
             let said = error.to_string();
             let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
             assert_eq!(found, [format!("  {tips}")], "{line}");
@@ -271,13 +387,37 @@ mod tests {
     #[test]
     fn what_is_not_similar_is_not_suggested() {
         for name in ["trim", "stop", "inspect", "resign-all"] {
+            let words = ["countersign", name].map(OsString::from);
             let mut error = Arguments::command()
-                .try_get_matches_from(["countersign", name])
+                .try_get_matches_from(&words)
                 .unwrap_err();
-            improve(&mut error);
+            improve(&mut error, &words);
             let said = error.to_string();
             assert!(!said.contains("tip"), "{said}");
         }
+    }
+
+    /// clap repeats what was typed, which has nothing to do with the mistake.
+    #[test]
+    fn the_usage_names_no_option_that_was_typed_by_the_way() {
+        let words = [
+            "countersign",
+            "--quiet",
+            "verify",
+            "--timeout",
+            "3s",
+            "--nonsense",
+            "x",
+        ];
+        let words = words.map(OsString::from);
+        let mut error = Arguments::command()
+            .try_get_matches_from(&words)
+            .unwrap_err();
+        improve(&mut error, &words);
+        let said = error.to_string();
+        let usage = said.lines().find(|line| line.starts_with("Usage: "));
+        let expected = "Usage: countersign verify [OPTIONS] <REFERENCE>...";
+        assert_eq!(usage, Some(expected), "{said}");
     }
 
     /// What is in a table must not be a command or an option by now.

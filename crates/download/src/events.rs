@@ -46,6 +46,11 @@ pub enum Event {
         /// Bytes of the whole layer.
         size: u64,
     },
+    /// A layer was in the [`LayerCache`](crate::LayerCache), and is not fetched.
+    LayerCached {
+        /// The layer.
+        digest: Digest,
+    },
     /// A layer was unpacked.
     LayerExtracted {
         /// The layer.

@@ -37,6 +37,12 @@ impl LayerCache {
         }
     }
 
+    /// Why the first layer could not be kept, if one could not: in words, and with the directory.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.directory.trouble()
+    }
+
     /// The layer, if the cache has a file by its digest. Waits for the disk.
     pub(crate) fn open<'a>(&'a self, layer: &'a Descriptor) -> Option<KeptLayer<'a>> {
         let file = self.directory.open(&layer.digest)?;
@@ -226,7 +232,11 @@ mod tests {
         fs::write(&file, "").unwrap();
         let cache = LayerCache::new(file, ROOM);
         let digest = Digest::sha256(b"content");
-        cache.keep(&layer(b"content"), &mut &b"content"[..]);
+        assert_eq!(cache.trouble(), None);
+        cache.clone().keep(&layer(b"content"), &mut &b"content"[..]);
         assert!(cache.directory.open(&digest).is_none());
+        // Clones know of it.
+        let trouble = cache.trouble().unwrap();
+        assert!(trouble.contains("file can't be written: "), "{trouble}");
     }
 }

@@ -1,36 +1,45 @@
 //! Fetches and unpacks images that a verifier admitted, and nothing else.
 //!
 //! ```no_run
-//! use std::path::Path;
-//!
-//! use countersign_download::{Event, InstallRequest, Installer, Plan};
-//! use countersign_oci::{Options, Platform, Registry};
-//! use countersign_policy::Policy;
-//! use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
-//!
-//! # async fn install() -> Result<(), Box<dyn std::error::Error>> {
-//! let policy = "{issuer: 'https://accounts.google.com', identity: 'release@example.org'}";
-//! let policy = Policy::from_yaml(policy, "policy")?;
-//!
-//! let registry = Registry::new(Options::default())?;
-//! let source = TrustSource::PublicGood { cache: "cache/trust".into(), network: TufNetwork::Online };
-//! let trusted_root = TrustedRoot::load(&source, registry.connection()).await?;
-//! let installer = Installer::new(registry.clone(), Verifier::new(registry, trusted_root));
-//!
-//! let plan = Plan::of_image("quay.io/acme/app:v1".parse()?, policy);
-//! let progress = |event| match event {
-//!     Event::Verified { digest } => println!("the signature on {digest} is accepted"),
-//!     Event::LayerProgress { digest, bytes, size } => println!("{digest}: {bytes} of {size}"),
-//!     _ => {}
+//! use countersign_download::{
+//!     InstallRequest, Installer, Options, Plan, Platform, Policy, Registry, TrustSource, TufNetwork,
+//!     Verifier,
 //! };
-//! let platform = Platform::host();
-//! let request = InstallRequest::new(&plan, &platform).with_events(&progress);
-//! installer.install(request, Path::new("app")).await?;
-//! # Ok(())
-//! # }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let policy = "{issuer: 'https://accounts.google.com', identity: 'release@example.org'}";
+//!     let policy = Policy::from_yaml(policy, "policy.yaml")?;
+//!     let registry = Registry::new(Options::default())?;
+//!     let (cache, network) = ("cache/trust".into(), TufNetwork::Online);
+//!     let trust = TrustSource::PublicGood { cache, network };
+//!     let verifier = Verifier::with_source(registry.clone(), trust);
+//!     let installer = Installer::new(registry, verifier);
+//!     let plan = Plan::of_image("quay.io/acme/app:v1".parse()?, policy);
+//!     let platform = Platform::host();
+//!     let request = InstallRequest::new(&plan, &platform);
+//!     installer.install(request, "app".as_ref()).await?;
+//!     Ok(())
+//! }
 //! ```
 //!
-//! `examples/install.rs` is the same as a program; `examples/own_downloader.rs` takes only the proof
+//! # Depend on it
+//!
+//! ```toml
+//! [dependencies]
+//! countersign-download = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+//!
+//! - Rust 1.95 or later, edition 2024. For Unix alone: it needs file modes and `rename(2)`. The tests run on Linux.
+//! - All requests need a tokio runtime with I/O and time enabled. Both flavours work.
+//! - TLS is `rustls` with `aws-lc-rs`, which needs a C compiler to build.
+//! - What this page needs of the crates below is exported here too: [`Policy`], [`Registry`] with its [`Options`],
+//!   [`Platform`], [`Verifier`] with its [`TrustSource`] and [`TrustedRoot`], and [`ErrorKind`], which every error's
+//!   `kind()` is. The rest is from `countersign-verify` (proofs and refusals), `countersign-policy` (what a policy may
+//!   say) and `countersign-oci` (references, digests, manifests, logins, proxies).
+//!
+//! `examples/install.rs` shows the progress too; `examples/own_downloader.rs` takes only the proof
 //! and downloads by itself.
 //!
 //! # From a plan to files
@@ -109,7 +118,9 @@ pub use audit::{
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{Found, Outcome, PlanFailure, Preview, Replacement, SourceFailure};
 pub use check::{Change, CheckResult, Difference, check};
-pub use countersign_policy::PolicySummary;
+pub use countersign_oci::{ErrorKind, Options, Platform, Registry};
+pub use countersign_policy::{Policy, PolicySummary};
+pub use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
 pub use entry_name::EntryName;
 pub use error::Error;
 pub use events::{Event, Events};

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -57,6 +57,8 @@ pub struct CacheDirectory {
     room: Arc<AtomicUsize>,
     /// Held for a write, so that each counts what the others wrote. Clones share it.
     writing: Arc<Mutex<()>>,
+    /// Why the first write failed, if one did. Clones share it.
+    trouble: Arc<OnceLock<String>>,
 }
 
 impl CacheDirectory {
@@ -70,6 +72,7 @@ impl CacheDirectory {
             limits,
             room: Arc::default(),
             writing: Arc::default(),
+            trouble: Arc::default(),
         }
     }
 
@@ -119,7 +122,16 @@ impl CacheDirectory {
         }
         if let Err(error) = self.write_file(name, content, size) {
             tracing::warn!(%error, directory = %self.path.display(), "can't write to the cache");
+            let directory = self.path.display();
+            let said = || format!("the directory {directory} can't be written: {error}");
+            self.trouble.get_or_init(said);
         }
+    }
+
+    /// Why the first write failed, if one did: in words, and with the directory.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
     }
 
     /// Makes an open file the one that is removed last.

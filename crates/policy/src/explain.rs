@@ -227,7 +227,9 @@ fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {
             // Below.
             not_before: _,
         }) => {
-            writeln!(out, "    key {} ({})", key.fingerprint(), key.kind())?;
+            let from = key.file().map(countersign_oci::printable);
+            let from = from.map_or_else(String::new, |file| format!(", from {file}"));
+            writeln!(out, "    key {} ({}{from})", key.fingerprint(), key.kind())?;
             match log {
                 LogUse::Demanded => {}
                 LogUse::Ignored => out.push_str(

@@ -165,7 +165,10 @@ impl Export<'_> {
                 Enforcer::Kyverno => kyverno::NOTES.to_vec(),
                 Enforcer::Talos => talos::NOTES.to_vec(),
                 Enforcer::Flux => flux::NOTES.to_vec(),
-                Enforcer::Containers => containers::NOTES.to_vec(),
+                Enforcer::Containers => {
+                    let wider = containers::wider(self.images);
+                    containers::NOTES.iter().copied().chain(wider).collect()
+                }
             },
         })
     }

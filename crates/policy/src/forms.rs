@@ -93,6 +93,11 @@ pub(crate) fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "number", "boolean"], "pattern": r"\S" })
 }
 
+/// A text that is not empty, and no number.
+pub(crate) fn string(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": r"\S" })
+}
+
 /// A list of at least one text.
 pub(crate) fn texts(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": text(generator), "minItems": 1 })

@@ -7,6 +7,19 @@ const REQUIRE_INTEGRITY: &str = "require_integrity";
 /// The keys by which a mapping is a document, and not a `verification` block's own keys.
 pub(crate) const DOCUMENT_KEYS: [&str; 3] = [VERIFICATION, GALLERIES, REQUIRE_INTEGRITY];
 
+/// Keys whose value is a text. A number there is a mistake: no issuer, identity or time is one.
+pub(crate) const TEXTS: [&str; 7] = [
+    ISSUER.exact,
+    ISSUER.regex,
+    IDENTITY.exact,
+    IDENTITY.regex,
+    KEY,
+    "not_before",
+    "min_age",
+];
+/// Keys of mappings whose keys are the author's own. A number is as good as a text there.
+pub(crate) const OWN_KEYS: [&str; 3] = ["claims", "annotations", "predicate"];
+
 /// Two keys of which a signer has exactly one.
 pub(crate) struct Pair {
     /// For the value itself.

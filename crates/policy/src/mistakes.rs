@@ -218,6 +218,18 @@ mod tests {
         ));
     }
 
+    /// No issuer, identity or time is a number: whoever writes one has made a mistake.
+    #[test]
+    fn a_number_in_the_place_of_a_text_is_told_with_its_place() {
+        insta::assert_snapshot!(told("issuer: 5\nidentity: true\nnot_before: 2026\n"), @"
+        p.yaml:1:1: issuer: expected a text in quotes, found `5`
+        p.yaml:2:1: identity: expected a text in quotes, found `true`
+        p.yaml:3:1: not_before: expected a text in quotes, found `2026`
+        ");
+        let several = "identities:\n- {issuer: a, identity: 1.5}\nclaims: {source_repository_identifier: 5}\n";
+        insta::assert_snapshot!(told(several), @"p.yaml:2:15: identities[0].identity: expected a text in quotes, found `1.5`");
+    }
+
     #[test]
     fn what_is_right_has_none_and_what_is_no_yaml_has_one() {
         assert_eq!(told("{issuer: 'https://a.example', identity: a}"), "");

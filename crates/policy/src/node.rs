@@ -133,6 +133,35 @@ impl Node {
         }
     }
 
+    /// Where a number, or `true` or `false`, stands as the value of one of these keys, at any depth. What stands below
+    /// one of `except` is not looked at.
+    pub(crate) fn literal_of(&self, keys: &[&str], except: &[&str]) -> Option<(KeyPath, &Self)> {
+        self.literal_below(&KeyPath::default(), keys, except)
+    }
+
+    fn literal_below(
+        &self,
+        path: &KeyPath,
+        keys: &[&str],
+        except: &[&str],
+    ) -> Option<(KeyPath, &Self)> {
+        match &self.kind {
+            Kind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+                let (name, path) = (key.name.as_str(), path.key(&key.name));
+                match &value.kind {
+                    Kind::Literal(_) => keys.contains(&name).then_some((path, value)),
+                    _ if except.contains(&name) => None,
+                    _ => value.literal_below(&path, keys, except),
+                }
+            }),
+            Kind::List(items) => {
+                let mut items = items.iter().enumerate();
+                items.find_map(|(at, item)| item.literal_below(&path.index(at), keys, except))
+            }
+            Kind::Nothing | Kind::Scalar(_) | Kind::Literal(_) => None,
+        }
+    }
+
     /// Where the last key or entry of `path` stands; of a path that leads nowhere, the last that is
     /// there.
     pub(crate) fn position_of(&self, path: &KeyPath) -> Position {

@@ -16,11 +16,21 @@ const HASH: &str = "SHA-256:";
 const HASH_DIGITS: usize = 64;
 
 /// A public key: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 8192 bits.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicKey {
     spki: Vec<u8>,
     kind: KeyKind,
+    /// The file that it is from, as it was named. Two keys that differ in nothing else are one.
+    file: Option<String>,
 }
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for PublicKey {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyKind {
@@ -79,7 +89,27 @@ impl PublicKey {
         Ok(Self {
             spki: key.as_bytes().to_vec(),
             kind,
+            file: None,
         })
+    }
+
+    /// The same key, from the file with this name.
+    pub(crate) fn with_file(self, file: &str) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            ..self
+        }
+    }
+
+    /// The name of the file that it is from, as the policy has it.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// The file that it is from, in brackets and with a blank before it; or nothing.
+    pub(crate) fn origin(&self) -> String {
+        let file = self.file.as_deref().map(countersign_oci::printable);
+        file.map_or_else(String::new, |file| format!(" ({file})"))
     }
 
     /// The key as a `SubjectPublicKeyInfo` (DER).

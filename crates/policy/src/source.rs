@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::error::{KeyPath, Place, PolicyError, Problem};
+use crate::keys::{OWN_KEYS, TEXTS};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::{KeyReader, Policy};
@@ -62,7 +63,7 @@ impl Source<'_> {
     /// The typed reading, its errors completed by what the tree knows. `around` are keys that may stand at top
     /// level too, in another shape of the file.
     pub(crate) fn typed<T: DeserializeOwned>(&self, around: &[&str]) -> Result<T, PolicyError> {
-        yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
+        let typed = yaml::parse(self.text, self.file_name, &Bounds::POLICY).map_err(|error| {
             let (place, mut problem) = self.tree.completed(error).into_parts();
             // A key at top level may be meant for the block or for what stands around it.
             if let (
@@ -82,7 +83,17 @@ impl Source<'_> {
                 *near = nearest(found, valid.iter().map(String::as_str));
             }
             PolicyError::new(place, problem)
-        })
+        })?;
+        match self.tree.literal_of(&TEXTS, &OWN_KEYS) {
+            None => Ok(typed),
+            Some((path, found)) => {
+                let problem = Problem::Form {
+                    expected: "a text in quotes".to_owned(),
+                    found: Some(found.describe()),
+                };
+                Err(self.error(path, problem))
+            }
+        }
     }
 
     pub(crate) fn error(&self, path: KeyPath, problem: Problem) -> PolicyError {

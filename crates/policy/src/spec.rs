@@ -29,25 +29,25 @@ pub use trust::{TrustFilesSpec, TrustSpec};
 pub struct PolicySpec {
     /// The OIDC issuer, exactly; or `issuer_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub issuer: Option<String>,
     /// A pattern for the whole issuer.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub issuer_regex: Option<String>,
     /// The signer's identity (the certificate's subject alternative name: the workflow's URL with
     /// its ref, or an e-mail address), exactly; or `identity_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub identity: Option<String>,
     /// A pattern for the whole identity.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub identity_regex: Option<String>,
     /// A public key instead of an issuer and an identity: its PEM, or the path of a PEM file, relative to
     /// the policy file. ECDSA P-256 or P-384, Ed25519, or RSA from 2048 bits.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub key: Option<String>,
     /// Whether log entries and timestamps of the key's signatures are not read. Then nothing proves when a
     /// signature was made. Only with `key`.
@@ -129,25 +129,25 @@ pub struct PolicySpec {
 pub struct SignerSpec {
     /// The OIDC issuer, exactly; or `issuer_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub issuer: Option<String>,
     /// A pattern for the whole issuer.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub issuer_regex: Option<String>,
     /// The signer's identity (the certificate's subject alternative name: the workflow's URL with
     /// its ref, or an e-mail address), exactly; or `identity_regex`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub identity: Option<String>,
     /// A pattern for the whole identity.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub identity_regex: Option<String>,
     /// A public key instead of an issuer and an identity: its PEM, or the path of a PEM file, relative to
     /// the policy file. ECDSA P-256 or P-384, Ed25519, or RSA from 2048 bits.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::text")]
+    #[schemars(schema_with = "forms::string")]
     pub key: Option<String>,
     /// Whether log entries and timestamps of the key's signatures are not read. Then nothing proves when a
     /// signature was made. Only with `key`.

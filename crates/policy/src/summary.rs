@@ -49,7 +49,8 @@ impl Policy {
                     LogUse::Demanded => "",
                     LogUse::Ignored => ", its log entry is not read",
                 };
-                format!("the key is {}{undated}", key.fingerprint())
+                let from = key.origin();
+                format!("the key is {}{from}{undated}", key.fingerprint())
             }
         };
         PolicySummary {

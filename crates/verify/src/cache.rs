@@ -10,7 +10,9 @@
 
 mod entry;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_oci::{
     CacheDirectory, CacheLimits, Digest, Location, PinnedReference, Reference, ResolvedImage,
@@ -36,6 +38,8 @@ use crate::stored::StoredLayer;
 pub struct SignatureCache {
     directory: CacheDirectory,
     age: SignedDuration,
+    /// What its signatures proved. Clones share it.
+    proved: Arc<Mutex<BTreeSet<Digest>>>,
 }
 
 impl SignatureCache {
@@ -46,6 +50,7 @@ impl SignatureCache {
         Self {
             directory: CacheDirectory::new(directory, "", CacheLimits::default()),
             age,
+            proved: Arc::default(),
         }
     }
 
@@ -56,6 +61,24 @@ impl SignatureCache {
             directory: self.directory.with_limits(limits),
             ..self
         }
+    }
+
+    /// Why the first signature could not be kept, if one could not: in words, and with the directory.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.directory.trouble()
+    }
+
+    /// Whether a signature of this cache, and none of a registry, has proved the document with this digest.
+    #[must_use]
+    pub fn has_proved(&self, document: &Digest) -> bool {
+        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        proved.contains(document)
+    }
+
+    pub(crate) fn proves(&self, document: &Digest) {
+        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        proved.insert(document.clone());
     }
 
     /// What was kept of this image, if it is whole and not too old.

@@ -1,31 +1,38 @@
 //! Proves with Sigstore that a signer in a policy has signed an image.
 //!
 //! ```no_run
-//! use countersign_oci::{Options, Registry};
-//! use countersign_policy::Policy;
-//! use countersign_verify::{TrustSource, TufNetwork, Verifier};
+//! use countersign_verify::{Options, Policy, Registry, TrustSource, TufNetwork, Verifier};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let policy = Policy::from_yaml(
-//!     r"
-//! issuer: https://token.actions.githubusercontent.com
-//! identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
-//! ",
-//!     "policy.yaml",
-//! )?;
-//! let registry = Registry::new(Options::default())?;
-//! let source = TrustSource::PublicGood {
-//!     cache: "/var/cache/acme/tuf".into(),
-//!     network: TufNetwork::Online,
-//! };
-//! let image = registry.resolve(&"quay.io/acme/app:v1".parse()?).await?;
-//! let proof = Verifier::with_source(registry, source)
-//!     .verify(&image, &policy)
-//!     .await?;
-//! assert_eq!(proof.digest(), image.digest());
-//! # Ok(())
-//! # }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let policy = "{issuer: 'https://accounts.google.com', identity: 'release@example.org'}";
+//!     let policy = Policy::from_yaml(policy, "policy.yaml")?;
+//!     let registry = Registry::new(Options::default())?;
+//!     let (cache, network) = ("cache/trust".into(), TufNetwork::Online);
+//!     let verifier = Verifier::with_source(registry.clone(), TrustSource::PublicGood { cache, network });
+//!     let image = registry.resolve(&"quay.io/acme/app:v1".parse()?).await?;
+//!     let proof = verifier.verify(&image, &policy).await?;
+//!     println!("{} signed {}", proof.evidence().signer, proof.digest());
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Depend on it
+//!
+//! ```toml
+//! [dependencies]
+//! countersign-verify = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+//!
+//! - Rust 1.95 or later, edition 2024. The tests run on Linux.
+//! - All requests need a tokio runtime with I/O and time enabled. Both flavours work. [`verify_bundle`] needs none.
+//! - TLS is `rustls` with `aws-lc-rs`, which needs a C compiler to build.
+//! - What this page needs of the crates below is exported here too: [`Policy`] and [`Registry`] with its [`Options`], and
+//!   [`ErrorKind`], which every error's `kind()` is. The rest is from `countersign-policy` (what a policy may say) and
+//!   `countersign-oci` (references, digests, manifests, logins, proxies). `countersign-download` installs what was proven.
+//!
+//! # What it does
 //!
 //! `examples/verify_image.rs` is this program for a terminal. `examples/verify_files.rs` works without a
 //! network.
@@ -98,6 +105,8 @@ pub mod samples;
 
 pub use cache::SignatureCache;
 pub use certified::Certified;
+pub use countersign_oci::{ErrorKind, Options, Registry};
+pub use countersign_policy::Policy;
 pub use denial::Denied;
 pub use document_proof::VerifiedDocument;
 pub use error::Error;

@@ -92,14 +92,18 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let DoctorCommand::Containerd(arguments) = command;
     let mut findings = Vec::new();
-    let dump = match &arguments.config_dump {
-        Some(file) => read_text(file, "dump of containerd's configuration")?,
-        None => settings::dump(&arguments, environment, &mut findings).await?,
+    let settings = match &arguments.config_dump {
+        Some(file) => {
+            let dump = read_text(file, "dump of containerd's configuration")?;
+            Some(Settings::parse(&dump)?)
+        }
+        None => settings_of(&arguments, environment, &mut findings).await,
     };
-    let settings = Settings::parse(&dump)?;
     let (configuration, mut of_policy) =
         policy::check(arguments.config.as_deref(), environment).await;
-    findings.extend(node::check(&settings, configuration.as_ref()));
+    if let Some(settings) = &settings {
+        findings.extend(node::check(settings, configuration.as_ref()));
+    }
     findings.append(&mut of_policy);
     findings.extend(probe::check(&arguments, environment).await?);
 
@@ -121,6 +125,23 @@ pub(super) async fn run(
         0 => ExitCode::SUCCESS,
         _ => exit_code(Kind::Policy).into(),
     })
+}
+
+/// containerd's configuration, as it prints it. That it can't is a finding, and the other checks are made all the same.
+async fn settings_of(
+    arguments: &DoctorContainerdArguments,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+) -> Option<Settings> {
+    let dump = settings::dump(arguments, environment, findings).await;
+    let settings = dump.and_then(|dump| Settings::parse(&dump));
+    settings
+        .map_err(|failure| {
+            let hint = "pass --containerd FILE; or save the output of `containerd config dump` and pass it with \
+                        --config-dump FILE";
+            findings.push(Finding::failed("containerd", failure.line(), hint));
+        })
+        .ok()
 }
 
 /// What `countersign doctor containerd` prints.

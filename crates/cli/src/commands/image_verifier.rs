@@ -95,6 +95,33 @@ pub(super) async fn run(
     }
 }
 
+/// Answers containerd where this machine does not let the verifier begin. Only `mode: warn` makes it a yes.
+pub(super) fn refuse(
+    arguments: &ImageVerifierArguments,
+    failure: Failure,
+    environment: &Environment,
+    output: &Output,
+) -> ExitCode {
+    let (arguments, started) = (&arguments.request, Instant::now());
+    let answer = Answer::Refused(failure);
+    let decision = match Configuration::load(environment) {
+        Err(_) => Decision::unread(arguments, Mode::Enforce, answer, started),
+        Ok(configuration) => match Request::parse(arguments) {
+            Err(_) => {
+                let mode = configuration.content.strictest_mode();
+                Decision::unread(arguments, mode, answer, started)
+            }
+            Ok(request) => {
+                let (reference, digest) = (&request.reference, &request.digest);
+                let ruling = configuration.content.ruling(reference, digest);
+                Decision::ruled(ruling, &request, started).answered(answer)
+            }
+        },
+    };
+    tell(&decision, output);
+    decision.exit_code()
+}
+
 /// Answers containerd. There is always an answer.
 async fn answer(arguments: &[OsString], environment: &Environment, output: &Output) -> ExitCode {
     let started = Instant::now();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_download::{EntryName, InstallRequest, Installer, Plan};
+use countersign_download::{EntryName, InstallRequest, Installer, LayerCache, Plan};
 use countersign_oci::{Platform, Reference};
 
 use super::galleries;
@@ -23,6 +23,7 @@ use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
 use crate::arguments::replacing::ReplacingArguments;
 use crate::arguments::store::open_store;
 use crate::arguments::verification::VerificationArguments;
+use crate::cache::warn;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -226,8 +227,9 @@ async fn one_image(
     let verification = Verification::new(&arguments.verification, environment).await?;
     let mut installer = Installer::new(verification.registry.clone(), verification.verifier())
         .with_limits(arguments.limits.limits());
-    if let Some(layers) = arguments.layers.cache() {
-        installer = installer.with_layer_cache(layers);
+    let layers = arguments.layers.cache();
+    if let Some(layers) = &layers {
+        installer = installer.with_layer_cache(layers.clone());
     }
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let check = CheckFiles::asked(&arguments.replacing);
@@ -255,6 +257,11 @@ async fn one_image(
         Err(failure) => Err(Failure::of_one_image(failure)),
     };
     drop(progress);
+    warn(
+        output,
+        "layers",
+        layers.as_ref().and_then(LayerCache::trouble),
+    );
     let result = InstallResult {
         wanted: Wanted::image(&plan, &directory),
         ..InstallResult::default()

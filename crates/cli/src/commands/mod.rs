@@ -224,6 +224,24 @@ impl Command {
         matches!(self, Self::ImageVerifier(arguments) if arguments.is_request())
     }
 
+    /// The end of a run that this machine does not let begin.
+    pub(crate) fn not_begun(
+        &self,
+        failure: Failure,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<ExitCode, Failure> {
+        match self {
+            Self::ImageVerifier(arguments) if self.must_answer() => Ok(image_verifier::refuse(
+                arguments,
+                failure,
+                environment,
+                output,
+            )),
+            _ => Err(failure),
+        }
+    }
+
     pub(crate) async fn run(
         self,
         environment: &Environment,

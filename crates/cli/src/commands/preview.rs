@@ -138,16 +138,19 @@ fn text(name: &str, directory: &Path, preview: &Preview) -> String {
         Preview::Install {
             found, replacement, ..
         } => {
-            let verb = match replacement {
-                Replacement::New => "install",
-                Replacement::Reinstalled => "reinstall",
-                Replacement::NowVerified => "verify and replace",
-                Replacement::Upgraded => "upgrade",
-                Replacement::RolledBack => "roll back",
-                Replacement::Replaced => "replace",
+            let (verb, how) = match replacement {
+                Replacement::New => ("install", ""),
+                Replacement::Reinstalled => ("reinstall", ""),
+                Replacement::NowVerified => (
+                    "verify and install",
+                    ", in place of what was never verified",
+                ),
+                Replacement::Upgraded => ("upgrade", ""),
+                Replacement::RolledBack => ("roll back", ""),
+                Replacement::Replaced => ("install", ", in place of what is there"),
             };
             format!(
-                "would {verb} {name} in {directory}\n{}{}{}",
+                "would {verb} {name} in {directory}{how}\n{}{}{}",
                 installed(preview),
                 digest_text(&found.digest, found.reference.as_ref()),
                 details(&found.grounds, found.provenance.as_ref()),

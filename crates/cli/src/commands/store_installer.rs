@@ -17,6 +17,7 @@ use super::report::Report;
 use super::requested_entry::RequestedEntry;
 use super::told::{CheckFiles, Checked, Told, check_files};
 use crate::arguments::trust::TrustArguments;
+use crate::cache::warn;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::installation::{InstallOutput, InstallResult};
@@ -147,6 +148,11 @@ impl StoreInstaller {
                 }
             }
         }
+        warn(
+            output,
+            "layers",
+            self.layers.as_ref().and_then(LayerCache::trouble),
+        );
         let (results, code) = report.end();
         output.document(&InstallOutput { results });
         Ok(code)

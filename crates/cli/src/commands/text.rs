@@ -7,8 +7,8 @@ use countersign_download::{
     CheckResult, Grounds, Installed, Outcome, Provenance, Replacement, UNPROVEN,
 };
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{BoundName, COSIGN_SIGN_PREDICATE, SignatureFormat};
-use countersign_verify::Evidence;
+use countersign_policy::{BoundName, COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
+use countersign_verify::{Evidence, SignedBy};
 
 use super::check;
 use crate::output::{self, Output};
@@ -30,19 +30,19 @@ pub(super) fn outcome_text(
             replaced,
             ..
         } => {
-            let verb = match replacement {
-                Replacement::New => "installed",
-                Replacement::Reinstalled => "reinstalled",
-                Replacement::NowVerified => "now verified:",
-                Replacement::Upgraded => "upgraded",
-                Replacement::RolledBack => "rolled back",
+            let (verb, how) = match replacement {
+                Replacement::New => ("installed", ""),
+                Replacement::Reinstalled => ("reinstalled", ""),
+                Replacement::NowVerified => ("now verified:", ""),
+                Replacement::Upgraded => ("upgraded", ""),
+                Replacement::RolledBack => ("rolled back", ""),
                 // Which of the two is newer is not always known.
-                Replacement::Replaced => "replaced",
+                Replacement::Replaced => ("installed", ", in place of what was there"),
             };
             let Installed { files, bytes, .. } = **installed;
             let noun = if files == 1 { "file" } else { "files" };
             let mut text = format!(
-                "{verb} {name} in {directory}: {files} {noun}, {}\n",
+                "{verb} {name} in {directory}{how}: {files} {noun}, {}\n",
                 output::bytes(bytes)
             );
             if let Some(replaced) = replaced {
@@ -132,6 +132,29 @@ pub(super) fn proofs_text<'a>(proofs: impl IntoIterator<Item = &'a Evidence>) ->
             format!("  proof      {number} of {count}\n{}", evidence_text(proof))
         })
         .collect()
+}
+
+/// The file of each key that signed, by the name that the policy has, in aligned lines.
+pub(super) fn key_files<'a>(
+    proofs: impl IntoIterator<Item = &'a Evidence>,
+    policy: &Policy,
+) -> String {
+    let requirements = policy.requirements();
+    let mut text = String::new();
+    for proof in proofs {
+        let SignedBy::Key { key } = &proof.signer else {
+            continue;
+        };
+        let mut keys = requirements.iter().flat_map(Policy::keys);
+        let named = keys.find(|one| one.key.fingerprint() == *key);
+        if let Some(file) = named.and_then(|one| one.key.file()) {
+            let line = format!("  key        from {}\n", countersign_oci::printable(file));
+            if !text.contains(&line) {
+                text.push_str(&line);
+            }
+        }
+    }
+    text
 }
 
 /// Who signed what and when, in aligned lines.

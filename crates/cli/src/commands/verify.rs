@@ -6,6 +6,7 @@
 mod bundle;
 mod inputs;
 mod save;
+mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, Evidence, JudgedIndex, SignedDocument, VerifiedPlatform, Verifier,
-    judge_index, verify_platform,
+    Error as VerifyError, Evidence, JudgedIndex, SignatureCache, SignedDocument, VerifiedPlatform,
+    Verifier, judge_index, verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
@@ -25,11 +26,11 @@ use serde::Serialize;
 
 use self::inputs::SavedInputs;
 use self::save::Saving;
+use self::text::{line, text};
 use super::report::Report;
-use super::text::proofs_text;
 use crate::arguments::cache::CacheArguments;
 use crate::arguments::verification::VerificationArguments;
-use crate::cache::with_cache;
+use crate::cache::{signature_cache, warn};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::error::JsonError;
@@ -125,7 +126,11 @@ pub(crate) async fn run(
     let inputs = SavedInputs::of(&arguments)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
     saving.check(&verification.policy)?;
-    let verifier = with_cache(verification.verifier(), &arguments.cache, environment)?;
+    let cache = signature_cache(&arguments.cache, environment)?;
+    let verifier = match &cache {
+        Some(cache) => verification.verifier().with_cache(cache.clone()),
+        None => verification.verifier(),
+    };
     let verifier = match bundle::read(arguments.bundle.as_deref())? {
         Some(bundles) => verifier.with_bundles(bundles),
         None => verifier,
@@ -152,15 +157,24 @@ pub(crate) async fn run(
         {
             let outcome = inputs.save(image.as_ref(), outcome, &verification, output);
             let outcome = outcome.and_then(|verified| saving.save(verified, output));
+            if let (Some(cache), Ok(verified)) = (&cache, &outcome)
+                && output.tells_steps()
+                && cache.has_proved(&verified.evidence.digest)
+            {
+                progress.say(format!("from the cache: the signature of {reference}"));
+            }
             progress.suspend(|| match &outcome {
-                Ok(verified) => match arguments.print_digest {
-                    true => output.answer(&format!("{}\n", verified.proven)),
-                    // Details of each platform are for whoever asks for them.
-                    false if arguments.all_platforms && !output.tells_steps() => {
-                        output.result(&line(reference, platform.as_ref(), verified));
-                    }
-                    false => saving.tell(output, &text(reference, platform.as_ref(), verified)),
-                },
+                Ok(verified) => {
+                    let of = (reference, platform.as_ref());
+                    tell(
+                        of,
+                        verified,
+                        &arguments,
+                        &verification.policy,
+                        &saving,
+                        output,
+                    );
+                }
                 Err(failure) => report.fail(failure, ()),
             });
             // Written at once, so that nothing is kept of thousands of references.
@@ -173,8 +187,32 @@ pub(crate) async fn run(
     drop(outcomes);
     drop(progress);
     output.end_results();
+    warn(
+        output,
+        "signatures",
+        cache.as_ref().and_then(SignatureCache::trouble),
+    );
     let (_, code) = report.end();
     Ok(code)
+}
+
+/// Tells of an image that is verified.
+fn tell(
+    (reference, platform): (&Reference, Option<&Platform>),
+    verified: &Verified,
+    arguments: &VerifyArguments,
+    policy: &Policy,
+    saving: &Saving<'_>,
+    output: &Output,
+) {
+    match arguments.print_digest {
+        true => output.answer(&format!("{}\n", verified.proven)),
+        // Details of each platform are for whoever asks for them.
+        false if arguments.all_platforms && !output.tells_steps() => {
+            output.result(&line(reference, platform, verified));
+        }
+        false => saving.tell(output, &text(reference, platform, verified, policy)),
+    }
 }
 
 /// What `countersign verify` prints.
@@ -399,33 +437,4 @@ impl Judged {
             outcome,
         }
     }
-}
-
-/// One platform of `--all-platforms`.
-fn line(reference: &Reference, platform: Option<&Platform>, verified: &Verified) -> String {
-    let of = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
-    let digest = verified.proven.digest();
-    let proofs = [&verified.evidence].into_iter().chain(&verified.further);
-    let mut signers: Vec<String> = Vec::new();
-    for signer in proofs.map(|proof| countersign_oci::printable(&proof.signer.to_string())) {
-        if !signers.contains(&signer) {
-            signers.push(signer);
-        }
-    }
-    let signers = signers.join(", ");
-    format!("verified {reference}{of}: {digest}, signed by {signers}\n")
-}
-
-fn text(reference: &Reference, platform: Option<&Platform>, verified: &Verified) -> String {
-    let of = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
-    let proofs = [&verified.evidence].into_iter().chain(&verified.further);
-    let mut text = format!("verified {reference}{of}\n{}", proofs_text(proofs));
-    match verified.signed {
-        SignedDocument::Index => text.push_str("  by         the index's signature\n"),
-        SignedDocument::Manifest => text.push_str("  by         the manifest's own signature\n"),
-    }
-    if let Some(manifest) = &verified.manifest {
-        text.push_str(&format!("  manifest   {manifest}\n"));
-    }
-    text
 }

@@ -50,3 +50,57 @@ async fn the_directory_is_the_user_s_unless_a_flag_names_one() {
     let run = stage.verify(&["--cache-dir", "kept", &app]);
     assert_eq!(run.code, 2, "{}", run.shown());
 }
+
+/// Whoever asks for a cache wants to know that there is none; and with `-v`, what came from it.
+#[tokio::test]
+async fn a_cache_that_can_not_be_written_is_told_once_and_what_is_from_it_too() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = format!("{}@{}", stage.reference("app"), stage.index.digest());
+    stage.write("file", "in the way");
+    let run = stage.verify(&["--cache=1h", "--cache-dir", "file", &app, &app]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let said = "warning: signatures are not cached: the directory file can't be written: ";
+    assert_eq!(run.stderr.matches(said).count(), 1, "{}", run.shown());
+    let again = |flags: &[&str]| {
+        stage.verify(&[&["--cache=1h", "--cache-dir", "kept", &app], flags].concat())
+    };
+    let first = again(&["-v"]);
+    assert!(
+        !first.stderr.contains("from the cache"),
+        "{}",
+        first.shown()
+    );
+    let second = again(&["-v"]);
+    assert!(
+        second.stderr.contains("from the cache: the signature of "),
+        "{}",
+        second.shown()
+    );
+    assert_eq!(again(&[]).stderr, "");
+}
+
+#[tokio::test]
+async fn a_layer_cache_that_can_not_be_written_is_told_and_what_is_from_it_too() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    stage.write("file", "in the way");
+    let run = stage.install(&["--layer-cache", "file", &app, "here"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let said = "warning: layers are not cached: the directory file can't be written: ";
+    assert_eq!(run.stderr.matches(said).count(), 1, "{}", run.shown());
+    let kept = ["--layer-cache", "kept", "-v", "--reinstall", &app, "here"];
+    let first = stage.install(&kept);
+    assert!(
+        !first.stderr.contains("from the cache"),
+        "{}",
+        first.shown()
+    );
+    let second = stage.install(&kept);
+    assert!(
+        second.stderr.contains("from the cache: sha256:"),
+        "{}",
+        second.shown()
+    );
+}

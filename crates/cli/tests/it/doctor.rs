@@ -239,3 +239,52 @@ async fn policy_check_explains_the_rules_of_an_image_verifier() {
     let strict = stage.run(&[&["policy", "check", "--strict", "image-verifier.yaml"]]);
     assert_eq!(strict.code, 4);
 }
+
+/// Where containerd is not installed, the verifier's own files are checked all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_containerd_the_other_checks_are_made() {
+    let stage = Stage::new().await;
+    configure(&stage, "");
+    let usual = ["doctor", "containerd", "--config", "image-verifier.yaml"];
+    let run = stage.run(&[&usual]);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    let mut lines = run.stdout.lines();
+    let first = lines.next().unwrap();
+    assert_eq!(
+        first,
+        "FAILED  containerd: the program containerd is not in PATH"
+    );
+    assert!(
+        lines.next().unwrap().contains("--config-dump FILE"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("ok      configuration: "),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("ok      trusted root: "),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stdout.contains("1 failed, "), "{}", run.stdout);
+    // One that has nothing to say of itself, and one that says nonsense.
+    for program in ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho nonsense\n"] {
+        stage.write("containerd", program);
+        executable(&stage, "containerd", 0o755);
+        let run = stage.run(&[&usual, &["--containerd", "./containerd"]]);
+        assert_eq!(run.code, 4, "{}", run.shown());
+        assert!(
+            run.stdout.contains("FAILED  containerd: "),
+            "{}",
+            run.stdout
+        );
+        assert!(
+            run.stdout.contains("ok      configuration: "),
+            "{}",
+            run.stdout
+        );
+    }
+}

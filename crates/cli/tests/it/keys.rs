@@ -92,6 +92,10 @@ async fn a_key_is_a_flag_or_a_file_beside_the_policy() {
     assert_eq!(evidence["key"], named(&own));
     assert_eq!(evidence["identity"], Value::Null);
     assert_eq!(evidence["signed_at"].as_array().unwrap().len(), 1);
+    // A person knows it by its file, too.
+    let by_file = stage.run(&[&["verify"], &TRUST, &by_file[..2], &[&reference]]);
+    let from = "  key        from cosign.pub\n";
+    assert!(by_file.stdout.contains(from), "{}", by_file.shown());
 }
 
 #[tokio::test]

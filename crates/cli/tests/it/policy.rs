@@ -2,6 +2,7 @@
 
 mod export;
 mod init;
+mod named_files;
 mod rules;
 mod save;
 

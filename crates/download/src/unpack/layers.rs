@@ -39,6 +39,8 @@ impl ImageContent<'_> {
                 if let Some(cache) = self.cache()
                     && let Some(blob) = Blob::cached(cache, layer, &place).await?
                 {
+                    let digest = layer.digest.clone();
+                    (self.with.events)(Event::LayerCached { digest });
                     self.progress(layer, layer.size);
                     return Ok(blob);
                 }

@@ -21,6 +21,28 @@ pub(super) const RULES_NOTES: &[&str] = &[
     "the repository that the signature names must be the image's: a copy in a mirror is refused",
 ];
 
+/// A note, where a scope takes more images than its pattern.
+const WIDER: &str = "a scope there is a repository with everything below it, or all below a path with the repository of that name: \
+                     images that no pattern here matches are held to the policy, too";
+
+/// [`WIDER`], if it is so of one of these patterns of a rule.
+pub(super) fn wider(patterns: &[ImagePattern]) -> Option<&'static str> {
+    let mut each = patterns.iter();
+    each.any(|pattern| beyond(pattern, patterns).is_some())
+        .then_some(WIDER)
+}
+
+/// What the scope of `pattern` takes there that no pattern of its rule does.
+fn beyond(pattern: &ImagePattern, all: &[ImagePattern]) -> Option<Beyond> {
+    let beyond = images::beyond_scope(pattern)?;
+    let scope = images::scope(pattern)?;
+    // `a` and `a/**` together are the scope.
+    let completes = |other: &ImagePattern| {
+        other != pattern && images::scope(other).is_some_and(|other| other == scope)
+    };
+    (!all.iter().any(completes)).then_some(beyond)
+}
+
 pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {
     let requirement = requirement(export)?;
     let scopes = scopes(export.images)?.into_iter();
@@ -107,15 +129,11 @@ pub(super) fn allowed_beyond(
     scope: &str,
     all: &[ImagePattern],
 ) -> Option<Difference> {
-    let more = match images::beyond_scope(pattern)? {
+    let more = match beyond(pattern, all)? {
         Beyond::Repository => format!("the repository `{scope}` itself"),
         Beyond::Below => format!("everything below `{scope}`"),
     };
-    // `a` and `a/**` together are the scope.
-    let completes = |other: &ImagePattern| {
-        other != pattern && images::scope(other).is_some_and(|other| other == scope)
-    };
-    (!all.iter().any(completes)).then(|| Difference {
+    Some(Difference {
         rule: None,
         field: "images",
         effect: format!("{more} is pulled without a signature there too"),

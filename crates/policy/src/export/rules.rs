@@ -53,7 +53,15 @@ impl RulesExport<'_> {
         let mut notes = match enforcer {
             Enforcer::PolicyController => policy_controller::RULES_NOTES.to_vec(),
             Enforcer::Talos => talos::RULES_NOTES.to_vec(),
-            Enforcer::Containers => containers::RULES_NOTES.to_vec(),
+            Enforcer::Containers => {
+                // Of a rule without a demand it is a difference.
+                let wider = self.rules().find_map(|(_, rule)| match &rule.demand {
+                    Demand::Signature(_) => containers::wider(&rule.images),
+                    Demand::Nothing { .. } => None,
+                });
+                let notes = containers::RULES_NOTES.iter().copied();
+                notes.chain(wider).collect()
+            }
             Enforcer::Kyverno | Enforcer::Flux => Vec::new(),
         };
         if self.config.needs_access() {

@@ -43,10 +43,13 @@ pub(super) fn signer(
         PublicKey::from_pem(text).map_err(|reason| Problem::PublicKey { file: None, reason })
     } else {
         match read(text) {
-            Ok(pem) => PublicKey::from_pem(&pem).map_err(|reason| Problem::PublicKey {
-                file: Some(text.to_owned()),
-                reason,
-            }),
+            Ok(pem) => match PublicKey::from_pem(&pem) {
+                Ok(key) => Ok(key.with_file(text)),
+                Err(reason) => Err(Problem::PublicKey {
+                    file: Some(text.to_owned()),
+                    reason,
+                }),
+            },
             Err(error) => Err(Problem::KeyFile {
                 found: text.to_owned(),
                 reason: error.to_string(),

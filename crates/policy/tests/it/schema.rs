@@ -99,8 +99,7 @@ fn accepted() -> Vec<String> {
         format!("verification:\n  key: {KEY}"),
         format!("identities: [{{issuer: a, identity: b}}, {{key: {KEY}, ignore_tlog: true}}]"),
         "{issuer: a, identity: b, ignore_tlog: false}".to_owned(),
-        // YAML takes these for numbers and booleans; as texts they are as good as any.
-        "{issuer: 5, identity: true}".to_owned(),
+        // YAML takes these for numbers and booleans; in the author's own keys they are as good as texts.
         block_and("claims: {source_repository_identifier: 0123456789}"),
         block_and("annotations: {version: 1.10, stable: true}"),
     ];
@@ -193,6 +192,7 @@ fn refused() -> Vec<String> {
     documents.extend(verifications.map(|text| gallery_and(&format!("verification: {text}"))));
     for document in [
         "key:".to_owned(),
+        "key: 5".to_owned(),
         "key: ' '".to_owned(),
         "{issuer: a, identity: b, ignore_tlog: true}".to_owned(),
         format!("{{key: {KEY}, issuer: a, identity: b}}"),
@@ -220,7 +220,7 @@ fn refused() -> Vec<String> {
         } else {
             "issuer: a"
         };
-        for value in ["", "''", "'  '", "[a]", "{a: b}"] {
+        for value in ["", "''", "'  '", "[a]", "{a: b}", "5", "1.5", "true"] {
             documents.push(format!("{other}\n{key}: {value}\n"));
         }
         documents.push(format!("{other}\n{key}s: a\n"));

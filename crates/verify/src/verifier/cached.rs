@@ -57,6 +57,9 @@ impl Verifier {
     ) -> Option<VerifiedImage> {
         for stored in kept {
             if let Some(proof) = self.judge(search, stored).await {
+                if let Some(cache) = &self.cache {
+                    cache.proves(search.image.digest());
+                }
                 return Some(proof);
             }
         }

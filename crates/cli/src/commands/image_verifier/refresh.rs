@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use countersign_download::FileLock;
 use countersign_policy::{Demand, Policy};
 use countersign_verify::TufNetwork;
 use schemars::JsonSchema;
@@ -13,8 +15,11 @@ use super::configuration::Configuration;
 use super::root;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::Output;
+
+/// How long another process may fetch the trusted root. It has a time limit for each request.
+const TURN: Duration = Duration::from_secs(120);
 
 /// `countersign image-verifier refresh`
 #[derive(Debug, Args)]
@@ -38,7 +43,7 @@ pub(super) async fn run(
     };
     // No registry is asked, so no login is needed.
     let connection = connection::without_registries(&configuration.environment)?;
-    let _lock = root::lock(configuration.state_directory()).await;
+    let _lock = turn(configuration.state_directory(), TURN).await?;
     let mut results: Vec<RefreshResult> = Vec::new();
     let mut failed = None;
     for policy in policies(&configuration) {
@@ -68,6 +73,24 @@ pub(super) async fn run(
     }
     output.document(&RefreshOutput { results });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until no other process fetches a trusted root.
+///
+/// # Errors
+/// If one still does when `patience` is over.
+async fn turn(directory: PathBuf, patience: Duration) -> Result<Option<FileLock>, Failure> {
+    let file = root::lock_file(&directory);
+    let waiting = tokio::time::timeout(patience, root::lock(directory)).await;
+    waiting.map_err(|_| {
+        let message = format!(
+            "another process has held {} for {} s: it fetches the trusted root, or hangs",
+            file.display(),
+            patience.as_secs()
+        );
+        Failure::new(Kind::Machine, message)
+            .hint("wait until the other process ends, or end it; then run this again")
+    })
 }
 
 /// Each trusted root that a rule needs, and whether it is on the disk and valid.
@@ -112,4 +135,22 @@ pub(crate) struct RefreshOutput {
 struct RefreshResult {
     /// Where it is from: a file or a URL.
     trusted_root: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_lock_does_not_wait_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_owned();
+        let held = turn(path.clone(), TURN).await.unwrap();
+        assert!(held.is_some());
+        let late = turn(path.clone(), Duration::ZERO).await.unwrap_err();
+        assert_eq!(late.kind, Kind::Machine);
+        assert!(late.line().contains("trusted-root.lock"), "{}", late.line());
+        drop(held);
+        assert!(turn(path, TURN).await.unwrap().is_some());
+    }
 }

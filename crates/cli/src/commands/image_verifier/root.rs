@@ -3,7 +3,7 @@
 //! One that is on disk and valid is used without asking anybody, however old it is: `refresh` keeps it fresh.
 //! If there is none, one process fetches it, and the others wait.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_download::FileLock;
@@ -51,10 +51,15 @@ pub(super) async fn load(
     root
 }
 
+/// The file that is locked.
+pub(super) fn lock_file(directory: &Path) -> PathBuf {
+    directory.join(LOCK)
+}
+
 /// Waits for the lock. `None` where there can't be one: then each process fetches for itself.
 pub(super) async fn lock(directory: PathBuf) -> Option<FileLock> {
     std::fs::create_dir_all(&directory).ok()?;
-    let path = directory.join(LOCK);
+    let path = lock_file(&directory);
     loop {
         match FileLock::try_take(&path) {
             Ok(Some(lock)) => return Some(lock),

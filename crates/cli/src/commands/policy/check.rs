@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::denied::{Denied, JsonDenied};
+use super::named_files::{MISSING_FILE, NamedFiles};
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::connection;
@@ -68,10 +69,18 @@ pub(super) async fn run(
     let name = arguments.file.display().to_string();
     let text = read_text(&arguments.file, "policy")?;
     let source = Source::parse(&text, &arguments.file)?;
-    let mut parts = match &source {
-        Source::Policy(file) => parts(file)?,
-        Source::ImageVerifier(config) => rules(config),
+    let (mut parts, named) = match &source {
+        Source::Policy(file) => (parts(file)?, NamedFiles::of_policies(file)),
+        Source::ImageVerifier(config) => (rules(config), NamedFiles::of_verifier(config)),
     };
+    let missing = named.check(&arguments.file)?.into_iter();
+    if let Some(last) = parts.last_mut() {
+        last.findings.extend(missing.map(|text| Finding {
+            name: MISSING_FILE,
+            level: Level::Warning,
+            text,
+        }));
+    }
     if !arguments.resolve.is_empty() {
         let registry = connection::registry(&arguments.registry, environment)?;
         for part in &mut parts {
@@ -158,7 +167,7 @@ const NO_VERIFICATION: &str = "no-verification";
 /// The names of all findings.
 fn names() -> Vec<&'static str> {
     let mut names = Warning::NAMES.to_vec();
-    names.extend([NO_VERIFICATION, IMAGE_RULES]);
+    names.extend([NO_VERIFICATION, IMAGE_RULES, MISSING_FILE]);
     names.sort_unstable();
     names
 }

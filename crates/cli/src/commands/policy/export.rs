@@ -108,7 +108,14 @@ pub(super) fn run(arguments: &PolicyExportArguments, output: &Output) -> Result<
             export.to(*to)
         }
     };
-    let exported = exported.map_err(|error| inexpressible(&error))?;
+    let exported = exported.map_err(|error| match error.field {
+        // A configuration has its own.
+        "images" if images.is_empty() && error.rule.is_none() => {
+            Failure::new(Kind::Usage, error.to_string())
+                .hint("pass --images 'quay.io/acme/**', with a pattern of your images")
+        }
+        _ => inexpressible(&error),
+    })?;
     if !lossy {
         refuse_differences(*to, &exported.differences)?;
     }

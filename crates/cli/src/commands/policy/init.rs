@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_oci::Reference;
 use countersign_policy::Policy;
-use countersign_verify::{AttachedContent, Verifier};
+use countersign_verify::{AttachedContent, Failure as NotGenuine, Verifier};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -122,7 +122,7 @@ async fn from_image(
     drop(progress);
 
     let mut draft = Draft::of_image(reference.to_string());
-    let mut unproven = 0;
+    let (mut unproven, mut by_key) = (0, 0);
     for attached in &survey.attached {
         let AttachedContent::Signatures(signatures) = &attached.content else {
             continue;
@@ -130,9 +130,25 @@ async fn from_image(
         for signature in signatures {
             match &signature.record {
                 Ok(evidence) => draft.add(evidence),
+                Err(NotGenuine::KeyForCertificate) => by_key += 1,
                 Err(_) => unproven += 1,
             }
         }
+    }
+    if draft.signers.is_empty() && by_key > 0 {
+        let message = format!(
+            "{reference} is signed with a key, and a signature does not say which: no policy can be made from it"
+        );
+        return Err(Failure::new(Kind::Unsigned, message)
+            .hint("get the public key from the project, and write a policy file with `verification: {key: cosign.pub}`")
+            .hint(format!(
+                "try it first with 'countersign verify --key cosign.pub {reference}'"
+            )));
+    }
+    if by_key > 0 {
+        output.warning(
+            "the image has signatures with a key, too: their signers are not in the policy; add `identities: [{key: FILE}]` for a key that you trust",
+        );
     }
     if draft.signers.is_empty() {
         let found = match unproven {

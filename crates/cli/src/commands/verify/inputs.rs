@@ -72,7 +72,7 @@ impl<'a> SavedInputs<'a> {
         };
         let Some(image) = image.filter(|_| is_verdict) else {
             return outcome.map_err(|failure| {
-                failure.hint(format!("nothing is saved in {shown}: there is no verdict"))
+                failure.also(format!("nothing is saved in {shown}: there is no verdict"))
             });
         };
         let inputs = Inputs {
@@ -90,7 +90,7 @@ impl<'a> SavedInputs<'a> {
             }
             (Err(unsaved), Ok(_)) => Err(unsaved),
             (Err(unsaved), Err(failure)) => {
-                Err(failure.hint(format!("nothing is saved in {shown}: {}", unsaved.line())))
+                Err(failure.also(format!("nothing is saved in {shown}: {}", unsaved.line())))
             }
         }
     }

@@ -104,3 +104,58 @@ async fn a_request_that_is_wrong_is_logged_with_what_it_names() {
     assert_eq!(log[1]["image"], other.as_str());
     assert!(log[1].get("digest").is_none(), "{}", log[1]);
 }
+
+/// Too few open files stop the program before it begins. containerd gets its line all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_lets_nothing_begin_is_an_answer_too() {
+    use std::os::unix::process::CommandExt as _;
+    let stage = Stage::new().await;
+    for (mode, code, said) in [("enforce", 1, "refused"), ("warn", 0, "warn")] {
+        configure(
+            &stage,
+            &format!("mode: {mode}"),
+            &signed_by(&stage, RELEASE),
+        );
+        let ours = verifier(&stage);
+        let script = r#"ulimit -n 6 && exec "$0" "$@""#;
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", script])
+            .arg(ours.get_program())
+            .env_clear();
+        for (name, value) in ours.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        let digest = stage.index.digest().to_string();
+        shell.args(["-name", &stage.reference("app:v1"), "-digest", &digest]);
+        shell.args(["-stdin-media-type", MEDIA_TYPE]);
+        if rustix::process::geteuid().is_root() {
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(stage.directory.path(), open).unwrap();
+            shell.uid(65_534);
+        }
+        let answer = run(&mut shell, "");
+        assert_eq!(answer.code, code, "{mode}: {}", answer.shown());
+        assert_eq!(answer.stdout.lines().count(), 1, "{}", answer.shown());
+        assert!(answer.stdout.contains(said), "{}", answer.shown());
+        assert!(
+            answer.stdout.contains("too few files may be open"),
+            "{}",
+            answer.shown()
+        );
+    }
+}
+
+/// In its help it has one name, not two.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help_has_the_name_once() {
+    let stage = Stage::new().await;
+    let help = run(verifier(&stage).arg("--help"), "");
+    assert_eq!(help.code, 0, "{}", help.shown());
+    assert!(
+        help.stdout
+            .contains("Usage: countersign image-verifier [OPTIONS]"),
+        "{}",
+        help.stdout
+    );
+}

@@ -148,7 +148,7 @@ async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
 
       tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it
 
-    Usage: countersign verify --identity <IDENTITY> <REFERENCE>...
+    Usage: countersign verify [OPTIONS] <REFERENCE>...
 
     For more information, try '--help'.
     [exit code 2]

@@ -1,5 +1,8 @@
 //! `countersign policy init`.
 
+use countersign_sandbox::image::Image;
+use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Statement};
+
 use crate::stage::{RELEASE, STRANGER, Stage, TRUST, run};
 
 #[tokio::test]
@@ -54,4 +57,38 @@ async fn a_new_policy_accepts_those_who_signed_and_nobody_else() {
         .command(&["policy", "init"])
         .stdin(std::process::Stdio::null()));
     assert_eq!((nowhere.code, nowhere.stdout.as_str()), (2, ""));
+}
+
+/// A signature by a key does not say by which: the policy's author has to have it from elsewhere.
+#[tokio::test]
+async fn of_an_image_signed_with_a_key_it_is_said_what_to_do() {
+    let stage = Stage::new().await;
+    let key = SigningKey::generate(SigningKeyKind::EcdsaP256).unwrap();
+    let spec = BundleSpec::new(Statement::of(stage.index.digest()), RELEASE).signed_with(&key);
+    let bundle = stage.sigstore.issue(&spec).unwrap();
+    Image::signature(stage.index.descriptor(), bundle).push(&stage.registry, "app", None);
+    let app = stage.reference("app:v1");
+    let from = || stage.run(&[&["policy", "init", "--from", &app], &TRUST]);
+    let none = from();
+    assert_eq!(
+        (none.code, none.stdout.as_str()),
+        (3, ""),
+        "{}",
+        none.shown()
+    );
+    for said in [
+        "is signed with a key",
+        "`verification: {key: cosign.pub}`",
+        "verify --key cosign.pub",
+    ] {
+        assert!(none.stderr.contains(said), "{}", none.stderr);
+    }
+    stage.signed("app:v1", RELEASE);
+    let some = from();
+    assert_eq!(some.code, 0, "{}", some.shown());
+    assert!(
+        some.stderr.contains("signatures with a key, too"),
+        "{}",
+        some.stderr
+    );
 }

@@ -229,6 +229,23 @@ fn an_order_that_another_program_has_no_word_for_is_told() {
 }
 
 #[test]
+fn a_scope_of_containers_that_demands_more_is_noted() {
+    let notes = |images: &str| {
+        let text = format!("rules: [{{images: [{images}], {KEY}}}]");
+        let exported = exported(&text, Enforcer::Containers).unwrap();
+        let told = exported
+            .notes
+            .iter()
+            .filter(|note| note.contains("no pattern here matches"));
+        told.count()
+    };
+    assert_eq!(notes("quay.io/acme/app"), 1);
+    assert_eq!(notes("'quay.io/acme/**'"), 1);
+    assert_eq!(notes("'quay.io/acme', 'quay.io/acme/**'"), 0);
+    assert_eq!(notes("'quay.io/acme/app:v1'"), 0);
+}
+
+#[test]
 fn a_scope_of_containers_that_allows_more_is_told() {
     let of = |images: &str| {
         let text = format!("rules: [{{images: [{images}], allow: true, reason: a}}]");
