@@ -54,6 +54,21 @@ pub(crate) fn text_with_keys(
     what: &str,
 ) -> Result<(String, BTreeMap<String, String>), Failure> {
     let text = read_text(path, what)?;
+    let ((), keys) = keeping_keys(path, |name, read| {
+        PolicyFile::parse_with_keys(&text, name, read).map_err(|first| {
+            let all = PolicyFile::mistakes(&text, name, read);
+            Failure::of_file(&text, first, all)
+        })?;
+        Ok(())
+    })?;
+    Ok((text, keys))
+}
+
+/// What `parse` makes of the file `path`, and the keys that it read, by the paths that the file names.
+fn keeping_keys<T>(
+    path: &Path,
+    parse: impl FnOnce(&str, &dyn Fn(&str) -> io::Result<String>) -> Result<T, Failure>,
+) -> Result<(T, BTreeMap<String, String>), Failure> {
     let keys = RefCell::new(BTreeMap::new());
     let read = key_beside(path);
     let keep = |key: &str| {
@@ -61,12 +76,8 @@ pub(crate) fn text_with_keys(
         keys.borrow_mut().insert(key.to_owned(), text.clone());
         Ok(text)
     };
-    let name = path.display().to_string();
-    PolicyFile::parse_with_keys(&text, &name, &keep).map_err(|first| {
-        let all = PolicyFile::mistakes(&text, &name, &key_beside(path));
-        Failure::of_file(&text, first, all)
-    })?;
-    Ok((text, keys.into_inner()))
+    let parsed = parse(&path.display().to_string(), &keep)?;
+    Ok((parsed, keys.into_inner()))
 }
 
 /// As [`parse_file`], for the text of the file.
@@ -84,11 +95,19 @@ pub(crate) fn parse_image_verifier(
     text: &str,
     path: &Path,
 ) -> Result<ImageVerifierConfig, Failure> {
-    let name = path.display().to_string();
-    let read = key_beside(path);
-    ImageVerifierConfig::parse_with_keys(text, &name, &read).map_err(|first| {
-        let all = ImageVerifierConfig::mistakes(text, &name, &read);
-        Failure::of_file(text, first, all)
+    Ok(image_verifier_with_keys(text, path)?.0)
+}
+
+/// As [`parse_image_verifier`], with the keys that it names by their paths.
+pub(crate) fn image_verifier_with_keys(
+    text: &str,
+    path: &Path,
+) -> Result<(ImageVerifierConfig, BTreeMap<String, String>), Failure> {
+    keeping_keys(path, |name, read| {
+        ImageVerifierConfig::parse_with_keys(text, name, read).map_err(|first| {
+            let all = ImageVerifierConfig::mistakes(text, name, read);
+            Failure::of_file(text, first, all)
+        })
     })
 }
 

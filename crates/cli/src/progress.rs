@@ -283,7 +283,9 @@ impl Progress {
         let new = layers.insert(digest.clone(), (bytes, size)).is_none();
         let (position, length) = layers
             .values()
-            .fold((0, 0), |(a, b), (bytes, size)| (a + bytes, b + size));
+            .fold((0, 0), |(a, b): (u64, u64), (bytes, size)| {
+                (a.saturating_add(*bytes), b.saturating_add(*size))
+            });
         if new {
             if self.reader.steps {
                 let size = output::bytes(size);

@@ -259,30 +259,23 @@ impl<V: ImageVerifier> Judge<'_, V> {
     async fn entry(&self, index: &JudgedIndex<'_>, entry: PlatformEntry) -> Audited {
         let verifier = self.required.verifier.as_ref();
         let verified = index.entry(self.registry, verifier, &entry).await;
-        self.found(entry.platform, verified).await
+        self.found(entry.platform, verified)
     }
 
     async fn platform(&self, platform: Platform) -> Audited {
         let Required { verifier, policy } = self.required;
         let (registry, verifier) = (self.registry, verifier.as_ref());
         let verified = verify_platform(registry, verifier, self.image, &platform, policy).await;
-        self.found(platform, verified).await
+        self.found(platform, verified)
     }
 
-    async fn found(
+    fn found(
         &self,
         platform: Platform,
         verified: Result<VerifiedPlatform, VerifyError>,
     ) -> Audited {
         let verdict = match verified {
-            Ok(VerifiedPlatform { proof, .. }) => {
-                // An index may say anything of its children; an installation would find out.
-                let required = self.registry.require_platform(proof.image(), &platform);
-                match required.await {
-                    Ok(()) => Verdict::proven(proof.evidence()),
-                    Err(error) => classify::registry_error(&error),
-                }
-            }
+            Ok(VerifiedPlatform { proof, .. }) => Verdict::proven(proof.evidence()),
             Err(error) => classify::verify_error(&error),
         };
         self.audited(Some(platform), verdict)

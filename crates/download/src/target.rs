@@ -267,7 +267,8 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        // What can't be looked at may be there.
+        let is_there = |path: &Path| !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
         // If the old and the new installation are both here, none is at the target. Then keep the old one.
         let removed = if is_there(&self.old_path()) && is_there(&self.root_path()) {
             let rest = [self.path.join(QUARANTINE), self.root_path()];

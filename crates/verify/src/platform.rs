@@ -65,6 +65,8 @@ impl SignedDocument {
 }
 
 /// The manifest of one platform. A signature of it or of the index proves it.
+///
+/// Its configuration doesn't contradict the platform, except where [`verify_platform_ahead`] leaves that to its caller.
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedPlatform {
@@ -73,6 +75,14 @@ pub struct VerifiedPlatform {
     pub proof: VerifiedImage,
     /// Which of the two is signed.
     pub signed: SignedDocument,
+}
+
+impl VerifiedPlatform {
+    async fn configured_for(self, registry: &Registry, platform: &Platform) -> Result<Self, Error> {
+        let configured = registry.require_platform(self.proof.image(), platform);
+        configured.await.map_err(Error::Registry)?;
+        Ok(self)
+    }
 }
 
 /// Verifies an image if nobody says for which platform: what it names must be signed, and the policy may deny
@@ -95,13 +105,13 @@ pub async fn verify_image<V: ImageVerifier>(
 /// Selects the manifest for `platform` in `image` and verifies it. The index is verified first. Only if its
 /// signatures are refused, the manifest is.
 ///
-/// The image's configuration is not read. [`Registry::require_platform`] compares it with the platform, and
-/// so does the code that unpacks the image.
+/// An index may say anything of its children, so the image's configuration is compared with the platform, too.
 ///
 /// # Errors
 /// [`Error::Denied`] if the policy denies the index, an index below it or the manifest;
 /// [`Error::BothRefused`] or [`Error::Refused`] if no signature is accepted; [`Error::Registry`] if there is
-/// no image for the platform, or if it can't be fetched; [`Error::Late`] after [`ImageVerifier::time_limit`].
+/// no image for the platform, if its configuration names another one, or if it can't be fetched; [`Error::Late`] after
+/// [`ImageVerifier::time_limit`].
 pub async fn verify_platform<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
@@ -109,15 +119,22 @@ pub async fn verify_platform<V: ImageVerifier>(
     platform: &Platform,
     policy: &Policy,
 ) -> Result<VerifiedPlatform, Error> {
-    verify_platform_ahead(registry, verifier, image, platform, policy, &|_| {}).await
+    in_time(verifier.time_limit(), image, async {
+        let ahead = verify_platform_ahead(registry, verifier, image, platform, policy, &|_| {});
+        ahead.await?.configured_for(registry, platform).await
+    })
+    .await
 }
 
 /// The same as [`verify_platform`]. `selected` is called as soon as the manifest is selected, while the signatures
 /// are still being judged. Nothing is proven then: its content may be fetched to a quarantine, and may not be
 /// looked at before the proof is there.
 ///
+/// The image's configuration is not read: whoever unpacks the image compares it with the platform
+/// ([`Registry::require_platform`]).
+///
 /// # Errors
-/// As for [`verify_platform`].
+/// As for [`verify_platform`], without those of the configuration.
 pub async fn verify_platform_ahead<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
@@ -191,7 +208,10 @@ impl JudgedIndex<'_> {
         in_time(verifier.time_limit(), self.image, async {
             let selected = registry.selected_entry(self.image, entry).await;
             let selected = selected.map_err(Error::Registry)?;
-            self.selected(registry, verifier, &entry.platform, selected)
+            let verified = self.selected(registry, verifier, &entry.platform, selected);
+            verified
+                .await?
+                .configured_for(registry, &entry.platform)
                 .await
         })
         .await

@@ -25,7 +25,7 @@ use self::settings::Settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Where containerd listens.
 const ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
@@ -109,12 +109,13 @@ pub(super) async fn run(
 
     let count = |status| findings.iter().filter(|one| one.status == status).count();
     let (failed, warnings) = (count(Status::Failed), count(Status::Warning));
+    let told = output::counted(warnings as u64, "warning", "warnings");
     for finding in &findings {
         output.answer(&finding.text());
     }
     output.answer(&match failed {
-        0 => format!("{warnings} warnings, nothing failed\n"),
-        _ => format!("{failed} failed, {warnings} warnings\n"),
+        0 => format!("{told}, nothing failed\n"),
+        _ => format!("{failed} failed, {told}\n"),
     });
     output.document(&DoctorOutput {
         results: findings.iter().map(Finding::to_json).collect(),

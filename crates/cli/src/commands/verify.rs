@@ -392,7 +392,7 @@ impl Judge<'_> {
     async fn platform(&self, image: &ResolvedImage, platform: Platform) -> Judged {
         let verifying =
             verify_platform(self.registry, self.verifier, image, &platform, self.policy);
-        let outcome = self.manifest(verifying, &platform).await;
+        let outcome = manifest(verifying.await);
         Judged {
             platform: Some(platform),
             ..Judged::whole(outcome)
@@ -401,31 +401,25 @@ impl Judge<'_> {
 
     async fn entry(&self, index: &JudgedIndex<'_>, entry: PlatformEntry) -> Judged {
         let verifying = index.entry(self.registry, self.verifier, &entry);
-        let outcome = self.manifest(verifying, &entry.platform).await;
+        let outcome = manifest(verifying.await);
         Judged {
             platform: Some(entry.platform),
             ..Judged::whole(outcome)
         }
     }
+}
 
-    async fn manifest(
-        &self,
-        verifying: impl Future<Output = Result<VerifiedPlatform, VerifyError>>,
-        platform: &Platform,
-    ) -> Result<Verified, Failure> {
-        let verified = verifying.await?;
-        let manifest = verified.proof.image();
-        // An index may say anything of its children; an installation would find out.
-        self.registry.require_platform(manifest, platform).await?;
-        Ok(Verified {
-            proven: manifest.reference().clone(),
-            evidence: verified.proof.evidence().clone(),
-            further: verified.proof.further_evidence().to_vec(),
-            signed: verified.signed,
-            manifest: Some(manifest.digest().clone()),
-            predicate: verified.proof.predicate().map(str::to_owned),
-        })
-    }
+fn manifest(verified: Result<VerifiedPlatform, VerifyError>) -> Result<Verified, Failure> {
+    let verified = verified?;
+    let manifest = verified.proof.image();
+    Ok(Verified {
+        proven: manifest.reference().clone(),
+        evidence: verified.proof.evidence().clone(),
+        further: verified.proof.further_evidence().to_vec(),
+        signed: verified.signed,
+        manifest: Some(manifest.digest().clone()),
+        predicate: verified.proof.predicate().map(str::to_owned),
+    })
 }
 
 impl Judged {

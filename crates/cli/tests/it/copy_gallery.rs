@@ -265,7 +265,56 @@ async fn what_is_no_kit_and_what_nothing_proves_is_told() {
     stage.write("galleries.yaml", galleries);
     expect(
         copy(&stage, &[to]),
-        3,
+        4,
         "no policy says who must have signed it",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_nothing_is_no_success() {
+    let stage = stage(NOWHERE).await;
+    // Two entries have an image, of which one is proven.
+    let kit = copy(&stage, &["--to=ocifile://kit"]);
+    assert!(
+        kit.stdout.contains("1 of 2 images copied"),
+        "{}",
+        kit.shown()
+    );
+    let mirror = stage.reference("mirror").replace(":latest", "");
+    let most = stage.run(&[&["copy", "ocifile://kit", &mirror]]);
+    assert_eq!(most.code, 0, "{}", most.shown());
+    let note = "1 entry of the galleries has no image in the kit";
+    assert!(most.stderr.contains(note), "{}", most.shown());
+
+    let refused = copy(&stage, &["--entry=other", "--to=ocifile://none"]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    let none = stage.run(&[&["copy", "ocifile://none", &mirror]]);
+    assert_eq!(none.code, 6, "{}", none.shown());
+    let says = "there is no image to copy";
+    assert!(none.stderr.contains(says), "{}", none.shown());
+
+    stage.write(
+        "index.yaml",
+        "[{name: either, capabilities: {default: app}}]",
+    );
+    let empty = copy(&stage, &["--to=ocifile://empty"]);
+    assert_eq!(empty.code, 6, "{}", empty.shown());
+    assert!(
+        empty.stderr.contains("there is no image to copy"),
+        "{}",
+        empty.shown()
+    );
+    assert!(!stage.path("empty").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_entry_is_told_whatever_else_fails() {
+    let stage = stage(NOWHERE).await;
+    stage.write("index.yaml", "[{name: wrong, uri: 'nothing://'}]");
+    let run = copy(
+        &stage,
+        &["--entry=wrong", "--entry=rwong", "--to=ocifile://kit"],
+    );
+    assert!(run.stderr.contains("the name `rwong`"), "{}", run.shown());
+    assert_ne!(run.code, 0, "{}", run.shown());
 }

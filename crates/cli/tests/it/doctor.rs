@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use countersign_sandbox::{SigningKey, SigningKeyKind};
 use serde_json::Value;
 
 use crate::stage::{RELEASE, Run, Stage};
@@ -207,6 +208,81 @@ async fn what_is_wrong_in_the_directory_or_the_configuration_is_named() {
             .any(|one| one.contains("is empty: containerd allows every image")),
         "{found:?}"
     );
+}
+
+/// Each file that decides what is pulled, and who else could write it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_can_write_what_decides_is_named() {
+    let stage = Stage::new().await;
+    node(&stage);
+    stage.write(
+        "key.pub",
+        SigningKey::generate(SigningKeyKind::EcdsaP256)
+            .unwrap()
+            .public_pem(),
+    );
+    for name in ["root.json", "other_root.json"] {
+        std::fs::copy(stage.path("trusted_root.json"), stage.path(name)).unwrap();
+    }
+    let signer = stage.verification(RELEASE);
+    let tuf = format!(
+        "{}, trust: {{tuf_url: 'http://127.0.0.1:1', tuf_root: root.json}}}}",
+        signer.trim_end_matches('}')
+    );
+    let own = format!(
+        "{}, trust: {{trusted_root: other_root.json}}}}",
+        signer.trim_end_matches('}')
+    );
+    let text = format!(
+        "trusted_root: trusted_root.json\nstate_directory: state\njournal_socket: journal\nrules:\n\
+         - {{images: [a.example/**], verification: {{key: key.pub, ignore_tlog: true}}}}\n\
+         - {{images: [b.example/**], verification: {tuf}}}\n\
+         - {{images: [c.example/**], verification: {own}}}\n\
+         - {{images: [d.example/**], verification: {signer}}}\n"
+    );
+    stage.write("image-verifier.yaml", text);
+    std::fs::create_dir(stage.path("state")).unwrap();
+    let _journal = std::os::unix::net::UnixDatagram::bind(stage.path("journal")).unwrap();
+    executable(&stage, "journal", 0o666);
+    let found = || {
+        let mut found = failed(&stage);
+        // Nobody has fetched anything from that repository.
+        found.retain(|one| !one.contains("127.0.0.1:1"));
+        found
+    };
+    assert_eq!(found(), Vec::<String>::new());
+    for (name, check) in [
+        ("key.pub", "key"),
+        ("root.json", "tuf_root"),
+        ("other_root.json", "trusted_root"),
+        ("trusted_root.json", "trusted_root"),
+        ("image-verifier.yaml", "configuration"),
+        ("state", "state_directory"),
+    ] {
+        let before = std::fs::metadata(stage.path(name)).unwrap().permissions();
+        executable(&stage, name, before.mode() | 0o022);
+        let writable = found();
+        executable(&stage, name, before.mode());
+        let says = format!("{check}: ");
+        let named =
+            |one: &&String| one.starts_with(&says) && one.contains("can be written by others");
+        assert_eq!(
+            writable.iter().filter(named).count(),
+            1,
+            "{name}: {writable:?}"
+        );
+        // Only root may give files away.
+        if std::os::unix::fs::chown(stage.path(name), Some(4321), None).is_ok() {
+            let foreign = found();
+            std::os::unix::fs::chown(stage.path(name), Some(0), None).unwrap();
+            let named = |one: &&String| one.contains("belongs to user 4321");
+            assert_eq!(
+                foreign.iter().filter(named).count(),
+                1,
+                "{name}: {foreign:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

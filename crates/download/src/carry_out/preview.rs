@@ -1,4 +1,6 @@
 //! What an installation would do: the same sources, the same proofs and the same rules, and nothing is written.
+//!
+//! Of an image the configuration is read too: by it an installation refuses before it unpacks anything.
 
 use std::path::Path;
 
@@ -6,6 +8,7 @@ use countersign_oci::{Digest, Reference};
 
 use super::attempt::Attempt;
 use super::goal::Goal;
+use super::put_in_place::fetching;
 use super::replacement::Replacement;
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::content::Content;
@@ -89,13 +92,19 @@ impl<V: ImageVerifier> Goal<V> for Look {
 
     async fn image(
         &self,
-        _: &Installer<V>,
+        installer: &Installer<V>,
         image: Box<AdmittedImage>,
         requested: &Reference,
         _: Option<Ahead<'_>>,
         attempt: &Attempt<'_>,
     ) -> Result<Preview, Error> {
-        preview(attempt, Content::of(&image), Some(requested.clone()))
+        let content = Content::of(&image);
+        if let Some(unchanged) = unchanged(attempt, content)? {
+            return Ok(unchanged);
+        }
+        let fetching = fetching(installer, attempt);
+        fetching.check(image.reference(), image.manifest()).await?;
+        Ok(installs(attempt, content, Some(requested.clone())))
     }
 
     async fn tarball(
@@ -145,13 +154,21 @@ fn preview(
     content: Content<'_>,
     reference: Option<Reference>,
 ) -> Result<Preview, Error> {
-    if let Some(recorded) = attempt.kept(content)? {
-        return Ok(Preview::Unchanged {
-            recorded: Box::new(recorded.clone()),
-        });
-    }
+    let unchanged = unchanged(attempt, content)?;
+    Ok(unchanged.unwrap_or_else(|| installs(attempt, content, reference)))
+}
+
+/// What is installed already, if `content` is that.
+fn unchanged(attempt: &Attempt<'_>, content: Content<'_>) -> Result<Option<Preview>, Error> {
+    let kept = attempt.kept(content)?;
+    Ok(kept.map(|recorded| Preview::Unchanged {
+        recorded: Box::new(recorded.clone()),
+    }))
+}
+
+fn installs(attempt: &Attempt<'_>, content: Content<'_>, reference: Option<Reference>) -> Preview {
     let installed = attempt.target.recorded();
-    Ok(Preview::Install {
+    Preview::Install {
         replacement: Replacement::of(installed, content),
         installed: installed.cloned().map(Box::new),
         found: Box::new(Found {
@@ -161,5 +178,5 @@ fn preview(
             grounds: content.grounds.clone(),
             provenance: attempt.provenance(),
         }),
-    })
+    }
 }

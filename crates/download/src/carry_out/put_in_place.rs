@@ -194,7 +194,8 @@ impl PutInPlace {
     }
 }
 
-fn fetching<'a, V: ImageVerifier>(
+/// How the content of an image is fetched in `attempt`.
+pub(super) fn fetching<'a, V: ImageVerifier>(
     installer: &'a Installer<V>,
     attempt: &'a Attempt<'_>,
 ) -> Fetching<'a> {

@@ -106,6 +106,11 @@ impl<'a, R: BufRead> Archive<'a, R> {
         self.stream
     }
 
+    /// Bytes of a long name, with the zero that ends it.
+    fn longest_name(&self) -> u64 {
+        self.limits.path_bytes.saturating_add(1)
+    }
+
     /// The next entry, or `None` at the archive's end. The unread rest of the current entry is skipped.
     pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, ArchiveError> {
         let mut extensions = Extensions::default();
@@ -123,11 +128,11 @@ impl<'a, R: BufRead> Archive<'a, R> {
             let size = header.size()?;
             match header.flag() {
                 b'L' => {
-                    let body = self.extension("a long name", size, self.limits.path_bytes + 1)?;
+                    let body = self.extension("a long name", size, self.longest_name())?;
                     extensions.long_name = long_name(&body);
                 }
                 b'K' => {
-                    let body = self.extension("a long link", size, self.limits.path_bytes + 1)?;
+                    let body = self.extension("a long link", size, self.longest_name())?;
                     extensions.long_link = long_name(&body);
                 }
                 b'x' => {

@@ -14,15 +14,24 @@ use std::path::{Path, PathBuf};
 /// Linux's list of what this process sees mounted (proc_pid_mountinfo(5)).
 const LIST: &str = "/proc/self/mountinfo";
 
-/// The first mount below `name` in `parent`, if there is one.
+/// The first mount below `name` in `parent`, if there is one. `None` too on a system without a list of mounts.
 ///
 /// # Errors
-/// The system's error, if `parent` can't be found.
+/// The system's error, if `parent` can't be found, or if the list is there and can't be read.
 pub(super) fn mounted_below(parent: &Path, name: &Path) -> io::Result<Option<PathBuf>> {
-    let Ok(list) = fs::read(LIST) else {
-        return Ok(None);
-    };
-    Ok(first_below(&list, &parent.canonicalize()?.join(name)))
+    match read(Path::new(LIST))? {
+        Some(list) => Ok(first_below(&list, &parent.canonicalize()?.join(name))),
+        None => Ok(None),
+    }
+}
+
+/// What is in the list; `None` on a system without one.
+fn read(list: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(list) {
+        Ok(list) => Ok(Some(list)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn first_below(list: &[u8], directory: &Path) -> Option<PathBuf> {
@@ -68,5 +77,12 @@ mod tests {
         assert_eq!(found("/srv/ap"), None);
         assert_eq!(first_below(b"", Path::new("/srv/app")), None);
         assert_eq!(first_below(b"1 2 3", Path::new("/srv/app")), None);
+    }
+
+    #[test]
+    fn a_list_that_can_not_be_read_is_no_empty_list() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(read(directory.path()).is_err());
+        assert_eq!(read(&directory.path().join("none")).unwrap(), None);
     }
 }

@@ -1,4 +1,5 @@
 mod record_place;
+mod unseen;
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;

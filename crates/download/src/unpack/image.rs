@@ -37,6 +37,22 @@ pub(crate) struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
+    /// Checks all that an image is refused for before its layers are unpacked. Only its configuration is fetched.
+    pub(crate) async fn check(
+        self,
+        reference: &PinnedReference,
+        manifest: &Manifest,
+    ) -> Result<(), Error> {
+        let content = ImageContent {
+            reference,
+            manifest,
+            with: self,
+        };
+        content.check()?;
+        content.diff_ids(&content.config().await?)?;
+        Ok(())
+    }
+
     /// Fetches an image that nobody admitted, unpacks it, and deletes what was unpacked. Returns what an
     /// installation would leave out or change, one sentence each.
     pub(crate) async fn try_out(
@@ -74,7 +90,7 @@ impl ImageContent<'_> {
 
     /// Fetches the configuration, and the layers to the quarantine, if nothing about the manifest is refused.
     pub(super) async fn fetch(&self, staging: &Arc<Staging>, fetched: Sent) -> Result<(), Error> {
-        manifest::check(self.reference, self.manifest, self.with.limits)?;
+        self.check()?;
         self.announce_layers();
         let Sent { config, blobs } = fetched;
         let layers = self.fetch_layers(staging, blobs);
@@ -82,11 +98,19 @@ impl ImageContent<'_> {
         Ok(())
     }
 
-    async fn fetch_config(&self, fetched: oneshot::Sender<Bytes>) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
+        manifest::check(self.reference, self.manifest, self.with.limits)
+    }
+
+    async fn config(&self) -> Result<Bytes, Error> {
         let (descriptor, limit) = (&self.manifest.config, self.with.limits.config_bytes);
         let blob = self.with.registry.blob(self.location(), descriptor, limit);
+        Ok(blob.await?)
+    }
+
+    async fn fetch_config(&self, fetched: oneshot::Sender<Bytes>) -> Result<(), Error> {
         // Without anybody who waits for it, unpacking has failed.
-        let _ = fetched.send(blob.await?);
+        let _ = fetched.send(self.config().await?);
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use std::fs;
 
 use crate::stage::{SIGNER, STRANGER, Stage, amd64, app, image, layer};
 use bytes::Bytes;
-use countersign_download::{ArchiveError, Error, Event, ImageVerifier, Installer, Limits};
+use countersign_download::{
+    ArchiveError, Error, Event, ImageVerifier, InstallRequest, Installer, Limits, Plan,
+};
 use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Compression, Image, ImageBuilder, ImageIndex, Layer};
@@ -133,15 +135,39 @@ async fn a_denied_index_is_refused_though_its_manifests_are_signed_too() {
     }
 }
 
+/// Why an installation of `app:v1` would fail, which is said without a layer.
+async fn not_previewed(stage: &Stage) -> Error {
+    let plan = Plan::of_image(stage.reference("app:v1"), stage.policy());
+    let (platform, installer) = (amd64(), stage.installer());
+    let request = InstallRequest::new(&plan, &platform);
+    let preview = installer.preview(request, &stage.target()).await;
+    assert_eq!(stage.names(), [""; 0]);
+    preview.unwrap_err().into_decisive().unwrap()
+}
+
+#[tokio::test]
+async fn what_no_installer_unpacks_is_no_preview_either() {
+    let other = countersign_oci::Digest::sha256(b"other");
+    let stage = Stage::set().await;
+    let several = image("linux/amd64").diff_ids(vec![other.clone(), other]);
+    several.build().push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    let error = not_previewed(&stage).await;
+    assert!(matches!(error, Error::LayerCount { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn another_platform_is_refused_with_what_there_is() {
-    let error = content::refusal_of(app("linux/arm64", "v1")).await;
-    let Error::WrongPlatform { found, .. } = error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(found.to_string(), "linux/arm64");
-
     let stage = Stage::set().await;
+    app("linux/arm64", "v1").push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    for error in [stage.refusal("app:v1").await, not_previewed(&stage).await] {
+        let Error::WrongPlatform { found, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(found.to_string(), "linux/arm64");
+    }
+
     let index = ImageIndex::new(vec![app("linux/arm64", "v1")]);
     index.push(&stage.registry, "app", Some("v1"));
     let Error::Platform(error) = stage.refusal("app:v1").await else {

@@ -2,13 +2,13 @@
 
 use crate::support::stage::Stage;
 use crate::support::{IDENTITY, PATH, kind};
-use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage, media_type};
+use countersign_oci::{Descriptor, Digest, Platform, Registry, ResolvedImage, media_type};
 use countersign_policy::Policy;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{BundleSpec, Effect, Fault, Statement};
 use countersign_verify::{
     Error, ImageVerifier as _, NotCovered, RefusalKind, SignedDocument, VerifiedImage,
-    verify_image, verify_platform,
+    VerifiedPlatform, judge_index, verify_image, verify_platform,
 };
 use serde_json::json;
 
@@ -159,6 +159,37 @@ async fn a_denied_index_denies_what_it_lists_under_another_index_and_by_itself()
     // Another policy accepts it all.
     let found = verify_platform(client, &verifier, &other, &amd64, &stage.policy()).await;
     assert_eq!(found.unwrap().proof.digest(), alone.digest());
+}
+
+#[tokio::test]
+async fn a_proof_for_a_platform_is_of_an_image_that_is_configured_for_it() {
+    let stage = Stage::new().await;
+    let child = platform_image("linux/amd64");
+    child.push(&stage.scene.server, PATH, Some("child"));
+    let mut mislabelled = child.descriptor();
+    let arm64: Platform = "linux/arm64".parse().unwrap();
+    mislabelled.platform = Some(arm64.clone());
+    push_index(&stage, "v2", &[mislabelled]);
+    let (index, alone) = (
+        resolved(&stage, "v2", true).await,
+        resolved(&stage, "child", true).await,
+    );
+    let (client, verifier, policy) = (&stage.scene.client, stage.verifier(), stage.policy());
+    let refused = |found: Result<VerifiedPlatform, Error>| {
+        let Err(Error::Registry(countersign_oci::Error::WrongPlatform { found, .. })) = found
+        else {
+            panic!("{found:?}");
+        };
+        assert_eq!(found.to_string(), "linux/amd64");
+    };
+    for image in [&index, &alone] {
+        refused(verify_platform(client, &verifier, image, &arm64, &policy).await);
+    }
+    let entries = client.platform_entries(&index).await.unwrap();
+    let judged = judge_index(&verifier, &index, &policy).await.unwrap();
+    for entry in entries {
+        refused(judged.entry(client, &verifier, &entry).await);
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,10 @@ impl Carrier<'_> {
         to: &Target,
         kit: Option<Kit>,
     ) -> Result<ExitCode, Failure> {
+        if items.is_empty() && !self.report.has_failed() {
+            return Err(Failure::new(Kind::NotFound, "there is no image to copy")
+                .hint("`countersign gallery show FILE` lists the entries"));
+        }
         let items = each_once(items);
         let kit = match to {
             Target::Repository {

@@ -21,7 +21,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::lock::LockFile;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::policy::{self, LoadedPolicy};
 use crate::progress::Progress;
 use crate::trust;
@@ -114,14 +114,18 @@ pub(super) async fn from_kit(
     let Some(plans) = plans(arguments, &galleries, None, &mut report)? else {
         return Ok(nothing(report, output));
     };
+    let mut left_out = 0;
     for plan in plans {
-        let Ok((reference, policy)) = image_of(&plan) else {
+        let found = image_of(&plan).ok().and_then(|(reference, policy)| {
+            let name = unpinned(&reference);
+            let image = listed.iter().find(|one| one.name.as_ref() == Some(&name))?;
+            Some((reference, policy, image))
+        });
+        let Some((reference, policy, image)) = found else {
+            // What could not be copied into it is not in it.
+            left_out += 1;
             continue;
         };
-        let mut named = listed.iter();
-        let named = named.find(|one| one.name.as_ref() == Some(&unpinned(&reference)));
-        // What could not be copied into it is not in it.
-        let Some(image) = named else { continue };
         items.push(Item {
             name: plan.name().to_owned(),
             source: layout.at(image.descriptor.digest.clone()).into(),
@@ -130,6 +134,14 @@ pub(super) async fn from_kit(
             policy,
             limit: None,
         });
+    }
+    if left_out > 0 {
+        let entries = output::counted(
+            left_out,
+            "entry of the galleries has",
+            "entries of the galleries have",
+        );
+        output.note(&format!("{entries} no image in the kit"));
     }
     let carrier = Carrier {
         arguments,
@@ -204,7 +216,7 @@ fn image_of(plan: &Plan) -> Result<(Reference, Policy), Failure> {
     let name = plan.name();
     let RequirementKind::Signature(policy) = plan.requirement().kind() else {
         let message = format!("{name}: no policy says who must have signed it");
-        return Err(Failure::new(Kind::Unsigned, message)
+        return Err(Failure::new(Kind::Policy, message)
             .hint("add `verification` to its gallery; only what is proven is copied"));
     };
     let mut sources = plan.sources().iter();

@@ -1,9 +1,11 @@
 //! What a check found.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::process::geteuid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -99,14 +101,30 @@ pub(super) struct DoctorCheck {
     hint: Option<String>,
 }
 
-/// Who can write there decides what is pulled.
-pub(super) fn check_permissions(check: &'static str, path: &Path) -> Option<Finding> {
-    let mode = fs::metadata(path).ok()?.mode();
-    (mode & 0o022 != 0).then(|| {
-        Finding::failed(
+/// Who can write there decides what is pulled. What is not there is no finding here.
+pub(super) fn check_permissions(check: &'static str, path: &Path) -> Vec<Finding> {
+    let shown = path.display();
+    let file = match fs::metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            let found = format!("{shown} can't be looked at: {error}");
+            return vec![Finding::warning(check, found, "run this as root")];
+        }
+    };
+    let mut findings = Vec::new();
+    if file.mode() & 0o022 != 0 {
+        let found = format!("{shown} can be written by others than its owner");
+        findings.push(Finding::failed(
             check,
-            format!("{} can be written by others than its owner", path.display()),
+            found,
             "chmod go-w, and let root own it",
-        )
-    })
+        ));
+    }
+    let owner = file.uid();
+    if owner != 0 && owner != geteuid().as_raw() {
+        let found = format!("{shown} belongs to user {owner}, who can write it");
+        findings.push(Finding::failed(check, found, "let root own it"));
+    }
+    findings
 }

@@ -1,6 +1,7 @@
 //! The checks of the verifier's own configuration.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
@@ -10,6 +11,7 @@ use crate::commands::image_verifier::configuration::Configuration;
 use crate::commands::image_verifier::refresh;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output;
 
 /// The configuration, if it can be read, and what there is to say of it.
 pub(super) async fn check(
@@ -28,9 +30,10 @@ pub(super) async fn check(
             return (None, vec![Finding::failed(CHECK, failure.line(), hint)]);
         }
     };
-    let rules = configuration.content.rules.len();
+    let rules = configuration.content.rules.len() as u64;
+    let rules = output::counted(rules, "rule", "rules");
     let file = configuration.file.display();
-    let mut findings = vec![Finding::ok(CHECK, format!("{file}, with {rules} rules"))];
+    let mut findings = vec![Finding::ok(CHECK, format!("{file}, with {rules}"))];
     for weakness in configuration.content.weaknesses() {
         let hint = "`countersign policy check` explains the file";
         findings.push(Finding::warning(CHECK, weakness, hint));
@@ -51,20 +54,27 @@ fn files(configuration: &Configuration) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (key, path) in configuration.files() {
         let shown = path.display();
-        findings.push(match File::open(&path) {
-            Ok(_) => Finding::ok(key, shown.to_string()),
-            Err(error) => Finding::failed(
-                key,
-                format!(
-                    "{shown} can't be read: {error}; every image that needs a signature is refused"
-                ),
-                format!("write it, or take `{key}` out of the configuration"),
-            ),
-        });
+        match File::open(&path) {
+            Ok(_) => findings.push(Finding::ok(key, shown.to_string())),
+            Err(error) => {
+                findings.push(Finding::failed(
+                    key,
+                    format!("{shown} can't be read: {error}; every image that needs a signature is refused"),
+                    format!("write it, or take `{key}` out of the configuration"),
+                ));
+                continue;
+            }
+        }
+        // A login lets nobody decide what is pulled.
         if key != "login_file" {
             findings.extend(check_permissions(key, &path));
         }
     }
+    findings.extend(configuration.journal_socket().map(|path| journal(&path)));
+    findings.extend(check_permissions(
+        "state_directory",
+        &configuration.state_directory(),
+    ));
     for (key, path, effect) in [
         (
             "log_file",
@@ -90,6 +100,21 @@ fn files(configuration: &Configuration) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Decisions are sent to the socket. Everybody may write to systemd's own.
+fn journal(path: &Path) -> Finding {
+    const CHECK: &str = "journal_socket";
+    let shown = path.display();
+    let found = match fs::metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            return Finding::ok(CHECK, shown.to_string());
+        }
+        Ok(_) => format!("{shown} is no socket: decisions are not logged"),
+        Err(error) => format!("{shown} can't be found: {error}; decisions are not logged"),
+    };
+    let hint = "write the path of the journal's socket, or take it out";
+    Finding::warning(CHECK, found, hint)
 }
 
 fn root(name: &str, loaded: Result<(), Failure>) -> Finding {

@@ -1,8 +1,9 @@
 //! The configuration, and where it is.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use countersign_policy::{ImageVerifierConfig, Policy, Trust};
+use countersign_policy::{Demand, ImageVerifierConfig, Policy, Trust};
 use countersign_verify::SignatureCache;
 
 use crate::arguments::registry::RegistryArguments;
@@ -23,6 +24,8 @@ const LOG_FILE: &str = "/var/log/countersign/image-verifier.log";
 pub(crate) struct Configuration {
     pub(crate) file: PathBuf,
     pub(crate) content: ImageVerifierConfig,
+    /// Paths of the keys' files, as they are written.
+    keys: Vec<String>,
     /// With the directories and logins of the configuration.
     pub(super) environment: Environment,
 }
@@ -41,12 +44,13 @@ impl Configuration {
                 "write it, or name another file in {IMAGE_VERIFIER_CONFIG}"
             ))
         })?;
-        let content = policy::parse_image_verifier(&text, file)?;
+        let (content, keys) = policy::image_verifier_with_keys(&text, file)?;
         let mut configuration = Self {
             file: file.to_owned(),
             // What other commands have as defaults decides nothing here.
             environment: environment.clone().with_settings(Settings::default()),
             content,
+            keys: keys.into_keys().collect(),
         };
         let state = configuration.state_directory();
         let logins = configuration.content.login_file.as_deref();
@@ -64,22 +68,34 @@ impl Configuration {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    /// The files that it names, each with its key. They have to be there.
-    pub(crate) fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        let root = match &self.content.trust {
-            Some(Trust::TrustedRoot { file }) => Some(file),
-            _ => None,
-        };
+    /// The files that it names, each once, with its key. They have to be there.
+    pub(crate) fn files(&self) -> BTreeSet<(&'static str, PathBuf)> {
         let named = [
             ("login_file", self.content.login_file.as_ref()),
             ("ca_file", self.content.ca_file.as_ref()),
-            ("trusted_root", root),
-            ("journal_socket", self.content.journal_socket.as_ref()),
         ];
-        let named = named.into_iter();
-        named
-            .filter_map(|(key, file)| Some((key, self.path(file?))))
-            .collect()
+        let named = named
+            .into_iter()
+            .filter_map(|(key, file)| Some((key, file?)));
+        let roots = self.policies().map(Policy::trust);
+        let roots = roots.chain([self.content.trust.as_ref()]);
+        let roots = roots.filter_map(|trust| match trust? {
+            Trust::TrustedRoot { file } => Some(("trusted_root", file)),
+            Trust::Tuf { root_file, .. } => Some(("tuf_root", root_file)),
+            Trust::Instance(_) => None,
+        });
+        let keys = self.keys.iter().map(|file| ("key", file));
+        let all = named.chain(roots).chain(keys);
+        all.map(|(key, file)| (key, self.path(file))).collect()
+    }
+
+    /// The policies of the rules that demand a signature.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let rules = self.content.rules.iter();
+        rules.filter_map(|rule| match &rule.demand {
+            Demand::Signature(policy) => Some(&**policy),
+            Demand::Nothing { .. } => None,
+        })
     }
 
     pub(crate) fn state_directory(&self) -> PathBuf {
@@ -100,7 +116,7 @@ impl Configuration {
     }
 
     /// The socket of systemd's journal, if decisions go there.
-    pub(super) fn journal_socket(&self) -> Option<PathBuf> {
+    pub(crate) fn journal_socket(&self) -> Option<PathBuf> {
         let socket = self.content.journal_socket.as_deref();
         socket.map(|socket| self.path(socket))
     }

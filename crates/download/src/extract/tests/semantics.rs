@@ -197,6 +197,16 @@ fn long_names_of_either_kind_are_read() {
 }
 
 #[test]
+fn a_limit_of_any_size_allows_a_long_name() {
+    let long = "x".repeat(200);
+    let mut scene = Scene::new();
+    scene.limits.path_bytes = u64::MAX;
+    let tar = Tar::default().extension(b'L', format!("{long}\0").as_bytes());
+    scene.unpack(&[tar.file("short", b"gnu").end()]).unwrap();
+    assert_eq!(scene.read(&long), "gnu");
+}
+
+#[test]
 fn remarks_for_the_whole_archive_are_skipped() {
     let tar = Tar::default().extension(b'g', b"20 comment=a commit\n");
     assert_eq!(unpacked(&[tar.file("x", b"text").end()]).read("x"), "text");
