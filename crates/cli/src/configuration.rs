@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 
 use crate::environment::{CONFIGURATION, Environment};
 use crate::failure::{Failure, Kind};
+use crate::ownership::{ROOT, me, require_owner};
 use crate::settings::{Scope, Settings, SettingsFile};
 
 /// The name of a file of configuration.
@@ -26,12 +27,6 @@ const SYSTEM: &str = "/etc/countersign/countersign.toml";
 /// Far above any file of configuration.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Root's number.
-const ROOT: u32 = 0;
-/// That all others may write.
-const OTHERS_WRITE: u32 = 0o002;
-/// That a group may write.
-const GROUP_WRITES: u32 = 0o020;
 /// That in this directory nobody can replace what belongs to somebody else.
 const STICKY: u32 = 0o1000;
 
@@ -53,7 +48,7 @@ pub(crate) fn load(named: Option<&Path>, environment: &Environment) -> Result<Se
         working_directory: environment.working_directory(),
         user: user.map(|directory| directory.join(FILE)),
         system: SYSTEM.into(),
-        me: rustix::process::geteuid().as_raw(),
+        me: me(),
     };
     places.read()
 }
@@ -136,10 +131,12 @@ impl Places {
             Scope::System => &[ROOT],
             Scope::Named | Scope::Project | Scope::User => &[self.me, ROOT],
         };
-        for (directory, at) in directories(path).map_err(|error| unreadable(path, error))? {
-            require_owner(&directory, "directory", &at, owners)?;
-        }
-        require_owner(path, "file", &metadata, owners)?;
+        let directories = directories(path).map_err(|error| unreadable(path, error))?;
+        let checked = directories
+            .iter()
+            .try_for_each(|(directory, at)| require_owner(directory, "directory", at, owners))
+            .and_then(|()| require_owner(path, "file", &metadata, owners));
+        checked.map_err(|failure| failure.hint(name_it(path)))?;
         let settings = file::parse(&text(file, path)?, path, scope, None)?;
         Ok(with_file(settings, path, scope, true))
     }
@@ -229,41 +226,6 @@ fn directories(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
         directories.push((target, at_target));
     }
     Ok(directories)
-}
-
-/// Refuses what belongs to nobody of `owners`, or what somebody else can write to.
-fn require_owner(
-    path: &Path,
-    what: &str,
-    metadata: &Metadata,
-    owners: &[u32],
-) -> Result<(), Failure> {
-    let (owner, mode) = (metadata.uid(), metadata.mode());
-    let path = path.display();
-    if !owners.contains(&owner) {
-        let expected = match owners {
-            [ROOT] => "root".to_owned(),
-            [me, ..] => format!("user {me} or root"),
-            [] => "nobody".to_owned(),
-        };
-        let message = format!(
-            "the {what} {path} has to belong to whom it is read for: expected {expected}, found user {owner}"
-        );
-        return Err(Failure::new(Kind::Usage, message)
-            .hint("a configuration of somebody else is not used; change its owner, or remove it"));
-    }
-    // A user's own group has the user's number. Any other may have members.
-    let by_group = mode & GROUP_WRITES != 0 && metadata.gid() != owner;
-    if mode & OTHERS_WRITE != 0 || by_group {
-        let who = if by_group { "its group" } else { "everybody" };
-        let message = format!(
-            "the {what} {path} can be written to by {who} (mode {:o})",
-            mode & 0o7777
-        );
-        return Err(Failure::new(Kind::Usage, message)
-            .hint(format!("run `chmod go-w {path}`, and look at what it says")));
-    }
-    Ok(())
 }
 
 /// What to do about a file that was found and can't be used.

@@ -20,6 +20,7 @@ mod lock;
 mod login;
 mod operand;
 mod output;
+mod ownership;
 mod policy;
 mod printable;
 mod progress;

@@ -72,6 +72,8 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Listed {
     gallery: String,
+    /// The file that names the gallery.
+    file: Option<String>,
     via: Vec<String>,
     entry: GalleryEntry,
 }
@@ -117,6 +119,7 @@ impl<'a> Planner<'a> {
             name: name.to_owned(),
             listed: Some(Listed {
                 gallery: self.gallery.name.clone(),
+                file: None,
                 via: resolved.via().iter().map(|e| e.name.clone()).collect(),
                 entry: entry.clone(),
             }),
@@ -232,6 +235,21 @@ impl Plan {
     /// Name of the gallery that has the entry; `None` for an image by itself.
     pub fn gallery(&self) -> Option<&str> {
         self.listed.as_ref().map(|listed| listed.gallery.as_str())
+    }
+
+    /// The same plan, whose gallery is named in `file`. It is recorded with what is installed, so that whoever upgrades it
+    /// can find the gallery again. It decides nothing. Without effect on the plan of one image by itself.
+    #[must_use]
+    pub fn named_in(mut self, file: &str) -> Self {
+        if let Some(listed) = &mut self.listed {
+            listed.file = Some(file.to_owned());
+        }
+        self
+    }
+
+    /// The file that names the gallery, if that is to be recorded.
+    pub(crate) fn gallery_file(&self) -> Option<&str> {
+        self.listed.as_ref()?.file.as_deref()
     }
 
     /// The name that the plan was asked for by.

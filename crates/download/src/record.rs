@@ -105,6 +105,14 @@ pub struct Provenance {
     /// Why the sources before it did not, a text each. In JSON: `unserved`.
     #[serde(rename = "unserved")]
     pub skipped: Vec<String>,
+    /// The file that names the gallery, if [`Plan::named_in`](crate::Plan::named_in) said which. In JSON:
+    /// `gallery_file`.
+    #[serde(
+        default,
+        rename = "gallery_file",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub file: Option<String>,
 }
 
 /// What a record says of an installation, as it is read. What is written is an [`Installed`].
@@ -318,6 +326,7 @@ mod tests {
                     role: Role::Mirror,
                     source: "quay.io/acme/app:v1".into(),
                     skipped: vec!["it was not found".into()],
+                    file: Some("/home/me/galleries.yaml".into()),
                 }),
             };
             let root = tempfile::tempdir().unwrap();

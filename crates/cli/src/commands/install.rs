@@ -14,7 +14,7 @@ use super::galleries;
 use super::kit::OpenKit;
 use super::preview;
 use super::report::Report;
-use super::requested_entry::RequestedEntry;
+use super::requested_entry::{Group, RequestedEntry};
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::{CheckFiles, Told, check_files};
 use crate::arguments::layers::LayerArguments;
@@ -329,9 +329,13 @@ async fn by_name(
         (None, None) => return Err(Failure::new(Kind::Usage, "there is no gallery")),
     };
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
-    let installer = StoreInstaller {
+    let group = Group {
+        recorded: kit.is_none() && file.as_deref() != environment.settings().gallery(),
         file,
-        galleries,
+        galleries: Ok(galleries),
+        requested,
+    };
+    let installer = StoreInstaller {
         store,
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
@@ -352,11 +356,11 @@ async fn by_name(
         kit,
     };
     match dry_run {
-        true => installer.preview(&requested, environment, output).await,
+        true => installer.preview(&[group], environment, output).await,
         false => {
             let names_from = NamesFrom::User;
             installer
-                .run(&requested, names_from, environment, output)
+                .run(&[group], names_from, environment, output)
                 .await
         }
     }

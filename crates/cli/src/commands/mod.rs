@@ -18,6 +18,7 @@ mod man;
 mod merge;
 mod policy;
 mod preview;
+mod recorded;
 mod remove;
 mod report;
 mod requested_entry;

@@ -9,7 +9,7 @@ use countersign_verify::Verifier;
 use futures_util::{StreamExt, stream};
 
 use super::report::Report;
-use super::requested_entry::RequestedEntry;
+use super::requested_entry::Group;
 use super::store_installer::{Planned, StoreInstaller};
 use super::text::{details, digest_text};
 use crate::environment::Environment;
@@ -60,12 +60,12 @@ impl StoreInstaller {
     /// Says what installing these entries would do. A failure of one does not keep the others from being looked at.
     pub(super) async fn preview(
         &self,
-        requested: &[RequestedEntry],
+        groups: &[Group],
         environment: &Environment,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
         let mut report = Report::new(output);
-        let planned = self.plan(requested, &mut report, |one, failure| {
+        let planned = self.plan(groups, &mut report, |one, failure| {
             let result = PreviewResult {
                 wanted: Wanted::unplanned(&one.name),
                 ..PreviewResult::default()
@@ -101,7 +101,7 @@ impl StoreInstaller {
     ) -> Result<Preview, Failure> {
         let Planned { plan, platform, .. } = planned;
         let progress = board.row(plan.name());
-        let installer = self.installer(plan, environment).await?;
+        let installer = self.installer(planned, environment).await?;
         let events = |event| progress.installing(&event);
         let request = InstallRequest::new(plan, platform).with_options(self.options);
         let preview = self.store.preview(&installer, request.with_events(&events));

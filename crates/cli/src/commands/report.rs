@@ -34,6 +34,12 @@ impl<'a, R> Report<'a, R> {
         self.results.push(result);
     }
 
+    /// `result` has the same failure as one before it, which was told then.
+    pub(super) fn fail_too(&mut self, failure: &Failure, result: R) {
+        self.failed.push(failure.kind);
+        self.results.push(result);
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         !self.failed.is_empty()
     }

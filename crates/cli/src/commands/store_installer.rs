@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 
 use super::kit::OpenKit;
 use super::report::Report;
-use super::requested_entry::RequestedEntry;
+use super::requested_entry::{Group, RequestedEntry};
 use super::told::{CheckFiles, Checked, Told, check_files};
 use crate::arguments::trust::TrustArguments;
 use crate::cache::warn;
@@ -29,11 +29,8 @@ use crate::printable;
 use crate::progress::Board;
 use crate::trust;
 
-/// Galleries to install from, and a store to install to.
+/// A store to install to, and how.
 pub(super) struct StoreInstaller {
-    /// The user's file that names the galleries; `None` where a kit names them.
-    pub(super) file: Option<PathBuf>,
-    pub(super) galleries: Galleries,
     pub(super) store: Store,
     pub(super) options: InstallOptions,
     /// Whether the files of what is up to date are looked at.
@@ -67,6 +64,8 @@ pub(super) enum NamesFrom {
 /// An entry that can be installed.
 pub(super) struct Planned {
     pub(super) plan: Plan,
+    /// The user's file that names its gallery; `None` where a kit names it.
+    file: Option<PathBuf>,
     pub(super) directory: PathBuf,
     pub(super) platform: Platform,
 }
@@ -84,7 +83,7 @@ impl StoreInstaller {
     /// the others from being installed. The results are told in the order of the request.
     pub(super) async fn run(
         &self,
-        requested: &[RequestedEntry],
+        groups: &[Group],
         names_from: NamesFrom,
         environment: &Environment,
         output: &Output,
@@ -94,7 +93,7 @@ impl StoreInstaller {
             file.require()?;
         }
         let mut report = Report::new(output);
-        let planned = self.plan(requested, &mut report, |one, failure| {
+        let planned = self.plan(groups, &mut report, |one, failure| {
             let result = InstallResult {
                 wanted: Wanted::unplanned(&one.name),
                 ..InstallResult::default()
@@ -162,15 +161,30 @@ impl StoreInstaller {
     /// result of one that has no plan.
     pub(super) fn plan<R>(
         &self,
-        requested: &[RequestedEntry],
+        groups: &[Group],
         report: &mut Report<'_, R>,
         failed: impl Fn(&RequestedEntry, &Failure) -> R,
     ) -> Vec<Planned> {
         let mut planned: Vec<Planned> = Vec::new();
-        for one in requested {
-            match self.plan_one(one, &planned) {
-                Ok(plan) => planned.push(plan),
-                Err(failure) => report.fail(&failure, failed(one, &failure)),
+        for group in groups {
+            match &group.galleries {
+                Ok(galleries) => {
+                    for one in &group.requested {
+                        match self.plan_one(group, galleries, one, &planned) {
+                            Ok(plan) => planned.push(plan),
+                            Err(failure) => report.fail(&failure, failed(one, &failure)),
+                        }
+                    }
+                }
+                Err(failure) => {
+                    let mut results = group.requested.iter().map(|one| failed(one, failure));
+                    if let Some(first) = results.next() {
+                        report.fail(failure, first);
+                    }
+                    for result in results {
+                        report.fail_too(failure, result);
+                    }
+                }
             }
         }
         planned
@@ -178,10 +192,16 @@ impl StoreInstaller {
 
     fn plan_one(
         &self,
+        group: &Group,
+        galleries: &Galleries,
         requested: &RequestedEntry,
         planned: &[Planned],
     ) -> Result<Planned, Failure> {
-        let plan = requested.plan(&self.galleries)?;
+        let plan = requested.plan(galleries)?;
+        let plan = match group.recorded_file() {
+            Some(file) => plan.named_in(&file),
+            None => plan,
+        };
         let name = plan.name();
         let others = plan.sources().iter().map(|planned| &planned.source);
         if self.kit.is_some()
@@ -198,6 +218,7 @@ impl StoreInstaller {
         }
         Ok(Planned {
             plan,
+            file: group.file.clone(),
             directory,
             platform: requested.platform.clone(),
         })
@@ -213,9 +234,10 @@ impl StoreInstaller {
             plan,
             directory,
             platform,
+            file: _,
         } = planned;
         let progress = board.row(plan.name());
-        let installer = self.installer(plan, environment).await?;
+        let installer = self.installer(planned, environment).await?;
         let events = |event| progress.installing(&event);
         let request = InstallRequest::new(plan, platform).with_options(self.options);
         let installing = self.store.install(&installer, request.with_events(&events));
@@ -224,14 +246,14 @@ impl StoreInstaller {
         Ok((outcome, checked))
     }
 
-    /// What installs `plan`.
+    /// What installs it.
     pub(super) async fn installer(
         &self,
-        plan: &Plan,
+        planned: &Planned,
         environment: &Environment,
     ) -> Result<Installer<Verifier>, Failure> {
         let registry = self.registry.clone();
-        let installer = match self.verifier(plan, environment).await? {
+        let installer = match self.verifier(planned, environment).await? {
             Some(verifier) => Installer::new(registry, verifier),
             None => Installer::without_verifier(registry),
         };
@@ -286,18 +308,19 @@ impl StoreInstaller {
     /// verify, and the trusted root is not asked for.
     async fn verifier(
         &self,
-        plan: &Plan,
+        planned: &Planned,
         environment: &Environment,
     ) -> Result<Option<Verifier>, Failure> {
+        let Planned { plan, file, .. } = planned;
         let Some(policy) = plan.requirement().policy() else {
             return Ok(None);
         };
         let loaded = LoadedPolicy {
             policy: policy.clone(),
-            file: self.file.clone(),
+            file: file.clone(),
         };
         // Whoever brings their own gallery file decides by it who is trusted: then the kit's root is not used.
-        let kit_decides = self.file.is_none() && !self.trust.name_an_instance();
+        let kit_decides = file.is_none() && !self.trust.name_an_instance();
         let trusted_root = match &self.kit {
             Some(kit) if kit_decides => kit.trusted_root(policy)?,
             _ => {

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, Args};
-use countersign_download::{EntryName, Installation, Name, RecordState, Recorded, Store};
+use countersign_download::{EntryName, Installation, Name, RecordState, Store};
 
 use super::galleries;
+use super::recorded::{self, InstalledEntry, Records};
 use super::report::Report;
-use super::requested_entry::RequestedEntry;
+use super::requested_entry::Group;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
-use crate::arguments::planning::PlanningArguments;
+use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::replacing::ReplacingArguments;
 use crate::arguments::store::store_directory;
@@ -38,7 +39,8 @@ pub(crate) struct UpgradeArguments {
 
     /// Gallery file, as for `install`
     ///
-    /// Without this flag, it is `gallery` in countersign.toml.
+    /// Without this flag, it is the one that `--gallery` named when the entry was installed, or else `gallery` in
+    /// countersign.toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: Option<PathBuf>,
 
@@ -87,10 +89,9 @@ pub(crate) async fn run(
         registry,
         configuration: _,
     } = arguments;
-    let gallery = galleries::file(gallery, "--gallery FILE", environment)?;
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
-    let (requested, names_from) = if names.is_empty() {
+    let (installed, names_from) = if names.is_empty() {
         let (installed, wrong) = installed_from_galleries(&store).await?;
         if !wrong.is_empty() {
             return Ok(refuse(&wrong, dry_run, output));
@@ -109,9 +110,15 @@ pub(crate) async fn run(
         }
         (installed, NamesFrom::User)
     };
+    let reading = (&planning.choosing, &registry);
+    let groups = match gallery {
+        Some(file) => vec![of_file(file, installed, reading, environment).await?],
+        None => {
+            let records = Records::of_store(planning.store.as_deref(), environment);
+            recorded::groups(installed, records, reading, environment).await
+        }
+    };
     let installer = StoreInstaller {
-        galleries: galleries::load(&gallery, &planning.choosing, &registry, environment).await?,
-        file: Some(gallery),
         store,
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
@@ -130,10 +137,10 @@ pub(crate) async fn run(
         kit: None,
     };
     match dry_run {
-        true => installer.preview(&requested, environment, output).await,
+        true => installer.preview(&groups, environment, output).await,
         false => {
             installer
-                .run(&requested, names_from, environment, output)
+                .run(&groups, names_from, environment, output)
                 .await
         }
     }
@@ -179,15 +186,30 @@ pub(crate) async fn outdated(
     run(arguments, environment, output).await
 }
 
+/// All entries, of the galleries that `file` names.
+async fn of_file(
+    file: PathBuf,
+    installed: Vec<InstalledEntry>,
+    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
+    environment: &Environment,
+) -> Result<Group, Failure> {
+    Ok(Group {
+        galleries: Ok(galleries::load(&file, choosing, registry, environment).await?),
+        recorded: environment.settings().gallery() != Some(&file),
+        file: Some(file),
+        requested: installed.into_iter().map(|one| one.requested).collect(),
+    })
+}
+
 /// What can't be upgraded, by its name, and why not.
 type Wrong = Vec<(Name, Failure)>;
 
 /// All that is installed in the store from a gallery, and what has a record that can't be read.
-async fn installed_from_galleries(store: &Store) -> Result<(Vec<RequestedEntry>, Wrong), Failure> {
-    let (mut requested, mut wrong) = (Vec::new(), Wrong::new());
+async fn installed_from_galleries(store: &Store) -> Result<(Vec<InstalledEntry>, Wrong), Failure> {
+    let (mut installed, mut wrong) = (Vec::new(), Wrong::new());
     for installation in store.list().await? {
         match &installation.recorded {
-            Some(recorded) => requested.extend(from_gallery(recorded)),
+            Some(recorded) => installed.extend(InstalledEntry::new(&installation, recorded)),
             None => match installation.record {
                 RecordState::Read | RecordState::Unreadable | RecordState::Later => {
                     wrong.push((installation.name.clone(), unreadable(&installation)));
@@ -197,28 +219,28 @@ async fn installed_from_galleries(store: &Store) -> Result<(Vec<RequestedEntry>,
             },
         }
     }
-    Ok((requested, wrong))
+    Ok((installed, wrong))
 }
 
 /// What is installed in the store by these names; and each name that isn't installed from a gallery, or whose record
 /// can't be read.
-async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<RequestedEntry>, Wrong) {
-    let (mut requested, mut wrong) = (Vec::new(), Wrong::new());
+async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<InstalledEntry>, Wrong) {
+    let (mut installed, mut wrong) = (Vec::new(), Wrong::new());
     for name in names {
         match installed_as(store, name).await {
-            Ok(entry) => requested.push(entry),
+            Ok(entry) => installed.push(entry),
             Err(failure) => wrong.push((name.clone(), failure)),
         }
     }
-    (requested, wrong)
+    (installed, wrong)
 }
 
-async fn installed_as(store: &Store, name: &Name) -> Result<RequestedEntry, Failure> {
+async fn installed_as(store: &Store, name: &Name) -> Result<InstalledEntry, Failure> {
     let installation = store.installation(name).await?;
     let Some(recorded) = &installation.recorded else {
         return Err(unreadable(&installation));
     };
-    from_gallery(recorded).ok_or_else(|| {
+    InstalledEntry::new(&installation, recorded).ok_or_else(|| {
         let message = format!("`{name}` was not installed from a gallery");
         Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
     })
@@ -276,14 +298,4 @@ fn unreadable(installation: &Installation) -> Failure {
         ),
     };
     Failure::new(Kind::Usage, message).hint(hint)
-}
-
-/// The same name of the same gallery, for the same platform.
-fn from_gallery(recorded: &Recorded) -> Option<RequestedEntry> {
-    let provenance = recorded.provenance.as_ref()?;
-    Some(RequestedEntry {
-        name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
-        platform: recorded.platform.clone(),
-        lock: None,
-    })
 }

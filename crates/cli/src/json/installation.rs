@@ -191,6 +191,9 @@ pub(crate) struct JsonProvenance {
     source: String,
     /// Why the sources before it did not, a text each.
     skipped: Vec<String>,
+    /// The gallery file that `--gallery` named when it was installed. `upgrade` uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gallery_file: Option<String>,
 }
 
 /// Why a source is in a plan.
@@ -342,6 +345,7 @@ impl From<&Provenance> for JsonProvenance {
             role: provenance.role.into(),
             source: provenance.source.clone(),
             skipped: provenance.skipped.clone(),
+            gallery_file: provenance.file.clone(),
         }
     }
 }

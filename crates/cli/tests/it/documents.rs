@@ -183,7 +183,7 @@ async fn the_commands_about_installing_work() {
 
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
-    play("docs/galleries.md", 13).await;
+    play("docs/galleries.md", 14).await;
 }
 
 #[tokio::test]

@@ -60,4 +60,5 @@ mod timeout;
 mod torture;
 mod tree;
 mod trust;
+mod upgrading;
 mod usage;

@@ -50,6 +50,7 @@ impl Attempt<'_> {
             role: self.planned.role,
             source: self.planned.source.to_string(),
             skipped: self.skipped.clone(),
+            file: self.plan.gallery_file().map(ToOwned::to_owned),
         })
     }
 

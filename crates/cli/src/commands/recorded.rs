@@ -1,0 +1,191 @@
+//! The gallery files that records name, for `upgrade` without `--gallery`.
+//!
+//! A gallery file decides who must have signed. So one that a record names counts only if nobody else can have written the
+//! record or the file. Else the user has to name one.
+
+use std::path::{Path, PathBuf};
+
+use countersign_download::{EntryName, Installation, Recorded};
+
+use super::galleries;
+use super::requested_entry::{Group, RequestedEntry};
+use crate::arguments::planning::ChoosingArguments;
+use crate::arguments::registry::RegistryArguments;
+use crate::environment::{Environment, Origin};
+use crate::failure::{Failure, Kind};
+use crate::ownership::{ROOT, me, require_owner};
+use crate::settings::Scope;
+
+/// An entry that is installed, and what its record says of its gallery.
+pub(super) struct InstalledEntry {
+    pub(super) requested: RequestedEntry,
+    directory: PathBuf,
+    file: Option<PathBuf>,
+}
+
+impl InstalledEntry {
+    /// `None` for what was not installed from a gallery.
+    pub(super) fn new(installation: &Installation, recorded: &Recorded) -> Option<Self> {
+        let provenance = recorded.provenance.as_ref()?;
+        Some(Self {
+            requested: RequestedEntry {
+                name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
+                platform: recorded.platform.clone(),
+                lock: None,
+            },
+            directory: installation.directory.clone(),
+            file: provenance.file.as_ref().map(PathBuf::from),
+        })
+    }
+}
+
+/// What records are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Records {
+    /// They are of a store that the user chose.
+    Mine,
+    /// They are of a store that a file chose which may be somebody else's.
+    OfProject,
+}
+
+impl Records {
+    /// Those of the store at `flag`, or else of the one that the environment names.
+    pub(super) fn of_store(flag: Option<&Path>, environment: &Environment) -> Self {
+        let chosen = environment.store_directory().map(|(_, origin)| origin);
+        let scope = environment
+            .settings()
+            .store
+            .as_ref()
+            .map(|store| store.scope);
+        match (flag, chosen, scope) {
+            (None, Some(Origin::File(_)), Some(Scope::Project)) => Self::OfProject,
+            _ => Self::Mine,
+        }
+    }
+}
+
+/// The entries by their gallery files: of a record, or else of a file of configuration. What has none is a group whose
+/// entries fail.
+pub(super) async fn groups(
+    entries: Vec<InstalledEntry>,
+    records: Records,
+    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
+    environment: &Environment,
+) -> Vec<Group> {
+    let mut by_file: Vec<((PathBuf, bool), Vec<RequestedEntry>)> = Vec::new();
+    let mut unknown = Vec::new();
+    let mut groups = Vec::new();
+    for entry in entries {
+        let found = entry.file(records, environment);
+        let requested = entry.requested;
+        match found {
+            Ok(Some(file)) => match by_file.iter_mut().find(|(other, _)| *other == file) {
+                Some((_, others)) => others.push(requested),
+                None => by_file.push((file, vec![requested])),
+            },
+            Ok(None) => unknown.push(requested),
+            Err(failure) => groups.push(failed(failure, vec![requested])),
+        }
+    }
+    for ((file, recorded), requested) in by_file {
+        let loaded = galleries::load(&file, choosing, registry, environment).await;
+        groups.push(Group {
+            recorded,
+            galleries: loaded.map_err(|failure| match recorded {
+                true => failure.hint(format!(
+                    "this gallery file is in the record of {}; pass --gallery FILE for another",
+                    names_of(&requested)
+                )),
+                false => failure,
+            }),
+            file: Some(file),
+            requested,
+        });
+    }
+    if !unknown.is_empty() {
+        let message = match unknown.as_slice() {
+            [only] => format!(
+                "no gallery file is known for `{}`: its record names none",
+                only.name.name()
+            ),
+            _ => format!(
+                "no gallery file is known for {}: their records name none",
+                names_of(&unknown)
+            ),
+        };
+        let failure = Failure::new(Kind::Usage, message)
+            .hint("pass --gallery FILE, or set `gallery` in your countersign.toml");
+        groups.push(failed(failure, unknown));
+    }
+    groups
+}
+
+fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
+    Group {
+        file: None,
+        recorded: false,
+        galleries: Err(failure),
+        requested,
+    }
+}
+
+fn names_of(requested: &[RequestedEntry]) -> String {
+    let names = requested.iter().map(|one| format!("`{}`", one.name.name()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl InstalledEntry {
+    /// The gallery file, and whether it is recorded again.
+    ///
+    /// # Errors
+    /// If the record names one that somebody else may have chosen or written.
+    fn file(
+        &self,
+        records: Records,
+        environment: &Environment,
+    ) -> Result<Option<(PathBuf, bool)>, Failure> {
+        let set = environment.settings().gallery();
+        let set = set.map(|file| (file.to_owned(), false));
+        let Some(file) = &self.file else {
+            return Ok(set);
+        };
+        let name = self.requested.name.name();
+        match (records, set) {
+            (Records::Mine, _) => {
+                let checked = self.require_mine(file);
+                checked.map_err(|failure| failure.hint(NAME_IT))?;
+                Ok(Some((file.clone(), true)))
+            }
+            (Records::OfProject, Some(set)) => Ok(Some(set)),
+            (Records::OfProject, None) => {
+                let message = format!(
+                    "the record of `{name}` names a gallery file, and its store was chosen by a file that was found in \
+                     the working directory or above it"
+                );
+                Err(Failure::new(Kind::Usage, message).hint(NAME_IT))
+            }
+        }
+    }
+
+    /// That nobody else can have written the record, or the gallery file that it names.
+    fn require_mine(&self, file: &Path) -> Result<(), Failure> {
+        let reserved = self.directory.join(".countersign");
+        let record = reserved.join("record.json");
+        let above = file.parent().unwrap_or(Path::new("/"));
+        for (path, what) in [
+            (self.directory.as_path(), "directory"),
+            (&reserved, "directory"),
+            (&record, "record"),
+            (above, "directory"),
+            (file, "gallery file"),
+        ] {
+            let metadata =
+                std::fs::metadata(path).map_err(|error| Failure::unreadable(path, what, error))?;
+            require_owner(path, what, &metadata, &[me(), ROOT])?;
+        }
+        Ok(())
+    }
+}
+
+/// What to do about a record that is not enough.
+const NAME_IT: &str = "name the gallery file yourself: pass --gallery FILE";

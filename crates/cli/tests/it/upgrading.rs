@@ -1,0 +1,216 @@
+//! `upgrade` and `outdated` without `--gallery`: by the gallery files that records name, and by a file of configuration.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::shop::{EARLIER, LATER, SIGNER, Shop};
+
+const TRUST: [&str; 2] = ["--trusted-root", "root.json"];
+
+impl Shop {
+    /// A second gallery, `other`, in a directory of its own. It has `draw`.
+    fn second_gallery(&self) {
+        let directory = self.directory.path().join("elsewhere");
+        fs::create_dir(&directory).unwrap();
+        private(&directory, 0o755);
+        let galleries = self.gallery("file:index.yaml", SIGNER);
+        let galleries = galleries.replace("name: acme", "name: other");
+        fs::write(directory.join("galleries.yaml"), galleries).unwrap();
+        let host = self.registry.host();
+        let entry = format!("[{{name: draw, uri: '{host}/acme/app:latest-draw'}}]");
+        fs::write(directory.join("index.yaml"), entry).unwrap();
+    }
+
+    /// `chat` of one gallery and `draw` of another are installed, and there are newer images of both.
+    async fn with_two_galleries() -> Self {
+        let shop = Self::open().await;
+        shop.second_gallery();
+        shop.publish("latest-chat", "v1", EARLIER);
+        shop.publish("latest-draw", "d1", EARLIER);
+        for (gallery, name) in [
+            ("galleries.yaml", "chat"),
+            ("elsewhere/galleries.yaml", "draw"),
+        ] {
+            let words = ["install", "--platform=linux/amd64", "--gallery", gallery];
+            let (code, document) = shop.run(&[&words[..], &TRUST, &[name]].concat());
+            assert_eq!(code, 0, "{document}");
+            let provenance = &document["results"][0]["installation"]["provenance"];
+            let recorded = provenance["gallery_file"].as_str().unwrap();
+            let file = shop.directory.path().join(gallery);
+            assert_eq!(Path::new(recorded), file);
+        }
+        shop.publish("latest-chat", "v2", LATER);
+        shop.publish("latest-draw", "d2", LATER);
+        shop
+    }
+
+    fn upgrade_by_records(&self, arguments: &[&str]) -> (i32, Value) {
+        self.run(&[&["upgrade"], &TRUST[..], arguments].concat())
+    }
+
+    fn versions(&self) -> [Option<String>; 2] {
+        ["chat", "draw"].map(|name| self.version(name))
+    }
+
+    /// Writes a file that nobody else can write to, whatever the umask is.
+    fn write_private(&self, name: &str, text: &str) {
+        self.write(name, text);
+        private(&self.directory.path().join(name), 0o644);
+    }
+}
+
+fn private(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn versions(chat: &str, draw: &str) -> [Option<String>; 2] {
+    [chat, draw].map(|version| Some(version.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_entry_is_upgraded_from_the_gallery_that_its_record_names() {
+    let shop = Shop::with_two_galleries().await;
+    let (code, out, _) = shop.shown(&[&["outdated"][..], &TRUST].concat());
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("would upgrade chat") && out.contains("would upgrade draw"),
+        "{out}"
+    );
+    // Wherever it is run.
+    let below = shop.directory.path().join("below");
+    fs::create_dir(&below).unwrap();
+    let mut command: Command = shop.command(&["upgrade", "--trusted-root", "../root.json"]);
+    let output = command.current_dir(below).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(shop.versions(), versions("v2", "d2"));
+    // What was upgraded still says from where.
+    let (_, listed) = shop.run(&["list"]);
+    for result in listed["results"].as_array().unwrap() {
+        let provenance = &result["installation"]["provenance"];
+        assert!(provenance["gallery_file"].is_string(), "{result}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gallery_file_that_is_gone_keeps_the_other_gallery_from_nothing() {
+    let shop = Shop::with_two_galleries().await;
+    fs::remove_file(shop.directory.path().join("elsewhere/galleries.yaml")).unwrap();
+    // A name is a mistake then, and nothing is installed.
+    let (code, document) = shop.upgrade_by_records(&["chat", "draw"]);
+    assert_eq!(code, 2, "{document}");
+    assert_eq!(shop.versions(), versions("v1", "d1"));
+    let (code, document) = shop.upgrade_by_records(&[]);
+    assert_eq!(code, 2, "{document}");
+    assert_eq!(shop.versions(), versions("v2", "d1"));
+    let results = document["results"].as_array().unwrap();
+    let failed = results.iter().find(|one| one["name"] == "draw").unwrap();
+    let hints = failed["error"]["hints"].to_string();
+    assert!(hints.contains("pass --gallery FILE"), "{hints}");
+}
+
+/// A gallery file decides who must have signed, and here nobody names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_can_have_written_names_no_gallery() {
+    let shop = Shop::with_two_galleries().await;
+    let here = shop.directory.path();
+    for (path, mode) in [
+        (here.join("galleries.yaml"), 0o666),
+        (shop.path("chat/.countersign/record.json"), 0o646),
+        (shop.path("chat/.countersign"), 0o777),
+        (shop.path("chat"), 0o757),
+        (here.to_owned(), 0o1777),
+    ] {
+        let before = fs::metadata(&path).unwrap().permissions();
+        private(&path, mode);
+        let (code, document) = shop.upgrade_by_records(&["--dry-run", "chat"]);
+        let shown = path.display();
+        assert_eq!(code, 2, "{shown}: {document}");
+        let error = document["results"][0]["error"].to_string();
+        assert!(
+            error.contains("can be written to by everybody"),
+            "{shown}: {error}"
+        );
+        assert!(error.contains("pass --gallery FILE"), "{shown}: {error}");
+        // Whoever names it has decided.
+        let (code, document) = shop.upgrade(&["--dry-run", "chat"]);
+        assert_eq!(code, 0, "{shown}: {document}");
+        fs::set_permissions(&path, before).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_comes_before_records_and_these_before_a_file_of_configuration() {
+    let shop = Shop::with_two_galleries().await;
+    // By the flag, nobody knows the gallery of `draw`.
+    let (code, document) = shop.upgrade(&["--dry-run"]);
+    assert_eq!(code, 2, "{document}");
+    let mut results = document["results"].as_array().unwrap().iter();
+    let draw = results.find(|one| one["name"] == "draw").unwrap();
+    let error = draw["error"]["message"].to_string();
+    assert!(error.contains("other"), "{error}");
+    // By the configuration alone, neither is known. The records come before it.
+    shop.write_private("org.toml", "gallery = 'nothing.yaml'");
+    let (code, document) = shop.upgrade_by_records(&["--config", "org.toml"]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(shop.versions(), versions("v2", "d2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_of_configuration_installed_is_upgraded_by_it() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let text = "gallery = 'galleries.yaml'\ntrust = 'root.json'";
+    shop.write_private("org.toml", text);
+    let organisation = ["--config", "org.toml"];
+    let install = ["install", "--platform=linux/amd64", "chat", "draw"];
+    let (code, document) = shop.run(&[&install[..], &organisation].concat());
+    assert_eq!(code, 0, "{document}");
+    let provenance = &document["results"][0]["installation"]["provenance"];
+    assert!(provenance.get("gallery_file").is_none(), "{provenance}");
+    shop.publish("latest-chat", "v2", LATER);
+    // Without it nobody says where the gallery is: told once, for both.
+    let (code, _, err) = shop.shown(&[&["upgrade"][..], &TRUST].concat());
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(err, @"
+    error: no gallery file is known for `chat`, `draw`: their records name none
+      hint: pass --gallery FILE, or set `gallery` in your countersign.toml
+    ");
+    // The file may move meanwhile.
+    fs::rename(
+        shop.directory.path().join("galleries.yaml"),
+        shop.directory.path().join("moved.yaml"),
+    )
+    .unwrap();
+    shop.write_private("org.toml", "gallery = 'moved.yaml'\ntrust = 'root.json'");
+    let (code, document) = shop.run(&[&["upgrade"][..], &organisation].concat());
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(shop.versions(), versions("v2", "d1"));
+}
+
+/// A project may bring a store, with records that name a gallery file of the project.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_records_of_a_store_that_a_project_chose_name_no_gallery() {
+    let shop = Shop::with_two_galleries().await;
+    shop.write_private("countersign.toml", "store = 'store'");
+    let upgrade = |with: &[&str]| {
+        let words = [&["upgrade"], &TRUST[..], with].concat();
+        let mut command = shop.command(&words);
+        command
+            .env_remove("COUNTERSIGN_STORE_DIR")
+            .output()
+            .unwrap()
+    };
+    let output = upgrade(&[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("its store was chosen by a file"), "{said}");
+    assert_eq!(shop.versions(), versions("v1", "d1"));
+    // Whoever names the store has decided.
+    let output = upgrade(&["--store", "store"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
