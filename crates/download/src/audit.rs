@@ -22,7 +22,6 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::error::Error;
 use crate::planned::Role;
-use crate::source::Source;
 
 use subject::SubjectSource;
 pub use subject::{GallerySubjects, Subject, WhichSources};
@@ -279,14 +278,5 @@ impl<V: ImageVerifier> Judge<'_, V> {
             Err(error) => classify::verify_error(&error),
         };
         self.audited(Some(platform), verdict)
-    }
-}
-
-/// The reference by which a source can be audited; `None` where it has no signature to judge.
-fn reference(source: &Source) -> Option<Reference> {
-    match source {
-        Source::Image { reference } => Some(reference.clone()),
-        Source::Layout { path } => Some(Reference::from(path.clone())),
-        Source::Tarball(_) | Source::Directory { .. } => None,
     }
 }

@@ -12,6 +12,7 @@ mod failure;
 mod goal;
 mod next;
 mod preview;
+mod prove;
 mod put_in_place;
 mod replace;
 mod replacement;
@@ -40,10 +41,11 @@ use preview::Look;
 use put_in_place::PutInPlace;
 use replace::{TargetState, Unreadable};
 
-use failure::Cause;
+use failure::{Cause, Purpose};
 
 pub use failure::{PlanFailure, SourceFailure};
 pub use preview::{Found, Preview};
+pub use prove::ProvenSource;
 pub use replacement::Replacement;
 
 /// The outcome of an installation.
@@ -196,6 +198,7 @@ fn failed(plan: &Plan, cause: Cause) -> PlanFailure {
     PlanFailure {
         name: plan.name().to_owned(),
         locked: plan.lock().map(LockedEntry::requested).cloned(),
+        purpose: Purpose::Install,
         cause,
     }
 }

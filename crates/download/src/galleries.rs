@@ -145,6 +145,7 @@ impl Galleries {
             gallery,
             index: &fetched.index,
             location: &fetched.location,
+            origin: fetched.origin,
             server: fetched.server,
             capability: &self.capability,
             integrity: self.integrity,

@@ -116,7 +116,9 @@ pub use audit::{
     Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,
 };
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
-pub use carry_out::{Found, Outcome, PlanFailure, Preview, Replacement, SourceFailure};
+pub use carry_out::{
+    Found, Outcome, PlanFailure, Preview, ProvenSource, Replacement, SourceFailure,
+};
 pub use check::{Change, CheckResult, Difference, check};
 pub use countersign_oci::{ErrorKind, Options, Platform, Registry};
 pub use countersign_policy::{Policy, PolicySummary};

@@ -15,7 +15,7 @@ use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
 use crate::fallback::FallbackTags;
-use crate::gallery::Location;
+use crate::gallery::{Location, Origin};
 use crate::limits::Limits;
 use crate::lock::LockedEntry;
 use crate::options::PrivateAddresses;
@@ -36,6 +36,8 @@ pub struct Planner<'a> {
     pub index: &'a GalleryIndex,
     /// Where the index is from: only one that is itself a file of this machine may name others.
     pub location: &'a Location,
+    /// Who had it. A kit says of itself where its indexes are from, and is from another machine.
+    pub origin: Origin,
     /// Where the server of the index is, if that is known; else the location's spelling tells.
     pub server: Option<HostKind>,
     /// What the machine has.
@@ -150,10 +152,15 @@ impl<'a> Planner<'a> {
                 entry: excerpt(&entry.name),
                 source,
             })?;
-            if source.is_local() && !self.location.is_local() {
+            let of_kit = self.origin == Origin::Kit;
+            if source.is_local() && (of_kit || !self.location.is_local()) {
+                let location = &self.location;
                 return Err(PlanError::Local {
                     entry: excerpt(&entry.name),
-                    location: self.location.to_string(),
+                    location: match of_kit {
+                        true => format!("the kit ({location})"),
+                        false => location.to_string(),
+                    },
                     found: Box::new(source),
                 });
             }

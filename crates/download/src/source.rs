@@ -107,6 +107,15 @@ impl Source {
         }
     }
 
+    /// The reference by which content of this kind is verified; `None` where it can't have a signature.
+    pub(crate) fn to_reference(&self) -> Option<Reference> {
+        match self {
+            Self::Image { reference } => Some(reference.clone()),
+            Self::Layout { path } => Some(Reference::from(path.clone())),
+            Self::Tarball(_) | Self::Directory { .. } => None,
+        }
+    }
+
     /// Whether content of this kind can carry a signature.
     pub(crate) fn can_be_signed(&self) -> bool {
         match self {

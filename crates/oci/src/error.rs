@@ -211,17 +211,5 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The same error. If it is about the bytes of a blob, it names `what` as the blob.
-    pub(crate) fn served_as(mut self, what: PinnedReference) -> Self {
-        if let Self::DigestMismatch { what: named, .. } | Self::SizeMismatch { what: named, .. } =
-            &mut self
-        {
-            **named = what;
-        }
-        self
-    }
-}
-
 /// Result of a registry operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

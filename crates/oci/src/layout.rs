@@ -29,7 +29,7 @@ use archive::ArchivedLayout;
 use directory::DirectoryLayout;
 
 pub(crate) use blocking::blocking;
-pub use draft::{LayoutDraft, ListedAs};
+pub use draft::{LayoutDraft, LayoutTurn, ListedAs};
 
 /// The annotation with an entry's name in `index.json` (OCI image specification, "Pre-Defined
 /// Annotation Keys"). It is a tag, or a whole reference.

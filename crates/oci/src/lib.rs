@@ -72,7 +72,7 @@ pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform, UnreadEntries};
 pub use kind::{Consequence, ErrorKind, MachineFault, Sorted};
-pub use layout::{LayoutDraft, ListedAs};
+pub use layout::{LayoutDraft, LayoutTurn, ListedAs};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{
     AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, Timeouts,

@@ -1,7 +1,7 @@
 //! Copies an image that a policy accepts, with everything that refers to it.
 //!
 //! The order is the promise. [`Copy::plan`] takes a proof, and reads what there is to copy; nothing is
-//! written. [`Copy::write`] copies the blobs, and then the manifests, each before what names it. A
+//! written. [`Copy::write`] copies the blobs, and the manifests, each behind its blobs and what it lists. A
 //! client that has asked for nothing yet reads the manifests back and verifies the copy. Only then is
 //! the tag written. What fails before leaves the tag where it was. Everything before the tag is kept by
 //! its digest, so a run that is repeated goes on from where the last one ended.
@@ -10,6 +10,8 @@
 //! can't be read, it is left out and told: it must not keep the image from being copied.
 
 mod beside;
+mod blobs;
+mod division;
 mod error;
 mod gather;
 mod platforms;
@@ -18,6 +20,8 @@ mod write;
 
 pub use error::CopyError;
 
+use std::num::NonZeroUsize;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use countersign_oci::{
@@ -25,6 +29,7 @@ use countersign_oci::{
     Repository, ResolvedImage,
 };
 use countersign_verify::{Evidence, VerifiedImage, Verifier};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 
@@ -128,6 +133,24 @@ pub struct Destination<'a> {
     pub stranger: &'a Registry,
     /// A verifier of that client.
     pub verifier: &'a Verifier,
+    /// How many blobs are copied at the same time.
+    pub turns: &'a BlobTurns,
+}
+
+/// How many blobs are copied at the same time, by all copies that share it. Clones share it too.
+#[derive(Debug, Clone)]
+pub struct BlobTurns(Arc<Semaphore>);
+
+impl BlobTurns {
+    /// So many at the same time.
+    pub fn new(at_once: NonZeroUsize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once.get())))
+    }
+
+    async fn next(&self) -> Option<SemaphorePermit<'_>> {
+        // An error would mean that the semaphore is closed. Nothing closes it.
+        self.0.acquire().await.ok()
+    }
 }
 
 /// How far a copy is.
@@ -179,8 +202,10 @@ pub struct CopiedImage {
     pub image: PinnedReference,
     /// The tag that names it now, if one was to be written. In a layout, the name that it is listed by.
     pub tag: Option<Reference>,
-    /// What was proven of the copy.
+    /// What was proven of the copy. If the policy requires several proofs, this is the first of them.
     pub evidence: Evidence,
+    /// What was proven by the other proofs, in the policy's order.
+    pub further_evidence: Vec<Evidence>,
     /// How many manifests and indexes the image has.
     pub manifests: usize,
     /// How many manifests were copied that refer to these.
@@ -202,6 +227,15 @@ pub struct BlobCounts {
     pub mounted: usize,
     /// There already.
     pub present: usize,
+}
+
+impl AddAssign for BlobCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.sent_bytes += more.sent_bytes;
+        self.mounted += more.mounted;
+        self.present += more.present;
+    }
 }
 
 impl Copy {
@@ -238,7 +272,11 @@ impl Copy {
     /// A legacy signature is added to those that stand at its tag. What else stands there is not
     /// overwritten.
     ///
-    /// Into a layout, one image is copied at a time. An archive appears with [`LayoutDraft::finish`].
+    /// A registry without the referrers API gets what refers to the image before the image's manifests, since the
+    /// client writes the lists there, and has to wait before it reads them back: the image's blobs are copied meanwhile.
+    ///
+    /// Several images may be on their way into a layout; they are listed one after the other. An archive appears with
+    /// [`LayoutDraft::finish`].
     ///
     /// # Errors
     /// [`PublicationError::NotATag`](crate::PublicationError::NotATag), before anything is written;

@@ -71,8 +71,8 @@ pub mod samples;
 
 pub use clock::Skew;
 pub use copy::{
-    AttachedContent, BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied,
-    Place,
+    AttachedContent, BlobCounts, BlobTurns, CopiedImage, Copy, CopyError, CopyEvent, Destination,
+    NotCopied, Place,
 };
 pub use error::{Error, NotRenewed, Service};
 pub use existing::Existing;

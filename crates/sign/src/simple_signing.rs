@@ -154,7 +154,8 @@ impl SimpleSignature {
         let tag = tag(image.digest());
         // A verifier tries no more.
         let limit = Limits::default().candidates;
-        let appended = registry.append_layer(repository, &tag, &self.layer, limit);
+        let appended =
+            registry.append_layers(repository, &tag, std::slice::from_ref(&self.layer), limit);
         Ok(appended.await?)
     }
 }

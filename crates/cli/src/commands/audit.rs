@@ -28,11 +28,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
-use countersign_download::{Auditor, GallerySubjects, Scope, Subject, WhichSources};
+use countersign_download::{Audited, Auditor, GallerySubjects, Scope, Subject, WhichSources};
 use countersign_oci::http::Traffic;
 use countersign_oci::{Digest, Platform, Registry};
 use countersign_verify::{Limits, Verifier};
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio::task::JoinSet;
 
 pub(super) use self::document::{AuditEnd, AuditOutput};
 use self::images::Images;
@@ -274,7 +275,7 @@ async fn audit(
             if let Some(results) = recalled? {
                 return Ok::<_, Failure>((position, results, subject));
             }
-            let audited = auditor.judge(&subject).await;
+            let (subject, audited) = judged(auditor, subject).await?;
             let results = audited.iter().map(|one| AuditResult::new(&subject, one));
             Ok((position, results.collect(), subject))
         }
@@ -289,6 +290,27 @@ async fn audit(
         progress.audited(report.total());
     }
     Ok(seen.get())
+}
+
+/// Judges an image in a task of its own, so that all processors have a part in it. Whoever stops waiting ends it.
+async fn judged(
+    auditor: Arc<Auditor<Verifier>>,
+    subject: Subject,
+) -> Result<(Subject, Vec<Audited>), Failure> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let audited = auditor.judge(&subject).await;
+        (subject, audited)
+    });
+    match task.join_next().await {
+        Some(Ok(judged)) => Ok(judged),
+        Some(Err(error)) => Err(Failure::caused(
+            Kind::Internal,
+            "an image was not judged to the end".to_owned(),
+            error,
+        )),
+        None => Err(Failure::new(Kind::Internal, "an image was not judged")),
+    }
 }
 
 impl AuditArguments {

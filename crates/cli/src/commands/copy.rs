@@ -27,7 +27,7 @@ use crate::progress::Progress;
 use crate::verification::Verification;
 use document::{CopyResult, text};
 use gallery::{from_galleries, from_kit};
-use one::Copying;
+use one::{Copying, blob_turns};
 use target::Target;
 
 pub(super) use document::CopyOutput;
@@ -172,6 +172,7 @@ async fn one_image(
         registry,
         trusted_root,
         platforms: &arguments.platforms,
+        turns: blob_turns(),
         progress: Arc::clone(&progress),
     }
     .image(source, &policy, &destination)

@@ -81,7 +81,7 @@ impl From<countersign_download::PlanError> for Failure {
                 _ => CORRECT_THE_INDEX,
             },
             PlanError::Local { .. } => {
-                "to install from this machine, save the index as a file and use `url: file:…`"
+                "to install from this machine, save the index as a file and use `url: file:…`, without a kit"
             }
             PlanError::Inward { kind, .. } => match kind {
                 HostKind::Private => {

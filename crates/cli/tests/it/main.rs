@@ -11,9 +11,11 @@
 
 mod also_verify;
 mod audit;
+mod audit_job;
 mod audit_page;
 mod audit_politely;
 mod audit_reports;
+mod audit_resumed;
 mod bundle;
 mod cache;
 mod check;
@@ -21,7 +23,9 @@ mod commands;
 mod configuration;
 mod copy;
 mod copy_gallery;
+mod copy_kit;
 mod copy_layout;
+mod copy_order;
 mod doctor;
 mod documents;
 mod exit_codes;

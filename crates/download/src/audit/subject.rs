@@ -6,7 +6,7 @@ use countersign_oci::{AddressLimit, Digest, Platform, Reference};
 use countersign_policy::{Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
-use super::{Audited, classify, reference};
+use super::{Audited, classify};
 use crate::capability::uri;
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
@@ -147,7 +147,7 @@ fn sources(plan: &Plan, which: WhichSources) -> Vec<SubjectSource> {
 fn what(plan: &Plan, planned: &PlannedSource) -> What {
     let uncovered = |reason: String| What::Settled(Verdict::short(State::Uncovered, reason));
     match plan.requirement().kind() {
-        RequirementKind::Signature(_) => match reference(&planned.source) {
+        RequirementKind::Signature(_) => match planned.source.to_reference() {
             Some(reference) => What::Image(reference),
             None => uncovered(format!("{} can't have a signature", planned.source.kind())),
         },

@@ -2,6 +2,7 @@
 
 use countersign_oci::{Digest, Platform, Reference};
 
+use super::prove;
 use super::replace::{Decision, TargetState, decide};
 use crate::content::Content;
 use crate::error::Error;
@@ -9,9 +10,8 @@ use crate::events::Events;
 use crate::lock::{LockedEntry, LockedGrounds};
 use crate::options::InstallOptions;
 use crate::plan::Plan;
-use crate::planned::{PlannedSource, Role};
+use crate::planned::PlannedSource;
 use crate::record::{Provenance, Recorded};
-use crate::source::Source;
 
 /// An attempt to install from one source.
 pub(super) struct Attempt<'a> {
@@ -28,17 +28,9 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// What the plan asks for when it asks for `reference`: a mirror holds a copy of what the
-    /// primary's name stands for, and a fallback is another tag of the primary's repository.
+    /// What the plan asks for when it asks for `reference`.
     pub(super) fn name(&self, reference: &Reference) -> Reference {
-        let primary = self.plan.sources().first().map(|first| &first.source);
-        let Some(primary) = primary.and_then(Source::reference) else {
-            return reference.clone();
-        };
-        match self.planned.role {
-            Role::Primary | Role::Mirror => primary.clone(),
-            Role::Fallback => primary.with_tag_of(reference),
-        }
+        prove::name(self.plan, self.planned, reference)
     }
 
     /// Where it is from; `None` for an image by itself, whose reference says that.

@@ -43,7 +43,24 @@ fn with_causes(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct PlanFailure {
     pub(super) name: String,
     pub(super) locked: Option<Digest>,
+    pub(super) purpose: Purpose,
     pub(super) cause: Cause,
+}
+
+/// What a plan was carried out for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Install,
+    Prove,
+}
+
+impl Purpose {
+    fn as_participle(self) -> &'static str {
+        match self {
+            Self::Install => "installed",
+            Self::Prove => "proven",
+        }
+    }
 }
 
 /// What a plan failed by.
@@ -126,11 +143,12 @@ impl fmt::Display for PlanFailure {
             Cause::Sources(failures) => failures,
         };
         let name = countersign_oci::excerpt(&self.name);
+        let done = self.purpose.as_participle();
         match &self.locked {
-            None => write!(f, "`{name}` can't be installed from any source")?,
+            None => write!(f, "`{name}` can't be {done} from any source")?,
             Some(digest) => write!(
                 f,
-                "`{name}` is locked to {digest}, and can't be installed from any source"
+                "`{name}` is locked to {digest}, and can't be {done} from any source"
             )?,
         }
         for failure in failures {

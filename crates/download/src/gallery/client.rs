@@ -73,10 +73,12 @@ pub enum Origin {
     Cache,
     /// A file on this machine.
     File,
+    /// A kit, which was made on another machine.
+    Kit,
 }
 
 impl FetchedIndex {
-    /// The index of `gallery` as a kit has it. It may name any address, since none is asked.
+    /// The index of `gallery` as a kit has it. It may name any address, since none is asked, and no file of this machine.
     ///
     /// # Errors
     /// If the text is no index, or the gallery's `url` is none.
@@ -91,7 +93,7 @@ impl FetchedIndex {
             text: text.into(),
             server: Some(HostKind::ThisMachine),
             location,
-            origin: Origin::File,
+            origin: Origin::Kit,
             skipped: Vec::new(),
         })
     }

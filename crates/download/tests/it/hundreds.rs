@@ -7,7 +7,7 @@ use std::fs;
 use crate::shop::{ALLOW_OLDER, EARLIER, LATER, PATH, Shop, installed, is_refused, served};
 use crate::stage::{SIGNER, STRANGER, app, image, layer};
 use countersign_download::{
-    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Outcome, Plan,
+    Capability, Error, FallbackTags, InstallOptions, Installed, Integrity, Origin, Outcome, Plan,
     PlanFailure, Planner, PrivateAddresses, Role, StoreError,
 };
 use countersign_oci::{Descriptor, Error as RegistryError};
@@ -51,6 +51,7 @@ impl Hundreds {
             gallery: &self.gallery,
             index: &self.index,
             location: &"file:index.yaml".parse().unwrap(),
+            origin: Origin::File,
             capability: &capability.parse::<Capability>().unwrap(),
             integrity: Integrity::Strict,
             fallbacks,

@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 
 use crate::shop::{PATH, Shop, gallery};
 use countersign_download::{
-    Capability, Error, FallbackTags, HttpError, InstallOptions, Integrity, Plan, Planner,
+    Capability, Error, FallbackTags, HttpError, InstallOptions, Integrity, Origin, Plan, Planner,
     PrivateAddresses, StoreError,
 };
 use countersign_oci::Error as RegistryError;
@@ -34,6 +34,7 @@ fn plan(uri: &str, file: bool) -> Plan {
         gallery: &gallery(&format!("[{{name: acme, url: '{INDEX}'}}]")),
         index: &GalleryIndex::parse(&format!("[{{name: app, uri: '{uri}'}}]"), "index").unwrap(),
         location: &location.parse().unwrap(),
+        origin: if file { Origin::File } else { Origin::Server },
         server: (!file).then_some(HostKind::Public),
         capability: &Capability::default(),
         integrity: Integrity::Permissive,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_download::{
-    Capability, EntryError, FallbackTags, Integrity, Location, Plan, PlanError, Planner,
+    Capability, EntryError, FallbackTags, Integrity, Location, Origin, Plan, PlanError, Planner,
     PrivateAddresses, Requirement, RequirementError, RequirementKind, Role, Source, SourceError,
 };
 use countersign_oci::http::HostKind;
@@ -51,6 +51,7 @@ struct Case {
     gallery: Gallery,
     index: GalleryIndex,
     location: Location,
+    origin: Origin,
     capability: Capability,
     integrity: Integrity,
     fallbacks: FallbackTags,
@@ -64,6 +65,7 @@ impl Case {
             gallery: gallery(gallery_text),
             index,
             location: "file:index.yaml".parse().unwrap(),
+            origin: Origin::File,
             capability: Capability::default(),
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
@@ -77,6 +79,7 @@ impl Case {
             gallery: &self.gallery,
             index: &self.index,
             location: &self.location,
+            origin: self.origin,
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,

@@ -148,7 +148,7 @@ impl Error {
 
     /// Whether the server refused this one request: no access, no such content, or another error
     /// status.
-    pub(crate) fn is_refused_request(&self) -> bool {
+    pub fn is_refused_request(&self) -> bool {
         match self.sorted().1 {
             Fault::Absent | Fault::Request | Fault::Busy => true,
             Fault::Content | Fault::Answer | Fault::Network | Fault::Other => false,

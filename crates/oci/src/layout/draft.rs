@@ -11,11 +11,13 @@ mod archive;
 mod directory;
 mod listing;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::{Mutex as Lock, MutexGuard, OwnedMutexGuard};
 
 use super::blocking::blocking;
 use super::{Content, Layout, Part, failure};
@@ -43,7 +45,16 @@ struct Shared {
     path: LayoutPath,
     store: Store,
     listing: Mutex<Listing>,
+    /// Who changes the listing.
+    turn: Lock<()>,
+    /// Who writes a blob, by its digest.
+    writers: Mutex<HashMap<Digest, Arc<Lock<()>>>>,
 }
+
+/// The turn of one image to be listed. It ends when this is dropped.
+#[must_use = "dropping it ends the turn"]
+#[derive(Debug)]
+pub struct LayoutTurn<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, ()>);
 
 enum Store {
     Directory(DirectoryDraft),
@@ -98,6 +109,8 @@ impl LayoutDraft {
                     path,
                     store,
                     listing: Mutex::new(listing),
+                    turn: Lock::new(()),
+                    writers: Mutex::default(),
                 }),
             })
         })
@@ -109,11 +122,18 @@ impl LayoutDraft {
         &self.shared.path
     }
 
+    /// Waits until no other image is being listed. Blobs can be written without: of several images at the same time. An
+    /// entry is added, staged and accepted within one turn, since [`Self::stage`] and [`Self::accept`] are of all entries.
+    pub async fn turn(&self) -> LayoutTurn<'_> {
+        LayoutTurn(self.shared.turn.lock().await)
+    }
+
     /// Writes a small blob.
     ///
     /// # Errors
     /// [`Error::Layout`].
     pub async fn put(&self, digest: &Digest, bytes: Bytes) -> Result<()> {
+        let _writing = self.writing(digest).await;
         let digest = digest.clone();
         self.work(move |store| match store {
             Store::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
@@ -196,6 +216,16 @@ impl LayoutDraft {
             Store::Archive(archive) => archive.publish(),
         })
         .await
+    }
+
+    /// Waits until nobody else writes this blob: a file has one name until it is whole.
+    pub(crate) async fn writing(&self, digest: &Digest) -> OwnedMutexGuard<()> {
+        let lock = {
+            let writers = self.shared.writers.lock();
+            let mut writers = writers.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(writers.entry(digest.clone()).or_default())
+        };
+        lock.lock_owned().await
     }
 
     /// Whether the layout has this blob, whole and unchanged.

@@ -1,4 +1,4 @@
-//! Appends an entry to the document at a tag that other clients write too.
+//! Appends entries to the document at a tag that other clients write too.
 //!
 //! The document is read, changed and written back without a lock, and a registry keeps the last write. So:
 //!
@@ -61,7 +61,7 @@ pub(super) trait Form {
     fn refused(&self, error: Error) -> Error;
 }
 
-/// An entry on its way into the document at a tag.
+/// Entries on their way into the document at a tag.
 pub(super) struct Append<'a, F: Form> {
     registry: &'a Registry,
     repository: &'a Repository,
@@ -69,7 +69,7 @@ pub(super) struct Append<'a, F: Form> {
     form: F,
     /// The document's name in errors.
     what: String,
-    entry: F::Entry,
+    entries: Vec<F::Entry>,
     limit: usize,
     seen: Seen<F>,
     written: Option<Written>,
@@ -98,7 +98,7 @@ impl<'a, F: Form> Append<'a, F> {
         (repository, tag): (&'a Repository, &'a str),
         form: F,
         what: String,
-        entry: F::Entry,
+        entries: Vec<F::Entry>,
         limit: usize,
     ) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl<'a, F: Form> Append<'a, F> {
             tag,
             form,
             what,
-            entry,
+            entries,
             limit,
             seen: Seen::default(),
             written: None,
@@ -190,7 +190,7 @@ impl<'a, F: Form> Append<'a, F> {
     fn missing(&self, list: &F::List) -> Vec<F::Entry> {
         let there: HashSet<String> = list.entries().iter().map(F::key).collect();
         let lacks = |entry: &&F::Entry| !there.contains(&F::key(entry));
-        let ours = Some(&self.entry).filter(|entry| !self.seen.has(entry));
+        let ours = self.entries.iter().filter(|entry| !self.seen.has(entry));
         let wanted = self.seen.entries.iter().chain(ours);
         wanted.filter(lacks).cloned().collect()
     }
@@ -259,15 +259,19 @@ impl<F: Form> Seen<F> {
     }
 }
 
-/// The pauses after each write of what other clients may be writing too.
+/// The pauses after each write of what other clients may be writing too. The first has no jitter: that several
+/// clients write at the same moment is only known after it.
 fn rounds(retries: &Retries) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
+    let later = ExponentialBuilder::new()
         .with_min_delay(retries.pause)
         .with_max_delay(retries.longest_pause)
         .with_factor(1.5)
         .with_jitter()
-        .with_max_times(retries.merge_rounds)
-        .build()
+        .with_max_times(retries.merge_rounds.saturating_sub(1))
+        .build();
+    std::iter::once(retries.pause)
+        .take(retries.merge_rounds)
+        .chain(later)
 }
 
 /// How long another client may need to finish its write: at least twice the time that we needed.

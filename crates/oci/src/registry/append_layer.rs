@@ -1,4 +1,4 @@
-//! Appends a layer to a manifest at a tag, and keeps everything else that is there. cosign's legacy
+//! Appends layers to a manifest at a tag, and keeps everything else that is there. cosign's legacy
 //! signatures are such layers: all signatures of an image are in one manifest.
 
 mod layered;
@@ -17,34 +17,35 @@ use crate::reference::Repository;
 use layered::Layered;
 
 impl Registry {
-    /// Makes sure that the manifest at `tag` has `layer`, whose blob has been pushed. Another client may
+    /// Makes sure that the manifest at `tag` has `layers`, whose blobs have been pushed. Another client may
     /// append at the same time, so the manifest is read again after it was written, until it has all layers
     /// that were ever seen there. If the tag does not exist, it is created. It gets at most `limit` layers.
     /// Returns the digest of the manifest that has them.
     ///
     /// # Errors
     /// [`Error::Manifest`], if the tag names something that is not a manifest with layers, or its
-    /// configuration is not JSON; [`Error::Full`], if it has `limit` layers without this one;
-    /// [`Error::Contended`], if others overwrote the layer each time; others about access, network and the
+    /// configuration is not JSON; [`Error::Full`], if it has `limit` layers without these;
+    /// [`Error::Contended`], if others overwrote a layer each time; others about access, network and the
     /// registry.
-    pub async fn append_layer(
+    pub async fn append_layers(
         &self,
         repository: &Repository,
         tag: &str,
-        layer: &Descriptor,
+        layers: &[Descriptor],
         limit: usize,
     ) -> Result<Digest> {
         let what = format!("{repository}:{tag}");
-        let layer = serde_json::to_value(layer).map_err(|source| Error::Manifest {
+        let layers: Result<_, _> = layers.iter().map(serde_json::to_value).collect();
+        let layers = layers.map_err(|source| Error::Manifest {
             what: format!("a layer for {what}"),
             source: ManifestError::Json(source),
         })?;
-        let layers = Layers {
+        let form = Layers {
             registry: self,
             repository,
             what: what.clone(),
         };
-        Append::new(self, (repository, tag), layers, what, layer, limit)
+        Append::new(self, (repository, tag), form, what, layers, limit)
             .until_it_stays()
             .await
     }

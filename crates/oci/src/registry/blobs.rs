@@ -14,6 +14,7 @@ use super::Registry;
 use super::challenge::Access;
 use super::checks::{check_computed, check_content, check_limit, or_wrong_size, size_mismatch};
 use super::layouts;
+use super::uploads::Pieces;
 use crate::descriptor::Descriptor;
 use crate::digest::Digester;
 use crate::error::{Error, Result};
@@ -88,6 +89,18 @@ impl Registry {
         into: &mut (dyn AsyncWrite + Send + Unpin),
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<()> {
+        self.fetch_blob_into(location, descriptor, Into::Writer(into), progress)
+            .await
+    }
+
+    /// As [`Self::fetch_blob`].
+    pub(super) async fn fetch_blob_into<'a>(
+        &self,
+        location: &Location,
+        descriptor: &'a Descriptor,
+        into: Into<'a>,
+        progress: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> Result<()> {
         let mut transfer = Transfer {
             descriptor,
             what: location.at(descriptor.digest.clone()),
@@ -161,11 +174,18 @@ impl Registry {
     }
 }
 
+/// Where the bytes of a blob go.
+pub(super) enum Into<'a> {
+    Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
+    /// An upload. The last piece is given when size and digest are right, so that nothing wrong is ever whole there.
+    Upload(Pieces),
+}
+
 /// A blob that is being read.
 struct Transfer<'a> {
     descriptor: &'a Descriptor,
     what: PinnedReference,
-    into: &'a mut (dyn AsyncWrite + Send + Unpin),
+    into: Into<'a>,
     progress: &'a (dyn Fn(u64) + Send + Sync),
     digester: Digester,
     written: u64,
@@ -189,7 +209,7 @@ impl Transfer<'_> {
         while let Some(chunk) = answer.chunk(&mut self.pace).await? {
             let skipped = usize::try_from(skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
             skip -= skipped as u64;
-            self.write(chunk.get(skipped..).unwrap_or_default()).await?;
+            self.write(chunk.slice(skipped..)).await?;
         }
         if self.written < self.descriptor.size {
             return Err(AttemptError::passing(self.size_mismatch(self.written)));
@@ -204,7 +224,7 @@ impl Transfer<'_> {
             if chunk.is_empty() {
                 break;
             }
-            self.write(&chunk).await?;
+            self.write(chunk.into()).await?;
             content = rest;
         }
         if self.written < self.descriptor.size {
@@ -242,30 +262,47 @@ impl Transfer<'_> {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         let written = self.written.saturating_add(bytes.len() as u64);
         if written > self.descriptor.size {
             return Err(self.size_mismatch(self.descriptor.size.saturating_add(1)));
         }
-        self.into
-            .write_all(bytes)
-            .await
-            .map_err(|source| Error::Io {
-                what: self.what.to_string(),
-                source,
-            })?;
-        self.digester.update(bytes);
+        self.digester.update(&bytes);
+        match &mut self.into {
+            Into::Writer(writer) => writer
+                .write_all(&bytes)
+                .await
+                .map_err(|source| self.unwritten(source))?,
+            Into::Upload(pieces) => {
+                if written == self.descriptor.size {
+                    check_computed(self.digester.clone().finish(), &self.what)?;
+                }
+                if !pieces.give(bytes).await {
+                    return Err(self.unwritten(std::io::ErrorKind::BrokenPipe.into()));
+                }
+            }
+        }
         self.written = written;
         (self.progress)(written);
         Ok(())
     }
 
-    async fn finish(self) -> Result<()> {
-        check_computed(self.digester.finish(), &self.what)?;
-        self.into.flush().await.map_err(|source| Error::Io {
+    async fn finish(mut self) -> Result<()> {
+        check_computed(self.digester.clone().finish(), &self.what)?;
+        match &mut self.into {
+            Into::Writer(writer) => writer
+                .flush()
+                .await
+                .map_err(|source| self.unwritten(source)),
+            Into::Upload(_) => Ok(()),
+        }
+    }
+
+    fn unwritten(&self, source: std::io::Error) -> Error {
+        Error::Io {
             what: self.what.to_string(),
             source,
-        })
+        }
     }
 
     fn size_mismatch(&self, found: u64) -> Error {

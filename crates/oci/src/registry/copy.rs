@@ -5,27 +5,23 @@
 //! Otherwise it is streamed from one registry to the other, without a temporary file, and its
 //! digest is checked on the way.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, StatusCode};
-use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Registry;
+use super::blobs::Into;
 use super::challenge::Access;
 use super::manifests::Outgoing;
+use super::uploads::Pieces;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::http::{Body, Request, retrying};
 use crate::layout::LayoutDraft;
 use crate::reference::{Location, PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
-
-/// How many bytes may be read but not yet sent.
-const IN_FLIGHT: usize = 256 << 10;
 
 /// How a blob came into the target repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,23 +60,12 @@ impl Registry {
             }
             Location::Registry(_) | Location::Layout(_) => {}
         }
-        let failed = Arc::new(Mutex::new(None));
-        let open = || {
-            let content = Fetched::start(self, source, blob, &progress, &failed);
-            std::future::ready(Ok(content))
-        };
-        let sent = self
-            .push_blob_from(target, &blob.digest, blob.size, open)
-            .await;
-        match sent {
-            Ok(()) => Ok(Copied::Sent),
-            // If the source failed, return its error: the target only saw that the content ended
-            // early.
-            Err(error) => {
-                let cause = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err(cause.unwrap_or_else(|| error.served_as(source.at(blob.digest.clone()))))
-            }
-        }
+        self.push_pieces(&what, target, blob.size, |pieces| {
+            let fetched = Fetched::start(self, source, blob, &progress, pieces);
+            fetched.end(what.to_string())
+        })
+        .await?;
+        Ok(Copied::Sent)
     }
 
     /// Makes sure that a layout has a blob of `source`: it has it already, or the blob is copied.
@@ -95,6 +80,7 @@ impl Registry {
         blob: &Descriptor,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Copied> {
+        let _writing = target.writing(&blob.digest).await;
         if target.has(blob).await? {
             return Ok(Copied::Present);
         }
@@ -166,66 +152,49 @@ impl Registry {
     }
 }
 
-/// A blob that is being read from its source.
+/// A blob that is being read from its source, on a thread that is not the upload's.
 struct Fetched {
-    pipe: DuplexStream,
-    fetching: JoinHandle<()>,
-    failed: Arc<Mutex<Option<Error>>>,
+    fetching: JoinSet<Result<()>>,
+    /// The upload must not end before it is known why.
+    _pieces: Pieces,
 }
 
 impl Fetched {
-    /// Starts to read. An error is put into `failed`.
     fn start(
         registry: &Registry,
         source: &Location,
         blob: &Descriptor,
         progress: &Arc<dyn Fn(u64) + Send + Sync>,
-        failed: &Arc<Mutex<Option<Error>>>,
+        pieces: Pieces,
     ) -> Self {
-        let (pipe, mut into) = tokio::io::duplex(IN_FLIGHT);
         let (registry, source, blob) = (registry.clone(), source.clone(), blob.clone());
-        let (progress, failure) = (Arc::clone(progress), Arc::clone(failed));
-        let fetching = tokio::spawn(async move {
+        let progress = Arc::clone(progress);
+        let (mut fetching, kept, upload) = (JoinSet::new(), pieces.clone(), pieces.clone());
+        fetching.spawn(async move {
             let fetched = registry
-                .fetch_blob(&source, &blob, &mut into, progress.as_ref())
+                .fetch_blob_into(&source, &blob, Into::Upload(pieces), progress.as_ref())
                 .await;
-            // An `Io` error means that the reader stopped, which is not the source's fault.
-            if let Err(error) = fetched
-                && !matches!(error, Error::Io { .. })
-            {
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            match fetched {
+                // The upload stopped taking pieces. Its own error says why.
+                Err(Error::Io { .. }) if upload.has_ended() => Ok(()),
+                fetched => fetched,
             }
         });
         Self {
-            pipe,
             fetching,
-            failed: Arc::clone(failed),
+            _pieces: kept,
         }
     }
-}
 
-impl AsyncRead for Fetched {
-    /// Ends when all bytes have come and the digest is right.
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.pipe).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            return Poll::Ready(Ok(()));
+    /// Waits for the end. Whoever stops waiting ends it.
+    async fn end(mut self, what: String) -> Result<()> {
+        match self.fetching.join_next().await {
+            Some(Ok(fetched)) => fetched,
+            Some(Err(error)) => Err(Error::Io {
+                what,
+                source: std::io::Error::other(error),
+            }),
+            None => Ok(()),
         }
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        Poll::Ready(match failed.is_some() {
-            true => Err(std::io::Error::other("the source failed")),
-            false => Ok(()),
-        })
-    }
-}
-
-impl Drop for Fetched {
-    fn drop(&mut self) {
-        self.fetching.abort();
     }
 }

@@ -89,12 +89,24 @@ impl Registry {
         if let Some(known) = self.referrers_api(repository) {
             return Ok(known);
         }
-        let url = self.referrers_url(repository, subject)?;
-        let list = List::new(subject, self.options().limits.referrers);
-        let page = self.page(repository, &url, &list).await?;
-        let there = matches!(page, Page::Index { .. });
+        let there = self.has_api(repository, subject).await? == Some(true);
         self.shared.referrers_api.remember(repository, there);
         Ok(there)
+    }
+
+    /// Asks whether the registry has the referrers API. `None` if it doesn't know the repository.
+    async fn has_api(
+        &self,
+        repository: &Repository,
+        subject: &PinnedReference,
+    ) -> Result<Option<bool>> {
+        let url = self.referrers_url(repository, subject)?;
+        let list = List::new(subject, self.options().limits.referrers);
+        Ok(match self.page(repository, &url, &list).await? {
+            Page::Index { .. } | Page::NoApi(Support::Listed(_)) => Some(true),
+            Page::NoApi(Support::Missing) => Some(false),
+            Page::NoApi(Support::Unknown) => None,
+        })
     }
 
     fn referrers_url(&self, repository: &Repository, subject: &PinnedReference) -> Result<Url> {

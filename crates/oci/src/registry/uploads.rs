@@ -22,6 +22,8 @@ use crate::reference::{PinnedReference, Repository};
 
 /// How many bytes are given to the transport at once.
 const PIECE: usize = 64 << 10;
+/// How many pieces may be read but not yet sent.
+const PIECES: usize = 2;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 impl Registry {
@@ -90,7 +92,44 @@ impl Registry {
             what: what.to_string(),
             source,
         })?;
-        let (pieces, receiver) = mpsc::channel(1);
+        self.relay(repository, request, size, what, async |pieces| {
+            pump(&mut from, size, what, &pieces).await
+        })
+        .await
+    }
+
+    /// As [`Self::push_blob_from`], of a blob that the registry is known not to have. `read` gives the pieces, and checks
+    /// size and digest before it gives the last one.
+    pub(super) async fn push_pieces<Reading>(
+        &self,
+        what: &PinnedReference,
+        repository: &Repository,
+        size: u64,
+        read: impl Fn(Pieces) -> Reading,
+    ) -> Result<()>
+    where
+        Reading: Future<Output = Result<()>>,
+    {
+        retrying(&self.options().retries, || async {
+            let request = self.open_upload(repository, what).await?;
+            renewing(|| self.relay(repository, &request, size, what, &read)).await
+        })
+        .await
+    }
+
+    /// Sends the pieces that `read` gives.
+    async fn relay<Reading>(
+        &self,
+        repository: &Repository,
+        request: &Request,
+        size: u64,
+        what: &PinnedReference,
+        read: impl FnOnce(Pieces) -> Reading,
+    ) -> Result<(), AttemptError>
+    where
+        Reading: Future<Output = Result<()>>,
+    {
+        let (pieces, receiver) = mpsc::channel(PIECES);
         let sent = Arc::new(AtomicU64::new(0));
         let mut receiver = Some(receiver);
         let body = Upload {
@@ -105,7 +144,7 @@ impl Registry {
             }),
         };
         let sending = self.send_upload(repository, request, what.digest(), body);
-        let reading = pump(&mut from, size, what, pieces, &sent);
+        let reading = read(Pieces { pieces, sent });
         tokio::pin!(sending, reading);
         tokio::select! {
             // The registry answered before the end, or there is nothing left to read.
@@ -214,13 +253,35 @@ fn upload_of(bytes: Bytes) -> Upload {
     }
 }
 
+/// Takes the pieces of an upload. It ends when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Pieces {
+    pieces: mpsc::Sender<Bytes>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Pieces {
+    /// Gives the next piece, when the transport has room for it. `false` if the transport stopped reading: its own
+    /// error says why.
+    pub(super) async fn give(&self, piece: Bytes) -> bool {
+        let bytes = piece.len() as u64;
+        let given = self.pieces.send(piece).await.is_ok();
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        given
+    }
+
+    /// Whether the transport stopped reading.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pieces.is_closed()
+    }
+}
+
 /// Reads `from` to its end, passes the bytes on, and checks size and digest.
 async fn pump(
     from: &mut (dyn AsyncRead + Send + Unpin),
     size: u64,
     what: &PinnedReference,
-    pieces: mpsc::Sender<Bytes>,
-    sent: &AtomicU64,
+    pieces: &Pieces,
 ) -> Result<()> {
     let size_mismatch = |found| Error::SizeMismatch {
         what: Box::new(what.clone()),
@@ -249,11 +310,9 @@ async fn pump(
             // The registry would refuse it too, but our error is clearer.
             check_computed(digester.clone().finish(), what)?;
         }
-        if pieces.send(piece.into()).await.is_err() {
-            // The transport stopped reading. Its own error says why.
+        if !pieces.give(piece.into()).await {
             return Ok(());
         }
-        sent.store(read, Ordering::Relaxed);
     }
     match (read < size, size) {
         (true, _) => Err(size_mismatch(read)),

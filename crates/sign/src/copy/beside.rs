@@ -1,7 +1,8 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
 use countersign_oci::{
-    Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository, ResolvedImage,
+    Descriptor, Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository,
+    ResolvedImage,
 };
 use countersign_verify::Limits;
 
@@ -44,13 +45,12 @@ pub(super) async fn put_in_registry(
         ) => {
             // A verifier tries no more.
             let limit = Limits::default().candidates;
-            for layer in ours
-                .layers
-                .iter()
-                .filter(|layer| !theirs.layers.contains(layer))
-            {
+            let missing = ours.layers.iter();
+            let missing = missing.filter(|layer| !theirs.layers.contains(layer));
+            let missing: Vec<Descriptor> = missing.cloned().collect();
+            if !missing.is_empty() {
                 registry
-                    .append_layer(target, &tag.tag, layer, limit)
+                    .append_layers(target, &tag.tag, &missing, limit)
                     .await?;
             }
             Ok(None)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Descriptor, Error as RegistryError, LayoutDraft, ListedAs, Location, Registry,
-    Repository,
+    Copied, Descriptor, Error as RegistryError, LayoutDraft, ListedAs, Location, PinnedReference,
+    Registry, Repository,
 };
 
 use super::beside::{put_in_layout, put_in_registry};
@@ -74,22 +74,39 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Also makes sure that it is found by what it refers to.
-    pub(super) async fn push_referrer(&self, part: &Part) -> Result<(), Error> {
+    /// Also makes sure that they are found by what they refer to.
+    pub(super) async fn push_referrers(&self, parts: &[&Part]) -> Result<(), Error> {
         match self.what {
             What::Repository(repository) => {
-                let bytes = part.image.bytes().clone();
+                let manifests = parts.iter().map(|part| {
+                    let bytes = part.image.bytes().clone();
+                    (part.media_type.as_str(), bytes)
+                });
                 let pushed = self
                     .registry
-                    .push_referrer(repository, &part.media_type, bytes);
+                    .push_referrers(repository, manifests.collect());
                 pushed.await?;
             }
             What::Layout(draft) => {
-                draft.put_document(&part.image).await?;
-                draft.list(&part.image, &part.media_type, ListedAs::Unnamed);
+                for part in parts {
+                    draft.put_document(&part.image).await?;
+                    draft.list(&part.image, &part.media_type, ListedAs::Unnamed);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether what refers to an image is pushed without a look at what it refers to.
+    pub(super) async fn seems_to_list_by_tag(
+        &self,
+        image: &PinnedReference,
+    ) -> Result<bool, Error> {
+        match self.what {
+            What::Repository(_) => Ok(self.registry.seems_to_list_by_tag(image).await?),
+            // What is listed waits for its turn.
+            What::Layout(_) => Ok(false),
+        }
     }
 
     /// Makes `tag` name `part`. Says so if something else stands there, which is left.

@@ -1,15 +1,13 @@
 //! Writes a copy: blobs, manifests, the proof, the tag.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use countersign_oci::{
-    Copied, Descriptor, Digest, Document, Error as RegistryError, LayoutDraft, ListedAs, Location,
-    Reference,
-};
+use countersign_oci::{Digest, LayoutDraft, LayoutTurn, ListedAs, Location, Reference};
 use countersign_verify::VerifiedImage;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
+use super::blobs::{Blobs, CopiedBlobs, Failed};
+use super::division::{Division, children, subject};
 use super::target::Target;
 use super::{
     BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, Events, NotCopied, Part,
@@ -33,17 +31,21 @@ pub(super) async fn write(
         lost: HashSet::new(),
         not_copied: copy.not_copied.clone(),
     };
-    let written = writing.until_proven(&end, to, events).await;
-    if let (End::List { draft, .. }, Err(_)) = (&end, &written) {
+    let (blobs, behind) = writing.content(to, events).await?;
+    // Several images may be on their way into a layout, and one of them at a time is listed.
+    let _turn = end.turn().await;
+    let proven = writing.until_proven(behind, &end, to, events).await;
+    if let (End::List { draft, .. }, Err(_)) = (&end, &proven) {
         draft.forget();
     }
-    let (blobs, proof) = written?;
+    let proof = proven?;
     let tag = end.name(copy, to, &proof, events).await?;
     let count = |role| copy.parts.iter().filter(|part| part.role == role).count();
     Ok(CopiedImage {
         image: writing.location.at(copy.proof.digest().clone()),
         tag,
         evidence: proof.evidence().clone(),
+        further_evidence: proof.further_evidence().to_vec(),
         manifests: count(Role::Image),
         attached: count(Role::Attached) - writing.lost.len(),
         blobs,
@@ -78,6 +80,14 @@ impl<'a> End<'a> {
             source: Box::new(source),
         })?;
         Ok(Self::Tag(TagName::new(&name)?))
+    }
+
+    /// The turn of this image to be listed, in a layout.
+    async fn turn(&self) -> Option<LayoutTurn<'a>> {
+        match self {
+            Self::List { draft, .. } => Some(draft.turn().await),
+            Self::Nothing | Self::Tag(_) => None,
+        }
     }
 
     /// Adds the image to what the layout will list, for those who read the draft.
@@ -134,137 +144,91 @@ struct Writing<'a> {
     not_copied: Vec<NotCopied>,
 }
 
-impl Writing<'_> {
+impl<'a> Writing<'a> {
+    /// Copies all blobs, and pushes the manifests of the image. Of what refers to it, returns what has not been pushed.
+    async fn content(
+        &mut self,
+        to: &Destination<'_>,
+        events: &Events,
+    ) -> Result<(BlobCounts, Vec<&'a Part>), Error> {
+        let root = self.location.at(self.copy.proof.digest().clone());
+        let division = Division::of(&self.copy.parts, self.in_order());
+        let Division {
+            shared,
+            image,
+            attached,
+            ahead,
+            mut behind,
+        } = division;
+        let listed_by_tag = match ahead.is_empty() {
+            true => false,
+            false => self.target.seems_to_list_by_tag(&root).await?,
+        };
+        let blobs = Blobs {
+            target: self.target,
+            turns: to.turns,
+            events,
+        };
+        blobs.tell([&shared, &image.blobs, &attached]);
+        let CopiedBlobs {
+            mut counts,
+            mut failed,
+        } = blobs.copy(shared).await?;
+        let (target, copied) = (self.target, self.copied());
+        let images = async {
+            let of_image = blobs.copy(image.blobs).await?;
+            for part in image.parts {
+                match subject(part).filter(|subject| copied.contains(subject)) {
+                    None => target.push(part).await?,
+                    Some(_) => target.push_referrers(&[part]).await?,
+                }
+            }
+            Ok::<_, Error>(of_image.counts)
+        };
+        let this = &mut *self;
+        let around = async {
+            let copied = blobs.copy(attached).await?;
+            failed.extend(copied.failed);
+            this.lose(&failed);
+            if !listed_by_tag {
+                return Ok((copied.counts, ahead));
+            }
+            // The pause that a list needs is over when the image's blobs are there.
+            match this.referrers(&ahead).await {
+                Ok(()) => Ok((copied.counts, Vec::new())),
+                // A registry that wants the image first.
+                Err(Error::Registry(error)) if error.is_refused_request() => {
+                    Ok((copied.counts, ahead))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let (of_image, (of_attached, left)) = future::try_join(images, around).await?;
+        counts += of_image;
+        counts += of_attached;
+        behind.splice(0..0, left);
+        Ok((counts, behind))
+    }
+
+    /// Pushes what is left of what refers to the image, and proves the copy.
     async fn until_proven(
         &mut self,
+        behind: Vec<&Part>,
         end: &End<'_>,
         to: &Destination<'_>,
         events: &Events,
-    ) -> Result<(BlobCounts, VerifiedImage), Error> {
-        let blobs = self.blobs(events).await?;
-        self.manifests().await?;
+    ) -> Result<VerifiedImage, Error> {
+        self.referrers(&behind).await?;
+        self.beside().await?;
         end.stage(self.copy).await?;
         events(CopyEvent::Verifying {
             image: self.location.at(self.copy.proof.digest().clone()),
         });
-        Ok((blobs, self.prove(to).await?))
-    }
-
-    /// Copies all blobs, each once.
-    async fn blobs(&mut self, events: &Events) -> Result<BlobCounts, Error> {
-        let blobs = self.by_digest();
-        // All are named before the first is copied, so that the total is known.
-        for Wanted { blob, .. } in blobs.iter().filter_map(|wanted| wanted.first()) {
-            events(CopyEvent::Blob {
-                digest: blob.digest.clone(),
-                bytes: 0,
-                size: blob.size,
-            });
-        }
-        let this = &*self;
-        let copies = blobs
-            .into_iter()
-            .map(|wanted| this.one_of_sizes(wanted, events));
-        let mut copies = stream::iter(copies).buffer_unordered(AT_ONCE);
-        let (mut counts, mut failed) = (BlobCounts::default(), HashMap::new());
-        while let Some(ended) = copies.next().await {
-            for (Wanted { role, blob, .. }, copied) in ended {
-                match copied {
-                    Ok(Copied::Present) => counts.present += 1,
-                    Ok(Copied::Mounted) => counts.mounted += 1,
-                    Ok(Copied::Sent) => {
-                        counts.sent += 1;
-                        counts.sent_bytes += blob.size;
-                    }
-                    Err(error) if role == Role::Attached && error.spoils_one_candidate() => {
-                        failed.insert((blob.digest, blob.size), error.to_string());
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        drop(copies);
-        self.lose(&failed);
-        Ok(counts)
-    }
-
-    /// All blobs. What is attached may say another size of a blob than the image: those of one digest are together,
-    /// the image's first.
-    fn by_digest(&self) -> Vec<Vec<Wanted>> {
-        let mut places: HashMap<&Digest, usize> = HashMap::new();
-        let mut blobs: Vec<Vec<Wanted>> = Vec::new();
-        for part in &self.copy.parts {
-            for blob in blobs_of(&part.image) {
-                let place = *places.entry(&blob.digest).or_insert(blobs.len());
-                if place == blobs.len() {
-                    blobs.push(Vec::new());
-                }
-                let Some(known) = blobs.get_mut(place) else {
-                    continue;
-                };
-                if !known.iter().any(|known| known.blob.size == blob.size) {
-                    known.push(Wanted {
-                        role: part.role,
-                        source: part.image.reference().location().clone(),
-                        blob: blob.clone(),
-                    });
-                }
-            }
-        }
-        blobs
-    }
-
-    /// Copies a blob with the first of these sizes that it has. The others are wrong then.
-    async fn one_of_sizes(
-        &self,
-        wanted: Vec<Wanted>,
-        events: &Events,
-    ) -> Vec<(Wanted, Result<Copied, RegistryError>)> {
-        let (mut ended, mut size) = (Vec::with_capacity(wanted.len()), None);
-        for wanted in wanted {
-            let Wanted { source, blob, .. } = &wanted;
-            let copied = match size {
-                None => self.blob(source, blob, events).await,
-                Some(found) => Err(RegistryError::SizeMismatch {
-                    what: Box::new(source.at(blob.digest.clone())),
-                    expected: blob.size,
-                    found,
-                }),
-            };
-            if copied.is_ok() {
-                size = Some(blob.size);
-            }
-            ended.push((wanted, copied));
-        }
-        ended
-    }
-
-    async fn blob(
-        &self,
-        source: &Location,
-        blob: &Descriptor,
-        events: &Events,
-    ) -> Result<Copied, RegistryError> {
-        let (digest, size) = (blob.digest.clone(), blob.size);
-        let (named, tell) = (digest.clone(), Arc::clone(events));
-        let progress = Arc::new(move |bytes| {
-            tell(CopyEvent::Blob {
-                digest: named.clone(),
-                bytes,
-                size,
-            });
-        });
-        let copied = self.target.blob(source, blob, progress).await?;
-        events(CopyEvent::BlobDone {
-            digest,
-            size,
-            copied,
-        });
-        Ok(copied)
+        self.prove(to).await
     }
 
     /// Leaves out what is attached and has a blob that can't be read, and what lists that.
-    fn lose(&mut self, failed: &HashMap<(Digest, u64), String>) {
+    fn lose(&mut self, failed: &Failed) {
         if failed.is_empty() {
             return;
         }
@@ -291,73 +255,52 @@ impl Writing<'_> {
         }
     }
 
-    /// Pushes all manifests, each behind what it lists and what it refers to, then what cosign's tags name.
-    async fn manifests(&mut self) -> Result<(), Error> {
-        let by_subject = self.push_in_order().await?;
-        self.push_referrers(by_subject).await?;
-        self.write_tags().await
-    }
-
-    /// Pushes the parts, each behind what it lists. Returns what only refers to something, by its subject.
-    async fn push_in_order(&self) -> Result<Vec<(&Digest, Vec<&Part>)>, Error> {
-        let parts = &self.copy.parts;
-        let copied: HashSet<&Digest> = parts.iter().map(|part| part.image.digest()).collect();
+    /// Pushes what refers to the image, each behind what it lists. What only refers to something is listed together.
+    async fn referrers(&self, parts: &[&Part]) -> Result<(), Error> {
+        let copied = self.copied();
         // A registry may refuse an index before it has what the index lists.
-        let listed: HashSet<&Digest> = parts.iter().flat_map(children).collect();
-        let mut by_subject: Vec<(&Digest, Vec<&Part>)> = Vec::new();
-        for part in self.in_order() {
+        let listed: HashSet<&Digest> = self.copy.parts.iter().flat_map(children).collect();
+        let mut referrers = Vec::new();
+        for part in parts {
             let digest = part.image.digest();
             if self.lost.contains(digest) {
                 continue;
             }
             match subject(part).filter(|subject| copied.contains(subject)) {
                 None => self.target.push(part).await?,
-                Some(_) if listed.contains(digest) => self.target.push_referrer(part).await?,
-                Some(subject) => match by_subject.iter_mut().find(|(known, _)| *known == subject) {
-                    Some((_, parts)) => parts.push(part),
-                    None => by_subject.push((subject, vec![part])),
-                },
+                Some(_) if listed.contains(digest) => self.target.push_referrers(&[part]).await?,
+                Some(_) => referrers.push(*part),
             }
         }
-        Ok(by_subject)
+        self.target.push_referrers(&referrers).await
     }
 
-    /// What refers to the same subject may be listed at one tag, which one client writes at a time.
-    async fn push_referrers(&self, by_subject: Vec<(&Digest, Vec<&Part>)>) -> Result<(), Error> {
-        let groups = by_subject.into_iter().map(|(_, parts)| async {
-            for part in parts {
-                self.target.push_referrer(part).await?;
-            }
-            Ok::<(), Error>(())
-        });
-        stream::iter(groups)
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<Vec<()>>()
-            .await?;
-        Ok(())
+    fn copied(&self) -> HashSet<&'a Digest> {
+        let copy = self.copy;
+        copy.parts.iter().map(|part| part.image.digest()).collect()
     }
 
-    async fn write_tags(&mut self) -> Result<(), Error> {
-        let mut left = Vec::new();
-        for part in &self.copy.parts {
-            if self.lost.contains(part.image.digest()) {
-                continue;
-            }
-            for tag in &part.tags {
-                left.extend(self.target.beside(part, tag).await?);
-            }
-        }
-        self.not_copied.extend(left);
+    /// Makes the tags of cosign's older forms name what they name at the source.
+    async fn beside(&mut self) -> Result<(), Error> {
+        let parts = self.copy.parts.iter();
+        let parts = parts.filter(|part| !self.lost.contains(part.image.digest()));
+        let tags = parts.flat_map(|part| part.tags.iter().map(move |tag| (part, tag)));
+        let target = self.target;
+        let put = tags.map(|(part, tag)| async move { target.beside(part, tag).await });
+        let left: Vec<Option<NotCopied>> =
+            stream::iter(put).buffered(AT_ONCE).try_collect().await?;
+        self.not_copied.extend(left.into_iter().flatten());
         Ok(())
     }
 
     /// The parts, each behind what it lists and what it refers to.
-    fn in_order(&self) -> Vec<&Part> {
-        let parts = self.copy.parts.iter();
+    fn in_order(&self) -> Vec<&'a Part> {
+        let copy = self.copy;
+        let parts = copy.parts.iter();
         let by_digest: HashMap<&Digest, &Part> =
             parts.map(|part| (part.image.digest(), part)).collect();
         let (mut order, mut visited) = (Vec::new(), HashSet::new());
-        for part in &self.copy.parts {
+        for part in &copy.parts {
             // Not on the stack: who made what is attached decides how deep it goes.
             let mut open = vec![(part, false)];
             while let Some((part, has_others_before)) = open.pop() {
@@ -400,26 +343,4 @@ impl Writing<'_> {
             .into()
         })
     }
-}
-
-/// A blob as one part names it.
-struct Wanted {
-    role: Role,
-    source: Location,
-    blob: Descriptor,
-}
-
-/// What a part refers to.
-fn subject(part: &Part) -> Option<&Digest> {
-    let subject = part.image.document().subject();
-    subject.map(|subject| &subject.digest)
-}
-
-/// What an index lists.
-fn children(part: &Part) -> impl Iterator<Item = &Digest> {
-    let listed = match part.image.document() {
-        Document::Index(index) => index.manifests.as_slice(),
-        Document::Manifest(_) => &[],
-    };
-    listed.iter().map(|child| &child.digest)
 }

@@ -1,5 +1,6 @@
 //! Copies, from what a policy accepts to what an installer finds. What anybody attached to an image is not trusted.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use countersign_oci::{Descriptor, Digest, LayoutDraft, LayoutPath, Registry, med
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_sign::{
-    CopiedImage, Copy, CopyEvent, Destination, Error, Place, RekorVersion, WrittenFormats,
+    BlobTurns, CopiedImage, Copy, CopyEvent, Destination, Error, Place, RekorVersion,
+    WrittenFormats,
 };
 use countersign_verify::Verifier;
 use serde_json::json;
@@ -40,6 +42,7 @@ impl Stage {
             place,
             stranger,
             verifier: &Verifier::new(stranger.clone(), self.trusted_root()),
+            turns: &BlobTurns::new(NonZeroUsize::MIN),
         };
         let events: Arc<dyn Fn(CopyEvent) + Send + Sync> = Arc::new(|_| {});
         Box::pin(self.plan().await.write(&to, &events)).await

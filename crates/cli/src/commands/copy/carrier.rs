@@ -6,27 +6,24 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use countersign_download::Kit;
-use countersign_oci::{
-    AddressLimit, Digest, LayoutDraft, LayoutPath, Location, Options, Reference, Registry,
-    Repository,
-};
+use countersign_download::{Kit, Plan};
+use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
-use countersign_sign::CopiedImage;
+use countersign_sign::{BlobTurns, CopiedImage, Copy};
 use countersign_verify::TrustedRoot;
 use futures_util::{StreamExt as _, stream};
 
 use super::CopyArguments;
 use super::document::{CopyOutput, CopyResult};
-use super::one::Copying;
+use super::one::{Copying, blob_turns};
 use super::target::Target;
 use crate::commands::report::Report;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::progress::Board;
 
-/// How many images are read or copied at the same time.
-const AT_ONCE: usize = 4;
+/// How many images are copied at the same time. While one waits to read a list back, the blobs of others are copied.
+const AT_ONCE: usize = 16;
 
 /// An image of a gallery.
 #[derive(Clone)]
@@ -35,36 +32,32 @@ pub(super) struct Item {
     pub(super) name: String,
     /// By what name the gallery has it.
     pub(super) reference: Reference,
-    /// Where it is read.
-    pub(super) source: Reference,
+    pub(super) source: ItemSource,
     pub(super) policy: Policy,
     pub(super) trusted_root: TrustedRoot,
-    /// Which addresses the gallery's index may name.
-    pub(super) limit: Option<AddressLimit>,
+}
+
+/// Where an image of a gallery is read.
+#[derive(Clone)]
+pub(super) enum ItemSource {
+    /// From the sources of its plan, as by `install`.
+    Plan(Box<Plan>),
+    /// From here alone.
+    Kit(Reference),
 }
 
 /// What all images are copied with.
 pub(super) struct Carrier<'a> {
     pub(super) arguments: &'a CopyArguments,
     pub(super) registry: Registry,
-    pub(super) progress: Arc<Progress>,
     pub(super) report: Report<'a, CopyResult>,
     pub(super) output: &'a Output,
 }
 
 impl Carrier<'_> {
-    fn copying(&self, item: &Item) -> Copying<'_> {
-        Copying {
-            registry: self.registry.clone(),
-            trusted_root: item.trusted_root.clone(),
-            platforms: &self.arguments.platforms,
-            progress: Arc::clone(&self.progress),
-        }
-    }
-
     /// Copies all, and says what became of each.
     pub(super) async fn carry(
-        mut self,
+        self,
         items: Vec<Item>,
         to: &Target,
         kit: Option<Kit>,
@@ -73,13 +66,26 @@ impl Carrier<'_> {
             return Err(Failure::new(Kind::NotFound, "there is no image to copy")
                 .hint("`countersign gallery show FILE` lists the entries"));
         }
+        let Self {
+            arguments,
+            registry,
+            mut report,
+            output,
+        } = self;
         let items = each_once(items);
+        let means = Means {
+            arguments,
+            registry,
+            turns: blob_turns(),
+            board: Board::new(output, items.len()),
+            output,
+        };
         let kit = match to {
             Target::Repository {
                 repository,
                 tag: None,
             } => {
-                self.mirror(items, repository).await?;
+                means.mirror(items, repository, &mut report).await?;
                 None
             }
             Target::Repository { tag: Some(_), .. } => {
@@ -88,126 +94,141 @@ impl Carrier<'_> {
                     .hint("each image keeps the tag that the gallery names"));
             }
             Target::Layout(path) => {
-                let digest = self.fill(items, path, kit).await?;
+                let digest = means.fill(items, path, kit, &mut report).await?;
                 digest.map(|digest| Location::from(path.clone()).at(digest).to_string())
             }
         };
-        drop(self.progress);
-        let (results, code) = self.report.end();
+        drop(means);
+        let (results, code) = report.end();
         let done = results.iter().filter(|result| result.is_copied()).count();
         let mut summary = format!("{done} of {} images copied\n", results.len());
         if let Some(kit) = &kit {
             // Writing to a text does not fail.
             let _ = writeln!(summary, "  kit        {kit}");
         }
-        self.output.result(&summary);
-        self.output.document(&CopyOutput { results, kit });
+        output.result(&summary);
+        output.document(&CopyOutput { results, kit });
         Ok(code)
     }
+}
 
-    async fn mirror(&mut self, items: Vec<Item>, prefix: &Repository) -> Result<(), Failure> {
-        let mut results = Vec::new();
-        {
-            let this = &*self;
-            let copies = targets(items, prefix)?.into_iter();
-            let copies = copies.map(|(item, target)| async move {
-                let copying = this.copying(&item);
-                let copied = match this.refuse_inward(&item).await {
-                    Ok(()) => {
-                        let (source, name) = (&item.source, &item.reference);
-                        copying.image_as(source, name, &item.policy, &target).await
-                    }
-                    Err(failure) => Err(failure),
-                };
-                (item, copied)
-            });
-            let mut copies = pin!(stream::iter(copies).buffered(AT_ONCE));
-            while let Some(copied) = copies.next().await {
-                results.push(copied);
-            }
-        }
-        for (item, copied) in results {
-            self.told(&item, copied);
+/// What images are copied with, while the report of them grows.
+struct Means<'a> {
+    arguments: &'a CopyArguments,
+    registry: Registry,
+    turns: BlobTurns,
+    board: Board,
+    output: &'a Output,
+}
+
+impl Means<'_> {
+    async fn mirror(
+        &self,
+        items: Vec<Item>,
+        prefix: &Repository,
+        report: &mut Report<'_, CopyResult>,
+    ) -> Result<(), Failure> {
+        let copies = targets(items, prefix)?.into_iter();
+        let copies = copies.map(|(item, (repository, tag))| async move {
+            let copied = async {
+                let copying = self.copying(&item);
+                let plan = self.plan(&copying, &item).await?;
+                let tag = tag.as_deref();
+                copying.add_to_repository(&plan, &repository, tag).await
+            };
+            let copied = copied.await;
+            (item, copied)
+        });
+        let mut copies = pin!(stream::iter(copies).buffered(AT_ONCE));
+        while let Some((item, copied)) = copies.next().await {
+            self.told(&item, copied, report);
         }
         Ok(())
     }
 
-    /// Images are read several at a time, and written one after the other.
+    /// Blobs of several images are written at the same time. Images are listed one after the other.
     async fn fill(
-        &mut self,
+        &self,
         items: Vec<Item>,
         path: &LayoutPath,
         kit: Option<Kit>,
+        report: &mut Report<'_, CopyResult>,
     ) -> Result<Option<Digest>, Failure> {
-        let draft = LayoutDraft::begin(path).await?;
-        let mut results = Vec::new();
-        {
-            let this = &*self;
-            let plans = items.into_iter().map(|item| async move {
-                let copying = this.copying(&item);
-                let plan = match this.refuse_inward(&item).await {
-                    Ok(()) => {
-                        let (source, name) = (&item.source, &item.reference);
-                        copying.plan(source, name, &item.policy).await
-                    }
-                    Err(failure) => Err(failure),
-                };
-                (item, plan)
-            });
-            let mut plans = pin!(stream::iter(plans).buffered(AT_ONCE));
-            while let Some((item, plan)) = plans.next().await {
+        let draft = &LayoutDraft::begin(path).await?;
+        let copies = items.into_iter().map(|item| async move {
+            let copied = async {
+                let copying = self.copying(&item);
+                let plan = self.plan(&copying, &item).await?;
                 let name = unpinned(&item.reference);
-                let copied = match plan {
-                    Ok(plan) => {
-                        let copying = this.copying(&item);
-                        copying.add_to_layout(&plan, &draft, Some(&name)).await
-                    }
-                    Err(failure) => Err(failure),
-                };
-                results.push((item, copied));
-            }
-        }
-        for (item, copied) in results {
-            self.told(&item, copied);
+                copying.add_to_layout(&plan, draft, Some(&name)).await
+            };
+            let copied = copied.await;
+            (item, copied)
+        });
+        let mut copies = pin!(stream::iter(copies).buffered(AT_ONCE));
+        while let Some((item, copied)) = copies.next().await {
+            self.told(&item, copied, report);
         }
         let digest = match kit {
-            Some(kit) => Some(kit.write(&draft).await?),
+            Some(kit) => Some(kit.write(draft).await?),
             None => None,
         };
         draft.finish().await?;
         Ok(digest)
     }
 
-    /// Refuses an image whose registry has an address that the gallery's index may not name, also after its
-    /// name is resolved: whoever serves the index would choose which of our own services are asked.
-    async fn refuse_inward(&self, item: &Item) -> Result<(), Failure> {
-        let Some(limit) = &item.limit else {
-            return Ok(());
-        };
-        let limited = Registry::new(Options {
-            address_limit: Some(limit.clone()),
-            ..self.registry.connection().options().clone()
-        })?;
-        limited.resolve(&item.source).await?;
-        Ok(())
+    fn copying(&self, item: &Item) -> Copying<'_> {
+        Copying {
+            registry: self.registry.clone(),
+            trusted_root: item.trusted_root.clone(),
+            platforms: &self.arguments.platforms,
+            turns: self.turns.clone(),
+            progress: Arc::new(self.board.row(&item.name)),
+        }
     }
 
-    fn told(&mut self, item: &Item, copied: Result<CopiedImage, Failure>) {
+    /// Proves an image where its plan finds it, and reads what is copied with it.
+    async fn plan(&self, copying: &Copying<'_>, item: &Item) -> Result<Copy, Failure> {
+        let proof = match &item.source {
+            ItemSource::Kit(source) => {
+                let (name, policy) = (&item.reference, &item.policy);
+                copying.prove(source, name, policy).await?
+            }
+            ItemSource::Plan(plan) => {
+                let proven = plan.prove(&self.registry, &copying.verifier()).await;
+                let proven = proven.map_err(|failure| match failure.failures() {
+                    [_] => Failure::of_one_image(failure),
+                    _ => failure.into(),
+                })?;
+                for one in &proven.skipped {
+                    let line = format!("{}: not from its {one}", item.name);
+                    self.board.suspend(|| self.output.warning(&line));
+                }
+                proven.proof
+            }
+        };
+        copying.plan(proof).await
+    }
+
+    fn told(
+        &self,
+        item: &Item,
+        copied: Result<CopiedImage, Failure>,
+        report: &mut Report<'_, CopyResult>,
+    ) {
         let (output, name) = (self.output, &item.name);
-        let progress = Arc::clone(&self.progress);
-        progress.suspend(|| match copied {
+        self.board.suspend(|| match copied {
             Ok(copied) => {
                 for one in &copied.not_copied {
                     output.warning(&format!("{name}: not copied: {}: {}", one.name, one.reason));
                 }
                 output.result(&format!("copied {name}: {}\n", item.reference));
-                let result = CopyResult::of_entry(name, &item.reference, &copied);
-                self.report.done(result);
+                report.done(CopyResult::of_entry(name, &item.reference, &copied));
             }
             Err(failure) => {
                 output.result(&format!("not copied {name}: {}\n", item.reference));
                 let result = CopyResult::failed(name, Some(&item.reference), &failure);
-                self.report.fail(&failure, result);
+                report.fail(&failure, result);
             }
         });
     }
@@ -227,8 +248,11 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
     once
 }
 
+/// A repository, and the tag to write.
+type Place = (Repository, Option<String>);
+
 /// Where each image goes below `prefix`: under the path and the tag that it has.
-fn targets(items: Vec<Item>, prefix: &Repository) -> Result<Vec<(Item, Target)>, Failure> {
+fn targets(items: Vec<Item>, prefix: &Repository) -> Result<Vec<(Item, Place)>, Failure> {
     let mut taken: HashMap<String, Reference> = HashMap::new();
     let mut targets = Vec::new();
     for item in items {
@@ -252,7 +276,7 @@ fn targets(items: Vec<Item>, prefix: &Repository) -> Result<Vec<(Item, Target)>,
                 Failure::new(Kind::Usage, message).hint("copy their galleries to different names")
             );
         }
-        targets.push((item, Target::Repository { repository, tag }));
+        targets.push((item, (repository, tag)));
     }
     Ok(targets)
 }

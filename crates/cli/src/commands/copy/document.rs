@@ -7,7 +7,7 @@ use countersign_sign::CopiedImage;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::commands::text::evidence_text;
+use crate::commands::text::proofs_text;
 use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
@@ -41,6 +41,9 @@ pub(super) struct CopyResult {
     /// What was proven of the copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<JsonEvidence>,
+    /// What the other proofs are, if the policy requires several, in the policy's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_evidence: Vec<JsonEvidence>,
     /// How many manifests and indexes the image has.
     #[serde(skip_serializing_if = "Option::is_none")]
     manifests: Option<usize>,
@@ -92,6 +95,7 @@ impl CopyResult {
             copy: Some(copied.image.to_string()),
             tag: copied.tag.as_ref().map(ToString::to_string),
             evidence: Some((&copied.evidence).into()),
+            further_evidence: copied.further_evidence.iter().map(Into::into).collect(),
             manifests: Some(copied.manifests),
             attached: Some(copied.attached),
             blobs: Some(CopiedBlobs {
@@ -134,10 +138,10 @@ pub(super) fn text(source: &Reference, copied: &CopiedImage) -> String {
         (Some(tag), Location::Registry(_)) => tag.to_string(),
         (_, _) => copied.image.to_string(),
     };
-    let mut text = format!(
-        "copied {source} to {name}\n{}",
-        evidence_text(&copied.evidence)
-    );
+    let proofs = [&copied.evidence]
+        .into_iter()
+        .chain(&copied.further_evidence);
+    let mut text = format!("copied {source} to {name}\n{}", proofs_text(proofs));
     let blobs = &copied.blobs;
     // Writing to a text does not fail.
     let _ = writeln!(

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use countersign_download::{Galleries, Kit, Lock, Plan, PlannedSource, RequirementKind, Role};
+use countersign_download::{
+    Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
+};
 use countersign_oci::{Location, Reference};
 use countersign_policy::Policy;
 use countersign_verify::TrustedRoot;
 
 use super::CopyArguments;
-use super::carrier::{Carrier, Item, unpinned};
+use super::carrier::{Carrier, Item, ItemSource, unpinned};
 use super::document::{CopyOutput, CopyResult};
 use super::target::Target;
 use crate::commands::galleries;
@@ -23,7 +24,6 @@ use crate::failure::{Failure, Kind};
 use crate::lock::LockFile;
 use crate::output::{self, Output};
 use crate::policy::{self, LoadedPolicy};
-use crate::progress::Progress;
 use crate::trust;
 
 /// Copies the images of galleries.
@@ -72,11 +72,10 @@ pub(super) async fn from_galleries(
         };
         items.push(Item {
             name: plan.name().to_owned(),
-            source: reference.clone(),
+            source: ItemSource::Plan(Box::new(plan)),
             reference,
             policy,
             trusted_root,
-            limit: plan.address_limit().cloned(),
         });
     }
     let kit = match to {
@@ -90,7 +89,6 @@ pub(super) async fn from_galleries(
     let carrier = Carrier {
         arguments,
         registry,
-        progress: Arc::new(Progress::new(output, "reading the galleries")),
         report,
         output,
     };
@@ -128,11 +126,10 @@ pub(super) async fn from_kit(
         };
         items.push(Item {
             name: plan.name().to_owned(),
-            source: layout.at(image.descriptor.digest.clone()).into(),
+            source: ItemSource::Kit(layout.at(image.descriptor.digest.clone()).into()),
             reference,
             trusted_root: kit.trusted_root(&policy)?,
             policy,
-            limit: None,
         });
     }
     if left_out > 0 {
@@ -146,7 +143,6 @@ pub(super) async fn from_kit(
     let carrier = Carrier {
         arguments,
         registry,
-        progress: Arc::new(Progress::new(output, "reading the galleries")),
         report,
         output,
     };
@@ -171,6 +167,10 @@ fn plans(
         arguments.entries.is_empty() || arguments.entries.iter().any(|wanted| wanted == name)
     };
     let (mut found, mut failed) = (Vec::new(), Vec::new());
+    let indexes = galleries.fetched().iter();
+    let of_kit = indexes
+        .map(|(_, index)| index.origin)
+        .any(|origin| origin == Origin::Kit);
     if let Some(lock) = lock {
         for entry in lock.entries().filter(|entry| is_wanted(&entry.name)) {
             let plan = galleries.plan(&entry.name.as_str().into())?;
@@ -185,6 +185,8 @@ fn plans(
             }
             match plan {
                 Ok(plan) => found.push(plan),
+                // It is on the machine that a kit was made on, and not in the kit.
+                Err(PlanError::Local { .. }) if of_kit => {}
                 Err(error) => {
                     let failure = Failure::from(error);
                     report.fail(&failure, CopyResult::failed(&entry.name, None, &failure));

@@ -1,21 +1,34 @@
 //! Copies one image: verified, copied, and verified again.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use countersign_oci::{LayoutDraft, Location, Platform, Reference, Registry};
+use countersign_oci::{LayoutDraft, Location, Platform, Reference, Registry, Repository};
 use countersign_policy::Policy;
-use countersign_sign::{CopiedImage, Copy, CopyEvent, Destination, Place};
-use countersign_verify::{TrustedRoot, Verifier};
+use countersign_sign::{BlobTurns, CopiedImage, Copy, CopyEvent, Destination, Place};
+use countersign_verify::{TrustedRoot, VerifiedImage, Verifier};
 
 use super::target::Target;
 use crate::failure::Failure;
 use crate::progress::Progress;
+
+/// How many blobs are copied at the same time, of all images together.
+const BLOBS_AT_ONCE: NonZeroUsize = match NonZeroUsize::new(8) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// Turns for the blobs of one run.
+pub(super) fn blob_turns() -> BlobTurns {
+    BlobTurns::new(BLOBS_AT_ONCE)
+}
 
 /// What images are copied with.
 pub(super) struct Copying<'a> {
     pub(super) registry: Registry,
     pub(super) trusted_root: TrustedRoot,
     pub(super) platforms: &'a [Platform],
+    pub(super) turns: BlobTurns,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -27,23 +40,12 @@ impl Copying<'_> {
         policy: &Policy,
         destination: &Target,
     ) -> Result<CopiedImage, Failure> {
-        self.image_as(source, source, policy, destination).await
-    }
-
-    /// As [`Self::image`], of an image that is asked for by `name`.
-    pub(super) async fn image_as(
-        &self,
-        source: &Reference,
-        name: &Reference,
-        policy: &Policy,
-        destination: &Target,
-    ) -> Result<CopiedImage, Failure> {
-        let plan = self.plan(source, name, policy).await?;
+        let proof = self.prove(source, source, policy).await?;
+        let plan = self.plan(proof).await?;
         match destination {
             Target::Repository { repository, tag } => {
-                let tag = tag.as_deref();
-                let place = Place::Repository { repository, tag };
-                self.write(&plan, place, self.registry.anew()?).await
+                self.add_to_repository(&plan, repository, tag.as_deref())
+                    .await
             }
             Target::Layout(path) => {
                 let draft = LayoutDraft::begin(path).await?;
@@ -55,20 +57,41 @@ impl Copying<'_> {
         }
     }
 
-    /// Verifies an image, and reads what is copied with it.
-    pub(super) async fn plan(
+    /// Verifies an image that is asked for by `name`.
+    pub(super) async fn prove(
         &self,
         source: &Reference,
         name: &Reference,
         policy: &Policy,
-    ) -> Result<Copy, Failure> {
-        let verifier = Verifier::new(self.registry.clone(), self.trusted_root.clone());
+    ) -> Result<VerifiedImage, Failure> {
+        let verifier = self.verifier();
         let image = verifier.resolve(source, policy).await?;
         let image = image.requested_as(name.clone());
-        let proof = verifier.verify(&image, policy).await?;
+        Ok(verifier.verify(&image, policy).await?)
+    }
+
+    /// A verifier of what is copied.
+    pub(super) fn verifier(&self) -> Verifier {
+        Verifier::new(self.registry.clone(), self.trusted_root.clone())
+    }
+
+    /// Reads what is copied with an image.
+    pub(super) async fn plan(&self, proof: VerifiedImage) -> Result<Copy, Failure> {
+        let source = proof.reference().clone();
         self.progress
             .say(format!("reading what refers to {source}"));
         Ok(Copy::plan(&self.registry, proof, self.platforms).await?)
+    }
+
+    /// Copies an image into a repository.
+    pub(super) async fn add_to_repository(
+        &self,
+        plan: &Copy,
+        repository: &Repository,
+        tag: Option<&str>,
+    ) -> Result<CopiedImage, Failure> {
+        let place = Place::Repository { repository, tag };
+        self.write(plan, place, self.registry.anew()?).await
     }
 
     /// Copies an image into a layout that is being written.
@@ -95,6 +118,7 @@ impl Copying<'_> {
             place,
             stranger: &stranger,
             verifier: &verifier,
+            turns: &self.turns,
         };
         let progress = Arc::clone(&self.progress);
         let events: Arc<dyn Fn(CopyEvent) + Send + Sync> =

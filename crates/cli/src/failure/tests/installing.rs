@@ -166,7 +166,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Weaker
     4 Policy: to install from there, save the index as a file and use `url: file:…`
         Inward
-    4 Policy: to install from this machine, save the index as a file and use `url: file:…`
+    4 Policy: to install from this machine, save the index as a file and use `url: file:…`, without a kit
         Local
     6 NotFound: `countersign gallery show FILE` shows all entries
         UnknownName, Entry/Unknown

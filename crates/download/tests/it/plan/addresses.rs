@@ -19,6 +19,12 @@ fn an_index_from_elsewhere_can_t_name_what_is_on_this_machine() {
         assert_eq!(found.kind(), kind);
         case.location = "file:index.yaml".parse().unwrap();
         assert!(case.plan("app").is_ok());
+        // A kit says of itself where its index is from, and was made on another machine.
+        case.origin = Origin::Kit;
+        let error = case.plan("app").unwrap_err();
+        assert!(matches!(error, PlanError::Local { .. }), "{error:?}");
+        let says = "the index from the kit (file:index.yaml) may name only registries and URLs";
+        assert!(error.to_string().ends_with(says), "{error}");
     }
 }
 

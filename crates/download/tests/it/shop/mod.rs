@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use countersign_download::{
     Capability, Downgrade, Durability, Error, FallbackTags, InstallOptions, InstallRequest,
-    Installed, Integrity, Outcome, Plan, PlanFailure, Planner, PrivateAddresses, RemoveOptions,
-    Role, Store, StoreError, WhenBusy, WhenSame,
+    Installed, Integrity, Origin, Outcome, Plan, PlanFailure, Planner, PrivateAddresses,
+    RemoveOptions, Role, Store, StoreError, WhenBusy, WhenSame,
 };
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
@@ -209,6 +209,7 @@ pub(crate) fn plan(
         gallery,
         index: &GalleryIndex::parse(index, "index.yaml").unwrap(),
         location: &"file:index.yaml".parse().unwrap(),
+        origin: Origin::File,
         capability: &Capability::default(),
         integrity,
         fallbacks: &FallbackTags::localai(),

@@ -3,6 +3,7 @@
 //! Schema").
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::Registry;
@@ -14,8 +15,11 @@ use crate::descriptor::Descriptor;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestError;
-use crate::reference::{PinnedReference, Repository};
+use crate::reference::{Location, PinnedReference, Repository};
 use crate::resolved::ResolvedImage;
+
+/// How many referrers are pushed at the same time.
+const AT_ONCE: usize = 4;
 
 impl Registry {
     /// Pushes a manifest with a `subject` by digest, and makes sure that the subject's list of
@@ -33,35 +37,95 @@ impl Registry {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<ResolvedImage> {
-        let image = parse_outgoing(repository, media_type, bytes)?;
-        let subject = image.document().subject().cloned();
-        let subject = subject.ok_or_else(|| Error::Manifest {
-            what: image.reference().to_string(),
-            source: ManifestError::NoSubject,
-        })?;
-        let digest = image.digest().to_string();
-        let outgoing = Outgoing::of(&image, media_type);
-        let indexed = self.put_manifest(repository, &digest, &outgoing).await?;
-        let indexed = indexed.is_some_and(|found| found == subject.digest.to_string());
-        let subject = repository.at(subject.digest);
-        // Some registries send this header although they don't have the API, because the software
-        // behind them does.
-        if !(indexed && self.lists_referrers(repository, &subject).await?) {
-            self.list_by_tag(repository, &subject, &listed(&image))
+        let referrer = Referrer::parse(repository, media_type, bytes)?;
+        if let Some(unlisted) = self.put_referrer(repository, &referrer).await? {
+            self.list_by_tag(repository, &unlisted, &[&referrer.image])
                 .await?;
         }
-        Ok(image)
+        Ok(referrer.image)
     }
 
-    /// Makes sure that the list of `subject` has `entry`.
+    /// As [`Self::push_referrer`], of several manifests with their media types. They may have different subjects. Where
+    /// the client writes the lists, each list is written once for all, and all lists are read back after one pause.
+    ///
+    /// # Errors
+    /// As for [`Self::push_referrer`].
+    pub async fn push_referrers(
+        &self,
+        repository: &Repository,
+        manifests: Vec<(&str, Bytes)>,
+    ) -> Result<()> {
+        let parse = |(media_type, bytes)| Referrer::parse(repository, media_type, bytes);
+        let referrers: Vec<Referrer<'_>> =
+            manifests.into_iter().map(parse).collect::<Result<_>>()?;
+        let pushed: Vec<Option<PinnedReference>> = stream::iter(&referrers)
+            .map(|referrer| self.put_referrer(repository, referrer))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut lists: Vec<(PinnedReference, Vec<&ResolvedImage>)> = Vec::new();
+        for (subject, referrer) in pushed.into_iter().zip(&referrers) {
+            let Some(subject) = subject else { continue };
+            match lists.iter_mut().find(|(known, _)| *known == subject) {
+                Some((_, listed)) => listed.push(&referrer.image),
+                None => lists.push((subject, vec![&referrer.image])),
+            }
+        }
+        // Not a few at a time: what takes long is the pause, in which nothing is asked for.
+        let lists = lists.iter();
+        let lists = lists.map(|(subject, listed)| self.list_by_tag(repository, subject, listed));
+        futures_util::future::try_join_all(lists).await?;
+        Ok(())
+    }
+
+    /// Whether the registry seems to have no referrers API, so that lists of referrers are kept at fallback tags alone.
+    /// `subject` may be missing still. Some registries with the API answer as if they had none then, so what this says is
+    /// not remembered.
+    ///
+    /// # Errors
+    /// About access, network and the registry.
+    pub async fn seems_to_list_by_tag(&self, subject: &PinnedReference) -> Result<bool> {
+        let Location::Registry(repository) = self.place(subject.location()) else {
+            return Ok(false);
+        };
+        match self.referrers_api(&repository) {
+            Some(there) => Ok(!there),
+            None => Ok(self.has_api(&repository, subject).await? == Some(false)),
+        }
+    }
+
+    /// Pushes a referrer. Returns its subject, if the client has to list it.
+    async fn put_referrer(
+        &self,
+        repository: &Repository,
+        referrer: &Referrer<'_>,
+    ) -> Result<Option<PinnedReference>> {
+        let Referrer {
+            image,
+            media_type,
+            subject,
+        } = referrer;
+        let digest = image.digest().to_string();
+        let outgoing = Outgoing::of(image, media_type);
+        let indexed = self.put_manifest(repository, &digest, &outgoing).await?;
+        let indexed = indexed.is_some_and(|found| found == subject.digest().to_string());
+        // Some registries send this header although they don't have the API, because the software
+        // behind them does.
+        let listed = indexed && self.lists_referrers(repository, subject).await?;
+        Ok((!listed).then(|| subject.clone()))
+    }
+
+    /// Makes sure that the list of `subject` has `referrers`.
     async fn list_by_tag(
         &self,
         repository: &Repository,
         subject: &PinnedReference,
-        entry: &Descriptor,
+        referrers: &[&ResolvedImage],
     ) -> Result<()> {
         let what = format!("the list of referrers of {subject}");
-        let entry = to_raw_value(entry).map_err(|source| Error::Manifest {
+        let entries = referrers.iter().map(|image| to_raw_value(&listed(image)));
+        let entries: Result<_, _> = entries.collect();
+        let entries = entries.map_err(|source| Error::Manifest {
             what: format!("an entry for {what}"),
             source: ManifestError::Json(source),
         })?;
@@ -73,10 +137,33 @@ impl Registry {
             what: what.clone(),
             limit,
         };
-        Append::new(self, (repository, &tag), list, what, entry, limit)
+        Append::new(self, (repository, &tag), list, what, entries, limit)
             .until_it_stays()
             .await?;
         Ok(())
+    }
+}
+
+/// A manifest with a subject.
+struct Referrer<'a> {
+    image: ResolvedImage,
+    media_type: &'a str,
+    subject: PinnedReference,
+}
+
+impl<'a> Referrer<'a> {
+    fn parse(repository: &Repository, media_type: &'a str, bytes: Bytes) -> Result<Self> {
+        let image = parse_outgoing(repository, media_type, bytes)?;
+        let subject = image.document().subject().cloned();
+        let subject = subject.ok_or_else(|| Error::Manifest {
+            what: image.reference().to_string(),
+            source: ManifestError::NoSubject,
+        })?;
+        Ok(Self {
+            image,
+            media_type,
+            subject: repository.at(subject.digest),
+        })
     }
 }
 

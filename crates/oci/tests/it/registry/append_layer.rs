@@ -67,7 +67,7 @@ impl Stage {
     async fn append(&self, registry: &Registry) -> Result<Digest> {
         let repository = self.server.repository(PATH);
         registry
-            .append_layer(&repository, TAG, &layer("ours"), LIMIT)
+            .append_layers(&repository, TAG, &[layer("ours")], LIMIT)
             .await
     }
 

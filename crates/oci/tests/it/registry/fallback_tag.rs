@@ -75,10 +75,8 @@ impl Stage {
     }
 
     async fn push_by(&self, registry: &Registry) -> Result<Digest> {
-        let mut referrer: serde_json::Value = serde_json::from_str(&manifest("ours")).unwrap();
-        referrer["subject"] = json!(self.subject);
         let repository = self.server.repository(PATH);
-        let bytes = referrer.to_string().into();
+        let bytes = referrer("ours", &self.subject).into();
         let pushed = registry.push_referrer(&repository, media_type::OCI_MANIFEST, bytes);
         pushed.await.map(|image| image.digest().clone())
     }
@@ -200,4 +198,95 @@ async fn a_full_list_is_left_alone() {
         "{error}"
     );
     assert_eq!(stage.writes(), 0);
+}
+
+/// A manifest that refers to `subject`.
+fn referrer(remark: &str, subject: &Descriptor) -> String {
+    let mut referrer: serde_json::Value = serde_json::from_str(&manifest(remark)).unwrap();
+    referrer["subject"] = json!(subject);
+    referrer.to_string()
+}
+
+#[tokio::test]
+async fn several_referrers_are_listed_by_one_write_of_each_list() {
+    let stage = Stage::listing(&["old"]).await;
+    let other = entry("theirs");
+    let all: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .flat_map(|remark| [&stage.subject, &other].map(|subject| referrer(remark, subject)))
+        .collect();
+    let push = || async {
+        let manifests = all.iter();
+        let manifests = manifests.map(|text| (media_type::OCI_MANIFEST, text.clone().into()));
+        let repository = stage.server.repository(PATH);
+        let registry = client();
+        let pushed = registry.push_referrers(&repository, manifests.collect());
+        pushed.await.unwrap();
+    };
+    let listed = |subject: &Descriptor| {
+        let tag = subject.digest.referrers_tag();
+        let (_, bytes) = stage.server.manifest(PATH, &tag).unwrap();
+        let index: Index = serde_json::from_slice(&bytes).unwrap();
+        index.manifests.len()
+    };
+    push().await;
+    assert_eq!((listed(&stage.subject), listed(&other)), (4, 3));
+    let writes = |tag: &str| {
+        let line = format!("PUT /v2/{PATH}/manifests/{tag}");
+        let requests = stage.server.requests();
+        requests.iter().filter(|one| one.line() == line).count()
+    };
+    let other_tag = other.digest.referrers_tag();
+    assert_eq!((stage.writes(), writes(&other_tag)), (1, 1));
+    push().await;
+    assert_eq!((stage.writes(), writes(&other_tag)), (1, 1));
+}
+
+#[tokio::test]
+async fn of_several_lists_the_one_that_others_overwrite_is_written_again() {
+    let stage = Stage::listing(&["old"]).await;
+    let other = entry("theirs");
+    stage.misbehaves("PUT", Effect::LostUpdate(entry("theirs")), 0);
+    let ours = [
+        referrer("a", &stage.subject),
+        referrer("b", &stage.subject),
+        referrer("a", &other),
+    ];
+    let manifests = ours.iter();
+    let manifests = manifests.map(|text| (media_type::OCI_MANIFEST, text.clone().into()));
+    let repository = stage.server.repository(PATH);
+    let registry = client();
+    let pushed = registry.push_referrers(&repository, manifests.collect());
+    pushed.await.unwrap();
+    let listed = |subject: &Descriptor| {
+        let tag = subject.digest.referrers_tag();
+        let (_, bytes) = stage.server.manifest(PATH, &tag).unwrap();
+        let index: Index = serde_json::from_slice(&bytes).unwrap();
+        let digests: Vec<_> = index.manifests.into_iter().map(|one| one.digest).collect();
+        digests
+    };
+    let [first, second, third] = ours.map(|text| Digest::sha256(text.as_bytes()));
+    let found = listed(&stage.subject);
+    let wanted = [entry("old").digest, entry("theirs").digest, first, second];
+    assert_eq!(found.len(), 4);
+    assert!(
+        wanted.iter().all(|digest| found.contains(digest)),
+        "{found:?}"
+    );
+    assert_eq!(listed(&other), [third]);
+    assert_eq!(stage.writes(), 2);
+}
+
+#[tokio::test]
+async fn whether_lists_are_kept_at_tags_is_known_before_there_is_an_image() {
+    for referrers_api in [true, false] {
+        let options = RegistryOptions {
+            referrers_api,
+            ..RegistryOptions::default()
+        };
+        let server = RegistryServer::start(options).await.unwrap();
+        let missing = server.repository(PATH).at(entry("missing").digest);
+        let by_tag = client().seems_to_list_by_tag(&missing).await.unwrap();
+        assert_eq!(by_tag, !referrers_api);
+    }
 }

@@ -1,0 +1,127 @@
+//! Proves the image of a plan where an installation would find it, for who carries it elsewhere.
+
+use countersign_oci::{Digest, Options, Reference, Registry, ResolvedImage};
+use countersign_policy::Policy;
+use countersign_verify::{VerifiedImage, verify_image};
+
+use super::failed;
+use super::failure::{Cause, PlanFailure, Purpose, SourceFailure};
+use super::next::{self, FailedAttempt, NextSource};
+use crate::admitted::ImageVerifier;
+use crate::error::Error;
+use crate::lock::LockedEntry;
+use crate::plan::Plan;
+use crate::planned::{PlannedSource, Role};
+use crate::source::Source;
+
+/// An image that a plan's policy accepts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProvenSource {
+    /// The proof, of the manifest or index that the plan's source names.
+    pub proof: VerifiedImage,
+    /// The source that has the image.
+    pub planned: PlannedSource,
+    /// Why the sources before it did not serve.
+    pub skipped: Vec<SourceFailure>,
+}
+
+impl Plan {
+    /// Finds and proves the image that the plan's name stands for, as a whole: its manifest or index must be signed
+    /// itself. The sources are asked in turn, by the rules of an installation: mirrors where the first source is
+    /// unreachable or has no image, for the digest that it resolved to where it said that. Fallback tags are not asked.
+    ///
+    /// # Errors
+    /// [`PlanFailure`], with the error of every source that was asked. [`Error::Unverifiable`] where the plan has no
+    /// policy, or its source is no image.
+    pub async fn prove<V: ImageVerifier>(
+        &self,
+        registry: &Registry,
+        verifier: &V,
+    ) -> Result<ProvenSource, PlanFailure> {
+        let failed = |cause| PlanFailure {
+            purpose: Purpose::Prove,
+            ..failed(self, cause)
+        };
+        let limited = match self.address_limit() {
+            None => registry.clone(),
+            Some(limit) => {
+                let options = Options {
+                    address_limit: Some(limit.clone()),
+                    ..registry.connection().options().clone()
+                };
+                Registry::new(options).map_err(|error| failed(Cause::Target(error.into())))?
+            }
+        };
+        let locked = self.lock().map(LockedEntry::requested);
+        let (mut attempts, mut skipped) = (Vec::new(), Vec::<SourceFailure>::new());
+        while let Some(NextSource { planned, digest }) =
+            next::next(self.sources(), locked, &attempts)
+        {
+            if planned.role == Role::Fallback {
+                break;
+            }
+            let mut asked = digest.clone();
+            let proven = async {
+                let (image, policy) = self.resolve(&limited, planned, digest).await?;
+                asked = Some(image.digest().clone());
+                Ok::<_, Error>(verify_image(registry, verifier, &image, policy).await?)
+            };
+            // On the heap: it holds all of a verification.
+            match Box::pin(proven).await {
+                Ok(proof) => {
+                    return Ok(ProvenSource {
+                        proof,
+                        planned: planned.clone(),
+                        skipped,
+                    });
+                }
+                Err(error) => {
+                    attempts.push(FailedAttempt {
+                        digest: asked,
+                        consequence: error.consequence(),
+                    });
+                    skipped.push(SourceFailure {
+                        planned: planned.clone(),
+                        error,
+                    });
+                }
+            }
+        }
+        Err(failed(Cause::Sources(skipped)))
+    }
+
+    /// The image that a source has, and the policy that it has to pass.
+    async fn resolve(
+        &self,
+        registry: &Registry,
+        planned: &PlannedSource,
+        digest: Option<Digest>,
+    ) -> Result<(ResolvedImage, &Policy), Error> {
+        let unverifiable = || Error::Unverifiable {
+            location: planned.source.to_string(),
+            required: self.requirement().to_string(),
+        };
+        let policy = self.requirement().policy().ok_or_else(unverifiable)?;
+        let reference = planned.source.to_reference().ok_or_else(unverifiable)?;
+        let requested = match digest {
+            Some(digest) => reference.pinned_to(digest),
+            None => reference.clone(),
+        };
+        let image = registry.resolve(&requested).await?;
+        Ok((image.requested_as(name(self, planned, &reference)), policy))
+    }
+}
+
+/// What `plan` asks for when it asks for `reference` at the source `planned`: a mirror holds a copy of what the
+/// primary's name stands for, and a fallback is another tag of the primary's repository.
+pub(super) fn name(plan: &Plan, planned: &PlannedSource, reference: &Reference) -> Reference {
+    let primary = plan.sources().first().map(|first| &first.source);
+    let Some(primary) = primary.and_then(Source::reference) else {
+        return reference.clone();
+    };
+    match planned.role {
+        Role::Primary | Role::Mirror => primary.clone(),
+        Role::Fallback => primary.with_tag_of(reference),
+    }
+}
