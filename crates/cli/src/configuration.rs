@@ -1,8 +1,9 @@
 //! Files of configuration: which are read, and whom they have to belong to.
 //!
-//! A file that is found upward from the working directory may come with somebody else's project. It has to belong to the user
-//! or to root, and sets nothing that decides what is trusted. A file that can't be used is an error, and never left out:
-//! whoever wrote it counts on it.
+//! A file that is found upward from the working directory may come with somebody else's project, and a clone of it belongs
+//! to the user. So it is used only if the user's file or the machine's allows its directory. Else it is told, and never an
+//! error: in a shared directory anybody could stop others with one. A file that counts and can't be used is an error, and
+//! never left out: whoever wrote it counts on it.
 
 mod file;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use rustix::fs::OFlags;
 use crate::environment::{CONFIGURATION, Environment};
 use crate::failure::{Failure, Kind};
 use crate::ownership::{ROOT, me, require_owner};
-use crate::settings::{Scope, Settings, SettingsFile};
+use crate::printable::path as printable_path;
+use crate::settings::{FileState, Scope, Settings, SettingsFile};
 
 /// The name of a file of configuration.
 const FILE: &str = "countersign.toml";
@@ -53,6 +55,36 @@ pub(crate) fn load(named: Option<&Path>, environment: &Environment) -> Result<Se
     places.read()
 }
 
+/// What a person has to know of files that were looked for and not used.
+pub(crate) fn warnings(settings: &Settings) -> Vec<String> {
+    let warnings = settings.files.iter().filter_map(|file| {
+        let path = printable_path(&file.path);
+        match file.state {
+            FileState::NotAllowed => {
+                let directory = file.path.parent().unwrap_or(Path::new("/"));
+                Some(format!(
+                    "{path} is not used: to use it, add {} to `allow` in {}, or pass --config {path}",
+                    printable_path(directory),
+                    allowing_file(settings),
+                ))
+            }
+            FileState::Hidden => Some(format!(
+                "{path} can't be looked at, and so nothing in it is used: a directory above it can't be searched by the \
+                 user that this runs as"
+            )),
+            FileState::Read | FileState::NotFound => None,
+        }
+    });
+    warnings.collect()
+}
+
+/// The file to allow a directory in: the user's, if there can be one.
+fn allowing_file(settings: &Settings) -> String {
+    let mut files = settings.files.iter();
+    let user = files.find(|file| file.scope == Scope::User && file.state != FileState::Hidden);
+    user.map_or(SYSTEM.to_owned(), |file| printable_path(&file.path))
+}
+
 /// Where files are looked for, and by whom.
 struct Places {
     working_directory: Option<PathBuf>,
@@ -64,15 +96,18 @@ struct Places {
 
 impl Places {
     fn read(&self) -> Result<Settings, Failure> {
-        let mut settings = self.project()?.unwrap_or_default();
+        let mut settings = Settings::default();
         if let Some(user) = &self.user {
             settings = settings.or(self.usual(user, Scope::User)?);
         }
-        Ok(settings.or(self.usual(&self.system, Scope::System)?))
+        let settings = settings.or(self.usual(&self.system, Scope::System)?);
+        // What is allowed has to be known before.
+        let project = self.project(&Allowed::new(&settings.allow))?;
+        Ok(project.unwrap_or_default().or(settings))
     }
 
     /// The file that is nearest upward from the working directory.
-    fn project(&self) -> Result<Option<Settings>, Failure> {
+    fn project(&self, allowed: &Allowed) -> Result<Option<Settings>, Failure> {
         let Some(working_directory) = &self.working_directory else {
             return Ok(None);
         };
@@ -81,9 +116,18 @@ impl Places {
             match path.symlink_metadata() {
                 // The user's own file is not less for being in the working directory.
                 Ok(_) if self.is_own(&path) => {}
-                Ok(found) => return self.read_project(directory, &path, &found).map(Some),
-                Err(error) if is_missing(&error) || is_hidden(&error) => {}
-                Err(error) => return Err(unreadable(&path, error)),
+                Ok(found) if allowed.has(directory) => {
+                    return self.read_project(directory, &path, &found).map(Some);
+                }
+                Ok(_) => {
+                    let settings = Settings::default();
+                    let state = FileState::NotAllowed;
+                    return Ok(Some(with_file(settings, &path, Scope::Project, state)));
+                }
+                Err(error) if !is_missing(&error) && allowed.has(directory) => {
+                    return Err(unreadable(&path, error));
+                }
+                Err(_) => {}
             }
         }
         Ok(None)
@@ -113,17 +157,19 @@ impl Places {
         checked.map_err(|failure| failure.hint(name_it(path)))?;
         let text = text(file, path)?;
         let settings = file::parse(&text, path, Scope::Project, self.user.as_deref())?;
-        Ok(with_file(settings, path, Scope::Project, true))
+        Ok(with_file(settings, path, Scope::Project, FileState::Read))
     }
 
     /// The user's file or the machine's, if it is there.
     fn usual(&self, path: &Path, scope: Scope) -> Result<Settings, Failure> {
-        let missing = || with_file(Settings::default(), path, scope, false);
+        let without = |state| with_file(Settings::default(), path, scope, state);
         match path.symlink_metadata() {
             Ok(_) => {}
-            Err(error) if is_missing(&error) => return Ok(missing()),
+            Err(error) if is_missing(&error) => return Ok(without(FileState::NotFound)),
             // It isn't the home of whom this runs as.
-            Err(error) if is_hidden(&error) && scope == Scope::User => return Ok(missing()),
+            Err(error) if is_hidden(&error) && scope == Scope::User => {
+                return Ok(without(FileState::Hidden));
+            }
             Err(error) => return Err(unreadable(path, error)),
         }
         let (file, metadata) = open(path, OFlags::empty())?;
@@ -138,7 +184,7 @@ impl Places {
             .and_then(|()| require_owner(path, "file", &metadata, owners));
         checked.map_err(|failure| failure.hint(name_it(path)))?;
         let settings = file::parse(&text(file, path)?, path, scope, None)?;
-        Ok(with_file(settings, path, scope, true))
+        Ok(with_file(settings, path, scope, FileState::Read))
     }
 
     /// Whether it is the user's file or the machine's.
@@ -152,18 +198,39 @@ impl Places {
     }
 }
 
+/// The directories whose files count, without links in their paths.
+struct Allowed(Vec<PathBuf>);
+
+impl Allowed {
+    /// What isn't there allows nothing.
+    fn new(directories: &[PathBuf]) -> Self {
+        let directories = directories.iter();
+        Self(
+            directories
+                .filter_map(|one| one.canonicalize().ok())
+                .collect(),
+        )
+    }
+
+    /// Whether it is this very directory, and not one below it.
+    fn has(&self, directory: &Path) -> bool {
+        let directory = directory.canonicalize();
+        directory.is_ok_and(|directory| self.0.contains(&directory))
+    }
+}
+
 /// A file that the user named. It is believed as any file that a flag names.
 fn read_named(path: &Path) -> Result<Settings, Failure> {
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
     let settings = file::parse(&text(file, path)?, path, Scope::Named, None)?;
-    Ok(with_file(settings, path, Scope::Named, true))
+    Ok(with_file(settings, path, Scope::Named, FileState::Read))
 }
 
-fn with_file(mut settings: Settings, path: &Path, scope: Scope, found: bool) -> Settings {
+fn with_file(mut settings: Settings, path: &Path, scope: Scope, state: FileState) -> Settings {
     settings.files.push(SettingsFile {
         path: path.to_owned(),
         scope,
-        found,
+        state,
     });
     settings
 }

@@ -1,7 +1,8 @@
 //! README and `docs/`, held against the program: each command that they show is one that it reads, and
 //! each file that they show is one that it reads too.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
@@ -128,19 +129,27 @@ fn every_file_that_the_pages_show_can_be_read() {
 
 #[test]
 fn every_file_of_defaults_that_the_pages_show_can_be_read() {
-    let environment = Environment::read();
+    let mut environment = Environment::read();
+    let home = tempfile::tempdir().unwrap();
+    // As the user's own file, which may set every key.
+    let own = home.path().join("countersign");
+    fs::create_dir(&own).unwrap();
+    fs::set_permissions(&own, Permissions::from_mode(0o700)).unwrap();
+    environment.set("XDG_CONFIG_HOME", home.path().into());
+    environment.set("COUNTERSIGN_CONFIG", "".into());
     let mut files = 0;
     for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "toml") {
         if page != "configuration.md" {
             continue;
         }
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        let read = configuration::load(Some(file.path()), &environment);
+        let file = own.join("countersign.toml");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        let read = configuration::load(None, &environment);
         if let Err(failure) = read {
             panic!("{page}: {}", failure.line());
         }
         files += 1;
     }
-    assert_eq!(files, 1);
+    assert_eq!(files, 2);
 }

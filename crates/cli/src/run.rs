@@ -59,7 +59,7 @@ fn dispatch(
         let message = "--output jsonl is for `audit` alone";
         return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
     }
-    let environment = &with_settings(&command, environment)?;
+    let environment = &with_settings(&command, environment, output)?;
     let begun = begin().and_then(|runtime| Ok((runtime, listen()?)));
     let (runtime, stopped) = match begun {
         Ok(begun) => begun,
@@ -109,12 +109,19 @@ fn dispatch(
 }
 
 /// The environment, with what files of configuration set, if the command reads them.
-fn with_settings(command: &Command, environment: &Environment) -> Result<Environment, Failure> {
+fn with_settings(
+    command: &Command,
+    environment: &Environment,
+    output: &Output,
+) -> Result<Environment, Failure> {
     let environment = environment.clone();
     let Some(arguments) = command.configuration() else {
         return Ok(environment);
     };
     let settings = configuration::load(arguments.config.as_deref(), &environment)?;
+    for warning in configuration::warnings(&settings) {
+        output.warning(&warning);
+    }
     Ok(environment.with_settings(settings))
 }
 

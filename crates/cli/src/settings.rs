@@ -12,7 +12,7 @@ use url::Url;
 pub(crate) enum Scope {
     /// The user named it, and then there is no other.
     Named,
-    /// It was found upward from the working directory. Somebody else may have written it.
+    /// It was found upward from the working directory. It counts if the user or the machine allows its directory.
     Project,
     /// It is in the user's configuration directory.
     User,
@@ -25,7 +25,6 @@ pub(crate) enum Scope {
 pub(crate) struct Setting<T> {
     pub(crate) value: T,
     pub(crate) file: PathBuf,
-    pub(crate) scope: Scope,
 }
 
 impl<T> Setting<T> {
@@ -57,8 +56,18 @@ pub(crate) struct ProxySetting {
 pub(crate) struct SettingsFile {
     pub(crate) path: PathBuf,
     pub(crate) scope: Scope,
-    /// Whether it is there, and so was read.
-    pub(crate) found: bool,
+    pub(crate) state: FileState,
+}
+
+/// What became of a file of configuration that was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileState {
+    Read,
+    NotFound,
+    /// It was found upward from the working directory, and nobody allows its directory. It is not used.
+    NotAllowed,
+    /// A directory hides whether it is there.
+    Hidden,
 }
 
 /// All defaults. Paths are as they are used: those of a file are relative to it no more.
@@ -70,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) signing_config: Option<Setting<PathBuf>>,
     pub(crate) policy: Option<Setting<PathBuf>>,
     pub(crate) proxy: Option<Setting<ProxySetting>>,
+    /// The directories whose files count where they are found upward from the working directory.
+    pub(crate) allow: Vec<PathBuf>,
     /// In the order of precedence.
     pub(crate) files: Vec<SettingsFile>,
 }
@@ -85,8 +96,10 @@ impl Settings {
             signing_config,
             policy,
             proxy,
+            allow,
             files,
         } = other;
+        self.allow.extend(allow);
         self.files.extend(files);
         Self {
             gallery: self.gallery.or(gallery),
@@ -95,6 +108,7 @@ impl Settings {
             signing_config: self.signing_config.or(signing_config),
             policy: self.policy.or(policy),
             proxy: self.proxy.or(proxy),
+            allow: self.allow,
             files: self.files,
         }
     }

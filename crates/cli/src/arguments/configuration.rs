@@ -11,7 +11,8 @@ pub(crate) struct ConfigurationArguments {
     /// Read defaults from this file, and from no other
     ///
     /// Without this flag, they are in the file that COUNTERSIGN_CONFIG names, or else in countersign.toml: of the
-    /// working directory or one above it, of the user, and of this machine. `countersign config show` prints them.
+    /// working directory or one above it, if `allow` has that directory, of the user, and of this machine. `countersign
+    /// config show` prints them.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

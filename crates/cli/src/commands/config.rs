@@ -17,7 +17,7 @@ use crate::environment::{Environment, Origin};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::printable::path as printable_path;
-use crate::settings::{Scope, Setting, SettingsFile};
+use crate::settings::{FileState, Scope, Setting, SettingsFile};
 use crate::trust::{self, Choice};
 
 /// `countersign config`
@@ -79,7 +79,7 @@ pub(super) fn run(
 /// What `countersign config show` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ConfigShowOutput {
-    /// One for each key of a file of configuration.
+    /// One for each key of a file of configuration that is a default.
     results: Vec<Default>,
     /// The files that were looked for. A key of one comes before the same key of the next.
     files: Vec<JsonFile>,
@@ -119,8 +119,20 @@ enum From {
 struct JsonFile {
     path: String,
     kind: JsonScope,
-    /// Whether it is there, and so was read.
-    found: bool,
+    state: JsonFileState,
+}
+
+/// What became of a file of configuration that was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ConfigurationFileState")]
+enum JsonFileState {
+    Read,
+    NotFound,
+    /// It was found in the working directory or above it, and no `allow` has its directory. It is not used.
+    NotAllowed,
+    /// A directory above it can't be searched, so that it can't be looked at. It is not used.
+    Hidden,
 }
 
 /// Whose a file of configuration is.
@@ -308,8 +320,13 @@ fn text(results: &[Default], files: &[SettingsFile]) -> String {
     if !files.iter().any(|file| is_nearest(file.scope)) {
         text.push_str("not found  countersign.toml in this directory and those above it\n");
     }
-    for SettingsFile { path, scope, found } in files {
-        let found = if *found { "read     " } else { "not found" };
+    for SettingsFile { path, scope, state } in files {
+        let state = match state {
+            FileState::Read => "read     ",
+            FileState::NotFound => "not found",
+            FileState::NotAllowed => "found, not allowed",
+            FileState::Hidden => "can't be looked at",
+        };
         let whose = match scope {
             Scope::Named => "named, and so no other is read",
             Scope::Project => "this directory or one above it",
@@ -317,7 +334,7 @@ fn text(results: &[Default], files: &[SettingsFile]) -> String {
             Scope::System => "this machine's",
         };
         let path = printable_path(path);
-        text.push_str(&format!("{found}  {path} ({whose})\n"));
+        text.push_str(&format!("{state}  {path} ({whose})\n"));
     }
     text
 }
@@ -340,7 +357,12 @@ impl std::convert::From<&SettingsFile> for JsonFile {
                 Scope::User => JsonScope::User,
                 Scope::System => JsonScope::System,
             },
-            found: file.found,
+            state: match file.state {
+                FileState::Read => JsonFileState::Read,
+                FileState::NotFound => JsonFileState::NotFound,
+                FileState::NotAllowed => JsonFileState::NotAllowed,
+                FileState::Hidden => JsonFileState::Hidden,
+            },
         }
     }
 }

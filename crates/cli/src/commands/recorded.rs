@@ -1,7 +1,8 @@
 //! The gallery files that records name, for `upgrade` without `--gallery`.
 //!
-//! A gallery file decides who must have signed. So one that a record names counts only if nobody else can have written the
-//! record or the file. Else the user has to name one.
+//! A gallery file decides who must have signed. A store may have come with a clone or an archive, and then all of it belongs to
+//! the user, with records that somebody else wrote. So a record counts only in the user's usual store, which no clone
+//! brings, and only if no other user can have written it or the file. Else the user has to name one. Which file is used is told.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,9 @@ use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::environment::{Environment, Origin};
 use crate::failure::{Failure, Kind};
+use crate::output::Output;
 use crate::ownership::{ROOT, me, require_owner};
-use crate::settings::Scope;
+use crate::printable;
 
 /// An entry that is installed, and what its record says of its gallery.
 pub(super) struct InstalledEntry {
@@ -42,24 +44,20 @@ impl InstalledEntry {
 /// What records are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Records {
-    /// They are of a store that the user chose.
+    /// They are of the user's usual store: the default one, or that of a file of configuration.
     Mine,
-    /// They are of a store that a file chose which may be somebody else's.
-    OfProject,
+    /// They are of a store that this flag or this variable names. It may be anybody's.
+    OfNamed(&'static str),
 }
 
 impl Records {
     /// Those of the store at `flag`, or else of the one that the environment names.
     pub(super) fn of_store(flag: Option<&Path>, environment: &Environment) -> Self {
         let chosen = environment.store_directory().map(|(_, origin)| origin);
-        let scope = environment
-            .settings()
-            .store
-            .as_ref()
-            .map(|store| store.scope);
-        match (flag, chosen, scope) {
-            (None, Some(Origin::File(_)), Some(Scope::Project)) => Self::OfProject,
-            _ => Self::Mine,
+        match (flag, chosen) {
+            (Some(_), _) => Self::OfNamed("--store"),
+            (None, Some(Origin::Variable(variable))) => Self::OfNamed(variable),
+            (None, Some(Origin::File(_) | Origin::Default) | None) => Self::Mine,
         }
     }
 }
@@ -71,6 +69,7 @@ pub(super) async fn groups(
     records: Records,
     (choosing, registry): (&ChoosingArguments, &RegistryArguments),
     environment: &Environment,
+    output: &Output,
 ) -> Vec<Group> {
     let mut by_file: Vec<((PathBuf, bool), Vec<RequestedEntry>)> = Vec::new();
     let mut unknown = Vec::new();
@@ -88,6 +87,15 @@ pub(super) async fn groups(
         }
     }
     for ((file, recorded), requested) in by_file {
+        output.note(&format!(
+            "the gallery file {} is used: {} names it",
+            printable::path(&file),
+            match (recorded, requested.as_slice()) {
+                (true, [only]) => format!("the record of `{}`", only.name.name()),
+                (true, several) => format!("each of {} records", several.len()),
+                (false, _) => "countersign.toml".to_owned(),
+            }
+        ));
         let loaded = galleries::load(&file, choosing, registry, environment).await;
         groups.push(Group {
             recorded,
@@ -138,7 +146,7 @@ impl InstalledEntry {
     /// The gallery file, and whether it is recorded again.
     ///
     /// # Errors
-    /// If the record names one that somebody else may have chosen or written.
+    /// If the record names one that somebody else may have chosen or written, or that the working directory decides.
     fn file(
         &self,
         records: Records,
@@ -152,22 +160,30 @@ impl InstalledEntry {
         let name = self.requested.name.name();
         match (records, set) {
             (Records::Mine, _) => {
+                if !file.is_absolute() {
+                    let message = format!(
+                        "the record of `{name}` names the gallery file {}: expected a whole path, found one that is \
+                         relative to the working directory",
+                        printable::path(file)
+                    );
+                    return Err(Failure::new(Kind::Usage, message).hint(NAME_IT));
+                }
                 let checked = self.require_mine(file);
                 checked.map_err(|failure| failure.hint(NAME_IT))?;
                 Ok(Some((file.clone(), true)))
             }
-            (Records::OfProject, Some(set)) => Ok(Some(set)),
-            (Records::OfProject, None) => {
+            (Records::OfNamed(_), Some(set)) => Ok(Some(set)),
+            (Records::OfNamed(by), None) => {
                 let message = format!(
-                    "the record of `{name}` names a gallery file, and its store was chosen by a file that was found in \
-                     the working directory or above it"
+                    "the record of `{name}` names a gallery file, and it is not used, because its store is named by {by} \
+                     and may be somebody else's"
                 );
-                Err(Failure::new(Kind::Usage, message).hint(NAME_IT))
+                Err(Failure::new(Kind::Usage, message).hint(NAME_IT_OR_SET))
             }
         }
     }
 
-    /// That nobody else can have written the record, or the gallery file that it names.
+    /// That no other user can have written the record, or the gallery file that it names.
     fn require_mine(&self, file: &Path) -> Result<(), Failure> {
         let reserved = self.directory.join(".countersign");
         let record = reserved.join("record.json");
@@ -189,3 +205,4 @@ impl InstalledEntry {
 
 /// What to do about a record that is not enough.
 const NAME_IT: &str = "name the gallery file yourself: pass --gallery FILE";
+const NAME_IT_OR_SET: &str = "name the gallery file yourself: pass --gallery FILE, or set `gallery`, or `store`, in your countersign.toml";

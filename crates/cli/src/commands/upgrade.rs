@@ -115,7 +115,7 @@ pub(crate) async fn run(
         Some(file) => vec![of_file(file, installed, reading, environment).await?],
         None => {
             let records = Records::of_store(planning.store.as_deref(), environment);
-            recorded::groups(installed, records, reading, environment).await
+            recorded::groups(installed, records, reading, environment, output).await
         }
     };
     let installer = StoreInstaller {

@@ -1,7 +1,6 @@
 //! One file of configuration: TOML, whose keys are the names of flags.
 //!
-//! All that is wrong with it is told at once. A file that somebody else may have written sets nothing that decides what is
-//! trusted.
+//! All that is wrong with it is told at once. Only the user's file and the machine's can allow directories.
 
 #[cfg(test)]
 mod tests;
@@ -18,27 +17,28 @@ use toml::de::{DeString, DeTable, DeValue};
 use crate::failure::{Failure, TomlMistake};
 use crate::settings::{ProxySetting, Scope, Setting, Settings, TrustSetting};
 
-/// The keys, and what a file that was found upward from the working directory can't set them for.
-const KEYS: [(&str, Option<&str>); 7] = [
-    ("gallery", Some("who must have signed")),
-    ("policy", Some("who must have signed")),
-    ("trust", Some("whose keys signatures are checked with")),
-    ("signing-config", Some("who gets your identity token")),
-    ("store", None),
-    ("proxy", None),
-    (NO_PROXY, None),
+const KEYS: [&str; 8] = [
+    "gallery",
+    "policy",
+    "trust",
+    "signing-config",
+    "store",
+    "proxy",
+    NO_PROXY,
+    ALLOW,
 ];
 const NO_PROXY: &str = "no-proxy";
+const ALLOW: &str = "allow";
 
 /// What to do about a mistake in the file.
-const CORRECT: &str = "correct the file; its keys are gallery, policy, trust, signing-config, store, proxy and no-proxy";
+const CORRECT: &str = "correct the file; its keys are gallery, policy, trust, signing-config, store, proxy, no-proxy and allow";
 /// What to do where it is no TOML.
 const SYNTAX: &str = "the file is TOML: write `key = \"value\"`, with the value in quotes";
 
 /// Reads the text of the file `path`.
 ///
 /// # Errors
-/// All that is wrong with it. `own` is where the user may set everything.
+/// All that is wrong with it. `own` is the user's file, which may allow directories.
 pub(super) fn parse(
     text: &str,
     path: &Path,
@@ -91,6 +91,7 @@ impl Reader<'_> {
                 "signing-config" => settings.signing_config = self.file(key, value),
                 "trust" => settings.trust = self.trust(key, value),
                 "proxy" => proxy = Some(self.proxy(key, value)),
+                ALLOW => settings.allow = self.directories(key, value),
                 _ => no_proxy = Some((key.span(), self.hosts(key, value))),
             }
         }
@@ -115,28 +116,21 @@ impl Reader<'_> {
     /// Whether this is a key, and this file may set it.
     fn may_be_set(&mut self, key: &Spanned<DeString<'_>>) -> bool {
         let name = key.get_ref().as_ref();
-        let known = KEYS.into_iter().find(|(known, _)| *known == name);
+        let known = KEYS.into_iter().find(|known| *known == name);
         let (message, hint) = match known {
-            Some((_, Some(decides))) if self.scope == Scope::Project => {
-                let own = match self.own {
-                    Some(own) => format!("set it in {}", own.display()),
-                    None => "set it in countersign.toml of your configuration directory".to_owned(),
-                };
-                let hint = format!(
-                    "{own}, or, if you trust this file, pass --config {}",
-                    self.path.display()
-                );
-                let message = format!(
-                    "it decides {decides}, and a file that was found in the working directory or above it can't set that"
-                );
-                (message, hint)
+            Some(ALLOW) if self.scope == Scope::Project => {
+                let message = "a file that was found in the working directory or above it can't allow directories";
+                (message.to_owned(), self.set_elsewhere())
+            }
+            Some(ALLOW) if self.scope == Scope::Named => {
+                let message = "it has no meaning in a file that --config or COUNTERSIGN_CONFIG names: then no other file is looked for";
+                (message.to_owned(), self.set_elsewhere())
             }
             Some(_) => return true,
             None => {
-                let names = KEYS.map(|(name, _)| name);
-                let expected = match nearest(name, names) {
+                let expected = match nearest(name, KEYS) {
                     Some(name) => format!("did you mean `{name}`?"),
-                    None => format!("expected one of {}", names.join(", ")),
+                    None => format!("expected one of {}", KEYS.join(", ")),
                 };
                 (format!("unknown key: {expected}"), CORRECT.to_owned())
             }
@@ -151,11 +145,18 @@ impl Reader<'_> {
         false
     }
 
+    /// What to do about `allow` in this file.
+    fn set_elsewhere(&self) -> String {
+        let own = self.own.map(|own| own.display().to_string());
+        let own =
+            own.unwrap_or_else(|| "countersign.toml of your configuration directory".to_owned());
+        format!("remove it here; set it in {own}")
+    }
+
     fn setting<T>(&self, value: T) -> Setting<T> {
         Setting {
             value,
             file: self.path.to_owned(),
-            scope: self.scope,
         }
     }
 
@@ -227,6 +228,36 @@ impl Reader<'_> {
             self.wrong(key, value, message);
         }
         url
+    }
+
+    /// Whole paths of directories.
+    fn directories(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Vec<PathBuf> {
+        let expected = "expected a list of directories, such as [\"/home/me/project\"]";
+        let DeValue::Array(list) = value.get_ref() else {
+            self.wrong(key, value, &format!("{expected}, found {}", kind(value)));
+            return Vec::new();
+        };
+        let mut directories = Vec::new();
+        for one in list.iter() {
+            match one.get_ref() {
+                DeValue::String(path) if Path::new(path.as_ref()).is_absolute() => {
+                    directories.push(PathBuf::from(path.as_ref()));
+                }
+                DeValue::String(_) => {
+                    let message = "expected the whole path of a directory, which begins with `/`";
+                    self.wrong(key, one, message);
+                }
+                _ => {
+                    let message = format!("expected the path of a directory, found {}", kind(one));
+                    self.wrong(key, one, &message);
+                }
+            }
+        }
+        directories
     }
 
     /// Hosts, in the form that is conventional for `NO_PROXY`.
@@ -302,7 +333,7 @@ impl Reader<'_> {
         let line = self.text.get(begins..).unwrap_or_default();
         let key = line.split(['=', ':', '\n']).next();
         let key = key.unwrap_or_default().trim();
-        let ours = KEYS.into_iter().any(|(name, _)| name == key) && key != "proxy";
+        let ours = KEYS.into_iter().any(|name| name == key) && key != "proxy";
         let shown = ours.then_some(begins);
         self.mistakes.push(TomlMistake {
             span,

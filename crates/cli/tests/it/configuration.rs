@@ -1,4 +1,6 @@
-//! `countersign.toml`, as a person and a script meet it: what it sets, what comes before it, and what it may not set.
+//! `countersign.toml`, as a person and a script meet it: what it sets, what comes before it, and which counts.
+
+mod allowed;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,6 +24,16 @@ impl Stage {
         let directory = self.path(name);
         let directory = directory.parent().unwrap();
         fs::set_permissions(directory, Permissions::from_mode(0o700)).unwrap();
+    }
+
+    /// Writes the user's file: one in the working directory counts.
+    fn allow(&self) {
+        self.configure(USER, &self.allowing(""));
+    }
+
+    /// A user's file for that, which sets more.
+    fn allowing(&self, text: &str) -> String {
+        format!("allow = [{:?}]\n{text}", self.directory.path())
     }
 
     fn show(&self, with: impl FnOnce(&mut Command)) -> Value {
@@ -80,6 +92,8 @@ async fn a_flag_comes_before_a_variable_and_this_before_files_the_nearest_first(
     stage.configure("home/named.toml", named);
     let user = "store = '/u'\npolicy = '/u.yaml'\ntrust = 'github'\ngallery = '/g.yaml'\n\
                 proxy = 'me:hunter2@user.example:1'\nno-proxy = ['u']";
+    let user = stage.allowing(user);
+    let user = user.as_str();
     let project = "store = '/p'\nproxy = 'http://project.example'\n";
     let store = ("COUNTERSIGN_STORE_DIR", "/v");
     let config = ("COUNTERSIGN_CONFIG", "home/named.toml");
@@ -223,7 +237,8 @@ fn without_a_home_nothing_is_missing() {
 #[tokio::test]
 async fn what_is_shown_is_a_table_with_the_files_below_it() {
     let stage = Stage::new().await;
-    stage.configure(USER, "gallery = 'g.yaml'\ntrust = 'github'\n");
+    let user = stage.allowing("gallery = 'g.yaml'\ntrust = 'github'\n");
+    stage.configure(USER, &user);
     stage.configure(PROJECT, "store = 'models'\nproxy = 'proxy.example:3128'");
     stage.write("below/file", "");
     let mut command = stage.command(&["config", "show"]);
@@ -336,50 +351,9 @@ fn refused(stage: &Stage, expected: &str) -> Run {
 }
 
 #[tokio::test]
-async fn a_hostile_file_above_the_working_directory_decides_nothing() {
-    let stage = Stage::new().await;
-    stage.configure(
-        PROJECT,
-        "# ours\npolicy = 'evil.yaml'\ntrust = 'evil.json'\nsigning-config = 'evil.json'\ngallery = 'evil.yaml'\n",
-    );
-    let before = stage.registry.requests().len();
-    assert_eq!(before, 0);
-    let run = refused(&stage, "can't set that");
-    let here = stage.directory.path().display().to_string();
-    assert_snapshot!(run.stderr.replace(&here, "/here"), @"
-    error: /here/countersign.toml:2:1: policy: it decides who must have signed, and a file that was found in the working directory or above it can't set that
-          |
-        2 | policy …
-          | ^^^^^^
-    error: /here/countersign.toml:3:1: trust: it decides whose keys signatures are checked with, and a file that was found in the working directory or above it can't set that
-          |
-        3 | trust …
-          | ^^^^^
-    error: /here/countersign.toml:4:1: signing-config: it decides who gets your identity token, and a file that was found in the working directory or above it can't set that
-          |
-        4 | signing-config …
-          | ^^^^^^^^^^^^^^
-    error: /here/countersign.toml:5:1: gallery: it decides who must have signed, and a file that was found in the working directory or above it can't set that
-          |
-        5 | gallery …
-          | ^^^^^^^
-      hint: set it in /here/home/.config/countersign/countersign.toml, or, if you trust this file, pass --config /here/countersign.toml
-    ");
-    let json = stage.run(&[&["list", "--output", "json"]]).json();
-    let mistakes = json["error"]["mistakes"].as_array().unwrap();
-    let keys: Vec<_> = mistakes.iter().map(|one| &one["path"]).collect();
-    assert_eq!(keys, ["policy", "trust", "signing-config", "gallery"]);
-    assert_eq!(mistakes[0]["line"], 2);
-    // Whoever trusts it says so, or has none.
-    let named = stage.run(&[&["list", "--config", PROJECT]]);
-    assert_eq!(named.code, 0, "{}", named.shown());
-    let none = stage.run(&[&["list", "--config", "/dev/null"]]);
-    assert_eq!(none.code, 0, "{}", none.shown());
-}
-
-#[tokio::test]
 async fn what_others_can_write_to_is_not_used() {
     let stage = Stage::new().await;
+    stage.allow();
     stage.configure(PROJECT, "store = 'x'");
     fs::set_permissions(stage.path(PROJECT), Permissions::from_mode(0o666)).unwrap();
     refused(&stage, "can be written to by everybody (mode 666)");
@@ -434,6 +408,7 @@ async fn a_proxy_of_a_file_is_used_and_a_variable_comes_before_it() {
     let stage = Stage::new().await;
     let proxy = stage.registry.host();
     let project = format!("proxy = '{proxy}'\nno-proxy = ['inside.invalid']\n");
+    stage.allow();
     stage.configure(PROJECT, &project);
     let asked = |host: &str, variable: &str| {
         let app = format!("{host}/app:v1");

@@ -48,8 +48,30 @@ impl Shop {
         shop
     }
 
+    /// A command of a user whose own file says where the store is.
+    fn as_user(&self, words: &[&str]) -> Command {
+        let home = self.directory.path().join("config");
+        let own = home.join("countersign");
+        if !own.exists() {
+            fs::create_dir_all(&own).unwrap();
+            private(&own, 0o755);
+            self.write_private(
+                "config/countersign/countersign.toml",
+                "store = '../../store'",
+            );
+        }
+        let mut command = self.command(words);
+        command.env_remove("COUNTERSIGN_STORE_DIR");
+        command.env("XDG_CONFIG_HOME", home);
+        command
+    }
+
     fn upgrade_by_records(&self, arguments: &[&str]) -> (i32, Value) {
-        self.run(&[&["upgrade"], &TRUST[..], arguments].concat())
+        let words = [&["--output", "json", "upgrade"], &TRUST[..], arguments].concat();
+        let output = self.as_user(&words).output().unwrap();
+        let document = serde_json::from_slice(&output.stdout).unwrap();
+        crate::schema::conforms(&document);
+        (output.status.code().unwrap(), document)
     }
 
     fn versions(&self) -> [Option<String>; 2] {
@@ -74,8 +96,21 @@ fn versions(chat: &str, draw: &str) -> [Option<String>; 2] {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_entry_is_upgraded_from_the_gallery_that_its_record_names() {
     let shop = Shop::with_two_galleries().await;
-    let (code, out, _) = shop.shown(&[&["outdated"][..], &TRUST].concat());
-    assert_eq!(code, 0, "{out}");
+    let mut command = shop.as_user(&[&["outdated"][..], &TRUST].concat());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+    for (gallery, name) in [
+        ("galleries.yaml", "chat"),
+        ("elsewhere/galleries.yaml", "draw"),
+    ] {
+        let file = shop.directory.path().join(gallery);
+        let line = format!(
+            "{} is used: the record of `{name}` names it",
+            file.display()
+        );
+        assert!(err.contains(&line), "{err}");
+    }
     assert!(
         out.contains("would upgrade chat") && out.contains("would upgrade draw"),
         "{out}"
@@ -83,7 +118,7 @@ async fn each_entry_is_upgraded_from_the_gallery_that_its_record_names() {
     // Wherever it is run.
     let below = shop.directory.path().join("below");
     fs::create_dir(&below).unwrap();
-    let mut command: Command = shop.command(&["upgrade", "--trusted-root", "../root.json"]);
+    let mut command: Command = shop.as_user(&["upgrade", "--trusted-root", "../root.json"]);
     let output = command.current_dir(below).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(shop.versions(), versions("v2", "d2"));
@@ -153,7 +188,7 @@ async fn a_flag_comes_before_records_and_these_before_a_file_of_configuration() 
     let error = draw["error"]["message"].to_string();
     assert!(error.contains("other"), "{error}");
     // By the configuration alone, neither is known. The records come before it.
-    shop.write_private("org.toml", "gallery = 'nothing.yaml'");
+    shop.write_private("org.toml", "gallery = 'nothing.yaml'\nstore = 'store'");
     let (code, document) = shop.upgrade_by_records(&["--config", "org.toml"]);
     assert_eq!(code, 0, "{document}");
     assert_eq!(shop.versions(), versions("v2", "d2"));
@@ -192,25 +227,104 @@ async fn what_a_file_of_configuration_installed_is_upgraded_by_it() {
     assert_eq!(shop.versions(), versions("v2", "d1"));
 }
 
-/// A project may bring a store, with records that name a gallery file of the project.
+/// A clone or an archive may bring a store, with records that name a gallery file beside it, and all of it is the user's.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_records_of_a_store_that_a_project_chose_name_no_gallery() {
+async fn the_records_of_a_store_that_is_named_name_no_gallery() {
     let shop = Shop::with_two_galleries().await;
-    shop.write_private("countersign.toml", "store = 'store'");
-    let upgrade = |with: &[&str]| {
-        let words = [&["upgrade"], &TRUST[..], with].concat();
-        let mut command = shop.command(&words);
-        command
-            .env_remove("COUNTERSIGN_STORE_DIR")
-            .output()
-            .unwrap()
-    };
-    let output = upgrade(&[]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("its store was chosen by a file"), "{said}");
-    assert_eq!(shop.versions(), versions("v1", "d1"));
-    // Whoever names the store has decided.
-    let output = upgrade(&["--store", "store"]);
+    shop.write_private("org.toml", "gallery = 'galleries.yaml'");
+    for (by, variable) in [("--store", ""), ("COUNTERSIGN_STORE_DIR", "store")] {
+        let flag = ["--store", "store"];
+        let flag = if variable.is_empty() { &flag[..] } else { &[] };
+        let upgrade = |with: &[&str]| {
+            let words = [&["upgrade", "--dry-run", "chat"], &TRUST[..], flag, with].concat();
+            let mut command = shop.as_user(&words);
+            let output = command.env("COUNTERSIGN_STORE_DIR", variable).output();
+            let output = output.unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            (output.status.code(), said)
+        };
+        let (code, said) = upgrade(&[]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains(&format!("its store is named by {by} ")),
+            "{said}"
+        );
+        assert!(said.contains("pass --gallery FILE"), "{said}");
+        // What the user chose is enough.
+        let (code, said) = upgrade(&["--config", "org.toml"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("galleries.yaml is used: countersign.toml names it"),
+            "{said}"
+        );
+        let (code, said) = upgrade(&["--gallery", "galleries.yaml"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    // The default one needs nothing.
+    fs::create_dir(shop.directory.path().join("data")).unwrap();
+    let store = shop.directory.path().join("data/countersign");
+    fs::rename(shop.directory.path().join("store"), store).unwrap();
+    let mut command = shop.command(&[&["upgrade"], &TRUST[..]].concat());
+    command.env_remove("COUNTERSIGN_STORE_DIR");
+    command.env("XDG_DATA_HOME", shop.directory.path().join("data"));
+    let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gallery_file_that_the_working_directory_decides_is_refused() {
+    let shop = Shop::with_two_galleries().await;
+    let record = shop.path("chat/.countersign/record.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let here = shop.directory.path().display().to_string();
+    for relative in [".", "../x/.."] {
+        let forged = text.replace(
+            &format!("{here}/galleries.yaml"),
+            &format!("{relative}/galleries.yaml"),
+        );
+        assert_ne!(forged, text);
+        fs::write(&record, forged).unwrap();
+        let (code, document) = shop.upgrade_by_records(&["--dry-run", "chat"]);
+        assert_eq!(code, 2, "{document}");
+        let error = document["results"][0]["error"].to_string();
+        assert!(error.contains("expected a whole path"), "{error}");
+        assert!(error.contains("pass --gallery FILE"), "{error}");
+    }
+}
+
+/// A clone has a store with the digest and the evidence of the genuine image, and files of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_brings_a_store_does_not_decide_what_is_installed() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    let here = shop.directory.path();
+    let clone = here.join("clone");
+    fs::create_dir(&clone).unwrap();
+    let (code, document) = shop.install(&["--store", "clone/store", "chat"]);
+    assert_eq!(code, 0, "{document}");
+    fs::write(clone.join("store/chat/evil"), "").unwrap();
+    shop.write_private("clone/countersign.toml", "store = 'store'");
+    private(&clone, 0o755);
+    let install = |allow: &str| {
+        let user = format!("{allow}gallery = '../../galleries.yaml'\ntrust = '../../root.json'\n");
+        let mut command = shop.as_user(&["install", "--platform=linux/amd64", "chat"]);
+        shop.write_private("config/countersign/countersign.toml", &user);
+        command.env("XDG_DATA_HOME", here.join("data"));
+        let output = command.current_dir(&clone).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = install("");
+    assert!(
+        said.contains("clone/countersign.toml is not used"),
+        "{said}"
+    );
+    let genuine = here.join("data/countersign/chat");
+    assert!(genuine.join(".countersign/record.json").exists());
+    assert!(!genuine.join("evil").exists());
+    // Whoever allows it takes its store as it is.
+    fs::remove_dir_all(here.join("data")).unwrap();
+    let said = install(&format!("allow = [{clone:?}]\n"));
+    assert!(!said.contains("is not used"), "{said}");
+    assert!(!genuine.exists());
 }

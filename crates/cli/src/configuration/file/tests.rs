@@ -27,6 +27,12 @@ fn every_key_is_read() {
     let proxy = settings.proxy.unwrap().value;
     assert_eq!(proxy.url.host_str(), Some("proxy"));
     assert_eq!(proxy.no_proxy, "localhost,.example.org");
+    let settings = read("allow = ['/home/me/work', '/srv']").unwrap();
+    assert_eq!(settings.allow, ["/home/me/work", "/srv"].map(PathBuf::from));
+    for wrong in ["'/srv'", "['srv']", "['~/srv']", "['']", "[1]"] {
+        let said = read(&format!("allow = {wrong}")).unwrap_err();
+        assert!(said.contains("allow: expected"), "{wrong}: {said}");
+    }
     for instance in SigstoreInstance::ALL {
         let settings = read(&format!("trust = '{}'", instance.name())).unwrap();
         let trust = TrustSetting::Instance(instance);
@@ -71,7 +77,7 @@ fn all_mistakes_are_told_at_once_each_with_a_mark() {
       |
     6 | policy = '~/p.yaml'
       |          ^^^^^^^^^^
-    /c/countersign.toml:7:1: nonsense: unknown key: expected one of gallery, policy, trust, signing-config, store, proxy, no-proxy
+    /c/countersign.toml:7:1: nonsense: unknown key: expected one of gallery, policy, trust, signing-config, store, proxy, no-proxy, allow
       |
     7 | nonsense …
       | ^^^^^^^^
@@ -79,7 +85,7 @@ fn all_mistakes_are_told_at_once_each_with_a_mark() {
       |
     8 | [proxy]
       |  ^^^^^
-    correct the file; its keys are gallery, policy, trust, signing-config, store, proxy and no-proxy
+    correct the file; its keys are gallery, policy, trust, signing-config, store, proxy, no-proxy and allow
     "#);
 }
 
