@@ -164,8 +164,11 @@ impl Provider {
                             None => tries < TRIES,
                         };
                     if !again {
-                        let kind = why.kind();
-                        return Err(self.no_token(kind, failed).hint(self.hint()));
+                        let failure = self.no_token(why.kind(), failed).hint(self.hint());
+                        return Err(match why.may_pass() {
+                            true => failure.hint(AWAY),
+                            false => failure,
+                        });
                     }
                     tracing::warn!(program, %why, "asking again");
                     tokio::time::sleep(pause).await;
@@ -192,16 +195,16 @@ enum NoToken {
 
 impl NoToken {
     fn kind(&self) -> Kind {
-        match self {
-            Self::TimedOut => Kind::Unreachable,
-            // Why a program failed is not known. Mostly the job may have no token.
-            Self::Run(_) | Self::TooLong | Self::Failed { .. } => Kind::Rejected,
+        match self.may_pass() {
+            true => Kind::Unreachable,
+            false => Kind::Rejected,
         }
     }
 
     fn may_pass(&self) -> bool {
         match self {
             Self::Run(_) | Self::TooLong => false,
+            // Why a program failed is not known: its server may be away.
             Self::TimedOut | Self::Failed { .. } => true,
         }
     }

@@ -1,6 +1,7 @@
 //! How registries and whatever else is fetched are reached, by arguments and environment.
 //!
-//! A proxy of the environment comes before one of a file of configuration. A login or a proxy that is named and can't be used is an error; nothing is asked without it then.
+//! A proxy of the environment comes before one of a file of configuration. A login or a proxy that is named and can't
+//! be used is an error; nothing is asked without it then.
 
 use countersign_oci::http::{Connection, proxy_url};
 use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registry};

@@ -7,7 +7,7 @@ use countersign_oci::{
     AddressLimit, Document, Options, Platform, Reference, Registry, ResolvedImage,
 };
 use countersign_policy::Policy;
-use countersign_verify::{VerifiedPlatform, verify_platform_ahead};
+use countersign_verify::verify_platform_ahead;
 
 use crate::admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 use crate::error::Error;
@@ -136,8 +136,8 @@ impl<V: ImageVerifier> Installer<V> {
             policy,
             selected,
         );
-        let VerifiedPlatform { proof, .. } = verified.await?;
-        let image = AdmittedImage::new(proof)?;
+        // Its configuration is compared with the platform when that is there, before any layer is unpacked.
+        let image = AdmittedImage::new(verified.await?.not_yet_compared())?;
         if let Some(evidence) = image.grounds().evidence() {
             events(Event::Verified {
                 digest: evidence.digest.clone(),

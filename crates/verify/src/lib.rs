@@ -117,8 +117,8 @@ pub use judge::{judge_digest, judge_found, verify_bundle, verify_simple_signing}
 pub use kind::RefusalKind;
 pub use limits::Limits;
 pub use platform::{
-    ImageVerifier, JudgedIndex, SignedDocument, VerifiedPlatform, judge_index, verify_image,
-    verify_platform, verify_platform_ahead,
+    ImageVerifier, JudgedIndex, SelectedProof, SignedDocument, VerifiedPlatform, judge_index,
+    verify_image, verify_platform, verify_platform_ahead,
 };
 pub use proof::{NotCovered, VerifiedImage};
 pub use refusal::{Candidate, Refusal, RequirementState};

@@ -66,7 +66,7 @@ impl SignedDocument {
 
 /// The manifest of one platform. A signature of it or of the index proves it.
 ///
-/// Its configuration doesn't contradict the platform, except where [`verify_platform_ahead`] leaves that to its caller.
+/// Its configuration doesn't contradict the platform.
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedPlatform {
@@ -77,11 +77,34 @@ pub struct VerifiedPlatform {
     pub signed: SignedDocument,
 }
 
-impl VerifiedPlatform {
-    async fn configured_for(self, registry: &Registry, platform: &Platform) -> Result<Self, Error> {
+/// The manifest that is selected for a platform, and proven. Its configuration wasn't compared with the platform yet, so
+/// it may be the image of another one.
+#[derive(Debug)]
+#[must_use = "dropping a proof discards the verification"]
+pub struct SelectedProof {
+    proof: VerifiedImage,
+    signed: SignedDocument,
+}
+
+impl SelectedProof {
+    /// Compares the image's configuration with the platform.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] if it is for another platform, or can't be fetched.
+    pub async fn configured_for(
+        self,
+        registry: &Registry,
+        platform: &Platform,
+    ) -> Result<VerifiedPlatform, Error> {
         let configured = registry.require_platform(self.proof.image(), platform);
         configured.await.map_err(Error::Registry)?;
-        Ok(self)
+        let Self { proof, signed } = self;
+        Ok(VerifiedPlatform { proof, signed })
+    }
+
+    /// The proof of the manifest, for whoever compares its configuration with the platform before anything is used.
+    pub fn not_yet_compared(self) -> VerifiedImage {
+        self.proof
     }
 }
 
@@ -130,8 +153,8 @@ pub async fn verify_platform<V: ImageVerifier>(
 /// are still being judged. Nothing is proven then: its content may be fetched to a quarantine, and may not be
 /// looked at before the proof is there.
 ///
-/// The image's configuration is not read: whoever unpacks the image compares it with the platform
-/// ([`Registry::require_platform`]).
+/// The image's configuration is not read: that is left to [`SelectedProof::configured_for`], or to whoever unpacks the
+/// image.
 ///
 /// # Errors
 /// As for [`verify_platform`], without those of the configuration.
@@ -142,10 +165,10 @@ pub async fn verify_platform_ahead<V: ImageVerifier>(
     platform: &Platform,
     policy: &Policy,
     selected: &(dyn Fn(&ResolvedImage) + Send + Sync),
-) -> Result<VerifiedPlatform, Error> {
+) -> Result<SelectedProof, Error> {
     if let Document::Manifest(_) = image.document() {
         selected(image);
-        return Ok(VerifiedPlatform {
+        return Ok(SelectedProof {
             proof: verify_image(registry, verifier, image, policy).await?,
             signed: SignedDocument::Manifest,
         });
@@ -223,7 +246,7 @@ impl JudgedIndex<'_> {
         verifier: &V,
         platform: &Platform,
         selected: Selected,
-    ) -> Result<VerifiedPlatform, Error> {
+    ) -> Result<SelectedProof, Error> {
         let Selected { indexes, manifest } = selected;
         let (proof, signed) = match &self.verdict {
             Ok(index) => {
@@ -246,7 +269,7 @@ impl JudgedIndex<'_> {
                 (proof, SignedDocument::Manifest)
             }
         };
-        Ok(VerifiedPlatform {
+        Ok(SelectedProof {
             proof: proof.found_by(self.image, &indexes)?,
             signed,
         })

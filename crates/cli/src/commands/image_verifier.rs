@@ -104,21 +104,24 @@ pub(super) fn refuse(
 ) -> ExitCode {
     let (arguments, started) = (&arguments.request, Instant::now());
     let answer = Answer::Refused(failure);
-    let decision = match Configuration::load(environment) {
-        Err(_) => Decision::unread(arguments, Mode::Enforce, answer, started),
-        Ok(configuration) => match Request::parse(arguments) {
-            Err(_) => {
-                let mode = configuration.content.strictest_mode();
-                Decision::unread(arguments, mode, answer, started)
-            }
-            Ok(request) => {
-                let (reference, digest) = (&request.reference, &request.digest);
-                let ruling = configuration.content.ruling(reference, digest);
-                Decision::ruled(ruling, &request, started).answered(answer)
-            }
-        },
+    let Ok(configuration) = Configuration::load(environment) else {
+        let decision = Decision::unread(arguments, Mode::Enforce, answer, started);
+        tell(&decision, output);
+        return decision.exit_code();
+    };
+    let decision = match Request::parse(arguments) {
+        Err(_) => {
+            let mode = configuration.content.strictest_mode();
+            Decision::unread(arguments, mode, answer, started)
+        }
+        Ok(request) => {
+            let (reference, digest) = (&request.reference, &request.digest);
+            let ruling = configuration.content.ruling(reference, digest);
+            Decision::ruled(ruling, &request, started).answered(answer)
+        }
     };
     tell(&decision, output);
+    decision_log::write(&configuration, &decision);
     decision.exit_code()
 }
 

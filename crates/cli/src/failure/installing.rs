@@ -168,18 +168,18 @@ impl Failure {
 }
 
 impl From<countersign_download::PlanFailure> for Failure {
-    /// Kind and hints are those of the decisive error; the text has those of all sources.
+    /// Hints are those of the decisive error; kind and text are of all sources.
     fn from(failure: countersign_download::PlanFailure) -> Self {
         // No source was asked: none has anything to do with it.
         if failure.target().is_some() {
             return Self::of_one_image(failure);
         }
         let message = failure.to_string();
-        let locked = failure.locked().is_some();
+        let (locked, kind) = (failure.locked().is_some(), failure.kind());
         let Some(decisive) = failure.into_decisive().map(Self::from) else {
             return Self::new(Kind::Internal, message);
         };
-        let hints = if locked && decisive.kind == Kind::NotFound {
+        let hints = if locked && kind == Kind::NotFound {
             let hint = "the registries no longer have the locked digest: if you want what they have now, install with --lock again";
             vec![hint.to_owned()]
         } else {
@@ -191,7 +191,7 @@ impl From<countersign_download::PlanFailure> for Failure {
         };
         Self {
             error: message.into(),
-            kind: decisive.kind,
+            kind,
             hints,
             mistakes: Box::default(),
             pinned_references: decisive.pinned_references,

@@ -96,10 +96,16 @@ impl LongSteps {
 }
 
 fn tell_start(step: &Mutex<Option<Step>>, write: &Write) {
-    let mut step = step.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(step) = step.as_mut().filter(|step| !step.told) {
-        step.told = true;
-        write(&step.message);
+    let message = {
+        let mut step = step.lock().unwrap_or_else(PoisonError::into_inner);
+        step.as_mut().filter(|step| !step.told).map(|step| {
+            step.told = true;
+            step.message.clone()
+        })
+    };
+    // Not while it is locked: whoever reads what is written may be slow, and no step waits for that.
+    if let Some(message) = message {
+        write(&message);
     }
 }
 
@@ -122,6 +128,24 @@ mod tests {
         steps.end();
         steps.end();
         assert!(lines.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_nobody_reads_stops_no_step() {
+        let step: Arc<Mutex<Option<Step>>> = Arc::new(Mutex::new(Some(Step {
+            message: "fetching".to_owned(),
+            since: Instant::now(),
+            told: false,
+            timer: None,
+        })));
+        let place = Arc::clone(&step);
+        let free: Arc<Mutex<Vec<bool>>> = Arc::default();
+        let seen = Arc::clone(&free);
+        let write: Write = Arc::new(move |_: &str| {
+            seen.lock().unwrap().push(place.try_lock().is_ok());
+        });
+        tell_start(&step, &write);
+        assert_eq!(*free.lock().unwrap(), [true]);
     }
 
     #[test]

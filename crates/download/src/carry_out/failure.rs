@@ -73,9 +73,19 @@ pub(super) enum Cause {
 }
 
 impl PlanFailure {
-    /// What kind of failure it is: that of the [decisive](Self::decisive) error.
+    /// What kind of failure it is: that of the [decisive](Self::decisive) error. It is [`ErrorKind::Unreachable`] where
+    /// that one is refused or not found, and another source is unreachable: that source may answer later.
     pub fn kind(&self) -> ErrorKind {
-        self.decisive().map_or(ErrorKind::Internal, Error::kind)
+        let kind = self.decisive().map_or(ErrorKind::Internal, Error::kind);
+        let mut kinds = self.failures().iter().map(|one| one.error.kind());
+        match kind {
+            ErrorKind::Rejected | ErrorKind::NotFound
+                if kinds.any(|kind| kind == ErrorKind::Unreachable) =>
+            {
+                ErrorKind::Unreachable
+            }
+            kind => kind,
+        }
     }
 
     /// The digest that the plan is locked to, if it is.
@@ -160,3 +170,85 @@ impl fmt::Display for PlanFailure {
 }
 
 impl std::error::Error for PlanFailure {}
+
+#[cfg(test)]
+mod tests {
+    use countersign_oci::Consequence::{self, TryNext, TrySameDigest};
+    use countersign_oci::ErrorKind::{Invalid, NotFound, Rejected, Unreachable};
+
+    use super::*;
+
+    /// An error of this kind that means this for the other sources.
+    fn error(kind: ErrorKind, consequence: Consequence) -> Error {
+        let of_registries = countersign_oci::samples::errors();
+        let of_registries = of_registries.into_iter().map(Error::Registry);
+        let mut errors = crate::samples::errors().into_iter().chain(of_registries);
+        let found = errors.find(|one| (one.kind(), one.consequence()) == (kind, consequence));
+        found.unwrap()
+    }
+
+    #[test]
+    fn where_a_source_may_answer_later_the_same_command_may_work_later() {
+        let rows = [
+            // 503; then 403 of a web server, or a redirect that is not followed.
+            (
+                vec![(Unreachable, TryNext), (Rejected, TrySameDigest)],
+                Unreachable,
+            ),
+            (
+                vec![(Rejected, TrySameDigest), (Unreachable, TryNext)],
+                Unreachable,
+            ),
+            // 401 of a registry.
+            (
+                vec![(Rejected, TryNext), (Unreachable, TryNext)],
+                Unreachable,
+            ),
+            (
+                vec![(Unreachable, TryNext), (Rejected, TryNext)],
+                Unreachable,
+            ),
+            (
+                vec![(NotFound, TryNext), (Unreachable, TryNext)],
+                Unreachable,
+            ),
+            (
+                vec![(Unreachable, TryNext), (NotFound, TryNext)],
+                Unreachable,
+            ),
+            // None of them says that it is another answer later.
+            (vec![(Rejected, TryNext), (NotFound, TryNext)], Rejected),
+            (
+                vec![(NotFound, TryNext), (Rejected, TrySameDigest)],
+                Rejected,
+            ),
+            (vec![(NotFound, TryNext), (NotFound, TryNext)], NotFound),
+            // What is wrong with the content stays wrong.
+            (
+                vec![(Unreachable, TryNext), (Invalid, TrySameDigest)],
+                Invalid,
+            ),
+            (
+                vec![(Invalid, TrySameDigest), (Unreachable, TryNext)],
+                Invalid,
+            ),
+        ];
+        let source = crate::samples::sources().swap_remove(0);
+        for (failed, expected) in rows {
+            let sources = failed.iter().map(|(kind, consequence)| SourceFailure {
+                planned: PlannedSource {
+                    role: crate::planned::Role::Mirror,
+                    source: source.clone(),
+                },
+                error: error(*kind, *consequence),
+            });
+            let failure = PlanFailure {
+                name: "app".to_owned(),
+                locked: None,
+                purpose: Purpose::Install,
+                cause: Cause::Sources(sources.collect()),
+            };
+            assert_eq!(failure.kind(), expected, "{failed:?}");
+        }
+    }
+}

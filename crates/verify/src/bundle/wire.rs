@@ -1,7 +1,8 @@
 //! The JSON of a bundle, read strictly: only known fields, each at most once.
 //!
-//! A repeated or unknown field is an error, and so is an array in the place of an object. So no two readers can read a bundle differently, and no part
-//! of it is ignored. All lists are counted and all base64 is measured before anything is decoded.
+//! A repeated or unknown field is an error, and so is an array in the place of an object. So no two readers can read a
+//! bundle differently, and no part of it is ignored. All lists are counted and all base64 is measured before anything is
+//! decoded.
 
 mod values;
 

@@ -1,13 +1,17 @@
 //! What a check found.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+/// The bit of a directory in which only the owner of a file can replace it.
+const STICKY: u32 = 0o1000;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -103,6 +107,15 @@ pub(super) struct DoctorCheck {
 
 /// Who can write there decides what is pulled. What is not there is no finding here.
 pub(super) fn check_permissions(check: &'static str, path: &Path) -> Vec<Finding> {
+    check_permissions_in(None, check, path)
+}
+
+/// The same for a file in a directory that was checked already, which is not told again.
+pub(super) fn check_permissions_in(
+    checked: Option<&Path>,
+    check: &'static str,
+    path: &Path,
+) -> Vec<Finding> {
     let shown = path.display();
     let file = match fs::metadata(path) {
         Ok(file) => file,
@@ -126,5 +139,81 @@ pub(super) fn check_permissions(check: &'static str, path: &Path) -> Vec<Finding
         let found = format!("{shown} belongs to user {owner}, who can write it");
         findings.push(Finding::failed(check, found, "let root own it"));
     }
+    findings.extend(check_directories(checked, check, path));
     findings
+}
+
+/// Who can write a directory can put another file in the place of one in it. In a sticky directory only who owns the file
+/// can. A link leads to a file in another directory, which is looked at too.
+fn check_directories(checked: Option<&Path>, check: &'static str, path: &Path) -> Vec<Finding> {
+    let checked = checked.and_then(|directory| directory.canonicalize().ok());
+    let target = path.canonicalize().ok();
+    let directories = [Some(path), target.as_deref()].map(|path| {
+        let parent = path?.parent()?;
+        // Of a bare name.
+        let parent = match parent == Path::new("") {
+            true => Path::new("."),
+            false => parent,
+        };
+        parent.canonicalize().ok()
+    });
+    let directories: BTreeSet<PathBuf> = directories.into_iter().flatten().collect();
+    let mut findings = Vec::new();
+    for directory in directories {
+        if checked.as_ref() == Some(&directory) {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(&directory) else {
+            continue;
+        };
+        if metadata.mode() & 0o022 != 0 && metadata.mode() & STICKY == 0 {
+            let found = format!(
+                "{} can be replaced by others: the directory {} can be written by others than its owner",
+                path.display(),
+                directory.display()
+            );
+            findings.push(Finding::failed(
+                check,
+                found,
+                "chmod go-w, and let root own it",
+            ));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_only_as_safe_as_its_directory_and_that_of_what_a_link_leads_to() {
+        let place = tempfile::tempdir().unwrap();
+        let mode = |name: &str, mode| {
+            let mode = fs::Permissions::from_mode(mode);
+            fs::set_permissions(place.path().join(name), mode).unwrap();
+        };
+        for name in ["here", "there"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+            mode(name, 0o755);
+        }
+        let (link, file) = (
+            place.path().join("here/key"),
+            place.path().join("there/key"),
+        );
+        fs::write(&file, "key").unwrap();
+        mode("there/key", 0o644);
+        symlink(&file, &link).unwrap();
+        let failed = |path: &Path| check_permissions("key", path).len();
+        assert_eq!((failed(&link), failed(&file)), (0, 0));
+        mode("there", 0o777);
+        assert_eq!((failed(&link), failed(&file)), (1, 1));
+        mode("there", 0o1777);
+        assert_eq!((failed(&link), failed(&file)), (0, 0));
+        mode("there", 0o755);
+        mode("here", 0o775);
+        assert_eq!((failed(&link), failed(&file)), (1, 0));
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::finding::{Finding, check_permissions};
+use super::finding::{Finding, check_permissions, check_permissions_in};
 use super::settings::Settings;
 use crate::arguments::registry::parse_duration;
 use crate::commands::image_verifier::PROGRAM;
@@ -162,7 +162,7 @@ fn check_directory(verifier: &Table) -> Vec<Finding> {
                 },
             )),
         }
-        findings.extend(check_permissions("verifier", &path));
+        findings.extend(check_permissions_in(Some(directory), "verifier", &path));
     }
     match names.iter().position(|name| name == PROGRAM) {
         None => findings.push(Finding::failed(

@@ -5,7 +5,7 @@
 //! given. Only the trusted root, where it is no file, comes from the network, and with `--offline`
 //! not even that.
 
-mod case;
+pub(in crate::commands) mod case;
 mod rules;
 pub(in crate::commands) mod saved;
 

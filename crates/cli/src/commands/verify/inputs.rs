@@ -7,7 +7,8 @@ use countersign_verify::{Exhibits, Verifier};
 use jiff::Timestamp;
 
 use super::{Verified, VerifyArguments};
-use crate::commands::policy::test::saved::{Inputs, require_new};
+use crate::commands::policy::test::case::Expectation;
+use crate::commands::policy::test::saved::{Inputs, Saved, require_new};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::printable;
@@ -66,11 +67,16 @@ impl<'a> SavedInputs<'a> {
             return outcome;
         };
         let shown = printable::path(directory);
-        let is_verdict = match &outcome {
-            Ok(_) => true,
-            Err(failure) => matches!(failure.kind, Kind::Unsigned | Kind::Policy | Kind::Invalid),
+        let verdict = match &outcome {
+            Ok(_) => Some(Expectation::Accepted),
+            Err(failure) => match failure.kind {
+                Kind::Unsigned => Some(Expectation::RefusedUnsigned),
+                Kind::Policy => Some(Expectation::RefusedPolicy),
+                Kind::Invalid => Some(Expectation::RefusedInvalid),
+                _ => None,
+            },
         };
-        let Some(image) = image.filter(|_| is_verdict) else {
+        let (Some(image), Some(verdict)) = (image, verdict) else {
             return outcome.map_err(|failure| {
                 failure.also(format!("nothing is saved in {shown}: there is no verdict"))
             });
@@ -81,11 +87,18 @@ impl<'a> SavedInputs<'a> {
             trusted_root: &verification.trusted_root,
             policy: &verification.policy,
             at: self.at,
-            accepted: outcome.is_ok(),
+            verdict,
         };
         match (inputs.write(directory), outcome) {
-            (Ok(()), outcome) => {
+            (Ok(saved), outcome) => {
                 output.note(&format!("what the verdict stands on is in {shown}"));
+                if let Saved::OtherReason(again) = saved {
+                    let again = again.as_str();
+                    output.note(&format!(
+                        "`policy test` refuses it for another reason ({again}): not all that was wrong is in a signature, and \
+                         only signatures can be saved"
+                    ));
+                }
                 outcome
             }
             (Err(unsaved), Ok(_)) => Err(unsaved),

@@ -134,6 +134,9 @@ async fn a_machine_that_lets_nothing_begin_is_an_answer_too() {
             std::fs::set_permissions(stage.directory.path(), open).unwrap();
             shell.uid(65_534);
         }
+        std::fs::create_dir_all(stage.path("log")).unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(stage.path("log"), open).unwrap();
         let answer = run(&mut shell, "");
         assert_eq!(answer.code, code, "{mode}: {}", answer.shown());
         assert_eq!(answer.stdout.lines().count(), 1, "{}", answer.shown());
@@ -142,6 +145,18 @@ async fn a_machine_that_lets_nothing_begin_is_an_answer_too() {
             answer.stdout.contains("too few files may be open"),
             "{}",
             answer.shown()
+        );
+        let log = log(&stage);
+        let last = log.last().unwrap();
+        assert_eq!(
+            (&last["allowed"], &last["mode"]),
+            (&(code == 0).into(), &mode.into())
+        );
+        assert!(
+            last["reason"]
+                .as_str()
+                .unwrap()
+                .contains("too few files may be open")
         );
     }
 }

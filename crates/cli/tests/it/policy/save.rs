@@ -80,6 +80,27 @@ async fn refused_images_are_saved_too() {
     }
 }
 
+/// What is wrong with the manifest of a signature is in no bundle, so a case can't have it.
+#[tokio::test]
+async fn a_case_that_is_refused_for_another_reason_says_so() {
+    const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let stage = Stage::new().await;
+    Image::artifact(BUNDLE)
+        .subject(stage.index.descriptor())
+        .layer(BUNDLE, "{}")
+        .layer("text/plain", "more")
+        .build()
+        .push(&stage.registry, "app", None);
+    let run = stage.verify(&["--save", "invalid", &stage.reference("app:v1")]);
+    assert_eq!(run.code, 5, "{}", run.shown());
+    let note = "`policy test` refuses it for another reason (refused_unsigned)";
+    assert!(run.stderr.contains(note), "{}", run.stderr);
+    let cases = fs::read_to_string(stage.path("invalid/cases.yaml")).unwrap();
+    assert!(cases.contains("expect: refused\n"), "{cases}");
+    let again = test(&stage, "policy.yaml", "invalid");
+    assert_eq!(again.code, 0, "{}", again.shown());
+}
+
 #[tokio::test]
 async fn nothing_is_overwritten_and_nothing_is_half_there() {
     let stage = Stage::new().await;

@@ -31,7 +31,8 @@ pub(super) const FILE: &str = "cases.yaml";
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cases {
-    /// The trusted root to judge by, where neither a flag nor a rule of its own names one.
+    /// The trusted root to judge by, where no flag names one. It stands in the place of any that the policy or a rule
+    /// names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trusted_root: Option<PathBuf>,
     pub(super) cases: Vec<Case>,
@@ -97,7 +98,7 @@ pub(in crate::commands) enum Expectation {
 
 impl Expectation {
     /// As it is written in the file.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::commands) fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Refused => "refused",

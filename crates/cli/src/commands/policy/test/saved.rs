@@ -55,8 +55,8 @@ pub(in crate::commands) struct Inputs<'a> {
     pub(in crate::commands) policy: &'a Policy,
     /// When it was judged.
     pub(in crate::commands) at: Timestamp,
-    /// Whether the policy accepts the image.
-    pub(in crate::commands) accepted: bool,
+    /// What became of it.
+    pub(in crate::commands) verdict: Expectation,
 }
 
 /// Refuses a directory that is there.
@@ -78,12 +78,12 @@ fn unwritable(directory: &Path, error: io::Error) -> Failure {
 }
 
 impl Inputs<'_> {
-    /// Writes all of it to a new directory, and says which verdict `policy test` comes to with it. Nothing is there if
-    /// it fails.
+    /// Writes all of it to a new directory, and says which verdict `policy test` comes to with it: where it is refused for
+    /// another reason, [`Expectation::Refused`] is expected. Nothing is there if it fails.
     ///
     /// # Errors
     /// If the directory is there or can't be written, or the verdict stood on more than this.
-    pub(in crate::commands) fn write(&self, directory: &Path) -> Result<(), Failure> {
+    pub(in crate::commands) fn write(&self, directory: &Path) -> Result<Saved, Failure> {
         require_new(directory)?;
         let parent = match directory.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -95,7 +95,7 @@ impl Inputs<'_> {
             .permissions(fs::Permissions::from_mode(0o777))
             .tempdir_in(parent)
             .map_err(|error| unwritable(directory, error))?;
-        let cases = self.cases(draft.path(), directory)?;
+        let (cases, saved) = self.cases(draft.path(), directory)?;
         let text = serde_saphyr::to_string(&cases).map_err(|error| {
             let message = "the case can't be written as YAML".to_owned();
             Failure::caused(Kind::Internal, message, error)
@@ -118,11 +118,11 @@ impl Inputs<'_> {
         }
         // It has another name now, by which nothing removes it.
         let _ = draft.keep();
-        Ok(())
+        Ok(saved)
     }
 
     /// Writes all files but that of the cases.
-    fn cases(&self, draft: &Path, directory: &Path) -> Result<Cases, Failure> {
+    fn cases(&self, draft: &Path, directory: &Path) -> Result<(Cases, Saved), Failure> {
         let put = |name: &str, content: &[u8]| {
             put(draft, name, content).map_err(|error| unwritable(directory, error))
         };
@@ -173,7 +173,8 @@ impl Inputs<'_> {
                 }
             }
         }
-        case.expect = self.expectation(&case)?;
+        let saved = self.judged(&case)?;
+        case.expect = saved.expectation();
         let trusted_root = match self.trusted_root.json() {
             "" => None,
             json => {
@@ -181,29 +182,82 @@ impl Inputs<'_> {
                 Some(PathBuf::from(TRUSTED_ROOT))
             }
         };
-        Ok(Cases {
+        let cases = Cases {
             trusted_root,
             cases: vec![case],
-        })
+        };
+        Ok((cases, saved))
     }
 
     /// The verdict that the case comes to.
-    fn expectation(&self, case: &Case) -> Result<Expectation, Failure> {
+    fn judged(&self, case: &Case) -> Result<Saved, Failure> {
         let signatures = Signatures::All(self.signatures.clone());
         let (asked, digest) = (self.image.requested(), self.image.digest());
         let verdict = case.judged(asked, digest, &signatures, self.trusted_root, self.policy);
-        let found = verdict.exactly();
-        match (found == Expectation::Accepted) == self.accepted {
-            true => Ok(found),
-            false => {
-                let message = "the verdict stood on more than the image's own signatures, so that it can't be saved";
-                Err(Failure::new(Kind::Policy, message)
-                    .hint("an index that the policy denies lists the image; `verify` says which"))
-            }
+        compared(self.verdict, verdict.exactly())
+    }
+}
+
+/// How the verdict of a case compares with the one that was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Saved {
+    /// It is this one again.
+    Same(Expectation),
+    /// It is refused again, but for this reason, since that of the first verdict is in nothing that is saved.
+    OtherReason(Expectation),
+}
+
+impl Saved {
+    fn expectation(self) -> Expectation {
+        match self {
+            Self::Same(verdict) => verdict,
+            Self::OtherReason(_) => Expectation::Refused,
+        }
+    }
+}
+
+/// Compares the verdict on the image with the one that its case comes to.
+fn compared(verdict: Expectation, again: Expectation) -> Result<Saved, Failure> {
+    let is_accepted = |one| one == Expectation::Accepted;
+    match (is_accepted(verdict), is_accepted(again)) {
+        _ if verdict == again => Ok(Saved::Same(again)),
+        (false, false) => Ok(Saved::OtherReason(again)),
+        (true, _) => {
+            let again = again.as_str();
+            let message = format!("the image is accepted, and its saved signatures are {again}");
+            Err(Failure::new(Kind::Internal, message))
+        }
+        (false, true) => {
+            let message = "the verdict stood on more than the image's own signatures, so that it can't be saved";
+            Err(Failure::new(Kind::Policy, message)
+                .hint("an index that the policy denies lists the image; `verify` says which"))
         }
     }
 }
 
 fn put(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     fs::write(directory.join(name), content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_comes_to_another_verdict_is_told_and_is_no_refusal_by_the_policy() {
+        use Expectation::{Accepted, RefusedInvalid, RefusedPolicy, RefusedUnsigned};
+        for verdict in [Accepted, RefusedInvalid, RefusedPolicy, RefusedUnsigned] {
+            let saved = compared(verdict, verdict).unwrap();
+            assert_eq!(saved.expectation(), verdict);
+        }
+        let saved = compared(RefusedInvalid, RefusedUnsigned).unwrap();
+        assert_eq!(saved, Saved::OtherReason(RefusedUnsigned));
+        assert_eq!(saved.expectation(), Expectation::Refused);
+        let failure = compared(Accepted, RefusedUnsigned).unwrap_err();
+        assert_eq!(failure.kind, Kind::Internal);
+        assert!(failure.hints().iter().all(|hint| !hint.contains("index")));
+        let failure = compared(RefusedPolicy, Accepted).unwrap_err();
+        assert_eq!(failure.kind, Kind::Policy);
+        assert!(failure.hints().iter().any(|hint| hint.contains("index")));
+    }
 }
