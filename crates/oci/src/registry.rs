@@ -49,6 +49,7 @@ use crate::layout::LayoutDraft;
 use crate::options::Options;
 use crate::reference::{Location, Repository};
 
+use append::Appending;
 use auth::{Authenticator, Reply};
 use challenge::{Access, Scope};
 use referrers::KnownReferrersApi;
@@ -87,6 +88,7 @@ struct Shared {
     connection: Connection,
     authenticator: Authenticator,
     referrers_api: KnownReferrersApi,
+    appending: Appending,
     /// A layout that is read as it will be.
     draft: Option<LayoutDraft>,
 }
@@ -106,6 +108,7 @@ impl Registry {
                 connection: Connection::new(options)?,
                 authenticator: Authenticator::default(),
                 referrers_api: KnownReferrersApi::default(),
+                appending: Appending::default(),
                 draft,
             }),
         })

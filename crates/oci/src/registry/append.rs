@@ -6,12 +6,15 @@
 //! - No write is repeated. After each, whether it succeeded or not, the tag is read again. The pause before
 //!   is longer than one read and one write take: by then, a client that had read the document before our
 //!   write has written its own.
+//! - A client and its clones write the document at one tag one after the other: [`Appending`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
+use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::Registry;
@@ -92,15 +95,17 @@ enum Round {
 }
 
 impl<'a, F: Form> Append<'a, F> {
-    /// `what` is the document's name in errors. It gets at most `limit` entries.
+    /// `what` is the document's name in errors. It gets at most `limit` entries, and of those with the same key the first.
     pub(super) fn new(
         registry: &'a Registry,
         (repository, tag): (&'a Repository, &'a str),
         form: F,
         what: String,
-        entries: Vec<F::Entry>,
+        mut entries: Vec<F::Entry>,
         limit: usize,
     ) -> Self {
+        let mut keys = HashSet::new();
+        entries.retain(|entry| keys.insert(F::key(entry)));
         Self {
             registry,
             repository,
@@ -116,6 +121,8 @@ impl<'a, F: Form> Append<'a, F> {
 
     /// Writes and reads until the document at the tag has all entries. Returns its digest.
     pub(super) async fn until_it_stays(mut self) -> Result<Digest> {
+        let appending = &self.registry.shared.appending;
+        let _turn = appending.turn(self.repository, self.tag).await;
         let retries = &self.registry.options().retries;
         let (mut rounds, mut failures) = (rounds(retries), pauses(retries));
         loop {
@@ -227,6 +234,27 @@ impl<'a, F: Form> Append<'a, F> {
             limit: self.limit,
             unit: F::UNIT,
         }
+    }
+}
+
+/// Who appends to what is at a tag, of a client and its clones.
+#[derive(Default)]
+pub(super) struct Appending(Mutex<HashMap<Tagged, Arc<Lock<()>>>>);
+
+/// A repository and a tag.
+type Tagged = (Repository, String);
+
+impl Appending {
+    /// Waits until nobody else appends to what is at this tag.
+    async fn turn(&self, repository: &Repository, tag: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut tags = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that nobody has or waits for.
+            tags.retain(|_, lock| Arc::strong_count(lock) > 1);
+            let tag = (repository.clone(), tag.to_owned());
+            Arc::clone(tags.entry(tag).or_default())
+        };
+        lock.lock_owned().await
     }
 }
 

@@ -45,9 +45,8 @@ impl Registry {
             repository,
             what: what.clone(),
         };
-        Append::new(self, (repository, tag), form, what, layers, limit)
-            .until_it_stays()
-            .await
+        let append = Append::new(self, (repository, tag), form, what, layers, limit);
+        Box::pin(append.until_it_stays()).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
 use countersign_oci::{
-    Descriptor, Document, LayoutDraft, ListedAs, Location, Reference, Registry, Repository,
-    ResolvedImage,
+    Descriptor, Document, Error as RegistryError, LayoutDraft, ListedAs, Location, Reference,
+    Registry, Repository, ResolvedImage,
 };
 use countersign_verify::Limits;
 
@@ -48,12 +48,19 @@ pub(super) async fn put_in_registry(
             let missing = ours.layers.iter();
             let missing = missing.filter(|layer| !theirs.layers.contains(layer));
             let missing: Vec<Descriptor> = missing.cloned().collect();
-            if !missing.is_empty() {
-                registry
-                    .append_layers(target, &tag.tag, &missing, limit)
-                    .await?;
+            if missing.is_empty() {
+                return Ok(None);
             }
-            Ok(None)
+            let appended = registry.append_layers(target, &tag.tag, &missing, limit);
+            match appended.await {
+                Ok(_) => Ok(None),
+                // Anybody may have put the others there.
+                Err(full @ RegistryError::Full { .. }) => Ok(Some(NotCopied {
+                    name: name.to_string(),
+                    reason: full.to_string(),
+                })),
+                Err(error) => Err(error.into()),
+            }
         }
         (AttachedContent::Sbom, _, _) | (_, Document::Index(_), _) | (_, _, Document::Index(_)) => {
             Ok(Some(NotCopied {

@@ -1,6 +1,7 @@
 //! Copies the blobs of a copy.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use countersign_oci::{Copied, Descriptor, Digest, Error as RegistryError, Location};
@@ -10,6 +11,9 @@ use super::target::Target;
 use super::{BlobCounts, BlobTurns, CopyEvent, Events, Role};
 use crate::blobs::AT_ONCE;
 use crate::error::Error;
+
+/// How many sizes of one blob are tried.
+const SIZES_TRIED: usize = 3;
 
 /// A blob, and where it is now.
 #[derive(Debug)]
@@ -38,6 +42,13 @@ pub(super) struct CopiedBlobs {
     pub(super) failed: Failed,
 }
 
+/// What became of the blobs of one digest.
+struct OneDigest<'a> {
+    tried: Vec<(Blob<'a>, Result<Copied, RegistryError>)>,
+    /// Those of what refers to the image that no try is left for, and why the last one failed.
+    left: Vec<(Blob<'a>, String)>,
+}
+
 impl Blobs<'_> {
     /// Names all before the first is copied, so that the total is known.
     pub(super) fn tell<'b>(&self, all: impl IntoIterator<Item = &'b Vec<Vec<Blob<'b>>>>) {
@@ -56,13 +67,17 @@ impl Blobs<'_> {
         let copies = blobs.into_iter().map(|blobs| self.one_of_sizes(blobs));
         let mut copies = stream::iter(copies).buffer_unordered(AT_ONCE);
         let mut all = CopiedBlobs::default();
-        while let Some(ended) = copies.next().await {
+        while let Some(OneDigest { tried, left }) = copies.next().await {
+            for (blob, reason) in left {
+                let Descriptor { digest, size, .. } = blob.descriptor;
+                all.failed.insert((digest.clone(), *size), reason);
+            }
             for (
                 Blob {
                     role, descriptor, ..
                 },
                 copied,
-            ) in ended
+            ) in tried
             {
                 let counts = &mut all.counts;
                 match copied {
@@ -83,28 +98,57 @@ impl Blobs<'_> {
         Ok(all)
     }
 
-    /// Copies a blob with the first of these sizes that it has. The others are wrong then.
-    async fn one_of_sizes<'b>(
-        &self,
-        blobs: Vec<Blob<'b>>,
-    ) -> Vec<(Blob<'b>, Result<Copied, RegistryError>)> {
-        let (mut ended, mut size) = (Vec::with_capacity(blobs.len()), None);
-        for blob in blobs {
-            let descriptor = blob.descriptor;
-            let copied = match size {
-                None => self.one(&blob).await,
-                Some(found) => Err(RegistryError::SizeMismatch {
-                    what: Box::new(blob.source.at(descriptor.digest.clone())),
-                    expected: descriptor.size,
-                    found,
-                }),
-            };
-            if copied.is_ok() {
-                size = Some(descriptor.size);
-            }
-            ended.push((blob, copied));
+    /// Copies a blob with the first of these sizes that it has. The others are wrong then. Anybody may name any number of
+    /// sizes, so few are tried: the first, then the largest, since only who expects too much learns how long the blob is.
+    async fn one_of_sizes<'b>(&self, blobs: Vec<Blob<'b>>) -> OneDigest<'b> {
+        let mut left = VecDeque::from(blobs);
+        let first = left.pop_front();
+        let others = left.make_contiguous();
+        others.sort_by_key(|blob| (blob.role == Role::Attached, Reverse(blob.descriptor.size)));
+        if let Some(first) = first {
+            left.push_front(first);
         }
-        ended
+        let (mut tried, mut size, mut reason) = (Vec::new(), None, String::new());
+        while tried.len() < SIZES_TRIED {
+            let next = match size {
+                None => Some(0),
+                Some(size) => left.iter().position(|blob| blob.descriptor.size == size),
+            };
+            let Some(blob) = next.and_then(|next| left.remove(next)) else {
+                break;
+            };
+            let copied = self.one(&blob).await;
+            match &copied {
+                Ok(_) => size = Some(blob.descriptor.size),
+                Err(error) => {
+                    if let RegistryError::SizeMismatch {
+                        expected, found, ..
+                    } = error
+                        && found < expected
+                    {
+                        size = Some(*found);
+                    }
+                    reason = error.to_string();
+                }
+            }
+            tried.push((blob, copied));
+        }
+        if let Some(found) = size {
+            let wrong = left.drain(..).map(|blob| {
+                let error = RegistryError::SizeMismatch {
+                    what: Box::new(blob.source.at(blob.descriptor.digest.clone())),
+                    expected: blob.descriptor.size,
+                    found,
+                };
+                (blob, Err(error))
+            });
+            tried.extend(wrong);
+        }
+        let left = left.into_iter().map(|blob| (blob, reason.clone()));
+        OneDigest {
+            tried,
+            left: left.collect(),
+        }
     }
 
     async fn one(&self, blob: &Blob<'_>) -> Result<Copied, RegistryError> {

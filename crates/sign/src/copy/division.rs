@@ -77,6 +77,7 @@ impl<'a> Division<'a> {
 /// image's first.
 fn by_digest(parts: &[Part]) -> Vec<Vec<Blob<'_>>> {
     let mut places: HashMap<&Digest, usize> = HashMap::new();
+    let mut sizes: HashSet<(&Digest, u64)> = HashSet::new();
     let mut blobs: Vec<Vec<Blob<'_>>> = Vec::new();
     for part in parts {
         for descriptor in blobs_of(&part.image) {
@@ -87,8 +88,7 @@ fn by_digest(parts: &[Part]) -> Vec<Vec<Blob<'_>>> {
             let Some(known) = blobs.get_mut(place) else {
                 continue;
             };
-            let size = descriptor.size;
-            if !known.iter().any(|known| known.descriptor.size == size) {
+            if sizes.insert((&descriptor.digest, descriptor.size)) {
                 known.push(Blob {
                     role: part.role,
                     source: part.image.reference().location(),

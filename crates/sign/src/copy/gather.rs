@@ -116,7 +116,13 @@ impl Around {
         read: Result<Part, RegistryError>,
     ) -> Result<(), Error> {
         match read {
-            Ok(part) => self.parts.push(part),
+            Ok(part) => match unread_entry(&part.image) {
+                None => self.parts.push(part),
+                Some(error) => self.not_copied.push(NotCopied {
+                    name: name(),
+                    reason: error.to_string(),
+                }),
+            },
             Err(error) if error.is_absence() || error.spoils_one_candidate() => {
                 self.not_copied.push(NotCopied {
                     name: name(),
@@ -154,13 +160,9 @@ impl Search<'_> {
         let Document::Index(index) = part.image.document() else {
             return Ok(());
         };
-        part.image
-            .all_children()
-            .map_err(|UnreadEntries { expected, found }| CopyError::Entry {
-                index: Box::new(part.image.reference().clone()),
-                expected,
-                found,
-            })?;
+        if let Some(error) = unread_entry(&part.image) {
+            return Err(error.into());
+        }
         let wanted = match part.role {
             Role::Image => chosen(index, self.platforms),
             Role::Attached => index.manifests.iter().collect(),
@@ -312,6 +314,19 @@ impl Found<'_> {
         self.parts.push(part);
         Ok(())
     }
+}
+
+/// An entry of an index that can't be read, so that the index can't be copied whole.
+fn unread_entry(image: &ResolvedImage) -> Option<CopyError> {
+    let Document::Index(_) = image.document() else {
+        return None;
+    };
+    let UnreadEntries { expected, found } = image.all_children().err()?;
+    Some(CopyError::Entry {
+        index: Box::new(image.reference().clone()),
+        expected,
+        found,
+    })
 }
 
 fn attached(image: ResolvedImage, tags: Vec<BesideTag>) -> Part {

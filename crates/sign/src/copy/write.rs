@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use countersign_oci::{Digest, LayoutDraft, LayoutTurn, ListedAs, Location, Reference};
+use countersign_oci::{
+    Digest, Error as RegistryError, LayoutDraft, LayoutTurn, ListedAs, Location, Reference,
+};
 use countersign_verify::VerifiedImage;
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
@@ -175,13 +177,13 @@ impl<'a> Writing<'a> {
             mut failed,
         } = blobs.copy(shared).await?;
         let (target, copied) = (self.target, self.copied());
+        let refers = |part: &&Part| subject(part).is_some_and(|subject| copied.contains(subject));
+        // A part of the image that refers to another one is listed when it is its turn, with all others.
+        let referring: Vec<&Part> = image.parts.iter().copied().filter(refers).collect();
         let images = async {
             let of_image = blobs.copy(image.blobs).await?;
             for part in image.parts {
-                match subject(part).filter(|subject| copied.contains(subject)) {
-                    None => target.push(part).await?,
-                    Some(_) => target.push_referrers(&[part]).await?,
-                }
+                target.push(part).await?;
             }
             Ok::<_, Error>(of_image.counts)
         };
@@ -196,8 +198,7 @@ impl<'a> Writing<'a> {
             // The pause that a list needs is over when the image's blobs are there.
             match this.referrers(&ahead).await {
                 Ok(()) => Ok((copied.counts, Vec::new())),
-                // A registry that wants the image first.
-                Err(Error::Registry(error)) if error.is_refused_request() => {
+                Err(Error::Registry(error)) if wants_the_image_first(&error) => {
                     Ok((copied.counts, ahead))
                 }
                 Err(error) => Err(error),
@@ -206,7 +207,7 @@ impl<'a> Writing<'a> {
         let (of_image, (of_attached, left)) = future::try_join(images, around).await?;
         counts += of_image;
         counts += of_attached;
-        behind.splice(0..0, left);
+        behind.splice(0..0, referring.into_iter().chain(left));
         Ok((counts, behind))
     }
 
@@ -227,13 +228,10 @@ impl<'a> Writing<'a> {
         self.prove(to).await
     }
 
-    /// Leaves out what is attached and has a blob that can't be read, and what lists that.
+    /// Leaves out what is attached and has a blob that can't be read, and what lists something that isn't copied.
     fn lose(&mut self, failed: &Failed) {
-        if failed.is_empty() {
-            return;
-        }
-        // What lists something stands before it.
-        for part in self.copy.parts.iter().rev() {
+        let copied = self.copied();
+        for part in self.in_order() {
             if part.role == Role::Image {
                 continue;
             }
@@ -242,7 +240,9 @@ impl<'a> Writing<'a> {
                 .filter_map(|blob| failed.get(&(blob.digest.clone(), blob.size)).cloned())
                 .next();
             let reason = blob.or_else(|| {
-                let listed = children(part).find(|child| self.lost.contains(*child));
+                let is_lost =
+                    |child: &&Digest| self.lost.contains(*child) || !copied.contains(child);
+                let listed = children(part).find(is_lost);
                 listed.map(|child| format!("{child}, which it lists, can't be copied"))
             });
             if let Some(reason) = reason {
@@ -258,8 +258,10 @@ impl<'a> Writing<'a> {
     /// Pushes what refers to the image, each behind what it lists. What only refers to something is listed together.
     async fn referrers(&self, parts: &[&Part]) -> Result<(), Error> {
         let copied = self.copied();
-        // A registry may refuse an index before it has what the index lists.
-        let listed: HashSet<&Digest> = self.copy.parts.iter().flat_map(children).collect();
+        // A registry may refuse an index before it has what the index lists. What the image lists is there.
+        let indexes = self.copy.parts.iter();
+        let indexes = indexes.filter(|part| part.role == Role::Attached);
+        let listed: HashSet<&Digest> = indexes.flat_map(children).collect();
         let mut referrers = Vec::new();
         for part in parts {
             let digest = part.image.digest();
@@ -268,7 +270,9 @@ impl<'a> Writing<'a> {
             }
             match subject(part).filter(|subject| copied.contains(subject)) {
                 None => self.target.push(part).await?,
-                Some(_) if listed.contains(digest) => self.target.push_referrers(&[part]).await?,
+                Some(_) if part.role == Role::Attached && listed.contains(digest) => {
+                    self.target.push_referrers(&[part]).await?;
+                }
                 Some(_) => referrers.push(*part),
             }
         }
@@ -343,4 +347,9 @@ impl<'a> Writing<'a> {
             .into()
         })
     }
+}
+
+/// Whether a registry refuses what refers to the image, or a list of that, which it may take when the image is there.
+fn wants_the_image_first(error: &RegistryError) -> bool {
+    error.is_refused_request() || matches!(error, RegistryError::NoReferrers { .. })
 }

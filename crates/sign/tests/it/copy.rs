@@ -1,10 +1,14 @@
 //! Copies, from what a policy accepts to what an installer finds. What anybody attached to an image is not trusted.
 
+mod attached;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, Digest, LayoutDraft, LayoutPath, Registry, media_type};
+use countersign_oci::{
+    Descriptor, Digest, Error as RegistryError, LayoutDraft, LayoutPath, Registry, media_type,
+};
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_sign::{
@@ -126,7 +130,13 @@ async fn a_part_of_the_image_stays_one_though_a_tag_for_attestations_names_it() 
     let layer = &deepest.manifest().layers[0].digest;
     assert!(stage.registry.remove_blob(PATH, layer));
     let copied = stage.copy_to(&directory.path().join("other")).await;
-    assert!(copied.is_err(), "{copied:?}");
+    let missing = stage.registry.repository(PATH).at(layer.clone());
+    match copied.unwrap_err() {
+        Error::Registry(RegistryError::NotFound { what, .. }) => {
+            assert_eq!(what, missing.to_string());
+        }
+        other => panic!("expected that the layer is not found, got {other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,9 +137,8 @@ impl Registry {
             what: what.clone(),
             limit,
         };
-        Append::new(self, (repository, &tag), list, what, entries, limit)
-            .until_it_stays()
-            .await?;
+        let append = Append::new(self, (repository, &tag), list, what, entries, limit);
+        Box::pin(append.until_it_stays()).await?;
         Ok(())
     }
 }

@@ -232,3 +232,14 @@ async fn what_can_not_be_kept_whole_is_left_alone() {
     assert_eq!(error.to_string(), said);
     assert_eq!(stage.writes(), 0);
 }
+
+#[tokio::test]
+async fn a_layer_that_is_named_twice_is_appended_once() {
+    let stage = Stage::new(&["old"]).await;
+    let repository = stage.server.repository(PATH);
+    let layers = [layer("ours"), layer("more"), layer("ours")];
+    let appended = client();
+    let appended = appended.append_layers(&repository, TAG, &layers, LIMIT);
+    appended.await.unwrap();
+    assert!(stage.has(&["old", "ours", "more"]));
+}

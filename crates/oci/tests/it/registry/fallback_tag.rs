@@ -290,3 +290,29 @@ async fn whether_lists_are_kept_at_tags_is_known_before_there_is_an_image() {
         assert_eq!(by_tag, !referrers_api);
     }
 }
+
+#[tokio::test]
+async fn one_client_writes_a_list_one_after_the_other() {
+    let stage = Stage::new().await;
+    let repository = stage.server.repository(PATH);
+    let subject = |remark: &str| {
+        let mut referrer: serde_json::Value = serde_json::from_str(&manifest(remark)).unwrap();
+        referrer["subject"] = json!(stage.subject);
+        referrer.to_string().into_bytes()
+    };
+    let registry = client();
+    let push = |remark| {
+        let (registry, bytes) = (registry.clone(), subject(remark));
+        let repository = &repository;
+        async move {
+            let pushed = registry.push_referrer(repository, media_type::OCI_MANIFEST, bytes.into());
+            pushed.await.unwrap();
+        }
+    };
+    tokio::join!(push("old"), push("theirs"));
+    let tag = format!("/v2/{PATH}/manifests/{}", stage.tag());
+    let requests = stage.server.requests();
+    let of_list = requests.iter().filter(|request| request.path == tag);
+    let methods: Vec<&str> = of_list.map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "PUT", "GET", "GET", "PUT", "GET"]);
+}
