@@ -100,7 +100,7 @@ fn refused(scene: &Scene, ledger: &mut Ledger) {
                 .environment
                 .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
             let ended = build.run(&runner, "auto")?;
-            ended.expect(7, "id-token: write")?;
+            ended.expect(9, "id-token: write")?;
             ensure!(
                 ended.summary.contains("**Failed:** "),
                 "found:\n{}",

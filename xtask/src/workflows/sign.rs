@@ -128,7 +128,7 @@ fn failed(scene: &Scene, ledger: &mut Ledger) {
                 .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
             let ended =
                 runner.action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?;
-            ended.expect(7, "id-token: write")?;
+            ended.expect(9, "id-token: write")?;
             contains(&ended, "id-token: write")?;
             Ok("the error names the permission".to_owned())
         },

@@ -30,27 +30,23 @@ async fn a_valid_cache_does_not_serve_while_the_mirror_answers_wrongly() {
         ),
         ("someone else's metadata", someone_elses, ErrorKind::Invalid),
         ("expired metadata", expired, ErrorKind::Invalid),
-        ("an endless file", too_long, ErrorKind::Unreachable),
+        ("an endless file", too_long, ErrorKind::Rejected),
         (
             "not found",
             |_| ResponseTemplate::new(404),
-            ErrorKind::Unreachable,
+            ErrorKind::Rejected,
         ),
         (
             "forbidden",
             |_| ResponseTemplate::new(403),
-            ErrorKind::Unreachable,
+            ErrorKind::Rejected,
         ),
         (
             "a login is wanted",
             |_| ResponseTemplate::new(401),
-            ErrorKind::Unreachable,
+            ErrorKind::Rejected,
         ),
-        (
-            "gone",
-            |_| ResponseTemplate::new(410),
-            ErrorKind::Unreachable,
-        ),
+        ("gone", |_| ResponseTemplate::new(410), ErrorKind::Rejected),
     ];
     for (what, answer, kind) in answers {
         let fixture = Fixture::serving(good).await;
