@@ -3,7 +3,7 @@
 use countersign_sandbox::{Auth, Effect, Fault, RegistryOptions};
 
 use super::commands::{
-    INVALID, NOT_FOUND, POLICY, TRUSTED_ROOT, UNREACHABLE, USAGE, install, sign, words,
+    INVALID, NOT_FOUND, POLICY, REJECTED, TRUSTED_ROOT, UNREACHABLE, USAGE, install, sign, words,
 };
 use super::scene::{Scene, Step};
 
@@ -36,12 +36,12 @@ pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {
         ..Default::default()
     })?;
     let private = install_from(TRUSTED_ROOT, &format!("{}/app:v1", login.host()));
-    refused(scene, "A registry that wants a login", private, UNREACHABLE)?;
+    refused(scene, "A registry that wants a login", private, REJECTED)?;
 
     scene.registry.add_fault(on_manifests(Effect::HtmlLogin));
     let page = install_from(TRUSTED_ROOT, &app);
     let title = "A web page where the registry should be";
-    refused(scene, title, page, UNREACHABLE)?;
+    refused(scene, title, page, REJECTED)?;
     scene.registry.clear_faults();
 
     let other = Effect::Body(r#"{"schemaVersion":2,"manifests":[]}"#.into());
@@ -66,7 +66,7 @@ pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {
 
     let expired = sign(scene, "expired-token", &app)?
         .titled("An identity token that has expired")
-        .exits(UNREACHABLE)
+        .exits(REJECTED)
         .says("has expired");
     scene.play(&expired)
 }

@@ -15,6 +15,7 @@ pub(super) const REFUSED_BY_POLICY: i32 = 4;
 pub(super) const INVALID: i32 = 5;
 pub(super) const NOT_FOUND: i32 = 6;
 pub(super) const UNREACHABLE: i32 = 7;
+pub(super) const REJECTED: i32 = 9;
 
 /// A step that signs. The services are named by a signing config for the one log, and one by one
 /// for the other: both ways are tried.
