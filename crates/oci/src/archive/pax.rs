@@ -79,9 +79,10 @@ impl PaxRecords {
             let (Record { key, value }, rest) = Record::parse(bytes)?;
             bytes = rest;
             match key {
-                b"path" | b"linkpath" if value.contains(&0) => {
+                b"path" | b"linkpath" | b"uname" | b"gname" if value.contains(&0) => {
                     return Err(malformed("a name without a NUL", value));
                 }
+                _ if key.contains(&0) => return Err(malformed("a key without a NUL", key)),
                 // Version 0.0 has these two in turn, many times.
                 b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
                     let is_offset = offsets_and_lengths.len() % 2 == 0;
@@ -98,6 +99,14 @@ impl PaxRecords {
         values.retain(|_, value| !value.is_empty());
         let text = |key: &[u8]| values.get(key).map(|value| value.to_vec());
         let numeric = |key: &[u8]| values.get(key).map(|value| number(value)).transpose();
+        let seconds = |key: &[u8]| values.get(key).map(|value| time(value)).transpose();
+        // We don't use these. Other readers refuse the entry if they are malformed.
+        for key in [&b"uid"[..], b"gid"] {
+            values.get(key).map(|value| owner(value)).transpose()?;
+        }
+        for key in [&b"atime"[..], b"ctime"] {
+            seconds(key)?;
+        }
         let is_xattr = |key: &&[u8]| {
             key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.")
         };
@@ -105,10 +114,7 @@ impl PaxRecords {
             path: text(b"path"),
             linkpath: text(b"linkpath"),
             size: numeric(b"size")?,
-            mtime: values
-                .get(&b"mtime"[..])
-                .map(|value| time(value))
-                .transpose()?,
+            mtime: seconds(b"mtime")?,
             xattrs: values.keys().any(is_xattr),
             sparse: sparse(&values, &offsets_and_lengths)?,
         })
@@ -209,6 +215,14 @@ impl<'a> Record<'a> {
 fn number(value: &[u8]) -> Result<u64, HeaderError> {
     let number = decimal(value).filter(|&number| number <= i64::MAX as u64);
     number.ok_or_else(|| malformed("a number of bytes", value))
+}
+
+/// The number of a user or a group, of at most 64 bits. Nobody has a negative one, but readers accept it.
+fn owner(value: &[u8]) -> Result<i64, HeaderError> {
+    let number = std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    number.ok_or_else(|| malformed("a number", value))
 }
 
 /// Digits only: `parse` alone would accept a plus sign.
@@ -314,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_used_may_say_anything_that_others_read() {
+        let read = |pairs: &[(&str, &[u8])]| parse(&records(pairs)).unwrap();
+        let ignored = read(&[
+            ("uid", b"-1"),
+            ("gid", b"4294967296"),
+            ("uname", b"caf\xe9"),
+            ("atime", b"-1.5"),
+            ("ctime", b"7"),
+            ("comment", b"a\0b"),
+        ]);
+        assert_eq!(ignored, PaxRecords::default());
+    }
+
+    #[test]
     fn holes_are_read_in_every_form() {
         let one = Segment {
             offset: 512,
@@ -372,6 +400,13 @@ mod tests {
         let version = "holes in the form 0.0, 0.1 or 1.0";
         for (pairs, reason) in [
             (&[("path", &b"a\0b"[..])][..], "a name without a NUL"),
+            (&[("uname", b"a\0b")], "a name without a NUL"),
+            (&[("gname", b"\0")], "a name without a NUL"),
+            (&[("com\0ment", b"x")], "a key without a NUL"),
+            (&[("uid", b"root")], "a number"),
+            (&[("gid", b"9223372036854775808")], "a number"),
+            (&[("atime", b"today")], "a time in seconds"),
+            (&[("ctime", b"1.x")], "a time in seconds"),
             (&[("size", b"+1")], count),
             (&[("size", b"9223372036854775808")], count),
             (&[("mtime", b"1e")], "a time in seconds"),
