@@ -41,11 +41,20 @@ const FLAGS: [&str; 8] = [
     "-Ccodegen-units=16",
 ];
 
-/// Runs `targets`, or all, each for `time`. From one `seed` come the same inputs, as long as the code is the same.
+/// What the targets are run with.
+#[derive(Clone, Copy)]
+pub(crate) enum Inputs {
+    /// The ones that a target begins with, and those in `fuzz/found`, which once found a fault.
+    Known,
+    /// New ones too, made up for so long.
+    MadeUp(Duration),
+}
+
+/// Runs `targets`, or all, each with `inputs`.
 ///
 /// # Errors
 /// When one finds something: its message says where the input is. Also a name that is no target.
-pub(crate) fn run(targets: &[String], time: Duration, seed: Option<u32>) -> anyhow::Result<()> {
+pub(crate) fn run(targets: &[String], inputs: Inputs) -> anyhow::Result<()> {
     for name in targets {
         let known = TARGETS.iter().any(|(target, _)| target == name);
         let all = TARGETS.map(|(target, _)| target).join(", ");
@@ -59,22 +68,34 @@ pub(crate) fn run(targets: &[String], time: Duration, seed: Option<u32>) -> anyh
         if !targets.is_empty() && !targets.iter().any(|name| name == target) {
             continue;
         }
-        println!("\n{target}, {} s:", time.as_secs());
+        let limit = match inputs {
+            Inputs::Known => {
+                println!("\n{target}, known inputs:");
+                "-runs=0".to_owned()
+            }
+            Inputs::MadeUp(time) => {
+                println!("\n{target}, {} s:", time.as_secs());
+                format!("-max_total_time={}", time.as_secs())
+            }
+        };
         let corpus = directory.join("corpus").join(target);
         let seeds = directory.join("seeds").join(target);
         fs::create_dir_all(&corpus)?;
         seeds::write(target, &seeds)?;
+        let found_before = workspace().join("fuzz/found").join(target);
+        let found_before = found_before.is_dir().then_some(found_before);
         let artifact = directory.join(format!("{target}-"));
         let mut program = Command::new(programs.join(target));
         program
             .current_dir(workspace())
-            .arg(format!("-max_total_time={}", time.as_secs()))
+            .arg(limit)
             .arg(format!("-max_len={bytes}"))
             .arg(format!("-artifact_prefix={}", artifact.display()))
             .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             .args(["-verbosity=0", "-close_fd_mask=1"])
-            .args(seed.map(|seed| format!("-seed={seed}")))
-            .args([&corpus, &seeds]);
+            // New ones are kept in the first directory.
+            .args([&corpus, &seeds])
+            .args(found_before);
         if let Some(oracle) = &oracle {
             program.env(ORACLE, oracle);
         }
@@ -84,7 +105,7 @@ pub(crate) fn run(targets: &[String], time: Duration, seed: Option<u32>) -> anyh
     }
     ensure!(
         found.is_empty(),
-        "something was found by {}: see the names of inputs above, and make each a test",
+        "something was found by {}: see the names of inputs above, make each a test, and put it into fuzz/found/TARGET",
         found.join(", ")
     );
     println!("\nNothing was found.");

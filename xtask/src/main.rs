@@ -93,9 +93,9 @@ enum Task {
         #[arg(long, value_name = "N")]
         seconds: Option<u64>,
 
-        /// Make up the same inputs in the same order each time [default: other ones]
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        seed: Option<u32>,
+        /// Make nothing up: run what the targets begin with, and what found a fault before
+        #[arg(long, conflicts_with_all = ["minutes", "seconds"])]
+        known: bool,
     },
     /// Run against cosign, sigstore-python, skopeo, real registries and the real Sigstore services
     Interop {
@@ -143,12 +143,16 @@ fn main() -> ExitCode {
             targets,
             minutes,
             seconds,
-            seed,
-        } => fuzz::run(
-            &targets,
-            Duration::from_secs(seconds.unwrap_or(minutes * 60)),
-            seed,
-        ),
+            known,
+        } => {
+            let time = Duration::from_secs(seconds.unwrap_or(minutes * 60));
+            let inputs = if known {
+                fuzz::Inputs::Known
+            } else {
+                fuzz::Inputs::MadeUp(time)
+            };
+            fuzz::run(&targets, inputs)
+        }
         Task::Interop { parts, record } => interop::run(&parts, record.as_deref()),
         Task::Workflows => workflows::run(),
         Task::Bench {
